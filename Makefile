@@ -1,0 +1,51 @@
+# Each target makes .venv and installs what it needs on first use; afterwards it starts at once.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo test lint notebooks notebooks-run bench wheel clean
+
+demo: .venv/sandbox.done
+	@$(BIN)/frgroups demo
+
+notebooks: .venv/notebook.done
+	@$(BIN)/frgroups notebooks
+
+test: .venv/dev.done
+	@$(BIN)/python -m pytest
+
+lint: .venv/dev.done
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+notebooks-run: .venv/dev.done
+	@$(BIN)/python -m tests.notebooks
+
+bench: .venv/dev.done
+	@$(BIN)/python -m tests.bench
+
+wheel: .venv/dev.done
+	@$(BIN)/python -m build --wheel --no-isolation --outdir dist
+
+clean:
+	rm -rf .venv dist .mypy_cache .ruff_cache .hypothesis
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "frgroups needs Python 3.11 or newer")'
+	@$(PYTHON) -m venv .venv
+
+.venv/sandbox.done: .venv/bin/python pyproject.toml constraints.txt
+	@echo "Installing into .venv (the first time only) ..."
+	@$(PIP) -e ".[sandbox]"
+	@touch $@
+
+.venv/notebook.done: .venv/bin/python pyproject.toml constraints.txt
+	@echo "Installing into .venv (the first time only) ..."
+	@$(PIP) -e ".[sandbox,notebook]"
+	@touch $@
+
+.venv/dev.done: .venv/bin/python pyproject.toml constraints.txt
+	@echo "Installing into .venv (the first time only) ..."
+	@$(PIP) -e ".[dev]"
+	@touch $@ .venv/sandbox.done .venv/notebook.done

@@ -1,0 +1,109 @@
+"""
+Load, analyse and safely change the customer groups of a Flow Retail tenant.
+
+    client -> members -> load -> snapshot -> analyse -> plan -> review -> apply -> receipt
+
+>>> import frgroups as fg
+>>> snapshot = fg.sample_snapshot()
+>>> fg.group_sizes(snapshot)[["name", "n_members"]].to_dict("list")
+{'name': ['All members', 'Staff', 'VIP'], 'n_members': [250, 1, 2]}
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from frgroups import errors
+from frgroups.apply import apply_plan
+from frgroups.approval import approve_plan
+from frgroups.cache import list_snapshots, prune, read_snapshot, save_snapshot
+from frgroups.changes import group_changes, membership_changes
+from frgroups.client import PRODUCTION, STAGE, Check, Client
+from frgroups.errors import FrgroupsError
+from frgroups.home import home
+from frgroups.intersections import intersections, region_members
+from frgroups.limits import Finding, Limits
+# PENDING from frgroups.lists import read_list, resolve_customers
+from frgroups.load import load_snapshot, refresh_groups
+from frgroups.overlap import overlap_matrix, overlap_pairs
+from frgroups.plan import Plan, read_plan
+from frgroups.planning import plan_memberships
+from frgroups.receipt import Receipt, plan_undo, read_receipt
+# PENDING from frgroups.review import save_review
+from frgroups.segments import members, segment
+from frgroups.sizes import group_sizes
+from frgroups.snapshot import Snapshot, sample_snapshot, snapshot_from_frames
+from frgroups.versions import __version__, show_versions
+from frgroups.wire import Customer, Group
+
+if TYPE_CHECKING:
+    from frgroups import plot
+    from frgroups.sandbox import Sandbox
+
+__all__ = [
+    "PRODUCTION",
+    "STAGE",
+    "Check",
+    "Client",
+    "Customer",
+    "Finding",
+    "FrgroupsError",
+    "Group",
+    "Limits",
+    "Plan",
+    "Receipt",
+    "Sandbox",
+    "Snapshot",
+    "__version__",
+    "apply_plan",
+    "approve_plan",
+    "errors",
+    "group_changes",
+    "group_sizes",
+    "home",
+    "intersections",
+    "list_snapshots",
+    "load_snapshot",
+    "members",
+    "membership_changes",
+    "overlap_matrix",
+    "overlap_pairs",
+    "plan_memberships",
+    "plan_undo",
+    "plot",
+    "prune",
+    "read_list",
+    "read_plan",
+    "read_receipt",
+    "read_snapshot",
+    "refresh_groups",
+    "region_members",
+    "resolve_customers",
+    "sample_snapshot",
+    "save_review",
+    "save_snapshot",
+    "segment",
+    "show_versions",
+    "snapshot_from_frames",
+]
+
+# What needs an extra, or is slow to import, comes on first use.
+_LATER = {"Sandbox": ("frgroups.sandbox", "Sandbox"), "plot": ("frgroups.plot", None)}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'frgroups' has no attribute {name!r}")
+    module, attribute = _LATER[name]
+    try:
+        found = import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name not in ("starlette", "uvicorn"):
+            raise
+        raise FrgroupsError('The sandbox needs its extra: pip install "frgroups[sandbox]"') from error
+    return getattr(found, attribute) if attribute else found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,114 @@
+"""Who agreed to which plan: a small file bound to a digest. It records a decision, it does not authenticate."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from frgroups.errors import FileDamagedError, NotApprovedError
+from frgroups.plan import Plan
+from frgroups.sealed import read_sealed, write_sealed
+
+VALID_FOR = timedelta(hours=72)
+_DIGEST = re.compile(r"[0-9a-fA-F]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """How a plan was approved: `how` is "file" or "digest"; `by` is the name given, "" for a bare digest."""
+
+    how: str
+    digest: str
+    by: str = ""
+    at: datetime | None = None
+
+    def document(self) -> dict[str, str]:
+        """As plain values, for the journal and the receipt."""
+        return {"how": self.how, "by": self.by, "at": self.at.isoformat() if self.at else ""}
+
+
+def approve_plan(
+    plan: Plan, path: str | Path, *, by: str, reject: str | None = None, valid_for: timedelta = VALID_FOR
+) -> Path:
+    """
+    Write an approval of exactly this plan, valid for 72 hours, and return its absolute path.
+
+    With `reject` (a reason) the file says no, and `apply_plan` refuses it. Anyone who can write a file can
+    write this one: it says who is told to have agreed, and proves nothing about who that was.
+
+    >>> import tempfile
+    >>> plan = plan_memberships(sample_snapshot(), {"vip": ["c-7"]})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     approve_plan(plan, f"{folder}/ok.approval.json", by="Kari").name
+    'ok.approval.json'
+    """
+    if not by.strip():
+        raise NotApprovedError("An approval needs by=, the name of the person who agrees.")
+    if reject is None and plan.blocked:
+        broken = "; ".join(finding.message for finding in plan.findings if finding.blocking)
+        raise NotApprovedError(
+            f"Plan {plan.digest[:12]} is blocked and cannot be approved: {broken} Make a plan with other limits."
+        )
+    now = datetime.now(UTC)
+    return write_sealed(
+        path,
+        "approval",
+        {
+            "digest": plan.digest,
+            "decision": "approved" if reject is None else "rejected",
+            "reason": reject or "",
+            "by": by.strip(),
+            "at": now.isoformat(),
+            "until": (now + valid_for).isoformat(),
+        },
+    )
+
+
+def check_approval(plan: Plan, approve: str | Path) -> Approval:
+    """The approval of this plan in a digest or an approval file; NotApprovedError when it is none."""
+    if isinstance(approve, str) and _DIGEST.fullmatch(approve.strip()):
+        return _by_digest(plan, approve.strip().lower())
+    content = _read(Path(approve))
+    until, at = datetime.fromisoformat(content["until"]), datetime.fromisoformat(content["at"])
+    if content["digest"] != plan.digest:
+        raise NotApprovedError(
+            f"{approve} approves plan {content['digest'][:12]}, not this one, {plan.digest[:12]}. Nothing was sent."
+        )
+    if content["decision"] != "approved":
+        raise NotApprovedError(
+            f"{content['by']} rejected plan {plan.digest[:12]}: {content['reason'] or 'no reason given'}. "
+            "Nothing was sent."
+        )
+    if datetime.now(UTC) > until:
+        raise NotApprovedError(
+            f"The approval of plan {plan.digest[:12]} by {content['by']} was valid until "
+            f"{until:%Y-%m-%d %H:%M} UTC. Ask again. Nothing was sent."
+        )
+    return Approval("file", plan.digest, content["by"], at)
+
+
+def _by_digest(plan: Plan, digest: str) -> Approval:
+    if len(digest) < 12:
+        raise NotApprovedError(
+            f"approve={digest!r} is too short to stand for a plan; give at least the first 12 of its 64 hex digits."
+        )
+    if not plan.digest.startswith(digest):
+        raise NotApprovedError(
+            f"approve={digest[:12]} is the digest of another plan; this one is {plan.digest[:12]}. "
+            "Review this plan and approve its digest. Nothing was sent."
+        )
+    return Approval("digest", plan.digest)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.expanduser().exists():
+        raise NotApprovedError(
+            f"approve={str(path)!r} is neither a digest nor an approval file that exists. Nothing was sent."
+        )
+    content = read_sealed(path, "approval")
+    if missing := {"digest", "decision", "reason", "by", "at", "until"} - set(content):
+        raise FileDamagedError(f"{path} is not a whole approval: it lacks {', '.join(sorted(missing))}.")
+    return content

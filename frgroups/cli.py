@@ -1,0 +1,197 @@
+"""`frgroups ...`: the functions of the package from a terminal, with exit codes that scripts can trust."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from frgroups import commands
+from frgroups.errors import (
+    DriftedReadError,
+    DriftError,
+    FrgroupsError,
+    LockedError,
+    NotApprovedError,
+    PlanBlockedError,
+)
+
+EXIT_CODES = {
+    0: "done, or nothing to do",
+    1: "error; the message says what to do",
+    2: "changes are planned (plan --exit-code only)",
+    3: "blocked by a limit; nothing was sent",
+    4: "the tenant drifted from what was read; nothing was sent",
+    5: "partly done, or items rejected",
+    6: "reading back disagrees with what was sent",
+    7: "locked by another apply; nothing was sent",
+    8: "not approved; nothing was sent",
+    64: "wrong usage",
+}
+_OF_ERROR: dict[type[FrgroupsError], int] = {
+    PlanBlockedError: 3,
+    DriftError: 4,
+    DriftedReadError: 4,
+    LockedError: 7,
+    NotApprovedError: 8,
+}
+
+_ENVIRONMENT = """\
+where to connect:
+  FRGROUPS_TENANT_UID   uid of the tenant
+  FRGROUPS_TOKEN        access, auth or integration token
+  FRGROUPS_BASE_URL     stage (default) | production | URL
+  FRGROUPS_HOME         folder for snapshots, plans and journals"""
+
+_WALK = """\
+the usual way:
+  frgroups doctor                                       am I connected, and where?
+  frgroups load                                         read the tenant, keep a snapshot
+  frgroups sizes; frgroups overlap                      look at it
+  frgroups plan --group "Black Week VIP" --list vip.csv
+  frgroups show PLAN                                    read it; mail the review page
+  frgroups approve PLAN --by NAME                       a colleague agrees
+  frgroups apply PLAN --approve APPROVAL                send exactly that
+  frgroups undo RECEIPT                                 a plan that takes it back
+
+try all of it on made-up data:  frgroups demo"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(64, f"{self.prog}: {message}\n{self.prog} --help tells more.\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options) or 0)
+    except FrgroupsError as error:
+        print(f"frgroups {options.command}: {error}", file=sys.stderr)
+        return next((code for kind, code in _OF_ERROR.items() if isinstance(error, kind)), 1)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    except KeyboardInterrupt:
+        print(f"frgroups {options.command}: interrupted.", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    codes = "exit codes:\n" + "\n".join(f"  {code:<3} {told}" for code, told in EXIT_CODES.items())
+    parser = _Parser(
+        prog="frgroups",
+        description="Load, analyse and safely change the customer groups of a Flow Retail tenant.",
+        epilog="\n\n".join([_WALK, _ENVIRONMENT, codes]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=commands.version_line())
+    several = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, text: str, example: str) -> argparse.ArgumentParser:
+        one = several.add_parser(
+            name,
+            help=text[0].lower() + text[1:],
+            description=f"{text[0].upper()}{text[1:]}.",
+            epilog=f"example:\n  {example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        one.set_defaults(run=getattr(commands, name))
+        return one
+
+    demo = add("demo", "the whole way once, on made-up data in a local tenant", "frgroups demo")
+    demo.add_argument("--customers", type=int, default=20_000, metavar="N", help="customers (20000)")
+
+    add("doctor", "am I connected, where, as what, may I write, and how does this tenant page", "frgroups doctor")
+
+    sandbox = add("sandbox", "a local tenant that speaks the API, until Ctrl-C", "frgroups sandbox --customers 2000")
+    sandbox.add_argument("--path", type=Path, metavar="FILE", help="SQLite file that keeps its state (temporary)")
+    sandbox.add_argument("--port", type=int, default=8020, help="port on 127.0.0.1 (8020)")
+    sandbox.add_argument("--customers", type=int, default=20_000, metavar="N", help="customers (20000)")
+    sandbox.add_argument("--groups", type=int, default=60, metavar="N", help="groups (60)")
+    sandbox.add_argument("--seed", type=int, default=1, help="other seeds make other tenants (1)")
+    sandbox.add_argument("--latency", type=float, default=0.0, metavar="SECONDS", help="delay of each answer (0)")
+
+    notebooks = add("notebooks", "JupyterLab on the notebooks, with a sandbox running", "frgroups notebooks")
+    notebooks.add_argument("--port", type=int, default=8888, help="port of JupyterLab (8888)")
+    notebooks.add_argument("--no-browser", action="store_true", help="do not open a browser")
+
+    load = add("load", "read every group and member and keep a snapshot", "frgroups load --max-age 6h")
+    load.add_argument("--max-age", metavar="AGE", help="take a kept snapshot when it is at most this old (6h, 30min)")
+    load.add_argument("--no-cover", action="store_true", help="page every group, also those seen whole in larger ones")
+    load.add_argument("--personal", action="store_true", help="keep names and contact data too")
+
+    sizes = add("sizes", "members of each group, and how many are in no other", "frgroups sizes --csv sizes.csv")
+    _of_snapshot(sizes)
+    sizes.add_argument("--top", type=int, metavar="N", help="only the N largest")
+
+    overlap = add("overlap", "the pairs of groups that overlap most, by name", "frgroups overlap --top 20")
+    _of_snapshot(overlap)
+    overlap.add_argument("--top", type=int, default=20, metavar="N", help="pairs to show (20)")
+    overlap.add_argument("--by", default="jaccard", help="jaccard | n_both | overlap_coefficient | lift (jaccard)")
+    overlap.add_argument("--universe", type=int, metavar="N", help="customers in all, for lift")
+
+    changes = add("changes", "who joined and left between two snapshots", "frgroups changes --since 2026-11-01")
+    _of_snapshot(changes)
+    changes.add_argument("--since", metavar="DATE", help="the older snapshot (default: the last but one)")
+    changes.add_argument("--customers", action="store_true", help="a row for each customer instead of each group")
+
+    plan = add(
+        "plan",
+        "what it takes to bring one group to a list of customers; sends nothing",
+        'frgroups plan --group "Black Week VIP" --list vip.csv --mode add_only',
+    )
+    _of_snapshot(plan, csv=False)
+    plan.add_argument("--group", required=True, help="uid or unique name of the group")
+    wanted = plan.add_mutually_exclusive_group(required=True)
+    wanted.add_argument("--list", type=Path, metavar="FILE", help="CSV or Excel file with one customer per row")
+    wanted.add_argument("--members", metavar="EXPRESSION", help='set of groups, such as "VIP & loyalty - staff"')
+    plan.add_argument("--also", metavar="EXPRESSION", help="add the members of this set of groups to the list")
+    plan.add_argument("--column", help="column of the list that holds the ids")
+    plan.add_argument(
+        "--ids", default="customer_uid", choices=("customer_uid", "external_id"), help="what the list holds"
+    )
+    plan.add_argument("--directory", type=Path, metavar="FILE", help="customer export that knows more external ids")
+    plan.add_argument("--skip-unresolved", action="store_true", help="plan the rest when some ids are not found")
+    plan.add_argument("--mode", default="add_only", choices=("add_only", "remove_only", "mirror"))
+    plan.add_argument("--create", metavar="NAME", help="make the group --group first, with this name")
+    plan.add_argument("--limit", action="append", default=[], metavar="NAME=VALUE", help="another limit; none = off")
+    plan.add_argument("--out", type=Path, metavar="FILE", help="plan file (default: in the home)")
+    plan.add_argument("--exit-code", action="store_true", help="exit 2 when changes are planned")
+
+    show = add("show", "a plan or a receipt in words", "frgroups show plan.json")
+    show.add_argument("file", type=Path, metavar="FILE")
+    show.add_argument("--table", action="store_true", help="every operation, as CSV")
+
+    approve = add("approve", "say yes or no to exactly this plan", 'frgroups approve plan.json --by "Kari Nordmann"')
+    approve.add_argument("file", type=Path, metavar="PLAN")
+    approve.add_argument("--by", required=True, metavar="NAME", help="who decides")
+    approve.add_argument("--reject", metavar="REASON", help="say no, and why")
+    approve.add_argument("--out", type=Path, metavar="FILE", help="approval file (default: beside the plan)")
+
+    apply = add("apply", "send an approved plan, read back, write a receipt", "frgroups apply plan.json --approve FILE")
+    apply.add_argument("file", type=Path, metavar="PLAN")
+    apply.add_argument("--approve", required=True, metavar="DIGEST|FILE", help="the digest reviewed, or approval file")
+    apply.add_argument("--journal", type=Path, metavar="FOLDER", help="where journal and receipt go (the home)")
+
+    undo = add("undo", "a plan that takes back what a receipt says was done", "frgroups undo receipt.json")
+    undo.add_argument("file", type=Path, metavar="RECEIPT")
+    undo.add_argument("--limit", action="append", default=[], metavar="NAME=VALUE", help="another limit; none = off")
+    undo.add_argument("--out", type=Path, metavar="FILE", help="plan file (default: in the home)")
+    return parser
+
+
+def _of_snapshot(parser: argparse.ArgumentParser, *, csv: bool = True) -> None:
+    parser.add_argument("--cache", type=Path, metavar="FOLDER", help="where snapshots are kept (the home)")
+    parser.add_argument("--tenant", metavar="UID", help="which tenant, when several are kept")
+    parser.add_argument("--at", metavar="DATE", help="the newest snapshot of that day or before (default: the newest)")
+    if csv:
+        parser.add_argument("--csv", type=Path, metavar="FILE", help="write the whole table to a CSV file")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,384 @@
+"""One method for each operation that the API documents, and a check of where you are connected."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Literal
+
+from frgroups import wire
+from frgroups.card import Card
+from frgroups.errors import (
+    ApiError,
+    ConnectionLostError,
+    DriftedReadError,
+    InputError,
+    NotFoundError,
+    NotWritableError,
+    ServerError,
+)
+from frgroups.retry import RetryPolicy
+from frgroups.transport import PRODUCTION, STAGE, Call, Token, Transport
+from frgroups.wire import Customer, Group, Member, Page, Person, Record
+
+Direction = Literal["ASC", "DESC"]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Client:
+    """
+    The seven operations on the customer groups of one tenant.
+
+    Safe to share between threads. Reads are tried again when the service is busy or away; a membership write
+    is sent once. Off loopback at most `requests_per_second` requests start per second (20 unless you say so):
+    the tills use the same service.
+
+    Parameters
+    ----------
+    token
+        An access, auth or integration token, or a callable that returns one; the callable is asked again once
+        after a 401.
+    base_url
+        "stage" (the default), "production", or the URL of a service that speaks the same API.
+    writable
+        Without it every write is refused before anything is sent.
+    page_size, workers, timeout
+        Customers asked for per page, connections at most, seconds to wait for an answer.
+    clock
+        What "now" is; a sandbox whose time was moved passes its own.
+
+    Raises
+    ------
+    InputError
+        No token, a bad tenant uid, or a base URL without https that is not loopback.
+
+    >>> with Client("t-1", "secret", base_url="http://127.0.0.1:8000/v2") as client:
+    ...     client
+    <Client of t-1 at 127.0.0.1, reads only>
+    """
+
+    def __init__(
+        self,
+        tenant_uid: str,
+        token: Token,
+        *,
+        base_url: str = STAGE,
+        writable: bool = False,
+        page_size: int = 500,
+        workers: int = 4,
+        timeout: float = 30.0,
+        requests_per_second: float | None = None,
+        retry: RetryPolicy | None = None,
+        verify: Any = True,
+        clock: Callable[[], datetime] = _now,
+    ) -> None:
+        if page_size < 1 or workers < 1 or timeout <= 0:
+            raise InputError(f"page_size={page_size}, workers={workers} and timeout={timeout} must all be positive.")
+        self._transport = Transport(
+            tenant_uid,
+            token,
+            base_url=base_url,
+            workers=workers,
+            timeout=timeout,
+            requests_per_second=requests_per_second,
+            retry=retry or RetryPolicy(),
+            verify=verify,
+        )
+        self.tenant_uid = tenant_uid
+        self.base_url = self._transport.base_url
+        self.writable = writable
+        self.page_size = page_size
+        self.workers = workers
+        self.clock = clock
+
+    @classmethod
+    def from_env(cls, *, writable: bool = False, **options: Any) -> Client:
+        """
+        A client from FRGROUPS_TENANT_UID, FRGROUPS_TOKEN and FRGROUPS_BASE_URL (stage | production | URL).
+
+        The base URL is stage unless the variable says otherwise. In a notebook a missing token is asked for
+        without showing it. Raises InputError naming the variable that is missing.
+        """
+        tenant_uid = os.environ.get("FRGROUPS_TENANT_UID", "").strip()
+        if not tenant_uid:
+            raise InputError("FRGROUPS_TENANT_UID is not set. It is the uid of the tenant to connect to.")
+        token = os.environ.get("FRGROUPS_TOKEN", "").strip()
+        if not token and _in_notebook():
+            token = getpass.getpass(f"Token for tenant {tenant_uid}: ")
+        if not token:
+            raise InputError("FRGROUPS_TOKEN is not set. It is an access, auth or integration token.")
+        base_url = os.environ.get("FRGROUPS_BASE_URL", "").strip() or STAGE
+        return cls(tenant_uid, token, base_url=base_url, writable=writable, **options)
+
+    # The seven operations.
+
+    def iter_groups(self, *, sort_by: str | None = None, sort_direction: Direction | None = None) -> Iterator[Group]:
+        """Every group of the tenant, page by page."""
+        return self._iter_pages(
+            lambda number: self.read_group_page(number, sort_by=sort_by, sort_direction=sort_direction),
+            "the groups of the tenant",
+        )
+
+    def get_group(self, uid: str) -> Group:
+        """The group of this uid; NotFoundError when there is none."""
+        return self._group(Call("get-customer-groups-by-uid", "GET", _group_path(uid)))
+
+    def create_group(self, name: str, customer_group_uid: str | None = None) -> Group:
+        """
+        Create a group.
+
+        With a uid of your own a lost answer is settled by reading the group back, and the request repeated
+        only if it is not there. Without one it is sent once: a repetition could make a second group.
+        """
+        body = wire.encode_group(_group_name(name), customer_group_uid and wire.check_uid(customer_group_uid))
+        call = Call("post-customer-groups", "POST", "/customer-groups", body=body)
+        try:
+            return self._group(call)
+        except (ConnectionLostError, ServerError):
+            if not customer_group_uid:
+                raise
+        try:
+            found = self.get_group(customer_group_uid)
+        except NotFoundError:
+            return self._group(call)
+        if found.name != name:
+            raise InputError(
+                f"Group {customer_group_uid!r} already exists and is named {found.name!r}, not {name!r}."
+            )
+        return found
+
+    def update_group(self, uid: str, *, name: str) -> Group:
+        """Rename a group."""
+        body = wire.encode_group(_group_name(name))
+        return self._group(Call("put-customer-groups", "PUT", _group_path(uid), body=body))
+
+    def delete_group(self, uid: str) -> None:
+        """Delete a group. The API cannot say which campaigns use it: look in the back office first."""
+        self._write(Call("delete-customer-groups", "DELETE", _group_path(uid)))
+
+    def iter_group_customers(
+        self, uid: str, *, sort_by: str | None = None, sort_direction: Direction | None = None
+    ) -> Iterator[Customer]:
+        """
+        Every customer of a group, with names and contact data, page by page and each once.
+
+        Pages can shift while they are read; `load_snapshot` proves what it read, this does not. Raises
+        DriftedReadError at the end when fewer or more came than the service counted.
+        """
+        return self._iter_pages(
+            lambda number: self.read_customer_page(
+                uid, number, record=Customer, sort_by=sort_by, sort_direction=sort_direction
+            ),
+            f"the customers of group {uid}",
+        )
+
+    def update_group_customers(self, uid: str, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:
+        """
+        Add customers to a group and remove others, in one request that is never repeated.
+
+        The service answers without saying what took effect; `apply_plan` reads back and tells. With nothing
+        to add or remove nothing is sent.
+        """
+        added = wire.check_uids_once(add, "add")
+        removed = wire.check_uids_once(remove, "remove")
+        if both := sorted(set(added) & set(removed)):
+            raise InputError(f"{len(both)} customers are both added and removed, {both[0]} for one.")
+        call = Call(
+            "put-customer-groups-customers",
+            "PUT",
+            f"{_group_path(uid)}/customers",
+            body=wire.encode_membership(added, removed),
+        )
+        if added or removed:
+            self._write(call)
+
+    # Single pages, for those who prove what they read.
+
+    def read_group_page(
+        self,
+        page_number: int | None = None,
+        page_size: int | None = None,
+        *,
+        sort_by: str | None = None,
+        sort_direction: Direction | None = None,
+    ) -> Page[Group]:
+        """One page of groups; without a number the first, whatever the service calls it."""
+        parameters = wire.query(page_number, page_size or self.page_size, sort_by, sort_direction)
+        return self._page(Call("get-customer-groups", "GET", "/customer-groups", parameters), Group)
+
+    def read_customer_page(
+        self,
+        uid: str,
+        page_number: int | None = None,
+        page_size: int | None = None,
+        *,
+        record: type[Person] = wire.Member,  # type: ignore[assignment]  # the default of a TypeVar
+        sort_by: str | None = None,
+        sort_direction: Direction | None = None,
+    ) -> Page[Person]:
+        """One page of a group's customers, as `Member` (no contact data kept) or `Customer`."""
+        parameters = wire.query(page_number, page_size or self.page_size, sort_by, sort_direction)
+        path = f"{_group_path(uid)}/customers"
+        return self._page(Call("get-customer-groups-customers", "GET", path, parameters), record)
+
+    def check(self) -> Check:
+        """
+        Where this client is connected and how the tenant pages, found out by reading alone.
+
+        Raises the ApiError that says what is wrong: AuthError for the token, NotFoundError for the tenant.
+        """
+        groups = self.read_group_page()
+        members: Page[Member] | None = next(
+            (page for group in groups.items[:8] if (page := self.read_customer_page(group.uid)).items), None
+        )
+        return Check(
+            base_url=self.base_url,
+            tenant_uid=self.tenant_uid,
+            writable=self.writable,
+            n_groups=groups.total_count,
+            page_base=groups.page_number,
+            asked_page_size=self.page_size,
+            granted_page_size=(members or groups).page_size,
+            group_uids_filled=None if members is None else any(m.customer_group_uids for m in members.items),
+            clock_skew_seconds=self._transport.clock_skew,
+        )
+
+    @property
+    def n_requests(self) -> int:
+        """How many requests this client has sent."""
+        return self._transport.n_requests
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Client of {self.tenant_uid} at {self._transport.host}, {self._may()}>"
+
+    def _repr_html_(self) -> str:
+        facts = {"Host": self.base_url, "May": self._may(), "Page size": str(self.page_size)}
+        return Card(f"Client of {self.tenant_uid}", facts, mark=_place(self.base_url)).html()
+
+    def _may(self) -> str:
+        return "reads and writes" if self.writable else "reads only"
+
+    def _group(self, call: Call) -> Group:
+        body = self._transport.send(call) if call.method == "GET" else self._write(call)
+        try:
+            return wire.decode_group(body)
+        except wire.NotTheApiError as error:
+            raise self._transport.bad_answer(call, str(error)) from error
+
+    def _page(self, call: Call, record: type[Record]) -> Page[Record]:
+        try:
+            return wire.decode_page(self._transport.send(call), record)
+        except wire.NotTheApiError as error:
+            raise self._transport.bad_answer(call, str(error)) from error
+
+    def _write(self, call: Call) -> bytes:
+        if not self.writable:
+            raise NotWritableError(
+                f"{call.operation}: this client only reads; nothing was sent. "
+                "Make it with writable=True to change the tenant."
+            )
+        return self._transport.send(call)
+
+    def _iter_pages(self, read: Callable[[int | None], Page[Record]], what: str) -> Iterator[Record]:
+        """Pages in a row; stops at the total or an empty page, and hard when pages bring nothing new."""
+        page = read(None)
+        seen: set[str] = set()
+        rows, number = 0, page.page_number
+        while page.items:
+            new = [item for item in page.items if item.uid not in seen]
+            if not new:
+                raise DriftedReadError(f"Page {number} of {what} holds nothing new: the service repeats itself.")
+            seen.update(item.uid for item in new)
+            rows += len(page.items) + page.nameless
+            yield from new
+            if rows >= page.total_count:
+                break
+            number += 1
+            page = read(number)
+        if len(seen) != page.total_count:
+            raise DriftedReadError(
+                f"Read {len(seen)} of {what}, but the service counts {page.total_count}: they changed while "
+                "being read, or the count is wrong. Read again."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What a client found out about its tenant by reading; `clock_skew_seconds` is service minus here."""
+
+    base_url: str
+    tenant_uid: str
+    writable: bool
+    n_groups: int
+    page_base: int
+    asked_page_size: int
+    granted_page_size: int
+    group_uids_filled: bool | None
+    clock_skew_seconds: float | None
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """The facts as words."""
+        filled = {True: "filled", False: "not filled: covers cannot be used", None: "no member to look at"}
+        skew = self.clock_skew_seconds
+        writes = "yes, if the token has the CUSTOMER permission (only a write can tell)"
+        return {
+            "Connected": f"yes, to {self.base_url}",
+            "Tenant": self.tenant_uid,
+            "Token": "accepted",
+            "May write": writes if self.writable else "no: this client was made to read",
+            "Groups": f"{self.n_groups:,}",
+            "First page": f"number {self.page_base}",
+            "Page size": f"{self.granted_page_size} granted of {self.asked_page_size} asked",
+            "customerGroupUids": filled[self.group_uids_filled],
+            "Clock": "not stated" if skew is None else f"{skew:+.0f} s against this machine",
+        }
+
+    def __repr__(self) -> str:
+        return Card("Check", self.facts, mark=_place(self.base_url)).text()
+
+    def _repr_html_(self) -> str:
+        return Card("Check", self.facts, mark=_place(self.base_url)).html()
+
+
+def _group_path(uid: str) -> str:
+    return f"/customer-groups/{wire.check_uid(uid, 'customer group uid')}"
+
+
+def _group_name(name: str) -> str:
+    if not isinstance(name, str) or not name.strip():
+        raise InputError(f"A group needs a name of at least one character, not {name!r}.")
+    return name
+
+
+def _place(base_url: str) -> str:
+    return {PRODUCTION: "PRODUCTION", STAGE: "stage"}.get(base_url, "")
+
+
+def _in_notebook() -> bool:
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return type(shell).__name__ == "ZMQInteractiveShell"
+
+
+__all__ = ["PRODUCTION", "STAGE", "ApiError", "Check", "Client"]

@@ -1,0 +1,217 @@
+"""Memberships as integer codes, sorted by group and customer: what every analysis and plan works on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from frgroups.errors import GroupNotFoundError, InputError
+
+Ints = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Codes:
+    """
+    Memberships in compressed rows: the customers of group g are `customer_code[starts[g]:starts[g + 1]]`.
+
+    `group_uids` and `customer_uids` are unique and in uid order, so that sorted codes are sorted uids;
+    within a group the codes rise, and none stands twice.
+    """
+
+    group_uids: pd.Index
+    group_names: pd.Index
+    customer_uids: pd.Index
+    starts: npt.NDArray[np.int64]
+    customer_code: Ints
+
+    @classmethod
+    def from_uids(
+        cls,
+        group_uids: pd.Series,
+        customer_uids: pd.Series,
+        *,
+        all_groups: Iterable[str] | None = None,
+        group_names: Iterable[str] | None = None,
+        all_customers: Iterable[str] | None = None,
+    ) -> Codes:
+        """Codes of memberships given as two columns of uids, in any order, repetitions counted once."""
+        groups = _uid_index(group_uids if all_groups is None else all_groups)
+        customers = _uid_index(customer_uids if all_customers is None else all_customers)
+        names = groups if group_names is None else _in_order(all_groups, group_names, groups)
+        return cls.from_codes(
+            groups.get_indexer(pd.Index(group_uids)),
+            customers.get_indexer(pd.Index(customer_uids)),
+            group_uids=groups,
+            group_names=names,
+            customer_uids=customers,
+        )
+
+    @classmethod
+    def from_codes(
+        cls,
+        group_code: npt.NDArray[Any],
+        customer_code: npt.NDArray[Any],
+        *,
+        group_uids: pd.Index,
+        group_names: pd.Index,
+        customer_uids: pd.Index,
+    ) -> Codes:
+        """Codes of memberships given as codes into these uids, in any order, repetitions counted once."""
+        width = max(len(customer_uids), 1)
+        keys = np.unique(group_code.astype(np.int64) * width + customer_code)
+        sizes = np.bincount(keys // width, minlength=len(group_uids))
+        return cls(
+            group_uids,
+            group_names,
+            customer_uids,
+            np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+            (keys % width).astype(np.int32),
+        )
+
+    def __len__(self) -> int:
+        return len(self.customer_code)
+
+    @property
+    def n_groups(self) -> int:
+        """How many groups there are, those without a member too."""
+        return len(self.group_uids)
+
+    @property
+    def n_customers(self) -> int:
+        """How many customers there are, those in no group too."""
+        return len(self.customer_uids)
+
+    @property
+    def sizes(self) -> npt.NDArray[np.int64]:
+        """The number of members of each group, in group order."""
+        return np.diff(self.starts)
+
+    @cached_property
+    def group_code(self) -> Ints:
+        """The group of each membership."""
+        return np.repeat(np.arange(self.n_groups, dtype=np.int32), self.sizes)
+
+    def frame(self) -> pd.DataFrame:
+        """One row per membership, in plain uids."""
+        return pd.DataFrame(
+            {
+                "customer_group_uid": self.group_uids.take(self.group_code).array,
+                "customer_uid": self.customer_uids.take(self.customer_code).array,
+            }
+        )
+
+    def group_code_of(self, group: str) -> int:
+        """The code of the group of this uid, or else of this unique name."""
+        if group in self._code_of_uid:
+            return self._code_of_uid[group]
+        same_name = np.flatnonzero(self.group_names == group)
+        if len(same_name) == 1:
+            return int(same_name[0])
+        if len(same_name) > 1:
+            uids = [str(self.group_uids[code]) for code in same_name]
+            raise GroupNotFoundError(
+                f"{len(same_name)} groups are named {group!r}: {', '.join(uids)}. Say which by its uid.",
+                close=uids,
+            )
+        close = self._close(group)
+        hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
+        raise GroupNotFoundError(
+            f"No group has the uid or name {group!r} among these {self.n_groups}.{hint}", close=close
+        )
+
+    def group_uid(self, group: str) -> str:
+        """The uid of the group of this uid or unique name."""
+        return str(self.group_uids[self.group_code_of(group)])
+
+    def member_codes(self, group: str) -> Ints:
+        """The customer codes of one group, rising."""
+        code = self.group_code_of(group)
+        return self.customer_code[self.starts[code] : self.starts[code + 1]]
+
+    def members(self, group: str) -> list[str]:
+        """The customer uids of one group, in uid order."""
+        return list(self.customer_uids.take(self.member_codes(group)))
+
+    def select(self, groups: Iterable[str] | None) -> Codes:
+        """The same customers with only these groups, in uid order; None keeps all."""
+        if groups is None:
+            return self
+        if isinstance(groups, str):
+            raise InputError(f"groups takes several groups, not the text {groups!r}; write [{groups!r}].")
+        chosen = np.unique([self.group_code_of(group) for group in groups]).astype(np.int64)
+        keep = np.isin(self.group_code, chosen)
+        return Codes(
+            self.group_uids.take(chosen),
+            self.group_names.take(chosen),
+            self.customer_uids,
+            np.concatenate([[0], np.cumsum(self.sizes[chosen])]).astype(np.int64),
+            self.customer_code[keep],
+        )
+
+    @cached_property
+    def _code_of_uid(self) -> dict[str, int]:
+        return {uid: code for code, uid in enumerate(self.group_uids)}
+
+    def _close(self, group: str) -> list[str]:
+        folded = {str(name).casefold(): str(name) for name in [*self.group_uids, *self.group_names]}
+        found = get_close_matches(str(group).casefold(), folded, n=3)
+        return [folded[name] for name in found]
+
+
+def codes_of(data: Any) -> Codes:
+    """
+    The codes behind a Snapshot, a memberships DataFrame, or any table that speaks Arrow.
+
+    A frame needs the columns customer_group_uid and customer_uid; the group names are then the uids.
+    """
+    if isinstance(data, Codes):
+        return data
+    if isinstance(codes := getattr(data, "codes", None), Codes):
+        return codes
+    if not isinstance(data, pd.DataFrame):
+        if not hasattr(data, "__arrow_c_stream__"):
+            raise InputError(f"Expected a Snapshot or a table of memberships, not {type(data).__name__}.")
+        columns = ["customer_group_uid", "customer_uid"]
+        data = pa.table(data)
+        data = data.select([name for name in columns if name in data.column_names]).to_pandas()
+    return Codes.from_uids(
+        check_uids(data, "customer_group_uid", "memberships"),
+        check_uids(data, "customer_uid", "memberships"),
+    )
+
+
+def check_uids(frame: pd.DataFrame, column: str, what: str) -> pd.Series:
+    """The column of uids as `str`; raises InputError when it is missing, not text, or has gaps."""
+    if not isinstance(frame, pd.DataFrame):
+        raise InputError(f"{what} must be a DataFrame, not {type(frame).__name__}.")
+    if column not in frame:
+        raise InputError(f"{what} needs a column {column!r}; it has {', '.join(map(repr, frame.columns))}.")
+    uids = frame[column]
+    if isinstance(uids.dtype, pd.CategoricalDtype):
+        uids = uids.astype(uids.cat.categories.dtype)
+    if uids.notna().any() and (kind := pd.api.types.infer_dtype(uids, skipna=True)) != "string":
+        raise InputError(
+            f"{what}[{column!r}] is {kind}, not text, so leading zeros may be lost: {uids.iloc[0]}. "
+            "Read that column as text (dtype='str')."
+        )
+    if (gaps := int(uids.isna().sum())) or (gaps := int((uids == "").sum())):
+        raise InputError(f"{what}[{column!r}] has {gaps} rows without a uid.")
+    return uids.astype("str")
+
+
+def _uid_index(uids: Iterable[str]) -> pd.Index:
+    return pd.Index(pd.Series(uids, dtype="str").drop_duplicates().sort_values(), dtype="str")
+
+
+def _in_order(uids: Any, names: Iterable[str], wanted: pd.Index) -> pd.Index:
+    named = pd.Series(list(names), index=pd.Index(uids), dtype="str")
+    return pd.Index(named.reindex(wanted), dtype="str")

@@ -1,0 +1,323 @@
+"""What each command of the terminal does: options in, the package's functions, text out."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from argparse import Namespace
+from datetime import UTC
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from frgroups.apply import apply_plan
+from frgroups.approval import approve_plan
+from frgroups.cache import list_snapshots, read_snapshot
+from frgroups.changes import group_changes, membership_changes
+from frgroups.client import Client
+from frgroups.errors import FileDamagedError, FrgroupsError, InputError
+from frgroups.home import folder_in_home, home, tenant_folder, write_text
+from frgroups.limits import Limits
+from frgroups.lists import read_list, resolve_customers
+from frgroups.load import load_snapshot
+from frgroups.overlap import overlap_pairs
+from frgroups.plan import Plan, read_plan
+from frgroups.planning import plan_memberships
+from frgroups.receipt import Receipt, plan_undo, read_receipt
+from frgroups.review import save_review
+from frgroups.segments import members
+from frgroups.sizes import group_sizes
+from frgroups.snapshot import Snapshot
+from frgroups.versions import __version__, show_versions
+
+
+def version_line() -> str:
+    """What --version shows."""
+    return f"frgroups {__version__}"
+
+
+def demo(options: Namespace) -> int:
+    """Run the demo."""
+    from frgroups.demo import run_demo
+
+    return run_demo(customers=options.customers)
+
+
+def doctor(_: Namespace) -> int:
+    """Show versions, the home, and what a check of the connection finds."""
+    show_versions()
+    print(f"home        {home()}")
+    with Client.from_env() as client:
+        print(client.check())
+    return 0
+
+
+def sandbox(options: Namespace) -> int:
+    """Serve a sandbox until Ctrl-C."""
+    from frgroups import Sandbox
+
+    tenant = Sandbox(
+        options.path,
+        customers=options.customers,
+        groups=options.groups,
+        seed=options.seed,
+        port=options.port,
+        latency=options.latency,
+    )
+    with tenant as running:
+        print(f"A sandbox tenant is running at {running.base_url} until Ctrl-C. In another terminal:\n")
+        for name, value in _environment(running).items():
+            print(f"  export {name}={value}")
+        print("\nthen: frgroups doctor", flush=True)
+        running.wait()
+    return 0
+
+
+def notebooks(options: Namespace) -> int:
+    """Start JupyterLab on the notebooks with a sandbox beside it."""
+    from frgroups import Sandbox
+
+    folder = _notebook_folder()
+    with Sandbox(process=True) as running:
+        print(f"Notebooks in {folder}; a sandbox tenant at {running.base_url}.", flush=True)
+        command = [sys.executable, "-m", "jupyterlab", f"--notebook-dir={folder}", f"--port={options.port}"]
+        if options.no_browser:
+            command.append("--no-browser")
+        environment = os.environ | _environment(running) | {"FRGROUPS_HOME": str(home())}
+        try:
+            return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603  # our own words
+        except KeyboardInterrupt:
+            return 0
+
+
+def load(options: Namespace) -> int:
+    """Read the tenant and keep a snapshot."""
+    with Client.from_env() as client:
+        snapshot = load_snapshot(
+            client, max_age=options.max_age, cover=not options.no_cover, personal=options.personal
+        )
+    print(snapshot)
+    print(snapshot.describe())
+    kept = list_snapshots(tenant_uid=snapshot.tenant_uid)
+    print(f"{len(kept)} snapshots of {snapshot.tenant_uid} are kept in {folder_in_home('snapshots')}")
+    return 0 if snapshot.verdict != "drifted" else 4
+
+
+def sizes(options: Namespace) -> int:
+    """Show the size of each group."""
+    snapshot = _snapshot(options)
+    table = group_sizes(snapshot).sort_values(["n_members", "customer_group_uid"], ascending=[False, True])
+    print(snapshot)
+    _show(table.head(options.top) if options.top else table, options.csv, table)
+    return 0
+
+
+def overlap(options: Namespace) -> int:
+    """Show the pairs that overlap most."""
+    snapshot = _snapshot(options)
+    table = overlap_pairs(snapshot, universe=options.universe, min_both=1)
+    if options.by not in table.columns:
+        raise InputError(f"--by {options.by}: choose jaccard, n_both, overlap_coefficient or lift.")
+    table = table.sort_values([options.by, "n_both"], ascending=False, ignore_index=True)
+    columns = ["name_a", "name_b", "n_a", "n_b", "n_both", "jaccard", "share_of_a", "share_of_b"]
+    if options.universe is not None:
+        columns += ["lift", "q_value"]
+    print(snapshot)
+    _show(table[columns].head(options.top), options.csv, table)
+    return 0
+
+
+def changes(options: Namespace) -> int:
+    """Show who joined and left between two snapshots."""
+    new = _snapshot(options)
+    old = _before(new, options)
+    table = membership_changes(old, new) if options.customers else group_changes(old, new)
+    print(f"{old.taken_at:%Y-%m-%d %H:%M} UTC to {new.taken_at:%Y-%m-%d %H:%M} UTC")
+    if not options.customers:
+        shown = table[(table["n_joined"] > 0) | (table["n_left"] > 0) | (table["status"] != "kept")]
+        print(f"{len(shown)} of {len(table)} groups changed.")
+        _show(shown.drop(columns="customer_group_uid"), options.csv, table)
+    else:
+        _show(table.head(50), options.csv, table)
+    return 0
+
+
+def plan(options: Namespace) -> int:
+    """Make a plan and its review page."""
+    snapshot = _snapshot(options)
+    wanted = _wanted(snapshot, options)
+    made = plan_memberships(
+        snapshot,
+        {options.group: wanted},
+        mode=options.mode,
+        create={options.group: options.create} if options.create else None,
+        limits=_limits(options.limit, Limits()),
+    )
+    _keep(made, options.out)
+    return 2 if options.exit_code and not made.is_empty else 0
+
+
+def show(options: Namespace) -> int:
+    """Show a plan or a receipt in words."""
+    thing: Plan | Receipt
+    try:
+        thing = read_plan(options.file)
+    except FileDamagedError:
+        raise
+    except InputError:
+        thing = read_receipt(options.file)
+    if options.table:
+        print(thing.table().to_csv(index=False), end="")
+        return 0
+    print(thing)
+    print(thing.summary())
+    if isinstance(thing, Plan):
+        print(f"Digest: {thing.digest}")
+    return 0
+
+
+def approve(options: Namespace) -> int:
+    """Write an approval, or a rejection."""
+    made = read_plan(options.file)
+    target = options.out or options.file.with_suffix(".approval.json")
+    path = approve_plan(made, target, by=options.by, reject=options.reject)
+    print(made.summary())
+    word = "approved" if options.reject is None else "rejected"
+    print(f"{options.by} {word} plan {made.digest[:12]}. Written to {path}")
+    if options.reject is None:
+        print(f"Next: frgroups apply {options.file} --approve {path}")
+    return 0
+
+
+def apply(options: Namespace) -> int:
+    """Apply a plan."""
+    made = read_plan(options.file)
+    approval = options.approve
+    with Client.from_env(writable=True) as client:
+        receipt = apply_plan(client, made, approve=approval, journal=options.journal)
+    print(receipt.summary())
+    rejected = receipt.table().query("state == 'rejected'")
+    if len(rejected):
+        print(f"Rejected: {', '.join(rejected['customer_uid'].head(20))}{' ...' if len(rejected) > 20 else ''}")
+    print(f"Receipt: {receipt.path}")
+    if receipt.ok:
+        return 0
+    return 6 if receipt.counts["not_effective"] or receipt.counts["unknown"] else 5
+
+
+def undo(options: Namespace) -> int:
+    """Make the plan that takes a receipt back."""
+    receipt = read_receipt(options.file)
+    made = plan_undo(receipt, limits=_limits(options.limit, receipt.plan.limits) if options.limit else None)
+    _keep(made, options.out)
+    return 0
+
+
+def _snapshot(options: Namespace) -> Snapshot:
+    return read_snapshot(options.cache, tenant_uid=options.tenant or _tenant_in_use(), at=options.at)
+
+
+def _tenant_in_use() -> str | None:
+    return os.environ.get("FRGROUPS_TENANT_UID") or None
+
+
+def _before(new: Snapshot, options: Namespace) -> Snapshot:
+    if options.since:
+        return read_snapshot(options.cache, tenant_uid=new.tenant_uid, at=options.since, base_url=new.base_url)
+    kept = list_snapshots(options.cache, tenant_uid=new.tenant_uid)
+    older = kept[(kept["taken_at"] < new.taken_at) & (kept["base_url"] == new.base_url)]
+    if older.empty:
+        raise InputError(f"Only one snapshot of {new.tenant_uid} is kept; changes need two. Load again later.")
+    at = older["taken_at"].iloc[-1].to_pydatetime()
+    return read_snapshot(options.cache, tenant_uid=new.tenant_uid, at=at, base_url=new.base_url)
+
+
+def _wanted(snapshot: Snapshot, options: Namespace) -> list[str]:
+    if options.members:
+        return list(members(snapshot, options.members))
+    ids = read_list(options.list, column=options.column)
+    if options.ids == "customer_uid":
+        found = list(ids)
+    else:
+        table = resolve_customers(snapshot, ids, by=options.ids, directory=options.directory)
+        lost = table[table["outcome"] != "resolved"]
+        if len(lost):
+            text = f"{len(lost)} of {len(table)} ids of {options.list} are not found: {', '.join(lost['id'].head(10))}"
+            if not options.skip_unresolved:
+                raise InputError(f"{text}. --directory EXPORT may know them; --skip-unresolved plans the rest.")
+            print(f"{text}; left out.")
+        found = list(table.loc[table["outcome"] == "resolved", "customer_uid"])
+    print(f"{len(found):,} customers from {options.list}")
+    return found + (list(members(snapshot, options.also)) if options.also else [])
+
+
+def _limits(words: list[str], limits: Limits) -> Limits:
+    document = limits.document()
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise InputError(f"--limit {word}: write NAME=VALUE, such as removals_per_group=200.")
+        document[name] = _limit_value(value)
+    return Limits.from_document(document)
+
+
+def _limit_value(text: str) -> Any:
+    if text.lower() == "none":
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _keep(made: Plan, out: Path | None) -> None:
+    if made.is_empty:
+        print(made.summary())
+        return
+    folder = folder_in_home("plans") / tenant_folder(made.tenant_uid, made.base_url)
+    path = made.save(out or folder / f"{made.planned_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{made.digest[:12]}.plan.json")
+    review = save_review(made, path.with_suffix(".html"))
+    print(made.summary())
+    print(f"\nDigest  {made.digest}")
+    print(f"Plan    {path}")
+    print(f"Review  {review}   (open it in a browser, or mail it to who decides)")
+    if not made.blocked:
+        print(f"Next    frgroups approve {path} --by NAME")
+
+
+def _show(table: pd.DataFrame, csv: Path | None, whole: pd.DataFrame) -> None:
+    with pd.option_context("display.max_columns", None, "display.width", shutil.get_terminal_size().columns):
+        print(table.to_string(index=False, max_rows=None, float_format="{:.3f}".format, max_colwidth=40))
+    if len(table) < len(whole):
+        print(f"{len(table)} of {len(whole)} rows shown; --csv FILE writes all.")
+    if csv is not None:
+        write_text(csv.expanduser().resolve(), whole.to_csv(index=False))
+        print(f"Written to {csv.expanduser().resolve()}")
+
+
+def _environment(running: Any) -> dict[str, str]:
+    return {
+        "FRGROUPS_TENANT_UID": running.tenant_uid,
+        "FRGROUPS_TOKEN": running.token,
+        "FRGROUPS_BASE_URL": running.base_url,
+    }
+
+
+def _notebook_folder() -> Path:
+    """The notebooks of the project you are in, else a copy of the packaged ones in the home."""
+    own = home().parent / "notebooks"
+    if own.is_dir():
+        return own
+    packaged = Path(__file__).with_name("notebooks")
+    if not packaged.is_dir():
+        raise FrgroupsError("There are no notebooks here. Run this in the project's folder.")
+    target = folder_in_home("notebooks")
+    shutil.copytree(packaged, target, dirs_exist_ok=True)
+    return target

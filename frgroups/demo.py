@@ -1,0 +1,146 @@
+"""The whole way once, on a made-up tenant: load, look, a month passes, plan, review, apply, verify, undo."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+from frgroups.apply import apply_plan
+from frgroups.approval import approve_plan
+from frgroups.changes import group_changes
+from frgroups.client import Client
+from frgroups.home import folder_in_home, write_text
+from frgroups.limits import Limits
+from frgroups.lists import read_list
+from frgroups.load import load_snapshot
+from frgroups.overlap import overlap_pairs
+from frgroups.plan import Plan
+from frgroups.planning import plan_memberships
+from frgroups.receipt import Receipt, plan_undo
+from frgroups.review import save_review
+from frgroups.segments import members
+from frgroups.sizes import group_sizes
+from frgroups.snapshot import Snapshot
+
+GROUP, NAME = "black_week_vip", "Black Week VIP"
+AUDIENCE = "VIP & loyalty - staff"
+
+
+def run_demo(*, customers: int = 20_000) -> int:
+    """Run the demo, print its story, and return its exit code."""
+    from frgroups import Sandbox
+
+    started = time.monotonic()
+    folder = folder_in_home("demo")
+    shutil.rmtree(folder, ignore_errors=True)
+    _say(f"1. A made-up tenant: a Nordic sports retailer with {customers:,} customers, served on this machine")
+    with Sandbox(customers=customers, process=True, days_ago=30) as sandbox, sandbox.client(writable=True) as client:
+        print(client.check())
+        before = _load(client, folder)
+        _look(before, folder)
+        _say("4. A month passes; load again: who joined, who left?")
+        sandbox.advance(days=30)
+        after = _load(client, folder)
+        _tell_changes(before, after)
+        plan, wanted = _plan(after, folder)
+        receipt = _apply(client, plan, folder)
+        _say("8. Plan the same again: nothing is left but what was rejected")
+        again = plan_memberships(_load(client, folder), {GROUP: wanted}, limits=plan.limits)
+        print(f"{again}\n{again.summary()}")
+        _undo(client, receipt, folder)
+    _say(f"10. Done in {time.monotonic() - started:.0f} s. What is where")
+    for path in sorted(folder.iterdir()):
+        print(f"  {path}")
+    print(f"\nOpen {folder / 'black_week_vip.html'} in a browser: that page is what a colleague approves.")
+    print("Then try: frgroups notebooks  (JupyterLab on the same data), or frgroups --help")
+    return 0
+
+
+def _load(client: Client, folder: Path) -> Snapshot:
+    snapshot = load_snapshot(client, folder / "snapshots", progress=True)
+    print(f"{snapshot}\n{snapshot.describe()}")
+    return snapshot
+
+
+def _look(snapshot: Snapshot, folder: Path) -> None:
+    _say("2. The largest groups, and the pairs that overlap most")
+    sizes = group_sizes(snapshot).sort_values("n_members", ascending=False)
+    print(sizes[["name", "n_members", "n_exclusive"]].head(8).to_string(index=False))
+    pairs = overlap_pairs(snapshot, min_both=1).sort_values("jaccard", ascending=False)
+    print()
+    print(pairs[["name_a", "name_b", "n_both", "jaccard"]].head(8).round({"jaccard": 3}).to_string(index=False))
+    _say("3. The same as pictures")
+    for path in _save_pictures(snapshot, folder):
+        print(f"  {path}")
+
+
+def _save_pictures(snapshot: Snapshot, folder: Path) -> list[Path]:
+    import matplotlib as mpl
+
+    from frgroups import plot
+
+    paths = []
+    with mpl.rc_context({"backend": "Agg"}):
+        for name, draw in (("sizes", plot.sizes), ("overlap", plot.overlap_heatmap), ("upset", plot.upset)):
+            drawn = draw(snapshot)
+            axes = next(iter(drawn.values())) if isinstance(drawn, dict) else drawn
+            paths.append(folder / f"{name}.png")
+            axes.figure.savefig(paths[-1], dpi=110, bbox_inches="tight")
+    return paths
+
+
+def _tell_changes(before: Snapshot, after: Snapshot) -> None:
+    table = group_changes(before, after)
+    moved = table.assign(moved=table["n_joined"] + table["n_left"]).nlargest(8, "moved")
+    print(moved[["name", "n_old", "n_joined", "n_left", "n_new", "status"]].to_string(index=False))
+
+
+def _plan(snapshot: Snapshot, folder: Path) -> tuple[Plan, list[str]]:
+    _say(f"5. A campaign group: {AUDIENCE}, and a list from marketing")
+    audience = list(members(snapshot, AUDIENCE))
+    path = _marketing_list(snapshot, folder)
+    listed = list(read_list(path))
+    wanted = [*audience, *listed]
+    print(f"{len(audience):,} customers in {AUDIENCE}; {len(listed):,} in {path.name}, four of them made up")
+    limits = Limits(additions_per_group=3000)
+    plan = plan_memberships(snapshot, {GROUP: wanted}, create={GROUP: NAME}, limits=limits)
+    print(f"{plan}\n{plan.summary()}")
+    saved = plan.save(folder / f"{GROUP}.plan.json")
+    print(f"Plan file   {saved}\nReview page {save_review(plan, folder / f'{GROUP}.html')}")
+    return plan, wanted
+
+
+def _marketing_list(snapshot: Snapshot, folder: Path) -> Path:
+    """A CSV as marketing sends it: semicolons, some loyal customers, and a few ids that nobody has."""
+    loyal = [uid for uid in members(snapshot, "loyalty - VIP - staff")][:150]
+    rows = ["customer_uid;comment", *(f"{uid};summer event" for uid in [*loyal, *(f"typo-{n}" for n in range(4))])]
+    return write_text(folder / "marketing_list.csv", "\n".join(rows) + "\n")
+
+
+def _apply(client: Client, plan: Plan, folder: Path) -> Receipt:
+    _say("6. A colleague reads the page and approves exactly this plan")
+    approval = approve_plan(plan, folder / f"{GROUP}.approval.json", by="Kari (demo)")
+    print(f"Approval    {approval}\nDigest      {plan.digest}")
+    _say("7. Apply: read again, create, add, read back")
+    receipt = apply_plan(client, plan, approve=approval, journal=folder / "journals", progress=True)
+    print(receipt.summary())
+    rejected = receipt.table().query("state == 'rejected'")
+    for row in rejected.itertuples():
+        print(f"  rejected: {row.customer_uid} ({row.detail})")
+    return receipt
+
+
+def _undo(client: Client, receipt: Receipt, folder: Path) -> None:
+    _say("9. Undo: a plan as any other, under limits that allow it")
+    blocked = plan_undo(receipt)
+    print(f"Under the limits of the plan: {blocked}")
+    limits = Limits(removals_per_group=None, removal_share=None, removals_total=None, emptied_groups=1)
+    undo = plan_undo(receipt, limits=limits)
+    print(undo.summary())
+    undo.save(folder / f"{GROUP}.undo.plan.json")
+    print(apply_plan(client, undo, approve=undo.digest, journal=folder / "journals").summary())
+
+
+def _say(title: str) -> None:
+    print(f"\n{title}\n{'-' * len(title)}")

@@ -1,0 +1,29 @@
+"""Durations as people write them: "90s", "30min", "6h", "7d", "2w"."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+from frgroups.errors import InputError
+
+_UNITS = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_WRITTEN = re.compile(rf"\s*(\d+(?:\.\d+)?)\s*({'|'.join(_UNITS)})\s*", re.IGNORECASE)
+
+
+def as_duration(value: timedelta | str) -> timedelta:
+    """
+    A timedelta, also written as text.
+
+    >>> as_duration("36h")
+    datetime.timedelta(days=1, seconds=43200)
+    """
+    if isinstance(value, timedelta):
+        duration = value
+    elif isinstance(value, str) and (match := _WRITTEN.fullmatch(value)):
+        duration = timedelta(**{_UNITS[match[2].lower()]: float(match[1])})
+    else:
+        raise InputError(f"{value!r} is not a duration; write it like '6h', '30min' or '7d'.")
+    if duration < timedelta(0):
+        raise InputError(f"{value!r} is a negative duration.")
+    return duration

@@ -1,0 +1,143 @@
+"""
+Every error of frgroups, under one tree.
+
+    FrgroupsError                 catch this to mean "anything frgroups"
+    ├── InputError                what you passed cannot be right (also a ValueError)
+    │   ├── GroupNotFoundError    no group, or more than one, of that uid or name (also a KeyError)
+    │   ├── ListError             a list of customers that cannot be read safely
+    │   ├── FileDamagedError      a snapshot, plan, journal or approval that is not what was written
+    │   └── WrongTenantError      a plan or receipt for another tenant or host
+    ├── NotFoundInCacheError      no kept snapshot answers the question
+    ├── NotWritableError          a write through a client that was made to read
+    ├── ApiError                  the service failed or refused; has .operation .tenant_uid .status .message
+    │   ├── ConnectionLostError   no whole answer came: down, slow, cut
+    │   ├── BadAnswerError        an answer that is not the API's: HTML, a missing field, endless pages
+    │   ├── AuthError             401: the token was not accepted
+    │   ├── ForbiddenError        403: the token may not do this
+    │   ├── NotFoundError         404: no such tenant, group or route
+    │   ├── RefusedError          any other 4xx
+    │   ├── RateLimitedError      429: has .retry_after in seconds
+    │   └── ServerError           5xx: a write may or may not have happened
+    ├── DriftedReadError          a group changed faster than it could be read
+    ├── PlanBlockedError          the plan breaks a limit; has .findings
+    ├── DriftError                the tenant moved away from the plan's baseline; has .groups
+    ├── NotApprovedError          no approval, another digest, expired, or rejected
+    ├── LockedError               another apply holds this tenant
+    └── StoppedError              an apply ended early and can be resumed; has .receipt
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class FrgroupsError(Exception):
+    """The root of all errors that frgroups raises on purpose; its facts are attributes."""
+
+    def __init__(self, message: str, **facts: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        for name, value in facts.items():
+            setattr(self, name, value)
+
+    def __str__(self) -> str:
+        # KeyError would show the repr of its argument.
+        return self.message
+
+
+class InputError(FrgroupsError, ValueError):
+    """What was passed cannot be right; nothing was read, written or sent."""
+
+
+class GroupNotFoundError(InputError, KeyError):
+    """No group has this uid or name, or several share the name; `.close` holds the close matches."""
+
+
+class ListError(InputError):
+    """A list of customers that cannot be read without guessing."""
+
+
+class FileDamagedError(InputError):
+    """A file of ours that is not as it was written; the message names file, expected and found."""
+
+
+class WrongTenantError(InputError):
+    """A plan, approval or receipt that belongs to another tenant or host."""
+
+
+class NotFoundInCacheError(FrgroupsError, LookupError):
+    """No kept snapshot answers the question."""
+
+
+class NotWritableError(FrgroupsError):
+    """A write through a client that was not made with `writable=True`; nothing was sent."""
+
+
+class ApiError(FrgroupsError):
+    """
+    The service failed, refused, or did not answer.
+
+    `.operation` (the API's operation), `.tenant_uid`, `.status` (None when no answer came) are always there.
+    """
+
+    operation: str = ""
+    tenant_uid: str = ""
+    status: int | None = None
+
+
+class ConnectionLostError(ApiError):
+    """No whole answer came. After a write this leaves open whether it happened."""
+
+
+class BadAnswerError(ApiError):
+    """The answer was not one that this API gives."""
+
+
+class AuthError(ApiError):
+    """401: the token was not accepted."""
+
+
+class ForbiddenError(ApiError):
+    """403: the token is known but may not do this."""
+
+
+class NotFoundError(ApiError):
+    """404: no such tenant, group or route."""
+
+
+class RefusedError(ApiError):
+    """Any other 4xx: the request was understood and refused."""
+
+
+class RateLimitedError(ApiError):
+    """429, after the waits that were allowed; `.retry_after` is in seconds, or None."""
+
+    retry_after: float | None = None
+
+
+class ServerError(ApiError):
+    """5xx. After a write this leaves open whether it happened."""
+
+
+class DriftedReadError(FrgroupsError):
+    """A group that changed while it was read, more often than it was read again."""
+
+
+class PlanBlockedError(FrgroupsError):
+    """A plan that breaks one of its limits; `.findings` holds them. Nothing was sent."""
+
+
+class DriftError(FrgroupsError):
+    """The tenant is no longer what the plan was made from; `.groups` tells where. Nothing was sent."""
+
+
+class NotApprovedError(FrgroupsError):
+    """The plan is not approved: no approval, another digest, too old, or rejected. Nothing was sent."""
+
+
+class LockedError(FrgroupsError):
+    """Another apply of this tenant is running. Nothing was sent."""
+
+
+class StoppedError(FrgroupsError):
+    """An apply that ended before its plan was done; `.receipt` tells what was. Apply the same plan again."""

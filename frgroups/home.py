@@ -1,0 +1,106 @@
+"""Where snapshots, plans and journals live, and how a file is put there: whole or not at all, for us alone."""
+
+from __future__ import annotations
+
+import os
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from frgroups.errors import InputError
+
+
+def home() -> Path:
+    """
+    The folder that holds all that frgroups keeps, as an absolute path; nothing is made by asking.
+
+    It is `FRGROUPS_HOME` when set; else the `data` folder of the project you are in (the nearest parent with a
+    `data` beside a pyproject.toml or a notebooks folder); else the user's data folder.
+
+    >>> home().is_absolute()
+    True
+    """
+    if named := os.environ.get("FRGROUPS_HOME", "").strip():
+        return Path(named).expanduser().resolve()
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "data").is_dir() and any((folder / name).exists() for name in ("pyproject.toml", "notebooks")):
+            return (folder / "data").resolve()
+    return _user_data() / "frgroups"
+
+
+def folder_in_home(name: str) -> Path:
+    """A folder of the home, such as "snapshots"."""
+    return home() / name
+
+
+def as_folder(path: str | Path | None, name: str) -> Path:
+    """The folder that was asked for, or the one of this name in the home."""
+    return folder_in_home(name) if path is None else Path(path).expanduser().resolve()
+
+
+def make_private(folder: Path) -> Path:
+    """The folder, made with mode 0700 where it was not there; parents that exist are left as they are."""
+    try:
+        missing = [path for path in (folder, *folder.parents) if not path.exists()]
+        for path in reversed(missing):
+            path.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"Cannot write in {folder}: {error.strerror}. Name another folder, or set FRGROUPS_HOME to one."
+        ) from error
+    return folder
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """
+    A draft beside `path` to write to; it takes the place of `path` only when the block ends well.
+
+    Mode 0600, flushed to disk before the rename. A full disk or an interruption leaves what was there before.
+    """
+    make_private(path.parent)
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.draft")
+    try:
+        draft.touch(mode=0o600)
+        yield draft
+        flush_to_disk(draft)
+        draft.replace(path)
+        flush_to_disk(path.parent)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write a text file whole or not at all."""
+    with whole_file(path) as draft:
+        draft.write_text(text, encoding="utf-8", newline="\n")
+    return path
+
+
+def flush_to_disk(path: Path) -> None:
+    """Have the system write a file or folder out."""
+    if path.is_dir() and os.name == "nt":
+        return  # Windows cannot open folders.
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def tenant_folder(tenant_uid: str, base_url: str | None) -> str:
+    """The name of a tenant's own folder, in which no other tenant or host can be."""
+    host = urlsplit(base_url).netloc if base_url else "tables"
+    return f"{quote(tenant_uid, safe='')}@{quote(host, safe='.')}"
+
+
+def _user_data() -> Path:
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support"
+    return Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share"))

@@ -1,0 +1,142 @@
+"""What was sent to a tenant and what came back: append-only lines, on disk before the next thing happens."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from frgroups.errors import FileDamagedError, InputError
+from frgroups.home import as_folder, flush_to_disk, make_private, tenant_folder
+from frgroups.plan import Plan
+from frgroups.sealed import canonical, sha256
+
+Item = tuple[str, str, str]  # group uid, customer uid, "add" or "remove"
+
+
+@dataclass
+class Past:
+    """What a journal tells: the state of an apply when it was last alive."""
+
+    started: str = ""
+    approval: dict[str, str] = field(default_factory=dict)
+    already: set[Item] = field(default_factory=set)
+    looked_at: set[str] = field(default_factory=set)
+    intended: set[Item] = field(default_factory=set)
+    accepted: set[Item] = field(default_factory=set)
+    refused: dict[Item, str] = field(default_factory=dict)
+    unsent: set[Item] = field(default_factory=set)
+    creating: set[str] = field(default_factory=set)
+    created: set[str] = field(default_factory=set)
+    ended: bool = False
+
+    def take(self, line: dict[str, Any]) -> None:
+        """Take one line of the journal in."""
+        event, group = line["event"], line.get("group", "")
+        items = {(group, uid, line["change"]) for uid in line.get("uids", ())} if "change" in line else set()
+        if event == "start":
+            self.started = self.started or line["at"]
+            self.approval = line["approval"]
+        elif event == "look":
+            self.looked_at.add(group)
+            self.already |= {(group, uid, change) for change in ("add", "remove") for uid in line[change]}
+        elif event == "intent" and line.get("create"):
+            self.creating.add(group)
+        elif event == "outcome" and line.get("create"):
+            self.created.add(group) if line["result"] == "accepted" else self.creating.discard(group)
+        elif event == "intent":
+            self.intended |= items
+            self.unsent -= items
+        elif event == "outcome" and line["result"] == "accepted":
+            self.accepted |= items
+        elif event == "outcome" and line["result"] == "refused":
+            self.refused |= dict.fromkeys(items, line["message"])
+        elif event == "outcome" and line["result"] == "not_sent":
+            self.unsent |= items
+        elif event == "end":
+            self.ended = line["complete"]
+
+
+class Journal:
+    """
+    The journal of one apply of one plan file, keyed by the plan's digest and the moment it was made.
+
+    Each line carries a checksum over itself and the line before it, so that a lost or altered line is noticed;
+    a torn last line is what a crash leaves and is dropped. No contact data and no token is in it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.past = Past()
+        self._last = ""
+        self._end = 0
+        for line in self._lines():
+            self.past.take(line)
+        self._file: Any = None
+
+    @classmethod
+    def of(cls, plan: Plan, folder: str | Path | None) -> Journal:
+        """The journal of this plan in a folder (None: the home's), new or as it was left."""
+        place = as_folder(folder, "journals") / tenant_folder(plan.tenant_uid, plan.base_url)
+        return cls(place / f"{plan.planned_at:%Y%m%dT%H%M%S%fZ}-{plan.digest[:16]}.jsonl")
+
+    def __enter__(self) -> Journal:
+        make_private(self.path.parent)
+        try:
+            handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+            self._file = os.fdopen(handle, "r+b")
+            self._file.truncate(self._end)
+            self._file.seek(self._end)
+            flush_to_disk(self.path.parent)
+        except OSError as error:
+            raise InputError(
+                f"The journal {self.path} cannot be written: {error.strerror}. Nothing was sent. "
+                "Name another folder with journal=."
+            ) from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def write(self, event: str, **facts: Any) -> None:
+        """Put one line on disk; returns when the disk has it."""
+        line = {"event": event, "at": datetime.now(UTC).isoformat(), **facts}
+        self._last = sha256(self._last + canonical(line))[:16]
+        self._file.write((canonical(line | {"sum": self._last}) + "\n").encode())
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self.past.take(line)
+
+    def _lines(self) -> Iterator[dict[str, Any]]:
+        if not self.path.exists():
+            return
+        whole = self.path.read_bytes()
+        for number, raw in enumerate(whole.splitlines(keepends=True), start=1):
+            line = _parsed(raw)
+            expected = line and sha256(self._last + canonical({k: v for k, v in line.items() if k != "sum"}))[:16]
+            if line is None or line.get("sum") != expected:
+                if self._end + len(raw) == len(whole) and not raw.endswith(b"\n"):
+                    return  # Torn by a crash: it was never on disk whole, so nothing followed from it.
+                raise FileDamagedError(
+                    f"{self.path} was altered: line {number} does not fit the one before it. What was sent can no "
+                    "longer be told from it; compare the groups with the plan by hand.",
+                    path=self.path,
+                )
+            self._last = line["sum"]
+            self._end += len(raw)
+            yield line
+
+
+def _parsed(raw: bytes) -> dict[str, Any] | None:
+    try:
+        line = json.loads(raw)
+    except ValueError:
+        return None
+    return line if isinstance(line, dict) and raw.endswith(b"\n") else None

@@ -1,0 +1,205 @@
+"""What a plan may not do: limits with numbers, and the findings where a plan breaks them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from typing import Any
+
+from frgroups.durations import as_duration
+from frgroups.errors import InputError
+
+_SHARES = ("removal_share", "drift_share")
+_AGES = ("snapshot_max_age", "plan_max_age")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """
+    Something that a reviewer must know of a plan; a blocking one keeps it from being applied.
+
+    `rule` is the limit's name or a short word; `argument` is what to change to allow it.
+    """
+
+    rule: str
+    message: str
+    blocking: bool = False
+    customer_group_uid: str | None = None
+    n: int = 0
+    argument: str = ""
+
+    def __str__(self) -> str:
+        return f"{'BLOCKED: ' if self.blocking else ''}{self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """
+    How much one plan may change. None is off, 0 is none allowed; a limit is part of the plan's digest.
+
+    A group is blocked when its removals exceed max(removal_floor, min(removals_per_group, removal_share of
+    its members)); with both None there is no removal limit, and a floor of None counts as 0. `emptied_groups`
+    counts groups left without a member. `per_group` maps a uid, or a pattern such as "store_*", to the Limits
+    that replace these for that group as a whole; totals and ages are always these.
+
+    >>> Limits(removals_per_group=500).removals_allowed(baseline=1000)
+    100.0
+    """
+
+    removals_per_group: int | None = 100
+    removal_share: float | None = 0.10
+    removal_floor: int | None = 2
+    removals_total: int | None = 500
+    emptied_groups: int | None = 0
+    additions_per_group: int | None = 1000
+    additions_total: int | None = 5000
+    drift_share: float | None = 0.10
+    drift_floor: int | None = 2
+    snapshot_max_age: str | None = "24h"
+    plan_max_age: str | None = "7d"
+    per_group: Mapping[str, Limits] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if value is None or one.name == "per_group":
+                continue
+            if one.name in _AGES:
+                as_duration(value)
+            elif isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+                raise InputError(f"Limits({one.name}={value!r}): a number of 0 or more, or None to switch it off.")
+            elif one.name in _SHARES and value > 1:
+                raise InputError(f"Limits({one.name}={value!r}): a share between 0 and 1; 10 % is 0.10.")
+            elif one.name not in _SHARES and value != int(value):
+                raise InputError(f"Limits({one.name}={value!r}): a whole number.")
+        if any(not isinstance(limits, Limits) for limits in self.per_group.values()):
+            raise InputError("Limits(per_group=...): a mapping from group uid or pattern to Limits.")
+
+    def of(self, group_uid: str) -> Limits:
+        """The limits of one group: its own by uid, else the first pattern that matches, else these."""
+        if group_uid in self.per_group:
+            return self.per_group[group_uid]
+        return next((own for key, own in self.per_group.items() if fnmatchcase(group_uid, key)), self)
+
+    def removals_allowed(self, baseline: int) -> float | None:
+        """How many of `baseline` members may leave one group; None when nothing limits it."""
+        caps = [cap for cap in (self.removals_per_group, _share(self.removal_share, baseline)) if cap is not None]
+        return max(float(self.removal_floor or 0), float(min(caps))) if caps else None
+
+    def drift_allowed(self, baseline: int) -> float | None:
+        """How many unplanned changes a group may have had since the snapshot; None when nothing limits it."""
+        share = _share(self.drift_share, baseline)
+        return None if share is None else max(float(self.drift_floor or 0), share)
+
+    def document(self) -> dict[str, Any]:
+        """All values, for the plan file and the digest."""
+        own = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "per_group"}
+        return own | {"per_group": {key: limits.document() for key, limits in self.per_group.items()}}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Limits:
+        """The limits that `document` gave; an unknown name is an error, so that no limit is lost."""
+        known = {one.name for one in fields(cls)}
+        if unknown := sorted(set(document) - known):
+            raise InputError(f"Unknown limits: {', '.join(unknown)}. Known: {', '.join(sorted(known))}.")
+        own = {key: cls.from_document(value) for key, value in (document.get("per_group") or {}).items()}
+        return cls(**{**document, "per_group": own})
+
+
+@dataclass(frozen=True, slots=True)
+class GroupCounts:
+    """What limits look at in one group of a plan."""
+
+    uid: str
+    name: str
+    baseline: int
+    adds: int
+    removes: int
+
+    @property
+    def emptied(self) -> bool:
+        """Whether the plan leaves the group without a member."""
+        return self.baseline > 0 and self.baseline + self.adds == self.removes
+
+
+def broken_limits(limits: Limits, groups: list[GroupCounts], *, snapshot_age: timedelta) -> list[Finding]:
+    """Every limit that these changes break, all groups looked at."""
+    found = [finding for group in groups for finding in _broken_in(limits, group)]
+    totals = (
+        ("removals_total", "removals", sum(group.removes for group in groups), limits.removals_total),
+        ("additions_total", "additions", sum(group.adds for group in groups), limits.additions_total),
+        (
+            "emptied_groups",
+            "groups left without a member",
+            sum(group.emptied and limits.of(group.uid) is limits for group in groups),
+            limits.emptied_groups,
+        ),
+    )
+    found += [
+        Finding(rule, f"{n:,} {what} in all; the limit is {limit:,}.", True, n=n, argument=f"Limits({rule}={n})")
+        for rule, what, n, limit in totals
+        if limit is not None and n > limit
+    ]
+    if limits.snapshot_max_age is not None and snapshot_age > as_duration(limits.snapshot_max_age):
+        hours = snapshot_age.total_seconds() / 3600
+        found.append(
+            Finding(
+                "snapshot_max_age",
+                f"The snapshot was {hours:,.0f} h old when the plan was made; the limit is "
+                f"{limits.snapshot_max_age}. Load again and plan again.",
+                True,
+                argument="Limits(snapshot_max_age=...)",
+            )
+        )
+    return found
+
+
+def _broken_in(limits: Limits, group: GroupCounts) -> list[Finding]:
+    own = limits.of(group.uid)
+    found = []
+    allowed = own.removals_allowed(group.baseline)
+    if allowed is not None and group.removes > allowed:
+        share = f" ({group.removes / group.baseline:.0%})" if group.baseline else ""
+        found.append(
+            Finding(
+                "removals_per_group",
+                f"{group.name} would lose {group.removes:,} of {group.baseline:,} customers{share}; "
+                f"the limit is {int(allowed):,} here ({_rule(own)}).",
+                True,
+                group.uid,
+                group.removes,
+                f"Limits(removals_per_group={group.removes}, removal_share=None)",
+            )
+        )
+    if own.additions_per_group is not None and group.adds > own.additions_per_group:
+        found.append(
+            Finding(
+                "additions_per_group",
+                f"{group.name} would gain {group.adds:,} customers; the limit is {own.additions_per_group:,}.",
+                True,
+                group.uid,
+                group.adds,
+                f"Limits(additions_per_group={group.adds})",
+            )
+        )
+    if own is not limits and group.emptied and own.emptied_groups == 0:
+        message = f"{group.name} would be left without a member; its own limits allow no group to be emptied."
+        found.append(Finding("emptied_groups", message, True, group.uid, 1, "Limits(emptied_groups=1)"))
+    return found
+
+
+def _rule(limits: Limits) -> str:
+    parts = []
+    if limits.removals_per_group is not None:
+        parts.append(f"{limits.removals_per_group:,} a group")
+    if limits.removal_share is not None:
+        parts.append(f"{limits.removal_share:.0%} of its members")
+    floor = f", at least {limits.removal_floor}" if limits.removal_floor else ""
+    return " or ".join(parts) + floor
+
+
+def _share(share: float | None, of: int) -> float | None:
+    # Rounded, so that 29 % of 100 is 29 and not 28.999999999999996.
+    return None if share is None else round(share * of, 6)

@@ -1,0 +1,387 @@
+"""Plan: what would be sent to a tenant, as a value with a digest that a person can read before it happens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from frgroups.card import Card
+from frgroups.errors import FileDamagedError, InputError
+from frgroups.limits import Finding, GroupCounts, Limits, broken_limits
+from frgroups.sealed import canonical, read_sealed, sha256, write_sealed
+from frgroups.snapshot import Snapshot, snapshot_from_frames
+from frgroups.wire import membership_payload
+
+Mode = Literal["add_only", "remove_only", "mirror"]
+MODES: tuple[Mode, ...] = ("add_only", "remove_only", "mirror")
+ORDER = "add_first"
+CHUNK = 200
+TABLE_COLUMNS = ["customer_group_uid", "customer_uid", "change", "finding"]
+
+
+@dataclass(frozen=True, eq=False)
+class GroupChange:
+    """
+    What a plan does to one group: its members when the plan was made, who joins, who leaves.
+
+    All uids are in uid order; `unknown` are the joining ones that no snapshot knows; `create` is true for a
+    group that the plan makes first.
+    """
+
+    uid: str
+    name: str
+    baseline: tuple[str, ...]
+    add: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+    unknown: frozenset[str] = frozenset()
+    create: bool = False
+
+    @property
+    def counts(self) -> GroupCounts:
+        """What limits look at."""
+        return GroupCounts(self.uid, self.name, len(self.baseline), len(self.add), len(self.remove))
+
+    @property
+    def n_after(self) -> int:
+        """How many members the group has when all of it took effect."""
+        return len(self.baseline) + len(self.add) - len(self.remove)
+
+    def meaning(self) -> dict[str, Any]:
+        """What the digest covers of this group."""
+        return {
+            "customer_group_uid": self.uid,
+            "add": self.add,
+            "remove": self.remove,
+            "n_baseline": len(self.baseline),
+            "baseline_sha256": sha256("\n".join(self.baseline)),
+        }
+
+    def unknown_finding(self) -> Finding:
+        """What to say of the customers to join that no snapshot knows."""
+        n = len(self.unknown)
+        text = (
+            f"{n:,} of {len(self.add):,} customers to join {self.name} are in no group now: "
+            "either they are new to all groups, or they do not exist and will be rejected."
+        )
+        return Finding("unknown_customers", text, False, self.uid, n)
+
+    def sentence(self) -> str:
+        """
+        The change in words.
+
+        >>> GroupChange("bw", "Black Week VIP", ("a", "b"), add=("c",), remove=("a",)).sentence()
+        '1 customer joins Black Week VIP (2 -> 2). 1 leaves.'
+        """
+        now = f"({len(self.baseline):,} -> {self.n_after:,})"
+        new = " (new group)" if self.create else ""
+        joins = f"{_customers(len(self.add))} {'joins' if len(self.add) == 1 else 'join'}"
+        leaves = f"{len(self.remove):,} {'leaves' if len(self.remove) == 1 else 'leave'}"
+        if self.add and self.remove:
+            return f"{joins} {self.name}{new} {now}. {leaves}."
+        if self.remove:
+            leaves = f"{_customers(len(self.remove))} {'leaves' if len(self.remove) == 1 else 'leave'}"
+            return f"{leaves} {self.name} {now}."
+        return f"{joins} {self.name}{new} {now}." if self.add else f"{self.name} is created, empty."
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Plan:
+    """
+    What would be sent to one tenant, sorted and complete; made by `plan_memberships` and `plan_undo`.
+
+    The digest covers the meaning: tenant, host, mode, order, limits, creations, operations, and the count and
+    hash of each touched group's members. The same world plans to the same digest, whenever it is planned.
+
+    >>> plan = plan_memberships(sample_snapshot(), {"vip": ["c-1", "c-2", "c-7"]})
+    >>> plan.table().to_dict("records")
+    [{'customer_group_uid': 'vip', 'customer_uid': 'c-7', 'change': 'add', 'finding': ''}]
+    """
+
+    tenant_uid: str
+    base_url: str | None
+    mode: Mode
+    limits: Limits
+    groups: tuple[GroupChange, ...]
+    planned_at: datetime
+    snapshot_taken_at: datetime
+    notes: tuple[Finding, ...] = ()
+    undoes: str | None = None
+    snapshot: Snapshot | None = field(default=None, repr=False)
+
+    @cached_property
+    def digest(self) -> str:
+        """64 hex digits that stand for this plan; its first 12 are enough to approve it."""
+        return sha256(
+            canonical(
+                {
+                    "tenant_uid": self.tenant_uid,
+                    "base_url": self.base_url,
+                    "mode": self.mode,
+                    "order": ORDER,
+                    "limits": self.limits.document(),
+                    "create": {group.uid: group.name for group in self.groups if group.create},
+                    "groups": [group.meaning() for group in self.groups],
+                }
+            )
+        )
+
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """What a reviewer must know: broken limits (blocking) first, then the rest."""
+        age = self.planned_at - self.snapshot_taken_at
+        broken = broken_limits(self.limits, [group.counts for group in self.groups], snapshot_age=age)
+        return (*broken, *(group.unknown_finding() for group in self.groups if group.unknown), *self.notes)
+
+    @property
+    def blocked(self) -> bool:
+        """Whether a limit keeps this plan from being applied."""
+        return any(finding.blocking for finding in self.findings)
+
+    @property
+    def n_add(self) -> int:
+        """Memberships that the plan adds."""
+        return sum(len(group.add) for group in self.groups)
+
+    @property
+    def n_remove(self) -> int:
+        """Memberships that the plan removes."""
+        return sum(len(group.remove) for group in self.groups)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not self.groups
+
+    def table(self) -> pd.DataFrame:
+        """
+        One row per planned operation: customer_group_uid, customer_uid, change ("add" | "remove"), finding.
+
+        In group order, adds before removes, as it is sent. `finding` is "" where there is none.
+        """
+        rows = [
+            (group.uid, uid, change, "not in the snapshot" if uid in group.unknown else "")
+            for group in self.groups
+            for change, uids in (("add", group.add), ("remove", group.remove))
+            for uid in uids
+        ]
+        return pd.DataFrame(rows, columns=TABLE_COLUMNS, dtype="str")
+
+    def summary(self) -> str:
+        """The plan in sentences: a line per group, the findings, and what it costs to send."""
+        if self.is_empty:
+            return f"Nothing to do: {self.tenant_uid} already is as wanted."
+        lines = [group.sentence() for group in self.groups]
+        lines += [str(finding) for finding in self.findings]
+        n = len(self.requests())
+        lines.append(f"{n:,} write {'request' if n == 1 else 'requests'} to {self.base_url or 'no host'}.")
+        return "\n".join(lines)
+
+    def payloads(self) -> list[dict[str, Any]]:
+        """
+        The whole change of each group in the API's words, in uid order.
+
+        >>> plan_memberships(sample_snapshot(), {"vip": ["c-7"]}).payloads()
+        [{'customerGroupUid': 'vip', 'addCustomerUids': ['c-7'], 'removeCustomerUids': []}]
+        """
+        return [membership_payload(one.uid, one.add, one.remove) for one in self.groups if one.add or one.remove]
+
+    def requests(self, *, chunk: int = CHUNK) -> list[dict[str, Any]]:
+        """What is sent, in order: creations, then all adds, then all removes, at most `chunk` uids each."""
+        base = f"/tenants/{self.tenant_uid}/customer-groups"
+        created = [
+            {"method": "POST", "path": base, "body": {"customerGroupUid": group.uid, "name": group.name}}
+            for group in self.groups
+            if group.create
+        ]
+        changes = [
+            {
+                "method": "PUT",
+                "path": f"{base}/{group.uid}/customers",
+                "body": {key: list(uids[start : start + chunk])},
+            }
+            for key, side in (("addCustomerUids", "add"), ("removeCustomerUids", "remove"))
+            for group in self.groups
+            for uids in [getattr(group, side)]
+            for start in range(0, len(uids), chunk)
+        ]
+        return created + changes
+
+    def preview(self) -> Snapshot:
+        """
+        The groups as they would be afterwards, as a Snapshot, so that every analysis can look at it.
+
+        A plan that was read from a file knows the groups that it touches and no others.
+        """
+        after = {one.uid: sorted({*one.baseline, *one.add} - set(one.remove)) for one in self.groups}
+        names = {one.uid: one.name for one in self.groups}
+        customers = None
+        if self.snapshot is not None:
+            before = self.snapshot.codes
+            names = dict(zip(before.group_uids, before.group_names, strict=True)) | names
+            after = {uid: before.members(uid) for uid in before.group_uids} | after
+            customers = self.snapshot.customers
+        rows = [(uid, customer) for uid, customers_of in after.items() for customer in customers_of]
+        return snapshot_from_frames(
+            pd.DataFrame(rows, columns=["customer_group_uid", "customer_uid"], dtype="str"),
+            pd.DataFrame({"customer_group_uid": list(names), "name": list(names.values())}, dtype="str"),
+            customers,
+            None if self.snapshot is None else self.snapshot.consents,
+            tenant_uid=self.tenant_uid,
+            taken_at=self.planned_at,
+            base_url=self.base_url,
+        )
+
+    def select(self, groups: Iterable[str] | None = None, *, without: Iterable[str] = ()) -> Plan:
+        """
+        A smaller plan: only these groups, and without these groups or customers; it has its own digest.
+
+        Groups by uid or unique name. Raises InputError for a word that the plan does not know.
+        """
+        chosen = self.groups if groups is None else tuple(self._group(name) for name in _several(groups, "groups"))
+        chosen = tuple(one for one in self.groups if one in chosen)
+        for word in _several(without, "without"):
+            left = tuple(one for one in chosen if word not in (one.uid, one.name))
+            if len(left) == len(chosen):
+                left = tuple(_without_customer(one, word) for one in chosen)
+                if left == chosen:
+                    raise InputError(f"without={word!r} is neither a group nor a customer of this plan.")
+            chosen = left
+        kept = tuple(one for one in chosen if one.add or one.remove or one.create)
+        uids = {one.uid for one in kept}
+        notes = tuple(note for note in self.notes if note.customer_group_uid in (None, *uids))
+        return replace(self, groups=kept, notes=notes)
+
+    def save(self, path: str | Path) -> Path:
+        """
+        Write the plan file, whole or not at all, and return its absolute path.
+
+        It holds the member uids of the groups it touches: keep it; what is mailed is the review page.
+        """
+        return write_sealed(path, "plan", self.document())
+
+    def document(self) -> dict[str, Any]:
+        """All of it as plain values, for the plan file."""
+        return {
+            "digest": self.digest,
+            "tenant_uid": self.tenant_uid,
+            "base_url": self.base_url,
+            "mode": self.mode,
+            "order": ORDER,
+            "limits": self.limits.document(),
+            "planned_at": self.planned_at.isoformat(),
+            "snapshot_taken_at": self.snapshot_taken_at.isoformat(),
+            "undoes": self.undoes,
+            "notes": [[one.rule, one.message, one.customer_group_uid, one.n] for one in self.notes],
+            "groups": [
+                {
+                    "customer_group_uid": one.uid,
+                    "name": one.name,
+                    "create": one.create,
+                    "baseline": list(one.baseline),
+                    "add": list(one.add),
+                    "remove": list(one.remove),
+                    "unknown": sorted(one.unknown),
+                }
+                for one in self.groups
+            ],
+        }
+
+    def __repr__(self) -> str:
+        blocked = f", BLOCKED by {sum(f.blocking for f in self.findings)} limits" if self.blocked else ""
+        return (
+            f"<Plan {self.digest[:12]} for {self.tenant_uid}: {self.n_add:,} adds, {self.n_remove:,} removes "
+            f"in {len(self.groups):,} groups{blocked}>"
+        )
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "Tenant": f"{self.tenant_uid} at {self.base_url or 'no host: to review only'}",
+            "Change": " ".join(one.sentence() for one in self.groups[:5]) or "Nothing to do",
+            "Findings": "; ".join(map(str, self.findings[:5])) or "none",
+            "Digest": self.digest,
+        }
+        more = len(self.groups) - 5
+        if more > 0:
+            facts["Change"] += f" And {more} more groups."
+        return Card(f"Plan {self.digest[:12]}", facts, mark="BLOCKED" if self.blocked else "").html()
+
+    def _group(self, name: str) -> GroupChange:
+        found = [one for one in self.groups if one.uid == name] or [one for one in self.groups if one.name == name]
+        if len(found) != 1:
+            raise InputError(f"{len(found)} groups of this plan are {name!r}; it touches {self._touched()}.")
+        return found[0]
+
+    def _touched(self) -> str:
+        return ", ".join(f"{one.uid} ({one.name})" for one in self.groups[:10]) or "none"
+
+
+def read_plan(path: str | Path) -> Plan:
+    """
+    The plan in this file, findings and digest included.
+
+    Raises FileDamagedError when the file is not as it was written, InputError for another kind or version.
+    """
+    return plan_of_document(read_sealed(path, "plan"), path)
+
+
+def plan_of_document(content: dict[str, Any], source: str | Path) -> Plan:
+    """The plan that `Plan.document` wrote; `source` is the file that an error names."""
+    try:
+        plan = Plan(
+            tenant_uid=content["tenant_uid"],
+            base_url=content["base_url"],
+            mode=content["mode"],
+            limits=Limits.from_document(content["limits"]),
+            groups=tuple(
+                GroupChange(
+                    uid=one["customer_group_uid"],
+                    name=one["name"],
+                    baseline=tuple(one["baseline"]),
+                    add=tuple(one["add"]),
+                    remove=tuple(one["remove"]),
+                    unknown=frozenset(one["unknown"]),
+                    create=one["create"],
+                )
+                for one in content["groups"]
+            ),
+            planned_at=datetime.fromisoformat(content["planned_at"]),
+            snapshot_taken_at=datetime.fromisoformat(content["snapshot_taken_at"]),
+            notes=tuple(Finding(rule, text, False, group, n) for rule, text, group, n in content["notes"]),
+            undoes=content["undoes"],
+        )
+        stated = content["digest"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise FileDamagedError(f"{source} does not hold a whole plan: {error!r}. Make the plan anew.") from error
+    if plan.digest != stated:
+        raise FileDamagedError(
+            f"{source} says its digest is {stated[:12]}, but its operations have {plan.digest[:12]}. "
+            "Make the plan anew."
+        )
+    return plan
+
+
+def _without_customer(group: GroupChange, uid: str) -> GroupChange:
+    if uid not in group.add and uid not in group.remove:
+        return group
+    return replace(
+        group,
+        add=tuple(one for one in group.add if one != uid),
+        remove=tuple(one for one in group.remove if one != uid),
+        unknown=group.unknown - {uid},
+    )
+
+
+def _several(words: Iterable[str], name: str) -> list[str]:
+    if isinstance(words, str):
+        raise InputError(f"{name} takes several, not the text {words!r}; write [{words!r}].")
+    return list(words)
+
+
+def _customers(n: int) -> str:
+    return f"{n:,} customer" if n == 1 else f"{n:,} customers"

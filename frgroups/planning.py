@@ -1,0 +1,211 @@
+"""From a wanted membership to a Plan: pure, exact uids, and every bad input refused before anything is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from frgroups import wire
+from frgroups.codes import check_uids
+from frgroups.errors import DriftedReadError, GroupNotFoundError, InputError, WrongTenantError
+from frgroups.limits import Finding, Limits
+from frgroups.plan import MODES, GroupChange, Mode, Plan
+from frgroups.snapshot import Snapshot
+
+Desired = Mapping[str, Iterable[str]] | pd.DataFrame | Snapshot
+
+
+def plan_memberships(
+    snapshot: Snapshot,
+    desired: Desired,
+    *,
+    mode: Mode = "add_only",
+    create: Mapping[str, str] | None = None,
+    limits: Limits | None = None,
+    protect: Iterable[str] = (),
+) -> Plan:
+    """
+    What it takes to bring groups to the wanted membership, as a Plan that can be reviewed and applied.
+
+    Parameters
+    ----------
+    desired
+        Who shall be in which group: {group: customer uids}, a table with customer_group_uid and customer_uid,
+        or a Snapshot. Groups by uid or unique name. A group that is not named here is never touched.
+    mode
+        "add_only" adds those who are missing; "remove_only" removes those who are members and not wanted;
+        "mirror" does both.
+    create
+        {uid: name} of groups to make first; a name alone is enough for nothing else.
+    limits
+        What the plan may not do; a broken limit is a blocking finding, not an error.
+    protect
+        Customer uids that are never removed from any group.
+
+    Raises
+    ------
+    InputError
+        Bad input: an unknown mode, a uid that is not text or not one of the API's, a group wanted twice, an
+        existing group in `create`.
+    GroupNotFoundError
+        A wanted group that does not exist and is not in `create`.
+    DriftedReadError
+        A group to be changed moved while it was read; `refresh_groups` reads it again.
+
+    >>> plan = plan_memberships(sample_snapshot(), {"VIP": ["c-1", "c-9"]}, mode="mirror")
+    >>> plan
+    <Plan 5e5fc2d6d8d5 for t-1: 1 adds, 1 removes in 1 groups>
+    """
+    if mode not in MODES:
+        raise InputError(f"mode={mode!r}; choose {', '.join(MODES)}.")
+    new = _checked_create(snapshot, create or {})
+    wanted = _by_uid(snapshot, _as_mapping(snapshot, desired), new)
+    kept = frozenset(wire.check_uids_once(protect, "protect"))
+    changes, notes = [], []
+    for uid in sorted({*wanted, *new}):
+        change, held = _change(snapshot, uid, wanted.get(uid, []), mode, kept, new)
+        notes += held
+        if change.add or change.remove or change.create:
+            changes.append(change)
+            notes += _group_notes(snapshot, change)
+    return Plan(
+        tenant_uid=snapshot.tenant_uid,
+        base_url=snapshot.base_url,
+        mode=mode,
+        limits=limits or Limits(),
+        groups=tuple(changes),
+        planned_at=datetime.now(UTC),
+        snapshot_taken_at=snapshot.taken_at,
+        notes=tuple(notes),
+        snapshot=snapshot,
+    )
+
+
+def _as_mapping(snapshot: Snapshot, desired: Desired) -> Mapping[str, Iterable[str]]:
+    if isinstance(desired, Snapshot):
+        if desired.tenant_uid != snapshot.tenant_uid:
+            raise WrongTenantError(
+                f"The wanted membership is of tenant {desired.tenant_uid}, the snapshot of {snapshot.tenant_uid}."
+            )
+        return {uid: desired.codes.members(uid) for uid in desired.codes.group_uids}
+    if isinstance(desired, pd.DataFrame):
+        groups = check_uids(desired, "customer_group_uid", "desired")
+        customers = check_uids(desired, "customer_uid", "desired")
+        return {str(uid): list(rows) for uid, rows in customers.groupby(groups, sort=True)}
+    if isinstance(desired, Mapping):
+        return desired
+    raise InputError(
+        f"desired is a {type(desired).__name__}; give {{group: customer uids}}, a table with "
+        "customer_group_uid and customer_uid, or a Snapshot."
+    )
+
+
+def _checked_create(snapshot: Snapshot, create: Mapping[str, str]) -> dict[str, str]:
+    known = set(snapshot.codes.group_uids)
+    for uid, name in create.items():
+        wire.check_uid(uid, "customer group uid")
+        if uid in known:
+            raise InputError(
+                f"create names {uid!r}, but that group exists ({snapshot.group_name(uid)}). Leave it out of create."
+            )
+        if not isinstance(name, str) or not name.strip():
+            raise InputError(f"create={{{uid!r}: {name!r}}}: a new group needs a name.")
+    return dict(create)
+
+
+def _by_uid(snapshot: Snapshot, desired: Mapping[str, Iterable[str]], new: Mapping[str, str]) -> dict[str, list[str]]:
+    """The wanted customers of each group by uid, checked."""
+    wanted: dict[str, list[str]] = {}
+    for group, customers in desired.items():
+        uid = _group_uid(snapshot, group, new)
+        if uid in wanted:
+            raise InputError(f"Group {uid!r} is wanted twice, once as {group!r}. Name each group once.")
+        wanted[uid] = _customer_uids(customers, f"desired[{group!r}]")
+    return wanted
+
+
+def _group_uid(snapshot: Snapshot, group: str, new: Mapping[str, str]) -> str:
+    if group in new:
+        return group
+    try:
+        return snapshot.group_uid(group)
+    except GroupNotFoundError as error:
+        if close := [uid for uid, name in new.items() if name == group]:
+            return close[0]
+        raise GroupNotFoundError(
+            f"{error.message} To make a new group, name it in create={{uid: name}}.",
+            close=getattr(error, "close", []),
+        ) from None
+
+
+def _customer_uids(customers: Iterable[Any], what: str) -> list[str]:
+    if isinstance(customers, pd.Series | pd.Index | np.ndarray):
+        customers = check_uids(pd.DataFrame({"customer_uid": pd.Series(customers)}), "customer_uid", what)
+    if isinstance(customers, Mapping) or not isinstance(customers, Iterable):
+        raise InputError(f"{what} is a {type(customers).__name__}; give the customer uids.")
+    return wire.check_uids_once(customers, what)
+
+
+def _change(
+    snapshot: Snapshot, uid: str, wanted: list[str], mode: Mode, protect: frozenset[str], new: Mapping[str, str]
+) -> tuple[GroupChange, list[Finding]]:
+    """What one group needs, and what was held back of it."""
+    if uid in new:
+        joining = tuple(sorted(wanted)) if mode != "remove_only" else ()
+        unseen = frozenset(joining).difference(snapshot.codes.customer_uids)
+        return GroupChange(uid, new[uid], (), add=joining, unknown=unseen, create=True), []
+    codes = snapshot.codes
+    at = codes.customer_uids.get_indexer(pd.Index(wanted, dtype="str"))
+    now = codes.member_codes(uid)
+    unknown = frozenset(uid for uid, code in zip(wanted, at, strict=True) if code < 0)
+    add: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+    if mode != "remove_only":
+        missing = np.setdiff1d(at[at >= 0], now)
+        add = tuple(sorted([*codes.customer_uids.take(missing), *unknown]))
+    if mode != "add_only":
+        remove = tuple(codes.customer_uids.take(np.setdiff1d(now, at)))
+    held = protect.intersection(remove)
+    stays = tuple(customer for customer in remove if customer not in held)
+    for customer in stays:
+        if not wire.UID.fullmatch(customer):
+            raise InputError(
+                f"Customer {customer!r} of {uid} has a uid that the API does not take and cannot be removed; "
+                f"protect=[{customer!r}] leaves it in."
+            )
+    name = snapshot.group_name(uid)
+    if stays or add:
+        wire.check_uid(uid, "customer group uid")
+    notes = (
+        [Finding("protected", f"{len(held):,} protected customers stay in {name}.", False, uid, len(held))]
+        if held
+        else []
+    )
+    baseline = tuple(codes.members(uid)) if add or stays else ()
+    return GroupChange(uid, name, baseline, add, stays, unknown.intersection(add)), notes
+
+
+def _group_notes(snapshot: Snapshot, change: GroupChange) -> list[Finding]:
+    """What a reviewer must know of a touched group; raises when it drifted while it was read."""
+    notes = []
+    if change.create:
+        if change.name in set(snapshot.codes.group_names):
+            notes.append(Finding("same_name", f"Another group is already named {change.name}.", False, change.uid, 1))
+        return notes
+    read = snapshot.reads.set_index("customer_group_uid").loc[change.uid]
+    if read["verdict"] == "drifted":
+        raise DriftedReadError(
+            f"{change.name} ({change.uid}) changed while the snapshot was read: {read['note']}. "
+            f"Read it again: snapshot = fg.refresh_groups(client, snapshot, [{change.uid!r}])."
+        )
+    if read["how"] == "cover":
+        text = f"{change.name} was not paged: its members were seen in larger groups. It is read before applying."
+        notes.append(Finding("covered", text, False, change.uid))
+    if read["verdict"] == "unverifiable":
+        text = f"Nothing proves that the members of {change.name} were read whole. It is read before applying."
+        notes.append(Finding("unverifiable", text, False, change.uid))
+    return notes

@@ -1,0 +1,225 @@
+"""What became of each planned item, and the plan that takes it back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from frgroups.card import Card
+from frgroups.errors import FileDamagedError
+from frgroups.journal import Item, Past
+from frgroups.limits import Finding, Limits
+from frgroups.plan import TABLE_COLUMNS, GroupChange, Plan, plan_of_document
+from frgroups.sealed import read_sealed, write_sealed
+
+State = Literal["verified", "already", "rejected", "not_effective", "not_sent", "unknown"]
+STATES: dict[State, str] = {
+    "verified": "took effect, as a reading afterwards showed",
+    "already": "was true before anything was sent",
+    "rejected": "refused by the service",
+    "not_effective": "accepted, but a reading afterwards did not show it",
+    "not_sent": "never sent",
+    "unknown": "sent, and no reading could tell what became of it",
+}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Receipt:
+    """
+    What became of each item of one plan; made by `apply_plan`.
+
+    `members_after` holds the members of each touched group at the last reading, `read_at` its moment;
+    `proved` names the groups whose last reading proved itself; `stopped` says why a run ended early.
+    """
+
+    plan: Plan
+    states: Mapping[Item, State]
+    details: Mapping[Item, str]
+    members_after: Mapping[str, tuple[str, ...]]
+    proved: frozenset[str]
+    created: frozenset[str]
+    approval: Mapping[str, str]
+    started_at: datetime
+    read_at: datetime
+    stopped: str = ""
+    path: Path | None = field(default=None)
+
+    def table(self) -> pd.DataFrame:
+        """The plan's table and the state of each item, with the service's words in `detail`."""
+        table = self.plan.table()
+        items = list(zip(table["customer_group_uid"], table["customer_uid"], table["change"], strict=True))
+        table["state"] = pd.Series([self.states[item] for item in items], dtype="str")
+        table["detail"] = pd.Series([self.details.get(item, "") for item in items], dtype="str")
+        return table
+
+    @cached_property
+    def counts(self) -> Counter[str]:
+        """How many items ended in which state; a state without items counts 0."""
+        return Counter(self.states.values())
+
+    @property
+    def ok(self) -> bool:
+        """Whether every item is verified or already, and every group was created."""
+        wanted = {group.uid for group in self.plan.groups if group.create}
+        return self.counts["verified"] + self.counts["already"] == len(self.states) and wanted <= self.created
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left that applying the same plan again would do."""
+        return not (self.stopped or self.counts["not_sent"] or self.counts["unknown"])
+
+    def summary(self) -> str:
+        """The outcome in sentences."""
+        lines = [f"{self.counts[state]:,} {state}: {told}." for state, told in STATES.items() if self.counts[state]]
+        for uid in sorted(self.created):
+            lines.append(f"Group {uid} was created.")
+        if self.stopped:
+            lines.append(f"STOPPED: {self.stopped}")
+        if not self.complete:
+            lines.append("Apply the same plan again to go on.")
+        return "\n".join(lines) or "Nothing was to do."
+
+    def document(self) -> dict[str, Any]:
+        """All of it as plain values, for the receipt file."""
+        return {
+            "plan": self.plan.document(),
+            "states": [[*item, state, self.details.get(item, "")] for item, state in self.states.items()],
+            "members_after": {uid: list(members) for uid, members in self.members_after.items()},
+            "proved": sorted(self.proved),
+            "created": sorted(self.created),
+            "approval": dict(self.approval),
+            "started_at": self.started_at.isoformat(),
+            "read_at": self.read_at.isoformat(),
+            "stopped": self.stopped,
+        }
+
+    def save(self, path: str | Path) -> Path:
+        """Write the receipt file, whole or not at all."""
+        return write_sealed(path, "receipt", self.document())
+
+    def __repr__(self) -> str:
+        told = ", ".join(f"{self.counts[state]:,} {state}" for state in STATES if self.counts[state])
+        stopped = f"; STOPPED: {self.stopped}" if self.stopped else ""
+        return f"<Receipt of plan {self.plan.digest[:12]}: {told or 'nothing to do'}{stopped}>"
+
+    def _repr_html_(self) -> str:
+        facts = {state: f"{self.counts[state]:,} ({told})" for state, told in STATES.items() if self.counts[state]}
+        facts["Approved"] = " ".join(filter(None, self.approval.values()))
+        facts["File"] = str(self.path or "not kept")
+        if self.stopped:
+            facts["Stopped"] = self.stopped
+        return Card(
+            f"Receipt of plan {self.plan.digest[:12]}", facts, mark="ok" if self.ok else "NOT ALL DONE"
+        ).html()
+
+
+def read_receipt(path: str | Path) -> Receipt:
+    """The receipt in this file; FileDamagedError when it is not as it was written."""
+    content = read_sealed(path, "receipt")
+    try:
+        return Receipt(
+            plan=plan_of_document(content["plan"], path),
+            states={(group, uid, change): state for group, uid, change, state, _ in content["states"]},
+            details={(group, uid, change): text for group, uid, change, _, text in content["states"] if text},
+            members_after={uid: tuple(members) for uid, members in content["members_after"].items()},
+            proved=frozenset(content["proved"]),
+            created=frozenset(content["created"]),
+            approval=content["approval"],
+            started_at=datetime.fromisoformat(content["started_at"]),
+            read_at=datetime.fromisoformat(content["read_at"]),
+            stopped=content["stopped"],
+            path=Path(path).expanduser().resolve(),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise FileDamagedError(f"{path} is not a whole receipt: {error!r}.") from error
+
+
+def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
+    """
+    The plan that takes back what really changed: an ordinary plan, with limits, review and approval of its own.
+
+    Only verified items are taken back; what others changed stays. A group that the plan created stays, empty.
+    `limits=None` means those of the plan that was applied.
+    """
+    changes, notes = [], []
+    for group in receipt.plan.groups:
+        after = receipt.members_after.get(group.uid, ())
+        done = {change: _verified(receipt, group, change) for change in ("add", "remove")}
+        change = GroupChange(
+            group.uid,
+            group.name,
+            after,
+            add=tuple(sorted(done["remove"] - set(after))),
+            remove=tuple(sorted(done["add"] & set(after))),
+        )
+        if change.add or change.remove:
+            changes.append(change)
+            if group.uid not in receipt.proved:
+                text = f"The last reading of {group.name} did not prove itself. It is read again before applying."
+                notes.append(Finding("unverifiable", text, False, group.uid))
+        if group.uid in receipt.created:
+            text = (
+                f"{group.name} was created by the plan and stays, {len(after) - len(change.remove):,} members left."
+            )
+            notes.append(Finding("created_group_stays", text, False, group.uid))
+    return Plan(
+        tenant_uid=receipt.plan.tenant_uid,
+        base_url=receipt.plan.base_url,
+        mode="mirror",
+        limits=limits or receipt.plan.limits,
+        groups=tuple(changes),
+        planned_at=datetime.now(UTC),
+        snapshot_taken_at=receipt.read_at,
+        notes=tuple(notes),
+        undoes=receipt.plan.digest,
+    )
+
+
+def decide(
+    plan: Plan, past: Past, now: Mapping[str, frozenset[str]], proved: frozenset[str]
+) -> tuple[dict[Item, State], dict[Item, str]]:
+    """The state of every item of a plan, from the journal and the last reading of each group; and details."""
+    states: dict[Item, State] = {}
+    for group in plan.groups:
+        for change, uids in (("add", group.add), ("remove", group.remove)):
+            for uid in uids:
+                item = (group.uid, uid, change)
+                states[item] = _state(item, past, _holds(item, now.get(group.uid), group.uid in proved))
+    return states, {item: past.refused[item] for item in states if item in past.refused}
+
+
+def _state(item: Item, past: Past, holds: bool | None) -> State:
+    if item in past.already:
+        return "already"
+    if item not in past.intended or (item in past.unsent and not holds):
+        return "not_sent"
+    if holds:
+        return "verified"
+    if item in past.refused:
+        return "rejected"
+    return "unknown" if holds is None else "not_effective"
+
+
+def _holds(item: Item, members: frozenset[str] | None, proved: bool) -> bool | None:
+    """Whether the item is true now; absence counts only in a reading that proved itself."""
+    if members is None:
+        return None
+    _, uid, change = item
+    if uid in members:
+        return change == "add"
+    return (change == "remove") if proved else None
+
+
+def _verified(receipt: Receipt, group: GroupChange, change: str) -> set[str]:
+    uids = group.add if change == "add" else group.remove
+    return {uid for uid in uids if receipt.states[group.uid, uid, change] == "verified"}
+
+
+__all__ = ["STATES", "TABLE_COLUMNS", "Receipt", "decide", "plan_undo", "read_receipt"]

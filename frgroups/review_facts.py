@@ -1,0 +1,357 @@
+"""What every rendering of a plan tells: where it goes, what it does, which limits were looked at, until when."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+from urllib.parse import urlsplit
+
+import numpy as np
+import pandas as pd
+
+from frgroups.approval import VALID_FOR
+from frgroups.durations import as_duration
+from frgroups.limits import Finding, GroupCounts, Limits
+from frgroups.plan import GroupChange, Plan
+from frgroups.snapshot import Snapshot
+
+KNOWN_COLUMNS = ["external_id", "customer_type", "default_store", "pricelist_uid", "groups_now"]
+WITHHELD = "(not shown: may be contact data)"
+
+# 64 words that are hard to mistake for each other on the telephone: 6 bits each.
+_WORDS = """
+    acid apple arrow autumn badge bamboo basket bridge butter camel candle carpet castle cherry circus copper
+    dragon eagle engine falcon feather forest garden ginger guitar hammer harbour honey island jacket jungle kettle
+    ladder lemon magnet marble meadow mirror monkey needle oyster paper parrot pencil pepper piano pocket puzzle
+    rabbit ribbon rocket saddle salmon shadow silver spider sunset table tiger tomato tunnel velvet violin winter
+""".split()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a plan would be sent: `kind` for the eye, `title` in a word or two, `words` in a sentence."""
+
+    kind: Literal["production", "stage", "local", "other", "none"]
+    title: str
+    words: str
+
+
+# The addresses are those of transport.py, which this file may not import; a test holds them together.
+_PRODUCTION = Place("production", "PRODUCTION", "Real customers. The change takes effect in shops and tills.")
+_STAGE = Place("stage", "Stage", "The service's stage environment, not production.")
+_LOCAL = Place("local", "Local sandbox", "A service on the computer of the analyst, not production.")
+_OTHER = Place("other", "UNKNOWN HOST", "Neither production nor stage by its address. Treat it as production.")
+_NOWHERE = Place("none", "No host", "Made from tables, not from a tenant: it can be read, but not applied.")
+_PLACES = {"api.flowretail.com": _PRODUCTION, "api.stage.flowretail.com": _STAGE}
+
+
+def place_of(base_url: str | None) -> Place:
+    """
+    Where this base URL leads; an address that nobody knows is marked like production.
+
+    >>> place_of("https://api.flowretail.com/v2").title
+    'PRODUCTION'
+    """
+    if not base_url:
+        return _NOWHERE
+    host = urlsplit(base_url).hostname or ""
+    if host == "localhost" or host == "::1" or re.fullmatch(r"127\.\d+\.\d+\.\d+", host):
+        return _LOCAL
+    return _PLACES.get(host, _OTHER)
+
+
+def spoken_code(digest: str) -> str:
+    """
+    Four words to compare two copies of a plan on the telephone.
+
+    They come from the end of the digest, the digits that `approve` usually leaves out. They find mistakes; against
+    someone who forges a plan only the whole digest helps.
+
+    >>> spoken_code("0" * 58 + "042083")
+    'acid bridge basket badge'
+    """
+    bits = int(digest[-6:], 16)
+    return " ".join(_WORDS[bits >> shift & 63] for shift in (18, 12, 6, 0))
+
+
+def operations(plan: Plan) -> pd.DataFrame:
+    """
+    `Plan.table()` in the order of reading: removals, then what has a finding, then the rest.
+
+    With the name of the group and, where the plan has its snapshot, what is known of the customer apart from
+    names and contact data.
+    """
+    table = plan.table()
+    names = {group.uid: group.name for group in plan.groups}
+    table.insert(1, "group_name", table["customer_group_uid"].map(names).astype("str"))
+    rank = np.where(table["change"] == "remove", 0, np.where(table["finding"] != "", 1, 2))
+    table = table.iloc[np.argsort(rank, kind="stable")].reset_index(drop=True)
+    if plan.snapshot is None or table.empty:
+        return table
+    return table.assign(**{name: column.to_numpy() for name, column in _known(plan.snapshot, table).items()})
+
+
+def headline(plan: Plan) -> str:
+    """The whole plan in one sentence."""
+    n = len(plan.groups)
+    where = f"in {n:,} customer {'group' if n == 1 else 'groups'}"
+    if plan.is_empty:
+        return "Nothing to do"
+    if plan.n_add and plan.n_remove:
+        return f"{plan.n_add:,} {_s(plan.n_add, 'join')}, {plan.n_remove:,} {_s(plan.n_remove, 'leave')}, {where}"
+    if plan.n_add or plan.n_remove:
+        n_customers, verb = (plan.n_add, "join") if plan.n_add else (plan.n_remove, "leave")
+        return f"{n_customers:,} {'customer' if n_customers == 1 else 'customers'} {_s(n_customers, verb)}, {where}"
+    return f"{n:,} customer {'group is' if n == 1 else 'groups are'} created, without members"
+
+
+def customers_sentence(plan: Plan) -> str:
+    """How many different customers there are, and how many of them move from one group to another."""
+    joining = {uid for group in plan.groups for uid in group.add}
+    leaving = {uid for group in plan.groups for uid in group.remove}
+    n, moving = len(joining | leaving), len(joining & leaving)
+    if not n:
+        return ""
+    text = f"{n:,} different {'customer' if n == 1 else 'customers'}."
+    if moving:
+        text += (
+            f" {moving:,} of them {_s(moving, 'leave')} one group and {_s(moving, 'join')} another: everyone joins "
+            "before anyone leaves, so they are in both for a moment."
+        )
+    return text
+
+
+def sentence(group: GroupChange) -> str:
+    """The sentence of the group, and that nobody is left where that is so."""
+    return group.sentence() + (" Nobody is left in it." if group.counts.emptied else "")
+
+
+def by_weight(plan: Plan) -> list[GroupChange]:
+    """The groups with the gravest first: blocked, then emptied, then by removals, then by additions."""
+    blocked = blocked_groups(plan)
+    return sorted(
+        plan.groups,
+        key=lambda one: (one.uid not in blocked, not one.counts.emptied, -len(one.remove), -len(one.add), one.uid),
+    )
+
+
+def blocked_groups(plan: Plan) -> frozenset[str]:
+    """The groups whose own limits are broken."""
+    return frozenset(one.customer_group_uid for one in plan.findings if one.blocking and one.customer_group_uid)
+
+
+def plan_expires(plan: Plan) -> datetime | None:
+    """When the plan itself is too old to be applied; None where no limit says so."""
+    if plan.limits.plan_max_age is None:
+        return None
+    return plan.planned_at + as_duration(plan.limits.plan_max_age)
+
+
+def approval_hours() -> int:
+    """How long an approval file is valid, in hours."""
+    return int(VALID_FOR / timedelta(hours=1))
+
+
+def utc(moment: datetime) -> str:
+    """A moment as text: 2026-11-23 08:10 UTC."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def age(value: str) -> str:
+    """
+    A duration in words.
+
+    >>> age("7d"), age("24h"), age("90min")
+    ('7 days', '24 hours', '1.5 hours')
+    """
+    hours = as_duration(value) / timedelta(hours=1)
+    if hours >= 48 and hours % 24 == 0:
+        return f"{hours / 24:,.0f} days"
+    return "1 hour" if hours == 1 else f"{round(hours, 2):,g} hours"
+
+
+def visible(text: object) -> str:
+    """
+    Text with the characters that hide or reverse others written out, so that what is read is what is there.
+
+    >>> visible("VIP\\u202epiv")
+    'VIP\\\\u202epiv'
+    """
+    return "".join(f"\\u{ord(one):04x}" if _hides(one) else one for one in str(text))
+
+
+def _hides(character: str) -> bool:
+    # Joiners are part of emoji and of some scripts.
+    return unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp") and character not in "\u200c\u200d"
+
+
+@dataclass(frozen=True, slots=True)
+class LimitCheck:
+    """One limit, what the plan does against it, and how that ended: "holds", "BROKEN", "off" or "later"."""
+
+    limit: str
+    plan: str
+    allowed: str
+    state: Literal["holds", "BROKEN", "off", "later"]
+
+
+def limit_checks(plan: Plan) -> list[LimitCheck]:
+    """Every limit in words: what was looked at, what is off, and what is looked at when the plan is applied."""
+    limits = plan.limits
+    broken = {finding.rule for finding in plan.findings if finding.blocking}
+    emptied = [group for group in plan.groups if group.counts.emptied]
+    taken = (plan.planned_at - plan.snapshot_taken_at) / timedelta(hours=1)
+    checks = [
+        _of_groups(plan, "Leaving one group", "removals_per_group", broken),
+        _of_groups(plan, "Joining one group", "additions_per_group", broken),
+        _of_number("Leaving, all groups together", plan.n_remove, limits.removals_total, "removals_total", broken),
+        _of_number("Joining, all groups together", plan.n_add, limits.additions_total, "additions_total", broken),
+        _of_number("Groups left without a member", len(emptied), limits.emptied_groups, "emptied_groups", broken),
+        LimitCheck(
+            "Age of the reading that the plan stands on",
+            f"{taken:,.1f} hours when planned ({utc(plan.snapshot_taken_at)})",
+            "no limit" if limits.snapshot_max_age is None else age(limits.snapshot_max_age),
+            _state(limits.snapshot_max_age, "snapshot_max_age", broken),
+        ),
+        LimitCheck(
+            "Changes by others since that reading",
+            "looked at before anything is sent",
+            "no limit"
+            if limits.drift_share is None
+            else f"{limits.drift_share:.0%} of a group, or {limits.drift_floor or 0} if that is more",
+            "off" if limits.drift_share is None else "later",
+        ),
+        LimitCheck(
+            "Age of the plan",
+            "looked at before anything is sent",
+            "no limit" if (until := plan_expires(plan)) is None else f"{age(str(limits.plan_max_age))}: {utc(until)}",
+            "off" if limits.plan_max_age is None else "later",
+        ),
+    ]
+    return checks
+
+
+def own_limits(plan: Plan) -> list[str]:
+    """The groups that have limits of their own, a line each."""
+    return [
+        f"{key} has limits of its own: "
+        + ", ".join(f"{name} {'off' if value is None else value}" for name, value in own)
+        for key, limits in plan.limits.per_group.items()
+        for own in [[(name, value) for name, value in limits.document().items() if name in _GROUP_RULES]]
+    ]
+
+
+_GROUP_RULES = ("removals_per_group", "removal_share", "removal_floor", "emptied_groups", "additions_per_group")
+
+
+def _of_groups(plan: Plan, limit: str, rule: str, broken: set[str]) -> LimitCheck:
+    """The group that comes closest to its limit stands for all of them."""
+    removing = rule == "removals_per_group"
+    counted = [
+        (_n(group.counts, removing), _allowed(plan.limits, group.counts, removing), group) for group in plan.groups
+    ]
+    changed = [one for one in counted if one[0]]
+    limited = [(n, allowed, group) for n, allowed, group in changed if allowed is not None]
+    free = len(changed) - len(limited)
+    nobody = "nobody leaves" if removing else "nobody joins"
+    if not limited:
+        off = bool(free) or _allowed(plan.limits, GroupCounts("", "", 0, 0, 0), removing) is None
+        told = f"no limit for {free:,} groups" if free else nobody
+        return LimitCheck(limit, told, "no limit" if off else _rule(plan.limits, removing), "off" if off else "holds")
+    n, allowed, group = max(limited, key=lambda one: (one[0] / max(one[1], 0.5), one[2].uid))
+    told = f"{n:,} of {len(group.baseline):,} in {group.name}" if removing else f"{n:,} in {group.name}"
+    if len(changed) > 1:
+        told += ", the closest to its limit"
+    if free:
+        told += f"; no limit for {free:,} other groups"
+    own = plan.limits.of(group.uid)
+    return LimitCheck(limit, told, f"{int(allowed):,} here ({_rule(own, removing)})", _state(0, rule, broken))
+
+
+def _of_number(limit: str, n: int, allowed: int | None, rule: str, broken: set[str]) -> LimitCheck:
+    return LimitCheck(
+        limit, f"{n:,}", "no limit" if allowed is None else f"{allowed:,}", _state(allowed, rule, broken)
+    )
+
+
+def _state(limit: object, rule: str, broken: set[str]) -> Literal["holds", "BROKEN", "off"]:
+    return "BROKEN" if rule in broken else "off" if limit is None else "holds"
+
+
+def _n(counts: GroupCounts, removing: bool) -> int:
+    return counts.removes if removing else counts.adds
+
+
+def _allowed(limits: Limits, counts: GroupCounts, removing: bool) -> float | None:
+    own = limits.of(counts.uid) if counts.uid else limits
+    return own.removals_allowed(counts.baseline) if removing else own.additions_per_group
+
+
+def _rule(limits: Limits, removing: bool) -> str:
+    if not removing:
+        return "a fixed number a group"
+    parts = []
+    if limits.removals_per_group is not None:
+        parts.append(f"{limits.removals_per_group:,} a group")
+    if limits.removal_share is not None:
+        parts.append(f"{limits.removal_share:.0%} of its members")
+    floor = f", at least {limits.removal_floor}" if limits.removal_floor else ""
+    return " or ".join(parts) + (", whichever is less" if len(parts) > 1 else "") + floor
+
+
+def findings_by_weight(plan: Plan) -> tuple[Finding, ...]:
+    """Blocking findings first, otherwise in the plan's order."""
+    return tuple(sorted(plan.findings, key=lambda one: not one.blocking))
+
+
+def _known(snapshot: Snapshot, table: pd.DataFrame) -> pd.DataFrame:
+    """What the snapshot knows of each row's customer, in columns of text; "" where it knows nothing."""
+    customers = snapshot.customers
+    at = pd.Index(customers["customer_uid"]).get_indexer(pd.Index(table["customer_uid"]))
+    found = customers.take(np.maximum(at, 0)).reset_index(drop=True)
+    external = found["external_id"].fillna("")
+    store = found["default_store_name"].fillna("")
+    known = pd.DataFrame(
+        {
+            # Some tenants use the e-mail address as the external id.
+            "external_id": external.mask(external.str.contains("@", regex=False), WITHHELD),
+            "customer_type": found["customer_type"].fillna(""),
+            "default_store": store.mask(store == "", found["default_store_uid"].fillna("")),
+            "pricelist_uid": found["pricelist_uid"].fillna(""),
+            "groups_now": _groups_now(snapshot, table["customer_uid"]),
+        },
+        columns=KNOWN_COLUMNS,
+        dtype="str",
+    )
+    known.loc[at < 0, :] = ""
+    return known
+
+
+def _groups_now(snapshot: Snapshot, customer_uids: pd.Series) -> list[str]:
+    """The names of the groups of each of these customers; customers in the same groups share one text."""
+    codes = snapshot.codes
+    at = codes.customer_uids.get_indexer(pd.Index(customer_uids))
+    wanted = np.zeros(codes.n_customers + 1, dtype=bool)
+    wanted[at] = True
+    kept = np.flatnonzero(wanted[codes.customer_code])
+    kept = kept[np.argsort(codes.customer_code[kept], kind="stable")]
+    customers, groups = codes.customer_code[kept], codes.group_code[kept]
+    starts = np.searchsorted(customers, at, side="left").tolist()
+    ends = np.searchsorted(customers, at, side="right").tolist()
+    names = [str(name) for name in codes.group_names]
+    texts: dict[bytes, str] = {}
+    told = []
+    for start, end in zip(starts, ends, strict=True):
+        mine = groups[start:end]
+        key = mine.tobytes()
+        if key not in texts:
+            texts[key] = ", ".join(names[code] for code in mine)
+        told.append(texts[key])
+    return told
+
+
+def _s(n: int, verb: str) -> str:
+    return f"{verb}s" if n == 1 else verb

@@ -1,0 +1,431 @@
+"""The review page: one HTML file that asks nothing of the network, for someone without Python who must decide."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from functools import cache
+from html import escape
+from pathlib import Path
+from string import Template
+
+import pandas as pd
+
+from frgroups import review_facts as facts
+from frgroups.limits import Finding
+from frgroups.plan import GroupChange, Plan
+
+# What the page shows at most; where it cuts, it says so with numbers. The first three are for the first screen.
+PICTURED_GROUPS = 6
+FIRST_BLOCKING = 6
+FIRST_FINDINGS = 3
+LISTED = 1_000
+PLAIN_ROWS = 200
+PAGE_ROWS = 200_000
+
+_LABELS = {
+    "change": "Change",
+    "group_name": "Group",
+    "customer_group_uid": "Group uid",
+    "customer_uid": "Customer uid",
+    "finding": "Finding",
+    "external_id": "External id",
+    "customer_type": "Type",
+    "default_store": "Default store",
+    "pricelist_uid": "Price list",
+    "groups_now": "Groups now",
+}
+_PLAIN = ("customer_uid", "external_id")
+
+
+def review_html(plan: Plan) -> str:
+    """
+    The review page as text; the same plan gives the same page, byte for byte.
+
+    >>> page = review_html(plan_memberships(sample_snapshot(), {"vip": ["c-7"]}))
+    >>> "1 customer joins VIP (2 -&gt; 3)." in page
+    True
+    """
+    place = facts.place_of(plan.base_url)
+    table = facts.operations(plan)
+    style, script = _asset("review_page.css"), _asset("review_page.js")
+    return Template(_asset("review_page.html")).substitute(
+        style=style,
+        style_hash=_hash(style),
+        script=script,
+        script_hash=_hash(script),
+        title=_e(f"Review of plan {plan.digest[:12]} for {plan.tenant_uid}, {place.title}"),
+        place_kind=place.kind,
+        place_title=_e(place.title),
+        place_words=_e(place.words),
+        tenant=_e(plan.tenant_uid),
+        host=_e(plan.base_url or "none"),
+        kicker=_kicker(plan),
+        headline=_e(facts.headline(plan)),
+        customers=_p(facts.customers_sentence(plan)),
+        verdict=_verdict(plan),
+        findings=_first_findings(plan),
+        groups=_pictures(plan),
+        aside_label="What to do now",
+        decision=_decision(plan),
+        more_findings=_all_findings(plan),
+        all_groups=_all_groups(plan),
+        limits=_limits(plan),
+        operations=_operations(table),
+        data=_data(table),
+        footer=_footer(plan),
+    )
+
+
+def _kicker(plan: Plan) -> str:
+    undo = f"This plan takes back plan {_e(plan.undoes[:12])}. " if plan.undoes else ""
+    return (
+        f"{undo}Plan <span class='mono'>{plan.digest[:12]}</span> for customer groups, made {_time(plan.planned_at)}"
+    )
+
+
+def _verdict(plan: Plan) -> str:
+    checks = facts.limit_checks(plan)
+    off = [check.limit.lower() for check in checks if check.state == "off"]
+    if plan.blocked:
+        n = sum(finding.blocking for finding in plan.findings)
+        return (
+            f'<p class="verdict blocked"><strong>BLOCKED.</strong> This plan breaks {n:,} '
+            f"{'limit' if n == 1 else 'limits'}. It can be neither approved nor applied.</p>"
+        )
+    held = sum(check.state == "holds" for check in checks)
+    later = sum(check.state == "later" for check in checks)
+    text = f"<strong>No limit is broken.</strong> {held} checked and kept"
+    text += f", {later} more checked before anything is sent" if later else ""
+    text += f"; <strong>switched off: {_e(', '.join(off))}</strong>" if off else ""
+    return f'<p class="verdict">{text}. <a href="#limits-title">See the limits</a></p>'
+
+
+def _first_findings(plan: Plan) -> str:
+    found = facts.findings_by_weight(plan)
+    first = _first(found)
+    if not found:
+        return ""
+    text = f'<ul class="findings" aria-label="Findings">{"".join(map(_finding, first))}</ul>'
+    left = len(found) - len(first)
+    if left:
+        kind = "finding" if left == 1 else "findings"
+        text += f'<p class="soft">{left:,} more {kind}: <a href="#findings-title">see all {len(found):,}</a></p>'
+    return text
+
+
+def _first(found: Sequence[Finding]) -> list[Finding]:
+    """The findings of the first screen: blocking ones, then one of each kind before a second of any."""
+    blocking = [one for one in found if one.blocking]
+    rest = [one for one in found if not one.blocking]
+    seen: dict[str, int] = {}
+    turn = {}
+    for at, one in enumerate(rest):
+        seen[one.rule] = turn[at] = seen.get(one.rule, 0) + 1
+    order = sorted(range(len(rest)), key=lambda at: (turn[at], at))
+    return blocking[:FIRST_BLOCKING] + [rest[at] for at in sorted(order[:FIRST_FINDINGS])]
+
+
+def _finding(finding: Finding) -> str:
+    if not finding.blocking:
+        return f"<li>{_e(finding.message)}</li>"
+    allow = (
+        f'<span class="allow">To allow it, the analyst plans again with {_e(finding.argument)}.</span>'
+        if finding.argument
+        else ""
+    )
+    return f'<li class="blocking">{_e(finding)}{allow}</li>'
+
+
+def _all_findings(plan: Plan) -> str:
+    found = facts.findings_by_weight(plan)
+    if len(_first(found)) == len(found):
+        return ""
+    return (
+        '<section aria-labelledby="findings-title">'
+        f'<h2 id="findings-title">All {len(found):,} findings</h2>{_cut(len(found), LISTED, "findings")}'
+        f'<ul class="findings">{"".join(map(_finding, found[:LISTED]))}</ul></section>'
+    )
+
+
+def _pictures(plan: Plan) -> str:
+    groups = facts.by_weight(plan)
+    blocked = facts.blocked_groups(plan)
+    items = "".join(_picture(group, group.uid in blocked) for group in groups[:PICTURED_GROUPS])
+    left = len(groups) - PICTURED_GROUPS
+    if left > 0:
+        rest = groups[PICTURED_GROUPS:]
+        items += (
+            f"<li>And {left:,} more {'group' if left == 1 else 'groups'}, where "
+            f"{sum(len(one.add) for one in rest):,} join and {sum(len(one.remove) for one in rest):,} leave: "
+            f'<a href="#groups-title">see all {len(groups):,}</a></li>'
+        )
+    return f'<ol class="groups" aria-label="Who joins and who leaves">{items}</ol>' if items else ""
+
+
+def _picture(group: GroupChange, blocked: bool) -> str:
+    """A group in a sentence, and as two bars on one scale: before and after."""
+    before, after = len(group.baseline), group.n_after
+    stay = before - len(group.remove)
+    tags = '<span class="tag new">New group</span>' if group.create else ""
+    tags += '<span class="tag alarm">Over its limit</span>' if blocked else ""
+    leave = f", <b class='leave'>{len(group.remove):,} of them leave</b>" if group.remove else ""
+    join = f", <b class='join'>{len(group.add):,} of them new</b>" if group.add else ""
+    scale = max(before, after, 1)
+    return (
+        f'<li><p class="says">{_e(facts.sentence(group))}{tags}</p>'
+        f'<dl class="bars"><dt>Before</dt>{_bar(stay, len(group.remove), "leave", scale)}<dd>{before:,}{leave}</dd>'
+        f"<dt>After</dt>{_bar(stay, len(group.add), 'join', scale)}<dd>{after:,}{join}</dd></dl></li>"
+    )
+
+
+def _bar(stay: int, changed: int, kind: str, scale: int) -> str:
+    """Who stays, and who leaves or joins after them; a change is never too thin to be seen."""
+    wide = max(round(1000 * changed / scale), 6) if changed else 0
+    calm = min(round(1000 * stay / scale), 1000 - wide)
+    return (
+        '<svg viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true">'
+        '<rect class="track" width="1000" height="10"/>'
+        f'<rect class="stay" width="{calm}" height="10"/>'
+        f'<rect class="{kind}" x="{calm}" width="{wide}" height="10"/></svg>'
+    )
+
+
+def _all_groups(plan: Plan) -> str:
+    groups = facts.by_weight(plan)
+    if len(groups) <= PICTURED_GROUPS:
+        return ""
+    blocked = facts.blocked_groups(plan)
+    rows = "".join(
+        f"<tr{' class=broken' if one.uid in blocked else ''}>"
+        + _td(facts.visible(one.name) + (" (new group)" if one.create else ""), "Group")
+        + _td(one.uid, "Group uid", "uid")
+        + _td(f"{len(one.baseline):,}", "Before", "number")
+        + _td(f"{len(one.add):,}", "Join", "number")
+        + _td(f"{len(one.remove):,}", "Leave", "number")
+        + _td(f"{one.n_after:,}", "After", "number")
+        + "</tr>"
+        for one in groups[:LISTED]
+    )
+    head = "".join(
+        f'<th scope="col"{" class=number" if at > 1 else ""}>{label}</th>'
+        for at, label in enumerate(("Group", "Group uid", "Before", "Join", "Leave", "After"))
+    )
+    return (
+        f'<section aria-labelledby="groups-title"><h2 id="groups-title">All {len(groups):,} groups</h2>'
+        f'{_cut(len(groups), LISTED, "groups")}<div class="wide"><table class="cards">'
+        "<caption>Blocked groups first, then by how many leave and how many join</caption>"
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></section>"
+    )
+
+
+def _limits(plan: Plan) -> str:
+    said = {"holds": "holds", "BROKEN": "BROKEN", "off": "switched off", "later": "checked when applied"}
+    rows = "".join(
+        f'<tr class="{check.state.lower()}">'
+        + _td(check.limit, "Limit")
+        + _td(check.plan, "This plan")
+        + _td(check.allowed, "Allowed")
+        + _td(said[check.state], "Result")
+        + "</tr>"
+        for check in facts.limit_checks(plan)
+    )
+    head = "".join(f'<th scope="col">{label}</th>' for label in ("Limit", "This plan", "Allowed", "Result"))
+    own = "".join(f"<li>{_e(line)}</li>" for line in facts.own_limits(plan))
+    return (
+        '<div class="wide"><table class="cards"><caption>What the plan may not do. The limits are part of the plan: '
+        "who approves it approves them.</caption>"
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        + (f'<ul class="findings">{own}</ul>' if own else "")
+    )
+
+
+def _decision(plan: Plan) -> str:
+    if plan.blocked:
+        return (
+            "<h2>What to do now</h2><p>Nothing can be approved here: the plan breaks the limits named on this page."
+            "</p><p>Ask the analyst for a smaller plan. If the change is meant, the analyst makes a new plan with "
+            "wider limits; it has its own page, and the wider limits are then part of what you decide.</p>"
+        )
+    if plan.is_empty:
+        return "<h2>What to do now</h2><p>Nothing. The groups already are as wanted, and there is nothing to approve.</p>"
+    if plan.base_url is None:
+        return (
+            "<h2>What to do now</h2><p>Read it. This plan was made from tables and has no host, so it cannot be "
+            "applied. To change a tenant, the analyst plans on a snapshot that was read from it.</p>"
+        )
+    short = plan.digest[:12]
+    return (
+        "<h2>To approve</h2>"
+        f"{_late(plan)}"
+        "<ol>"
+        "<li>Compare these four words with the operator’s own copy of this page: "
+        f'<span class="code">{facts.spoken_code(plan.digest)}</span></li>'
+        f'<li>If you agree, tell the operator: <span class="say">approved <span class="mono">{short}</span></span>'
+        f"{_copy(f'approved {short}', 'Copy this answer')}</li>"
+        '<li>The operator runs <code>frgroups approve PLAN --by "YOUR NAME"</code>'
+        f"<code>frgroups apply PLAN --approve {short}</code></li>"
+        "</ol>"
+        "<p>If you do not agree, say so. Nothing is sent without an approval.</p>"
+        f'<div class="until">{_until(plan)}</div>'
+        '<div class="until">The whole digest; its first 12 digits are enough.'
+        f"{_digest(plan.digest)}{_copy(plan.digest, 'Copy the digest')}</div>"
+    )
+
+
+def _late(plan: Plan) -> str:
+    if facts.plan_expires(plan) is None:
+        return ""
+    return '<p class="late" id="late" role="alert" hidden>This plan is too old to be applied. Ask for a new one.</p>'
+
+
+def _until(plan: Plan) -> str:
+    hours, expires = facts.approval_hours(), facts.plan_expires(plan)
+    text = (
+        f"<p>An approval file is open for {hours} hours from when it is given."
+        f'<span id="open-until" data-hours="{hours}"></span></p>'
+    )
+    if expires is None:
+        return text + "<p>The plan itself has no end: the limit of its age is switched off.</p>"
+    return text + (
+        f'<p>The plan itself can be applied until <time id="expires" datetime="{expires.isoformat()}">'
+        f"{facts.utc(expires)}</time>.</p>"
+    )
+
+
+def _digest(digest: str) -> str:
+    parts = [digest[at : at + 4] for at in range(0, 64, 4)]
+    cells = "".join(f"<b>{part}</b>" if at < 3 else f"<span>{part}</span>" for at, part in enumerate(parts))
+    return f'<div class="digest mono" aria-label="Digest">{cells}</div>'
+
+
+def _copy(text: str, label: str) -> str:
+    return (
+        f'<span class="copy"><button type="button" data-copy="{_e(text)}" hidden>{label}</button>'
+        '<span role="status"></span></span>'
+    )
+
+
+def _operations(table: pd.DataFrame) -> str:
+    if table.empty:
+        return ""
+    columns = [name for name in _LABELS if name in table]
+    head = "".join(f'<th scope="col">{_LABELS[name]}</th>' for name in columns)
+    rows = "".join(
+        "<tr>"
+        + "".join(_operation_cell(name, str(value)) for name, value in zip(columns, row, strict=True))
+        + "</tr>"
+        for row in table[columns].head(PLAIN_ROWS).itertuples(index=False, name=None)
+    )
+    n = len(table)
+    cut = (
+        f'<p class="cut">The page holds the first {PAGE_ROWS:,} of {n:,} operations. The other '
+        f"{n - PAGE_ROWS:,} are in the review as CSV or Markdown.</p>"
+        if n > PAGE_ROWS
+        else ""
+    )
+    plain = (
+        f'<noscript><p class="cut">Without JavaScript this page lists the first {PLAIN_ROWS:,} of {n:,} operations. '
+        f"The other {n - PLAIN_ROWS:,} are in the review as CSV or Markdown.</p></noscript>"
+        if n > PLAIN_ROWS
+        else ""
+    )
+    told = f"{n:,} {'operation' if n == 1 else 'operations'}"
+    return (
+        '<section aria-labelledby="operations-title">'
+        f'<h2 id="operations-title">Every change: {told}</h2>{cut}{plain}'
+        '<div class="tools" id="operations-tools" role="search" hidden>'
+        '<div><label for="search">Search in all columns</label><input id="search" type="search" autocomplete="off">'
+        '</div><div><label for="show">Show</label><select id="show"><option value="all">everything</option>'
+        '<option value="remove">who leaves</option><option value="add">who joins</option>'
+        '<option value="finding">with a finding</option></select></div>'
+        '<button type="button" id="as-planned" disabled>Removals first</button></div>'
+        '<div class="wide"><table class="cards" id="operations-table">'
+        "<caption>Removals first, then what has a finding, then the rest. "
+        '<span id="operations-told" role="status"></span></caption>'
+        f'<thead><tr>{head}</tr></thead><tbody id="operations-body">{rows}</tbody></table></div>'
+        '<div class="pages" id="operations-pages" hidden><button type="button" id="earlier">Earlier rows</button>'
+        '<button type="button" id="later">Later rows</button></div></section>'
+    )
+
+
+def _operation_cell(name: str, value: str) -> str:
+    if name == "change":
+        return _td(
+            "leaves" if value == "remove" else "joins", _LABELS[name], "leave" if value == "remove" else "join"
+        )
+    return _td(value, _LABELS[name], "uid" if name.endswith("_uid") or name == "external_id" else "")
+
+
+def _data(table: pd.DataFrame) -> str:
+    """The operations as one JSON value; what repeats is a number that points into `words`."""
+    if table.empty:
+        return ""
+    columns = [name for name in _LABELS if name in table]
+    words: dict[str, int] = {}
+    sides: list[Iterable[object]] = [
+        column if name in _PLAIN else [words.setdefault(value, len(words)) for value in column]
+        for name in columns
+        for column in [table[name].head(PAGE_ROWS).tolist()]
+    ]
+    value = {
+        "columns": columns,
+        "plain": [name in _PLAIN for name in columns],
+        "words": list(words),
+        "rows": list(zip(*sides, strict=True)),
+    }
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    for unsafe in "<>&\u2028\u2029":
+        text = text.replace(unsafe, f"\\u{ord(unsafe):04x}")
+    return f'<script type="application/json" id="operations-data">{text}</script>'
+
+
+def _footer(plan: Plan) -> str:
+    n = len(plan.requests())
+    known = (
+        ""
+        if plan.snapshot is not None
+        else (" Made from a plan file, which knows no more of customers than their uids.")
+    )
+    return (
+        f"{n:,} write {'request' if n == 1 else 'requests'}, everyone joins before anyone leaves. "
+        f"Planned on a reading of {_time(plan.snapshot_taken_at)}. This page holds no names or contact data of "
+        f"customers; uids are personal data all the same. Nothing on it is sent anywhere.{known}"
+    )
+
+
+def _cut(n: int, most: int, what: str) -> str:
+    if n <= most:
+        return ""
+    return (
+        f'<p class="cut">The first {most:,} of {n:,} {what}; the review as Markdown has the other {n - most:,}.</p>'
+    )
+
+
+def _td(text: str, label: str, kind: str = "") -> str:
+    return f'<td data-label="{label}"{f" class={kind}" if kind else ""}>{_e(text)}</td>'
+
+
+def _p(text: str) -> str:
+    return f"<p>{_e(text)}</p>" if text else ""
+
+
+def _time(moment: datetime) -> str:
+    return f'<time datetime="{moment.isoformat()}">{facts.utc(moment)}</time>'
+
+
+def _e(text: object) -> str:
+    return escape(facts.visible(text))
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+@cache
+def _asset(name: str) -> str:
+    # Read as bytes, so that no system's line ends change a hash.
+    return Path(__file__).with_name(name).read_bytes().decode().replace("\r\n", "\n")

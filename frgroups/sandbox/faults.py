@@ -1,0 +1,132 @@
+"""What a sandbox does wrong when asked to. Everything is off unless it is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from frgroups.errors import InputError
+
+FaultKind = Literal[
+    "status", "status_after", "cut_before", "cut_after", "cut_during", "hang", "html", "redirect", "garbage"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """
+    One thing that goes wrong, on requests that match.
+
+    Of several faults the first that applies to a request acts, and the others wait: `Fault("status", times=2),
+    Fault("cut_after")` answers 503 twice and then cuts once.
+
+    Parameters
+    ----------
+    kind
+        "status": answer `status`, and do nothing.
+        "status_after": do what was asked, then answer `status`.
+        "cut_before": cut the connection; nothing is done, no answer comes.
+        "cut_after": do what was asked, then cut the connection without an answer.
+        "cut_during": do what was asked, send the head and half of the body, then cut.
+        "hang": wait `seconds` and only then do what was asked and answer it.
+        "html": answer an HTML page with status 200, and do nothing, as a proxy or a login page does.
+        "garbage": do what was asked, and answer with half of the JSON as if it were whole.
+        "redirect": answer 302 to `location`.
+    method, path
+        Only requests of this method, and with this text in path or query.
+    skip, times
+        Let so many matching requests through first; then act so many times (None: for ever).
+    status, retry_after
+        The status to answer, and the value of its Retry-After header, seconds or a date.
+    """
+
+    kind: FaultKind
+    method: str | None = None
+    path: str = ""
+    skip: int = 0
+    times: int | None = 1
+    status: int = 503
+    retry_after: str | None = None
+    seconds: float = 60.0
+    location: str = "https://elsewhere.example/"
+
+    def __post_init__(self) -> None:
+        _one_of("kind", self.kind, get_args(FaultKind))
+        if not 200 <= self.status <= 599:
+            raise InputError(f"status={self.status} is not a status that ends a request; give one of 200 to 599.")
+        if self.skip < 0 or self.seconds < 0 or (self.times is not None and self.times < 0):
+            raise InputError("skip, times and seconds of a fault must not be negative.")
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """
+    How a sandbox behaves where the API leaves it open, and where it lies.
+
+    Parameters
+    ----------
+    faults
+        What goes wrong with single requests.
+    latency
+        Seconds that every answer takes longer.
+    moving
+        Members that move while pages are read. "swap": someone of the page just served leaves and someone joins
+        who sorts after it, so the total holds and a member who was there all along slips past unread.
+        "join": someone joins who sorts before the page's end. "leave": someone of the page leaves.
+    moving_every, moving_times, moving_group
+        Move after every so many pages of a group, so often in all (None: for ever), only in this group.
+    max_uids_per_put
+        A membership PUT with more uids than this is answered 413.
+    unknown_uids
+        A membership PUT that adds a uid which no customer has: "refuse" answers 400 without saying which,
+        "refuse_named" says which, "ignore" answers 204 and passes them over.
+    group_uids
+        The customers' own lists of groups: "filled", "absent" (no such field), "empty", or "wrong" (the group
+        that a customer is listed under is missing).
+    honour_page_size
+        False: every page has the default size, whatever was asked.
+    endless
+        So many more are told in totalCount than can be read.
+    repeat_page
+        Every page holds what the first page holds.
+    lag_seconds
+        A membership PUT shows in reads only after so many seconds.
+    odd_records
+        Some customers carry unknown fields, unknown enum values, nulls, "" for a date, 14.5 for an integer.
+    """
+
+    faults: tuple[Fault, ...] = ()
+    latency: float = 0.0
+    moving: Literal["swap", "join", "leave"] | None = None
+    moving_every: int = 1
+    moving_times: int | None = 1
+    moving_group: str | None = None
+    max_uids_per_put: int | None = None
+    unknown_uids: Literal["refuse", "refuse_named", "ignore"] = "refuse"
+    group_uids: Literal["filled", "absent", "empty", "wrong"] = "filled"
+    honour_page_size: bool = True
+    endless: int = 0
+    repeat_page: bool = False
+    lag_seconds: float = 0.0
+    odd_records: bool = False
+
+    def __post_init__(self) -> None:
+        _one_of("moving", self.moving, ("swap", "join", "leave", None))
+        _one_of("unknown_uids", self.unknown_uids, ("refuse", "refuse_named", "ignore"))
+        _one_of("group_uids", self.group_uids, ("filled", "absent", "empty", "wrong"))
+        if self.moving_every < 1:
+            raise InputError(f"moving_every={self.moving_every} must be 1 or more pages.")
+
+
+def behaviour(faults: tuple[Fault, ...], options: dict[str, object]) -> Behaviour:
+    """A Behaviour from what a caller wrote; a word that it does not know is an InputError with the known ones."""
+    known = [name for name in Behaviour.__dataclass_fields__ if name != "faults"]
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise InputError(f"A sandbox knows no {', '.join(unknown)}; it knows {', '.join(known)}.")
+    return Behaviour(faults, **options)  # type: ignore[arg-type]
+
+
+def _one_of(name: str, value: object, known: tuple[object, ...]) -> None:
+    if value not in known:
+        raise InputError(f"{name}={value!r} is not one of {', '.join(map(repr, known))}.")

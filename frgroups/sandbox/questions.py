@@ -1,0 +1,120 @@
+"""What a request asks: its parts, checked one by one, or the answer that says what is wrong with them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote, unquote_to_bytes
+
+import msgspec
+
+UID = re.compile(r"[A-Za-z0-9_-]+")
+INTEGER = re.compile(r"-?[0-9]{1,18}")
+LARGEST = 2**31 - 1
+
+
+class Refusal(Exception):  # noqa: N818
+    """An answer that refuses the request."""
+
+    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.headers = dict(headers or {})
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One request, read whole."""
+
+    method: str
+    target: str
+    segments: tuple[str, ...]
+    query: tuple[tuple[str, str], ...]
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+    @classmethod
+    def of(cls, scope: Mapping[str, Any], body: bytes) -> Question:
+        """
+        The question in an ASGI scope.
+
+        The path is cut at its slashes before each part is decoded, once: an encoded slash cannot make a part.
+        """
+        raw = scope.get("raw_path") or scope["path"].encode()
+        query = scope["query_string"].decode("latin-1")
+        parts = [part.partition("=") for part in query.split("&") if part]
+        return cls(
+            scope["method"],
+            raw.decode("latin-1") + (f"?{query}" if query else ""),
+            tuple(unquote_to_bytes(part).decode("utf-8", "replace") for part in raw.split(b"/")[1:]),
+            tuple((unquote(name.replace("+", " ")), unquote(value.replace("+", " "))) for name, _, value in parts),
+            {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
+            body,
+        )
+
+    def parameter(self, name: str) -> str | None:
+        """The value of a query parameter that may be given once; others are not looked at."""
+        values = [value for key, value in self.query if key == name]
+        if len(values) > 1:
+            raise Refusal(400, f"{name} is given {len(values)} times; give it once.")
+        return values[0] if values else None
+
+    def integer(self, name: str, default: int, least: int) -> int:
+        """The whole number in a query parameter."""
+        text = self.parameter(name)
+        if text is None:
+            return default
+        if not INTEGER.fullmatch(text):
+            raise Refusal(400, f"{name} must be a whole number.")
+        if not least <= int(text) <= LARGEST:
+            raise Refusal(400, f"{name} must be between {least} and {LARGEST}.")
+        return int(text)
+
+    def choice(self, name: str, default: str, known: Sequence[str]) -> str:
+        """The word in a query parameter, one of those that are known."""
+        text = self.parameter(name)
+        if text is None:
+            return default
+        if text not in known:
+            raise Refusal(400, f"{name} must be one of {', '.join(known)}.")
+        return text
+
+    def fields(self, known: Sequence[str]) -> dict[str, Any]:
+        """The fields of the JSON object in the body; a field that is not known is refused."""
+        content_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if content_type != "application/json":
+            raise Refusal(400, "The body must be sent with Content-Type: application/json.")
+        try:
+            fields = msgspec.json.decode(self.body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise Refusal(400, f"The body is not JSON: {error}.") from error
+        if not isinstance(fields, dict):
+            raise Refusal(400, "The body must be a JSON object.")
+        unknown = sorted(set(fields) - set(known))
+        if unknown:
+            raise Refusal(400, f"The body may hold {' and '.join(known)}; it holds {', '.join(unknown)}.")
+        return fields
+
+
+def check_uid(value: object, what: str) -> str:
+    """The uid, matched whole."""
+    if not isinstance(value, str) or not UID.fullmatch(value):
+        raise Refusal(400, f"{what} must be made of letters A-Z a-z, digits, - and _.")
+    return value
+
+
+def check_name(value: object) -> str:
+    """The name of a group."""
+    if not isinstance(value, str) or not value:
+        raise Refusal(400, "name must be a text that is not empty.")
+    return value
+
+
+def check_uids(value: object, what: str) -> list[str]:
+    """The uids of a list."""
+    if not isinstance(value, list):
+        raise Refusal(400, f"{what} must be a list of customer uids.")
+    return [check_uid(uid, f"Each of {what}") for uid in value]

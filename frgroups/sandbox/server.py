@@ -1,0 +1,195 @@
+"""Serves an application on loopback: in a thread of this process, or in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from frgroups.errors import FrgroupsError, InputError
+from frgroups.sandbox.application import Application
+from frgroups.sandbox.store import Store
+
+HOST = "127.0.0.1"
+SECONDS_TO_START = 30
+
+
+class Server(Protocol):
+    """Something that serves on `port` until it is stopped."""
+
+    port: int
+
+    def stop(self) -> None:
+        """End it, with all that it holds."""
+
+
+class ThreadServer:
+    """An application in a daemon thread with an event loop of its own, so that a running loop does not mind."""
+
+    def __init__(self, path: Path, control_token: str, port: int) -> None:
+        self._listener = listen(port)
+        self.port: int = self._listener.getsockname()[1]
+        self._store = Store(path)
+        self._ready = threading.Event()
+        self._stop: Callable[[], None] = lambda: None
+        self._thread = threading.Thread(
+            target=self._run, args=(Application(self._store, control_token),), name="frgroups-sandbox", daemon=True
+        )
+        self._thread.start()
+        if not self._ready.wait(SECONDS_TO_START):
+            raise FrgroupsError(f"The sandbox did not start within {SECONDS_TO_START} seconds.")
+
+    def _run(self, application: Application) -> None:
+        async def run() -> None:
+            loop, stop = asyncio.get_running_loop(), asyncio.Event()
+
+            def end() -> None:
+                loop.call_soon_threadsafe(stop.set)
+
+            self._stop = end
+            await serve(application, self._listener, stop, self._ready.set)
+
+        asyncio.run(run())
+
+    def stop(self) -> None:
+        """End the thread and close what it used."""
+        self._stop()
+        self._thread.join(SECONDS_TO_START)
+        self._store.close()
+
+
+class ProcessServer:
+    """An application in a child process, which ends when its standard input does: at the latest with its parent."""
+
+    def __init__(self, path: Path, control_token: str, port: int) -> None:
+        self._child = subprocess.Popen(
+            [sys.executable, "-m", "frgroups.sandbox"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+        )
+        # Over the pipe and not as arguments: other users of the machine can read those.
+        order = json.dumps({"path": str(path.resolve()), "control_token": control_token, "port": port})
+        answer = self._ask(order)
+        if "port" not in answer:
+            raise InputError(answer["error"])
+        self.port: int = answer["port"]
+
+    def _ask(self, order: str) -> dict[str, Any]:
+        assert self._child.stdin is not None
+        assert self._child.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._child.stdin.write(order + "\n")
+            self._child.stdin.flush()
+        line = self._child.stdout.readline()
+        if line:
+            answer: dict[str, Any] = json.loads(line)
+            if "error" in answer:
+                self._end()
+            return answer
+        raise FrgroupsError(f"The process of the sandbox did not start.\n{self._end()}")
+
+    def stop(self) -> None:
+        """Close its standard input and wait for its end."""
+        self._end()
+
+    def _end(self) -> str:
+        try:
+            return self._child.communicate(timeout=SECONDS_TO_START)[1].strip()
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            return self._child.communicate()[1].strip()
+
+
+def serve_parent() -> None:
+    """Be the child process: serve what the first line of standard input says, until standard input ends."""
+    order = json.loads(sys.stdin.readline())
+    try:
+        listener = listen(order["port"])
+    except InputError as error:
+        sys.stdout.write(json.dumps({"error": error.message}) + "\n")
+        return
+    with contextlib.closing(Store(order["path"])) as store:
+        application = Application(store, order["control_token"])
+
+        async def run() -> None:
+            loop, stop = asyncio.get_running_loop(), asyncio.Event()
+
+            def watch() -> None:
+                sys.stdin.read()
+                loop.call_soon_threadsafe(stop.set)
+
+            def ready() -> None:
+                sys.stdout.write(json.dumps({"port": listener.getsockname()[1]}) + "\n")
+                sys.stdout.flush()
+
+            threading.Thread(target=watch, daemon=True).start()
+            await serve(application, listener, stop, ready)
+
+        asyncio.run(run())
+
+
+def listen(port: int) -> socket.socket:
+    """A socket that listens on loopback; port 0 finds a free one."""
+    listener = socket.socket()
+    if os.name == "posix":
+        # Elsewhere this would let two sandboxes share a port.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+        listener.listen(128)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise InputError(f"The sandbox cannot listen on port {port}: {error}. port=0 finds a free one.") from error
+    return listener
+
+
+async def serve(
+    application: Application, listener: socket.socket, stop: asyncio.Event, ready: Callable[[], None]
+) -> None:
+    """Serve until `stop` is set; then end at once, whatever is under way."""
+    config = uvicorn.Config(
+        application,
+        http=_Connection,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        timeout_keep_alive=60,
+    )
+    config.load()
+    server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
+    await server.startup(sockets=[listener])
+    ready()
+    while not stop.is_set():
+        # Once a second, for the Date header.
+        await server.on_tick(0)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), 1)
+    for listening in server.servers:
+        listening.close()
+    for connection in list(server.server_state.connections):
+        connection.transport.abort()
+    await asyncio.sleep(0)
+
+
+class _Connection(H11Protocol):
+    """Hands its transport to the application, which can then cut it."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, "transport": transport}

@@ -1,0 +1,80 @@
+"""JSON files of ours with a kind, a format version and a checksum: plans, approvals, receipts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from frgroups.errors import FileDamagedError, InputError
+from frgroups.home import write_text
+
+FORMAT_VERSION = 1
+
+
+def canonical(value: Any) -> str:
+    """
+    The one JSON text of a value: keys sorted, no spaces, no ASCII escapes.
+
+    >>> canonical({"b": 1, "a": ["ø"]})
+    '{"a":["ø"],"b":1}'
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def sha256(text: str) -> str:
+    """The SHA-256 of a text, in hex."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_sealed(path: str | Path, kind: str, content: dict[str, Any]) -> Path:
+    """Write a file of this kind whole or not at all, with mode 0600; returns its absolute path."""
+    target = Path(path).expanduser().resolve()
+    if target.is_dir():
+        raise InputError(f"{target} is a folder; name the {kind} file to write in it.")
+    sealed = {
+        "kind": f"frgroups {kind}",
+        "format_version": FORMAT_VERSION,
+        "checksum": sha256(canonical(content)),
+        "content": content,
+    }
+    try:
+        return write_text(target, json.dumps(sealed, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise InputError(f"The {kind} could not be written to {target}: {error.strerror or error}.") from error
+
+
+def read_sealed(path: str | Path, kind: str) -> dict[str, Any]:
+    """The content of a file of this kind; FileDamagedError when it is not what was written."""
+    source = Path(path).expanduser()
+    try:
+        text = source.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"The {kind} file {source} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise FileDamagedError(f"{source} is not a {kind} of frgroups: it is not text.") from error
+    try:
+        sealed = json.loads(text)
+        found, version = sealed["kind"], sealed["format_version"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise FileDamagedError(
+            f"{source} is not a whole {kind} of frgroups ({len(text)} characters that do not read as one). "
+            "Take the original file again."
+        ) from error
+    if found != f"frgroups {kind}":
+        raise InputError(f"{source} is a {found!r}, not a {kind}.")
+    if version != FORMAT_VERSION:
+        raise InputError(
+            f"{source} has format version {version}; this frgroups reads {FORMAT_VERSION}. "
+            f"Make the {kind} again, or use the frgroups that wrote it."
+        )
+    content, expected = sealed.get("content"), sealed.get("checksum")
+    actual = sha256(canonical(content))
+    if not isinstance(content, dict) or actual != expected:
+        raise FileDamagedError(
+            f"{source} was altered after it was written: checksum {str(expected)[:12]} expected, "
+            f"{actual[:12]} found. Take the original file again, or make the {kind} anew.",
+            path=source,
+        )
+    return content

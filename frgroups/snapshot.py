@@ -1,0 +1,290 @@
+"""Who was in which customer group at one moment, as tables; checked when made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from frgroups.card import Card
+from frgroups.codes import Codes, check_uids, codes_of
+from frgroups.errors import InputError
+from frgroups.tables import CONSENTS, CUSTOMERS, GROUPS, READS, conform
+
+Verdict = Literal["consistent", "drifted", "unverifiable"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Snapshot:
+    """
+    Who was in which customer group of one tenant, and what is known of the customers.
+
+    Made by `load_snapshot`, `read_snapshot` or `snapshot_from_frames`; never changed afterwards.
+
+    Attributes
+    ----------
+    groups
+        One row per group: customer_group_uid, name, created_at, last_modified_at.
+    customers
+        One row per customer seen: customer_uid and the attributes that were kept.
+    consents
+        One row per consent of a customer: customer_uid, consent_uid, name, status, source, created_at.
+    reads
+        One row per group: how it was read and what proves that it is whole.
+    verdict
+        "consistent" (as far as the evidence in `reads` reaches), "drifted" or "unverifiable".
+    taken_at, read_until
+        Start and end of the read, in UTC.
+
+    >>> snapshot = sample_snapshot()
+    >>> snapshot
+    <Snapshot of t-1 at 2026-11-23 08:10: 3 groups, 251 customers, 253 memberships>
+    >>> list(snapshot["VIP"])
+    ['c-1', 'c-2']
+    """
+
+    groups: pd.DataFrame
+    customers: pd.DataFrame
+    consents: pd.DataFrame
+    reads: pd.DataFrame
+    codes: Codes = field(repr=False)
+    tenant_uid: str
+    taken_at: datetime
+    read_until: datetime
+    verdict: Verdict
+    base_url: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.taken_at.tzinfo is None or self.read_until.tzinfo is None:
+            raise InputError(f"A snapshot needs moments with a time zone, not {self.taken_at!r}.")
+        if not self.tenant_uid:
+            raise InputError("A snapshot needs a tenant_uid.")
+        if len(self.groups) != self.codes.n_groups or len(self.customers) != self.codes.n_customers:
+            raise InputError(
+                f"The tables tell {len(self.groups)} groups and {len(self.customers)} customers, "
+                f"the memberships {self.codes.n_groups} and {self.codes.n_customers}."
+            )
+
+    @cached_property
+    def memberships(self) -> pd.DataFrame:
+        """One row per membership: customer_group_uid, customer_uid (both `str`), in that order."""
+        return self.codes.frame()
+
+    def group_uid(self, group: str) -> str:
+        """
+        The uid of the group of this uid or unique name.
+
+        >>> sample_snapshot().group_uid("VIP")
+        'vip'
+        """
+        return self.codes.group_uid(group)
+
+    def group_name(self, group: str) -> str:
+        """The name of the group of this uid or unique name."""
+        return str(self.codes.group_names[self.codes.group_code_of(group)])
+
+    def __getitem__(self, group: str) -> pd.Index:
+        """The customer uids of one group, by uid or unique name, in uid order."""
+        return pd.Index(self.codes.members(group), dtype="str", name="customer_uid")
+
+    def __contains__(self, group: object) -> bool:
+        """Whether a group has this uid or unique name."""
+        try:
+            return isinstance(group, str) and self.group_uid(group) is not None
+        except InputError:
+            return False
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return [*self.groups["name"].drop_duplicates(keep=False), *self.groups["customer_group_uid"]]
+
+    def __repr__(self) -> str:
+        return (
+            f"<Snapshot of {self.tenant_uid} at {self.taken_at.astimezone(UTC):%Y-%m-%d %H:%M}: "
+            f"{len(self.groups):,} groups, {len(self.customers):,} customers, {len(self.codes):,} memberships>"
+        )
+
+    def _repr_html_(self) -> str:
+        return Card(
+            f"Snapshot of {self.tenant_uid}",
+            {
+                "Taken": f"{self.taken_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
+                "Host": self.base_url or "none (made from tables)",
+                "Groups": f"{len(self.groups):,}",
+                "Customers": f"{len(self.customers):,}",
+                "Memberships": f"{len(self.codes):,}",
+                "Verdict": self.describe(),
+            },
+        ).html()
+
+    def describe(self) -> str:
+        """How sure this snapshot is, in a sentence."""
+        if len(self.reads) and (self.reads["how"] == "given").all():
+            return "made from tables, not read from a tenant"
+        sure = int((self.reads["verdict"] == "consistent").sum())
+        text = f"{sure} of {len(self.reads)} groups proved"
+        drifted = self.reads.loc[self.reads["verdict"] == "drifted", "customer_group_uid"]
+        if len(drifted):
+            names = [self.group_name(uid) for uid in drifted[:3]]
+            more = f" and {len(drifted) - 3} more" if len(drifted) > 3 else ""
+            return (
+                f"{text}; {', '.join(names)}{more} changed while read. "
+                "Fine for analysis; refresh_groups before planning."
+            )
+        if self.verdict == "unverifiable":
+            return f"{text}; for the others there was no evidence to be had."
+        return f"{text}."
+
+
+def snapshot_from_frames(
+    memberships: pd.DataFrame,
+    groups: pd.DataFrame | None = None,
+    customers: pd.DataFrame | None = None,
+    consents: pd.DataFrame | None = None,
+    *,
+    tenant_uid: str,
+    taken_at: datetime | str,
+    base_url: str | None = None,
+) -> Snapshot:
+    """
+    A Snapshot of tables that you already have, for analysis or for a plan from another source.
+
+    Any non-empty text is a uid here. Rows may come in any order and more than once. Groups that are only in
+    `groups` have no member; customers that are only in `customers` are in no group. Without `base_url` plans
+    made from it can be reviewed, not applied.
+
+    Raises
+    ------
+    InputError
+        A column is missing, a uid is not text (a number column has lost its leading zeros), is empty or
+        missing, a group or customer stands twice, or a membership names a group that `groups` lacks.
+
+    >>> import pandas as pd
+    >>> memberships = pd.DataFrame({"customer_group_uid": ["vip", "vip"], "customer_uid": ["c-2", "c-1"]})
+    >>> snapshot_from_frames(memberships, tenant_uid="t-1", taken_at="2026-11-23T08:10Z")
+    <Snapshot of t-1 at 2026-11-23 08:10: 1 groups, 2 customers, 2 memberships>
+    """
+    group_uids = check_uids(memberships, "customer_group_uid", "memberships")
+    customer_uids = check_uids(memberships, "customer_uid", "memberships")
+    known_groups = _table(groups, "customer_group_uid", "groups", group_uids)
+    if groups is not None and (unknown := set(group_uids.unique()) - set(known_groups["customer_group_uid"])):
+        raise InputError(
+            f"{len(unknown)} groups have members but no row in groups: {', '.join(sorted(unknown)[:5])}. Add them to groups."
+        )
+    if "name" not in known_groups:
+        known_groups = known_groups.assign(name=known_groups["customer_group_uid"])
+    known_customers = _table(customers, "customer_uid", "customers", customer_uids)
+    moment = _moment(taken_at)
+    codes = Codes.from_uids(
+        group_uids,
+        customer_uids,
+        all_groups=known_groups["customer_group_uid"],
+        group_names=known_groups["name"],
+        all_customers=known_customers["customer_uid"],
+    )
+    return Snapshot(
+        groups=conform(known_groups, GROUPS),
+        customers=conform(known_customers, CUSTOMERS),
+        consents=conform(consents, CONSENTS),
+        reads=_unproved(codes),
+        codes=codes,
+        tenant_uid=tenant_uid,
+        taken_at=moment,
+        read_until=moment,
+        verdict="unverifiable",
+        base_url=base_url,
+    )
+
+
+def _table(frame: pd.DataFrame | None, key: str, what: str, seen: pd.Series) -> pd.DataFrame:
+    """The given table, or one of just the uids, with a row for each uid seen, in uid order."""
+    uids = pd.DataFrame({key: pd.Series(seen.unique(), dtype="str")})
+    if frame is not None:
+        own = frame.assign(**{key: check_uids(frame, key, what)})
+        if own[key].duplicated().any():
+            twice = own.loc[own[key].duplicated(), key].iloc[0]
+            raise InputError(f"{what} has {twice!r} more than once; each uid may stand there once.")
+        unseen = uids[~uids[key].isin(own[key])]
+        uids = pd.concat([own, unseen], ignore_index=True) if what == "customers" else own
+    return uids.sort_values(key, ignore_index=True)
+
+
+def _unproved(codes: Codes) -> pd.DataFrame:
+    rows = np.bincount(codes.group_code, minlength=codes.n_groups)
+    return conform(
+        pd.DataFrame(
+            {
+                "customer_group_uid": codes.group_uids,
+                "how": "given",
+                "evidence": "none",
+                "verdict": "unverifiable",
+                "pages": 0,
+                "n_rows": rows,
+                "total_first": rows,
+                "total_last": rows,
+                "rereads": 0,
+                "seconds": 0.0,
+                "note": "",
+            }
+        ),
+        READS,
+    )
+
+
+def _moment(value: datetime | str) -> datetime:
+    try:
+        moment = pd.Timestamp(value).to_pydatetime(warn=False)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{value!r} is not a moment; write it like '2026-11-23T08:10Z'.") from error
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def members_of(data: Any, groups: Iterable[str]) -> dict[str, Sequence[str]]:
+    """The members of each of these groups: uid -> customer uids in uid order."""
+    codes = codes_of(data)
+    return {codes.group_uid(group): codes.members(group) for group in groups}
+
+
+def sample_snapshot() -> Snapshot:
+    """
+    A small made-up snapshot that needs no tenant: three groups, 251 customers; for examples and tests.
+
+    >>> sample_snapshot().groups[["customer_group_uid", "name"]].to_dict("list")
+    {'customer_group_uid': ['all', 'staff', 'vip'], 'name': ['All members', 'Staff', 'VIP']}
+    """
+    memberships = [("all", f"c-{n}") for n in range(1, 251)]
+    memberships += [("vip", "c-1"), ("vip", "c-2"), ("staff", "c-251")]
+    uids = [f"c-{n}" for n in range(1, 252)]
+    customers = pd.DataFrame(
+        {
+            "customer_uid": uids,
+            "external_id": [f"{n:04d}" for n in range(1, 252)],
+            "customer_type": ["B2B" if n % 25 == 0 else "PERSON" for n in range(1, 252)],
+            "country_code": [("NO", "SE", "DK", "FI")[n % 4] for n in range(1, 252)],
+            "credit_limit": [500_000 if n % 25 == 0 else 0 for n in range(1, 252)],
+            "has_email": [n % 5 > 0 for n in range(1, 252)],
+            "has_mobile": [n % 3 > 0 for n in range(1, 252)],
+        }
+    )
+    consents = pd.DataFrame(
+        {
+            "customer_uid": uids[:200],
+            "consent_uid": "newsletter",
+            "name": "Newsletter",
+            "status": [n % 4 > 0 for n in range(200)],
+            "source": "POS",
+            "created_at": pd.Timestamp("2026-01-05", tz="UTC"),
+        }
+    )
+    return snapshot_from_frames(
+        pd.DataFrame(memberships, columns=["customer_group_uid", "customer_uid"]),
+        pd.DataFrame({"customer_group_uid": ["all", "staff", "vip"], "name": ["All members", "Staff", "VIP"]}),
+        customers,
+        consents,
+        tenant_uid="t-1",
+        taken_at="2026-11-23T08:10Z",
+    )

@@ -1,0 +1,106 @@
+"""The columns and dtypes of the tables that a Snapshot holds; fresh, cached and given ones are alike."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from frgroups.errors import InputError
+
+MOMENT = "datetime64[us, UTC]"
+
+GROUPS = {
+    "customer_group_uid": "str",
+    "name": "str",
+    "created_at": MOMENT,
+    "last_modified_at": MOMENT,
+}
+
+CUSTOMERS = {
+    "customer_uid": "str",
+    "external_id": "str",
+    "customer_type": "str",
+    "country_code": "str",
+    "postal_code": "str",
+    "city": "str",
+    "origin": "str",
+    "created_at": MOMENT,
+    "last_modified_at": MOMENT,
+    "pricelist_uid": "str",
+    "payment_terms": "Int64",
+    # Integers of money, as the API gives them: probably minor units (øre, cent).
+    "credit_limit": "Int64",
+    "credit_balance": "Int64",
+    "customer_parent_uid": "str",
+    "default_store_uid": "str",
+    "default_store_name": "str",
+    "account_manager_uid": "str",
+    "has_email": "boolean",
+    "has_mobile": "boolean",
+    "has_loyalty_id": "boolean",
+    "has_vat_number": "boolean",
+}
+
+# Kept only when the load was asked for personal=True; they follow the columns above.
+PERSONAL = {
+    "firstname": "str",
+    "lastname": "str",
+    "company_name": "str",
+    "display_name": "str",
+    "email": "str",
+    "mobile": "str",
+    "loyalty_id": "str",
+    "vat_number": "str",
+    "address": "str",
+    "internal_note": "str",
+    "account_manager_name": "str",
+    "addresses": "str",
+    "contacts": "str",
+    "extensions": "str",
+}
+
+CONSENTS = {
+    "customer_uid": "str",
+    "consent_uid": "str",
+    "name": "str",
+    "status": "boolean",
+    "source": "str",
+    "created_at": MOMENT,
+}
+
+READS = {
+    "customer_group_uid": "str",
+    "how": "str",  # "pages", "cover" or "given"
+    "evidence": "str",  # "seams", "second pass", "counts" or "none"
+    "verdict": "str",
+    "pages": "int64",
+    "n_rows": "int64",
+    "total_first": "int64",
+    "total_last": "int64",
+    "rereads": "int64",
+    "seconds": "float64",
+    "note": "str",
+}
+
+
+def conform(frame: pd.DataFrame | None, columns: dict[str, str]) -> pd.DataFrame:
+    """
+    A new frame with exactly these columns and dtypes first, and the frame's other columns after them.
+
+    What the frame lacks is filled with missing values. Raises InputError where a column cannot be converted.
+    """
+    given = pd.DataFrame() if frame is None else frame
+    own = {name: _column(given, name, dtype) for name, dtype in columns.items()}
+    rest = {str(name): given[name] for name in given.columns if name not in columns}
+    return pd.DataFrame(own | rest, index=given.index).reset_index(drop=True)
+
+
+def _column(frame: pd.DataFrame, name: str, dtype: str) -> pd.Series:
+    if name not in frame:
+        return pd.Series(pd.NA if dtype in ("Int64", "boolean") else None, index=frame.index, dtype=dtype)
+    column = frame[name]
+    try:
+        if dtype == MOMENT:
+            column = pd.to_datetime(column, utc=True)
+        return column.astype(dtype)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"Column {name!r} is {column.dtype} and cannot be read as {dtype}: {error}") from error

@@ -1,0 +1,273 @@
+"""HTTP to one tenant: token, pacing, retries, every failure as one of our errors. The only file with httpx."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from ipaddress import ip_address
+from typing import Any, NoReturn
+
+import httpx
+
+from frgroups import wire
+from frgroups.errors import (
+    ApiError,
+    AuthError,
+    BadAnswerError,
+    ConnectionLostError,
+    ForbiddenError,
+    InputError,
+    NotFoundError,
+    RateLimitedError,
+    RefusedError,
+    ServerError,
+)
+from frgroups.retry import Pacer, RetryPolicy, retry_after
+
+log = logging.getLogger("frgroups.transport")
+
+Token = str | Callable[[], str]
+
+PRODUCTION = "https://api.flowretail.com/v2"
+STAGE = "https://api.stage.flowretail.com/v2"
+_BY_NAME = {"stage": STAGE, "production": PRODUCTION}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request: the API's operation, the path below the tenant, and what goes with it."""
+
+    operation: str
+    method: str
+    path: str
+    parameters: Mapping[str, str | int] | None = None
+    body: bytes | None = None
+
+
+def checked_base_url(base_url: str) -> str:
+    """
+    The URL behind "stage", "production" or a URL; https is demanded except on loopback.
+
+    >>> checked_base_url("stage")
+    'https://api.stage.flowretail.com/v2'
+    """
+    try:
+        url = httpx.URL(_BY_NAME.get(base_url, base_url))
+    except (httpx.InvalidURL, TypeError) as error:
+        raise InputError(f"{base_url!r} is not a base URL; use 'stage', 'production' or a URL.") from error
+    if url.scheme not in ("http", "https") or not url.host:
+        raise InputError(f"{base_url!r} is not a base URL; use 'stage', 'production' or https://host/v2.")
+    if url.userinfo or url.query or url.fragment:
+        raise InputError("A base URL has no user, query or fragment; the token is an argument of its own.")
+    if url.scheme == "http" and not is_loopback(url.host):
+        raise InputError(f"{base_url!r} would send the token unencrypted; use https (http is for loopback only).")
+    return str(url).rstrip("/")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class Transport:
+    """
+    Sends calls for one tenant, from any thread; never more connections than workers.
+
+    A GET is tried again after 429, 5xx, timeouts and cut connections. A write is sent once: only the caller
+    knows what a lost answer to a write means. The exception is a 401, after which a token that can be asked
+    for is asked for once more, by one thread.
+    """
+
+    def __init__(
+        self,
+        tenant_uid: str,
+        token: Token,
+        *,
+        base_url: str,
+        workers: int,
+        timeout: float,
+        requests_per_second: float | None,
+        retry: RetryPolicy,
+        verify: Any,
+    ) -> None:
+        self.base_url = checked_base_url(base_url)
+        self.host = httpx.URL(self.base_url).host
+        self.tenant_uid = wire.check_uid(tenant_uid, "tenant uid")
+        loopback = is_loopback(self.host)
+        self._pacer = Pacer(requests_per_second if requests_per_second is not None or loopback else 20.0)
+        self._retry = retry
+        self._token_source = token
+        self._token = checked_token(token) if isinstance(token, str) else ""
+        self._token_lock = threading.Lock()
+        self.clock_skew: float | None = None
+        self.waited = 0.0
+        self.n_requests = 0
+        self._http = httpx.Client(
+            timeout=httpx.Timeout(timeout, pool=None),
+            limits=httpx.Limits(max_connections=workers, max_keepalive_connections=workers),
+            headers={"Accept": "application/json", "User-Agent": "frgroups"},
+            trust_env=not loopback,
+            verify=verify,
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def send(self, call: Call) -> bytes:
+        """The body of a 2xx answer; every other end is an ApiError."""
+        may_retry = call.method == "GET"
+        tried, waited = 0, 0.0
+        while True:
+            tried += 1
+            try:
+                return self._answered(call)
+            except (RateLimitedError, ServerError, ConnectionLostError) as error:
+                asked = error.retry_after if isinstance(error, RateLimitedError) else None
+                if isinstance(error, RateLimitedError):
+                    self._pacer.pause(min(asked or 0.0, self._retry.longest_wait))
+                wait = self._retry.wait(tried, asked=asked, waited=waited) if may_retry else None
+                if wait is None:
+                    raise
+                log.info(
+                    "%s: %s; try %d after %.1f s",
+                    call.operation,
+                    error.status or "no answer",
+                    tried + 1,
+                    wait,
+                )
+                waited += wait
+                self.waited += wait
+                time.sleep(wait)
+
+    def _answered(self, call: Call) -> bytes:
+        response = self._response(call, self._current_token())
+        if response.status_code == 401 and callable(self._token_source):
+            refused = response.request.headers["Authorization"].removeprefix("Bearer ")
+            response = self._response(call, self._fresh_token(refused))
+        if response.is_success:
+            return response.content
+        self._fail(call, response)
+
+    def _response(self, call: Call, token: str) -> httpx.Response:
+        url = httpx.URL(f"{self.base_url}/tenants/{self.tenant_uid}{call.path}", params=call.parameters or None)
+        headers = {"Authorization": f"Bearer {token}"}
+        if call.body is not None:
+            headers["Content-Type"] = "application/json"
+        for _ in range(4):
+            self.waited += self._pacer.take()
+            self.n_requests += 1
+            started = time.monotonic()
+            try:
+                response = self._http.request(call.method, url, content=call.body, headers=headers)
+            except (httpx.TransportError, httpx.DecodingError) as error:
+                raise self._lost(call, error) from error
+            log.debug("%s %d in %.3f s", call.operation, response.status_code, time.monotonic() - started)
+            self._note_clock(response)
+            if not (response.has_redirect_location and call.method == "GET"):
+                return response
+            target = url.join(response.headers["Location"])
+            if (target.scheme, target.host, target.port) != (url.scheme, url.host, url.port):
+                raise BadAnswerError(
+                    f"{self._where(call)}: the service redirects to another host, {target.host!r}; not followed, "
+                    "and the token was not sent there. Check the base URL.",
+                    **self._facts(call, response.status_code),
+                )
+            url = target
+        raise BadAnswerError(
+            f"{self._where(call)}: redirected more than 3 times. Check the base URL.",
+            **self._facts(call, response.status_code),
+        )
+
+    def _current_token(self) -> str:
+        if self._token:
+            return self._token
+        return self._fresh_token("")
+
+    def _fresh_token(self, refused: str) -> str:
+        """Ask for a token, unless another thread has already replaced the refused one."""
+        with self._token_lock:
+            if self._token == refused and callable(self._token_source):
+                self._token = checked_token(self._token_source())
+            return self._token
+
+    def _note_clock(self, response: httpx.Response) -> None:
+        if stated := response.headers.get("Date"):
+            try:
+                self.clock_skew = (parsedate_to_datetime(stated) - datetime.now(UTC)).total_seconds()
+            except (ValueError, TypeError):
+                return
+
+    def _lost(self, call: Call, error: Exception) -> ConnectionLostError:
+        kind = "no answer in time" if isinstance(error, httpx.TimeoutException) else "the connection was lost"
+        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+            kind = "could not connect"
+        after = (
+            " Whether the change happened is not known: read the group before sending it again."
+            if call.method != "GET"
+            else " Is the service up and the base URL right?"
+        )
+        return ConnectionLostError(
+            f"{self._where(call)}: {kind} ({type(error).__name__}).{after}", **self._facts(call, None)
+        )
+
+    def _fail(self, call: Call, response: httpx.Response) -> NoReturn:
+        status = response.status_code
+        said = wire.error_message(response.content).replace(self._token or "\0", "…")
+        said = f" The service says: {said}" if said else ""
+        facts = self._facts(call, status)
+        where = f"{self._where(call)}: {status}"
+        if status == 401:
+            raise AuthError(f"{where}, the token was not accepted. Ask for a new one.{said}", **facts)
+        if status == 403:
+            raise ForbiddenError(
+                f"{where}, the token may not do this. Writes need the CUSTOMER permission.{said}", **facts
+            )
+        if status == 404:
+            raise NotFoundError(f"{where}, not found. Check the tenant uid and the group uid.{said}", **facts)
+        if status == 429:
+            asked = retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
+            wait = f" It asks to wait {asked:.0f} s." if asked is not None else ""
+            raise RateLimitedError(
+                f"{where}, too many requests.{wait} Use fewer workers or requests_per_second.{said}",
+                retry_after=asked,
+                **facts,
+            )
+        if status >= 500:
+            after = " Whether the change happened is not known." if call.method != "GET" else ""
+            raise ServerError(f"{where}, the service failed.{after}{said}", **facts)
+        if status >= 400:
+            raise RefusedError(f"{where}, refused.{said}", **facts)
+        raise BadAnswerError(f"{where}, an answer this API does not give. Check the base URL.{said}", **facts)
+
+    def bad_answer(self, call: Call, problem: str) -> BadAnswerError:
+        """The error for a 2xx answer whose body is not the API's."""
+        return BadAnswerError(
+            f"{self._where(call)}: {problem}. Is {self.base_url} the API?", **self._facts(call, 200)
+        )
+
+    def _where(self, call: Call) -> str:
+        return f"{call.operation} ({call.method} {call.path}) of tenant {self.tenant_uid} at {self.host}"
+
+    def _facts(self, call: Call, status: int | None) -> dict[str, Any]:
+        return {"operation": call.operation, "tenant_uid": self.tenant_uid, "status": status}
+
+
+def checked_token(token: Any) -> str:
+    """The token, when it is one; it is never repeated in the error."""
+    if isinstance(token, str) and token.strip() and token.isascii() and token.isprintable():
+        return token.strip().removeprefix("Bearer ")
+    if not token:
+        raise InputError("There is no token. Set FRGROUPS_TOKEN, or pass the token or a callable that returns it.")
+    raise InputError(f"The token is a {type(token).__name__} that cannot be sent as one (not plain text).")
+
+
+__all__ = ["PRODUCTION", "STAGE", "ApiError", "Call", "Transport", "checked_base_url"]

@@ -1,0 +1,31 @@
+"""The versions that a question about frgroups needs; no token, tenant, host or path."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+__version__ = version("frgroups")
+
+_PACKAGES = ("httpx", "pandas", "pyarrow", "numpy", "scipy", "matplotlib", "msgspec", "tqdm", "filelock")
+_EXTRAS = ("starlette", "uvicorn", "jupyterlab", "ipywidgets", "openpyxl")
+
+
+def show_versions() -> None:
+    """
+    Print the versions of frgroups, Python and the packages it stands on.
+
+    >>> show_versions()  # doctest: +ELLIPSIS
+    frgroups    ...
+    """
+    print(f"frgroups    {__version__}")  # noqa: T201  # Showing is its purpose.
+    print(f"python      {platform.python_version()} on {platform.system()}")  # noqa: T201
+    for name in (*_PACKAGES, *_EXTRAS):
+        print(f"{name:<11} {_version(name)}")  # noqa: T201
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,353 @@
+"""The API's JSON <-> typed values. With the sandbox, the only place that knows the API's camelCase."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from frgroups.errors import InputError
+
+# The published pattern has no end anchor; whole strings are matched here.
+UID = re.compile(r"[A-Za-z0-9_-]+")
+
+
+class Value(msgspec.Struct, rename="camel", kw_only=True, gc=False):
+    """A record of the API; fields it does not name are skipped, missing ones are None."""
+
+
+class Group(Value, frozen=True):
+    """A customer group; dates are text as the API wrote them."""
+
+    customer_group_uid: str
+    name: str | None = None
+    created_by: str | None = None
+    created_at: str | None = None
+    last_modified_by: str | None = None
+    last_modified_at: str | None = None
+
+    @property
+    def uid(self) -> str:
+        """The uid, whichever kind of record this is."""
+        return self.customer_group_uid
+
+    def __repr__(self) -> str:
+        return f"<Group {self.customer_group_uid}: {self.name}>"
+
+
+class Credit(Value, frozen=True):
+    """Money as the API gives it: integers, probably of minor units."""
+
+    limit: int | None = None
+    balance: int | None = None
+
+
+class Store(Value, frozen=True):
+    """The store that a customer belongs to."""
+
+    store_uid: str | None = None
+    name: str | None = None
+
+
+class AccountManager(Value, frozen=True):
+    """The employee who looks after a customer."""
+
+    tenant_user_uid: str | None = None
+    display_name: str | None = None
+    user_code: str | None = None
+
+
+class Consent(Value, frozen=True):
+    """One consent of a customer: given (`status` true) or withdrawn."""
+
+    consent_uid: str | None = None
+    name: str | None = None
+    status: bool | None = None
+    source: str | None = None
+    created_at: str | None = None
+
+
+class Ehf(Value, frozen=True):
+    """Whether a customer takes electronic invoices, and where."""
+
+    enabled: bool | None = None
+    address: str | None = None
+
+
+class Member(Value, frozen=True):
+    """
+    What is read of a customer by default: no names, addresses or notes.
+
+    E-mail, mobile, loyalty id and VAT number are here only to tell whether there is one.
+    """
+
+    customer_uid: str
+    customer_group_uids: tuple[str, ...] | None = None
+    external_id: str | None = None
+    customer_type: str | None = None
+    country_code: str | None = None
+    postal_code: str | None = None
+    city: str | None = None
+    origin: str | None = None
+    created_at: str | None = None
+    last_modified_at: str | None = None
+    pricelist_uid: str | None = None
+    payment_terms: int | None = None
+    credit: Credit | None = None
+    customer_parent_uid: str | None = None
+    default_store: Store | None = None
+    account_manager: AccountManager | None = None
+    consents: tuple[Consent, ...] | None = None
+    email: str | None = None
+    mobile: str | None = None
+    loyalty_id: str | None = None
+    vat_number: str | None = None
+
+    @property
+    def uid(self) -> str:
+        """The uid, whichever kind of record this is."""
+        return self.customer_uid
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.customer_uid}>"
+
+
+class Customer(Member, frozen=True):
+    """A customer with everything the API tells; its repr shows the uid alone."""
+
+    firstname: str | None = None
+    lastname: str | None = None
+    company_name: str | None = None
+    display_name: str | None = None
+    address: str | None = None
+    internal_note: str | None = None
+    ehf: Ehf | None = None
+    ehf_enabled: bool | None = None
+    ledger_number: str | None = None
+    relevance: float | None = None
+    addresses: list[Any] | None = None
+    contacts: list[Any] | None = None
+    extensions: list[Any] | None = None
+
+
+Record = TypeVar("Record", bound=Group | Member)
+Person = TypeVar("Person", bound=Member)
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Record]):
+    """One page of a list, as granted; `nameless` counts records without a uid, which cannot be kept."""
+
+    items: Sequence[Record]
+    page_number: int
+    page_size: int
+    total_count: int
+    nameless: int = 0
+
+    @property
+    def uids(self) -> list[str]:
+        """The uids on the page, in the order that the service gave them."""
+        return [item.uid for item in self.items]
+
+
+class _Paging(Value):
+    page_number: int
+    page_size: int
+    total_count: int
+
+
+class _GroupPage(Value):
+    items: list[Group]
+    paging: _Paging
+
+
+class _MemberPage(Value):
+    items: list[Member]
+    paging: _Paging
+
+
+class _CustomerPage(Value):
+    items: list[Customer]
+    paging: _Paging
+
+
+_PAGE_DECODERS: dict[type, msgspec.json.Decoder[Any]] = {
+    Group: msgspec.json.Decoder(_GroupPage),
+    Member: msgspec.json.Decoder(_MemberPage),
+    Customer: msgspec.json.Decoder(_CustomerPage),
+}
+
+
+class NotTheApiError(ValueError):
+    """A body that no repair can make into what the API documents; the client adds where it came from."""
+
+
+def decode_page(body: bytes, record: type[Record]) -> Page[Record]:
+    """A page of groups, members or customers; odd values are repaired record by record."""
+    try:
+        page = _PAGE_DECODERS[record].decode(body)
+    except msgspec.DecodeError as error:
+        if not isinstance(error, msgspec.ValidationError):
+            raise NotTheApiError("the body is not JSON") from error
+        return _repaired_page(body, record)
+    if any(not item.uid for item in page.items):
+        return _repaired_page(body, record)
+    return Page(page.items, page.paging.page_number, page.paging.page_size, page.paging.total_count)
+
+
+def decode_group(body: bytes) -> Group:
+    """One group."""
+    record = _json(body)
+    group = _repaired(record, Group) if isinstance(record, dict) else None
+    if group is None:
+        raise NotTheApiError("a group without a customerGroupUid")
+    return group
+
+
+def encode_group(name: str | None, customer_group_uid: str | None = None) -> bytes:
+    """The body that creates or renames a group."""
+    body = {"name": name, "customerGroupUid": customer_group_uid}
+    return msgspec.json.encode({key: value for key, value in body.items() if value is not None})
+
+
+def encode_membership(add: Sequence[str], remove: Sequence[str]) -> bytes:
+    """The body that changes who is in a group; an empty side is left out."""
+    body = membership_payload(None, add, remove)
+    return msgspec.json.encode({key: value for key, value in body.items() if value})
+
+
+def membership_payload(group: str | None, add: Sequence[str], remove: Sequence[str]) -> dict[str, Any]:
+    """The whole change of one group in the API's words."""
+    payload: dict[str, Any] = {} if group is None else {"customerGroupUid": group}
+    return payload | {"addCustomerUids": list(add), "removeCustomerUids": list(remove)}
+
+
+def query(
+    page_number: int | None, page_size: int | None, sort_by: str | None, sort_direction: str | None
+) -> dict[str, str | int]:
+    """The paging and sorting parameters of a list; those that are None are not sent."""
+    parameters = {
+        "pageNumber": page_number,
+        "pageSize": page_size,
+        "sortBy": sort_by,
+        "sortDirection": sort_direction,
+    }
+    return {name: value for name, value in parameters.items() if value is not None}
+
+
+def error_message(body: bytes) -> str:
+    """The service's own words in an error body, if it has any; never more than a line."""
+    try:
+        said = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return ""
+    if isinstance(said, dict):
+        said = next((said[key] for key in ("message", "error", "title", "detail") if said.get(key)), "")
+    return " ".join(said.split())[:300] if isinstance(said, str) else ""
+
+
+def check_uid(uid: str, what: str = "uid") -> str:
+    """
+    The uid itself, when the API can take it.
+
+    >>> check_uid("0150")
+    '0150'
+    """
+    if not isinstance(uid, str):
+        raise InputError(f"A {what} is text, not {type(uid).__name__}: {uid!r}. Leading zeros would be lost.")
+    if not UID.fullmatch(uid):
+        raise InputError(
+            f"{uid!r} is not a {what} that the API takes: only letters A-Z a-z, digits, '-' and '_', at least one."
+        )
+    return uid
+
+
+def check_uids_once(uids: Iterable[str], what: str) -> list[str]:
+    """These uids, checked, each once, in the order given."""
+    if isinstance(uids, str):
+        raise InputError(f"{what} takes several uids, not the text {uids!r}; write [{uids!r}].")
+    return list(dict.fromkeys(check_uid(uid, "customer uid") for uid in uids))
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.DecodeError as error:
+        raise NotTheApiError("the body is not JSON") from error
+
+
+def _repaired_page(body: bytes, record: type[Record]) -> Page[Record]:
+    page = _json(body)
+    if not isinstance(page, dict) or not isinstance(page.get("items"), list):
+        raise NotTheApiError("there is no list of items")
+    paging = page.get("paging")
+    numbers = [_whole((paging or {}).get(name)) for name in ("pageNumber", "pageSize", "totalCount")]
+    if any(number is None or number < 0 for number in numbers):
+        raise NotTheApiError(f"paging is {paging!r}")
+    items = [_repaired(item, record) for item in page["items"]]
+    kept = [item for item in items if item is not None]
+    return Page(kept, *numbers, nameless=len(items) - len(kept))  # type: ignore[misc]  # no None is left
+
+
+def _repaired(item: Any, record: type[Record]) -> Record | None:
+    """The record with each odd value made right or left out; None when it has no usable uid."""
+    if not isinstance(item, dict):
+        return None
+    fields = msgspec.structs.fields(record)
+    kept = {}
+    for field in fields:
+        value = item.get(field.encode_name)
+        if value is not None:
+            kept[field.encode_name] = _fitting(value, field.type)
+    uid_field = fields[0].encode_name
+    if not kept.get(uid_field):
+        return None
+    return msgspec.convert({key: value for key, value in kept.items() if value is not None}, record)
+
+
+def _fitting(value: Any, kind: Any) -> Any:
+    """The value when it fits the field's type, a likely reading of it, or None."""
+    for candidate in (value, _likely(value)):
+        try:
+            msgspec.convert(candidate, kind)
+            return candidate
+        except msgspec.ValidationError:
+            continue
+    if isinstance(value, list):
+        return [item for item in value if _fits_inside(item, kind)]
+    return None
+
+
+def _likely(value: Any) -> Any:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else None
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, str):
+        return _whole(value)
+    return None
+
+
+def _fits_inside(item: Any, kind: Any) -> bool:
+    try:
+        msgspec.convert([item], kind)
+        return True
+    except msgspec.ValidationError:
+        return False
+
+
+def _whole(value: Any) -> int | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str) and value.strip().isdecimal():
+        return int(value)
+    return None

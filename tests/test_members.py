@@ -1,0 +1,163 @@
+"""The proof of a reading, against lists that move under it; a list in memory stands for the service."""
+
+import importlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from frgroups.errors import BadAnswerError
+from frgroups.members import read_listing, seams
+from frgroups.wire import Group, Page
+
+
+@pytest.fixture(autouse=True)
+def _no_pause(monkeypatch):
+    monkeypatch.setattr(reading, "PAUSE", 0)
+
+
+reading = importlib.import_module("frgroups.members")  # fg.members is the set expression
+
+
+class List_:
+    """A sorted list that is served in pages, and edited before chosen requests."""
+
+    def __init__(self, uids, *, base=1, cap=5, edits=(), ignores_size=False):
+        self.uids, self.base, self.cap, self.ignores_size = sorted(uids), base, cap, ignores_size
+        self.edits = dict(edits)
+        self.requests = 0
+        self.always, self.ever = set(uids), set(uids)
+
+    def edit(self, join, leave):
+        self.uids = sorted((set(self.uids) - set(leave)) | set(join))
+        self.always &= set(self.uids)
+        self.ever |= set(self.uids)
+
+    def __call__(self, number, size):
+        if self.requests in self.edits:
+            self.edit(*self.edits[self.requests])
+        self.requests += 1
+        number = self.base if number is None else number
+        size = self.cap if size is None or self.ignores_size else min(size, self.cap)
+        start = (number - self.base) * size
+        items = [Group(customer_group_uid=uid) for uid in self.uids[start : start + size]]
+        return Page(items, number, size, len(self.uids))
+
+
+def uids(n):
+    return [f"c{i:04d}" for i in range(n)]
+
+
+@given(n=st.integers(0, 120), cap=st.integers(1, 40), base=st.sampled_from([0, 1, 7]), ignores=st.booleans())
+def test_a_quiet_list_is_consistent(n, cap, base, ignores):
+    "A list that nobody edits comes out whole and consistent for every page base, cap and total."
+    server = List_(uids(n), base=base, cap=cap, ignores_size=ignores)
+
+    listing = read_listing(server)
+
+    assert (listing.verdict, listing.rereads) == ("consistent", 0)
+    assert listing.uids == uids(n)
+
+
+@given(n=st.integers(6, 90), cap=st.integers(1, 20), at=st.integers(1, 30), place=st.integers(0, 89), data=st.data())
+def test_a_swap_at_constant_total_loses_nobody(n, cap, at, place, data):
+    "One leaves and one joins between two pages: whoever stayed is in the listing, or it is not consistent."
+    leaves = uids(n)[place % n]
+    joins = data.draw(st.sampled_from(["a", "c0003x", f"c{n // 2:04d}x", "z"]))
+    server = List_(uids(n), cap=cap, edits={at: ([joins], [leaves])})
+
+    listing = read_listing(server)
+
+    assert listing.verdict != "consistent" or server.always <= set(listing.uids) <= server.ever
+
+
+joining = st.lists(st.sampled_from([f"c{i:04d}y" for i in range(60)]), max_size=3)
+leaving = st.lists(st.sampled_from(uids(60)), max_size=3)
+edits = st.dictionaries(
+    st.integers(0, 40),
+    st.tuples(
+        st.lists(st.sampled_from([f"c{i:04d}y" for i in range(60)]), max_size=3),
+        st.lists(st.sampled_from(uids(60)), max_size=3),
+    ),
+    max_size=12,
+)
+
+
+@given(n=st.integers(0, 60), cap=st.integers(1, 20), edits=edits, ignores=st.booleans())
+def test_any_interleaving_of_edits_and_pages_is_right_or_says_so(n, cap, edits, ignores):
+    "While those who stay keep their order, consistent means: all who stayed are in, nobody is in who never was."
+    server = List_(uids(n), cap=cap, edits=edits, ignores_size=ignores)
+
+    listing = read_listing(server)
+
+    if listing.verdict == "consistent" and listing.evidence != "second pass":
+        assert server.always <= set(listing.uids) <= server.ever
+
+
+def test_a_swap_is_noticed_at_every_position():
+    "Wherever the swap is, whoever stayed is in the listing, and nobody who never was."
+    for place in range(40):
+        server = List_(uids(40), cap=10, edits={2: (["a"], [uids(40)[place]])})
+
+        listing = read_listing(server)
+
+        assert listing.verdict == "consistent"
+        assert server.always <= set(listing.uids) <= server.ever, place
+
+
+def test_a_list_that_never_holds_still_is_drifted():
+    "A list edited before every request is drifted, after a bounded number of rereads."
+    server = List_(uids(40), cap=10, edits={at: ([f"a{at}"], []) for at in range(200)})
+
+    listing = read_listing(server)
+
+    assert (listing.verdict, listing.evidence, listing.rereads) == ("drifted", "none", reading.REREADS)
+    assert listing.note
+
+
+def test_a_total_that_never_comes_true_is_drifted():
+    "A service that counts more than it gives is not believed."
+
+    def server(number, size):
+        page = List_(uids(12), cap=5)(number, size)
+        return Page(page.items, page.page_number, page.page_size, page.total_count + 3)
+
+    listing = read_listing(server)
+
+    assert listing.verdict == "drifted"
+    assert len(listing.uids) == 12
+
+
+def test_a_page_that_repeats_is_an_error():
+    "A service that gives its first page for ever ends in a clear error, not in a loop."
+    first = List_(uids(12), cap=5)(None, None)
+
+    with pytest.raises(BadAnswerError, match="repeats the first"):
+        read_listing(lambda number, size: first)
+
+
+def test_records_without_a_uid_make_a_list_unverifiable():
+    "What cannot be named cannot be kept, and the listing says that it is not whole."
+    items = [Group(customer_group_uid=uid) for uid in uids(4)]
+
+    listing = read_listing(lambda number, size: Page(items, 1, 5, 5, nameless=1))
+
+    assert (listing.verdict, listing.note) == ("unverifiable", "1 records without a uid")
+
+
+@given(page_size=st.integers(4, 1000), total=st.integers(0, 50_000))
+def test_seams_share_a_row_and_reach_the_end(page_size, total):
+    "Each window starts before the last one ended, fits the page size, and the last one reaches the total."
+    windows = seams(page_size, total)
+
+    if windows is not None:
+        end = page_size
+        for k, size in windows:
+            assert size <= page_size and 0 < k * size < end < (k + 1) * size
+            end = (k + 1) * size
+        assert end >= total
+
+
+def test_seams_cost_little():
+    "At usual page sizes the proof costs at most 6 % more requests than plain paging."
+    assert (len(seams(500, 100_000)) + 1, len(seams(1000, 100_000)) + 1) == (211, 104)

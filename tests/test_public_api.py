@@ -1,0 +1,102 @@
+"""The front door: what it offers, that each example runs, and what it costs to open."""
+
+import doctest
+import importlib
+import inspect
+import json
+import pkgutil
+import subprocess
+import sys
+
+import pytest
+
+import frgroups as fg
+
+CONTRACT = """
+Client Sandbox load_snapshot refresh_groups read_snapshot list_snapshots save_snapshot prune sample_snapshot
+snapshot_from_frames Snapshot group_sizes overlap_matrix overlap_pairs intersections region_members
+membership_changes group_changes members segment plot read_list resolve_customers plan_memberships Limits Plan
+read_plan save_review approve_plan apply_plan Receipt read_receipt plan_undo show_versions home STAGE PRODUCTION
+FrgroupsError errors Group Customer Check Finding __version__
+""".split()
+
+
+def test_the_front_door_is_the_contract():
+    "What the package offers is listed, complete, and can be had."
+    assert sorted(fg.__all__) == sorted(CONTRACT)
+    assert all(getattr(fg, name) is not None for name in fg.__all__)
+    assert dir(fg) == sorted(fg.__all__)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    "A name that is not there fails as in any module."
+    with pytest.raises(AttributeError, match="load_snapshots"):
+        _ = fg.load_snapshots
+
+
+def public_things():
+    """Every public class and function of the front door, with the methods of the classes."""
+    for name in fg.__all__:
+        thing = getattr(fg, name)
+        if inspect.isclass(thing) or inspect.isfunction(thing):
+            yield name, thing
+        if inspect.isclass(thing) and not issubclass(thing, Exception):
+            for attribute, member in vars(thing).items():
+                if not attribute.startswith("_") and (inspect.isfunction(member) or isinstance(member, property)):
+                    yield f"{name}.{attribute}", member
+
+
+def test_everything_public_is_documented():
+    "Each public class, function, method and property has a docstring."
+    missing = [name for name, thing in public_things() if not inspect.getdoc(thing)]
+
+    assert missing == []
+
+
+NEEDS_A_TENANT = {"apply_plan", "load_snapshot", "refresh_groups", "Sandbox"}
+
+
+def test_every_public_function_has_an_example():
+    "Each function of the front door that needs no tenant shows an example."
+    functions = {name for name in fg.__all__ if inspect.isfunction(getattr(fg, name))}
+    bare = {name for name in functions if ">>>" not in (inspect.getdoc(getattr(fg, name)) or "")}
+
+    assert bare - NEEDS_A_TENANT == set()
+
+
+def module_names():
+    return [f"frgroups.{info.name}" for info in pkgutil.iter_modules(fg.__path__) if info.name != "notebooks"]
+
+
+@pytest.mark.parametrize("name", module_names())
+def test_the_examples_run(name):
+    "Each example in a docstring gives what it says, with the front door's names at hand."
+    module = importlib.import_module(name)
+    names = {public: getattr(fg, public) for public in fg.__all__} | vars(module) | {"fg": fg}
+
+    result = doctest.testmod(module, extraglobs=names, optionflags=doctest.NORMALIZE_WHITESPACE)
+
+    assert result.failed == 0
+
+
+def loaded_after(statement):
+    """The modules that are loaded after a statement in a fresh interpreter."""
+    code = f"{statement}\nimport json, sys; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout))
+
+
+def test_importing_loads_nothing_that_is_not_needed_yet():
+    "Charts, statistics, progress bars and the sandbox are loaded on first use."
+    loaded = loaded_after("import frgroups")
+
+    heavy = {"matplotlib", "scipy", "starlette", "uvicorn", "tqdm", "openpyxl", "IPython", "duckdb", "filelock"}
+    assert loaded & heavy <= {"filelock"}
+
+
+def test_importing_costs_little_more_than_its_base():
+    "At most a quarter more modules than pandas, pyarrow and httpx bring themselves."
+    base = loaded_after("import pandas, pyarrow.parquet, httpx")
+    ours = loaded_after("import frgroups")
+
+    assert len(ours) <= 1.25 * len(base)
