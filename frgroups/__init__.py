@@ -24,13 +24,13 @@ from frgroups.errors import FrgroupsError
 from frgroups.home import home
 from frgroups.intersections import intersections, region_members
 from frgroups.limits import Finding, Limits
-# PENDING from frgroups.lists import read_list, resolve_customers
+from frgroups.lists import read_list, resolve_customers
 from frgroups.load import load_snapshot, refresh_groups
 from frgroups.overlap import overlap_matrix, overlap_pairs
 from frgroups.plan import Plan, read_plan
 from frgroups.planning import plan_memberships
 from frgroups.receipt import Receipt, plan_undo, read_receipt
-# PENDING from frgroups.review import save_review
+from frgroups.review import save_review
 from frgroups.segments import members, segment
 from frgroups.sizes import group_sizes
 from frgroups.snapshot import Snapshot, sample_snapshot, snapshot_from_frames

@@ -42,7 +42,7 @@ Row = tuple[int, list[str]]  # the row's number as a spreadsheet shows it, and i
 
 
 def read_list(path: str | Path, column: str | None = None, *, sheet: str | None = None) -> pd.Series:
-    """
+    r"""
     The ids of a customer list in a CSV or Excel file, as a Series of dtype `str` named after their column.
 
     It can be given to `resolve_customers`, or as the wanted customers of a group to `plan_memberships`. Ids stay
@@ -77,7 +77,7 @@ def read_list(path: str | Path, column: str | None = None, *, sheet: str | None 
     >>> import tempfile, pathlib
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = pathlib.Path(folder, "vip.csv")
-    ...     _ = path.write_text("Kundenummer;Navn\\n0150;Kari\\n0007;Ola\\n")
+    ...     _ = path.write_text("Kundenummer;Navn\n0150;Kari\n0007;Ola\n")
     ...     list(read_list(path))
     ['0150', '0007']
     """
@@ -204,7 +204,10 @@ def _csv_rows(text: str, source: Path) -> list[Row]:
     skipped = 0
     if hint := re.match(r"sep=([;,\t])\r?\n", text):  # Excel's own way to tell the separator.
         text, skipped = text[hint.end() :], 1
-    _refuse_spoiled(list(enumerate((_trim(line) for line in text.splitlines()), skipped + 1)), source)
+    lines = list(enumerate((_trim(line) for line in text.splitlines()), skipped + 1))
+    first = next((line for _, line in lines if line), "")
+    if "," not in first or _spoiled(first):  # One column: a comma in a line is then part of a number.
+        _refuse_spoiled(lines, source)
     found: dict[str, list[Row]] = {}
     broken = ""
     for separator in _SEPARATORS:
@@ -259,11 +262,11 @@ def _odd_row(rows: Sequence[Row]) -> str:
 
 
 def _same_width(rows: list[Row], source: Path) -> list[Row]:
-    """The rows without the columns at the end that are blank throughout."""
+    """The rows without the columns that are blank throughout."""
     if odd := _odd_row(rows):
         raise ListError(f"{source}: {odd}. Mend that row.")
-    width = max((place + 1 for _, row in rows for place, cell in enumerate(row) if cell), default=0)
-    return [(number, row[:width]) for number, row in rows]
+    filled = sorted({place for _, row in rows for place, cell in enumerate(row) if cell})
+    return [(number, [row[place] for place in filled]) for number, row in rows]
 
 
 def _excel_rows(body: bytes, source: Path, sheet: str | None) -> Iterator[Row]:
@@ -272,8 +275,8 @@ def _excel_rows(body: bytes, source: Path, sheet: str | None) -> Iterator[Row]:
     hidden = sum(bool(shape.hidden) for row, shape in cells.row_dimensions.items() if 1 < row <= cells.max_row)
     if hidden:
         raise ListError(
-            f"{source}: {hidden} rows of sheet {cells.title!r} are hidden or filtered out. Show all rows, or copy the "
-            "visible ones to a workbook of their own."
+            f"{source}: {hidden} rows of sheet {cells.title!r} are hidden or filtered out. Show all rows, or "
+            "copy the visible ones to a workbook of their own."
         )
     for number, row in enumerate(cells.iter_rows(), 1):
         yield number, [_cell_text(cell) for cell in row]
@@ -365,7 +368,7 @@ def _named(header: Sequence[str], name: str, source: Path) -> int | None:
 
 def _describe(header: Sequence[str]) -> str:
     """The columns of a file; not the cells of a first row that may be somebody's data."""
-    if any(_looks_like_id(cell) or "@" in cell for cell in header):
+    if any(_looks_like_data(cell) for cell in header):
         return "its first row looks like data, not like a header: write a row of column names above it"
     return "its columns are " + ", ".join(repr(cell) for cell in header[:20] if cell)
 
@@ -389,6 +392,10 @@ def _looks_like_id(cell: str) -> bool:
     return bool(re.fullmatch(r"\S*[\d@]\S*", cell))
 
 
+def _looks_like_data(cell: str) -> bool:
+    return "@" in cell or 2 * sum(map(str.isdigit, cell)) > len(cell) or len(cell) > 60
+
+
 def _refuse_spoiled(cells: Sequence[tuple[int, str]], source: Path) -> None:
     """Raise when a spreadsheet or a number column has made these ids something else."""
     kinds = [(number, cell, kind) for number, cell in cells if (kind := _spoiled(cell))]
@@ -398,8 +405,8 @@ def _refuse_spoiled(cells: Sequence[tuple[int, str]], source: Path) -> None:
     more = f" and {len(kinds) - 2:,} more" if len(kinds) > 2 else ""
     kind = kinds[0][2]
     raise ListError(
-        f"{source}: {len(kinds):,} ids are {kind}, not text: {shown}{more}. Digits or leading zeros may be lost. Export "
-        "the list again and open it with the id column as Text (Data > From Text), or do not open it in Excel at all."
+        f"{source}: {len(kinds):,} ids are {kind}, not text: {shown}{more}. Digits or leading zeros may be lost. "
+        "Export the list again, and open it with the id column as Text (Data > From Text) or not in Excel at all."
     )
 
 
@@ -434,8 +441,8 @@ def _distinct_ids(ids: Iterable[str]) -> list[str]:
     for place, one in enumerate(listed):
         if not isinstance(one, str):
             raise InputError(
-                f"ids[{place}] is {type(one).__name__}, not text: {one!r}. Leading zeros may be lost; read the column "
-                "as text (dtype='str')."
+                f"ids[{place}] is {type(one).__name__}, not text: {one!r}. Leading zeros may be lost; read the "
+                "column as text (dtype='str')."
             )
         if not one.strip():
             raise InputError(f"ids[{place}] is blank. Leave blank rows out; read_list does.")

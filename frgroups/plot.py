@@ -430,7 +430,7 @@ def _names(uids: Iterable[str], names: Iterable[str]) -> list[str]:
     uids, short = list(uids), [_short(name) for name in names]
     twice = {name for name in short if short.count(name) > 1}
     return [
-        f"{name} ({_short(uid, 12)})" if name in twice or not name else name
+        f"{name} ({_short(uid, 12)})".lstrip() if name in twice or not name else name
         for uid, name in zip(uids, short, strict=True)
     ]
 

@@ -22,12 +22,16 @@ KNOWN_COLUMNS = ["external_id", "customer_type", "default_store", "pricelist_uid
 WITHHELD = "(not shown: may be contact data)"
 
 # 64 words that are hard to mistake for each other on the telephone: 6 bits each.
-_WORDS = """
-    acid apple arrow autumn badge bamboo basket bridge butter camel candle carpet castle cherry circus copper
-    dragon eagle engine falcon feather forest garden ginger guitar hammer harbour honey island jacket jungle kettle
-    ladder lemon magnet marble meadow mirror monkey needle oyster paper parrot pencil pepper piano pocket puzzle
-    rabbit ribbon rocket saddle salmon shadow silver spider sunset table tiger tomato tunnel velvet violin winter
-""".split()
+_WORDS = tuple(
+    word
+    for line in (
+        "acid apple arrow autumn badge bamboo basket bridge butter camel candle carpet castle cherry circus copper",
+        "dragon eagle engine falcon feather forest garden ginger guitar hammer harbour honey island jacket jungle kettle",
+        "ladder lemon magnet marble meadow mirror monkey needle oyster paper parrot pencil pepper piano pocket puzzle",
+        "rabbit ribbon rocket saddle salmon shadow silver spider sunset table tiger tomato tunnel velvet violin winter",
+    )
+    for word in line.split()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,7 @@ def operations(plan: Plan) -> pd.DataFrame:
     table = table.iloc[np.argsort(rank, kind="stable")].reset_index(drop=True)
     if plan.snapshot is None or table.empty:
         return table
-    return table.assign(**{name: column.to_numpy() for name, column in _known(plan.snapshot, table).items()})
+    return pd.concat([table, _known(plan.snapshot, table)], axis=1)
 
 
 def headline(plan: Plan) -> str:
@@ -174,13 +178,16 @@ def age(value: str) -> str:
 
 
 def visible(text: object) -> str:
-    """
+    r"""
     Text with the characters that hide or reverse others written out, so that what is read is what is there.
 
-    >>> visible("VIP\\u202epiv")
-    'VIP\\\\u202epiv'
+    >>> visible("VIP\u202epiv")
+    'VIP\\u202epiv'
     """
-    return "".join(f"\\u{ord(one):04x}" if _hides(one) else one for one in str(text))
+    shown = str(text)
+    if shown.isprintable():
+        return shown
+    return "".join(f"\\u{ord(one):04x}" if _hides(one) else one for one in shown)
 
 
 def _hides(character: str) -> bool:

@@ -251,7 +251,7 @@ def _decision(plan: Plan) -> str:
             "wider limits; it has its own page, and the wider limits are then part of what you decide.</p>"
         )
     if plan.is_empty:
-        return "<h2>What to do now</h2><p>Nothing. The groups already are as wanted, and there is nothing to approve.</p>"
+        return "<h2>What to do now</h2><p>Nothing: the groups are as wanted, and there is nothing to approve.</p>"
     if plan.base_url is None:
         return (
             "<h2>What to do now</h2><p>Read it. This plan was made from tables and has no host, so it cannot be "

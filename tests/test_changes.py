@@ -12,6 +12,7 @@ from frgroups.errors import InputError
 from frgroups.snapshot import sample_snapshot, snapshot_from_frames
 
 LAW = settings(deadline=None, max_examples=60)
+FEW = settings(deadline=None, max_examples=25)
 GROUPS = ["0150", "b", "c", "Ålesund", "ω"]
 rows_of = st.lists(st.tuples(st.sampled_from(GROUPS), st.sampled_from("pqrstuvw")), max_size=30)
 MEMBERSHIP_COLUMNS = {
@@ -89,7 +90,7 @@ def test_looking_back_swaps_joined_and_left(old, new):
     pdt.assert_series_equal(there["change"], back["change"].map({"joined": "left", "left": "joined"}))
 
 
-@LAW
+@FEW
 @given(rows_of, rows_of, st.randoms())
 def test_order_and_container_do_not_matter_and_the_input_stays(old, new, random):
     "Shuffled rows, Arrow tables and snapshots tell the same changes, and the frames stay as they were."

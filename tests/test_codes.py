@@ -12,6 +12,7 @@ from frgroups.errors import FrgroupsError, GroupNotFoundError, InputError
 from frgroups.snapshot import sample_snapshot, snapshot_from_frames
 
 LAW = settings(deadline=None, max_examples=60)
+FEW = settings(deadline=None, max_examples=25)
 uids = st.text(st.sampled_from("01aÅωя -"), min_size=1, max_size=3)
 rows_of = st.lists(st.tuples(uids, uids), max_size=30)
 
@@ -58,7 +59,7 @@ def test_a_selection_keeps_the_chosen_groups_and_all_customers(rows, data):
     assert codes.select(None) is codes
 
 
-@LAW
+@FEW
 @given(rows_of)
 def test_every_container_gives_the_same_codes(rows):
     "Text, object, categories, Arrow and a snapshot are coded alike."

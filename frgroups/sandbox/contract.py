@@ -110,10 +110,10 @@ REASONS = {
 }
 
 
-def contract(page_base: int = 1) -> Schema:
-    """The document, for a sandbox whose first page has this number."""
-    tenant = _in_path("tenantUid")
-    group = _in_path("customerGroupUid")
+def contract(tenant_uid: str, page_base: int) -> Schema:
+    """The document, for a sandbox of this one tenant whose first page has this number."""
+    tenant = _in_path("tenantUid", {"type": "string", "enum": [tenant_uid]})
+    group = _in_path("customerGroupUid", UID)
     create = {**_object(name=NAME, customerGroupUid=OPTIONAL_UID), "required": ["name"]}
     rename = {**_object(name=NAME), "required": []}
     change = {**_object(addCustomerUids=_list(UID), removeCustomerUids=_list(UID)), "required": []}
@@ -145,8 +145,8 @@ def contract(page_base: int = 1) -> Schema:
     }
 
 
-def _in_path(name: str) -> Schema:
-    return {"name": name, "in": "path", "required": True, "schema": UID}
+def _in_path(name: str, schema: Schema) -> Schema:
+    return {"name": name, "in": "path", "required": True, "schema": schema}
 
 
 def _page(items: Schema) -> Schema:

@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -73,13 +75,16 @@ class ProcessServer:
     """An application in a child process, which ends when its standard input does: at the latest with its parent."""
 
     def __init__(self, path: Path, control_token: str, port: int) -> None:
+        # A file and no pipe: nobody reads it while the child runs, and a full pipe would stop the child.
+        self._complaints = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
         self._child = subprocess.Popen(
             [sys.executable, "-m", "frgroups.sandbox"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self._complaints,
             text=True,
             encoding="utf-8",
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )
         # Over the pipe and not as arguments: other users of the machine can read those.
         order = json.dumps({"path": str(path.resolve()), "control_token": control_token, "port": port})
@@ -108,14 +113,19 @@ class ProcessServer:
 
     def _end(self) -> str:
         try:
-            return self._child.communicate(timeout=SECONDS_TO_START)[1].strip()
+            self._child.communicate(timeout=SECONDS_TO_START)
         except subprocess.TimeoutExpired:
             self._child.kill()
-            return self._child.communicate()[1].strip()
+            self._child.communicate()
+        with self._complaints:
+            self._complaints.seek(0)
+            return self._complaints.read().strip()
 
 
 def serve_parent() -> None:
     """Be the child process: serve what the first line of standard input says, until standard input ends."""
+    # An interrupt in the terminal or the notebook is meant for the parent.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     order = json.loads(sys.stdin.readline())
     try:
         listener = listen(order["port"])

@@ -55,7 +55,7 @@ class Service:
             allow = ", ".join(ALLOWED[kind])
             raise Refusal(405, f"{question.method} is not possible here; {allow} is.", {"Allow": allow})
         if kind == "contract":
-            return json_response(200, contract(self.page_base))
+            return json_response(200, contract(self.tenant_uid, self.page_base))
         may, who = self._who(question)
         if check_uid(question.segments[2], "The uid of the tenant") != self.tenant_uid:
             raise Refusal(404, f"There is no tenant {question.segments[2]}.")
@@ -77,8 +77,9 @@ class Service:
 
     def _get_groups(self, question: Question, _uid: str, _who: str) -> Response:
         page = self._page(question, GROUP_SORTS, "customerGroupUid")
-        total = self.store.count_groups()
-        rows = self.store.group_page(page.sort_by, page.direction, page.size, min(page.offset, total))
+        with self.store.steady():
+            total = self.store.count_groups()
+            rows = self.store.group_page(page.sort_by, page.direction, page.size, min(page.offset, total))
         return self._listing(page, total, [msgspec.json.encode(_group_fields(row)) for row in rows])
 
     def _post_groups(self, question: Question, _uid: str, who: str) -> Response:
@@ -114,11 +115,12 @@ class Service:
     def _get_customers(self, question: Question, uid: str, _who: str) -> Response:
         behaviour = self.mischief.behaviour
         page = self._page(question, CUSTOMER_SORTS, "customerUid")
-        self._group(uid)
         self.store.settle(time.time())
-        total = self.store.count_members(uid)
-        offset = 0 if behaviour.repeat_page else min(page.offset, total)
-        rows = self.store.member_page(uid, page.sort_by, page.direction, page.size, offset)
+        with self.store.steady():
+            self._group(uid)
+            total = self.store.count_members(uid)
+            offset = 0 if behaviour.repeat_page else min(page.offset, total)
+            rows = self.store.member_page(uid, page.sort_by, page.direction, page.size, offset)
         if rows and offset + len(rows) < total and (page.sort_by, page.direction) == ("customerUid", "ASC"):
             self._move(uid, [row[0] for row in rows])
         return self._listing(page, total, [mischief.show(row, uid, behaviour) for row in rows])
