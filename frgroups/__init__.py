@@ -22,7 +22,6 @@ from frgroups.changes import group_changes, membership_changes
 from frgroups.client import PRODUCTION, STAGE, Check, Client
 from frgroups.errors import FrgroupsError
 from frgroups.home import home
-from frgroups.intersections import intersections, region_members
 from frgroups.limits import Finding, Limits
 from frgroups.lists import read_list, resolve_customers
 from frgroups.load import load_snapshot, refresh_groups
@@ -30,6 +29,7 @@ from frgroups.overlap import overlap_matrix, overlap_pairs
 from frgroups.plan import Plan, read_plan
 from frgroups.planning import plan_memberships
 from frgroups.receipt import Receipt, plan_undo, read_receipt
+from frgroups.regions import intersections, region_members
 from frgroups.review import save_review
 from frgroups.segments import members, segment
 from frgroups.sizes import group_sizes

@@ -211,9 +211,11 @@ class _Run:
         for group in self._plan.groups:
             if not group.create or group.uid in past.created:
                 continue
+            ours_already = group.uid in past.creating and group.uid in self._last
             self._journal.write("intent", create=True, group=group.uid, name=group.name)
             try:
-                self._client.create_group(group.name, group.uid)
+                if not ours_already:
+                    self._client.create_group(group.name, group.uid)
             except (ApiError, InputError) as error:
                 self._journal.write("outcome", create=True, group=group.uid, result="refused", message=error.message)
                 raise RunStopped(error.message) from error
@@ -223,14 +225,19 @@ class _Run:
         """Send all additions, or all removals but those whose customer did not arrive where it moves to."""
         past = self._journal.past
         held = self._not_arrived() if change == "remove" else set()
+        done = past.already | past.accepted | past.refused.keys()
         for group in self._plan.groups:
-            done = past.already | past.accepted | past.refused.keys()
-            uids = [
+            before = self._members_before(group)
+            uids = group.add if change == "add" else group.remove
+            open_ = [
                 uid
-                for uid in (group.add if change == "add" else group.remove)
-                if (group.uid, uid, change) not in done and uid not in held
+                for uid in uids
+                if (group.uid, uid, change) not in done
+                and uid not in held
+                # Sent by an earlier run that never saw the answer, and in effect.
+                and not ((group.uid, uid, change) in past.intended and (uid in before) == (change == "add"))
             ]
-            self._sender.send(group.uid, change, uids)
+            self._sender.send(group.uid, change, open_)
 
     def _not_arrived(self) -> set[str]:
         """Customers that move from group to group and are not seen in the group that they move to."""

@@ -71,8 +71,10 @@ def check_approval(plan: Plan, approve: str | Path) -> Approval:
     """The approval of this plan in a digest or an approval file; NotApprovedError when it is none."""
     if isinstance(approve, str) and _DIGEST.fullmatch(approve.strip()):
         return _by_digest(plan, approve.strip().lower())
+    if not isinstance(approve, str | Path) or not str(approve).strip():
+        raise NotApprovedError(f"approve={approve!r} is neither a digest nor an approval file. Nothing was sent.")
     content = _read(Path(approve))
-    until, at = datetime.fromisoformat(content["until"]), datetime.fromisoformat(content["at"])
+    until, at = _moment(content["until"], approve), _moment(content["at"], approve)
     if content["digest"] != plan.digest:
         raise NotApprovedError(
             f"{approve} approves plan {content['digest'][:12]}, not this one, {plan.digest[:12]}. Nothing was sent."
@@ -112,3 +114,13 @@ def _read(path: Path) -> dict[str, Any]:
     if missing := {"digest", "decision", "reason", "by", "at", "until"} - set(content):
         raise FileDamagedError(f"{path} is not a whole approval: it lacks {', '.join(sorted(missing))}.")
     return content
+
+
+def _moment(text: str, path: str | Path) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except (TypeError, ValueError) as error:
+        raise FileDamagedError(f"{path} is not a whole approval: {text!r} is not a moment.") from error
+    if moment.tzinfo is None:
+        raise FileDamagedError(f"{path} is not a whole approval: {text!r} has no time zone.")
+    return moment

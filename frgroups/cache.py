@@ -9,7 +9,7 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from frgroups.codes import Codes
 from frgroups.errors import FileDamagedError, InputError, NotFoundInCacheError
 from frgroups.home import as_folder, flush_to_disk, make_private, tenant_folder
+from frgroups.sealed import canonical, sha256
 from frgroups.snapshot import Snapshot
 from frgroups.tables import CONSENTS, CUSTOMERS, GROUPS, READS, conform
 
@@ -82,13 +83,15 @@ def save_snapshot(snapshot: Snapshot, cache: Cache = None) -> Path:
             "n_memberships": len(snapshot.codes),
             "files": files,
         }
+        manifest["checksum"] = sha256(canonical(manifest))
         _write_private(draft / _MANIFEST, json.dumps(manifest, indent=1).encode())
         flush_to_disk(draft)
         final = _committed(draft, root / name)
         flush_to_disk(root)
-    except OSError as error:
+    except (OSError, pa.ArrowException) as error:
+        told = getattr(error, "strerror", None) or error
         raise InputError(
-            f"The snapshot of {snapshot.tenant_uid} could not be kept in {root}: {error.strerror or error}. "
+            f"The snapshot of {snapshot.tenant_uid} could not be kept in {root}: {told}. "
             "Nothing was kept of it; those kept before are untouched."
         ) from error
     finally:
@@ -100,7 +103,7 @@ def read_snapshot(
     cache: Cache = None,
     *,
     tenant_uid: str | None = None,
-    at: datetime | str | None = None,
+    at: date | str | None = None,
     base_url: str | None = None,
 ) -> Snapshot:
     """
@@ -217,8 +220,8 @@ def _read(kept: Kept) -> Snapshot:
         )
     for file, expected in manifest["files"].items():
         _check_file(folder / file, expected)
-    frames = {name: _from_arrow(pq.read_table(folder / f"{name}.parquet"), cols) for name, cols in _TABLES.items()}
-    coded = pq.read_table(folder / "memberships.parquet")
+    frames = {name: _from_arrow(_parquet(folder, name), columns) for name, columns in _TABLES.items()}
+    coded = _parquet(folder, "memberships")
     sizes = np.bincount(coded["customer_group_code"].to_numpy(), minlength=len(frames["groups"]))
     return Snapshot(
         **frames,
@@ -237,6 +240,11 @@ def _read(kept: Kept) -> Snapshot:
     )
 
 
+def _parquet(folder: Path, name: str) -> pa.Table:
+    # A folder named like "key=value" above it is not a column.
+    return pq.read_table(folder / f"{name}.parquet", partitioning=None)
+
+
 def _kept(folder: Path) -> list[Kept]:
     """Every kept snapshot below a cache folder, oldest first; drafts of a broken run are not among them."""
     paths = sorted(folder.glob(f"*/*/{_MANIFEST}")) if folder.is_dir() else []
@@ -251,9 +259,12 @@ def _manifest(path: Path) -> dict[str, Any]:
         complete = manifest.keys() >= {"schema_version", "tenant_uid", "base_url", "read_until", "verdict"}
         if not complete or not isinstance(manifest["files"], dict):
             raise KeyError("a field is missing")
+        facts = {name: value for name, value in manifest.items() if name != "checksum"}
+        if manifest["schema_version"] == SCHEMA_VERSION and manifest["checksum"] != sha256(canonical(facts)):
+            raise ValueError("it was altered")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise FileDamagedError(
-            f"{path} is damaged: expected a manifest, found {path.stat().st_size} bytes that are none. "
+            f"{path} is damaged: expected a manifest as it was written, found {path.stat().st_size} other bytes. "
             "Move its folder away; the other snapshots stay usable."
         ) from error
     return dict(manifest)
@@ -297,7 +308,8 @@ def _to_arrow(frame: pd.DataFrame, columns: dict[str, str]) -> pa.Table:
         name: pa.Array.from_pandas(frame[name], type=_ARROW[columns[name]] if name in columns else None)
         for name in frame.columns
     }
-    return pa.table(arrays)
+    # The metadata keep the dtypes of columns that are not ours.
+    return pa.table(arrays).replace_schema_metadata(pa.Schema.from_pandas(frame, preserve_index=False).metadata)
 
 
 def _from_arrow(table: pa.Table, columns: dict[str, str]) -> pd.DataFrame:
@@ -308,12 +320,14 @@ def _is_of(manifest: dict[str, Any], tenant_uid: str | None, base_url: str | Non
     return tenant_uid in (None, manifest["tenant_uid"]) and base_url in (None, manifest["base_url"])
 
 
-def _end_of(at: datetime | str) -> datetime:
+def _end_of(at: date | str) -> datetime:
     try:
         moment = pd.Timestamp(at)
     except (TypeError, ValueError) as error:
         raise InputError(f"at={at!r} is not a moment; write it like '2026-11-23' or '2026-11-23T08:10Z'.") from error
-    if isinstance(at, str) and len(at.strip()) == 10:
+    if moment is pd.NaT:
+        raise InputError(f"at={at!r} is not a moment; write it like '2026-11-23' or '2026-11-23T08:10Z'.")
+    if (isinstance(at, date) and not isinstance(at, datetime)) or (isinstance(at, str) and len(at.strip()) == 10):
         moment += pd.Timedelta(days=1) - pd.Timedelta(microseconds=1)
     moment = moment.tz_localize(UTC) if moment.tzinfo is None else moment.tz_convert(UTC)
     return moment.to_pydatetime(warn=False)

@@ -122,7 +122,9 @@ def _parser() -> argparse.ArgumentParser:
 
     load = add("load", "read every group and member and keep a snapshot", "frgroups load --max-age 6h")
     load.add_argument("--max-age", metavar="AGE", help="take a kept snapshot when it is at most this old (6h, 30min)")
-    load.add_argument("--no-cover", action="store_true", help="page every group, also those seen whole in larger ones")
+    load.add_argument(
+        "--no-cover", action="store_true", help="page every group, also those seen whole in larger ones"
+    )
     load.add_argument("--personal", action="store_true", help="keep names and contact data too")
 
     sizes = add("sizes", "members of each group, and how many are in no other", "frgroups sizes --csv sizes.csv")
@@ -173,9 +175,13 @@ def _parser() -> argparse.ArgumentParser:
     approve.add_argument("--reject", metavar="REASON", help="say no, and why")
     approve.add_argument("--out", type=Path, metavar="FILE", help="approval file (default: beside the plan)")
 
-    apply = add("apply", "send an approved plan, read back, write a receipt", "frgroups apply plan.json --approve FILE")
+    apply = add(
+        "apply", "send an approved plan, read back, write a receipt", "frgroups apply plan.json --approve FILE"
+    )
     apply.add_argument("file", type=Path, metavar="PLAN")
-    apply.add_argument("--approve", required=True, metavar="DIGEST|FILE", help="the digest reviewed, or approval file")
+    apply.add_argument(
+        "--approve", required=True, metavar="DIGEST|FILE", help="the digest reviewed, or approval file"
+    )
     apply.add_argument("--journal", type=Path, metavar="FOLDER", help="where journal and receipt go (the home)")
 
     undo = add("undo", "a plan that takes back what a receipt says was done", "frgroups undo receipt.json")
@@ -188,7 +194,9 @@ def _parser() -> argparse.ArgumentParser:
 def _of_snapshot(parser: argparse.ArgumentParser, *, csv: bool = True) -> None:
     parser.add_argument("--cache", type=Path, metavar="FOLDER", help="where snapshots are kept (the home)")
     parser.add_argument("--tenant", metavar="UID", help="which tenant, when several are kept")
-    parser.add_argument("--at", metavar="DATE", help="the newest snapshot of that day or before (default: the newest)")
+    parser.add_argument(
+        "--at", metavar="DATE", help="the newest snapshot of that day or before (default: the newest)"
+    )
     if csv:
         parser.add_argument("--csv", type=Path, metavar="FILE", help="write the whole table to a CSV file")
 

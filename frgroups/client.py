@@ -82,6 +82,8 @@ class Client:
     ) -> None:
         if page_size < 1 or workers < 1 or timeout <= 0:
             raise InputError(f"page_size={page_size}, workers={workers} and timeout={timeout} must all be positive.")
+        if requests_per_second is not None and not requests_per_second > 0:
+            raise InputError(f"requests_per_second={requests_per_second} must be positive.")
         self._transport = Transport(
             tenant_uid,
             token,
@@ -138,17 +140,22 @@ class Client:
         With a uid of your own a lost answer is settled by reading the group back, and the request repeated
         only if it is not there. Without one it is sent once: a repetition could make a second group.
         """
-        body = wire.encode_group(_group_name(name), customer_group_uid and wire.check_uid(customer_group_uid))
+        if customer_group_uid is not None:
+            wire.check_uid(customer_group_uid, "customer group uid")
+        body = wire.encode_group(_group_name(name), customer_group_uid)
         call = Call("post-customer-groups", "POST", "/customer-groups", body=body)
         try:
             return self._group(call)
-        except (ConnectionLostError, ServerError):
-            if not customer_group_uid:
+        except (ConnectionLostError, ServerError) as error:
+            if customer_group_uid is None:
                 raise
+            lost = error
         try:
             found = self.get_group(customer_group_uid)
         except NotFoundError:
             return self._group(call)
+        except ApiError as error:
+            raise lost from error
         if found.name != name:
             raise InputError(
                 f"Group {customer_group_uid!r} already exists and is named {found.name!r}, not {name!r}."
@@ -297,7 +304,11 @@ class Client:
                 f"{call.operation}: this client only reads; nothing was sent. "
                 "Make it with writable=True to change the tenant."
             )
-        return self._transport.send(call)
+        body = self._transport.send(call)
+        if body.lstrip().startswith(b"<"):
+            # A login page or a proxy answers 200 to anything; taken for the API's it would pass as done.
+            raise self._transport.bad_answer(call, "a page of HTML")
+        return body
 
     def _iter_pages(self, read: Callable[[int | None], Page[Record]], what: str) -> Iterator[Record]:
         """Pages in a row; stops at the total or an empty page, and hard when pages bring nothing new."""

@@ -66,6 +66,8 @@ class Codes:
         customer_uids: pd.Index,
     ) -> Codes:
         """Codes of memberships given as codes into these uids, in any order, repetitions counted once."""
+        if (group_code < 0).any() or (customer_code < 0).any():
+            raise InputError("A membership names a group or customer that is not in the list of all of them.")
         width = max(len(customer_uids), 1)
         keys = np.unique(group_code.astype(np.int64) * width + customer_code)
         sizes = np.bincount(keys // width, minlength=len(group_uids))
@@ -199,8 +201,9 @@ def check_uids(frame: pd.DataFrame, column: str, what: str) -> pd.Series:
     if isinstance(uids.dtype, pd.CategoricalDtype):
         uids = uids.astype(uids.cat.categories.dtype)
     if uids.notna().any() and (kind := pd.api.types.infer_dtype(uids, skipna=True)) != "string":
+        wrong = next(value for value in uids.dropna() if not isinstance(value, str))
         raise InputError(
-            f"{what}[{column!r}] is {kind}, not text, so leading zeros may be lost: {uids.iloc[0]}. "
+            f"{what}[{column!r}] is {kind}, not text, so leading zeros may be lost: {wrong}. "
             "Read that column as text (dtype='str')."
         )
     if (gaps := int(uids.isna().sum())) or (gaps := int((uids == "").sum())):

@@ -6,7 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from argparse import Namespace
+from contextlib import suppress
 from datetime import UTC
 from pathlib import Path
 from typing import Any
@@ -72,7 +74,8 @@ def sandbox(options: Namespace) -> int:
         for name, value in _environment(running).items():
             print(f"  export {name}={value}")
         print("\nthen: frgroups doctor", flush=True)
-        running.wait()
+        with suppress(KeyboardInterrupt):
+            threading.Event().wait()
     return 0
 
 
@@ -245,7 +248,9 @@ def _wanted(snapshot: Snapshot, options: Namespace) -> list[str]:
         table = resolve_customers(snapshot, ids, by=options.ids, directory=options.directory)
         lost = table[table["outcome"] != "resolved"]
         if len(lost):
-            text = f"{len(lost)} of {len(table)} ids of {options.list} are not found: {', '.join(lost['id'].head(10))}"
+            text = (
+                f"{len(lost)} of {len(table)} ids of {options.list} are not found: {', '.join(lost['id'].head(10))}"
+            )
             if not options.skip_unresolved:
                 raise InputError(f"{text}. --directory EXPORT may know them; --skip-unresolved plans the rest.")
             print(f"{text}; left out.")

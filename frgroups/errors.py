@@ -22,12 +22,12 @@ Every error of frgroups, under one tree.
     ├── PlanBlockedError          the plan breaks a limit; has .findings
     ├── DriftError                the tenant moved away from the plan's baseline; has .groups
     ├── NotApprovedError          no approval, another digest, expired, or rejected
-    ├── LockedError               another apply holds this tenant
-    └── StoppedError              an apply ended early and can be resumed; has .receipt
+    └── LockedError               another apply holds this tenant
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -51,6 +51,8 @@ class InputError(FrgroupsError, ValueError):
 
 class GroupNotFoundError(InputError, KeyError):
     """No group has this uid or name, or several share the name; `.close` holds the close matches."""
+
+    close: Sequence[str] = ()
 
 
 class ListError(InputError):
@@ -77,12 +79,14 @@ class ApiError(FrgroupsError):
     """
     The service failed, refused, or did not answer.
 
-    `.operation` (the API's operation), `.tenant_uid`, `.status` (None when no answer came) are always there.
+    `.operation` (the API's operation), `.tenant_uid`, `.status` (None when no answer came) and `.said` (the
+    service's own words, "" when it had none) are always there.
     """
 
     operation: str = ""
     tenant_uid: str = ""
     status: int | None = None
+    said: str = ""
 
 
 class ConnectionLostError(ApiError):
@@ -126,9 +130,13 @@ class DriftedReadError(FrgroupsError):
 class PlanBlockedError(FrgroupsError):
     """A plan that breaks one of its limits; `.findings` holds them. Nothing was sent."""
 
+    findings: Sequence[Any] = ()
+
 
 class DriftError(FrgroupsError):
     """The tenant is no longer what the plan was made from; `.groups` tells where. Nothing was sent."""
+
+    groups: Sequence[str] = ()
 
 
 class NotApprovedError(FrgroupsError):
@@ -137,7 +145,3 @@ class NotApprovedError(FrgroupsError):
 
 class LockedError(FrgroupsError):
     """Another apply of this tenant is running. Nothing was sent."""
-
-
-class StoppedError(FrgroupsError):
-    """An apply that ended before its plan was done; `.receipt` tells what was. Apply the same plan again."""

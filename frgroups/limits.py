@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
@@ -67,15 +68,21 @@ class Limits:
             if value is None or one.name == "per_group":
                 continue
             if one.name in _AGES:
+                if not isinstance(value, str):
+                    raise InputError(f"Limits({one.name}={value!r}): a duration as text, such as '24h', or None.")
                 as_duration(value)
-            elif isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+            elif isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
                 raise InputError(f"Limits({one.name}={value!r}): a number of 0 or more, or None to switch it off.")
             elif one.name in _SHARES and value > 1:
                 raise InputError(f"Limits({one.name}={value!r}): a share between 0 and 1; 10 % is 0.10.")
             elif one.name not in _SHARES and value != int(value):
                 raise InputError(f"Limits({one.name}={value!r}): a whole number.")
-        if any(not isinstance(limits, Limits) for limits in self.per_group.values()):
+            else:  # 100.0 is 100, in the digest too.
+                object.__setattr__(self, one.name, float(value) if one.name in _SHARES else int(value))
+        own = dict(self.per_group) if isinstance(self.per_group, Mapping) else {"": None}
+        if not all(isinstance(key, str) and isinstance(limits, Limits) for key, limits in own.items()):
             raise InputError("Limits(per_group=...): a mapping from group uid or pattern to Limits.")
+        object.__setattr__(self, "per_group", own)
 
     def of(self, group_uid: str) -> Limits:
         """The limits of one group: its own by uid, else the first pattern that matches, else these."""
@@ -96,7 +103,8 @@ class Limits:
     def document(self) -> dict[str, Any]:
         """All values, for the plan file and the digest."""
         own = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "per_group"}
-        return own | {"per_group": {key: limits.document() for key, limits in self.per_group.items()}}
+        # Pairs, since the first pattern that matches counts: a JSON object does not keep its order.
+        return own | {"per_group": [[key, limits.document()] for key, limits in self.per_group.items()]}
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> Limits:
@@ -104,7 +112,7 @@ class Limits:
         known = {one.name for one in fields(cls)}
         if unknown := sorted(set(document) - known):
             raise InputError(f"Unknown limits: {', '.join(unknown)}. Known: {', '.join(sorted(known))}.")
-        own = {key: cls.from_document(value) for key, value in (document.get("per_group") or {}).items()}
+        own = {key: cls.from_document(value) for key, value in document.get("per_group") or ()}
         return cls(**{**document, "per_group": own})
 
 

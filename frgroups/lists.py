@@ -242,7 +242,7 @@ def _csv_rows(text: str, source: Path) -> list[Row]:
 
 def _one_column(text: str, source: Path, skipped: int) -> list[Row]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_NO_SEPARATOR, strict=True)
-    rows = [(number + skipped, row or [""]) for number, row in enumerate(reader, 1)]
+    rows = [(number + skipped, row) for number, row in enumerate(reader, 1) if row and row[0].strip(";,\t ")]
     for number, [cell] in rows:
         if held := [name for separator, name in _SEPARATORS.items() if separator in cell]:
             raise ListError(
@@ -343,7 +343,7 @@ def _id_column(table: _Table, column: str | None) -> tuple[int, str, list[Row]]:
             )
         return where, first[where], below
     for usual in USUAL_NAMES:
-        where = _named(first, usual, table.source)
+        where = _named(first, usual, table.source, exact=False)
         if where is not None:
             return where, first[where], below
     if table.width == 1:
@@ -354,9 +354,9 @@ def _id_column(table: _Table, column: str | None) -> tuple[int, str, list[Row]]:
     )
 
 
-def _named(header: Sequence[str], name: str, source: Path) -> int | None:
+def _named(header: Sequence[str], name: str, source: Path, *, exact: bool = True) -> int | None:
     """The place of the column of this name: as it stands, or else however it is spelled."""
-    same = [place for place, cell in enumerate(header) if cell == _trim(name)]
+    same = [place for place, cell in enumerate(header) if exact and cell == _trim(name)]
     same = same or [place for place, cell in enumerate(header) if cell and _plain(cell) == _plain(name)]
     if len(same) > 1:
         names = " and ".join(repr(header[place]) for place in same)

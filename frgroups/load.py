@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import tempfile
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -20,11 +22,12 @@ from frgroups.cache import newest_kept, read_kept, save_snapshot
 from frgroups.client import Client
 from frgroups.codes import Codes
 from frgroups.durations import as_duration
-from frgroups.errors import DriftedReadError, NotFoundError, WrongTenantError
+from frgroups.errors import DriftedReadError, InputError, NotFoundError, WrongTenantError
 from frgroups.home import as_folder, make_private
 from frgroups.members import REREADS, Listing, read_groups, read_members
 from frgroups.progress import Progress, ProgressOption
 from frgroups.records import consents_table, customers_table, groups_table
+from frgroups.retry import stop_waiting_at
 from frgroups.snapshot import Snapshot, Verdict
 from frgroups.tables import READS, conform
 from frgroups.wire import Customer, Group, Member, Page
@@ -68,7 +71,7 @@ def load_snapshot(
         `max_age` is not a duration, or the cache folder cannot be written (before anything is read).
     """
     if cache is not False:
-        make_private(as_folder(cache, "snapshots"))
+        _check_writable(as_folder(cache, "snapshots"))
         if (young := _young(client, cache, max_age, personal)) is not None:
             return young
     snapshot = _read_tenant(client, cover=cover, record=Customer if personal else Member, progress=progress)
@@ -83,7 +86,8 @@ def refresh_groups(
     """
     The snapshot with just these groups read again, page by page; the others stay as they are.
 
-    Use it before planning over groups that drifted. `taken_at` stays that of the first read.
+    Use it before planning over groups that drifted. `taken_at` stays that of the first read. A group that was
+    deleted since is left out.
     Raises WrongTenantError when the client is for another tenant or host.
     """
     if (client.tenant_uid, client.base_url) != (snapshot.tenant_uid, snapshot.base_url):
@@ -99,7 +103,19 @@ def refresh_groups(
         for uid in uids:
             tenant.page(uid, pool)
             bar.advance()
-    return _merged(snapshot, tenant, client.clock())
+    gone = set(uids) - set(tenant.members)
+    return _merged(snapshot, tenant, gone, client.clock())
+
+
+def _check_writable(folder: Path) -> None:
+    make_private(folder)
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return
+    except OSError as error:
+        raise InputError(
+            f"Cannot write in {folder}: {error.strerror}. Nothing was read. Name another folder, or cache=False."
+        ) from error
 
 
 def _young(client: Client, cache: Any, max_age: timedelta | str | None, personal: bool) -> Snapshot | None:
@@ -139,12 +155,17 @@ def _read_tenant(client: Client, *, cover: bool, record: type[Member], progress:
 
 @contextmanager
 def _workers(client: Client) -> Iterator[ThreadPoolExecutor]:
-    """As many threads as connections; on Ctrl-C or an error what has not started is dropped."""
-    pool = ThreadPoolExecutor(client.workers, thread_name_prefix="frgroups")
+    """As many threads as connections; on Ctrl-C or an error what has not started, or waits, is dropped."""
+    stop = threading.Event()
+    pool = ThreadPoolExecutor(client.workers, "frgroups", initializer=stop_waiting_at, initargs=(stop,))
     try:
         yield pool
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    except BaseException as error:
+        stop.set()
+        # Who pressed Ctrl-C gets the prompt back at once; requests under way end by themselves.
+        pool.shutdown(wait=isinstance(error, Exception), cancel_futures=True)
+        raise
+    pool.shutdown()
 
 
 @dataclass
@@ -260,24 +281,26 @@ def overall(verdicts: Iterable[str]) -> Verdict:
     return "drifted" if "drifted" in found else "unverifiable" if "unverifiable" in found else "consistent"
 
 
-def _merged(snapshot: Snapshot, tenant: TenantReading, read_until: datetime) -> Snapshot:
-    """The old snapshot with the groups that were read again in place of its own."""
+def _merged(snapshot: Snapshot, tenant: TenantReading, gone: set[str], read_until: datetime) -> Snapshot:
+    """The old snapshot with the groups that were read again in place of its own, without those that are gone."""
     again = tenant.members
-    members = {uid: again.get(uid, snapshot.codes.members(uid)) for uid in snapshot.groups["customer_group_uid"]}
+    groups = snapshot.groups[~snapshot.groups["customer_group_uid"].isin(gone)].reset_index(drop=True)
+    members = {uid: again.get(uid, snapshot.codes.members(uid)) for uid in groups["customer_group_uid"]}
     fresh = customers_table(tenant.customers.values(), tenant.record)
     wanted = {key for keys in members.values() for key in keys}
     stays = snapshot.customers["customer_uid"].isin(wanted - set(fresh["customer_uid"]))
     customers = pd.concat([snapshot.customers[stays], fresh]).sort_values("customer_uid", ignore_index=True)
     own = snapshot.consents["customer_uid"].isin(set(snapshot.customers.loc[stays, "customer_uid"]))
     consents = pd.concat([snapshot.consents[own], consents_table(tenant.customers.values())], ignore_index=True)
-    reads = snapshot.reads[~snapshot.reads["customer_group_uid"].isin(again)]
+    reads = snapshot.reads[~snapshot.reads["customer_group_uid"].isin(again.keys() | gone)]
     reads = pd.concat([reads, conform(pd.DataFrame(list(tenant.reads.values())), READS)])
     return replace(
         snapshot,
+        groups=groups,
         customers=customers,
         consents=consents.sort_values(["customer_uid", "consent_uid"], ignore_index=True),
         reads=reads.sort_values("customer_group_uid", ignore_index=True),
-        codes=_codes(snapshot.groups, customers, members),
+        codes=_codes(groups, customers, members),
         read_until=read_until,
         verdict=overall(reads["verdict"]),
     )

@@ -10,8 +10,9 @@ windows proves that nobody slipped between them, in whatever order the windows w
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic
 
@@ -54,7 +55,8 @@ class Listing(Generic[Record]):
 
 def read_groups(client: Client, *, pool: Executor | None = None) -> Listing[Group]:
     """Every group of the tenant."""
-    return read_listing(client.read_group_page, pool=pool)
+    with _named(client, "get-customer-groups", "the groups"):
+        return read_listing(client.read_group_page, pool=pool)
 
 
 def read_members(
@@ -79,7 +81,8 @@ def read_members(
             on_page(len(page.items))
         return page
 
-    return read_listing(read, first=first, pool=pool, objection=lambda rows: _misplaced(rows, group_uid))
+    with _named(client, "get-customer-groups-customers", f"the customers of group {group_uid}"):
+        return read_listing(read, first=first, pool=pool, objection=lambda rows: _misplaced(rows, group_uid))
 
 
 def read_listing(
@@ -197,7 +200,7 @@ class Reading(Generic[Record]):
             self.total_last = page.total_count
         if len(page.items) > 1 and page.uids == self._first.uids:
             raise BadAnswerError(
-                f"A later page repeats the first one ({len(page.items)} rows of {page.total_count}): "
+                f"a later page repeats the first one ({len(page.items)} rows of {page.total_count}): "
                 "the service does not page this list. Nothing can be read for sure.",
                 operation="paging",
             )
@@ -227,6 +230,23 @@ def seams(page_size: int, total: int) -> list[Window] | None:
         windows.append((k, size))
         end = reach
     return windows
+
+
+@contextmanager
+def _named(client: Client, operation: str, what: str) -> Iterator[None]:
+    """Say of a list that is not paged which one it is."""
+    try:
+        yield
+    except BadAnswerError as error:
+        if error.operation != "paging":
+            raise
+        raise BadAnswerError(
+            f"{operation}, {what} of tenant {client.tenant_uid}: 200, but {error.message} "
+            f"Is {client.base_url} the API?",
+            operation=operation,
+            tenant_uid=client.tenant_uid,
+            status=200,
+        ) from error
 
 
 def _misplaced(rows: Iterable[Record], group_uid: str) -> str:

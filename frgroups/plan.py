@@ -59,7 +59,7 @@ class GroupChange:
             "add": self.add,
             "remove": self.remove,
             "n_baseline": len(self.baseline),
-            "baseline_sha256": sha256("\n".join(self.baseline)),
+            "baseline_sha256": sha256(canonical(self.baseline)),
         }
 
     def unknown_finding(self) -> Finding:
@@ -193,6 +193,8 @@ class Plan:
 
     def requests(self, *, chunk: int = CHUNK) -> list[dict[str, Any]]:
         """What is sent, in order: creations, then all adds, then all removes, at most `chunk` uids each."""
+        if chunk < 1:
+            raise InputError(f"chunk={chunk}: a request takes at least one uid.")
         base = f"/tenants/{self.tenant_uid}/customer-groups"
         created = [
             {"method": "POST", "path": base, "body": {"customerGroupUid": group.uid, "name": group.name}}
@@ -356,7 +358,7 @@ def plan_of_document(content: dict[str, Any], source: str | Path) -> Plan:
             undoes=content["undoes"],
         )
         stated = content["digest"]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise FileDamagedError(f"{source} does not hold a whole plan: {error!r}. Make the plan anew.") from error
     if plan.digest != stated:
         raise FileDamagedError(

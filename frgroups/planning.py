@@ -64,7 +64,7 @@ def plan_memberships(
         raise InputError(f"mode={mode!r}; choose {', '.join(MODES)}.")
     new = _checked_create(snapshot, create or {})
     wanted = _by_uid(snapshot, _as_mapping(snapshot, desired), new)
-    kept = frozenset(wire.check_uids_once(protect, "protect"))
+    kept = _protected(protect)
     changes, notes = [], []
     for uid in sorted({*wanted, *new}):
         change, held = _change(snapshot, uid, wanted.get(uid, []), mode, kept, new)
@@ -91,6 +91,13 @@ def _as_mapping(snapshot: Snapshot, desired: Desired) -> Mapping[str, Iterable[s
             raise WrongTenantError(
                 f"The wanted membership is of tenant {desired.tenant_uid}, the snapshot of {snapshot.tenant_uid}."
             )
+        for uid in desired.codes.group_uids:
+            if uid in snapshot and snapshot.group_uid(uid) != uid:
+                raise GroupNotFoundError(
+                    f"The wanted membership has a group of uid {uid!r}; here that is the name of another group, "
+                    f"{snapshot.group_uid(uid)}. Give {{group: customer uids}} for the groups that are meant.",
+                    close=[snapshot.group_uid(uid)],
+                )
         return {uid: desired.codes.members(uid) for uid in desired.codes.group_uids}
     if isinstance(desired, pd.DataFrame):
         groups = check_uids(desired, "customer_group_uid", "desired")
@@ -105,6 +112,8 @@ def _as_mapping(snapshot: Snapshot, desired: Desired) -> Mapping[str, Iterable[s
 
 
 def _checked_create(snapshot: Snapshot, create: Mapping[str, str]) -> dict[str, str]:
+    if not isinstance(create, Mapping):
+        raise InputError(f"create is a {type(create).__name__}; give {{group uid: name}} of the groups to make.")
     known = set(snapshot.codes.group_uids)
     for uid, name in create.items():
         wire.check_uid(uid, "customer group uid")
@@ -131,23 +140,40 @@ def _by_uid(snapshot: Snapshot, desired: Mapping[str, Iterable[str]], new: Mappi
 def _group_uid(snapshot: Snapshot, group: str, new: Mapping[str, str]) -> str:
     if group in new:
         return group
+    named = [uid for uid, name in new.items() if name == group]
+    if named and (len(named) > 1 or group in set(snapshot.codes.group_names)):
+        raise GroupNotFoundError(
+            f"{group!r} names a group to create ({', '.join(named)}) and another one. Say which by its uid.",
+            close=named,
+        )
     try:
         return snapshot.group_uid(group)
     except GroupNotFoundError as error:
-        if close := [uid for uid, name in new.items() if name == group]:
-            return close[0]
+        if named:
+            return named[0]
         raise GroupNotFoundError(
             f"{error.message} To make a new group, name it in create={{uid: name}}.",
-            close=getattr(error, "close", []),
+            close=error.close,
         ) from None
 
 
 def _customer_uids(customers: Iterable[Any], what: str) -> list[str]:
     if isinstance(customers, pd.Series | pd.Index | np.ndarray):
         customers = check_uids(pd.DataFrame({"customer_uid": pd.Series(customers)}), "customer_uid", what)
-    if isinstance(customers, Mapping) or not isinstance(customers, Iterable):
+    if isinstance(customers, Mapping | pd.DataFrame) or not isinstance(customers, Iterable):
         raise InputError(f"{what} is a {type(customers).__name__}; give the customer uids.")
     return wire.check_uids_once(customers, what)
+
+
+def _protected(customers: Iterable[str]) -> frozenset[str]:
+    """The uids to leave in, of any form: one that the API does not take can only be protected."""
+    if isinstance(customers, str | Mapping | pd.DataFrame) or not isinstance(customers, Iterable):
+        raise InputError(f"protect takes several customer uids, not a {type(customers).__name__}; write ['...'].")
+    listed = list(customers)
+    for uid in listed:
+        if not isinstance(uid, str) or not uid:
+            raise InputError(f"protect holds {uid!r}; a customer uid is text. Leading zeros would be lost.")
+    return frozenset(listed)
 
 
 def _change(

@@ -24,8 +24,8 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from frgroups.changes import group_changes
 from frgroups.codes import Codes, codes_of
 from frgroups.errors import InputError
-from frgroups.intersections import OTHER, Mode, intersections
 from frgroups.overlap import Measure, overlap_matrix
+from frgroups.regions import OTHER, Mode, intersections
 from frgroups.sizes import group_sizes
 
 # Okabe & Ito's colours, told apart by the colour-blind; these three also differ in grey.
@@ -363,7 +363,7 @@ def _groups_of(table: pd.DataFrame, mode: Mode) -> pd.DataFrame:
 def _draw_bars(ax: Axes, n: pd.Series) -> None:
     ax.bar(range(len(n)), n, width=0.62, color=INK)
     # Upright where they would touch.
-    wide = 4.8 * max(len(f"{value:,}") for value in n) > 0.85 * _points(ax)[0] / len(n)
+    wide = 4.8 * max(len(f"{value:,}") for value in n) > 0.9 * _points(ax)[0] / len(n)
     for at, value in enumerate(n):
         ax.annotate(
             f"{value:,}",

@@ -123,9 +123,10 @@ class Receipt:
 def read_receipt(path: str | Path) -> Receipt:
     """The receipt in this file; FileDamagedError when it is not as it was written."""
     content = read_sealed(path, "receipt")
+    plan = plan_of_document(content.get("plan") or {}, path)
     try:
         return Receipt(
-            plan=plan_of_document(content["plan"], path),
+            plan=plan,
             states={(group, uid, change): state for group, uid, change, state, _ in content["states"]},
             details={(group, uid, change): text for group, uid, change, _, text in content["states"] if text},
             members_after={uid: tuple(members) for uid, members in content["members_after"].items()},
@@ -137,7 +138,7 @@ def read_receipt(path: str | Path) -> Receipt:
             stopped=content["stopped"],
             path=Path(path).expanduser().resolve(),
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise FileDamagedError(f"{path} is not a whole receipt: {error!r}.") from error
 
 

@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -16,7 +17,8 @@ class RetryPolicy:
     """
     Full jitter between tries, within a number of tries and a total of seconds.
 
-    The service's Retry-After is honoured up to `longest_wait`; beyond it the error is raised, with the wait.
+    The service's Retry-After is honoured up to `longest_wait`; beyond it the error is raised, with the wait. One
+    that is 0 or over (a date, and clocks that differ) counts as none, so that tries do not follow at once.
 
     >>> RetryPolicy().wait(1, asked=3.0, waited=0.0, draw=lambda low, high: high)
     3.0
@@ -40,7 +42,7 @@ class RetryPolicy:
         """Seconds to wait before try number `tried + 1`, or None to give up."""
         if tried >= self.tries:
             return None
-        seconds = asked if asked is not None else draw(0, min(self.longest_wait, self.base * 2**tried))
+        seconds = asked or draw(0, min(self.longest_wait, self.base * 2**tried))
         too_long = seconds > self.longest_wait or waited + seconds > self.total_wait
         return None if too_long else seconds
 
@@ -65,6 +67,23 @@ def retry_after(value: str | None, now: datetime) -> float | None:
     return max(0.0, (moment - now).total_seconds())
 
 
+_of_this_thread = threading.local()
+
+
+def stop_waiting_at(event: threading.Event) -> None:
+    """From now on the waits of this thread end, with CancelledError, as soon as the event is set."""
+    _of_this_thread.stop = event
+
+
+def sleep(seconds: float) -> None:
+    """Wait so long, or until this thread is told to stop waiting."""
+    stop: threading.Event | None = getattr(_of_this_thread, "stop", None)
+    if stop is None:
+        time.sleep(seconds)
+    elif stop.wait(seconds):
+        raise CancelledError("Stopped waiting: the work that this was for has ended.")
+
+
 class Pacer:
     """
     Spaces the requests of all threads evenly; a pause that one thread is told holds for all.
@@ -76,19 +95,25 @@ class Pacer:
     def __init__(self, requests_per_second: float | None) -> None:
         self._gap = 1 / requests_per_second if requests_per_second else 0.0
         self._next = 0.0
+        self._paused_until = 0.0
         self._lock = threading.Lock()
 
     def take(self) -> float:
         """Wait for the next free moment; returns the seconds waited."""
-        with self._lock:
-            now = time.monotonic()
-            turn = max(now, self._next)
-            self._next = turn + self._gap
-        if turn > now:
-            time.sleep(turn - now)
-        return turn - now
+        waited = 0.0
+        while True:
+            with self._lock:
+                now = time.monotonic()
+                turn = max(now, self._next)
+                self._next = turn + self._gap
+            if turn > now:
+                sleep(turn - now)
+            waited += turn - now
+            if turn >= self._paused_until:  # Else a pause was told while this thread waited.
+                return waited
 
     def pause(self, seconds: float) -> None:
         """Let nobody start a request for so long."""
         with self._lock:
-            self._next = max(self._next, time.monotonic() + seconds)
+            self._paused_until = max(self._paused_until, time.monotonic() + seconds)
+            self._next = max(self._next, self._paused_until)

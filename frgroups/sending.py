@@ -56,7 +56,8 @@ class Sender:
         self._members_now, self._should_stop, self._progress = members_now, should_stop, progress
         self._chunk = CHUNK
         self._refused_alone = 0
-        self._first_left: set[str] | None = None
+        # In a run that goes on after others, the first chunk may well hold nothing but bad uids.
+        self._first_left: set[str] | None = set() if journal.past.accepted else None
 
     def send(self, group: str, change: str, uids: Sequence[str]) -> None:
         """Send one side of one group; raises RunStopped when the run must end."""
@@ -88,9 +89,9 @@ class Sender:
             raise RunStopped("interrupted between two requests.")
         self._journal.write("intent", group=group, change=change, uids=uids)
         result, message = self._answered(group, change, uids)
-        alone = result == "refused" and len(uids) == 1
-        if result in ("accepted", "unknown") or alone:
-            self._journal.write("outcome", group=group, change=change, uids=uids, result=result, message=message)
+        # A chunk that is refused as a whole says nothing of its uids: they are still to be sent, in smaller chunks.
+        told = "not_sent" if result == "too_large" or (result == "refused" and len(uids) > 1) else result
+        self._journal.write("outcome", group=group, change=change, uids=uids, result=told, message=message)
         return result, message
 
     def _answered(self, group: str, change: str, uids: list[str]) -> tuple[Result, str]:
@@ -110,12 +111,12 @@ class Sender:
                 self._not_sent(group, change, uids, error)
             except NotFoundError as error:
                 self._stop_if_gone(group, change, uids)
-                return "refused", error.message
+                return "refused", error.said or error.message
             except (ConnectionLostError, ServerError) as error:
                 return "unknown", error.message
             except RefusedError as error:
                 too_large = error.status == 413 and len(uids) > 1
-                return "too_large" if too_large else "refused", error.message
+                return "too_large" if too_large else "refused", error.said or error.message
 
     def _not_sent(self, group: str, change: str, uids: list[str], error: ApiError) -> None:
         """The service did not look at the request at all: say so in the journal and end the run."""

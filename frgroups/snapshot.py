@@ -70,9 +70,14 @@ class Snapshot:
                 f"the memberships {self.codes.n_groups} and {self.codes.n_customers}."
             )
 
-    @cached_property
+    @property
     def memberships(self) -> pd.DataFrame:
         """One row per membership: customer_group_uid, customer_uid (both `str`), in that order."""
+        # A new frame over the same columns: writing into it does not reach the next reader.
+        return self._memberships.copy(deep=False)
+
+    @cached_property
+    def _memberships(self) -> pd.DataFrame:
         return self.codes.frame()
 
     def group_uid(self, group: str) -> str:

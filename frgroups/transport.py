@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -27,7 +28,7 @@ from frgroups.errors import (
     RefusedError,
     ServerError,
 )
-from frgroups.retry import Pacer, RetryPolicy, retry_after
+from frgroups.retry import Pacer, RetryPolicy, retry_after, sleep
 
 log = logging.getLogger("frgroups.transport")
 
@@ -58,10 +59,13 @@ def checked_base_url(base_url: str) -> str:
     """
     try:
         url = httpx.URL(_BY_NAME.get(base_url, base_url))
-    except (httpx.InvalidURL, TypeError) as error:
-        raise InputError(f"{base_url!r} is not a base URL; use 'stage', 'production' or a URL.") from error
+        url.host.encode("idna")
+    except (httpx.InvalidURL, TypeError, UnicodeError):
+        url = httpx.URL()
     if url.scheme not in ("http", "https") or not url.host:
-        raise InputError(f"{base_url!r} is not a base URL; use 'stage', 'production' or https://host/v2.")
+        # What stands before an @ may be a password; so no cause is chained either.
+        shown = re.sub(r"[^/]*@", "…@", base_url) if isinstance(base_url, str) else base_url
+        raise InputError(f"{shown!r} is not a base URL; use 'stage', 'production' or https://host/v2.")
     if url.userinfo or url.query or url.fragment:
         raise InputError("A base URL has no user, query or fragment; the token is an argument of its own.")
     if url.scheme == "http" and not is_loopback(url.host):
@@ -110,6 +114,7 @@ class Transport:
         self.clock_skew: float | None = None
         self.waited = 0.0
         self.n_requests = 0
+        self._count_lock = threading.Lock()
         self._http = httpx.Client(
             timeout=httpx.Timeout(timeout, pool=None),
             limits=httpx.Limits(max_connections=workers, max_keepalive_connections=workers),
@@ -145,8 +150,8 @@ class Transport:
                     wait,
                 )
                 waited += wait
-                self.waited += wait
-                time.sleep(wait)
+                self._count(waited=wait)
+                sleep(wait)
 
     def _answered(self, call: Call) -> bytes:
         response = self._response(call, self._current_token())
@@ -163,8 +168,9 @@ class Transport:
         if call.body is not None:
             headers["Content-Type"] = "application/json"
         for _ in range(4):
-            self.waited += self._pacer.take()
-            self.n_requests += 1
+            if self._http.is_closed:
+                raise InputError(f"{call.operation}: this client is closed; nothing was sent. Make another one.")
+            self._count(waited=self._pacer.take(), requests=1)
             started = time.monotonic()
             try:
                 response = self._http.request(call.method, url, content=call.body, headers=headers)
@@ -174,7 +180,10 @@ class Transport:
             self._note_clock(response)
             if not (response.has_redirect_location and call.method == "GET"):
                 return response
-            target = url.join(response.headers["Location"])
+            try:
+                target = url.join(response.headers["Location"])
+            except (httpx.InvalidURL, ValueError):
+                return response
             if (target.scheme, target.host, target.port) != (url.scheme, url.host, url.port):
                 raise BadAnswerError(
                     f"{self._where(call)}: the service redirects to another host, {target.host!r}; not followed, "
@@ -186,6 +195,11 @@ class Transport:
             f"{self._where(call)}: redirected more than 3 times. Check the base URL.",
             **self._facts(call, response.status_code),
         )
+
+    def _count(self, *, waited: float, requests: int = 0) -> None:
+        with self._count_lock:
+            self.waited += waited
+            self.n_requests += requests
 
     def _current_token(self) -> str:
         if self._token:
@@ -221,9 +235,9 @@ class Transport:
 
     def _fail(self, call: Call, response: httpx.Response) -> NoReturn:
         status = response.status_code
-        said = wire.error_message(response.content).replace(self._token or "\0", "…")
-        said = f" The service says: {said}" if said else ""
-        facts = self._facts(call, status)
+        told = self._said(response)
+        said = f" The service says: {told}" if told else ""
+        facts = {**self._facts(call, status), "said": told}
         where = f"{self._where(call)}: {status}"
         if status == 401:
             raise AuthError(f"{where}, the token was not accepted. Ask for a new one.{said}", **facts)
@@ -248,10 +262,18 @@ class Transport:
             raise RefusedError(f"{where}, refused.{said}", **facts)
         raise BadAnswerError(f"{where}, an answer this API does not give. Check the base URL.{said}", **facts)
 
+    def _said(self, response: httpx.Response) -> str:
+        """The service's own words, without the token should it repeat it."""
+        token = response.request.headers["Authorization"].removeprefix("Bearer ")
+        # Before the words are shortened, lest half a token stays; and after, should it have been escaped.
+        return wire.error_message(response.content.replace(token.encode(), "…".encode())).replace(token, "…")
+
     def bad_answer(self, call: Call, problem: str) -> BadAnswerError:
-        """The error for a 2xx answer whose body is not the API's."""
+        """The error for a 2xx answer (told as 200) whose body is not the API's."""
+        after = " Whether the change happened is not known." if call.method != "GET" else ""
         return BadAnswerError(
-            f"{self._where(call)}: {problem}. Is {self.base_url} the API?", **self._facts(call, 200)
+            f"{self._where(call)}: 200, but not an answer of this API: {problem}.{after} Is {self.base_url} the API?",
+            **self._facts(call, 200),
         )
 
     def _where(self, call: Call) -> str:

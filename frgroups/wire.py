@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from types import UnionType
+from typing import Annotated, Any, Generic, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
@@ -13,6 +14,10 @@ from frgroups.errors import InputError
 
 # The published pattern has no end anchor; whole strings are matched here.
 UID = re.compile(r"[A-Za-z0-9_-]+")
+
+# What a column of integers can hold; anything beyond is no amount and no number of days.
+Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Value(msgspec.Struct, rename="camel", kw_only=True, gc=False):
@@ -41,8 +46,8 @@ class Group(Value, frozen=True):
 class Credit(Value, frozen=True):
     """Money as the API gives it: integers, probably of minor units."""
 
-    limit: int | None = None
-    balance: int | None = None
+    limit: Whole | None = None
+    balance: Whole | None = None
 
 
 class Store(Value, frozen=True):
@@ -95,7 +100,7 @@ class Member(Value, frozen=True):
     created_at: str | None = None
     last_modified_at: str | None = None
     pricelist_uid: str | None = None
-    payment_terms: int | None = None
+    payment_terms: Whole | None = None
     credit: Credit | None = None
     customer_parent_uid: str | None = None
     default_store: Store | None = None
@@ -154,9 +159,9 @@ class Page(Generic[Record]):
 
 
 class _Paging(Value):
-    page_number: int
-    page_size: int
-    total_count: int
+    page_number: Count
+    page_size: Count
+    total_count: Count
 
 
 class _GroupPage(Value):
@@ -181,6 +186,9 @@ _PAGE_DECODERS: dict[type, msgspec.json.Decoder[Any]] = {
 }
 
 
+_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
 class NotTheApiError(ValueError):
     """A body that no repair can make into what the API documents; the client adds where it came from."""
 
@@ -189,10 +197,10 @@ def decode_page(body: bytes, record: type[Record]) -> Page[Record]:
     """A page of groups, members or customers; odd values are repaired record by record."""
     try:
         page = _PAGE_DECODERS[record].decode(body)
-    except msgspec.DecodeError as error:
-        if not isinstance(error, msgspec.ValidationError):
-            raise NotTheApiError("the body is not JSON") from error
+    except msgspec.ValidationError:
         return _repaired_page(body, record)
+    except _NOT_JSON as error:
+        raise NotTheApiError("the body is not JSON") from error
     if any(not item.uid for item in page.items):
         return _repaired_page(body, record)
     return Page(page.items, page.paging.page_number, page.paging.page_size, page.paging.total_count)
@@ -242,7 +250,7 @@ def error_message(body: bytes) -> str:
     """The service's own words in an error body, if it has any; never more than a line."""
     try:
         said = msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except _NOT_JSON:
         return ""
     if isinstance(said, dict):
         said = next((said[key] for key in ("message", "error", "title", "detail") if said.get(key)), "")
@@ -275,7 +283,7 @@ def check_uids_once(uids: Iterable[str], what: str) -> list[str]:
 def _json(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
-    except msgspec.DecodeError as error:
+    except _NOT_JSON as error:
         raise NotTheApiError("the body is not JSON") from error
 
 
@@ -284,7 +292,8 @@ def _repaired_page(body: bytes, record: type[Record]) -> Page[Record]:
     if not isinstance(page, dict) or not isinstance(page.get("items"), list):
         raise NotTheApiError("there is no list of items")
     paging = page.get("paging")
-    numbers = [_whole((paging or {}).get(name)) for name in ("pageNumber", "pageSize", "totalCount")]
+    told = paging if isinstance(paging, dict) else {}
+    numbers = [_whole(told.get(name)) for name in ("pageNumber", "pageSize", "totalCount")]
     if any(number is None or number < 0 for number in numbers):
         raise NotTheApiError(f"paging is {paging!r}")
     items = [_repaired(item, record) for item in page["items"]]
@@ -296,29 +305,38 @@ def _repaired(item: Any, record: type[Record]) -> Record | None:
     """The record with each odd value made right or left out; None when it has no usable uid."""
     if not isinstance(item, dict):
         return None
-    fields = msgspec.structs.fields(record)
-    kept = {}
-    for field in fields:
-        value = item.get(field.encode_name)
-        if value is not None:
-            kept[field.encode_name] = _fitting(value, field.type)
-    uid_field = fields[0].encode_name
-    if not kept.get(uid_field):
+    kept = _fitting_fields(item, record)
+    if not kept.get(msgspec.structs.fields(record)[0].encode_name):
         return None
-    return msgspec.convert({key: value for key, value in kept.items() if value is not None}, record)
+    return msgspec.convert(kept, record)
+
+
+def _fitting_fields(item: dict[str, Any], record: type) -> dict[str, Any]:
+    fields = {field.encode_name: field.type for field in msgspec.structs.fields(record)}
+    kept = {name: _fitting(item.get(name), kind) for name, kind in fields.items()}
+    return {name: value for name, value in kept.items() if value is not None}
 
 
 def _fitting(value: Any, kind: Any) -> Any:
-    """The value when it fits the field's type, a likely reading of it, or None."""
+    """The value when it fits the field's type, a likely reading of it, what fits inside it, or None."""
     for candidate in (value, _likely(value)):
-        try:
-            msgspec.convert(candidate, kind)
+        if candidate is not None and _fits(candidate, kind):
             return candidate
-        except msgspec.ValidationError:
-            continue
-    if isinstance(value, list):
-        return [item for item in value if _fits_inside(item, kind)]
+    for one in get_args(kind) if isinstance(kind, UnionType) or get_origin(kind) is Union else (kind,):
+        if isinstance(value, dict) and isinstance(one, type) and issubclass(one, Value):
+            return _fitting_fields(value, one)
+        if isinstance(value, list) and get_origin(one) in (tuple, list):
+            inside = [_fitting(item, get_args(one)[0]) for item in value]
+            return [item for item in inside if item is not None]
     return None
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    try:
+        msgspec.convert(value, kind)
+        return True
+    except msgspec.ValidationError:
+        return False
 
 
 def _likely(value: Any) -> Any:
@@ -331,14 +349,6 @@ def _likely(value: Any) -> Any:
     if isinstance(value, str):
         return _whole(value)
     return None
-
-
-def _fits_inside(item: Any, kind: Any) -> bool:
-    try:
-        msgspec.convert([item], kind)
-        return True
-    except msgspec.ValidationError:
-        return False
 
 
 def _whole(value: Any) -> int | None:

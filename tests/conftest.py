@@ -1,14 +1,21 @@
-"""What every test stands on: a home of its own, and charts that open no window."""
+"""What every test stands on: a home of its own, charts that open no window, and hypothesis without a clock."""
 
-import matplotlib
+import os
+import sys
+
 import pytest
+from hypothesis import settings
 
-matplotlib.use("Agg")
+os.environ["MPLBACKEND"] = "Agg"
+
+# A busy machine is slow, not wrong; and no test leaves files in the project.
+settings.register_profile("frgroups", deadline=None, database=None)
+settings.load_profile("frgroups")
 
 
 @pytest.fixture(autouse=True)
 def home_folder(tmp_path_factory, monkeypatch):
-    """A home of this test's own; no test writes into the project's data folder."""
+    """A home of this test's own, so that none writes into the project's data folder."""
     folder = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("FRGROUPS_HOME", str(folder))
     return folder
@@ -18,7 +25,5 @@ def home_folder(tmp_path_factory, monkeypatch):
 def _figures_closed():
     """Figures do not pile up from test to test."""
     yield
-    import sys
-
     if pyplot := sys.modules.get("matplotlib.pyplot"):
         pyplot.close("all")

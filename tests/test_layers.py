@@ -15,7 +15,7 @@ ROWS = [
     ["load", "apply", "review", "plot", "sandbox"],
     ["sending"],
     ["members", "receipt", "lists", "planning", "approval", "review_page", "review_facts"],
-    ["client", "cache", "journal", "records", "overlap", "intersections", "sizes", "changes", "segments"],
+    ["client", "cache", "journal", "records", "overlap", "regions", "sizes", "changes", "segments"],
     ["transport", "plan"],
     ["wire", "snapshot", "retry", "limits"],
     ["codes", "tables", "sealed"],

@@ -1,6 +1,7 @@
 """Overlap and combinations against plain sets, exact fractions and scipy."""
 
 from fractions import Fraction
+from importlib import import_module
 from itertools import combinations
 from math import comb, inf, isnan, log2
 
@@ -15,8 +16,8 @@ from scipy.stats import hypergeom
 
 from frgroups.codes import Codes
 from frgroups.errors import GroupNotFoundError, InputError
-from frgroups.intersections import intersections, region_members
 from frgroups.overlap import _count_bits, _count_pairs, overlap_matrix, overlap_pairs, pair_counts
+from frgroups.regions import intersections, region_members
 from frgroups.snapshot import sample_snapshot, snapshot_from_frames
 
 # No deadline: a busy machine is no failure.
@@ -350,7 +351,7 @@ def test_more_than_sixty_four_groups_are_told_apart():
 
 def test_too_many_combinations_are_refused_and_top_still_answers(monkeypatch):
     "One customer in 30 groups makes a thousand million sets: an error names top, and top=3 is quick."
-    monkeypatch.setattr("frgroups.intersections._MOST_SETS", 1_000)
+    monkeypatch.setattr(import_module("frgroups.regions"), "_MOST_SETS", 1_000)
     rows = [(f"g{n:02d}", "x") for n in range(30)]
 
     with pytest.raises(InputError, match="top="):

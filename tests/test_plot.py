@@ -14,8 +14,8 @@ import matplotlib.pyplot as plt
 from frgroups import plot
 from frgroups.changes import group_changes
 from frgroups.errors import InputError
-from frgroups.intersections import intersections
 from frgroups.overlap import overlap_matrix
+from frgroups.regions import intersections
 from frgroups.sizes import group_sizes
 from frgroups.snapshot import sample_snapshot, snapshot_from_frames
 

@@ -206,7 +206,11 @@ class Sandbox(Arranger):
     # Time.
 
     def advance(self, days: float = 30) -> None:
-        """Let days pass: customers come and go, VIPs change, a campaign begins and an old one ends."""
+        """
+        Let days pass: customers come and go, VIPs change, a campaign begins and an old one ends.
+
+        The same days pass the same way for the same seed. Where you filled an empty tenant, only the clock moves.
+        """
         if days < 0:
             raise InputError(f"days={days}: time cannot go back.")
         advance(self._store, days)

@@ -1,0 +1,491 @@
+"""Applying a plan over HTTP: what is refused before anything is sent, and what is never lost afterwards."""
+
+import json
+import os
+import signal
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import frgroups as fg
+from frgroups import apply as applying
+from frgroups.errors import (
+    DriftError,
+    FileDamagedError,
+    ForbiddenError,
+    LockedError,
+    NotApprovedError,
+    NotWritableError,
+    PlanBlockedError,
+    WrongTenantError,
+)
+from frgroups.journal import Journal
+from frgroups.sandbox import Fault
+
+OPEN = fg.Limits(
+    removals_per_group=None,
+    removal_share=None,
+    removals_total=None,
+    emptied_groups=None,
+    additions_per_group=None,
+    additions_total=None,
+)
+PEOPLE = [f"c{n:03d}" for n in range(300)]
+
+
+@pytest.fixture(scope="module")
+def tenant():
+    with fg.Sandbox(empty=True) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def world(tenant, monkeypatch):
+    """An all-customers group, a VIP group of ten, an empty group; nothing misbehaves."""
+    monkeypatch.setattr(applying, "SETTLE_WAITS", (0.05, 0.05))
+    arrange(tenant, {"all": PEOPLE, "vip": PEOPLE[:10], "empty": []})
+    return tenant
+
+
+def arrange(tenant, groups):
+    tenant.reset()
+    tenant.behave()
+    tenant.put_customers(PEOPLE)
+    for uid, members in groups.items():
+        tenant.put_group(uid, uid.upper())
+        tenant.add_members(uid, members)
+
+
+@pytest.fixture
+def client(world):
+    with world.client(writable=True) as client:
+        yield client
+
+
+def plan_for(client, desired, **options):
+    return fg.plan_memberships(fg.load_snapshot(client, False), desired, **({"limits": OPEN} | options))
+
+
+def writes(world):
+    return [request for request in world.requests() if request["method"] != "GET"]
+
+
+def apply(client, plan, **options):
+    return fg.apply_plan(client, plan, approve=plan.digest, **options)
+
+
+def test_a_plan_is_applied_verified_and_undone(client, world):
+    "Creation, additions and removals take effect, and the undo brings back what was, but for the new group."
+    plan = plan_for(client, {"vip": PEOPLE[5:20], "new": PEOPLE[:3]}, mode="mirror", create={"new": "New"})
+
+    receipt = apply(client, plan)
+
+    assert receipt.ok and receipt.counts == {"verified": 10 + 5 + 3}
+    assert world.members("vip") == PEOPLE[5:20] and world.members("new") == PEOPLE[:3]
+    assert apply(client, fg.plan_undo(receipt)).ok
+    assert world.members("vip") == PEOPLE[:10] and world.members("new") == []
+    assert "new" in world.groups()
+
+
+groups = st.dictionaries(
+    st.sampled_from(["a", "b", "c"]), st.sets(st.sampled_from(PEOPLE[:12]), max_size=12), min_size=1
+)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(before=groups, wanted=groups, mode=st.sampled_from(["mirror", "add_only", "remove_only"]))
+def test_load_plan_apply_load_gives_the_wanted_membership(tenant, before, wanted, mode):
+    "What was planned is what is there; planning again is empty; undo gives the old; and once more works."
+    arrange(tenant, {"a": [], "b": [], "c": []} | before)
+    expected = {uid: set(before.get(uid, ())) for uid in "abc"}
+    start = {uid: sorted(members) for uid, members in expected.items()}
+    for uid, members in wanted.items():
+        expected[uid] = {
+            "mirror": members,
+            "add_only": expected[uid] | members,
+            "remove_only": expected[uid] & members,
+        }[mode]
+
+    with tenant.client(writable=True) as client:
+        plan = plan_for(client, wanted, mode=mode)
+        first = apply(client, plan)
+        after = {uid: tenant.members(uid) for uid in "abc"}
+        again = plan_for(client, wanted, mode=mode)
+        undone = apply(client, fg.plan_undo(first))
+        back = {uid: tenant.members(uid) for uid in "abc"}
+        twice = apply(client, plan_for(client, wanted, mode=mode))
+
+    assert first.ok and undone.ok and twice.ok
+    assert after == {uid: sorted(members) for uid, members in expected.items()}
+    assert again.is_empty
+    assert back == start
+
+
+def test_the_same_world_plans_to_the_same_digest(client):
+    "Loading and planning again gives the digest that was approved, although time has passed."
+    assert plan_for(client, {"vip": ["c200"]}).digest == plan_for(client, {"vip": ["c200"]}).digest
+
+
+@pytest.mark.parametrize("approve", ["0" * 64, "0" * 12, "abc", "no such file.json"])
+def test_without_the_right_approval_nothing_is_sent(client, world, approve):
+    "A digest of another plan, a short one, or a file that is not there approves nothing."
+    plan = plan_for(client, {"vip": ["c200"]})
+    world.clear_requests()
+
+    with pytest.raises(NotApprovedError):
+        fg.apply_plan(client, plan, approve=approve)
+
+    assert world.requests() == []
+
+
+def test_a_prefix_of_twelve_digits_approves(client):
+    "The first twelve digits of the digest are enough."
+    plan = plan_for(client, {"vip": ["c200"]})
+
+    assert fg.apply_plan(client, plan, approve=plan.digest[:12]).ok
+
+
+def test_an_approval_file_is_bound_to_its_plan(client, world, tmp_path):
+    "A file approves its own plan, no other, and not after a rejection."
+    plan, other = plan_for(client, {"vip": ["c200"]}), plan_for(client, {"vip": ["c201"]})
+    yes = fg.approve_plan(plan, tmp_path / "yes.json", by="Kari")
+    no = fg.approve_plan(plan, tmp_path / "no.json", by="Kari", reject="too many")
+
+    with pytest.raises(NotApprovedError, match="not this one"):
+        fg.apply_plan(client, other, approve=yes)
+    with pytest.raises(NotApprovedError, match="too many"):
+        fg.apply_plan(client, plan, approve=no)
+    receipt = fg.apply_plan(client, plan, approve=yes)
+
+    assert receipt.ok and receipt.approval["by"] == "Kari"
+
+
+def test_a_blocked_plan_is_refused_with_its_numbers(client, world):
+    "A broken limit keeps the plan from being sent, and the message says which and by how much."
+    plan = plan_for(client, {"vip": PEOPLE[:2]}, mode="mirror", limits=fg.Limits())
+    world.clear_requests()
+
+    with pytest.raises(PlanBlockedError, match="lose 8 of 10 customers") as caught:
+        apply(client, plan)
+
+    assert caught.value.findings and world.requests() == []
+
+
+def test_limits_are_checked_against_the_members_of_now(client, world):
+    "A plan that would now leave a group without a member is refused, though it did not when it was made."
+    plan = plan_for(
+        client, {"vip": PEOPLE[5:10]}, mode="mirror", limits=replace(OPEN, emptied_groups=0, drift_share=None)
+    )
+    world.remove_members("vip", PEOPLE[5:10])
+    world.clear_requests()
+
+    with pytest.raises(PlanBlockedError, match="without a member"):
+        apply(client, plan)
+
+    assert writes(world) == []
+
+
+def test_an_old_plan_is_refused(client, world):
+    "A plan is too old after plan_max_age."
+    plan = replace(plan_for(client, {"vip": ["c200"]}), planned_at=datetime.now(UTC) - timedelta(days=8))
+    plan = replace(plan, snapshot_taken_at=plan.planned_at)
+
+    with pytest.raises(PlanBlockedError, match="days old"):
+        apply(client, plan)
+
+
+def test_a_plan_goes_to_its_own_tenant_and_host_only(client, world):
+    "Another tenant, another host, tables without a host, and a client that reads are refused before a request."
+    plan = plan_for(client, {"vip": ["c200"]})
+    world.clear_requests()
+
+    for changed in ({"tenant_uid": "other"}, {"base_url": "https://api.example.test/v2"}, {"base_url": None}):
+        with pytest.raises(WrongTenantError):
+            apply(client, replace(plan, **changed))
+    with world.client() as reader, pytest.raises(NotWritableError):
+        apply(reader, plan)
+
+    assert world.requests() == []
+
+
+def test_one_apply_at_a_time(client, world):
+    "While one apply holds the tenant, another is told who holds it, and sends nothing."
+    plan = plan_for(client, {"vip": ["c200"]})
+    world.clear_requests()
+
+    with applying._tenant_lock(client, plan), pytest.raises(LockedError, match=f"process {os.getpid()}"):
+        apply(client, plan)
+
+    assert world.requests() == [] and apply(client, plan).ok
+
+
+@pytest.mark.parametrize("joined, refused", [(1, False), (2, False), (3, True)])
+def test_drift_beyond_the_floor_is_refused(client, world, joined, refused):
+    "Two unplanned changes of ten members are let through, three are not; planned customers do not count."
+    plan = plan_for(client, {"vip": [*PEOPLE[:10], "c200"]}, limits=fg.Limits())
+    world.add_members("vip", [*PEOPLE[100 : 100 + joined], "c200"])
+    world.clear_requests()
+
+    if refused:
+        with pytest.raises(DriftError, match="3 joined and 0 left"):
+            apply(client, plan)
+        assert writes(world) == []
+    else:
+        assert apply(client, plan).counts == {"already": 1}
+
+
+def test_a_group_that_vanished_or_appeared_is_drift(client, world):
+    "A touched group that was deleted, or one to be created that exists by now, is refused."
+    touched = plan_for(client, {"vip": ["c200"]})
+    created = plan_for(client, {"new": ["c200"]}, create={"new": "New"})
+    world.delete_group("vip")
+    world.put_group("new", "Somebody else's")
+    world.clear_requests()
+
+    with pytest.raises(DriftError, match="does not exist any more"):
+        apply(client, touched)
+    with pytest.raises(DriftError, match="it exists"):
+        apply(client, created)
+
+    assert writes(world) == []
+
+
+def test_what_others_did_to_others_stays(client, world):
+    "A change of someone else between plan and apply is neither undone nor counted as ours."
+    plan = plan_for(client, {"vip": ["c200"]})
+    world.add_members("vip", ["c100"])
+
+    receipt = apply(client, plan)
+    apply(client, fg.plan_undo(receipt))
+
+    assert world.members("vip") == [*PEOPLE[:10], "c100"]
+
+
+def test_unknown_customers_are_rejected_one_by_one(client, world):
+    "The refused uids are found among hundreds; all others are applied, within the requests of a bisection."
+    plan = plan_for(client, {"vip": [*PEOPLE, "typo-1", "typo-2"]})
+    world.clear_requests()
+
+    receipt = apply(client, plan)
+
+    assert receipt.counts == {"verified": 290, "rejected": 2} and not receipt.ok and receipt.complete
+    assert set(receipt.table().query("state == 'rejected'")["customer_uid"]) == {"typo-1", "typo-2"}
+    assert len(writes(world)) <= 2 + (1 + 2 * 2 * 8)
+    assert receipt.table()["detail"].str.contains("do not exist").sum() == 2
+
+
+def test_ignored_customers_are_not_effective(client, world):
+    "A uid that the service accepts and passes over is told as not effective, never as verified."
+    world.misbehave(unknown_uids="ignore")
+
+    receipt = apply(client, plan_for(client, {"vip": ["c200", "typo-1"]}))
+
+    assert receipt.counts == {"verified": 1, "not_effective": 1}
+
+
+def test_a_first_chunk_refused_to_the_last_uid_stops_the_run(client, world):
+    "When every customer of the first chunk is refused, nothing more is tried."
+    plan = plan_for(client, {"empty": [f"typo-{n}" for n in range(4)], "vip": ["c200"]})
+
+    receipt = apply(client, plan)
+
+    assert receipt.counts == {"rejected": 4, "not_sent": 1} and "first chunk" in receipt.stopped
+
+
+def test_fifty_refusals_stop_the_run(client, world):
+    "Fifty single refusals end the run, and what was not tried is not sent."
+    plan = plan_for(client, {"empty": PEOPLE[:100], "vip": [f"typo-{n:03d}" for n in range(120)]})
+
+    receipt = apply(client, plan)
+
+    assert receipt.counts["rejected"] == 50 and receipt.counts["not_sent"] == 70
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        [Fault("cut_after", method="PUT")],
+        [Fault("cut_before", method="PUT")],
+        [Fault("status_after", method="PUT", status=500)],
+        [Fault("status", method="PUT", status=503)],
+        [Fault("status", method="PUT", status=429, retry_after="0", times=3)],
+        [Fault("cut_after", method="PUT"), Fault("cut_before", method="PUT")],
+        [Fault("cut_after", method="POST")],
+        [Fault("status_after", method="POST", status=502)],
+    ],
+    ids=lambda faults: "+".join(f"{fault.kind}-{fault.method}" for fault in faults),
+)
+def test_unknown_outcomes_are_decided_by_reading(client, world, faults):
+    "After a cut, a 5xx or a 429 the receipt tells what is true, and the world is as wanted."
+    plan = plan_for(client, {"vip": PEOPLE[5:250], "new": ["c001"]}, mode="mirror", create={"new": "New"})
+    world.misbehave(*faults)
+
+    receipt = apply(client, plan)
+
+    assert receipt.ok, receipt
+    assert world.members("vip") == PEOPLE[5:250] and world.members("new") == ["c001"]
+
+
+def test_too_large_chunks_are_halved(client, world):
+    "A limit on uids per request is found by halving, and refuses nobody."
+    world.misbehave(max_uids_per_put=30)
+
+    receipt = apply(client, plan_for(client, {"vip": PEOPLE}))
+
+    assert receipt.ok and world.members("vip") == PEOPLE
+
+
+def test_a_write_that_shows_late_is_waited_for(client, world):
+    "A change that the service shows only after a moment is verified."
+    world.misbehave(lag_seconds=0.1)
+
+    receipt = apply(client, plan_for(client, {"vip": ["c200"]}))
+
+    assert receipt.counts == {"verified": 1}
+
+
+def test_a_token_without_permission_is_an_error_before_anything_changes(client, world):
+    "The first write refused with 403 raises, and the same plan can be applied later."
+    plan = plan_for(client, {"vip": ["c200"]})
+    powerless = fg.Client(world.tenant_uid, world.read_only_token, base_url=world.base_url, writable=True)
+
+    with powerless, pytest.raises(ForbiddenError, match="CUSTOMER"):
+        apply(powerless, plan)
+
+    assert world.members("vip") == PEOPLE[:10] and apply(client, plan).ok
+
+
+def test_a_permission_lost_in_the_middle_stops_resumably(client, world):
+    "What was done stays told, the rest is not sent, and applying again goes on."
+    plan = plan_for(client, {"vip": PEOPLE})
+    world.misbehave(Fault("status", method="PUT", status=401, skip=1))
+
+    receipt = apply(client, plan)
+    again = apply(client, plan)
+
+    assert receipt.counts == {"verified": 200, "not_sent": 90} and "401" in receipt.stopped
+    assert again.counts == {"verified": 290} and again.ok
+
+
+def test_applying_again_returns_the_receipt(client, world):
+    "A finished plan is not sent twice, even when somebody changed the group since."
+    plan = plan_for(client, {"vip": ["c200"]})
+    receipt = apply(client, plan)
+    world.remove_members("vip", ["c200"])
+    world.clear_requests()
+
+    again = apply(client, plan)
+
+    assert again.counts == receipt.counts and world.requests() == []
+
+
+class Crash(BaseException):
+    """The process dies here."""
+
+
+def test_a_crash_at_any_line_of_the_journal_loses_nothing(client, world, monkeypatch):
+    "Whichever write to the journal is the last, applying again ends in the same world and the same counts."
+    write = Journal.write
+    wanted = {"vip": [*PEOPLE[5:230], "typo-1"], "new": ["c001"]}
+
+    def dies_at(n, after):
+        left = [n]
+
+        def dying(self, event, **facts):
+            left[0] -= 1
+            if after or left[0] >= 0:
+                write(self, event, **facts)
+            if left[0] < 0:
+                raise Crash
+
+        return dying
+
+    counted = 0
+    for after in (False, True):
+        for n in range(100):
+            arrange(world, {"all": PEOPLE, "vip": PEOPLE[:10]})
+            plan = plan_for(client, wanted, mode="mirror", create={"new": "New"})
+            monkeypatch.setattr(Journal, "write", dies_at(n, after))
+            try:
+                apply(client, plan)
+                finished = True
+            except Crash:
+                finished = False
+            monkeypatch.setattr(Journal, "write", write)
+
+            receipt = apply(client, plan)
+
+            assert receipt.counts == {"verified": 221 + 5, "rejected": 1}, (n, after)
+            assert world.members("vip") == PEOPLE[5:230] and world.members("new") == ["c001"]
+            if finished:
+                break
+            counted += 1
+            undo = apply(client, fg.plan_undo(receipt))
+            assert undo.ok and world.members("vip") == PEOPLE[:10]
+    assert counted > 30
+
+
+def test_a_damaged_journal_is_refused(client, world, tmp_path):
+    "A journal that was edited cannot tell what was sent, so nothing more is sent."
+    plan = plan_for(client, {"vip": PEOPLE})
+    world.misbehave(Fault("status", method="PUT", status=401, skip=1))
+    apply(client, plan, journal=tmp_path)
+    path = next(tmp_path.rglob("*.jsonl"))
+    path.write_text(path.read_text().replace("c150", "c151", 1))
+
+    with pytest.raises(FileDamagedError, match="altered"):
+        apply(client, plan, journal=tmp_path)
+
+
+def test_the_journal_holds_no_secret_and_no_contact(client, world, tmp_path):
+    "Journal and receipt hold uids and the service's words, never the token."
+    receipt = apply(client, plan_for(client, {"vip": [*PEOPLE[:40], "typo-1"]}), journal=tmp_path)
+
+    text = "".join(path.read_text() for path in tmp_path.rglob("*") if path.is_file())
+    assert world.token not in text and "@example" not in text
+    assert fg.read_receipt(receipt.path).counts == receipt.counts
+    assert [json.loads(line)["event"] for line in next(tmp_path.rglob("*.jsonl")).read_text().splitlines()][
+        -1
+    ] == "end"
+
+
+def test_the_first_ctrl_c_stops_between_two_requests(client, world):
+    "The request in flight is finished, the rest is not sent, and applying again goes on."
+    plan = plan_for(client, {"vip": PEOPLE, "empty": PEOPLE})
+    world.misbehave(latency=0.1)
+    timer = threading.Timer(0.45, lambda: os.kill(os.getpid(), signal.SIGINT))
+
+    timer.start()
+    receipt = apply(client, plan)
+    timer.join()
+    world.behave()
+
+    assert "interrupted" in receipt.stopped and receipt.counts["not_sent"] > 0
+    assert apply(client, plan).ok
+
+
+def test_a_move_is_not_removed_before_it_arrived(client, world):
+    "A customer whose addition is refused keeps the membership that the plan would have taken."
+    world.misbehave(unknown_uids="ignore")
+    world.delete_customer("c300")
+    plan = plan_for(client, {"vip": PEOPLE[1:10], "empty": ["c000"]}, mode="mirror")
+    world.misbehave(Fault("status", method="PUT", path="/empty/", status=400, times=None))
+
+    receipt = apply(client, plan)
+
+    assert receipt.counts == {"rejected": 1, "not_sent": 1}
+    assert "c000" in world.members("vip")
+
+
+def test_an_empty_plan_is_applied_by_doing_nothing(client, world):
+    "A plan without changes ends well and sends no write."
+    plan = plan_for(client, {"vip": PEOPLE[:10]})
+    world.clear_requests()
+
+    receipt = apply(client, plan)
+
+    assert receipt.ok and receipt.table().empty and writes(world) == []
