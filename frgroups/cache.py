@@ -271,7 +271,7 @@ def _manifest(path: Path) -> dict[str, Any]:
 
 
 def _check_file(path: Path, expected: dict[str, Any]) -> None:
-    found = _checksum(path) if path.exists() else {"bytes": 0, "sha256": "no such file"}
+    found: dict[str, Any] = _checksum(path) if path.exists() else {"bytes": 0, "sha256": "no such file"}
     if found != expected:
         raise FileDamagedError(
             f"{path} is damaged: expected {expected['bytes']} bytes, sha256 {expected['sha256'][:12]}, "
@@ -325,7 +325,7 @@ def _end_of(at: date | str) -> datetime:
         moment = pd.Timestamp(at)
     except (TypeError, ValueError) as error:
         raise InputError(f"at={at!r} is not a moment; write it like '2026-11-23' or '2026-11-23T08:10Z'.") from error
-    if moment is pd.NaT:
+    if pd.isna(moment):
         raise InputError(f"at={at!r} is not a moment; write it like '2026-11-23' or '2026-11-23T08:10Z'.")
     if (isinstance(at, date) and not isinstance(at, datetime)) or (isinstance(at, str) and len(at.strip()) == 10):
         moment += pd.Timedelta(days=1) - pd.Timedelta(microseconds=1)

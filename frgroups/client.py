@@ -243,9 +243,8 @@ class Client:
         Raises the ApiError that says what is wrong: AuthError for the token, NotFoundError for the tenant.
         """
         groups = self.read_group_page()
-        members: Page[Member] | None = next(
-            (page for group in groups.items[:8] if (page := self.read_customer_page(group.uid)).items), None
-        )
+        pages: Iterator[Page[Member]] = (self.read_customer_page(group.uid) for group in groups.items[:8])
+        members = next((page for page in pages if page.items), None)
         return Check(
             base_url=self.base_url,
             tenant_uid=self.tenant_uid,

@@ -119,7 +119,7 @@ class Codes:
         if len(same_name) == 1:
             return int(same_name[0])
         if len(same_name) > 1:
-            uids = [str(self.group_uids[code]) for code in same_name]
+            uids = [str(uid) for uid in self.group_uids.take(same_name)]
             raise GroupNotFoundError(
                 f"{len(same_name)} groups are named {group!r}: {', '.join(uids)}. Say which by its uid.",
                 close=uids,
@@ -212,9 +212,11 @@ def check_uids(frame: pd.DataFrame, column: str, what: str) -> pd.Series:
 
 
 def _uid_index(uids: Iterable[str]) -> pd.Index:
-    return pd.Index(pd.Series(uids, dtype="str").drop_duplicates().sort_values(), dtype="str")
+    index: pd.Index = pd.Index(pd.Series(uids, dtype="str").drop_duplicates().sort_values(), dtype="str")
+    return index
 
 
 def _in_order(uids: Any, names: Iterable[str], wanted: pd.Index) -> pd.Index:
     named = pd.Series(list(names), index=pd.Index(uids), dtype="str")
-    return pd.Index(named.reindex(wanted), dtype="str")
+    in_order: pd.Index = pd.Index(named.reindex(wanted), dtype="str")
+    return in_order

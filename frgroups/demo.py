@@ -86,7 +86,9 @@ def _save_pictures(snapshot: Snapshot, folder: Path) -> list[Path]:
             drawn = draw(snapshot)
             axes = next(iter(drawn.values())) if isinstance(drawn, dict) else drawn
             paths.append(folder / f"{name}.png")
-            axes.figure.savefig(paths[-1], dpi=110, bbox_inches="tight")
+            figure = axes.get_figure(root=True)
+            if figure is not None:
+                figure.savefig(paths[-1], dpi=110, bbox_inches="tight")
     return paths
 
 
@@ -113,7 +115,7 @@ def _plan(snapshot: Snapshot, folder: Path) -> tuple[Plan, list[str]]:
 
 def _marketing_list(snapshot: Snapshot, folder: Path) -> Path:
     """A CSV as marketing sends it: semicolons, some loyal customers, and a few ids that nobody has."""
-    loyal = [uid for uid in members(snapshot, "loyalty - VIP - staff")][:150]
+    loyal = list(members(snapshot, "loyalty - VIP - staff"))[:150]
     rows = ["customer_uid;comment", *(f"{uid};summer event" for uid in [*loyal, *(f"typo-{n}" for n in range(4))])]
     return write_text(folder / "marketing_list.csv", "\n".join(rows) + "\n")
 

@@ -58,7 +58,7 @@ def plan_memberships(
 
     >>> plan = plan_memberships(sample_snapshot(), {"VIP": ["c-1", "c-9"]}, mode="mirror")
     >>> plan
-    <Plan 5e5fc2d6d8d5 for t-1: 1 adds, 1 removes in 1 groups>
+    <Plan b693905e706c for t-1: 1 adds, 1 removes in 1 groups>
     """
     if mode not in MODES:
         raise InputError(f"mode={mode!r}; choose {', '.join(MODES)}.")

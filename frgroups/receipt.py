@@ -110,7 +110,9 @@ class Receipt:
         return f"<Receipt of plan {self.plan.digest[:12]}: {told or 'nothing to do'}{stopped}>"
 
     def _repr_html_(self) -> str:
-        facts = {state: f"{self.counts[state]:,} ({told})" for state, told in STATES.items() if self.counts[state]}
+        facts: dict[str, str] = {
+            state: f"{self.counts[state]:,} ({told})" for state, told in STATES.items() if self.counts[state]
+        }
         facts["Approved"] = " ".join(filter(None, self.approval.values()))
         facts["File"] = str(self.path or "not kept")
         if self.stopped:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pandas as pd
@@ -84,5 +84,7 @@ def _column(values: list[Any], dtype: str) -> pd.Series:
     if dtype == MOMENT:
         # A date that is none ("" or nonsense) is a missing date, not a reason to lose the customer.
         parsed = pd.to_datetime(pd.Series(values, dtype="str"), utc=True, errors="coerce", format="ISO8601")
-        return parsed.astype(MOMENT)
-    return pd.Series(values, dtype=dtype)
+        moments: pd.Series = parsed.astype(cast(Any, MOMENT))
+        return moments
+    column: pd.Series = pd.Series(values, dtype=cast(Any, dtype))
+    return column

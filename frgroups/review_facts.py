@@ -23,14 +23,16 @@ WITHHELD = "(not shown: may be contact data)"
 
 # 64 words that are hard to mistake for each other on the telephone: 6 bits each.
 _WORDS = tuple(
-    word
-    for line in (
-        "acid apple arrow autumn badge bamboo basket bridge butter camel candle carpet castle cherry circus copper",
-        "dragon eagle engine falcon feather forest garden ginger guitar hammer harbour honey island jacket jungle kettle",
-        "ladder lemon magnet marble meadow mirror monkey needle oyster paper parrot pencil pepper piano pocket puzzle",
-        "rabbit ribbon rocket saddle salmon shadow silver spider sunset table tiger tomato tunnel velvet violin winter",
-    )
-    for word in line.split()
+    (
+        "acid apple arrow autumn badge bamboo basket bridge "
+        "butter camel candle carpet castle cherry circus copper "
+        "dragon eagle engine falcon feather forest garden ginger "
+        "guitar hammer harbour honey island jacket jungle kettle "
+        "ladder lemon magnet marble meadow mirror monkey needle "
+        "oyster paper parrot pencil pepper piano pocket puzzle "
+        "rabbit ribbon rocket saddle salmon shadow silver spider "
+        "sunset table tiger tomato tunnel velvet violin winter "
+    ).split()
 )
 
 

@@ -178,7 +178,7 @@ def snapshot_from_frames(
     known_groups = _table(groups, "customer_group_uid", "groups", group_uids)
     if groups is not None and (unknown := set(group_uids.unique()) - set(known_groups["customer_group_uid"])):
         raise InputError(
-            f"{len(unknown)} groups have members but no row in groups: {', '.join(sorted(unknown)[:5])}. Add them to groups."
+            f"{len(unknown)} groups have members but no row in groups: {', '.join(sorted(unknown)[:5])}."
         )
     if "name" not in known_groups:
         known_groups = known_groups.assign(name=known_groups["customer_group_uid"])

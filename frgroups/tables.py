@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from frgroups.errors import InputError
@@ -94,13 +96,16 @@ def conform(frame: pd.DataFrame | None, columns: dict[str, str]) -> pd.DataFrame
     return pd.DataFrame(own | rest, index=given.index).reset_index(drop=True)
 
 
-def _column(frame: pd.DataFrame, name: str, dtype: str) -> pd.Series:
+def _column(frame: pd.DataFrame, name: str, dtype: Any) -> pd.Series:
     if name not in frame:
-        return pd.Series(pd.NA if dtype in ("Int64", "boolean") else None, index=frame.index, dtype=dtype)
+        nothing = pd.NA if dtype in ("Int64", "boolean") else None
+        missing: pd.Series = pd.Series(nothing, index=frame.index, dtype=dtype)
+        return missing
     column = frame[name]
     try:
         if dtype == MOMENT:
             column = pd.to_datetime(column, utc=True)
-        return column.astype(dtype)
+        converted: pd.Series = column.astype(dtype)
+        return converted
     except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"Column {name!r} is {column.dtype} and cannot be read as {dtype}: {error}") from error

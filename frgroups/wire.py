@@ -20,7 +20,7 @@ Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
-class Value(msgspec.Struct, rename="camel", kw_only=True, gc=False):
+class Value(msgspec.Struct, rename="camel", kw_only=True, gc=False, frozen=True):
     """A record of the API; fields it does not name are skipped, missing ones are None."""
 
 
@@ -158,23 +158,23 @@ class Page(Generic[Record]):
         return [item.uid for item in self.items]
 
 
-class _Paging(Value):
+class _Paging(Value, frozen=True):
     page_number: Count
     page_size: Count
     total_count: Count
 
 
-class _GroupPage(Value):
+class _GroupPage(Value, frozen=True):
     items: list[Group]
     paging: _Paging
 
 
-class _MemberPage(Value):
+class _MemberPage(Value, frozen=True):
     items: list[Member]
     paging: _Paging
 
 
-class _CustomerPage(Value):
+class _CustomerPage(Value, frozen=True):
     items: list[Customer]
     paging: _Paging
 
@@ -294,11 +294,13 @@ def _repaired_page(body: bytes, record: type[Record]) -> Page[Record]:
     paging = page.get("paging")
     told = paging if isinstance(paging, dict) else {}
     numbers = [_whole(told.get(name)) for name in ("pageNumber", "pageSize", "totalCount")]
-    if any(number is None or number < 0 for number in numbers):
+    usable = [number for number in numbers if number is not None and number >= 0]
+    if len(usable) < len(numbers):
         raise NotTheApiError(f"paging is {paging!r}")
     items = [_repaired(item, record) for item in page["items"]]
     kept = [item for item in items if item is not None]
-    return Page(kept, *numbers, nameless=len(items) - len(kept))  # type: ignore[misc]  # no None is left
+    page_number, page_size, total_count = usable
+    return Page(kept, page_number, page_size, total_count, nameless=len(items) - len(kept))
 
 
 def _repaired(item: Any, record: type[Record]) -> Record | None:

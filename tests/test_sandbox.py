@@ -651,10 +651,11 @@ def test_a_child_process_serves_the_same() -> None:
         call.http.close()
 
 
-def test_a_child_ends_with_its_parent() -> None:
+def test_a_child_ends_with_its_parent(tmp_path: Any) -> None:
     "When the parent is killed, the port is free again."
     program = (
-        "import os, sys; from frgroups.sandbox import Sandbox; s = Sandbox(empty=True, process=True).start();"
+        "import os, sys; from frgroups.sandbox import Sandbox;"
+        "s = Sandbox(sys.argv[1], empty=True, process=True).start();"
         "print(s.base_url, flush=True); sys.stdin.readline(); os._exit(1)"
     )
     parent = subprocess.Popen(

@@ -1,0 +1,303 @@
+"""What a plan may not do: the numbers, the findings, and the laws between them."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from frgroups.errors import InputError
+from frgroups.limits import GroupCounts, Limits, broken_limits
+
+NO_LIMITS = Limits(
+    removals_per_group=None,
+    removal_share=None,
+    removal_floor=None,
+    removals_total=None,
+    emptied_groups=None,
+    additions_per_group=None,
+    additions_total=None,
+    drift_share=None,
+    drift_floor=None,
+    snapshot_max_age=None,
+    plan_max_age=None,
+)
+
+
+def group(*, baseline=0, adds=0, removes=0, uid="g"):
+    """What limits see of one group."""
+    return GroupCounts(uid, f"Group {uid}", baseline, adds, removes)
+
+
+def broken(limits, *groups, age="1h"):
+    """The rules that these changes break."""
+    hours = timedelta(hours=float(age.rstrip("h")))
+    return [finding.rule for finding in broken_limits(limits, list(groups), snapshot_age=hours)]
+
+
+def test_the_defaults_are_those_of_the_design():
+    "The limits that nobody set are the ones that are documented."
+    assert Limits().document() == {
+        "removals_per_group": 100,
+        "removal_share": 0.10,
+        "removal_floor": 2,
+        "removals_total": 500,
+        "emptied_groups": 0,
+        "additions_per_group": 1000,
+        "additions_total": 5000,
+        "drift_share": 0.10,
+        "drift_floor": 2,
+        "snapshot_max_age": "24h",
+        "plan_max_age": "7d",
+        "per_group": [],
+    }
+
+
+@pytest.mark.parametrize(
+    ("limits", "baseline", "expected"),
+    [
+        (Limits(), 250, 25),
+        (Limits(), 5000, 100),
+        (Limits(), 10, 2),
+        (Limits(removal_floor=None), 10, 1),
+        (Limits(removal_floor=0), 10, 1),
+        (Limits(removals_per_group=None), 5000, 500),
+        (Limits(removal_share=None), 50, 100),
+        (Limits(removals_per_group=None, removal_share=None), 50, None),
+        (Limits(removals_per_group=None, removal_share=None, removal_floor=5), 50, None),
+        (Limits(removals_per_group=0, removal_floor=0), 5000, 0),
+        (Limits(removal_share=0, removal_floor=None), 5000, 0),
+        (Limits(removal_share=0.29, removals_per_group=None), 100, 29),
+    ],
+)
+def test_how_many_may_leave_a_group(limits, baseline, expected):
+    "max(removal_floor, min(removals_per_group, removal_share x baseline)); both None is no limit."
+    assert limits.removals_allowed(baseline) == expected
+
+
+@pytest.mark.parametrize(("removes", "rules"), [(25, []), (26, ["removals_per_group"])])
+def test_a_group_is_blocked_by_one_removal_too_many(removes, rules):
+    "What is allowed passes, one more does not."
+    assert broken(Limits(), group(baseline=250, removes=removes)) == rules
+
+
+def test_a_broken_limit_tells_the_numbers_and_the_way_out():
+    "The finding names the group, the counts, the share, the limit and the argument that allows it."
+    [finding] = broken_limits(
+        Limits(removals_total=None), [group(baseline=250, removes=90)], snapshot_age=timedelta(0)
+    )
+
+    assert finding.blocking
+    assert (finding.customer_group_uid, finding.n) == ("g", 90)
+    assert "Group g would lose 90 of 250 customers (36%); the limit is 25 here" in str(finding)
+    assert str(finding).startswith("BLOCKED: ")
+    relaxed = eval(finding.argument, {"Limits": Limits})
+    assert broken(relaxed, group(baseline=250, removes=90)) == []
+
+
+def test_additions_are_guarded_like_removals():
+    "A group may give a price: too many joining is blocked in one group and in all."
+    assert broken(Limits(), group(adds=1000)) == []
+    assert broken(Limits(), group(adds=1001)) == ["additions_per_group"]
+    assert broken(Limits(additions_total=1500), *(group(adds=800, uid=uid) for uid in "ab")) == ["additions_total"]
+
+
+def test_totals_count_all_groups():
+    "Many small removals meet the limit of all together."
+    groups = [group(baseline=1000, removes=100, uid=f"g{n}") for n in range(6)]
+
+    assert broken(Limits(), *groups[:5]) == []
+    assert broken(Limits(), *groups) == ["removals_total"]
+
+
+def test_emptying_a_group_is_blocked_even_when_it_is_small():
+    "The floor lets two leave, but not the last two; None switches the rule off, a number allows so many groups."
+    last = group(baseline=2, removes=2)
+
+    assert broken(Limits(), last) == ["emptied_groups"]
+    assert broken(Limits(), group(baseline=2, adds=1, removes=2)) == []
+    assert broken(Limits(), group(baseline=0)) == []
+    assert broken(Limits(emptied_groups=1), last) == []
+    assert broken(Limits(emptied_groups=1), last, group(baseline=1, removes=1, uid="h")) == ["emptied_groups"]
+    assert broken(Limits(emptied_groups=None), last) == []
+
+
+def test_limits_of_a_group_replace_the_others_whole():
+    "A uid goes before a pattern, and what a group's own limits leave out has its default, not the outer value."
+    limits = Limits(
+        removals_per_group=1,
+        additions_per_group=1,
+        per_group={"store_*": Limits(removals_per_group=50), "store_1": Limits(removals_per_group=3)},
+    )
+
+    assert limits.of("store_1").removals_per_group == 3
+    assert limits.of("store_2").removals_per_group == 50
+    assert limits.of("store_2").additions_per_group == 1000
+    assert limits.of("vip") is limits
+    assert limits.of("Store_2") is limits
+
+
+def test_the_first_pattern_that_matches_counts_after_a_round_trip_too():
+    "The order of patterns is meaning: it stays in the document."
+    for first, second in [("store_*", "*"), ("*", "store_*")]:
+        limits = Limits(per_group={first: Limits(removals_per_group=1), second: Limits(removals_per_group=2)})
+
+        assert limits.of("store_1").removals_per_group == 1
+        assert Limits.from_document(limits.document()).of("store_1").removals_per_group == 1
+
+
+def test_a_group_with_limits_of_its_own_answers_for_its_emptying():
+    "Own limits allow or forbid the emptying of their group, and it does not count against the others."
+    strict = Limits(emptied_groups=5, per_group={"vip": Limits()})
+    loose = Limits(per_group={"vip": Limits(emptied_groups=1)})
+    last = group(baseline=1, removes=1, uid="vip")
+
+    assert broken(strict, last) == ["emptied_groups"]
+    assert broken(loose, last) == []
+    assert broken(loose, last, group(baseline=1, removes=1)) == ["emptied_groups"]
+
+
+def test_an_old_snapshot_is_blocked():
+    "A plan from a snapshot older than snapshot_max_age is blocked, whatever it does."
+    assert broken(Limits(), age="24h") == []
+    assert broken(Limits(), age="24.1h") == ["snapshot_max_age"]
+    assert broken(Limits(snapshot_max_age=None), age="9999h") == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"removals_per_group": -1},
+        {"removals_per_group": 1.5},
+        {"removals_per_group": "100"},
+        {"removals_per_group": True},
+        {"removals_total": float("nan")},
+        {"removals_total": float("inf")},
+        {"removal_share": 10},
+        {"removal_share": -0.1},
+        {"drift_share": float("nan")},
+        {"snapshot_max_age": "soon"},
+        {"snapshot_max_age": "-1h"},
+        {"snapshot_max_age": "24"},
+        {"snapshot_max_age": 24},
+        {"plan_max_age": timedelta(days=7)},
+        {"per_group": {"vip": {"removals_per_group": 1}}},
+        {"per_group": {1: Limits()}},
+        {"per_group": [Limits()]},
+        {"per_group": None},
+    ],
+)
+def test_a_limit_that_cannot_be_meant_is_refused(wrong):
+    "Shares beyond 1, fractions of customers, numbers as text, ages without a unit: none becomes a limit."
+    with pytest.raises(InputError):
+        Limits(**wrong)
+
+
+def test_limits_do_not_change_with_what_they_were_made_of():
+    "Changing the mapping afterwards changes no limit."
+    own = {"vip": Limits()}
+    limits = Limits(per_group=own)
+
+    own["vip"] = NO_LIMITS
+
+    assert limits.of("vip") == Limits()
+
+
+def test_equal_numbers_are_equal_limits():
+    "100.0 is 100, and 1 is 1.0, in the document too."
+    assert str(Limits(removals_total=100.0, removal_share=1).document()) == str(
+        Limits(removals_total=100, removal_share=1.0).document()
+    )
+
+
+def test_an_unknown_limit_in_a_document_is_refused():
+    "A limit that this version does not know is not lost in silence."
+    with pytest.raises(InputError, match="Unknown limits: removals_per_day"):
+        Limits.from_document(Limits().document() | {"removals_per_day": 5})
+
+
+counts = st.none() | st.integers(0, 50)
+shares = st.none() | st.floats(0, 1)
+some_limits = st.builds(
+    Limits,
+    removals_per_group=counts,
+    removal_share=shares,
+    removal_floor=counts,
+    removals_total=counts,
+    emptied_groups=counts,
+    additions_per_group=counts,
+    additions_total=counts,
+    drift_share=shares,
+    drift_floor=counts,
+    snapshot_max_age=st.sampled_from([None, "0h", "24h"]),
+    plan_max_age=st.sampled_from([None, "7d"]),
+)
+
+
+@st.composite
+def some_groups(draw):
+    """Groups of which no more leave than there are."""
+    groups = []
+    for uid in draw(st.sets(st.sampled_from("abcd"), min_size=1)):
+        baseline = draw(st.integers(0, 60))
+        groups.append(
+            group(uid=uid, baseline=baseline, adds=draw(st.integers(0, 60)), removes=draw(st.integers(0, baseline)))
+        )
+    return groups
+
+
+@given(limits=some_limits, own=st.dictionaries(st.sampled_from(["a", "*", "[bc]"]), some_limits))
+def test_limits_survive_their_document(limits, own):
+    "from_document(document) is the same limits, those of single groups included."
+    limits = Limits(
+        **{name: value for name, value in limits.document().items() if name != "per_group"}, per_group=own
+    )
+
+    assert Limits.from_document(limits.document()) == limits
+
+
+@given(limits=some_limits, groups=some_groups())
+def test_nothing_passes_beyond_a_limit(limits, groups):
+    "Where no finding blocks, each group and all together are within every limit; otherwise one says so."
+    rules = set(broken(limits, *groups))
+
+    def beyond(n, limit):
+        return limit is not None and n > limit
+
+    assert ("removals_per_group" in rules) == any(
+        beyond(one.removes, limits.removals_allowed(one.baseline)) for one in groups
+    )
+    assert ("additions_per_group" in rules) == any(beyond(one.adds, limits.additions_per_group) for one in groups)
+    assert ("removals_total" in rules) == beyond(sum(one.removes for one in groups), limits.removals_total)
+    assert ("additions_total" in rules) == beyond(sum(one.adds for one in groups), limits.additions_total)
+    emptied = sum(one.baseline > 0 and one.baseline + one.adds - one.removes == 0 for one in groups)
+    assert ("emptied_groups" in rules) == beyond(emptied, limits.emptied_groups)
+
+
+@given(limits=some_limits, groups=some_groups(), data=st.data())
+def test_a_stricter_limit_never_unblocks(limits, groups, data):
+    "Lowering one number, or setting one that was off, keeps every rule broken that was."
+    names = [name for name in limits.document() if name not in ("per_group", "snapshot_max_age", "plan_max_age")]
+    name = data.draw(st.sampled_from([one for one in names if one != "removal_floor"]))
+    old = getattr(limits, name)
+    stricter = 0 if old is None else data.draw(st.floats(0, old) if name.endswith("share") else st.integers(0, old))
+
+    values = limits.document() | {name: stricter}
+    values["per_group"] = {}
+
+    assert set(broken(limits, *groups)) <= set(broken(Limits(**values), *groups))
+
+
+@given(groups=some_groups())
+def test_without_limits_nothing_is_blocked(groups):
+    "None switches every rule off."
+    assert broken(NO_LIMITS, *groups, age="100000h") == []
+
+
+@given(baseline=st.integers(0, 10_000), share=st.floats(0, 1), floor=st.integers(0, 50))
+def test_drift_has_a_floor_and_a_share(baseline, share, floor):
+    "max(drift_floor, drift_share x baseline) unplanned changes are allowed; without a share any number."
+    allowed = Limits(drift_share=share, drift_floor=floor).drift_allowed(baseline)
+
+    assert allowed == pytest.approx(max(floor, share * baseline), abs=1e-6)
+    assert Limits(drift_share=None, drift_floor=floor).drift_allowed(baseline) is None
