@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint notebooks notebooks-run bench wheel clean
+.PHONY: demo test lint notebooks notebooks-run wheel clean
 
 demo: .venv/sandbox.done
 	@$(BIN)/frgroups demo
@@ -21,9 +21,6 @@ lint: .venv/dev.done
 
 notebooks-run: .venv/dev.done
 	@$(BIN)/python -m tests.notebooks
-
-bench: .venv/dev.done
-	@$(BIN)/python -m tests.bench
 
 wheel: .venv/dev.done
 	@$(BIN)/python -m build --wheel --no-isolation --outdir dist

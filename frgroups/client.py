@@ -350,7 +350,6 @@ class Check:
     def facts(self) -> dict[str, str]:
         """The facts as words."""
         filled = {True: "filled", False: "not filled: covers cannot be used", None: "no member to look at"}
-        skew = self.clock_skew_seconds
         writes = "yes, if the token has the CUSTOMER permission (only a write can tell)"
         return {
             "Connected": f"yes, to {self.base_url}",
@@ -361,7 +360,7 @@ class Check:
             "First page": f"number {self.page_base}",
             "Page size": f"{self.granted_page_size} granted of {self.asked_page_size} asked",
             "customerGroupUids": filled[self.group_uids_filled],
-            "Clock": "not stated" if skew is None else f"{skew:+.0f} s against this machine",
+            "Clock": _clock(self.clock_skew_seconds),
         }
 
     def __repr__(self) -> str:
@@ -383,6 +382,13 @@ def _group_name(name: str) -> str:
 
 def _place(base_url: str) -> str:
     return {PRODUCTION: "PRODUCTION", STAGE: "stage"}.get(base_url, "")
+
+
+def _clock(skew: float | None) -> str:
+    if skew is None:
+        return "not stated by the service"
+    # The service states whole seconds.
+    return "in step with this machine" if abs(skew) < 2 else f"{skew:+,.0f} s against this machine"
 
 
 def _in_notebook() -> bool:

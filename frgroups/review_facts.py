@@ -22,17 +22,15 @@ KNOWN_COLUMNS = ["external_id", "customer_type", "default_store", "pricelist_uid
 WITHHELD = "(not shown: may be contact data)"
 
 # 64 words that are hard to mistake for each other on the telephone: 6 bits each.
-_WORDS = tuple(
-    (
-        "acid apple arrow autumn badge bamboo basket bridge "
-        "butter camel candle carpet castle cherry circus copper "
-        "dragon eagle engine falcon feather forest garden ginger "
-        "guitar hammer harbour honey island jacket jungle kettle "
-        "ladder lemon magnet marble meadow mirror monkey needle "
-        "oyster paper parrot pencil pepper piano pocket puzzle "
-        "rabbit ribbon rocket saddle salmon shadow silver spider "
-        "sunset table tiger tomato tunnel velvet violin winter "
-    ).split()
+_WORDS = (
+    "acid apple arrow autumn badge bamboo basket bridge "
+    "butter camel candle carpet castle cherry circus copper "
+    "dragon eagle engine falcon feather forest garden ginger "
+    "guitar hammer harbour honey island jacket jungle kettle "
+    "ladder lemon magnet marble meadow mirror monkey needle "
+    "oyster paper parrot pencil pepper piano pocket puzzle "
+    "rabbit ribbon rocket saddle salmon shadow silver spider "
+    "sunset table tiger tomato tunnel velvet violin winter "
 )
 
 
@@ -79,8 +77,8 @@ def spoken_code(digest: str) -> str:
     >>> spoken_code("0" * 58 + "042083")
     'acid bridge basket badge'
     """
-    bits = int(digest[-6:], 16)
-    return " ".join(_WORDS[bits >> shift & 63] for shift in (18, 12, 6, 0))
+    words, bits = _WORDS.split(), int(digest[-6:], 16)
+    return " ".join(words[bits >> shift & 63] for shift in (18, 12, 6, 0))
 
 
 def operations(plan: Plan) -> pd.DataFrame:

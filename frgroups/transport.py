@@ -109,7 +109,7 @@ class Transport:
         self._pacer = Pacer(requests_per_second if requests_per_second is not None or loopback else 20.0)
         self._retry = retry
         self._token_source = token
-        self._token = checked_token(token) if isinstance(token, str) else ""
+        self._token = "" if callable(token) else checked_token(token)
         self._token_lock = threading.Lock()
         self.clock_skew: float | None = None
         self.waited = 0.0
@@ -285,9 +285,9 @@ class Transport:
 
 def checked_token(token: Any) -> str:
     """The token, when it is one; it is never repeated in the error."""
-    if isinstance(token, str) and token.strip() and token.isascii() and token.isprintable():
-        return token.strip().removeprefix("Bearer ")
-    if not token:
+    if isinstance(token, str) and (text := token.strip()) and text.isascii() and text.isprintable():
+        return text.removeprefix("Bearer ").lstrip()
+    if token is None or not str(token).strip():
         raise InputError("There is no token. Set FRGROUPS_TOKEN, or pass the token or a callable that returns it.")
     raise InputError(f"The token is a {type(token).__name__} that cannot be sent as one (not plain text).")
 

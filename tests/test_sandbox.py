@@ -658,14 +658,13 @@ def test_a_child_ends_with_its_parent(tmp_path: Any) -> None:
         "s = Sandbox(sys.argv[1], empty=True, process=True).start();"
         "print(s.base_url, flush=True); sys.stdin.readline(); os._exit(1)"
     )
-    parent = subprocess.Popen(
-        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert parent.stdout is not None
-    url = parent.stdout.readline().strip()
-    assert httpx.get(f"{url}/openapi.json").status_code == 200
+    command = [sys.executable, "-c", program, str(tmp_path / "tenant.sqlite")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        url = parent.stdout.readline().strip()
+        assert httpx.get(f"{url}/openapi.json").status_code == 200
 
-    parent.communicate("\n")
+        parent.communicate("\n")
 
     for _ in range(100):
         try:

@@ -1,0 +1,76 @@
+"""Runs every notebook top to bottom and writes its outputs back: `make notebooks-run`."""
+
+import os
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+FOLDER = Path(__file__).parents[1] / "notebooks"
+
+
+def notebooks():
+    """The committed notebooks, in order."""
+    return sorted(FOLDER.glob("*.ipynb"))
+
+
+def run(path, home):
+    """The notebook with fresh outputs, run in a home of its own."""
+    book = nbformat.read(path, as_version=4)
+    before = {name: os.environ.get(name) for name in ("FRGROUPS_HOME", "PYTHONWARNINGS")}
+    os.environ |= {"FRGROUPS_HOME": str(home), "PYTHONWARNINGS": "default"}
+    try:
+        NotebookClient(
+            book, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(FOLDER)}}
+        ).execute()
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
+    return cleaned(book, home)
+
+
+def cleaned(book, home):
+    """Without what differs from run to run or tells of the machine: times, execution ids, the home's path."""
+    book.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    for cell in book.cells:
+        cell.metadata = {}
+        for output in cell.get("outputs", ()):
+            output.pop("metadata", None) if output.output_type == "stream" else output.update(metadata={})
+            for holder, key in places(output):
+                holder[key] = re.sub(
+                    r"127\.0\.0\.1(:|%3A)\d+", r"127.0.0.1\g<1>PORT", holder[key].replace(str(home), "HOME")
+                )
+    return book
+
+
+def places(output):
+    """Where an output holds text."""
+    if output.output_type == "stream":
+        yield output, "text"
+    for kind, value in sorted(output.get("data", {}).items()):
+        if isinstance(value, str) and not kind.startswith("image/"):
+            yield output["data"], kind
+
+
+def text_of(book):
+    """All text that the outputs show, pictures left out."""
+    return "\n".join(
+        holder[key] for cell in book.cells for output in cell.get("outputs", ()) for holder, key in places(output)
+    )
+
+
+def main():
+    for path in notebooks():
+        with tempfile.TemporaryDirectory() as home:
+            nbformat.write(run(path, Path(home)), path)
+        sys.stderr.write(f"ran {path.name}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,192 @@
+"""The command: the whole way from a terminal, and exit codes that scripts can trust."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import frgroups as fg
+from frgroups.cli import EXIT_CODES, main
+from frgroups.sandbox import Fault
+
+
+@pytest.fixture(scope="module")
+def tenant():
+    with fg.Sandbox(customers=600, groups=14) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def environment(tenant, monkeypatch):
+    """The three variables that point at the sandbox."""
+    tenant.behave()
+    monkeypatch.setenv("FRGROUPS_TENANT_UID", tenant.tenant_uid)
+    monkeypatch.setenv("FRGROUPS_TOKEN", tenant.token)
+    monkeypatch.setenv("FRGROUPS_BASE_URL", tenant.base_url)
+    return tenant
+
+
+@pytest.fixture
+def loaded(environment):
+    assert main(["load"]) == 0
+    return environment
+
+
+def path_after(word, text):
+    """The path that a command printed behind a word."""
+    return Path(re.search(rf"^{word}:?\s+(\S+)", text, re.M)[1])
+
+
+def planned(loaded, capsys, *more):
+    code = main(["plan", "--group", "bw", "--create", "Black Week", "--members", "VIP & loyalty - staff", *more])
+    out = capsys.readouterr().out
+    return code, (path_after("Plan", out) if "Plan  " in out else None), out
+
+
+def test_the_whole_way_from_a_terminal(loaded, capsys, tmp_path):
+    "Load, look, plan, show, approve, apply and undo work one after the other."
+    for command in (
+        ["doctor"],
+        ["sizes", "--top", "5"],
+        ["overlap", "--top", "5"],
+        ["sizes", "--csv", str(tmp_path / "s.csv")],
+    ):
+        assert main(command) == 0
+    code, plan, out = planned(loaded, capsys, "--exit-code")
+    assert code == 2 and "customers join Black Week (new group)" in out
+    assert path_after("Review", out).read_text(encoding="utf-8").startswith("<!doctype html>")
+
+    assert main(["show", str(plan)]) == 0
+    assert main(["approve", str(plan), "--by", "Kari"]) == 0
+    approval = plan.with_suffix(".approval.json")
+    assert main(["apply", str(plan), "--approve", str(approval)]) == 0
+    receipt = path_after("Receipt", capsys.readouterr().out)
+    assert main(["show", str(receipt)]) == 0
+    assert main(["undo", str(receipt)]) == 0
+    blocked = path_after("Plan", capsys.readouterr().out)
+    digest = fg.read_plan(blocked).digest
+    assert main(["apply", str(blocked), "--approve", digest]) == 3
+    limits = ["removals_per_group=none", "removal_share=none", "emptied_groups=1"]
+    assert main(["undo", str(receipt), *(word for limit in limits for word in ("--limit", limit))]) == 0
+    undo = path_after("Plan", capsys.readouterr().out)
+    assert main(["apply", str(undo), "--approve", fg.read_plan(undo).digest[:12]]) == 0
+    assert loaded.members("bw") == []
+    loaded.delete_group("bw")
+
+
+def test_a_list_of_external_ids_is_resolved(loaded, capsys, tmp_path):
+    "Ids that nobody knows stop the plan until they are to be skipped."
+    snapshot = fg.read_snapshot()
+    ids = list(snapshot.customers["external_id"].dropna().drop_duplicates(keep=False).head(3))
+    path = tmp_path / "list.csv"
+    path.write_text("external_id;name\n" + "".join(f"{one};x\n" for one in [*ids, "E-nobody"]), encoding="utf-8")
+    command = ["plan", "--group", "Staff", "--list", str(path), "--ids", "external_id"]
+
+    assert main(command) == 1
+    assert "E-nobody" in capsys.readouterr().err
+    assert main([*command, "--skip-unresolved"]) == 0
+
+
+def test_rejected_items_exit_with_5(loaded, capsys, tmp_path):
+    "A list with an id that does not exist is partly done, and the id is told."
+    path = tmp_path / "list.csv"
+    path.write_text("customer_uid\n" + "\n".join([*loaded.members("loyalty")[:5], "typo-1"]), encoding="utf-8")
+    assert main(["plan", "--group", "staff", "--list", str(path)]) == 0
+    plan = path_after("Plan", capsys.readouterr().out)
+
+    assert main(["apply", str(plan), "--approve", fg.read_plan(plan).digest]) == 5
+    assert "typo-1" in capsys.readouterr().out
+
+
+def test_a_read_back_that_disagrees_exits_with_6(loaded, capsys, tmp_path):
+    "An id that the service swallows is told by its own code."
+    loaded.misbehave(unknown_uids="ignore")
+    path = tmp_path / "list.csv"
+    path.write_text("customer_uid\n" + "\n".join([*loaded.members("loyalty")[5:9], "typo-2"]), encoding="utf-8")
+    assert main(["plan", "--group", "staff", "--list", str(path)]) == 0
+    plan = path_after("Plan", capsys.readouterr().out)
+
+    assert main(["apply", str(plan), "--approve", fg.read_plan(plan).digest]) == 6
+
+
+def test_no_approval_exits_with_8(loaded, capsys):
+    "Another digest approves nothing."
+    _, plan, _ = planned(loaded, capsys)
+
+    assert main(["apply", str(plan), "--approve", "0" * 64]) == 8
+
+
+def test_drift_exits_with_4(loaded, capsys):
+    "A group that appeared meanwhile is drift."
+    _, plan, _ = planned(loaded, capsys)
+    loaded.put_group("bw", "Somebody else's")
+
+    assert main(["apply", str(plan), "--approve", fg.read_plan(plan).digest]) == 4
+    loaded.delete_group("bw")
+
+
+def test_a_locked_tenant_exits_with_7(loaded, capsys):
+    "While another apply runs, nothing is sent."
+    from frgroups.apply import _tenant_lock
+
+    _, path, _ = planned(loaded, capsys)
+    plan = fg.read_plan(path)
+
+    with loaded.client() as client, _tenant_lock(client, plan):
+        assert main(["apply", str(path), "--approve", plan.digest]) == 7
+
+
+def test_nothing_to_do_exits_with_0(loaded, capsys):
+    "Planning what is already so says so, also with --exit-code."
+    assert main(["plan", "--group", "VIP", "--members", "VIP", "--exit-code"]) == 0
+    assert "Nothing to do" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [[], ["nonsense"], ["plan"], ["apply", "x"], ["overlap", "--top", "many"]])
+def test_wrong_usage_exits_with_64(words):
+    "A word that the command does not know is wrong usage, never 2."
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+
+    assert caught.value.code == 64
+
+
+def test_help_teaches(capsys):
+    "--help shows the usual way, the variables and every exit code; each command shows an example."
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    out = capsys.readouterr().out
+    assert all(f"  {code:<3} {text}" in out for code, text in EXIT_CODES.items())
+    assert "FRGROUPS_TOKEN" in out and "frgroups apply PLAN" in out
+
+    for command in ("demo", "doctor", "sandbox", "notebooks", "load", "sizes", "overlap", "changes", "plan", "show"):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        assert "example:" in capsys.readouterr().out
+
+
+def test_errors_are_one_line_without_a_traceback(environment, monkeypatch, capsys, tmp_path):
+    "No token, no snapshot, a service that is down, and a damaged plan end with 1 and say what to do."
+    plan = tmp_path / "p.plan.json"
+    plan.write_text(json.dumps({"kind": "frgroups plan", "format_version": 1, "content": {}, "checksum": "x"}))
+    for words in (["sizes"], ["show", str(plan)], ["show", str(tmp_path / "none")], ["changes"]):
+        assert main(words) == 1
+    environment.misbehave(Fault("status", status=404, times=None))
+    assert main(["load"]) == 1
+    monkeypatch.delenv("FRGROUPS_TOKEN")
+    assert main(["doctor"]) == 1
+
+    err = capsys.readouterr().err
+    assert "Traceback" not in err and "FRGROUPS_TOKEN is not set" in err and "load_snapshot" in err
+
+
+def test_changes_between_two_loads(loaded, capsys):
+    "After a month, the groups that changed are told by name."
+    loaded.advance(days=30)
+    assert main(["load"]) == 0
+    capsys.readouterr()
+
+    assert main(["changes"]) == 0
+    assert "groups changed" in capsys.readouterr().out
+    assert main(["changes", "--customers"]) == 0

@@ -1,0 +1,500 @@
+"""A plan as a value: its digest, its file, what it sends, and what is left after a selection."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from frgroups.errors import FileDamagedError, InputError
+from frgroups.limits import Finding, Limits
+from frgroups.plan import GroupChange, Plan, read_plan
+from frgroups.planning import plan_memberships
+from frgroups.sealed import canonical, sha256, write_sealed
+from frgroups.snapshot import sample_snapshot, snapshot_from_frames
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def sample_plan(**changes):
+    """A plan that adds to two groups, removes from one, and creates one."""
+    groups = (
+        GroupChange("new", "Black Week", (), add=("c-5", "x-1"), unknown=frozenset({"x-1"}), create=True),
+        GroupChange("staff", "Staff", ("c-251",), add=("c-1", "c-5")),
+        GroupChange("vip", "VIP", ("c-1", "c-2", "c-3", "c-4"), add=("c-9",), remove=("c-2", "c-4")),
+    )
+    values = {
+        "tenant_uid": "t-1",
+        "base_url": "https://api.example",
+        "mode": "mirror",
+        "limits": Limits(),
+        "groups": groups,
+        "planned_at": NOON,
+        "snapshot_taken_at": NOON - timedelta(hours=1),
+        "notes": (Finding("covered", "Staff was not paged.", False, "staff", 3),),
+    }
+    return Plan(**values | changes)
+
+
+def changed(uid, /, **values):
+    """The sample plan with one group changed."""
+    return sample_plan(
+        groups=tuple(replace(one, **values) if one.uid == uid else one for one in sample_plan().groups)
+    )
+
+
+# The digest
+
+
+def test_the_digest_is_64_hex_digits_and_the_same_every_time():
+    "Two plans of one meaning have one digest."
+    assert sample_plan().digest == sample_plan().digest
+    assert len(sample_plan().digest) == 64
+    assert set(sample_plan().digest) <= set("0123456789abcdef")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        sample_plan(tenant_uid="t-2"),
+        sample_plan(base_url="https://api.example:8443"),
+        sample_plan(base_url=None),
+        sample_plan(mode="add_only"),
+        sample_plan(limits=Limits(removals_total=501)),
+        sample_plan(limits=Limits(removals_total=None)),
+        sample_plan(limits=Limits(plan_max_age="8d")),
+        sample_plan(limits=Limits(per_group={"vip": Limits()})),
+        sample_plan(groups=sample_plan().groups[:2]),
+        changed("new", name="Black Weak"),
+        changed("new", create=False),
+        changed("staff", uid="stuff"),
+        changed("staff", add=("c-1",)),
+        changed("staff", add=("c-1", "c-6")),
+        changed("staff", add=("c-1",), remove=("c-5",)),
+        changed("vip", add=("c-2",), remove=("c-9", "c-4")),
+        changed("vip", baseline=("c-1", "c-2", "c-3", "c-4", "c-5")),
+        changed("vip", baseline=("c-1", "c-2", "c-3", "c-8")),
+    ],
+)
+def test_every_part_of_the_meaning_changes_the_digest(other):
+    "Tenant, host, mode, limits, creations, each operation and each baseline are covered."
+    assert other.digest != sample_plan().digest
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        sample_plan(planned_at=NOON + timedelta(days=3)),
+        sample_plan(snapshot_taken_at=NOON),
+        sample_plan(notes=()),
+        sample_plan(undoes="0" * 64),
+        sample_plan(limits=Limits(removals_total=500.0)),
+        changed("vip", name="Very important"),
+    ],
+)
+def test_what_is_no_meaning_leaves_the_digest(same):
+    "When it was planned, from which reading, and how a group is called now changes nothing that is sent."
+    assert same.digest == sample_plan().digest
+
+
+def test_uids_with_line_ends_do_not_collide():
+    "Baselines that read alike when joined are still two baselines."
+    one, other = (changed("vip", baseline=uids) for uids in (("a\nb", "c"), ("a", "b\nc")))
+
+    assert one.digest != other.digest
+
+
+customers = st.sampled_from([f"c-{n}" for n in range(8)])
+groups = st.sampled_from(["g1", "g2", "g3"])
+worlds = st.dictionaries(groups, st.frozensets(customers), min_size=3, max_size=3)
+
+
+def snapshot_of(world, *, rows=None):
+    """A snapshot of {group: customers}; `rows` gives the memberships in an order of their own."""
+    rows = rows or [(uid, customer) for uid, members in world.items() for customer in members]
+    everyone = [f"c-{n}" for n in range(8)]
+    return snapshot_from_frames(
+        pd.DataFrame(rows, columns=["customer_group_uid", "customer_uid"], dtype="str"),
+        pd.DataFrame({"customer_group_uid": sorted(world), "name": sorted(world)}),
+        pd.DataFrame({"customer_uid": everyone}),
+        tenant_uid="t-1",
+        taken_at=datetime.now(UTC),
+    )
+
+
+@given(now=worlds, wanted=worlds, data=st.data())
+def test_the_digest_is_blind_to_how_the_tables_are_written(now, wanted, data):
+    "Order and repetition of rows, column order, dtype and index of the tables do not reach the digest."
+    plan = plan_memberships(snapshot_of(now), wanted, mode="mirror")
+    rows = [(uid, customer) for uid, members in now.items() for customer in members]
+    rows = data.draw(st.permutations(rows + rows[:3])) if rows else None
+    asked = [(uid, customer) for uid, members in wanted.items() for customer in members]
+    asked = data.draw(st.permutations(asked + asked[:3]))
+    dtype = data.draw(st.sampled_from(["object", "str", "string", "category"]))
+    table = pd.DataFrame(asked, columns=["customer_group_uid", "customer_uid"]).astype(dtype)
+    table = table.assign(note=1.5)[["note", "customer_uid", "customer_group_uid"]]
+    table.index = data.draw(st.sampled_from([range(len(table)), [7] * len(table)]))
+
+    lists = {uid: data.draw(st.permutations(sorted(wanted[uid]))) for uid in sorted(wanted, reverse=True)}
+
+    assert plan_memberships(snapshot_of(now, rows=rows), lists, mode="mirror").digest == plan.digest
+    if len(set(table["customer_group_uid"])) == 3:
+        assert plan_memberships(snapshot_of(now, rows=rows), table, mode="mirror").digest == plan.digest
+
+
+# The file
+
+
+def facts(plan):
+    """All that a plan says."""
+    return plan.document(), plan.findings, plan.summary()
+
+
+def test_a_saved_plan_is_read_as_it_was(tmp_path):
+    "Operations, baselines, limits, findings, moments and digest come back."
+    limits = Limits(removals_per_group=1, removal_floor=1, per_group={"s*": Limits(), "*": Limits(removals_total=7)})
+    plan = sample_plan(limits=limits, undoes="ab" * 32)
+
+    path = plan.save(tmp_path / "deep" / "black-week.plan.json")
+
+    assert path.is_absolute()
+    assert facts(read_plan(path)) == facts(plan)
+    assert read_plan(path).digest == plan.digest
+    pd.testing.assert_frame_equal(read_plan(path).table(), plan.table())
+
+
+@given(now=worlds, wanted=worlds, mode=st.sampled_from(["add_only", "remove_only", "mirror"]))
+def test_every_plan_survives_its_file(tmp_path_factory, now, wanted, mode):
+    "read_plan(save(plan)) says what the plan said."
+    plan = plan_memberships(snapshot_of(now), wanted, mode=mode)
+
+    path = plan.save(tmp_path_factory.mktemp("plans") / "p.json")
+
+    assert facts(read_plan(path)) == facts(plan)
+
+
+def test_any_altered_byte_is_noticed(tmp_path):
+    "One flipped bit anywhere in the file, and it is refused."
+    path = sample_plan().save(tmp_path / "p.json")
+    whole = path.read_bytes()
+
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(InputError):
+            read_plan(path)
+
+
+@given(data=st.data())
+def test_no_alteration_makes_another_plan(tmp_path_factory, data):
+    "Bytes changed, cut or put in are refused, or they are blanks between values and the plan is the same."
+    path = tmp_path_factory.mktemp("plans") / "p.json"
+    whole = sample_plan().save(path).read_bytes()
+    start = data.draw(st.integers(0, len(whole)))
+    end = data.draw(st.integers(start, min(start + 3, len(whole))))
+    path.write_bytes(whole[:start] + data.draw(st.binary(max_size=3)) + whole[end:])
+
+    try:
+        found = read_plan(path)
+    except InputError:
+        return
+    assert facts(found) == facts(sample_plan())
+
+
+@pytest.mark.parametrize("n", [0, 1, 40, -2])
+def test_half_a_file_is_refused(tmp_path, n):
+    "A file that was cut names itself and what to do."
+    path = sample_plan().save(tmp_path / "p.json")
+    path.write_bytes(path.read_bytes()[:n])
+
+    with pytest.raises(FileDamagedError, match=r"p\.json is not a whole plan.*Take the original file again"):
+        read_plan(path)
+
+
+def test_operations_altered_together_with_the_checksum_are_refused_by_the_digest(tmp_path):
+    "Who mends the checksum after a change still meets the digest."
+    content = sample_plan().document()
+    content["groups"][2]["remove"] = []
+    path = write_sealed(tmp_path / "p.json", "plan", content)
+
+    with pytest.raises(FileDamagedError, match=f"says its digest is {sample_plan().digest[:12]}"):
+        read_plan(path)
+
+
+@pytest.mark.parametrize("broken", [{"groups": None}, {"limits": 7}, {"limits": []}, {"planned_at": "today"}])
+def test_a_sealed_file_that_is_no_plan_is_refused(tmp_path, broken):
+    "The right checksum over the wrong content is still no plan."
+    path = write_sealed(tmp_path / "p.json", "plan", sample_plan().document() | broken)
+
+    with pytest.raises(FileDamagedError, match="does not hold a whole plan"):
+        read_plan(path)
+
+
+def test_another_version_is_refused(tmp_path):
+    "A file of a version to come is not read as if it were ours."
+    path = sample_plan().save(tmp_path / "p.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format_version": 2}))
+
+    with pytest.raises(InputError, match="has format version 2; this frgroups reads 1"):
+        read_plan(path)
+
+
+def test_another_kind_of_file_is_refused(tmp_path):
+    "An approval, a folder, a missing file and other people's JSON are no plans."
+    approval = write_sealed(tmp_path / "a.json", "approval", {})
+    other = tmp_path / "other.json"
+    other.write_text('{"plan": 1}')
+
+    with pytest.raises(InputError, match="is a 'frgroups approval', not a plan"):
+        read_plan(approval)
+    with pytest.raises(InputError, match="is not a whole plan"):
+        read_plan(other)
+    with pytest.raises(InputError, match="cannot be read"):
+        read_plan(tmp_path)
+    with pytest.raises(InputError, match="cannot be read: No such file"):
+        read_plan(tmp_path / "none.json")
+    with pytest.raises(InputError, match="is a folder"):
+        sample_plan().save(tmp_path)
+
+
+def test_a_plan_file_is_for_its_owner_alone(tmp_path):
+    "The file holds uids of members: mode 0600, and no draft is left beside it."
+    path = sample_plan().save(tmp_path / "p.json")
+    sample_plan().save(path)
+
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [one.name for one in tmp_path.iterdir()] == ["p.json"]
+
+
+def test_a_plan_that_cannot_be_written_leaves_the_old_file(tmp_path, monkeypatch):
+    "A full disk raises InputError and what was there before stays."
+    path = sample_plan().save(tmp_path / "p.json")
+    before = path.read_bytes()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("frgroups.home.flush_to_disk", full)
+    with pytest.raises(InputError, match="No space left"):
+        sample_plan(tenant_uid="t-2").save(path)
+
+    assert path.read_bytes() == before
+    assert [one.name for one in tmp_path.iterdir()] == ["p.json"]
+
+
+def test_the_canonical_text_is_the_one_of_its_value():
+    "Key order and spaces do not matter, the order of a list does."
+    assert canonical({"b": [2, 1], "a": "ø"}) == '{"a":"ø","b":[2,1]}'
+    assert sha256("") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+# What it tells and sends
+
+
+def test_the_table_has_a_row_for_each_operation_in_the_order_of_the_groups():
+    "Adds before removes in each group, and a finding at those whom no snapshot knows."
+    assert sample_plan().table().to_dict("split")["data"] == [
+        ["new", "c-5", "add", ""],
+        ["new", "x-1", "add", "not in the snapshot"],
+        ["staff", "c-1", "add", ""],
+        ["staff", "c-5", "add", ""],
+        ["vip", "c-9", "add", ""],
+        ["vip", "c-2", "remove", ""],
+        ["vip", "c-4", "remove", ""],
+    ]
+    assert (sample_plan().n_add, sample_plan().n_remove) == (5, 2)
+
+
+def test_an_empty_plan_has_an_empty_table_of_the_same_columns():
+    "Nothing to do is a plan too."
+    empty = sample_plan(groups=(), notes=())
+
+    assert empty.is_empty
+    assert not empty.blocked
+    assert list(empty.table().columns) == list(sample_plan().table().columns)
+    assert list(empty.table().dtypes) == list(sample_plan().table().dtypes)
+    assert empty.payloads() == empty.requests() == []
+    assert empty.summary() == "Nothing to do: t-1 already is as wanted."
+
+
+def test_payloads_are_the_whole_change_of_each_group():
+    "One payload per group, in uid order, in the API's words."
+    assert sample_plan().payloads() == [
+        {"customerGroupUid": "new", "addCustomerUids": ["c-5", "x-1"], "removeCustomerUids": []},
+        {"customerGroupUid": "staff", "addCustomerUids": ["c-1", "c-5"], "removeCustomerUids": []},
+        {"customerGroupUid": "vip", "addCustomerUids": ["c-9"], "removeCustomerUids": ["c-2", "c-4"]},
+    ]
+
+
+def test_requests_create_then_add_then_remove():
+    "Groups are created first, everybody joins before anybody leaves, and no body has both sides."
+    base = "/tenants/t-1/customer-groups"
+
+    assert sample_plan().requests() == [
+        {"method": "POST", "path": base, "body": {"customerGroupUid": "new", "name": "Black Week"}},
+        {"method": "PUT", "path": f"{base}/new/customers", "body": {"addCustomerUids": ["c-5", "x-1"]}},
+        {"method": "PUT", "path": f"{base}/staff/customers", "body": {"addCustomerUids": ["c-1", "c-5"]}},
+        {"method": "PUT", "path": f"{base}/vip/customers", "body": {"addCustomerUids": ["c-9"]}},
+        {"method": "PUT", "path": f"{base}/vip/customers", "body": {"removeCustomerUids": ["c-2", "c-4"]}},
+    ]
+
+
+@given(n_add=st.integers(0, 40), n_remove=st.integers(0, 40), chunk=st.integers(1, 12))
+def test_chunks_carry_every_uid_once(n_add, n_remove, chunk):
+    "No request is larger than the chunk or empty, and together they carry the payload, in order."
+    add = tuple(f"a-{n:02d}" for n in range(n_add))
+    remove = tuple(f"r-{n:02d}" for n in range(n_remove))
+    plan = sample_plan(groups=(GroupChange("g", "G", remove, add=add, remove=remove),))
+
+    bodies = [request["body"] for request in plan.requests(chunk=chunk)]
+
+    assert all(1 <= len(uids) <= chunk for body in bodies for uids in body.values())
+    assert tuple(uid for body in bodies for uid in body.get("addCustomerUids", ())) == add
+    assert tuple(uid for body in bodies for uid in body.get("removeCustomerUids", ())) == remove
+    assert len(bodies) == -(-n_add // chunk) + -(-n_remove // chunk)
+
+
+@pytest.mark.parametrize("chunk", [0, -1])
+def test_a_chunk_of_nothing_is_refused(chunk):
+    "A chunk size below one would send nothing."
+    with pytest.raises(InputError, match="at least one"):
+        sample_plan().requests(chunk=chunk)
+
+
+def test_the_summary_tells_the_story():
+    "A line per group, the findings, and what it costs."
+    assert sample_plan().summary().splitlines() == [
+        "2 customers join Black Week (new group) (0 -> 2).",
+        "2 customers join Staff (1 -> 3).",
+        "1 customer joins VIP (4 -> 3). 2 leave.",
+        "1 of 2 customers to join Black Week are in no group now: either they are new to all groups, "
+        "or they do not exist and will be rejected.",
+        "Staff was not paged.",
+        "5 write requests to https://api.example.",
+    ]
+
+
+def test_a_broken_limit_is_shown_everywhere():
+    "A blocked plan says so in its summary, its repr and its card, and has the finding first."
+    plan = sample_plan(limits=Limits(removal_floor=1))
+
+    assert plan.blocked
+    assert plan.findings[0].rule == "removals_per_group"
+    assert "BLOCKED: VIP would lose 2 of 4 customers (50%)" in plan.summary()
+    assert "BLOCKED by 1 limits" in repr(plan)
+    assert "BLOCKED" in plan._repr_html_()
+
+
+def test_names_are_escaped_on_the_card_and_no_member_is_on_it():
+    "A name is text, never HTML, and the card shows no uids of members."
+    card = changed("vip", name="<script>alert(1)</script>")._repr_html_()
+
+    assert "<script>" not in card
+    assert "c-3" not in card
+    assert "c-3" not in repr(sample_plan())
+
+
+# Smaller plans
+
+
+def test_select_keeps_these_groups():
+    "By uid or name, in uid order, with the notes of those groups alone, under a digest of its own."
+    plan = sample_plan()
+
+    smaller = plan.select(["VIP", "new"])
+
+    assert [one.uid for one in smaller.groups] == ["new", "vip"]
+    assert smaller.notes == ()
+    assert smaller.digest != plan.digest
+    assert plan.select().digest == plan.digest
+    assert plan.select(["staff"]).notes == plan.notes
+    assert plan.select([]).is_empty
+
+
+def test_select_leaves_out_groups_and_customers():
+    "without= takes a group by uid or name, or a customer out of every group; a group with nothing left goes."
+    plan = sample_plan()
+
+    assert [one.uid for one in plan.select(without=["Staff"]).groups] == ["new", "vip"]
+    left = plan.select(without=["c-5", "c-1", "c-2"])
+    assert left.table()[["customer_group_uid", "customer_uid", "change"]].values.tolist() == [
+        ["new", "x-1", "add"],
+        ["vip", "c-9", "add"],
+        ["vip", "c-4", "remove"],
+    ]
+    assert left.groups[1].baseline == plan.groups[2].baseline
+    assert plan.select(without=["x-1"]).groups[0].unknown == frozenset()
+
+
+def test_a_group_to_create_stays_without_customers():
+    "Leaving all customers out still creates the group."
+    left = sample_plan().select(["new"], without=["c-5", "x-1"])
+
+    assert left.summary().startswith("Black Week is created, empty.\n1 write request")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"groups": ["all"]}, "0 groups of this plan are 'all'"),
+        ({"groups": "vip"}, "takes several"),
+        ({"without": ["c-77"]}, "neither a group nor a customer"),
+        ({"without": "c-5"}, "takes several"),
+    ],
+)
+def test_select_does_not_pass_over_an_unknown_word(options, told):
+    "A typing error is no smaller plan."
+    with pytest.raises(InputError, match=told):
+        sample_plan().select(**options)
+
+
+def test_limits_are_looked_at_again_after_a_selection():
+    "A plan that is blocked by one group is not blocked without it; totals count what is left."
+    plan = sample_plan(limits=Limits(removal_floor=1, additions_total=4))
+
+    assert {finding.rule for finding in plan.findings if finding.blocking} == {
+        "removals_per_group",
+        "additions_total",
+    }
+    assert not plan.select(without=["vip"]).blocked
+
+
+# Afterwards
+
+
+def test_the_preview_is_the_tenant_afterwards():
+    "Touched groups as they would be, new ones too, all others as they are, with customers and consents."
+    snapshot = sample_snapshot()
+    plan = plan_memberships(
+        snapshot, {"vip": ["c-1", "x-1"], "bw": ["c-3"]}, mode="mirror", create={"bw": "Black Week"}
+    )
+
+    after = plan.preview()
+
+    assert list(after["VIP"]) == ["c-1", "x-1"]
+    assert list(after["Black Week"]) == ["c-3"]
+    assert list(after["all"]) == list(snapshot["all"])
+    assert len(after.customers) == 252
+    assert len(after.consents) == len(snapshot.consents)
+
+
+def test_a_plan_from_a_file_previews_the_groups_it_touches(tmp_path):
+    "The file holds the members of those groups, and no others."
+    plan = plan_memberships(sample_snapshot(), {"vip": ["c-7"]})
+
+    after = read_plan(plan.save(tmp_path / "p.json")).preview()
+
+    assert list(after.groups["customer_group_uid"]) == ["vip"]
+    assert list(after["vip"]) == ["c-1", "c-2", "c-7"]
+    assert read_plan(sample_plan(groups=()).save(tmp_path / "e.json")).preview().groups.empty
+
+
+@given(now=worlds, wanted=worlds)
+def test_a_preview_of_a_mirror_needs_no_further_plan(now, wanted):
+    "Planning the same again from the preview finds nothing to do."
+    after = plan_memberships(snapshot_of(now), wanted, mode="mirror").preview()
+
+    assert {uid: set(after[uid]) for uid in wanted} == {uid: set(members) for uid, members in wanted.items()}
+    assert plan_memberships(after, wanted, mode="mirror").is_empty

@@ -1,0 +1,413 @@
+"""From a wanted membership to a plan: the laws of the difference, and every input that is refused."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from frgroups.errors import DriftedReadError, GroupNotFoundError, InputError, WrongTenantError
+from frgroups.planning import plan_memberships
+from frgroups.snapshot import sample_snapshot, snapshot_from_frames
+
+MODES = ["add_only", "remove_only", "mirror"]
+CUSTOMERS = [f"c-{n}" for n in range(8)]
+NEW = ["x-1", "x-2"]
+
+
+def snapshot_of(world, *, names=None, tenant_uid="t-1"):
+    """A snapshot of {group: customers}."""
+    rows = [(uid, customer) for uid, members in world.items() for customer in members]
+    return snapshot_from_frames(
+        pd.DataFrame(rows, columns=["customer_group_uid", "customer_uid"], dtype="str"),
+        pd.DataFrame({"customer_group_uid": list(world), "name": names or list(world)}),
+        tenant_uid=tenant_uid,
+        taken_at=datetime.now(UTC),
+    )
+
+
+def applied(world, plan):
+    """{group: customers} after the plan's payloads."""
+    after = {uid: set(members) for uid, members in world.items()}
+    for payload in plan.payloads():
+        members = after.setdefault(payload["customerGroupUid"], set())
+        members |= set(payload["addCustomerUids"])
+        members -= set(payload["removeCustomerUids"])
+    return after
+
+
+def operations(plan):
+    """{(group, customer, change)} of a plan."""
+    table = plan.table()
+    return set(zip(table["customer_group_uid"], table["customer_uid"], table["change"], strict=True))
+
+
+def reads_of(snapshot, **values):
+    """The snapshot with these values in every row of its reads."""
+    return replace(snapshot, reads=snapshot.reads.assign(**values))
+
+
+worlds = st.dictionaries(st.sampled_from(["g1", "g2", "g3"]), st.sets(st.sampled_from(CUSTOMERS)), min_size=1)
+wishes = st.dictionaries(st.sampled_from(["g1", "g2", "g3"]), st.sets(st.sampled_from([*CUSTOMERS, *NEW])))
+
+
+@st.composite
+def cases(draw):
+    """A world, and what is wanted of some of its groups."""
+    now = draw(worlds)
+    return now, {uid: members for uid, members in draw(wishes).items() if uid in now}
+
+
+@given(case=cases())
+def test_applying_a_mirror_makes_the_world_as_wanted(case):
+    "Named groups become what was wanted, the others stay as they are."
+    now, wanted = case
+
+    after = applied(now, plan_memberships(snapshot_of(now), wanted, mode="mirror"))
+
+    assert after == {uid: set(wanted.get(uid, members)) for uid, members in now.items()}
+
+
+@given(case=cases())
+def test_add_only_unites_and_remove_only_intersects(case):
+    "add_only leaves everybody in; remove_only lets nobody in."
+    now, wanted = case
+
+    united = applied(now, plan_memberships(snapshot_of(now), wanted))
+    cut = applied(now, plan_memberships(snapshot_of(now), wanted, mode="remove_only"))
+
+    assert united == {uid: members | wanted.get(uid, set()) for uid, members in now.items()}
+    assert cut == {uid: members & wanted.get(uid, members) for uid, members in now.items()}
+
+
+@given(case=cases(), mode=st.sampled_from(MODES))
+def test_what_is_as_wanted_needs_nothing(case, mode):
+    "Planning again after a plan took effect finds nothing; so does wanting what is."
+    now, wanted = case
+    after = applied(now, plan_memberships(snapshot_of(now), wanted, mode=mode))
+
+    assert plan_memberships(snapshot_of(after), wanted, mode=mode).is_empty
+    assert plan_memberships(snapshot_of(now), now, mode=mode).is_empty
+    assert plan_memberships(snapshot_of(now), snapshot_of(now), mode=mode).is_empty
+
+
+@given(case=cases(), mode=st.sampled_from(MODES))
+def test_a_plan_is_minimal(case, mode):
+    "Nobody is added who is in, removed who is out, or both; no group without a change is touched."
+    now, wanted = case
+
+    plan = plan_memberships(snapshot_of(now), wanted, mode=mode)
+
+    for uid, customer, change in operations(plan):
+        assert (customer in now[uid]) == (change == "remove")
+        assert (customer in wanted[uid]) == (change == "add")
+    assert all(one.add or one.remove for one in plan.groups)
+    assert all(set(one.baseline) == now[one.uid] for one in plan.groups)
+
+
+@given(case=cases(), protect=st.sets(st.sampled_from(CUSTOMERS)), mode=st.sampled_from(MODES))
+def test_who_is_protected_is_never_removed(case, protect, mode):
+    "Protection takes exactly the protected removals out, and says how many."
+    now, wanted = case
+    bare = operations(plan_memberships(snapshot_of(now), wanted, mode=mode))
+
+    plan = plan_memberships(snapshot_of(now), wanted, mode=mode, protect=protect)
+
+    held = {one for one in bare if one[2] == "remove" and one[1] in protect}
+    assert operations(plan) == bare - held
+    assert sum(note.n for note in plan.notes if note.rule == "protected") == len(held)
+
+
+@given(case=cases())
+def test_plans_of_single_groups_make_up_the_whole(case):
+    "The operations of all groups are those of each group alone."
+    now, wanted = case
+    snapshot = snapshot_of(now)
+
+    whole = operations(plan_memberships(snapshot, wanted, mode="mirror"))
+    parts = [operations(plan_memberships(snapshot, {uid: wanted[uid]}, mode="mirror")) for uid in wanted]
+
+    assert whole == set().union(*parts)
+
+
+@given(case=cases())
+def test_customers_whom_no_snapshot_knows_are_told_of(case):
+    "A joining uid that is in no group is a finding, never an error and never lost."
+    now, wanted = case
+
+    plan = plan_memberships(snapshot_of(now), wanted)
+
+    seen = set().union(*now.values())
+    table = plan.table()
+    assert list(table["finding"] == "not in the snapshot") == [uid not in seen for uid in table["customer_uid"]]
+    told = sum(finding.n for finding in plan.findings if finding.rule == "unknown_customers")
+    assert told == (table["finding"] != "").sum()
+
+
+# The forms of what is wanted
+
+
+@pytest.mark.parametrize(
+    "customers",
+    [
+        ["c-2", "c-7"],
+        ("c-2", "c-7", "c-7"),
+        {"c-7", "c-2"},
+        iter(["c-7"]),
+        pd.Series(["c-2", "c-7"], index=[5, 5]),
+        pd.Series(["c-7", "c-2"], dtype="category"),
+        pd.Series(["c-7"], dtype="object"),
+        pd.Index(["c-7"]),
+        np.array(["c-7"]),
+        {"c-7": 1}.keys(),
+    ],
+)
+def test_several_customers_come_in_any_form(customers):
+    "Lists, sets, iterators, Series, Index, arrays: the plan is the same."
+    assert operations(plan_memberships(sample_snapshot(), {"VIP": customers})) == {("vip", "c-7", "add")}
+
+
+def test_a_table_and_a_snapshot_can_be_wanted():
+    "A table names its groups by uid or name; a snapshot wants all that it holds."
+    table = pd.DataFrame({"customer_group_uid": ["VIP", "staff"], "customer_uid": ["c-7", "c-8"]})
+    wanted = snapshot_of({"vip": ["c-1", "c-7"]})
+
+    assert operations(plan_memberships(sample_snapshot(), table)) == {
+        ("vip", "c-7", "add"),
+        ("staff", "c-8", "add"),
+    }
+    assert operations(plan_memberships(sample_snapshot(), wanted, mode="mirror")) == {
+        ("vip", "c-7", "add"),
+        ("vip", "c-2", "remove"),
+    }
+
+
+def test_a_snapshot_of_another_tenant_is_not_wanted_here():
+    "Memberships of another tenant are no wish for this one."
+    with pytest.raises(WrongTenantError, match="of tenant t-2, the snapshot of t-1"):
+        plan_memberships(sample_snapshot(), snapshot_of({"vip": ["c-1"]}, tenant_uid="t-2"))
+
+
+def test_a_uid_of_a_wanted_snapshot_is_never_taken_for_a_name():
+    "A group that has gone is not confused with another whose name is its uid."
+    now = snapshot_of({"g1": ["c-1"], "g2": ["c-2"]}, names=["VIP", "Other"])
+    wanted = snapshot_of({"VIP": ["c-9"]})
+
+    with pytest.raises(GroupNotFoundError, match="the name of another group, g1"):
+        plan_memberships(now, wanted, mode="mirror")
+
+
+def test_the_world_of_the_caller_is_not_changed():
+    "Wanted lists and tables are left as they were."
+    wanted = {"VIP": ["c-9", "c-2", "c-9"]}
+    table = pd.DataFrame({"customer_group_uid": ["vip"], "customer_uid": ["c-9"]})
+    before = table.copy()
+
+    plan_memberships(sample_snapshot(), wanted)
+    plan_memberships(sample_snapshot(), table)
+
+    assert wanted == {"VIP": ["c-9", "c-2", "c-9"]}
+    pd.testing.assert_frame_equal(table, before)
+
+
+# New groups
+
+
+def test_a_new_group_is_created_with_its_customers():
+    "A group in `create` starts empty, by uid or name, and is created even when nobody joins it."
+    create = {"bw": "Black Week", "later": "Later"}
+
+    plan = plan_memberships(sample_snapshot(), {"Black Week": ["c-1", "x-1"]}, create=create)
+
+    assert [(one.uid, one.name, one.create, one.add) for one in plan.groups] == [
+        ("bw", "Black Week", True, ("c-1", "x-1")),
+        ("later", "Later", True, ()),
+    ]
+    assert [request["method"] for request in plan.requests()] == ["POST", "POST", "PUT"]
+
+
+@pytest.mark.parametrize(
+    ("create", "told"),
+    [
+        ({"vip": "Another"}, r"that group exists \(VIP\)"),
+        ({"b/w": "Black Week"}, "is not a customer group uid"),
+        ({"": "Black Week"}, "is not a customer group uid"),
+        ({7: "Black Week"}, "is text, not int"),
+        ({"bw": ""}, "needs a name"),
+        ({"bw": "  "}, "needs a name"),
+        ({"bw": None}, "needs a name"),
+        (["bw"], "create is a list"),
+    ],
+)
+def test_a_group_that_cannot_be_created_is_refused(create, told):
+    "An existing group, a uid that the API does not take, a missing name."
+    with pytest.raises(InputError, match=told):
+        plan_memberships(sample_snapshot(), {}, create=create)
+
+
+def test_a_name_of_two_groups_is_never_chosen_between():
+    "A new group may share a name, and the plan says so; then only its uid names it."
+    create = {"v2": "VIP"}
+
+    plan = plan_memberships(sample_snapshot(), {"v2": ["c-1"]}, create=create)
+
+    assert [note.rule for note in plan.notes] == ["same_name"]
+    with pytest.raises(GroupNotFoundError, match="Say which by its uid"):
+        plan_memberships(sample_snapshot(), {"VIP": ["c-1"]}, create=create)
+    with pytest.raises(GroupNotFoundError, match="Say which by its uid"):
+        plan_memberships(sample_snapshot(), {"N": ["c-1"]}, create={"n1": "N", "n2": "N"})
+
+
+# What is refused
+
+
+def test_an_unknown_group_is_refused_with_the_close_matches():
+    "A typing error names what was meant, and how to make a new group."
+    with pytest.raises(GroupNotFoundError) as caught:
+        plan_memberships(sample_snapshot(), {"Vipp": ["c-1"]})
+
+    assert "'VIP'" in str(caught.value) or "'vip'" in str(caught.value)
+    assert "create={uid: name}" in str(caught.value)
+    assert caught.value.close
+
+
+def test_two_groups_of_one_name_are_told_apart_by_uid():
+    "A name that two groups share is refused with their uids."
+    snapshot = snapshot_of({"g1": ["c-1"], "g2": ["c-2"]}, names=["VIP", "VIP"])
+
+    with pytest.raises(GroupNotFoundError, match="2 groups are named 'VIP': g1, g2"):
+        plan_memberships(snapshot, {"VIP": ["c-3"]})
+    assert operations(plan_memberships(snapshot, {"g2": ["c-3"]})) == {("g2", "c-3", "add")}
+
+
+def test_a_group_is_wanted_once():
+    "Once by uid and once by name would be two wishes for one group."
+    with pytest.raises(InputError, match="'vip' is wanted twice, once as 'VIP'"):
+        plan_memberships(sample_snapshot(), {"vip": ["c-1"], "VIP": ["c-2"]})
+
+
+@pytest.mark.parametrize(
+    "uid", ["a/b", "a.b", "..", "a b", " a", "a\n", "a\r\nb", "", "ä", "c-1%2F", "a;b", "c-1\x00", "１"]
+)
+@pytest.mark.parametrize("mode", MODES)
+def test_a_uid_that_the_api_does_not_take_is_refused(uid, mode):
+    "Slashes, dots, blanks, line ends, nothing at all: none reaches a plan."
+    with pytest.raises(InputError):
+        plan_memberships(sample_snapshot(), {"vip": ["c-1", uid]}, mode=mode)
+
+
+@pytest.mark.parametrize(
+    "customers",
+    [
+        pd.Series([150, 151]),
+        pd.Series([150.0, float("nan")]),
+        pd.Series(["c-1", None]),
+        pd.Series(["c-1", float("nan")], dtype="object"),
+        pd.Series(["c-1", 7], dtype="object"),
+        np.array([150, 151]),
+        pd.Index([1, 2]),
+        [150],
+        [150.0],
+        [float("nan")],
+        [None],
+        [pd.NA],
+        [["c-1"]],
+        [b"c-1"],
+        b"c-1",
+        "c-1",
+        7,
+        None,
+        {"c-1": True},
+        pd.DataFrame({"customer_uid": ["c-1"]}),
+        sample_snapshot(),
+    ],
+)
+def test_customers_that_are_no_texts_are_refused(customers):
+    "Numbers, gaps, one text, a mapping and a whole table are not several uids."
+    with pytest.raises(InputError):
+        plan_memberships(sample_snapshot(), {"vip": customers}, mode="mirror")
+
+
+@pytest.mark.parametrize(
+    "desired",
+    [
+        ["c-1"],
+        "vip",
+        None,
+        pd.DataFrame({"customer_uid": ["c-1"]}),
+        pd.DataFrame({"customer_group_uid": ["vip"], "customer_uid": [150]}),
+        pd.DataFrame({"customer_group_uid": ["vip", "vip"], "customer_uid": ["c-1", None]}),
+        pd.DataFrame({"customer_group_uid": ["vip", None], "customer_uid": ["c-1", "c-2"]}),
+        pd.DataFrame({"customer_group_uid": [1], "customer_uid": ["c-1"]}),
+    ],
+)
+def test_a_wish_of_another_form_is_refused(desired):
+    "What is wanted is a mapping, a table of both columns in text, or a snapshot."
+    with pytest.raises(InputError):
+        plan_memberships(sample_snapshot(), desired)
+
+
+def test_an_unknown_mode_is_refused():
+    "A misspelled mode does not fall back to another."
+    with pytest.raises(InputError, match="choose add_only, remove_only, mirror"):
+        plan_memberships(sample_snapshot(), {}, mode="replace")
+
+
+@pytest.mark.parametrize("protect", ["c-1", [7], [None], [""], {"c-1": 1}, pd.DataFrame({"c-1": []}), 7])
+def test_protection_that_protects_nobody_is_refused(protect):
+    "One text, numbers and tables are no list of protected customers."
+    with pytest.raises(InputError, match="protect"):
+        plan_memberships(sample_snapshot(), {}, protect=protect)
+
+
+def test_a_member_whose_uid_the_api_does_not_take_can_be_protected():
+    "Such a member cannot be removed; the error names the way out, and the way out works."
+    snapshot = snapshot_of({"g": ["a b", "c-1"]})
+
+    with pytest.raises(InputError, match=r"protect=\['a b'\] leaves it in"):
+        plan_memberships(snapshot, {"g": ["c-1"]}, mode="mirror")
+    plan = plan_memberships(snapshot, {"g": ["c-2"]}, mode="mirror", protect=["a b"])
+    assert operations(plan) == {("g", "c-2", "add"), ("g", "c-1", "remove")}
+
+
+# How sure the snapshot is
+
+
+def test_a_touched_group_that_drifted_is_refused():
+    "The error names the group and refresh_groups; an untouched group may have drifted."
+    drifted = reads_of(sample_snapshot(), verdict="drifted", note="3 rows moved")
+
+    with pytest.raises(DriftedReadError, match=r"3 rows moved.*refresh_groups\(client, snapshot, \['vip'\]\)"):
+        plan_memberships(drifted, {"VIP": ["c-7"]})
+    assert plan_memberships(drifted, {"VIP": ["c-1"]}).is_empty
+
+
+def test_weaker_evidence_is_a_finding():
+    "A covered or unverifiable group is planned, and the reviewer is told."
+    covered = reads_of(sample_snapshot(), verdict="consistent", how="cover")
+    proved = reads_of(sample_snapshot(), verdict="consistent", how="pages")
+    wanted = {"vip": ["c-7"]}
+
+    assert [note.rule for note in plan_memberships(covered, wanted).notes] == ["covered"]
+    assert [note.rule for note in plan_memberships(sample_snapshot(), wanted).notes] == ["unverifiable"]
+    assert plan_memberships(proved, wanted).findings == plan_memberships(proved, wanted).notes == ()
+
+
+def test_a_broken_limit_is_a_finding_and_no_error():
+    "Planning to empty a group works; the plan is blocked."
+    plan = plan_memberships(sample_snapshot(), {"vip": []}, mode="mirror")
+
+    assert plan.blocked
+    assert {finding.rule for finding in plan.findings if finding.blocking} >= {"emptied_groups"}
+
+
+def test_a_large_group_is_planned_quickly():
+    "A hundred thousand members are compared as codes, in a few seconds at most."
+    uids = [f"c-{n}" for n in range(100_000)]
+
+    plan = plan_memberships(snapshot_of({"g": uids}), {"g": [*uids[500:], "x-1"]}, mode="mirror")
+
+    assert (plan.n_add, plan.n_remove) == (1, 500)
