@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from frgroups import review_facts as facts
+from frgroups.approval import VALID_FOR
 from frgroups.errors import InputError
 from frgroups.home import write_text
 from frgroups.plan import Plan
@@ -143,7 +144,7 @@ def _decision(plan: Plan) -> list[str]:
         f"If you agree, tell the operator: approved {short}",
         'The operator runs `frgroups approve PLAN --by "YOUR NAME"`, and then '
         f"`frgroups apply PLAN --approve {short}` or the approval file in place of the digest",
-        f"An approval file is valid for {facts.approval_hours()} hours from when it is given",
+        f"An approval file is valid for {facts.hours(VALID_FOR):g} hours from when it is given",
     ]
     if until is not None:
         lines.append(f"The plan itself can be applied until {facts.utc(until)}")

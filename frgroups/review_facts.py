@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 import numpy as np
 import pandas as pd
 
-from frgroups.approval import VALID_FOR
 from frgroups.durations import as_duration
 from frgroups.limits import Finding, GroupCounts, Limits
 from frgroups.plan import GroupChange, Plan
@@ -74,8 +73,8 @@ def spoken_code(digest: str) -> str:
     They come from the end of the digest, the digits that `approve` usually leaves out. They find mistakes; against
     someone who forges a plan only the whole digest helps.
 
-    >>> spoken_code("0" * 58 + "042083")
-    'acid bridge basket badge'
+    >>> spoken_code("0" * 58 + "e6b5e9")
+    'tiger honey bridge needle'
     """
     words, bits = _WORDS.split(), int(digest[-6:], 16)
     return " ".join(words[bits >> shift & 63] for shift in (18, 12, 6, 0))
@@ -99,24 +98,32 @@ def operations(plan: Plan) -> pd.DataFrame:
 
 
 def headline(plan: Plan) -> str:
-    """The whole plan in one sentence."""
-    n = len(plan.groups)
-    where = f"in {n:,} customer {'group' if n == 1 else 'groups'}"
+    """The whole plan in one line."""
+    return f"Undo: {_change(plan)}" if plan.undoes and not plan.is_empty else _change(plan)
+
+
+def _change(plan: Plan) -> str:
     if plan.is_empty:
-        return "Nothing to do"
+        return "Nothing to do: the groups already are as wanted"
+    n, changes = len(plan.groups), plan.n_add + plan.n_remove
+    where = f"in {n:,} customer {'group' if n == 1 else 'groups'}"
+    if not changes:
+        return f"{n:,} customer {'group is' if n == 1 else 'groups are'} created, without members"
     if plan.n_add and plan.n_remove:
         return f"{plan.n_add:,} {_s(plan.n_add, 'join')}, {plan.n_remove:,} {_s(plan.n_remove, 'leave')}, {where}"
-    if plan.n_add or plan.n_remove:
-        n_customers, verb = (plan.n_add, "join") if plan.n_add else (plan.n_remove, "leave")
-        return f"{n_customers:,} {'customer' if n_customers == 1 else 'customers'} {_s(n_customers, verb)}, {where}"
-    return f"{n:,} customer {'group is' if n == 1 else 'groups are'} created, without members"
+    who = " customer" if changes == 1 else " customers" if changes == _n_customers(plan) else ""
+    return f"{changes:,}{who} {_s(changes, 'join' if plan.n_add else 'leave')}, {where}"
+
+
+def _n_customers(plan: Plan) -> int:
+    return len({uid for group in plan.groups for uid in (*group.add, *group.remove)})
 
 
 def customers_sentence(plan: Plan) -> str:
     """How many different customers there are, and how many of them move from one group to another."""
     joining = {uid for group in plan.groups for uid in group.add}
     leaving = {uid for group in plan.groups for uid in group.remove}
-    n, moving = len(joining | leaving), len(joining & leaving)
+    n, moving = _n_customers(plan), len(joining & leaving)
     if not n:
         return ""
     text = f"{n:,} different {'customer' if n == 1 else 'customers'}."
@@ -154,11 +161,6 @@ def plan_expires(plan: Plan) -> datetime | None:
     return plan.planned_at + as_duration(plan.limits.plan_max_age)
 
 
-def approval_hours() -> int:
-    """How long an approval file is valid, in hours."""
-    return int(VALID_FOR / timedelta(hours=1))
-
-
 def utc(moment: datetime) -> str:
     """A moment as text: 2026-11-23 08:10 UTC."""
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
@@ -171,10 +173,15 @@ def age(value: str) -> str:
     >>> age("7d"), age("24h"), age("90min")
     ('7 days', '24 hours', '1.5 hours')
     """
-    hours = as_duration(value) / timedelta(hours=1)
-    if hours >= 48 and hours % 24 == 0:
-        return f"{hours / 24:,.0f} days"
-    return "1 hour" if hours == 1 else f"{round(hours, 2):,g} hours"
+    n = hours(as_duration(value))
+    if n >= 48 and n % 24 == 0:
+        return f"{n / 24:,.0f} days"
+    return "1 hour" if n == 1 else f"{round(n, 2):,g} hours"
+
+
+def hours(duration: timedelta) -> float:
+    """A duration in hours."""
+    return duration / timedelta(hours=1)
 
 
 def visible(text: object) -> str:
@@ -210,13 +217,19 @@ def limit_checks(plan: Plan) -> list[LimitCheck]:
     limits = plan.limits
     broken = {finding.rule for finding in plan.findings if finding.blocking}
     emptied = [group for group in plan.groups if group.counts.emptied]
-    taken = (plan.planned_at - plan.snapshot_taken_at) / timedelta(hours=1)
+    n_own = sum(limits.of(group.uid) is not limits for group in emptied)
+    taken = hours(plan.planned_at - plan.snapshot_taken_at)
     checks = [
-        _of_groups(plan, "Leaving one group", "removals_per_group", broken),
-        _of_groups(plan, "Joining one group", "additions_per_group", broken),
-        _of_number("Leaving, all groups together", plan.n_remove, limits.removals_total, "removals_total", broken),
-        _of_number("Joining, all groups together", plan.n_add, limits.additions_total, "additions_total", broken),
-        _of_number("Groups left without a member", len(emptied), limits.emptied_groups, "emptied_groups", broken),
+        _of_groups(plan, "Leaving in one group", "removals_per_group", broken),
+        _of_groups(plan, "Joining in one group", "additions_per_group", broken),
+        _of_number("Leaving in all groups together", plan.n_remove, limits.removals_total, "removals_total", broken),
+        _of_number("Joining in all groups together", plan.n_add, limits.additions_total, "additions_total", broken),
+        LimitCheck(
+            "Groups left without a member",
+            f"{len(emptied):,}" + (f", {n_own:,} of them under limits of their own" if n_own else ""),
+            "no limit" if limits.emptied_groups is None else f"{limits.emptied_groups:,}",
+            _state(limits.emptied_groups, "emptied_groups", broken),
+        ),
         LimitCheck(
             "Age of the reading that the plan stands on",
             f"{taken:,.1f} hours when planned ({utc(plan.snapshot_taken_at)})",
@@ -228,7 +241,7 @@ def limit_checks(plan: Plan) -> list[LimitCheck]:
             "looked at before anything is sent",
             "no limit"
             if limits.drift_share is None
-            else f"{limits.drift_share:.0%} of a group, or {limits.drift_floor or 0} if that is more",
+            else f"{_percent(limits.drift_share)} of a group, or {limits.drift_floor or 0} if that is more",
             "off" if limits.drift_share is None else "later",
         ),
         LimitCheck(
@@ -243,12 +256,12 @@ def limit_checks(plan: Plan) -> list[LimitCheck]:
 
 def own_limits(plan: Plan) -> list[str]:
     """The groups that have limits of their own, a line each."""
-    return [
-        f"{key} has limits of its own: "
-        + ", ".join(f"{name} {'off' if value is None else value}" for name, value in own)
-        for key, limits in plan.limits.per_group.items()
-        for own in [[(name, value) for name, value in limits.document().items() if name in _GROUP_RULES]]
-    ]
+    lines = []
+    for key, limits in plan.limits.per_group.items():
+        values = {name: value for name, value in limits.document().items() if name in _GROUP_RULES}
+        told = ", ".join(f"{name} {'off' if value is None else value}" for name, value in values.items())
+        lines.append(f"{key} has limits of its own: {told}")
+    return lines
 
 
 _GROUP_RULES = ("removals_per_group", "removal_share", "removal_floor", "emptied_groups", "additions_per_group")
@@ -266,16 +279,17 @@ def _of_groups(plan: Plan, limit: str, rule: str, broken: set[str]) -> LimitChec
     nobody = "nobody leaves" if removing else "nobody joins"
     if not limited:
         off = bool(free) or _allowed(plan.limits, GroupCounts("", "", 0, 0, 0), removing) is None
-        told = f"no limit for {free:,} groups" if free else nobody
+        told = f"no limit for {free:,} {'group' if free == 1 else 'groups'}" if free else nobody
         return LimitCheck(limit, told, "no limit" if off else _rule(plan.limits, removing), "off" if off else "holds")
     n, allowed, group = max(limited, key=lambda one: (one[0] / max(one[1], 0.5), one[2].uid))
     told = f"{n:,} of {len(group.baseline):,} in {group.name}" if removing else f"{n:,} in {group.name}"
     if len(changed) > 1:
         told += ", the closest to its limit"
     if free:
-        told += f"; no limit for {free:,} other groups"
+        told += f"; no limit for {free:,} other {'group' if free == 1 else 'groups'}"
     own = plan.limits.of(group.uid)
-    return LimitCheck(limit, told, f"{int(allowed):,} here ({_rule(own, removing)})", _state(0, rule, broken))
+    rule_text = f"{int(allowed):,} here ({_rule(own, removing)})" if removing else _rule(own, removing)
+    return LimitCheck(limit, told, rule_text, _state(0, rule, broken))
 
 
 def _of_number(limit: str, n: int, allowed: int | None, rule: str, broken: set[str]) -> LimitCheck:
@@ -299,14 +313,18 @@ def _allowed(limits: Limits, counts: GroupCounts, removing: bool) -> float | Non
 
 def _rule(limits: Limits, removing: bool) -> str:
     if not removing:
-        return "a fixed number a group"
+        return f"{limits.additions_per_group or 0:,} a group"
     parts = []
     if limits.removals_per_group is not None:
         parts.append(f"{limits.removals_per_group:,} a group")
     if limits.removal_share is not None:
-        parts.append(f"{limits.removal_share:.0%} of its members")
+        parts.append(f"{_percent(limits.removal_share)} of its members")
     floor = f", at least {limits.removal_floor}" if limits.removal_floor else ""
     return " or ".join(parts) + (", whichever is less" if len(parts) > 1 else "") + floor
+
+
+def _percent(share: float) -> str:
+    return f"{round(100 * share, 4):g}%"
 
 
 def findings_by_weight(plan: Plan) -> tuple[Finding, ...]:
@@ -316,12 +334,10 @@ def findings_by_weight(plan: Plan) -> tuple[Finding, ...]:
 
 def _known(snapshot: Snapshot, table: pd.DataFrame) -> pd.DataFrame:
     """What the snapshot knows of each row's customer, in columns of text; "" where it knows nothing."""
-    customers = snapshot.customers
-    at = pd.Index(customers["customer_uid"]).get_indexer(pd.Index(table["customer_uid"]))
-    found = customers.take(np.maximum(at, 0)).reset_index(drop=True)
+    found = snapshot.customers.set_index("customer_uid").reindex(table["customer_uid"]).reset_index(drop=True)
     external = found["external_id"].fillna("")
     store = found["default_store_name"].fillna("")
-    known = pd.DataFrame(
+    return pd.DataFrame(
         {
             # Some tenants use the e-mail address as the external id.
             "external_id": external.mask(external.str.contains("@", regex=False), WITHHELD),
@@ -333,8 +349,6 @@ def _known(snapshot: Snapshot, table: pd.DataFrame) -> pd.DataFrame:
         columns=KNOWN_COLUMNS,
         dtype="str",
     )
-    known.loc[at < 0, :] = ""
-    return known
 
 
 def _groups_now(snapshot: Snapshot, customer_uids: pd.Series) -> list[str]:

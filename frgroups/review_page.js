@@ -6,7 +6,7 @@ const number = (n) => n.toLocaleString("en-GB");
 // Moments in the reader's own time zone; without this script they stay in UTC.
 const local = (moment) =>
   new Intl.DateTimeFormat("en-GB", {
-    weekday: "long", day: "numeric", month: "long", year: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short",
+    weekday: "short", day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short",
   }).format(moment);
 for (const time of document.querySelectorAll("time")) {
   time.title = time.textContent;
@@ -20,6 +20,19 @@ const open = byId("open-until");
 if (open && Date.now() <= expires) {
   const until = Math.min(Date.now() + Number(open.dataset.hours) * 3600e3, expires);
   open.textContent = ` Given now, it is open until ${local(new Date(until))}.`;
+}
+
+// "(9,800 -> 10,177)" stays on one line.
+for (const says of document.querySelectorAll(".says")) {
+  const text = says.firstChild;
+  const found = [...text.data.matchAll(/\([\d,]+ -> [\d,]+\)/g)].at(-1);
+  if (!found) continue;
+  const numbers = text.splitText(found.index);
+  numbers.splitText(found[0].length);
+  const together = document.createElement("span");
+  together.className = "together";
+  numbers.replaceWith(together);
+  together.append(numbers);
 }
 
 for (const button of document.querySelectorAll("button[data-copy]")) {
@@ -52,7 +65,7 @@ const visible = (text) =>
 const island = byId("operations-data");
 if (island) {
   const { columns, plain, words, rows } = JSON.parse(island.textContent);
-  const PAGE = 100;
+  const PAGE = matchMedia("(max-width: 40rem)").matches ? 25 : 100;
   const PRINTED = 1000;
   const body = byId("operations-body");
   const told = byId("operations-told");
@@ -62,6 +75,8 @@ if (island) {
   const change = columns.indexOf("change");
   const finding = columns.indexOf("finding");
   const value = (row, column) => (plain[column] ? row[column] : words[row[column]]);
+  const CHANGES = { add: "joins", remove: "leaves" };
+  const text = (row, column) => (column === change ? CHANGES[value(row, column)] : value(row, column));
   const all = rows.map((_, index) => index);
   let shown = all;
   let order = null;
@@ -70,18 +85,17 @@ if (island) {
 
   const foldedRow = (index) => {
     folded ??= new Array(rows.length);
-    return (folded[index] ??= columns.map((_, column) => value(rows[index], column)).join("\n").toLowerCase());
+    return (folded[index] ??= columns.map((_, column) => text(rows[index], column)).join("\n").toLowerCase());
   };
 
   const tableRow = (index) => {
     const tr = document.createElement("tr");
     columns.forEach((name, column) => {
       const td = document.createElement("td");
-      const text = value(rows[index], column);
-      td.textContent = column === change ? { add: "joins", remove: "leaves" }[text] : visible(text);
+      td.textContent = visible(text(rows[index], column));
       td.dataset.label = headers[column].dataset.label;
       if (name.endsWith("_uid") || name === "external_id") td.className = "uid";
-      if (column === change) td.className = text === "remove" ? "leave" : "join";
+      if (column === change) td.className = value(rows[index], column) === "remove" ? "leave" : "join";
       tr.append(td);
     });
     return tr;
@@ -112,12 +126,16 @@ if (island) {
     if (order) {
       const { column, down } = order;
       const collator = new Intl.Collator("nb", { numeric: true });
-      // Words are compared once each, not once for every pair of rows.
-      const rank = plain[column] ? null : new Map([...words.keys()].sort((a, b) => collator.compare(words[a], words[b])).map((word, at) => [word, at]));
-      const compare = rank
-        ? (a, b) => rank.get(rows[a][column]) - rank.get(rows[b][column])
-        : (a, b) => collator.compare(rows[a][column], rows[b][column]);
-      shown = [...shown].sort((a, b) => (down ? compare(b, a) : compare(a, b)) || a - b);
+      // Words are put in order once, not compared for every pair of rows.
+      const rank = new Map(
+        [...words.keys()].sort((a, b) => collator.compare(words[a], words[b])).map((word, at) => [word, at]));
+      const compare = plain[column]
+        ? (a, b) => collator.compare(rows[a][column], rows[b][column])
+        : (a, b) => rank.get(rows[a][column]) - rank.get(rows[b][column]);
+      const filled = shown.filter((index) => value(rows[index], column) !== "");
+      const empty = shown.filter((index) => value(rows[index], column) === "");
+      filled.sort((a, b) => (down ? compare(b, a) : compare(a, b)) || a - b);
+      shown = [...filled, ...empty];
     }
     headers.forEach((th, column) =>
       th.setAttribute("aria-sort", order?.column === column ? (order.down ? "descending" : "ascending") : "none"));

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from functools import cache
 from html import escape
@@ -15,13 +15,14 @@ from string import Template
 import pandas as pd
 
 from frgroups import review_facts as facts
+from frgroups.approval import VALID_FOR
 from frgroups.limits import Finding
 from frgroups.plan import GroupChange, Plan
 
 # What the page shows at most; where it cuts, it says so with numbers. The first three are for the first screen.
 PICTURED_GROUPS = 6
 FIRST_BLOCKING = 6
-FIRST_FINDINGS = 3
+FIRST_KINDS = 4
 LISTED = 1_000
 PLAIN_ROWS = 200
 PAGE_ROWS = 200_000
@@ -57,7 +58,7 @@ def review_html(plan: Plan) -> str:
         style_hash=_hash(style),
         script=script,
         script_hash=_hash(script),
-        title=_e(f"Review of plan {plan.digest[:12]} for {plan.tenant_uid}, {place.title}"),
+        title=_e(f"{'BLOCKED: ' if plan.blocked else ''}Review of plan {plan.digest[:12]}, {place.title}"),
         place_kind=place.kind,
         place_title=_e(place.title),
         place_words=_e(place.words),
@@ -66,6 +67,7 @@ def review_html(plan: Plan) -> str:
         kicker=_kicker(plan),
         headline=_e(facts.headline(plan)),
         customers=_p(facts.customers_sentence(plan)),
+        blocked=_blocked(plan),
         verdict=_verdict(plan),
         findings=_first_findings(plan),
         groups=_pictures(plan),
@@ -87,62 +89,69 @@ def _kicker(plan: Plan) -> str:
     )
 
 
+def _blocked(plan: Plan) -> str:
+    if not plan.blocked:
+        return ""
+    n = sum(finding.blocking for finding in plan.findings)
+    return (
+        f'<p class="verdict blocked"><strong>BLOCKED.</strong> This plan breaks {n:,} '
+        f"{'limit' if n == 1 else 'limits'}. It can be neither approved nor applied.</p>"
+    )
+
+
 def _verdict(plan: Plan) -> str:
+    if plan.blocked:
+        return ""
     checks = facts.limit_checks(plan)
     off = [check.limit.lower() for check in checks if check.state == "off"]
-    if plan.blocked:
-        n = sum(finding.blocking for finding in plan.findings)
-        return (
-            f'<p class="verdict blocked"><strong>BLOCKED.</strong> This plan breaks {n:,} '
-            f"{'limit' if n == 1 else 'limits'}. It can be neither approved nor applied.</p>"
-        )
     held = sum(check.state == "holds" for check in checks)
     later = sum(check.state == "later" for check in checks)
     text = f"<strong>No limit is broken.</strong> {held} checked and kept"
     text += f", {later} more checked before anything is sent" if later else ""
-    text += f"; <strong>switched off: {_e(', '.join(off))}</strong>" if off else ""
-    return f'<p class="verdict">{text}. <a href="#limits-title">See the limits</a></p>'
+    text += f"; <strong>{len(off)} switched off: {_e(', '.join(off))}</strong>" if off else ""
+    kind = "verdict off" if off else "verdict"
+    return f'<p class="{kind}">{text}. <a href="#limits-title">See them all</a></p>'
 
 
 def _first_findings(plan: Plan) -> str:
-    found = facts.findings_by_weight(plan)
-    first = _first(found)
-    if not found:
+    """The findings of the first screen: blocking ones, then one of each kind with how many are like it."""
+    first, left = _first(plan)
+    if not first:
         return ""
-    text = f'<ul class="findings" aria-label="Findings">{"".join(map(_finding, first))}</ul>'
-    left = len(found) - len(first)
+    items = "".join(_finding(finding, like) for finding, like in first)
+    text = f'<ul class="findings" aria-label="Findings">{items}</ul>'
     if left:
-        kind = "finding" if left == 1 else "findings"
-        text += f'<p class="soft">{left:,} more {kind}: <a href="#findings-title">see all {len(found):,}</a></p>'
+        text += f'<p class="all"><a href="#findings-title">See all {len(plan.findings):,} findings</a></p>'
     return text
 
 
-def _first(found: Sequence[Finding]) -> list[Finding]:
-    """The findings of the first screen: blocking ones, then one of each kind before a second of any."""
-    blocking = [one for one in found if one.blocking]
-    rest = [one for one in found if not one.blocking]
-    seen: dict[str, int] = {}
-    turn = {}
-    for at, one in enumerate(rest):
-        seen[one.rule] = turn[at] = seen.get(one.rule, 0) + 1
-    order = sorted(range(len(rest)), key=lambda at: (turn[at], at))
-    return blocking[:FIRST_BLOCKING] + [rest[at] for at in sorted(order[:FIRST_FINDINGS])]
+def _first(plan: Plan) -> tuple[list[tuple[Finding, int]], bool]:
+    """Those findings, each with the number of others like it, and whether any is not among them."""
+    blocking = [one for one in plan.findings if one.blocking]
+    kinds: dict[str, list[Finding]] = {}
+    for one in plan.findings:
+        if not one.blocking:
+            kinds.setdefault(one.rule, []).append(one)
+    shown = [(one, 0) for one in blocking[:FIRST_BLOCKING]]
+    shown += [(alike[0], len(alike) - 1) for alike in list(kinds.values())[:FIRST_KINDS]]
+    return shown, len(shown) < len(plan.findings)
 
 
-def _finding(finding: Finding) -> str:
+def _finding(finding: Finding, like: int = 0) -> str:
     if not finding.blocking:
-        return f"<li>{_e(finding.message)}</li>"
+        more = f" <b>And {like:,} more like this.</b>" if like else ""
+        return f"<li>{_e(finding.message)}{more}</li>"
     allow = (
         f'<span class="allow">To allow it, the analyst plans again with {_e(finding.argument)}.</span>'
         if finding.argument
         else ""
     )
-    return f'<li class="blocking">{_e(finding)}{allow}</li>'
+    return f'<li class="blocking">{_e(finding.message)}{allow}</li>'
 
 
 def _all_findings(plan: Plan) -> str:
     found = facts.findings_by_weight(plan)
-    if len(_first(found)) == len(found):
+    if not _first(plan)[1]:
         return ""
     return (
         '<section aria-labelledby="findings-title">'
@@ -170,16 +179,20 @@ def _picture(group: GroupChange, blocked: bool) -> str:
     """A group in a sentence, and as two bars on one scale: before and after."""
     before, after = len(group.baseline), group.n_after
     stay = before - len(group.remove)
-    tags = '<span class="tag new">New group</span>' if group.create else ""
-    tags += '<span class="tag alarm">Over its limit</span>' if blocked else ""
-    leave = f", <b class='leave'>{len(group.remove):,} of them leave</b>" if group.remove else ""
-    join = f", <b class='join'>{len(group.add):,} of them new</b>" if group.add else ""
+    tag = '<span class="tag">Over its limit</span>' if blocked else ""
+    leave = f", <b class='leave'>{_part(len(group.remove), before)} leave</b>" if group.remove else ""
+    join = f", <b class='join'>{_part(len(group.add), after)} new</b>" if group.add else ""
+    was = "<b class='join'>new group</b>" if group.create else f"{before:,}{leave}"
     scale = max(before, after, 1)
     return (
-        f'<li><p class="says">{_e(facts.sentence(group))}{tags}</p>'
-        f'<dl class="bars"><dt>Before</dt>{_bar(stay, len(group.remove), "leave", scale)}<dd>{before:,}{leave}</dd>'
+        f'<li><p class="says">{_e(facts.sentence(group))}{tag}</p>'
+        f'<dl class="bars"><dt>Before</dt>{_bar(stay, len(group.remove), "leave", scale)}<dd>{was}</dd>'
         f"<dt>After</dt>{_bar(stay, len(group.add), 'join', scale)}<dd>{after:,}{join}</dd></dl></li>"
     )
+
+
+def _part(n: int, of: int) -> str:
+    return "all" if n == of else f"{n:,} of them"
 
 
 def _bar(stay: int, changed: int, kind: str, scale: int) -> str:
@@ -264,15 +277,15 @@ def _decision(plan: Plan) -> str:
         "<ol>"
         "<li>Compare these four words with the operator’s own copy of this page: "
         f'<span class="code">{facts.spoken_code(plan.digest)}</span></li>'
-        f'<li>If you agree, tell the operator: <span class="say">approved <span class="mono">{short}</span></span>'
-        f"{_copy(f'approved {short}', 'Copy this answer')}</li>"
+        '<li>If you agree, tell the operator: <span class="answer"><span class="say">approved '
+        f'<span class="mono">{short}</span></span> {_copy(f"approved {short}")}</span></li>'
         '<li>The operator runs <code>frgroups approve PLAN --by "YOUR NAME"</code>'
         f"<code>frgroups apply PLAN --approve {short}</code></li>"
         "</ol>"
-        "<p>If you do not agree, say so. Nothing is sent without an approval.</p>"
+        "<p>If you do not agree, say so: nothing is sent without an approval.</p>"
         f'<div class="until">{_until(plan)}</div>'
-        '<div class="until">The whole digest; its first 12 digits are enough.'
-        f"{_digest(plan.digest)}{_copy(plan.digest, 'Copy the digest')}</div>"
+        '<div class="until"><div class="whole">The digest; its first 12 are enough.'
+        f"{_copy(plan.digest)}</div>{_digest(plan.digest)}</div>"
     )
 
 
@@ -283,7 +296,7 @@ def _late(plan: Plan) -> str:
 
 
 def _until(plan: Plan) -> str:
-    hours, expires = facts.approval_hours(), facts.plan_expires(plan)
+    hours, expires = f"{facts.hours(VALID_FOR):g}", facts.plan_expires(plan)
     text = (
         f"<p>An approval file is open for {hours} hours from when it is given."
         f'<span id="open-until" data-hours="{hours}"></span></p>'
@@ -302,17 +315,18 @@ def _digest(digest: str) -> str:
     return f'<div class="digest mono" aria-label="Digest">{cells}</div>'
 
 
-def _copy(text: str, label: str) -> str:
+def _copy(text: str) -> str:
+    # Hidden until the script has made it work.
     return (
-        f'<span class="copy"><button type="button" data-copy="{_e(text)}" hidden>{label}</button>'
-        '<span role="status"></span></span>'
+        f'<span class="copy"><button type="button" data-copy="{_e(text)}" aria-label="Copy: {_e(text)}" hidden>'
+        'Copy</button><span role="status"></span></span>'
     )
 
 
 def _operations(table: pd.DataFrame) -> str:
     if table.empty:
         return ""
-    columns = [name for name in _LABELS if name in table]
+    columns = _columns(table)
     head = "".join(f'<th scope="col">{_LABELS[name]}</th>' for name in columns)
     rows = "".join(
         "<tr>"
@@ -352,6 +366,12 @@ def _operations(table: pd.DataFrame) -> str:
     )
 
 
+def _columns(table: pd.DataFrame) -> list[str]:
+    """The columns to show; what is known of no customer at all is left out."""
+    empty = {name for name in facts.KNOWN_COLUMNS if name not in table or (table[name] == "").all()}
+    return [name for name in _LABELS if name not in empty]
+
+
 def _operation_cell(name: str, value: str) -> str:
     if name == "change":
         return _td(
@@ -364,7 +384,7 @@ def _data(table: pd.DataFrame) -> str:
     """The operations as one JSON value; what repeats is a number that points into `words`."""
     if table.empty:
         return ""
-    columns = [name for name in _LABELS if name in table]
+    columns = _columns(table)
     words: dict[str, int] = {}
     sides: list[Iterable[object]] = [
         column if name in _PLAIN else [words.setdefault(value, len(words)) for value in column]
@@ -410,7 +430,7 @@ def _td(text: str, label: str, kind: str = "") -> str:
 
 
 def _p(text: str) -> str:
-    return f"<p>{_e(text)}</p>" if text else ""
+    return f'<p class="soft">{_e(text)}</p>' if text else ""
 
 
 def _time(moment: datetime) -> str:

@@ -120,7 +120,8 @@ class Transport:
             limits=httpx.Limits(max_connections=workers, max_keepalive_connections=workers),
             headers={"Accept": "application/json", "User-Agent": "frgroups"},
             trust_env=not loopback,
-            verify=verify,
+            # Over http (loopback alone) no certificate comes; loading those to trust takes longer than a request.
+            verify=verify if self.base_url.startswith("https:") else False,
         )
 
     def close(self) -> None:
@@ -137,8 +138,8 @@ class Transport:
                 return self._answered(call)
             except (RateLimitedError, ServerError, ConnectionLostError) as error:
                 asked = error.retry_after if isinstance(error, RateLimitedError) else None
-                if isinstance(error, RateLimitedError):
-                    self._pacer.pause(min(asked or 0.0, self._retry.longest_wait))
+                if asked is not None and asked <= self._retry.longest_wait:
+                    self._pacer.pause(asked)
                 wait = self._retry.wait(tried, asked=asked, waited=waited) if may_retry else None
                 if wait is None:
                     raise
@@ -176,23 +177,25 @@ class Transport:
                 response = self._http.request(call.method, url, content=call.body, headers=headers)
             except (httpx.TransportError, httpx.DecodingError) as error:
                 raise self._lost(call, error) from error
+            except httpx.InvalidURL as error:
+                raise BadAnswerError(
+                    f"{self._where(call)}: 3xx, the service redirects to what is no address. Check the base URL.",
+                    **self._facts(call, 302),
+                ) from error
             log.debug("%s %d in %.3f s", call.operation, response.status_code, time.monotonic() - started)
             self._note_clock(response)
             if not (response.has_redirect_location and call.method == "GET"):
                 return response
-            try:
-                target = url.join(response.headers["Location"])
-            except (httpx.InvalidURL, ValueError):
-                return response
+            target = url.join(response.headers["Location"])
             if (target.scheme, target.host, target.port) != (url.scheme, url.host, url.port):
                 raise BadAnswerError(
-                    f"{self._where(call)}: the service redirects to another host, {target.host!r}; not followed, "
-                    "and the token was not sent there. Check the base URL.",
+                    f"{self._where(call)}: {response.status_code}, the service redirects to another host, "
+                    f"{target.host!r}; not followed, and the token was not sent there. Check the base URL.",
                     **self._facts(call, response.status_code),
                 )
             url = target
         raise BadAnswerError(
-            f"{self._where(call)}: redirected more than 3 times. Check the base URL.",
+            f"{self._where(call)}: {response.status_code}, redirected more than 3 times. Check the base URL.",
             **self._facts(call, response.status_code),
         )
 

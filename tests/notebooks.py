@@ -20,8 +20,9 @@ def notebooks():
 def run(path, home):
     """The notebook with fresh outputs, run in a home of its own."""
     book = nbformat.read(path, as_version=4)
-    before = {name: os.environ.get(name) for name in ("FRGROUPS_HOME", "PYTHONWARNINGS")}
-    os.environ |= {"FRGROUPS_HOME": str(home), "PYTHONWARNINGS": "default"}
+    ours = {"FRGROUPS_HOME": str(home), "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+    before = {name: os.environ.get(name) for name in ours}
+    os.environ |= ours
     try:
         NotebookClient(
             book, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(FOLDER)}}

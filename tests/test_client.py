@@ -176,13 +176,18 @@ def test_an_unknown_sort_is_refused_in_the_words_of_the_service(sandbox, connect
 # Each operation against each failure.
 
 
-@pytest.mark.parametrize("failure", FAILURES)
-@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize(
+    ("operation", "failure"),
+    [
+        (operation, failure)
+        for operation in OPERATIONS
+        for failure in FAILURES
+        if not (operation in WITHOUT_BODY and failure in ("cut during", "garbage"))
+    ],
+)
 def test_each_failure_of_each_operation_is_one_clear_error(operation, failure, sandbox, connect):
     "Whatever goes wrong: the error of its kind, with operation, tenant and status; reads are repeated, writes never."
     fault, kind, status = FAILURES[failure]
-    if operation in WITHOUT_BODY and failure in ("cut during", "garbage"):
-        pytest.skip("a 204 has no body that could be cut or spoiled")
     slow = failure == "slow"
     client = connect(sandbox, writable=True, timeout=0.05 if slow else 5)
     sandbox.misbehave(fault)
@@ -531,7 +536,7 @@ def test_a_redirect_to_nowhere_is_a_clear_error(location, sandbox, connect):
     client = connect(sandbox)
     sandbox.misbehave(Fault("redirect", times=None, location=location))
 
-    with pytest.raises(BadAnswerError, match="Check the base URL"):
+    with pytest.raises(ApiError, match="base URL"):
         client.get_group("vip")
 
 
@@ -568,8 +573,7 @@ def test_a_refused_token_is_asked_for_again_once(operation, sandbox, connect):
 
     OPERATIONS[operation](client)
 
-    assert [request["status"] for request in sandbox.requests()][0] == 401
-    assert len(sandbox.requests()) == 2
+    assert [request["status"] == 401 for request in sandbox.requests()] == [True, False]
 
 
 def test_a_token_refused_twice_is_an_error(sandbox, connect):
@@ -582,7 +586,7 @@ def test_a_token_refused_twice_is_an_error(sandbox, connect):
 
     client = connect(sandbox, source)
 
-    with pytest.raises(AuthError, match="the token was not accepted. Ask for a new one") as caught:
+    with pytest.raises(AuthError, match=r"the token was not accepted\. Ask for a new one") as caught:
         client.get_group("vip")
 
     assert len(asked) == len(sandbox.requests()) == 2
@@ -669,11 +673,24 @@ def test_the_token_is_never_shown(sandbox, connect, caplog):
 
 
 def test_a_service_that_repeats_the_token_is_not_quoted(sandbox, connect):
-    "The service's words are shown without the token, should they hold it, short or cut at their end."
+    "The service's words are shown without the token, should they hold it."
     client = connect(sandbox)
 
     with pytest.raises(NotFoundError) as caught:
         client.get_group(sandbox.token)
+
+    assert caught.value.said == "There is no customer group …."
+
+
+def test_no_part_of_a_repeated_token_is_quoted():
+    "Long words are cut; a token at the cut is taken out whole before."
+    token = "secret" * 48
+    with (
+        fg.Sandbox(empty=True, token=token) as tenant,
+        tenant.client() as client,
+        pytest.raises(NotFoundError) as caught,
+    ):
+        client.get_group(token)
 
     assert caught.value.said == "There is no customer group …."
 
@@ -742,12 +759,20 @@ def test_a_password_in_a_base_url_is_refused_and_not_shown(given):
 
 @pytest.mark.parametrize(
     "given",
-    ["", "staging", "shop.example/v2", "//shop.example/v2", "ftp://shop.example", "https://", "https://[::1", None, 5]
-    + [
+    [
+        "",
+        "staging",
+        "shop.example/v2",
+        "//shop.example/v2",
+        "ftp://shop.example",
+        "https://",
+        "https://[::1",
         "https://shop.example/v2?x=1",
         "https://shop.example/v2#x",
         "https://" + "a" * 70 + ".example/v2",
         "https://☃☃",
+        None,
+        5,
     ],
 )
 def test_a_nonsense_base_url_is_refused(given):
@@ -815,7 +840,7 @@ def test_a_total_that_never_comes_true_ends(operation, sandbox, connect):
     client = connect(sandbox, page_size=1)
     sandbox.misbehave(endless=5)
 
-    with pytest.raises(DriftedReadError, match="Read 2 of .* but the service counts 7"):
+    with pytest.raises(DriftedReadError, match=r"Read 2 of .* but the service counts 7"):
         OPERATIONS[operation](client)
 
     assert len(sandbox.requests()) == 3
@@ -899,9 +924,11 @@ def test_check_of_an_empty_tenant(sandbox, connect):
 
 def test_check_with_a_small_page_size_and_base_0():
     "What is granted may be less than was asked."
-    with fg.Sandbox(empty=True, page_base=0, max_page_size=7, default_page_size=7) as tenant:
-        with tenant.client(writable=True) as client:
-            check = client.check()
+    with (
+        fg.Sandbox(empty=True, page_base=0, max_page_size=7, default_page_size=7) as tenant,
+        tenant.client(writable=True) as client,
+    ):
+        check = client.check()
 
     assert (check.page_base, check.granted_page_size) == (0, 7)
     assert "only a write can tell" in check.facts["May write"]

@@ -1,12 +1,13 @@
 """A plan as a value: its digest, its file, what it sends, and what is left after a selection."""
 
 import json
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frgroups.errors import FileDamagedError, InputError
@@ -16,6 +17,7 @@ from frgroups.planning import plan_memberships
 from frgroups.sealed import canonical, sha256, write_sealed
 from frgroups.snapshot import sample_snapshot, snapshot_from_frames
 
+few = settings(max_examples=30)
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
@@ -125,6 +127,7 @@ def snapshot_of(world, *, rows=None):
     )
 
 
+@few
 @given(now=worlds, wanted=worlds, data=st.data())
 def test_the_digest_is_blind_to_how_the_tables_are_written(now, wanted, data):
     "Order and repetition of rows, column order, dtype and index of the tables do not reach the digest."
@@ -166,6 +169,7 @@ def test_a_saved_plan_is_read_as_it_was(tmp_path):
     pd.testing.assert_frame_equal(read_plan(path).table(), plan.table())
 
 
+@few
 @given(now=worlds, wanted=worlds, mode=st.sampled_from(["add_only", "remove_only", "mirror"]))
 def test_every_plan_survives_its_file(tmp_path_factory, now, wanted, mode):
     "read_plan(save(plan)) says what the plan said."
@@ -276,7 +280,7 @@ def test_a_plan_that_cannot_be_written_leaves_the_old_file(tmp_path, monkeypatch
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("frgroups.home.flush_to_disk", full)
+    monkeypatch.setattr(sys.modules["frgroups.home"], "flush_to_disk", full)  # fg.home is the function
     with pytest.raises(InputError, match="No space left"):
         sample_plan(tenant_uid="t-2").save(path)
 
@@ -491,6 +495,7 @@ def test_a_plan_from_a_file_previews_the_groups_it_touches(tmp_path):
     assert read_plan(sample_plan(groups=()).save(tmp_path / "e.json")).preview().groups.empty
 
 
+@few
 @given(now=worlds, wanted=worlds)
 def test_a_preview_of_a_mirror_needs_no_further_plan(now, wanted):
     "Planning the same again from the preview finds nothing to do."

@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frgroups.errors import DriftedReadError, GroupNotFoundError, InputError, WrongTenantError
 from frgroups.planning import plan_memberships
 from frgroups.snapshot import sample_snapshot, snapshot_from_frames
 
+few = settings(max_examples=40)
 MODES = ["add_only", "remove_only", "mirror"]
 CUSTOMERS = [f"c-{n}" for n in range(8)]
 NEW = ["x-1", "x-2"]
@@ -61,6 +62,7 @@ def cases(draw):
     return now, {uid: members for uid, members in draw(wishes).items() if uid in now}
 
 
+@few
 @given(case=cases())
 def test_applying_a_mirror_makes_the_world_as_wanted(case):
     "Named groups become what was wanted, the others stay as they are."
@@ -71,6 +73,7 @@ def test_applying_a_mirror_makes_the_world_as_wanted(case):
     assert after == {uid: set(wanted.get(uid, members)) for uid, members in now.items()}
 
 
+@few
 @given(case=cases())
 def test_add_only_unites_and_remove_only_intersects(case):
     "add_only leaves everybody in; remove_only lets nobody in."
@@ -83,6 +86,7 @@ def test_add_only_unites_and_remove_only_intersects(case):
     assert cut == {uid: members & wanted.get(uid, members) for uid, members in now.items()}
 
 
+@few
 @given(case=cases(), mode=st.sampled_from(MODES))
 def test_what_is_as_wanted_needs_nothing(case, mode):
     "Planning again after a plan took effect finds nothing; so does wanting what is."
@@ -94,6 +98,7 @@ def test_what_is_as_wanted_needs_nothing(case, mode):
     assert plan_memberships(snapshot_of(now), snapshot_of(now), mode=mode).is_empty
 
 
+@few
 @given(case=cases(), mode=st.sampled_from(MODES))
 def test_a_plan_is_minimal(case, mode):
     "Nobody is added who is in, removed who is out, or both; no group without a change is touched."
@@ -108,6 +113,7 @@ def test_a_plan_is_minimal(case, mode):
     assert all(set(one.baseline) == now[one.uid] for one in plan.groups)
 
 
+@few
 @given(case=cases(), protect=st.sets(st.sampled_from(CUSTOMERS)), mode=st.sampled_from(MODES))
 def test_who_is_protected_is_never_removed(case, protect, mode):
     "Protection takes exactly the protected removals out, and says how many."
@@ -121,6 +127,7 @@ def test_who_is_protected_is_never_removed(case, protect, mode):
     assert sum(note.n for note in plan.notes if note.rule == "protected") == len(held)
 
 
+@few
 @given(case=cases())
 def test_plans_of_single_groups_make_up_the_whole(case):
     "The operations of all groups are those of each group alone."
@@ -133,6 +140,7 @@ def test_plans_of_single_groups_make_up_the_whole(case):
     assert whole == set().union(*parts)
 
 
+@few
 @given(case=cases())
 def test_customers_whom_no_snapshot_knows_are_told_of(case):
     "A joining uid that is in no group is a finding, never an error and never lost."

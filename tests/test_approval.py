@@ -1,0 +1,173 @@
+"""Approvals: one decision on one plan, and everything that is none."""
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from frgroups.approval import approve_plan, check_approval
+from frgroups.errors import FileDamagedError, InputError, NotApprovedError
+from frgroups.limits import Limits
+from frgroups.planning import plan_memberships
+from frgroups.sealed import read_sealed, write_sealed
+from frgroups.snapshot import sample_snapshot
+
+
+@pytest.fixture
+def plan():
+    """A plan that adds one customer."""
+    return plan_memberships(sample_snapshot(), {"vip": ["c-7"]}, limits=Limits(snapshot_max_age=None))
+
+
+@pytest.fixture
+def other(plan):
+    """A plan that adds another customer."""
+    return plan_memberships(sample_snapshot(), {"vip": ["c-8"]}, limits=plan.limits)
+
+
+def test_an_approval_file_approves_its_plan(plan, tmp_path):
+    "The file is written for its owner alone, and tells who agreed and when."
+    path = approve_plan(plan, tmp_path / "ok.json", by=" Kari ")
+
+    approval = check_approval(plan, path)
+
+    assert (approval.how, approval.digest, approval.by) == ("file", plan.digest, "Kari")
+    assert datetime.now(UTC) - approval.at < timedelta(minutes=1)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert check_approval(plan, str(path)) == approval
+
+
+@pytest.mark.parametrize("form", [str, str.upper, lambda digest: digest[:12], lambda digest: f" {digest[:40]}\n"])
+def test_a_digest_approves_its_plan(plan, form):
+    "All 64 digits or the first 12 at least, in any case."
+    approval = check_approval(plan, form(plan.digest))
+
+    assert (approval.how, approval.digest, approval.by, approval.at) == ("digest", plan.digest, "", None)
+    assert approval.document() == {"how": "digest", "by": "", "at": ""}
+
+
+def test_an_approval_of_another_plan_is_none(plan, other, tmp_path):
+    "Neither the file nor the digest of one plan approves another."
+    path = approve_plan(plan, tmp_path / "ok.json", by="Kari")
+
+    with pytest.raises(
+        NotApprovedError, match=f"approves plan {plan.digest[:12]}, not this one, {other.digest[:12]}"
+    ):
+        check_approval(other, path)
+    with pytest.raises(NotApprovedError, match="the digest of another plan"):
+        check_approval(other, plan.digest)
+    with pytest.raises(NotApprovedError, match="the digest of another plan"):
+        check_approval(plan, plan.digest[:12] + "0" * 52)
+
+
+def test_the_same_change_planned_again_is_approved_by_the_same_digest(plan, other, tmp_path):
+    "Approval is of meaning: planning the same again gives the approved digest."
+    path = approve_plan(plan, tmp_path / "ok.json", by="Kari")
+
+    again = plan_memberships(sample_snapshot(), {"VIP": {"c-7"}}, limits=plan.limits)
+
+    assert check_approval(again, path).digest == plan.digest
+
+
+@pytest.mark.parametrize("approve", ["", "  ", None, True, 7, "ja", "0" * 65, "none.json", b"abc"])
+def test_what_is_no_approval_is_refused(plan, approve):
+    "Nothing, a word, a number, a file that is not there."
+    with pytest.raises(NotApprovedError, match="Nothing was sent"):
+        check_approval(plan, approve)
+
+
+def test_a_short_digest_is_refused(plan):
+    "Eleven digits do not stand for a plan, even when they are right."
+    with pytest.raises(NotApprovedError, match="too short"):
+        check_approval(plan, plan.digest[:11])
+
+
+def test_a_rejection_refuses_with_its_reason(plan, tmp_path):
+    "A file that says no is never a yes, with or without a reason."
+    said = approve_plan(plan, tmp_path / "no.json", by="Kari", reject="wrong week")
+    silent = approve_plan(plan, tmp_path / "silent.json", by="Kari", reject="")
+
+    with pytest.raises(NotApprovedError, match=r"Kari rejected plan .*: wrong week"):
+        check_approval(plan, said)
+    with pytest.raises(NotApprovedError, match="no reason given"):
+        check_approval(plan, silent)
+
+
+def test_an_approval_ends(plan, tmp_path):
+    "72 hours, or what was asked; afterwards it is none."
+    path = approve_plan(plan, tmp_path / "ok.json", by="Kari")
+    old = approve_plan(plan, tmp_path / "old.json", by="Kari", valid_for=timedelta(seconds=-1))
+    content = read_sealed(path, "approval")
+
+    assert datetime.fromisoformat(content["until"]) - datetime.fromisoformat(content["at"]) == timedelta(hours=72)
+    with pytest.raises(NotApprovedError, match="by Kari was valid until"):
+        check_approval(plan, old)
+
+
+def test_a_blocked_plan_can_only_be_rejected(tmp_path):
+    "An approval does not lift a limit; it names the limit instead."
+    blocked = plan_memberships(sample_snapshot(), {"vip": []}, mode="mirror")
+
+    with pytest.raises(NotApprovedError, match=r"is blocked and cannot be approved: .*without a member"):
+        approve_plan(blocked, tmp_path / "ok.json", by="Kari")
+    assert not (tmp_path / "ok.json").exists()
+    assert approve_plan(blocked, tmp_path / "no.json", by="Kari", reject="too many").exists()
+
+
+@pytest.mark.parametrize("by", ["", "  "])
+def test_an_approval_needs_a_name(plan, tmp_path, by):
+    "Nobody cannot agree."
+    with pytest.raises(NotApprovedError, match="needs by="):
+        approve_plan(plan, tmp_path / "ok.json", by=by)
+
+
+def test_an_altered_approval_is_refused(plan, tmp_path):
+    "Turning a rejection into an approval by hand is noticed."
+    path = approve_plan(plan, tmp_path / "no.json", by="Kari", reject="no")
+    path.write_text(path.read_text().replace('"rejected"', '"approved"'))
+
+    with pytest.raises(FileDamagedError, match="was altered"):
+        check_approval(plan, path)
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"until": "soon"}, "'soon' is not a moment"),
+        ({"until": None}, "None is not a moment"),
+        ({"until": "2999-01-01T00:00:00"}, "has no time zone"),
+        ({"decision": "yes"}, "rejected plan"),
+    ],
+)
+def test_an_approval_written_by_hand_is_checked_like_any_other(plan, tmp_path, values, told):
+    "The right checksum over strange values is refused; any decision but 'approved' is a no."
+    content = read_sealed(approve_plan(plan, tmp_path / "ok.json", by="Kari"), "approval")
+    path = write_sealed(tmp_path / "hand.json", "approval", content | values)
+
+    with pytest.raises((FileDamagedError, NotApprovedError), match=told):
+        check_approval(plan, path)
+
+
+def test_an_approval_that_lacks_a_field_is_refused(plan, tmp_path):
+    "What is missing is named."
+    path = write_sealed(tmp_path / "hand.json", "approval", {"digest": plan.digest, "decision": "approved"})
+
+    with pytest.raises(FileDamagedError, match="lacks at, by, reason, until"):
+        check_approval(plan, path)
+
+
+def test_a_plan_file_is_no_approval(plan, tmp_path):
+    "Handing the plan itself in approves nothing."
+    with pytest.raises(InputError, match="is a 'frgroups plan', not a approval"):
+        check_approval(plan, plan.save(tmp_path / "p.json"))
+    with pytest.raises(InputError, match="cannot be read"):
+        check_approval(plan, tmp_path)
+
+
+def test_no_uid_of_a_customer_is_in_an_approval(plan, tmp_path):
+    "An approval can be mailed: it names the digest, the person and the moments."
+    text = approve_plan(plan, tmp_path / "ok.json", by="Kari").read_text()
+
+    assert set(json.loads(text)["content"]) == {"digest", "decision", "reason", "by", "at", "until"}
+    assert not re.search(r"\bc-\d", text)

@@ -1,0 +1,244 @@
+"""The journal: what was written is read, what was torn is dropped, what was altered is noticed."""
+
+import json
+import sys
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from frgroups.errors import FileDamagedError, InputError
+from frgroups.journal import Journal, Past
+from frgroups.planning import plan_memberships
+from frgroups.snapshot import sample_snapshot
+
+STORY = [
+    ("start", {"digest": "d" * 64, "planned_at": "2026-11-23T12:00:00+00:00", "approval": {"how": "digest"}}),
+    ("look", {"group": "vip", "add": ["c-1"], "remove": ["c-9"], "n_members": 3}),
+    ("intent", {"create": True, "group": "bw", "name": "Black Week"}),
+    ("outcome", {"create": True, "group": "bw", "result": "accepted", "message": ""}),
+    ("intent", {"group": "vip", "change": "add", "uids": ["c-2", "c-3", "c-4"]}),
+    ("outcome", {"group": "vip", "change": "add", "uids": ["c-2"], "result": "accepted", "message": ""}),
+    ("outcome", {"group": "vip", "change": "add", "uids": ["c-3"], "result": "refused", "message": "no such ø"}),
+    ("outcome", {"group": "vip", "change": "add", "uids": ["c-4"], "result": "not_sent", "message": ""}),
+    ("end", {"complete": True, "counts": {"verified": 1}}),
+]
+few = settings(max_examples=40)
+
+
+@pytest.fixture
+def plan():
+    """Some plan."""
+    return plan_memberships(sample_snapshot(), {"vip": ["c-7"]})
+
+
+def written(path, story=STORY):
+    """The journal at this path, with these lines."""
+    with Journal(path) as journal:
+        for event, facts in story:
+            journal.write(event, **facts)
+    return path
+
+
+def past_of(story):
+    """What a story tells, without a file."""
+    past = Past()
+    for event, facts in story:
+        past.take({"event": event, "at": "", **facts})
+    past.started = ""
+    return past
+
+
+def read(path):
+    """What the journal at this path tells, without the moment."""
+    past = Journal(path).past
+    past.started = ""
+    return past
+
+
+def test_a_journal_tells_what_was_written(tmp_path):
+    "Looks, intents and outcomes come back as the state of the apply."
+    past = Journal(written(tmp_path / "j.jsonl")).past
+
+    assert past.started.startswith("20")
+    assert past.approval == {"how": "digest"}
+    assert past.looked_at == {"vip"}
+    assert past.already == {("vip", "c-1", "add"), ("vip", "c-9", "remove")}
+    assert past.creating == past.created == {"bw"}
+    assert past.intended == {("vip", uid, "add") for uid in ("c-2", "c-3", "c-4")}
+    assert past.accepted == {("vip", "c-2", "add")}
+    assert past.refused == {("vip", "c-3", "add"): "no such ø"}
+    assert past.unsent == {("vip", "c-4", "add")}
+    assert past.ended
+
+
+@pytest.mark.parametrize("n", range(len(STORY) + 1))
+def test_a_journal_can_be_continued_anywhere(tmp_path, n):
+    "Closed after any line and opened again, it tells the same story."
+    path = written(tmp_path / "j.jsonl", STORY[:n])
+
+    assert read(path) == past_of(STORY[:n])
+    written(path, STORY[n:])
+
+    assert read(path) == past_of(STORY)
+
+
+def test_the_state_while_writing_is_the_state_that_is_read(tmp_path):
+    "The open journal knows what its file would tell."
+    with Journal(tmp_path / "j.jsonl") as journal:
+        for n, (event, facts) in enumerate(STORY, 1):
+            journal.write(event, **facts)
+
+            assert Journal(journal.path).past == journal.past
+            assert len(journal.path.read_bytes().splitlines()) == n
+
+
+def test_a_torn_last_line_is_dropped_wherever_it_tore(tmp_path):
+    "Cut anywhere in its last line, a journal is the one without that line, and can be continued."
+    whole = written(tmp_path / "whole.jsonl").read_bytes()
+    start = whole[:-1].rindex(b"\n") + 1
+    path = tmp_path / "torn.jsonl"
+
+    for end in range(start, len(whole)):
+        path.write_bytes(whole[:end])
+        assert read(path) == past_of(STORY[:-1])
+
+    written(path, STORY[-1:])
+    assert read(path) == past_of(STORY)
+    assert len(path.read_bytes().splitlines()) == len(STORY)
+
+
+def test_a_deleted_line_is_noticed_at_every_position(tmp_path):
+    "A line that is gone breaks the chain at the next one; the tail alone can go unseen, like after a crash."
+    lines = written(tmp_path / "j.jsonl").read_bytes().splitlines(keepends=True)
+    path = tmp_path / "cut.jsonl"
+
+    for gone in range(len(lines) - 1):
+        path.write_bytes(b"".join(lines[:gone] + lines[gone + 1 :]))
+        with pytest.raises(FileDamagedError, match=rf"altered: line {gone + 1} does not fit") as caught:
+            Journal(path)
+        assert caught.value.path == path
+
+
+def test_an_altered_byte_is_noticed_at_every_position(tmp_path):
+    "A flipped bit in any line that ends is noticed; the last line end alone may fall, which is a torn line."
+    whole = written(tmp_path / "j.jsonl", STORY[:6]).read_bytes()
+    path = tmp_path / "altered.jsonl"
+
+    for place in range(len(whole) - 1):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(FileDamagedError, match="compare the groups with the plan by hand"):
+            Journal(path)
+
+
+@few
+@given(order=st.permutations(range(len(STORY))))
+def test_lines_in_another_order_are_noticed(tmp_path_factory, order):
+    "Only the order that was written fits together."
+    folder = tmp_path_factory.mktemp("journals")
+    lines = written(folder / "j.jsonl").read_bytes().splitlines(keepends=True)
+    (folder / "other.jsonl").write_bytes(b"".join(lines[n] for n in order))
+
+    if list(order) == sorted(order):
+        assert read(folder / "other.jsonl") == past_of(STORY)
+    else:
+        with pytest.raises(FileDamagedError):
+            Journal(folder / "other.jsonl")
+
+
+def test_a_line_of_another_journal_is_noticed(tmp_path):
+    "A whole line with a checksum of its own does not fit here."
+    one = written(tmp_path / "a.jsonl").read_bytes().splitlines(keepends=True)
+    other = written(tmp_path / "b.jsonl", STORY[:2]).read_bytes().splitlines(keepends=True)
+    (tmp_path / "c.jsonl").write_bytes(one[0] + other[1])
+
+    with pytest.raises(FileDamagedError, match="line 2"):
+        Journal(tmp_path / "c.jsonl")
+
+
+@pytest.mark.parametrize("content", [b"[]\n", b"{}\n", b"null\n", b"\xff\xfe\n", b"\n", b"<html>\n"])
+def test_what_is_no_journal_is_refused(tmp_path, content):
+    "Whole lines of something else are not taken for a torn line."
+    path = tmp_path / "j.jsonl"
+    path.write_bytes(content)
+
+    with pytest.raises(FileDamagedError, match="line 1"):
+        Journal(path)
+
+
+def test_the_journal_of_a_plan_is_keyed_by_digest_and_moment(plan, tmp_path):
+    "The same plan file has one journal; planned again, or for another host, it has another."
+    path = Journal.of(plan, tmp_path).path
+
+    assert Journal.of(replace(plan), tmp_path).path == path
+    assert plan.digest[:16] in path.name
+    for other in (
+        replace(plan, planned_at=plan.planned_at + timedelta(microseconds=1)),
+        replace(plan, base_url="https://other.example"),
+        replace(plan, tenant_uid="t-2"),
+        plan_memberships(sample_snapshot(), {"vip": ["c-8"]}),
+    ):
+        assert Journal.of(other, tmp_path).path != path
+
+
+def test_looking_at_a_journal_makes_no_file(plan, home_folder):
+    "Only writing does; without a folder it is the home's, for the owner alone."
+    journal = Journal.of(plan, None)
+    assert not journal.path.exists()
+    assert journal.path.is_relative_to(home_folder)
+
+    with journal:
+        journal.write("start", approval={})
+
+    assert journal.path.stat().st_mode & 0o777 == 0o600
+    assert journal.path.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_line_is_on_disk_when_write_returns(tmp_path, monkeypatch):
+    "Each line is flushed and synced before anything else may happen."
+    synced = []
+    module = sys.modules["frgroups.journal"]
+    with Journal(tmp_path / "j.jsonl") as journal:
+        monkeypatch.setattr(module.os, "fsync", lambda _: synced.append(journal.path.read_bytes()))
+
+        journal.write("start", approval={})
+
+    assert len(synced) == 1
+    assert json.loads(synced[0])["event"] == "start"
+
+
+def test_a_journal_that_cannot_be_written_says_that_nothing_was_sent(plan, tmp_path, monkeypatch):
+    "A folder that is no folder, and one that cannot be written, are refused before the apply begins."
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="Cannot write in"), Journal.of(plan, tmp_path / "file"):
+        pass
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(sys.modules["frgroups.journal"].os, "open", refuse)
+    with (
+        pytest.raises(InputError, match=r"Permission denied. Nothing was sent. Name another folder with journal="),
+        Journal.of(plan, tmp_path),
+    ):
+        pass
+
+
+def test_a_refused_creation_may_be_tried_again():
+    "After a refusal the group is not ours; after an accepted creation it is."
+    intent = ("intent", {"create": True, "group": "bw", "name": "B"})
+    refused = ("outcome", {"create": True, "group": "bw", "result": "refused", "message": "409"})
+
+    assert past_of([intent]).creating == {"bw"}
+    assert past_of([intent, refused]).creating == past_of([intent, refused]).created == set()
+
+
+def test_what_was_not_sent_counts_as_sent_once_it_is_tried_again():
+    "A new intent takes an item out of the unsent ones."
+    intent = ("intent", {"group": "g", "change": "remove", "uids": ["a", "b"]})
+    unsent = ("outcome", {"group": "g", "change": "remove", "uids": ["a", "b"], "result": "not_sent", "message": ""})
+
+    assert past_of([intent, unsent]).unsent == {("g", "a", "remove"), ("g", "b", "remove")}
+    assert past_of([intent, unsent, ("intent", intent[1] | {"uids": ["a"]})]).unsent == {("g", "b", "remove")}
