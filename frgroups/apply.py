@@ -78,6 +78,13 @@ def apply_plan(
         A touched group changed too much since the plan was made; nothing was sent.
     ApiError
         The service failed before anything was changed. After that a receipt is returned, with `.stopped`.
+
+    >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client(writable=True) as client:
+    ...     snapshot = load_snapshot(client)
+    ...     plan = plan_memberships(snapshot, {"VIP": snapshot["Staff"]})
+    ...     receipt = apply_plan(client, plan, approve=plan.digest)
+    >>> receipt.ok, receipt.counts["verified"] + receipt.counts["already"] == plan.n_add
+    (True, True)
     """
     approval = check_approval(plan, approve)
     _check_target(client, plan)

@@ -64,6 +64,9 @@ def save_snapshot(snapshot: Snapshot, cache: Cache = None) -> Path:
 
     The folder appears whole or not at all: it is written under another name, flushed, and renamed. Raises
     InputError where the folder cannot be written; nothing of the snapshot is left behind then.
+
+    >>> save_snapshot(sample_snapshot()).parent.name
+    't-1@tables'
     """
     root = make_private(as_folder(cache, "snapshots") / tenant_folder(snapshot.tenant_uid, snapshot.base_url))
     name = f"{snapshot.taken_at.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}"
@@ -88,10 +91,9 @@ def save_snapshot(snapshot: Snapshot, cache: Cache = None) -> Path:
         flush_to_disk(draft)
         final = _committed(draft, root / name)
         flush_to_disk(root)
-    except (OSError, pa.ArrowException) as error:
-        told = getattr(error, "strerror", None) or error
+    except OSError as error:
         raise InputError(
-            f"The snapshot of {snapshot.tenant_uid} could not be kept in {root}: {told}. "
+            f"The snapshot of {snapshot.tenant_uid} could not be kept in {root}: {error.strerror or error}. "
             "Nothing was kept of it; those kept before are untouched."
         ) from error
     finally:
@@ -119,6 +121,10 @@ def read_snapshot(
         The cache holds several tenants or hosts, and neither `tenant_uid` nor `base_url` says which.
     FileDamagedError
         A file is not as it was written; the message names it.
+
+    >>> path = save_snapshot(sample_snapshot())
+    >>> read_snapshot(tenant_uid="t-1", at="2026-11-23")
+    <Snapshot of t-1 at 2026-11-23 08:10: 3 groups, 251 customers, 253 memberships>
     """
     folder = as_folder(cache, "snapshots")
     kept = [one for one in _kept(folder) if _is_of(one.manifest, tenant_uid, base_url)]
@@ -143,6 +149,10 @@ def list_snapshots(cache: Cache = None, *, tenant_uid: str | None = None) -> pd.
     What is kept, oldest first: tenant_uid, base_url, taken_at, read_until, verdict, counts, size_bytes, path.
 
     Reads the manifests alone, so damage inside a snapshot shows when that snapshot is read.
+
+    >>> path = save_snapshot(sample_snapshot())
+    >>> list_snapshots(tenant_uid="t-1")[["tenant_uid", "n_groups", "n_customers"]].tail(1).values.tolist()
+    [['t-1', 3, 251]]
     """
     rows = [
         {name: one.manifest.get(name) for name in _KEPT_COLUMNS}
@@ -160,6 +170,10 @@ def prune(
     Remove the snapshots taken longer ago than `keep` (400 days), never the newest of a tenant and host.
 
     Returns the table of what was removed, as `list_snapshots` shows it.
+
+    >>> path = save_snapshot(sample_snapshot())
+    >>> len(prune(keep=timedelta(days=0)))  # The newest one of a tenant stays.
+    0
     """
     table = list_snapshots(cache, tenant_uid=tenant_uid)
     newest = table.groupby(["tenant_uid", "base_url"], dropna=False)["taken_at"].transform("max")
@@ -304,10 +318,15 @@ _ARROW = {
 
 
 def _to_arrow(frame: pd.DataFrame, columns: dict[str, str]) -> pa.Table:
-    arrays = {
-        name: pa.Array.from_pandas(frame[name], type=_ARROW[columns[name]] if name in columns else None)
-        for name in frame.columns
-    }
+    arrays = {}
+    for name in frame.columns:
+        try:
+            arrays[name] = pa.Array.from_pandas(frame[name], type=_ARROW[columns[name]] if name in columns else None)
+        except pa.ArrowException:  # Its words show a value of the column.
+            raise InputError(
+                f"Column {name!r} holds values of several kinds ({frame[name].dtype}) and cannot be kept. "
+                "Give it one dtype, or leave it out."
+            ) from None
     # The metadata keep the dtypes of columns that are not ours.
     return pa.table(arrays).replace_schema_metadata(pa.Schema.from_pandas(frame, preserve_index=False).metadata)
 

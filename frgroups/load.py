@@ -69,6 +69,11 @@ def load_snapshot(
         The list of groups itself would not hold still.
     InputError
         `max_age` is not a duration, or the cache folder cannot be written (before anything is read).
+
+    >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client() as client:
+    ...     snapshot = load_snapshot(client, cache=False, progress=False)
+    >>> snapshot.verdict, len(snapshot.groups)
+    ('consistent', 8)
     """
     if cache is not False:
         _check_writable(as_folder(cache, "snapshots"))
@@ -89,6 +94,12 @@ def refresh_groups(
     Use it before planning over groups that drifted. `taken_at` stays that of the first read. A group that was
     deleted since is left out.
     Raises WrongTenantError when the client is for another tenant or host.
+
+    >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client() as client:
+    ...     snapshot = load_snapshot(client, cache=False, progress=False)
+    ...     sandbox.remove_members("staff", list(snapshot["Staff"]))
+    ...     len(refresh_groups(client, snapshot, ["Staff"])["Staff"])
+    0
     """
     if (client.tenant_uid, client.base_url) != (snapshot.tenant_uid, snapshot.base_url):
         raise WrongTenantError(

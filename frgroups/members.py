@@ -197,8 +197,9 @@ class Reading(Generic[Record]):
     def _look_at(self, page: Page[Record]) -> None:
         self.nameless += page.nameless
         if page.total_count != self.total:
+            # Who joined may have pushed the whole first page to a later one: that is movement, no repetition.
             self.total_last = page.total_count
-        if len(page.items) > 1 and page.uids == self._first.uids:
+        elif len(page.items) > 1 and page.uids == self._first.uids:
             raise BadAnswerError(
                 f"a later page repeats the first one ({len(page.items)} rows of {page.total_count}): "
                 "the service does not page this list. Nothing can be read for sure.",

@@ -328,6 +328,11 @@ def read_plan(path: str | Path) -> Plan:
     The plan in this file, findings and digest included.
 
     Raises FileDamagedError when the file is not as it was written, InputError for another kind or version.
+
+    >>> plan = plan_memberships(sample_snapshot(), {"vip": ["c-7"]})
+    >>> path = plan.save(home() / "plans" / "vip.plan.json")
+    >>> read_plan(path).digest == plan.digest
+    True
     """
     return plan_of_document(read_sealed(path, "plan"), path)
 

@@ -123,7 +123,16 @@ class Receipt:
 
 
 def read_receipt(path: str | Path) -> Receipt:
-    """The receipt in this file; FileDamagedError when it is not as it was written."""
+    """
+    The receipt in this file; FileDamagedError when it is not as it was written.
+
+    >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client(writable=True) as client:
+    ...     snapshot = load_snapshot(client)
+    ...     plan = plan_memberships(snapshot, {"VIP": snapshot["Staff"]})
+    ...     receipt = apply_plan(client, plan, approve=plan.digest)
+    >>> read_receipt(receipt.path).counts == receipt.counts
+    True
+    """
     content = read_sealed(path, "receipt")
     plan = plan_of_document(content.get("plan") or {}, path)
     try:
@@ -150,6 +159,13 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
 
     Only verified items are taken back; what others changed stays. A group that the plan created stays, empty.
     `limits=None` means those of the plan that was applied.
+
+    >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client(writable=True) as client:
+    ...     snapshot = load_snapshot(client)
+    ...     plan = plan_memberships(snapshot, {"VIP": snapshot["Staff"]})
+    ...     receipt = apply_plan(client, plan, approve=plan.digest)
+    >>> plan_undo(receipt).n_remove == receipt.counts["verified"]
+    True
     """
     changes, notes = [], []
     for group in receipt.plan.groups:

@@ -74,8 +74,8 @@ def review_markdown(plan: Plan) -> str:
         "## Limits",
         "",
         *_md_table(
-            ["Limit", "This plan", "Allowed", ""],
-            [[one.limit, one.plan, one.allowed, one.state] for one in facts.limit_checks(plan)],
+            ["Limit", "This plan", "Allowed", "Result"],
+            [[one.limit, one.plan, one.allowed, facts.RESULTS[one.state]] for one in facts.limit_checks(plan)],
         ),
         "",
         *(f"- {_md(line)}" for line in facts.own_limits(plan)),
@@ -97,7 +97,7 @@ def review_csv(plan: Plan) -> str:
     A cell that a spreadsheet would run as a formula, or turn from text into a number or date, starts with an
     apostrophe, and so does one that had an apostrophe there: take one off, and the text is what it was.
 
-    >>> print(review_csv(plan_memberships(sample_snapshot(), {"vip": ["c-7"]})).splitlines()[0][:56])
+    >>> print(review_csv(plan_memberships(sample_snapshot(), {"vip": ["c-7"]})).splitlines()[0][:57])
     "customer_group_uid","group_name","customer_uid","change"
     """
     table = facts.operations(plan)
@@ -152,8 +152,9 @@ def _decision(plan: Plan) -> list[str]:
 
 
 def _md(text: object) -> str:
-    """Text that Markdown shows as it is."""
-    return re.sub(r"([\\`*_\[\]<>&|~#])", r"\\\1", visible(text))
+    """Text that Markdown shows as it is; the last pattern is what begins a quote, heading or list."""
+    inline = re.sub(r"([\\`*_\[\]<&|~])", r"\\\1", visible(text))
+    return re.sub(r"^(\s*\d*)([>#+.)-])", r"\1\\\2", inline)
 
 
 def _md_table(columns: list[str], rows: list[list[str]]) -> list[str]:

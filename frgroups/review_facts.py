@@ -74,7 +74,7 @@ def spoken_code(digest: str) -> str:
     someone who forges a plan only the whole digest helps.
 
     >>> spoken_code("0" * 58 + "e6b5e9")
-    'tiger honey bridge needle'
+    'table pencil ginger paper'
     """
     words, bits = _WORDS.split(), int(digest[-6:], 16)
     return " ".join(words[bits >> shift & 63] for shift in (18, 12, 6, 0))
@@ -200,6 +200,9 @@ def visible(text: object) -> str:
 def _hides(character: str) -> bool:
     # Joiners are part of emoji and of some scripts.
     return unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp") and character not in "\u200c\u200d"
+
+
+RESULTS = {"holds": "holds", "BROKEN": "BROKEN", "off": "switched off", "later": "checked when applied"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -236,13 +236,12 @@ def _all_groups(plan: Plan) -> str:
 
 
 def _limits(plan: Plan) -> str:
-    said = {"holds": "holds", "BROKEN": "BROKEN", "off": "switched off", "later": "checked when applied"}
     rows = "".join(
         f'<tr class="{check.state.lower()}">'
         + _td(check.limit, "Limit")
         + _td(check.plan, "This plan")
         + _td(check.allowed, "Allowed")
-        + _td(said[check.state], "Result")
+        + _td(facts.RESULTS[check.state], "Result")
         + "</tr>"
         for check in facts.limit_checks(plan)
     )

@@ -1,0 +1,185 @@
+"""From the API's records to tables: dtypes, order, odd dates, and what may be kept of a customer."""
+
+import json
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from frgroups.records import consents_table, customers_table, groups_table
+from frgroups.tables import CONSENTS, CUSTOMERS, GROUPS, PERSONAL
+from frgroups.wire import AccountManager, Consent, Credit, Customer, Group, Member, Store
+
+FULL = {
+    "customer_uid": "c-1",
+    "customer_group_uids": ("vip",),
+    "external_id": "0150",
+    "customer_type": "PERSON",
+    "country_code": "NO",
+    "postal_code": "0150",
+    "city": "Oslo",
+    "origin": "POS",
+    "created_at": "2026-01-02T03:04:05.123456Z",
+    "last_modified_at": "2026-01-02T05:04:05+02:00",
+    "payment_terms": 14,
+    "credit": Credit(limit=50_000, balance=-300),
+    "default_store": Store(store_uid="s-1", name="Oslo S"),
+    "account_manager": AccountManager(tenant_user_uid="u-1", display_name="Ola Selger"),
+    "email": "kari@example.no",
+    "mobile": "+4790000000",
+    "loyalty_id": "",
+    "vat_number": None,
+}
+NAMES = {
+    "firstname": "Kari",
+    "lastname": "Nordmann",
+    "address": "Storgata 1",
+    "internal_note": "VIP!",
+    "addresses": [{"street": "Storgata 1"}],
+}
+
+
+def dtypes(frame):
+    """{column: dtype} of a frame, as text."""
+    return {name: str(dtype) for name, dtype in frame.dtypes.items()}
+
+
+def test_groups_are_in_uid_order_with_fixed_dtypes():
+    "A group without a name is shown by its uid."
+    table = groups_table(
+        [
+            Group(customer_group_uid="vip", name="VIP", created_at="2026-01-02"),
+            Group(customer_group_uid="all", name=""),
+        ]
+    )
+
+    assert dtypes(table) == GROUPS
+    assert table[["customer_group_uid", "name"]].values.tolist() == [["all", "all"], ["vip", "VIP"]]
+    assert table["created_at"].isna().tolist() == [True, False]
+
+
+def test_a_member_becomes_a_row_without_contact_data():
+    "Of e-mail, mobile, loyalty id and VAT number only whether there is one; names are not in the table."
+    table = customers_table([Member(**FULL)], Member)
+
+    row = table.iloc[0]
+    assert dtypes(table) == CUSTOMERS
+    assert (row.external_id, row.postal_code, row.payment_terms) == ("0150", "0150", 14)
+    assert (row.credit_limit, row.credit_balance) == (50_000, -300)
+    assert (row.default_store_uid, row.default_store_name, row.account_manager_uid) == ("s-1", "Oslo S", "u-1")
+    assert (row.has_email, row.has_mobile, row.has_loyalty_id, row.has_vat_number) == (True, True, False, False)
+    assert row.created_at == pd.Timestamp("2026-01-02T03:04:05.123456Z")
+    assert row.last_modified_at == pd.Timestamp("2026-01-02T03:04:05Z")
+
+
+@pytest.mark.parametrize("kind", [Member, Customer])
+def test_contact_data_stays_out_unless_it_was_asked_for(kind):
+    "Whatever kind of record comes in, the default table shows no name, address or number."
+    values = FULL if kind is Member else FULL | NAMES
+
+    text = customers_table([kind(**values)], Member).to_csv()
+
+    for secret in ("kari@example.no", "+4790000000", "Nordmann", "Storgata", "Selger", "VIP!"):
+        assert secret not in text
+
+
+def test_everything_is_kept_when_it_was_asked_for():
+    "personal=True has the same columns first, then contact data, lists as JSON."
+    table = customers_table([Customer(**FULL, **NAMES)], Customer)
+
+    row = table.iloc[0]
+    assert dtypes(table) == CUSTOMERS | PERSONAL
+    assert (row.firstname, row.email, row.account_manager_name) == ("Kari", "kari@example.no", "Ola Selger")
+    assert json.loads(row.addresses) == [{"street": "Storgata 1"}]
+    assert json.loads(row.contacts) == []
+    assert pd.isna(row.loyalty_id)
+
+
+def test_an_empty_text_is_a_missing_value():
+    "The API writes '' for what it does not know."
+    table = customers_table([Member(customer_uid="c-1", city="", external_id="", created_at="")], Member)
+
+    assert table[["city", "external_id", "created_at"]].isna().all(axis=None)
+    assert (table["has_email"] == False).all()  # noqa: E712
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", None),
+        ("yesterday", None),
+        ("2026-13-45", None),
+        ("2026-01-02", "2026-01-02T00:00Z"),
+        ("2026-01-02T03:04:05", "2026-01-02T03:04:05Z"),
+        ("2026-01-02T03:04:05.123456789Z", "2026-01-02T03:04:05.123456Z"),
+        ("2026-01-02T03:04:05+05:30", "2026-01-01T21:34:05Z"),
+        ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"),
+        ("9999-12-31T23:59:59Z", "9999-12-31T23:59:59Z"),
+    ],
+)
+def test_one_odd_date_does_not_touch_the_others(text, expected):
+    "Each date is read by itself, to the microsecond in UTC; nonsense is a missing date."
+    good = "2026-05-05T05:05:05.5Z"
+    members = [Member(customer_uid=f"c-{n}", created_at=one) for n, one in enumerate([good, text, good])]
+
+    moments = customers_table(members, Member)["created_at"]
+
+    assert str(moments.dtype) == "datetime64[us, UTC]"
+    assert moments[0] == moments[2] == pd.Timestamp(good)
+    assert pd.isna(moments[1]) if expected is None else moments[1] == pd.Timestamp(expected)
+
+
+def test_consents_have_a_row_each_in_the_order_of_their_uids():
+    "Customers without a consent have no row; an unknown status stays unknown."
+    members = [
+        Member(customer_uid="c-2", consents=(Consent(consent_uid="sms", status=None), Consent(consent_uid="mail"))),
+        Member(customer_uid="c-3"),
+        Member(customer_uid="c-1", consents=(Consent(consent_uid="mail", status=True, created_at="2026-01-02"),)),
+    ]
+
+    table = consents_table(members)
+
+    assert dtypes(table) == CONSENTS
+    assert table[["customer_uid", "consent_uid"]].values.tolist() == [
+        ["c-1", "mail"],
+        ["c-2", "mail"],
+        ["c-2", "sms"],
+    ]
+    assert table["status"].isna().tolist() == [False, True, True]
+
+
+def test_no_records_are_empty_tables_of_the_same_columns():
+    "An empty tenant has tables too."
+    assert dtypes(groups_table([])) == GROUPS
+    assert dtypes(customers_table([], Member)) == CUSTOMERS
+    assert dtypes(customers_table([], Customer)) == CUSTOMERS | PERSONAL
+    assert dtypes(consents_table([])) == CONSENTS
+
+
+texts = st.none() | st.text(max_size=5)
+whole = st.none() | st.integers(-(2**63), 2**63 - 1)
+members = st.builds(
+    Member,
+    customer_uid=st.text(min_size=1, max_size=5),
+    external_id=texts,
+    created_at=texts,
+    payment_terms=whole,
+    credit=st.none() | st.builds(Credit, limit=whole, balance=whole),
+    consents=st.none() | st.lists(st.builds(Consent, consent_uid=texts, created_at=texts)).map(tuple),
+)
+
+
+@settings(max_examples=50)
+@given(rows=st.lists(members, max_size=5, unique_by=lambda row: row.customer_uid))
+def test_every_record_has_its_row(rows):
+    "Nothing that a page can hold is lost or refused on its way into a table."
+    table = customers_table(rows, Member)
+
+    in_order = sorted(rows, key=lambda row: row.customer_uid)
+    assert dtypes(table) == CUSTOMERS
+    assert list(table["customer_uid"]) == [row.customer_uid for row in in_order]
+    assert [None if pd.isna(one) else one for one in table["payment_terms"]] == [
+        row.payment_terms for row in in_order
+    ]
+    assert len(consents_table(rows)) == sum(len(row.consents or ()) for row in rows)

@@ -1,0 +1,640 @@
+"""The review page, the Markdown and the CSV tell the same plan, safely, to someone who must decide."""
+
+import csv
+import io
+import json
+import re
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from html import unescape
+from html.parser import HTMLParser
+
+import pandas as pd
+import pytest
+from hypothesis import example, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from frgroups import review_page
+from frgroups.client import PRODUCTION, STAGE
+from frgroups.errors import InputError
+from frgroups.limits import Limits
+from frgroups.plan import GroupChange, Plan, read_plan
+from frgroups.planning import plan_memberships
+from frgroups.review import review_csv, review_html, review_markdown, save_review, spoken_code
+from frgroups.review_facts import WITHHELD, limit_checks, place_of
+from frgroups.snapshot import snapshot_from_frames
+
+PLANNED_AT = datetime(2026, 11, 23, 8, 10, tzinfo=UTC)
+
+
+def snapshot(sizes=(("bw", 40), ("st", 25)), *, base_url=STAGE, customers=None, names=None):
+    """A snapshot with Nordic group names, in which customer n of each group is c-n."""
+    names = {"bw": "Black Week VIP", "st": "Stamkunder Tromsø", "an": "Ansatte"} | (names or {})
+    rows = [(group, f"c-{n:03d}") for group, size in sizes for n in range(size)]
+    return snapshot_from_frames(
+        pd.DataFrame(rows, columns=["customer_group_uid", "customer_uid"]),
+        pd.DataFrame({"customer_group_uid": list(names), "name": list(names.values())}),
+        customers,
+        tenant_uid="nordvik",
+        taken_at=PLANNED_AT - timedelta(hours=2),
+        base_url=base_url,
+    )
+
+
+def planned(taken=None, wanted=None, **options):
+    """A plan with a fixed clock: two leave Black Week VIP, of whom one is new in Ansatte with one unknown."""
+    wanted = {"bw": [f"c-{n:03d}" for n in range(2, 40)], "an": ["c-001", "new-1"]} if wanted is None else wanted
+    plan = plan_memberships(taken or snapshot(), wanted, **{"mode": "mirror", **options})
+    return replace(plan, planned_at=PLANNED_AT)
+
+
+def blocked():
+    """A plan that empties a group and takes more than a tenth of another."""
+    return planned(wanted={"bw": ["c-000"], "st": []})
+
+
+class Page(HTMLParser):
+    """What a browser finds: the rows of the table of operations, the scripts, every tag, and the text."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.scripts, self.text, self.rows = [], [], "", []
+        self._in_script = self._in_style = False
+        self._label = None
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        self._in_script, self._in_style = tag == "script", tag == "style"
+        if tag == "script":
+            self.scripts.append("")
+        if tag == "tr":
+            self.rows.append({})
+        self._label = dict(attributes).get("data-label") if tag == "td" else None
+        if self._label:
+            self.rows[-1][self._label] = ""
+
+    def handle_endtag(self, tag):
+        self._in_script = self._in_style = False
+        if tag == "td":
+            self._label = None
+
+    def handle_data(self, data):
+        if self._in_script:
+            self.scripts[-1] += data
+        elif not self._in_style:
+            self.text += data
+            if self._label:
+                self.rows[-1][self._label] += data
+
+
+def operations(plan):
+    """The operations of a plan as a sorted list of (group, customer, change)."""
+    return sorted(plan.table()[["customer_group_uid", "customer_uid", "change"]].itertuples(index=False, name=None))
+
+
+def in_html(plan):
+    """The operations in the page's data, in the order of the page."""
+    island = json.loads(Page(review_html(plan)).scripts[0]) if plan.n_add + plan.n_remove else {"rows": []}
+    told = []
+    for row in island["rows"]:
+        values = [
+            value if plain else island["words"][value] for value, plain in zip(row, island["plain"], strict=True)
+        ]
+        told.append(dict(zip(island["columns"], values, strict=True)))
+    return [(row["customer_group_uid"], row["customer_uid"], row["change"]) for row in told]
+
+
+def in_markdown(plan):
+    """The operations in the Markdown, in its order."""
+    lines = review_markdown(plan).split("\n")
+    start = next((at for at, line in enumerate(lines) if re.match(r"## All [\d,]+ operations", line)), len(lines) - 3)
+    told = []
+    for line in lines[start + 4 :]:
+        if line:
+            cells = [cell.strip() for cell in re.split(r"(?<!\\)(?:\\\\)*\|", line)[1:-1]]
+            told.append(tuple(re.sub(r"\\(.)", r"\1", cells[at]) for at in (0, 2, 3)))
+    return told
+
+
+def csv_rows(plan):
+    """The rows of the CSV as a reader gets them, apostrophes taken off."""
+    rows = list(csv.DictReader(io.StringIO(review_csv(plan))))
+    return [{name: value.removeprefix("'") for name, value in row.items()} for row in rows]
+
+
+def in_csv(plan):
+    """The operations in the CSV, in its order."""
+    return [(row["customer_group_uid"], row["customer_uid"], row["change"]) for row in csv_rows(plan)]
+
+
+def test_the_first_screen_says_who_joins_and_who_leaves():
+    "The sentence of each group, tenant and host stand in the page, escaped but otherwise as they are."
+    plan = planned()
+
+    text = Page(review_html(plan)).text
+
+    for group in plan.groups:
+        assert group.sentence() in text
+        assert f"- {group.sentence()}" in review_markdown(plan)
+    assert "Tenant" in text and "nordvik" in text and STAGE in text
+    assert "2 join, 2 leave, in 2 customer groups" in text
+    assert "3 different customers. 1 of them leaves one group and joins another" in text
+
+
+def test_the_digest_can_be_compared_and_copied():
+    "The page shows all 64 digits, the first 12 as the answer to give, the spoken code and the commands to run."
+    plan = planned()
+
+    page = Page(review_html(plan))
+
+    copied = [attributes["data-copy"] for tag, attributes in page.tags if "data-copy" in attributes]
+    assert copied == [f"approved {plan.digest[:12]}", plan.digest]
+    assert plan.digest in re.sub(r"\s", "", page.text)
+    assert f"approved {plan.digest[:12]}" in page.text
+    assert spoken_code(plan.digest) in page.text
+    assert 'frgroups approve PLAN --by "YOUR NAME"' in page.text
+    assert f"frgroups apply PLAN --approve {plan.digest[:12]}" in page.text
+
+
+def test_the_page_says_how_long_there_is():
+    "72 hours for an approval, and the moment at which the plan itself is too old, in UTC and for the script."
+    page = review_html(planned())
+
+    assert "72 hours" in page
+    assert '<time id="expires" datetime="2026-11-30T08:10:00+00:00">2026-11-30 08:10 UTC</time>' in page
+
+
+def test_a_plan_without_an_end_says_so():
+    "With plan_max_age off the page has no end to show, and says that the limit is off."
+    page = Page(review_html(planned(limits=Limits(plan_max_age=None))))
+
+    assert "has no end" in page.text
+    assert "1 switched off: age of the plan" in page.text
+
+
+@pytest.mark.parametrize(
+    ("base_url", "kind"),
+    [
+        (PRODUCTION, "production"),
+        (STAGE, "stage"),
+        ("http://127.0.0.1:8000/v2", "local"),
+        ("http://localhost:8000/v2", "local"),
+        ("http://[::1]:8000/v2", "local"),
+        (None, "none"),
+        ("https://api.flowretail.com.example/v2", "other"),
+        ("https://localhost.example/v2", "other"),
+    ],
+)
+def test_production_cannot_be_taken_for_anything_else(base_url, kind):
+    "Each host has its own mark, and one that nobody knows is marked like production."
+    page = review_html(planned(snapshot(base_url=base_url)))
+
+    assert f'<header class="place {kind}">' in page
+    assert place_of(base_url).title in page
+
+
+def test_a_plan_without_a_host_cannot_be_approved():
+    "A plan made from tables says that it cannot be applied, and shows no answer to give."
+    plan = planned(snapshot(base_url=None))
+
+    for told in (Page(review_html(plan)).text, review_markdown(plan)):
+        assert "cannot be applied" in told or "not applied" in told
+        assert "frgroups apply" not in told
+
+
+def test_a_blocked_plan_says_so_first_and_shows_no_way_to_approve():
+    "BLOCKED comes before the headline; the digest, the commands and the copy buttons are not there."
+    plan = blocked()
+
+    html, markdown = review_html(plan), review_markdown(plan)
+
+    page = Page(html)
+    assert page.text.index("BLOCKED.") < page.text.index("leave, in 2 customer groups")
+    assert markdown.index("**BLOCKED") < markdown.index("## ")
+    for told in (html, markdown):
+        assert plan.digest not in told
+        assert spoken_code(plan.digest) not in told
+        assert "frgroups approve" not in told and "frgroups apply" not in told
+    assert not [attributes for _, attributes in page.tags if "data-copy" in attributes]
+
+
+def test_blocking_findings_come_first_with_what_would_allow_them():
+    "Each broken limit stands in words before any other finding, with the argument that allows it."
+    plan = blocked()
+
+    text = Page(review_html(plan)).text
+    markdown = re.sub(r"\\(.)", r"\1", review_markdown(plan))
+
+    others = [finding.message for finding in plan.findings if not finding.blocking]
+    for finding in plan.findings:
+        assert finding.message in text
+        assert str(finding) in markdown
+        if finding.blocking:
+            assert finding.argument in text
+            assert all(text.index(finding.message) < text.index(other) for other in others)
+
+
+def test_an_empty_plan_has_nothing_to_do():
+    "A plan without operations says so, in each rendering, and asks for no approval."
+    plan = planned(wanted={"bw": ["c-000"]}, mode="add_only")
+
+    assert plan.is_empty
+    assert "Nothing to do" in Page(review_html(plan)).text
+    assert "Nothing to do" in review_markdown(plan)
+    assert "frgroups approve" not in review_html(plan) + review_markdown(plan)
+    assert in_csv(plan) == []
+
+
+def test_an_undo_says_which_plan_it_takes_back():
+    "The page and the Markdown of an undo name the plan that it undoes."
+    plan = replace(planned(), undoes="3f9c2a71d0e4" + "0" * 52)
+
+    assert "takes back plan 3f9c2a71d0e4" in Page(review_html(plan)).text
+    assert "Undo: 2 join" in review_html(plan)
+    assert "Takes back: plan 3f9c2a71d0e4" in review_markdown(plan)
+
+
+def test_removals_come_first_then_findings_then_the_rest():
+    "All three renderings have the same order, in which nothing grave is on a later page."
+    plan = planned(wanted={"bw": [f"c-{n:03d}" for n in range(1, 40)], "an": ["c-001", "new-1"]})
+    expected = [("bw", "c-000", "remove"), ("an", "new-1", "add"), ("an", "c-001", "add")]
+
+    assert in_html(plan) == expected
+    assert in_markdown(plan) == expected
+    assert in_csv(plan) == expected
+
+
+def test_the_plain_table_is_the_same_as_the_data():
+    "Without JavaScript the table has the same rows in the same order."
+    plan = planned()
+
+    rows = [row for row in Page(review_html(plan)).rows if "Customer uid" in row]
+
+    changes = {"joins": "add", "leaves": "remove"}
+    assert [(row["Group uid"], row["Customer uid"], changes[row["Change"]]) for row in rows] == in_html(plan)
+
+
+def test_baseline_members_are_not_on_the_page():
+    "A member whom the plan does not touch is in no rendering, from memory or from the plan file."
+    plan = planned()
+    touched = {customer for _, customer, _ in operations(plan)}
+    untouched = {uid for group in plan.groups for uid in group.baseline} - touched
+
+    assert untouched
+    for told in (review_html(plan), review_markdown(plan), review_csv(plan)):
+        assert not [uid for uid in untouched if uid in told]
+
+
+def test_names_and_contact_data_of_customers_are_not_on_the_page():
+    "Of a personal snapshot only the non-contact columns are told, and an e-mail address as external id is not."
+    customers = pd.DataFrame(
+        {
+            "customer_uid": ["c-000", "c-001"],
+            "external_id": ["kari@example.no", "0150"],
+            "customer_type": ["PERSON", "B2B"],
+            "default_store_name": ["Bergen Storsenter", None],
+            "default_store_uid": ["s-1", "s-2"],
+            "pricelist_uid": ["staff", None],
+            "firstname": "Kari-Secret",
+            "email": "kari@example.no",
+            "mobile": "+4799999999",
+            "address": "Secretgata 1",
+        }
+    )
+    plan = planned(snapshot(customers=customers))
+
+    first, second = csv_rows(plan)[:2]
+
+    for told in (review_html(plan), review_markdown(plan), review_csv(plan)):
+        assert not re.search(r"Secret|example\.no|9999", told)
+    assert (first["external_id"], first["customer_type"], first["default_store"]) == (
+        WITHHELD,
+        "PERSON",
+        "Bergen Storsenter",
+    )
+    assert (second["external_id"], second["default_store"]) == ("0150", "s-2")
+    assert second["groups_now"] == "Black Week VIP, Stamkunder Tromsø"
+
+
+def test_a_plan_file_gives_a_page_without_what_only_the_snapshot_knows(tmp_path):
+    "A plan that was read from its file has the same operations, and no columns about the customers."
+    plan = planned()
+    read = read_plan(plan.save(tmp_path / "plan.json"))
+
+    assert in_html(read) == in_html(plan)
+    assert "groups_now" not in review_csv(read)
+    assert "groups_now" in review_csv(plan)
+
+
+def test_unknown_customers_have_a_finding_and_no_more():
+    "A customer that the snapshot does not know has empty columns, even where it knows no customer at all."
+    empty = snapshot(sizes=())
+
+    rows = csv_rows(planned(empty, wanted={"an": ["new-1"]}))
+
+    assert [(row["customer_uid"], row["finding"], row["external_id"], row["groups_now"]) for row in rows] == [
+        ("new-1", "not in the snapshot", "", "")
+    ]
+
+
+def test_hostile_names_do_not_leave_their_place():
+    "A name that is markup, a script's end, or a formula stays text: one script, one data block, no <b> of its own."
+    hostile = "</script><script>alert(1)</script><b>\"'&\u2028=SUM(A1)"
+    plan = planned(wanted={"n": ["c-001"], "m": ["c-002"]}, create={"n": hostile, "m": "<!--<script>"})
+
+    html = review_html(plan)
+
+    page = Page(html)
+    assert [tag for tag, _ in page.tags if tag in ("script", "iframe", "img")] == ["script", "script"]
+    assert "alert(1)" not in page.scripts[1]
+    assert "\u2028" not in html
+    assert "<" not in page.scripts[0]
+    assert hostile.replace("\u2028", "\\u2028") in page.text
+
+
+def test_characters_that_reverse_or_hide_are_written_out():
+    "A right-to-left mark in a name cannot turn what the reader sees into another name."
+    plan = planned(wanted={"n": ["c-001"]}, create={"n": "VIP\u202egnp\u200b\n# x"})
+
+    for told in (review_html(plan), review_markdown(plan)):
+        assert not re.search("[\u202e\u200b]", told.split('<script type="application/json"')[0])
+        assert "u202e" in told
+    assert "\n# x" not in review_markdown(plan)
+
+
+def test_the_page_asks_nothing_of_the_network():
+    "A strict policy, no address to load from, and the policy's hashes are those of the page's own style and script."
+    html = review_html(planned(snapshot(base_url=PRODUCTION)))
+
+    policy = next(attributes["content"] for _, attributes in Page(html).tags if "http-equiv" in attributes)
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert "unsafe" not in policy and "http" not in policy
+    assert not re.search(r"""(src|href)=["'](?!#)""", html)
+    assert not re.search(r"\son\w+=|style=", html)
+    style = html.split("<style>")[1].split("</style>")[0]
+    script = html.rsplit("<script>", 1)[1].split("</script>")[0]
+    assert f"style-src '{review_page._hash(style)}'" in policy
+    assert f"script-src '{review_page._hash(script)}'" in policy
+
+
+def test_the_same_plan_gives_the_same_page():
+    "Two plans of the same world at the same moment give byte-identical renderings."
+    for render in (review_html, review_markdown, review_csv):
+        assert render(planned()) == render(planned())
+
+
+@pytest.mark.parametrize("uid", ["0150", "12345678901234567890", "1e5", "-1", "2024-01-02", "jan-1", "TRUE"])
+def test_a_spreadsheet_leaves_uids_alone(uid):
+    "A uid that a spreadsheet would make a number, a date or a formula starts with an apostrophe."
+    plan = planned(wanted={"an": [uid]})
+
+    assert f'"\'{uid}"' in review_csv(plan)
+    assert in_csv(plan) == [("an", uid, "add")]
+
+
+@pytest.mark.parametrize("name", ["=SUM(A1)", "+1", "-1", "@x", "\tx", "\rx", "'x", "＝1", " =1"])
+def test_a_spreadsheet_runs_no_formula(name):
+    "A name that begins like a formula is text in the CSV, and comes back as it was."
+    plan = planned(wanted={"n": ["c-001"]}, create={"n": name})
+
+    assert f'"\'{name}"' in review_csv(plan)
+    assert csv_rows(plan)[0]["group_name"] == name
+
+
+def test_semicolons_and_quotes_stay_in_their_cell():
+    "A reader that parts cells at semicolons finds as many cells as one that parts at commas."
+    plan = planned(wanted={"n": ["c-001"]}, create={"n": 'a;b,c"d'})
+
+    quoted = review_csv(plan).split("\r\n")[1]
+
+    assert '"a;b,c""d"' in quoted
+    assert next(csv.reader([quoted.replace('","', '";"')], delimiter=";"))[1] == 'a;b,c"d'
+
+
+def test_an_ordinary_name_and_uid_are_as_they_are_in_the_csv():
+    "What no spreadsheet would touch has no apostrophe."
+    rows = list(csv.DictReader(io.StringIO(review_csv(planned()))))
+
+    assert (rows[0]["customer_uid"], rows[0]["group_name"]) == ("c-000", "Black Week VIP")
+
+
+UIDS = st.text("abcABC012789eE-_", min_size=1, max_size=8)
+NAMES = st.text(min_size=1, max_size=30).filter(str.strip) | st.sampled_from(
+    [
+        "<b>VIP</b>",
+        "</script>",
+        "=SUM(A1:A9)",
+        "a|b`c`\\",
+        "\\|",
+        "| --- |",
+        "x\r\ny",
+        "\u2028",
+        "]]>",
+        "<!--",
+        "'",
+        "$title ${x}",
+    ]
+)
+CHANGES = st.dictionaries(UIDS, st.sampled_from(["add", "remove"]), min_size=1, max_size=5)
+
+
+@example({"0150": ("=1|`", {"-1": "remove", "1e5": "add"})})
+@hypothesis_settings(max_examples=80)
+@given(st.dictionaries(UIDS, st.tuples(NAMES, CHANGES), min_size=1, max_size=4))
+def test_every_rendering_holds_the_same_operations(world):
+    "Whatever groups and customers are called, HTML, Markdown and CSV parse back to the operations of the plan."
+    groups = []
+    for uid, (name, changes) in sorted(world.items()):
+        add, remove = (
+            tuple(sorted(one for one, change in changes.items() if change == side)) for side in ("add", "remove")
+        )
+        groups.append(GroupChange(uid, name, (*remove, "stays"), add=add, remove=remove, unknown=frozenset(add[:1])))
+    plan = Plan("t-1", STAGE, "mirror", Limits(), tuple(groups), PLANNED_AT, PLANNED_AT)
+
+    html = review_html(plan)
+
+    assert sorted(in_html(plan)) == operations(plan)
+    assert in_html(plan) == in_markdown(plan) == in_csv(plan)
+    assert [tag for tag, _ in Page(html).tags].count("script") == 2
+    assert {row["group_name"] for row in csv_rows(plan)} == {name for name, _ in world.values()}
+
+
+def test_what_is_cut_is_said_with_numbers(monkeypatch):
+    "The page that cannot hold all operations, groups or findings says how many there are and how many it shows."
+    monkeypatch.setattr(review_page, "PAGE_ROWS", 30)
+    monkeypatch.setattr(review_page, "PLAIN_ROWS", 10)
+    monkeypatch.setattr(review_page, "LISTED", 12)
+    wanted = {f"g-{n:02d}": [f"x-{n}", f"y-{n}"] for n in range(20)}
+    plan = planned(wanted=wanted, create={uid: f"Butikk {uid}" for uid in wanted})
+
+    page = Page(review_html(plan))
+
+    assert (
+        "The page holds the first 30 of 40 operations. The other 10 are in the review as CSV or Markdown."
+        in page.text
+    )
+    assert "lists the first 10 of 40 operations. The other 30" in page.text
+    assert "The first 12 of 20 groups" in page.text
+    assert "The first 12 of 20 findings" in page.text
+    assert "And 14 more groups, where 28 join and 0 leave" in page.text
+    assert len(in_html(plan)) == 30
+    assert len(in_markdown(plan)) == len(in_csv(plan)) == 40
+
+
+def test_many_findings_of_one_kind_are_one_line_on_the_first_screen():
+    "The first screen tells a kind of finding once and how many are like it; all of them stand below."
+    wanted = {f"g-{n:02d}": [f"x-{n}"] for n in range(20)}
+    plan = planned(wanted=wanted, create={uid: f"Butikk {uid}" for uid in wanted})
+
+    text = Page(review_html(plan)).text
+
+    assert "And 19 more like this." in text
+    assert "All 20 findings" in text
+    assert all(finding.message in text for finding in plan.findings)
+
+
+def test_every_limit_is_told_with_what_the_plan_does():
+    "The limits that hold, are off, are broken, or are checked later each have a line with numbers."
+    states = {check.limit: (check.plan, check.allowed, check.state) for check in limit_checks(planned())}
+    off = {check.limit: check.state for check in limit_checks(planned(limits=Limits(removals_total=None)))}
+    broken = {check.limit: check.state for check in limit_checks(blocked())}
+
+    assert states["Leaving in one group"] == (
+        "2 of 40 in Black Week VIP",
+        "4 here (100 a group or 10% of its members, whichever is less, at least 2)",
+        "holds",
+    )
+    assert states["Joining in one group"] == ("2 in Ansatte", "1,000 a group", "holds")
+    assert states["Leaving in all groups together"] == ("2", "500", "holds")
+    assert states["Age of the plan"] == (
+        "looked at before anything is sent",
+        "7 days: 2026-11-30 08:10 UTC",
+        "later",
+    )
+    assert off["Leaving in all groups together"] == "off"
+    assert broken["Leaving in one group"] == broken["Groups left without a member"] == "BROKEN"
+
+
+def test_limits_of_their_own_are_named():
+    "A group with limits of its own is measured by them, and the page names them."
+    plan = planned(limits=Limits(per_group={"bw": Limits(removals_per_group=None, removal_share=0.125)}))
+
+    text = Page(review_html(plan)).text
+
+    assert "5 here (12.5% of its members, at least 2)" in text
+    assert "bw has limits of its own: removals_per_group off, removal_share 0.125" in text
+
+
+def test_a_group_that_loses_everybody_says_so():
+    "An emptied group is not left to arithmetic."
+    plan = planned(wanted={"st": []}, limits=Limits(removals_per_group=None, removal_share=None, emptied_groups=1))
+
+    for told in (Page(review_html(plan)).text, review_markdown(plan)):
+        assert "25 customers leave Stamkunder Tromsø" in told
+        assert "Nobody is left in it." in told
+
+
+def test_a_new_group_without_members_is_told():
+    "A plan that only creates a group has a headline and a sentence, and no table."
+    plan = planned(wanted={}, create={"vip26": "VIP 2026 Göteborg"})
+
+    text = Page(review_html(plan)).text
+
+    assert "1 customer group is created, without members" in text
+    assert "VIP 2026 Göteborg is created, empty." in text
+    assert "Every change" not in text
+
+
+@pytest.mark.parametrize(
+    ("name", "start"), [("r.html", "<!doctype html>"), ("r.MD", "# Review"), ("r.csv", "\ufeff")]
+)
+def test_the_ending_decides_what_is_written(tmp_path, monkeypatch, name, start):
+    "HTML, Markdown, or CSV with the mark that tells Excel it is UTF-8; the path that is returned is absolute."
+    monkeypatch.chdir(tmp_path)
+
+    path = save_review(planned(), name)
+
+    assert path == tmp_path.resolve() / name
+    assert path.read_bytes().decode().startswith(start)
+    assert [one.name for one in tmp_path.iterdir()] == [name]
+
+
+def test_the_csv_file_opens_as_a_table(tmp_path):
+    "pandas reads the file back with all uids as text."
+    plan = planned()
+
+    table = pd.read_csv(save_review(plan, tmp_path / "r.csv"), dtype="str", keep_default_na=False)
+
+    assert sorted(table[["customer_group_uid", "customer_uid", "change"]].itertuples(index=False, name=None)) == (
+        operations(plan)
+    )
+
+
+@pytest.mark.parametrize("name", ["review.pdf", "review", "review.json"])
+def test_another_ending_is_an_error(tmp_path, name):
+    "The error names the endings that there are, and nothing is written."
+    with pytest.raises(InputError, match=r"\.html.*\.md.*\.csv"):
+        save_review(planned(), tmp_path / name)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_an_error(tmp_path):
+    "A folder is not taken for a file, even with the right ending."
+    folder = tmp_path / "review.html"
+    folder.mkdir()
+
+    with pytest.raises(InputError, match="is a folder"):
+        save_review(planned(), folder)
+
+
+def test_a_review_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
+    "A full disk is an InputError that names the file, and what stood there before still stands."
+    path = save_review(planned(), tmp_path / "review.html")
+    before = path.read_bytes()
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(InputError, match="No space left"):
+        save_review(blocked(), path)
+
+    assert path.read_bytes() == before
+    assert [one.name for one in tmp_path.iterdir()] == ["review.html"]
+
+
+def test_a_hundred_thousand_operations_make_a_page_that_a_browser_can_open():
+    "100,000 operations with what is known of the customers: under 8 MB, a few seconds, and few table rows."
+    n = 100_000
+    uids = [f"{number:08x}-c" for number in range(n)]
+    customers = pd.DataFrame(
+        {
+            "customer_uid": uids,
+            "external_id": [f"{number:07d}" for number in range(n)],
+            "customer_type": ["PERSON", "B2B"] * (n // 2),
+            "default_store_name": ["Oslo City", "Bergen Storsenter", "Tromsø", "Ålesund"] * (n // 4),
+        }
+    )
+    before = snapshot_from_frames(
+        pd.DataFrame({"customer_group_uid": "all", "customer_uid": uids}),
+        pd.DataFrame({"customer_group_uid": ["all", "vip"], "name": ["Alle", "VIP Færøyene"]}),
+        customers,
+        tenant_uid="nordvik",
+        taken_at=PLANNED_AT,
+        base_url=STAGE,
+    )
+    plan = planned(before, wanted={"vip": uids}, limits=Limits(additions_per_group=None, additions_total=None))
+
+    started = time.perf_counter()
+    html = review_html(plan)
+    seconds = time.perf_counter() - started
+
+    assert html.count("<tr") < 300
+    assert html.count('-c",') == n
+    assert len(html.encode()) < 8_000_000
+    assert seconds < 5
+    assert "Every change: 100,000 operations" in unescape(html)
