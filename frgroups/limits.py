@@ -136,17 +136,19 @@ def broken_limits(limits: Limits, groups: list[GroupCounts], *, snapshot_age: ti
     """Every limit that these changes break, all groups looked at."""
     found = [finding for group in groups for finding in _broken_in(limits, group)]
     totals = (
-        ("removals_total", "removals", sum(group.removes for group in groups), limits.removals_total),
-        ("additions_total", "additions", sum(group.adds for group in groups), limits.additions_total),
+        ("removals_total", "removal", sum(group.removes for group in groups), limits.removals_total),
+        ("additions_total", "addition", sum(group.adds for group in groups), limits.additions_total),
         (
             "emptied_groups",
-            "groups left without a member",
+            "group left without a member",
             sum(group.emptied and limits.of(group.uid) is limits for group in groups),
             limits.emptied_groups,
         ),
     )
     found += [
-        Finding(rule, f"{n:,} {what} in all; the limit is {limit:,}.", True, n=n, argument=f"Limits({rule}={n})")
+        Finding(
+            rule, f"{counted(n, what)} in all; the limit is {limit:,}.", True, n=n, argument=f"Limits({rule}={n})"
+        )
         for rule, what, n, limit in totals
         if limit is not None and n > limit
     ]
@@ -164,6 +166,17 @@ def broken_limits(limits: Limits, groups: list[GroupCounts], *, snapshot_age: ti
     return found
 
 
+def counted(n: int, what: str) -> str:
+    """
+    A number and its noun.
+
+    >>> counted(1, "group left without a member"), counted(1200, "removal")
+    ('1 group left without a member', '1,200 removals')
+    """
+    noun, space, rest = what.partition(" ")
+    return f"{n:,} {noun}{'' if n == 1 else 's'}{space}{rest}"
+
+
 def _broken_in(limits: Limits, group: GroupCounts) -> list[Finding]:
     own = limits.of(group.uid)
     found = []
@@ -178,7 +191,7 @@ def _broken_in(limits: Limits, group: GroupCounts) -> list[Finding]:
                 True,
                 group.uid,
                 group.removes,
-                f"Limits(removals_per_group={group.removes}, removal_share=None)",
+                f"Limits(per_group={{{group.uid!r}: Limits(removals_per_group={group.removes}, removal_share=None)}})",
             )
         )
     if own.additions_per_group is not None and group.adds > own.additions_per_group:
@@ -189,7 +202,7 @@ def _broken_in(limits: Limits, group: GroupCounts) -> list[Finding]:
                 True,
                 group.uid,
                 group.adds,
-                f"Limits(additions_per_group={group.adds})",
+                f"Limits(per_group={{{group.uid!r}: Limits(additions_per_group={group.adds})}})",
             )
         )
     if own is not limits and group.emptied and own.emptied_groups == 0:
@@ -203,9 +216,9 @@ def _rule(limits: Limits) -> str:
     if limits.removals_per_group is not None:
         parts.append(f"{limits.removals_per_group:,} a group")
     if limits.removal_share is not None:
-        parts.append(f"{limits.removal_share:.0%} of its members")
+        parts.append(f"{limits.removal_share * 100:.4g}% of its members")
     floor = f", at least {limits.removal_floor}" if limits.removal_floor else ""
-    return " or ".join(parts) + floor
+    return " or ".join(parts) + (", whichever is less" if len(parts) > 1 else "") + floor
 
 
 def _share(share: float | None, of: int) -> float | None:

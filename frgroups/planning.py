@@ -72,6 +72,9 @@ def plan_memberships(
         if change.add or change.remove or change.create:
             changes.append(change)
             notes += _group_notes(snapshot, change)
+    if not all(change.create for change in changes) and (snapshot.reads["how"] == "given").all():
+        text = "The snapshot was made from tables, so nothing proves it. Each group is read before applying."
+        notes.append(Finding("unverifiable", text))
     return Plan(
         tenant_uid=snapshot.tenant_uid,
         base_url=snapshot.base_url,
@@ -231,7 +234,7 @@ def _group_notes(snapshot: Snapshot, change: GroupChange) -> list[Finding]:
     if read["how"] == "cover":
         text = f"{change.name} was not paged: its members were seen in larger groups. It is read before applying."
         notes.append(Finding("covered", text, False, change.uid))
-    if read["verdict"] == "unverifiable":
+    if read["verdict"] == "unverifiable" and read["how"] != "given":
         text = f"Nothing proves that the members of {change.name} were read whole. It is read before applying."
         notes.append(Finding("unverifiable", text, False, change.uid))
     return notes

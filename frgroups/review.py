@@ -143,7 +143,7 @@ def _decision(plan: Plan) -> list[str]:
         f"Code for the telephone: {spoken_code(plan.digest)}",
         f"If you agree, tell the operator: approved {short}",
         'The operator runs `frgroups approve PLAN --by "YOUR NAME"`, and then '
-        f"`frgroups apply PLAN --approve {short}` or the approval file in place of the digest",
+        "`frgroups apply PLAN --approve APPROVAL`, the file that the first line writes",
         f"An approval file is valid for {facts.hours(VALID_FOR):g} hours from when it is given",
     ]
     if until is not None:

@@ -180,8 +180,8 @@ def snapshot_from_frames(
         raise InputError(
             f"{len(unknown)} groups have members but no row in groups: {', '.join(sorted(unknown)[:5])}."
         )
-    if "name" not in known_groups:
-        known_groups = known_groups.assign(name=known_groups["customer_group_uid"])
+    named = known_groups.get("name", pd.Series(None, index=known_groups.index, dtype="str"))
+    known_groups = known_groups.assign(name=named.fillna(known_groups["customer_group_uid"]))
     known_customers = _table(customers, "customer_uid", "customers", customer_uids)
     moment = _moment(taken_at)
     codes = Codes.from_uids(

@@ -116,7 +116,7 @@ def test_no_more_time_is_spent_than_allowed(sandbox):
         with pytest.raises(RateLimitedError):
             client.get_group("vip")
 
-        assert time.monotonic() - started < 0.5
+        assert time.monotonic() - started < 1
 
 
 @pytest.mark.parametrize("form", ["seconds", "date"])
