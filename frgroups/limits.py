@@ -95,6 +95,21 @@ class Limits:
         caps = [cap for cap in (self.removals_per_group, _share(self.removal_share, baseline)) if cap is not None]
         return max(float(self.removal_floor or 0), float(min(caps))) if caps else None
 
+    def removal_rule(self) -> str:
+        """
+        The removal limit of one group in words.
+
+        >>> Limits().removal_rule()
+        '100 a group or 10% of its members, whichever is less, at least 2'
+        """
+        parts = []
+        if self.removals_per_group is not None:
+            parts.append(f"{self.removals_per_group:,} a group")
+        if self.removal_share is not None:
+            parts.append(f"{self.removal_share * 100:.4g}% of its members")
+        floor = f", at least {self.removal_floor}" if self.removal_floor else ""
+        return " or ".join(parts) + (", whichever is less" if len(parts) > 1 else "") + floor
+
     def drift_allowed(self, baseline: int) -> float | None:
         """How many unplanned changes a group may have had since the snapshot; None when nothing limits it."""
         share = _share(self.drift_share, baseline)
@@ -187,7 +202,7 @@ def _broken_in(limits: Limits, group: GroupCounts) -> list[Finding]:
             Finding(
                 "removals_per_group",
                 f"{group.name} would lose {group.removes:,} of {group.baseline:,} customers{share}; "
-                f"the limit is {int(allowed):,} here ({_rule(own)}).",
+                f"the limit is {int(allowed):,} here ({own.removal_rule()}).",
                 True,
                 group.uid,
                 group.removes,
@@ -209,16 +224,6 @@ def _broken_in(limits: Limits, group: GroupCounts) -> list[Finding]:
         message = f"{group.name} would be left without a member; its own limits allow no group to be emptied."
         found.append(Finding("emptied_groups", message, True, group.uid, 1, "Limits(emptied_groups=1)"))
     return found
-
-
-def _rule(limits: Limits) -> str:
-    parts = []
-    if limits.removals_per_group is not None:
-        parts.append(f"{limits.removals_per_group:,} a group")
-    if limits.removal_share is not None:
-        parts.append(f"{limits.removal_share * 100:.4g}% of its members")
-    floor = f", at least {limits.removal_floor}" if limits.removal_floor else ""
-    return " or ".join(parts) + (", whichever is less" if len(parts) > 1 else "") + floor
 
 
 def _share(share: float | None, of: int) -> float | None:

@@ -315,15 +315,7 @@ def _allowed(limits: Limits, counts: GroupCounts, removing: bool) -> float | Non
 
 
 def _rule(limits: Limits, removing: bool) -> str:
-    if not removing:
-        return f"{limits.additions_per_group or 0:,} a group"
-    parts = []
-    if limits.removals_per_group is not None:
-        parts.append(f"{limits.removals_per_group:,} a group")
-    if limits.removal_share is not None:
-        parts.append(f"{_percent(limits.removal_share)} of its members")
-    floor = f", at least {limits.removal_floor}" if limits.removal_floor else ""
-    return " or ".join(parts) + (", whichever is less" if len(parts) > 1 else "") + floor
+    return limits.removal_rule() if removing else f"{limits.additions_per_group or 0:,} a group"
 
 
 def _percent(share: float) -> str:

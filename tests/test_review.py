@@ -156,7 +156,7 @@ def test_the_digest_can_be_compared_and_copied():
     assert f"approved {plan.digest[:12]}" in page.text
     assert spoken_code(plan.digest) in page.text
     assert 'frgroups approve PLAN --by "YOUR NAME"' in page.text
-    assert f"frgroups apply PLAN --approve {plan.digest[:12]}" in page.text
+    assert "frgroups apply PLAN --approve APPROVAL" in page.text
 
 
 def test_the_page_says_how_long_there_is():
