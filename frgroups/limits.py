@@ -206,7 +206,7 @@ def _broken_in(limits: Limits, group: GroupCounts) -> list[Finding]:
                 True,
                 group.uid,
                 group.removes,
-                f"Limits(per_group={{{group.uid!r}: Limits(removals_per_group={group.removes}, removal_share=None)}})",
+                _for_group(group.uid, f"removals_per_group={group.removes}, removal_share=None"),
             )
         )
     if own.additions_per_group is not None and group.adds > own.additions_per_group:
@@ -217,13 +217,17 @@ def _broken_in(limits: Limits, group: GroupCounts) -> list[Finding]:
                 True,
                 group.uid,
                 group.adds,
-                f"Limits(per_group={{{group.uid!r}: Limits(additions_per_group={group.adds})}})",
+                _for_group(group.uid, f"additions_per_group={group.adds}"),
             )
         )
     if own is not limits and group.emptied and own.emptied_groups == 0:
         message = f"{group.name} would be left without a member; its own limits allow no group to be emptied."
         found.append(Finding("emptied_groups", message, True, group.uid, 1, "Limits(emptied_groups=1)"))
     return found
+
+
+def _for_group(uid: str, argument: str) -> str:
+    return f"Limits(per_group={{{uid!r}: Limits({argument})}})"
 
 
 def _share(share: float | None, of: int) -> float | None:

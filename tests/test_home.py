@@ -76,14 +76,14 @@ def test_asking_makes_nothing(monkeypatch, tmp_path):
 
 def test_new_folders_are_private_and_old_ones_stay_as_they_are(tmp_path):
     "Mode 0700 for what is made; a folder that was there keeps its mode."
-    shared = tmp_path / "open"
-    shared.mkdir()
-    shared.chmod(0o755)
+    opened = tmp_path / "open"
+    opened.mkdir()
+    opened.chmod(0o755)
 
-    made = make_private(shared / "a" / "b")
+    made = make_private(opened / "a" / "b")
 
     assert made.is_dir()
-    assert [path.stat().st_mode & 0o777 for path in (shared, shared / "a", made)] == [0o755, 0o700, 0o700]
+    assert [path.stat().st_mode & 0o777 for path in (opened, opened / "a", made)] == [0o755, 0o700, 0o700]
     assert make_private(made) == made
 
 
