@@ -96,12 +96,7 @@ def __getattr__(name: str) -> Any:
     if name not in _LATER:
         raise AttributeError(f"module 'frgroups' has no attribute {name!r}")
     module, attribute = _LATER[name]
-    try:
-        found = import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name not in ("starlette", "uvicorn"):
-            raise
-        raise FrgroupsError('The sandbox needs its extra: pip install "frgroups[sandbox]"') from error
+    found = import_module(module)
     return getattr(found, attribute) if attribute else found
 
 

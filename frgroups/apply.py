@@ -12,7 +12,8 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -34,13 +35,13 @@ from frgroups.errors import (
     WrongTenantError,
 )
 from frgroups.home import folder_in_home, make_private, tenant_folder
-from frgroups.journal import Journal
+from frgroups.journal import Journal, RunStopped
 from frgroups.limits import Finding, GroupCounts, broken_limits
 from frgroups.members import Listing, read_members
 from frgroups.plan import GroupChange, Plan
 from frgroups.progress import Progress, ProgressOption
 from frgroups.receipt import Receipt, decide, read_receipt
-from frgroups.sending import RunStopped, Sender
+from frgroups.sending import Sender
 from frgroups.wire import Member
 
 log = logging.getLogger("frgroups.apply")
@@ -93,13 +94,18 @@ def apply_plan(
         receipt_path = written.path.with_suffix(".receipt.json")
         if written.past.ended and receipt_path.exists():
             return read_receipt(receipt_path)
-        written.write(
-            "start", digest=plan.digest, planned_at=plan.planned_at.isoformat(), approval=approval.document()
-        )
+        start = {"digest": plan.digest, "planned_at": plan.planned_at.isoformat(), "approval": approval.document()}
         total = plan.n_add + plan.n_remove
         with Progress("Applying", unit="changes", show=progress, total=total) as bar, _patient_interrupt() as stop:
-            receipt = _Run(client, plan, written, bar, stop).receipt(receipt_path)
-        written.write("end", complete=receipt.complete, counts=dict(receipt.counts))
+            run = _Run(client, plan, written, bar, stop)
+            try:
+                written.write("start", **start)
+                run.preflight()
+            except RunStopped as error:
+                raise InputError(f"Plan {plan.digest[:12]} was not started: {error}") from error
+            receipt = run.receipt(receipt_path)
+        with suppress(RunStopped):  # Without this line applying again reads back once more; no harm is done.
+            written.write("end", complete=receipt.complete, counts=dict(receipt.counts))
     log.info("plan %s: %s", plan.digest[:12], dict(receipt.counts))
     return receipt
 
@@ -115,8 +121,7 @@ class _Run:
         self._last: dict[str, Listing[Member]] = {}
 
     def receipt(self, path: Path) -> Receipt:
-        """Run to the end, or as far as it goes, and keep the receipt."""
-        self._preflight()
+        """Send all of it, or as far as it goes, read back, and keep the receipt."""
         stopped = ""
         try:
             self._create()
@@ -124,7 +129,6 @@ class _Run:
             self._send_side("remove")
         except RunStopped as stop:
             if isinstance(stop.__cause__, ApiError) and not self._anything_done():
-                self._journal.write("end", complete=False, counts={})
                 raise stop.__cause__ from None
             stopped = str(stop)
         past = self._journal.past
@@ -145,14 +149,17 @@ class _Run:
             stopped=stopped or unreadable,
             path=path,
         )
-        receipt.save(path)
+        try:
+            receipt.save(path)
+        except InputError as error:
+            return replace(receipt, path=None, stopped=receipt.stopped or error.message)
         return receipt
 
     def _anything_done(self) -> bool:
         past = self._journal.past
         return bool(past.created or past.intended - past.unsent)
 
-    def _preflight(self) -> None:
+    def preflight(self) -> None:
         """Read every touched group, refuse what drifted, and write down what is already true."""
         past = self._journal.past
         drifted = [self._look(group) for group in self._plan.groups]
@@ -281,7 +288,10 @@ class _Run:
         )
 
     def _members_now(self, group_uid: str) -> frozenset[str]:
-        return frozenset(self._read(group_uid).uids)
+        try:
+            return frozenset(self._read(group_uid).uids)
+        except FrgroupsError as error:
+            raise RunStopped(f"group {group_uid} could not be read: {error.message}") from error
 
     def _read(self, group_uid: str) -> Listing[Member]:
         with ThreadPoolExecutor(self._client.workers) as pool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
@@ -127,7 +128,7 @@ def read_snapshot(
     <Snapshot of t-1 at 2026-11-23 08:10: 3 groups, 251 customers, 253 memberships>
     """
     folder = as_folder(cache, "snapshots")
-    kept = [one for one in _kept(folder) if _is_of(one.manifest, tenant_uid, base_url)]
+    kept = [one for one in _kept(folder, tenant_uid) if _is_of(one.manifest, tenant_uid, base_url)]
     until = None if at is None else _end_of(at)
     found = [one for one in kept if until is None or one.taken_at <= until]
     if not found:
@@ -157,7 +158,7 @@ def list_snapshots(cache: Cache = None, *, tenant_uid: str | None = None) -> pd.
     rows = [
         {name: one.manifest.get(name) for name in _KEPT_COLUMNS}
         | {"path": str(one.path), "size_bytes": sum(file.stat().st_size for file in one.path.iterdir())}
-        for one in _kept(as_folder(cache, "snapshots"))
+        for one in _kept(as_folder(cache, "snapshots"), tenant_uid)
         if _is_of(one.manifest, tenant_uid, None)
     ]
     return conform(pd.DataFrame(rows, columns=list(_KEPT_COLUMNS)), _KEPT_COLUMNS)
@@ -169,7 +170,8 @@ def prune(
     """
     Remove the snapshots taken longer ago than `keep` (400 days), never the newest of a tenant and host.
 
-    Returns the table of what was removed, as `list_snapshots` shows it.
+    Drafts that a run left behind more than a day ago go too. Returns the table of what was removed, as
+    `list_snapshots` shows it.
 
     >>> path = save_snapshot(sample_snapshot())
     >>> len(prune(keep=timedelta(days=0)))  # The newest one of a tenant stays.
@@ -182,12 +184,17 @@ def prune(
         going = Path(path).with_name(f"{_DRAFT}{uuid.uuid4().hex}")
         Path(path).rename(going)
         shutil.rmtree(going)
+    for draft in as_folder(cache, "snapshots").glob(f"*/{_DRAFT}*"):
+        if draft.stat().st_mtime < (datetime.now(UTC) - timedelta(days=1)).timestamp():
+            shutil.rmtree(draft)
     return old.reset_index(drop=True)
 
 
 def newest_kept(cache: Cache, tenant_uid: str, base_url: str) -> Kept | None:
     """The newest kept snapshot of this tenant and host, unread."""
-    kept = [one for one in _kept(as_folder(cache, "snapshots")) if _is_of(one.manifest, tenant_uid, base_url)]
+    kept = [
+        one for one in _kept(as_folder(cache, "snapshots"), tenant_uid) if _is_of(one.manifest, tenant_uid, base_url)
+    ]
     return kept[-1] if kept else None
 
 
@@ -259,9 +266,14 @@ def _parquet(folder: Path, name: str) -> pa.Table:
     return pq.read_table(folder / f"{name}.parquet", partitioning=None)
 
 
-def _kept(folder: Path) -> list[Kept]:
-    """Every kept snapshot below a cache folder, oldest first; drafts of a broken run are not among them."""
-    paths = sorted(folder.glob(f"*/*/{_MANIFEST}")) if folder.is_dir() else []
+def _kept(folder: Path, tenant_uid: str | None = None) -> list[Kept]:
+    """
+    The kept snapshots below a cache folder, oldest first; drafts of a broken run are not among them.
+
+    With a tenant only its own folders are looked at, so that damage elsewhere does not matter.
+    """
+    tenant = "*" if tenant_uid is None else f"{glob.escape(tenant_folder(tenant_uid, None).split('@')[0])}@*"
+    paths = sorted(folder.glob(f"{tenant}/*/{_MANIFEST}")) if folder.is_dir() else []
     kept = [Kept(path.parent, _manifest(path)) for path in paths if not path.parent.name.startswith(_DRAFT)]
     return sorted(kept, key=lambda one: (one.taken_at, one.path.name))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -17,6 +18,10 @@ from frgroups.plan import Plan
 from frgroups.sealed import canonical, sha256
 
 Item = tuple[str, str, str]  # group uid, customer uid, "add" or "remove"
+
+
+class RunStopped(Exception):  # noqa: N818  # It ends a run in order; it is no error of its own.
+    """The run must end here; what was done is in the journal."""
 
 
 @dataclass
@@ -89,11 +94,13 @@ class Journal:
         make_private(self.path.parent)
         try:
             handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
-            self._file = os.fdopen(handle, "r+b")
+            self._file = os.fdopen(handle, "r+b", buffering=0)
             self._file.truncate(self._end)
             self._file.seek(self._end)
             flush_to_disk(self.path.parent)
         except OSError as error:
+            if self._file is not None:
+                self._file.close()
             raise InputError(
                 f"The journal {self.path} cannot be written: {error.strerror}. Nothing was sent. "
                 "Name another folder with journal=."
@@ -106,12 +113,21 @@ class Journal:
         self._file.close()
 
     def write(self, event: str, **facts: Any) -> None:
-        """Put one line on disk; returns when the disk has it."""
+        """Put one line on disk; returns when the disk has it, and raises RunStopped when it cannot have it."""
         line = {"event": event, "at": datetime.now(UTC).isoformat(), **facts}
-        self._last = sha256(self._last + canonical(line))[:16]
-        self._file.write((canonical(line | {"sum": self._last}) + "\n").encode())
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        checksum = sha256(self._last + canonical(line))[:16]
+        raw = (canonical(line | {"sum": checksum}) + "\n").encode()
+        try:
+            if self._file.write(raw) != len(raw):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            self._file.truncate(self._end)
+            self._file.seek(self._end)
+            raise RunStopped(
+                f"the journal {self.path} cannot be written ({error.strerror}), so nothing more was sent."
+            ) from error
+        self._last, self._end = checksum, self._end + len(raw)
         self.past.take(line)
 
     def _lines(self) -> Iterator[dict[str, Any]]:

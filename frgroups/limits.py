@@ -41,7 +41,8 @@ class Limits:
     How much one plan may change. None is off, 0 is none allowed; a limit is part of the plan's digest.
 
     A group is blocked when its removals exceed max(removal_floor, min(removals_per_group, removal_share of
-    its members)); with both None there is no removal limit, and a floor of None counts as 0. `emptied_groups`
+    its members)); with both None there is no removal limit, a floor of None counts as 0, and where one of the
+    two is 0 nobody may leave, whatever the floor. `emptied_groups`
     counts groups left without a member. `per_group` maps a uid, or a pattern such as "store_*", to the Limits
     that replace these for that group as a whole; totals and ages are always these.
 
@@ -93,7 +94,11 @@ class Limits:
     def removals_allowed(self, baseline: int) -> float | None:
         """How many of `baseline` members may leave one group; None when nothing limits it."""
         caps = [cap for cap in (self.removals_per_group, _share(self.removal_share, baseline)) if cap is not None]
-        return max(float(self.removal_floor or 0), float(min(caps))) if caps else None
+        if not caps:
+            return None
+        if 0 in (self.removals_per_group, self.removal_share):
+            return 0.0
+        return max(float(self.removal_floor or 0), float(min(caps)))
 
     def removal_rule(self) -> str:
         """
@@ -172,8 +177,8 @@ def broken_limits(limits: Limits, groups: list[GroupCounts], *, snapshot_age: ti
         found.append(
             Finding(
                 "snapshot_max_age",
-                f"The snapshot was {hours:,.0f} h old when the plan was made; the limit is "
-                f"{limits.snapshot_max_age}. Load again and plan again.",
+                f"The reading that the plan stands on was {hours:,.0f} h old when the plan was made; the limit is "
+                f"{limits.snapshot_max_age}. Load again and plan again; for an undo, allow its age.",
                 True,
                 argument="Limits(snapshot_max_age=...)",
             )

@@ -33,6 +33,8 @@ def write_sealed(path: str | Path, kind: str, content: dict[str, Any]) -> Path:
     target = Path(path).expanduser().resolve()
     if target.is_dir():
         raise InputError(f"{target} is a folder; name the {kind} file to write in it.")
+    if target.exists() and f'"kind": "frgroups {kind}"'.encode() not in target.read_bytes():
+        raise InputError(f"{target} exists and is no {kind}; it is left as it is. Name another file.")
     sealed = {
         "kind": f"frgroups {kind}",
         "format_version": FORMAT_VERSION,

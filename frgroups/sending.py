@@ -19,7 +19,7 @@ from frgroups.errors import (
     RefusedError,
     ServerError,
 )
-from frgroups.journal import Journal
+from frgroups.journal import Journal, RunStopped
 from frgroups.plan import CHUNK
 from frgroups.progress import Progress
 
@@ -28,10 +28,6 @@ Result = Literal["accepted", "refused", "too_large", "unknown"]
 MOST_SINGLE_REFUSALS = 50
 MOST_TRIES = 3
 LONGEST_WAIT = 60.0
-
-
-class RunStopped(Exception):  # noqa: N818  # It ends a run in order; it is no error of its own.
-    """The run must end here; what was done is in the journal."""
 
 
 class Sender:

@@ -489,3 +489,37 @@ def test_an_empty_plan_is_applied_by_doing_nothing(client, world):
     receipt = apply(client, plan)
 
     assert receipt.ok and receipt.table().empty and writes(world) == []
+
+
+def test_a_full_disk_stops_before_the_next_request(client, world, monkeypatch):
+    "When the journal cannot take the next intent nothing more is sent, and applying again goes on."
+    plan = plan_for(client, {"vip": PEOPLE, "empty": PEOPLE})
+    sync, left = os.fsync, [8]
+
+    def full(handle):
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(28, "No space left on device")
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", full)
+    receipt = apply(client, plan)
+    monkeypatch.setattr(os, "fsync", sync)
+
+    assert "No space left" in receipt.stopped and receipt.counts["not_sent"] > 0 and receipt.counts["verified"] > 0
+    assert apply(client, plan).ok and world.members("vip") == world.members("empty") == PEOPLE
+
+
+def test_a_disk_that_is_full_from_the_start_sends_nothing(client, world, monkeypatch):
+    "A journal that cannot be begun is an error, and no write was sent."
+    plan = plan_for(client, {"vip": PEOPLE})
+    world.clear_requests()
+
+    def full(handle):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched, pytest.raises(fg.FrgroupsError, match="No space left"):
+        patched.setattr(os, "fsync", full)
+        apply(client, plan)
+
+    assert writes(world) == [] and apply(client, plan).ok
