@@ -570,8 +570,11 @@ def test_a_load_that_fails_does_not_wait_for_its_other_threads(sandbox):
 
 
 INTERRUPTED = """
-import sys, threading, time
+import signal, sys, threading
 import frgroups as fg
+
+# Tests that run in the background inherit that SIGINT is ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def say(*words):
     print(*words, flush=True)
@@ -617,6 +620,9 @@ def test_ctrl_c_ends_a_load_at_once(sandbox, tmp_path):
         text=True,
     )
     seconds, alive = [], []
+    # Should it hang, its end makes the test fail.
+    watchdog = threading.Timer(45, child.kill)
+    watchdog.start()
     with child:
         for mischief in (
             {"faults": [Fault("status", path="pageNumber", status=429, retry_after="50")]},
@@ -641,6 +647,7 @@ def test_ctrl_c_ends_a_load_at_once(sandbox, tmp_path):
         child.stdin.flush()
         loaded = _lines_until(child, "loaded")
         _, complaints = child.communicate(timeout=20)
+    watchdog.cancel()
 
     assert max(seconds) < 2
     assert alive == ["alive 0"] * 2
