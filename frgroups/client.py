@@ -20,6 +20,7 @@ from frgroups.errors import (
     InputError,
     NotFoundError,
     NotWritableError,
+    RefusedError,
     ServerError,
 )
 from frgroups.retry import RetryPolicy
@@ -153,13 +154,22 @@ class Client:
         try:
             found = self.get_group(customer_group_uid)
         except NotFoundError:
-            return self._group(call)
+            return self._created_late(call, name, customer_group_uid)
         except ApiError as error:
             raise lost from error
+        return self._ours(found, name)
+
+    def _created_late(self, call: Call, name: str, uid: str) -> Group:
+        """Send the creation once more; a refusal may mean that the lost one arrived after all."""
+        try:
+            return self._group(call)
+        except RefusedError:
+            return self._ours(self.get_group(uid), name)
+
+    @staticmethod
+    def _ours(found: Group, name: str) -> Group:
         if found.name != name:
-            raise InputError(
-                f"Group {customer_group_uid!r} already exists and is named {found.name!r}, not {name!r}."
-            )
+            raise InputError(f"Group {found.uid!r} already exists and is named {found.name!r}, not {name!r}.")
         return found
 
     def update_group(self, uid: str, *, name: str) -> Group:

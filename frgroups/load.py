@@ -5,32 +5,29 @@ from __future__ import annotations
 import logging
 import tempfile
 import threading
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 
 from frgroups.cache import newest_kept, read_kept, save_snapshot
 from frgroups.client import Client
-from frgroups.codes import Codes
 from frgroups.durations import as_duration
-from frgroups.errors import DriftedReadError, InputError, NotFoundError, WrongTenantError
+from frgroups.errors import DriftedReadError, FileDamagedError, InputError, WrongTenantError
 from frgroups.home import as_folder, make_private
-from frgroups.members import REREADS, Listing, read_groups, read_members
+from frgroups.members import REREADS, read_groups
 from frgroups.progress import Progress, ProgressOption
-from frgroups.records import consents_table, customers_table, groups_table
+from frgroups.reading import TenantReading, coded, overall
+from frgroups.records import consents_table, customers_table
 from frgroups.retry import stop_waiting_at
-from frgroups.snapshot import Snapshot, Verdict
+from frgroups.snapshot import Snapshot
 from frgroups.tables import READS, conform
-from frgroups.wire import Customer, Group, Member, Page
+from frgroups.wire import Customer, Member
 
 log = logging.getLogger("frgroups.load")
 
@@ -68,20 +65,25 @@ def load_snapshot(
     DriftedReadError
         The list of groups itself would not hold still.
     InputError
-        `max_age` is not a duration, or the cache folder cannot be written (before anything is read).
+        `max_age` is not a duration, or the cache folder cannot be written (before anything is read). When the
+        disk is full only after reading, the error's `.snapshot` holds what was read.
 
     >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client() as client:
     ...     snapshot = load_snapshot(client, cache=False, progress=False)
     >>> snapshot.verdict, len(snapshot.groups)
     ('consistent', 8)
     """
+    if isinstance(cache, bool) and cache:
+        raise InputError("cache=True is not a folder: None keeps snapshots in the home, False keeps nothing.")
+    if cache is False and max_age is not None:
+        raise InputError(f"max_age={max_age!r} takes a kept snapshot, and cache=False keeps none. Leave one out.")
     if cache is not False:
         _check_writable(as_folder(cache, "snapshots"))
-        if (young := _young(client, cache, max_age, personal)) is not None:
+        if (young := _young(client, cache, max_age, cover, personal)) is not None:
             return young
     snapshot = _read_tenant(client, cover=cover, record=Customer if personal else Member, progress=progress)
     if cache is not False:
-        save_snapshot(snapshot, cache)
+        _keep(snapshot, cache)
     return snapshot
 
 
@@ -129,15 +131,34 @@ def _check_writable(folder: Path) -> None:
         ) from error
 
 
-def _young(client: Client, cache: Any, max_age: timedelta | str | None, personal: bool) -> Snapshot | None:
+def _young(
+    client: Client, cache: Any, max_age: timedelta | str | None, cover: bool, personal: bool
+) -> Snapshot | None:
+    """The newest kept snapshot, if it is young enough, whole, and holds what was asked for."""
     if max_age is None:
         return None
     limit = as_duration(max_age)
-    kept = newest_kept(cache, client.tenant_uid, client.base_url)
-    if kept is None or not timedelta(0) <= client.clock() - kept.taken_at <= limit:
+    try:
+        kept = newest_kept(cache, client.tenant_uid, client.base_url)
+        if kept is None or not timedelta(0) <= client.clock() - kept.taken_at <= limit:
+            return None
+        snapshot = read_kept(kept)
+    except FileDamagedError as error:
+        log.warning("%s The tenant is read instead.", error)
         return None
-    snapshot = read_kept(kept)
-    return None if personal and "firstname" not in snapshot.customers else snapshot
+    too_little = personal and "firstname" not in snapshot.customers
+    too_weak = not cover and (snapshot.reads["how"] == "cover").any()
+    return None if too_little or too_weak else snapshot
+
+
+def _keep(snapshot: Snapshot, cache: Any) -> None:
+    try:
+        save_snapshot(snapshot, cache)
+    except InputError as error:
+        raise InputError(
+            f"{error} What was read is not lost: it is this error's .snapshot; save_snapshot keeps it elsewhere.",
+            snapshot=snapshot,
+        ) from error
 
 
 def _read_tenant(client: Client, *, cover: bool, record: type[Member], progress: ProgressOption) -> Snapshot:
@@ -157,6 +178,8 @@ def _read_tenant(client: Client, *, cover: bool, record: type[Member], progress:
             if not (cover and tenant.cover(uid, firsts[uid])):
                 tenant.page(uid, pool, firsts[uid])
             bar.advance(len(tenant.members.get(uid, ())))
+        for uid in tenant.covered_in_vain():
+            tenant.page(uid, pool)
         for uid in tenant.contradicted():
             tenant.page(uid, pool)
         for uid in tenant.contradicted():
@@ -179,119 +202,6 @@ def _workers(client: Client) -> Iterator[ThreadPoolExecutor]:
     pool.shutdown()
 
 
-@dataclass
-class TenantReading:
-    """What has been read of a tenant so far; the one mutable thing of a load."""
-
-    client: Client
-    record: type[Member]
-    groups: dict[str, Group] = field(default_factory=dict)
-    members: dict[str, list[str]] = field(default_factory=dict)
-    customers: dict[str, Member] = field(default_factory=dict)
-    reads: dict[str, dict[str, Any]] = field(default_factory=dict)
-    named: Counter[str] = field(default_factory=Counter)
-    cover_holds: bool = True
-
-    def first_pages(self, pool: Executor) -> dict[str, Page[Member]]:
-        """The first page of every group; a group deleted meanwhile is left out."""
-        pages = pool.map(self._first_page, self.groups)
-        found = dict(zip(self.groups, pages, strict=True))
-        for uid in [uid for uid, page in found.items() if page is None]:
-            self._drop(uid)
-        return {uid: page for uid, page in found.items() if page is not None}
-
-    def page(self, uid: str, pool: Executor, first: Page[Member] | None = None) -> None:
-        """Read a group by pages and take it in."""
-        try:
-            listing = read_members(self.client, uid, record=self.record, first=first, pool=pool)
-        except NotFoundError:
-            self._drop(uid)
-            return
-        self.members[uid] = listing.uids
-        for customer in listing.records:
-            self._see(customer)
-        self.reads[uid] = _pages_row(uid, listing)
-        if listing.verdict != "consistent":
-            log.info("group %s: %s (%s)", uid, listing.verdict, listing.note)
-        if "do not name the group" in listing.note:
-            self.cover_holds = False
-
-    def cover(self, uid: str, first: Page[Member]) -> bool:
-        """Take the group as read when exactly its total of customers seen so far name it, page 1 among them."""
-        total, uids = first.total_count, first.uids
-        if not self.cover_holds or total <= len(uids) or self.named[uid] != total:
-            return False
-        if any(uid not in (self._names(customer) or ()) for customer in uids):
-            return False
-        self.members[uid] = [key for key, seen in self.customers.items() if uid in (seen.customer_group_uids or ())]
-        self.reads[uid] = _read_row(uid, "cover", "counts", "consistent", 1, total, total, total)
-        return True
-
-    def contradicted(self) -> list[str]:
-        """The groups whose pages and whose customers' own lists disagree."""
-        if not any(self.named.values()):
-            return []
-        agreed = {
-            uid: sum(1 for key in keys if uid in (self._names(key) or ())) for uid, keys in self.members.items()
-        }
-        return [
-            uid
-            for uid, keys in self.members.items()
-            if self.reads[uid]["verdict"] == "consistent" and not agreed[uid] == self.named[uid] == len(keys)
-        ]
-
-    def doubt(self, uid: str) -> None:
-        """Mark a group whose disagreement outlived its reread."""
-        note = f"{self.named[uid]} customers name it, {len(self.members[uid])} came from its pages"
-        self.reads[uid] |= {"verdict": "drifted", "evidence": "none", "note": note}
-
-    def snapshot(self, taken_at: datetime, read_until: datetime) -> Snapshot:
-        """All of it as a Snapshot."""
-        groups = groups_table(self.groups.values())
-        customers = customers_table(self.customers.values(), self.record)
-        reads = pd.DataFrame([self.reads[uid] for uid in groups["customer_group_uid"]], columns=list(READS))
-        return Snapshot(
-            groups=groups,
-            customers=customers,
-            consents=consents_table(self.customers.values()),
-            reads=conform(reads, READS),
-            codes=_codes(groups, customers, self.members),
-            tenant_uid=self.client.tenant_uid,
-            base_url=self.client.base_url,
-            taken_at=taken_at,
-            read_until=read_until,
-            verdict=overall(reads["verdict"]),
-        )
-
-    def _first_page(self, uid: str) -> Page[Member] | None:
-        try:
-            return self.client.read_customer_page(uid, record=self.record)
-        except NotFoundError:
-            return None
-
-    def _drop(self, uid: str) -> None:
-        log.info("group %s was deleted while the tenant was read; it is left out", uid)
-        for known in (self.groups, self.members, self.reads):
-            known.pop(uid, None)
-
-    def _see(self, customer: Member) -> None:
-        before = self.customers.get(customer.uid)
-        if before is not None:
-            self.named.subtract(set(before.customer_group_uids or ()))
-        self.customers[customer.uid] = customer
-        self.named.update(set(customer.customer_group_uids or ()))
-
-    def _names(self, uid: str) -> tuple[str, ...] | None:
-        seen = self.customers.get(uid)
-        return None if seen is None else seen.customer_group_uids
-
-
-def overall(verdicts: Iterable[str]) -> Verdict:
-    """The verdict of a snapshot: the worst of its groups."""
-    found = set(verdicts)
-    return "drifted" if "drifted" in found else "unverifiable" if "unverifiable" in found else "consistent"
-
-
 def _merged(snapshot: Snapshot, tenant: TenantReading, gone: set[str], read_until: datetime) -> Snapshot:
     """The old snapshot with the groups that were read again in place of its own, without those that are gone."""
     again = tenant.members
@@ -311,61 +221,7 @@ def _merged(snapshot: Snapshot, tenant: TenantReading, gone: set[str], read_unti
         customers=customers,
         consents=consents.sort_values(["customer_uid", "consent_uid"], ignore_index=True),
         reads=reads.sort_values("customer_group_uid", ignore_index=True),
-        codes=_codes(groups, customers, members),
+        codes=coded(groups, customers, members),
         read_until=read_until,
         verdict=overall(reads["verdict"]),
     )
-
-
-def _codes(groups: pd.DataFrame, customers: pd.DataFrame, members: Mapping[str, list[str]]) -> Codes:
-    code_of = {uid: code for code, uid in enumerate(customers["customer_uid"])}
-    uids = list(groups["customer_group_uid"])
-    lists = [np.fromiter((code_of[key] for key in members[uid]), np.int64, len(members[uid])) for uid in uids]
-    sizes = [len(codes) for codes in lists]
-    return Codes.from_codes(
-        np.repeat(np.arange(len(uids)), sizes),
-        np.concatenate([*lists, np.empty(0, np.int64)]),
-        group_uids=pd.Index(groups["customer_group_uid"], dtype="str"),
-        group_names=pd.Index(groups["name"], dtype="str"),
-        customer_uids=pd.Index(customers["customer_uid"], dtype="str"),
-    )
-
-
-def _pages_row(uid: str, listing: Listing[Member]) -> dict[str, Any]:
-    row = partial(_read_row, uid, "pages", listing.evidence, listing.verdict, listing.pages, len(listing.uids))
-    return row(
-        listing.total_first,
-        listing.total_last,
-        rereads=listing.rereads,
-        seconds=listing.seconds,
-        note=listing.note,
-    )
-
-
-def _read_row(
-    uid: str,
-    how: str,
-    evidence: str,
-    verdict: str,
-    pages: int,
-    n_rows: int,
-    total_first: int,
-    total_last: int,
-    *,
-    rereads: int = 0,
-    seconds: float = 0.0,
-    note: str = "",
-) -> dict[str, Any]:
-    return {
-        "customer_group_uid": uid,
-        "how": how,
-        "evidence": evidence,
-        "verdict": verdict,
-        "pages": pages,
-        "n_rows": n_rows,
-        "total_first": total_first,
-        "total_last": total_last,
-        "rereads": rereads,
-        "seconds": seconds,
-        "note": note,
-    }

@@ -13,7 +13,7 @@ ROWS = [
     ["commands"],
     ["demo"],
     ["load", "apply", "review", "plot", "sandbox"],
-    ["sending"],
+    ["sending", "reading"],
     ["members", "receipt", "lists", "planning", "review_page"],
     ["review_facts"],
     ["approval"],
@@ -25,7 +25,7 @@ ROWS = [
     ["errors"],
 ]
 ROW = {module: number for number, row in enumerate(ROWS) for module in row}
-MAY_IMPORT_CLIENT = {"__init__", "members", "load", "apply", "sending", "sandbox", "commands", "demo"}
+MAY_IMPORT_CLIENT = {"__init__", "members", "reading", "load", "apply", "sending", "sandbox", "commands", "demo"}
 
 
 def modules():

@@ -699,3 +699,20 @@ def test_progress_of_a_refresh_counts_groups(sandbox, client):
     fg.refresh_groups(client, snapshot, ["vip", "loyal"], progress=lambda *told: news.append(told))
 
     assert news == [("Reading again", n, 2) for n in range(3)]
+
+
+def test_a_damaged_newest_snapshot_is_not_taken_for_young(client, home_folder):
+    "With max_age a damaged snapshot is passed over and the tenant is read."
+    kept = fg.load_snapshot(client)
+    next(home_folder.rglob("manifest.json")).write_text("{}", encoding="utf-8")
+
+    again = fg.load_snapshot(client, max_age="1h")
+
+    assert again.taken_at > kept.taken_at
+
+
+@pytest.mark.parametrize("options", [{"cache": True}, {"cache": False, "max_age": "1h"}])
+def test_a_cache_that_cannot_be_meant_is_refused(client, options):
+    "cache=True is no folder, and without a cache there is no kept snapshot to take."
+    with pytest.raises(InputError, match=r"cache="):
+        fg.load_snapshot(client, **options)

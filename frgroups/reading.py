@@ -1,0 +1,175 @@
+"""What a load has read of a tenant so far: customers, members and the evidence, put together as a Snapshot."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from frgroups.client import Client
+from frgroups.codes import Codes
+from frgroups.errors import NotFoundError
+from frgroups.members import Listing, read_members
+from frgroups.records import consents_table, customers_table, groups_table
+from frgroups.snapshot import Snapshot, Verdict
+from frgroups.tables import READS, conform
+from frgroups.wire import Group, Member, Page
+
+log = logging.getLogger("frgroups.load")
+
+
+@dataclass
+class TenantReading:
+    """What has been read of a tenant so far; the one mutable thing of a load."""
+
+    client: Client
+    record: type[Member]
+    groups: dict[str, Group] = field(default_factory=dict)
+    members: dict[str, list[str]] = field(default_factory=dict)
+    customers: dict[str, Member] = field(default_factory=dict)
+    reads: dict[str, dict[str, Any]] = field(default_factory=dict)
+    named: Counter[str] = field(default_factory=Counter)
+    cover_holds: bool = True
+
+    def first_pages(self, pool: Executor) -> dict[str, Page[Member]]:
+        """The first page of every group; a group deleted meanwhile is left out."""
+        pages = pool.map(self._first_page, self.groups)
+        found = dict(zip(self.groups, pages, strict=True))
+        for uid in [uid for uid, page in found.items() if page is None]:
+            self._drop(uid)
+        return {uid: page for uid, page in found.items() if page is not None}
+
+    def page(self, uid: str, pool: Executor, first: Page[Member] | None = None) -> None:
+        """Read a group by pages and take it in."""
+        try:
+            listing = read_members(self.client, uid, record=self.record, first=first, pool=pool)
+        except NotFoundError:
+            self._drop(uid)
+            return
+        self.members[uid] = listing.uids
+        for customer in listing.records:
+            self._see(customer)
+        self.reads[uid] = _row(uid, "pages", listing)
+        if listing.verdict != "consistent":
+            log.info("group %s: %s (%s)", uid, listing.verdict, listing.note)
+        if "do not name the group" in listing.note:
+            self.cover_holds = False
+
+    def cover(self, uid: str, first: Page[Member]) -> bool:
+        """Take the group as read when exactly its total of customers seen so far name it, page 1 among them."""
+        total, uids = first.total_count, first.uids
+        if not self.cover_holds or total <= len(uids) or self.named[uid] != total:
+            return False
+        if any(uid not in (self._names(customer) or ()) for customer in uids):
+            return False
+        seen = [customer for customer in self.customers.values() if uid in (customer.customer_group_uids or ())]
+        self.members[uid] = [customer.uid for customer in seen]
+        self.reads[uid] = _row(uid, "cover", Listing(seen, "counts", "consistent", 1, total, total, 0, 0.0))
+        return True
+
+    def covered_in_vain(self) -> list[str]:
+        """The groups that were taken as read before the customers' own lists turned out not to hold."""
+        return [] if self.cover_holds else [uid for uid, row in self.reads.items() if row["how"] == "cover"]
+
+    def contradicted(self) -> list[str]:
+        """The groups whose pages and whose customers' own lists disagree."""
+        if not any(self.named.values()):
+            return []
+        agreed = {
+            uid: sum(1 for key in keys if uid in (self._names(key) or ())) for uid, keys in self.members.items()
+        }
+        return [
+            uid
+            for uid, keys in self.members.items()
+            if self.reads[uid]["verdict"] == "consistent" and not agreed[uid] == self.named[uid] == len(keys)
+        ]
+
+    def doubt(self, uid: str) -> None:
+        """Mark a group whose disagreement outlived its reread."""
+        note = f"{self.named[uid]} customers name it, {len(self.members[uid])} came from its pages"
+        self.reads[uid] |= {"verdict": "drifted", "evidence": "none", "note": note}
+
+    def snapshot(self, taken_at: datetime, read_until: datetime) -> Snapshot:
+        """All of it as a Snapshot."""
+        groups = groups_table(self.groups.values())
+        customers = customers_table(self.customers.values(), self.record)
+        reads = pd.DataFrame([self.reads[uid] for uid in groups["customer_group_uid"]], columns=list(READS))
+        return Snapshot(
+            groups=groups,
+            customers=customers,
+            consents=consents_table(self.customers.values()),
+            reads=conform(reads, READS),
+            codes=coded(groups, customers, self.members),
+            tenant_uid=self.client.tenant_uid,
+            base_url=self.client.base_url,
+            taken_at=taken_at,
+            read_until=read_until,
+            verdict=overall(reads["verdict"]),
+        )
+
+    def _first_page(self, uid: str) -> Page[Member] | None:
+        try:
+            return self.client.read_customer_page(uid, record=self.record)
+        except NotFoundError:
+            return None
+
+    def _drop(self, uid: str) -> None:
+        log.info("group %s was deleted while the tenant was read; it is left out", uid)
+        for known in (self.groups, self.members, self.reads):
+            known.pop(uid, None)
+
+    def _see(self, customer: Member) -> None:
+        before = self.customers.get(customer.uid)
+        if before is not None:
+            self.named.subtract(set(before.customer_group_uids or ()))
+        self.customers[customer.uid] = customer
+        self.named.update(set(customer.customer_group_uids or ()))
+
+    def _names(self, uid: str) -> tuple[str, ...] | None:
+        seen = self.customers.get(uid)
+        return None if seen is None else seen.customer_group_uids
+
+
+def overall(verdicts: Iterable[str]) -> Verdict:
+    """The verdict of a snapshot: the worst of its groups."""
+    found = set(verdicts)
+    return "drifted" if "drifted" in found else "unverifiable" if "unverifiable" in found else "consistent"
+
+
+def coded(groups: pd.DataFrame, customers: pd.DataFrame, members: Mapping[str, list[str]]) -> Codes:
+    """The memberships as codes into these two tables."""
+    code_of = {uid: code for code, uid in enumerate(customers["customer_uid"])}
+    uids = list(groups["customer_group_uid"])
+    lists = [np.fromiter((code_of[key] for key in members[uid]), np.int64, len(members[uid])) for uid in uids]
+    sizes = [len(codes) for codes in lists]
+    return Codes.from_codes(
+        np.repeat(np.arange(len(uids)), sizes),
+        np.concatenate([*lists, np.empty(0, np.int64)]),
+        group_uids=pd.Index(groups["customer_group_uid"], dtype="str"),
+        group_names=pd.Index(groups["name"], dtype="str"),
+        customer_uids=pd.Index(customers["customer_uid"], dtype="str"),
+    )
+
+
+def _row(uid: str, how: str, listing: Listing[Member]) -> dict[str, Any]:
+    """What `Snapshot.reads` says of one group."""
+    return {
+        "customer_group_uid": uid,
+        "how": how,
+        "evidence": listing.evidence,
+        "verdict": listing.verdict,
+        "pages": listing.pages,
+        "n_rows": len(listing.records),
+        "total_first": listing.total_first,
+        "total_last": listing.total_last,
+        "rereads": listing.rereads,
+        "seconds": listing.seconds,
+        "note": listing.note,
+    }
