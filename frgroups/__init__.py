@@ -31,11 +31,15 @@ from frgroups.planning import plan_memberships
 from frgroups.receipt import Receipt, plan_undo, read_receipt
 from frgroups.regions import intersections, region_members
 from frgroups.review import save_review
-from frgroups.segments import members, segment
+from frgroups.segments import segment
 from frgroups.sizes import group_sizes
 from frgroups.snapshot import Snapshot, sample_snapshot, snapshot_from_frames
 from frgroups.versions import __version__, show_versions
 from frgroups.wire import Customer, Group
+
+# isort: split
+# Last, so that frgroups.members is this function, not the module that reads the members of groups.
+from frgroups.expressions import members
 
 if TYPE_CHECKING:
     from frgroups import plot

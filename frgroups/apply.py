@@ -1,24 +1,18 @@
-"""Send a plan. This is the only way that frgroups changes anything in a tenant."""
+"""Send a plan. Planned changes reach a tenant in this way only."""
 
 from __future__ import annotations
 
-import getpass
-import json
 import logging
-import os
 import signal
-import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-
-import filelock
 
 from frgroups.approval import check_approval
 from frgroups.client import Client
@@ -28,20 +22,19 @@ from frgroups.errors import (
     DriftError,
     FrgroupsError,
     InputError,
-    LockedError,
     NotFoundError,
     NotWritableError,
     PlanBlockedError,
     WrongTenantError,
 )
-from frgroups.home import folder_in_home, make_private, tenant_folder
-from frgroups.journal import Journal, RunStopped
+from frgroups.journal import Item, Journal, RunStopped
 from frgroups.limits import Finding, GroupCounts, broken_limits
 from frgroups.members import Listing, read_members
 from frgroups.plan import GroupChange, Plan
 from frgroups.progress import Progress, ProgressOption
 from frgroups.receipt import Receipt, decide, read_receipt
 from frgroups.sending import Sender
+from frgroups.tenant_lock import tenant_lock
 from frgroups.wire import Member
 
 log = logging.getLogger("frgroups.apply")
@@ -87,13 +80,14 @@ def apply_plan(
     >>> receipt.ok, receipt.counts["verified"] + receipt.counts["already"] == plan.n_add
     (True, True)
     """
-    approval = check_approval(plan, approve)
     _check_target(client, plan)
+    if (done := _receipt_of_ended(Journal.of(plan, journal))) is not None:
+        return done
+    approval = check_approval(plan, approve)
     _check_limits(plan)
-    with _tenant_lock(client, plan), Journal.of(plan, journal) as written:
-        receipt_path = written.path.with_suffix(".receipt.json")
-        if written.past.ended and receipt_path.exists():
-            return read_receipt(receipt_path)
+    with tenant_lock(client.tenant_uid, client.base_url, plan.digest), Journal.of(plan, journal) as written:
+        if (done := _receipt_of_ended(written)) is not None:
+            return done
         start = {"digest": plan.digest, "planned_at": plan.planned_at.isoformat(), "approval": approval.document()}
         total = plan.n_add + plan.n_remove
         with Progress("Applying", unit="changes", show=progress, total=total) as bar, _patient_interrupt() as stop:
@@ -103,7 +97,7 @@ def apply_plan(
                 run.preflight()
             except RunStopped as error:
                 raise InputError(f"Plan {plan.digest[:12]} was not started: {error}") from error
-            receipt = run.receipt(receipt_path)
+            receipt = run.receipt(_receipt_path(written))
         with suppress(RunStopped):  # Without this line applying again reads back once more; no harm is done.
             written.write("end", complete=receipt.complete, counts=dict(receipt.counts))
     log.info("plan %s: %s", plan.digest[:12], dict(receipt.counts))
@@ -117,8 +111,23 @@ class _Run:
         self, client: Client, plan: Plan, journal: Journal, progress: Progress, stop: threading.Event
     ) -> None:
         self._client, self._plan, self._journal = client, plan, journal
-        self._sender = Sender(client, journal, self._members_now, stop.is_set, progress)
+        self._sender = Sender(client, journal, self._members_when, stop.is_set, progress)
         self._last: dict[str, Listing[Member]] = {}
+        self._drift: dict[str, tuple[int, int]] = {}
+        self._held: dict[Item, str] = {}
+
+    def preflight(self) -> None:
+        """Read every touched group, refuse what drifted, and write down what is true before anything is sent."""
+        problems = {group.uid: problem for group in self._plan.groups if (problem := self._look(group))}
+        if problems:
+            raise DriftError(
+                f"{len(problems)} of {len(self._plan.groups)} groups are no longer what the plan was made from. "
+                f"Nothing was sent. {' '.join(problems.values())} Load again and make a new plan.",
+                groups=list(problems),
+            )
+        self._check_limits_now()
+        for group in self._plan.groups:
+            self._note_what_is_true(group)
 
     def receipt(self, path: Path) -> Receipt:
         """Send all of it, or as far as it goes, read back, and keep the receipt."""
@@ -131,19 +140,20 @@ class _Run:
             if isinstance(stop.__cause__, ApiError) and not self._anything_done():
                 raise stop.__cause__ from None
             stopped = str(stop)
-        past = self._journal.past
         unreadable = self._read_back()
+        past = self._journal.past
         now = {uid: frozenset(listing.uids) for uid, listing in self._last.items()}
         proved = frozenset(uid for uid, listing in self._last.items() if listing.verdict == "consistent")
         states, details = decide(self._plan, past, now, proved)
         receipt = Receipt(
             plan=self._plan,
             states=states,
-            details=details,
+            details=details | {item: why for item, why in self._held.items() if states[item] == "not_sent"},
             members_after={uid: tuple(sorted(members)) for uid, members in now.items()},
             proved=proved,
             created=frozenset(past.created),
             approval=past.approval,
+            drift=self._drift,
             started_at=datetime.fromisoformat(past.started),
             read_at=datetime.now(UTC),
             stopped=stopped or unreadable,
@@ -157,31 +167,11 @@ class _Run:
 
     def _anything_done(self) -> bool:
         past = self._journal.past
-        return bool(past.created or past.intended - past.unsent)
-
-    def preflight(self) -> None:
-        """Read every touched group, refuse what drifted, and write down what is already true."""
-        past = self._journal.past
-        drifted = [self._look(group) for group in self._plan.groups]
-        problems = [problem for problem in drifted if problem]
-        if problems:
-            raise DriftError(
-                f"{len(problems)} of {len(self._plan.groups)} groups are no longer what the plan was made from. "
-                f"Nothing was sent. {' '.join(problems)} Load again and make a new plan.",
-                groups=problems,
-            )
-        self._check_limits_now()
-        for group in self._plan.groups:
-            if group.uid not in past.looked_at:
-                members = self._members_before(group)
-                add = [uid for uid in group.add if uid in members]
-                remove = [uid for uid in group.remove if uid not in members]
-                self._journal.write("look", group=group.uid, add=add, remove=remove, n_members=len(members))
+        return bool(past.created or past.creating or past.intended - past.unsent)
 
     def _look(self, group: GroupChange) -> str:
         """What keeps this group from being changed, or nothing."""
-        past = self._journal.past
-        if group.create and group.uid not in past.creating:
+        if group.create and group.uid not in self._journal.past.creating:
             try:
                 self._client.get_group(group.uid)
             except NotFoundError:
@@ -194,17 +184,33 @@ class _Run:
         if listing.verdict == "drifted":
             return f"{group.name} changes faster than it can be read ({listing.note})."
         own = {*group.add, *group.remove}
-        joined = set(listing.uids) - set(group.baseline) - own
-        left = set(group.baseline) - set(listing.uids) - own
-        allowed = self._plan.limits.of(group.uid).drift_allowed(len(group.baseline))
-        if allowed is not None and len(joined) + len(left) > allowed and not group.create:
-            return (
-                f"{group.name}: {len(joined):,} joined and {len(left):,} left since the plan was made, "
-                f"of {len(group.baseline):,}; the limit is {int(allowed):,} (drift_share, drift_floor)."
-            )
+        joined = len(set(listing.uids) - set(group.baseline) - own)
+        left = len(set(group.baseline) - set(listing.uids) - own)
         if joined or left:
-            log.info("%s: %d joined, %d left since the plan; untouched", group.uid, len(joined), len(left))
-        return ""
+            self._drift[group.uid] = (joined, left)
+        allowed = self._plan.limits.of(group.uid).drift_allowed(len(group.baseline))
+        if allowed is None or joined + left <= allowed or group.create:
+            return ""
+        return (
+            f"{group.name}: {joined:,} joined and {left:,} left since the plan was made, "
+            f"of {len(group.baseline):,}; the limit is {int(allowed):,} (drift_share, drift_floor)."
+        )
+
+    def _note_what_is_true(self, group: GroupChange) -> None:
+        """Journal the items that are true though we have not brought that about: they are `already`."""
+        past, members = self._journal.past, self._members_before(group)
+        true = {
+            change: [
+                uid
+                for uid in uids
+                if (uid in members) == (change == "add")
+                and (group.uid, uid, change) not in past.already
+                and ((group.uid, uid, change) not in past.intended or (group.uid, uid, change) in past.unsent)
+            ]
+            for change, uids in (("add", group.add), ("remove", group.remove))
+        }
+        if group.uid not in past.looked_at or true["add"] or true["remove"]:
+            self._journal.write("look", group=group.uid, n_members=len(members), **true)
 
     def _members_before(self, group: GroupChange) -> frozenset[str]:
         listing = self._last.get(group.uid)
@@ -225,78 +231,88 @@ class _Run:
         for group in self._plan.groups:
             if not group.create or group.uid in past.created:
                 continue
-            ours_already = group.uid in past.creating and group.uid in self._last
-            self._journal.write("intent", create=True, group=group.uid, name=group.name)
-            try:
-                if not ours_already:
-                    self._client.create_group(group.name, group.uid)
-            except (ApiError, InputError) as error:
-                self._journal.write("outcome", create=True, group=group.uid, result="refused", message=error.message)
-                raise RunStopped(error.message) from error
-            self._journal.write("outcome", create=True, group=group.uid, result="accepted", message="")
+            if group.uid in past.creating and group.uid in self._last:
+                self._sender.created(group.uid, "accepted")  # An earlier run made it, and did not live to see.
+            else:
+                self._sender.create(group.uid, group.name)
 
     def _send_side(self, change: str) -> None:
         """Send all additions, or all removals but those whose customer did not arrive where it moves to."""
         past = self._journal.past
-        held = self._not_arrived() if change == "remove" else set()
-        done = past.already | past.accepted | past.refused.keys()
+        if change == "remove":
+            self._hold_moves()
+        done = past.already | past.accepted | past.refused.keys() | self._held.keys()
         for group in self._plan.groups:
             before = self._members_before(group)
             uids = group.add if change == "add" else group.remove
-            open_ = [
+            left = [
                 uid
                 for uid in uids
                 if (group.uid, uid, change) not in done
-                and uid not in held
                 # Sent by an earlier run that never saw the answer, and in effect.
                 and not ((group.uid, uid, change) in past.intended and (uid in before) == (change == "add"))
             ]
-            self._sender.send(group.uid, change, open_)
+            self._sender.send(group.uid, change, left)
 
-    def _not_arrived(self) -> set[str]:
-        """Customers that move from group to group and are not seen in the group that they move to."""
-        leaving = {uid for group in self._plan.groups for uid in group.remove}
-        missing: set[str] = set()
+    def _hold_moves(self) -> None:
+        """Hold the removals of customers who are not seen in the group that the plan moves them to."""
+        leaving = {uid: group.uid for group in self._plan.groups for uid in group.remove}
         for group in self._plan.groups:
-            if moving := leaving.intersection(group.add):
-                missing |= moving - self._members_now(group.uid)
-        return missing
+            if moving := sorted(leaving.keys() & set(group.add)):
+                members = self._members_when(group.uid, "add", moving)
+                for uid in moving:
+                    if uid not in members:
+                        why = f"kept in this group: the addition to {group.uid} did not take effect"
+                        self._held[leaving[uid], uid, "remove"] = why
 
     def _read_back(self) -> str:
         """Read every touched group, again after a while where something accepted does not show yet."""
-        problem = ""
-        waiting = [group.uid for group in self._plan.groups]
-        for wait in (0.0, *SETTLE_WAITS):
-            time.sleep(wait)
-            for uid in waiting:
-                self._last.pop(uid, None)
-                try:
-                    self._read(uid)
-                except FrgroupsError as error:
-                    problem = f"reading back failed: {error.message}"
-            waiting = [uid for uid in waiting if uid in self._last and self._not_shown(uid)]
-            if not waiting:
-                break
-        return problem
-
-    def _not_shown(self, group_uid: str) -> bool:
-        members = frozenset(self._last[group_uid].uids)
-        return any(
-            (uid in members) != (change == "add")
-            for group, uid, change in self._journal.past.accepted
-            if group == group_uid
-        )
-
-    def _members_now(self, group_uid: str) -> frozenset[str]:
+        expected: dict[str, set[tuple[str, str]]] = {group.uid: set() for group in self._plan.groups}
+        for group, uid, change in self._journal.past.accepted:
+            expected[group].add((uid, change))
         try:
-            return frozenset(self._read(group_uid).uids)
+            self._read_until_shown(expected)
+        except FrgroupsError as error:
+            return f"reading back failed: {error.message}"
+        return ""
+
+    def _members_when(self, group_uid: str, change: str, uids: Sequence[str]) -> frozenset[str]:
+        """The members of a group, read again for a while as long as these changes do not all show."""
+        try:
+            self._read_until_shown({group_uid: {(uid, change) for uid in uids}})
         except FrgroupsError as error:
             raise RunStopped(f"group {group_uid} could not be read: {error.message}") from error
+        return frozenset(self._last[group_uid].uids)
+
+    def _read_until_shown(self, expected: Mapping[str, set[tuple[str, str]]]) -> None:
+        waiting = list(expected)
+        for wait in (0.0, *SETTLE_WAITS):
+            time.sleep(wait)
+            for group_uid in waiting:
+                self._last.pop(group_uid, None)
+                self._read(group_uid)
+            waiting = [uid for uid in waiting if not self._shows(uid, expected[uid])]
+            if not waiting:
+                return
+
+    def _shows(self, group_uid: str, changes: set[tuple[str, str]]) -> bool:
+        members = frozenset(self._last[group_uid].uids)
+        return all((uid in members) == (change == "add") for uid, change in changes)
 
     def _read(self, group_uid: str) -> Listing[Member]:
         with ThreadPoolExecutor(self._client.workers) as pool:
             self._last[group_uid] = read_members(self._client, group_uid, pool=pool)
         return self._last[group_uid]
+
+
+def _receipt_path(journal: Journal) -> Path:
+    return journal.path.with_suffix(".receipt.json")
+
+
+def _receipt_of_ended(journal: Journal) -> Receipt | None:
+    """The receipt of a plan that was applied to its end: it is not sent twice."""
+    path = _receipt_path(journal)
+    return read_receipt(path) if journal.past.ended and path.exists() else None
 
 
 def _check_target(client: Client, plan: Plan) -> None:
@@ -332,39 +348,6 @@ def _raise_if_broken(plan: Plan, findings: list[Finding]) -> None:
             "To allow it, make a plan with these limits and have that reviewed.",
             findings=broken,
         )
-
-
-@contextmanager
-def _tenant_lock(client: Client, plan: Plan) -> Iterator[None]:
-    """One apply at a time for one tenant and host; the lock of a dead process does not hold."""
-    folder = make_private(folder_in_home("locks"))
-    path = folder / f"{tenant_folder(client.tenant_uid, client.base_url)}.lock"
-    note = path.with_suffix(".json")
-    lock = filelock.FileLock(path, timeout=0, mode=0o600)
-    try:
-        lock.acquire()
-    except filelock.Timeout as error:
-        raise LockedError(
-            f"Another apply to {client.tenant_uid} is running: {_holder(note)}. Nothing was sent. Try again later."
-        ) from error
-    try:
-        who = {"user": getpass.getuser(), "host": socket.gethostname(), "pid": os.getpid()}
-        text = json.dumps(who | {"plan": plan.digest[:12], "since": datetime.now(UTC).isoformat(timespec="seconds")})
-        handle = os.open(note, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-        yield
-    finally:
-        note.unlink(missing_ok=True)
-        lock.release()
-
-
-def _holder(note: Path) -> str:
-    try:
-        who = json.loads(note.read_text())
-        return f"plan {who['plan']} by {who['user']} on {who['host']} (process {who['pid']}) since {who['since']}"
-    except (OSError, ValueError, KeyError):
-        return "its holder left no note"
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from frgroups.errors import FileDamagedError, NotApprovedError
+from frgroups.errors import FileDamagedError, InputError, NotApprovedError
 from frgroups.plan import Plan
 from frgroups.sealed import read_sealed, write_sealed
 
@@ -45,8 +45,8 @@ def approve_plan(
     ...     approve_plan(plan, f"{folder}/ok.approval.json", by="Kari").name
     'ok.approval.json'
     """
-    if not by.strip():
-        raise NotApprovedError("An approval needs by=, the name of the person who agrees.")
+    if not isinstance(by, str) or not by.strip():
+        raise InputError("An approval needs by=, the name of the person who agrees.")
     if reject is None and plan.blocked:
         broken = "; ".join(finding.message for finding in plan.findings if finding.blocking)
         raise NotApprovedError(
@@ -58,6 +58,7 @@ def approve_plan(
         "approval",
         {
             "digest": plan.digest,
+            "planned_at": plan.planned_at.isoformat(),
             "decision": "approved" if reject is None else "rejected",
             "reason": reject or "",
             "by": by.strip(),
@@ -78,6 +79,11 @@ def check_approval(plan: Plan, approve: str | Path) -> Approval:
     if content["digest"] != plan.digest:
         raise NotApprovedError(
             f"{approve} approves plan {content['digest'][:12]}, not this one, {plan.digest[:12]}. Nothing was sent."
+        )
+    if _moment(content["planned_at"], approve) != plan.planned_at:
+        raise NotApprovedError(
+            f"{approve} approves plan {plan.digest[:12]} as it was made at {content['planned_at'][:16]}; this one "
+            f"was made at {plan.planned_at:%Y-%m-%dT%H:%M}. One approval is for one apply. Nothing was sent."
         )
     if content["decision"] != "approved":
         raise NotApprovedError(
@@ -111,7 +117,7 @@ def _read(path: Path) -> dict[str, Any]:
             f"approve={str(path)!r} is neither a digest nor an approval file that exists. Nothing was sent."
         )
     content = read_sealed(path, "approval")
-    if missing := {"digest", "decision", "reason", "by", "at", "until"} - set(content):
+    if missing := {"digest", "planned_at", "decision", "reason", "by", "at", "until"} - set(content):
         raise FileDamagedError(f"{path} is not a whole approval: it lacks {', '.join(sorted(missing))}.")
     return content
 

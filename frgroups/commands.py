@@ -21,6 +21,7 @@ from frgroups.cache import list_snapshots, read_snapshot
 from frgroups.changes import group_changes, membership_changes
 from frgroups.client import Client
 from frgroups.errors import FileDamagedError, FrgroupsError, InputError
+from frgroups.expressions import members
 from frgroups.home import folder_in_home, home, tenant_folder, write_text
 from frgroups.limits import Limits
 from frgroups.lists import read_list, resolve_customers
@@ -30,7 +31,6 @@ from frgroups.plan import Plan, read_plan
 from frgroups.planning import plan_memberships
 from frgroups.receipt import Receipt, plan_undo, read_receipt
 from frgroups.review import save_review
-from frgroups.segments import members
 from frgroups.sizes import group_sizes
 from frgroups.snapshot import Snapshot
 from frgroups.versions import __version__, show_versions

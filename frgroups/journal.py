@@ -53,7 +53,10 @@ class Past:
         elif event == "intent" and line.get("create"):
             self.creating.add(group)
         elif event == "outcome" and line.get("create"):
-            self.created.add(group) if line["result"] == "accepted" else self.creating.discard(group)
+            if line["result"] == "accepted":
+                self.created.add(group)
+            elif line["result"] == "refused":
+                self.creating.discard(group)
         elif event == "intent":
             self.intended |= items
             self.unsent -= items

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Generic
+from typing import Generic, TypeVar
 
 from frgroups.client import Client
 from frgroups.errors import BadAnswerError
@@ -22,6 +22,14 @@ from frgroups.wire import Group, Member, Page, Person, Record
 
 ReadPage = Callable[[int | None, int | None], Page[Record]]
 Window = tuple[int, int]  # (k, s): the rows k*s to (k+1)*s
+
+Place = TypeVar("Place")
+
+# From so many pages on, a total that the last page does not bear out is not worth the rest of them.
+MANY_PAGES = 20
+
+# Stands for the operation until `_named` knows which list it was.
+_PAGING = "paging"
 
 REREADS = 3
 PAUSE = 0.2
@@ -34,7 +42,8 @@ class Listing(Generic[Record]):
 
     `evidence` is "counts" (one page held them all), "seams", "second pass" or "none". `verdict` is
     "consistent" when the last reading proved itself, "drifted" when it still disagreed after the rereads,
-    "unverifiable" when records without a uid made proof impossible. `note` says what disagreed.
+    "unverifiable" when nothing but records without a uid stood in the way. `note` says what disagreed;
+    `misnamed` counts records that name their groups, and not the one that they came from.
     """
 
     records: Sequence[Record]
@@ -46,6 +55,7 @@ class Listing(Generic[Record]):
     rereads: int
     seconds: float
     note: str = ""
+    misnamed: int = 0
 
     @property
     def uids(self) -> list[str]:
@@ -82,7 +92,7 @@ def read_members(
         return page
 
     with _named(client, "get-customer-groups-customers", f"the customers of group {group_uid}"):
-        return read_listing(read, first=first, pool=pool, objection=lambda rows: _misplaced(rows, group_uid))
+        return read_listing(read, first=first, pool=pool, count_misnamed=lambda rows: _misnamed(rows, group_uid))
 
 
 def read_listing(
@@ -90,21 +100,24 @@ def read_listing(
     *,
     first: Page[Record] | None = None,
     pool: Executor | None = None,
-    objection: Callable[[Iterable[Record]], str] = lambda _: "",
+    count_misnamed: Callable[[Iterable[Record]], int] = lambda _: 0,
 ) -> Listing[Record]:
     """Read until a reading proves itself, at most REREADS times more."""
     started = time.monotonic()
     reading = Reading(read_page, first or read_page(None, None), pool)
     total_first, pages, rereads = reading.total, 0, 0
     while True:
-        problem = reading.disagreement() or objection(reading.rows)
+        misnamed = count_misnamed(reading.rows)
+        problem = reading.disagreement()
+        if not problem and misnamed:
+            problem = f"{misnamed} records do not name the group they came from"
         pages += reading.pages
         if not problem or rereads == REREADS:
             break
         rereads += 1
         time.sleep(PAUSE * rereads)
         reading = Reading(read_page, read_page(None, None), pool)
-    unverifiable = reading.nameless > 0
+    unverifiable = reading.nameless > 0 and not problem
     return Listing(
         records=list({row.uid: row for row in reading.rows}.values()),
         evidence="none" if unverifiable or problem else reading.evidence,
@@ -115,6 +128,7 @@ def read_listing(
         rereads=rereads,
         seconds=round(time.monotonic() - started, 3),
         note=f"{reading.nameless} records without a uid" if unverifiable else problem,
+        misnamed=misnamed,
     )
 
 
@@ -136,8 +150,10 @@ class Reading(Generic[Record]):
             if first.total_count < len(first.items):
                 self._problem = f"{len(first.items)} came of {first.total_count} counted"
             return
+        if first.page_size < 1:
+            raise _not_paged(f"a page says that its size is {first.page_size}", first)
         windows = seams(first.page_size, first.total_count)
-        if windows is None or len(first.items) + first.nameless < first.page_size or not self._seamed(windows):
+        if windows is None or len(first.items) < first.page_size or not self._seamed(windows):
             self._twice()
 
     def disagreement(self) -> str:
@@ -154,17 +170,16 @@ class Reading(Generic[Record]):
         return ""
 
     def _seamed(self, windows: Sequence[Window]) -> bool:
-        """Read overlapping windows; False when the service does not grant their sizes."""
-        pages = list(self._map(self._window, windows))
-        self.pages += len(pages)
+        """Read overlapping windows; False when the service grants other sizes, or rows cannot be told apart."""
+        pages = self._all(self._window, windows)
         self.evidence = "seams"
-        if any(page.page_size != size for page, (_, size) in zip(pages, windows, strict=True)):
+        if any(page.page_size != size or page.nameless for page, (_, size) in zip(pages, windows, strict=False)):
             return False
         rows = list(self._first.items)
-        for page, (k, size) in zip(pages, windows, strict=True):
+        for page, (k, size) in zip(pages, windows, strict=False):
             self._look_at(page)
             shared = rows[k * size :]
-            if page.nameless == 0 and [row.uid for row in shared] != page.uids[: len(shared)]:
+            if [row.uid for row in shared] != page.uids[: len(shared)]:
                 self._problem = f"rows {k * size} to {len(rows)} changed between two pages"
             rows = rows[: k * size] + list(page.items)
         self.rows = rows
@@ -173,19 +188,36 @@ class Reading(Generic[Record]):
     def _twice(self) -> None:
         """Read all pages at one size, and then again: two passes that agree are the evidence."""
         self.evidence = "second pass"
-        size = max(self._first.page_size, 1)
-        rest = range(1, -(-self.total // size))
+        rest = range(1, -(-self.total // self._first.page_size))
         passes = []
-        for start in (list(self._first.items), None):
-            first = start if start is not None else list(self._same_size(0).items)
-            pages = list(self._map(self._same_size, rest))
-            self.pages += len(pages) + (start is None)
+        for first in (self._first, None):
+            if first is None:
+                self.pages += 1
+                first = self._same_size(0)
+            pages = self._all(self._same_size, rest)
             for page in pages:
                 self._look_at(page)
-            passes.append([*first, *(row for page in pages for row in page.items)])
+            self.nameless = first.nameless + sum(page.nameless for page in pages)
+            passes.append([*first.items, *(row for page in pages for row in page.items)])
+            if self._problem:
+                return
         self.rows = passes[-1]
         if [row.uid for row in passes[0]] != [row.uid for row in passes[1]]:
             self._problem = "two passes over the pages differ"
+
+    def _all(self, read: Callable[[Place], Page[Record]], places: Sequence[Place]) -> list[Page[Record]]:
+        """The pages at these places; the last is read first, so that a total far too high costs one request."""
+        last = read(places[-1])
+        self.pages += 1
+        starts_at = (last.page_number - self._base) * last.page_size
+        if len(places) > MANY_PAGES and not last.items and not last.nameless and starts_at < self.total:
+            self._look_at(last)
+            self._problem = self._problem or f"{self.total} are counted, but the last page is empty"
+        if self._problem:
+            return []
+        before = list(self._map(read, places[:-1]))
+        self.pages += len(before)
+        return [*before, last]
 
     def _window(self, window: Window) -> Page[Record]:
         k, size = window
@@ -195,16 +227,19 @@ class Reading(Generic[Record]):
         return self._read_page(self._base + k, None)
 
     def _look_at(self, page: Page[Record]) -> None:
-        self.nameless += page.nameless
         if page.total_count != self.total:
             # Who joined may have pushed the whole first page to a later one: that is movement, no repetition.
             self.total_last = page.total_count
         elif len(page.items) > 1 and page.uids == self._first.uids:
-            raise BadAnswerError(
-                f"a later page repeats the first one ({len(page.items)} rows of {page.total_count}): "
-                "the service does not page this list. Nothing can be read for sure.",
-                operation="paging",
-            )
+            raise _not_paged("a later page repeats the first one", page)
+
+
+def _not_paged(what: str, page: Page[Record]) -> BadAnswerError:
+    return BadAnswerError(
+        f"{what} ({len(page.items)} rows of {page.total_count}): the service does not page this list. "
+        "Nothing can be read for sure.",
+        operation=_PAGING,
+    )
 
 
 def seams(page_size: int, total: int) -> list[Window] | None:
@@ -239,7 +274,7 @@ def _named(client: Client, operation: str, what: str) -> Iterator[None]:
     try:
         yield
     except BadAnswerError as error:
-        if error.operation != "paging":
+        if error.operation != _PAGING:
             raise
         raise BadAnswerError(
             f"{operation}, {what} of tenant {client.tenant_uid}: 200, but {error.message} "
@@ -250,10 +285,9 @@ def _named(client: Client, operation: str, what: str) -> Iterator[None]:
         ) from error
 
 
-def _misplaced(rows: Iterable[Record], group_uid: str) -> str:
-    """What the records' own lists of groups say against their being in this group."""
+def _misnamed(rows: Iterable[Record], group_uid: str) -> int:
+    """How many records name groups, and not this one; a record that names none at all says nothing."""
     lists = [row.customer_group_uids for row in rows if isinstance(row, Member)]
     if not any(lists):
-        return ""
-    missing = sum(1 for uids in lists if group_uid not in (uids or ()))
-    return f"{missing} records do not name the group they came from" if missing else ""
+        return 0
+    return sum(1 for uids in lists if uids is not None and group_uid not in uids)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -134,7 +134,8 @@ class Plan:
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
         """What a reviewer must know: broken limits (blocking) first, then the rest."""
-        age = self.planned_at - self.snapshot_taken_at
+        # An undo stands on the reading back of its own apply; how the group changed since is seen by apply.
+        age = timedelta(0) if self.undoes else self.planned_at - self.snapshot_taken_at
         broken = broken_limits(self.limits, [group.counts for group in self.groups], snapshot_age=age)
         return (*broken, *(group.unknown_finding() for group in self.groups if group.unknown), *self.notes)
 

@@ -59,19 +59,26 @@ class TenantReading:
         self.reads[uid] = _row(uid, "pages", listing)
         if listing.verdict != "consistent":
             log.info("group %s: %s (%s)", uid, listing.verdict, listing.note)
-        if "do not name the group" in listing.note:
+        if listing.misnamed:
             self.cover_holds = False
 
     def cover(self, uid: str, first: Page[Member]) -> bool:
-        """Take the group as read when exactly its total of customers seen so far name it, page 1 among them."""
-        total, uids = first.total_count, first.uids
-        if not self.cover_holds or total <= len(uids) or self.named[uid] != total:
+        """
+        Take the group as read when exactly its total of customers seen so far name it, page 1 among them.
+
+        Page 1 is read again at the moment of the decision: the total of the start of the load may be old.
+        """
+        if not self.cover_holds or first.total_count <= len(first.items) or self.named[uid] != first.total_count:
             return False
+        again = self._first_page(uid)
+        if again is None or again.nameless or again.total_count != first.total_count:
+            return False
+        total, uids = again.total_count, again.uids
         if any(uid not in (self._names(customer) or ()) for customer in uids):
             return False
         seen = [customer for customer in self.customers.values() if uid in (customer.customer_group_uids or ())]
         self.members[uid] = [customer.uid for customer in seen]
-        self.reads[uid] = _row(uid, "cover", Listing(seen, "counts", "consistent", 1, total, total, 0, 0.0))
+        self.reads[uid] = _row(uid, "cover", Listing(seen, "counts", "consistent", 2, total, total, 0, 0.0))
         return True
 
     def covered_in_vain(self) -> list[str]:
@@ -82,14 +89,14 @@ class TenantReading:
         """The groups whose pages and whose customers' own lists disagree."""
         if not any(self.named.values()):
             return []
-        agreed = {
-            uid: sum(1 for key in keys if uid in (self._names(key) or ())) for uid, keys in self.members.items()
-        }
-        return [
-            uid
-            for uid, keys in self.members.items()
-            if self.reads[uid]["verdict"] == "consistent" and not agreed[uid] == self.named[uid] == len(keys)
-        ]
+        return [uid for uid in self.members if self.reads[uid]["verdict"] == "consistent" and self._contradicts(uid)]
+
+    def _contradicts(self, uid: str) -> bool:
+        """Whether a member does not name the group, or one who names it is no member; who names none is silent."""
+        lists = [self._names(key) for key in self.members[uid]]
+        naming = sum(1 for uids in lists if uids is not None and uid in uids)
+        silent = sum(1 for uids in lists if uids is None)
+        return not (naming + silent == len(lists) and naming == self.named[uid])
 
     def doubt(self, uid: str) -> None:
         """Mark a group whose disagreement outlived its reread."""

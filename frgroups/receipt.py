@@ -25,7 +25,7 @@ STATES: dict[State, str] = {
     "already": "was true before anything was sent",
     "rejected": "refused by the service",
     "not_effective": "accepted, but a reading afterwards did not show it",
-    "not_sent": "never sent",
+    "not_sent": "not sent, or sent without an answer and not in effect",
     "unknown": "sent, and no reading could tell what became of it",
 }
 
@@ -36,7 +36,8 @@ class Receipt:
     What became of each item of one plan; made by `apply_plan`.
 
     `members_after` holds the members of each touched group at the last reading, `read_at` its moment;
-    `proved` names the groups whose last reading proved itself; `stopped` says why a run ended early.
+    `proved` names the groups whose last reading proved itself; `drift` counts who else joined and left a group
+    between plan and apply, and was left alone; `stopped` says why a run ended early.
     """
 
     plan: Plan
@@ -49,6 +50,7 @@ class Receipt:
     started_at: datetime
     read_at: datetime
     stopped: str = ""
+    drift: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     path: Path | None = field(default=None)
 
     def table(self) -> pd.DataFrame:
@@ -73,11 +75,14 @@ class Receipt:
     @property
     def complete(self) -> bool:
         """Whether nothing is left that applying the same plan again would do."""
-        return not (self.stopped or self.counts["not_sent"] or self.counts["unknown"])
+        left = any(state == "not_sent" and item not in self.details for item, state in self.states.items())
+        return not (self.stopped or left or self.counts["unknown"])
 
     def summary(self) -> str:
         """The outcome in sentences."""
         lines = [f"{self.counts[state]:,} {state}: {told}." for state, told in STATES.items() if self.counts[state]]
+        for uid, (joined, left) in sorted(self.drift.items()):
+            lines.append(f"Since the plan {joined:,} others joined {uid} and {left:,} left it; untouched.")
         for uid in sorted(self.created):
             lines.append(f"Group {uid} was created.")
         if self.stopped:
@@ -95,6 +100,7 @@ class Receipt:
             "proved": sorted(self.proved),
             "created": sorted(self.created),
             "approval": dict(self.approval),
+            "drift": {uid: list(counts) for uid, counts in self.drift.items()},
             "started_at": self.started_at.isoformat(),
             "read_at": self.read_at.isoformat(),
             "stopped": self.stopped,
@@ -144,6 +150,7 @@ def read_receipt(path: str | Path) -> Receipt:
             proved=frozenset(content["proved"]),
             created=frozenset(content["created"]),
             approval=content["approval"],
+            drift={uid: (joined, left) for uid, (joined, left) in content["drift"].items()},
             started_at=datetime.fromisoformat(content["started_at"]),
             read_at=datetime.fromisoformat(content["read_at"]),
             stopped=content["stopped"],
@@ -223,7 +230,9 @@ def _state(item: Item, past: Past, holds: bool | None) -> State:
         return "verified"
     if item in past.refused:
         return "rejected"
-    return "unknown" if holds is None else "not_effective"
+    if holds is None:
+        return "unknown"
+    return "not_effective" if item in past.accepted else "not_sent"
 
 
 def _holds(item: Item, members: frozenset[str] | None, proved: bool) -> bool | None:

@@ -13,6 +13,7 @@ from frgroups.errors import InputError
 from frgroups.home import write_text
 from frgroups.plan import Plan
 from frgroups.review_facts import spoken_code, visible
+from frgroups.review_limits import RESULTS, limit_checks, own_limits
 from frgroups.review_page import review_html
 
 
@@ -75,10 +76,10 @@ def review_markdown(plan: Plan) -> str:
         "",
         *_md_table(
             ["Limit", "This plan", "Allowed", "Result"],
-            [[one.limit, one.plan, one.allowed, facts.RESULTS[one.state]] for one in facts.limit_checks(plan)],
+            [[one.limit, one.plan, one.allowed, RESULTS[one.state]] for one in limit_checks(plan)],
         ),
         "",
-        *(f"- {_md(line)}" for line in facts.own_limits(plan)),
+        *(f"- {_md(line)}" for line in own_limits(plan)),
         "",
     ]
     if not plan.is_empty and not plan.blocked and place.kind != "none":

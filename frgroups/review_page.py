@@ -18,6 +18,7 @@ from frgroups import review_facts as facts
 from frgroups.approval import VALID_FOR
 from frgroups.limits import Finding
 from frgroups.plan import GroupChange, Plan
+from frgroups.review_limits import RESULTS, limit_checks, own_limits
 
 # What the page shows at most; where it cuts, it says so with numbers. The first three are for the first screen.
 PICTURED_GROUPS = 6
@@ -102,7 +103,7 @@ def _blocked(plan: Plan) -> str:
 def _verdict(plan: Plan) -> str:
     if plan.blocked:
         return ""
-    checks = facts.limit_checks(plan)
+    checks = limit_checks(plan)
     off = [check.limit.lower() for check in checks if check.state == "off"]
     held = sum(check.state == "holds" for check in checks)
     later = sum(check.state == "later" for check in checks)
@@ -241,12 +242,12 @@ def _limits(plan: Plan) -> str:
         + _td(check.limit, "Limit")
         + _td(check.plan, "This plan")
         + _td(check.allowed, "Allowed")
-        + _td(facts.RESULTS[check.state], "Result")
+        + _td(RESULTS[check.state], "Result")
         + "</tr>"
-        for check in facts.limit_checks(plan)
+        for check in limit_checks(plan)
     )
     head = "".join(f'<th scope="col">{label}</th>' for label in ("Limit", "This plan", "Allowed", "Result"))
-    own = "".join(f"<li>{_e(line)}</li>" for line in facts.own_limits(plan))
+    own = "".join(f"<li>{_e(line)}</li>" for line in own_limits(plan))
     return (
         '<div class="wide"><table class="cards"><caption>What the plan may not do. The limits are part of the plan: '
         "who approves it approves them.</caption>"

@@ -14,6 +14,8 @@ from frgroups.errors import (
     BadAnswerError,
     ConnectionLostError,
     ForbiddenError,
+    FrgroupsError,
+    InputError,
     NotFoundError,
     RateLimitedError,
     RefusedError,
@@ -28,11 +30,12 @@ Result = Literal["accepted", "refused", "too_large", "unknown"]
 MOST_SINGLE_REFUSALS = 50
 MOST_TRIES = 3
 LONGEST_WAIT = 60.0
+SHORTEST_WAIT = 0.2
 
 
 class Sender:
     """
-    Puts chunks of one plan on the wire; every intent is on disk before its request, every outcome after.
+    Puts one plan on the wire; every intent is on disk before its request, every outcome after.
 
     A refused chunk is halved until the refused uids stand alone. 413 halves the chunks and is no refusal. A
     lost answer, a timeout or a 5xx says nothing: the group is read, and what is not true is sent again in
@@ -44,16 +47,36 @@ class Sender:
         self,
         client: Client,
         journal: Journal,
-        members_now: Callable[[str], frozenset[str]],
+        members_when: Callable[[str, str, Sequence[str]], frozenset[str]],
         should_stop: Callable[[], bool],
         progress: Progress,
     ) -> None:
         self._client, self._journal = client, journal
-        self._members_now, self._should_stop, self._progress = members_now, should_stop, progress
+        self._members_when, self._should_stop, self._progress = members_when, should_stop, progress
         self._chunk = CHUNK
         self._refused_alone = 0
         # In a run that goes on after others, the first chunk may well hold nothing but bad uids.
         self._first_left: set[str] | None = set() if journal.past.accepted else None
+
+    def create(self, group: str, name: str) -> None:
+        """Create a group; raises RunStopped when that is refused, or may or may not have happened."""
+        self._stop_when_asked()
+        self._journal.write("intent", create=True, group=group, name=name)
+        result = "accepted"
+        failed: FrgroupsError | None = None
+        try:
+            self._patiently(lambda: self._client.create_group(name, group))
+        except (RefusedError, InputError, AuthError, ForbiddenError, RateLimitedError, NotFoundError) as error:
+            result, failed = "refused", error
+        except (ConnectionLostError, ServerError, BadAnswerError) as error:
+            result, failed = "unknown", error
+        self.created(group, result, failed.message if failed else "")
+        if failed:
+            raise RunStopped(failed.message) from failed
+
+    def created(self, group: str, result: str, message: str = "") -> None:
+        """Write down what became of a creation."""
+        self._journal.write("outcome", create=True, group=group, result=result, message=message)
 
     def send(self, group: str, change: str, uids: Sequence[str]) -> None:
         """Send one side of one group; raises RunStopped when the run must end."""
@@ -67,79 +90,97 @@ class Sender:
                 self._first_left = set(chunk)
             result, message = self._put(group, change, chunk)
             if result == "unknown":
-                chunk = self._still_open(group, change, chunk)
-                if chunk and tried + 1 >= MOST_TRIES:
+                left = self._still_open(group, change, chunk)
+                self._in_effect(len(chunk) - len(left))
+                if left and tried + 1 >= MOST_TRIES:
                     raise RunStopped(f"{message} It was sent {MOST_TRIES} times and is still not in effect.")
-                self._chunk = max(1, min(self._chunk, len(chunk) // 2))
-                waiting.extendleft([(chunk, tried + 1)] if chunk else [])
+                if left:
+                    self._chunk = max(1, min(self._chunk, len(left) // 2))
+                    waiting.appendleft((left, tried + 1))
             elif result == "too_large":
                 self._chunk = max(1, len(chunk) // 2)
                 waiting.appendleft((chunk, tried))
             elif result == "refused" and len(chunk) > 1:
                 waiting.extendleft(reversed(_halves(chunk, tried)))
+            elif result == "refused":
+                self._refused(chunk[0], message)
             else:
-                self._settled(result, chunk, message)
+                self._in_effect(len(chunk))
 
     def _put(self, group: str, change: str, uids: list[str]) -> tuple[Result, str]:
-        if self._should_stop():
-            raise RunStopped("interrupted between two requests.")
+        self._stop_when_asked()
         self._journal.write("intent", group=group, change=change, uids=uids)
-        result, message = self._answered(group, change, uids)
+        try:
+            result, message = self._answered(group, change, uids)
+        except (AuthError, ForbiddenError, BadAnswerError, RateLimitedError) as error:
+            # The service did not look at the request at all.
+            self._outcome(group, change, uids, "not_sent", error.message)
+            raise RunStopped(error.message) from error
         # A chunk that is refused as a whole says nothing of its uids: they are still to be sent, in smaller chunks.
         told = "not_sent" if result == "too_large" or (result == "refused" and len(uids) > 1) else result
-        self._journal.write("outcome", group=group, change=change, uids=uids, result=told, message=message)
+        self._outcome(group, change, uids, told, message)
         return result, message
+
+    def _outcome(self, group: str, change: str, uids: list[str], result: str, message: str) -> None:
+        self._journal.write("outcome", group=group, change=change, uids=uids, result=result, message=message)
 
     def _answered(self, group: str, change: str, uids: list[str]) -> tuple[Result, str]:
         sides = {"add": uids} if change == "add" else {"remove": uids}
+        try:
+            self._patiently(lambda: self._client.update_group_customers(group, **sides))
+            return "accepted", ""
+        except NotFoundError as error:
+            return self._refused_or_gone(group, error)
+        except (ConnectionLostError, ServerError) as error:
+            return "unknown", error.message
+        except RefusedError as error:
+            too_large = error.status == 413 and len(uids) > 1
+            return "too_large" if too_large else "refused", error.said or error.message
+
+    def _patiently(self, call: Callable[[], object]) -> None:
+        """Make the call, and again as long as the service asks to wait, within bounds."""
         waited = 0.0
         while True:
             try:
-                self._client.update_group_customers(group, **sides)
-                return "accepted", ""
+                call()
+                return
             except RateLimitedError as error:
-                wait = error.retry_after if error.retry_after is not None else 5.0
+                wait = max(error.retry_after if error.retry_after is not None else 5.0, SHORTEST_WAIT)
                 waited += wait
                 if wait > LONGEST_WAIT or waited > 5 * LONGEST_WAIT:
-                    self._not_sent(group, change, uids, error)
+                    raise
+                self._stop_when_asked()
                 time.sleep(wait)
-            except (AuthError, ForbiddenError, BadAnswerError) as error:
-                self._not_sent(group, change, uids, error)
-            except NotFoundError as error:
-                self._stop_if_gone(group, change, uids)
-                return "refused", error.said or error.message
-            except (ConnectionLostError, ServerError) as error:
-                return "unknown", error.message
-            except RefusedError as error:
-                too_large = error.status == 413 and len(uids) > 1
-                return "too_large" if too_large else "refused", error.said or error.message
 
-    def _not_sent(self, group: str, change: str, uids: list[str], error: ApiError) -> None:
-        """The service did not look at the request at all: say so in the journal and end the run."""
-        self._journal.write(
-            "outcome", group=group, change=change, uids=uids, result="not_sent", message=error.message
-        )
-        raise RunStopped(error.message) from error
-
-    def _stop_if_gone(self, group: str, change: str, uids: list[str]) -> None:
+    def _refused_or_gone(self, group: str, error: NotFoundError) -> tuple[Result, str]:
+        """A 404 is about a customer while the group is there, and about the group when it is not."""
         try:
             self._client.get_group(group)
-        except NotFoundError as error:
-            self._not_sent(group, change, uids, error)
+        except NotFoundError as gone:
+            raise BadAnswerError(f"Group {group} is gone: {gone.message}", status=404) from gone
+        except ApiError as unread:
+            return "unknown", unread.message
+        return "refused", error.said or error.message
 
     def _still_open(self, group: str, change: str, uids: list[str]) -> list[str]:
         """Those of a chunk with an unknown outcome that are not in effect."""
-        members = self._members_now(group)
+        members = self._members_when(group, change, uids)
         return [uid for uid in uids if (uid in members) != (change == "add")]
 
-    def _settled(self, result: Result, chunk: list[str], message: str) -> None:
-        self._progress.advance(len(chunk))
-        if result != "refused":
+    def _stop_when_asked(self) -> None:
+        if self._should_stop():
+            raise RunStopped("interrupted between two requests.")
+
+    def _in_effect(self, n: int) -> None:
+        if n:
+            self._progress.advance(n)
             self._first_left = set()
-            return
+
+    def _refused(self, uid: str, message: str) -> None:
+        self._progress.advance(1)
         self._refused_alone += 1
         if self._first_left:
-            self._first_left -= set(chunk)
+            self._first_left.discard(uid)
             if not self._first_left:
                 raise RunStopped(f"every customer of the first chunk was refused. {message}")
         if self._refused_alone >= MOST_SINGLE_REFUSALS:

@@ -25,6 +25,7 @@ from frgroups.errors import (
 )
 from frgroups.journal import Journal
 from frgroups.sandbox import Fault
+from frgroups.tenant_lock import tenant_lock
 
 OPEN = fg.Limits(
     removals_per_group=None,
@@ -217,7 +218,10 @@ def test_one_apply_at_a_time(client, world):
     plan = plan_for(client, {"vip": ["c200"]})
     world.clear_requests()
 
-    with applying._tenant_lock(client, plan), pytest.raises(LockedError, match=f"process {os.getpid()}"):
+    with (
+        tenant_lock(client.tenant_uid, client.base_url, plan.digest),
+        pytest.raises(LockedError, match=f"process {os.getpid()}"),
+    ):
         apply(client, plan)
 
     assert world.requests() == [] and apply(client, plan).ok

@@ -61,13 +61,15 @@ def test_an_approval_of_another_plan_is_none(plan, other, tmp_path):
         check_approval(plan, plan.digest[:12] + "0" * 52)
 
 
-def test_the_same_change_planned_again_is_approved_by_the_same_digest(plan, other, tmp_path):
-    "Approval is of meaning: planning the same again gives the approved digest."
+def test_one_approval_file_is_for_one_plan_file(plan, other, tmp_path):
+    "The same change planned again has the same digest, and needs an approval of its own all the same."
     path = approve_plan(plan, tmp_path / "ok.json", by="Kari")
 
     again = plan_memberships(sample_snapshot(), {"VIP": {"c-7"}}, limits=plan.limits)
 
-    assert check_approval(again, path).digest == plan.digest
+    assert check_approval(plan, path).digest == again.digest
+    with pytest.raises(NotApprovedError, match="One approval is for one apply"):
+        check_approval(again, path)
 
 
 @pytest.mark.parametrize("approve", ["", "  ", None, True, 7, "ja", "0" * 65, "none.json", b"abc"])
@@ -118,7 +120,7 @@ def test_a_blocked_plan_can_only_be_rejected(tmp_path):
 @pytest.mark.parametrize("by", ["", "  "])
 def test_an_approval_needs_a_name(plan, tmp_path, by):
     "Nobody cannot agree."
-    with pytest.raises(NotApprovedError, match="needs by="):
+    with pytest.raises(InputError, match="needs by="):
         approve_plan(plan, tmp_path / "ok.json", by=by)
 
 
@@ -153,7 +155,7 @@ def test_an_approval_that_lacks_a_field_is_refused(plan, tmp_path):
     "What is missing is named."
     path = write_sealed(tmp_path / "hand.json", "approval", {"digest": plan.digest, "decision": "approved"})
 
-    with pytest.raises(FileDamagedError, match="lacks at, by, reason, until"):
+    with pytest.raises(FileDamagedError, match="lacks at, by, planned_at, reason, until"):
         check_approval(plan, path)
 
 
@@ -169,5 +171,5 @@ def test_no_uid_of_a_customer_is_in_an_approval(plan, tmp_path):
     "An approval can be mailed: it names the digest, the person and the moments."
     text = approve_plan(plan, tmp_path / "ok.json", by="Kari").read_text()
 
-    assert set(json.loads(text)["content"]) == {"digest", "decision", "reason", "by", "at", "until"}
+    assert set(json.loads(text)["content"]) == {"digest", "planned_at", "decision", "reason", "by", "at", "until"}
     assert not re.search(r"\bc-\d", text)

@@ -128,12 +128,12 @@ def test_drift_exits_with_4(loaded, capsys):
 
 def test_a_locked_tenant_exits_with_7(loaded, capsys):
     "While another apply runs, nothing is sent."
-    from frgroups.apply import _tenant_lock
+    from frgroups.tenant_lock import tenant_lock
 
     _, path, _ = planned(loaded, capsys)
     plan = fg.read_plan(path)
 
-    with loaded.client() as client, _tenant_lock(client, plan):
+    with loaded.client() as client, tenant_lock(client.tenant_uid, client.base_url, plan.digest):
         assert main(["apply", str(path), "--approve", plan.digest]) == 7
 
 

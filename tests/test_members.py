@@ -161,3 +161,23 @@ def test_seams_share_a_row_and_reach_the_end(page_size, total):
 def test_seams_cost_little():
     "At usual page sizes the proof costs at most 6 % more requests than plain paging."
     assert (len(seams(500, 100_000)) + 1, len(seams(1000, 100_000)) + 1) == (211, 104)
+
+
+def test_a_total_that_is_far_too_high_costs_few_requests():
+    "A service that counts millions and has five is found out by the last page."
+    requests = []
+
+    def server(number, size):
+        requests.append(number)
+        page = List_(uids(5), cap=5)(number, size)
+        return Page(page.items, page.page_number, page.page_size, 5_000_000)
+
+    listing = read_listing(server)
+
+    assert listing.verdict == "drifted" and len(requests) == 2 * (1 + reading.REREADS)
+
+
+def test_a_page_size_of_zero_is_an_error():
+    "A service that says its pages have no size does not page."
+    with pytest.raises(BadAnswerError, match="size is 0"):
+        read_listing(lambda number, size: Page([], 1, 0, 7))

@@ -16,7 +16,8 @@ from scipy.stats import hypergeom
 
 from frgroups.codes import Codes
 from frgroups.errors import GroupNotFoundError, InputError
-from frgroups.overlap import _count_bits, _count_pairs, overlap_matrix, overlap_pairs, pair_counts
+from frgroups.overlap import overlap_matrix, overlap_pairs
+from frgroups.pair_counts import _count_bits, _count_pairs, pair_counts
 from frgroups.regions import intersections, region_members
 from frgroups.snapshot import sample_snapshot, snapshot_from_frames
 

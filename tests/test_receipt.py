@@ -55,7 +55,7 @@ JOURNALS = list(product(*[(False, True)] * 5))  # already, intended, accepted, r
 READINGS = ["holds", "does not hold", "not read", "absent in an unproved reading"]
 
 
-def expected_state(already, intended, refused, unsent, reading):
+def expected_state(already, intended, refused, unsent, accepted, reading):
     """The state by the words of the design, written down apart from the code."""
     if already:
         return "already"  # decided once, at the first reading
@@ -67,7 +67,9 @@ def expected_state(already, intended, refused, unsent, reading):
         return "not_sent"
     if refused:
         return "rejected"
-    return "not_effective" if reading == "does not hold" else "unknown"
+    if reading != "does not hold":
+        return "unknown"
+    return "not_effective" if accepted else "not_sent"  # without an answer it is still to be sent
 
 
 @pytest.mark.parametrize("change", ["add", "remove"])
@@ -91,7 +93,7 @@ def test_the_state_of_an_item_in_every_combination(journal, reading, change):
 
     states, details = decide(plan_of(change_of[change]), past, now, proved)
 
-    assert states == {item: expected_state(already, intended, refused, unsent, reading)}
+    assert states == {item: expected_state(already, intended, refused, unsent, accepted, reading)}
     assert details == ({item: "no"} if refused else {})
 
 

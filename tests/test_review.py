@@ -23,7 +23,8 @@ from frgroups.limits import Limits
 from frgroups.plan import GroupChange, Plan, read_plan
 from frgroups.planning import plan_memberships
 from frgroups.review import review_csv, review_html, review_markdown, save_review, spoken_code
-from frgroups.review_facts import WITHHELD, limit_checks, place_of
+from frgroups.review_facts import WITHHELD, place_of
+from frgroups.review_limits import limit_checks
 from frgroups.snapshot import snapshot_from_frames
 
 PLANNED_AT = datetime(2026, 11, 23, 8, 10, tzinfo=UTC)

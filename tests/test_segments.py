@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frgroups.errors import GroupNotFoundError, InputError
-from frgroups.segments import members, segment
+from frgroups.expressions import members
+from frgroups.segments import segment
 from frgroups.snapshot import sample_snapshot, snapshot_from_frames
 
 LAW = settings(deadline=None, max_examples=100)

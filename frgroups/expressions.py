@@ -1,0 +1,169 @@
+"""Customers by a set expression over groups, such as "VIP & loyalty - staff": the little language itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from frgroups.codes import Codes, codes_of
+from frgroups.errors import GroupNotFoundError, InputError
+
+Mask = npt.NDArray[np.bool_]
+
+_BINDS = {"-": 4, "&": 3, "^": 2, "|": 1}
+_APPLY: dict[str, Callable[[Mask, Mask], Mask]] = {
+    "-": lambda a, b: a & ~b,
+    "&": np.logical_and,
+    "^": np.logical_xor,
+    "|": np.logical_or,
+}
+_QUOTES = "'\"`"
+
+
+def members(data: Any, expression: str) -> pd.Index:
+    """
+    The customers that a set expression over groups describes, in uid order.
+
+    Parameters
+    ----------
+    data
+        A Snapshot, a frame of memberships (customer_group_uid, customer_uid), or such a table that speaks Arrow.
+    expression
+        Groups by uid or unique name, parentheses, and the operators of Python's sets, here with the one that
+        binds closest first; equal ones go from left to right:
+
+        - ``a - b``: in a and not in b
+        - ``a & b``: in both
+        - ``a ^ b``: in one of them, not in both
+        - ``a | b``: in at least one
+
+        A ``-`` is an operator when it stands between spaces, or beside a parenthesis or a quoted name;
+        otherwise it belongs to the name, as in ``c-1`` or a UUID. A name that holds an operator or a
+        parenthesis stands in quotes: ``'…'``, ``"…"`` or backticks.
+
+    Returns
+    -------
+    Index
+        Customer uids (`str`), named customer_uid.
+
+    Raises
+    ------
+    InputError
+        The expression cannot be read; `.position` counts characters from 1.
+    GroupNotFoundError
+        A group in it is unknown or its name is not unique; `.close` holds close matches.
+
+    >>> list(members(sample_snapshot(), "VIP & 'All members' - staff"))
+    ['c-1', 'c-2']
+    >>> members(sample_snapshot(), "VIP & & staff")
+    Traceback (most recent call last):
+    frgroups.errors.InputError: Expected a group or '(' at character 7, found '&':
+      VIP & & staff
+            ^
+    """
+    if not isinstance(expression, str):
+        raise InputError(f"A set expression is text like 'VIP & staff', not {type(expression).__name__}.")
+    codes = codes_of(data)
+    return codes.customer_uids[_value(codes, expression)].rename("customer_uid")
+
+
+class _Token(NamedTuple):
+    kind: str  # an operator, a parenthesis, "group" or "end"
+    text: str
+    start: int
+
+
+def _value(codes: Codes, expression: str) -> Mask:
+    """Evaluates from left to right with a stack of operators that wait for what binds closer."""
+    values: list[Mask] = []
+    waiting: list[_Token] = []
+    wants_group = True
+    for token in _tokens(expression):
+        if wants_group:
+            if token.kind == "(":
+                waiting.append(token)
+            elif token.kind == "group":
+                values.append(_mask(codes, token, expression))
+                wants_group = False
+            else:
+                raise _unexpected("a group or '('", token, expression)
+            continue
+        while waiting and _BINDS.get(waiting[-1].kind, 0) >= _BINDS.get(token.kind, 1):
+            right, left = values.pop(), values.pop()
+            values.append(_APPLY[waiting.pop().kind](left, right))
+        if token.kind in _BINDS:
+            waiting.append(token)
+            wants_group = True
+        elif token.kind == ")" and waiting:
+            waiting.pop()
+        elif token.kind == "end" and waiting:
+            raise _error("This '(' is never closed", waiting[-1].start, expression)
+        elif token.kind != "end":
+            expected = "an operator (- & ^ |)" + (" or ')'" if waiting else "")
+            raise _unexpected(expected, token, expression)
+    return values[0]
+
+
+def _tokens(expression: str) -> Iterator[_Token]:
+    at, after_value = 0, False
+    while at < len(expression):
+        char = expression[at]
+        if char.isspace():
+            at += 1
+        elif char in "&|^()" or (char == "-" and (after_value or _is_minus(expression, at))):
+            yield _Token(char, char, at)
+            at, after_value = at + 1, char == ")"
+        elif char in _QUOTES:
+            end = expression.find(char, at + 1)
+            if end < 0:
+                raise _error(f"This {char} is never closed", at, expression)
+            yield _Token("group", expression[at + 1 : end], at)
+            at, after_value = end + 1, True
+        else:
+            end = at + 1
+            while end < len(expression) and not _ends_name(expression, end):
+                end += 1
+            yield _Token("group", expression[at:end].rstrip(), at)
+            at, after_value = end, True
+    yield _Token("end", "", len(expression))
+
+
+def _is_minus(expression: str, at: int) -> bool:
+    """Whether the `-` here is an operator rather than part of a name."""
+    following = expression[at + 1 : at + 2]
+    if following == "(" or (following and following in _QUOTES):
+        return True
+    before = expression[at - 1 : at] or " "
+    return before.isspace() and (following or " ").isspace()
+
+
+def _ends_name(expression: str, at: int) -> bool:
+    return expression[at] in "&|^()" or (expression[at] == "-" and _is_minus(expression, at))
+
+
+def _mask(codes: Codes, token: _Token, expression: str) -> Mask:
+    mask = np.zeros(codes.n_customers, dtype=np.bool_)
+    try:
+        mask[codes.member_codes(token.text)] = True
+    except GroupNotFoundError as error:
+        hint = " A minus sign is an operator with a space on both sides." if "-" in token.text else ""
+        at = f"(character {token.start + 1} of {expression!r})"
+        raise GroupNotFoundError(
+            f"{error.message}{hint} {at}", close=getattr(error, "close", []), position=token.start + 1
+        ) from error
+    return mask
+
+
+def _unexpected(expected: str, token: _Token, expression: str) -> InputError:
+    found = "the end" if token.kind == "end" else repr(token.text)
+    return _error(f"Expected {expected} at character {token.start + 1}, found {found}", token.start, expression)
+
+
+def _error(message: str, at: int, expression: str) -> InputError:
+    line = re.sub(r"\s", " ", expression)
+    return InputError(f"{message}:\n  {line}\n  {' ' * at}^", position=at + 1, expression=expression)

@@ -1,0 +1,49 @@
+"""Checks of what a caller passes that many files need, and how much of it an error may repeat."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from frgroups.errors import InputError
+
+_ADDRESS = re.compile(r"[^\s<>;,\"']+@[^\s<>;,\"']+")
+_PHONE = re.compile(r"\+\d[\d ()./-]{5,}\d")
+_LONGEST = 60
+
+
+def several(values: Iterable[Any], name: str) -> list[Any]:
+    """
+    The values as a list; one text is refused, since its letters would be taken for values.
+
+    >>> several(("a", "b"), "groups")
+    ['a', 'b']
+    """
+    if isinstance(values, str):
+        raise InputError(f"{name} takes several, not the text {shown(values)}; write [{shown(values)}].")
+    if not isinstance(values, Iterable):
+        raise InputError(f"{name} takes several, not a {type(values).__name__}.")
+    return list(values)
+
+
+def shown(value: object) -> str:
+    """
+    A value as an error may repeat it: no e-mail address or phone number, and not without end.
+
+    >>> shown("0150"), shown("kari@example.org")
+    ("'0150'", "'…@…'")
+    """
+    text = masked(value) if isinstance(value, str) else value
+    told = repr(text)
+    return told if len(told) <= _LONGEST else f"{told[:_LONGEST]}… ({len(told):,} characters)"
+
+
+def masked(text: str) -> str:
+    """
+    A text without what looks like an e-mail address or an international phone number.
+
+    >>> masked("no customer <kari@example.org>, +47 900 00 000")
+    'no customer <…@…>, +…'
+    """
+    return _PHONE.sub("+…", _ADDRESS.sub("…@…", text))

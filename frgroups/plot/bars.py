@@ -1,0 +1,148 @@
+"""Charts with a row of bars for each group: its members, and who joined and left."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from frgroups.changes import group_changes
+from frgroups.errors import InputError
+from frgroups.plot.canvas import (
+    BLUE,
+    INK,
+    ORANGE,
+    SKY,
+    empty_chart,
+    is_table,
+    new_axes,
+    open_frame,
+    percent,
+    points,
+    shown_names,
+    titled,
+)
+from frgroups.sizes import group_sizes
+
+
+def sizes(data: Any, *, top: int | None = 30, ax: Axes | None = None) -> Axes:
+    """
+    The members of each group as bars, the largest first, with the part that is in no other group.
+
+    `data` is a Snapshot, memberships, or the table of `group_sizes`.
+
+    >>> from frgroups import plot
+    >>> ax = plot.sizes(sample_snapshot())
+    >>> [label.get_text() for label in ax.get_yticklabels()]
+    ['All members', 'VIP', 'Staff']
+    """
+    table = data if is_table(data, "n_members") else group_sizes(data)
+    order = table.sort_values(["n_members", "customer_group_uid"], ascending=[False, True])
+    shown = order.head(len(order) if top is None else top)
+    names = shown_names(shown["customer_group_uid"], shown["name"])
+    ax = ax or new_axes(8.0, 1.4 + 0.26 * max(len(shown), 2))
+    if shown.empty:
+        return empty_chart(ax, "Members of each group", "no groups")
+    y = np.arange(len(shown))
+    alone = shown["n_exclusive"].to_numpy()
+    total = shown["n_members"].to_numpy()
+    ax.barh(y, alone, color=BLUE, label="in no other group")
+    ax.barh(y, total - alone, left=alone, color=SKY, label="in other groups too")
+    for at, n in zip(y, total, strict=True):
+        ax.annotate(f"{n:,}", (n, at), (3, 0), textcoords="offset points", va="center", fontsize=8, color=INK)
+    ax.set_xlim(0, max(total.max(), 1) / (1 - _room(ax, total.max())))
+    _name_rows(ax, names)
+    _count_axis(ax, "customers")
+    _legend(ax)
+    cut = ""
+    if len(shown) < len(table):
+        share = total.sum() / max(int(table["n_members"].sum()), 1)
+        cut = f"the {len(shown):,} largest of {len(table):,} groups, {percent(share)} of all memberships"
+    return titled(ax, "Members of each group", cut)
+
+
+def changes(
+    data: Any,
+    new: Any = None,
+    *,
+    top: int | None = 30,
+    ax: Axes | None = None,
+) -> Axes:
+    """
+    Who joined and who left each group, as bars to the right and to the left, the most changed first.
+
+    `data` is the table of `group_changes`, or the older snapshot with the newer one as `new`.
+
+    >>> from frgroups import plot
+    >>> ax = plot.changes(sample_snapshot().memberships[:-1], sample_snapshot())
+    >>> [text.get_text() for text in ax.texts]
+    ['+1']
+    """
+    if isinstance(data, tuple) and len(data) == 2 and new is None:
+        data, new = data
+    if new is None and not is_table(data, "n_joined"):
+        raise InputError("plot.changes takes the table of group_changes, or two snapshots: (old, new).")
+    table = data if new is None else group_changes(data, new)
+    moved = table.assign(n_moved=table["n_joined"] + table["n_left"]).query("n_moved > 0")
+    order = moved.sort_values(["n_moved", "customer_group_uid"], ascending=[False, True])
+    shown = order.head(len(order) if top is None else top)
+    ax = ax or new_axes(8.0, 1.5 + 0.26 * max(len(shown), 2))
+    heading = "Customers who joined and left"
+    if shown.empty:
+        return empty_chart(ax, heading, f"no change in {len(table):,} groups" if len(table) else "no groups")
+    names = shown_names(shown["customer_group_uid"], shown["name"])
+    notes = {"new": " (new)", "deleted": " (deleted)"}
+    names = [name + notes.get(status, "") for name, status in zip(names, shown["status"], strict=True)]
+    joined, left = shown["n_joined"].to_numpy(), shown["n_left"].to_numpy()
+    y = np.arange(len(shown))
+    ax.barh(y, joined, color=BLUE, label="joined")
+    ax.barh(y, -left, color=ORANGE, label="left")
+    ax.axvline(0, color=INK, linewidth=0.8)
+    for at, gain, loss in zip(y, joined, left, strict=True):
+        for text, end, offset, side in ((f"+{gain:,}", gain, 3, "left"), (f"−{loss:,}", -loss, -3, "right")):
+            if end:
+                ax.annotate(
+                    text,
+                    (end, at),
+                    (offset, 0),
+                    textcoords="offset points",
+                    va="center",
+                    ha=side,
+                    fontsize=8,
+                    color=INK,
+                )
+    room = _room(ax, 10 * max(joined.max(), left.max()))
+    reach = room / (1 - 2 * room) * (joined.max() + left.max())
+    ax.set_xlim(-left.max() - reach, joined.max() + reach)
+    _name_rows(ax, names)
+    _count_axis(ax, "customers who left (to the left) and joined (to the right)")
+    _legend(ax)
+    cut = f"{len(moved):,} of {len(table):,} groups changed"
+    if len(shown) < len(moved):
+        cut += f"; the {len(shown):,} that changed most"
+    return titled(ax, heading, cut)
+
+
+def _room(ax: Axes, number: int) -> float:
+    """The part of the width that this number takes beside its bar."""
+    return min(0.35, 6.0 * (len(f"{number:,}") + 1.5) / points(ax)[0])
+
+
+def _name_rows(ax: Axes, names: list[str]) -> None:
+    """The names beside the rows, the first on top, with room for a legend below the last."""
+    ax.set_yticks(range(len(names)), labels=names, fontsize=8, parse_math=False)
+    ax.set_ylim(len(names) + 0.9, -0.7)
+    ax.tick_params(axis="y", length=0)
+    open_frame(ax, "bottom")
+
+
+def _count_axis(ax: Axes, label: str) -> None:
+    ax.set_xlabel(label)
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{abs(value):,.0f}"))
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+
+
+def _legend(ax: Axes) -> None:
+    ax.legend(loc="lower right", ncols=2, fontsize=8, frameon=False, borderpad=0.1)

@@ -1,0 +1,96 @@
+"""What every chart shares: colours, titles, names, room for text, and what is drawn where there is nothing."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from frgroups.codes import Codes
+
+# Okabe & Ito's colours, told apart by the colour-blind; these three also differ in grey.
+BLUE, SKY, ORANGE = "#0072B2", "#56B4E9", "#E69F00"
+INK, FAINT = "#222222", "#DDDDDD"
+
+_LONGEST_NAME = 30
+
+
+def new_axes(width: float, height: float) -> Axes:
+    """The Axes of a figure of this size, in inches."""
+    return plt.subplots(figsize=(width, height), layout="constrained")[1]
+
+
+def empty_chart(ax: Axes, heading: str, why: str) -> Axes:
+    """The Axes with a title and, in place of a chart, the reason why there is nothing to draw."""
+    ax.text(0.5, 0.5, why, ha="center", va="center", transform=ax.transAxes)
+    ax.set_xticks([])
+    ax.set_yticks([])
+    open_frame(ax)
+    return titled(ax, heading, "")
+
+
+def titled(ax: Axes, heading: str, cut: str, width: float | None = None) -> Axes:
+    """The Axes with a heading, and below it what was left out; `width` in points is that of the Axes or given."""
+    inches = (points(ax)[0] if width is None else width) / 72
+    ax.set_title(wrapped(heading, cut, inches), loc="left", fontsize=10 if inches < 14 else 14)
+    return ax
+
+
+def wrapped(heading: str, cut: str, inches: float) -> str:
+    """A heading, and below it what was left out, in lines that fit this width."""
+    width = max(int(inches / 0.09), 24)
+    return "\n".join(line for part in (heading, cut) for line in textwrap.wrap(part, width))
+
+
+def open_frame(ax: Axes, *sides: Literal["left", "bottom"]) -> None:
+    """Leave only these sides of the frame."""
+    for name, spine in ax.spines.items():
+        spine.set_visible(name in sides)
+
+
+def points(ax: Axes) -> tuple[float, float]:
+    """Width and height of the Axes, in points; names and titles will take some of it."""
+    box = ax.get_window_extent()
+    return 72 * box.width / ax.figure.dpi, 72 * box.height / ax.figure.dpi
+
+
+def shown_names(uids: Iterable[str], names: Iterable[str]) -> list[str]:
+    """Short names to show; groups that would look the same carry their uid."""
+    uids, short = list(uids), [short_name(name) for name in names]
+    twice = {name for name in short if short.count(name) > 1}
+    return [
+        f"{name} ({short_name(uid, 12)})".lstrip() if name in twice or not name else name
+        for uid, name in zip(uids, short, strict=True)
+    ]
+
+
+def short_name(name: object, longest: int = _LONGEST_NAME) -> str:
+    """A name in one line; of a long one, its beginning and its end."""
+    text = " ".join(str(name).split())
+    # Names often differ at their end: "Members of the club, Tromsø", "…, Bodø".
+    tail = (longest - 1) // 2
+    return text if len(text) <= longest else f"{text[: longest - 1 - tail].rstrip()}…{text[-tail:].lstrip()}"
+
+
+def percent(share: float) -> str:
+    """A share in percent."""
+    # Rounding must not turn "nearly all" into "all".
+    return f"{min(100 * share, 99.9):.1f} %" if 0.99 < share < 1 else f"{100 * share:.0f} %"
+
+
+def is_table(data: Any, column: str) -> bool:
+    """Whether this is a table of results with that column, rather than a Snapshot or memberships."""
+    return isinstance(data, pd.DataFrame) and column in data
+
+
+def largest(codes: Codes, top: int | None) -> Sequence[str] | None:
+    """The uids of the `top` largest groups; None, which is all, when there are no more."""
+    if top is None or top >= codes.n_groups:
+        return None
+    order = np.argsort(-codes.sizes, kind="stable")[:top]
+    return list(codes.group_uids.take(order))

@@ -1,0 +1,148 @@
+"""The chart of one measure of overlap for every two groups, alike groups next to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from frgroups.codes import codes_of
+from frgroups.errors import InputError
+from frgroups.overlap import Measure, overlap_matrix
+from frgroups.plot.canvas import FAINT, empty_chart, largest, new_axes, points, short_name, shown_names, titled
+
+_MEASURES = {
+    "count": ("customers", "Customers in both groups"),
+    "jaccard": ("jaccard, %", "Customers in both groups / in either (Jaccard), %"),
+    "share": ("share, %", "Share of the row's group that is in the column's, %"),
+    "overlap_coefficient": ("overlap coefficient, %", "Customers in both groups / in the smaller one, %"),
+    "lift": ("lift", "Customers in both groups / as chance would have it (lift)"),
+    "phi": ("phi", "Correlation of the two memberships (phi)"),
+    "pmi": ("pmi, bits", "Customers in both groups / as chance would have it (pmi, log2)"),
+}
+_PERCENT = ("jaccard", "share", "overlap_coefficient")
+
+
+def overlap_heatmap(
+    data: Any,
+    groups: Iterable[str] | None = None,
+    *,
+    measure: Measure = "jaccard",
+    universe: int | None = None,
+    top: int | None = 25,
+    ax: Axes | None = None,
+) -> Axes:
+    """
+    One measure of overlap for every two groups; groups that share customers stand next to each other.
+
+    `data` is a Snapshot, memberships, or the table of `overlap_matrix` (say its `measure`). From a snapshot
+    the `top` largest groups are drawn, in the order of average linkage on 1 - jaccard; a table keeps its
+    order. Up to 25 groups the cells hold their numbers. The diagonal tells nothing and is left grey, but for
+    "count", where it holds the sizes. `universe` is for lift, phi and pmi, as in `overlap_matrix`.
+
+    >>> from frgroups import plot
+    >>> ax = plot.overlap_heatmap(sample_snapshot(), measure="share")
+    >>> " ".join(ax.get_title(loc="left").split())
+    "Share of the row's group that is in the column's, %"
+    """
+    if measure not in _MEASURES:
+        raise InputError(f"measure={measure!r} is not one of {', '.join(_MEASURES)}.")
+    matrix, names, n_all = _heatmap_of(data, groups, measure, universe, top)
+    n = len(matrix)
+    part = 0.9 if ax is None else 0.6  # of the cell, for its name; names take room from Axes that are given
+    if ax is None:
+        cell = 0.42 if n <= 25 else 0.2 if n <= 60 else 0.14
+        ax = new_axes(max(4.0 + cell * n, 6.5), max(2.9 + cell * n, 4.5))
+    unit, heading = _MEASURES[measure]
+    if n == 0:
+        return empty_chart(ax, heading, "no groups")
+    values = matrix.to_numpy(dtype=float) * (100 if measure in _PERCENT else 1)
+    off_diagonal = np.where(np.eye(n, dtype=bool) | ~np.isfinite(values), np.nan, values)
+    some = off_diagonal[np.isfinite(off_diagonal)]
+    least = min(float(some.min(initial=0.0)), 0.0)
+    scale = Normalize(least, max(float(some.max(initial=0.0)), least + 1e-9))
+    colours = colormaps["cividis"].with_extremes(bad=FAINT)
+    image = ax.imshow(np.ma.masked_invalid(off_diagonal), cmap=colours, norm=scale)
+    bar = ax.figure.colorbar(image, ax=ax, fraction=0.04, pad=0.02, aspect=30, shrink=0.8 if n <= 60 else 0.3)
+    bar.set_label(unit)
+    if measure == "count":
+        bar.formatter = FuncFormatter(lambda value, _: f"{value:,.0f}")
+        bar.locator = MaxNLocator(nbins=6, integer=True)
+        bar.update_ticks()
+    size = max(3.0, min(8.0, part * min(points(ax)) / n))
+    ax.set_xticks(range(n), labels=names, rotation=90, fontsize=size, parse_math=False)
+    ax.set_yticks(range(n), labels=names, fontsize=size, parse_math=False)
+    ax.tick_params(length=0)
+    for side in ax.spines.values():
+        side.set_visible(False)
+    if n <= 25:
+        _write_cells(ax, values, off_diagonal, colours(scale(off_diagonal)), measure)
+    cut = f"the {n:,} largest of {n_all:,} groups" if n < n_all else ""
+    return titled(ax, heading, cut, width=min(points(ax)))
+
+
+def _heatmap_of(
+    data: Any, groups: Iterable[str] | None, measure: Measure, universe: int | None, top: int | None
+) -> tuple[pd.DataFrame, list[str], int]:
+    """The matrix to draw, the names of its rows, and how many groups there were."""
+    if isinstance(data, pd.DataFrame) and "customer_uid" not in data and data.index.equals(data.columns):
+        matrix = data if top is None else data.iloc[:top, :top]
+        return matrix, [short_name(label) for label in matrix.index], len(data)
+    codes = codes_of(data).select(groups)
+    chosen = codes.select(largest(codes, top))
+    matrix = overlap_matrix(chosen, measure=measure, universe=universe)
+    order = _order(overlap_matrix(chosen, measure="jaccard").to_numpy())
+    names = shown_names(chosen.group_uids.take(order), chosen.group_names.take(order))
+    return matrix.iloc[order, order], names, codes.n_groups
+
+
+def _order(jaccard: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
+    """Alike groups next to each other: average linkage on 1 - jaccard, with the best order of the leaves."""
+    if len(jaccard) < 3:
+        return np.arange(len(jaccard))
+    from scipy.cluster.hierarchy import leaves_list, linkage
+    from scipy.spatial.distance import squareform
+
+    distance = 1.0 - np.nan_to_num(jaccard)
+    np.fill_diagonal(distance, 0.0)
+    tree = linkage(squareform(distance, checks=False), "average", optimal_ordering=len(jaccard) <= 300)
+    return np.asarray(leaves_list(tree), dtype=np.intp)
+
+
+def _write_cells(
+    ax: Axes,
+    values: npt.NDArray[np.float64],
+    off_diagonal: npt.NDArray[np.float64],
+    colours: npt.NDArray[np.float64],
+    measure: Measure,
+) -> None:
+    n = len(values)
+    texts = {(i, j): _cell(values[i, j], measure) for i in range(n) for j in range(n)}
+    longest = max(len(text) for text in texts.values())
+    size = min(8.0, min(points(ax)) / n / (0.62 * longest + 0.6))
+    if size < 3.5:  # too small to read; the colours and the table tell
+        return
+    for (i, j), text in texts.items():
+        if i == j and measure != "count":
+            continue
+        light = np.isnan(off_diagonal[i, j]) or colours[i, j, :3] @ [0.299, 0.587, 0.114] > 0.5
+        ax.text(j, i, text, ha="center", va="center", fontsize=size, color="black" if light else "white")
+
+
+def _cell(value: float, measure: Measure) -> str:
+    if np.isnan(value):
+        return "–"
+    if np.isneginf(value):
+        return "−∞"
+    if measure in _PERCENT:
+        return "<1" if 0 < value < 0.5 else f"{value:.0f}"
+    if measure == "count":
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if measure != "phi" else f"{value:.2f}"

@@ -1,0 +1,57 @@
+"""One apply at a time for one tenant and host on this machine, with a note that says who holds it."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import filelock
+
+from frgroups.errors import LockedError
+from frgroups.home import folder_in_home, make_private, tenant_folder
+
+
+@contextmanager
+def tenant_lock(tenant_uid: str, base_url: str, digest: str) -> Iterator[None]:
+    """One apply at a time for one tenant and host; the lock of a dead process does not hold."""
+    folder = make_private(folder_in_home("locks"))
+    path = folder / f"{tenant_folder(tenant_uid, base_url)}.lock"
+    note = path.with_suffix(".json")
+    lock = filelock.FileLock(path, timeout=0, mode=0o600)
+    try:
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise LockedError(
+            f"Another apply to {tenant_uid} is running: {_holder(note)}. Nothing was sent. Try again later."
+        ) from error
+    try:
+        who = {"user": _user(), "host": socket.gethostname(), "pid": os.getpid()}
+        text = json.dumps(who | {"plan": digest[:12], "since": datetime.now(UTC).isoformat(timespec="seconds")})
+        handle = os.open(note, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+        yield
+    finally:
+        note.unlink(missing_ok=True)
+        lock.release()
+
+
+def _holder(note: Path) -> str:
+    try:
+        who = json.loads(note.read_text())
+        return f"plan {who['plan']} by {who['user']} on {who['host']} (process {who['pid']}) since {who['since']}"
+    except (OSError, ValueError, KeyError):
+        return "its holder left no note"
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # A container may run as a number that nobody has named.
+        return str(os.getuid())
