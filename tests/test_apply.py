@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -24,6 +25,7 @@ from frgroups.errors import (
     WrongTenantError,
 )
 from frgroups.journal import Journal
+from frgroups.retry import RetryPolicy
 from frgroups.sandbox import Fault
 from frgroups.tenant_lock import tenant_lock
 
@@ -527,3 +529,136 @@ def test_a_disk_that_is_full_from_the_start_sends_nothing(client, world, monkeyp
         apply(client, plan)
 
     assert writes(world) == [] and apply(client, plan).ok
+
+
+def test_one_lost_answer_does_not_make_the_rest_slow(client, world):
+    "After a chunk whose answer was lost, but which is in effect, the next chunks are as large as before."
+    plan = plan_for(client, {"vip": PEOPLE, "empty": PEOPLE})
+    world.misbehave(Fault("cut_after", method="PUT"))
+    world.clear_requests()
+
+    receipt = apply(client, plan)
+
+    assert receipt.ok and len(writes(world)) == 4
+
+
+def test_a_429_that_asks_for_no_wait_is_not_stormed(client, world):
+    "Retry-After: 0 is waited for a little, and the waits are bounded."
+    plan = plan_for(client, {"vip": ["c200"]})
+    world.misbehave(Fault("status", method="PUT", status=429, retry_after="0", times=4))
+    world.clear_requests()
+
+    receipt = apply(client, plan)
+
+    assert receipt.ok and len(writes(world)) == 5
+
+
+def test_a_service_that_goes_away_in_the_middle_leaves_a_receipt(world):
+    "When not even reading works any more, the receipt says unknown, and applying again settles it."
+    impatient = {"retry": RetryPolicy(tries=1), "writable": True}
+    with world.client(**impatient) as client:
+        plan = plan_for(client, {"vip": PEOPLE})
+        world.misbehave(
+            Fault("cut_after", method="PUT"), Fault("status", method="GET", skip=1, times=None, status=503)
+        )
+
+        receipt = apply(client, plan)
+        world.behave()
+        again = apply(client, plan)
+
+    assert receipt.stopped and receipt.counts["unknown"] == 200 and not receipt.ok
+    assert again.ok and world.members("vip") == PEOPLE
+
+
+def test_a_creation_whose_answer_was_lost_is_still_ours(world):
+    "A group that was made without our hearing of it does not count as somebody else's when we go on."
+    with world.client(retry=RetryPolicy(tries=1), writable=True) as client:
+        plan = plan_for(client, {"new": ["c001"]}, create={"new": "New"})
+        world.misbehave(
+            Fault("status_after", method="POST", status=502), Fault("status", method="GET", skip=1, status=503)
+        )
+
+        receipt = apply(client, plan)
+        world.behave()
+        again = apply(client, plan)
+
+    assert receipt.stopped and receipt.counts == {"not_sent": 1}
+    assert again.ok and world.members("new") == ["c001"]
+
+
+def test_a_503_to_the_last_try_is_not_called_ineffective(client, world):
+    "What the service never accepted is still to be sent, and is not told as accepted."
+    plan = plan_for(client, {"vip": ["c200"]})
+    world.misbehave(Fault("status", method="PUT", status=503, times=None))
+
+    receipt = apply(client, plan)
+    world.behave()
+
+    assert receipt.counts == {"not_sent": 1} and "still not in effect" in receipt.stopped
+    assert apply(client, plan).ok
+
+
+def test_a_held_move_is_done_with_and_says_why(client, world):
+    "A removal that is held because its addition was refused ends the plan, with the reason."
+    plan = plan_for(client, {"vip": PEOPLE[1:10], "empty": ["c000", "c001"]}, mode="mirror")
+    world.misbehave(Fault("status", method="PUT", path="/empty/", status=400, times=None, skip=0))
+
+    receipt = apply(client, plan)
+
+    row = receipt.table().query("change == 'remove'").iloc[0]
+    assert (row["state"], row["customer_uid"]) == ("not_sent", "c000")
+    assert not receipt.stopped or "first chunk" in receipt.stopped
+
+
+def test_a_late_move_is_waited_for(client, world):
+    "A customer who shows in the new group only after a moment leaves the old one all the same."
+    world.misbehave(lag_seconds=0.08)
+
+    receipt = apply(client, plan_for(client, {"vip": PEOPLE[1:10], "empty": ["c000"]}, mode="mirror"))
+
+    assert receipt.counts == {"verified": 2}
+
+
+def test_going_on_does_not_claim_what_others_did(client, world):
+    "A change that somebody else made between two runs is already so, and the undo leaves it."
+    plan = plan_for(client, {"vip": ["c200", "c201"]})
+    world.misbehave(Fault("status", method="PUT", status=401))
+    with pytest.raises(fg.FrgroupsError, match="401"):
+        apply(client, plan)
+    world.add_members("vip", ["c200"])
+
+    receipt = apply(client, plan)
+    apply(client, fg.plan_undo(receipt))
+
+    assert receipt.counts == {"already": 1, "verified": 1}
+    assert world.members("vip") == [*PEOPLE[:10], "c200"]
+
+
+def test_drift_that_was_let_through_is_told(client, world):
+    "The receipt says how many others joined and left since the plan was made."
+    plan = plan_for(client, {"vip": ["c200"]})
+    world.add_members("vip", ["c100"])
+    world.remove_members("vip", ["c000"])
+
+    receipt = apply(client, plan)
+
+    assert receipt.drift == {"vip": (1, 1)} and "1 others joined vip and 1 left it" in receipt.summary()
+
+
+def test_a_finished_plan_gives_its_receipt_whatever_the_approval(client, world, tmp_path):
+    "The receipt of a plan that was applied is there for whoever asks, also after its approval ran out."
+    plan = plan_for(client, {"vip": ["c200"]})
+    path = fg.approve_plan(plan, tmp_path / "ok.json", by="Kari", valid_for=timedelta(seconds=0.3))
+    receipt = fg.apply_plan(client, plan, approve=path)
+    time.sleep(0.3)
+
+    assert fg.apply_plan(client, plan, approve=path).counts == receipt.counts
+
+
+def test_an_undo_of_yesterday_is_not_too_old(client, world):
+    "An undo stands on the reading back of its own apply; a day later it is not blocked by its age."
+    receipt = apply(client, plan_for(client, {"vip": ["c200"]}))
+
+    undo = fg.plan_undo(replace(receipt, read_at=receipt.read_at - timedelta(hours=25)))
+
+    assert not undo.blocked and apply(client, undo).ok
