@@ -19,7 +19,7 @@ from frgroups.apply import apply_plan
 from frgroups.approval import approve_plan
 from frgroups.cache import list_snapshots, prune, read_snapshot, save_snapshot
 from frgroups.changes import group_changes, membership_changes
-from frgroups.client import PRODUCTION, STAGE, Check, Client
+from frgroups.client import Check, Client
 from frgroups.errors import FrgroupsError
 from frgroups.home import home
 from frgroups.limits import Finding, Limits
@@ -34,6 +34,7 @@ from frgroups.review import save_review
 from frgroups.segments import segment
 from frgroups.sizes import group_sizes
 from frgroups.snapshot import Snapshot, sample_snapshot, snapshot_from_frames
+from frgroups.transport import PRODUCTION, STAGE
 from frgroups.versions import __version__, show_versions
 from frgroups.wire import Customer, Group
 

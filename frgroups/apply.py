@@ -7,7 +7,6 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -27,9 +26,10 @@ from frgroups.errors import (
     PlanBlockedError,
     WrongTenantError,
 )
+from frgroups.inputs import must_be
 from frgroups.journal import Item, Journal, RunStopped
 from frgroups.limits import Finding, GroupCounts, broken_limits
-from frgroups.members import Listing, read_members
+from frgroups.members import Listing, read_members, worker_threads
 from frgroups.plan import GroupChange, Plan
 from frgroups.progress import Progress, ProgressOption
 from frgroups.receipt import Receipt, decide, read_receipt
@@ -80,6 +80,8 @@ def apply_plan(
     >>> receipt.ok, receipt.counts["verified"] + receipt.counts["already"] == plan.n_add
     (True, True)
     """
+    must_be(client, Client, "client")
+    must_be(plan, Plan, "plan")
     _check_target(client, plan)
     if (done := _receipt_of_ended(Journal.of(plan, journal))) is not None:
         return done
@@ -111,7 +113,8 @@ class _Run:
         self, client: Client, plan: Plan, journal: Journal, progress: Progress, stop: threading.Event
     ) -> None:
         self._client, self._plan, self._journal = client, plan, journal
-        self._sender = Sender(client, journal, self._members_when, stop.is_set, progress)
+        self._stop = stop
+        self._sender = Sender(client, journal, self._members_when, stop, progress)
         self._last: dict[str, Listing[Member]] = {}
         self._drift: dict[str, tuple[int, int]] = {}
         self._held: dict[Item, str] = {}
@@ -171,6 +174,8 @@ class _Run:
 
     def _look(self, group: GroupChange) -> str:
         """What keeps this group from being changed, or nothing."""
+        if self._stop.is_set():
+            raise RunStopped("interrupted before anything was sent.")
         if group.create and group.uid not in self._journal.past.creating:
             try:
                 self._client.get_group(group.uid)
@@ -300,7 +305,7 @@ class _Run:
         return all((uid in members) == (change == "add") for uid, change in changes)
 
     def _read(self, group_uid: str) -> Listing[Member]:
-        with ThreadPoolExecutor(self._client.workers) as pool:
+        with worker_threads(self._client) as pool:
             self._last[group_uid] = read_members(self._client, group_uid, pool=pool)
         return self._last[group_uid]
 
@@ -312,7 +317,7 @@ def _receipt_path(journal: Journal) -> Path:
 def _receipt_of_ended(journal: Journal) -> Receipt | None:
     """The receipt of a plan that was applied to its end: it is not sent twice."""
     path = _receipt_path(journal)
-    return read_receipt(path) if journal.past.ended and path.exists() else None
+    return replace(read_receipt(path), repeated=True) if journal.past.ended and path.exists() else None
 
 
 def _check_target(client: Client, plan: Plan) -> None:

@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from frgroups.durations import as_duration
 from frgroups.errors import FileDamagedError, InputError, NotApprovedError
+from frgroups.inputs import must_be, shown
 from frgroups.plan import Plan
 from frgroups.sealed import read_sealed, write_sealed
 
@@ -31,7 +33,7 @@ class Approval:
 
 
 def approve_plan(
-    plan: Plan, path: str | Path, *, by: str, reject: str | None = None, valid_for: timedelta = VALID_FOR
+    plan: Plan, path: str | Path, *, by: str, reject: str | None = None, valid_for: timedelta | str = VALID_FOR
 ) -> Path:
     """
     Write an approval of exactly this plan, valid for 72 hours, and return its absolute path.
@@ -45,6 +47,7 @@ def approve_plan(
     ...     approve_plan(plan, f"{folder}/ok.approval.json", by="Kari").name
     'ok.approval.json'
     """
+    must_be(plan, Plan, "plan")
     if not isinstance(by, str) or not by.strip():
         raise InputError("An approval needs by=, the name of the person who agrees.")
     if reject is None and plan.blocked:
@@ -63,7 +66,7 @@ def approve_plan(
             "reason": reject or "",
             "by": by.strip(),
             "at": now.isoformat(),
-            "until": (now + valid_for).isoformat(),
+            "until": (now + as_duration(valid_for)).isoformat(),
         },
     )
 
@@ -85,17 +88,22 @@ def check_approval(plan: Plan, approve: str | Path) -> Approval:
             f"{approve} approves plan {plan.digest[:12]} as it was made at {content['planned_at'][:16]}; this one "
             f"was made at {plan.planned_at:%Y-%m-%dT%H:%M}. One approval is for one apply. Nothing was sent."
         )
-    if content["decision"] != "approved":
-        raise NotApprovedError(
-            f"{content['by']} rejected plan {plan.digest[:12]}: {content['reason'] or 'no reason given'}. "
-            "Nothing was sent."
-        )
+    if refused := rejection(plan, approve):
+        raise NotApprovedError(f"{refused} Nothing was sent.")
     if datetime.now(UTC) > until:
         raise NotApprovedError(
             f"The approval of plan {plan.digest[:12]} by {content['by']} was valid until "
             f"{until:%Y-%m-%d %H:%M} UTC. Ask again. Nothing was sent."
         )
     return Approval("file", plan.digest, content["by"], at)
+
+
+def rejection(plan: Plan, path: str | Path) -> str:
+    """Who rejected this plan in this file, and why; "" when the file does not."""
+    content = _read(Path(path))
+    if content["digest"] != plan.digest or content["decision"] == "approved":
+        return ""
+    return f"{content['by']} rejected plan {plan.digest[:12]}: {content['reason'] or 'no reason given'}."
 
 
 def _by_digest(plan: Plan, digest: str) -> Approval:
@@ -112,9 +120,13 @@ def _by_digest(plan: Plan, digest: str) -> Approval:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    if not path.expanduser().exists():
+    try:
+        there = path.expanduser().exists()
+    except OSError:
+        there = False
+    if not there:
         raise NotApprovedError(
-            f"approve={str(path)!r} is neither a digest nor an approval file that exists. Nothing was sent."
+            f"approve={shown(str(path))} is neither a digest nor an approval file that exists. Nothing was sent."
         )
     content = read_sealed(path, "approval")
     if missing := {"digest", "planned_at", "decision", "reason", "by", "at", "until"} - set(content):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
 import json
+import logging
 import os
 import shutil
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -20,16 +23,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from frgroups.codes import Codes
+from frgroups.durations import as_duration
 from frgroups.errors import FileDamagedError, InputError, NotFoundInCacheError
 from frgroups.home import as_folder, flush_to_disk, make_private, tenant_folder
 from frgroups.sealed import canonical, sha256
 from frgroups.snapshot import Snapshot
 from frgroups.tables import CONSENTS, CUSTOMERS, GROUPS, READS, conform
 
+log = logging.getLogger("frgroups.cache")
+
 SCHEMA_VERSION = 1
 _TABLES = {"groups": GROUPS, "customers": CUSTOMERS, "consents": CONSENTS, "reads": READS}
 _MANIFEST = "manifest.json"
 _DRAFT = ".draft-"
+_TRIES = 5
 _KEPT_COLUMNS = {
     "tenant_uid": "str",
     "base_url": "str",
@@ -112,6 +119,8 @@ def read_snapshot(
     """
     The newest kept snapshot, or the newest one taken at or before `at`; equal to what was saved.
 
+    `cache` may also be the folder of one snapshot, as `list_snapshots` tells it in `path`.
+
     `at` is a moment, or a date, which means the end of that day (UTC).
 
     Raises
@@ -127,9 +136,24 @@ def read_snapshot(
     >>> read_snapshot(tenant_uid="t-1", at="2026-11-23")
     <Snapshot of t-1 at 2026-11-23 08:10: 3 groups, 251 customers, 253 memberships>
     """
-    folder = as_folder(cache, "snapshots")
-    kept = [one for one in _kept(folder, tenant_uid) if _is_of(one.manifest, tenant_uid, base_url)]
     until = None if at is None else _end_of(at)
+    own = as_folder(cache, "snapshots") / _MANIFEST
+    if own.is_file():
+        return read_kept(Kept(own.parent, _manifest(own)))
+    for _ in range(_TRIES):
+        found = _found(as_folder(cache, "snapshots"), tenant_uid, until, base_url)
+        try:
+            return read_kept(found)
+        except (FileDamagedError, FileNotFoundError):
+            if found.path.exists():
+                raise
+            # It was pruned between being found and being read: look again.
+    raise NotFoundInCacheError(f"Snapshots in {as_folder(cache, 'snapshots')} are removed as fast as they are read.")
+
+
+def _found(folder: Path, tenant_uid: str | None, until: datetime | None, base_url: str | None) -> Kept:
+    """The newest kept snapshot that answers."""
+    kept = [one for one in _kept(folder, tenant_uid) if _is_of(one.manifest, tenant_uid, base_url)]
     found = [one for one in kept if until is None or one.taken_at <= until]
     if not found:
         oldest = f" The oldest of {len(kept)} is of {kept[0].taken_at:%Y-%m-%d %H:%M} UTC." if kept else ""
@@ -142,30 +166,32 @@ def read_snapshot(
     if len(places) > 1:
         listed = ", ".join(f"{tenant} at {host}" for tenant, host in places)
         raise InputError(f"{folder} holds snapshots of {listed}. Say which with tenant_uid= and base_url=.")
-    return _read(found[-1])
+    return found[-1]
 
 
 def list_snapshots(cache: Cache = None, *, tenant_uid: str | None = None) -> pd.DataFrame:
     """
     What is kept, oldest first: tenant_uid, base_url, taken_at, read_until, verdict, counts, size_bytes, path.
 
-    Reads the manifests alone, so damage inside a snapshot shows when that snapshot is read.
+    Reads the manifests alone, so damage inside a snapshot shows when that snapshot is read. A damaged manifest is
+    left out, with a warning in the log.
 
     >>> path = save_snapshot(sample_snapshot())
     >>> list_snapshots(tenant_uid="t-1")[["tenant_uid", "n_groups", "n_customers"]].tail(1).values.tolist()
     [['t-1', 3, 251]]
     """
-    rows = [
-        {name: one.manifest.get(name) for name in _KEPT_COLUMNS}
-        | {"path": str(one.path), "size_bytes": sum(file.stat().st_size for file in one.path.iterdir())}
-        for one in _kept(as_folder(cache, "snapshots"), tenant_uid)
-        if _is_of(one.manifest, tenant_uid, None)
-    ]
+    rows = []
+    for one in _kept(as_folder(cache, "snapshots"), tenant_uid, skip_damaged=True):
+        if _is_of(one.manifest, tenant_uid, None):
+            facts = {name: one.manifest.get(name) for name in _KEPT_COLUMNS}
+            with suppress(FileNotFoundError):  # Pruned meanwhile.
+                size = sum(file.lstat().st_size for file in one.path.iterdir())
+                rows.append(facts | {"path": str(one.path), "size_bytes": size})
     return conform(pd.DataFrame(rows, columns=list(_KEPT_COLUMNS)), _KEPT_COLUMNS)
 
 
 def prune(
-    cache: Cache = None, *, keep: timedelta = timedelta(days=400), tenant_uid: str | None = None
+    cache: Cache = None, *, keep: timedelta | str = timedelta(days=400), tenant_uid: str | None = None
 ) -> pd.DataFrame:
     """
     Remove the snapshots taken longer ago than `keep` (400 days), never the newest of a tenant and host.
@@ -177,9 +203,10 @@ def prune(
     >>> len(prune(keep=timedelta(days=0)))  # The newest one of a tenant stays.
     0
     """
+    before = datetime.now(UTC) - as_duration(keep)
     table = list_snapshots(cache, tenant_uid=tenant_uid)
     newest = table.groupby(["tenant_uid", "base_url"], dropna=False)["taken_at"].transform("max")
-    old = table[(table["taken_at"] < datetime.now(UTC) - keep) & (table["taken_at"] < newest)]
+    old = table[(table["taken_at"] < before) & (table["taken_at"] < newest)]
     for path in old["path"]:
         going = Path(path).with_name(f"{_DRAFT}{uuid.uuid4().hex}")
         Path(path).rename(going)
@@ -196,11 +223,6 @@ def newest_kept(cache: Cache, tenant_uid: str, base_url: str) -> Kept | None:
         one for one in _kept(as_folder(cache, "snapshots"), tenant_uid) if _is_of(one.manifest, tenant_uid, base_url)
     ]
     return kept[-1] if kept else None
-
-
-def read_kept(kept: Kept) -> Snapshot:
-    """The snapshot in this folder."""
-    return _read(kept)
 
 
 def _write_tables(snapshot: Snapshot, folder: Path) -> Iterator[str]:
@@ -225,13 +247,18 @@ def _committed(draft: Path, final: Path) -> Path:
     """Rename the draft; two snapshots of the same microsecond get a number behind."""
     for number in range(1, 100):
         target = final if number == 1 else final.with_name(f"{final.name}-{number:02d}")
-        if not target.exists():
-            draft.rename(target)
-            return target
+        try:
+            if not target.exists():
+                draft.rename(target)
+                return target
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
     raise OSError(f"{final} and 98 like it exist already")
 
 
-def _read(kept: Kept) -> Snapshot:
+def read_kept(kept: Kept) -> Snapshot:
+    """The snapshot in this folder, every file checked first."""
     manifest, folder = kept.manifest, kept.path
     version = manifest.get("schema_version")
     if version != SCHEMA_VERSION:
@@ -266,7 +293,7 @@ def _parquet(folder: Path, name: str) -> pa.Table:
     return pq.read_table(folder / f"{name}.parquet", partitioning=None)
 
 
-def _kept(folder: Path, tenant_uid: str | None = None) -> list[Kept]:
+def _kept(folder: Path, tenant_uid: str | None = None, *, skip_damaged: bool = False) -> list[Kept]:
     """
     The kept snapshots below a cache folder, oldest first; drafts of a broken run are not among them.
 
@@ -274,21 +301,32 @@ def _kept(folder: Path, tenant_uid: str | None = None) -> list[Kept]:
     """
     tenant = "*" if tenant_uid is None else f"{glob.escape(tenant_folder(tenant_uid, None).split('@')[0])}@*"
     paths = sorted(folder.glob(f"{tenant}/*/{_MANIFEST}")) if folder.is_dir() else []
-    kept = [Kept(path.parent, _manifest(path)) for path in paths if not path.parent.name.startswith(_DRAFT)]
+    kept = []
+    for path in paths:
+        try:
+            if not path.parent.name.startswith(_DRAFT):
+                kept.append(Kept(path.parent, _manifest(path)))
+        except FileNotFoundError:  # Pruned meanwhile.
+            continue
+        except FileDamagedError as error:
+            if not skip_damaged:
+                raise
+            log.warning("%s", error)
     return sorted(kept, key=lambda one: (one.taken_at, one.path.name))
 
 
 def _manifest(path: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_bytes())
-        datetime.fromisoformat(manifest["taken_at"])
+        if datetime.fromisoformat(manifest["taken_at"]).tzinfo is None:
+            raise ValueError("a moment without a time zone")
         complete = manifest.keys() >= {"schema_version", "tenant_uid", "base_url", "read_until", "verdict"}
         if not complete or not isinstance(manifest["files"], dict):
             raise KeyError("a field is missing")
         facts = {name: value for name, value in manifest.items() if name != "checksum"}
         if manifest["schema_version"] == SCHEMA_VERSION and manifest["checksum"] != sha256(canonical(facts)):
             raise ValueError("it was altered")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, IsADirectoryError) as error:
         raise FileDamagedError(
             f"{path} is damaged: expected a manifest as it was written, found {path.stat().st_size} other bytes. "
             "Move its folder away; the other snapshots stay usable."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,6 +18,7 @@ from frgroups.errors import (
     NotApprovedError,
     PlanBlockedError,
 )
+from frgroups.limits import Limits
 
 EXIT_CODES = {
     0: "done, or nothing to do",
@@ -45,12 +47,16 @@ where to connect:
   FRGROUPS_BASE_URL     stage (default) | production | URL
   FRGROUPS_HOME         folder for snapshots, plans and journals"""
 
+_LIMIT_HELP = "another limit, such as removals_total=800; none = off. Names: " + ", ".join(
+    one.name for one in fields(Limits) if one.name != "per_group"
+)
+
 _WALK = """\
 the usual way:
   frgroups doctor                                       am I connected, and where?
   frgroups load                                         read the tenant, keep a snapshot
   frgroups sizes; frgroups overlap                      look at it
-  frgroups plan --group "Black Week VIP" --list vip.csv
+  frgroups plan --group vip --list vip.csv              what it would take; sends nothing
   frgroups show PLAN                                    read it; mail the review page
   frgroups approve PLAN --by NAME                       a colleague agrees
   frgroups apply PLAN --approve APPROVAL                send exactly that
@@ -76,6 +82,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 1
+    except OSError as error:
+        print(f"frgroups {options.command}: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print(f"frgroups {options.command}: interrupted.", file=sys.stderr)
         return 1
@@ -95,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     def add(name: str, text: str, example: str) -> argparse.ArgumentParser:
         one = several.add_parser(
             name,
-            help=text[0].lower() + text[1:],
+            help=text,
             description=f"{text[0].upper()}{text[1:]}.",
             epilog=f"example:\n  {example}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -114,6 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     sandbox.add_argument("--customers", type=int, default=20_000, metavar="N", help="customers (20000)")
     sandbox.add_argument("--groups", type=int, default=60, metavar="N", help="groups (60)")
     sandbox.add_argument("--seed", type=int, default=1, help="other seeds make other tenants (1)")
+    sandbox.add_argument("--days-ago", type=float, default=0, metavar="N", help="start in the past (0)")
     sandbox.add_argument("--latency", type=float, default=0.0, metavar="SECONDS", help="delay of each answer (0)")
 
     notebooks = add("notebooks", "JupyterLab on the notebooks, with a sandbox running", "frgroups notebooks")
@@ -134,7 +144,8 @@ def _parser() -> argparse.ArgumentParser:
     overlap = add("overlap", "the pairs of groups that overlap most, by name", "frgroups overlap --top 20")
     _of_snapshot(overlap)
     overlap.add_argument("--top", type=int, default=20, metavar="N", help="pairs to show (20)")
-    overlap.add_argument("--by", default="jaccard", help="jaccard | n_both | overlap_coefficient | lift (jaccard)")
+    measures = ("jaccard", "n_both", "overlap_coefficient", "lift")
+    overlap.add_argument("--by", default="jaccard", choices=measures, help="what to sort by (jaccard)")
     overlap.add_argument("--universe", type=int, metavar="N", help="customers in all, for lift")
 
     changes = add("changes", "who joined and left between two snapshots", "frgroups changes --since 2026-11-01")
@@ -145,23 +156,25 @@ def _parser() -> argparse.ArgumentParser:
     plan = add(
         "plan",
         "what it takes to bring one group to a list of customers; sends nothing",
-        'frgroups plan --group "Black Week VIP" --list vip.csv --mode add_only',
+        'frgroups plan --group black_week --create "Black Week VIP" --list vip.csv',
     )
     _of_snapshot(plan, csv=False)
     plan.add_argument("--group", required=True, help="uid or unique name of the group")
     wanted = plan.add_mutually_exclusive_group(required=True)
-    wanted.add_argument("--list", type=Path, metavar="FILE", help="CSV or Excel file with one customer per row")
+    wanted.add_argument("--list", type=Path, metavar="FILE", help="CSV or Excel file with one customer a row")
     wanted.add_argument("--members", metavar="EXPRESSION", help='set of groups, such as "VIP & loyalty - staff"')
     plan.add_argument("--also", metavar="EXPRESSION", help="add the members of this set of groups to the list")
     plan.add_argument("--column", help="column of the list that holds the ids")
     plan.add_argument(
-        "--ids", default="customer_uid", choices=("customer_uid", "external_id"), help="what the list holds"
+        "--ids",
+        choices=("customer_uid", "external_id"),
+        help="what the list holds (by its column and content)",
     )
     plan.add_argument("--directory", type=Path, metavar="FILE", help="customer export that knows more external ids")
     plan.add_argument("--skip-unresolved", action="store_true", help="plan the rest when some ids are not found")
     plan.add_argument("--mode", default="add_only", choices=("add_only", "remove_only", "mirror"))
-    plan.add_argument("--create", metavar="NAME", help="make the group --group first, with this name")
-    plan.add_argument("--limit", action="append", default=[], metavar="NAME=VALUE", help="another limit; none = off")
+    plan.add_argument("--create", metavar="NAME", help="make a group first: its name, and --group is its new uid")
+    plan.add_argument("--limit", action="append", default=[], metavar="NAME=VALUE", help=_LIMIT_HELP)
     plan.add_argument("--out", type=Path, metavar="FILE", help="plan file (default: in the home)")
     plan.add_argument("--exit-code", action="store_true", help="exit 2 when changes are planned")
 
@@ -186,14 +199,15 @@ def _parser() -> argparse.ArgumentParser:
 
     undo = add("undo", "a plan that takes back what a receipt says was done", "frgroups undo receipt.json")
     undo.add_argument("file", type=Path, metavar="RECEIPT")
-    undo.add_argument("--limit", action="append", default=[], metavar="NAME=VALUE", help="another limit; none = off")
+    undo.add_argument("--limit", action="append", default=[], metavar="NAME=VALUE", help=_LIMIT_HELP)
     undo.add_argument("--out", type=Path, metavar="FILE", help="plan file (default: in the home)")
     return parser
 
 
 def _of_snapshot(parser: argparse.ArgumentParser, *, csv: bool = True) -> None:
     parser.add_argument("--cache", type=Path, metavar="FOLDER", help="where snapshots are kept (the home)")
-    parser.add_argument("--tenant", metavar="UID", help="which tenant, when several are kept")
+    parser.add_argument("--tenant", metavar="UID", help="which tenant (FRGROUPS_TENANT_UID)")
+    parser.add_argument("--base-url", metavar="URL", help="which host: stage, production or URL (FRGROUPS_BASE_URL)")
     parser.add_argument(
         "--at", metavar="DATE", help="the newest snapshot of that day or before (default: the newest)"
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,11 +22,15 @@ from frgroups.errors import (
     RefusedError,
     ServerError,
 )
+from frgroups.progress import in_notebook
 from frgroups.retry import RetryPolicy
 from frgroups.transport import PRODUCTION, STAGE, Call, Token, Transport
 from frgroups.wire import Customer, Group, Member, Page, Person, Record
 
 Direction = Literal["ASC", "DESC"]
+
+
+_ENDLESS = 1_000_000
 
 
 def _now() -> datetime:
@@ -81,10 +84,14 @@ class Client:
         verify: Any = True,
         clock: Callable[[], datetime] = _now,
     ) -> None:
-        if page_size < 1 or workers < 1 or timeout <= 0:
-            raise InputError(f"page_size={page_size}, workers={workers} and timeout={timeout} must all be positive.")
-        if requests_per_second is not None and not requests_per_second > 0:
-            raise InputError(f"requests_per_second={requests_per_second} must be positive.")
+        for option, value, kind in (
+            ("page_size", page_size, int),
+            ("workers", workers, int),
+            ("timeout", timeout, (int, float)),
+            ("requests_per_second", 1 if requests_per_second is None else requests_per_second, (int, float)),
+        ):
+            if isinstance(value, bool) or not isinstance(value, kind) or not 0 < value < _ENDLESS:
+                raise InputError(f"{option}={value!r} must be a positive number, and no more than {_ENDLESS:,}.")
         self._transport = Transport(
             tenant_uid,
             token,
@@ -114,7 +121,7 @@ class Client:
         if not tenant_uid:
             raise InputError("FRGROUPS_TENANT_UID is not set. It is the uid of the tenant to connect to.")
         token = os.environ.get("FRGROUPS_TOKEN", "").strip()
-        if not token and _in_notebook():
+        if not token and in_notebook():
             token = getpass.getpass(f"Token for tenant {tenant_uid}: ")
         if not token:
             raise InputError("FRGROUPS_TOKEN is not set. It is an access, auth or integration token.")
@@ -360,12 +367,12 @@ class Check:
     def facts(self) -> dict[str, str]:
         """The facts as words."""
         filled = {True: "filled", False: "not filled: covers cannot be used", None: "no member to look at"}
-        writes = "yes, if the token has the CUSTOMER permission (only a write can tell)"
+        writes = "yes, if the token has the CUSTOMER permission: only a write can tell"
         return {
             "Connected": f"yes, to {self.base_url}",
             "Tenant": self.tenant_uid,
             "Token": "accepted",
-            "May write": writes if self.writable else "no: this client was made to read",
+            "May write": writes if self.writable else "not this client: it was made to read",
             "Groups": f"{self.n_groups:,}",
             "First page": f"number {self.page_base}",
             "Page size": f"{self.granted_page_size} granted of {self.asked_page_size} asked",
@@ -399,12 +406,3 @@ def _clock(skew: float | None) -> str:
         return "not stated by the service"
     # The service states whole seconds.
     return "in step with this machine" if abs(skew) < 2 else f"{skew:+,.0f} s against this machine"
-
-
-def _in_notebook() -> bool:
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
-    return type(shell).__name__ == "ZMQInteractiveShell"
-
-
-__all__ = ["PRODUCTION", "STAGE", "ApiError", "Check", "Client"]

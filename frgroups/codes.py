@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 
 from frgroups.errors import GroupNotFoundError, InputError
+from frgroups.inputs import several
 
 Ints = npt.NDArray[np.int32]
 
@@ -147,9 +148,7 @@ class Codes:
         """The same customers with only these groups, in uid order; None keeps all."""
         if groups is None:
             return self
-        if isinstance(groups, str):
-            raise InputError(f"groups takes several groups, not the text {groups!r}; write [{groups!r}].")
-        chosen = np.unique([self.group_code_of(group) for group in groups]).astype(np.int64)
+        chosen = np.unique([self.group_code_of(group) for group in several(groups, "groups")]).astype(np.int64)
         keep = np.isin(self.group_code, chosen)
         return Codes(
             self.group_uids.take(chosen),

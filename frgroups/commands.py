@@ -16,14 +16,14 @@ from typing import Any
 import pandas as pd
 
 from frgroups.apply import apply_plan
-from frgroups.approval import approve_plan
+from frgroups.approval import approve_plan, rejection
 from frgroups.cache import list_snapshots, read_snapshot
 from frgroups.changes import group_changes, membership_changes
 from frgroups.client import Client
-from frgroups.errors import FileDamagedError, FrgroupsError, InputError
+from frgroups.errors import FileDamagedError, FrgroupsError, InputError, NotApprovedError
 from frgroups.expressions import members
 from frgroups.home import folder_in_home, home, tenant_folder, write_text
-from frgroups.limits import Limits
+from frgroups.limits import Limits, counted
 from frgroups.lists import read_list, resolve_customers
 from frgroups.load import load_snapshot
 from frgroups.overlap import overlap_pairs
@@ -33,6 +33,7 @@ from frgroups.receipt import Receipt, plan_undo, read_receipt
 from frgroups.review import save_review
 from frgroups.sizes import group_sizes
 from frgroups.snapshot import Snapshot
+from frgroups.transport import checked_base_url
 from frgroups.versions import __version__, show_versions
 
 
@@ -68,6 +69,7 @@ def sandbox(options: Namespace) -> int:
         seed=options.seed,
         port=options.port,
         latency=options.latency,
+        days_ago=options.days_ago,
     )
     with tenant as running:
         print(f"A sandbox tenant is running at {running.base_url} until Ctrl-C. In another terminal:\n")
@@ -89,7 +91,11 @@ def notebooks(options: Namespace) -> int:
         command = [sys.executable, "-m", "jupyterlab", f"--notebook-dir={folder}", f"--port={options.port}"]
         if options.no_browser:
             command.append("--no-browser")
-        environment = os.environ | _environment(running) | {"FRGROUPS_HOME": str(home())}
+        if hasattr(os, "geteuid") and os.geteuid() == 0:
+            command.append("--allow-root")  # As in a container; JupyterLab refuses otherwise.
+        # The notebooks know by FRGROUPS_SANDBOX that these variables name no tenant of one's own.
+        lent = {} if _tenant_in_use() else _environment(running) | {"FRGROUPS_SANDBOX": "1"}
+        environment = os.environ | lent | {"FRGROUPS_HOME": str(home())}
         try:
             return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603  # our own words
         except KeyboardInterrupt:
@@ -105,7 +111,7 @@ def load(options: Namespace) -> int:
     print(snapshot)
     print(snapshot.describe())
     kept = list_snapshots(tenant_uid=snapshot.tenant_uid)
-    print(f"{len(kept)} snapshots of {snapshot.tenant_uid} are kept in {folder_in_home('snapshots')}")
+    print(f"Kept in {folder_in_home('snapshots')}: {counted(len(kept), 'snapshot')} of {snapshot.tenant_uid}")
     return 0 if snapshot.verdict != "drifted" else 4
 
 
@@ -121,9 +127,9 @@ def sizes(options: Namespace) -> int:
 def overlap(options: Namespace) -> int:
     """Show the pairs that overlap most."""
     snapshot = _snapshot(options)
+    if options.by == "lift" and options.universe is None:
+        raise InputError("--by lift compares with chance, which needs --universe N, the number of customers in all.")
     table = overlap_pairs(snapshot, universe=options.universe, min_both=1)
-    if options.by not in table.columns:
-        raise InputError(f"--by {options.by}: choose jaccard, n_both, overlap_coefficient or lift.")
     table = table.sort_values([options.by, "n_both"], ascending=False, ignore_index=True)
     columns = ["name_a", "name_b", "n_a", "n_b", "n_both", "jaccard", "share_of_a", "share_of_b"]
     if options.universe is not None:
@@ -160,11 +166,15 @@ def plan(options: Namespace) -> int:
         limits=_limits(options.limit, Limits()),
     )
     _keep(made, options.out)
+    if made.blocked:
+        return 3
     return 2 if options.exit_code and not made.is_empty else 0
 
 
 def show(options: Namespace) -> int:
     """Show a plan or a receipt in words."""
+    if not options.file.exists():
+        raise InputError(f"There is no file {options.file}. Give a plan or a receipt.")
     thing: Plan | Receipt
     try:
         thing = read_plan(options.file)
@@ -176,9 +186,14 @@ def show(options: Namespace) -> int:
         print(thing.table().to_csv(index=False), end="")
         return 0
     print(thing)
-    print(thing.summary())
     if isinstance(thing, Plan):
+        print(thing.summary())
         print(f"Digest: {thing.digest}")
+    else:
+        who = " ".join(filter(None, thing.approval.values()))
+        at = f"{thing.started_at:%Y-%m-%d %H:%M} UTC"
+        print(f"{thing.plan.tenant_uid} at {thing.plan.base_url}, {at}, approved: {who}")
+        print(_told(thing))
     return 0
 
 
@@ -198,17 +213,16 @@ def approve(options: Namespace) -> int:
 def apply(options: Namespace) -> int:
     """Apply a plan."""
     made = read_plan(options.file)
-    approval = options.approve
+    _stop_if_rejected(options.file, made)
     with Client.from_env(writable=True) as client:
-        receipt = apply_plan(client, made, approve=approval, journal=options.journal)
-    print(receipt.summary())
-    rejected = receipt.table().query("state == 'rejected'")
-    if len(rejected):
-        print(f"Rejected: {', '.join(rejected['customer_uid'].head(20))}{' ...' if len(rejected) > 20 else ''}")
+        receipt = apply_plan(client, made, approve=options.approve, journal=options.journal)
+    print(_told(receipt))
     print(f"Receipt: {receipt.path}")
+    if receipt.counts["verified"]:
+        print(f"To take it back: frgroups undo {receipt.path}")
     if receipt.ok:
         return 0
-    return 6 if receipt.counts["not_effective"] or receipt.counts["unknown"] else 5
+    return 6 if receipt.counts["not_effective"] else 5
 
 
 def undo(options: Namespace) -> int:
@@ -216,11 +230,36 @@ def undo(options: Namespace) -> int:
     receipt = read_receipt(options.file)
     made = plan_undo(receipt, limits=_limits(options.limit, receipt.plan.limits) if options.limit else None)
     _keep(made, options.out)
-    return 0
+    return 3 if made.blocked else 0
 
 
 def _snapshot(options: Namespace) -> Snapshot:
-    return read_snapshot(options.cache, tenant_uid=options.tenant or _tenant_in_use(), at=options.at)
+    named = options.base_url or os.environ.get("FRGROUPS_BASE_URL")
+    base_url = checked_base_url(named) if named else None
+    tenant_uid = options.tenant or _tenant_in_use()
+    try:
+        return read_snapshot(options.cache, tenant_uid=tenant_uid, at=options.at, base_url=base_url)
+    except InputError as error:
+        hint = " Here: --tenant UID and --base-url URL." if "base_url=" in str(error) else ""
+        raise InputError(f"{error}{hint}") from error
+
+
+def _told(receipt: Receipt) -> str:
+    """A receipt in sentences, with the refused customers and why."""
+    refused = receipt.table().query("state == 'rejected'")
+    rows = refused.head(20).itertuples()
+    lines = [f"  {row.customer_uid} of {row.customer_group_uid}: {row.detail}" for row in rows]
+    more = [f"  and {len(refused) - 20:,} more: frgroups show RECEIPT --table"] if len(refused) > 20 else []
+    return "\n".join([receipt.summary(), *(["Rejected:", *lines, *more] if lines else [])])
+
+
+def _stop_if_rejected(path: Path, made: Plan) -> None:
+    """A rejection that lies beside the plan counts, whatever --approve says."""
+    beside = path.with_suffix(".approval.json")
+    if beside.exists():
+        refused = rejection(made, beside)
+        if refused:
+            raise NotApprovedError(f"{refused} Nothing was sent. Delete {beside} if that was taken back.")
 
 
 def _tenant_in_use() -> str | None:
@@ -242,21 +281,32 @@ def _wanted(snapshot: Snapshot, options: Namespace) -> list[str]:
     if options.members:
         return list(members(snapshot, options.members))
     ids = read_list(options.list, column=options.column)
-    if options.ids == "customer_uid":
-        found = list(ids)
+    kind = options.ids or _kind_of_ids(snapshot, ids)
+    table = resolve_customers(snapshot, ids, by=kind, directory=options.directory)
+    lost = table[table["outcome"] != "resolved"]
+    print(f"{counted(len(table), 'customer')} from {options.list}, by {kind}; {len(lost):,} not known")
+    if len(lost):
+        print(f"  not known: {', '.join(lost['id'].head(10))}{' ...' if len(lost) > 10 else ''}")
+    if len(lost) == len(table):
+        print("  None of them is known. Does the list hold other ids (--ids), or were leading zeros lost?")
+    if kind == "customer_uid":
+        found = list(table["id"])  # A customer in no group cannot be seen, and may exist all the same.
+    elif len(lost) and not options.skip_unresolved:
+        raise InputError(
+            f"{len(lost)} of {len(table)} ids of {options.list} are not found. "
+            "--directory EXPORT may know them; --skip-unresolved plans the rest."
+        )
     else:
-        table = resolve_customers(snapshot, ids, by=options.ids, directory=options.directory)
-        lost = table[table["outcome"] != "resolved"]
-        if len(lost):
-            text = (
-                f"{len(lost)} of {len(table)} ids of {options.list} are not found: {', '.join(lost['id'].head(10))}"
-            )
-            if not options.skip_unresolved:
-                raise InputError(f"{text}. --directory EXPORT may know them; --skip-unresolved plans the rest.")
-            print(f"{text}; left out.")
         found = list(table.loc[table["outcome"] == "resolved", "customer_uid"])
-    print(f"{len(found):,} customers from {options.list}")
     return found + (list(members(snapshot, options.also)) if options.also else [])
+
+
+def _kind_of_ids(snapshot: Snapshot, ids: pd.Series) -> str:
+    """What a list holds: what its column says, else what more of it is found as."""
+    if ids.name in ("customer_uid", "external_id"):
+        return str(ids.name)
+    known = {kind: int(ids.isin(snapshot.customers[kind]).sum()) for kind in ("customer_uid", "external_id")}
+    return max(known, key=lambda kind: known[kind])
 
 
 def _limits(words: list[str], limits: Limits) -> Limits:
@@ -293,13 +343,31 @@ def _keep(made: Plan, out: Path | None) -> None:
     print(f"\nDigest  {made.digest}")
     print(f"Plan    {path}")
     print(f"Review  {review}   (open it in a browser, or mail it to who decides)")
-    if not made.blocked:
+    if made.blocked:
+        print(f"Blocked. To allow it, make the plan again with {' '.join(_widened(made))}")
+    else:
         print(f"Next    frgroups approve {path} --by NAME")
+
+
+def _widened(made: Plan) -> list[str]:
+    """The options that would let a blocked plan through."""
+    words: dict[str, str] = {}
+    for finding in made.findings:
+        if finding.blocking and finding.rule == "removals_per_group":
+            most = max(finding.n, int(words.get(finding.rule, 0)))
+            words |= {finding.rule: str(most), "removal_share": "none"}
+        elif finding.blocking:
+            words[finding.rule] = str(max(finding.n, int(words.get(finding.rule, 0)))) if finding.n else "none"
+    return [f"--limit {rule}={value}" for rule, value in words.items()]
 
 
 def _show(table: pd.DataFrame, csv: Path | None, whole: pd.DataFrame) -> None:
     with pd.option_context("display.max_columns", None, "display.width", shutil.get_terminal_size().columns):
-        print(table.to_string(index=False, max_rows=None, float_format="{:.3f}".format, max_colwidth=40))
+        print(
+            "(none)"
+            if table.empty
+            else table.to_string(index=False, max_rows=None, float_format="{:.3f}".format, max_colwidth=40)
+        )
     if len(table) < len(whole):
         print(f"{len(table)} of {len(whole)} rows shown; --csv FILE writes all.")
     if csv is not None:

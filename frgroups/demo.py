@@ -138,6 +138,7 @@ def _undo(client: Client, receipt: Receipt, folder: Path) -> None:
     blocked = plan_undo(receipt)
     print(f"Under the limits of the plan: {blocked}")
     limits = Limits(removals_per_group=None, removal_share=None, removals_total=None, emptied_groups=1)
+    print("Made again with no limit on removals and one group that may be left empty, for a colleague to approve:")
     undo = plan_undo(receipt, limits=limits)
     print(undo.summary())
     undo.save(folder / f"{GROUP}.undo.plan.json")

@@ -146,12 +146,20 @@ def _ends_name(expression: str, at: int) -> bool:
     return expression[at] in "&|^()" or (expression[at] == "-" and _is_minus(expression, at))
 
 
+_OPERATORS = (
+    " Operators are & (in both), | (in either), - (without) and ^ (in one of the two); "
+    "put double quotes around a name that holds them or parentheses."
+)
+
+
 def _mask(codes: Codes, token: _Token, expression: str) -> Mask:
     mask = np.zeros(codes.n_customers, dtype=np.bool_)
     try:
         mask[codes.member_codes(token.text)] = True
     except GroupNotFoundError as error:
         hint = " A minus sign is an operator with a space on both sides." if "-" in token.text else ""
+        if re.search(r"[+!(),]|\b(and|or|not|og|eller|och)\b", token.text):
+            hint += _OPERATORS
         at = f"(character {token.start + 1} of {expression!r})"
         raise GroupNotFoundError(
             f"{error.message}{hint} {at}", close=getattr(error, "close", []), position=token.start + 1
@@ -161,9 +169,11 @@ def _mask(codes: Codes, token: _Token, expression: str) -> Mask:
 
 def _unexpected(expected: str, token: _Token, expression: str) -> InputError:
     found = "the end" if token.kind == "end" else repr(token.text)
-    return _error(f"Expected {expected} at character {token.start + 1}, found {found}", token.start, expression)
+    told = f"Expected {expected} at character {token.start + 1}, found {found}"
+    return _error(told, token.start, expression, hint=_OPERATORS)
 
 
-def _error(message: str, at: int, expression: str) -> InputError:
+def _error(message: str, at: int, expression: str, hint: str = "") -> InputError:
     line = re.sub(r"\s", " ", expression)
-    return InputError(f"{message}:\n  {line}\n  {' ' * at}^", position=at + 1, expression=expression)
+    told = f"{message}:\n  {line}\n  {' ' * at}^"
+    return InputError(f"{told}\n{hint.strip()}" if hint else told, position=at + 1, expression=expression)

@@ -62,6 +62,8 @@ def whole_file(path: Path) -> Iterator[Path]:
 
     Mode 0600, flushed to disk before the rename. A full disk or an interruption leaves what was there before.
     """
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is no file that can be replaced; name another.")
     make_private(path.parent)
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.draft")
     try:

@@ -27,6 +27,16 @@ def several(values: Iterable[Any], name: str) -> list[Any]:
     return list(values)
 
 
+def must_be(value: object, kind: type, name: str) -> None:
+    """
+    Refuse a value of another type, with what came.
+
+    >>> must_be("vip", str, "group")
+    """
+    if not isinstance(value, kind):
+        raise InputError(f"{name} must be a {kind.__name__}, not {type(value).__name__}.")
+
+
 def shown(value: object) -> str:
     """
     A value as an error may repeat it: no e-mail address or phone number, and not without end.

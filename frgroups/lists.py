@@ -183,8 +183,8 @@ def _is_header(table: Table) -> bool:
     if below and all(isinstance(cell, NotText) or _looks_like_id(cell) for cell in below):
         return True
     raise ListError(
-        f"{table.source}: its first row, {first[:40]!r}, may be a header or an id. Say column={first[:40]!r} if it "
-        "is a header; write the header customer_uid above it if it is an id."
+        f"{table.source}: its first row may be a header or an id. Say column= and its words if it is a header; "
+        "write the header customer_uid above it if it is an id."
     )
 
 

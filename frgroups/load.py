@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-import threading
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,11 +17,11 @@ from frgroups.client import Client
 from frgroups.durations import as_duration
 from frgroups.errors import DriftedReadError, FileDamagedError, InputError, WrongTenantError
 from frgroups.home import as_folder, make_private
-from frgroups.members import REREADS, read_groups
+from frgroups.inputs import several
+from frgroups.members import REREADS, read_groups, worker_threads
 from frgroups.progress import Progress, ProgressOption
 from frgroups.reading import TenantReading, coded, overall
 from frgroups.records import consents_table, customers_table
-from frgroups.retry import stop_waiting_at
 from frgroups.snapshot import Snapshot
 from frgroups.tables import READS, conform
 from frgroups.wire import Customer, Member
@@ -108,10 +105,10 @@ def refresh_groups(
             f"The snapshot is of {snapshot.tenant_uid} at {snapshot.base_url}, "
             f"the client of {client.tenant_uid} at {client.base_url}."
         )
-    uids = [snapshot.group_uid(group) for group in groups]
+    uids = [snapshot.group_uid(group) for group in several(groups, "groups")]
     personal = "firstname" in snapshot.customers
     tenant = TenantReading(client, Customer if personal else Member)
-    with _workers(client) as pool, Progress("Reading again", unit="groups", show=progress) as bar:
+    with worker_threads(client) as pool, Progress("Reading again", unit="groups", show=progress) as bar:
         bar.expect(len(uids))
         for uid in uids:
             tenant.page(uid, pool)
@@ -164,14 +161,14 @@ def _keep(snapshot: Snapshot, cache: Any) -> None:
 def _read_tenant(client: Client, *, cover: bool, record: type[Member], progress: ProgressOption) -> Snapshot:
     taken_at = client.clock()
     tenant = TenantReading(client, record)
-    with _workers(client) as pool, Progress("Loading", unit="memberships", show=progress) as bar:
+    with worker_threads(client) as pool, Progress("Loading", unit="memberships", show=progress) as bar:
         listed = read_groups(client, pool=pool)
         if listed.verdict == "drifted":
             raise DriftedReadError(
                 f"The list of groups of {client.tenant_uid} changed in each of {REREADS + 1} readings "
                 f"({listed.note}). Load again when nobody edits groups."
             )
-        tenant.groups = {group.uid: group for group in listed.records}
+        tenant.take_groups(listed.records)
         firsts = tenant.first_pages(pool)
         bar.expect(sum(page.total_count for page in firsts.values()))
         for uid in sorted(firsts, key=lambda uid: (-firsts[uid].total_count, uid)):
@@ -185,21 +182,6 @@ def _read_tenant(client: Client, *, cover: bool, record: type[Member], progress:
         for uid in tenant.contradicted():
             tenant.doubt(uid)
     return tenant.snapshot(taken_at, client.clock())
-
-
-@contextmanager
-def _workers(client: Client) -> Iterator[ThreadPoolExecutor]:
-    """As many threads as connections; on Ctrl-C or an error what has not started, or waits, is dropped."""
-    stop = threading.Event()
-    pool = ThreadPoolExecutor(client.workers, "frgroups", initializer=stop_waiting_at, initargs=(stop,))
-    try:
-        yield pool
-    except BaseException as error:
-        stop.set()
-        # Who pressed Ctrl-C gets the prompt back at once; requests under way end by themselves.
-        pool.shutdown(wait=isinstance(error, Exception), cancel_futures=True)
-        raise
-    pool.shutdown()
 
 
 def _merged(snapshot: Snapshot, tenant: TenantReading, gone: set[str], read_until: datetime) -> Snapshot:

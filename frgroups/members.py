@@ -9,21 +9,21 @@ windows proves that nobody slipped between them, in whatever order the windows w
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic
 
 from frgroups.client import Client
 from frgroups.errors import BadAnswerError
+from frgroups.retry import stop_waiting_at
 from frgroups.wire import Group, Member, Page, Person, Record
 
 ReadPage = Callable[[int | None, int | None], Page[Record]]
 Window = tuple[int, int]  # (k, s): the rows k*s to (k+1)*s
-
-Place = TypeVar("Place")
 
 # From so many pages on, a total that the last page does not bear out is not worth the rest of them.
 MANY_PAGES = 20
@@ -152,8 +152,13 @@ class Reading(Generic[Record]):
             return
         if first.page_size < 1:
             raise _not_paged(f"a page says that its size is {first.page_size}", first)
-        windows = seams(first.page_size, first.total_count)
-        if windows is None or len(first.items) < first.page_size or not self._seamed(windows):
+        if self._total_is_far_off():
+            self._problem = f"{self.total} are counted, but the last page is empty"
+            self.evidence = "none"
+            return
+        short = len(first.items) < first.page_size
+        windows = None if short else seams(first.page_size, first.total_count)
+        if windows is None or not self._seamed(windows):
             self._twice()
 
     def disagreement(self) -> str:
@@ -171,12 +176,13 @@ class Reading(Generic[Record]):
 
     def _seamed(self, windows: Sequence[Window]) -> bool:
         """Read overlapping windows; False when the service grants other sizes, or rows cannot be told apart."""
-        pages = self._all(self._window, windows)
+        pages = list(self._map(self._window, windows))
+        self.pages += len(pages)
         self.evidence = "seams"
-        if any(page.page_size != size or page.nameless for page, (_, size) in zip(pages, windows, strict=False)):
+        if any(page.page_size != size or page.nameless for page, (_, size) in zip(pages, windows, strict=True)):
             return False
         rows = list(self._first.items)
-        for page, (k, size) in zip(pages, windows, strict=False):
+        for page, (k, size) in zip(pages, windows, strict=True):
             self._look_at(page)
             shared = rows[k * size :]
             if [row.uid for row in shared] != page.uids[: len(shared)]:
@@ -194,30 +200,25 @@ class Reading(Generic[Record]):
             if first is None:
                 self.pages += 1
                 first = self._same_size(0)
-            pages = self._all(self._same_size, rest)
+            pages = list(self._map(self._same_size, rest))
+            self.pages += len(pages)
             for page in pages:
                 self._look_at(page)
             self.nameless = first.nameless + sum(page.nameless for page in pages)
             passes.append([*first.items, *(row for page in pages for row in page.items)])
-            if self._problem:
-                return
         self.rows = passes[-1]
         if [row.uid for row in passes[0]] != [row.uid for row in passes[1]]:
             self._problem = "two passes over the pages differ"
 
-    def _all(self, read: Callable[[Place], Page[Record]], places: Sequence[Place]) -> list[Page[Record]]:
-        """The pages at these places; the last is read first, so that a total far too high costs one request."""
-        last = read(places[-1])
+    def _total_is_far_off(self) -> bool:
+        """Whether a total of many pages is not borne out by the last of them: one request instead of thousands."""
+        last = -(-self.total // self._first.page_size) - 1
+        if last < MANY_PAGES:
+            return False
+        page = self._same_size(last)
         self.pages += 1
-        starts_at = (last.page_number - self._base) * last.page_size
-        if len(places) > MANY_PAGES and not last.items and not last.nameless and starts_at < self.total:
-            self._look_at(last)
-            self._problem = self._problem or f"{self.total} are counted, but the last page is empty"
-        if self._problem:
-            return []
-        before = list(self._map(read, places[:-1]))
-        self.pages += len(before)
-        return [*before, last]
+        starts_at = (page.page_number - self._base) * page.page_size
+        return not page.items and not page.nameless and starts_at < self.total
 
     def _window(self, window: Window) -> Page[Record]:
         k, size = window
@@ -266,6 +267,21 @@ def seams(page_size: int, total: int) -> list[Window] | None:
         windows.append((k, size))
         end = reach
     return windows
+
+
+@contextmanager
+def worker_threads(client: Client) -> Iterator[ThreadPoolExecutor]:
+    """As many threads as connections; on Ctrl-C or an error what has not started, or waits, is dropped."""
+    stop = threading.Event()
+    pool = ThreadPoolExecutor(client.workers, "frgroups", initializer=stop_waiting_at, initargs=(stop,))
+    try:
+        yield pool
+    except BaseException as error:
+        stop.set()
+        # Who pressed Ctrl-C gets the prompt back at once; requests under way end by themselves.
+        pool.shutdown(wait=isinstance(error, Exception), cancel_futures=True)
+        raise
+    pool.shutdown()
 
 
 @contextmanager

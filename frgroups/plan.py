@@ -13,7 +13,8 @@ import pandas as pd
 
 from frgroups.card import Card
 from frgroups.errors import FileDamagedError, InputError
-from frgroups.limits import Finding, GroupCounts, Limits, broken_limits
+from frgroups.inputs import several
+from frgroups.limits import Finding, GroupCounts, Limits, broken_limits, counted
 from frgroups.sealed import canonical, read_sealed, sha256, write_sealed
 from frgroups.snapshot import Snapshot, snapshot_from_frames
 from frgroups.wire import membership_payload
@@ -180,7 +181,8 @@ class Plan:
         lines = [group.sentence() for group in self.groups]
         lines += [str(finding) for finding in self.findings]
         n = len(self.requests())
-        lines.append(f"{n:,} write {'request' if n == 1 else 'requests'} to {self.base_url or 'no host'}.")
+        where = self.base_url or "no host: it can be reviewed, not applied"
+        lines.append(f"{n:,} write {'request' if n == 1 else 'requests'} to {where}.")
         return "\n".join(lines)
 
     def payloads(self) -> list[dict[str, Any]]:
@@ -246,9 +248,9 @@ class Plan:
 
         Groups by uid or unique name. Raises InputError for a word that the plan does not know.
         """
-        chosen = self.groups if groups is None else tuple(self._group(name) for name in _several(groups, "groups"))
+        chosen = self.groups if groups is None else tuple(self._group(name) for name in several(groups, "groups"))
         chosen = tuple(one for one in self.groups if one in chosen)
-        for word in _several(without, "without"):
+        for word in several(without, "without"):
             left = tuple(one for one in chosen if word not in (one.uid, one.name))
             if len(left) == len(chosen):
                 left = tuple(_without_customer(one, word) for one in chosen)
@@ -296,10 +298,11 @@ class Plan:
         }
 
     def __repr__(self) -> str:
-        blocked = f", BLOCKED by {sum(f.blocking for f in self.findings)} limits" if self.blocked else ""
+        broken = sum(finding.blocking for finding in self.findings)
+        blocked = f", BLOCKED by {counted(broken, 'limit')}" if broken else ""
         return (
-            f"<Plan {self.digest[:12]} for {self.tenant_uid}: {self.n_add:,} adds, {self.n_remove:,} removes "
-            f"in {len(self.groups):,} groups{blocked}>"
+            f"<Plan {self.digest[:12]} for {self.tenant_uid}: {counted(self.n_add, 'add')}, "
+            f"{counted(self.n_remove, 'remove')} in {counted(len(self.groups), 'group')}{blocked}>"
         )
 
     def _repr_html_(self) -> str:
@@ -383,12 +386,6 @@ def _without_customer(group: GroupChange, uid: str) -> GroupChange:
         remove=tuple(one for one in group.remove if one != uid),
         unknown=group.unknown - {uid},
     )
-
-
-def _several(words: Iterable[str], name: str) -> list[str]:
-    if isinstance(words, str):
-        raise InputError(f"{name} takes several, not the text {words!r}; write [{words!r}].")
-    return list(words)
 
 
 def _customers(n: int) -> str:

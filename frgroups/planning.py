@@ -12,6 +12,7 @@ import pandas as pd
 from frgroups import wire
 from frgroups.codes import check_uids
 from frgroups.errors import DriftedReadError, GroupNotFoundError, InputError, WrongTenantError
+from frgroups.inputs import must_be, several, shown
 from frgroups.limits import Finding, Limits
 from frgroups.plan import MODES, GroupChange, Mode, Plan
 from frgroups.snapshot import Snapshot
@@ -60,8 +61,13 @@ def plan_memberships(
     >>> plan
     <Plan b693905e706c for t-1: 1 adds, 1 removes in 1 groups>
     """
+    must_be(snapshot, Snapshot, "snapshot")
     if mode not in MODES:
         raise InputError(f"mode={mode!r}; choose {', '.join(MODES)}.")
+    if limits is not None and not isinstance(limits, Limits):
+        raise InputError(
+            f"limits is a {type(limits).__name__}; give fg.Limits(...), such as fg.Limits(removals_total=50)."
+        )
     new = _checked_create(snapshot, create or {})
     wanted = _by_uid(snapshot, _as_mapping(snapshot, desired), new)
     kept = _protected(protect)
@@ -170,12 +176,12 @@ def _customer_uids(customers: Iterable[Any], what: str) -> list[str]:
 
 def _protected(customers: Iterable[str]) -> frozenset[str]:
     """The uids to leave in, of any form: one that the API does not take can only be protected."""
-    if isinstance(customers, str | Mapping | pd.DataFrame) or not isinstance(customers, Iterable):
+    if isinstance(customers, Mapping | pd.DataFrame):
         raise InputError(f"protect takes several customer uids, not a {type(customers).__name__}; write ['...'].")
-    listed = list(customers)
+    listed = several(customers, "protect")
     for uid in listed:
         if not isinstance(uid, str) or not uid:
-            raise InputError(f"protect holds {uid!r}; a customer uid is text. Leading zeros would be lost.")
+            raise InputError(f"protect holds {shown(uid)}; a customer uid is text. Leading zeros would be lost.")
     return frozenset(listed)
 
 
@@ -232,7 +238,7 @@ def _group_notes(snapshot: Snapshot, change: GroupChange) -> list[Finding]:
             f"Read it again: snapshot = fg.refresh_groups(client, snapshot, [{change.uid!r}])."
         )
     if read["how"] == "cover":
-        text = f"{change.name} was not paged: its members were seen in larger groups. It is read before applying."
+        text = f"{change.name} was read through larger groups that hold it. It is read by itself before applying."
         notes.append(Finding("covered", text, False, change.uid))
     if read["verdict"] == "unverifiable" and read["how"] != "given":
         text = f"Nothing proves that the members of {change.name} were read whole. It is read before applying."

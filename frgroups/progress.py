@@ -65,21 +65,22 @@ class Progress:
 
 
 def _bar_class() -> tuple[Any, dict[str, Any]]:
-    if _in_kernel() and importlib.util.find_spec("ipywidgets"):
+    if in_notebook() and importlib.util.find_spec("ipywidgets"):
         from tqdm.notebook import tqdm as widget_bar
 
         return widget_bar, {}
     from tqdm import tqdm as text_bar
 
     # Without ipywidgets a notebook shows stderr as if something had failed.
-    return text_bar, {"file": sys.stdout if _in_kernel() else sys.stderr}
+    return text_bar, {"file": sys.stdout if in_notebook() else sys.stderr}
 
 
 def _somebody_looks() -> bool:
-    return _in_kernel() or sys.stderr.isatty()
+    return in_notebook() or sys.stderr.isatty()
 
 
-def _in_kernel() -> bool:
+def in_notebook() -> bool:
+    """Whether this runs in the kernel of a notebook."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     return type(shell).__name__ == "ZMQInteractiveShell"

@@ -20,7 +20,7 @@ from frgroups.members import Listing, read_members
 from frgroups.records import consents_table, customers_table, groups_table
 from frgroups.snapshot import Snapshot, Verdict
 from frgroups.tables import READS, conform
-from frgroups.wire import Group, Member, Page
+from frgroups.wire import UID, Group, Member, Page
 
 log = logging.getLogger("frgroups.load")
 
@@ -38,10 +38,18 @@ class TenantReading:
     named: Counter[str] = field(default_factory=Counter)
     cover_holds: bool = True
 
+    def take_groups(self, groups: Iterable[Group]) -> None:
+        """The groups to read; one whose uid cannot stand in a path is kept without members, and unverifiable."""
+        self.groups = {group.uid: group for group in groups}
+        for uid in [uid for uid in self.groups if not UID.fullmatch(uid)]:
+            note = "its uid is not one that the API takes, so its members cannot be asked for"
+            self.members[uid] = []
+            self.reads[uid] = _row(uid, "pages", Listing([], "none", "unverifiable", 0, 0, 0, 0, 0.0, note))
+
     def first_pages(self, pool: Executor) -> dict[str, Page[Member]]:
         """The first page of every group; a group deleted meanwhile is left out."""
-        pages = pool.map(self._first_page, self.groups)
-        found = dict(zip(self.groups, pages, strict=True))
+        readable = [uid for uid in self.groups if uid not in self.members]
+        found = dict(zip(readable, pool.map(self._first_page, readable), strict=True))
         for uid in [uid for uid, page in found.items() if page is None]:
             self._drop(uid)
         return {uid: page for uid, page in found.items() if page is not None}

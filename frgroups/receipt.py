@@ -14,9 +14,10 @@ import pandas as pd
 
 from frgroups.card import Card
 from frgroups.errors import FileDamagedError
+from frgroups.inputs import must_be
 from frgroups.journal import Item, Past
 from frgroups.limits import Finding, Limits
-from frgroups.plan import TABLE_COLUMNS, GroupChange, Plan, plan_of_document
+from frgroups.plan import GroupChange, Plan, plan_of_document
 from frgroups.sealed import read_sealed, write_sealed
 
 State = Literal["verified", "already", "rejected", "not_effective", "not_sent", "unknown"]
@@ -37,7 +38,8 @@ class Receipt:
 
     `members_after` holds the members of each touched group at the last reading, `read_at` its moment;
     `proved` names the groups whose last reading proved itself; `drift` counts who else joined and left a group
-    between plan and apply, and was left alone; `stopped` says why a run ended early.
+    between plan and apply, and was left alone; `stopped` says why a run ended early; `repeated` is true when the
+    plan had been applied before, and nothing was sent for this receipt.
     """
 
     plan: Plan
@@ -51,6 +53,7 @@ class Receipt:
     read_at: datetime
     stopped: str = ""
     drift: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    repeated: bool = False
     path: Path | None = field(default=None)
 
     def table(self) -> pd.DataFrame:
@@ -76,7 +79,7 @@ class Receipt:
     def complete(self) -> bool:
         """Whether nothing is left that applying the same plan again would do."""
         left = any(state == "not_sent" and item not in self.details for item, state in self.states.items())
-        return not (self.stopped or left or self.counts["unknown"])
+        return not (self.stopped or left or self.counts["unknown"] or self.counts["not_effective"])
 
     def summary(self) -> str:
         """The outcome in sentences."""
@@ -87,8 +90,13 @@ class Receipt:
             lines.append(f"Group {uid} was created.")
         if self.stopped:
             lines.append(f"STOPPED: {self.stopped}")
+        if self.repeated:
+            lines.append(
+                f"This plan was applied before and read back at {self.read_at:%Y-%m-%d %H:%M} UTC; now nothing was "
+                "sent. What was changed since, by an undo too, is not told here."
+            )
         if not self.complete:
-            lines.append("Apply the same plan again to go on.")
+            lines.append("Apply the same plan again to go on, or to read once more what shows late.")
         return "\n".join(lines) or "Nothing was to do."
 
     def document(self) -> dict[str, Any]:
@@ -174,6 +182,7 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
     >>> plan_undo(receipt).n_remove == receipt.counts["verified"]
     True
     """
+    must_be(receipt, Receipt, "receipt")
     changes, notes = [], []
     for group in receipt.plan.groups:
         after = receipt.members_after.get(group.uid, ())
@@ -248,6 +257,3 @@ def _holds(item: Item, members: frozenset[str] | None, proved: bool) -> bool | N
 def _verified(receipt: Receipt, group: GroupChange, change: str) -> set[str]:
     uids = group.add if change == "add" else group.remove
     return {uid for uid in uids if receipt.states[group.uid, uid, change] == "verified"}
-
-
-__all__ = ["STATES", "TABLE_COLUMNS", "Receipt", "decide", "plan_undo", "read_receipt"]

@@ -14,6 +14,7 @@ import pandas as pd
 
 from frgroups.codes import Codes, codes_of
 from frgroups.errors import InputError
+from frgroups.inputs import several
 
 Mode = Literal["exclusive", "inclusive"]
 Whole = npt.NDArray[np.int64]
@@ -113,9 +114,7 @@ def region_members(data: Any, *, include: Iterable[str], exclude: Iterable[str] 
     >>> len(region_members(sample_snapshot(), include=["all"], exclude=["vip"]))
     248
     """
-    for name, given in (("include", include), ("exclude", exclude)):
-        if isinstance(given, str):
-            raise InputError(f"{name} takes several groups, not the text {given!r}; write [{given!r}].")
+    include, exclude = several(include, "include"), several(exclude, "exclude")
     codes = codes_of(data)
     inside = np.ones(codes.n_customers, dtype=np.bool_)
     for group in include:

@@ -33,7 +33,7 @@ def write_sealed(path: str | Path, kind: str, content: dict[str, Any]) -> Path:
     target = Path(path).expanduser().resolve()
     if target.is_dir():
         raise InputError(f"{target} is a folder; name the {kind} file to write in it.")
-    if target.exists() and f'"kind": "frgroups {kind}"'.encode() not in target.read_bytes():
+    if target.is_file() and f'"kind": "frgroups {kind}"'.encode() not in target.read_bytes():
         raise InputError(f"{target} exists and is no {kind}; it is left as it is. Name another file.")
     sealed = {
         "kind": f"frgroups {kind}",
@@ -59,7 +59,7 @@ def read_sealed(path: str | Path, kind: str) -> dict[str, Any]:
     try:
         sealed = json.loads(text)
         found, version = sealed["kind"], sealed["format_version"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise FileDamagedError(
             f"{source} is not a whole {kind} of frgroups ({len(text)} characters that do not read as one). "
             "Take the original file again."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -48,11 +48,11 @@ class Sender:
         client: Client,
         journal: Journal,
         members_when: Callable[[str, str, Sequence[str]], frozenset[str]],
-        should_stop: Callable[[], bool],
+        stop: threading.Event,
         progress: Progress,
     ) -> None:
         self._client, self._journal = client, journal
-        self._members_when, self._should_stop, self._progress = members_when, should_stop, progress
+        self._members_when, self._stop, self._progress = members_when, stop, progress
         self._chunk = CHUNK
         self._refused_alone = 0
         # In a run that goes on after others, the first chunk may well hold nothing but bad uids.
@@ -149,8 +149,8 @@ class Sender:
                 waited += wait
                 if wait > LONGEST_WAIT or waited > 5 * LONGEST_WAIT:
                     raise
+                self._stop.wait(wait)
                 self._stop_when_asked()
-                time.sleep(wait)
 
     def _refused_or_gone(self, group: str, error: NotFoundError) -> tuple[Result, str]:
         """A 404 is about a customer while the group is there, and about the group when it is not."""
@@ -168,7 +168,7 @@ class Sender:
         return [uid for uid in uids if (uid in members) != (change == "add")]
 
     def _stop_when_asked(self) -> None:
-        if self._should_stop():
+        if self._stop.is_set():
             raise RunStopped("interrupted between two requests.")
 
     def _in_effect(self, n: int) -> None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from frgroups.card import Card
-from frgroups.codes import Codes, check_uids, codes_of
+from frgroups.codes import Codes, check_uids
 from frgroups.errors import InputError
 from frgroups.tables import CONSENTS, CUSTOMERS, GROUPS, READS, conform
 
@@ -246,12 +245,6 @@ def _moment(value: datetime | str) -> datetime:
     except (TypeError, ValueError) as error:
         raise InputError(f"{value!r} is not a moment; write it like '2026-11-23T08:10Z'.") from error
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def members_of(data: Any, groups: Iterable[str]) -> dict[str, Sequence[str]]:
-    """The members of each of these groups: uid -> customer uids in uid order."""
-    codes = codes_of(data)
-    return {codes.group_uid(group): codes.members(group) for group in groups}
 
 
 def sample_snapshot() -> Snapshot:

@@ -7,13 +7,13 @@ import json
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import filelock
 
-from frgroups.errors import LockedError
+from frgroups.errors import InputError, LockedError
 from frgroups.home import folder_in_home, make_private, tenant_folder
 
 
@@ -26,20 +26,28 @@ def tenant_lock(tenant_uid: str, base_url: str, digest: str) -> Iterator[None]:
     lock = filelock.FileLock(path, timeout=0, mode=0o600)
     try:
         lock.acquire()
-    except filelock.Timeout as error:
+    except filelock.Timeout as error:  # Before OSError: it is one.
         raise LockedError(
             f"Another apply to {tenant_uid} is running: {_holder(note)}. Nothing was sent. Try again later."
         ) from error
+    except OSError as error:
+        raise InputError(f"The lock {path} cannot be made: {error.strerror or error}. Nothing was sent.") from error
     try:
-        who = {"user": _user(), "host": socket.gethostname(), "pid": os.getpid()}
-        text = json.dumps(who | {"plan": digest[:12], "since": datetime.now(UTC).isoformat(timespec="seconds")})
-        handle = os.open(note, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
+        _leave_note(note, digest)
         yield
     finally:
         note.unlink(missing_ok=True)
         lock.release()
+
+
+def _leave_note(note: Path, digest: str) -> None:
+    """Say who holds the lock; a courtesy, without which the lock holds all the same."""
+    who = {"user": _user(), "host": socket.gethostname(), "pid": os.getpid()}
+    text = json.dumps(who | {"plan": digest[:12], "since": datetime.now(UTC).isoformat(timespec="seconds")})
+    with suppress(OSError):
+        handle = os.open(note, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
 
 
 def _holder(note: Path) -> str:

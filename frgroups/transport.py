@@ -17,7 +17,6 @@ import httpx
 
 from frgroups import wire
 from frgroups.errors import (
-    ApiError,
     AuthError,
     BadAnswerError,
     ConnectionLostError,
@@ -112,7 +111,6 @@ class Transport:
         self._token = "" if callable(token) else checked_token(token)
         self._token_lock = threading.Lock()
         self.clock_skew: float | None = None
-        self.waited = 0.0
         self.n_requests = 0
         self._count_lock = threading.Lock()
         self._http = httpx.Client(
@@ -151,7 +149,6 @@ class Transport:
                     wait,
                 )
                 waited += wait
-                self._count(waited=wait)
                 sleep(wait)
 
     def _answered(self, call: Call) -> bytes:
@@ -171,7 +168,8 @@ class Transport:
         for _ in range(4):
             if self._http.is_closed:
                 raise InputError(f"{call.operation}: this client is closed; nothing was sent. Make another one.")
-            self._count(waited=self._pacer.take(), requests=1)
+            self._pacer.take()
+            self._count()
             started = time.monotonic()
             try:
                 response = self._http.request(call.method, url, content=call.body, headers=headers)
@@ -199,10 +197,9 @@ class Transport:
             **self._facts(call, response.status_code),
         )
 
-    def _count(self, *, waited: float, requests: int = 0) -> None:
+    def _count(self) -> None:
         with self._count_lock:
-            self.waited += waited
-            self.n_requests += requests
+            self.n_requests += 1
 
     def _current_token(self) -> str:
         if self._token:
@@ -293,6 +290,3 @@ def checked_token(token: Any) -> str:
     if token is None or not str(token).strip():
         raise InputError("There is no token. Set FRGROUPS_TOKEN, or pass the token or a callable that returns it.")
     raise InputError(f"The token is a {type(token).__name__} that cannot be sent as one (not plain text).")
-
-
-__all__ = ["PRODUCTION", "STAGE", "ApiError", "Call", "Transport", "checked_base_url"]

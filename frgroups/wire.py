@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Annotated, Any, Generic, TypeVar, Union, get_args, get_origin
 import msgspec
 
 from frgroups.errors import InputError
+from frgroups.inputs import masked, several, shown
 
 # The published pattern has no end anchor; whole strings are matched here.
 UID = re.compile(r"[A-Za-z0-9_-]+")
@@ -197,10 +199,8 @@ def decode_page(body: bytes, record: type[Record]) -> Page[Record]:
     """A page of groups, members or customers; odd values are repaired record by record."""
     try:
         page = _PAGE_DECODERS[record].decode(body)
-    except msgspec.ValidationError:
+    except _NOT_JSON:
         return _repaired_page(body, record)
-    except _NOT_JSON as error:
-        raise NotTheApiError("the body is not JSON") from error
     if any(not item.uid for item in page.items):
         return _repaired_page(body, record)
     return Page(page.items, page.paging.page_number, page.paging.page_size, page.paging.total_count)
@@ -247,14 +247,14 @@ def query(
 
 
 def error_message(body: bytes) -> str:
-    """The service's own words in an error body, if it has any; never more than a line."""
+    """The service's own words in an error body, if it has any: a line, without addresses and phone numbers."""
     try:
         said = msgspec.json.decode(body)
     except _NOT_JSON:
         return ""
     if isinstance(said, dict):
         said = next((said[key] for key in ("message", "error", "title", "detail") if said.get(key)), "")
-    return " ".join(said.split())[:300] if isinstance(said, str) else ""
+    return masked(" ".join(said.split()))[:300] if isinstance(said, str) else ""
 
 
 def check_uid(uid: str, what: str = "uid") -> str:
@@ -265,26 +265,36 @@ def check_uid(uid: str, what: str = "uid") -> str:
     '0150'
     """
     if not isinstance(uid, str):
-        raise InputError(f"A {what} is text, not {type(uid).__name__}: {uid!r}. Leading zeros would be lost.")
+        raise InputError(f"A {what} is text, not {type(uid).__name__}: {shown(uid)}. Leading zeros would be lost.")
     if not UID.fullmatch(uid):
         raise InputError(
-            f"{uid!r} is not a {what} that the API takes: only letters A-Z a-z, digits, '-' and '_', at least one."
+            f"{shown(uid)} is not a {what} that the API takes: letters A-Z a-z, digits, '-' and '_', at least one."
         )
-    return uid
+    return uid if type(uid) is str else str(uid)  # numpy's texts cannot be encoded
 
 
 def check_uids_once(uids: Iterable[str], what: str) -> list[str]:
     """These uids, checked, each once, in the order given."""
-    if isinstance(uids, str):
-        raise InputError(f"{what} takes several uids, not the text {uids!r}; write [{uids!r}].")
-    return list(dict.fromkeys(check_uid(uid, "customer uid") for uid in uids))
+    return list(dict.fromkeys(check_uid(uid, "customer uid") for uid in several(uids, what)))
 
 
 def _json(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
-    except _NOT_JSON as error:
+    except _NOT_JSON:
+        pass
+    try:
+        # Half a character, as where an emoji was cut off, is no JSON to msgspec; it becomes a question mark.
+        return json.loads(body, object_hook=_whole_characters)
+    except (ValueError, RecursionError) as error:
         raise NotTheApiError("the body is not JSON") from error
+
+
+def _whole_characters(record: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+        for name, value in record.items()
+    }
 
 
 def _repaired_page(body: bytes, record: type[Record]) -> Page[Record]:

@@ -899,7 +899,7 @@ def test_check_tells_where_one_is(sandbox, connect):
     assert check.group_uids_filled is True
     assert abs(check.clock_skew_seconds) < 5
     assert {"Connected", "Tenant", "Token", "May write", "Groups", "Page size"} <= check.facts.keys()
-    assert "no: this client was made to read" in repr(check)
+    assert "not this client: it was made to read" in repr(check)
 
 
 @pytest.mark.parametrize(("how", "filled"), [("filled", True), ("absent", False), ("empty", False)])

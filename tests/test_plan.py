@@ -387,7 +387,7 @@ def test_a_broken_limit_is_shown_everywhere():
     assert plan.blocked
     assert plan.findings[0].rule == "removals_per_group"
     assert "BLOCKED: VIP would lose 2 of 4 customers (50%)" in plan.summary()
-    assert "BLOCKED by 1 limits" in repr(plan)
+    assert "BLOCKED by 1 limit" in repr(plan)
     assert "BLOCKED" in plan._repr_html_()
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from frgroups.card import Card
 from frgroups.errors import GroupNotFoundError, InputError
-from frgroups.snapshot import members_of, sample_snapshot, snapshot_from_frames
+from frgroups.snapshot import sample_snapshot, snapshot_from_frames
 from frgroups.tables import CONSENTS, CUSTOMERS, GROUPS, READS, conform
 
 MEMBERSHIPS = pd.DataFrame({"customer_group_uid": ["vip", "0150", "vip"], "customer_uid": ["c-2", "c-1", "c-1"]})
@@ -78,11 +78,6 @@ def test_a_group_is_taken_by_uid_or_name():
     assert {"VIP", "vip"} <= set(snapshot._ipython_key_completions_())
     with pytest.raises(GroupNotFoundError, match="Did you mean 'VIP'"):
         snapshot["VIPS"]
-
-
-def test_members_of_resolves_names_to_uids():
-    "A plan's wanted members come as uid -> customer uids."
-    assert members_of(sample_snapshot(), ["VIP"]) == {"vip": ["c-1", "c-2"]}
 
 
 @pytest.mark.parametrize(
