@@ -62,7 +62,7 @@ def members(data: Any, expression: str) -> pd.Index:
     ['c-1', 'c-2']
     >>> members(sample_snapshot(), "VIP & & staff")
     Traceback (most recent call last):
-    frgroups.errors.InputError: Expected a group or '(' at character 7, found '&':
+    frgroups.errors.InputError: Expected a group or '(' at character 7, found '&'. Operators are ...
       VIP & & staff
             ^
     """
@@ -175,5 +175,5 @@ def _unexpected(expected: str, token: _Token, expression: str) -> InputError:
 
 def _error(message: str, at: int, expression: str, hint: str = "") -> InputError:
     line = re.sub(r"\s", " ", expression)
-    told = f"{message}:\n  {line}\n  {' ' * at}^"
-    return InputError(f"{told}\n{hint.strip()}" if hint else told, position=at + 1, expression=expression)
+    head = f"{message}.{hint}" if hint else f"{message}:"
+    return InputError(f"{head}\n  {line}\n  {' ' * at}^", position=at + 1, expression=expression)

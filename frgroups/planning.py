@@ -59,7 +59,7 @@ def plan_memberships(
 
     >>> plan = plan_memberships(sample_snapshot(), {"VIP": ["c-1", "c-9"]}, mode="mirror")
     >>> plan
-    <Plan b693905e706c for t-1: 1 adds, 1 removes in 1 groups>
+    <Plan b693905e706c for t-1: 1 add, 1 remove in 1 group>
     """
     must_be(snapshot, Snapshot, "snapshot")
     if mode not in MODES:

@@ -99,7 +99,7 @@ def test_a_rejection_refuses_with_its_reason(plan, tmp_path):
 def test_an_approval_ends(plan, tmp_path):
     "72 hours, or what was asked; afterwards it is none."
     path = approve_plan(plan, tmp_path / "ok.json", by="Kari")
-    old = approve_plan(plan, tmp_path / "old.json", by="Kari", valid_for=timedelta(seconds=-1))
+    old = approve_plan(plan, tmp_path / "old.json", by="Kari", valid_for="0s")
     content = read_sealed(path, "approval")
 
     assert datetime.fromisoformat(content["until"]) - datetime.fromisoformat(content["at"]) == timedelta(hours=72)

@@ -190,3 +190,65 @@ def test_changes_between_two_loads(loaded, capsys):
     assert main(["changes"]) == 0
     assert "groups changed" in capsys.readouterr().out
     assert main(["changes", "--customers"]) == 0
+
+
+def test_the_sample_list_is_of_the_default_tenant():
+    "The committed list holds customers of the sandbox as it is made by default, and four mistyped ones."
+    ids = fg.read_list(Path(__file__).parents[1] / "data" / "sample" / "black_week.csv")
+
+    with fg.Sandbox() as sandbox:
+        known = {record["customer_uid"] for record in sandbox.customer_export()}
+
+    assert [uid for uid in ids if uid not in known] == [f"typo-{n}" for n in range(4)]
+
+
+def test_the_kind_of_ids_is_found_out(loaded, capsys, tmp_path):
+    "A list of external ids is resolved as such, by its column or by what is found."
+    external = list(fg.read_snapshot().customers["external_id"].dropna().drop_duplicates(keep=False).head(3))
+    for header in ("external_id", "id"):
+        path = tmp_path / f"{header}.csv"
+        path.write_text("\n".join([header, *external]), encoding="utf-8")
+
+        assert main(["plan", "--group", "Staff", "--list", str(path)]) == 0
+        assert "by external_id; 0 not known" in capsys.readouterr().out
+
+
+def test_a_rejection_beside_the_plan_counts(loaded, capsys):
+    "Whoever applies by digest what a colleague rejected is stopped."
+    _, plan, _ = planned(loaded, capsys)
+    assert main(["approve", str(plan), "--by", "Ola", "--reject", "too many"]) == 0
+
+    assert main(["apply", str(plan), "--approve", fg.read_plan(plan).digest]) == 8
+    assert "Ola rejected" in capsys.readouterr().err
+
+
+def test_applying_twice_says_that_nothing_was_sent(loaded, capsys):
+    "The second time the receipt says so, whatever happened since."
+    _, plan, _ = planned(loaded, capsys)
+    words = ["apply", str(plan), "--approve", fg.read_plan(plan).digest]
+    assert main(words) == 0
+    loaded.remove_members("bw", loaded.members("bw"))
+    capsys.readouterr()
+
+    assert main(words) == 0
+    assert "nothing was sent" in capsys.readouterr().out
+    loaded.delete_group("bw")
+
+
+def test_two_hosts_in_one_home_are_told_apart_by_the_environment(loaded, monkeypatch, capsys):
+    "Snapshots of another host do not get in the way: the variables, or --base-url, say which."
+    fg.save_snapshot(
+        fg.snapshot_from_frames(
+            fg.read_snapshot().memberships.head(1),
+            tenant_uid=loaded.tenant_uid,
+            taken_at="2026-01-01T00:00Z",
+            base_url="https://api.stage.flowretail.com/v2",
+        )
+    )
+
+    assert main(["sizes"]) == 0
+    assert main(["sizes", "--base-url", "stage"]) == 0
+    assert "1 groups" in capsys.readouterr().out
+    monkeypatch.delenv("FRGROUPS_BASE_URL")
+    assert main(["sizes"]) == 1
+    assert "--base-url" in capsys.readouterr().err
