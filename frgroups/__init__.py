@@ -19,7 +19,8 @@ from frgroups.apply import apply_plan
 from frgroups.approval import approve_plan
 from frgroups.cache import list_snapshots, prune, read_snapshot, save_snapshot
 from frgroups.changes import group_changes, membership_changes
-from frgroups.client import Check, Client
+from frgroups.check import Check
+from frgroups.client import Client
 from frgroups.errors import FrgroupsError
 from frgroups.home import home
 from frgroups.limits import Finding, Limits

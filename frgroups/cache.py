@@ -28,7 +28,7 @@ from frgroups.errors import FileDamagedError, InputError, NotFoundInCacheError
 from frgroups.home import as_folder, flush_to_disk, make_private, tenant_folder
 from frgroups.sealed import canonical, sha256
 from frgroups.snapshot import Snapshot
-from frgroups.tables import CONSENTS, CUSTOMERS, GROUPS, READS, conform
+from frgroups.tables import CONSENTS, CUSTOMERS, GROUPS, READS, conform, from_arrow, to_arrow
 
 log = logging.getLogger("frgroups.cache")
 
@@ -226,7 +226,7 @@ def newest_kept(cache: Cache, tenant_uid: str, base_url: str) -> Kept | None:
 
 
 def _write_tables(snapshot: Snapshot, folder: Path) -> Iterator[str]:
-    tables = {name: _to_arrow(getattr(snapshot, name), columns) for name, columns in _TABLES.items()}
+    tables = {name: to_arrow(getattr(snapshot, name), columns) for name, columns in _TABLES.items()}
     codes = snapshot.codes
     tables["memberships"] = pa.table(
         {
@@ -268,7 +268,7 @@ def read_kept(kept: Kept) -> Snapshot:
         )
     for file, expected in manifest["files"].items():
         _check_file(folder / file, expected)
-    frames = {name: _from_arrow(_parquet(folder, name), columns) for name, columns in _TABLES.items()}
+    frames = {name: from_arrow(_parquet(folder, name), columns) for name, columns in _TABLES.items()}
     coded = _parquet(folder, "memberships")
     sizes = np.bincount(coded["customer_group_code"].to_numpy(), minlength=len(frames["groups"]))
     return Snapshot(
@@ -355,34 +355,6 @@ def _write_private(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-_ARROW = {
-    "str": pa.string(),
-    "int64": pa.int64(),
-    "Int64": pa.int64(),
-    "float64": pa.float64(),
-    "boolean": pa.bool_(),
-    "datetime64[us, UTC]": pa.timestamp("us", tz="UTC"),
-}
-
-
-def _to_arrow(frame: pd.DataFrame, columns: dict[str, str]) -> pa.Table:
-    arrays = {}
-    for name in frame.columns:
-        try:
-            arrays[name] = pa.Array.from_pandas(frame[name], type=_ARROW[columns[name]] if name in columns else None)
-        except pa.ArrowException:  # Its words show a value of the column.
-            raise InputError(
-                f"Column {name!r} holds values of several kinds ({frame[name].dtype}) and cannot be kept. "
-                "Give it one dtype, or leave it out."
-            ) from None
-    # The metadata keep the dtypes of columns that are not ours.
-    return pa.table(arrays).replace_schema_metadata(pa.Schema.from_pandas(frame, preserve_index=False).metadata)
-
-
-def _from_arrow(table: pa.Table, columns: dict[str, str]) -> pd.DataFrame:
-    return conform(table.to_pandas(), columns)
 
 
 def _is_of(manifest: dict[str, Any], tenant_uid: str | None, base_url: str | None) -> bool:

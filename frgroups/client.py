@@ -5,13 +5,13 @@ from __future__ import annotations
 import getpass
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Literal
 
 from frgroups import wire
 from frgroups.card import Card
+from frgroups.check import Check, place
 from frgroups.errors import (
     ApiError,
     ConnectionLostError,
@@ -24,7 +24,7 @@ from frgroups.errors import (
 )
 from frgroups.progress import in_notebook
 from frgroups.retry import RetryPolicy
-from frgroups.transport import PRODUCTION, STAGE, Call, Token, Transport
+from frgroups.transport import STAGE, Call, Token, Transport
 from frgroups.wire import Customer, Group, Member, Page, Person, Record
 
 Direction = Literal["ASC", "DESC"]
@@ -296,7 +296,7 @@ class Client:
 
     def _repr_html_(self) -> str:
         facts = {"Host": self.base_url, "May": self._may(), "Page size": str(self.page_size)}
-        return Card(f"Client of {self.tenant_uid}", facts, mark=_place(self.base_url)).html()
+        return Card(f"Client of {self.tenant_uid}", facts, mark=place(self.base_url)).html()
 
     def _may(self) -> str:
         return "reads and writes" if self.writable else "reads only"
@@ -349,44 +349,6 @@ class Client:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """What a client found out about its tenant by reading; `clock_skew_seconds` is service minus here."""
-
-    base_url: str
-    tenant_uid: str
-    writable: bool
-    n_groups: int
-    page_base: int
-    asked_page_size: int
-    granted_page_size: int
-    group_uids_filled: bool | None
-    clock_skew_seconds: float | None
-
-    @property
-    def facts(self) -> dict[str, str]:
-        """The facts as words."""
-        filled = {True: "filled", False: "not filled: covers cannot be used", None: "no member to look at"}
-        writes = "yes, if the token has the CUSTOMER permission: only a write can tell"
-        return {
-            "Connected": f"yes, to {self.base_url}",
-            "Tenant": self.tenant_uid,
-            "Token": "accepted",
-            "May write": writes if self.writable else "not this client: it was made to read",
-            "Groups": f"{self.n_groups:,}",
-            "First page": f"number {self.page_base}",
-            "Page size": f"{self.granted_page_size} granted of {self.asked_page_size} asked",
-            "customerGroupUids": filled[self.group_uids_filled],
-            "Clock": _clock(self.clock_skew_seconds),
-        }
-
-    def __repr__(self) -> str:
-        return Card("Check", self.facts, mark=_place(self.base_url)).text()
-
-    def _repr_html_(self) -> str:
-        return Card("Check", self.facts, mark=_place(self.base_url)).html()
-
-
 def _group_path(uid: str) -> str:
     return f"/customer-groups/{wire.check_uid(uid, 'customer group uid')}"
 
@@ -395,14 +357,3 @@ def _group_name(name: str) -> str:
     if not isinstance(name, str) or not name.strip():
         raise InputError(f"A group needs a name of at least one character, not {name!r}.")
     return name
-
-
-def _place(base_url: str) -> str:
-    return {PRODUCTION: "PRODUCTION", STAGE: "stage"}.get(base_url, "")
-
-
-def _clock(skew: float | None) -> str:
-    if skew is None:
-        return "not stated by the service"
-    # The service states whole seconds.
-    return "in step with this machine" if abs(skew) < 2 else f"{skew:+,.0f} s against this machine"

@@ -143,7 +143,7 @@ def _decision(plan: Plan) -> list[str]:
         f"Digest: `{plan.digest}`",
         f"Code for the telephone: {spoken_code(plan.digest)}",
         f"If you agree, tell the operator: approved {short}",
-        'The operator runs `frgroups approve PLAN --by "NAME OF WHO AGREED"`, and then '
+        'The operator runs `frgroups approve PLAN --by "WHO AGREED"`, and then '
         "`frgroups apply PLAN --approve APPROVAL`, the file that the first line writes",
         f"An approval file is valid for {facts.hours(VALID_FOR):g} hours from when it is given",
     ]

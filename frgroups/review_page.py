@@ -279,7 +279,7 @@ def _decision(plan: Plan) -> str:
         f'<span class="code">{facts.spoken_code(plan.digest)}</span></li>'
         '<li>If you agree, tell the operator: <span class="answer"><span class="say">approved '
         f'<span class="mono">{short}</span></span> {_copy(f"approved {short}")}</span></li>'
-        '<li>The operator runs <code>frgroups approve PLAN --by "NAME OF WHO AGREED"</code>'
+        '<li>The operator runs <code>frgroups approve PLAN --by "WHO AGREED"</code>'
         "<code>frgroups apply PLAN --approve APPROVAL</code> (the file that the first line writes)</li>"
         "</ol>"
         "<p>If you do not agree, say so: nothing is sent without an approval.</p>"

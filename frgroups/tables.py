@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from frgroups.errors import InputError
 
@@ -94,6 +95,36 @@ def conform(frame: pd.DataFrame | None, columns: dict[str, str]) -> pd.DataFrame
     own = {name: _column(given, name, dtype) for name, dtype in columns.items()}
     rest = {str(name): given[name] for name in given.columns if name not in columns}
     return pd.DataFrame(own | rest, index=given.index).reset_index(drop=True)
+
+
+_ARROW = {
+    "str": pa.string(),
+    "int64": pa.int64(),
+    "Int64": pa.int64(),
+    "float64": pa.float64(),
+    "boolean": pa.bool_(),
+    "datetime64[us, UTC]": pa.timestamp("us", tz="UTC"),
+}
+
+
+def to_arrow(frame: pd.DataFrame, columns: dict[str, str]) -> pa.Table:
+    """The frame as Arrow, these columns in fixed types; what `from_arrow` turns into the same frame again."""
+    arrays = {}
+    for name in frame.columns:
+        try:
+            arrays[name] = pa.Array.from_pandas(frame[name], type=_ARROW[columns[name]] if name in columns else None)
+        except pa.ArrowException:  # Its words show a value of the column.
+            raise InputError(
+                f"Column {name!r} holds values of several kinds ({frame[name].dtype}) and cannot be kept. "
+                "Give it one dtype, or leave it out."
+            ) from None
+    # The metadata keep the dtypes of columns that are not ours.
+    return pa.table(arrays).replace_schema_metadata(pa.Schema.from_pandas(frame, preserve_index=False).metadata)
+
+
+def from_arrow(table: pa.Table, columns: dict[str, str]) -> pd.DataFrame:
+    """The frame that `to_arrow` was given."""
+    return conform(table.to_pandas(), columns)
 
 
 def _column(frame: pd.DataFrame, name: str, dtype: Any) -> pd.Series:

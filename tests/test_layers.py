@@ -19,6 +19,7 @@ ROWS = [
     ["review_facts"],
     ["approval"],
     ["client", "cache", "journal", "records", "overlap", "regions", "sizes", "changes", "expressions", "segments"],
+    ["check"],
     ["transport", "plan"],
     ["wire", "snapshot", "retry", "limits", "pair_counts"],
     ["codes", "tables", "sealed", "tenant_lock", "listfiles"],

@@ -156,7 +156,7 @@ def test_the_digest_can_be_compared_and_copied():
     assert plan.digest in re.sub(r"\s", "", page.text)
     assert f"approved {plan.digest[:12]}" in page.text
     assert spoken_code(plan.digest) in page.text
-    assert 'frgroups approve PLAN --by "NAME OF WHO AGREED"' in page.text
+    assert 'frgroups approve PLAN --by "WHO AGREED"' in page.text
     assert "frgroups apply PLAN --approve APPROVAL" in page.text
 
 
