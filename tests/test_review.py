@@ -17,7 +17,6 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from frgroups import review_page
-from frgroups.client import PRODUCTION, STAGE
 from frgroups.errors import InputError
 from frgroups.limits import Limits
 from frgroups.plan import GroupChange, Plan, read_plan
@@ -26,6 +25,7 @@ from frgroups.review import review_csv, review_html, review_markdown, save_revie
 from frgroups.review_facts import WITHHELD, place_of
 from frgroups.review_limits import limit_checks
 from frgroups.snapshot import snapshot_from_frames
+from frgroups.transport import PRODUCTION, STAGE
 
 PLANNED_AT = datetime(2026, 11, 23, 8, 10, tzinfo=UTC)
 
