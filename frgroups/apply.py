@@ -117,7 +117,7 @@ class _Run:
         self._sender = Sender(client, journal, self._members_when, stop, progress)
         self._last: dict[str, Listing[Member]] = {}
         self._drift: dict[str, tuple[int, int]] = {}
-        self._held: dict[Item, str] = {}
+        self._held: dict[Item, tuple[str, str]] = {}
 
     def preflight(self) -> None:
         """Read every touched group, refuse what drifted, and write down what is true before anything is sent."""
@@ -151,7 +151,12 @@ class _Run:
         receipt = Receipt(
             plan=self._plan,
             states=states,
-            details=details | {item: why for item, why in self._held.items() if states[item] == "not_sent"},
+            details=details
+            | {
+                item: why
+                for item, (to, why) in self._held.items()
+                if states[item] == "not_sent" and states[to, item[1], "add"] == "rejected"
+            },
             members_after={uid: tuple(sorted(members)) for uid, members in now.items()},
             proved=proved,
             created=frozenset(past.created),
@@ -204,11 +209,14 @@ class _Run:
     def _note_what_is_true(self, group: GroupChange) -> None:
         """Journal the items that are true though we have not brought that about: they are `already`."""
         past, members = self._journal.past, self._members_before(group)
+        listing = self._last.get(group.uid)
+        proved = listing is None or listing.verdict == "consistent"
         true = {
             change: [
                 uid
                 for uid in uids
                 if (uid in members) == (change == "add")
+                and (change == "add" or proved)  # Absence counts only in a reading that proved itself.
                 and (group.uid, uid, change) not in past.already
                 and ((group.uid, uid, change) not in past.intended or (group.uid, uid, change) in past.unsent)
             ]
@@ -261,44 +269,52 @@ class _Run:
 
     def _hold_moves(self) -> None:
         """Hold the removals of customers who are not seen in the group that the plan moves them to."""
-        leaving = {uid: group.uid for group in self._plan.groups for uid in group.remove}
+        leaving: dict[str, list[str]] = {}
+        for group in self._plan.groups:
+            for uid in group.remove:
+                leaving.setdefault(uid, []).append(group.uid)
         for group in self._plan.groups:
             if moving := sorted(leaving.keys() & set(group.add)):
-                members = self._members_when(group.uid, "add", moving)
+                refused = self._journal.past.refused
+                members = self._members_when(
+                    group.uid, "add", [uid for uid in moving if (group.uid, uid, "add") not in refused]
+                )
                 for uid in moving:
                     if uid not in members:
                         why = f"kept in this group: the addition to {group.uid} did not take effect"
-                        self._held[leaving[uid], uid, "remove"] = why
+                        self._held |= {(left, uid, "remove"): (group.uid, why) for left in leaving[uid]}
 
     def _read_back(self) -> str:
         """Read every touched group, again after a while where something accepted does not show yet."""
         expected: dict[str, set[tuple[str, str]]] = {group.uid: set() for group in self._plan.groups}
         for group, uid, change in self._journal.past.accepted:
             expected[group].add((uid, change))
-        try:
-            self._read_until_shown(expected)
-        except FrgroupsError as error:
-            return f"reading back failed: {error.message}"
-        return ""
+        self._last.clear()  # What was read before sending tells nothing of what came of it.
+        failed = self._read_until_shown(expected)
+        return f"reading back failed: {next(iter(failed.values()))}" if failed else ""
 
     def _members_when(self, group_uid: str, change: str, uids: Sequence[str]) -> frozenset[str]:
         """The members of a group, read again for a while as long as these changes do not all show."""
-        try:
-            self._read_until_shown({group_uid: {(uid, change) for uid in uids}})
-        except FrgroupsError as error:
-            raise RunStopped(f"group {group_uid} could not be read: {error.message}") from error
+        if failed := self._read_until_shown({group_uid: {(uid, change) for uid in uids}}):
+            raise RunStopped(f"group {group_uid} could not be read: {failed[group_uid]}")
         return frozenset(self._last[group_uid].uids)
 
-    def _read_until_shown(self, expected: Mapping[str, set[tuple[str, str]]]) -> None:
+    def _read_until_shown(self, expected: Mapping[str, set[tuple[str, str]]]) -> dict[str, str]:
+        """Read these groups until the changes show or the waits are spent; what could not be read, and why."""
+        failed: dict[str, str] = {}
         waiting = list(expected)
         for wait in (0.0, *SETTLE_WAITS):
             time.sleep(wait)
             for group_uid in waiting:
                 self._last.pop(group_uid, None)
-                self._read(group_uid)
-            waiting = [uid for uid in waiting if not self._shows(uid, expected[uid])]
+                try:
+                    self._read(group_uid)
+                except FrgroupsError as error:
+                    failed[group_uid] = error.message
+            waiting = [uid for uid in waiting if uid not in failed and not self._shows(uid, expected[uid])]
             if not waiting:
-                return
+                break
+        return failed
 
     def _shows(self, group_uid: str, changes: set[tuple[str, str]]) -> bool:
         members = frozenset(self._last[group_uid].uids)

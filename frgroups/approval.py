@@ -55,6 +55,9 @@ def approve_plan(
         raise NotApprovedError(
             f"Plan {plan.digest[:12]} is blocked and cannot be approved: {broken} Make a plan with other limits."
         )
+    target = Path(path).expanduser()
+    if reject is None and target.exists() and (refused := rejection(plan, target)):
+        raise NotApprovedError(f"{refused} Delete {target} if that was taken back, then approve.")
     now = datetime.now(UTC)
     return write_sealed(
         path,
@@ -122,7 +125,7 @@ def _by_digest(plan: Plan, digest: str) -> Approval:
 def _read(path: Path) -> dict[str, Any]:
     try:
         there = path.expanduser().exists()
-    except OSError:
+    except (OSError, RuntimeError, ValueError):
         there = False
     if not there:
         raise NotApprovedError(

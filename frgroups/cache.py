@@ -160,7 +160,7 @@ def _found(folder: Path, tenant_uid: str | None, until: datetime | None, base_ur
         asked = "" if tenant_uid is None else f" of tenant {tenant_uid}"
         when = "" if until is None else f" from {until:%Y-%m-%d %H:%M} UTC or before"
         raise NotFoundInCacheError(
-            f"No snapshot{asked}{when} is kept in {folder}.{oldest} load_snapshot makes and keeps one."
+            f"No snapshot{asked}{when} is kept in {folder}.{oldest} load_snapshot (frgroups load) keeps one."
         )
     places = sorted({(one.manifest["tenant_uid"], one.manifest["base_url"] or "no host") for one in found})
     if len(places) > 1:
@@ -209,11 +209,13 @@ def prune(
     old = table[(table["taken_at"] < before) & (table["taken_at"] < newest)]
     for path in old["path"]:
         going = Path(path).with_name(f"{_DRAFT}{uuid.uuid4().hex}")
-        Path(path).rename(going)
-        shutil.rmtree(going)
+        with suppress(FileNotFoundError):  # Another prune was first.
+            Path(path).rename(going)
+        shutil.rmtree(going, ignore_errors=True)
     for draft in as_folder(cache, "snapshots").glob(f"*/{_DRAFT}*"):
-        if draft.stat().st_mtime < (datetime.now(UTC) - timedelta(days=1)).timestamp():
-            shutil.rmtree(draft)
+        with suppress(FileNotFoundError):
+            if draft.stat().st_mtime < (datetime.now(UTC) - timedelta(days=1)).timestamp():
+                shutil.rmtree(draft, ignore_errors=True)
     return old.reset_index(drop=True)
 
 

@@ -19,6 +19,7 @@ from frgroups.errors import (
     PlanBlockedError,
 )
 from frgroups.limits import Limits
+from frgroups.plan import MODES
 
 EXIT_CODES = {
     0: "done, or nothing to do",
@@ -172,7 +173,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     plan.add_argument("--directory", type=Path, metavar="FILE", help="customer export that knows more external ids")
     plan.add_argument("--skip-unresolved", action="store_true", help="plan the rest when some ids are not found")
-    plan.add_argument("--mode", default="add_only", choices=("add_only", "remove_only", "mirror"))
+    plan.add_argument(
+        "--mode",
+        default="add_only",
+        choices=MODES,
+        help="add_only: those wanted who are missing join (default); remove_only: members who are NOT in the list "
+        "leave; mirror: both. To take listed customers out: --mode mirror --members 'GROUP - OTHER'",
+    )
     plan.add_argument("--create", metavar="NAME", help="make a group first: its name, and --group is its new uid")
     plan.add_argument("--limit", action="append", default=[], metavar="NAME=VALUE", help=_LIMIT_HELP)
     plan.add_argument("--out", type=Path, metavar="FILE", help="plan file (default: in the home)")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -96,10 +97,15 @@ def notebooks(options: Namespace) -> int:
         # The notebooks know by FRGROUPS_SANDBOX that these variables name no tenant of one's own.
         lent = {} if _tenant_in_use() else _environment(running) | {"FRGROUPS_SANDBOX": "1"}
         environment = os.environ | lent | {"FRGROUPS_HOME": str(home())}
+        jupyter = subprocess.Popen(command, env=environment)  # noqa: S603  # our own words
+        signal.signal(signal.SIGTERM, lambda _signum, _frame: sys.exit(143))
         try:
-            return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603  # our own words
+            return jupyter.wait()
         except KeyboardInterrupt:
             return 0
+        finally:
+            jupyter.terminate()
+            jupyter.wait()
 
 
 def load(options: Namespace) -> int:
@@ -110,7 +116,7 @@ def load(options: Namespace) -> int:
         )
     print(snapshot)
     print(snapshot.describe())
-    kept = list_snapshots(tenant_uid=snapshot.tenant_uid)
+    kept = list_snapshots(tenant_uid=snapshot.tenant_uid).query("base_url == @snapshot.base_url")
     print(f"Kept in {folder_in_home('snapshots')}: {counted(len(kept), 'snapshot')} of {snapshot.tenant_uid}")
     return 0 if snapshot.verdict != "drifted" else 4
 
@@ -190,9 +196,9 @@ def show(options: Namespace) -> int:
         print(thing.summary())
         print(f"Digest: {thing.digest}")
     else:
-        who = " ".join(filter(None, thing.approval.values()))
+        who = f"by {thing.approval['by']}" if thing.approval["by"] else "by its digest alone"
         at = f"{thing.started_at:%Y-%m-%d %H:%M} UTC"
-        print(f"{thing.plan.tenant_uid} at {thing.plan.base_url}, {at}, approved: {who}")
+        print(f"{thing.plan.tenant_uid} at {thing.plan.base_url}, {at}, approved {who}")
         print(_told(thing))
     return 0
 

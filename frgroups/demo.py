@@ -53,7 +53,7 @@ def run_demo(*, customers: int = 20_000) -> int:
     for path in sorted(folder.iterdir()):
         print(f"  {path}")
     print(f"\nOpen {folder / 'black_week_vip.html'} in a browser: that page is what a colleague approves.")
-    print("Then try: frgroups notebooks  (JupyterLab on the same data), or frgroups --help")
+    print("Then try: frgroups notebooks  (JupyterLab), or frgroups --help")
     return 0
 
 

@@ -39,7 +39,12 @@ def folder_in_home(name: str) -> Path:
 
 def as_folder(path: str | Path | None, name: str) -> Path:
     """The folder that was asked for, or the one of this name in the home."""
-    return folder_in_home(name) if path is None else Path(path).expanduser().resolve()
+    if path is None:
+        return folder_in_home(name)
+    try:
+        return Path(path).expanduser().resolve()
+    except (RuntimeError, ValueError, OSError) as error:
+        raise InputError(f"{str(path)[:80]!r} is no folder for {name}: {error}.") from error
 
 
 def make_private(folder: Path) -> Path:

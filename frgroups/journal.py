@@ -6,6 +6,7 @@ import errno
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,6 +37,7 @@ class Past:
     accepted: set[Item] = field(default_factory=set)
     refused: dict[Item, str] = field(default_factory=dict)
     unsent: set[Item] = field(default_factory=set)
+    unanswered: set[Item] = field(default_factory=set)  # Sent once without an answer: it may show late.
     creating: set[str] = field(default_factory=set)
     created: set[str] = field(default_factory=set)
     ended: bool = False
@@ -58,6 +60,7 @@ class Past:
             elif line["result"] == "refused":
                 self.creating.discard(group)
         elif event == "intent":
+            self.unanswered |= items & (self.intended - self.unsent - self.refused.keys())
             self.intended |= items
             self.unsent -= items
         elif event == "outcome" and line["result"] == "accepted":
@@ -65,7 +68,7 @@ class Past:
         elif event == "outcome" and line["result"] == "refused":
             self.refused |= dict.fromkeys(items, line["message"])
         elif event == "outcome" and line["result"] == "not_sent":
-            self.unsent |= items
+            self.unsent |= items - self.unanswered
         elif event == "end":
             self.ended = line["complete"]
 
@@ -125,8 +128,9 @@ class Journal:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(self._file.fileno())
         except OSError as error:
-            self._file.truncate(self._end)
-            self._file.seek(self._end)
+            with suppress(OSError):  # A torn line is dropped when the journal is read, too.
+                self._file.truncate(self._end)
+                self._file.seek(self._end)
             raise RunStopped(
                 f"the journal {self.path} cannot be written ({error.strerror}), so nothing more was sent."
             ) from error
@@ -136,7 +140,12 @@ class Journal:
     def _lines(self) -> Iterator[dict[str, Any]]:
         if not self.path.exists():
             return
-        whole = self.path.read_bytes()
+        try:
+            whole = self.path.read_bytes()
+        except OSError as error:
+            raise InputError(
+                f"The journal {self.path} cannot be read: {error.strerror}. Nothing was sent."
+            ) from error
         for number, raw in enumerate(whole.splitlines(keepends=True), start=1):
             line = _parsed(raw)
             expected = line and sha256(self._last + canonical({k: v for k, v in line.items() if k != "sum"}))[:16]

@@ -161,7 +161,7 @@ def _group_uid(snapshot: Snapshot, group: str, new: Mapping[str, str]) -> str:
         if named:
             return named[0]
         raise GroupNotFoundError(
-            f"{error.message} To make a new group, name it in create={{uid: name}}.",
+            f"{error.message} To make a new group, name it in create={{uid: name}} (--create NAME).",
             close=error.close,
         ) from None
 

@@ -95,8 +95,7 @@ class Sender:
                 if left and tried + 1 >= MOST_TRIES:
                     raise RunStopped(f"{message} It was sent {MOST_TRIES} times and is still not in effect.")
                 if left:
-                    self._chunk = max(1, min(self._chunk, len(left) // 2))
-                    waiting.appendleft((left, tried + 1))
+                    waiting.extendleft(reversed(_halves(left, tried + 1) if len(left) > 1 else [(left, tried + 1)]))
             elif result == "too_large":
                 self._chunk = max(1, len(chunk) // 2)
                 waiting.appendleft((chunk, tried))
@@ -112,7 +111,13 @@ class Sender:
         self._journal.write("intent", group=group, change=change, uids=uids)
         try:
             result, message = self._answered(group, change, uids)
-        except (AuthError, ForbiddenError, BadAnswerError, RateLimitedError) as error:
+        except RunStopped:  # Asked to stop while it waited after a 429: this request was turned away.
+            self._outcome(group, change, uids, "not_sent", "interrupted")
+            raise
+        except BadAnswerError as error:
+            self._outcome(group, change, uids, "not_sent" if error.status == 404 else "unknown", error.message)
+            raise RunStopped(error.message) from error
+        except (AuthError, ForbiddenError, RateLimitedError) as error:
             # The service did not look at the request at all.
             self._outcome(group, change, uids, "not_sent", error.message)
             raise RunStopped(error.message) from error

@@ -36,7 +36,8 @@ def tenant_lock(tenant_uid: str, base_url: str, digest: str) -> Iterator[None]:
         _leave_note(note, digest)
         yield
     finally:
-        note.unlink(missing_ok=True)
+        with suppress(OSError):
+            note.unlink(missing_ok=True)
         lock.release()
 
 
@@ -54,7 +55,7 @@ def _holder(note: Path) -> str:
     try:
         who = json.loads(note.read_text())
         return f"plan {who['plan']} by {who['user']} on {who['host']} (process {who['pid']}) since {who['since']}"
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return "its holder left no note"
 
 

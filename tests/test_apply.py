@@ -662,3 +662,74 @@ def test_an_undo_of_yesterday_is_not_too_old(client, world):
     undo = fg.plan_undo(replace(receipt, read_at=receipt.read_at - timedelta(hours=25)))
 
     assert not undo.blocked and apply(client, undo).ok
+
+
+def test_a_group_that_cannot_be_read_back_does_not_hide_the_others(world):
+    "One unreadable group is unknown; what the others show still counts, and the undo holds it."
+    with world.client(retry=RetryPolicy(tries=1), writable=True) as client:
+        plan = plan_for(client, {"empty": ["c001"], "vip": ["c200"]})
+        world.misbehave(Fault("status", method="GET", path="/empty/", skip=1, times=None, status=503))
+
+        receipt = apply(client, plan)
+
+    states = dict(zip(receipt.table()["customer_uid"], receipt.table()["state"], strict=True))
+    assert states == {"c001": "unknown", "c200": "verified"} and "reading back failed" in receipt.stopped
+    assert fg.plan_undo(receipt).n_remove == 1
+
+
+def test_a_move_that_shows_very_late_is_finished_by_applying_again(client, world):
+    "A removal held because its addition did not show yet is sent when the plan is applied again."
+    plan = plan_for(client, {"vip": PEOPLE[1:10], "empty": ["c000"]}, mode="mirror")
+    world.misbehave(lag_seconds=0.6)
+
+    receipt = apply(client, plan)
+    time.sleep(0.7)
+    world.behave()
+    again = apply(client, plan)
+
+    assert not receipt.complete and receipt.counts["not_sent"] == 1
+    assert again.ok and "c000" not in world.members("vip")
+
+
+def test_a_customer_who_leaves_two_groups_keeps_both_when_the_move_is_refused(client, world):
+    "Every removal of a refused move is held, not only the last."
+    world.put_group("silver", "Silver")
+    world.add_members("silver", PEOPLE[:10])
+    wanted = {"vip": PEOPLE[1:10], "silver": PEOPLE[1:10], "empty": ["c000", "c050"]}
+    plan = plan_for(client, wanted, mode="mirror")
+    world.misbehave(Fault("status", method="PUT", path="/empty/", status=400, times=3))
+
+    apply(client, plan)
+
+    assert "c000" in world.members("vip") and "c000" in world.members("silver")
+
+
+def test_a_small_chunk_without_an_answer_does_not_slow_the_rest(client, world):
+    "Only the chunk that failed is sent in smaller parts."
+    plan = plan_for(client, {"empty": ["c001"], "vip": PEOPLE})
+    world.misbehave(Fault("status", method="PUT", status=503))
+    world.clear_requests()
+
+    assert apply(client, plan).ok
+    assert len(writes(world)) == 4
+
+
+def test_an_answer_that_is_none_is_settled_by_reading(client, world):
+    "A redirect after the work was done is no refusal: going on finds it done, and undo takes it back."
+    plan = plan_for(client, {"vip": ["c200", "c201"]})
+    world.misbehave(Fault("status_after", method="PUT", status=302))
+
+    apply(client, plan)
+    world.behave()
+    receipt = apply(client, plan)
+
+    assert receipt.counts == {"verified": 2} and fg.plan_undo(receipt).n_remove == 2
+
+
+def test_a_rejection_is_not_overwritten_by_an_approval(client, tmp_path):
+    "Whoever approves what a colleague rejected has to take the rejection away first."
+    plan = plan_for(client, {"vip": ["c200"]})
+    path = fg.approve_plan(plan, tmp_path / "a.json", by="Kari", reject="wrong list")
+
+    with pytest.raises(NotApprovedError, match="Kari rejected .*wrong list"):
+        fg.approve_plan(plan, path, by="Ola")
