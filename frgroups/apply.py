@@ -123,9 +123,10 @@ class _Run:
         """Read every touched group, refuse what drifted, and write down what is true before anything is sent."""
         problems = {group.uid: problem for group in self._plan.groups if (problem := self._look(group))}
         if problems:
+            sent = "Nothing more was sent." if self._anything_done() else "Nothing was sent."
             raise DriftError(
                 f"{len(problems)} of {len(self._plan.groups)} groups are no longer what the plan was made from. "
-                f"Nothing was sent. {' '.join(problems.values())} Load again and make a new plan.",
+                f"{sent} {' '.join(problems.values())} Load again and make a new plan.",
                 groups=list(problems),
             )
         self._check_limits_now()

@@ -731,5 +731,5 @@ def test_a_rejection_is_not_overwritten_by_an_approval(client, tmp_path):
     plan = plan_for(client, {"vip": ["c200"]})
     path = fg.approve_plan(plan, tmp_path / "a.json", by="Kari", reject="wrong list")
 
-    with pytest.raises(NotApprovedError, match="Kari rejected .*wrong list"):
+    with pytest.raises(NotApprovedError, match=r"Kari rejected .*wrong list"):
         fg.approve_plan(plan, path, by="Ola")

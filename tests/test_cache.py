@@ -161,7 +161,7 @@ def test_nothing_that_answers_is_an_error_that_tells_what_is_there(three, tmp_pa
         read_snapshot(three, at="2026-10-31")
     with pytest.raises(NotFoundInCacheError, match="No snapshot of tenant t-2"):
         read_snapshot(three, tenant_uid="t-2")
-    with pytest.raises(NotFoundInCacheError, match="load_snapshot makes and keeps one"):
+    with pytest.raises(NotFoundInCacheError, match=r"load_snapshot .* keeps one"):
         read_snapshot(tmp_path / "none")
 
 
