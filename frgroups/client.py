@@ -55,7 +55,8 @@ class Client:
     writable
         Without it every write is refused before anything is sent.
     page_size, workers, timeout
-        Customers asked for per page, connections at most, seconds to wait for an answer.
+        Customers asked for per page, connections at most, seconds of silence to wait through; an answer that is
+        not whole after four times that is given up.
     clock
         What "now" is; a sandbox whose time was moved passes its own.
 

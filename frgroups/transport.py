@@ -31,6 +31,10 @@ from frgroups.retry import Pacer, RetryPolicy, retry_after, sleep
 
 log = logging.getLogger("frgroups.transport")
 
+LARGEST_BODY = 256 << 20
+SILENCES = 4
+_HEADERS = ("Date", "Location", "Retry-After", "Content-Type")
+
 Token = str | Callable[[], str]
 
 PRODUCTION = "https://api.flowretail.com/v2"
@@ -113,6 +117,8 @@ class Transport:
         self.clock_skew: float | None = None
         self.n_requests = 0
         self._count_lock = threading.Lock()
+        # `timeout` is for each silence; a whole answer may take so many of them.
+        self._patience = SILENCES * timeout
         self._http = httpx.Client(
             timeout=httpx.Timeout(timeout, pool=None),
             limits=httpx.Limits(max_connections=workers, max_keepalive_connections=workers),
@@ -172,7 +178,8 @@ class Transport:
             self._count()
             started = time.monotonic()
             try:
-                response = self._http.request(call.method, url, content=call.body, headers=headers)
+                with self._http.stream(call.method, url, content=call.body, headers=headers) as stream:
+                    response = self._whole(call, stream, started)
             except (httpx.TransportError, httpx.DecodingError) as error:
                 raise self._lost(call, error) from error
             except httpx.InvalidURL as error:
@@ -196,6 +203,20 @@ class Transport:
             f"{self._where(call)}: {response.status_code}, redirected more than 3 times. Check the base URL.",
             **self._facts(call, response.status_code),
         )
+
+    def _whole(self, call: Call, stream: httpx.Response, started: float) -> httpx.Response:
+        """The answer with its body, as long as that comes in time and does not grow without end."""
+        chunks: list[bytes] = []
+        size = 0
+        for chunk in stream.iter_bytes():
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > LARGEST_BODY:
+                raise self.bad_answer(call, f"the body is larger than {LARGEST_BODY >> 20} MiB")
+            if time.monotonic() - started > self._patience:
+                raise httpx.ReadTimeout(f"the answer was not whole after {self._patience:.0f} s")
+        told = {name: stream.headers[name] for name in _HEADERS if name in stream.headers}
+        return httpx.Response(stream.status_code, headers=told, content=b"".join(chunks), request=stream.request)
 
     def _count(self) -> None:
         with self._count_lock:

@@ -5,6 +5,7 @@ import socket
 import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
@@ -1003,3 +1004,56 @@ def test_the_clock_of_the_service_is_compared(sandbox, connect):
     assert abs(before) < 5
     assert client.clock().tzinfo is not None
     assert abs((client.clock() - datetime.now(UTC)).total_seconds()) < 5
+
+
+class Dripping:
+    """A server that sends a head and then, for ever, a byte now and then, or all it has at once."""
+
+    def __init__(self, pause, chunk):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.base_url = f"http://127.0.0.1:{self.listener.getsockname()[1]}/v2"
+        self.pause, self.chunk, self.ended = pause, chunk, threading.Event()
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def serve(self):
+        with suppress(OSError):
+            while not self.ended.is_set():
+                connection, _ = self.listener.accept()
+                with connection, suppress(OSError):
+                    connection.recv(65536)
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")
+                    while not self.ended.is_set():
+                        connection.sendall(self.chunk)
+                        self.ended.wait(self.pause)
+
+    def close(self):
+        self.ended.set()
+        self.listener.close()
+        self.thread.join(5)
+
+
+@pytest.fixture
+def dripping(request):
+    server = Dripping(*request.param)
+    yield server
+    server.close()
+
+
+@pytest.mark.parametrize("dripping", [(0.05, b" ")], indirect=True)
+def test_an_answer_that_drips_is_given_up(dripping):
+    "A body of which a byte comes now and then ends in an error, though no silence is longer than the timeout."
+    options = {"base_url": dripping.base_url, "timeout": 0.2, "retry": RetryPolicy(tries=1)}
+    with (
+        fg.Client("t-1", "secret", **options) as client,
+        pytest.raises(ConnectionLostError, match="no answer in time"),
+    ):
+        client.get_group("vip")
+
+
+@pytest.mark.parametrize("dripping", [(0.0, b" " * 65536)], indirect=True)
+def test_an_answer_without_end_is_cut_off(dripping, monkeypatch):
+    "A body that grows without end is no answer of this API."
+    monkeypatch.setattr("frgroups.transport.LARGEST_BODY", 4 << 20)
+    with fg.Client("t-1", "secret", base_url=dripping.base_url) as client, pytest.raises(BadAnswerError, match="MiB"):
+        client.get_group("vip")
