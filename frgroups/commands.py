@@ -18,23 +18,20 @@ import pandas as pd
 
 from frgroups.apply import apply_plan
 from frgroups.approval import approve_plan, rejection
-from frgroups.cache import list_snapshots, read_snapshot
+from frgroups.cache import list_snapshots
 from frgroups.changes import group_changes, membership_changes
 from frgroups.client import Client
 from frgroups.errors import FileDamagedError, FrgroupsError, InputError, NotApprovedError
-from frgroups.expressions import members
 from frgroups.home import folder_in_home, home, tenant_folder, write_text
 from frgroups.limits import Limits, counted
-from frgroups.lists import read_list, resolve_customers
 from frgroups.load import load_snapshot
+from frgroups.options import limits_of, snapshot_before, snapshot_of, tenant_in_use, wanted_customers
 from frgroups.overlap import overlap_pairs
 from frgroups.plan import Plan, read_plan
 from frgroups.planning import plan_memberships
 from frgroups.receipt import Receipt, plan_undo, read_receipt
 from frgroups.review import save_review
 from frgroups.sizes import group_sizes
-from frgroups.snapshot import Snapshot
-from frgroups.transport import checked_base_url
 from frgroups.versions import __version__, show_versions
 
 
@@ -95,7 +92,7 @@ def notebooks(options: Namespace) -> int:
         if hasattr(os, "geteuid") and os.geteuid() == 0:
             command.append("--allow-root")  # As in a container; JupyterLab refuses otherwise.
         # The notebooks know by FRGROUPS_SANDBOX that these variables name no tenant of one's own.
-        lent = {} if _tenant_in_use() else _environment(running) | {"FRGROUPS_SANDBOX": "1"}
+        lent = {} if tenant_in_use() else _environment(running) | {"FRGROUPS_SANDBOX": "1"}
         environment = os.environ | lent | {"FRGROUPS_HOME": str(home())}
         jupyter = subprocess.Popen(command, env=environment)  # noqa: S603  # our own words
         signal.signal(signal.SIGTERM, lambda _signum, _frame: sys.exit(143))
@@ -123,7 +120,7 @@ def load(options: Namespace) -> int:
 
 def sizes(options: Namespace) -> int:
     """Show the size of each group."""
-    snapshot = _snapshot(options)
+    snapshot = snapshot_of(options)
     table = group_sizes(snapshot).sort_values(["n_members", "customer_group_uid"], ascending=[False, True])
     print(snapshot)
     _show(table.head(options.top) if options.top else table, options.csv, table)
@@ -132,7 +129,7 @@ def sizes(options: Namespace) -> int:
 
 def overlap(options: Namespace) -> int:
     """Show the pairs that overlap most."""
-    snapshot = _snapshot(options)
+    snapshot = snapshot_of(options)
     if options.by == "lift" and options.universe is None:
         raise InputError("--by lift compares with chance, which needs --universe N, the number of customers in all.")
     table = overlap_pairs(snapshot, universe=options.universe, min_both=1)
@@ -147,8 +144,8 @@ def overlap(options: Namespace) -> int:
 
 def changes(options: Namespace) -> int:
     """Show who joined and left between two snapshots."""
-    new = _snapshot(options)
-    old = _before(new, options)
+    new = snapshot_of(options)
+    old = snapshot_before(new, options)
     table = membership_changes(old, new) if options.customers else group_changes(old, new)
     print(f"{old.taken_at:%Y-%m-%d %H:%M} UTC to {new.taken_at:%Y-%m-%d %H:%M} UTC")
     if not options.customers:
@@ -162,14 +159,14 @@ def changes(options: Namespace) -> int:
 
 def plan(options: Namespace) -> int:
     """Make a plan and its review page."""
-    snapshot = _snapshot(options)
-    wanted = _wanted(snapshot, options)
+    snapshot = snapshot_of(options)
+    wanted = wanted_customers(snapshot, options)
     made = plan_memberships(
         snapshot,
         {options.group: wanted},
         mode=options.mode,
         create={options.group: options.create} if options.create else None,
-        limits=_limits(options.limit, Limits()),
+        limits=limits_of(options.limit, Limits()),
     )
     _keep(made, options.out)
     if made.blocked:
@@ -234,20 +231,9 @@ def apply(options: Namespace) -> int:
 def undo(options: Namespace) -> int:
     """Make the plan that takes a receipt back."""
     receipt = read_receipt(options.file)
-    made = plan_undo(receipt, limits=_limits(options.limit, receipt.plan.limits) if options.limit else None)
+    made = plan_undo(receipt, limits=limits_of(options.limit, receipt.plan.limits) if options.limit else None)
     _keep(made, options.out)
     return 3 if made.blocked else 0
-
-
-def _snapshot(options: Namespace) -> Snapshot:
-    named = options.base_url or os.environ.get("FRGROUPS_BASE_URL")
-    base_url = checked_base_url(named) if named else None
-    tenant_uid = options.tenant or _tenant_in_use()
-    try:
-        return read_snapshot(options.cache, tenant_uid=tenant_uid, at=options.at, base_url=base_url)
-    except InputError as error:
-        hint = " Here: --tenant UID and --base-url URL." if "base_url=" in str(error) else ""
-        raise InputError(f"{error}{hint}") from error
 
 
 def _told(receipt: Receipt) -> str:
@@ -266,76 +252,6 @@ def _stop_if_rejected(path: Path, made: Plan) -> None:
         refused = rejection(made, beside)
         if refused:
             raise NotApprovedError(f"{refused} Nothing was sent. Delete {beside} if that was taken back.")
-
-
-def _tenant_in_use() -> str | None:
-    return os.environ.get("FRGROUPS_TENANT_UID") or None
-
-
-def _before(new: Snapshot, options: Namespace) -> Snapshot:
-    if options.since:
-        return read_snapshot(options.cache, tenant_uid=new.tenant_uid, at=options.since, base_url=new.base_url)
-    kept = list_snapshots(options.cache, tenant_uid=new.tenant_uid)
-    older = kept[(kept["taken_at"] < new.taken_at) & (kept["base_url"] == new.base_url)]
-    if older.empty:
-        raise InputError(f"Only one snapshot of {new.tenant_uid} is kept; changes need two. Load again later.")
-    at = older["taken_at"].iloc[-1].to_pydatetime()
-    return read_snapshot(options.cache, tenant_uid=new.tenant_uid, at=at, base_url=new.base_url)
-
-
-def _wanted(snapshot: Snapshot, options: Namespace) -> list[str]:
-    if options.members:
-        return list(members(snapshot, options.members))
-    ids = read_list(options.list, column=options.column)
-    kind = options.ids or _kind_of_ids(snapshot, ids)
-    table = resolve_customers(snapshot, ids, by=kind, directory=options.directory)
-    lost = table[table["outcome"] != "resolved"]
-    print(f"{counted(len(table), 'customer')} from {options.list}, by {kind}; {len(lost):,} not known")
-    if len(lost):
-        print(f"  not known: {', '.join(lost['id'].head(10))}{' ...' if len(lost) > 10 else ''}")
-    if len(lost) == len(table):
-        print("  None of them is known. Does the list hold other ids (--ids), or were leading zeros lost?")
-    if kind == "customer_uid":
-        found = list(table["id"])  # A customer in no group cannot be seen, and may exist all the same.
-    elif len(lost) and not options.skip_unresolved:
-        raise InputError(
-            f"{len(lost)} of {len(table)} ids of {options.list} are not found. "
-            "--directory EXPORT may know them; --skip-unresolved plans the rest."
-        )
-    else:
-        found = list(table.loc[table["outcome"] == "resolved", "customer_uid"])
-    return found + (list(members(snapshot, options.also)) if options.also else [])
-
-
-def _kind_of_ids(snapshot: Snapshot, ids: pd.Series) -> str:
-    """What a list holds: what its column says, else what more of it is found as."""
-    if ids.name in ("customer_uid", "external_id"):
-        return str(ids.name)
-    known = {kind: int(ids.isin(snapshot.customers[kind]).sum()) for kind in ("customer_uid", "external_id")}
-    return max(known, key=lambda kind: known[kind])
-
-
-def _limits(words: list[str], limits: Limits) -> Limits:
-    document = limits.document()
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not equals:
-            raise InputError(f"--limit {word}: write NAME=VALUE, such as removals_per_group=200.")
-        document[name] = _limit_value(value)
-    return Limits.from_document(document)
-
-
-def _limit_value(text: str) -> Any:
-    if text.lower() == "none":
-        return None
-    try:
-        return int(text)
-    except ValueError:
-        pass
-    try:
-        return float(text)
-    except ValueError:
-        return text
 
 
 def _keep(made: Plan, out: Path | None) -> None:

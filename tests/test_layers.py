@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "frgroups"
 ROWS = [
     ["__init__", "cli", "__main__"],
     ["commands"],
-    ["demo"],
+    ["demo", "options"],
     ["load", "apply", "review", "plot", "sandbox"],
     ["sending", "reading"],
     ["members", "receipt", "lists", "planning", "review_page"],

@@ -1,0 +1,103 @@
+"""What the words after a command mean: which snapshot, which customers, which limits."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from typing import Any
+
+import pandas as pd
+
+from frgroups.cache import list_snapshots, read_snapshot
+from frgroups.errors import InputError
+from frgroups.expressions import members
+from frgroups.limits import Limits, counted
+from frgroups.lists import read_list, resolve_customers
+from frgroups.snapshot import Snapshot
+from frgroups.transport import checked_base_url
+
+
+def snapshot_of(options: Namespace) -> Snapshot:
+    """The kept snapshot that the options, or else the environment, name."""
+    named = options.base_url or os.environ.get("FRGROUPS_BASE_URL")
+    base_url = checked_base_url(named) if named else None
+    tenant_uid = options.tenant or tenant_in_use()
+    try:
+        return read_snapshot(options.cache, tenant_uid=tenant_uid, at=options.at, base_url=base_url)
+    except InputError as error:
+        hint = " Here: --tenant UID and --base-url URL." if "base_url=" in str(error) else ""
+        raise InputError(f"{error}{hint}") from error
+
+
+def tenant_in_use() -> str | None:
+    """The tenant that the environment names, if any."""
+    return os.environ.get("FRGROUPS_TENANT_UID") or None
+
+
+def snapshot_before(new: Snapshot, options: Namespace) -> Snapshot:
+    """The older of the two snapshots to compare."""
+    if options.since:
+        return read_snapshot(options.cache, tenant_uid=new.tenant_uid, at=options.since, base_url=new.base_url)
+    kept = list_snapshots(options.cache, tenant_uid=new.tenant_uid)
+    older = kept[(kept["taken_at"] < new.taken_at) & (kept["base_url"] == new.base_url)]
+    if older.empty:
+        raise InputError(f"Only one snapshot of {new.tenant_uid} is kept; changes need two. Load again later.")
+    at = older["taken_at"].iloc[-1].to_pydatetime()
+    return read_snapshot(options.cache, tenant_uid=new.tenant_uid, at=at, base_url=new.base_url)
+
+
+def wanted_customers(snapshot: Snapshot, options: Namespace) -> list[str]:
+    """The customers that a plan is asked for, from a list or a set of groups; tells what is not known."""
+    if options.members:
+        return list(members(snapshot, options.members))
+    ids = read_list(options.list, column=options.column)
+    kind = options.ids or _kind_of_ids(snapshot, ids)
+    table = resolve_customers(snapshot, ids, by=kind, directory=options.directory)
+    lost = table[table["outcome"] != "resolved"]
+    print(f"{counted(len(table), 'customer')} from {options.list}, by {kind}; {len(lost):,} not known")
+    if len(lost):
+        print(f"  not known: {', '.join(lost['id'].head(10))}{' ...' if len(lost) > 10 else ''}")
+    if len(lost) == len(table):
+        print("  None of them is known. Does the list hold other ids (--ids), or were leading zeros lost?")
+    if kind == "customer_uid":
+        found = list(table["id"])  # A customer in no group cannot be seen, and may exist all the same.
+    elif len(lost) and not options.skip_unresolved:
+        raise InputError(
+            f"{len(lost)} of {len(table)} ids of {options.list} are not found. "
+            "--directory EXPORT may know them; --skip-unresolved plans the rest."
+        )
+    else:
+        found = list(table.loc[table["outcome"] == "resolved", "customer_uid"])
+    return found + (list(members(snapshot, options.also)) if options.also else [])
+
+
+def _kind_of_ids(snapshot: Snapshot, ids: pd.Series) -> str:
+    """What a list holds: what its column says, else what more of it is found as."""
+    if ids.name in ("customer_uid", "external_id"):
+        return str(ids.name)
+    known = {kind: int(ids.isin(snapshot.customers[kind]).sum()) for kind in ("customer_uid", "external_id")}
+    return max(known, key=lambda kind: known[kind])
+
+
+def limits_of(words: list[str], limits: Limits) -> Limits:
+    """These limits with what --limit changes."""
+    document = limits.document()
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise InputError(f"--limit {word}: write NAME=VALUE, such as removals_per_group=200.")
+        document[name] = _limit_value(value)
+    return Limits.from_document(document)
+
+
+def _limit_value(text: str) -> Any:
+    if text.lower() == "none":
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        return float(text)
+    except ValueError:
+        return text
