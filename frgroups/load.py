@@ -168,7 +168,7 @@ def _read_tenant(client: Client, *, cover: bool, record: type[Member], progress:
                 f"The list of groups of {client.tenant_uid} changed in each of {REREADS + 1} readings "
                 f"({listed.note}). Load again when nobody edits groups."
             )
-        tenant.take_groups(listed.records)
+        tenant.take_groups(listed)
         firsts = tenant.first_pages(pool)
         bar.expect(sum(page.total_count for page in firsts.values()))
         for uid in sorted(firsts, key=lambda uid: (-firsts[uid].total_count, uid)):

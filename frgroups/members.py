@@ -76,7 +76,6 @@ def read_members(
     record: type[Person] = Member,  # type: ignore[assignment]  # the default of a TypeVar
     first: Page[Person] | None = None,
     pool: Executor | None = None,
-    on_page: Callable[[int], object] | None = None,
 ) -> Listing[Person]:
     """
     Every member of one group, by pages; `first` is its first page where that was read already.
@@ -86,10 +85,7 @@ def read_members(
     """
 
     def read(number: int | None, size: int | None) -> Page[Person]:
-        page = client.read_customer_page(group_uid, number, size, record=record)
-        if on_page is not None:
-            on_page(len(page.items))
-        return page
+        return client.read_customer_page(group_uid, number, size, record=record)
 
     with _named(client, "get-customer-groups-customers", f"the customers of group {group_uid}"):
         return read_listing(read, first=first, pool=pool, count_misnamed=lambda rows: _misnamed(rows, group_uid))

@@ -37,10 +37,14 @@ class TenantReading:
     reads: dict[str, dict[str, Any]] = field(default_factory=dict)
     named: Counter[str] = field(default_factory=Counter)
     cover_holds: bool = True
+    list_verdict: str = "consistent"
 
-    def take_groups(self, groups: Iterable[Group]) -> None:
+    def take_groups(self, listed: Listing[Group]) -> None:
         """The groups to read; one whose uid cannot stand in a path is kept without members, and unverifiable."""
-        self.groups = {group.uid: group for group in groups}
+        self.groups = {group.uid: group for group in listed.records}
+        self.list_verdict = listed.verdict
+        if listed.note:
+            log.warning("the list of groups of %s: %s", self.client.tenant_uid, listed.note)
         for uid in [uid for uid in self.groups if not UID.fullmatch(uid)]:
             note = "its uid is not one that the API takes, so its members cannot be asked for"
             self.members[uid] = []
@@ -126,7 +130,7 @@ class TenantReading:
             base_url=self.client.base_url,
             taken_at=taken_at,
             read_until=read_until,
-            verdict=overall(reads["verdict"]),
+            verdict=overall([self.list_verdict, *reads["verdict"]]),
         )
 
     def _first_page(self, uid: str) -> Page[Member] | None:

@@ -115,10 +115,10 @@ class Sender:
             self._outcome(group, change, uids, "not_sent", "interrupted")
             raise
         except BadAnswerError as error:
-            self._outcome(group, change, uids, "not_sent" if error.status == 404 else "unknown", error.message)
+            self._outcome(group, change, uids, "unknown", error.message)
             raise RunStopped(error.message) from error
-        except (AuthError, ForbiddenError, RateLimitedError) as error:
-            # The service did not look at the request at all.
+        except (AuthError, ForbiddenError, RateLimitedError, NotFoundError) as error:
+            # The service did not look at the customers at all.
             self._outcome(group, change, uids, "not_sent", error.message)
             raise RunStopped(error.message) from error
         # A chunk that is refused as a whole says nothing of its uids: they are still to be sent, in smaller chunks.
@@ -158,11 +158,11 @@ class Sender:
                 self._stop_when_asked()
 
     def _refused_or_gone(self, group: str, error: NotFoundError) -> tuple[Result, str]:
-        """A 404 is about a customer while the group is there, and about the group when it is not."""
+        """A 404 is about a customer while the group is there, and is raised when it is about the group."""
         try:
             self._client.get_group(group)
-        except NotFoundError as gone:
-            raise BadAnswerError(f"Group {group} is gone: {gone.message}", status=404) from gone
+        except NotFoundError:
+            raise
         except ApiError as unread:
             return "unknown", unread.message
         return "refused", error.said or error.message

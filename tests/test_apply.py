@@ -733,3 +733,16 @@ def test_a_rejection_is_not_overwritten_by_an_approval(client, tmp_path):
 
     with pytest.raises(NotApprovedError, match=r"Kari rejected .*wrong list"):
         fg.approve_plan(plan, path, by="Ola")
+
+
+def test_a_group_that_goes_away_in_the_middle_stops_the_run(client, world):
+    "A group deleted between the preflight and its request ends the run with a word on that group."
+    plan = plan_for(client, {"all": PEOPLE[:5], "empty": ["c001"], "vip": ["c200"]})
+    world.misbehave(
+        Fault("status", method="PUT", path="/vip/", status=404),
+        Fault("status", method="GET", path="/vip", skip=1, status=404),
+    )
+
+    receipt = apply(client, plan)
+
+    assert receipt.counts == {"verified": 1, "not_sent": 1} and "404" in receipt.stopped

@@ -11,6 +11,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -716,3 +717,16 @@ def test_a_cache_that_cannot_be_meant_is_refused(client, options):
     "cache=True is no folder, and without a cache there is no kept snapshot to take."
     with pytest.raises(InputError, match=r"cache="):
         fg.load_snapshot(client, **options)
+
+
+def test_a_list_of_groups_that_lost_one_is_not_called_whole(sandbox, client, monkeypatch, caplog):
+    "A group without a uid cannot be kept: the snapshot is unverifiable, and the log says why."
+    read = client.read_group_page
+    monkeypatch.setattr(
+        client, "read_group_page", lambda *args, **kw: replace(read(*args, **kw), nameless=1, total_count=5)
+    )
+
+    snapshot = fg.load_snapshot(client, False)
+
+    assert snapshot.verdict == "unverifiable" and len(snapshot.groups) == 4
+    assert "records without a uid" in caplog.text
