@@ -7,6 +7,7 @@ Every error of frgroups, under one tree.
     │   ├── ListError             a list of customers that cannot be read safely
     │   ├── FileDamagedError      a snapshot, plan, journal or approval that is not what was written
     │   └── WrongTenantError      a plan or receipt for another tenant or host
+    ├── TokenCommandError         the command that tells a tenant's token did not; has .tenant .command .exit_code
     ├── NotFoundInCacheError      no kept snapshot answers the question
     ├── NotWritableError          a write through a client that was made to read
     ├── ApiError                  the service failed or refused; has .operation .tenant_uid .status .message
@@ -65,6 +66,14 @@ class FileDamagedError(InputError):
 
 class WrongTenantError(InputError):
     """A plan, approval or receipt that belongs to another tenant or host."""
+
+
+class TokenCommandError(FrgroupsError):
+    """The token_command of a tenant failed; `.command` is its first word, `.exit_code` None where it never ended."""
+
+    tenant: str = ""
+    command: str = ""
+    exit_code: int | None = None
 
 
 class NotFoundInCacheError(FrgroupsError, LookupError):

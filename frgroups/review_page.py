@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from collections.abc import Iterable
 from datetime import datetime
-from functools import cache
 from html import escape
-from pathlib import Path
 from string import Template
 
 import pandas as pd
@@ -17,6 +13,8 @@ import pandas as pd
 from frgroups import review_facts as facts
 from frgroups.approval import VALID_FOR
 from frgroups.limits import Finding
+from frgroups.page_assets import asset as _asset
+from frgroups.page_assets import fingerprint as _hash
 from frgroups.plan import GroupChange, Plan
 from frgroups.review_limits import RESULTS, limit_checks, own_limits
 
@@ -439,13 +437,3 @@ def _time(moment: datetime) -> str:
 
 def _e(text: object) -> str:
     return escape(facts.visible(text))
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-@cache
-def _asset(name: str) -> str:
-    # Read as bytes, so that no system's line ends change a hash.
-    return Path(__file__).with_name(name).read_bytes().decode().replace("\r\n", "\n")

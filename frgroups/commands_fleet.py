@@ -1,0 +1,141 @@
+"""What `frgroups load` and `frgroups status` do, for one tenant or for all of `tenants.toml`."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from contextlib import closing
+from typing import Any
+
+import pandas as pd
+
+from frgroups.cache import list_snapshots
+from frgroups.client import Client
+from frgroups.errors import InputError
+from frgroups.exits import worst
+from frgroups.fleet import load_many, stopped_by_signals
+from frgroups.home import folder_in_home, write_text
+from frgroups.human import size_in_words
+from frgroups.limits import counted
+from frgroups.load import load_snapshot
+from frgroups.loaded import Loaded, exit_code_of, load_one, not_loaded
+from frgroups.options import named_tenants, tenants_asked_for
+from frgroups.status import in_question, summary_of, tenant_status
+from frgroups.status_page import status_html
+
+
+def load(options: Namespace) -> int:
+    """Read one tenant, or many at once, and keep a snapshot of each."""
+    names = named_tenants(options)
+    if options.all or len(names) > 1:
+        return _load_many(names, options)
+    name = names[0] if names else None
+    how = {"max_age": options.max_age, "cover": not options.no_cover, "personal": options.personal}
+    pace = options.requests_per_second
+    if options.json:
+        done = load_one(name, requests_per_second=pace, **how)
+        print(done.json(), flush=True)
+        return done.exit_code
+    chosen: dict[str, Any] = {} if pace is None else {"requests_per_second": pace}
+    with Client.from_env(**chosen) if name is None else Client.from_config(name, **chosen) as client:
+        snapshot = load_snapshot(client, **how)
+    print(snapshot)
+    print(snapshot.describe())
+    kept = list_snapshots(tenant_uid=snapshot.tenant_uid).query("base_url == @snapshot.base_url")
+    print(f"Kept in {folder_in_home('snapshots')}: {counted(len(kept), 'snapshot')} of {snapshot.tenant_uid}")
+    return exit_code_of(snapshot)
+
+
+def status(options: Namespace) -> int:
+    """Show how old, how sure and how large the newest snapshot of each tenant is."""
+    table = tenants_asked_for(tenant_status(options.cache, names=options.tenant, max_age=options.max_age), options)
+    if table.empty:
+        raise InputError(
+            f"No tenant is known: {folder_in_home('snapshots')} is empty, and there is no tenants.toml. "
+            "frgroups load keeps a snapshot of the tenant that the environment names."
+        )
+    if options.html is not None:
+        written = write_text(options.html.expanduser().resolve(), status_html(table, max_age=options.max_age))
+        print(f"Written to {written}", file=sys.stderr)
+    if options.json:
+        print(table.to_json(orient="records", lines=True, date_format="iso", date_unit="us"), end="")
+    else:
+        print(_status_text(table))
+    return 0 if in_question(table)["ok"].all() else 9
+
+
+def _load_many(names: list[str], options: Namespace) -> int:
+    """A line for each tenant as it finishes, also for those that were not reached before Ctrl-C."""
+    done: dict[str, Loaded] = {}
+
+    def tell_of(one: Loaded) -> None:
+        done[str(one.name)] = one
+        print(one.json() if options.json else one.sentence, flush=True)
+
+    pace = options.requests_per_second
+    with stopped_by_signals():
+        try:
+            with closing(
+                load_many(names, jobs=options.jobs, requests_per_second=pace, words=_words(options))
+            ) as all_:
+                for one in all_:
+                    tell_of(one)
+        except KeyboardInterrupt as interrupt:
+            for name in names:
+                if name not in done:
+                    tell_of(not_loaded(name, interrupt))
+            kept = sum(one.path is not None for one in done.values())
+            print(f"frgroups load: interrupted; {kept} of {len(names)} were loaded and are kept.", file=sys.stderr)
+            return 1
+    if not options.json:
+        print(_loaded_text([done[name] for name in names]))
+    return worst(one.exit_code for one in done.values())
+
+
+def _words(options: Namespace) -> list[str]:
+    """What the process of each tenant is told."""
+    words = [f"--max-age={options.max_age}"] if options.max_age else []
+    words += ["--no-cover"] * options.no_cover + ["--personal"] * options.personal
+    words += [f"--log={options.log}"] if options.log else []
+    return words + ["-v"] * options.verbose
+
+
+def _loaded_text(done: list[Loaded]) -> str:
+    rows = [
+        {
+            "name": one.name,
+            "verdict": one.verdict or f"FAILED: {(one.error or {}).get('type', '')}",
+            "groups": _number(one.n_groups),
+            "customers": _number(one.n_customers),
+            "memberships": _number(one.n_memberships),
+            "requests": _number(one.requests),
+            "seconds": f"{one.seconds or 0:.1f}",
+        }
+        for one in done
+    ]
+    n = sum(one.ok for one in done)
+    return f"\n{pd.DataFrame(rows).to_string(index=False)}\n\n{n} of {counted(len(done), 'tenant')} loaded."
+
+
+def _status_text(table: pd.DataFrame) -> str:
+    shown = pd.DataFrame(
+        {
+            "name": table["name"],
+            "tenant_uid": table["tenant_uid"],
+            "host": table["host"],
+            "taken_at": table["taken_at"].dt.strftime("%Y-%m-%d %H:%M").fillna("never"),
+            "age": table["age"],
+            "verdict": table["verdict"],
+            "groups": table["n_groups"].map(_number),
+            "customers": table["n_customers"].map(_number),
+            "memberships": table["n_memberships"].map(_number),
+            "snapshots": table["n_snapshots"],
+            "size": table["size_bytes"].map(size_in_words),
+            "wrong": table["detail"],
+        }
+    )
+    return f"{shown.to_string(index=False, max_colwidth=60)}\n\n{summary_of(table)}"
+
+
+def _number(n: Any) -> str:
+    return "" if pd.isna(n) else f"{n:,}"

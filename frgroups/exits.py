@@ -1,0 +1,58 @@
+"""The exit codes of the command: what each means, which error ends with which, and which of several is the worst."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from frgroups.errors import (
+    DriftedReadError,
+    DriftError,
+    FrgroupsError,
+    LockedError,
+    NotApprovedError,
+    PlanBlockedError,
+)
+
+EXIT_CODES = {
+    0: "done, or nothing to do",
+    1: "error; the message says what to do",
+    2: "changes are planned (plan --exit-code only)",
+    3: "blocked by a limit; nothing was sent",
+    4: "the tenant drifted from what was read; nothing was sent",
+    5: "partly done, or items rejected",
+    6: "reading back disagrees with what was sent",
+    7: "locked by another apply; nothing was sent",
+    8: "not approved; nothing was sent",
+    9: "not every tenant is fresh and consistent (status only)",
+    64: "wrong usage",
+}
+# From the best to the worst: nothing to worry about; nothing was sent; something was, and not all is well; unknown.
+_WORSE = (0, 2, 9, 8, 3, 7, 4, 5, 6, 1, 64)
+_OF_ERROR: dict[type[FrgroupsError], int] = {
+    PlanBlockedError: 3,
+    DriftError: 4,
+    DriftedReadError: 4,
+    LockedError: 7,
+    NotApprovedError: 8,
+}
+
+
+def code_of(error: BaseException) -> int:
+    """
+    The exit code that an error ends with.
+
+    >>> code_of(LockedError("Another apply is running."))
+    7
+    """
+    return next((code for kind, code in _OF_ERROR.items() if isinstance(error, kind)), 1)
+
+
+def worst(codes: Iterable[int]) -> int:
+    """
+    The worst of several exit codes; a code that is none of ours is as bad as an error.
+
+    >>> worst([0, 4, 1, 0]), worst([0, 4]), worst([])
+    (1, 4, 0)
+    """
+    known = (code if code in _WORSE else 1 for code in codes)
+    return max(known, key=_WORSE.index, default=0)
