@@ -1,13 +1,14 @@
-"""One apply at a time for one tenant and host on this machine, with a note that says who holds it."""
+"""One apply, and one load, at a time for one tenant and host, with a note that says who it is."""
 
 from __future__ import annotations
 
 import getpass
 import json
+import logging
 import os
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,46 +16,92 @@ import filelock
 
 from frgroups.errors import InputError, LockedError
 from frgroups.home import folder_in_home, make_private, tenant_folder
+from frgroups.logs import tell
+
+log = logging.getLogger("frgroups.load")
+
+_LOCKS_OF_A_CACHE = ".locks"
+_POLL_SECONDS = 0.2
 
 
 @contextmanager
 def tenant_lock(tenant_uid: str, base_url: str, digest: str) -> Iterator[None]:
-    """One apply at a time for one tenant and host; the lock of a dead process does not hold."""
-    folder = make_private(folder_in_home("locks"))
-    path = folder / f"{tenant_folder(tenant_uid, base_url)}.lock"
-    note = path.with_suffix(".json")
-    lock = filelock.FileLock(path, timeout=0, mode=0o600)
-    try:
-        lock.acquire()
-    except filelock.Timeout as error:  # Before OSError: it is one.
-        raise LockedError(
-            f"Another apply to {tenant_uid} is running: {_holder(note)}. Nothing was sent. Try again later."
-        ) from error
-    except OSError as error:
-        raise InputError(f"The lock {path} cannot be made: {error.strerror or error}. Nothing was sent.") from error
-    try:
-        _leave_note(note, digest)
+    """One apply at a time on this machine; the lock of a dead process does not hold."""
+    path = make_private(folder_in_home("locks")) / f"{tenant_folder(tenant_uid, base_url)}.lock"
+    with ExitStack() as held:
+        try:
+            held.enter_context(_lock(path, f"plan {digest[:12]}", timeout=0))
+        except filelock.Timeout as error:  # Before OSError: it is one.
+            raise LockedError(
+                f"Another apply to {tenant_uid} is running: {_holder(path)}. Nothing was sent. Try again later."
+            ) from error
+        except (OSError, NotImplementedError) as error:
+            raise InputError(f"The lock {path} cannot be made: {_reason(error)}. Nothing was sent.") from error
         yield
-    finally:
-        with suppress(OSError):
-            note.unlink(missing_ok=True)
-        lock.release()
 
 
-def _leave_note(note: Path, digest: str) -> None:
+@contextmanager
+def load_lock(
+    cache: Path, tenant_uid: str, base_url: str, *, waiting: Callable[[str], object] | None = None
+) -> Iterator[bool]:
+    """
+    One load at a time into one cache folder; yields whether another one was waited for.
+
+    `waiting` is told once who that is (None: the log is). The lock only saves work, since snapshots appear whole:
+    where it cannot be made, the load goes on without. It lies in the folder `.locks` of the cache folder, because
+    two loads into different folders do not help each other, nor does a load get in the way of an apply.
+    """
+    path = cache / _LOCKS_OF_A_CACHE / f"{tenant_folder(tenant_uid, base_url)}.lock"
+    waited = False
+    with ExitStack() as held:
+        try:
+            make_private(path.parent)
+            try:
+                held.enter_context(_lock(path, "load", timeout=0))
+            except filelock.Timeout:
+                waited = True
+                (waiting or _log_waiting)(f"Waiting for another load of {tenant_uid}: {_holder(path)}.")
+                held.enter_context(_lock(path, "load", timeout=-1))
+        except (InputError, OSError, NotImplementedError) as error:
+            text = f"Loading {tenant_uid} without a lock, for none can be made in {path.parent}: {_reason(error)}"
+            tell(log, logging.WARNING, "load_not_locked", text, tenant_uid=tenant_uid)
+        yield waited
+
+
+@contextmanager
+def _lock(path: Path, what: str, *, timeout: float) -> Iterator[None]:
+    note = path.with_suffix(".json")
+    with filelock.FileLock(path, timeout=timeout, poll_interval=_POLL_SECONDS, mode=0o600):
+        try:
+            _leave_note(note, what)
+            yield
+        finally:
+            with suppress(OSError):
+                note.unlink(missing_ok=True)
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _log_waiting(text: str) -> None:
+    tell(log, logging.INFO, "load_waiting", text)
+
+
+def _leave_note(note: Path, what: str) -> None:
     """Say who holds the lock; a courtesy, without which the lock holds all the same."""
     who = {"user": _user(), "host": socket.gethostname(), "pid": os.getpid()}
-    text = json.dumps(who | {"plan": digest[:12], "since": datetime.now(UTC).isoformat(timespec="seconds")})
+    text = json.dumps({"what": what} | who | {"since": datetime.now(UTC).isoformat(timespec="seconds")})
     with suppress(OSError):
         handle = os.open(note, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "w") as file:
             file.write(text)
 
 
-def _holder(note: Path) -> str:
+def _holder(lock: Path) -> str:
     try:
-        who = json.loads(note.read_text())
-        return f"plan {who['plan']} by {who['user']} on {who['host']} (process {who['pid']}) since {who['since']}"
+        who = json.loads(lock.with_suffix(".json").read_text())
+        return f"{who['what']} by {who['user']} on {who['host']} (process {who['pid']}) since {who['since']}"
     except (OSError, ValueError, KeyError, TypeError):
         return "its holder left no note"
 

@@ -2,8 +2,13 @@
 
 import hashlib
 import json
+import os
+import re
+import shutil
 import sys
-from datetime import UTC, date, datetime, timedelta
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +17,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frgroups.cache import list_snapshots, newest_kept, prune, read_kept, read_snapshot, save_snapshot
+from frgroups.cache import (
+    kept_snapshots,
+    list_snapshots,
+    newest_good,
+    newest_kept,
+    prune,
+    read_kept,
+    read_snapshot,
+    replace_kept,
+    save_snapshot,
+    sweep,
+)
 from frgroups.errors import FileDamagedError, FrgroupsError, InputError, NotFoundInCacheError
 from frgroups.sealed import canonical, sha256
 from frgroups.snapshot import sample_snapshot, snapshot_from_frames
@@ -95,14 +111,61 @@ def test_columns_that_are_not_ours_come_back_too(tmp_path):
 
 
 uids = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=5)
+texts = st.none() | st.text(st.characters(codec="utf-8"), max_size=8)
+moments = st.none() | st.datetimes(datetime(1678, 1, 1), datetime(2262, 1, 1), timezones=st.just(UTC))
+whole = st.none() | st.integers(-(2**63), 2**63 - 1)
+# Columns of the caller's own, among them those that are named like ours in the file.
+own_names = st.sampled_from(["tier", "customer_code", "own customer_code", "customer_group_code", "a.b", "ø", " "])
+own_columns = st.sampled_from(
+    [
+        pd.array([7, None, -1], dtype="Int64"),
+        pd.array([True, None, False], dtype="boolean"),
+        pd.array([0.5, float("nan"), float("inf")], dtype="float64"),
+        pd.array(["gold", None, ""], dtype="str"),
+        pd.Categorical(["gold", None, "gold"]),
+        pd.to_datetime(["2026-01-02T03:04:05.123456Z", None, "1999-12-31"], utc=True, format="ISO8601").array,
+        pd.array([1, 2, 3], dtype="uint8"),
+        pd.array([None, None, None], dtype="str"),
+    ]
+)
 
 
-@settings(max_examples=25)
+@settings(max_examples=40)
 @given(world=st.dictionaries(uids, st.sets(uids, max_size=4), max_size=4))
 def test_every_snapshot_survives_the_cache(tmp_path_factory, world):
     "Whatever the uids are, what is read is what was saved."
     folder = tmp_path_factory.mktemp("cache")
     snapshot = snapshot_of(world)
+
+    save_snapshot(snapshot, folder)
+
+    assert_equal(read_snapshot(folder), snapshot)
+
+
+@settings(max_examples=60)
+@given(data=st.data(), own=st.dictionaries(own_names, own_columns, max_size=4))
+def test_every_value_survives_the_cache(tmp_path_factory, data, own):
+    "Odd text, missing values, far moments, large integers, and columns of one's own come back in their dtypes."
+    folder = tmp_path_factory.mktemp("cache")
+    known = data.draw(st.lists(uids, unique=True, min_size=3, max_size=3))
+    three = {
+        "external_id": texts,
+        "created_at": moments,
+        "credit_limit": whole,
+        "has_email": st.none() | st.booleans(),
+    }
+    columns = {name: data.draw(st.lists(values, min_size=3, max_size=3)) for name, values in three.items()}
+    columns["credit_limit"] = pd.array(columns["credit_limit"], dtype="Int64")
+    consents = {"customer_uid": data.draw(st.lists(texts, max_size=3))}
+    groups = pd.DataFrame({"customer_group_uid": ["vip"], "name": data.draw(texts), "customer_group_code": ["mine"]})
+    snapshot = snapshot_from_frames(
+        pd.DataFrame({"customer_group_uid": "vip", "customer_uid": known[:2]}),
+        groups,
+        pd.DataFrame({"customer_uid": known} | columns | own),
+        pd.DataFrame(consents),
+        tenant_uid="t-1",
+        taken_at="2026-11-23T08:10Z",
+    )
 
     save_snapshot(snapshot, folder)
 
@@ -211,20 +274,6 @@ def test_the_newest_of_a_host_can_be_looked_at_unread(tmp_path):
     assert newest_kept(tmp_path / "none", "t-1", host) is None
 
 
-def test_the_list_shows_what_is_kept(three):
-    "One row per snapshot, oldest first, with counts, size and path; nothing kept is an empty table."
-    table = list_snapshots(three)
-
-    assert list(table["taken_at"].dt.day) == [1, 2, 3]
-    assert list(table["n_memberships"]) == [1, 1, 1]
-    assert list(table["n_groups"]) == list(table["n_customers"]) == [1, 1, 1]
-    assert (table["size_bytes"] > 0).all()
-    assert all(Path(path).is_dir() for path in table["path"])
-    empty = list_snapshots(three / "none")
-    assert empty.empty
-    assert list(empty.dtypes) == list(table.dtypes)
-
-
 # Damage
 
 
@@ -244,9 +293,13 @@ def test_damage_of_any_table_is_named(tmp_path, file, damage):
     }[damage]
     path.unlink() if changed is None else path.write_bytes(changed)
 
-    with pytest.raises(FileDamagedError, match=f"{file} is damaged: expected {len(whole)} bytes") as caught:
+    said = (
+        f"{file} is damaged: expected {len(whole)} bytes, sha256 [0-9a-f]{{12}}, found .*allow_older=True.*load again"
+    )
+    with pytest.raises(FileDamagedError, match=said) as caught:
         read_snapshot(tmp_path)
     assert caught.value.path == path
+    assert path.parent.is_dir()
 
 
 def test_any_altered_byte_of_a_manifest_is_noticed(tmp_path):
@@ -260,28 +313,141 @@ def test_any_altered_byte_of_a_manifest_is_noticed(tmp_path):
             read_snapshot(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"null", b"\xff", b'{"taken_at": 7}'])
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"null", b"\xff", b'{"taken_at": 7}', None])
 def test_what_is_no_manifest_is_named(tmp_path, content):
-    "The error says which folder to move away; the others are usable then."
+    "The error names the file, what is expected and what is there; with allow_older it is set aside."
     save_snapshot(snapshot_of({"old": []}, taken_at="2026-11-01"), tmp_path)
     path = save_snapshot(sample_snapshot(), tmp_path) / "manifest.json"
-    path.write_bytes(content)
+    path.unlink() if content is None else path.write_bytes(content)
 
-    with pytest.raises(FileDamagedError, match="Move its folder away") as caught:
+    found = "no such file" if content is None else f"{len(content)} other bytes"
+    with pytest.raises(FileDamagedError, match=f"expected a manifest.*, found {found}") as caught:
         read_snapshot(tmp_path)
     assert str(path) in str(caught.value)
-    path.parent.rename(tmp_path / "away")
+    assert "old" in read_snapshot(tmp_path, allow_older=True)
     assert "old" in read_snapshot(tmp_path)
 
 
-def test_another_schema_version_is_refused(tmp_path):
-    "A snapshot of a version to come is not read as if it were ours."
-    path = save_snapshot(sample_snapshot(), tmp_path) / "manifest.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 2}))
+def test_damage_is_set_aside_for_the_newest_good_one(three, caplog):
+    "Where the caller allows it: nothing is deleted, the log names file, expected, found and the new place."
+    for path in list_snapshots(three)["path"][1:]:
+        whole = (Path(path) / "customers.parquet").read_bytes()
+        (Path(path) / "customers.parquet").write_bytes(whole[:-1])
 
-    with pytest.raises(InputError, match="schema version 2; this frgroups reads 1"):
+    assert "day-01" in read_snapshot(three, allow_older=True)
+
+    aside = sorted(path.name for path in (three / "t-1@tables").glob(".damaged-*"))
+    assert aside == [".damaged-20261102T081000.000000Z", ".damaged-20261103T081000.000000Z"]
+    assert len(list((three / "t-1@tables" / aside[0]).iterdir())) == 6
+    warning = caplog.records[0]
+    assert (warning.name, warning.levelname) == ("frgroups.cache", "WARNING")
+    said = f"customers.parquet is damaged: expected {len(whole)} bytes.*, found {len(whole) - 1} bytes.*{aside[1]}"
+    assert re.search(said, warning.getMessage())
+    assert "day-01" in read_snapshot(three)
+    assert len(list_snapshots(three)) == 1
+
+
+def test_where_none_is_good_that_is_said(tmp_path):
+    "Then there is nothing to read, and the error says why and what to do."
+    path = save_snapshot(sample_snapshot(), tmp_path)
+    (path / "groups.parquet").write_bytes(b"")
+
+    with pytest.raises(NotFoundInCacheError, match=r"No whole snapshot .*1 were damaged .*load_snapshot"):
+        read_snapshot(tmp_path, allow_older=True)
+    with pytest.raises(NotFoundInCacheError, match="No snapshot is kept"):
+        read_snapshot(tmp_path, allow_older=True)
+
+
+def test_allowing_older_ones_does_not_choose_another_tenant_or_moment(three):
+    "at=, tenant_uid= and base_url= hold for the one that is read instead."
+    other = save_snapshot(snapshot_of({"other": []}, tenant_uid="t-2", taken_at="2026-11-02"), three)
+    (Path(list_snapshots(three, tenant_uid="t-1")["path"][1]) / "reads.parquet").unlink()
+
+    found = read_snapshot(three, tenant_uid="t-1", at="2026-11-02", allow_older=True)
+
+    assert "day-01" in found
+    assert other.is_dir()
+
+
+def test_two_damaged_ones_of_one_moment_are_both_set_aside(tmp_path):
+    "The second takes another name."
+    for _ in range(2):
+        (save_snapshot(sample_snapshot(), tmp_path) / "groups.parquet").unlink()
+        with pytest.raises(NotFoundInCacheError):
+            read_snapshot(tmp_path, allow_older=True)
+
+    assert len(list(tmp_path.glob("*/.damaged-*"))) == 2
+
+
+def test_a_folder_that_cannot_be_written_is_read_all_the_same(three, monkeypatch, caplog):
+    "Then damage stays where it is, with a line in the log, and the older one is used."
+    path = Path(list_snapshots(three)["path"][2])
+    (path / "groups.parquet").unlink()
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "rename", refuse)  # The tests may run as root, whom no mode keeps out.
+
+    assert "day-02" in read_snapshot(three, allow_older=True)
+    assert "day-02" in newest_good(three, "t-1", None)
+    assert "stays where it is: Permission denied" in caplog.text
+    assert path.is_dir()
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(three, monkeypatch):
+    "It is an error of its own, and nothing is set aside."
+    read = Path.read_bytes
+
+    def refuse(path):
+        if path.name == "reads.parquet":
+            raise PermissionError(13, "Permission denied")
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(InputError, match=r"reads\.parquet cannot be read: Permission denied") as caught:
+        read_snapshot(three, allow_older=True)
+    assert not isinstance(caught.value, FileDamagedError)
+    assert len(list_snapshots(three)) == 3
+
+
+def test_the_newest_good_one_of_a_host_is_found(tmp_path):
+    "Damage is passed over and set aside; nothing good is None."
+    host = "https://a.example"
+    save_snapshot(snapshot_of({"good": []}, base_url=host, taken_at="2026-11-01"), tmp_path)
+    for file, day in (("groups.parquet", "02"), ("manifest.json", "03")):
+        (save_snapshot(snapshot_of(base_url=host, taken_at=f"2026-11-{day}"), tmp_path) / file).write_bytes(b"half")
+
+    assert "good" in newest_good(tmp_path, "t-1", host)
+    assert len(list(tmp_path.glob("*/.damaged-*"))) == 2
+    assert newest_good(tmp_path, "t-1", "https://b.example") is None
+    assert newest_good(tmp_path / "none", "t-1", host) is None
+
+
+def with_version(folder, version, **facts):
+    """A kept snapshot as another version of frgroups would have written it."""
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": version} | facts))
+
+
+def test_another_schema_version_is_refused(tmp_path):
+    "It is not read as if it were ours: the error says who wrote it and what loads it anew."
+    with_version(save_snapshot(sample_snapshot(), tmp_path), 3, written_by="9.1.0")
+
+    with pytest.raises(InputError, match=r"version 3, written by frgroups 9\.1\.0; .* reads 2\. .*`frgroups load`"):
         read_snapshot(tmp_path)
     assert len(list_snapshots(tmp_path)) == 1
+
+
+def test_a_snapshot_of_another_version_is_no_newest_one(tmp_path):
+    "A load that looks for a young one passes over it; it is not damaged, so it stays."
+    host = "https://a.example"
+    save_snapshot(snapshot_of({"ours": []}, base_url=host, taken_at="2026-11-01"), tmp_path)
+    with_version(save_snapshot(snapshot_of(base_url=host, taken_at="2026-11-02"), tmp_path), 1)
+
+    assert "ours" in newest_good(tmp_path, "t-1", host)
+    assert "ours" in read_kept(newest_kept(tmp_path, "t-1", host))
+    assert len(list_snapshots(tmp_path)) == 2
 
 
 def test_the_checksums_are_those_of_the_files(tmp_path):
@@ -336,14 +502,23 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch, n):
     assert "old" in read_snapshot(tmp_path)
 
 
-@pytest.mark.parametrize("step", ["flush_to_disk", "_committed", "_checksum", "_write_private"])
-def test_an_interruption_leaves_nothing_behind(tmp_path, monkeypatch, step):
+@pytest.mark.parametrize(
+    ("module", "step"),
+    [
+        ("tablefiles", "flush_to_disk"),
+        ("cache", "write_manifest"),
+        ("kept", "fingerprint"),
+        ("snapshot_folders", "flush_to_disk"),
+        ("snapshot_folders", "_named"),
+    ],
+)
+def test_an_interruption_leaves_nothing_behind(tmp_path, monkeypatch, module, step):
     "Ctrl-C at any step leaves the cache as it was."
 
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sys.modules["frgroups.cache"], step, interrupt)
+    monkeypatch.setattr(sys.modules[f"frgroups.{module}"], step, interrupt)
     with pytest.raises(KeyboardInterrupt):
         save_snapshot(sample_snapshot(), tmp_path)
 
@@ -377,48 +552,124 @@ def test_a_column_that_parquet_cannot_hold_is_an_input_error(tmp_path):
 
 def test_a_snapshot_is_for_its_owner_alone(tmp_path):
     "Folders have mode 0700 and files 0600, whatever the umask lets through."
-    folder = save_snapshot(sample_snapshot(), tmp_path / "cache")
+    before = os.umask(0)
+    try:
+        folder = save_snapshot(sample_snapshot(), tmp_path / "new" / "cache")
+    finally:
+        os.umask(before)
 
     assert {file.name for file in folder.iterdir()} == {*FILES, "manifest.json"}
     assert all(file.stat().st_mode & 0o777 == 0o600 for file in folder.iterdir())
-    for made in (folder, folder.parent, tmp_path / "cache"):
+    for made in (folder, folder.parent, tmp_path / "new" / "cache", tmp_path / "new"):
         assert made.stat().st_mode & 0o777 == 0o700
 
 
-# What goes
+# In the place of another
 
 
-def test_prune_keeps_the_young_and_the_newest_of_each_place(tmp_path):
-    "Older than `keep` goes; the newest of a tenant and host stays however old it is."
-    now = datetime.now(UTC)
-    for days, tenant in [(500, "t-1"), (450, "t-1"), (10, "t-1"), (900, "t-2"), (800, "t-2")]:
-        save_snapshot(snapshot_of(taken_at=now - timedelta(days=days), tenant_uid=tenant), tmp_path)
+def test_a_replaced_snapshot_is_gone(three):
+    "The other stands where it stood, under another name; the rest is as it was."
+    middle = kept_snapshots(three)[1]
 
-    gone = prune(tmp_path)
+    path = replace_kept(middle, snapshot_of({"rewritten": []}, taken_at="2026-11-02T08:10Z"))
+    again = replace_kept(kept_snapshots(three)[1], snapshot_of({"twice": []}, taken_at="2026-11-02T08:10Z"))
 
-    assert [(row.tenant_uid, (now - row.taken_at).days) for row in gone.itertuples()] == [
-        ("t-2", 900),
-        ("t-1", 500),
-        ("t-1", 450),
+    assert [path.name, again.name] == ["20261102T081000.000000Z-r1", "20261102T081000.000000Z-r2"]
+    assert [next(iter(read_kept(one).groups["name"])) for one in kept_snapshots(three)] == [
+        "day-01",
+        "twice",
+        "day-03",
     ]
-    left = list_snapshots(tmp_path)
-    assert [(row.tenant_uid, (now - row.taken_at).days) for row in left.itertuples()] == [("t-2", 800), ("t-1", 10)]
-    assert not any(name.startswith(".draft") for name in left_in(tmp_path))
-    assert prune(tmp_path).empty
-    assert len(prune(tmp_path, keep=timedelta(0))) == 0
+    assert [name for name in left_in(three) if "1102" in name] == [again.name]
 
 
-def test_prune_of_one_tenant_leaves_the_others(tmp_path):
-    "tenant_uid= prunes that tenant alone; an empty cache has nothing to prune."
-    now = datetime.now(UTC)
-    for days, tenant in [(2, "t-1"), (1, "t-1"), (2, "t-2"), (1, "t-2")]:
-        save_snapshot(snapshot_of(taken_at=now - timedelta(days=days), tenant_uid=tenant), tmp_path)
+def test_a_replaced_snapshot_keeps_its_place_among_those_of_its_moment(tmp_path):
+    "The newer of two of the same microsecond stays the newer, and a third becomes the newest."
+    for group in ("one", "two"):
+        save_snapshot(snapshot_of({group: []}), tmp_path)
 
-    gone = prune(tmp_path, keep=timedelta(hours=1), tenant_uid="t-2")
-
-    assert list(gone["tenant_uid"]) == ["t-2"]
+    replace_kept(kept_snapshots(tmp_path)[0], snapshot_of({"one again": []}))
+    assert "two" in read_snapshot(tmp_path)
+    replace_kept(kept_snapshots(tmp_path)[1], snapshot_of({"two again": []}))
+    assert "two again" in read_snapshot(tmp_path)
+    save_snapshot(snapshot_of({"three": []}), tmp_path)
+    assert "three" in read_snapshot(tmp_path)
     assert len(list_snapshots(tmp_path)) == 3
-    assert prune(tmp_path / "none").empty
+
+
+def test_a_name_is_not_given_twice(tmp_path):
+    "A snapshot saved after the first was replaced is not hidden by what replaced it."
+    save_snapshot(snapshot_of({"one": []}), tmp_path)
+    replace_kept(kept_snapshots(tmp_path)[0], snapshot_of({"one again": []}))
+
+    save_snapshot(snapshot_of({"two": []}), tmp_path)
+
+    assert "two" in read_snapshot(tmp_path)
+    assert len(list_snapshots(tmp_path)) == 2
+
+
+@pytest.mark.parametrize(
+    "clean", [sweep, prune, lambda cache: save_snapshot(snapshot_of(taken_at="2026-11-30"), cache)]
+)
+def test_what_was_replaced_is_hidden_and_then_swept(tmp_path, clean):
+    "A run that was cut off between the two leaves both on disk; the older is not found, and goes later."
+    path = save_snapshot(snapshot_of({"old": []}), tmp_path)
+    shutil.copytree(path, tmp_path / "copy")
+    replace_kept(kept_snapshots(tmp_path)[0], snapshot_of({"new": []}))
+    (tmp_path / "copy").rename(path)
+    (path.parent / ".gone-0123").mkdir()
+
+    assert "new" in read_snapshot(tmp_path)
+    assert len(list_snapshots(tmp_path)) == 1
+    clean(tmp_path)
+    assert not path.exists()
+    assert not list(path.parent.glob(".gone-*"))
+
+
+def test_what_was_replaced_does_not_come_back_when_the_other_is_damaged(tmp_path):
+    "Setting the other aside removes it first: it may hold a customer who is to be forgotten."
+    path = save_snapshot(snapshot_of({"old": []}), tmp_path)
+    shutil.copytree(path, tmp_path / "copy")
+    other = replace_kept(kept_snapshots(tmp_path)[0], snapshot_of({"new": []}))
+    (tmp_path / "copy").rename(path)
+    (other / "groups.parquet").unlink()
+
+    with pytest.raises(NotFoundInCacheError):
+        read_snapshot(tmp_path, allow_older=True)
+    assert not path.exists()
+
+
+def test_only_a_snapshot_of_the_same_moment_takes_the_place(three):
+    "Another tenant, host or moment is refused, and nothing changes."
+    before = left_in(three)
+
+    for other in (snapshot_of(), snapshot_of(taken_at="2026-11-03T08:10Z", tenant_uid="t-2")):
+        with pytest.raises(InputError, match="another tenant, host or moment"):
+            replace_kept(kept_snapshots(three)[2], other)
+    assert left_in(three) == before
+
+
+def test_a_reader_finds_one_or_the_other_at_every_moment(tmp_path):
+    "While one snapshot is replaced over and over, every reading finds exactly one, whole."
+    save_snapshot(snapshot_of({"group": ["c-0"]}), tmp_path)
+    end = threading.Event()
+
+    def replace_over_and_over():
+        for n in range(1, 25):
+            replace_kept(kept_snapshots(tmp_path)[-1], snapshot_of({"group": [f"c-{n}"]}))
+        end.set()
+
+    seen = []
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(replace_over_and_over)
+        while not end.is_set() and not writing.done():
+            seen.append(read_snapshot(tmp_path)["group"][0])
+            assert len(list_snapshots(tmp_path)) == 1
+        writing.result()
+
+    order = [int(uid[2:]) for uid in seen]
+    assert order == sorted(order)
+    assert len(set(order)) > 1
 
 
 def test_every_error_of_the_cache_is_an_frgroups_error():

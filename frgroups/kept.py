@@ -1,0 +1,201 @@
+"""Which snapshots are kept, as their manifests tell, and whether their files are as they were written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from frgroups import snapshot_folders as folders
+from frgroups.errors import FileDamagedError, InputError
+from frgroups.home import as_folder
+from frgroups.logs import tell
+from frgroups.sealed import canonical, sha256
+from frgroups.versions import __version__
+
+log = logging.getLogger("frgroups.cache")
+
+SCHEMA_VERSION = 2
+MANIFEST = "manifest.json"
+_LOOKS = 20
+_FIELDS = {"schema_version", "tenant_uid", "base_url", "taken_at", "read_until", "verdict", "files"}
+_WHAT_TO_DO = "Read the newest good one with allow_older=True, which sets this one aside, or load again."
+
+Cache = str | Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One kept snapshot: its folder and what its manifest says."""
+
+    path: Path
+    manifest: dict[str, Any]
+
+    @property
+    def taken_at(self) -> datetime:
+        """The start of its read."""
+        return datetime.fromisoformat(self.manifest["taken_at"])
+
+    @property
+    def readable(self) -> bool:
+        """Whether this version can read it."""
+        return bool(self.manifest["schema_version"] == SCHEMA_VERSION)
+
+    def is_of(self, base_url: str | None) -> bool:
+        """Whether it is of this host; None is any."""
+        return base_url in (None, self.manifest["base_url"])
+
+    def content(self, file: str) -> bytes:
+        """The bytes of one of its files; FileDamagedError when they are not those that were written."""
+        path, expected = self.path / file, self.manifest["files"][file]
+        content = _bytes_of(path, _in_words(**expected))
+        if (found := fingerprint(content)) != expected:
+            raise _damaged(path, _in_words(**expected), _in_words(**found))
+        return content
+
+    def check(self) -> None:
+        """Raise InputError unless this version can read it, and FileDamagedError unless every file is whole."""
+        self.check_version()
+        for file in self.manifest["files"]:
+            self.content(file)
+
+    def check_version(self) -> None:
+        """Raise InputError when another version of frgroups wrote it in another way."""
+        if not self.readable:
+            version = self.manifest["schema_version"]
+            writer = self.manifest.get("written_by", "of an unknown version")
+            raise InputError(
+                f"{self.path} has schema version {version}, written by frgroups {writer}; this is frgroups "
+                f"{__version__}, which reads {SCHEMA_VERSION}. Load the tenant again with `frgroups load` "
+                "(load_snapshot), or use the frgroups that wrote it."
+            )
+
+
+def kept_snapshots(
+    cache: Cache = None,
+    tenant_uid: str | None = None,
+    *,
+    on_damage: Callable[[Path, FileDamagedError], object] | None = None,
+) -> list[Kept]:
+    """
+    Every kept snapshot, oldest first, its tables unread.
+
+    With a tenant only its own folders are looked at. A damaged manifest raises FileDamagedError, unless
+    `on_damage` takes its folder and the error; it is left out then.
+    """
+    roots = folders.tenant_folders(as_folder(cache, "snapshots"), tenant_uid)
+    kept = [one for root in roots for one in kept_in(root, on_damage or _refuse)]
+    return sorted(kept, key=lambda one: (one.taken_at, folders.place(one.path.name)))
+
+
+def write_manifest(folder: Path, facts: dict[str, Any]) -> None:
+    """Seal a folder of files that will not change any more."""
+    files = {file.name: fingerprint(file.read_bytes()) for file in sorted(folder.iterdir())}
+    manifest = {"schema_version": SCHEMA_VERSION, "written_by": __version__, **facts, "files": files}
+    manifest["checksum"] = sha256(canonical(manifest))
+    handle = os.open(folder / MANIFEST, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(json.dumps(manifest, indent=1).encode())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_manifest(folder: Path) -> Kept:
+    """The snapshot that was kept in this folder, its tables unread."""
+    path = folder / MANIFEST
+    content = _bytes_of(path, "a manifest")
+    try:
+        manifest = json.loads(content)
+        if datetime.fromisoformat(manifest["taken_at"]).tzinfo is None:
+            raise ValueError("a moment without a time zone")
+        if not manifest.keys() >= _FIELDS or not isinstance(manifest["files"], dict):
+            raise KeyError("a field is missing")
+        facts = {name: value for name, value in manifest.items() if name != "checksum"}
+        if manifest["schema_version"] == SCHEMA_VERSION and manifest["checksum"] != sha256(canonical(facts)):
+            raise ValueError("it was altered")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise _damaged(path, "a manifest as it was written", f"{len(content)} other bytes") from error
+    return Kept(folder, dict(manifest))
+
+
+def fingerprint(content: bytes) -> dict[str, Any]:
+    """What a manifest tells of a file."""
+    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def set_aside(folder: Path, error: FileDamagedError) -> None:
+    """Move a damaged snapshot out of every reader's sight, and say so in the log; it is not deleted."""
+    facts = {name: str(getattr(error, name, "")) for name in ("path", "expected", "found")}
+    try:
+        aside = folders.set_aside(folder)
+    except OSError as refused:  # A folder that cannot be written: the older one is used all the same.
+        text = f"{error} Its folder stays where it is: {refused.strerror or refused}."
+        tell(log, logging.WARNING, "snapshot_damaged", text, **facts)
+    else:
+        text = f"{error} It is set aside as {aside}; delete that folder when you need it no more."
+        tell(log, logging.WARNING, "snapshot_set_aside", text, aside=str(aside), **facts)
+
+
+def warn_of_damage(_: Path, error: FileDamagedError) -> None:
+    """Leave a damaged snapshot where it is, and say so in the log."""
+    tell(log, logging.WARNING, "snapshot_damaged", str(error), path=str(getattr(error, "path", "")))
+
+
+def kept_in(root: Path, on_damage: Callable[[Path, FileDamagedError], object]) -> list[Kept]:
+    """
+    The kept snapshots of one tenant and host.
+
+    A folder that changed while it was looked at is looked at again: a snapshot that was replaced between two
+    looks would be missed under both of its names.
+    """
+    kept: dict[str, Kept | None] = {}
+    for _ in range(_LOOKS):
+        names = folders.names_in(root)
+        for name in set(folders.shown(names)) - kept.keys():
+            kept[name] = _looked_at(root / name, on_damage)
+        if names == folders.names_in(root):
+            break
+    return [one for name in folders.shown(names) if (one := kept[name]) is not None]
+
+
+def _refuse(_: Path, error: FileDamagedError) -> None:
+    raise error
+
+
+def _looked_at(folder: Path, on_damage: Callable[[Path, FileDamagedError], object]) -> Kept | None:
+    try:
+        return read_manifest(folder)
+    except FileNotFoundError:  # Pruned or replaced meanwhile.
+        return None
+    except FileDamagedError as error:
+        on_damage(folder, error)
+        return None
+
+
+def _bytes_of(path: Path, expected: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        if not path.parent.exists():
+            raise  # The whole snapshot was pruned or replaced meanwhile.
+        found = "no such file"
+    except PermissionError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+    except OSError as error:
+        found = error.strerror or str(error)
+    raise _damaged(path, expected, found)
+
+
+def _damaged(path: Path, expected: str, found: str) -> FileDamagedError:
+    text = f"{path} is damaged: expected {expected}, found {found}."
+    return FileDamagedError(f"{text} {_WHAT_TO_DO}", path=path, expected=expected, found=found)
+
+
+def _in_words(*, bytes: int, sha256: str) -> str:  # noqa: A002  # The manifest's words.
+    return f"{bytes} bytes, sha256 {sha256[:12]}"
