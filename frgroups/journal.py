@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,9 +14,10 @@ from types import TracebackType
 from typing import Any
 
 from frgroups.errors import FileDamagedError, InputError
-from frgroups.home import as_folder, flush_to_disk, make_private, tenant_folder
+from frgroups.home import as_folder, flush_to_disk, make_private, tenant_folder, write_text
 from frgroups.plan import Plan
 from frgroups.sealed import canonical, sha256
+from frgroups.tombstones import FORGOTTEN, is_tombstone
 
 Item = tuple[str, str, str]  # group uid, customer uid, "add" or "remove"
 
@@ -41,6 +42,7 @@ class Past:
     creating: set[str] = field(default_factory=set)
     created: set[str] = field(default_factory=set)
     ended: bool = False
+    forgotten: str = ""  # A customer of it was forgotten since: it can be read, not gone on with.
 
     def take(self, line: dict[str, Any]) -> None:
         """Take one line of the journal in."""
@@ -49,6 +51,7 @@ class Past:
         if event == "start":
             self.started = self.started or line["at"]
             self.approval = line["approval"]
+            self.forgotten = self.forgotten or line.get("forgotten", "")
         elif event == "look":
             self.looked_at.add(group)
             self.already |= {(group, uid, change) for change in ("add", "remove") for uid in line[change]}
@@ -92,9 +95,24 @@ class Journal:
 
     @classmethod
     def of(cls, plan: Plan, folder: str | Path | None) -> Journal:
-        """The journal of this plan in a folder (None: the home's), new or as it was left."""
+        """
+        The journal of this plan in a folder (None: the home's), new or as it was left.
+
+        Raises InputError when a customer of the plan was forgotten and it was not applied to its end before.
+        """
         place = as_folder(folder, "journals") / tenant_folder(plan.tenant_uid, plan.base_url)
-        return cls(place / f"{plan.planned_at:%Y%m%dT%H%M%S%fZ}-{plan.digest[:16]}.jsonl")
+        moment = f"{plan.planned_at:%Y%m%dT%H%M%S%fZ}"
+        own = place / f"{moment}-{plan.digest[:16]}.jsonl"
+        if not own.exists():  # A digest would tell who was forgotten, so it is no longer in the name.
+            others = map(cls, sorted(place.glob(f"{moment}-{FORGOTTEN}-*.jsonl")))
+            own = next((other.path for other in others if other._may_be_of(plan)), own)
+        journal = cls(own)
+        if journal.past.forgotten and not (journal.past.ended and own.with_suffix(".receipt.json").exists()):
+            raise InputError(
+                f"Plan {plan.digest[:12]} was begun, and a customer of it was forgotten since ({own}), so it cannot "
+                "be gone on with. Nothing more was sent. Load again and make a new plan."
+            )
+        return journal
 
     def __enter__(self) -> Journal:
         make_private(self.path.parent)
@@ -121,8 +139,7 @@ class Journal:
     def write(self, event: str, **facts: Any) -> None:
         """Put one line on disk; returns when the disk has it, and raises RunStopped when it cannot have it."""
         line = {"event": event, "at": datetime.now(UTC).isoformat(), **facts}
-        checksum = sha256(self._last + canonical(line))[:16]
-        raw = (canonical(line | {"sum": checksum}) + "\n").encode()
+        checksum, raw = _chained(self._last, line)
         try:
             if self._file.write(raw) != len(raw):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -137,6 +154,26 @@ class Journal:
         self._last, self._end = checksum, self._end + len(raw)
         self.past.take(line)
 
+    def lines(self) -> list[dict[str, Any]]:
+        """Every line that was written whole, without its checksum."""
+        self._last, self._end = "", 0
+        return [{name: value for name, value in line.items() if name != "sum"} for line in self._lines()]
+
+    def _may_be_of(self, plan: Plan) -> bool:
+        """Whether what this journal tells of those who were not forgotten is in the plan."""
+        planned = {
+            (one.uid, uid, change)
+            for one in plan.groups
+            for change in ("add", "remove")
+            for uid in getattr(one, change)
+        }
+        told = self.past.already | self.past.intended
+        groups = self.past.looked_at | self.past.creating | {group for group, _, _ in told}
+        return (
+            groups <= {one.uid for one in plan.groups}
+            and {item for item in told if not is_tombstone(item[1])} <= planned
+        )
+
     def _lines(self) -> Iterator[dict[str, Any]]:
         if not self.path.exists():
             return
@@ -148,7 +185,7 @@ class Journal:
             ) from error
         for number, raw in enumerate(whole.splitlines(keepends=True), start=1):
             line = _parsed(raw)
-            expected = line and sha256(self._last + canonical({k: v for k, v in line.items() if k != "sum"}))[:16]
+            expected = line and _chained(self._last, {k: v for k, v in line.items() if k != "sum"})[0]
             if line is None or line.get("sum") != expected:
                 if self._end + len(raw) == len(whole) and not raw.endswith(b"\n"):
                     return  # Torn by a crash: it was never on disk whole, so nothing followed from it.
@@ -160,6 +197,21 @@ class Journal:
             self._last = line["sum"]
             self._end += len(raw)
             yield line
+
+
+def write_journal(path: Path, lines: Iterable[dict[str, Any]]) -> Path:
+    """Put a journal of these lines in the place of the one at this path, whole or not at all."""
+    last, whole = "", b""
+    for line in lines:
+        last, raw = _chained(last, line)
+        whole += raw
+    return write_text(path, whole.decode())
+
+
+def _chained(last: str, line: dict[str, Any]) -> tuple[str, bytes]:
+    """The checksum of a line behind the one with the checksum `last`, and its bytes."""
+    checksum = sha256(last + canonical(line))[:16]
+    return checksum, (canonical(line | {"sum": checksum}) + "\n").encode()
 
 
 def _parsed(raw: bytes) -> dict[str, Any] | None:

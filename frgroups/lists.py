@@ -12,6 +12,7 @@ import pandas as pd
 from frgroups.codes import check_uids
 from frgroups.errors import InputError, ListError
 from frgroups.listfiles import NotText, Row, Table, read_table, refuse_spoiled, trim
+from frgroups.logs import tell
 from frgroups.snapshot import Snapshot
 
 log = logging.getLogger("frgroups.lists")
@@ -22,7 +23,7 @@ USUAL_NAMES = (
     *("kundenummer", "kundenr", "kunde_id", "kundnummer", "kundnr", "kund_id", "kunden_nummer", "asiakasnumero"),
     "id",
 )
-_OTHER_IDS = ("email", "e_mail", "e_post", "epost", "mobile", "mobil", "phone", "loyalty_id", "medlemsnummer")
+OTHER_IDS = ("email", "e_mail", "e_post", "epost", "mobile", "mobil", "phone", "loyalty_id", "medlemsnummer")
 _PERSONAL = ("email", "mobile", "loyalty_id")
 _BY = ("external_id", "customer_uid", *_PERSONAL)
 
@@ -77,9 +78,12 @@ def read_list(path: str | Path, column: str | None = None, *, sheet: str | None 
             f"{table.source} holds no ids: column {name!r} is blank in all {len(cells)} rows. Write the ids below it."
         )
     if lost := sum(not row[where] and any(row) for _, row in rows):
-        log.warning("%s: %d rows have no id in column %r and were left out", table.source, lost, name)
+        text = f"{table.source}: {lost} rows have no id in column {name!r} and were left out"
+        tell(log, logging.WARNING, "rows_without_id", text, file=table.source, column=name, n_rows=lost)
     once = list(dict.fromkeys(ids))
-    log.info("%s: %d ids in column %r, %d repetitions dropped", table.source, len(once), name, len(ids) - len(once))
+    again = len(ids) - len(once)
+    text = f"{table.source}: {len(once)} ids in column {name!r}, {again} repetitions dropped"
+    tell(log, logging.INFO, "list_read", text, file=table.source, column=name, n_ids=len(once), n_repeated=again)
     return pd.Series(once, dtype="str", name=name)
 
 
@@ -176,7 +180,7 @@ def _describe(header: Sequence[str]) -> str:
 def _is_header(table: Table) -> bool:
     """Whether the first row of a file with one column names it; the rule is in `read_list`."""
     [first], below = table.rows[0][1], [row[0] for _, row in table.rows[1:]]
-    if _plain(first) in {_plain(name) for name in _OTHER_IDS}:
+    if _plain(first) in {_plain(name) for name in OTHER_IDS}:
         return True
     if isinstance(first, NotText) or _looks_like_id(first):
         return False

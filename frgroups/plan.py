@@ -17,6 +17,7 @@ from frgroups.inputs import several
 from frgroups.limits import Finding, GroupCounts, Limits, broken_limits, counted
 from frgroups.sealed import canonical, read_sealed, sha256, write_sealed
 from frgroups.snapshot import Snapshot, snapshot_from_frames
+from frgroups.tombstones import n_forgotten
 from frgroups.wire import membership_payload
 
 Mode = Literal["add_only", "remove_only", "mirror"]
@@ -138,7 +139,12 @@ class Plan:
         # An undo stands on the reading back of its own apply; how the group changed since is seen by apply.
         age = timedelta(0) if self.undoes else self.planned_at - self.snapshot_taken_at
         broken = broken_limits(self.limits, [group.counts for group in self.groups], snapshot_age=age)
-        return (*broken, *(group.unknown_finding() for group in self.groups if group.unknown), *self.notes)
+        return (
+            *self._forgotten(),
+            *broken,
+            *(group.unknown_finding() for group in self.groups if group.unknown),
+            *self.notes,
+        )
 
     @property
     def blocked(self) -> bool:
@@ -177,7 +183,8 @@ class Plan:
     def summary(self) -> str:
         """The plan in sentences: a line per group, the findings, and what it costs to send."""
         if self.is_empty:
-            return f"Nothing to do: {self.tenant_uid} already is as wanted."
+            left_out = [str(note) for note in self.notes if note.rule == "forgotten_customers"]
+            return "\n".join([f"Nothing to do: {self.tenant_uid} already is as wanted.", *left_out])
         lines = [group.sentence() for group in self.groups]
         lines += [str(finding) for finding in self.findings]
         n = len(self.requests())
@@ -316,6 +323,15 @@ class Plan:
         if more > 0:
             facts["Change"] += f" And {more} more groups."
         return Card(f"Plan {self.digest[:12]}", facts, mark="BLOCKED" if self.blocked else "").html()
+
+    def _forgotten(self) -> list[Finding]:
+        """What keeps a plan that names a forgotten customer from being applied: nobody can be sent in their place."""
+        n = n_forgotten(uid for one in self.groups for uid in (*one.baseline, *one.add, *one.remove))
+        if not n:
+            return []
+        who = f"{counted(n, 'customer')} of this plan {'was' if n == 1 else 'were'}"
+        text = f"{who} forgotten since. Load and plan again."
+        return [Finding("forgotten_customers", text, True, n=n, argument="plan again")]
 
     def _group(self, name: str) -> GroupChange:
         found = [one for one in self.groups if one.uid == name] or [one for one in self.groups if one.name == name]

@@ -16,9 +16,10 @@ from frgroups.card import Card
 from frgroups.errors import FileDamagedError
 from frgroups.inputs import must_be
 from frgroups.journal import Item, Past
-from frgroups.limits import Finding, Limits
+from frgroups.limits import Finding, Limits, counted
 from frgroups.plan import GroupChange, Plan, plan_of_document
 from frgroups.sealed import read_sealed, write_sealed
+from frgroups.tombstones import is_tombstone, n_forgotten
 
 State = Literal["verified", "already", "rejected", "not_effective", "not_sent", "unknown"]
 STATES: dict[State, str] = {
@@ -39,7 +40,8 @@ class Receipt:
     `members_after` holds the members of each touched group at the last reading, `read_at` its moment;
     `proved` names the groups whose last reading proved itself; `drift` counts who else joined and left a group
     between plan and apply, and was left alone; `stopped` says why a run ended early; `repeated` is true when the
-    plan had been applied before, and nothing was sent for this receipt.
+    plan had been applied before, and nothing was sent for this receipt. `forgotten` is not "" when a customer of
+    the plan was forgotten since: a tombstone stands in their place, and the plan's digest is of what is left.
     """
 
     plan: Plan
@@ -54,6 +56,7 @@ class Receipt:
     stopped: str = ""
     drift: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     repeated: bool = False
+    forgotten: str = ""
     path: Path | None = field(default=None)
 
     def table(self) -> pd.DataFrame:
@@ -88,6 +91,9 @@ class Receipt:
             lines.append(f"Since the plan {joined:,} others joined {uid} and {left:,} left it; untouched.")
         for uid in sorted(self.created):
             lines.append(f"Group {uid} was created.")
+        if n := self._n_forgotten():
+            were = "was" if n == 1 else "were"
+            lines.append(f"{counted(n, 'customer')} {were} forgotten since; a tombstone stands for each.")
         if self.stopped:
             lines.append(f"STOPPED: {self.stopped}")
         if self.repeated:
@@ -96,7 +102,8 @@ class Receipt:
                 "sent. What was changed since, by an undo too, is not told here."
             )
         if not self.complete:
-            lines.append("Apply the same plan again to go on, or to read once more what shows late.")
+            again = "Apply the same plan again to go on, or to read once more what shows late."
+            lines.append("It cannot be gone on with: load and plan again." if self.forgotten else again)
         return "\n".join(lines) or "Nothing was to do."
 
     def document(self) -> dict[str, Any]:
@@ -112,7 +119,13 @@ class Receipt:
             "started_at": self.started_at.isoformat(),
             "read_at": self.read_at.isoformat(),
             "stopped": self.stopped,
+            "forgotten": self.forgotten,
         }
+
+    def _n_forgotten(self) -> int:
+        groups, after = self.plan.groups, self.members_after.values()
+        planned = (uid for one in groups for uid in (*one.baseline, *one.add, *one.remove))
+        return n_forgotten([*planned, *(uid for members in after for uid in members)])
 
     def save(self, path: str | Path) -> Path:
         """Write the receipt file, whole or not at all."""
@@ -162,6 +175,7 @@ def read_receipt(path: str | Path) -> Receipt:
             started_at=datetime.fromisoformat(content["started_at"]),
             read_at=datetime.fromisoformat(content["read_at"]),
             stopped=content["stopped"],
+            forgotten=content.get("forgotten", ""),
             path=Path(path).expanduser().resolve(),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -173,6 +187,7 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
     The plan that takes back what really changed: an ordinary plan, with limits, review and approval of its own.
 
     Only verified items are taken back; what others changed stays. A group that the plan created stays, empty.
+    What was done to a customer who was forgotten since is left out, and a finding says so.
     `limits=None` means those of the plan that was applied.
 
     >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client(writable=True) as client:
@@ -184,8 +199,12 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
     """
     must_be(receipt, Receipt, "receipt")
     changes, notes = [], []
+    forgotten = [item for item, state in receipt.states.items() if state == "verified" and is_tombstone(item[1])]
+    if n := len(forgotten):
+        text = f"{counted(n, 'change')} of customers who were forgotten since {'is' if n == 1 else 'are'} left out."
+        notes.append(Finding("forgotten_customers", text, n=n))
     for group in receipt.plan.groups:
-        after = receipt.members_after.get(group.uid, ())
+        after = tuple(uid for uid in receipt.members_after.get(group.uid, ()) if not is_tombstone(uid))
         done = {change: _verified(receipt, group, change) for change in ("add", "remove")}
         change = GroupChange(
             group.uid,
@@ -256,4 +275,4 @@ def _holds(item: Item, members: frozenset[str] | None, proved: bool) -> bool | N
 
 def _verified(receipt: Receipt, group: GroupChange, change: str) -> set[str]:
     uids = group.add if change == "add" else group.remove
-    return {uid for uid in uids if receipt.states[group.uid, uid, change] == "verified"}
+    return {uid for uid in uids if receipt.states[group.uid, uid, change] == "verified" and not is_tombstone(uid)}

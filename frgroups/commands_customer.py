@@ -1,0 +1,48 @@
+"""The commands about one customer: what is held of them, and forgetting them."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from typing import Any
+
+from frgroups.customer_export import export_customer as exported
+from frgroups.forgetting import COULD_NOT
+from frgroups.forgetting import forget as forgotten
+from frgroups.home import home, write_text
+from frgroups.limits import counted
+
+
+def forget(options: Namespace) -> int:
+    """Show what would be done to forget a customer, and with --yes do it."""
+    table = forgotten(options.uid, dry_run=not options.yes, **_where(options))
+    if table.empty:
+        print(f"Nothing is held of this customer in {home()}.")
+        return 0
+    for row in table.to_dict("records"):
+        print(f"{row['action']:<10}  {row['kind']:<9}  {row['n']:>4}  {row['path']}")
+        if row["note"]:
+            print(f"{'':<29}{row['note']}")
+    failed = int((table["action"] == COULD_NOT).sum())
+    if not options.yes:
+        print(f"{counted(len(table), 'file')} would change; nothing was changed. Do it: the same with --yes.")
+        return 0
+    print(f"{counted(len(table) - failed, 'file')} done, {failed} could not be done.")
+    if not failed:
+        print("Delete the customer in the tenant too: what is there still, the next load keeps again.")
+    return 5 if failed else 0
+
+
+def export_customer(options: Namespace) -> int:
+    """Print all that is held of a customer as JSON."""
+    text = json.dumps(exported(options.uid, **_where(options)), indent=1, ensure_ascii=False) + "\n"
+    if options.out is None:
+        print(text, end="")
+    else:
+        print(f"Written to {write_text(options.out.expanduser().resolve(), text)}")
+    return 0
+
+
+def _where(options: Namespace) -> dict[str, Any]:
+    named = {"tenant_uid": options.tenant, "cache": options.cache, "journal": options.journal}
+    return named | {"also": options.also, "ids": options.ids}

@@ -1,0 +1,177 @@
+"""Writes one file, or one snapshot, again without a customer; each is the old one or the new one at any moment."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from frgroups.cache import read_kept, replace_kept
+from frgroups.codes import Codes
+from frgroups.errors import FrgroupsError
+from frgroups.home import flush_to_disk, whole_file
+from frgroups.journal import Journal, write_journal
+from frgroups.kept import read_manifest
+from frgroups.listrows import part_list
+from frgroups.mentions import Wanted
+from frgroups.plan import GroupChange, Plan, read_plan
+from frgroups.receipt import read_receipt
+from frgroups.sealed import read_sealed, write_sealed
+from frgroups.snapshot import Snapshot
+from frgroups.tombstones import FORGOTTEN, next_tombstone
+from frgroups.traces import KEPT_BY_DIGEST, uids_of_line
+
+
+def without_customer(snapshot: Snapshot, uid: str) -> Snapshot:
+    """
+    The snapshot as it would be had it never seen a customer; the customer's groups stay, with one member less.
+
+    How the groups were read is told as it was. Nobody has the customer as a parent any more.
+
+    >>> without_customer(sample_snapshot(), "c-1")["VIP"].tolist()
+    ['c-2']
+    """
+    codes, customers = snapshot.codes, snapshot.customers
+    others = (customers["customer_uid"] != uid).to_numpy()
+    kept = others[codes.customer_code]
+    group_code, customer_code = codes.group_code[kept], codes.customer_code[kept]
+    parents = customers["customer_parent_uid"]
+    return replace(
+        snapshot,
+        customers=customers.assign(customer_parent_uid=parents.mask(parents == uid))[others].reset_index(drop=True),
+        consents=snapshot.consents[snapshot.consents["customer_uid"] != uid].reset_index(drop=True),
+        codes=Codes(
+            codes.group_uids,
+            codes.group_names,
+            pd.Index(codes.customer_uids[others], dtype="str"),
+            np.searchsorted(group_code, np.arange(codes.n_groups + 1)).astype(np.int64),
+            (np.cumsum(others) - 1)[customer_code].astype(np.int32),  # Numbers of the rows that are left.
+        ),
+    )
+
+
+def erase_from_snapshot(folder: Path, who: Wanted) -> Path:
+    """Put the snapshot without the customer in the place of the one in this folder; returns its folder."""
+    kept = read_manifest(folder)
+    return replace_kept(kept, without_customer(read_kept(kept), who.uid))
+
+
+def erase_from_list(path: Path, who: Wanted) -> Path:
+    """Take the customer's rows out of a list."""
+    body = part_list(path.read_bytes(), who.uid, who.ids).body
+    with whole_file(path) as draft:
+        draft.write_bytes(body)
+    return path
+
+
+def erase_from_approval(path: Path, who: Wanted) -> Path:
+    """Take the customer out of the reason of a rejection."""
+    content = read_sealed(path, "approval")
+    reason = str(content["reason"])
+    return write_sealed(path, "approval", content | {"reason": who.words.sub(next_tombstone(reason), reason)})
+
+
+def erase_undoes(path: Path) -> Path:
+    """Take out of a plan which one it takes back; its own digest does not cover that."""
+    return replace(read_plan(path), undoes=FORGOTTEN).save(path)
+
+
+def erase_from_receipt(path: Path, who: Wanted, seal: str = "") -> Path:
+    """Put a tombstone in the customer's place; a seal says that the plan and its digest are no longer the same."""
+    receipt = read_receipt(path)
+    stone = next_tombstone(path.read_text(encoding="utf-8"))
+    return replace(
+        receipt,
+        plan=_buried_plan(receipt.plan, who, stone),
+        states={_buried_item(item, who, stone): state for item, state in receipt.states.items()},
+        details={
+            # What the service said to an item of the customer is all about the customer.
+            _buried_item(item, who, stone): stone if item[1] == who.uid else who.words.sub(stone, text)
+            for item, text in receipt.details.items()
+        },
+        members_after={uid: _buried(members, who, stone) for uid, members in receipt.members_after.items()},
+        stopped=who.words.sub(stone, receipt.stopped),
+        forgotten=receipt.forgotten or seal,
+    ).save(path)
+
+
+def erase_from_journal(path: Path, who: Wanted, seal: str = "") -> Path:
+    """The same in a journal; its checksums are made anew, and a torn last line goes."""
+    stone = next_tombstone(path.read_text(encoding="utf-8", errors="replace"))
+    return write_journal(path, [_buried_line(line, who, stone, seal) for line in Journal(path).lines()])
+
+
+def erase_from_apply(path: Path, who: Wanted) -> dict[Path, Path]:
+    """
+    Bury the customer in the journal and the receipt of one apply, then take the digest out of their names.
+
+    Both carry the same seal before the first is renamed, so that a run that was cut off is completed by another.
+    One that is damaged gets the name alone. Returns where each is afterwards.
+    """
+    stem = path.name.removesuffix(".jsonl").removesuffix(".receipt.json")
+    pair = [path.with_name(f"{stem}{ending}") for ending in (".receipt.json", ".jsonl")]
+    there = [one for one in pair if one.exists()]
+    seals = {one: seal for one in there if (seal := _seal_of(one)) is not None}
+    seal = next(filter(None, seals.values()), uuid.uuid4().hex[:8])
+    for one in seals:
+        (erase_from_journal if one.suffix == ".jsonl" else erase_from_receipt)(one, who, seal)
+    return {one: _renamed(one, seal) for one in there}
+
+
+def _seal_of(path: Path) -> str | None:
+    """The seal of a journal or receipt, "" when it has none; None when it cannot be read."""
+    try:
+        return Journal(path).past.forgotten if path.suffix == ".jsonl" else read_receipt(path).forgotten
+    except FrgroupsError:
+        return None
+
+
+def _renamed(path: Path, seal: str) -> Path:
+    named = KEPT_BY_DIGEST.fullmatch(path.name)
+    if not named:
+        return path
+    there = path.rename(path.with_name(f"{named[1]}-{FORGOTTEN}-{seal}{named[2]}"))
+    flush_to_disk(there.parent)
+    return there
+
+
+def _buried_plan(plan: Plan, who: Wanted, stone: str) -> Plan:
+    groups = tuple(_buried_change(one, who, stone) for one in plan.groups)
+    return replace(plan, groups=groups, undoes=FORGOTTEN if plan.undoes else None)
+
+
+def _buried_change(one: GroupChange, who: Wanted, stone: str) -> GroupChange:
+    return replace(
+        one,
+        baseline=_buried(one.baseline, who, stone),
+        add=_buried(one.add, who, stone),
+        remove=_buried(one.remove, who, stone),
+        unknown=frozenset(_buried(one.unknown, who, stone)),
+    )
+
+
+def _buried_item(item: tuple[str, str, str], who: Wanted, stone: str) -> tuple[str, str, str]:
+    group, uid, change = item
+    return group, stone if uid == who.uid else uid, change
+
+
+def _buried_line(line: dict[str, Any], who: Wanted, stone: str, seal: str) -> dict[str, Any]:
+    lists = {name: list(_buried(uids, who, stone)) for name, uids in uids_of_line(line).items()}
+    told = {}
+    if isinstance(line.get("message"), str):
+        alone = bool(line["message"]) and line.get("uids") == [who.uid]
+        told["message"] = stone if alone else who.words.sub(stone, line["message"])
+    sealed = (
+        {"digest": FORGOTTEN, FORGOTTEN: line.get(FORGOTTEN) or seal} if line["event"] == "start" and seal else {}
+    )
+    return line | lists | told | sealed
+
+
+def _buried(uids: Iterable[str], who: Wanted, stone: str) -> tuple[str, ...]:
+    """With the tombstone in the customer's stead, and not in the customer's place: that would tell between whom."""
+    return tuple(sorted(stone if uid == who.uid else uid for uid in uids))

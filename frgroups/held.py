@@ -1,0 +1,137 @@
+"""Finds every file that frgroups keeps and that tells of one customer, by name or by a digest."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from frgroups.errors import InputError
+from frgroups.home import as_folder, home
+from frgroups.mentions import Wanted
+from frgroups.snapshot_folders import DAMAGED, DRAFT, GONE, names_in, shown
+from frgroups.traces import (
+    DIGEST_LENGTH,
+    KEPT_BY_DIGEST,
+    Trace,
+    ids_in_snapshot,
+    tenant_of,
+    trace_of_aside,
+    trace_of_file,
+    trace_of_snapshot,
+)
+
+_ASIDE = (DRAFT, DAMAGED, GONE)
+_LOCKS = ("locks", ".locks")  # Notes on who is running; no customers.
+_DRAFT_FILE = re.compile(r"\..+\.[0-9a-f]{8}\.draft")
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where to look: the home always, and what the caller named beside it."""
+
+    cache: str | Path | None = None
+    journal: str | Path | None = None
+    also: Sequence[str | Path] = ()
+
+    def __post_init__(self) -> None:
+        for path in (self.cache, self.journal, *self.also):
+            if path is not None and not as_folder(path, "this").exists():
+                raise InputError(f"{path} does not exist, so nothing was looked at. Name a file or folder that does.")
+
+    def caches(self) -> list[Path]:
+        """The folders of kept snapshots."""
+        return _once([as_folder(None, "snapshots"), as_folder(self.cache, "snapshots")])
+
+    def entries(self) -> Iterator[tuple[Path, bool, bool]]:
+        """
+        Every snapshot folder and file once, whether it is a list, and whether it counts whatever it is.
+
+        In a cache or journal folder outside the home only what frgroups made counts.
+        """
+        named = [as_folder(path, "lists") for path in self.also]
+        apart = [*self.caches(), as_folder(self.journal, "journals")]
+        seen = set()
+        for roots, all_kinds in ((named, True), ([home()], True), (apart, False)):
+            for path in (path for root in roots for path in _walk(root)):
+                if path not in seen:
+                    seen.add(path)
+                    is_list = roots is named or path.is_relative_to(home() / "lists")
+                    yield path, is_list, all_kinds
+
+
+def find_held(who: Wanted, places: Places) -> list[Trace]:
+    """
+    What is held of a customer, in the order in which it must be forgotten.
+
+    What is known by something else (a list by an external id, an approval by a digest) comes before that from
+    which it is known, so that a run that is cut off can be run again.
+    """
+    entries = list(places.entries())
+    traces = [trace for path, is_list, whole in entries for trace in _trace(path, who, is_list, whole)]
+    digests = {trace.digest[:DIGEST_LENGTH] for trace in traces if trace.digest}
+    held = [replace(trace, mentions=trace.mentions & digests) for trace in traces]
+    held = [one for one in held if one.n or one.n_left or one.mentions or one.unfinished or _may_hold(one)]
+    return sorted(held, key=lambda one: (_ORDER.index(one.kind), bool(one.digest), one.path))
+
+
+def known_ids(who: Wanted, places: Places) -> frozenset[str]:
+    """The other ids that any kept snapshot knows of the customer."""
+    folders = [path for path, _, _ in places.entries() if path.is_dir()]
+    return who.ids.union(*(ids_in_snapshot(folder, who) for folder in folders))
+
+
+_ORDER = ["list", "other", "approval", "review", "plan", "receipt", "journal", "draft", "set aside", "snapshot"]
+
+
+def _may_hold(trace: Trace) -> bool:
+    """Whether a file that cannot be read may hold the customer; of plans, receipts and journals the text tells."""
+    return bool(trace.trouble) and trace.kind in ("list", "other", "set aside", "snapshot")
+
+
+def _trace(path: Path, who: Wanted, is_list: bool, whole: bool) -> Iterable[Trace]:
+    try:
+        if path.is_dir():
+            names = names_in(path.parent)
+            replaced = path.name in names and path.name not in shown(names)
+            aside = replaced or path.name.startswith(_ASIDE)
+            return [trace_of_aside(path, who) if aside else trace_of_snapshot(path, who)]
+        trace = trace_of_file(path, who, is_list=is_list)
+    except FileNotFoundError:  # Gone since it was found.
+        return []
+    except (OSError, ValueError) as error:
+        return [Trace("other", path, trouble=f"it cannot be read ({type(error).__name__}); it may hold the customer")]
+    if _DRAFT_FILE.fullmatch(path.name):
+        # The draft of a journal or receipt is named by its digest. While an apply writes one, its tenant is locked.
+        by_digest = KEPT_BY_DIGEST.match(path.name[1:])
+        return [Trace("draft", path, *tenant_of(path), n=trace.n, unfinished=bool(by_digest))]
+    if path.is_symlink() and trace.n:
+        return [replace(trace, trouble=f"it is a link to {path.resolve()}")]
+    return [trace] if whole or trace.kind != "other" else []
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    """The files and snapshot folders below a folder, or the one file; links to folders are not followed."""
+    if root.is_file():
+        yield root
+    if _is_snapshot(root):
+        yield root
+        return
+    for folder, below, files in os.walk(root):
+        here = Path(folder)
+        yield from (here / name for name in sorted(files) if (here / name).is_file())
+        whole = [name for name in below if _is_snapshot(here / name)]
+        yield from (here / name for name in sorted(whole))
+        below[:] = [name for name in below if name not in whole and name not in _LOCKS]
+
+
+def _is_snapshot(folder: Path) -> bool:
+    if folder.name.startswith(_ASIDE):
+        return folder.is_dir()
+    return (folder / "memberships.parquet").is_file() or (folder / "customers.parquet").is_file()
+
+
+def _once(paths: Iterable[Path]) -> list[Path]:
+    return list(dict.fromkeys(path.resolve() for path in paths))
