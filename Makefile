@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint notebooks notebooks-run wheel clean
+.PHONY: demo test lint bench notebooks notebooks-run wheel clean
 
 demo: .venv/sandbox.done
 	@$(BIN)/frgroups demo
@@ -18,6 +18,9 @@ lint: .venv/dev.done
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+bench: .venv/bench.done
+	@$(BIN)/python -m tests.bench
 
 notebooks-run: .venv/dev.done
 	@$(BIN)/python -m tests.notebooks
@@ -46,3 +49,8 @@ clean:
 	@echo "Installing into .venv (the first time only) ..."
 	@$(PIP) -e ".[dev]"
 	@touch $@ .venv/sandbox.done .venv/notebook.done
+
+.venv/bench.done: .venv/bin/python pyproject.toml constraints.txt
+	@echo "Installing into .venv (the first time only) ..."
+	@$(PIP) -e ".[bench]"
+	@touch $@

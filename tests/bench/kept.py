@@ -1,0 +1,88 @@
+"""A large snapshot on disk, beside the plain parquet file that DataFrame.to_parquet makes of its memberships."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+import frgroups as fg
+from tests.bench.child import Stopwatch
+from tests.bench.tenants import make_tenant
+
+# The columns without which the codes in memberships.parquet say nothing.
+UID_COLUMNS = {
+    "groups.parquet": {"customer_group_code", "customer_group_uid"},
+    "customers.parquet": {"customer_code", "customer_uid"},
+}
+
+
+def prepare(clock: Stopwatch, *, tenant: str, folder: str) -> dict[str, Any]:
+    """The memberships of a tenant with random uids as a frame, for the others to start from."""
+    world = make_tenant(tenant)
+    codes = np.repeat(np.arange(len(world.members)), [len(members) for members in world.members])
+    memberships = pd.DataFrame(
+        {
+            "customer_group_uid": pd.Index(world.group_uids, dtype="str").take(codes),
+            "customer_uid": pd.Index(world.customer_uids, dtype="str").take(np.concatenate(world.members)),
+        }
+    )
+    in_order = memberships.sort_values(["customer_group_uid", "customer_uid"], ignore_index=True)
+    in_order.to_parquet(Path(folder, "given.parquet"))
+    return {"memberships": len(in_order)}
+
+
+def write_plain(clock: Stopwatch, *, folder: str) -> dict[str, Any]:
+    """The frame as pandas writes it when asked for nothing special."""
+    memberships = pd.read_parquet(Path(folder, "given.parquet"))
+    path = Path(folder, "plain.parquet")
+    os.sync()
+    with clock:
+        memberships.to_parquet(path)
+    return {"size": path.stat().st_size}
+
+
+def write_ours(clock: Stopwatch, *, folder: str) -> dict[str, Any]:
+    """save_snapshot whole: the other tables, checksums, flushing to disk and the rename are in its time."""
+    memberships = pd.read_parquet(Path(folder, "given.parquet"))
+    snapshot = fg.snapshot_from_frames(memberships, tenant_uid="bench", taken_at="2026-11-23T08:10Z")
+    os.sync()
+    with clock:
+        saved = fg.save_snapshot(snapshot, Path(folder, "cache"))
+    size = (saved / "memberships.parquet").stat().st_size
+    return {"size": size + sum(_size_of_columns(saved / file, columns) for file, columns in UID_COLUMNS.items())}
+
+
+def read_plain(clock: Stopwatch, *, folder: str) -> dict[str, Any]:
+    """The plain file as a frame."""
+    _warm(folder, "plain.parquet")
+    with clock:
+        memberships = pd.read_parquet(Path(folder, "plain.parquet"))
+    return {"memberships": len(memberships)}
+
+
+def read_ours(clock: Stopwatch, *, folder: str) -> dict[str, Any]:
+    """The newest snapshot, checked, until its codes are at hand: overlap_matrix starts from them."""
+    _warm(folder, "cache/**/*")
+    with clock:
+        codes = fg.read_snapshot(Path(folder, "cache")).codes
+    return {"memberships": len(codes)}
+
+
+def _warm(folder: str, pattern: str) -> None:
+    """Read the files once: what is compared is the readers, not what the system still has in memory."""
+    for path in Path(folder).glob(pattern):
+        if path.is_file():
+            path.read_bytes()
+
+
+def _size_of_columns(path: Path, columns: set[str]) -> int:
+    """The bytes that these columns take in a parquet file."""
+    facts = pq.ParquetFile(path).metadata
+    groups = [facts.row_group(number) for number in range(facts.num_row_groups)]
+    chunks = [group.column(place) for group in groups for place in range(facts.num_columns)]
+    return sum(chunk.total_compressed_size for chunk in chunks if chunk.path_in_schema in columns)

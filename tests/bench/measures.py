@@ -1,0 +1,210 @@
+"""What is measured beside what, on which tenant, and the ratio that is to be reached."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from statistics import median
+from typing import Any
+
+from tests.bench.runs import Job, MeasurementError, Run, check_agreement, rounds, run
+from tests.bench.server import running
+
+LATENCY = 0.05
+WORKERS = 16
+SHOWN_PATIENCE = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Which tenants stand for the small one, the large one, the one with a group of everybody, the one on disk."""
+
+    small: str
+    large: str
+    covered: str
+    kept: str
+    page_size: int = 500
+    rounds: int = 3
+    readings: int = 9
+    generic: bool = True
+
+
+FULL = Scale(small="S", large="L", covered="L+all", kept="XL")
+QUICK = Scale(
+    small="tiny", large="tiny", covered="tiny+all", kept="tiny", page_size=50, rounds=1, readings=1, generic=False
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """
+    One measure: medians of both sides and the ratio of each round; `to_reach` None means that it is only shown.
+
+    `note` says why there are no numbers.
+    """
+
+    measure: str
+    peer_name: str
+    unit: str = ""
+    ours: float | None = None
+    peer: float | None = None
+    ratios: tuple[float, ...] = ()
+    to_reach: float | None = None
+    note: str = ""
+
+    @property
+    def ratio(self) -> float | None:
+        """The median ratio."""
+        return median(self.ratios) if self.ratios else None
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the median ratio is within what is to be reached."""
+        return None if self.to_reach is None or self.ratio is None else self.ratio <= self.to_reach
+
+
+def compared(
+    names: tuple[str, str], unit: str, ours: Iterable[float], peer: Iterable[float], to_reach: float | None = None
+) -> Row:
+    """The row for these rounds: a ratio for each round, then their median."""
+    pairs = list(zip(ours, peer, strict=True))
+    ratios = tuple(a / b for a, b in pairs)
+    return Row(*names, unit, median(a for a, _ in pairs), median(b for _, b in pairs), ratios, to_reach)
+
+
+def by_pages(scale: Scale) -> Iterator[Row]:
+    """A large tenant read by pages: CPU and memory against the usual way and against the limit; what proof costs."""
+    with running(scale.large, cap=scale.page_size) as url:
+        asked = {"page_size": scale.page_size}
+        jobs = {
+            "ours": Job("ours.load", asked | {"cover": False}, url),
+            "limit": Job("raw_socket.load", asked, url),
+            "as is": Job("ours.load", asked, url),
+            "plain": Job("plain.load", asked, url),
+        }
+        if find_spec("requests"):
+            jobs["naive"] = Job("naive.load", asked, url)
+        runs = rounds(jobs, scale.rounds)
+    check_agreement(runs)
+    ours, limit, name = runs["ours"], runs["limit"], scale.large
+    cpu, peak = f"CPU, {name}, by pages", f"peak memory, {name}, by pages"
+    usual = "requests + pd.json_normalize"
+    if "naive" in runs:
+        yield compared((cpu, usual), "s", _cpu(ours), _cpu(runs["naive"]), 1 / 8)
+        yield compared((peak, usual), "MB", _peak(ours), _peak(runs["naive"]), 1 / 4)
+    else:
+        yield Row(cpu, usual, note=_missing("requests"))
+        yield Row(peak, usual, note=_missing("requests"))
+    yield compared((cpu, "raw socket, same decoder (the limit)"), "s", _cpu(ours), _cpu(limit), 1.6)
+    served = [one.server_cpu for one in ours]
+    yield compared((f"CPU of the server, {name}", "ours (is the server the limit?)"), "s", served, _cpu(ours))
+    long = {path for path, n in runs["plain"][0].paths.items() if n >= 3}
+    mine, plain = ([_sent_to(one, long) for one in runs[side]] for side in ("as is", "plain"))
+    names = (f"requests, {name}, groups of 3 pages and more", "plain paging, no proof")
+    yield compared(names, "", mine, plain, 1.10)
+
+
+def at_latency(scale: Scale) -> Iterator[Row]:
+    """Wall time with 16 workers, against the least that so many requests can take."""
+    for name in dict.fromkeys([scale.small, scale.large]):
+        with running(name, cap=scale.page_size, latency=LATENCY) as url:
+            asked = {"page_size": scale.page_size, "workers": WORKERS}
+            runs = rounds({"ours": Job("ours.load", asked, url)}, scale.rounds)["ours"]
+        floors = [(one.requests / WORKERS + 1) * LATENCY for one in runs]
+        measure = f"wall, {LATENCY * 1000:.0f} ms latency, {WORKERS} workers, {name}"
+        floor = f"floor: (requests / {WORKERS} + 1) x {LATENCY * 1000:.0f} ms"
+        yield compared((measure, floor), "s", _wall(runs), floors, 1.3)
+
+
+def covered(scale: Scale) -> Iterator[Row]:
+    """A tenant with a group that holds everybody, against plain full paging."""
+    with running(scale.covered, cap=scale.page_size) as url:
+        asked = {"page_size": scale.page_size}
+        jobs = {"ours": Job("ours.load", asked, url), "plain": Job("plain.load", asked, url)}
+        runs = rounds(jobs, scale.rounds)
+    check_agreement(runs)
+    ours, plain, peer = runs["ours"], runs["plain"], "plain paging, no proof"
+    requests, megabytes = (
+        [[getattr(one, what) for one in side] for side in (ours, plain)] for what in ("requests", "megabytes")
+    )
+    yield compared((f"requests, {scale.covered}", peer), "", *requests, 0.40)
+    yield compared((f"bytes, {scale.covered}", peer), "MB", *megabytes, 0.35)
+    yield compared((f"CPU, {scale.covered}", peer), "s", _cpu(ours), _cpu(plain), 0.45)
+
+
+def kept(scale: Scale) -> Iterator[Row]:
+    """A large snapshot on disk, against DataFrame.to_parquet and pd.read_parquet of its memberships."""
+    with tempfile.TemporaryDirectory() as folder:
+        there = {"folder": folder}
+        rows = run(Job("kept.prepare", there | {"tenant": scale.kept})).found["memberships"]
+        wrote = rounds({side: Job(f"kept.write_{side}", there) for side in ("ours", "plain")}, scale.rounds)
+        # Reading takes a fraction of a second, so that chance has a larger part in it.
+        read = rounds({side: Job(f"kept.read_{side}", there) for side in ("ours", "plain")}, scale.readings)
+    size = [[one.found["size"] / 1e6 for one in wrote[side]] for side in ("ours", "plain")]
+    yield compared((f"file size, {rows:,} memberships", "DataFrame.to_parquet"), "MB", *size, 0.25)
+    yield compared(
+        ("write time, save_snapshot whole", "DataFrame.to_parquet"),
+        "s",
+        _wall(wrote["ours"]),
+        _wall(wrote["plain"]),
+        0.6,
+    )
+    yield compared(
+        ("reopen, read_snapshot until its codes", "pd.read_parquet"),
+        "s",
+        _wall(read["ours"]),
+        _wall(read["plain"]),
+        0.5,
+    )
+
+
+def generic(scale: Scale) -> Iterator[Row]:
+    """Two ways to load that know nothing of this API; once each, only shown."""
+    peers = {
+        "dlt rest_api to parquet": ("dlt", "generic.load_by_dlt"),
+        "generated OpenAPI client": ("openapi_python_client", "generic.load_by_generated_client"),
+    }
+    with running(scale.small, cap=scale.page_size) as url:
+        for peer, (package, function) in peers.items():
+            names = (f"CPU, {scale.small}, once", peer)
+            if not scale.generic:
+                yield Row(*names, note="not in a quick run")
+            elif not find_spec(package):
+                yield Row(*names, note=_missing(package))
+            else:
+                yield _beside(names, function, {"page_size": scale.page_size}, url)
+
+
+def _beside(names: tuple[str, str], function: str, asked: dict[str, Any], url: str) -> Row:
+    try:
+        ours = run(Job("ours.load", asked, url))
+        peer = run(Job(function, asked, url), SHOWN_PATIENCE)
+        check_agreement({"ours": [ours], "peer": [peer]})
+    except MeasurementError as error:
+        return Row(*names, note=str(error).splitlines()[-1])
+    return compared(names, "s", [ours.cpu], [peer.cpu])
+
+
+MEASURES = {one.__name__: one for one in (by_pages, at_latency, covered, kept, generic)}
+
+
+def _cpu(runs: list[Run]) -> list[float]:
+    return [one.cpu for one in runs]
+
+
+def _peak(runs: list[Run]) -> list[float]:
+    return [one.peak_mb for one in runs]
+
+
+def _wall(runs: list[Run]) -> list[float]:
+    return [one.wall for one in runs]
+
+
+def _sent_to(one: Run, paths: set[str]) -> int:
+    return sum(n for path, n in one.paths.items() if path in paths)
+
+
+def _missing(package: str) -> str:
+    return f"{package} is not installed; the bench extra has it"

@@ -1,0 +1,22 @@
+"""load_snapshot itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import frgroups as fg
+from tests.bench.child import Stopwatch, found
+from tests.bench.server import TENANT_UID
+
+
+def load(
+    clock: Stopwatch, *, base_url: str, page_size: int, cover: bool = True, digest: bool = True, **options: Any
+) -> dict[str, Any]:
+    """A snapshot that is not kept; `options` are the client's."""
+    with clock, fg.Client(TENANT_UID, "bench", base_url=base_url, page_size=page_size, **options) as client:
+        snapshot = fg.load_snapshot(client, False, cover=cover, progress=False)
+    told = {"verdict": snapshot.verdict, "memberships": len(snapshot.codes), "customers": len(snapshot.customers)}
+    if digest:
+        memberships = snapshot.memberships
+        told |= found(memberships["customer_group_uid"], memberships["customer_uid"], len(snapshot.customers))
+    return told

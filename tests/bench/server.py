@@ -1,0 +1,162 @@
+"""
+A tenant served from memory by a process of its own, so that what is measured is the client.
+
+Pages are joined from records that were rendered before; the answer is one write. Counts requests, bytes and the
+CPU that it took itself, and tells them at /stats. `python -m tests.bench.server --tenant L` prints its address.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import socket
+import socketserver
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs
+
+import numpy as np
+import numpy.typing as npt
+
+from tests.bench.tenants import TENANT_UID, Tenant, make_tenant
+
+ROOT = f"/v2/tenants/{TENANT_UID}/customer-groups"
+PAGE_SIZE_CAP = 500
+
+
+@dataclass
+class Service:
+    """The lists of one tenant by path, and what has been asked of it."""
+
+    lists: dict[str, tuple[list[bytes], npt.NDArray[np.int32]]]
+    cap: int = PAGE_SIZE_CAP
+    latency: float = 0.0
+    requests: Counter[str] = field(default_factory=Counter)
+    n_bytes: int = 0
+    cpu_before: float = field(default_factory=time.process_time)
+    counting: threading.Lock = field(default_factory=threading.Lock)
+
+    @classmethod
+    def of(cls, tenant: Tenant, *, cap: int = PAGE_SIZE_CAP, latency: float = 0.0) -> Service:
+        """The two GET lists of the API for this tenant."""
+        customers, groups = list(tenant.customer_records()), tenant.group_records
+        lists = {
+            f"{ROOT}/{uid}/customers": (customers, codes)
+            for uid, codes in zip(tenant.group_uids, tenant.members, strict=True)
+        }
+        return cls(lists | {ROOT: (groups, np.arange(len(groups), dtype=np.int32))}, cap, latency)
+
+    def answer(self, target: str) -> bytes:
+        """The whole HTTP answer to a GET."""
+        path, _, query = target.partition("?")
+        if path == "/stats":
+            return _http("200 OK", [json.dumps(self.stats()).encode()])
+        known = path in self.lists
+        answer = self._page(path, query) if known else _http("404 Not Found", [b'{"message":"not found"}'])
+        with self.counting:
+            self.requests[path] += 1
+            self.n_bytes += len(answer)
+        return answer
+
+    def stats(self) -> dict[str, Any]:
+        """What has been asked so far: in all, of each list, and at what cost of CPU seconds."""
+        own = time.process_time() - self.cpu_before
+        return {"requests": self.requests.total(), "bytes": self.n_bytes, "cpu": own, "paths": dict(self.requests)}
+
+    def _page(self, path: str, query: str) -> bytes:
+        records, order = self.lists[path]
+        asked = parse_qs(query)
+        number = int(asked.get("pageNumber", ["1"])[0])
+        size = min(int(asked.get("pageSize", [self.cap])[0]), self.cap)
+        start = max(number - 1, 0) * size
+        items = [records[code] for code in order[start : start + size].tolist()]
+        end = b'],"paging":{"pageNumber":%d,"pageSize":%d,"totalCount":%d}}' % (number, size, len(order))
+        return _http("200 OK", items, b'{"items":[', end)
+
+
+def _http(status: str, items: list[bytes], start: bytes = b"", end: bytes = b"") -> bytes:
+    """The answer whose body is these items with commas between; one join makes it, nothing is copied twice."""
+    length = len(start) + sum(map(len, items)) + max(len(items) - 1, 0) + len(end)
+    head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n".encode() + start
+    if not items:
+        return head + end
+    if len(items) == 1:
+        return head + items[0] + end
+    return b",".join([head + items[0], *items[1:-1], items[-1] + end])
+
+
+class Connection(socketserver.BaseRequestHandler):
+    """Keep-alive HTTP/1.1 in a thread: each GET is answered after the constant latency, in one blocking send."""
+
+    server: Server
+
+    def handle(self) -> None:
+        """Answer until the client closes the connection."""
+        service, received = self.server.service, b""
+        self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        while data := self.request.recv(65_536):
+            due = time.monotonic() + service.latency
+            *requests, received = (received + data).split(b"\r\n\r\n")
+            for request in requests:
+                answer = service.answer(request.split(b" ", 2)[1].decode())
+                time.sleep(max(due - time.monotonic(), 0))
+                self.request.sendall(answer)
+
+
+class Server(socketserver.ThreadingTCPServer):
+    """A thread for each connection."""
+
+    daemon_threads = True
+    request_queue_size = 256
+
+    def __init__(self, port: int, service: Service) -> None:
+        super().__init__(("127.0.0.1", port), Connection)
+        self.service = service
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that leaves in the middle of an answer is no news."""
+
+
+@contextmanager
+def running(tenant: str, *, latency: float = 0.0, cap: int = PAGE_SIZE_CAP) -> Iterator[str]:
+    """A server in its own process; gives its base URL."""
+    options = ["--tenant", tenant, "--latency", str(latency), "--cap", str(cap)]
+    command = [sys.executable, "-m", "tests.bench.server", *options]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        yield json.loads(process.stdout.readline())["base_url"]
+
+
+def stats(base_url: str) -> dict[str, Any]:
+    """What a server has been asked so far."""
+    with urllib.request.urlopen(base_url.removesuffix("/v2") + "/stats") as answer:
+        return dict(json.load(answer))
+
+
+def main() -> None:
+    """Serve one tenant."""
+    parser = argparse.ArgumentParser(description="Serve a made-up tenant over HTTP on loopback.")
+    parser.add_argument("--tenant", default="S")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
+    parser.add_argument("--cap", type=int, default=PAGE_SIZE_CAP, help="largest page size that is granted")
+    options = parser.parse_args()
+    service = Service.of(make_tenant(options.tenant), cap=options.cap, latency=options.latency)
+    server = Server(options.port, service)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    told = {"base_url": f"http://127.0.0.1:{server.server_address[1]}/v2", "tenant_uid": TENANT_UID}
+    sys.stdout.write(json.dumps(told) + "\n")
+    sys.stdout.flush()
+    sys.stdin.read()  # Until whoever started this closes its end, or ends.
+
+
+if __name__ == "__main__":
+    main()
