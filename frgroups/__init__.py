@@ -17,15 +17,18 @@ from typing import TYPE_CHECKING, Any
 from frgroups import errors
 from frgroups.apply import apply_plan
 from frgroups.approval import approve_plan
-from frgroups.cache import list_snapshots, prune, read_snapshot, save_snapshot
+from frgroups.cache import cache_info, list_snapshots, prune, read_snapshot, save_snapshot
 from frgroups.changes import group_changes, membership_changes
 from frgroups.check import Check
 from frgroups.client import Client
+from frgroups.customer_export import export_customer
 from frgroups.errors import FrgroupsError
+from frgroups.forgetting import forget
 from frgroups.home import home
 from frgroups.limits import Finding, Limits
 from frgroups.lists import read_list, resolve_customers
 from frgroups.load import load_snapshot, refresh_groups
+from frgroups.logs import log_json
 from frgroups.overlap import overlap_matrix, overlap_pairs
 from frgroups.plan import Plan, read_plan
 from frgroups.planning import plan_memberships
@@ -35,6 +38,7 @@ from frgroups.review import save_review
 from frgroups.segments import segment
 from frgroups.sizes import group_sizes
 from frgroups.snapshot import Snapshot, sample_snapshot, snapshot_from_frames
+from frgroups.status import tenant_status
 from frgroups.transport import PRODUCTION, STAGE
 from frgroups.versions import __version__, show_versions
 from frgroups.wire import Customer, Group
@@ -64,13 +68,17 @@ __all__ = [
     "__version__",
     "apply_plan",
     "approve_plan",
+    "cache_info",
     "errors",
+    "export_customer",
+    "forget",
     "group_changes",
     "group_sizes",
     "home",
     "intersections",
     "list_snapshots",
     "load_snapshot",
+    "log_json",
     "members",
     "membership_changes",
     "overlap_matrix",
@@ -92,6 +100,7 @@ __all__ = [
     "segment",
     "show_versions",
     "snapshot_from_frames",
+    "tenant_status",
 ]
 
 # What needs an extra, or is slow to import, comes on first use.

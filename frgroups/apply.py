@@ -29,13 +29,13 @@ from frgroups.errors import (
 from frgroups.inputs import must_be
 from frgroups.journal import Item, Journal, RunStopped
 from frgroups.limits import Finding, GroupCounts, broken_limits
+from frgroups.logs import tell
 from frgroups.members import Listing, read_members, worker_threads
 from frgroups.plan import GroupChange, Plan
 from frgroups.progress import Progress, ProgressOption
 from frgroups.receipt import Receipt, decide, read_receipt
 from frgroups.sending import Sender
 from frgroups.tenant_lock import tenant_lock
-from frgroups.wire import Member
 
 log = logging.getLogger("frgroups.apply")
 
@@ -102,7 +102,10 @@ def apply_plan(
             receipt = run.receipt(_receipt_path(written))
         with suppress(RunStopped):  # Without this line applying again reads back once more; no harm is done.
             written.write("end", complete=receipt.complete, counts=dict(receipt.counts))
-    log.info("plan %s: %s", plan.digest[:12], dict(receipt.counts))
+    counts = dict(receipt.counts)
+    told = ", ".join(f"{n:,} {state}" for state, n in counts.items() if n) or "nothing to do"
+    facts = {"tenant_uid": plan.tenant_uid, "digest": plan.digest, "counts": counts, "ok": receipt.ok}
+    tell(log, logging.INFO, "plan_applied", f"Plan {plan.digest[:12]}: {told}.", **facts)
     return receipt
 
 
@@ -115,7 +118,7 @@ class _Run:
         self._client, self._plan, self._journal = client, plan, journal
         self._stop = stop
         self._sender = Sender(client, journal, self._members_when, stop, progress)
-        self._last: dict[str, Listing[Member]] = {}
+        self._last: dict[str, Listing[str]] = {}
         self._drift: dict[str, tuple[int, int]] = {}
         self._held: dict[Item, tuple[str, str]] = {}
 
@@ -321,7 +324,7 @@ class _Run:
         members = frozenset(self._last[group_uid].uids)
         return all((uid in members) == (change == "add") for uid, change in changes)
 
-    def _read(self, group_uid: str) -> Listing[Member]:
+    def _read(self, group_uid: str) -> Listing[str]:
         with worker_threads(self._client) as pool:
             self._last[group_uid] = read_members(self._client, group_uid, pool=pool)
         return self._last[group_uid]

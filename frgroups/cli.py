@@ -4,49 +4,28 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import fields
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
-from frgroups import commands
-from frgroups.errors import (
-    DriftedReadError,
-    DriftError,
-    FrgroupsError,
-    LockedError,
-    NotApprovedError,
-    PlanBlockedError,
-)
+from frgroups import commands, commands_customer, commands_fleet
+from frgroups.errors import FrgroupsError
+from frgroups.exits import EXIT_CODES, code_of
 from frgroups.limits import Limits
+from frgroups.logs import logged_to_stderr
 from frgroups.plan import MODES
-
-EXIT_CODES = {
-    0: "done, or nothing to do",
-    1: "error; the message says what to do",
-    2: "changes are planned (plan --exit-code only)",
-    3: "blocked by a limit; nothing was sent",
-    4: "the tenant drifted from what was read; nothing was sent",
-    5: "partly done, or items rejected",
-    6: "reading back disagrees with what was sent",
-    7: "locked by another apply; nothing was sent",
-    8: "not approved; nothing was sent",
-    64: "wrong usage",
-}
-_OF_ERROR: dict[type[FrgroupsError], int] = {
-    PlanBlockedError: 3,
-    DriftError: 4,
-    DriftedReadError: 4,
-    LockedError: 7,
-    NotApprovedError: 8,
-}
 
 _ENVIRONMENT = """\
 where to connect:
   FRGROUPS_TENANT_UID   uid of the tenant
   FRGROUPS_TOKEN        access, auth or integration token
   FRGROUPS_BASE_URL     stage (default) | production | URL
-  FRGROUPS_HOME         folder for snapshots, plans and journals"""
+  FRGROUPS_HOME         folder for snapshots, plans and journals
+or --tenant NAME, a table of tenants.toml in that folder, which may have one for each of many tenants"""
+
+Number = TypeVar("Number", int, float)
 
 _LIMIT_HELP = "another limit, such as removals_total=800; none = off. Names: " + ", ".join(
     one.name for one in fields(Limits) if one.name != "per_group"
@@ -63,6 +42,10 @@ the usual way:
   frgroups apply PLAN --approve APPROVAL                send exactly that
   frgroups undo RECEIPT                                 a plan that takes it back
 
+many tenants:
+  frgroups load --all --jobs 4 --json                   every one of tenants.toml
+  frgroups status --all --html status.html              how old, how sure, how large
+
 try all of it on made-up data:  frgroups demo"""
 
 
@@ -76,10 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
     try:
-        return int(options.run(options) or 0)
+        with _log(options):
+            return int(options.run(options) or 0)
     except FrgroupsError as error:
         print(f"frgroups {options.command}: {error}", file=sys.stderr)
-        return next((code for kind, code in _OF_ERROR.items() if isinstance(error, kind)), 1)
+        return code_of(error)
     except BrokenPipeError:
         sys.stderr.close()
         return 1
@@ -91,6 +75,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
+def _log(options: argparse.Namespace) -> AbstractContextManager[None]:
+    """What is logged goes to stderr: warnings, unless --log or -v ask for more."""
+    level = "DEBUG" if options.verbose > 1 else "INFO" if options.verbose or options.log else "WARNING"
+    tenant = getattr(options, "tenant", None)
+    if isinstance(tenant, list):
+        tenant = tenant[0] if len(tenant) == 1 else None
+    return logged_to_stderr(options.log or "text", level, **({"tenant": tenant} if tenant else {}))
+
+
 def _parser() -> argparse.ArgumentParser:
     codes = "exit codes:\n" + "\n".join(f"  {code:<3} {told}" for code, told in EXIT_CODES.items())
     parser = _Parser(
@@ -100,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=commands.version_line())
+    _of_log(parser, log=None, verbose=0)
     several = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def add(name: str, text: str, example: str) -> argparse.ArgumentParser:
@@ -110,13 +104,17 @@ def _parser() -> argparse.ArgumentParser:
             epilog=f"example:\n  {example}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        one.set_defaults(run=getattr(commands, name))
+        function = name.replace("-", "_")
+        several_files = (commands_fleet, commands_customer, commands)
+        one.set_defaults(run=next(getattr(file, function) for file in several_files if hasattr(file, function)))
+        _of_log(one)
         return one
 
     demo = add("demo", "the whole way once, on made-up data in a local tenant", "frgroups demo")
     demo.add_argument("--customers", type=int, default=20_000, metavar="N", help="customers (20000)")
 
-    add("doctor", "am I connected, where, as what, may I write, and how does this tenant page", "frgroups doctor")
+    doctor = add("doctor", "am I connected, where, as what, may I write, and how does it page", "frgroups doctor")
+    _of_tenant(doctor)
 
     sandbox = add("sandbox", "a local tenant that speaks the API, until Ctrl-C", "frgroups sandbox --customers 2000")
     sandbox.add_argument("--path", type=Path, metavar="FILE", help="SQLite file that keeps its state (temporary)")
@@ -131,12 +129,30 @@ def _parser() -> argparse.ArgumentParser:
     notebooks.add_argument("--port", type=int, default=8888, help="port of JupyterLab (8888)")
     notebooks.add_argument("--no-browser", action="store_true", help="do not open a browser")
 
-    load = add("load", "read every group and member and keep a snapshot", "frgroups load --max-age 6h")
+    load = add("load", "read every group and member and keep a snapshot", "frgroups load --all --jobs 4 --json")
+    _of_fleet(load)
+    load.add_argument("--jobs", type=_positive(int), default=4, metavar="N", help="tenants at a time (4)")
+    load.add_argument("--json", action="store_true", help="one JSON line for each tenant as it finishes")
+    load.add_argument(
+        "--requests-per-second",
+        type=_positive(float),
+        metavar="N",
+        help="at most so many to one service, by all tenants together (20 off this machine)",
+    )
     load.add_argument("--max-age", metavar="AGE", help="take a kept snapshot when it is at most this old (6h, 30min)")
     load.add_argument(
         "--no-cover", action="store_true", help="page every group, also those seen whole in larger ones"
     )
     load.add_argument("--personal", action="store_true", help="keep names and contact data too")
+
+    status = add(
+        "status", "how old, how sure and how large the newest snapshot is", "frgroups status --all --html status.html"
+    )
+    _of_fleet(status)
+    status.add_argument("--max-age", default="24h", metavar="AGE", help="an older snapshot is old (24h)")
+    status.add_argument("--html", type=Path, metavar="FILE", help="write it as a page that needs no network")
+    status.add_argument("--json", action="store_true", help="one JSON line for each tenant")
+    status.add_argument("--cache", type=Path, metavar="FOLDER", help="where snapshots are kept (the home)")
 
     sizes = add("sizes", "members of each group, and how many are in no other", "frgroups sizes --csv sizes.csv")
     _of_snapshot(sizes)
@@ -202,18 +218,85 @@ def _parser() -> argparse.ArgumentParser:
     apply.add_argument(
         "--approve", required=True, metavar="DIGEST|FILE", help="the digest reviewed, or approval file"
     )
+    _of_tenant(apply)
     apply.add_argument("--journal", type=Path, metavar="FOLDER", help="where journal and receipt go (the home)")
 
     undo = add("undo", "a plan that takes back what a receipt says was done", "frgroups undo receipt.json")
     undo.add_argument("file", type=Path, metavar="RECEIPT")
     undo.add_argument("--limit", action="append", default=[], metavar="NAME=VALUE", help=_LIMIT_HELP)
     undo.add_argument("--out", type=Path, metavar="FILE", help="plan file (default: in the home)")
+
+    forget = add(
+        "forget", "remove one customer from all that is kept; without --yes only tells", "frgroups forget UID --yes"
+    )
+    forget.add_argument("--yes", action="store_true", help="do it; without, nothing is changed")
+    _of_customer(forget)
+
+    export = add(
+        "export-customer", "all that is kept of one customer, as JSON", "frgroups export-customer UID --out FILE"
+    )
+    export.add_argument("--out", type=Path, metavar="FILE", help="write it to a file for you alone")
+    _of_customer(export)
     return parser
+
+
+def _of_customer(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("uid", metavar="UID", help="uid of the customer")
+    parser.add_argument("--tenant", metavar="UID", help="only in this tenant (default: in all)")
+    parser.add_argument("--cache", type=Path, metavar="FOLDER", help="a folder of snapshots beside the home's")
+    parser.add_argument("--journal", type=Path, metavar="FOLDER", help="a folder of journals beside the home's")
+    parser.add_argument(
+        "--also",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="a file or folder elsewhere, such as a list",
+    )
+    parser.add_argument(
+        "--id", dest="ids", action="append", default=[], metavar="ID", help="another id that lists may hold"
+    )
+
+
+def _of_log(parser: argparse.ArgumentParser, **defaults: object) -> None:
+    """The same before and after the name of the command; what is not given there changes nothing."""
+    how = argparse.SUPPRESS
+    parser.add_argument(
+        "--log", choices=("text", "json"), default=defaults.get("log", how), help="log to stderr, as lines of these"
+    )
+    parser.add_argument(
+        "-v",
+        "--verbose",
+        action="count",
+        default=defaults.get("verbose", how),
+        help="log more: -v work, -vv requests",
+    )
+
+
+def _of_tenant(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--tenant", metavar="NAME", help="a tenant of tenants.toml (default: the environment's)")
+
+
+def _of_fleet(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--all", action="store_true", help="every tenant of tenants.toml")
+    parser.add_argument("--tenant", action="extend", nargs="+", metavar="NAME", help="these tenants of tenants.toml")
+
+
+def _positive(kind: type[Number]) -> Callable[[str], Number]:
+    def number(text: str) -> Number:
+        if (value := kind(text)) > 0:
+            return value
+        raise ValueError
+
+    number.__name__ = "positive number"
+    return number
 
 
 def _of_snapshot(parser: argparse.ArgumentParser, *, csv: bool = True) -> None:
     parser.add_argument("--cache", type=Path, metavar="FOLDER", help="where snapshots are kept (the home)")
-    parser.add_argument("--tenant", metavar="UID", help="which tenant (FRGROUPS_TENANT_UID)")
+    parser.add_argument(
+        "--tenant", metavar="UID", help="which tenant, or its name in tenants.toml (FRGROUPS_TENANT_UID)"
+    )
     parser.add_argument("--base-url", metavar="URL", help="which host: stage, production or URL (FRGROUPS_BASE_URL)")
     parser.add_argument(
         "--at", metavar="DATE", help="the newest snapshot of that day or before (default: the newest)"

@@ -6,6 +6,7 @@ import getpass
 import os
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
@@ -24,7 +25,8 @@ from frgroups.errors import (
 )
 from frgroups.progress import in_notebook
 from frgroups.retry import RetryPolicy
-from frgroups.transport import STAGE, Call, Token, Transport
+from frgroups.tenants import find_tenant
+from frgroups.transport import STAGE, Call, Result, Token, Transport
 from frgroups.wire import Customer, Group, Member, Page, Person, Record
 
 Direction = Literal["ASC", "DESC"]
@@ -128,6 +130,36 @@ class Client:
             raise InputError("FRGROUPS_TOKEN is not set. It is an access, auth or integration token.")
         base_url = os.environ.get("FRGROUPS_BASE_URL", "").strip() or STAGE
         return cls(tenant_uid, token, base_url=base_url, writable=writable, **options)
+
+    @classmethod
+    def from_config(
+        cls, name: str, *, writable: bool = False, path: str | Path | None = None, **options: Any
+    ) -> Client:
+        """
+        A client of a tenant that `tenants.toml` in the home, or the file at `path`, has a table for.
+
+        The table says `tenant_uid`, `host` (stage | production | URL) and `token_command`: a list of words, or one
+        text that is split as a shell would, and is run without a shell, in the folder of the file. What it prints is
+        the token; it is run at the first request, and again after a 401. A table may also say `workers`,
+        `page_size`, `requests_per_second` and `timeout`; `options` go before it.
+
+        Raises
+        ------
+        InputError
+            No file, no such name, or a table that is not right; a token written into the file is refused.
+        TokenCommandError
+            At a request: the command failed, was not done after a minute, or printed no token.
+
+        >>> table = 'sport_no = {tenant_uid = "t-1", host = "stage", token_command = "pass show flow/sport_no"}'
+        >>> (home() / "tenants.toml").write_text(table) > 0
+        True
+        >>> with Client.from_config("sport_no") as client:
+        ...     client
+        <Client of t-1 at api.stage.flowretail.com, reads only>
+        """
+        tenant = find_tenant(name, path)
+        said: dict[str, Any] = {"base_url": tenant.base_url, "writable": writable, **tenant.options}
+        return cls(tenant.tenant_uid, tenant.token, **(said | options))
 
     # The seven operations.
 
@@ -237,7 +269,7 @@ class Client:
     ) -> Page[Group]:
         """One page of groups; without a number the first, whatever the service calls it."""
         parameters = wire.query(page_number, page_size or self.page_size, sort_by, sort_direction)
-        return self._page(Call("get-customer-groups", "GET", "/customer-groups", parameters), Group)
+        return self._page(Call("get-customer-groups", "GET", "/customer-groups", parameters), Group, _as_it_is)
 
     def read_customer_page(
         self,
@@ -250,9 +282,31 @@ class Client:
         sort_direction: Direction | None = None,
     ) -> Page[Person]:
         """One page of a group's customers, as `Member` (no contact data kept) or `Customer`."""
+        return self.take_customer_page(
+            uid,
+            page_number,
+            page_size,
+            record=record,
+            take=_as_it_is,
+            sort_by=sort_by,
+            sort_direction=sort_direction,
+        )
+
+    def take_customer_page(
+        self,
+        uid: str,
+        page_number: int | None,
+        page_size: int | None,
+        *,
+        record: type[Person],
+        take: Callable[[Page[Person]], Result],
+        sort_by: str | None = None,
+        sort_direction: Direction | None = None,
+    ) -> Result:
+        """What `take` makes of one page of a group's customers, before any other thread takes its page in."""
         parameters = wire.query(page_number, page_size or self.page_size, sort_by, sort_direction)
         path = f"{_group_path(uid)}/customers"
-        return self._page(Call("get-customer-groups-customers", "GET", path, parameters), record)
+        return self._page(Call("get-customer-groups-customers", "GET", path, parameters), record, take)
 
     def check(self) -> Check:
         """
@@ -280,6 +334,11 @@ class Client:
         """How many requests this client has sent."""
         return self._transport.n_requests
 
+    @property
+    def paused_for(self) -> float:
+        """For how many seconds from now no request will start, since the service asked for it (429)."""
+        return self._transport.paused_for
+
     def close(self) -> None:
         """Close the connections."""
         self._transport.close()
@@ -303,15 +362,15 @@ class Client:
         return "reads and writes" if self.writable else "reads only"
 
     def _group(self, call: Call) -> Group:
-        body = self._transport.send(call) if call.method == "GET" else self._write(call)
+        body = self._transport.send(call, _as_it_is) if call.method == "GET" else self._write(call)
         try:
             return wire.decode_group(body)
         except wire.NotTheApiError as error:
             raise self._transport.bad_answer(call, str(error)) from error
 
-    def _page(self, call: Call, record: type[Record]) -> Page[Record]:
+    def _page(self, call: Call, record: type[Record], take: Callable[[Page[Record]], Result]) -> Result:
         try:
-            return wire.decode_page(self._transport.send(call), record)
+            return self._transport.send(call, lambda body: take(wire.decode_page(body, record)))
         except wire.NotTheApiError as error:
             raise self._transport.bad_answer(call, str(error)) from error
 
@@ -321,7 +380,7 @@ class Client:
                 f"{call.operation}: this client only reads; nothing was sent. "
                 "Make it with writable=True to change the tenant."
             )
-        body = self._transport.send(call)
+        body = self._transport.send(call, _as_it_is)
         if body.lstrip().startswith(b"<"):
             # A login page or a proxy answers 200 to anything; taken for the API's it would pass as done.
             raise self._transport.bad_answer(call, "a page of HTML")
@@ -348,6 +407,10 @@ class Client:
                 f"Read {len(seen)} of {what}, but the service counts {page.total_count}: they changed while "
                 "being read, or the count is wrong. Read again."
             )
+
+
+def _as_it_is(value: Result) -> Result:
+    return value
 
 
 def _group_path(uid: str) -> str:

@@ -70,7 +70,8 @@ class Codes:
         if (group_code < 0).any() or (customer_code < 0).any():
             raise InputError("A membership names a group or customer that is not in the list of all of them.")
         width = max(len(customer_uids), 1)
-        keys = np.unique(group_code.astype(np.int64) * width + customer_code)
+        keys = np.sort(group_code.astype(np.int64) * width + customer_code)
+        keys = keys[np.diff(keys, prepend=-1) > 0]
         sizes = np.bincount(keys // width, minlength=len(group_uids))
         return cls(
             group_uids,

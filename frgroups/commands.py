@@ -18,13 +18,11 @@ import pandas as pd
 
 from frgroups.apply import apply_plan
 from frgroups.approval import approve_plan, rejection
-from frgroups.cache import list_snapshots
 from frgroups.changes import group_changes, membership_changes
 from frgroups.client import Client
 from frgroups.errors import FileDamagedError, FrgroupsError, InputError, NotApprovedError
 from frgroups.home import folder_in_home, home, tenant_folder, write_text
-from frgroups.limits import Limits, counted
-from frgroups.load import load_snapshot
+from frgroups.limits import Limits
 from frgroups.options import limits_of, snapshot_before, snapshot_of, tenant_in_use, wanted_customers
 from frgroups.overlap import overlap_pairs
 from frgroups.plan import Plan, read_plan
@@ -47,11 +45,11 @@ def demo(options: Namespace) -> int:
     return run_demo(customers=options.customers)
 
 
-def doctor(_: Namespace) -> int:
+def doctor(options: Namespace) -> int:
     """Show versions, the home, and what a check of the connection finds."""
     show_versions()
     print(f"home        {home()}")
-    with Client.from_env() as client:
+    with _client_of(options) as client:
         print(client.check())
     return 0
 
@@ -103,19 +101,6 @@ def notebooks(options: Namespace) -> int:
         finally:
             jupyter.terminate()
             jupyter.wait()
-
-
-def load(options: Namespace) -> int:
-    """Read the tenant and keep a snapshot."""
-    with Client.from_env() as client:
-        snapshot = load_snapshot(
-            client, max_age=options.max_age, cover=not options.no_cover, personal=options.personal
-        )
-    print(snapshot)
-    print(snapshot.describe())
-    kept = list_snapshots(tenant_uid=snapshot.tenant_uid).query("base_url == @snapshot.base_url")
-    print(f"Kept in {folder_in_home('snapshots')}: {counted(len(kept), 'snapshot')} of {snapshot.tenant_uid}")
-    return 0 if snapshot.verdict != "drifted" else 4
 
 
 def sizes(options: Namespace) -> int:
@@ -217,7 +202,7 @@ def apply(options: Namespace) -> int:
     """Apply a plan."""
     made = read_plan(options.file)
     _stop_if_rejected(options.file, made)
-    with Client.from_env(writable=True) as client:
+    with _client_of(options, writable=True) as client:
         receipt = apply_plan(client, made, approve=options.approve, journal=options.journal)
     print(_told(receipt))
     print(f"Receipt: {receipt.path}")
@@ -234,6 +219,13 @@ def undo(options: Namespace) -> int:
     made = plan_undo(receipt, limits=limits_of(options.limit, receipt.plan.limits) if options.limit else None)
     _keep(made, options.out)
     return 3 if made.blocked else 0
+
+
+def _client_of(options: Namespace, *, writable: bool = False) -> Client:
+    """A client of the tenant that --tenant names, or else the environment."""
+    if options.tenant:
+        return Client.from_config(options.tenant, writable=writable)
+    return Client.from_env(writable=writable)
 
 
 def _told(receipt: Receipt) -> str:

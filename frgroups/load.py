@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
-from frgroups.cache import newest_kept, read_kept, save_snapshot
+from frgroups.cache import newest_good, newest_kept, read_kept, save_snapshot
 from frgroups.client import Client
+from frgroups.codes import Codes
+from frgroups.cover import read_all_groups
 from frgroups.durations import as_duration
 from frgroups.errors import DriftedReadError, FileDamagedError, InputError, WrongTenantError
 from frgroups.home import as_folder, make_private
 from frgroups.inputs import several
+from frgroups.logs import tell
 from frgroups.members import REREADS, read_groups, worker_threads
 from frgroups.progress import Progress, ProgressOption
-from frgroups.reading import TenantReading, coded, overall
-from frgroups.records import consents_table, customers_table
+from frgroups.reading import TenantReading, overall
 from frgroups.snapshot import Snapshot
-from frgroups.tables import READS, conform
-from frgroups.wire import Customer, Member
+from frgroups.tenant_lock import load_lock
+from frgroups.wire import Customer, Group, Member
 
 log = logging.getLogger("frgroups.load")
 
@@ -41,6 +47,9 @@ def load_snapshot(
     """
     Every group and every member of the tenant, with a verdict that says how sure the reading is.
 
+    When another load of the same tenant into the same cache is under way, it is waited for and its snapshot is
+    taken, instead of reading everything a second time.
+
     Parameters
     ----------
     cache
@@ -53,7 +62,8 @@ def load_snapshot(
     personal
         Keep names, contact data, addresses and notes too. Without it they are not kept anywhere.
     progress
-        None shows a bar in notebooks and terminals; True, False, or a callable (text, done, total).
+        None shows a bar in notebooks and terminals; True, False, or a callable (text, done, total). The total
+        is None until the sizes of all groups are known.
 
     Raises
     ------
@@ -74,13 +84,19 @@ def load_snapshot(
         raise InputError("cache=True is not a folder: None keeps snapshots in the home, False keeps nothing.")
     if cache is False and max_age is not None:
         raise InputError(f"max_age={max_age!r} takes a kept snapshot, and cache=False keeps none. Leave one out.")
-    if cache is not False:
-        _check_writable(as_folder(cache, "snapshots"))
-        if (young := _young(client, cache, max_age, cover, personal)) is not None:
-            return young
-    snapshot = _read_tenant(client, cover=cover, record=Customer if personal else Member, progress=progress)
-    if cache is not False:
-        _keep(snapshot, cache)
+    record = Customer if personal else Member
+    if cache is False:
+        return _read_tenant(client, cover=cover, record=record, progress=progress)
+    folder = as_folder(cache, "snapshots")
+    _check_writable(folder)
+    asked_at = client.clock()
+    if (young := _young(client, folder, max_age, cover, personal)) is not None:
+        return young
+    with load_lock(folder, client.tenant_uid, client.base_url) as waited:
+        if waited and (shared := _shared(client, folder, asked_at, cover, personal)) is not None:
+            return shared
+        snapshot = _read_tenant(client, cover=cover, record=record, progress=progress)
+        _keep(snapshot, folder)
     return snapshot
 
 
@@ -107,14 +123,15 @@ def refresh_groups(
         )
     uids = [snapshot.group_uid(group) for group in several(groups, "groups")]
     personal = "firstname" in snapshot.customers
-    tenant = TenantReading(client, Customer if personal else Member)
-    with worker_threads(client) as pool, Progress("Reading again", unit="groups", show=progress) as bar:
-        bar.expect(len(uids))
-        for uid in uids:
-            tenant.page(uid, pool)
-            bar.advance()
-    gone = set(uids) - set(tenant.members)
-    return _merged(snapshot, tenant, gone, client.clock())
+    groups = {uid: Group(customer_group_uid=uid) for uid in uids}
+    record = Customer if personal else Member
+    with (
+        _reading_threads(client) as (pool, readers),
+        Progress("Reading again", unit="memberships", show=progress) as bar,
+    ):
+        tenant = TenantReading(client, groups, record, pool, readers, bar)
+        tenant.page(tenant.first_pages(uids))
+    return _merged(snapshot, tenant, set(uids) - set(tenant.members), client.clock())
 
 
 def _check_writable(folder: Path) -> None:
@@ -129,23 +146,44 @@ def _check_writable(folder: Path) -> None:
 
 
 def _young(
-    client: Client, cache: Any, max_age: timedelta | str | None, cover: bool, personal: bool
+    client: Client, folder: Path, max_age: timedelta | str | None, cover: bool, personal: bool
 ) -> Snapshot | None:
-    """The newest kept snapshot, if it is young enough, whole, and holds what was asked for."""
+    """The newest good kept snapshot, if it is young enough and holds what was asked for."""
     if max_age is None:
         return None
     limit = as_duration(max_age)
-    try:
-        kept = newest_kept(cache, client.tenant_uid, client.base_url)
-        if kept is None or not timedelta(0) <= client.clock() - kept.taken_at <= limit:
-            return None
-        snapshot = read_kept(kept)
-    except FileDamagedError as error:
-        log.warning("%s The tenant is read instead.", error)
+    snapshot = _newest(client, folder, lambda taken_at: timedelta(0) <= client.clock() - taken_at <= limit)
+    return snapshot if snapshot is not None and _answers(snapshot, cover, personal) else None
+
+
+def _shared(client: Client, folder: Path, asked_at: datetime, cover: bool, personal: bool) -> Snapshot | None:
+    """What a load that was under way has kept meanwhile, if it holds what was asked for."""
+    snapshot = _newest(client, folder, lambda _: True)
+    if snapshot is None or snapshot.read_until < asked_at or not _answers(snapshot, cover, personal):
         return None
+    text = f"{client.tenant_uid}: took the snapshot that another load kept meanwhile, begun {snapshot.taken_at}"
+    tell(log, logging.INFO, "load_shared", text, tenant_uid=client.tenant_uid)
+    return snapshot
+
+
+def _newest(client: Client, folder: Path, wanted: Callable[[datetime], bool]) -> Snapshot | None:
+    """The newest kept snapshot that was taken at a wanted moment; a damaged one is set aside for the next."""
+    try:
+        kept = newest_kept(folder, client.tenant_uid, client.base_url)
+        if kept is None or not wanted(kept.taken_at):
+            return None
+        return read_kept(kept)
+    except FileDamagedError as error:
+        text = f"{error} A whole one is taken, or the tenant is read, instead."
+        tell(log, logging.WARNING, "snapshot_damaged", text, tenant_uid=client.tenant_uid)
+        good = newest_good(folder, client.tenant_uid, client.base_url)
+        return good if good is not None and wanted(good.taken_at) else None
+
+
+def _answers(snapshot: Snapshot, cover: bool, personal: bool) -> bool:
     too_little = personal and "firstname" not in snapshot.customers
     too_weak = not cover and (snapshot.reads["how"] == "cover").any()
-    return None if too_little or too_weak else snapshot
+    return not (too_little or too_weak)
 
 
 def _keep(snapshot: Snapshot, cache: Any) -> None:
@@ -160,50 +198,55 @@ def _keep(snapshot: Snapshot, cache: Any) -> None:
 
 def _read_tenant(client: Client, *, cover: bool, record: type[Member], progress: ProgressOption) -> Snapshot:
     taken_at = client.clock()
-    tenant = TenantReading(client, record)
-    with worker_threads(client) as pool, Progress("Loading", unit="memberships", show=progress) as bar:
-        listed = read_groups(client, pool=pool)
+    with _reading_threads(client) as (pool, readers), Progress("Loading", unit="memberships", show=progress) as bar:
+        groups, listed = read_groups(client, pool=pool)
         if listed.verdict == "drifted":
             raise DriftedReadError(
                 f"The list of groups of {client.tenant_uid} changed in each of {REREADS + 1} readings "
                 f"({listed.note}). Load again when nobody edits groups."
             )
-        tenant.take_groups(listed)
-        firsts = tenant.first_pages(pool)
-        bar.expect(sum(page.total_count for page in firsts.values()))
-        for uid in sorted(firsts, key=lambda uid: (-firsts[uid].total_count, uid)):
-            if not (cover and tenant.cover(uid, firsts[uid])):
-                tenant.page(uid, pool, firsts[uid])
-            bar.advance(len(tenant.members.get(uid, ())))
-        for uid in tenant.covered_in_vain():
-            tenant.page(uid, pool)
-        for uid in tenant.contradicted():
-            tenant.page(uid, pool)
-        for uid in tenant.contradicted():
-            tenant.doubt(uid)
-    return tenant.snapshot(taken_at, client.clock())
+        if listed.note:
+            text = f"the list of groups of {client.tenant_uid}: {listed.note}"
+            tell(log, logging.WARNING, "groups_unverifiable", text, tenant_uid=client.tenant_uid)
+        tenant = TenantReading(client, groups, record, pool, readers, bar)
+        read_all_groups(tenant, cover=cover)
+        return tenant.snapshot(listed.verdict, taken_at, client.clock())
+
+
+@contextmanager
+def _reading_threads(client: Client) -> Iterator[tuple[Executor, Executor]]:
+    """Threads that send requests, and threads that wait for those of one group each; they end in this order."""
+    with worker_threads(client) as readers, worker_threads(client) as pool:
+        yield pool, readers
 
 
 def _merged(snapshot: Snapshot, tenant: TenantReading, gone: set[str], read_until: datetime) -> Snapshot:
     """The old snapshot with the groups that were read again in place of its own, without those that are gone."""
-    again = tenant.members
+    fresh = tenant.snapshot("consistent", snapshot.taken_at, read_until)
+    again = {uid: fresh.codes.members(uid) for uid in fresh.groups["customer_group_uid"]}
     groups = snapshot.groups[~snapshot.groups["customer_group_uid"].isin(gone)].reset_index(drop=True)
     members = {uid: again.get(uid, snapshot.codes.members(uid)) for uid in groups["customer_group_uid"]}
-    fresh = customers_table(tenant.customers.values(), tenant.record)
     wanted = {key for keys in members.values() for key in keys}
-    stays = snapshot.customers["customer_uid"].isin(wanted - set(fresh["customer_uid"]))
-    customers = pd.concat([snapshot.customers[stays], fresh]).sort_values("customer_uid", ignore_index=True)
+    stays = snapshot.customers["customer_uid"].isin(wanted - set(fresh.customers["customer_uid"]))
+    customers = pd.concat([snapshot.customers[stays], fresh.customers])
+    customers = customers.sort_values("customer_uid", ignore_index=True)
     own = snapshot.consents["customer_uid"].isin(set(snapshot.customers.loc[stays, "customer_uid"]))
-    consents = pd.concat([snapshot.consents[own], consents_table(tenant.customers.values())], ignore_index=True)
+    consents = pd.concat([snapshot.consents[own], fresh.consents], ignore_index=True)
     reads = snapshot.reads[~snapshot.reads["customer_group_uid"].isin(again.keys() | gone)]
-    reads = pd.concat([reads, conform(pd.DataFrame(list(tenant.reads.values())), READS)])
+    reads = pd.concat([reads, fresh.reads]).sort_values("customer_group_uid", ignore_index=True)
     return replace(
         snapshot,
         groups=groups,
         customers=customers,
         consents=consents.sort_values(["customer_uid", "consent_uid"], ignore_index=True),
-        reads=reads.sort_values("customer_group_uid", ignore_index=True),
-        codes=coded(groups, customers, members),
+        reads=reads,
+        codes=Codes.from_uids(
+            pd.Series(np.repeat(list(members), [len(keys) for keys in members.values()]), dtype="str"),
+            pd.Series(list(chain.from_iterable(members.values())), dtype="str"),
+            all_groups=groups["customer_group_uid"],
+            group_names=groups["name"],
+            all_customers=customers["customer_uid"],
+        ),
         read_until=read_until,
         verdict=overall(reads["verdict"]),
     )

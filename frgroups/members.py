@@ -11,24 +11,24 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Generic
+from typing import Generic, TypeVar
 
 from frgroups.client import Client
 from frgroups.errors import BadAnswerError
-from frgroups.retry import stop_waiting_at
-from frgroups.wire import Group, Member, Page, Person, Record
+from frgroups.retry import sleep, stop_waiting_at
+from frgroups.wire import Group, Named, Page, Record
 
-ReadPage = Callable[[int | None, int | None], Page[Record]]
+Key = TypeVar("Key", bound=Hashable)
 Window = tuple[int, int]  # (k, s): the rows k*s to (k+1)*s
 
 # From so many pages on, a total that the last page does not bear out is not worth the rest of them.
 MANY_PAGES = 20
 
-# Stands for the operation until `_named` knows which list it was.
+# Stands for the operation until `naming_the_list` knows which list it was.
 _PAGING = "paging"
 
 REREADS = 3
@@ -36,9 +36,31 @@ PAUSE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Listing(Generic[Record]):
+class Rows(Generic[Key]):
     """
-    The records of one list, each uid once, with what proves that none is missing.
+    What the proof of a list needs of one page: who stands on it, as uids or as codes for them.
+
+    `misnamed` are those whose record names groups, and not the one that the page is of; `n_naming` counts those
+    that name any group at all; `n_new` those that nobody had seen before.
+    """
+
+    keys: list[Key]
+    page_number: int
+    page_size: int
+    total_count: int
+    nameless: int = 0
+    misnamed: Sequence[Key] = ()
+    n_naming: int = 0
+    n_new: int = 0
+
+
+ReadRows = Callable[[int | None, int | None], Rows[Key]]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[Key]):
+    """
+    Who is in one list, each once, with what proves that nobody is missing.
 
     `evidence` is "counts" (one page held them all), "seams", "second pass" or "none". `verdict` is
     "consistent" when the last reading proved itself, "drifted" when it still disagreed after the rereads,
@@ -46,7 +68,7 @@ class Listing(Generic[Record]):
     `misnamed` counts records that name their groups, and not the one that they came from.
     """
 
-    records: Sequence[Record]
+    uids: Sequence[Key]
     evidence: str
     verdict: str
     pages: int
@@ -57,53 +79,65 @@ class Listing(Generic[Record]):
     note: str = ""
     misnamed: int = 0
 
-    @property
-    def uids(self) -> list[str]:
-        """The uids, in the order of the service."""
-        return [record.uid for record in self.records]
+
+def read_groups(client: Client, *, pool: Executor | None = None) -> tuple[dict[str, Group], Listing[str]]:
+    """Every group of the tenant by its uid, and how sure the list is."""
+    groups: dict[str, Group] = {}
+
+    def read(number: int | None, size: int | None) -> Rows[str]:
+        page = client.read_group_page(number, size)
+        groups.update({group.uid: group for group in page.items})
+        return rows_of(page, page.uids)
+
+    with naming_the_list(client, "get-customer-groups", "the groups"):
+        listing = read_listing(read, pool=pool)
+    return {uid: groups[uid] for uid in listing.uids}, listing
 
 
-def read_groups(client: Client, *, pool: Executor | None = None) -> Listing[Group]:
-    """Every group of the tenant."""
-    with _named(client, "get-customer-groups", "the groups"):
-        return read_listing(client.read_group_page, pool=pool)
-
-
-def read_members(
-    client: Client,
-    group_uid: str,
-    *,
-    record: type[Person] = Member,  # type: ignore[assignment]  # the default of a TypeVar
-    first: Page[Person] | None = None,
-    pool: Executor | None = None,
-) -> Listing[Person]:
+def read_members(client: Client, group_uid: str, *, pool: Executor | None = None) -> Listing[str]:
     """
-    Every member of one group, by pages; `first` is its first page where that was read already.
+    Who is in one group, by pages.
 
     Besides the proof of the list itself, every record must name the group it came from, where records name
     their groups at all.
     """
 
-    def read(number: int | None, size: int | None) -> Page[Person]:
-        return client.read_customer_page(group_uid, number, size, record=record)
+    def read(number: int | None, size: int | None) -> Rows[str]:
+        page = client.read_customer_page(group_uid, number, size, record=Named)
+        misnamed = [one.uid for one in page.items if _misnames(one, group_uid)]
+        naming = sum(1 for one in page.items if one.customer_group_uids)
+        return rows_of(page, page.uids, misnamed=misnamed, n_naming=naming)
 
-    with _named(client, "get-customer-groups-customers", f"the customers of group {group_uid}"):
-        return read_listing(read, first=first, pool=pool, count_misnamed=lambda rows: _misnamed(rows, group_uid))
+    with naming_the_list(client, "get-customer-groups-customers", f"the customers of group {group_uid}"):
+        return read_listing(read, pool=pool)
+
+
+def _misnames(customer: Named, group_uid: str) -> bool:
+    return customer.customer_group_uids is not None and group_uid not in customer.customer_group_uids
+
+
+def rows_of(
+    page: Page[Record],
+    keys: list[Key],
+    *,
+    misnamed: Sequence[Key] = (),
+    n_naming: int = 0,
+    n_new: int = 0,
+) -> Rows[Key]:
+    """The page with these keys in place of its records."""
+    told = (page.page_number, page.page_size, page.total_count, page.nameless)
+    return Rows(keys, *told, misnamed=misnamed, n_naming=n_naming, n_new=n_new)
 
 
 def read_listing(
-    read_page: ReadPage[Record],
-    *,
-    first: Page[Record] | None = None,
-    pool: Executor | None = None,
-    count_misnamed: Callable[[Iterable[Record]], int] = lambda _: 0,
-) -> Listing[Record]:
+    read_page: ReadRows[Key], *, first: Rows[Key] | None = None, pool: Executor | None = None
+) -> Listing[Key]:
     """Read until a reading proves itself, at most REREADS times more."""
     started = time.monotonic()
     reading = Reading(read_page, first or read_page(None, None), pool)
     total_first, pages, rereads = reading.total, 0, 0
     while True:
-        misnamed = count_misnamed(reading.rows)
+        misnamed = reading.misnamed()
         problem = reading.disagreement()
         if not problem and misnamed:
             problem = f"{misnamed} records do not name the group they came from"
@@ -111,11 +145,11 @@ def read_listing(
         if not problem or rereads == REREADS:
             break
         rereads += 1
-        time.sleep(PAUSE * rereads)
+        sleep(PAUSE * rereads)
         reading = Reading(read_page, read_page(None, None), pool)
     unverifiable = reading.nameless > 0 and not problem
     return Listing(
-        records=list({row.uid: row for row in reading.rows}.values()),
+        uids=list(dict.fromkeys(reading.keys)),
         evidence="none" if unverifiable or problem else reading.evidence,
         verdict="unverifiable" if unverifiable else "drifted" if problem else "consistent",
         pages=pages,
@@ -128,23 +162,25 @@ def read_listing(
     )
 
 
-class Reading(Generic[Record]):
+class Reading(Generic[Key]):
     """One reading of a list from its first page to its end, and what in it disagrees."""
 
-    def __init__(self, read_page: ReadPage[Record], first: Page[Record], pool: Executor | None) -> None:
+    def __init__(self, read_page: ReadRows[Key], first: Rows[Key], pool: Executor | None) -> None:
         self._read_page = read_page
         self._map = pool.map if pool is not None else map
         self._base = first.page_number
         self._first = first
+        self._misnamed: set[Key] = set(first.misnamed)
+        self._n_naming = first.n_naming
         self.total = self.total_last = first.total_count
         self.nameless = first.nameless
         self.pages = 1
-        self.rows: list[Record] = list(first.items)
+        self.keys: list[Key] = list(first.keys)
         self._problem = ""
-        if first.total_count <= len(first.items) + first.nameless:
+        if first.total_count <= len(first.keys) + first.nameless:
             self.evidence = "counts"
-            if first.total_count < len(first.items):
-                self._problem = f"{len(first.items)} came of {first.total_count} counted"
+            if first.total_count < len(first.keys):
+                self._problem = f"{len(first.keys)} came of {first.total_count} counted"
             return
         if first.page_size < 1:
             raise _not_paged(f"a page says that its size is {first.page_size}", first)
@@ -152,7 +188,7 @@ class Reading(Generic[Record]):
             self._problem = f"{self.total} are counted, but the last page is empty"
             self.evidence = "none"
             return
-        short = len(first.items) < first.page_size
+        short = len(first.keys) < first.page_size
         windows = None if short else seams(first.page_size, first.total_count)
         if windows is None or not self._seamed(windows):
             self._twice()
@@ -161,14 +197,18 @@ class Reading(Generic[Record]):
         """What speaks against this reading, or nothing."""
         if self._problem:
             return self._problem
-        uids = {row.uid for row in self.rows}
-        if len(uids) < len(self.rows):
-            return f"{len(self.rows) - len(uids)} came twice"
+        distinct = len(set(self.keys))
+        if distinct < len(self.keys):
+            return f"{len(self.keys) - distinct} came twice"
         if self.total_last != self.total:
             return f"the total moved from {self.total} to {self.total_last}"
-        if len(uids) + self.nameless != self.total:
-            return f"{len(uids)} came of {self.total} counted"
+        if distinct + self.nameless != self.total:
+            return f"{distinct} came of {self.total} counted"
         return ""
+
+    def misnamed(self) -> int:
+        """How many name groups, and not this one; a list in which nobody names any says nothing."""
+        return len(self._misnamed) if self._n_naming else 0
 
     def _seamed(self, windows: Sequence[Window]) -> bool:
         """Read overlapping windows; False when the service grants other sizes, or rows cannot be told apart."""
@@ -177,14 +217,15 @@ class Reading(Generic[Record]):
         self.evidence = "seams"
         if any(page.page_size != size or page.nameless for page, (_, size) in zip(pages, windows, strict=True)):
             return False
-        rows = list(self._first.items)
+        keys = list(self._first.keys)
         for page, (k, size) in zip(pages, windows, strict=True):
             self._look_at(page)
-            shared = rows[k * size :]
-            if [row.uid for row in shared] != page.uids[: len(shared)]:
-                self._problem = f"rows {k * size} to {len(rows)} changed between two pages"
-            rows = rows[: k * size] + list(page.items)
-        self.rows = rows
+            shared = keys[k * size :]
+            if shared != page.keys[: len(shared)]:
+                self._problem = f"rows {k * size} to {len(keys)} changed between two pages"
+            del keys[k * size :]
+            keys += page.keys
+        self.keys = keys
         return True
 
     def _twice(self) -> None:
@@ -201,9 +242,9 @@ class Reading(Generic[Record]):
             for page in pages:
                 self._look_at(page)
             self.nameless = first.nameless + sum(page.nameless for page in pages)
-            passes.append([*first.items, *(row for page in pages for row in page.items)])
-        self.rows = passes[-1]
-        if [row.uid for row in passes[0]] != [row.uid for row in passes[1]]:
+            passes.append([*first.keys, *(key for page in pages for key in page.keys)])
+        self.keys = passes[-1]
+        if passes[0] != passes[1]:
             self._problem = "two passes over the pages differ"
 
     def _total_is_far_off(self) -> bool:
@@ -214,26 +255,28 @@ class Reading(Generic[Record]):
         page = self._same_size(last)
         self.pages += 1
         starts_at = (page.page_number - self._base) * page.page_size
-        return not page.items and not page.nameless and starts_at < self.total
+        return not page.keys and not page.nameless and starts_at < self.total
 
-    def _window(self, window: Window) -> Page[Record]:
+    def _window(self, window: Window) -> Rows[Key]:
         k, size = window
         return self._read_page(self._base + k, size)
 
-    def _same_size(self, k: int) -> Page[Record]:
+    def _same_size(self, k: int) -> Rows[Key]:
         return self._read_page(self._base + k, None)
 
-    def _look_at(self, page: Page[Record]) -> None:
+    def _look_at(self, page: Rows[Key]) -> None:
+        self._misnamed.update(page.misnamed)
+        self._n_naming += page.n_naming
         if page.total_count != self.total:
             # Who joined may have pushed the whole first page to a later one: that is movement, no repetition.
             self.total_last = page.total_count
-        elif len(page.items) > 1 and page.uids == self._first.uids:
+        elif len(page.keys) > 1 and page.keys == self._first.keys:
             raise _not_paged("a later page repeats the first one", page)
 
 
-def _not_paged(what: str, page: Page[Record]) -> BadAnswerError:
+def _not_paged(what: str, page: Rows[Key]) -> BadAnswerError:
     return BadAnswerError(
-        f"{what} ({len(page.items)} rows of {page.total_count}): the service does not page this list. "
+        f"{what} ({len(page.keys)} rows of {page.total_count}): the service does not page this list. "
         "Nothing can be read for sure.",
         operation=_PAGING,
     )
@@ -253,15 +296,17 @@ def seams(page_size: int, total: int) -> list[Window] | None:
     windows: list[Window] = []
     end = page_size
     while end < total:
-        k, size = max(
-            ((((end - 1) // size), size) for size in range(page_size, max(page_size // 2, 1) - 1, -1)),
-            key=lambda window: (window[0] + 1) * window[1],
-        )
-        reach = (k + 1) * size
-        if k == 0 or reach <= end:
+        farthest, window = end, None
+        for size in range(page_size, max(page_size // 2, 1) - 1, -1):
+            if end - 1 + size <= farthest:
+                break  # No smaller size reaches farther.
+            k = (end - 1) // size
+            if k and (k + 1) * size > farthest:
+                farthest, window = (k + 1) * size, (k, size)
+        if window is None:
             return None
-        windows.append((k, size))
-        end = reach
+        windows.append(window)
+        end = farthest
     return windows
 
 
@@ -281,7 +326,7 @@ def worker_threads(client: Client) -> Iterator[ThreadPoolExecutor]:
 
 
 @contextmanager
-def _named(client: Client, operation: str, what: str) -> Iterator[None]:
+def naming_the_list(client: Client, operation: str, what: str) -> Iterator[None]:
     """Say of a list that is not paged which one it is."""
     try:
         yield
@@ -295,11 +340,3 @@ def _named(client: Client, operation: str, what: str) -> Iterator[None]:
             tenant_uid=client.tenant_uid,
             status=200,
         ) from error
-
-
-def _misnamed(rows: Iterable[Record], group_uid: str) -> int:
-    """How many records name groups, and not this one; a record that names none at all says nothing."""
-    lists = [row.customer_group_uids for row in rows if isinstance(row, Member)]
-    if not any(lists):
-        return 0
-    return sum(1 for uids in lists if uids is not None and group_uid not in uids)

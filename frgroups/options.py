@@ -14,19 +14,58 @@ from frgroups.expressions import members
 from frgroups.limits import Limits, counted
 from frgroups.lists import read_list, resolve_customers
 from frgroups.snapshot import Snapshot
+from frgroups.tenants import config_path, find_tenant, read_tenants
 from frgroups.transport import checked_base_url
 
 
 def snapshot_of(options: Namespace) -> Snapshot:
     """The kept snapshot that the options, or else the environment, name."""
-    named = options.base_url or os.environ.get("FRGROUPS_BASE_URL")
-    base_url = checked_base_url(named) if named else None
-    tenant_uid = options.tenant or tenant_in_use()
+    tenant_uid, base_url = _tenant_and_host(options)
     try:
         return read_snapshot(options.cache, tenant_uid=tenant_uid, at=options.at, base_url=base_url)
     except InputError as error:
         hint = " Here: --tenant UID and --base-url URL." if "base_url=" in str(error) else ""
         raise InputError(f"{error}{hint}") from error
+
+
+def _tenant_and_host(options: Namespace) -> tuple[str | None, str | None]:
+    """What --tenant and --base-url say, or else the environment; --tenant may be a name of tenants.toml."""
+    if options.tenant and config_path().exists():
+        found = read_tenants().get(options.tenant)
+        if isinstance(found, InputError):
+            raise found
+        if found is not None:
+            return found.tenant_uid, checked_base_url(options.base_url) if options.base_url else found.base_url
+    named = options.base_url or os.environ.get("FRGROUPS_BASE_URL")
+    return options.tenant or tenant_in_use(), checked_base_url(named) if named else None
+
+
+def named_tenants(options: Namespace) -> list[str]:
+    """The names of tenants.toml that --all or --tenant stand for, each once; none when neither was given."""
+    if options.all and options.tenant:
+        raise InputError("--all is every tenant of tenants.toml; leave out --tenant, or --all.")
+    if options.all:
+        return list(read_tenants())
+    known = read_tenants() if options.tenant else {}
+    names = list(dict.fromkeys(options.tenant or ()))
+    for name in names:
+        if name not in known:
+            find_tenant(name)  # Which says what is close to it.
+    return names
+
+
+def tenants_asked_for(table: pd.DataFrame, options: Namespace) -> pd.DataFrame:
+    """The rows of the tenant that the environment names, unless --all or --tenant were given."""
+    if options.all or options.tenant or not (uid := tenant_in_use()):
+        return table
+    named = os.environ.get("FRGROUPS_BASE_URL")
+    base_url = checked_base_url(named) if named else None
+    own = table[(table["tenant_uid"] == uid) & ((base_url is None) | (table["base_url"] == base_url))]
+    if own.empty:
+        raise InputError(
+            f"Nothing is kept of tenant {uid}, which FRGROUPS_TENANT_UID names. frgroups load, or --all."
+        )
+    return own.reset_index(drop=True)
 
 
 def tenant_in_use() -> str | None:

@@ -52,6 +52,11 @@ class Progress:
             self._bar.refresh()
         self._news()
 
+    def note(self, text: str) -> None:
+        """What to say beside the bar, for who looks at it."""
+        if self._bar is not None:
+            self._bar.set_postfix_str(text)
+
     def advance(self, n: int = 1) -> None:
         """Say that so much more is done."""
         self._done += n

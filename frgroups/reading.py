@@ -3,192 +3,240 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from concurrent.futures import Executor
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from frgroups.client import Client
-from frgroups.codes import Codes
+from frgroups.codes import Codes as Memberships
 from frgroups.errors import NotFoundError
-from frgroups.members import Listing, read_members
-from frgroups.records import consents_table, customers_table, groups_table
+from frgroups.logs import tell
+from frgroups.members import Listing, Rows, naming_the_list, read_listing
+from frgroups.progress import Progress
+from frgroups.records import groups_table
+from frgroups.seen import Codes, Naming, Seen
+from frgroups.shown import Shown
 from frgroups.snapshot import Snapshot, Verdict
 from frgroups.tables import READS, conform
-from frgroups.wire import UID, Group, Member, Page
+from frgroups.wire import UID, Group, Member
 
 log = logging.getLogger("frgroups.load")
+
+# Where only the total of a group is wanted: a few of its customers, since they are evidence too.
+GLANCE = 20
+
+TICK = 0.25
+_NOBODY = np.empty(0, np.int64)
+
+Found = TypeVar("Found")
 
 
 @dataclass
 class TenantReading:
-    """What has been read of a tenant so far; the one mutable thing of a load."""
+    """
+    What has been read of a tenant so far; the one mutable thing of a load.
+
+    `pool` sends the requests; `readers` are the threads that wait for the pages of one group each.
+    """
 
     client: Client
+    groups: dict[str, Group]
     record: type[Member]
-    groups: dict[str, Group] = field(default_factory=dict)
-    members: dict[str, list[str]] = field(default_factory=dict)
-    customers: dict[str, Member] = field(default_factory=dict)
+    pool: Executor
+    readers: Executor
+    bar: Progress
+    members: dict[str, Codes] = field(default_factory=dict)
+    covered: dict[str, int] = field(default_factory=dict)
     reads: dict[str, dict[str, Any]] = field(default_factory=dict)
-    named: Counter[str] = field(default_factory=Counter)
-    cover_holds: bool = True
-    list_verdict: str = "consistent"
+    lists_hold: bool = True
 
-    def take_groups(self, listed: Listing[Group]) -> None:
-        """The groups to read; one whose uid cannot stand in a path is kept without members, and unverifiable."""
-        self.groups = {group.uid: group for group in listed.records}
-        self.list_verdict = listed.verdict
-        if listed.note:
-            log.warning("the list of groups of %s: %s", self.client.tenant_uid, listed.note)
+    def __post_init__(self) -> None:
+        self.code_of = {uid: code for code, uid in enumerate(self.groups)}
+        self.seen = Seen(self.record, list(self.groups))
+        self.shown = Shown(self.bar, self.groups)
         for uid in [uid for uid in self.groups if not UID.fullmatch(uid)]:
             note = "its uid is not one that the API takes, so its members cannot be asked for"
-            self.members[uid] = []
-            self.reads[uid] = _row(uid, "pages", Listing([], "none", "unverifiable", 0, 0, 0, 0, 0.0, note))
+            self._take(uid, "pages", Listing([], "none", "unverifiable", 0, 0, 0, 0, 0.0, note))
+            self.members[uid] = _NOBODY
 
-    def first_pages(self, pool: Executor) -> dict[str, Page[Member]]:
-        """The first page of every group; a group deleted meanwhile is left out."""
-        readable = [uid for uid in self.groups if uid not in self.members]
-        found = dict(zip(readable, pool.map(self._first_page, readable), strict=True))
-        for uid in [uid for uid, page in found.items() if page is None]:
-            self._drop(uid)
-        return {uid: page for uid, page in found.items() if page is not None}
+    def unread(self) -> list[str]:
+        """The groups that are not in `reads` yet, in the order of the service."""
+        return [uid for uid in self.groups if uid not in self.reads]
 
-    def page(self, uid: str, pool: Executor, first: Page[Member] | None = None) -> None:
-        """Read a group by pages and take it in."""
-        try:
-            listing = read_members(self.client, uid, record=self.record, first=first, pool=pool)
-        except NotFoundError:
-            self._drop(uid)
-            return
-        self.members[uid] = listing.uids
-        for customer in listing.records:
-            self._see(customer)
-        self.reads[uid] = _row(uid, "pages", listing)
-        if listing.verdict != "consistent":
-            log.info("group %s: %s (%s)", uid, listing.verdict, listing.note)
-        if listing.misnamed:
-            self.cover_holds = False
+    def first_pages(self, uids: Iterable[str]) -> dict[str, Rows[int]]:
+        """The first page of each of these groups; a group deleted meanwhile is left out."""
+        return dict(self._each(uids, self._rows, self.pool))
 
-    def cover(self, uid: str, first: Page[Member]) -> bool:
+    def page(self, firsts: Mapping[str, Rows[int] | None]) -> None:
+        """Read these groups by pages; a first page that is there already is not asked for again."""
+        for uid, listing in self._each(firsts, lambda uid: self._listing(uid, firsts[uid]), self.readers):
+            self.covered.pop(uid, None)
+            self.members[uid] = np.array(listing.uids, np.int64)
+            self._take(uid, "pages", listing)
+            if listing.misnamed:
+                self.lists_hold = False
+
+    def glance(self, uids: Iterable[str]) -> list[str]:
         """
-        Take the group as read when exactly its total of customers seen so far name it, page 1 among them.
+        Take as read each of these groups whose total, now, is the number of customers seen that name it.
 
-        Page 1 is read again at the moment of the decision: the total of the start of the load may be old.
+        The few customers that come with the total must be among those counted. Returns the groups of which
+        that was not so.
         """
-        if not self.cover_holds or first.total_count <= len(first.items) or self.named[uid] != first.total_count:
-            return False
-        again = self._first_page(uid)
-        if again is None or again.nameless or again.total_count != first.total_count:
-            return False
-        total, uids = again.total_count, again.uids
-        if any(uid not in (self._names(customer) or ()) for customer in uids):
-            return False
-        seen = [customer for customer in self.customers.values() if uid in (customer.customer_group_uids or ())]
-        self.members[uid] = [customer.uid for customer in seen]
-        self.reads[uid] = _row(uid, "cover", Listing(seen, "counts", "consistent", 2, total, total, 0, 0.0))
-        return True
+        missed = []
+        naming = self.seen.naming()
+        for uid, (rows, seconds) in self._each(uids, self._glanced, self.pool):
+            n = int(naming.counts[self.code_of[uid]])
+            self.shown.expect({uid: rows.total_count})
+            if (
+                rows.total_count != n
+                or rows.n_new
+                or rows.nameless
+                or rows.n_naming - len(rows.misnamed) < len(rows.keys)
+            ):
+                missed.append(uid)
+                continue
+            self.covered[uid] = n
+            self._take(uid, "cover", Listing(range(n), "counts", "consistent", 1, n, n, 0, seconds))
+        return missed
 
-    def covered_in_vain(self) -> list[str]:
-        """The groups that were taken as read before the customers' own lists turned out not to hold."""
-        return [] if self.cover_holds else [uid for uid, row in self.reads.items() if row["how"] == "cover"]
+    def settle(self) -> None:
+        """Read again, by pages, what the customers' own lists contradict; mark what they still contradict."""
+        naming = self.seen.naming()
+        again = [*self._covered_in_vain(naming), *self._contradicted(naming)]
+        while again:
+            self.page(dict.fromkeys(again))
+            naming = self.seen.naming()
+            again = self._covered_in_vain(naming)
+        for uid in self._contradicted(naming):
+            n = int(naming.counts[self.code_of[uid]])
+            note = f"{n} customers name it, {len(self.members[uid])} came from its pages"
+            self.reads[uid] |= {"verdict": "drifted", "evidence": "none", "note": note}
 
-    def contradicted(self) -> list[str]:
-        """The groups whose pages and whose customers' own lists disagree."""
-        if not any(self.named.values()):
-            return []
-        return [uid for uid in self.members if self.reads[uid]["verdict"] == "consistent" and self._contradicts(uid)]
+    def _covered_in_vain(self, naming: Naming) -> list[str]:
+        """The covered groups that the customers' lists, as they are now, do not bear out."""
+        counts = naming.counts
+        return [uid for uid, n in self.covered.items() if not self.lists_hold or counts[self.code_of[uid]] != n]
 
-    def _contradicts(self, uid: str) -> bool:
-        """Whether a member does not name the group, or one who names it is no member; who names none is silent."""
-        lists = [self._names(key) for key in self.members[uid]]
-        naming = sum(1 for uids in lists if uids is not None and uid in uids)
-        silent = sum(1 for uids in lists if uids is None)
-        return not (naming + silent == len(lists) and naming == self.named[uid])
+    def _contradicted(self, naming: Naming) -> list[str]:
+        """The paged groups whose members and whose customers' own lists disagree."""
+        if not len(naming.keys):
+            return []  # Where nobody names a group, the lists say nothing.
+        sure = [uid for uid in self.members if self.reads[uid]["verdict"] == "consistent"]
+        return [uid for uid in sure if naming.contradicts(self.code_of[uid], self.members[uid])]
 
-    def doubt(self, uid: str) -> None:
-        """Mark a group whose disagreement outlived its reread."""
-        note = f"{self.named[uid]} customers name it, {len(self.members[uid])} came from its pages"
-        self.reads[uid] |= {"verdict": "drifted", "evidence": "none", "note": note}
-
-    def snapshot(self, taken_at: datetime, read_until: datetime) -> Snapshot:
+    def snapshot(self, list_verdict: str, taken_at: datetime, read_until: datetime) -> Snapshot:
         """All of it as a Snapshot."""
         groups = groups_table(self.groups.values())
-        customers = customers_table(self.customers.values(), self.record)
-        reads = pd.DataFrame([self.reads[uid] for uid in groups["customer_group_uid"]], columns=list(READS))
+        uids = list(groups["customer_group_uid"])
+        members = self.member_codes(uids)
+        every = np.concatenate([*members, _NOBODY])
+        rank = np.full(len(self.seen), -1)
+        rank[every] = 0  # Who was met and turned out to be in no group is left out.
+        customers, consents, ordered = self.seen.customers(np.flatnonzero(rank == 0))
+        rank[ordered] = np.arange(len(ordered))
+        reads = pd.DataFrame([self.reads[uid] for uid in uids], columns=list(READS))
         return Snapshot(
             groups=groups,
             customers=customers,
-            consents=consents_table(self.customers.values()),
+            consents=consents,
             reads=conform(reads, READS),
-            codes=coded(groups, customers, self.members),
+            codes=Memberships.from_codes(
+                np.repeat(np.arange(len(uids)), [len(codes) for codes in members]),
+                rank[every],
+                group_uids=pd.Index(groups["customer_group_uid"], dtype="str"),
+                group_names=pd.Index(groups["name"], dtype="str"),
+                customer_uids=pd.Index(customers["customer_uid"], dtype="str"),
+            ),
             tenant_uid=self.client.tenant_uid,
             base_url=self.client.base_url,
             taken_at=taken_at,
             read_until=read_until,
-            verdict=overall([self.list_verdict, *reads["verdict"]]),
+            verdict=overall([list_verdict, *reads["verdict"]]),
         )
 
-    def _first_page(self, uid: str) -> Page[Member] | None:
-        try:
-            return self.client.read_customer_page(uid, record=self.record)
-        except NotFoundError:
-            return None
+    def member_codes(self, uids: Iterable[str]) -> list[Codes]:
+        """The codes of the members of each of these groups."""
+        naming = self.seen.naming()
+        return [naming.customers(self.code_of[uid]) if uid in self.covered else self.members[uid] for uid in uids]
+
+    def _listing(self, uid: str, first: Rows[int] | None) -> Listing[int]:
+        with naming_the_list(self.client, "get-customer-groups-customers", f"the customers of group {uid}"):
+            return read_listing(lambda number, size: self._rows(uid, number, size), first=first, pool=self.pool)
+
+    def _rows(self, uid: str, number: int | None = None, size: int | None = None) -> Rows[int]:
+        rows = self.client.take_customer_page(
+            uid, number, size, record=self.record, take=lambda page: self.seen.take(page, uid)
+        )
+        self.shown.more(uid, len(rows.keys), rows.total_count)
+        return rows
+
+    def _glanced(self, uid: str) -> tuple[Rows[int], float]:
+        started = time.monotonic()
+        rows = self.client.take_customer_page(
+            uid, None, GLANCE, record=self.record, take=lambda page: self.seen.take(page, uid)
+        )
+        return rows, round(time.monotonic() - started, 3)
+
+    def _each(
+        self, uids: Iterable[str], do: Callable[[str], Found], threads: Executor
+    ) -> Iterator[tuple[str, Found]]:
+        """What comes of each group, as it comes; a group deleted meanwhile is left out."""
+        finished: SimpleQueue[Future[Found]] = SimpleQueue()
+        waiting = {threads.submit(do, uid): uid for uid in uids}
+        for future in waiting:
+            future.add_done_callback(finished.put)
+        while waiting:
+            self.shown.tell(self.client, len(self.seen))
+            try:
+                future = finished.get(timeout=TICK)
+            except Empty:
+                continue
+            uid = waiting.pop(future)
+            try:
+                found = future.result()
+            except NotFoundError:
+                self._drop(uid)
+                continue
+            yield uid, found
+        self.shown.tell(self.client, len(self.seen))
+
+    def _take(self, uid: str, how: str, listing: Listing[int]) -> None:
+        self.reads[uid] = {
+            "customer_group_uid": uid,
+            "how": how,
+            "evidence": listing.evidence,
+            "verdict": listing.verdict,
+            "pages": listing.pages,
+            "n_rows": len(listing.uids),
+            "total_first": listing.total_first,
+            "total_last": listing.total_last,
+            "rereads": listing.rereads,
+            "seconds": listing.seconds,
+            "note": listing.note,
+        }
+        self.shown.whole(uid, len(listing.uids))
+        level = logging.DEBUG if listing.verdict == "consistent" else logging.INFO
+        text = f"group {uid}: {listing.verdict}{f' ({listing.note})' if listing.note else ''}"
+        facts = {name: value for name, value in self.reads[uid].items() if name != "note"}
+        tell(log, level, "group_read", text, tenant_uid=self.client.tenant_uid, **facts)
 
     def _drop(self, uid: str) -> None:
-        log.info("group %s was deleted while the tenant was read; it is left out", uid)
-        for known in (self.groups, self.members, self.reads):
+        text = f"group {uid} was deleted while the tenant was read; it is left out"
+        tell(log, logging.INFO, "group_gone", text, tenant_uid=self.client.tenant_uid, customer_group_uid=uid)
+        for known in (self.groups, self.members, self.covered, self.reads):
             known.pop(uid, None)
-
-    def _see(self, customer: Member) -> None:
-        before = self.customers.get(customer.uid)
-        if before is not None:
-            self.named.subtract(set(before.customer_group_uids or ()))
-        self.customers[customer.uid] = customer
-        self.named.update(set(customer.customer_group_uids or ()))
-
-    def _names(self, uid: str) -> tuple[str, ...] | None:
-        seen = self.customers.get(uid)
-        return None if seen is None else seen.customer_group_uids
+        self.shown.whole(uid, 0)
 
 
 def overall(verdicts: Iterable[str]) -> Verdict:
     """The verdict of a snapshot: the worst of its groups."""
     found = set(verdicts)
     return "drifted" if "drifted" in found else "unverifiable" if "unverifiable" in found else "consistent"
-
-
-def coded(groups: pd.DataFrame, customers: pd.DataFrame, members: Mapping[str, list[str]]) -> Codes:
-    """The memberships as codes into these two tables."""
-    code_of = {uid: code for code, uid in enumerate(customers["customer_uid"])}
-    uids = list(groups["customer_group_uid"])
-    lists = [np.fromiter((code_of[key] for key in members[uid]), np.int64, len(members[uid])) for uid in uids]
-    sizes = [len(codes) for codes in lists]
-    return Codes.from_codes(
-        np.repeat(np.arange(len(uids)), sizes),
-        np.concatenate([*lists, np.empty(0, np.int64)]),
-        group_uids=pd.Index(groups["customer_group_uid"], dtype="str"),
-        group_names=pd.Index(groups["name"], dtype="str"),
-        customer_uids=pd.Index(customers["customer_uid"], dtype="str"),
-    )
-
-
-def _row(uid: str, how: str, listing: Listing[Member]) -> dict[str, Any]:
-    """What `Snapshot.reads` says of one group."""
-    return {
-        "customer_group_uid": uid,
-        "how": how,
-        "evidence": listing.evidence,
-        "verdict": listing.verdict,
-        "pages": listing.pages,
-        "n_rows": len(listing.records),
-        "total_first": listing.total_first,
-        "total_last": listing.total_last,
-        "rereads": listing.rereads,
-        "seconds": listing.seconds,
-        "note": listing.note,
-    }

@@ -2,89 +2,162 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from operator import attrgetter
 from typing import Any, cast
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
-from frgroups.tables import CONSENTS, CUSTOMERS, GROUPS, MOMENT, PERSONAL, conform
+from frgroups.tables import ARROW, CONSENTS, CUSTOMERS, GROUPS, MOMENT, PERSONAL, frame_of
 from frgroups.wire import Customer, Group, Member
+
+# Records become columns in portions, while the processor has them at hand; so many portions are then made one.
+PORTION = 512
+FEW = 64
+
+_KEYS = ("customer_uid", "customer_group_uids")
+_HAS = ("email", "mobile", "loyalty_id", "vat_number")
+_LISTS = ("addresses", "contacts", "extensions")
+_OF_CONSENT = {name: attrgetter(name) for name in CONSENTS if name != "customer_uid"}
+# What a column of text is in pandas, so that nothing is copied on the way there.
+_ARROW = ARROW | {"str": pa.large_string()}
 
 
 def groups_table(groups: Iterable[Group]) -> pd.DataFrame:
     """One row per group, in uid order; a group without a name is shown by its uid."""
     rows = sorted(groups, key=lambda group: group.uid)
-    return _frame(
-        GROUPS,
-        {
-            "customer_group_uid": [row.uid for row in rows],
-            "name": [row.name or row.uid for row in rows],
-            "created_at": [row.created_at for row in rows],
-            "last_modified_at": [row.last_modified_at for row in rows],
-        },
-    )
+    columns: dict[str, list[Any]] = {
+        "customer_group_uid": [row.uid for row in rows],
+        "name": [row.name or row.uid for row in rows],
+        "created_at": [row.created_at for row in rows],
+        "last_modified_at": [row.last_modified_at for row in rows],
+    }
+    return frame_of({name: _column(columns[name], dtype) for name, dtype in GROUPS.items()}, GROUPS)
 
 
-def customers_table(customers: Iterable[Member], record: type[Member]) -> pd.DataFrame:
+class CustomerColumns:
     """
-    One row per customer, in uid order, with the columns that may be kept.
+    What may be kept of customers, as columns, in the order in which they were added.
 
     Of e-mail, mobile, loyalty id and VAT number only whether there is one, unless `record` is Customer.
     An empty text is a missing value: the API requires most fields, so that what is not known comes as "".
     """
-    rows = sorted(customers, key=lambda row: row.customer_uid)
-    plain = [name for name, dtype in CUSTOMERS.items() if name in Member.__struct_fields__]
-    columns: dict[str, list[Any]] = {name: [getattr(row, name) for row in rows] for name in plain}
-    columns |= {
-        "credit_limit": [row.credit and row.credit.limit for row in rows],
-        "credit_balance": [row.credit and row.credit.balance for row in rows],
-        "default_store_uid": [row.default_store and row.default_store.store_uid for row in rows],
-        "default_store_name": [row.default_store and row.default_store.name for row in rows],
-        "account_manager_uid": [row.account_manager and row.account_manager.tenant_user_uid for row in rows],
-    }
-    for name in ("email", "mobile", "loyalty_id", "vat_number"):
-        columns[f"has_{name}"] = [bool(getattr(row, name)) for row in rows]
-    if record is not Customer:
-        return _frame(CUSTOMERS, columns)
-    people = [row for row in rows if isinstance(row, Customer)]
-    columns |= {name: [getattr(row, name) for row in people] for name in PERSONAL if name in _OF_CUSTOMER}
-    columns["account_manager_name"] = [row.account_manager and row.account_manager.display_name for row in people]
-    for name in ("addresses", "contacts", "extensions"):
-        columns[name] = [msgspec.json.encode(getattr(row, name) or []).decode() for row in people]
-    return _frame(CUSTOMERS | PERSONAL, columns)
+
+    def __init__(self, record: type[Member]) -> None:
+        self._dtypes = CUSTOMERS | PERSONAL if record is Customer else CUSTOMERS
+        fields = [name for name in record.__struct_fields__ if name not in _KEYS]
+        self._value_of = {name: attrgetter(name) for name in fields}
+        self._waiting: dict[str, list[Any]] = {name: [] for name in fields}
+        self._n_done = 0
+        self._kept = _Growing({name: dtype for name, dtype in self._dtypes.items() if name != "customer_uid"})
+        self._consents = _Growing({"place": "int64"} | {name: CONSENTS[name] for name in _OF_CONSENT})
+
+    def add(self, customers: Sequence[Member]) -> None:
+        """Take the values of these customers; the records themselves are not held on to."""
+        for name, value_of in self._value_of.items():
+            self._waiting[name].extend(map(value_of, customers))
+        if len(self._waiting["consents"]) >= PORTION:
+            self._to_columns()
+
+    def customers(self, uids: pa.Array, order: npt.NDArray[np.int64]) -> pd.DataFrame:
+        """The customers at these places, in this order; `uids` are those of all that were added."""
+        self._to_columns()
+        places = pa.array(order)
+        columns = {name: column.take(places) for name, column in self._kept.whole().items()}
+        return frame_of({"customer_uid": uids.take(places), **columns}, self._dtypes)
+
+    def consents(self, uids: pa.Array, order: npt.NDArray[np.int64]) -> pd.DataFrame:
+        """One row per consent of the customers at these places, in the order of customer and consent uid."""
+        self._to_columns()
+        rank = np.full(len(uids), -1)
+        rank[order] = np.arange(len(order))
+        table = pa.table(self._consents.whole())
+        ranks = rank[table["place"].to_numpy()]
+        table = table.append_column("rank", pa.array(ranks)).append_column("n", pa.array(np.arange(len(ranks))))
+        table = table.filter(pa.array(ranks >= 0))
+        table = table.sort_by([("rank", "ascending"), ("consent_uid", "ascending"), ("n", "ascending")])
+        columns = {name: table[name] for name in _OF_CONSENT}
+        return frame_of({"customer_uid": uids.take(table["place"]), **columns}, CONSENTS)
+
+    def _to_columns(self) -> None:
+        values, self._waiting = self._waiting, {name: [] for name in self._waiting}
+        self._kept.append({name: _kept(name, values) for name in self._kept.dtypes})
+        lists = [consents or () for consents in values["consents"]]
+        flat = list(chain.from_iterable(lists))
+        places = np.arange(self._n_done, self._n_done + len(lists)).repeat([len(one) for one in lists])
+        self._consents.append({"place": places} | {name: list(map(of, flat)) for name, of in _OF_CONSENT.items()})
+        self._n_done += len(lists)
 
 
-def consents_table(customers: Iterable[Member]) -> pd.DataFrame:
-    """One row per consent, in the order of customer and consent uid."""
-    rows = [
-        (customer.customer_uid, consent)
-        for customer in sorted(customers, key=lambda row: row.customer_uid)
-        for consent in sorted(customer.consents or (), key=lambda one: one.consent_uid or "")
-    ]
-    names = [name for name in CONSENTS if name != "customer_uid"]
-    return _frame(
-        CONSENTS,
-        {"customer_uid": [uid for uid, _ in rows]}
-        | {name: [getattr(consent, name) for _, consent in rows] for name in names},
-    )
+class _Growing:
+    """Columns that grow by portions; many small ones are made one now and then."""
+
+    def __init__(self, dtypes: dict[str, str]) -> None:
+        self.dtypes = dtypes
+        self._portions: list[dict[str, pa.Array]] = []
+        self._whole: list[dict[str, pa.Array]] = []
+
+    def append(self, values: dict[str, Any]) -> None:
+        """The values of the next rows, column by column."""
+        self._portions.append({name: _column(values[name], dtype) for name, dtype in self.dtypes.items()})
+        if len(self._portions) == FEW:
+            self._whole.append(self._joined(self._portions))
+            self._portions = []
+
+    def whole(self) -> dict[str, pa.Array]:
+        """The columns of all rows."""
+        return self._joined([*self._whole, *self._portions])
+
+    def _joined(self, portions: Sequence[dict[str, pa.Array]]) -> dict[str, pa.Array]:
+        nothing = {name: pa.array([], _ARROW[dtype]) for name, dtype in self.dtypes.items()}
+        return {name: pa.concat_arrays([part[name] for part in [nothing, *portions]]) for name in self.dtypes}
 
 
-_OF_CUSTOMER = set(Customer.__struct_fields__) - {"addresses", "contacts", "extensions"}
+def _kept(name: str, values: Mapping[str, Sequence[Any]]) -> Sequence[Any]:
+    """The values of one column of the customers' table."""
+    match name:
+        case "credit_limit":
+            return [credit and credit.limit for credit in values["credit"]]
+        case "credit_balance":
+            return [credit and credit.balance for credit in values["credit"]]
+        case "default_store_uid":
+            return [store and store.store_uid for store in values["default_store"]]
+        case "default_store_name":
+            return [store and store.name for store in values["default_store"]]
+        case "account_manager_uid":
+            return [manager and manager.tenant_user_uid for manager in values["account_manager"]]
+        case "account_manager_name":
+            return [manager and manager.display_name for manager in values["account_manager"]]
+        case "account_manager_code":
+            return [manager and manager.user_code for manager in values["account_manager"]]
+        case "ehf_address":
+            return [ehf and ehf.address for ehf in values["ehf"]]
+        case "ehf_enabled":
+            told = zip(values["ehf_enabled"], values["ehf"], strict=True)
+            return [ehf and ehf.enabled if enabled is None else enabled for enabled, ehf in told]
+        case _ if name in _LISTS:
+            return [msgspec.json.encode(value or []).decode() for value in values[name]]
+        case _ if name.removeprefix("has_") in _HAS and name.startswith("has_"):
+            return [bool(value) for value in values[name.removeprefix("has_")]]
+    return values[name]
 
 
-def _frame(dtypes: dict[str, str], columns: dict[str, list[Any]]) -> pd.DataFrame:
-    series = {name: _column(columns[name], dtype) for name, dtype in dtypes.items()}
-    return conform(pd.DataFrame(series), dtypes)
+def _column(values: Sequence[Any], dtype: str) -> pa.Array:
+    if dtype in ("str", MOMENT) and "" in values:
+        values = [value or None for value in values]
+    return _moments(values) if dtype == MOMENT else pa.array(values, _ARROW[dtype])
 
 
-def _column(values: list[Any], dtype: str) -> pd.Series:
-    if dtype == "str":
-        return pd.Series([value or None for value in values], dtype="str")
-    if dtype == MOMENT:
-        # A date that is none ("" or nonsense) is a missing date, not a reason to lose the customer.
-        parsed = pd.to_datetime(pd.Series(values, dtype="str"), utc=True, errors="coerce", format="ISO8601")
-        moments: pd.Series = parsed.astype(cast(Any, MOMENT))
-        return moments
-    column: pd.Series = pd.Series(values, dtype=cast(Any, dtype))
-    return column
+def _moments(values: Sequence[str | None]) -> pa.Array:
+    """Dates from text; one that is none ("" or nonsense) is a missing date, not a reason to lose the customer."""
+    text = pa.array(values, pa.string())
+    try:
+        return text.cast(ARROW[MOMENT])
+    except pa.ArrowInvalid:
+        parsed = pd.to_datetime(pd.Series(list(values), dtype="str"), utc=True, errors="coerce", format="ISO8601")
+        return pa.Array.from_pandas(parsed.astype(cast(Any, MOMENT)), type=ARROW[MOMENT])

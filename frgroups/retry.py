@@ -112,6 +112,10 @@ class Pacer:
             if turn >= self._paused_until:  # Else a pause was told while this thread waited.
                 return waited
 
+    def paused_for(self) -> float:
+        """Seconds until the pause that was told last is over; 0 when there is none."""
+        return max(0.0, self._paused_until - time.monotonic())
+
     def pause(self, seconds: float) -> None:
         """Let nobody start a request for so long."""
         with self._lock:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -55,7 +56,12 @@ PERSONAL = {
     "vat_number": "str",
     "address": "str",
     "internal_note": "str",
+    "ledger_number": "str",
+    "relevance": "float64",
+    "ehf_enabled": "boolean",
+    "ehf_address": "str",
     "account_manager_name": "str",
+    "account_manager_code": "str",
     "addresses": "str",
     "contacts": "str",
     "extensions": "str",
@@ -97,7 +103,7 @@ def conform(frame: pd.DataFrame | None, columns: dict[str, str]) -> pd.DataFrame
     return pd.DataFrame(own | rest, index=given.index).reset_index(drop=True)
 
 
-_ARROW = {
+ARROW = {
     "str": pa.string(),
     "int64": pa.int64(),
     "Int64": pa.int64(),
@@ -105,6 +111,16 @@ _ARROW = {
     "boolean": pa.bool_(),
     "datetime64[us, UTC]": pa.timestamp("us", tz="UTC"),
 }
+# Without these a missing integer would turn its column into floats, and text take a detour over Python objects.
+_TEXT = pd.StringDtype(na_value=np.nan)
+_PANDAS = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype(), pa.string(): _TEXT, pa.large_string(): _TEXT}
+
+
+def frame_of(columns: dict[str, Any], dtypes: dict[str, str]) -> pd.DataFrame:
+    """The frame of these Arrow columns, in the order and dtypes of `dtypes`."""
+    series = {name: columns[name].to_pandas(types_mapper=_PANDAS.get) for name in dtypes}
+    frame = pd.DataFrame(series, copy=False)
+    return frame.astype({name: dtype for name, dtype in dtypes.items() if frame[name].dtype != dtype})
 
 
 def to_arrow(frame: pd.DataFrame, columns: dict[str, str]) -> pa.Table:
@@ -112,7 +128,7 @@ def to_arrow(frame: pd.DataFrame, columns: dict[str, str]) -> pa.Table:
     arrays = {}
     for name in frame.columns:
         try:
-            arrays[name] = pa.Array.from_pandas(frame[name], type=_ARROW[columns[name]] if name in columns else None)
+            arrays[name] = pa.Array.from_pandas(frame[name], type=ARROW[columns[name]] if name in columns else None)
         except pa.ArrowException:  # Its words show a value of the column.
             raise InputError(
                 f"Column {name!r} holds values of several kinds ({frame[name].dtype}) and cannot be kept. "
@@ -124,7 +140,9 @@ def to_arrow(frame: pd.DataFrame, columns: dict[str, str]) -> pa.Table:
 
 def from_arrow(table: pa.Table, columns: dict[str, str]) -> pd.DataFrame:
     """The frame that `to_arrow` was given."""
-    return conform(table.to_pandas(), columns)
+    frame = table.to_pandas()
+    as_it_should_be = all(name in frame and frame[name].dtype == dtype for name, dtype in columns.items())
+    return frame if as_it_should_be else conform(frame, columns)  # Conforming copies.
 
 
 def _column(frame: pd.DataFrame, name: str, dtype: Any) -> pd.Series:

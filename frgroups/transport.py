@@ -1,4 +1,4 @@
-"""HTTP to one tenant: token, pacing, retries, every failure as one of our errors. The only file with httpx."""
+"""HTTP to one tenant: token, pacing, retries, every failure as one of our errors."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar, cast
+from urllib.request import getproxies
 
 import httpx
 
 from frgroups import wire
+from frgroups.connections import Connections
 from frgroups.errors import (
     AuthError,
     BadAnswerError,
@@ -27,15 +30,18 @@ from frgroups.errors import (
     RefusedError,
     ServerError,
 )
+from frgroups.logs import tell
 from frgroups.retry import Pacer, RetryPolicy, retry_after, sleep
 
 log = logging.getLogger("frgroups.transport")
 
 LARGEST_BODY = 256 << 20
 SILENCES = 4
-_HEADERS = ("Date", "Location", "Retry-After", "Content-Type")
+PATIENCE_FOR_TURN = 0.05
+_REDIRECTS = (301, 302, 303, 307, 308)
 
 Token = str | Callable[[], str]
+Result = TypeVar("Result")
 
 PRODUCTION = "https://api.flowretail.com/v2"
 STAGE = "https://api.stage.flowretail.com/v2"
@@ -51,6 +57,22 @@ class Call:
     path: str
     parameters: Mapping[str, str | int] | None = None
     body: bytes | None = None
+
+
+@dataclass(slots=True, repr=False)
+class Answer:
+    """What came back: the body whole, and the token that the request carried; a repr would show both."""
+
+    status: int
+    headers: httpx.Headers
+    body: bytes
+    token: str
+    taken: object = None
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the service did what it was asked."""
+        return 200 <= self.status < 300
 
 
 def checked_base_url(base_url: str) -> str:
@@ -117,29 +139,40 @@ class Transport:
         self.clock_skew: float | None = None
         self.n_requests = 0
         self._count_lock = threading.Lock()
+        self._taking = threading.Lock()
         # `timeout` is for each silence; a whole answer may take so many of them.
         self._patience = SILENCES * timeout
+        # Over http (loopback alone) no certificate comes; loading those to trust takes longer than a request.
+        secure = self.base_url.startswith("https:")
+        trusted = httpx.create_ssl_context(verify, trust_env=not loopback) if secure else None
+        # httpx looks at the proxies of the environment only where it makes the connections itself.
+        proxied = not loopback and not getproxies().keys().isdisjoint(("http", "https", "all"))
         self._http = httpx.Client(
+            transport=None if proxied else Connections(workers, trusted),
             timeout=httpx.Timeout(timeout, pool=None),
             limits=httpx.Limits(max_connections=workers, max_keepalive_connections=workers),
             headers={"Accept": "application/json", "User-Agent": "frgroups"},
             trust_env=not loopback,
-            # Over http (loopback alone) no certificate comes; loading those to trust takes longer than a request.
-            verify=verify if self.base_url.startswith("https:") else False,
+            verify=trusted or False,
         )
+
+    @property
+    def paused_for(self) -> float:
+        """For how many seconds from now no request will start."""
+        return self._pacer.paused_for()
 
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
 
-    def send(self, call: Call) -> bytes:
-        """The body of a 2xx answer; every other end is an ApiError."""
+    def send(self, call: Call, take: Callable[[bytes], Result]) -> Result:
+        """What `take` makes of the body of a 2xx answer; every other end is an ApiError."""
         may_retry = call.method == "GET"
         tried, waited = 0, 0.0
         while True:
             tried += 1
             try:
-                return self._answered(call)
+                return self._answered(call, take)
             except (RateLimitedError, ServerError, ConnectionLostError) as error:
                 asked = error.retry_after if isinstance(error, RateLimitedError) else None
                 if asked is not None and asked <= self._retry.longest_wait:
@@ -147,26 +180,21 @@ class Transport:
                 wait = self._retry.wait(tried, asked=asked, waited=waited) if may_retry else None
                 if wait is None:
                     raise
-                log.info(
-                    "%s: %s; try %d after %.1f s",
-                    call.operation,
-                    error.status or "no answer",
-                    tried + 1,
-                    wait,
-                )
+                text = f"{call.operation}: {error.status or 'no answer'}; try {tried + 1} after {wait:.1f} s"
+                facts = {**self._facts(call, error.status), "tried": tried, "wait_seconds": wait}
+                tell(log, logging.INFO, "request_repeated", text, **facts)
                 waited += wait
                 sleep(wait)
 
-    def _answered(self, call: Call) -> bytes:
-        response = self._response(call, self._current_token())
-        if response.status_code == 401 and callable(self._token_source):
-            refused = response.request.headers["Authorization"].removeprefix("Bearer ")
-            response = self._response(call, self._fresh_token(refused))
-        if response.is_success:
-            return response.content
-        self._fail(call, response)
+    def _answered(self, call: Call, take: Callable[[bytes], Result]) -> Result:
+        answer = self._answer(call, self._current_token(), take)
+        if answer.status == 401 and callable(self._token_source):
+            answer = self._answer(call, self._fresh_token(answer.token), take)
+        if answer.is_success:
+            return cast(Result, answer.taken)
+        self._fail(call, answer)
 
-    def _response(self, call: Call, token: str) -> httpx.Response:
+    def _answer(self, call: Call, token: str, take: Callable[[bytes], object]) -> Answer:
         url = httpx.URL(f"{self.base_url}/tenants/{self.tenant_uid}{call.path}", params=call.parameters or None)
         headers = {"Authorization": f"Bearer {token}"}
         if call.body is not None:
@@ -177,34 +205,64 @@ class Transport:
             self._pacer.take()
             self._count()
             started = time.monotonic()
+            broken: ConnectionLostError | None = None
             try:
-                with self._http.stream(call.method, url, content=call.body, headers=headers) as stream:
-                    response = self._whole(call, stream, started)
-            except (httpx.TransportError, httpx.DecodingError) as error:
+                patience = {"patience": self._patience}
+                with (
+                    self._http.stream(
+                        call.method, url, content=call.body, headers=headers, extensions=patience
+                    ) as stream,
+                    self._turn(),
+                ):
+                    answer = self._whole(call, stream, started, token)
+                    if answer.is_success:
+                        answer.taken = take(answer.body)
+            except (httpx.NetworkError, httpx.TimeoutException) as error:
                 raise self._lost(call, error) from error
+            except (httpx.TransportError, httpx.DecodingError) as error:
+                broken = self._lost(call, error)
             except httpx.InvalidURL as error:
                 raise BadAnswerError(
                     f"{self._where(call)}: 3xx, the service redirects to what is no address. Check the base URL.",
                     **self._facts(call, 302),
                 ) from error
-            log.debug("%s %d in %.3f s", call.operation, response.status_code, time.monotonic() - started)
-            self._note_clock(response)
-            if not (response.has_redirect_location and call.method == "GET"):
-                return response
-            target = url.join(response.headers["Location"])
+            if broken is not None:
+                raise broken  # Without its cause, which may quote what came in place of HTTP.
+            if log.isEnabledFor(logging.DEBUG):
+                seconds = round(time.monotonic() - started, 3)
+                text = f"{call.operation} {answer.status} in {seconds:.3f} s"
+                tell(log, logging.DEBUG, "answered", text, **self._facts(call, answer.status), seconds=seconds)
+            self._note_clock(answer)
+            if not (answer.status in _REDIRECTS and "Location" in answer.headers and call.method == "GET"):
+                return answer
+            target = url.join(answer.headers["Location"])
             if (target.scheme, target.host, target.port) != (url.scheme, url.host, url.port):
                 raise BadAnswerError(
-                    f"{self._where(call)}: {response.status_code}, the service redirects to another host, "
+                    f"{self._where(call)}: {answer.status}, the service redirects to another host, "
                     f"{target.host!r}; not followed, and the token was not sent there. Check the base URL.",
-                    **self._facts(call, response.status_code),
+                    **self._facts(call, answer.status),
                 )
             url = target
         raise BadAnswerError(
-            f"{self._where(call)}: {response.status_code}, redirected more than 3 times. Check the base URL.",
-            **self._facts(call, response.status_code),
+            f"{self._where(call)}: {answer.status}, redirected more than 3 times. Check the base URL.",
+            **self._facts(call, answer.status),
         )
 
-    def _whole(self, call: Call, stream: httpx.Response, started: float) -> httpx.Response:
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """
+        One thread at a time takes a body in: Python does no two at once, and takes longer when they compete.
+
+        Nobody waits long for it, lest one slow answer holds up the others.
+        """
+        mine = self._taking.acquire(timeout=PATIENCE_FOR_TURN)
+        try:
+            yield
+        finally:
+            if mine:
+                self._taking.release()
+
+    def _whole(self, call: Call, stream: httpx.Response, started: float, token: str) -> Answer:
         """The answer with its body, as long as that comes in time and does not grow without end."""
         chunks: list[bytes] = []
         size = 0
@@ -215,8 +273,8 @@ class Transport:
                 raise self.bad_answer(call, f"the body is larger than {LARGEST_BODY >> 20} MiB")
             if time.monotonic() - started > self._patience:
                 raise httpx.ReadTimeout(f"the answer was not whole after {self._patience:.0f} s")
-        told = {name: stream.headers[name] for name in _HEADERS if name in stream.headers}
-        return httpx.Response(stream.status_code, headers=told, content=b"".join(chunks), request=stream.request)
+        body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        return Answer(stream.status_code, stream.headers, body, token)
 
     def _count(self) -> None:
         with self._count_lock:
@@ -234,8 +292,8 @@ class Transport:
                 self._token = checked_token(self._token_source())
             return self._token
 
-    def _note_clock(self, response: httpx.Response) -> None:
-        if stated := response.headers.get("Date"):
+    def _note_clock(self, answer: Answer) -> None:
+        if stated := answer.headers.get("Date"):
             try:
                 self.clock_skew = (parsedate_to_datetime(stated) - datetime.now(UTC)).total_seconds()
             except (ValueError, TypeError):
@@ -254,9 +312,9 @@ class Transport:
             f"{self._where(call)}: {kind} ({type(error).__name__}).{after}", **self._facts(call, None)
         )
 
-    def _fail(self, call: Call, response: httpx.Response) -> NoReturn:
-        status = response.status_code
-        told = self._said(response)
+    def _fail(self, call: Call, answer: Answer) -> NoReturn:
+        status = answer.status
+        told = self._said(answer)
         said = f" The service says: {told}" if told else ""
         facts = {**self._facts(call, status), "said": told}
         where = f"{self._where(call)}: {status}"
@@ -269,7 +327,7 @@ class Transport:
         if status == 404:
             raise NotFoundError(f"{where}, not found. Check the tenant uid and the group uid.{said}", **facts)
         if status == 429:
-            asked = retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
+            asked = retry_after(answer.headers.get("Retry-After"), datetime.now(UTC))
             wait = f" It asks to wait {asked:.0f} s." if asked is not None else ""
             raise RateLimitedError(
                 f"{where}, too many requests.{wait} Use fewer workers or requests_per_second.{said}",
@@ -283,11 +341,11 @@ class Transport:
             raise RefusedError(f"{where}, refused.{said}", **facts)
         raise BadAnswerError(f"{where}, an answer this API does not give. Check the base URL.{said}", **facts)
 
-    def _said(self, response: httpx.Response) -> str:
+    def _said(self, answer: Answer) -> str:
         """The service's own words, without the token should it repeat it."""
-        token = response.request.headers["Authorization"].removeprefix("Bearer ")
         # Before the words are shortened, lest half a token stays; and after, should it have been escaped.
-        return wire.error_message(response.content.replace(token.encode(), "…".encode())).replace(token, "…")
+        said = wire.error_message(answer.body.replace(answer.token.encode(), "…".encode()))
+        return said.replace(answer.token, "…")
 
     def bad_answer(self, call: Call, problem: str) -> BadAnswerError:
         """The error for a 2xx answer (told as 200) whose body is not the API's."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from types import UnionType
 from typing import Annotated, Any, Generic, TypeVar, Union, get_args, get_origin
@@ -59,10 +60,15 @@ class Store(Value, frozen=True):
     name: str | None = None
 
 
-class AccountManager(Value, frozen=True):
-    """The employee who looks after a customer."""
+class Manager(Value, frozen=True):
+    """The employee who looks after a customer, without a name."""
 
     tenant_user_uid: str | None = None
+
+
+class AccountManager(Manager, frozen=True):
+    """The employee who looks after a customer."""
+
     display_name: str | None = None
     user_code: str | None = None
 
@@ -84,15 +90,28 @@ class Ehf(Value, frozen=True):
     address: str | None = None
 
 
-class Member(Value, frozen=True):
+class Named(Value, frozen=True):
+    """The least that is read of a customer: who it is, and the groups that it says it is in."""
+
+    customer_uid: str
+    customer_group_uids: tuple[str, ...] | None = None
+
+    @property
+    def uid(self) -> str:
+        """The uid, whichever kind of record this is."""
+        return self.customer_uid
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.customer_uid}>"
+
+
+class Member(Named, frozen=True):
     """
     What is read of a customer by default: no names, addresses or notes.
 
     E-mail, mobile, loyalty id and VAT number are here only to tell whether there is one.
     """
 
-    customer_uid: str
-    customer_group_uids: tuple[str, ...] | None = None
     external_id: str | None = None
     customer_type: str | None = None
     country_code: str | None = None
@@ -106,25 +125,18 @@ class Member(Value, frozen=True):
     credit: Credit | None = None
     customer_parent_uid: str | None = None
     default_store: Store | None = None
-    account_manager: AccountManager | None = None
+    account_manager: Manager | None = None
     consents: tuple[Consent, ...] | None = None
     email: str | None = None
     mobile: str | None = None
     loyalty_id: str | None = None
     vat_number: str | None = None
 
-    @property
-    def uid(self) -> str:
-        """The uid, whichever kind of record this is."""
-        return self.customer_uid
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.customer_uid}>"
-
 
 class Customer(Member, frozen=True):
     """A customer with everything the API tells; its repr shows the uid alone."""
 
+    account_manager: AccountManager | None = None
     firstname: str | None = None
     lastname: str | None = None
     company_name: str | None = None
@@ -140,8 +152,8 @@ class Customer(Member, frozen=True):
     extensions: list[Any] | None = None
 
 
-Record = TypeVar("Record", bound=Group | Member)
-Person = TypeVar("Person", bound=Member)
+Record = TypeVar("Record", bound=Group | Named)
+Person = TypeVar("Person", bound=Named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +183,11 @@ class _GroupPage(Value, frozen=True):
     paging: _Paging
 
 
+class _NamedPage(Value, frozen=True):
+    items: list[Named]
+    paging: _Paging
+
+
 class _MemberPage(Value, frozen=True):
     items: list[Member]
     paging: _Paging
@@ -183,6 +200,7 @@ class _CustomerPage(Value, frozen=True):
 
 _PAGE_DECODERS: dict[type, msgspec.json.Decoder[Any]] = {
     Group: msgspec.json.Decoder(_GroupPage),
+    Named: msgspec.json.Decoder(_NamedPage),
     Member: msgspec.json.Decoder(_MemberPage),
     Customer: msgspec.json.Decoder(_CustomerPage),
 }
@@ -197,11 +215,10 @@ class NotTheApiError(ValueError):
 
 def decode_page(body: bytes, record: type[Record]) -> Page[Record]:
     """A page of groups, members or customers; odd values are repaired record by record."""
-    try:
+    page = None
+    with suppress(*_NOT_JSON):  # Left before the repair, whose errors must not carry one that holds the body.
         page = _PAGE_DECODERS[record].decode(body)
-    except _NOT_JSON:
-        return _repaired_page(body, record)
-    if any(not item.uid for item in page.items):
+    if page is None or any(not item.uid for item in page.items):
         return _repaired_page(body, record)
     return Page(page.items, page.paging.page_number, page.paging.page_size, page.paging.total_count)
 
@@ -279,15 +296,13 @@ def check_uids_once(uids: Iterable[str], what: str) -> list[str]:
 
 
 def _json(body: bytes) -> Any:
-    try:
+    with suppress(*_NOT_JSON):
         return msgspec.json.decode(body)
-    except _NOT_JSON:
-        pass
-    try:
+    with suppress(ValueError, RecursionError):
         # Half a character, as where an emoji was cut off, is no JSON to msgspec; it becomes a question mark.
         return json.loads(body, object_hook=_whole_characters)
-    except (ValueError, RecursionError) as error:
-        raise NotTheApiError("the body is not JSON") from error
+    # Without a cause: json's own error holds the whole body, which may be a page of customers.
+    raise NotTheApiError("the body is not JSON")
 
 
 def _whole_characters(record: dict[str, Any]) -> dict[str, Any]:
@@ -303,10 +318,11 @@ def _repaired_page(body: bytes, record: type[Record]) -> Page[Record]:
         raise NotTheApiError("there is no list of items")
     paging = page.get("paging")
     told = paging if isinstance(paging, dict) else {}
-    numbers = [_whole(told.get(name)) for name in ("pageNumber", "pageSize", "totalCount")]
-    usable = [number for number in numbers if number is not None and number >= 0]
+    numbers = {name: _whole(told.get(name)) for name in ("pageNumber", "pageSize", "totalCount")}
+    usable = [number for number in numbers.values() if number is not None and number >= 0]
     if len(usable) < len(numbers):
-        raise NotTheApiError(f"paging is {paging!r}")
+        missing = [name for name, number in numbers.items() if number is None or number < 0]
+        raise NotTheApiError(f"paging tells no usable {', '.join(missing)}")
     items = [_repaired(item, record) for item in page["items"]]
     kept = [item for item in items if item is not None]
     page_number, page_size, total_count = usable

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frgroups.errors import BadAnswerError
-from frgroups.members import read_listing, seams
-from frgroups.wire import Group, Page
+from frgroups.members import Rows, read_listing, seams
 
 
 @pytest.fixture(autouse=True)
@@ -40,8 +39,7 @@ class List_:
         number = self.base if number is None else number
         size = self.cap if size is None or self.ignores_size else min(size, self.cap)
         start = (number - self.base) * size
-        items = [Group(customer_group_uid=uid) for uid in self.uids[start : start + size]]
-        return Page(items, number, size, len(self.uids))
+        return Rows(self.uids[start : start + size], number, size, len(self.uids))
 
 
 def uids(n):
@@ -120,7 +118,7 @@ def test_a_total_that_never_comes_true_is_drifted():
 
     def server(number, size):
         page = List_(uids(12), cap=5)(number, size)
-        return Page(page.items, page.page_number, page.page_size, page.total_count + 3)
+        return Rows(page.keys, page.page_number, page.page_size, page.total_count + 3)
 
     listing = read_listing(server)
 
@@ -138,9 +136,7 @@ def test_a_page_that_repeats_is_an_error():
 
 def test_records_without_a_uid_make_a_list_unverifiable():
     "What cannot be named cannot be kept, and the listing says that it is not whole."
-    items = [Group(customer_group_uid=uid) for uid in uids(4)]
-
-    listing = read_listing(lambda number, size: Page(items, 1, 5, 5, nameless=1))
+    listing = read_listing(lambda number, size: Rows(uids(4), 1, 5, 5, nameless=1))
 
     assert (listing.verdict, listing.note) == ("unverifiable", "1 records without a uid")
 
@@ -170,7 +166,7 @@ def test_a_total_that_is_far_too_high_costs_few_requests():
     def server(number, size):
         requests.append(number)
         page = List_(uids(5), cap=5)(number, size)
-        return Page(page.items, page.page_number, page.page_size, 5_000_000)
+        return Rows(page.keys, page.page_number, page.page_size, 5_000_000)
 
     listing = read_listing(server)
 
@@ -180,4 +176,4 @@ def test_a_total_that_is_far_too_high_costs_few_requests():
 def test_a_page_size_of_zero_is_an_error():
     "A service that says its pages have no size does not page."
     with pytest.raises(BadAnswerError, match="size is 0"):
-        read_listing(lambda number, size: Page([], 1, 0, 7))
+        read_listing(lambda number, size: Rows([], 1, 0, 7))

@@ -29,13 +29,17 @@ CONTRACT = [
     "__version__",
     "apply_plan",
     "approve_plan",
+    "cache_info",
     "errors",
+    "export_customer",
+    "forget",
     "group_changes",
     "group_sizes",
     "home",
     "intersections",
     "list_snapshots",
     "load_snapshot",
+    "log_json",
     "members",
     "membership_changes",
     "overlap_matrix",
@@ -57,6 +61,7 @@ CONTRACT = [
     "segment",
     "show_versions",
     "snapshot_from_frames",
+    "tenant_status",
 ]
 
 

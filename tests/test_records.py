@@ -2,12 +2,14 @@
 
 import json
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frgroups.records import consents_table, customers_table, groups_table
+from frgroups.records import CustomerColumns, groups_table
 from frgroups.tables import CONSENTS, CUSTOMERS, GROUPS, PERSONAL
 from frgroups.wire import AccountManager, Consent, Credit, Customer, Group, Member, Store
 
@@ -43,6 +45,29 @@ NAMES = {
 def dtypes(frame):
     """{column: dtype} of a frame, as text."""
     return {name: str(dtype) for name, dtype in frame.dtypes.items()}
+
+
+def uids_of(members):
+    """The uids of these members, as Seen has them."""
+    return pa.array([member.customer_uid for member in members], pa.large_string())
+
+
+def customers_table(members, record, order=None):
+    """The customers' table of these members, in uid order unless told otherwise."""
+    columns = CustomerColumns(record)
+    columns.add(members)
+    return columns.customers(uids_of(members), np.array(in_uid_order(members) if order is None else order, np.int64))
+
+
+def consents_table(members, order=None):
+    """The consents' table of these members."""
+    columns = CustomerColumns(Member)
+    columns.add(members)
+    return columns.consents(uids_of(members), np.array(in_uid_order(members) if order is None else order, np.int64))
+
+
+def in_uid_order(members):
+    return sorted(range(len(members)), key=lambda n: members[n].customer_uid)
 
 
 def test_groups_are_in_uid_order_with_fixed_dtypes():
@@ -147,6 +172,62 @@ def test_consents_have_a_row_each_in_the_order_of_their_uids():
         ["c-2", "sms"],
     ]
     assert table["status"].isna().tolist() == [False, True, True]
+
+
+def test_consents_of_one_uid_stay_in_the_order_of_the_record():
+    "Two consents of one uid are both kept, as the record has them; one without a uid comes last."
+    consents = tuple(
+        Consent(consent_uid=uid, name=name) for uid, name in [("b", "1"), (None, "2"), ("a", "3"), ("b", "0")]
+    )
+
+    table = consents_table([Member(customer_uid="c-1", consents=consents)])
+
+    assert list(table["name"]) == ["3", "1", "0", "2"]
+    assert table["consent_uid"].isna().tolist() == [False, False, False, True]
+
+
+def test_an_empty_text_in_a_consent_is_a_missing_value():
+    "As in the customers' table."
+    consents = (Consent(consent_uid="mail", name="", source="", created_at=""),)
+
+    table = consents_table([Member(customer_uid="c-1", consents=consents)])
+
+    assert table[["name", "source", "created_at"]].isna().all(axis=None)
+
+
+def test_only_those_who_are_asked_for_come_in_the_order_asked_for():
+    "Who was met and turned out to be in no group is in neither table."
+    members = [
+        Member(customer_uid=f"c-{n}", city=f"city {n}", consents=(Consent(consent_uid="mail"),)) for n in range(5)
+    ]
+
+    customers, consents = customers_table(members, Member, order=[3, 1]), consents_table(members, order=[3, 1])
+
+    assert list(customers["customer_uid"]) == list(consents["customer_uid"]) == ["c-3", "c-1"]
+    assert list(customers["city"]) == ["city 3", "city 1"]
+
+
+@pytest.mark.parametrize("record", [Member, Customer])
+def test_the_portions_that_customers_come_in_do_not_show(record, monkeypatch):
+    "One page or many, portions joined early or late: the tables are the same."
+    consents = [(), None, (Consent(consent_uid="sms"), Consent(consent_uid="mail"))]
+    members = [
+        Customer(**FULL | {"customer_uid": f"c-{n:03d}", "city": f"{n}", "consents": consents[n % 3]})
+        for n in range(100)
+    ]
+    order = np.array(range(99, -1, -3))
+    at_once = CustomerColumns(record)
+    at_once.add(members)
+    monkeypatch.setattr("frgroups.records.PORTION", 4)
+    monkeypatch.setattr("frgroups.records.FEW", 3)
+    by_and_by = CustomerColumns(record)
+    for n in range(0, 100, 3):
+        by_and_by.add(members[n : n + 3])
+
+    for table in ("customers", "consents"):
+        one, other = (getattr(columns, table)(uids_of(members), order) for columns in (at_once, by_and_by))
+        pd.testing.assert_frame_equal(one, other)
+    assert len(by_and_by.consents(uids_of(members), np.arange(100))) == 66
 
 
 def test_no_records_are_empty_tables_of_the_same_columns():

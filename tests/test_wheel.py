@@ -49,7 +49,12 @@ def test_the_wheel_holds_what_the_package_needs(wheel):
     "Types are marked, the review page's parts and the notebooks are in, and no test is."
     names = {str(path.relative_to(wheel)) for path in wheel.rglob("*") if path.is_file()}
 
-    assert {"frgroups/py.typed", "frgroups/review_page.html", "frgroups/notebooks/00_first_look.ipynb"} <= names
+    assert {
+        "frgroups/py.typed",
+        "frgroups/review_page.html",
+        "frgroups/status_page.css",
+        "frgroups/notebooks/00_first_look.ipynb",
+    } <= names
     assert not [name for name in names if "test" in name]
 
 

@@ -1,0 +1,148 @@
+"""The customers that a load has seen: each once, as a code, with what may be kept of it and the groups it names."""
+
+from __future__ import annotations
+
+import threading
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from operator import attrgetter
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from frgroups.members import Rows, rows_of
+from frgroups.records import CustomerColumns
+from frgroups.wire import Member, Page
+
+Codes = npt.NDArray[np.int64]
+
+_UID, _GROUPS = attrgetter("customer_uid"), attrgetter("customer_group_uids")
+
+# The length of the list of someone who tells no groups at all; who tells of none has 0.
+_SILENT = -1
+
+
+@dataclass(frozen=True)
+class Naming:
+    """Which customer names which group: `keys` are group x `width` + customer, each once and rising."""
+
+    keys: Codes
+    width: int
+    n_groups: int
+    silent: npt.NDArray[np.bool_]
+
+    @cached_property
+    def counts(self) -> Codes:
+        """How many customers name each group."""
+        return np.bincount(self.keys // self.width, minlength=self.n_groups)
+
+    def customers(self, group: int) -> Codes:
+        """The customers that name a group, rising."""
+        first, last = np.searchsorted(self.keys, [group * self.width, (group + 1) * self.width])
+        return self.keys[first:last] - group * self.width
+
+    @cached_property
+    def any_silent(self) -> bool:
+        """Whether anybody tells no groups at all."""
+        return bool(self.silent.any())
+
+    def contradicts(self, group: int, members: Codes) -> bool:
+        """Whether a member does not name the group, or one who names it is no member; who is silent is neither."""
+        told = members[~self.silent[members]] if self.any_silent else members
+        return not np.array_equal(np.sort(told), self.customers(group))
+
+
+class Seen:
+    """
+    The customers seen so far, coded in the order of their first sight; pages may come from several threads.
+
+    Of a customer seen before only the list of groups is looked at. The last list counts, so that who left a
+    group while the tenant was read no longer names it.
+    """
+
+    def __init__(self, record: type[Member], groups: Sequence[str]) -> None:
+        self._group_codes = {uid: code for code, uid in enumerate(groups)}
+        self._n_groups = len(groups)
+        self._codes: dict[str, int] = {}
+        self._columns = CustomerColumns(record)
+        self._lengths = array("i")
+        self._named = array("i")
+        self._fingerprints = array("q")
+        self._renamed: dict[int, list[int] | None] = {}
+        self._n_changes = 0
+        self._naming: tuple[tuple[int, int], Naming] | None = None
+        self._turn = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._codes)
+
+    def take(self, page: Page[Member], group_uid: str) -> Rows[int]:
+        """The page as codes. What may be kept is kept of those who are new."""
+        uids = list(map(_UID, page.items))
+        lists = list(map(_GROUPS, page.items))
+        fingerprints = list(map(hash, lists))
+        strangers = [n for n, names in enumerate(lists) if names is not None and group_uid not in names]
+        with self._turn:
+            n_before = len(self._codes)
+            codes = [self._codes.setdefault(uid, len(self._codes)) for uid in uids]
+            if len(self._codes) > n_before:
+                first_seen = dict(zip(reversed(codes), reversed(range(len(codes))), strict=True))
+                self._add(page.items, [first_seen[code] for code in range(n_before, len(self._codes))], fingerprints)
+            known = self._fingerprints
+            for code, names, fingerprint in zip(codes, lists, fingerprints, strict=True):
+                if known[code] != fingerprint:
+                    known[code] = fingerprint
+                    self._n_changes += 1
+                    self._renamed[code] = None if names is None else self._groups(names)
+            n_new = len(self._codes) - n_before
+        naming = len(lists) - lists.count(None) - lists.count(())
+        return rows_of(page, codes, misnamed=[codes[n] for n in strangers], n_naming=naming, n_new=n_new)
+
+    def naming(self) -> Naming:
+        """Who names which group, as the customers last told it."""
+        with self._turn:
+            now = (len(self._codes), self._n_changes)
+            if self._naming is not None and self._naming[0] == now:
+                return self._naming[1]
+            lengths, groups = np.array(self._lengths), np.array(self._named)
+            renamed = dict(self._renamed)
+        silent = lengths == _SILENT
+        customers = np.repeat(np.arange(len(lengths)), np.maximum(lengths, 0))
+        if renamed:
+            stays = ~np.isin(customers, list(renamed))
+            again = [(code, group) for code, names in renamed.items() for group in names or ()]
+            customers = np.concatenate([customers[stays], np.array([code for code, _ in again], np.int64)])
+            groups = np.concatenate([groups[stays], np.array([group for _, group in again], np.int32)])
+            for code, names in renamed.items():
+                silent[code] = names is None
+        width = max(len(lengths), 1)
+        keys = groups.astype(np.int64) * width + customers
+        keys = np.sort(keys[groups < self._n_groups])  # Beyond are groups that the list of groups does not have.
+        naming = Naming(keys, width, self._n_groups, silent)
+        self._naming = (now, naming)
+        return naming
+
+    def customers(self, codes: Codes) -> tuple[pd.DataFrame, pd.DataFrame, Codes]:
+        """The tables of these customers and of their consents, and the codes in the order of the first."""
+        uids = pa.array(self._codes, pa.large_string())
+        ordered = codes[pc.sort_indices(uids.take(pa.array(codes))).to_numpy()]
+        return self._columns.customers(uids, ordered), self._columns.consents(uids, ordered), ordered
+
+    def _add(self, items: Sequence[Member], places: list[int], fingerprints: list[int]) -> None:
+        self._columns.add([items[n] for n in places])
+        self._fingerprints.extend([fingerprints[n] for n in places])
+        for names in [items[n].customer_group_uids for n in places]:
+            groups = [] if names is None else self._groups(names)
+            self._lengths.append(_SILENT if names is None else len(groups))
+            self._named.extend(groups)
+
+    def _groups(self, names: Sequence[str]) -> list[int]:
+        """The codes of the groups that a customer names, each once; unknown groups get codes beyond the known."""
+        codes = self._group_codes
+        found = [codes.setdefault(name, len(codes)) for name in names]
+        return found if len(found) < 2 or len(set(found)) == len(found) else list(dict.fromkeys(found))
