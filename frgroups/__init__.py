@@ -21,9 +21,10 @@ from frgroups.cache import cache_info, list_snapshots, prune, read_snapshot, sav
 from frgroups.changes import group_changes, membership_changes
 from frgroups.check import Check
 from frgroups.client import Client
-from frgroups.customer_export import export_customer
 from frgroups.errors import FrgroupsError
+from frgroups.fleet import tenant_status
 from frgroups.forgetting import forget
+from frgroups.forgetting.export import export_customer
 from frgroups.home import home
 from frgroups.limits import Finding, Limits
 from frgroups.lists import read_list, resolve_customers
@@ -38,7 +39,6 @@ from frgroups.review import save_review
 from frgroups.segments import segment
 from frgroups.sizes import group_sizes
 from frgroups.snapshot import Snapshot, sample_snapshot, snapshot_from_frames
-from frgroups.status import tenant_status
 from frgroups.transport import PRODUCTION, STAGE
 from frgroups.versions import __version__, show_versions
 from frgroups.wire import Customer, Group

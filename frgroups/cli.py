@@ -10,7 +10,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
-from frgroups import commands, commands_customer, commands_fleet
+from frgroups import commands
+from frgroups.commands import customer, fleet
 from frgroups.errors import FrgroupsError
 from frgroups.exits import EXIT_CODES, code_of
 from frgroups.limits import Limits
@@ -105,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         function = name.replace("-", "_")
-        several_files = (commands_fleet, commands_customer, commands)
+        several_files = (fleet, customer, commands)
         one.set_defaults(run=next(getattr(file, function) for file in several_files if hasattr(file, function)))
         _of_log(one)
         return one

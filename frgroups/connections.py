@@ -8,13 +8,17 @@ takes as long as decoding it. Proxies stay httpx's business: a request that need
 from __future__ import annotations
 
 import http.client
+import io
+import math
 import select
+import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 import httpx
 
@@ -60,13 +64,15 @@ class Connections(httpx.BaseTransport):
         try:
             connection.sock.settimeout(timeout["write"])
             _send(connection, request)
-            connection.sock.settimeout(timeout["read"])
+            patience = request.extensions.get("patience", math.inf)
+            made = partial(_Answer, patience=patience, silence=timeout["read"])
+            connection.response_class = made  # type: ignore[assignment]  # It is only called.
             answer = _received(lambda: _final(connection.getresponse()))
         except BaseException:
             connection.close()
             raise
         headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.getheaders()]
-        body = _Body(answer, request.extensions.get("patience"), lambda: self._give_back(connection, answer))
+        body = _Body(answer, lambda: self._give_back(connection, answer))
         return httpx.Response(answer.status, headers=headers, stream=body)
 
     def _idle_to(self, url: httpx.URL) -> http.client.HTTPConnection | None:
@@ -109,11 +115,8 @@ class Connections(httpx.BaseTransport):
 class _Body(httpx.SyncByteStream):
     """The body of one answer, and the connection that it comes from until it is closed."""
 
-    def __init__(
-        self, answer: http.client.HTTPResponse, patience: float | None, give_back: Callable[[], None]
-    ) -> None:
-        self._answer, self._patience = answer, patience
-        self._until = None if patience is None else time.monotonic() + patience
+    def __init__(self, answer: http.client.HTTPResponse, give_back: Callable[[], None]) -> None:
+        self._answer = answer
         self._give_back: Callable[[], None] | None = give_back
 
     def __iter__(self) -> Iterator[bytes]:
@@ -122,7 +125,6 @@ class _Body(httpx.SyncByteStream):
             yield self._in_one_piece(length)
             return
         while piece := _received(lambda: self._answer.read1(_PIECE)):
-            self._check_patience()
             yield piece
         if self._answer.length:
             raise httpx.RemoteProtocolError(f"the body ended {self._answer.length} bytes early")
@@ -142,13 +144,42 @@ class _Body(httpx.SyncByteStream):
             if not n:
                 raise httpx.RemoteProtocolError(f"the body ended {len(free)} bytes early")
             free = free[n:]
-            self._check_patience()
         self._answer.close()
         return body  # type: ignore[return-value]  # As good as bytes, without another copy.
 
-    def _check_patience(self) -> None:
-        if self._until is not None and time.monotonic() > self._until:
-            raise httpx.ReadTimeout(f"the answer was not whole after {self._patience:.0f} s")
+
+class _Answer(http.client.HTTPResponse):
+    """An answer of which head and body together may take so many seconds, however they drip."""
+
+    def __init__(
+        self, sock: socket.socket, *args: Any, patience: float, silence: float | None, **options: Any
+    ) -> None:
+        super().__init__(sock, *args, **options)
+        self.fp = io.BufferedReader(_Line(self.fp.detach(), sock, patience, silence))
+
+
+class _Line(io.RawIOBase):
+    """What comes over a connection; no silence is longer than `silence`, and all of it no longer than `patience`."""
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket, patience: float, silence: float | None) -> None:
+        self._raw, self._sock = raw, sock
+        self._patience, self._until = patience, time.monotonic() + patience
+        self._silence = math.inf if silence is None else silence
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError(f"the answer was not whole after {self._patience:.0f} s")
+        seconds = min(left, self._silence)
+        self._sock.settimeout(None if seconds == math.inf else seconds)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
 
 
 def _send(connection: http.client.HTTPConnection, request: httpx.Request) -> None:

@@ -44,7 +44,9 @@ def _group_of_everybody(tenant: TenantReading, firsts: Mapping[str, Rows[int]]) 
     if sum(1 for rows in firsts.values() if rows.keys) < 3:
         return None
     counts = tenant.seen.naming().counts
-    return next((uid for uid in tenant.unread() if counts[tenant.code_of[uid]] == len(tenant.seen)), None)
+    found = [uid for uid in tenant.unread() if counts[tenant.code_of[uid]] == len(tenant.seen)]
+    # First pages show who sorts first, and they may all be in a smaller group too.
+    return max(found, key=lambda uid: firsts[uid].total_count if uid in firsts else 0, default=None)
 
 
 def _glance_at_many(tenant: TenantReading, firsts: Mapping[str, Rows[int]]) -> None:

@@ -15,9 +15,9 @@ from typing import Any, TextIO
 
 from frgroups.errors import FrgroupsError, InputError
 
-# Nothing is set up by importing: who wants to see the log says so.
+_PACKAGE = Path(__file__).parent
+# Nothing is set up by importing; until somebody does, Python itself shows warnings, which a notebook should not hide.
 _ROOT = logging.getLogger("frgroups")
-_ROOT.addHandler(logging.NullHandler())
 
 # What every record has; all else on a record are facts.
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -151,7 +151,7 @@ def _place(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     if not frames:
         return ""
-    last = next((one for one in reversed(frames) if Path(one.filename).parent.name == "frgroups"), frames[-1])
+    last = next((one for one in reversed(frames) if Path(one.filename).is_relative_to(_PACKAGE)), frames[-1])
     return f" in {last.name}, {Path(last.filename).name} line {last.lineno}"
 
 

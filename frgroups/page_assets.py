@@ -10,8 +10,8 @@ from pathlib import Path
 
 @cache
 def asset(name: str) -> str:
-    """The text of a file beside this one, read as bytes so that no system's line ends change a hash."""
-    return Path(__file__).with_name(name).read_bytes().decode().replace("\r\n", "\n")
+    """The text of a file of this package, read as bytes so that no system's line ends change a hash."""
+    return Path(__file__).parent.joinpath(name).read_bytes().decode().replace("\r\n", "\n")
 
 
 def fingerprint(text: str) -> str:

@@ -60,7 +60,7 @@ class TenantReading:
     def __post_init__(self) -> None:
         self.code_of = {uid: code for code, uid in enumerate(self.groups)}
         self.seen = Seen(self.record, list(self.groups))
-        self.shown = Shown(self.bar, self.groups)
+        self.shown = Shown(self.bar, self.groups, requests_before=self.client.n_requests)
         for uid in [uid for uid in self.groups if not UID.fullmatch(uid)]:
             note = "its uid is not one that the API takes, so its members cannot be asked for"
             self._take(uid, "pages", Listing([], "none", "unverifiable", 0, 0, 0, 0, 0.0, note))
@@ -108,13 +108,16 @@ class TenantReading:
         return missed
 
     def settle(self) -> None:
-        """Read again, by pages, what the customers' own lists contradict; mark what they still contradict."""
-        naming = self.seen.naming()
-        again = [*self._covered_in_vain(naming), *self._contradicted(naming)]
-        while again:
-            self.page(dict.fromkeys(again))
+        """Read again, once and by pages, what the customers' own lists contradict; mark what they still do."""
+        tried: set[str] = set()
+        while True:
             naming = self.seen.naming()
-            again = self._covered_in_vain(naming)
+            contradicted = [uid for uid in self._contradicted(naming) if uid not in tried]
+            again = [*self._covered_in_vain(naming), *contradicted, *self._met_in(naming, contradicted)]
+            if not again:
+                break
+            tried.update(contradicted)
+            self.page(dict.fromkeys(again))
         for uid in self._contradicted(naming):
             n = int(naming.counts[self.code_of[uid]])
             note = f"{n} customers name it, {len(self.members[uid])} came from its pages"
@@ -131,6 +134,23 @@ class TenantReading:
             return []  # Where nobody names a group, the lists say nothing.
         sure = [uid for uid in self.members if self.reads[uid]["verdict"] == "consistent"]
         return [uid for uid in sure if naming.contradicts(self.code_of[uid], self.members[uid])]
+
+    def _met_in(self, naming: Naming, contradicted: Iterable[str]) -> list[str]:
+        """
+        The smallest groups in which those were met who name a contradicted group and did not come with it.
+
+        They may have left it since, or joined it: read again, their records tell.
+        """
+        met_in = np.full(len(self.seen), -1)
+        paged = sorted(self.members, key=lambda uid: -len(self.members[uid]))
+        for n, uid in enumerate(paged):
+            met_in[self.members[uid]] = n
+        extra = [
+            np.setdiff1d(naming.customers(self.code_of[uid]), self.members[uid], assume_unique=True)
+            for uid in contradicted
+        ]
+        found = np.unique(met_in[np.concatenate([*extra, _NOBODY])])
+        return [paged[n] for n in found if n >= 0]
 
     def snapshot(self, list_verdict: str, taken_at: datetime, read_until: datetime) -> Snapshot:
         """All of it as a Snapshot."""

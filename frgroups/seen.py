@@ -7,7 +7,8 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from operator import attrgetter
+from itertools import chain, repeat
+from operator import attrgetter, contains
 
 import numpy as np
 import numpy.typing as npt
@@ -66,9 +67,9 @@ class Seen:
     """
 
     def __init__(self, record: type[Member], groups: Sequence[str]) -> None:
-        self._group_codes = {uid: code for code, uid in enumerate(groups)}
+        self._group_codes = _Numbers((uid, code) for code, uid in enumerate(groups))
         self._n_groups = len(groups)
-        self._codes: dict[str, int] = {}
+        self._codes = _Numbers()
         self._columns = CustomerColumns(record)
         self._lengths = array("i")
         self._named = array("i")
@@ -83,25 +84,19 @@ class Seen:
 
     def take(self, page: Page[Member], group_uid: str) -> Rows[int]:
         """The page as codes. What may be kept is kept of those who are new."""
-        uids = list(map(_UID, page.items))
-        lists = list(map(_GROUPS, page.items))
+        uids, lists = list(map(_UID, page.items)), list(map(_GROUPS, page.items))
         fingerprints = list(map(hash, lists))
-        strangers = [n for n, names in enumerate(lists) if names is not None and group_uid not in names]
+        misnamed = _not_named(lists, group_uid)
         with self._turn:
             n_before = len(self._codes)
-            codes = [self._codes.setdefault(uid, len(self._codes)) for uid in uids]
-            if len(self._codes) > n_before:
-                first_seen = dict(zip(reversed(codes), reversed(range(len(codes))), strict=True))
-                self._add(page.items, [first_seen[code] for code in range(n_before, len(self._codes))], fingerprints)
-            known = self._fingerprints
-            for code, names, fingerprint in zip(codes, lists, fingerprints, strict=True):
-                if known[code] != fingerprint:
-                    known[code] = fingerprint
-                    self._n_changes += 1
-                    self._renamed[code] = None if names is None else self._groups(names)
+            codes = list(map(self._codes.__getitem__, uids))
             n_new = len(self._codes) - n_before
-        naming = len(lists) - lists.count(None) - lists.count(())
-        return rows_of(page, codes, misnamed=[codes[n] for n in strangers], n_naming=naming, n_new=n_new)
+            if n_new:
+                self._add(page.items, _first_places(codes, n_before), fingerprints)
+            if list(map(self._fingerprints.__getitem__, codes)) != fingerprints:
+                self._rename(codes, lists, fingerprints)
+        n_naming = len(lists) - lists.count(None) - lists.count(())
+        return rows_of(page, codes, misnamed=[codes[n] for n in misnamed], n_naming=n_naming, n_new=n_new)
 
     def naming(self) -> Naming:
         """Who names which group, as the customers last told it."""
@@ -115,14 +110,15 @@ class Seen:
         customers = np.repeat(np.arange(len(lengths)), np.maximum(lengths, 0))
         if renamed:
             stays = ~np.isin(customers, list(renamed))
-            again = [(code, group) for code, names in renamed.items() for group in names or ()]
+            again = [(code, group) for code, named in renamed.items() for group in named or ()]
             customers = np.concatenate([customers[stays], np.array([code for code, _ in again], np.int64)])
             groups = np.concatenate([groups[stays], np.array([group for _, group in again], np.int32)])
-            for code, names in renamed.items():
-                silent[code] = names is None
+            for code, named in renamed.items():
+                silent[code] = named is None
         width = max(len(lengths), 1)
         keys = groups.astype(np.int64) * width + customers
         keys = np.sort(keys[groups < self._n_groups])  # Beyond are groups that the list of groups does not have.
+        keys = keys[np.diff(keys, prepend=-1) > 0]  # Who names a group twice is in it once.
         naming = Naming(keys, width, self._n_groups, silent)
         self._naming = (now, naming)
         return naming
@@ -133,16 +129,47 @@ class Seen:
         ordered = codes[pc.sort_indices(uids.take(pa.array(codes))).to_numpy()]
         return self._columns.customers(uids, ordered), self._columns.consents(uids, ordered), ordered
 
-    def _add(self, items: Sequence[Member], places: list[int], fingerprints: list[int]) -> None:
-        self._columns.add([items[n] for n in places])
+    def _add(self, items: Sequence[Member], places: Sequence[int], fingerprints: Sequence[int]) -> None:
+        new = [items[n] for n in places]
+        lists = list(map(_GROUPS, new))
+        self._columns.add(new)
         self._fingerprints.extend([fingerprints[n] for n in places])
-        for names in [items[n].customer_group_uids for n in places]:
-            groups = [] if names is None else self._groups(names)
-            self._lengths.append(_SILENT if names is None else len(groups))
-            self._named.extend(groups)
+        self._lengths.extend([_SILENT if names is None else len(names) for names in lists])
+        named = chain.from_iterable(names or () for names in lists)
+        self._named.extend(map(self._group_codes.__getitem__, named))
 
-    def _groups(self, names: Sequence[str]) -> list[int]:
-        """The codes of the groups that a customer names, each once; unknown groups get codes beyond the known."""
-        codes = self._group_codes
-        found = [codes.setdefault(name, len(codes)) for name in names]
-        return found if len(found) < 2 or len(set(found)) == len(found) else list(dict.fromkeys(found))
+    def _rename(
+        self, codes: Sequence[int], lists: Sequence[tuple[str, ...] | None], fingerprints: Sequence[int]
+    ) -> None:
+        """Note whose list is no longer what it was."""
+        for code, names, fingerprint in zip(codes, lists, fingerprints, strict=True):
+            if self._fingerprints[code] != fingerprint:
+                self._fingerprints[code] = fingerprint
+                self._renamed[code] = None if names is None else [self._group_codes[name] for name in names]
+                self._n_changes += 1
+
+
+class _Numbers(dict[str, int]):
+    """A number for each text, given in the order in which they are asked for."""
+
+    def __missing__(self, text: str) -> int:
+        self[text] = number = len(self)
+        return number
+
+
+def _not_named(lists: Sequence[tuple[str, ...] | None], group_uid: str) -> list[int]:
+    """The places of those who name groups, and not this one."""
+    told = [names for names in lists if names is not None]
+    if all(map(contains, told, repeat(group_uid))):
+        return []
+    return [n for n, names in enumerate(lists) if names is not None and group_uid not in names]
+
+
+def _first_places(codes: Sequence[int], next_code: int) -> list[int]:
+    """Where each new code stands first; new ones rise from `next_code`."""
+    places = []
+    for n, code in enumerate(codes):
+        if code == next_code:
+            places.append(n)
+            next_code += 1
+    return places

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -18,8 +19,9 @@ class Shown:
     threads that read only count; the bar is moved by the thread that calls `tell`.
     """
 
-    def __init__(self, bar: Progress, groups: Iterable[str]) -> None:
+    def __init__(self, bar: Progress, groups: Iterable[str], *, requests_before: int = 0) -> None:
         self._bar = bar
+        self._requests_before = requests_before
         self._read = dict.fromkeys(groups, 0)
         self._done = dict.fromkeys(groups, 0)
         self._totals: dict[str, int] = {}
@@ -58,6 +60,7 @@ class Shown:
 
     def _beside(self, client: Client, n_customers: int) -> str:
         seconds = max(time.monotonic() - self._started, 0.001)
-        note = f"{client.n_requests:,} requests, {n_customers / seconds:,.0f} customers/s"
-        pause = client.paused_for
-        return f"{note}, waiting {pause:.0f} s as the service asked (429)" if pause >= 1 else note
+        requests = client.n_requests - self._requests_before
+        note = f"{requests:,} requests, {n_customers / seconds:,.0f} customers/s"
+        pause = math.ceil(client.paused_for)
+        return f"{note}, waiting {pause} s as the service asked (429)" if pause else note

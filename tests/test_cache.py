@@ -505,11 +505,11 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch, n):
 @pytest.mark.parametrize(
     ("module", "step"),
     [
-        ("tablefiles", "flush_to_disk"),
+        ("cache.tablefiles", "flush_to_disk"),
         ("cache", "write_manifest"),
-        ("kept", "fingerprint"),
-        ("snapshot_folders", "flush_to_disk"),
-        ("snapshot_folders", "_named"),
+        ("cache.kept", "fingerprint"),
+        ("cache.folders", "flush_to_disk"),
+        ("cache.folders", "_named"),
     ],
 )
 def test_an_interruption_leaves_nothing_behind(tmp_path, monkeypatch, module, step):

@@ -304,10 +304,10 @@ def test_a_length_that_lies_takes_no_memory(length):
 
 @pytest.mark.parametrize(
     "first",
-    [head("Content-Length: 5000"), head(f"Content-Length: {10**10}"), head()],
-    ids=["a length", "a huge length", "no length"],
+    [head("Content-Length: 5000"), head(f"Content-Length: {10**10}"), head(), b"HTTP/1.1 200 OK\r\nX-Long: "],
+    ids=["a length", "a huge length", "no length", "a head without end"],
 )
-def test_a_body_that_drips_is_given_up(first):
+def test_an_answer_that_drips_is_given_up(first):
     "A byte now and then is no silence; an answer that is not whole after four times the timeout is given up."
     with Service(drip(first)) as service, client_of(service, timeout=0.1) as client:
         started = time.monotonic()

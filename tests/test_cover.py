@@ -107,6 +107,15 @@ def test_a_group_of_everybody_that_is_not_looked_at_first_is_found_all_the_same(
     assert [uid for uid, how in reads_of(snapshot).items() if how == "pages"] == ["g00b"]
 
 
+def test_of_several_that_look_like_everybody_s_the_largest_is_read(glance_of_one):
+    "First pages show who sorts first: where they are all in a smaller group too, that one is covered, not read."
+    world = World({"a": PEOPLE[:12], "all": PEOPLE, "b": PEOPLE[:13]})
+
+    snapshot = load(world)
+
+    assert reads_of(snapshot) == {"a": "cover", "all": "pages", "b": "cover"}
+
+
 def test_groups_of_one_page_are_not_glanced_at(sandbox):
     "Where a glance costs what the whole group costs, the group is read."
     arrange(sandbox, with_everybody(12, size=5))
@@ -209,21 +218,16 @@ def test_one_group_that_is_not_named_uncovers_the_others(glance_of_one):
 
 
 @pytest.mark.parametrize(
-    ("edits", "verdict"),
+    "edits",
     [
-        pytest.param([("g01", "c030")], "consistent", id="someone joins"),
-        pytest.param([("g01", "c010")], "drifted", id="someone leaves"),
-        pytest.param([("g01", "c010"), ("g01", "a")], "drifted", id="a stranger takes the place of another"),
-        pytest.param([("g01", "c010"), ("g01", "c000")], "drifted", id="a known one takes the place of another"),
+        pytest.param([("g01", "c030")], id="someone joins"),
+        pytest.param([("g01", "c010")], id="someone leaves"),
+        pytest.param([("g01", "c010"), ("g01", "a")], id="a stranger takes the place of another"),
+        pytest.param([("g01", "c010"), ("g01", "c000")], id="a known one takes the place of another"),
     ],
 )
-def test_a_group_that_moved_before_the_glance_is_read_by_pages(edits, verdict, glance_of_one):
-    """
-    The total is another, or it is the same and the customer that comes with it is not among those counted.
-
-    Who left still names the group in the record that was read before, and no page shows a newer one: the group
-    is right, and called drifted all the same.
-    """
+def test_a_group_that_moved_before_the_glance_is_read_by_pages(edits, glance_of_one):
+    "The total is another, or it is the same and the customer that comes with it is not among those counted."
     groups = with_everybody(4, size=12)
     assert "c000" < groups["g01"][0] and "c010" in groups["g01"] and "c030" not in groups["g01"]  # noqa: SIM300
     quiet = World(groups)
@@ -235,7 +239,7 @@ def test_a_group_that_moved_before_the_glance_is_read_by_pages(edits, verdict, g
 
     assert reads_of(snapshot) == {f"g{n:02d}": "pages" if n == 1 else "cover" for n in range(4)} | {"all": "pages"}
     assert set(snapshot["g01"]) == world.groups["g01"]
-    assert reads_of(snapshot, "verdict")["g01"] == verdict
+    assert snapshot.verdict == "consistent"
 
 
 def test_a_glance_at_records_without_a_uid_covers_nothing():
@@ -292,7 +296,7 @@ def test_cover_finds_what_pages_find(running, groups):
     assert n_covered <= n_paged + 3
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(groups=tenants, more=st.lists(some_of(few), max_size=8), cap=st.integers(3, 6))
 def test_cover_never_costs_more_than_it_tries(groups, more, cap):
     "Three glances in vain at most, whatever the groups are; the snapshot is the tenant."

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 import frgroups as fg
-from frgroups import commands_fleet, fleet
 from frgroups.cli import main
+from frgroups.commands import fleet as commands_fleet
 from frgroups.exits import EXIT_CODES, worst
-from frgroups.loaded import Loaded, load_one
+from frgroups.fleet import processes
+from frgroups.fleet.loaded import Loaded, load_one
 from frgroups.sandbox import Fault
 
 KEYS = {
@@ -202,7 +203,7 @@ def test_whatever_happens_is_a_line(tenants, monkeypatch):
     def surprise(*_, **__):
         raise RuntimeError("kari@example.org")
 
-    monkeypatch.setattr("frgroups.loaded.load_snapshot", surprise)
+    monkeypatch.setattr("frgroups.fleet.loaded.load_snapshot", surprise)
 
     done = load_one("fine")
     assert (done.ok, done.exit_code, done.error["type"]) == (False, 1, "RuntimeError")
@@ -212,12 +213,12 @@ def test_whatever_happens_is_a_line(tenants, monkeypatch):
 @pytest.mark.parametrize(("code", "told"), [("import os; os.abort()", "signal 6"), ("print('[]')", "exit code 0")])
 def test_a_process_that_dies_is_a_line(tenants, capsys, monkeypatch, code, told):
     "One that is killed, or says what nobody asked, fails its own tenant."
-    start = fleet._Processes.start
+    start = processes._Processes.start
 
     def die(self, command):
         return start(self, [sys.executable, "-c", code] if "--tenant=broken" in command else command)
 
-    monkeypatch.setattr(fleet._Processes, "start", die)
+    monkeypatch.setattr(processes._Processes, "start", die)
 
     assert main(["load", "--tenant", "fine", "broken", "--json"]) == 1
     lost = lines(capsys)
@@ -228,15 +229,15 @@ def test_no_more_than_so_many_at_a_time(tenants, home_folder, monkeypatch):
     "With --jobs 2 there are never three processes."
     fine = tenants[0]
     write(home_folder, {f"t{n}": (fine, fine.token) for n in range(1)})
-    counts, start = [], fleet._Processes.start
+    counts, start = [], processes._Processes.start
 
     def counted(self, command):
         process = start(self, [sys.executable, "-c", "import time; time.sleep(.2)"])
         counts.append(sum(one.poll() is None for one in self._running))
         return process
 
-    monkeypatch.setattr(fleet._Processes, "start", counted)
-    list(fleet.load_many(["t0"] * 6, jobs=2))
+    monkeypatch.setattr(processes._Processes, "start", counted)
+    list(processes.load_many(["t0"] * 6, jobs=2))
 
     assert len(counts) == 6 and max(counts) == 2
 
@@ -252,7 +253,7 @@ def test_those_of_one_service_share_its_requests(home_folder):
     names = list("abcdef")
 
     def pace(budget, jobs=4):
-        shares = fleet._shares(names, jobs, budget)
+        shares = processes._shares(names, jobs, budget)
         return {name: float(words[0].partition("=")[2]) if words else None for name, words in shares.items()}
 
     assert pace(None) == {"a": 20 / 3, "b": 20 / 3, "c": 20 / 3, "d": 10, "e": None, "f": None} | {
@@ -303,8 +304,8 @@ def test_ctrl_c_stops_the_rest_and_keeps_what_is_done(tenants, home_folder, kind
 def test_a_reader_that_goes_away_stops_the_rest(tenants, monkeypatch, capsys):
     "When nobody reads the lines any more, nothing is left running."
     ended = []
-    end = fleet._Processes.end
-    monkeypatch.setattr(fleet._Processes, "end", lambda self: (ended.append(self), end(self)))
+    end = processes._Processes.end
+    monkeypatch.setattr(processes._Processes, "end", lambda self: (ended.append(self), end(self)))
 
     def gone(*_, **__):
         raise BrokenPipeError

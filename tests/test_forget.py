@@ -22,12 +22,12 @@ from hypothesis import strategies as st
 import frgroups as fg
 from frgroups import apply as applying
 from frgroups import forgetting
+from frgroups.cache.kept import kept_snapshots
 from frgroups.cli import main
 from frgroups.errors import InputError, LockedError, NotApprovedError, PlanBlockedError
+from frgroups.forgetting.listrows import part_list
+from frgroups.forgetting.mentions import Wanted
 from frgroups.journal import Journal
-from frgroups.kept import kept_snapshots
-from frgroups.listrows import part_list
-from frgroups.mentions import Wanted
 from frgroups.receipt import Receipt
 from frgroups.tenant_lock import tenant_lock
 from frgroups.tombstones import as_words

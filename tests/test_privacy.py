@@ -22,10 +22,10 @@ import pytest
 import frgroups as fg
 from frgroups.cli import main
 from frgroups.errors import ApiError, BadAnswerError, ConnectionLostError, FrgroupsError, TokenCommandError
+from frgroups.fleet.status_page import status_html
 from frgroups.retry import RetryPolicy
 from frgroups.review import review_csv, review_markdown
 from frgroups.sandbox import Fault
-from frgroups.status_page import status_html
 from frgroups.tenant_lock import tenant_lock
 
 REPOSITORY = Path(__file__).parents[1]

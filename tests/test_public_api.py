@@ -106,7 +106,8 @@ def test_every_public_function_has_an_example():
 
 
 def module_names():
-    return [f"frgroups.{info.name}" for info in pkgutil.iter_modules(fg.__path__) if info.name != "notebooks"]
+    names = [info.name for info in pkgutil.walk_packages(fg.__path__, "frgroups.")]
+    return [name for name in names if not name.endswith((".notebooks", ".__main__"))]
 
 
 @pytest.mark.parametrize("name", module_names())

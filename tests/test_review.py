@@ -16,14 +16,14 @@ from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from frgroups import review_page
 from frgroups.errors import InputError
 from frgroups.limits import Limits
 from frgroups.plan import GroupChange, Plan, read_plan
 from frgroups.planning import plan_memberships
+from frgroups.review import page as review_page
 from frgroups.review import review_csv, review_html, review_markdown, save_review, spoken_code
-from frgroups.review_facts import WITHHELD, place_of
-from frgroups.review_limits import limit_checks
+from frgroups.review.facts import WITHHELD, place_of
+from frgroups.review.limits import limit_checks
 from frgroups.snapshot import snapshot_from_frames
 from frgroups.transport import PRODUCTION, STAGE
 

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frgroups.seen import Seen
@@ -161,6 +161,7 @@ people = st.tuples(
 )
 
 
+@settings(max_examples=50)
 @given(pages=st.lists(st.tuples(st.sampled_from(GROUPS), st.lists(people, max_size=6)), max_size=8))
 def test_naming_is_the_last_word_of_each(pages):
     "After any pages: who names which group is what a dict of sets says, and so are silence, strangers and counts."

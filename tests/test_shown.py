@@ -76,8 +76,23 @@ def test_a_group_that_is_read_is_whole():
     assert bar.news == [(0, 104), (104, 104)]
 
 
+def test_a_group_that_is_read_again_takes_nothing_back():
+    "What was covered and is paged after all, with a smaller total by now, stays done."
+    bar_of, bar = shown("a")
+    bar_of.whole("a", 10)
+    bar_of.tell(QUIET, 10)
+
+    for _ in range(2):
+        bar_of.more("a", 4, 8)
+        bar_of.tell(QUIET, 10)
+    bar_of.whole("a", 8)
+    bar_of.tell(QUIET, 10)
+
+    assert bar.news == [(0, 10), (10, 10)]
+
+
 def test_the_note_tells_requests_customers_and_waits():
-    "Requests and customers a second; a wait from one second on, and why."
+    "Requests and customers a second; a wait in whole seconds, and why."
     bar_of, bar = shown("a")
 
     bar_of.tell(QUIET, 0)
@@ -88,7 +103,8 @@ def test_the_note_tells_requests_customers_and_waits():
     assert bar.notes[1].startswith("12,345 requests, ") and bar.notes[1].endswith(
         " customers/s, waiting 8 s as the service asked (429)"
     )
-    assert "waiting" not in bar.notes[2]
+    assert bar.notes[2].endswith("waiting 1 s as the service asked (429)")
+    assert "waiting" not in bar.notes[0]
 
 
 uids = st.sampled_from(["a", "b", "c"])

@@ -6,9 +6,9 @@ import json
 from argparse import Namespace
 from typing import Any
 
-from frgroups.customer_export import export_customer as exported
 from frgroups.forgetting import COULD_NOT
 from frgroups.forgetting import forget as forgotten
+from frgroups.forgetting.export import export_customer as exported
 from frgroups.home import home, write_text
 from frgroups.limits import counted
 

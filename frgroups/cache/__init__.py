@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from frgroups import snapshot_folders as folders
+from frgroups.cache import folders
+from frgroups.cache.inventory import cache_info, list_snapshots, prune
+from frgroups.cache.kept import MANIFEST, Cache, Kept, kept_snapshots, read_manifest, set_aside, write_manifest
+from frgroups.cache.tablefiles import read_tables, write_tables
 from frgroups.errors import FileDamagedError, InputError, NotFoundInCacheError
 from frgroups.home import as_folder, make_private, tenant_folder
-from frgroups.inventory import cache_info, list_snapshots, prune
-from frgroups.kept import MANIFEST, Cache, Kept, kept_snapshots, read_manifest, set_aside, write_manifest
 from frgroups.snapshot import Snapshot
-from frgroups.tablefiles import read_tables, write_tables
 
 # What the rest of the package needs of keeping snapshots; the files below this one are its parts.
 __all__ = [

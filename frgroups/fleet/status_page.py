@@ -11,10 +11,10 @@ import pandas as pd
 
 from frgroups.check import place
 from frgroups.durations import as_duration
+from frgroups.fleet.status import in_question, summary_of
 from frgroups.human import age_in_words, size_in_words
 from frgroups.page_assets import asset, fingerprint
-from frgroups.review_facts import utc, visible
-from frgroups.status import in_question, summary_of
+from frgroups.review.facts import utc, visible
 
 # Headings, and which of them stand over numbers.
 _HEAD = ("Tenant", "Host", "Age", "State", "Groups", "Customers", "Memberships", "Snapshots", "Size")
@@ -33,9 +33,9 @@ def status_html(table: pd.DataFrame, *, max_age: timedelta | str = "24h", now: d
     True
     """
     moment, own = now or datetime.now(UTC), in_question(table)
-    style, script = asset("status_page.css"), asset("status_page.js")
+    style, script = asset("fleet/status_page.css"), asset("fleet/status_page.js")
     headline = summary_of(table).rstrip(".").partition(";")[0]
-    return Template(asset("status_page.html")).substitute(
+    return Template(asset("fleet/status_page.html")).substitute(
         style=style,
         style_hash=fingerprint(style),
         script=script,

@@ -10,13 +10,13 @@ from string import Template
 
 import pandas as pd
 
-from frgroups import review_facts as facts
 from frgroups.approval import VALID_FOR
 from frgroups.limits import Finding
 from frgroups.page_assets import asset as _asset
 from frgroups.page_assets import fingerprint as _hash
 from frgroups.plan import GroupChange, Plan
-from frgroups.review_limits import RESULTS, limit_checks, own_limits
+from frgroups.review import facts
+from frgroups.review.limits import RESULTS, limit_checks, own_limits
 
 # What the page shows at most; where it cuts, it says so with numbers. The first three are for the first screen.
 PICTURED_GROUPS = 6
@@ -51,8 +51,8 @@ def review_html(plan: Plan) -> str:
     """
     place = facts.place_of(plan.base_url)
     table = facts.operations(plan)
-    style, script = _asset("review_page.css"), _asset("review_page.js")
-    return Template(_asset("review_page.html")).substitute(
+    style, script = _asset("review/page.css"), _asset("review/page.js")
+    return Template(_asset("review/page.html")).substitute(
         style=style,
         style_hash=_hash(style),
         script=script,

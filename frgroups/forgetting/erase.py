@@ -12,19 +12,19 @@ import numpy as np
 import pandas as pd
 
 from frgroups.cache import read_kept, replace_kept
+from frgroups.cache.kept import read_manifest
 from frgroups.codes import Codes
 from frgroups.errors import FrgroupsError
+from frgroups.forgetting.listrows import part_list
+from frgroups.forgetting.mentions import Wanted
+from frgroups.forgetting.traces import KEPT_BY_DIGEST, uids_of_line
 from frgroups.home import flush_to_disk, whole_file
 from frgroups.journal import Journal, write_journal
-from frgroups.kept import read_manifest
-from frgroups.listrows import part_list
-from frgroups.mentions import Wanted
 from frgroups.plan import GroupChange, Plan, read_plan
 from frgroups.receipt import read_receipt
 from frgroups.sealed import read_sealed, write_sealed
 from frgroups.snapshot import Snapshot
 from frgroups.tombstones import FORGOTTEN, next_tombstone
-from frgroups.traces import KEPT_BY_DIGEST, uids_of_line
 
 
 def without_customer(snapshot: Snapshot, uid: str) -> Snapshot:

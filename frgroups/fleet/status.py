@@ -12,11 +12,11 @@ from urllib.parse import unquote, urlsplit
 import pandas as pd
 
 from frgroups.cache import list_snapshots
+from frgroups.cache.kept import Kept, kept_snapshots
 from frgroups.durations import as_duration
 from frgroups.errors import FileDamagedError, InputError
 from frgroups.home import tenant_folder
 from frgroups.human import age_in_words
-from frgroups.kept import Kept, kept_snapshots
 from frgroups.tenants import Tenant, config_path, find_tenant, read_tenants
 
 # What a clock may be off without a snapshot being called one of the future.

@@ -13,11 +13,10 @@ from urllib.parse import unquote
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from frgroups.cache.kept import read_manifest
 from frgroups.errors import FileDamagedError, FrgroupsError, InputError, ListError
-from frgroups.journal import Journal
-from frgroups.kept import read_manifest
-from frgroups.listrows import part_list
-from frgroups.mentions import (
+from frgroups.forgetting.listrows import part_list
+from frgroups.forgetting.mentions import (
     LARGEST,
     Wanted,
     as_text,
@@ -28,6 +27,7 @@ from frgroups.mentions import (
     read_parquet,
     telling_columns,
 )
+from frgroups.journal import Journal
 from frgroups.plan import Plan, read_plan
 from frgroups.receipt import Receipt, read_receipt
 from frgroups.sealed import read_sealed

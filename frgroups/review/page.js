@@ -58,7 +58,7 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
   });
 }
 
-// Same as visible() in review_facts.py: what hides or reverses other characters is written out.
+// Same as visible() in facts.py: what hides or reverses other characters is written out.
 const visible = (text) =>
   text.replace(/(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (one) => "\\u" + one.codePointAt(0).toString(16).padStart(4, "0"));
 

@@ -12,18 +12,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from frgroups import erase
+from frgroups.cache.folders import remove
 from frgroups.errors import FrgroupsError, InputError, LockedError
-from frgroups.held import Places, find_held, known_ids
+from frgroups.forgetting import erase
+from frgroups.forgetting.held import Places, find_held, known_ids
+from frgroups.forgetting.mentions import Wanted
+from frgroups.forgetting.traces import KEPT_BY_DIGEST, Trace
 from frgroups.home import tenant_folder
 from frgroups.inputs import must_be, several
 from frgroups.limits import counted
 from frgroups.logs import tell
-from frgroups.mentions import Wanted
-from frgroups.snapshot_folders import remove
 from frgroups.tables import conform
 from frgroups.tenant_lock import load_lock, tenant_lock
-from frgroups.traces import KEPT_BY_DIGEST, Trace
 
 log = logging.getLogger("frgroups.forget")
 

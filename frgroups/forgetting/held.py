@@ -8,11 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from frgroups.cache.folders import DAMAGED, DRAFT, GONE, names_in, shown
 from frgroups.errors import InputError
-from frgroups.home import as_folder, home
-from frgroups.mentions import Wanted
-from frgroups.snapshot_folders import DAMAGED, DRAFT, GONE, names_in, shown
-from frgroups.traces import (
+from frgroups.forgetting.mentions import Wanted
+from frgroups.forgetting.traces import (
     DIGEST_LENGTH,
     KEPT_BY_DIGEST,
     Trace,
@@ -22,6 +21,7 @@ from frgroups.traces import (
     trace_of_file,
     trace_of_snapshot,
 )
+from frgroups.home import as_folder, home
 
 _ASIDE = (DRAFT, DAMAGED, GONE)
 _LOCKS = ("locks", ".locks")  # Notes on who is running; no customers.

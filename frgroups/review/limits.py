@@ -7,7 +7,7 @@ from typing import Literal
 
 from frgroups.limits import GroupCounts, Limits
 from frgroups.plan import Plan
-from frgroups.review_facts import age, hours, plan_expires, utc
+from frgroups.review.facts import age, hours, plan_expires, utc
 
 RESULTS = {"holds": "holds", "BROKEN": "BROKEN", "off": "switched off", "later": "checked when applied"}
 

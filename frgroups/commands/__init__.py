@@ -20,10 +20,10 @@ from frgroups.apply import apply_plan
 from frgroups.approval import approve_plan, rejection
 from frgroups.changes import group_changes, membership_changes
 from frgroups.client import Client
+from frgroups.commands.options import limits_of, snapshot_before, snapshot_of, tenant_in_use, wanted_customers
 from frgroups.errors import FileDamagedError, FrgroupsError, InputError, NotApprovedError
 from frgroups.home import folder_in_home, home, tenant_folder, write_text
 from frgroups.limits import Limits
-from frgroups.options import limits_of, snapshot_before, snapshot_of, tenant_in_use, wanted_customers
 from frgroups.overlap import overlap_pairs
 from frgroups.plan import Plan, read_plan
 from frgroups.planning import plan_memberships
@@ -302,7 +302,7 @@ def _notebook_folder() -> Path:
     own = home().parent / "notebooks"
     if own.is_dir():
         return own
-    packaged = Path(__file__).with_name("notebooks")
+    packaged = Path(__file__).parents[1] / "notebooks"
     if not packaged.is_dir():
         raise FrgroupsError("There are no notebooks here. Run this in the project's folder.")
     target = folder_in_home("notebooks")

@@ -24,8 +24,8 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from frgroups.errors import FrgroupsError
+from frgroups.fleet.loaded import Loaded, not_loaded
 from frgroups.home import home
-from frgroups.loaded import Loaded, not_loaded
 from frgroups.tenants import Tenant, read_tenants
 from frgroups.transport import is_loopback
 

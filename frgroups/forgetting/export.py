@@ -11,17 +11,17 @@ from typing import Any
 import pandas as pd
 
 from frgroups.cache import read_kept
+from frgroups.cache.kept import read_manifest
 from frgroups.errors import FrgroupsError
-from frgroups.held import Places, find_held, known_ids
+from frgroups.forgetting.held import Places, find_held, known_ids
+from frgroups.forgetting.listrows import part_list
+from frgroups.forgetting.mentions import Wanted
+from frgroups.forgetting.traces import Kind, Trace, uids_of_line
 from frgroups.home import home
 from frgroups.inputs import must_be, several
 from frgroups.journal import Journal
-from frgroups.kept import read_manifest
-from frgroups.listrows import part_list
-from frgroups.mentions import Wanted
 from frgroups.plan import Plan, read_plan
 from frgroups.receipt import read_receipt
-from frgroups.traces import Kind, Trace, uids_of_line
 
 
 def export_customer(

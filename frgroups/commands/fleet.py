@@ -11,17 +11,25 @@ import pandas as pd
 
 from frgroups.cache import list_snapshots
 from frgroups.client import Client
+from frgroups.commands.options import named_tenants, tenants_asked_for
 from frgroups.errors import InputError
 from frgroups.exits import worst
-from frgroups.fleet import load_many, stopped_by_signals
+from frgroups.fleet import (
+    Loaded,
+    exit_code_of,
+    in_question,
+    load_many,
+    load_one,
+    not_loaded,
+    status_html,
+    stopped_by_signals,
+    summary_of,
+    tenant_status,
+)
 from frgroups.home import folder_in_home, write_text
 from frgroups.human import size_in_words
 from frgroups.limits import counted
 from frgroups.load import load_snapshot
-from frgroups.loaded import Loaded, exit_code_of, load_one, not_loaded
-from frgroups.options import named_tenants, tenants_asked_for
-from frgroups.status import in_question, summary_of, tenant_status
-from frgroups.status_page import status_html
 
 
 def load(options: Namespace) -> int:

@@ -11,11 +11,11 @@ from urllib.parse import unquote
 
 import pandas as pd
 
-from frgroups import snapshot_folders as folders
+from frgroups.cache import folders
+from frgroups.cache.kept import Cache, Kept, kept_in, kept_snapshots, warn_of_damage
 from frgroups.durations import as_duration
 from frgroups.errors import InputError
 from frgroups.home import as_folder
-from frgroups.kept import Cache, Kept, kept_in, kept_snapshots, warn_of_damage
 from frgroups.tables import MOMENT, conform
 
 _SNAPSHOT = {

@@ -7,14 +7,14 @@ import io
 import re
 from pathlib import Path
 
-from frgroups import review_facts as facts
 from frgroups.approval import VALID_FOR
 from frgroups.errors import InputError
 from frgroups.home import write_text
 from frgroups.plan import Plan
-from frgroups.review_facts import spoken_code, visible
-from frgroups.review_limits import RESULTS, limit_checks, own_limits
-from frgroups.review_page import review_html
+from frgroups.review import facts
+from frgroups.review.facts import spoken_code, visible
+from frgroups.review.limits import RESULTS, limit_checks, own_limits
+from frgroups.review.page import review_html
 
 
 def save_review(plan: Plan, path: str | Path) -> Path:

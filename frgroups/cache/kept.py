@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from frgroups import snapshot_folders as folders
+from frgroups.cache import folders
 from frgroups.errors import FileDamagedError, InputError
 from frgroups.home import as_folder
 from frgroups.logs import tell

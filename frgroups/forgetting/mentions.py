@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from frgroups.listrows import n_in_zip, telling
+from frgroups.forgetting.listrows import n_in_zip, telling
 from frgroups.tables import CUSTOMERS
 from frgroups.tombstones import as_words
 
