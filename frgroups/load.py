@@ -29,6 +29,7 @@ from frgroups.members import REREADS, read_groups, worker_threads
 from frgroups.progress import Progress, ProgressOption
 from frgroups.reading import TenantReading, overall
 from frgroups.snapshot import Snapshot
+from frgroups.tables import PERSONAL
 from frgroups.tenant_lock import load_lock
 from frgroups.wire import Customer, Group, Member
 
@@ -153,13 +154,15 @@ def _young(
         return None
     limit = as_duration(max_age)
     snapshot = _newest(client, folder, lambda taken_at: timedelta(0) <= client.clock() - taken_at <= limit)
-    return snapshot if snapshot is not None and _answers(snapshot, cover, personal) else None
+    return None if snapshot is None else _as_asked(snapshot, cover, personal)
 
 
 def _shared(client: Client, folder: Path, asked_at: datetime, cover: bool, personal: bool) -> Snapshot | None:
     """What a load that was under way has kept meanwhile, if it holds what was asked for."""
     snapshot = _newest(client, folder, lambda _: True)
-    if snapshot is None or snapshot.read_until < asked_at or not _answers(snapshot, cover, personal):
+    if snapshot is None or snapshot.read_until < asked_at:
+        return None
+    if (snapshot := _as_asked(snapshot, cover, personal)) is None:
         return None
     text = f"{client.tenant_uid}: took the snapshot that another load kept meanwhile, begun {snapshot.taken_at}"
     tell(log, logging.INFO, "load_shared", text, tenant_uid=client.tenant_uid)
@@ -180,10 +183,14 @@ def _newest(client: Client, folder: Path, wanted: Callable[[datetime], bool]) ->
         return good if good is not None and wanted(good.taken_at) else None
 
 
-def _answers(snapshot: Snapshot, cover: bool, personal: bool) -> bool:
-    too_little = personal and "firstname" not in snapshot.customers
-    too_weak = not cover and (snapshot.reads["how"] == "cover").any()
-    return not (too_little or too_weak)
+def _as_asked(snapshot: Snapshot, cover: bool, personal: bool) -> Snapshot | None:
+    """The snapshot if it holds what was asked for, and without names and contact data if those were not."""
+    kept_personal = "firstname" in snapshot.customers
+    if (personal and not kept_personal) or (not cover and (snapshot.reads["how"] == "cover").any()):
+        return None
+    if kept_personal and not personal:
+        return replace(snapshot, customers=snapshot.customers.drop(columns=list(PERSONAL)))
+    return snapshot
 
 
 def _keep(snapshot: Snapshot, cache: Any) -> None:

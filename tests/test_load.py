@@ -696,6 +696,17 @@ def test_a_load_that_needs_more_than_the_other_one_kept_reads_itself(sandbox, cl
     assert len(fg.list_snapshots(tmp_path)) == 2
 
 
+def test_names_that_another_load_kept_are_not_given_to_who_did_not_ask(sandbox, client, tmp_path):
+    "A young snapshot with names answers a load without, as that load would have read it."
+    fg.load_snapshot(client, tmp_path, personal=True)
+    n_requests = client.n_requests
+
+    young = fg.load_snapshot(client, tmp_path, max_age="1h")
+
+    assert client.n_requests == n_requests
+    assert_same_tables(young, fg.load_snapshot(client, False), ["groups", "customers", "consents", "memberships"])
+
+
 def test_two_threads_may_load_at_once_without_a_cache(sandbox, client):
     "With one client: both read, and both are whole."
     with ThreadPoolExecutor(2) as pool:
