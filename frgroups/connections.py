@@ -121,7 +121,8 @@ class _Body(httpx.SyncByteStream):
 
     def __iter__(self) -> Iterator[bytes]:
         length = self._answer.length
-        if length is not None and 0 < length <= LARGEST_PIECE:
+        packed = self._answer.getheader("Content-Encoding")  # A small body may hold a large one: piece by piece.
+        if length is not None and 0 < length <= LARGEST_PIECE and not packed:
             yield self._in_one_piece(length)
             return
         while piece := _received(lambda: self._answer.read1(_PIECE)):

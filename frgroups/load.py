@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from frgroups.cache import newest_good, newest_kept, read_kept, save_snapshot
+from frgroups.cache import kept_snapshots, newest_good, newest_kept, read_kept, save_snapshot
 from frgroups.client import Client
 from frgroups.codes import Codes
 from frgroups.cover import read_all_groups
@@ -90,11 +90,11 @@ def load_snapshot(
         return _read_tenant(client, cover=cover, record=record, progress=progress)
     folder = as_folder(cache, "snapshots")
     _check_writable(folder)
-    asked_at = client.clock()
     if (young := _young(client, folder, max_age, cover, personal)) is not None:
         return young
+    before = {one.path for one in kept_snapshots(folder, client.tenant_uid)}
     with load_lock(folder, client.tenant_uid, client.base_url) as waited:
-        if waited and (shared := _shared(client, folder, asked_at, cover, personal)) is not None:
+        if waited and (shared := _shared(client, folder, before, cover, personal)) is not None:
             return shared
         snapshot = _read_tenant(client, cover=cover, record=record, progress=progress)
         _keep(snapshot, folder)
@@ -157,12 +157,18 @@ def _young(
     return None if snapshot is None else _as_asked(snapshot, cover, personal)
 
 
-def _shared(client: Client, folder: Path, asked_at: datetime, cover: bool, personal: bool) -> Snapshot | None:
+def _shared(client: Client, folder: Path, before: set[Path], cover: bool, personal: bool) -> Snapshot | None:
     """What a load that was under way has kept meanwhile, if it holds what was asked for."""
-    snapshot = _newest(client, folder, lambda _: True)
-    if snapshot is None or snapshot.read_until < asked_at:
+    new = [
+        one
+        for one in kept_snapshots(folder, client.tenant_uid)
+        if one.is_of(client.base_url) and one.path not in before and one.taken_at <= client.clock()
+    ]
+    try:
+        snapshot = read_kept(new[-1]) if new else None
+    except (FileDamagedError, FileNotFoundError):  # Rewritten or removed since: there is nothing to share.
         return None
-    if (snapshot := _as_asked(snapshot, cover, personal)) is None:
+    if snapshot is None or (snapshot := _as_asked(snapshot, cover, personal)) is None:
         return None
     text = f"{client.tenant_uid}: took the snapshot that another load kept meanwhile, begun {snapshot.taken_at}"
     tell(log, logging.INFO, "load_shared", text, tenant_uid=client.tenant_uid)
@@ -176,6 +182,9 @@ def _newest(client: Client, folder: Path, wanted: Callable[[datetime], bool]) ->
         if kept is None or not wanted(kept.taken_at):
             return None
         return read_kept(kept)
+    except FileNotFoundError:  # Another process has rewritten or removed it since.
+        good = newest_good(folder, client.tenant_uid, client.base_url)
+        return good if good is not None and wanted(good.taken_at) else None
     except FileDamagedError as error:
         text = f"{error} A whole one is taken, or the tenant is read, instead."
         tell(log, logging.WARNING, "snapshot_damaged", text, tenant_uid=client.tenant_uid)
@@ -229,6 +238,8 @@ def _reading_threads(client: Client) -> Iterator[tuple[Executor, Executor]]:
 
 def _merged(snapshot: Snapshot, tenant: TenantReading, gone: set[str], read_until: datetime) -> Snapshot:
     """The old snapshot with the groups that were read again in place of its own, without those that are gone."""
+    # What the list of groups left open is not settled by reading groups again.
+    list_verdict = [snapshot.verdict] if overall(snapshot.reads["verdict"]) == "consistent" else []
     fresh = tenant.snapshot("consistent", snapshot.taken_at, read_until)
     again = {uid: fresh.codes.members(uid) for uid in fresh.groups["customer_group_uid"]}
     groups = snapshot.groups[~snapshot.groups["customer_group_uid"].isin(gone)].reset_index(drop=True)
@@ -255,5 +266,5 @@ def _merged(snapshot: Snapshot, tenant: TenantReading, gone: set[str], read_unti
             all_customers=customers["customer_uid"],
         ),
         read_until=read_until,
-        verdict=overall(reads["verdict"]),
+        verdict=overall([*list_verdict, *reads["verdict"]]),
     )

@@ -28,6 +28,9 @@ Window = tuple[int, int]  # (k, s): the rows k*s to (k+1)*s
 # From so many pages on, a total that the last page does not bear out is not worth the rest of them.
 MANY_PAGES = 20
 
+# No list of customers is longer; who counts more is not asked for them.
+MOST_ROWS = 200_000_000
+
 # Stands for the operation until `naming_the_list` knows which list it was.
 _PAGING = "paging"
 
@@ -182,6 +185,8 @@ class Reading(Generic[Key]):
             if first.total_count < len(first.keys):
                 self._problem = f"{len(first.keys)} came of {first.total_count} counted"
             return
+        if first.total_count > MOST_ROWS:
+            raise _not_paged(f"{first.total_count} rows are counted", first)
         if first.page_size < 1:
             raise _not_paged(f"a page says that its size is {first.page_size}", first)
         if self._total_is_far_off():

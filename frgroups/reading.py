@@ -223,6 +223,8 @@ class TenantReading:
             try:
                 found = future.result()
             except NotFoundError:
+                if self._exists(uid):
+                    raise
                 self._drop(uid)
                 continue
             yield uid, found
@@ -247,6 +249,14 @@ class TenantReading:
         text = f"group {uid}: {listing.verdict}{f' ({listing.note})' if listing.note else ''}"
         facts = {name: value for name, value in self.reads[uid].items() if name != "note"}
         tell(log, level, "group_read", text, tenant_uid=self.client.tenant_uid, **facts)
+
+    def _exists(self, uid: str) -> bool:
+        """Whether the service still knows the group: then it is no answer that its customers are not found."""
+        try:
+            self.client.get_group(uid)
+        except NotFoundError:
+            return False
+        return True
 
     def _drop(self, uid: str) -> None:
         text = f"group {uid} was deleted while the tenant was read; it is left out"

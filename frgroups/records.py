@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from itertools import chain
 from operator import attrgetter
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from frgroups.tables import ARROW, CONSENTS, CUSTOMERS, GROUPS, MOMENT, PERSONAL, frame_of
 from frgroups.wire import Customer, Group, Member
@@ -19,6 +22,9 @@ from frgroups.wire import Customer, Group, Member
 # Records become columns in portions, while the processor has them at hand; so many portions are then made one.
 PORTION = 512
 FEW = 64
+
+_ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d+)?)?([Zz]|[+-]\d\d(:?\d\d)?)?)?")
+_BEYOND_MICROSECONDS = re.compile(r"([.,]\d{6})\d+")
 
 _KEYS = ("customer_uid", "customer_group_uids")
 _HAS = ("email", "mobile", "loyalty_id", "vat_number")
@@ -155,9 +161,21 @@ def _column(values: Sequence[Any], dtype: str) -> pa.Array:
 
 def _moments(values: Sequence[str | None]) -> pa.Array:
     """Dates from text; one that is none ("" or nonsense) is a missing date, not a reason to lose the customer."""
-    text = pa.array(values, pa.string())
     try:
-        return text.cast(ARROW[MOMENT])
-    except pa.ArrowInvalid:
-        parsed = pd.to_datetime(pd.Series(list(values), dtype="str"), utc=True, errors="coerce", format="ISO8601")
-        return pa.Array.from_pandas(parsed.astype(cast(Any, MOMENT)), type=ARROW[MOMENT])
+        moments = pa.array(values, pa.string()).cast(ARROW[MOMENT])
+        first_last = pc.min_max(moments).as_py()  # Fails where no calendar has the year.
+        if first_last["min"] is None or first_last["min"].year > 0:
+            return moments
+    except (pa.ArrowInvalid, OverflowError, ValueError):
+        pass
+    return pa.array([value and _moment(value) for value in values], ARROW[MOMENT])
+
+
+def _moment(text: str) -> datetime | None:
+    if not _ISO.fullmatch(text):
+        return None
+    try:
+        moment = datetime.fromisoformat(_BEYOND_MICROSECONDS.sub(r"\1", text))
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ipaddress import ip_address
 from typing import Any, NoReturn, TypeVar, cast
 from urllib.request import getproxies
@@ -152,6 +153,7 @@ class Transport:
             timeout=httpx.Timeout(timeout, pool=None),
             limits=httpx.Limits(max_connections=workers, max_keepalive_connections=workers),
             headers={"Accept": "application/json", "User-Agent": "frgroups"},
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # The API knows none; none is kept or sent.
             trust_env=not loopback,
             verify=trusted or False,
         )
@@ -200,9 +202,9 @@ class Transport:
         if call.body is not None:
             headers["Content-Type"] = "application/json"
         for _ in range(4):
+            self._pacer.take()
             if self._http.is_closed:
                 raise InputError(f"{call.operation}: this client is closed; nothing was sent. Make another one.")
-            self._pacer.take()
             self._count()
             started = time.monotonic()
             broken: ConnectionLostError | None = None
@@ -296,7 +298,7 @@ class Transport:
         if stated := answer.headers.get("Date"):
             try:
                 self.clock_skew = (parsedate_to_datetime(stated) - datetime.now(UTC)).total_seconds()
-            except (ValueError, TypeError):
+            except (ValueError, TypeError, OverflowError):
                 return
 
     def _lost(self, call: Call, error: Exception) -> ConnectionLostError:

@@ -306,10 +306,13 @@ def _json(body: bytes) -> Any:
 
 
 def _whole_characters(record: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
-        for name, value in record.items()
-    }
+    return {_whole_text(name): _whole_text(value) for name, value in record.items()}
+
+
+def _whole_text(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_whole_text(one) for one in value]
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 def _repaired_page(body: bytes, record: type[Record]) -> Page[Record]:
@@ -386,6 +389,6 @@ def _whole(value: Any) -> int | None:
         return value
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    if isinstance(value, str) and value.strip().isdecimal():
+    if isinstance(value, str) and value.strip().isdecimal() and len(value) < 40:
         return int(value)
     return None

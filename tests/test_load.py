@@ -27,6 +27,7 @@ from frgroups.errors import (
     DriftedReadError,
     GroupNotFoundError,
     InputError,
+    NotFoundError,
     ServerError,
     WrongTenantError,
 )
@@ -286,13 +287,21 @@ def test_pages_that_repeat_are_an_error_with_its_facts(sandbox, client):
 
 def test_a_group_that_is_deleted_before_its_pages_is_left_out(sandbox, client):
     "A group listed and gone when its members are asked for is in no table."
-    sandbox.misbehave(Fault("status", status=404, path="/loyal/customers", times=None))
+    sandbox.misbehave(Fault("status", status=404, path="/loyal", times=None))
 
     snapshot = fg.load_snapshot(client, False)
 
     assert list(snapshot.groups["customer_group_uid"]) == list(snapshot.reads["customer_group_uid"])
     assert list(snapshot.groups["customer_group_uid"]) == ["all", "none", "vip"]
     assert snapshot.verdict == "consistent"
+
+
+def test_a_group_whose_customers_are_not_found_is_not_taken_for_deleted(sandbox, client):
+    "The service knows the group still: that its customers are not found is an error, not an empty tenant."
+    sandbox.misbehave(Fault("status", status=404, path="/loyal/customers", times=None))
+
+    with pytest.raises(NotFoundError, match="loyal"):
+        fg.load_snapshot(client, False)
 
 
 def test_a_group_that_is_deleted_between_its_pages_is_left_out(sandbox, client):

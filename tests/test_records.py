@@ -264,3 +264,20 @@ def test_every_record_has_its_row(rows):
         row.payment_terms for row in in_order
     ]
     assert len(consents_table(rows)) == sum(len(row.consents or ()) for row in rows)
+
+
+def test_an_odd_date_costs_no_other_date():
+    "Beyond microseconds, beyond the calendar, or a word: each is read by itself."
+    odd = {
+        "2026-01-01T00:00:00.1234567Z": "2026-01-01 00:00:00.123456+00:00",
+        "0001-01-01T00:00:00Z": "0001-01-01 00:00:00+00:00",
+        "9999-12-31T00:00:00Z": "9999-12-31 00:00:00+00:00",
+        "9999-12-31T23:59:59-01:00": "NaT",
+        "0001-01-01T00:00:00+01:00": "NaT",
+        "now": "NaT",
+        "2026-02-30": "NaT",
+        "2026-01-02": "2026-01-02 00:00:00+00:00",
+    }
+    groups = [Group(customer_group_uid=f"g{n}", created_at=text) for n, text in enumerate(odd)]
+
+    assert [str(moment) for moment in groups_table(groups)["created_at"]] == list(odd.values())
