@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from frgroups.cache import kept_snapshots, newest_good, newest_kept, read_kept, save_snapshot
+from frgroups.cache import Kept, kept_snapshots, newest_good, newest_kept, read_kept, save_snapshot
 from frgroups.client import Client
 from frgroups.codes import Codes
 from frgroups.cover import read_all_groups
@@ -92,7 +92,7 @@ def load_snapshot(
     _check_writable(folder)
     if (young := _young(client, folder, max_age, cover, personal)) is not None:
         return young
-    before = {one.path for one in kept_snapshots(folder, client.tenant_uid)}
+    before = {one.path for one in _kept_of(client, folder)}
     with load_lock(folder, client.tenant_uid, client.base_url) as waited:
         if waited and (shared := _shared(client, folder, before, cover, personal)) is not None:
             return shared
@@ -159,11 +159,7 @@ def _young(
 
 def _shared(client: Client, folder: Path, before: set[Path], cover: bool, personal: bool) -> Snapshot | None:
     """What a load that was under way has kept meanwhile, if it holds what was asked for."""
-    new = [
-        one
-        for one in kept_snapshots(folder, client.tenant_uid)
-        if one.is_of(client.base_url) and one.path not in before and one.taken_at <= client.clock()
-    ]
+    new = [one for one in _kept_of(client, folder) if one.path not in before and one.taken_at <= client.clock()]
     try:
         snapshot = read_kept(new[-1]) if new else None
     except (FileDamagedError, FileNotFoundError):  # Rewritten or removed since: there is nothing to share.
@@ -190,6 +186,12 @@ def _newest(client: Client, folder: Path, wanted: Callable[[datetime], bool]) ->
         tell(log, logging.WARNING, "snapshot_damaged", text, tenant_uid=client.tenant_uid)
         good = newest_good(folder, client.tenant_uid, client.base_url)
         return good if good is not None and wanted(good.taken_at) else None
+
+
+def _kept_of(client: Client, folder: Path) -> list[Kept]:
+    """What is kept of the client's tenant and host; damage is for those to tell who read it."""
+    kept = kept_snapshots(folder, client.tenant_uid, on_damage=lambda _folder, _error: None)
+    return [one for one in kept if one.is_of(client.base_url)]
 
 
 def _as_asked(snapshot: Snapshot, cover: bool, personal: bool) -> Snapshot | None:

@@ -29,6 +29,7 @@ from frgroups.cache import (
     save_snapshot,
     sweep,
 )
+from frgroups.cache.kept import write_manifest
 from frgroups.errors import FileDamagedError, FrgroupsError, InputError, NotFoundInCacheError
 from frgroups.sealed import canonical, sha256
 from frgroups.snapshot import sample_snapshot, snapshot_from_frames
@@ -677,3 +678,22 @@ def test_every_error_of_the_cache_is_an_frgroups_error():
     assert issubclass(NotFoundInCacheError, FrgroupsError)
     assert issubclass(NotFoundInCacheError, LookupError)
     assert issubclass(FileDamagedError, ValueError)
+
+
+def test_a_manifest_that_lacks_a_table_is_damage(tmp_path):
+    "As when its folder was emptied under the one that wrote it: named, set aside, and the older one is there."
+    older = save_snapshot(sample_snapshot(), tmp_path)
+    folder = save_snapshot(sample_snapshot(), tmp_path)
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    (folder / "manifest.json").unlink()
+    (folder / "reads.parquet").unlink()
+    own = ("schema_version", "written_by", "files", "checksum")
+    write_manifest(folder, {name: value for name, value in manifest.items() if name not in own})
+
+    with pytest.raises(
+        FileDamagedError, match=r"reads\.parquet is damaged: expected a table that the manifest lists"
+    ):
+        read_snapshot(tmp_path)
+    read_snapshot(tmp_path, allow_older=True)
+
+    assert older.exists() and not folder.exists()

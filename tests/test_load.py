@@ -759,6 +759,14 @@ def test_a_damaged_newest_snapshot_is_not_taken_for_young(client, home_folder):
     assert again.taken_at > kept.taken_at
 
 
+def test_damage_of_what_is_kept_does_not_stop_a_load(client, home_folder):
+    "Without max_age nothing kept is read, whatever became of it."
+    fg.load_snapshot(client)
+    next(home_folder.rglob("manifest.json")).write_text("{}", encoding="utf-8")
+
+    assert fg.load_snapshot(client).verdict == "consistent"
+
+
 @pytest.mark.parametrize("options", [{"cache": True}, {"cache": False, "max_age": "1h"}])
 def test_a_cache_that_cannot_be_meant_is_refused(client, options):
     "cache=True is no folder, and without a cache there is no kept snapshot to take."

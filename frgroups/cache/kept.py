@@ -53,7 +53,9 @@ class Kept:
 
     def content(self, file: str) -> bytes:
         """The bytes of one of its files; FileDamagedError when they are not those that were written."""
-        path, expected = self.path / file, self.manifest["files"][file]
+        path, expected = self.path / file, self.manifest["files"].get(file)
+        if expected is None:
+            raise _damaged(path, "a table that the manifest lists", "none")
         content = _bytes_of(path, _in_words(**expected))
         if (found := fingerprint(content)) != expected:
             raise _damaged(path, _in_words(**expected), _in_words(**found))

@@ -25,10 +25,11 @@ def forget(options: Namespace) -> int:
             print(f"{'':<29}{row['note']}")
     failed = int((table["action"] == COULD_NOT).sum())
     if not options.yes:
-        print(f"{counted(len(table), 'file')} would change; nothing was changed. Do it: the same with --yes.")
-        return 0
+        cannot = f", {failed} could not be done" if failed else ""
+        print(f"{counted(len(table) - failed, 'file')} would change{cannot}; nothing was changed. Do it: with --yes.")
+        return 5 if failed else 0
     print(f"{counted(len(table) - failed, 'file')} done, {failed} could not be done.")
-    if not failed:
+    if len(table) > failed:
         print("Delete the customer in the tenant too: what is there still, the next load keeps again.")
     return 5 if failed else 0
 

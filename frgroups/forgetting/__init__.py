@@ -82,9 +82,10 @@ def forget(
     and says so; `plan_undo` leaves the customer out, and says so.
 
     *Lists* (CSV, text, Excel, in the folder `lists` of the home) lose the rows that name the customer by uid or by
-    an id that a kept snapshot knows. *Damaged snapshots and drafts*, which no reader looks at and nobody can
-    rewrite, are removed when they hold the customer or that cannot be told. A damaged journal or receipt is the
-    only trace of what was sent: it is told as "could not". So is any other file in the home that holds the uid.
+    an id that a kept snapshot knows. *Drafts and what was set aside*, which no reader looks at, are removed when they
+    hold the customer or that cannot be told, and so is a damaged snapshot that surely does. A damaged snapshot of
+    which it cannot be told is "could not", for you to decide; so are a damaged journal or receipt, the only trace
+    of what was sent, and any other file in the home that holds the uid.
 
     Each file is the old one or the new one at any moment. What was cut off is completed by running it again.
 

@@ -94,7 +94,8 @@ def trace_of_snapshot(folder: Path, who: Wanted) -> Trace:
             n += pc.sum(pc.equal(coded["customer_code"], code)).as_py() or 0
         left = n_told(customers, who, skip=code)
     except (OSError, pa.ArrowException, KeyError) as error:
-        trouble = f"it cannot be read ({type(error).__name__}), so it may hold the customer"
+        why = f"it is damaged ({type(error).__name__})"
+        trouble = f"{why}: it may hold the customer. Delete the folder, or mend it from a backup, and forget again"
         return Trace("snapshot", folder, tenant_uid, base_url, trouble=trouble)
     damaged, trouble = _damage_of(folder) if n or left else (False, "")
     return Trace("snapshot", folder, tenant_uid, base_url, n=n, n_left=left, damaged=damaged, trouble=trouble)
