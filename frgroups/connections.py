@@ -33,7 +33,7 @@ class Connections(httpx.BaseTransport):
     """
     At most so many connections at a time, used again as long as the service keeps them open.
 
-    A request may bring `extensions={"patience": seconds}`: so long its whole body may take, however it drips.
+    A request may bring `extensions={"patience": seconds}`: so long the whole answer may take, however it drips.
     """
 
     def __init__(self, most: int, ssl_context: ssl.SSLContext | None) -> None:

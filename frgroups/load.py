@@ -179,13 +179,12 @@ def _newest(client: Client, folder: Path, wanted: Callable[[datetime], bool]) ->
             return None
         return read_kept(kept)
     except FileNotFoundError:  # Another process has rewritten or removed it since.
-        good = newest_good(folder, client.tenant_uid, client.base_url)
-        return good if good is not None and wanted(good.taken_at) else None
+        pass
     except FileDamagedError as error:
         text = f"{error} A whole one is taken, or the tenant is read, instead."
         tell(log, logging.WARNING, "snapshot_damaged", text, tenant_uid=client.tenant_uid)
-        good = newest_good(folder, client.tenant_uid, client.base_url)
-        return good if good is not None and wanted(good.taken_at) else None
+    good = newest_good(folder, client.tenant_uid, client.base_url)
+    return good if good is not None and wanted(good.taken_at) else None
 
 
 def _kept_of(client: Client, folder: Path) -> list[Kept]:

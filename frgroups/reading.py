@@ -99,6 +99,7 @@ class TenantReading:
                 rows.total_count != n
                 or rows.n_new
                 or rows.nameless
+                or (n and not rows.keys)
                 or rows.n_naming - len(rows.misnamed) < len(rows.keys)
             ):
                 missed.append(uid)
@@ -156,7 +157,7 @@ class TenantReading:
         """All of it as a Snapshot."""
         groups = groups_table(self.groups.values())
         uids = list(groups["customer_group_uid"])
-        members = self.member_codes(uids)
+        members = self._member_codes(uids)
         every = np.concatenate([*members, _NOBODY])
         rank = np.full(len(self.seen), -1)
         rank[every] = 0  # Who was met and turned out to be in no group is left out.
@@ -182,7 +183,7 @@ class TenantReading:
             verdict=overall([list_verdict, *reads["verdict"]]),
         )
 
-    def member_codes(self, uids: Iterable[str]) -> list[Codes]:
+    def _member_codes(self, uids: Iterable[str]) -> list[Codes]:
         """The codes of the members of each of these groups."""
         naming = self.seen.naming()
         return [naming.customers(self.code_of[uid]) if uid in self.covered else self.members[uid] for uid in uids]
