@@ -40,7 +40,7 @@ class Snapshot:
     taken_at, read_until
         Start and end of the read, in UTC.
 
-    >>> snapshot = sample_snapshot()
+    >>> snapshot = sample_snapshot("2026-11-23T08:10Z")
     >>> snapshot
     <Snapshot of t-1 at 2026-11-23 08:10: 3 groups, 251 customers, 253 memberships>
     >>> list(snapshot["VIP"])
@@ -247,9 +247,11 @@ def _moment(value: datetime | str) -> datetime:
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def sample_snapshot() -> Snapshot:
+def sample_snapshot(taken_at: datetime | str | None = None) -> Snapshot:
     """
     A small made-up snapshot that needs no tenant: three groups, 251 customers; for examples and tests.
+
+    It was taken at the start of this hour unless `taken_at` says otherwise, so that it is young enough to plan on.
 
     >>> sample_snapshot().groups[["customer_group_uid", "name"]].to_dict("list")
     {'customer_group_uid': ['all', 'staff', 'vip'], 'name': ['All members', 'Staff', 'VIP']}
@@ -284,5 +286,5 @@ def sample_snapshot() -> Snapshot:
         customers,
         consents,
         tenant_uid="t-1",
-        taken_at="2026-11-23T08:10Z",
+        taken_at=taken_at or datetime.now(UTC).replace(minute=0, second=0, microsecond=0),
     )

@@ -70,7 +70,7 @@ def test_names_and_attributes_stay_with_their_uid():
 
 def test_a_group_is_taken_by_uid_or_name():
     "Both give the uids in order; `in` asks without raising; the index is text."
-    snapshot = sample_snapshot()
+    snapshot = sample_snapshot("2026-11-23T08:10Z")
 
     assert list(snapshot["VIP"]) == list(snapshot["vip"]) == ["c-1", "c-2"]
     assert str(snapshot["VIP"].dtype) == "str" and snapshot["VIP"].name == "customer_uid"
@@ -129,7 +129,7 @@ def test_what_cannot_be_a_snapshot_is_refused_in_words(make, words):
 
 def test_a_snapshot_of_tables_claims_no_proof():
     "It is unverifiable, says so in words, and has a row of reads for each group."
-    snapshot = sample_snapshot()
+    snapshot = sample_snapshot("2026-11-23T08:10Z")
 
     assert snapshot.verdict == "unverifiable"
     assert snapshot.describe() == "made from tables, not read from a tenant"
@@ -142,7 +142,7 @@ def test_a_snapshot_of_tables_claims_no_proof():
 
 def test_repr_and_card_tell_numbers_and_no_customer():
     "What a notebook shows has the counts, and neither a uid of a customer nor a name of one."
-    snapshot = sample_snapshot()
+    snapshot = sample_snapshot("2026-11-23T08:10Z")
 
     assert repr(snapshot) == ("<Snapshot of t-1 at 2026-11-23 08:10: 3 groups, 251 customers, 253 memberships>")
     assert "251" in snapshot._repr_html_() and "c-1" not in snapshot._repr_html_()

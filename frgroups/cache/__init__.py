@@ -101,7 +101,7 @@ def read_snapshot(
     FileDamagedError
         A file is not as it was written; the message names it, and says what was expected and found.
 
-    >>> path = save_snapshot(sample_snapshot())
+    >>> path = save_snapshot(sample_snapshot("2026-11-23T08:10Z"))
     >>> read_snapshot(tenant_uid="t-1", at="2026-11-23")
     <Snapshot of t-1 at 2026-11-23 08:10: 3 groups, 251 customers, 253 memberships>
     """
