@@ -25,7 +25,7 @@ from frgroups.seen import Codes, Naming, Seen
 from frgroups.shown import Shown
 from frgroups.snapshot import Snapshot, Verdict
 from frgroups.tables import READS, conform
-from frgroups.wire import UID, Group, Member
+from frgroups.wire import ROW_OF, UID, Group, Member
 
 log = logging.getLogger("frgroups.load")
 
@@ -194,7 +194,7 @@ class TenantReading:
 
     def _rows(self, uid: str, number: int | None = None, size: int | None = None) -> Rows[int]:
         rows = self.client.take_customer_page(
-            uid, number, size, record=self.record, take=lambda page: self.seen.take(page, uid)
+            uid, number, size, record=ROW_OF[self.record], take=lambda page: self.seen.take(page, uid)
         )
         self.shown.more(uid, len(rows.keys), rows.total_count)
         return rows
@@ -202,7 +202,7 @@ class TenantReading:
     def _glanced(self, uid: str) -> tuple[Rows[int], float]:
         started = time.monotonic()
         rows = self.client.take_customer_page(
-            uid, None, GLANCE, record=self.record, take=lambda page: self.seen.take(page, uid)
+            uid, None, GLANCE, record=ROW_OF[self.record], take=lambda page: self.seen.take(page, uid)
         )
         return rows, round(time.monotonic() - started, 3)
 

@@ -17,11 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from frgroups.tables import ARROW, CONSENTS, CUSTOMERS, GROUPS, MOMENT, PERSONAL, frame_of
-from frgroups.wire import Customer, Group, Member
+from frgroups.wire import NESTED, Customer, Group, Member, Row, opened
 
-# Records become columns in portions, while the processor has them at hand; so many portions are then made one.
-PORTION = 512
-FEW = 64
+# So many customers become columns at a time: what waits for it are Python's own values, which take more room.
+PORTION = 4096
 
 _ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d+)?)?([Zz]|[+-]\d\d(:?\d\d)?)?)?")
 _BEYOND_MICROSECONDS = re.compile(r"([.,]\d{6})\d+")
@@ -55,6 +54,7 @@ class CustomerColumns:
     """
 
     def __init__(self, record: type[Member]) -> None:
+        self._record = record
         self._dtypes = CUSTOMERS | PERSONAL if record is Customer else CUSTOMERS
         fields = [name for name in record.__struct_fields__ if name not in _KEYS]
         self._value_of = {name: attrgetter(name) for name in fields}
@@ -63,11 +63,12 @@ class CustomerColumns:
         self._kept = _Growing({name: dtype for name, dtype in self._dtypes.items() if name != "customer_uid"})
         self._consents = _Growing({"place": "int64"} | {name: CONSENTS[name] for name in _OF_CONSENT})
 
-    def add(self, customers: Sequence[Member]) -> None:
-        """Take the values of these customers; the records themselves are not held on to."""
+    def add(self, customers: Sequence[Row]) -> None:
+        """Take the values of these customers; the records, and the pages behind them, are not held on to."""
         for name, value_of in self._value_of.items():
-            self._waiting[name].extend(map(value_of, customers))
-        if len(self._waiting["consents"]) >= PORTION:
+            values = map(value_of, customers)
+            self._waiting[name].extend([b",".join(values)] if name in NESTED else values)
+        if len(self._waiting["email"]) >= PORTION:
             self._to_columns()
 
     def customers(self, uids: pa.Array, order: npt.NDArray[np.int64]) -> pd.DataFrame:
@@ -92,6 +93,7 @@ class CustomerColumns:
 
     def _to_columns(self) -> None:
         values, self._waiting = self._waiting, {name: [] for name in self._waiting}
+        values |= {name: opened(values[name], self._record, name) for name in NESTED if name in values}
         self._kept.append({name: _kept(name, values) for name in self._kept.dtypes})
         lists = [consents or () for consents in values["consents"]]
         flat = list(chain.from_iterable(lists))
@@ -101,27 +103,20 @@ class CustomerColumns:
 
 
 class _Growing:
-    """Columns that grow by portions; many small ones are made one now and then."""
+    """Columns that grow by portions."""
 
     def __init__(self, dtypes: dict[str, str]) -> None:
         self.dtypes = dtypes
-        self._portions: list[dict[str, pa.Array]] = []
-        self._whole: list[dict[str, pa.Array]] = []
+        self._portions = {name: [pa.array([], _ARROW[dtype])] for name, dtype in dtypes.items()}
 
     def append(self, values: dict[str, Any]) -> None:
         """The values of the next rows, column by column."""
-        self._portions.append({name: _column(values[name], dtype) for name, dtype in self.dtypes.items()})
-        if len(self._portions) == FEW:
-            self._whole.append(self._joined(self._portions))
-            self._portions = []
+        for name, dtype in self.dtypes.items():
+            self._portions[name].append(_column(values[name], dtype))
 
     def whole(self) -> dict[str, pa.Array]:
         """The columns of all rows."""
-        return self._joined([*self._whole, *self._portions])
-
-    def _joined(self, portions: Sequence[dict[str, pa.Array]]) -> dict[str, pa.Array]:
-        nothing = {name: pa.array([], _ARROW[dtype]) for name, dtype in self.dtypes.items()}
-        return {name: pa.concat_arrays([part[name] for part in [nothing, *portions]]) for name in self.dtypes}
+        return {name: pa.concat_arrays(portions) for name, portions in self._portions.items()}
 
 
 def _kept(name: str, values: Mapping[str, Sequence[Any]]) -> Sequence[Any]:

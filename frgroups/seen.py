@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from frgroups.members import Rows, rows_of
 from frgroups.records import CustomerColumns
-from frgroups.wire import Member, Page
+from frgroups.wire import Member, Page, Row, opened
 
 Codes = npt.NDArray[np.int64]
 
@@ -70,6 +70,7 @@ class Seen:
         self._group_codes = _Numbers((uid, code) for code, uid in enumerate(groups))
         self._n_groups = len(groups)
         self._codes = _Numbers()
+        self._record = record
         self._columns = CustomerColumns(record)
         self._lengths = array("i")
         self._named = array("i")
@@ -82,20 +83,19 @@ class Seen:
     def __len__(self) -> int:
         return len(self._codes)
 
-    def take(self, page: Page[Member], group_uid: str) -> Rows[int]:
+    def take(self, page: Page[Row], group_uid: str) -> Rows[int]:
         """The page as codes. What may be kept is kept of those who are new."""
-        uids, lists = list(map(_UID, page.items)), list(map(_GROUPS, page.items))
+        uids, lists = list(map(_UID, page.items)), list(map(bytes, map(_GROUPS, page.items)))
         fingerprints = list(map(hash, lists))
-        misnamed = _not_named(lists, group_uid)
+        n_naming, misnamed = self._naming_not(group_uid, lists)
         with self._turn:
             n_before = len(self._codes)
             codes = list(map(self._codes.__getitem__, uids))
             n_new = len(self._codes) - n_before
             if n_new:
-                self._add(page.items, _first_places(codes, n_before), fingerprints)
+                self._add(page.items, _first_places(codes, n_before), lists, fingerprints)
             if list(map(self._fingerprints.__getitem__, codes)) != fingerprints:
                 self._rename(codes, lists, fingerprints)
-        n_naming = len(lists) - lists.count(None) - lists.count(())
         return rows_of(page, codes, misnamed=[codes[n] for n in misnamed], n_naming=n_naming, n_new=n_new)
 
     def naming(self) -> Naming:
@@ -129,24 +129,37 @@ class Seen:
         ordered = codes[pc.sort_indices(uids.take(pa.array(codes))).to_numpy()]
         return self._columns.customers(uids, ordered), self._columns.consents(uids, ordered), ordered
 
-    def _add(self, items: Sequence[Member], places: Sequence[int], fingerprints: Sequence[int]) -> None:
-        new = [items[n] for n in places]
-        lists = list(map(_GROUPS, new))
-        self._columns.add(new)
-        self._fingerprints.extend([fingerprints[n] for n in places])
-        self._lengths.extend([_SILENT if names is None else len(names) for names in lists])
-        named = chain.from_iterable(names or () for names in lists)
-        self._named.extend(map(self._group_codes.__getitem__, named))
-
-    def _rename(
-        self, codes: Sequence[int], lists: Sequence[tuple[str, ...] | None], fingerprints: Sequence[int]
+    def _add(
+        self, items: Sequence[Row], places: Sequence[int], lists: Sequence[bytes], fingerprints: Sequence[int]
     ) -> None:
+        self._columns.add([items[n] for n in places])
+        self._fingerprints.extend([fingerprints[n] for n in places])
+        named = self._named_in([lists[n] for n in places])
+        self._lengths.extend([_SILENT if names is None else len(names) for names in named])
+        self._named.extend(map(self._group_codes.__getitem__, chain.from_iterable(names or () for names in named)))
+
+    def _rename(self, codes: Sequence[int], lists: Sequence[bytes], fingerprints: Sequence[int]) -> None:
         """Note whose list is no longer what it was."""
-        for code, names, fingerprint in zip(codes, lists, fingerprints, strict=True):
+        for code, text, fingerprint in zip(codes, lists, fingerprints, strict=True):
             if self._fingerprints[code] != fingerprint:
                 self._fingerprints[code] = fingerprint
+                (names,) = self._named_in([text])
                 self._renamed[code] = None if names is None else [self._group_codes[name] for name in names]
                 self._n_changes += 1
+
+    def _naming_not(self, group_uid: str, lists: Sequence[bytes]) -> tuple[int, list[int]]:
+        """How many name any group, and the places of those who tell their groups, and not this one."""
+        uid = f'"{group_uid}"'.encode()
+        if all(map(contains, lists, repeat(uid))):
+            return len(lists), []
+        # JSON may write the uid in other ways too.
+        places = [n for n, text in enumerate(lists) if uid not in text]
+        named = dict(zip(places, self._named_in([lists[n] for n in places]), strict=True))
+        n_naming = len(lists) - sum(1 for names in named.values() if not names)
+        return n_naming, [n for n, names in named.items() if names is not None and group_uid not in names]
+
+    def _named_in(self, lists: Sequence[bytes]) -> list[tuple[str, ...] | None]:
+        return opened(lists, self._record, "customer_group_uids")
 
 
 class _Numbers(dict[str, int]):
@@ -155,14 +168,6 @@ class _Numbers(dict[str, int]):
     def __missing__(self, text: str) -> int:
         self[text] = number = len(self)
         return number
-
-
-def _not_named(lists: Sequence[tuple[str, ...] | None], group_uid: str) -> list[int]:
-    """The places of those who name groups, and not this one."""
-    told = [names for names in lists if names is not None]
-    if all(map(contains, told, repeat(group_uid))):
-        return []
-    return [n for n, names in enumerate(lists) if names is not None and group_uid not in names]
 
 
 def _first_places(codes: Sequence[int], next_code: int) -> list[int]:

@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from types import UnionType
-from typing import Annotated, Any, Generic, TypeVar, Union, get_args, get_origin
+from operator import attrgetter
+from types import GenericAlias, UnionType
+from typing import Annotated, Any, Generic, TypeVar, Union, cast, get_args, get_origin
 
 import msgspec
 
@@ -90,11 +91,10 @@ class Ehf(Value, frozen=True):
     address: str | None = None
 
 
-class Named(Value, frozen=True):
-    """The least that is read of a customer: who it is, and the groups that it says it is in."""
+class Known(Value, frozen=True):
+    """Who a customer is; its repr shows the uid alone."""
 
     customer_uid: str
-    customer_group_uids: tuple[str, ...] | None = None
 
     @property
     def uid(self) -> str:
@@ -103,6 +103,12 @@ class Named(Value, frozen=True):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.customer_uid}>"
+
+
+class Named(Known, frozen=True):
+    """The least that is read of a customer: who it is, and the groups that it says it is in."""
+
+    customer_group_uids: tuple[str, ...] | None = None
 
 
 class Member(Named, frozen=True):
@@ -152,8 +158,35 @@ class Customer(Member, frozen=True):
     extensions: list[Any] | None = None
 
 
-Record = TypeVar("Record", bound=Group | Named)
-Person = TypeVar("Person", bound=Named)
+# What the rows of a load leave as JSON: lists and records within a record.
+NESTED = {"customer_group_uids", "consents", "credit", "default_store", "account_manager"}
+NESTED |= {"ehf", "addresses", "contacts", "extensions"}
+_NULL = msgspec.Raw(b"null")
+
+
+class Row(Known, frozen=True):
+    """
+    A customer on a page of a load: its plain fields are values, its lists and nested records still JSON.
+
+    Most customers of a page were seen before, and of those only the groups are looked at. `opened` reads the JSON.
+    """
+
+    customer_group_uids: msgspec.Raw = _NULL
+
+
+def _row_of(record: type[Member]) -> type[Row]:
+    """The kind of row that has the fields of `record`."""
+    own = [field for field in msgspec.structs.fields(record) if field.name not in Row.__struct_fields__]
+    fields = [(one.name, *((msgspec.Raw, _NULL) if one.name in NESTED else (one.type, None))) for one in own]
+    made = msgspec.defstruct(f"{record.__name__}Row", fields, bases=(Row,), kw_only=True, frozen=True)
+    return cast(type[Row], made)
+
+
+# The rows of pages from which a load keeps what is in a Member, or in a Customer.
+ROW_OF = {record: _row_of(record) for record in (Member, Customer)}
+
+Record = TypeVar("Record", bound=Group | Known)
+Person = TypeVar("Person", bound=Known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,33 +211,21 @@ class _Paging(Value, frozen=True):
     total_count: Count
 
 
-class _GroupPage(Value, frozen=True):
-    items: list[Group]
-    paging: _Paging
+def _page_decoder(record: type) -> msgspec.json.Decoder[Any]:
+    fields = [("items", GenericAlias(list, record)), ("paging", _Paging)]
+    return msgspec.json.Decoder(msgspec.defstruct(f"{record.__name__}Page", fields, bases=(Value,), frozen=True))
 
 
-class _NamedPage(Value, frozen=True):
-    items: list[Named]
-    paging: _Paging
-
-
-class _MemberPage(Value, frozen=True):
-    items: list[Member]
-    paging: _Paging
-
-
-class _CustomerPage(Value, frozen=True):
-    items: list[Customer]
-    paging: _Paging
-
-
-_PAGE_DECODERS: dict[type, msgspec.json.Decoder[Any]] = {
-    Group: msgspec.json.Decoder(_GroupPage),
-    Named: msgspec.json.Decoder(_NamedPage),
-    Member: msgspec.json.Decoder(_MemberPage),
-    Customer: msgspec.json.Decoder(_CustomerPage),
+_RECORDS: tuple[type, ...] = (Group, Named, *ROW_OF, *ROW_OF.values())
+_PAGE_DECODERS = {record: _page_decoder(record) for record in _RECORDS}
+_KIND_OF_NESTED = {
+    (record, field.name): field.type
+    for record in ROW_OF
+    for field in msgspec.structs.fields(record)
+    if field.name in NESTED
 }
-
+_NESTED_DECODERS = {key: msgspec.json.Decoder(GenericAlias(list, kind)) for key, kind in _KIND_OF_NESTED.items()}
+_NESTED_TEXTS = msgspec.json.Decoder(list[msgspec.Raw])
 
 _NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -218,9 +239,30 @@ def decode_page(body: bytes, record: type[Record]) -> Page[Record]:
     page = None
     with suppress(*_NOT_JSON):  # Left before the repair, whose errors must not carry one that holds the body.
         page = _PAGE_DECODERS[record].decode(body)
-    if page is None or any(not item.uid for item in page.items):
+    if page is None or not all(map(attrgetter(record.__struct_fields__[0]), page.items)):
         return _repaired_page(body, record)
     return Page(page.items, page.paging.page_number, page.paging.page_size, page.paging.total_count)
+
+
+def opened(texts: Iterable[bytes], record: type[Member], field: str) -> list[Any]:
+    """
+    What the JSON of a nested field of the record says, customer by customer; odd values are repaired, or None.
+
+    A text is the JSON of one customer, or of several with commas between.
+    """
+    together = b"[%b]" % b",".join(texts)
+    with suppress(*_NOT_JSON):
+        values: list[Any] = _NESTED_DECODERS[record, field].decode(together)
+        return values
+    kind = _KIND_OF_NESTED[record, field]
+    return [_opened(bytes(text), kind) for text in _NESTED_TEXTS.decode(together)]
+
+
+def _opened(text: bytes, kind: Any) -> Any:
+    with suppress(NotTheApiError):
+        value = _fitting(_json(text), kind)
+        return None if value is None else msgspec.convert(value, kind)
+    return None
 
 
 def decode_group(body: bytes) -> Group:
@@ -350,6 +392,8 @@ def _fitting_fields(item: dict[str, Any], record: type) -> dict[str, Any]:
 
 def _fitting(value: Any, kind: Any) -> Any:
     """The value when it fits the field's type, a likely reading of it, what fits inside it, or None."""
+    if kind is msgspec.Raw:
+        return msgspec.Raw(msgspec.json.encode(value))
     for candidate in (value, _likely(value)):
         if candidate is not None and _fits(candidate, kind):
             return candidate

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from frgroups.records import CustomerColumns, groups_table
 from frgroups.tables import CONSENTS, CUSTOMERS, GROUPS, PERSONAL
 from frgroups.wire import AccountManager, Consent, Credit, Customer, Group, Member, Store
+from tests.world import rows_of
 
 FULL = {
     "customer_uid": "c-1",
@@ -55,14 +56,14 @@ def uids_of(members):
 def customers_table(members, record, order=None):
     """The customers' table of these members, in uid order unless told otherwise."""
     columns = CustomerColumns(record)
-    columns.add(members)
+    columns.add(rows_of(members, record))
     return columns.customers(uids_of(members), np.array(in_uid_order(members) if order is None else order, np.int64))
 
 
 def consents_table(members, order=None):
     """The consents' table of these members."""
     columns = CustomerColumns(Member)
-    columns.add(members)
+    columns.add(rows_of(members))
     return columns.consents(uids_of(members), np.array(in_uid_order(members) if order is None else order, np.int64))
 
 
@@ -217,12 +218,12 @@ def test_the_portions_that_customers_come_in_do_not_show(record, monkeypatch):
     ]
     order = np.array(range(99, -1, -3))
     at_once = CustomerColumns(record)
-    at_once.add(members)
+    rows = rows_of(members, record)
+    at_once.add(rows)
     monkeypatch.setattr("frgroups.records.PORTION", 4)
-    monkeypatch.setattr("frgroups.records.FEW", 3)
     by_and_by = CustomerColumns(record)
     for n in range(0, 100, 3):
-        by_and_by.add(members[n : n + 3])
+        by_and_by.add(rows[n : n + 3])
 
     for table in ("customers", "consents"):
         one, other = (getattr(columns, table)(uids_of(members), order) for columns in (at_once, by_and_by))

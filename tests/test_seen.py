@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from frgroups.seen import Seen
 from frgroups.wire import Customer, Member, Page
+from tests.world import rows_of
 
 GROUPS = ["a", "b", "c"]
 
@@ -17,7 +18,7 @@ def page_of(named, number=1, size=500, total=None, **facts):
     """A page of {uid: groups named} or of such pairs."""
     pairs = list(named.items() if isinstance(named, dict) else named)
     items = [Member(customer_uid=uid, customer_group_uids=groups, city=f"city of {uid}") for uid, groups in pairs]
-    return Page(items, number, size, len(items) if total is None else total, **facts)
+    return Page(rows_of(items), number, size, len(items) if total is None else total, **facts)
 
 
 def taken(*pages, groups=GROUPS):
@@ -136,9 +137,8 @@ def test_nobody_and_nothing_are_tables_too():
 def test_customers_come_in_uid_order(record):
     "The tables are in uid order whatever came first, and the codes say who is where; others are left out."
     seen = Seen(record, GROUPS)
-    seen.take(
-        Page([record(customer_uid=uid, city=uid.upper()) for uid in ["m", "Z", "a", "0", "ø", "zz"]], 1, 9, 6), "a"
-    )
+    people = [record(customer_uid=uid, city=uid.upper()) for uid in ["m", "Z", "a", "0", "ø", "zz"]]
+    seen.take(Page(rows_of(people, record), 1, 9, 6), "a")
 
     customers, consents, ordered = seen.customers(np.array([4, 0, 1, 2]))
 

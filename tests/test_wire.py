@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from frgroups.errors import InputError
 from frgroups.wire import (
+    NESTED,
+    ROW_OF,
     Consent,
     Credit,
     Customer,
@@ -23,6 +25,7 @@ from frgroups.wire import (
     encode_membership,
     error_message,
     membership_payload,
+    opened,
     query,
 )
 
@@ -307,3 +310,34 @@ def test_several_uids_are_checked_once_in_their_order():
         check_uids_once("abc", "add")
     with pytest.raises(InputError, match="is text, not int"):
         check_uids_once([1], "add")
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | st.text(max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["consentUid", "status", "limit", "name", "storeUid", "enabled"]), inner)
+    ),
+    max_leaves=6,
+)
+oddities = st.dictionaries(
+    st.sampled_from(
+        ["customerGroupUids", "consents", "credit", "defaultStore", "accountManager", "ehf", "addresses"]
+    ),
+    values,
+)
+
+
+@pytest.mark.parametrize("kind", [Member, Customer])
+@given(records=st.lists(oddities, max_size=4))
+def test_what_a_row_leaves_as_json_opens_as_the_record_has_it(kind, records):
+    "Whatever stands in a nested field, a load's row and the record itself end with the same value, repaired or not."
+    body = page(*({"customerUid": f"c-{n}"} | one for n, one in enumerate(records)))
+
+    rows, items = decode_page(body, ROW_OF[kind]).items, decode_page(body, kind).items
+
+    assert [row.uid for row in rows] == [item.uid for item in items]
+    for field in NESTED.intersection(kind.__struct_fields__):
+        texts = [bytes(getattr(row, field)) for row in rows]
+        together = [b",".join(texts)] if texts else []
+        assert opened(texts, kind, field) == opened(together, kind, field) == [getattr(one, field) for one in items]

@@ -2,7 +2,20 @@
 
 from datetime import UTC, datetime
 
-from frgroups.wire import Group, Page
+import msgspec
+
+from frgroups.wire import ROW_OF, Group, Member, Page, decode_page
+
+
+def rows_of(members, record=Member):
+    """These members as a page of a load brings them."""
+    return as_records(members, ROW_OF[record])
+
+
+def as_records(members, record):
+    """These members, sent and received as JSON."""
+    paging = {"pageNumber": 1, "pageSize": 500, "totalCount": len(members)}
+    return decode_page(msgspec.json.encode({"items": members, "paging": paging}), record).items
 
 
 class World:
@@ -43,8 +56,8 @@ class World:
         """One page of a group, after what is due before this request."""
         for group, customer in self.edits.get(self.n_requests, ()):
             self._toggle(group, customer)
-        rows = [record(customer_uid=one, customer_group_uids=self._told(one)) for one in sorted(self.groups[uid])]
-        return self._page(rows, uid, number, size)
+        rows = [Member(customer_uid=one, customer_group_uids=self._told(one)) for one in sorted(self.groups[uid])]
+        return self._page(as_records(rows, record), uid, number, size)
 
     def take_customer_page(self, uid, number, size, *, record, take):
         """What `take` makes of such a page."""

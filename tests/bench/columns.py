@@ -1,65 +1,78 @@
-"""The least that a load must do with decoded members: each customer once, the memberships as codes, the columns."""
+"""The least that a load must do with decoded rows: each customer once, the memberships as codes, the columns."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain
 from operator import attrgetter
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from frgroups.wire import Member
+from frgroups.wire import Member, Row, opened
 from tests.bench.child import found
 
 _PLAIN = [
     *("customer_uid", "external_id", "customer_type", "country_code", "postal_code", "city", "origin"),
     *("created_at", "last_modified_at", "pricelist_uid", "payment_terms", "customer_parent_uid"),
 ]
+_ONLY_WHETHER = ["email", "mobile", "loyalty_id", "vat_number"]
 _NESTED = ["credit.limit", "credit.balance", "default_store.store_uid", "default_store.name"]
 _NESTED += ["account_manager.tenant_user_uid"]
-_ONLY_WHETHER = ["email", "mobile", "loyalty_id", "vat_number"]
+_HOLDERS = ["consents", "credit", "default_store", "account_manager"]
+_CONSENT = ["consent_uid", "name", "status", "source", "created_at"]
+_VALUE_OF = {name: attrgetter(name) for name in [*_PLAIN, *_ONLY_WHETHER, *_HOLDERS]}
 
 
 class Columns:
-    """Takes pages in, in any order of groups; no proof, nothing sorted, no table of consents."""
+    """Takes pages in, in any order of groups; no proof, and nothing sorted."""
 
     def __init__(self) -> None:
         self.code_of: dict[str, int] = {}
-        self.customers: list[Member] = []
+        self.values: dict[str, list[Any]] = {name: [] for name in _VALUE_OF}
         self.groups: list[str] = []
         self.codes: list[list[int]] = []
 
-    def take(self, group_uid: str, members: Iterable[Member]) -> None:
+    def take(self, group_uid: str, rows: Iterable[Row]) -> None:
         """A page of a group."""
-        codes = []
-        for member in members:
-            code = self.code_of.setdefault(member.customer_uid, len(self.customers))
-            if code == len(self.customers):
-                self.customers.append(member)
+        codes, new = [], []
+        for row in rows:
+            code = self.code_of.setdefault(row.customer_uid, len(self.code_of))
+            if code == len(self.values["customer_uid"]) + len(new):
+                new.append(row)
             codes.append(code)
+        for name, value_of in _VALUE_OF.items():
+            values = map(value_of, new)
+            self.values[name].extend([b",".join(values)] if name in _HOLDERS and new else values)
         self.groups.append(group_uid)
         self.codes.append(codes)
 
-    def tables(self) -> tuple[pa.Table, np.ndarray, np.ndarray]:
-        """Customers in 21 columns, and the page and the customer of each membership."""
-        values = zip(*map(attrgetter(*_PLAIN), self.customers), strict=True)
-        columns = {name: pa.array(column) for name, column in zip(_PLAIN, values, strict=True)}
+    def tables(self) -> tuple[pa.Table, pa.Table, np.ndarray, np.ndarray]:
+        """Customers in 21 columns, consents in 6, and the page and the customer of each membership."""
+        columns = {name: pa.array(self.values[name]) for name in _PLAIN}
         for name in ("created_at", "last_modified_at"):
             columns[name] = columns[name].cast(pa.timestamp("us", tz="UTC"))
         for name in _ONLY_WHETHER:
-            columns[f"has_{name}"] = pa.array([bool(getattr(one, name)) for one in self.customers])
+            columns[f"has_{name}"] = pa.array(list(map(bool, self.values[name])))
+        holders = {name: opened(self.values[name], Member, name) for name in _HOLDERS}
         for name in _NESTED:
             outer, inner = name.split(".")
-            holders = map(attrgetter(outer), self.customers)
-            columns[name] = pa.array([holder and getattr(holder, inner) for holder in holders])
+            columns[name] = pa.array([holder and getattr(holder, inner) for holder in holders[outer]])
+        consents = [each or () for each in holders["consents"]]
+        whose = np.repeat(np.arange(len(consents), dtype=np.int32), list(map(len, consents)))
+        flat = list(chain.from_iterable(consents))
+        told = {name: pa.array(list(map(attrgetter(name), flat))) for name in _CONSENT}
+        told["created_at"] = told["created_at"].cast(pa.timestamp("us", tz="UTC"))
         pages = np.repeat(np.arange(len(self.codes), dtype=np.int32), [len(codes) for codes in self.codes])
-        return pa.table(columns), pages, np.concatenate([np.array(codes, np.int32) for codes in self.codes])
+        codes = np.concatenate([np.array(codes, np.int32) for codes in self.codes])
+        return pa.table(columns), pa.table({"customer_code": whose} | told), pages, codes
 
     def found(self, page_codes: np.ndarray, customer_codes: np.ndarray) -> dict[str, int]:
         """What there is to compare with other loads; after the clock."""
         groups = np.array(self.groups, object)[page_codes]
-        customers = np.array([one.customer_uid for one in self.customers], object)[customer_codes]
-        return found(groups, customers, len(self.customers))
+        customers = np.array(self.values["customer_uid"], object)[customer_codes]
+        return found(groups, customers, len(self.code_of))
 
 
 def page_numbers(total: int, page_size: int) -> range:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import frgroups as fg
-from frgroups.wire import Member
+from frgroups.wire import ROW_OF, Member, Row
 from tests.bench.child import Stopwatch
 from tests.bench.columns import Columns, page_numbers
 from tests.bench.server import TENANT_UID
@@ -15,16 +16,16 @@ def load(clock: Stopwatch, *, base_url: str, page_size: int) -> dict[str, int]:
     """The first page tells how many there are; the tables are the least that will do."""
     with clock, fg.Client(TENANT_UID, "bench", base_url=base_url, page_size=page_size) as client:
 
-        def page(wanted: tuple[str, int]) -> tuple[str, list[Member], int]:
-            got = client.read_customer_page(*wanted)
+        def page(wanted: tuple[str, int]) -> tuple[str, Sequence[Row], int]:
+            got = client.read_customer_page(*wanted, record=ROW_OF[Member])
             return wanted[0], got.items, got.total_count
 
         columns, rest = Columns(), []
         with ThreadPoolExecutor(client.workers) as pool:
-            for uid, members, total in pool.map(page, [(group.uid, 1) for group in client.iter_groups()]):
-                columns.take(uid, members)
+            for uid, rows, total in pool.map(page, [(group.uid, 1) for group in client.iter_groups()]):
+                columns.take(uid, rows)
                 rest += [(uid, number) for number in page_numbers(total, page_size)]
-            for uid, members, _ in pool.map(page, rest):
-                columns.take(uid, members)
-        _, page_codes, customer_codes = columns.tables()
+            for uid, rows, _ in pool.map(page, rest):
+                columns.take(uid, rows)
+        _, _, page_codes, customer_codes = columns.tables()
     return columns.found(page_codes, customer_codes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from urllib.parse import urlsplit
 
-from frgroups.wire import Group, Member, Page, Record, decode_page
+from frgroups.wire import ROW_OF, Group, Member, Page, Record, decode_page
 from tests.bench.child import Stopwatch
 from tests.bench.columns import Columns, page_numbers
 from tests.bench.server import TENANT_UID
@@ -40,15 +40,15 @@ class Line:
 def load(clock: Stopwatch, *, base_url: str, page_size: int) -> dict[str, int]:
     """Every group by pages, without proof."""
     with clock:
-        line, columns = Line(base_url), Columns()
+        line, columns, row = Line(base_url), Columns(), ROW_OF[Member]
         groups = line.page("", 1, page_size, Group)
         uids = [group.uid for group in groups.items]
         for number in page_numbers(groups.total_count, page_size):
             uids += line.page("", number, page_size, Group).uids
         for uid in uids:
-            first = line.page(f"/{uid}/customers", 1, page_size, Member)
+            first = line.page(f"/{uid}/customers", 1, page_size, row)
             columns.take(uid, first.items)
             for number in page_numbers(first.total_count, page_size):
-                columns.take(uid, line.page(f"/{uid}/customers", number, page_size, Member).items)
-        _, page_codes, customer_codes = columns.tables()
+                columns.take(uid, line.page(f"/{uid}/customers", number, page_size, row).items)
+        _, _, page_codes, customer_codes = columns.tables()
     return columns.found(page_codes, customer_codes)
