@@ -21,7 +21,9 @@ from frgroups.cache import cache_info, list_snapshots, prune, read_snapshot, sav
 from frgroups.changes import group_changes, membership_changes
 from frgroups.check import Check
 from frgroups.client import Client
+from frgroups.clusters import group_clusters
 from frgroups.errors import FrgroupsError
+from frgroups.fewest import set_cover
 from frgroups.fleet import tenant_status
 from frgroups.forgetting import forget
 from frgroups.forgetting.export import export_customer
@@ -34,6 +36,7 @@ from frgroups.overlap import overlap_matrix, overlap_pairs
 from frgroups.plan import Plan, read_plan
 from frgroups.planning import plan_memberships
 from frgroups.receipt import Receipt, plan_undo, read_receipt
+from frgroups.redundancy import duplicate_groups, subset_groups
 from frgroups.regions import intersections, region_members
 from frgroups.review import save_review
 from frgroups.segments import segment
@@ -69,10 +72,12 @@ __all__ = [
     "apply_plan",
     "approve_plan",
     "cache_info",
+    "duplicate_groups",
     "errors",
     "export_customer",
     "forget",
     "group_changes",
+    "group_clusters",
     "group_sizes",
     "home",
     "intersections",
@@ -98,8 +103,10 @@ __all__ = [
     "save_review",
     "save_snapshot",
     "segment",
+    "set_cover",
     "show_versions",
     "snapshot_from_frames",
+    "subset_groups",
     "tenant_status",
 ]
 

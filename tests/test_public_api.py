@@ -30,10 +30,12 @@ CONTRACT = [
     "apply_plan",
     "approve_plan",
     "cache_info",
+    "duplicate_groups",
     "errors",
     "export_customer",
     "forget",
     "group_changes",
+    "group_clusters",
     "group_sizes",
     "home",
     "intersections",
@@ -59,8 +61,10 @@ CONTRACT = [
     "save_review",
     "save_snapshot",
     "segment",
+    "set_cover",
     "show_versions",
     "snapshot_from_frames",
+    "subset_groups",
     "tenant_status",
 ]
 
