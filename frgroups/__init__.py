@@ -18,6 +18,7 @@ from frgroups import errors
 from frgroups.apply import apply_plan
 from frgroups.approval import approve_plan
 from frgroups.cache import cache_info, list_snapshots, prune, read_snapshot, save_snapshot
+from frgroups.campaigns import campaign_reach
 from frgroups.changes import group_changes, membership_changes
 from frgroups.check import Check
 from frgroups.client import Client
@@ -38,6 +39,7 @@ from frgroups.planning import plan_memberships
 from frgroups.receipt import Receipt, plan_undo, read_receipt
 from frgroups.redundancy import duplicate_groups, subset_groups
 from frgroups.regions import intersections, region_members
+from frgroups.register import read_register
 from frgroups.review import save_review
 from frgroups.segments import segment
 from frgroups.sizes import group_sizes
@@ -72,6 +74,7 @@ __all__ = [
     "apply_plan",
     "approve_plan",
     "cache_info",
+    "campaign_reach",
     "duplicate_groups",
     "errors",
     "export_customer",
@@ -95,6 +98,7 @@ __all__ = [
     "read_list",
     "read_plan",
     "read_receipt",
+    "read_register",
     "read_snapshot",
     "refresh_groups",
     "region_members",
