@@ -28,6 +28,7 @@ from frgroups.fewest import set_cover
 from frgroups.fleet import tenant_status
 from frgroups.forgetting import forget
 from frgroups.forgetting.export import export_customer
+from frgroups.health import health_report
 from frgroups.home import home
 from frgroups.limits import Finding, Limits
 from frgroups.lists import read_list, resolve_customers
@@ -82,6 +83,7 @@ __all__ = [
     "group_changes",
     "group_clusters",
     "group_sizes",
+    "health_report",
     "home",
     "intersections",
     "list_snapshots",

@@ -18,7 +18,7 @@ ROWS = [
     ["sending", "reading"],
     ["seen"],
     ["members", "shown", "receipt", "lists", "planning"],
-    ["approval", "clusters"],
+    ["approval", "health", "clusters"],
     ["client", "cache", "journal", "records", "overlap", "regions", "sizes", "changes", "expressions", "segments"],
     ["check", "tenants", "redundancy", "fewest", "campaigns"],
     ["transport", "plan", "token_command"],

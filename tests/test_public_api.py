@@ -38,6 +38,7 @@ CONTRACT = [
     "group_changes",
     "group_clusters",
     "group_sizes",
+    "health_report",
     "home",
     "intersections",
     "list_snapshots",
