@@ -18,13 +18,17 @@ from frgroups import errors
 from frgroups.apply import apply_plan
 from frgroups.approval import approve_plan
 from frgroups.cache import cache_info, list_snapshots, prune, read_snapshot, save_snapshot
+from frgroups.campaigns import campaign_reach
 from frgroups.changes import group_changes, membership_changes
 from frgroups.check import Check
 from frgroups.client import Client
+from frgroups.clusters import group_clusters
 from frgroups.errors import FrgroupsError
+from frgroups.fewest import set_cover
 from frgroups.fleet import tenant_status
 from frgroups.forgetting import forget
 from frgroups.forgetting.export import export_customer
+from frgroups.health import health_report
 from frgroups.home import home
 from frgroups.limits import Finding, Limits
 from frgroups.lists import read_list, resolve_customers
@@ -34,7 +38,9 @@ from frgroups.overlap import overlap_matrix, overlap_pairs
 from frgroups.plan import Plan, read_plan
 from frgroups.planning import plan_memberships
 from frgroups.receipt import Receipt, plan_undo, read_receipt
+from frgroups.redundancy import duplicate_groups, subset_groups
 from frgroups.regions import intersections, region_members
+from frgroups.register import read_register
 from frgroups.review import save_review
 from frgroups.segments import segment
 from frgroups.sizes import group_sizes
@@ -69,11 +75,15 @@ __all__ = [
     "apply_plan",
     "approve_plan",
     "cache_info",
+    "campaign_reach",
+    "duplicate_groups",
     "errors",
     "export_customer",
     "forget",
     "group_changes",
+    "group_clusters",
     "group_sizes",
+    "health_report",
     "home",
     "intersections",
     "list_snapshots",
@@ -90,6 +100,7 @@ __all__ = [
     "read_list",
     "read_plan",
     "read_receipt",
+    "read_register",
     "read_snapshot",
     "refresh_groups",
     "region_members",
@@ -98,8 +109,10 @@ __all__ = [
     "save_review",
     "save_snapshot",
     "segment",
+    "set_cover",
     "show_versions",
     "snapshot_from_frames",
+    "subset_groups",
     "tenant_status",
 ]
 

@@ -26,12 +26,13 @@ from frgroups.errors import (
     PlanBlockedError,
     WrongTenantError,
 )
+from frgroups.group_change import GroupChange
 from frgroups.inputs import must_be
 from frgroups.journal import Item, Journal, RunStopped
 from frgroups.limits import Finding, GroupCounts, broken_limits
 from frgroups.logs import tell
 from frgroups.members import Listing, read_members, worker_threads
-from frgroups.plan import GroupChange, Plan
+from frgroups.plan import Plan
 from frgroups.progress import Progress, ProgressOption
 from frgroups.receipt import Receipt, decide, read_receipt
 from frgroups.sending import Sender

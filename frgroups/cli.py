@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import fields
 from pathlib import Path
+from textwrap import fill
 from typing import NoReturn, TypeVar
 
 from frgroups import commands
@@ -36,7 +37,7 @@ _WALK = """\
 the usual way:
   frgroups doctor                                       am I connected, and where?
   frgroups load                                         read the tenant, keep a snapshot
-  frgroups sizes; frgroups overlap                      look at it
+  frgroups sizes; frgroups overlap; frgroups health     look at it
   frgroups plan --group vip --list vip.csv              what it would take; sends nothing
   frgroups show PLAN                                    read it; mail the review page
   frgroups approve PLAN --by NAME                       a colleague agrees
@@ -97,12 +98,12 @@ def _parser() -> argparse.ArgumentParser:
     _of_log(parser, log=None, verbose=0)
     several = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def add(name: str, text: str, example: str) -> argparse.ArgumentParser:
+    def add(name: str, text: str, example: str, more: str = "") -> argparse.ArgumentParser:
         one = several.add_parser(
             name,
             help=text,
             description=f"{text[0].upper()}{text[1:]}.",
-            epilog=f"example:\n  {example}",
+            epilog=f"example:\n  {example}" + (f"\n\n{fill(more, 100)}" if more else ""),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         function = name.replace("-", "_")
@@ -166,6 +167,20 @@ def _parser() -> argparse.ArgumentParser:
     overlap.add_argument("--by", default="jaccard", choices=measures, help="what to sort by (jaccard)")
     overlap.add_argument("--universe", type=int, metavar="N", help="customers in all, for lift")
 
+    health = add(
+        "health",
+        "what is not as it should be with the groups, and what to do about it",
+        "frgroups health --register register.csv --csv findings.csv",
+        "exit code 0 whatever is found: findings are for people to decide on; 1 when there is no snapshot to look at "
+        "or the register cannot be read.",
+    )
+    _of_snapshot(health, csv=False)
+    _of_register(health)
+    health.add_argument("--top", type=_positive(int), default=30, metavar="N", help="findings to show (30)")
+    all_of_it = health.add_mutually_exclusive_group()
+    all_of_it.add_argument("--json", action="store_true", help="every finding as one JSON line")
+    all_of_it.add_argument("--csv", type=Path, metavar="FILE", help="write every finding to a CSV file")
+
     changes = add("changes", "who joined and left between two snapshots", "frgroups changes --since 2026-11-01")
     _of_snapshot(changes)
     changes.add_argument("--since", metavar="DATE", help="the older snapshot (default: the last but one)")
@@ -198,6 +213,7 @@ def _parser() -> argparse.ArgumentParser:
         "leave; mirror: both. To take listed customers out: --mode mirror --members 'GROUP - OTHER'",
     )
     plan.add_argument("--create", metavar="NAME", help="make a group first: its name, and --group is its new uid")
+    _of_register(plan)
     plan.add_argument("--limit", action="append", default=[], metavar="NAME=VALUE", help=_LIMIT_HELP)
     plan.add_argument("--out", type=Path, metavar="FILE", help="plan file (default: in the home)")
     plan.add_argument("--exit-code", action="store_true", help="exit 2 when changes are planned")
@@ -256,6 +272,12 @@ def _of_customer(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--id", dest="ids", action="append", default=[], metavar="ID", help="another id that lists may hold"
+    )
+
+
+def _of_register(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--register", type=Path, metavar="FILE", help="CSV or Excel file with what is known of each group"
     )
 
 

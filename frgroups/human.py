@@ -1,4 +1,4 @@
-"""Ages and sizes as people say them."""
+"""Ages, sizes and shares as people say them."""
 
 from __future__ import annotations
 
@@ -32,3 +32,13 @@ def size_in_words(size: int) -> str:
         if size >= 10**power:
             return f"{size / 10**power:.1f} {unit}"
     return f"{max(round(size / 1000), 1)} kB"
+
+
+def share_in_words(n: int, of: int) -> str:
+    """
+    A share in per cent; only all is 100%.
+
+    >>> share_in_words(1997, 2000), share_in_words(1999, 2000), share_in_words(2000, 2000), share_in_words(1, 4)
+    ('99.8%', '99.9%', '100%', '25%')
+    """
+    return f"{1000 * n // of / 10:g}%"

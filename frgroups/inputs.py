@@ -37,6 +37,16 @@ def must_be(value: object, kind: type, name: str) -> None:
         raise InputError(f"{name} must be a {kind.__name__}, not {type(value).__name__}.")
 
 
+def must_be_share(value: object, name: str) -> None:
+    """
+    Refuse what is not a share above 0 and at most 1, with what came.
+
+    >>> must_be_share(0.9, "target")
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+        raise InputError(f"{name}={shown(value)} is not a share above 0 and at most 1; 90 % is 0.9.")
+
+
 def shown(value: object) -> str:
     """
     A value as an error may repeat it: no e-mail address or phone number, and not without end.

@@ -99,6 +99,16 @@ def trim(cell: str) -> str:
     return kept[1].strip() if kept else trimmed
 
 
+def plain(name: str) -> str:
+    """
+    The name of a column however it is spelled.
+
+    >>> plain("Customer UID"), plain("customer_uid")
+    ('customeruid', 'customeruid')
+    """
+    return re.sub(r"[\s_.\-]", "", name).casefold()
+
+
 def _text(body: bytes, source: Path) -> str:
     """The text of a file in UTF-8, Windows-1252, or UTF-16 with its mark, as spreadsheets write them."""
     if body[:2] in (b"\xff\xfe", b"\xfe\xff"):

@@ -11,7 +11,7 @@ import pandas as pd
 
 from frgroups.codes import check_uids
 from frgroups.errors import InputError, ListError
-from frgroups.listfiles import NotText, Row, Table, read_table, refuse_spoiled, trim
+from frgroups.listfiles import NotText, Row, Table, plain, read_table, refuse_spoiled, trim
 from frgroups.logs import tell
 from frgroups.snapshot import Snapshot
 
@@ -161,7 +161,7 @@ def _id_column(table: Table, column: str | None) -> tuple[int, str, list[Row]]:
 def _named(header: Sequence[str], name: str, source: Path, *, exact: bool = True) -> int | None:
     """The place of the column of this name: as it stands, or else however it is spelled."""
     same = [place for place, cell in enumerate(header) if exact and cell == trim(name)]
-    same = same or [place for place, cell in enumerate(header) if cell and _plain(cell) == _plain(name)]
+    same = same or [place for place, cell in enumerate(header) if cell and plain(cell) == plain(name)]
     if len(same) > 1:
         names = " and ".join(repr(header[place]) for place in same)
         raise ListError(
@@ -180,7 +180,7 @@ def _describe(header: Sequence[str]) -> str:
 def _is_header(table: Table) -> bool:
     """Whether the first row of a file with one column names it; the rule is in `read_list`."""
     [first], below = table.rows[0][1], [row[0] for _, row in table.rows[1:]]
-    if _plain(first) in {_plain(name) for name in OTHER_IDS}:
+    if plain(first) in {plain(name) for name in OTHER_IDS}:
         return True
     if isinstance(first, NotText) or _looks_like_id(first):
         return False
@@ -198,10 +198,6 @@ def _looks_like_id(cell: str) -> bool:
 
 def _looks_like_data(cell: str) -> bool:
     return "@" in cell or 2 * sum(map(str.isdigit, cell)) > len(cell) or len(cell) > 60
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[\s_.\-]", "", name).casefold()
 
 
 def _distinct_ids(ids: Iterable[str]) -> list[str]:

@@ -13,8 +13,10 @@ import pandas as pd
 
 from frgroups.card import Card
 from frgroups.errors import FileDamagedError, InputError
+from frgroups.group_change import GroupChange
 from frgroups.inputs import several
-from frgroups.limits import Finding, GroupCounts, Limits, broken_limits, counted
+from frgroups.limits import Finding, Limits, broken_limits, counted
+from frgroups.plan_findings import plan_findings
 from frgroups.sealed import canonical, read_sealed, sha256, write_sealed
 from frgroups.snapshot import Snapshot, snapshot_from_frames
 from frgroups.tombstones import n_forgotten
@@ -25,71 +27,6 @@ MODES: tuple[Mode, ...] = ("add_only", "remove_only", "mirror")
 ORDER = "add_first"
 CHUNK = 200
 TABLE_COLUMNS = ["customer_group_uid", "customer_uid", "change", "finding"]
-
-
-@dataclass(frozen=True, eq=False)
-class GroupChange:
-    """
-    What a plan does to one group: its members when the plan was made, who joins, who leaves.
-
-    All uids are in uid order; `unknown` are the joining ones that no snapshot knows; `create` is true for a
-    group that the plan makes first.
-    """
-
-    uid: str
-    name: str
-    baseline: tuple[str, ...]
-    add: tuple[str, ...] = ()
-    remove: tuple[str, ...] = ()
-    unknown: frozenset[str] = frozenset()
-    create: bool = False
-
-    @property
-    def counts(self) -> GroupCounts:
-        """What limits look at."""
-        return GroupCounts(self.uid, self.name, len(self.baseline), len(self.add), len(self.remove))
-
-    @property
-    def n_after(self) -> int:
-        """How many members the group has when all of it took effect."""
-        return len(self.baseline) + len(self.add) - len(self.remove)
-
-    def meaning(self) -> dict[str, Any]:
-        """What the digest covers of this group."""
-        return {
-            "customer_group_uid": self.uid,
-            "add": self.add,
-            "remove": self.remove,
-            "n_baseline": len(self.baseline),
-            "baseline_sha256": sha256(canonical(self.baseline)),
-        }
-
-    def unknown_finding(self) -> Finding:
-        """What to say of the customers to join that no snapshot knows."""
-        n = len(self.unknown)
-        text = (
-            f"{n:,} of {len(self.add):,} customers to join {self.name} are in no group now: "
-            "either they are new to all groups, or they do not exist and will be rejected."
-        )
-        return Finding("unknown_customers", text, False, self.uid, n)
-
-    def sentence(self) -> str:
-        """
-        The change in words.
-
-        >>> GroupChange("bw", "Black Week VIP", ("a", "b"), add=("c",), remove=("a",)).sentence()
-        '1 customer joins Black Week VIP (2 -> 2). 1 leaves.'
-        """
-        now = f"({len(self.baseline):,} -> {self.n_after:,})"
-        new = " (new group)" if self.create else ""
-        joins = f"{_customers(len(self.add))} {'joins' if len(self.add) == 1 else 'join'}"
-        leaves = f"{len(self.remove):,} {'leaves' if len(self.remove) == 1 else 'leave'}"
-        if self.add and self.remove:
-            return f"{joins} {self.name}{new} {now}. {leaves}."
-        if self.remove:
-            leaves = f"{_customers(len(self.remove))} {'leaves' if len(self.remove) == 1 else 'leave'}"
-            return f"{leaves} {self.name} {now}."
-        return f"{joins} {self.name}{new} {now}." if self.add else f"{self.name} is created, empty."
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -115,6 +52,7 @@ class Plan:
     notes: tuple[Finding, ...] = ()
     undoes: str | None = None
     snapshot: Snapshot | None = field(default=None, repr=False)
+    register: pd.DataFrame | None = field(default=None, repr=False)
 
     @cached_property
     def digest(self) -> str:
@@ -143,8 +81,15 @@ class Plan:
             *self._forgotten(),
             *broken,
             *(group.unknown_finding() for group in self.groups if group.unknown),
-            *self.notes,
+            *self._told,
         )
+
+    @cached_property
+    def _told(self) -> tuple[Finding, ...]:
+        """The notes, and what the snapshot and the register tell of these changes; in a plan file all are notes."""
+        if self.snapshot is None:
+            return self.notes
+        return (*self.notes, *plan_findings(self.snapshot, self.groups, self.register))
 
     @property
     def blocked(self) -> bool:
@@ -253,7 +198,8 @@ class Plan:
         """
         A smaller plan: only these groups, and without these groups or customers; it has its own digest.
 
-        Groups by uid or unique name. Raises InputError for a word that the plan does not know.
+        Groups by uid or unique name. Raises InputError for a word that the plan does not know. A plan that was read
+        from a file has no snapshot to look at again: what was found of the customers of a group it says as before.
         """
         chosen = self.groups if groups is None else tuple(self._group(name) for name in several(groups, "groups"))
         chosen = tuple(one for one in self.groups if one in chosen)
@@ -289,7 +235,7 @@ class Plan:
             "planned_at": self.planned_at.isoformat(),
             "snapshot_taken_at": self.snapshot_taken_at.isoformat(),
             "undoes": self.undoes,
-            "notes": [[one.rule, one.message, one.customer_group_uid, one.n] for one in self.notes],
+            "notes": [[one.rule, one.message, one.customer_group_uid, one.n] for one in self._told],
             "groups": [
                 {
                     "customer_group_uid": one.uid,
@@ -402,7 +348,3 @@ def _without_customer(group: GroupChange, uid: str) -> GroupChange:
         remove=tuple(one for one in group.remove if one != uid),
         unknown=group.unknown - {uid},
     )
-
-
-def _customers(n: int) -> str:
-    return f"{n:,} customer" if n == 1 else f"{n:,} customers"

@@ -12,9 +12,11 @@ import pandas as pd
 from frgroups import wire
 from frgroups.codes import check_uids
 from frgroups.errors import DriftedReadError, GroupNotFoundError, InputError, WrongTenantError
+from frgroups.group_change import GroupChange
 from frgroups.inputs import must_be, several, shown
 from frgroups.limits import Finding, Limits
-from frgroups.plan import MODES, GroupChange, Mode, Plan
+from frgroups.plan import MODES, Mode, Plan
+from frgroups.registered import register_limits, registered
 from frgroups.snapshot import Snapshot
 
 Desired = Mapping[str, Iterable[str]] | pd.DataFrame | Snapshot
@@ -28,6 +30,7 @@ def plan_memberships(
     create: Mapping[str, str] | None = None,
     limits: Limits | None = None,
     protect: Iterable[str] = (),
+    register: pd.DataFrame | None = None,
 ) -> Plan:
     """
     What it takes to bring groups to the wanted membership, as a Plan that can be reviewed and applied.
@@ -46,14 +49,23 @@ def plan_memberships(
         What the plan may not do; a broken limit is a blocking finding, not an error.
     protect
         Customer uids that are never removed from any group.
+    register
+        The table of `read_register`. Of the groups that the plan touches, its protection and its numbers become
+        limits, except of those that `limits.per_group` has by uid; what else it says is a finding, if it matters.
+
+    Notes
+    -----
+    Findings that do not block tell what the snapshot shows of these customers: a price list of their own, a type
+    that the group has next to none of, and who will be in no group; from the register tiers that exclude each other
+    and groups that have ended.
 
     Raises
     ------
     InputError
         Bad input: an unknown mode, a uid that is not text or not one of the API's, a group wanted twice, an
-        existing group in `create`.
+        existing group in `create`, a register that names a group twice.
     GroupNotFoundError
-        A wanted group that does not exist and is not in `create`.
+        A wanted group that does not exist and is not in `create`; a name in `register` that several groups have.
     DriftedReadError
         A group to be changed moved while it was read; `refresh_groups` reads it again.
 
@@ -71,6 +83,7 @@ def plan_memberships(
     new = _checked_create(snapshot, create or {})
     wanted = _by_uid(snapshot, _as_mapping(snapshot, desired), new)
     kept = _protected(protect)
+    rows = None if register is None else registered(register, _names(snapshot) | new)
     changes, notes = [], []
     for uid in sorted({*wanted, *new}):
         change, held = _change(snapshot, uid, wanted.get(uid, []), mode, kept, new)
@@ -81,17 +94,25 @@ def plan_memberships(
     if not all(change.create for change in changes) and (snapshot.reads["how"] == "given").all():
         text = "The snapshot was made from tables, so nothing proves it. Each group is read before applying."
         notes.append(Finding("unverifiable", text))
+    limits = limits or Limits()
+    if rows is not None:
+        limits = register_limits(limits, rows[rows["customer_group_uid"].isin([one.uid for one in changes])])
     return Plan(
         tenant_uid=snapshot.tenant_uid,
         base_url=snapshot.base_url,
         mode=mode,
-        limits=limits or Limits(),
+        limits=limits,
         groups=tuple(changes),
         planned_at=datetime.now(UTC),
         snapshot_taken_at=snapshot.taken_at,
         notes=tuple(notes),
         snapshot=snapshot,
+        register=rows,
     )
+
+
+def _names(snapshot: Snapshot) -> dict[str, str]:
+    return dict(zip(snapshot.codes.group_uids, snapshot.codes.group_names, strict=True))
 
 
 def _as_mapping(snapshot: Snapshot, desired: Desired) -> Mapping[str, Iterable[str]]:

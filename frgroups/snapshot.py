@@ -182,7 +182,7 @@ def snapshot_from_frames(
     named = known_groups.get("name", pd.Series(None, index=known_groups.index, dtype="str"))
     known_groups = known_groups.assign(name=named.fillna(known_groups["customer_group_uid"]))
     known_customers = _table(customers, "customer_uid", "customers", customer_uids)
-    moment = _moment(taken_at)
+    moment = as_moment(taken_at)
     codes = Codes.from_uids(
         group_uids,
         customer_uids,
@@ -239,7 +239,13 @@ def _unproved(codes: Codes) -> pd.DataFrame:
     )
 
 
-def _moment(value: datetime | str) -> datetime:
+def as_moment(value: datetime | str) -> datetime:
+    """
+    A moment in UTC, as which one without a time zone is taken.
+
+    >>> as_moment("2026-11-23 08:10").isoformat()
+    '2026-11-23T08:10:00+00:00'
+    """
     try:
         moment = pd.Timestamp(value).to_pydatetime(warn=False)
     except (TypeError, ValueError) as error:

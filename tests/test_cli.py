@@ -160,7 +160,7 @@ def test_help_teaches(capsys):
     assert all(f"  {code:<3} {text}" in out for code, text in EXIT_CODES.items())
     assert "FRGROUPS_TOKEN" in out and "frgroups apply PLAN" in out
 
-    for command in ("demo", "doctor", "sandbox", "notebooks", "load", "sizes", "overlap", "changes", "plan", "show"):
+    for command in ("demo", "doctor", "sandbox", "load", "sizes", "overlap", "health", "changes", "plan", "show"):
         with pytest.raises(SystemExit):
             main([command, "--help"])
         assert "example:" in capsys.readouterr().out
@@ -190,6 +190,43 @@ def test_changes_between_two_loads(loaded, capsys):
     assert main(["changes"]) == 0
     assert "groups changed" in capsys.readouterr().out
     assert main(["changes", "--customers"]) == 0
+
+
+def test_health_tells_findings_and_what_to_do(loaded, capsys, tmp_path):
+    "In words, as JSON lines and as CSV; whatever is found, the exit code is 0."
+    register, table = tmp_path / "register.csv", tmp_path / "health.csv"
+    register.write_text("group;exclusive_set\nVIP;tier\nvip_gold;tier\ngone;\n")
+
+    assert main(["health", "--register", str(register), "--top", "2", "--csv", str(table)]) == 0
+    words = capsys.readouterr().out
+    assert main(["health", "--register", str(register), "--json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    assert "HIGH two_tiers: " in words and "rows shown" in words
+    assert "Check the back office" in words
+    assert len(lines) == len(table.read_text(encoding="utf-8").splitlines()) - 1
+    assert {"two_tiers", "not_in_tenant", "near_duplicate"} <= {line["finding"] for line in lines}
+
+
+def test_a_register_that_cannot_be_read_exits_with_1(loaded, capsys, tmp_path):
+    "The message names the file, the row and the column."
+    register = tmp_path / "register.csv"
+    register.write_text("group;valid_to\nVIP;soon\n")
+
+    assert main(["health", "--register", str(register)]) == 1
+    assert "row 2, column valid_to: 'soon'" in capsys.readouterr().err
+
+
+def test_a_group_that_the_register_protects_blocks_a_plan(loaded, capsys, tmp_path):
+    "Exit code 3, and no --limit is suggested, since none would help."
+    register = tmp_path / "register.csv"
+    register.write_text("group;protected\nstaff;yes\n")
+
+    code = main(["plan", "--group", "staff", "--members", "staff | VIP", "--register", str(register)])
+
+    out = capsys.readouterr().out
+    assert code == 3 and "is protected in the register" in out
+    assert "Blocked by limits of the register" in out and "--limit" not in out
 
 
 def test_the_sample_list_is_of_the_default_tenant():

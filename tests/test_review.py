@@ -17,8 +17,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from frgroups.errors import InputError
+from frgroups.group_change import GroupChange
 from frgroups.limits import Limits
-from frgroups.plan import GroupChange, Plan, read_plan
+from frgroups.plan import Plan, read_plan
 from frgroups.planning import plan_memberships
 from frgroups.review import page as review_page
 from frgroups.review import review_csv, review_html, review_markdown, save_review, spoken_code

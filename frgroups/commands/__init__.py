@@ -20,10 +20,18 @@ from frgroups.apply import apply_plan
 from frgroups.approval import approve_plan, rejection
 from frgroups.changes import group_changes, membership_changes
 from frgroups.client import Client
-from frgroups.commands.options import limits_of, snapshot_before, snapshot_of, tenant_in_use, wanted_customers
+from frgroups.commands.options import (
+    limits_of,
+    register_of,
+    snapshot_before,
+    snapshot_of,
+    tenant_in_use,
+    wanted_customers,
+)
 from frgroups.errors import FileDamagedError, FrgroupsError, InputError, NotApprovedError
+from frgroups.health import SEVERITIES, health_report
 from frgroups.home import folder_in_home, home, tenant_folder, write_text
-from frgroups.limits import Limits
+from frgroups.limits import Finding, Limits
 from frgroups.overlap import overlap_pairs
 from frgroups.plan import Plan, read_plan
 from frgroups.planning import plan_memberships
@@ -127,6 +135,23 @@ def overlap(options: Namespace) -> int:
     return 0
 
 
+def health(options: Namespace) -> int:
+    """Show what is not as it should be with the groups."""
+    snapshot = snapshot_of(options)
+    table = health_report(snapshot, register=register_of(options))
+    if options.json:
+        print(table.to_json(orient="records", lines=True, force_ascii=False), end="")
+        return 0
+    n_of = table["severity"].value_counts()
+    print(snapshot)
+    print(", ".join(f"{n_of.get(severity, 0)} {severity}" for severity in SEVERITIES))
+    for row in table.head(options.top).to_dict("records"):
+        print(f"\n{row['severity'].upper()} {row['finding']}: {row['evidence']}\n  {row['suggested_action']}")
+    print()
+    _keep_table(options.csv, table, min(options.top, len(table)))
+    return 0
+
+
 def changes(options: Namespace) -> int:
     """Show who joined and left between two snapshots."""
     new = snapshot_of(options)
@@ -152,6 +177,7 @@ def plan(options: Namespace) -> int:
         mode=options.mode,
         create={options.group: options.create} if options.create else None,
         limits=limits_of(options.limit, Limits()),
+        register=register_of(options),
     )
     _keep(made, options.out)
     if made.blocked:
@@ -258,15 +284,27 @@ def _keep(made: Plan, out: Path | None) -> None:
     print(f"Plan    {path}")
     print(f"Review  {review}   (open it in a browser, or mail it to who decides)")
     if made.blocked:
-        print(f"Blocked. To allow it, make the plan again with {' '.join(_widened(made))}")
+        if words := _widened(made):
+            print(f"Blocked. To allow it, make the plan again with {' '.join(words)}")
+        if _blocked_by_register(made):
+            print("Blocked by limits of the register, which whoever answers for the group can change there.")
     else:
         print(f"Next    frgroups approve {path} --by NAME")
+
+
+def _blocked_by_register(made: Plan) -> list[Finding]:
+    """The broken limits of groups that have limits of their own, which --limit does not reach."""
+    groups = {one.uid for one in made.groups if made.limits.of(one.uid) is not made.limits}
+    return [one for one in made.findings if one.blocking and one.customer_group_uid in groups]
 
 
 def _widened(made: Plan) -> list[str]:
     """The options that would let a blocked plan through."""
     words: dict[str, str] = {}
+    own = _blocked_by_register(made)
     for finding in made.findings:
+        if finding in own:
+            continue
         if finding.blocking and finding.rule == "removals_per_group":
             most = max(finding.n, int(words.get(finding.rule, 0)))
             words |= {finding.rule: str(most), "removal_share": "none"}
@@ -282,8 +320,13 @@ def _show(table: pd.DataFrame, csv: Path | None, whole: pd.DataFrame) -> None:
             if table.empty
             else table.to_string(index=False, max_rows=None, float_format="{:.3f}".format, max_colwidth=40)
         )
-    if len(table) < len(whole):
-        print(f"{len(table)} of {len(whole)} rows shown; --csv FILE writes all.")
+    _keep_table(csv, whole, len(table))
+
+
+def _keep_table(csv: Path | None, whole: pd.DataFrame, n_shown: int) -> None:
+    """Say how much of a table was shown, and write all of it where that is asked for."""
+    if n_shown < len(whole):
+        print(f"{n_shown} of {len(whole)} rows shown; --csv FILE writes all.")
     if csv is not None:
         write_text(csv.expanduser().resolve(), whole.to_csv(index=False))
         print(f"Written to {csv.expanduser().resolve()}")

@@ -13,6 +13,7 @@ from frgroups.errors import InputError
 from frgroups.expressions import members
 from frgroups.limits import Limits, counted
 from frgroups.lists import read_list, resolve_customers
+from frgroups.register import read_register
 from frgroups.snapshot import Snapshot
 from frgroups.tenants import config_path, find_tenant, read_tenants
 from frgroups.transport import checked_base_url
@@ -71,6 +72,11 @@ def tenants_asked_for(table: pd.DataFrame, options: Namespace) -> pd.DataFrame:
 def tenant_in_use() -> str | None:
     """The tenant that the environment names, if any."""
     return os.environ.get("FRGROUPS_TENANT_UID") or None
+
+
+def register_of(options: Namespace) -> pd.DataFrame | None:
+    """The register that --register names."""
+    return None if options.register is None else read_register(options.register)
 
 
 def snapshot_before(new: Snapshot, options: Namespace) -> Snapshot:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from frgroups.errors import ListError
-from frgroups.listfiles import trim
+from frgroups.listfiles import plain, trim
 from frgroups.lists import OTHER_IDS, USUAL_NAMES
 from frgroups.tombstones import as_words
 
@@ -72,8 +72,8 @@ def telling(ids: Iterable[str]) -> list[str]:
 
 def _named(header: Sequence[str], uid: str, ids: frozenset[str]) -> Named:
     """Whether a row names the customer, by the columns that hold ids."""
-    usual = {_plain(name) for name in (*USUAL_NAMES, *OTHER_IDS)}
-    places = [place for place, cell in enumerate(header) if _plain(cell) in usual]
+    usual = {plain(name) for name in (*USUAL_NAMES, *OTHER_IDS)}
+    places = [place for place, cell in enumerate(header) if plain(cell) in usual]
     anywhere = frozenset(map(_folded, (uid, *ids)))
     meant = {place: frozenset(map(_folded, _meant(header[place], uid, ids))) for place in places}
 
@@ -88,17 +88,13 @@ def _named(header: Sequence[str], uid: str, ids: frozenset[str]) -> Named:
 
 
 def _meant(column: str, uid: str, ids: frozenset[str]) -> frozenset[str]:
-    if _plain(column) == "customeruid":
+    if plain(column) == "customeruid":
         return frozenset({uid})
-    return ids if _plain(column) == "externalid" else ids | {uid}
+    return ids if plain(column) == "externalid" else ids | {uid}
 
 
 def _folded(cell: str) -> str:
     return cell.casefold() if "@" in cell else cell
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[\s_.\-]", "", name).casefold()
 
 
 def _decoded(body: bytes) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from frgroups.clusters import leaf_order
 from frgroups.codes import codes_of
 from frgroups.errors import InputError
 from frgroups.overlap import Measure, overlap_matrix
@@ -43,7 +44,7 @@ def overlap_heatmap(
     One measure of overlap for every two groups; groups that share customers stand next to each other.
 
     `data` is a Snapshot, memberships, or the table of `overlap_matrix` (say its `measure`). From a snapshot
-    the `top` largest groups are drawn, in the order of average linkage on 1 - jaccard; a table keeps its
+    the `top` largest groups are drawn, in the order of the positions of `group_clusters`; a table keeps its
     order. Up to 25 groups the cells hold their numbers. The diagonal tells nothing and is left grey, but for
     "count", where it holds the sizes. `universe` is for lift, phi and pmi, as in `overlap_matrix`.
 
@@ -98,22 +99,9 @@ def _heatmap_of(
     codes = codes_of(data).select(groups)
     chosen = codes.select(largest(codes, top))
     matrix = overlap_matrix(chosen, measure=measure, universe=universe)
-    order = _order(overlap_matrix(chosen, measure="jaccard").to_numpy())
+    order = leaf_order(overlap_matrix(chosen, measure="jaccard").to_numpy())
     names = shown_names(chosen.group_uids.take(order), chosen.group_names.take(order))
     return matrix.iloc[order, order], names, codes.n_groups
-
-
-def _order(jaccard: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
-    """Alike groups next to each other: average linkage on 1 - jaccard, with the best order of the leaves."""
-    if len(jaccard) < 3:
-        return np.arange(len(jaccard))
-    from scipy.cluster.hierarchy import leaves_list, linkage
-    from scipy.spatial.distance import squareform
-
-    distance = 1.0 - np.nan_to_num(jaccard)
-    np.fill_diagonal(distance, 0.0)
-    tree = linkage(squareform(distance, checks=False), "average", optimal_ordering=len(jaccard) <= 300)
-    return np.asarray(leaves_list(tree), dtype=np.intp)
 
 
 def _write_cells(

@@ -11,10 +11,11 @@ from string import Template
 import pandas as pd
 
 from frgroups.approval import VALID_FOR
+from frgroups.group_change import GroupChange
 from frgroups.limits import Finding
 from frgroups.page_assets import asset as _asset
 from frgroups.page_assets import fingerprint as _hash
-from frgroups.plan import GroupChange, Plan
+from frgroups.plan import Plan
 from frgroups.review import facts
 from frgroups.review.limits import RESULTS, limit_checks, own_limits
 

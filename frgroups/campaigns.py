@@ -1,0 +1,126 @@
+"""How many customers a campaign reaches, and how many of them are better off with another one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from frgroups.codes import Codes, Ints, check_uids, codes_of
+from frgroups.errors import InputError
+from frgroups.register import KEYS, REGISTER
+from frgroups.registered import begun, ended
+from frgroups.snapshot import as_moment
+from frgroups.tables import conform
+
+Numbers = npt.NDArray[np.int64]
+
+
+def campaign_reach(data: Any, campaigns: pd.DataFrame, *, at: datetime | str | None = None) -> pd.DataFrame:
+    """
+    How many members each campaign's group has, and how many of them are also in a group with a better campaign.
+
+    A customer who is in the groups of several campaigns needs only the best: the members that a better campaign
+    reaches too are shadowed. `n_effective` is an upper bound of those for whom the campaign makes a difference: the
+    API tells neither its other conditions (products, stores, a minimum) nor other campaigns.
+
+    Parameters
+    ----------
+    data
+        A Snapshot, a frame of memberships (customer_group_uid, customer_uid), or such a table that speaks Arrow.
+    campaigns
+        A row for each campaign and group: customer_group_uid (or group: uid or unique name), discount_percent; and
+        as far as known campaign_uid, name, valid_from, valid_to. Or the table of `read_register`. Rows without a
+        discount are left out.
+    at
+        Only campaigns that run then; None is when the snapshot was taken, now for a frame.
+
+    Returns
+    -------
+    DataFrame
+        One row per campaign that runs, the largest discount first, then by campaign_uid and customer_group_uid:
+        campaign_uid, customer_group_uid, name (`str`; the campaign's, else the group's); discount_percent
+        (`float64`); n_members, n_shadowed, n_effective (`int64`, customers; n_shadowed + n_effective = n_members);
+        shadowed_by (`str`): of the campaigns that shadow some of the members, the one with the largest discount,
+        equal ones in the order of the rows; its campaign_uid, or the uid of its group where it has none; missing
+        where nobody is shadowed. Campaigns of the same discount do not shadow each other.
+
+    Raises
+    ------
+    InputError
+        A column is missing, a discount is not between 0 and 100, or `at` is no moment.
+    GroupNotFoundError
+        A running campaign's group does not exist.
+
+    >>> campaigns = pd.DataFrame({"customer_group_uid": ["all", "vip"], "discount_percent": [5, 20]})
+    >>> reach = campaign_reach(sample_snapshot(), campaigns)
+    >>> reach[["name", "n_members", "n_shadowed", "n_effective", "shadowed_by"]]
+              name  n_members  n_shadowed  n_effective shadowed_by
+    0          VIP          2           0            2         NaN
+    1  All members        250           2          248         vip
+    """
+    codes = codes_of(data)
+    moment = as_moment(at or getattr(data, "taken_at", None) or datetime.now(UTC))
+    table = _running(codes, campaigns, moment)
+    members = [codes.member_codes(uid) for uid in table["customer_group_uid"]]
+    discount = table["discount_percent"].to_numpy()
+    best = _best_of_each(members, codes.n_customers)
+    n_shadowed, by = _shadowed(members, discount, best)
+    labels = table["campaign_uid"].fillna(table["customer_group_uid"])
+    n_members = np.array([len(one) for one in members], dtype=np.int64)
+    return table.assign(
+        n_members=n_members,
+        n_shadowed=n_shadowed,
+        n_effective=n_members - n_shadowed,
+        shadowed_by=pd.Series([labels[row] if row >= 0 else None for row in by], dtype="str"),
+    )
+
+
+def _running(codes: Codes, campaigns: pd.DataFrame, at: datetime) -> pd.DataFrame:
+    """The campaigns that run at this moment, their groups as uids, in the order of the result."""
+    if not isinstance(campaigns, pd.DataFrame):
+        raise InputError(f"campaigns is a {type(campaigns).__name__}; give a table, such as fg.read_register(path).")
+    if "discount_percent" not in campaigns:
+        raise InputError(
+            f"campaigns needs a column 'discount_percent'; it has {', '.join(map(repr, campaigns.columns))}."
+        )
+    key = next((name for name in KEYS if name in campaigns), KEYS[0])
+    words = check_uids(campaigns, key, "campaigns").reset_index(drop=True)
+    rows = conform(campaigns, {"name": "str", **REGISTER})
+    runs = rows["discount_percent"].notna() & begun(rows, at) & ~ended(rows, at)
+    rows, words = rows[runs], words[runs]
+    if len(wrong := rows.loc[~rows["discount_percent"].between(0, 100), "discount_percent"]):
+        raise InputError(f"campaigns has a discount_percent of {wrong.iloc[0]:g}; it is between 0 and 100.")
+    group = [codes.group_code_of(word) for word in words]
+    table = pd.DataFrame(
+        {
+            "campaign_uid": rows["campaign_uid"],
+            "customer_group_uid": codes.group_uids.take(group).array,
+            "name": rows["name"].fillna(pd.Series(codes.group_names.take(group), index=rows.index, dtype="str")),
+            "discount_percent": rows["discount_percent"],
+        }
+    )
+    order = ["discount_percent", "campaign_uid", "customer_group_uid"]
+    return table.sort_values(order, ascending=[False, True, True], ignore_index=True)
+
+
+def _best_of_each(members: list[Ints], n_customers: int) -> Numbers:
+    """The first row, which is the best, that reaches each customer."""
+    best = np.full(n_customers, len(members), dtype=np.int64)
+    for row in reversed(range(len(members))):
+        best[members[row]] = row
+    return best
+
+
+def _shadowed(members: list[Ints], discount: npt.NDArray[np.float64], best: Numbers) -> tuple[Numbers, Numbers]:
+    """Of each row, how many members a larger discount reaches, and the best row that does; -1 for none."""
+    n_shadowed, by = np.zeros(len(members), dtype=np.int64), np.full(len(members), -1, dtype=np.int64)
+    for row, codes in enumerate(members):
+        better = best[codes]
+        better = better[discount[better] > discount[row]]
+        if len(better):
+            n_shadowed[row], by[row] = len(better), better.min()
+    return n_shadowed, by

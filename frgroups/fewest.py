@@ -1,0 +1,92 @@
+"""The fewest groups that reach a share of the customers, one after the other."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from frgroups.codes import Codes, codes_of
+from frgroups.inputs import must_be_share
+
+
+def set_cover(data: Any, groups: Iterable[str] | None = None, *, target: float = 1.0) -> pd.DataFrame:
+    """
+    Few groups that together reach a share of the customers: each step takes the group that adds the most new ones.
+
+    How many groups a mailing to everybody needs, and how much reach each further one adds. The greedy choice is not
+    always the least possible number of groups; to reach everybody it takes at most ln(n) + 1 times as many, n being
+    the members of the largest group (Chvatal 1979, doi:10.1287/moor.4.3.233). To find the least number is NP-hard.
+
+    Parameters
+    ----------
+    data
+        A Snapshot, a frame of memberships (customer_group_uid, customer_uid), or such a table that speaks Arrow.
+    groups
+        Choose among these groups, by uid or unique name; None takes all. The customers to reach are those in any
+        of them.
+    target
+        The share of these customers to reach, above 0 and at most 1.
+
+    Returns
+    -------
+    DataFrame
+        One row per step: step (`int64`, from 1); customer_group_uid, name (`str`); n_new (`int64`, customers that no
+        group before had), n_cumulative (`int64`); share_cumulative (`float64`, of the customers in any of the
+        groups). Equal groups go in uid order. The last step is the first that reaches `target`.
+
+    Raises
+    ------
+    InputError
+        An unknown group, or a `target` that is not above 0 and at most 1.
+
+    >>> set_cover(sample_snapshot())
+       step customer_group_uid         name  n_new  n_cumulative  share_cumulative
+    0     1                all  All members    250           250          0.996016
+    1     2              staff        Staff      1           251          1.000000
+    """
+    must_be_share(target, "target")
+    codes = codes_of(data).select(groups)
+    n_all = int(np.count_nonzero(np.bincount(codes.customer_code)))
+    chosen: list[int] = []
+    reached: list[int] = []
+    for group, n_new in _greedy(codes):
+        chosen.append(group)
+        reached.append(n_new + (reached[-1] if reached else 0))
+        if reached[-1] / n_all >= target:
+            break
+    n_cumulative = np.array(reached, dtype=np.int64)
+    return pd.DataFrame(
+        {
+            "step": np.arange(1, len(chosen) + 1, dtype=np.int64),
+            "customer_group_uid": codes.group_uids.take(chosen).array,
+            "name": codes.group_names.take(chosen).array,
+            "n_new": np.diff(n_cumulative, prepend=0),
+            "n_cumulative": n_cumulative,
+            "share_cumulative": n_cumulative / max(n_all, 1),
+        }
+    )
+
+
+def _greedy(codes: Codes) -> Iterator[tuple[int, int]]:
+    """
+    The groups in the order of the greedy choice, with how many new customers each adds, until none adds any.
+
+    What a group would add only shrinks as others are taken, so one whose new count is still the largest of the old
+    ones is the right choice, and few are counted again (Minoux 1978).
+    """
+    reached = np.zeros(codes.n_customers, dtype=np.bool_)
+    heap = [(-int(n), group) for group, n in enumerate(codes.sizes) if n]
+    heapq.heapify(heap)
+    while heap:
+        _, group = heapq.heappop(heap)
+        members = codes.customer_code[codes.starts[group] : codes.starts[group + 1]]
+        n_new = len(members) - int(np.count_nonzero(reached[members]))
+        if heap and (-n_new, group) > heap[0]:
+            heapq.heappush(heap, (-n_new, group))
+        elif n_new:
+            reached[members] = True
+            yield group, n_new

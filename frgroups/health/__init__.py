@@ -1,0 +1,98 @@
+"""What is not as it should be with the groups of a tenant: findings with evidence, and what to do about each."""
+
+from __future__ import annotations
+
+from itertools import chain
+
+import pandas as pd
+
+from frgroups.errors import InputError
+from frgroups.health.finding import HealthFinding, Severity, under_register
+from frgroups.health.groups import names_alike, old_years, small, unsure
+from frgroups.health.redundant import alike, parts
+from frgroups.health.to_register import found_by_register
+from frgroups.inputs import must_be, must_be_share
+from frgroups.registered import registered
+from frgroups.snapshot import Snapshot
+
+SEVERITIES: tuple[Severity, ...] = ("high", "medium", "low")
+_COLUMNS = dict.fromkeys(HealthFinding._fields, "str") | {"n": "int64"}
+
+
+def health_report(
+    snapshot: Snapshot, *, register: pd.DataFrame | None = None, min_jaccard: float = 0.9, tiny: int = 5
+) -> pd.DataFrame:
+    """
+    What is not as it should be with the groups of a tenant: one row per finding, the gravest first.
+
+    A group may carry a price: a campaign names the customers it is for by their group, and the API does not tell
+    which. So no action is more than a suggestion, and each that would change a group begins in the back office.
+    The calls in `suggested_action` make a plan; nothing is sent by it, and its limits are looked at as always. They
+    call this `snapshot` and this `register` by these names.
+
+    Parameters
+    ----------
+    register
+        The table of `read_register`; None leaves its findings out.
+    min_jaccard
+        From which jaccard on two groups are near duplicates, above 0 and at most 1.
+    tiny
+        A group with fewer members is tiny.
+
+    Returns
+    -------
+    DataFrame
+        By severity, then finding, customer_group_uid and other_group_uid: severity, finding, customer_group_uid,
+        name, other_group_uid, other_name (`str`, missing where there is none); n (`int64`, what was counted, as
+        `evidence` says); evidence, suggested_action (`str`, a sentence or two). The findings:
+
+        - high: drifted (changed while it was read), duplicate (the same members; one row for each further group);
+          of the register ended (its last day is over, and it has members), two_tiers (customers in two groups of
+          an exclusive set)
+        - medium: empty, near_duplicate, same_name, unverifiable (nothing proves its reading; not told of a
+          snapshot made from tables); of the register not_in_tenant (no such group; the uid is what the register
+          calls it), wrong_type (members that are not of its expected_type), shadowed (a better campaign reaches all
+          of its members)
+        - low: tiny, subset (a part of another group; one row, with the smallest that holds it), similar_name (the
+          same but for case and blanks), old_year (its name tells a year that is over, and it has members); of the
+          register not_registered, no_owner, not_begun (has members before its first day), partly_shadowed
+
+    Raises
+    ------
+    InputError
+        No snapshot, a `min_jaccard` or `tiny` out of range, or a register that is none.
+    GroupNotFoundError
+        The register calls a group by a name that several have.
+
+    >>> report = health_report(sample_snapshot())
+    >>> report[["severity", "finding", "name", "n"]]
+      severity finding   name  n
+    0      low  subset    VIP  2
+    1      low    tiny  Staff  1
+    2      low    tiny    VIP  2
+    >>> report["evidence"][0]
+    'All 2 members of VIP are also among the 250 of All members.'
+    """
+    must_be(snapshot, Snapshot, "snapshot")
+    must_be_share(min_jaccard, "min_jaccard")
+    if isinstance(tiny, bool) or not isinstance(tiny, int) or tiny < 0:
+        raise InputError(f"tiny={tiny!r} is not a number of members, 0 or more.")
+    names = dict(zip(snapshot.codes.group_uids, snapshot.codes.group_names, strict=True))
+    rows = None if register is None else registered(register, names)
+    found = chain(
+        unsure(snapshot),
+        small(snapshot, tiny),
+        names_alike(snapshot),
+        old_years(snapshot, rows),
+        alike(snapshot, min_jaccard),
+        parts(snapshot, min_jaccard),
+        () if rows is None else found_by_register(snapshot, rows),
+    )
+    return _table([*found] if rows is None else [under_register(one) for one in found])
+
+
+def _table(found: list[HealthFinding]) -> pd.DataFrame:
+    table = pd.DataFrame(found, columns=HealthFinding._fields).astype(_COLUMNS)
+    rank = table["severity"].map(SEVERITIES.index).astype("int64")
+    order = ["finding", "customer_group_uid", "other_group_uid"]
+    return table.assign(rank=rank).sort_values(["rank", *order], ignore_index=True).drop(columns="rank")

@@ -1,0 +1,113 @@
+"""Which groups have the same members, nearly the same, or are part of one another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from frgroups.codes import Codes, codes_of
+from frgroups.inputs import must_be_share
+from frgroups.pair_counts import Counts, pair_counts
+
+
+def duplicate_groups(data: Any, *, min_jaccard: float = 1.0) -> pd.DataFrame:
+    """
+    The pairs of groups that have the same members, or nearly the same, most alike first.
+
+    Groups without a member are not duplicates of each other: nothing tells whom they were meant for.
+
+    Parameters
+    ----------
+    data
+        A Snapshot, a frame of memberships (customer_group_uid, customer_uid), or such a table that speaks Arrow.
+    min_jaccard
+        The least jaccard of a pair, above 0 and at most 1; 1 is exactly the same members.
+
+    Returns
+    -------
+    DataFrame
+        Each unordered pair once, group_a < group_b, by falling jaccard, then in uid order: group_a, group_b,
+        name_a, name_b (`str`); n_a, n_b, n_both (`int64`, customers);
+        jaccard = n_both / (n_a + n_b - n_both) (`float64`; Jaccard 1912).
+
+    Raises
+    ------
+    InputError
+        A `min_jaccard` that is not above 0 and at most 1.
+
+    >>> copies = pd.DataFrame({"customer_group_uid": ["a", "a", "b", "b"], "customer_uid": ["1", "2", "2", "1"]})
+    >>> duplicate_groups(copies)
+      group_a group_b name_a name_b  n_a  n_b  n_both  jaccard
+    0       a       b      a      b    2    2       2      1.0
+    """
+    must_be_share(min_jaccard, "min_jaccard")
+    codes = codes_of(data)
+    both, n = pair_counts(codes), codes.sizes
+    either = n[:, None] + n[None, :] - both
+    jaccard = both / np.maximum(either, 1)
+    table = _pairs(codes, both, np.triu(jaccard >= min_jaccard, k=1))
+    table["jaccard"] = table["n_both"] / (table["n_a"] + table["n_b"] - table["n_both"])
+    return _most_first(table, "jaccard")
+
+
+def subset_groups(data: Any, *, min_share: float = 1.0) -> pd.DataFrame:
+    """
+    The groups whose members are also in another group, all of them or nearly all.
+
+    Groups with exactly the same members stand in `duplicate_groups`, not here. A group without a member is part of
+    nothing, though a set of nobody is a part of every set: it would fill the table and tell nothing.
+
+    Parameters
+    ----------
+    data
+        As in `duplicate_groups`.
+    min_share
+        The least share of the part that is in the other group, above 0 and at most 1. Below 1 a pair may stand here
+        in both directions.
+
+    Returns
+    -------
+    DataFrame
+        By falling share, then in uid order: group_a (the part), group_b, name_a, name_b (`str`); n_a, n_b,
+        n_both (`int64`, customers); share_of_a = n_both / n_a (`float64`).
+
+    Raises
+    ------
+    InputError
+        A `min_share` that is not above 0 and at most 1.
+
+    >>> subset_groups(sample_snapshot())
+      group_a group_b name_a       name_b  n_a  n_b  n_both  share_of_a
+    0     vip     all    VIP  All members    2  250       2         1.0
+    """
+    must_be_share(min_share, "min_share")
+    codes = codes_of(data)
+    both, n = pair_counts(codes), codes.sizes
+    share = both / np.maximum(n, 1)[:, None]
+    same = (both == n[:, None]) & (both == n[None, :])  # A group and itself, too.
+    table = _pairs(codes, both, (share >= min_share) & ~same)
+    table["share_of_a"] = table["n_both"] / table["n_a"]
+    return _most_first(table, "share_of_a")
+
+
+def _pairs(codes: Codes, both: Counts, chosen: npt.NDArray[np.bool_]) -> pd.DataFrame:
+    """The pairs that a square mask marks, in uid order, with their counts."""
+    a, b = np.nonzero(chosen)
+    return pd.DataFrame(
+        {
+            "group_a": codes.group_uids.take(a).array,
+            "group_b": codes.group_uids.take(b).array,
+            "name_a": codes.group_names.take(a).array,
+            "name_b": codes.group_names.take(b).array,
+            "n_a": codes.sizes[a],
+            "n_b": codes.sizes[b],
+            "n_both": both[a, b],
+        }
+    )
+
+
+def _most_first(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    return table.sort_values(column, ascending=False, kind="stable", ignore_index=True)

@@ -1,0 +1,200 @@
+"""Read a register of one's own: who answers for each group, what it grants, until when, what a plan may do to it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from frgroups.errors import ListError
+from frgroups.inputs import shown
+from frgroups.listfiles import Table, plain, read_table, refuse_spoiled
+from frgroups.tables import MOMENT, conform
+
+KEYS = ("customer_group_uid", "group")
+REGISTER = {
+    "owner": "str",
+    "purpose": "str",
+    "campaign_uid": "str",
+    "discount_percent": "float64",
+    "valid_from": MOMENT,
+    "valid_to": MOMENT,
+    "exclusive_set": "str",
+    "protected": "boolean",
+    "expected_type": "str",
+    "max_removals": "Int64",
+    "max_additions": "Int64",
+}
+
+_YES = ("yes", "true", "1", "x", "ja", "sann", "sant")
+_NO = ("no", "false", "0", "nei", "nej", "usann", "falskt")
+
+
+def read_register(path: str | Path, *, sheet: str | None = None) -> pd.DataFrame:
+    r"""
+    A register of groups from a CSV or Excel file, a row for each group, for all that takes `register=`.
+
+    The API tells of a group its name and two dates. What else its owner knows stands here: it turns into findings of
+    `health_report` and of plans, into limits of each group, and into the campaigns of `campaign_reach`.
+
+    Parameters
+    ----------
+    path
+        Separators, encodings and workbooks as in `read_list`. The headers may be spelled freely (`Valid to`).
+    sheet
+        The sheet of a workbook that has several.
+
+    Returns
+    -------
+    DataFrame
+        One row per row of the file, in its order. First the group: `customer_group_uid` (`str`), or where the file
+        lacks that column, `group` (`str`, uid or unique name). Then all of these, missing where the file has
+        nothing:
+
+        - owner, purpose (`str`)
+        - campaign_uid (`str`), discount_percent (`float64`, 0 to 100): the campaign that names the group
+        - valid_from, valid_to (`datetime64[us, UTC]`, the start of a day): the first and the last day; the last
+          one still counts
+        - exclusive_set (`str`): a customer should be in one group of a set, such as the tiers of a club
+        - protected (`bool`; blank is False): a plan may not touch the group
+        - expected_type (`str`): the customer_type of its members, PERSON, or several: B2B|COMPANY
+        - max_removals, max_additions (`Int64`): how many customers one plan may take out, or let in
+
+        Other columns follow as they are (`str`).
+
+    Raises
+    ------
+    ListError
+        The file cannot be read without guessing, has no column for the group, a group twice, or a cell that is
+        not what its column holds; the message names the file, row, column and value, and what to write.
+
+    >>> import tempfile, pathlib
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "register.csv")
+    ...     _ = path.write_text("Group;Discount percent;Valid to;Protected\nVIP;12,5;2026-12-31;\nstaff;;;yes\n")
+    ...     register = read_register(path)
+    >>> register[["group", "discount_percent", "valid_to", "protected"]]
+       group  discount_percent                  valid_to  protected
+    0    VIP              12.5 2026-12-31 00:00:00+00:00      False
+    1  staff               NaN                       NaT       True
+    """
+    table = read_table(path, sheet)
+    header = _header(table)
+    key = next((name for name in KEYS if name in header), None)
+    if key is None:
+        raise ListError(
+            f"{table.source} names no group: write a column customer_group_uid, or group with the uid or unique "
+            f"name. Its columns are {', '.join(map(repr, header))}."
+        )
+    columns = {name: [(number, row[place]) for number, row in table.rows[1:]] for place, name in enumerate(header)}
+    _check_key(table.source, key, columns[key])
+    if "campaign_uid" in columns:
+        refuse_spoiled(columns["campaign_uid"], table.source)
+    read = {name: _read(table.source, name, cells) for name, cells in columns.items()}
+    _check_days(table, read)
+    frame = conform(pd.DataFrame({key: pd.Series(read.pop(key), dtype="str"), **read}), {key: "str", **REGISTER})
+    return frame.assign(protected=frame["protected"].fillna(False).astype("bool"))
+
+
+class _Kind(NamedTuple):
+    """How a cell is read, where ValueError says that it cannot be, and what to write instead."""
+
+    read: Callable[[str], Any]
+    write: str
+
+
+def _percent(text: str) -> float:
+    value = float(text.removesuffix("%").strip().replace(",", "."))
+    if not (value == 0 or 1 <= value <= 100):  # A cell that a spreadsheet shows as 10 % holds 0.1.
+        raise ValueError
+    return value
+
+
+def _day(text: str) -> date:
+    return date.fromisoformat(text.removesuffix(" 00:00:00"))  # as a date cell of a workbook is told
+
+
+def _yes_or_no(text: str) -> bool:
+    if text.casefold() not in (*_YES, *_NO):
+        raise ValueError
+    return text.casefold() in _YES
+
+
+def _types(text: str) -> str:
+    return "|".join(sorted(re.findall(r"\w+", text.upper())))
+
+
+def _whole(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise ValueError
+    return int(text)
+
+
+_TEXT = _Kind(str, "text")
+_DAY = _Kind(_day, "a day such as 2026-11-30")
+_NUMBER = _Kind(_whole, "a whole number, such as 0 or 50; blank for the limits of the plan")
+_KINDS = {
+    "discount_percent": _Kind(_percent, "a percentage, 0 or from 1 to 100, such as 10 or 12,5"),
+    "valid_from": _DAY,
+    "valid_to": _DAY,
+    "protected": _Kind(_yes_or_no, "yes or no"),
+    "expected_type": _Kind(_types, "PERSON, or several: B2B|COMPANY"),
+    "max_removals": _NUMBER,
+    "max_additions": _NUMBER,
+}
+
+
+def _header(table: Table) -> list[str]:
+    """The names of the columns: ours however they are spelled, others as they stand."""
+    ours = {plain(name): name for name in (*KEYS, *REGISTER)}
+    cells = [str(cell) for cell in table.rows[0][1]]
+    names = [ours.get(plain(cell), cell) for cell in cells]
+    for place, name in enumerate(names):
+        if not name:
+            raise ListError(
+                f"{table.source}: column {place + 1} is filled but has no header. Name it in the first row."
+            )
+        if name in names[:place]:
+            first = cells[names.index(name)]
+            raise ListError(f"{table.source} has two columns for {name}: {first!r} and {cells[place]!r}. Keep one.")
+    return names
+
+
+def _check_key(source: Path, key: str, cells: Sequence[tuple[int, str]]) -> None:
+    """Every row names a group, and no two the same one."""
+    refuse_spoiled(cells, source)
+    seen: dict[str, int] = {}
+    for number, cell in cells:
+        if not cell:
+            raise ListError(f"{source}, row {number}, column {key}: blank. Write the group, or take the row out.")
+        if cell in seen:
+            raise ListError(f"{source}, rows {seen[cell]} and {number}: both are of {cell!r}. Keep one row a group.")
+        seen[cell] = number
+
+
+def _read(source: Path, name: str, cells: Sequence[tuple[int, str]]) -> list[Any]:
+    """The values of a column, None where a cell is blank."""
+    kind = _KINDS.get(name, _TEXT)
+    values: list[Any] = []
+    for number, cell in cells:
+        try:
+            values.append(kind.read(cell) if cell else None)
+        except ValueError:
+            raise ListError(
+                f"{source}, row {number}, column {name}: {shown(str(cell))} cannot be read. Write {kind.write}."
+            ) from None
+    return values
+
+
+def _check_days(table: Table, read: dict[str, list[Any]]) -> None:
+    numbers = [number for number, _ in table.rows[1:]]
+    for number, first, last in zip(numbers, read.get("valid_from", ()), read.get("valid_to", ()), strict=False):
+        if first and last and last < first:
+            raise ListError(
+                f"{table.source}, row {number}, column valid_to: {last} is before {first}, its valid_from. "
+                "Write the last day on which it counts."
+            )
