@@ -33,6 +33,8 @@ from frgroups.logs import log_json
 from frgroups.overlap import overlap_matrix, overlap_pairs
 from frgroups.plan import Plan, read_plan
 from frgroups.planning import plan_memberships
+from frgroups.profile import compare_groups, group_profile
+from frgroups.reach import incremental_reach, reachability
 from frgroups.receipt import Receipt, plan_undo, read_receipt
 from frgroups.regions import intersections, region_members
 from frgroups.review import save_review
@@ -69,12 +71,15 @@ __all__ = [
     "apply_plan",
     "approve_plan",
     "cache_info",
+    "compare_groups",
     "errors",
     "export_customer",
     "forget",
     "group_changes",
+    "group_profile",
     "group_sizes",
     "home",
+    "incremental_reach",
     "intersections",
     "list_snapshots",
     "load_snapshot",
@@ -87,6 +92,7 @@ __all__ = [
     "plan_undo",
     "plot",
     "prune",
+    "reachability",
     "read_list",
     "read_plan",
     "read_receipt",
