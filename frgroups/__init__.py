@@ -37,6 +37,8 @@ from frgroups.logs import log_json
 from frgroups.overlap import overlap_matrix, overlap_pairs
 from frgroups.plan import Plan, read_plan
 from frgroups.planning import plan_memberships
+from frgroups.profile import compare_groups, group_profile
+from frgroups.reach import incremental_reach, reachability
 from frgroups.receipt import Receipt, plan_undo, read_receipt
 from frgroups.redundancy import duplicate_groups, subset_groups
 from frgroups.regions import intersections, region_members
@@ -76,15 +78,18 @@ __all__ = [
     "approve_plan",
     "cache_info",
     "campaign_reach",
+    "compare_groups",
     "duplicate_groups",
     "errors",
     "export_customer",
     "forget",
     "group_changes",
     "group_clusters",
+    "group_profile",
     "group_sizes",
     "health_report",
     "home",
+    "incremental_reach",
     "intersections",
     "list_snapshots",
     "load_snapshot",
@@ -97,6 +102,7 @@ __all__ = [
     "plan_undo",
     "plot",
     "prune",
+    "reachability",
     "read_list",
     "read_plan",
     "read_receipt",

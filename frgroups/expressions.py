@@ -158,13 +158,21 @@ def _mask(codes: Codes, token: _Token, expression: str) -> Mask:
         mask[codes.member_codes(token.text)] = True
     except GroupNotFoundError as error:
         hint = " A minus sign is an operator with a space on both sides." if "-" in token.text else ""
-        if re.search(r"[+!(),]|\b(and|or|not|og|eller|och)\b", token.text):
+        if name := _longer_name(codes, token, expression):
+            hint = f' If the group {name!r} is meant, write its name in quotes: "{name}".'
+        elif re.search(r"[+!(),∩∪]|\b(and|or|not|og|eller|och)\b", token.text):
             hint += _OPERATORS
         at = f"(character {token.start + 1} of {expression!r})"
         raise GroupNotFoundError(
             f"{error.message}{hint} {at}", close=getattr(error, "close", []), position=token.start + 1
         ) from error
     return mask
+
+
+def _longer_name(codes: Codes, token: _Token, expression: str) -> str | None:
+    """The group whose whole name, operators and all, stands where only its beginning was read."""
+    names = [str(name) for name in codes.group_names if expression.startswith(str(name), token.start)]
+    return max((name for name in names if len(name) > len(token.text)), key=len, default=None)
 
 
 def _unexpected(expected: str, token: _Token, expression: str) -> InputError:

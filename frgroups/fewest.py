@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from frgroups.codes import Codes, codes_of
+from frgroups.codes import codes_of
+from frgroups.greedy import greedy_cover
 from frgroups.inputs import must_be_share
 
 
@@ -50,43 +50,16 @@ def set_cover(data: Any, groups: Iterable[str] | None = None, *, target: float =
     """
     must_be_share(target, "target")
     codes = codes_of(data).select(groups)
+    chosen, n_new = greedy_cover(codes, target)
+    n_cumulative = np.cumsum(n_new)
     n_all = int(np.count_nonzero(np.bincount(codes.customer_code)))
-    chosen: list[int] = []
-    reached: list[int] = []
-    for group, n_new in _greedy(codes):
-        chosen.append(group)
-        reached.append(n_new + (reached[-1] if reached else 0))
-        if reached[-1] / n_all >= target:
-            break
-    n_cumulative = np.array(reached, dtype=np.int64)
     return pd.DataFrame(
         {
             "step": np.arange(1, len(chosen) + 1, dtype=np.int64),
             "customer_group_uid": codes.group_uids.take(chosen).array,
             "name": codes.group_names.take(chosen).array,
-            "n_new": np.diff(n_cumulative, prepend=0),
+            "n_new": n_new,
             "n_cumulative": n_cumulative,
             "share_cumulative": n_cumulative / max(n_all, 1),
         }
     )
-
-
-def _greedy(codes: Codes) -> Iterator[tuple[int, int]]:
-    """
-    The groups in the order of the greedy choice, with how many new customers each adds, until none adds any.
-
-    What a group would add only shrinks as others are taken, so one whose new count is still the largest of the old
-    ones is the right choice, and few are counted again (Minoux 1978).
-    """
-    reached = np.zeros(codes.n_customers, dtype=np.bool_)
-    heap = [(-int(n), group) for group, n in enumerate(codes.sizes) if n]
-    heapq.heapify(heap)
-    while heap:
-        _, group = heapq.heappop(heap)
-        members = codes.customer_code[codes.starts[group] : codes.starts[group + 1]]
-        n_new = len(members) - int(np.count_nonzero(reached[members]))
-        if heap and (-n_new, group) > heap[0]:
-            heapq.heappush(heap, (-n_new, group))
-        elif n_new:
-            reached[members] = True
-            yield group, n_new

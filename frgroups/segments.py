@@ -8,16 +8,21 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from frgroups.attributes import joined
 from frgroups.errors import InputError
+from frgroups.inputs import masked
+from frgroups.rules import answer_of
 from frgroups.snapshot import Snapshot
 
 Mask = npt.NDArray[np.bool_]
 Rule = str | pd.Series | Callable[[pd.DataFrame], pd.Series]
 
 
-def segment(snapshot: Snapshot, rules: Mapping[str, Rule]) -> dict[str, list[str]]:
+def segment(
+    snapshot: Snapshot, rules: Mapping[str, Rule], *, attributes: pd.DataFrame | None = None
+) -> dict[str, list[str]]:
     """
-    The customers that should be in each group by a rule over `snapshot.customers`; feed it to a plan.
+    The customers that should be in each group by a rule over what is known of them; feed it to a plan.
 
     Parameters
     ----------
@@ -26,13 +31,20 @@ def segment(snapshot: Snapshot, rules: Mapping[str, Rule]) -> dict[str, list[str
     rules
         {group: rule}. The groups are passed on as they are. A rule is one of
 
-        - a query as in `pandas.DataFrame.query`: ``"credit_limit > 0 and country_code == 'NO'"``; dates are
-          compared in UTC and written without a zone: ``"created_at >= '2026-01-01'"``
+        - a text that compares columns: ``"credit_limit > 0 and country_code == 'NO'"``. It may hold the operators
+          ``< <= == != >= >``, ``in``, ``not in``, ``and``, ``or``, ``not`` and those of arithmetic; the methods isna,
+          notna, isin, between, fillna and abs; ``.str.`` startswith, endswith, contains, lower, upper, strip and
+          len; ``.dt.`` year, quarter, month, day, dayofweek, hour and days. Nothing else of pandas or Python, so
+          that rules may be kept in a file. Dates are compared in UTC and written without a zone:
+          ``"created_at >= '2026-01-01'"``. A column whose name is no word stands in backticks.
         - a boolean Series, on the index of `snapshot.customers` or on customer uids
         - a callable that takes the customers and returns such a Series
 
         A missing result counts as False. Beware, as in pandas, ``country_code != 'NO'`` is true for a
         customer without a country; add ``and country_code.notna()``.
+    attributes
+        A table of your own with a row per customer, on an index or a column of customer uids, whose columns the
+        rules may use as well; missing for whom it has no row. Customers that the snapshot has not seen are left out.
 
     Returns
     -------
@@ -42,31 +54,35 @@ def segment(snapshot: Snapshot, rules: Mapping[str, Rule]) -> dict[str, list[str
     Raises
     ------
     InputError
-        A rule that cannot be evaluated or is not boolean; the message names it and the columns there are.
+        A rule that cannot be evaluated or is not boolean; the message names it and the columns there are. A table
+        that has a customer twice, or a column that the customers have.
 
     >>> chosen = segment(sample_snapshot(), {"vip": "credit_limit > 0 and country_code == 'SE'"})
     >>> chosen["vip"]
     ['c-125', 'c-225', 'c-25']
+    >>> visits = pd.DataFrame({"visits": [9, 4]}, index=["c-1", "c-7"])
+    >>> segment(sample_snapshot(), {"regulars": "visits > 5"}, attributes=visits)
+    {'regulars': ['c-1']}
     """
     if not isinstance(snapshot, Snapshot):
         raise InputError(f"segment looks at a Snapshot's customers, not at {type(snapshot).__name__}.")
     if not isinstance(rules, Mapping):
         raise InputError(f"rules is a mapping of group to rule, not {type(rules).__name__}.")
-    uids = snapshot.customers["customer_uid"]
-    return {group: sorted(uids[_chosen(snapshot, group, rule)]) for group, rule in rules.items()}
+    customers = joined(snapshot, attributes)
+    uids = customers["customer_uid"]
+    return {group: sorted(uids[_chosen(customers, group, rule)]) for group, rule in rules.items()}
 
 
-def _chosen(snapshot: Snapshot, group: str, rule: Rule) -> Mask:
-    customers = snapshot.customers
+def _chosen(customers: pd.DataFrame, group: str, rule: Rule) -> Mask:
     try:
         if isinstance(rule, str):
-            answer = _in_utc(customers).eval(rule, engine="python", local_dict={}, global_dict={})
+            answer = answer_of(rule, customers)
         else:
             answer = rule(customers.copy()) if callable(rule) else rule
     except Exception as error:
-        columns = ", ".join(customers.columns)
+        columns, why = ", ".join(map(str, customers.columns)), masked(str(error))
         raise InputError(
-            f"The rule of {group!r}, {_shown(rule)}, cannot be evaluated: {error}. The columns are {columns}.",
+            f"The rule of {group!r}, {_shown(rule)}, cannot be evaluated: {why}. The columns are {columns}.",
             group=group,
         ) from error
     if not isinstance(answer, pd.Series) or pd.api.types.infer_dtype(answer, skipna=True) not in (
@@ -78,18 +94,11 @@ def _chosen(snapshot: Snapshot, group: str, rule: Rule) -> Mask:
             f"The rule of {group!r}, {_shown(rule)}, gives {kind}; it must give true or false for each customer.",
             group=group,
         )
-    return _aligned(answer.astype("boolean").fillna(False), snapshot, group)
+    return _aligned(answer.astype("boolean").fillna(False), customers, group)
 
 
-def _in_utc(customers: pd.DataFrame) -> pd.DataFrame:
-    # A query cannot compare text with a column that has a time zone.
-    zoned = customers.select_dtypes("datetimetz")
-    return customers.assign(**{str(name): zoned[name].dt.tz_convert(None) for name in zoned})
-
-
-def _aligned(answer: pd.Series, snapshot: Snapshot, group: str) -> Mask:
+def _aligned(answer: pd.Series, customers: pd.DataFrame, group: str) -> Mask:
     """The answer in the order of the customers, whether it stands on their index or on their uids."""
-    customers = snapshot.customers
     if answer.index.equals(customers.index):
         return answer.to_numpy(dtype=np.bool_)
     where = pd.Index(customers["customer_uid"]).get_indexer(answer.index)
@@ -107,5 +116,5 @@ def _aligned(answer: pd.Series, snapshot: Snapshot, group: str) -> Mask:
 
 def _shown(rule: Rule) -> str:
     if isinstance(rule, str):
-        return repr(rule)
+        return repr(masked(rule))
     return str(getattr(rule, "__name__", None) or type(rule).__name__)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.expressions import members
+from frgroups.planning import plan_memberships
 from frgroups.segments import segment
 from frgroups.snapshot import sample_snapshot, snapshot_from_frames
 
@@ -130,6 +131,9 @@ def test_an_unknown_group_is_refused_with_its_place_and_close_matches():
     with pytest.raises(GroupNotFoundError, match="space on both sides"):
         members(TENANT, "a -c-1")
 
+    with pytest.raises(GroupNotFoundError, match=r"If the group 'x & y \(old\)' is meant, .* quotes: \"x & y"):
+        members(TENANT, "a | x & y (old)")
+
 
 def test_deep_parentheses_are_no_harm():
     "Ten thousand parentheses are read without recursion."
@@ -182,7 +186,11 @@ def test_the_customers_stay_as_they_were():
         ("credit_limit >", "cannot be evaluated"),
         ("@pd.options", "cannot be evaluated"),
         ("credit_limit", "gives a column of Int64"),
-        ("x = credit_limit > 0", "gives DataFrame"),
+        ("x = credit_limit > 0", "no comparison"),
+        ("country_code = 'NO'", "equality is written =="),
+        ("revenue`", "cannot be evaluated"),
+        ("`revenue (NOK)` > 0", r"no column is named `revenue \(NOK\)`"),
+        ("credit_limit > 'kari@example.org'", "credit_limit > '…@…'"),
         ("True", "gives bool"),
         (lambda customers: 1 / 0, "division by zero"),
         (lambda customers: [True], "gives list"),
@@ -197,6 +205,139 @@ def test_a_rule_that_cannot_be_used_is_named(rule, words):
         segment(TENANT, {"a": rule})
 
     assert "'a'" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "country_code.to_csv('leak.csv')",
+        "country_code.isna().to_pickle('leak')",
+        "credit_limit.__class__",
+        "credit_limit.isna.__self__",
+        "credit_limit.isna.__func__.__globals__['os']",
+        "country_code.str._orig.to_csv('leak.csv')",
+        "country_code.str.__init__('x')",
+        "created_at.dt.__class__",
+        "created_at.dt.strftime('%Y') == '2026'",
+        "credit_limit.pipe(print)",
+        "credit_limit.eval('1')",
+        "__import__('os').system('true')",
+        "open('leak.csv')",
+        "@snapshot",
+        "@pd.io.common.os.system('true')",
+        "credit_limit @ credit_limit",
+        "(lambda: 1)()",
+        "[c for c in credit_limit]",
+        "{'a': credit_limit}",
+        "f'{credit_limit.__class__}' == 'x'",
+        "'{0.__class__}'.format(credit_limit)",
+        "credit_limit.isin(*[1])",
+        "credit_limit.isin(**{'values': [1]})",
+        "credit_limit[0]",
+        "credit_limit if has_email else credit_limit",
+        "(x := credit_limit)",
+        "9 ** 9 ** 9 > credit_limit",
+        "sin(credit_limit) > 0",
+        "index > 0",
+        "credit_limit > 0; credit_limit",
+        "credit_limit > 0\nimport os",
+        "`credit_limit`.__class__",
+    ],
+)
+def test_a_rule_reaches_nothing_but_columns(rule, tmp_path, monkeypatch):
+    "A rule may come from a file: no attribute, function or variable of Python, and no method that is not listed."
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(InputError, match="cannot be evaluated"):
+        segment(TENANT, {"a": rule})
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.text(alphabet="credit_limit.isna()[]'\"`@=<>0 andorx__class__:,{}*|&~", max_size=40))
+def test_any_text_is_a_rule_or_an_error_in_words(rule):
+    "Whatever is written, it chooses customers of the snapshot or is refused with an InputError."
+    try:
+        chosen = segment(TENANT, {"a": rule})["a"]
+    except InputError:
+        return
+
+    assert set(chosen) <= set("pqrstu")
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ("city.str.lower().str.startswith('tr')", "p"),
+        ("country_code.str.contains('^N|K$', na=False)", "pst"),
+        ("created_at.dt.year == 2026 and created_at.dt.month <= 2", "qt"),
+        ("credit_limit.between(50, 100)", "ps"),
+        ("credit_limit.fillna(1) == 1", "qu"),
+        ("0 < credit_limit <= 50", "s"),
+        ("credit_limit / 2 - 10 > 20 | ~has_email", "pru"),
+        ("credit_limit > 40 & country_code == 'NO'", "ps"),
+        ("country_code.notna() and country_code not in ['NO']", "qt"),
+        ("`paid (NOK)` >= -1 and `paid (NOK)` < 3", "pq"),
+        ("city == '`a` @b'", "q"),
+        ("`class` == 'x'", "p"),
+    ],
+)
+def test_rules_may_hold_the_methods_and_names_they_need(rule, expected):
+    "Text, moments, arithmetic, columns whose names are no words, and texts that only look like code."
+    own = pd.DataFrame({"paid (NOK)": [2.5, -1.0], "class": ["x", "y"]}, index=["p", "q"])
+    customers = TENANT.customers.assign(city=["Tromsø", "`a` @b", *[None] * 4])
+    snapshot = snapshot_from_frames(TENANT.memberships, customers=customers, tenant_uid="t", taken_at="2026-11-23")
+
+    assert segment(snapshot, {"a": rule}, attributes=own) == {"a": list(expected)}
+
+
+def test_purchases_become_segments_and_a_plan():
+    "Recency, frequency and value of one's own sales are columns for rules, beside what the tenant knows."
+    purchases = pd.DataFrame(
+        {
+            "customer_uid": ["p", "p", "p", "s", "t", "stranger"],
+            "bought_at": pd.to_datetime(
+                ["2026-11-01", "2026-10-01", "2026-09-01", "2025-01-01", "2026-11-20", "2026-11-20"]
+            ),
+            "amount": [500, 700, 100, 9000, 50, 10_000],
+        }
+    )
+    bought = purchases.groupby("customer_uid").agg(
+        last=("bought_at", "max"), frequency=("amount", "size"), value=("amount", "sum")
+    )
+    bought["recency"] = (pd.Timestamp("2026-11-23") - bought["last"]).dt.days
+    rules = {
+        "champions": "recency <= 60 and frequency >= 3 and country_code == 'NO'",
+        "asleep": "recency > 365 and value > 1_000",
+        "never_bought": "frequency.isna()",
+        "new": lambda customers: customers["last"] > "2026-11-10",
+    }
+
+    wanted = segment(TENANT, rules, attributes=bought)
+
+    assert wanted == {"champions": ["p"], "asleep": ["s"], "never_bought": ["q", "r", "u"], "new": ["t"]}
+    plan = plan_memberships(TENANT, wanted, create={group: group.title() for group in wanted})
+    assert len(plan.table()) == 6
+
+
+def test_a_table_beside_the_customers_has_one_row_for_each_and_names_of_its_own():
+    "A customer twice, or a column that the customers have, is refused."
+    with pytest.raises(InputError, match="3 rows, 1 of them for a customer who stands there already"):
+        segment(TENANT, {"a": "x > 0"}, attributes=pd.DataFrame({"x": [1, 2, 3]}, index=["p", "q", "p"]))
+    with pytest.raises(InputError, match="the customers have too: country_code"):
+        segment(TENANT, {"a": "x > 0"}, attributes=pd.DataFrame({"country_code": ["NO"]}, index=["p"]))
+    with pytest.raises(InputError, match="attributes is a list"):
+        segment(TENANT, {"a": "x > 0"}, attributes=[1])
+
+
+def test_whole_numbers_and_truth_stay_what_they_are_beside_customers_without_a_row():
+    "A missing value makes no float of a whole number and no text of yes or no."
+    own = pd.DataFrame({"visits": [3, 7], "member": [True, False]}, index=["p", "q"])
+
+    chosen = segment(TENANT, {"not": "not member", "seven": "visits == 7", "none": "visits.isna()"}, attributes=own)
+
+    assert chosen == {"not": ["q"], "seven": ["q"], "none": ["r", "s", "t", "u"]}
 
 
 def test_segment_needs_a_snapshot_and_a_mapping():

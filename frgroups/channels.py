@@ -1,0 +1,90 @@
+"""Who may be written to, and how: which consent stands for a channel, and who has a contact point there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from frgroups.consents import Consent, consents_of
+from frgroups.errors import InputError
+from frgroups.inputs import several, shown
+from frgroups.snapshot import Snapshot
+
+Mask = npt.NDArray[np.bool_]
+
+# A channel, the column that tells whether it has a contact point, and words by which its consent may be known.
+_CHANNELS = {
+    "email": (
+        "has_email",
+        ("mail", "e-post", "epost", "newsletter", "nyhetsbrev", "nyhedsbrev", "sähköposti", "uutiskirje"),
+    ),
+    "mobile": ("has_mobile", ("sms", "mobil", "text message", "tekstiviesti")),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Channel:
+    """Who has a contact point and who gives consent, for each customer in uid order."""
+
+    name: str
+    consent: str
+    contact: Mask
+    given: Mask
+
+    @property
+    def reachable(self) -> Mask:
+        """Who has both."""
+        return self.contact & self.given
+
+
+def channels_of(snapshot: Snapshot, channels: Iterable[str], consent: Mapping[str, str]) -> list[Channel]:
+    """
+    The channels that were asked for, with the consent that was named for each or that sounds like it.
+
+    >>> [(one.consent, int(one.reachable.sum())) for one in channels_of(sample_snapshot(), ["email"], {})]
+    [('Newsletter', 120)]
+    """
+    asked = several(channels, "channels")
+    if not isinstance(consent, Mapping):
+        raise InputError(f"consent is a {type(consent).__name__}; give {{'email': the uid or name of a consent}}.")
+    if unknown := [name for name in [*asked, *consent] if name not in _CHANNELS]:
+        raise InputError(f"No channel is named {shown(unknown[0])}; there are {', '.join(_CHANNELS)}.")
+    if not asked or len(set(asked)) < len(asked):
+        raise InputError(
+            f"channels={shown(asked)}; name each of {', '.join(_CHANNELS)} at most once, and one at least."
+        )
+    there = consents_of(snapshot)
+    return [_channel(snapshot, name, _consent(snapshot, there, name, consent.get(name))) for name in asked]
+
+
+def _channel(snapshot: Snapshot, name: str, consent: Consent | None) -> Channel:
+    column = snapshot.customers[_CHANNELS[name][0]]
+    if len(column) and column.isna().all():
+        raise InputError(
+            f"This snapshot does not know who has a contact point for {name}: {column.name} is missing for all "
+            f"{len(column):,} customers. Give customers with that column to snapshot_from_frames."
+        )
+    contact = column.fillna(False).to_numpy(dtype=np.bool_)
+    return Channel(name, consent.name if consent else "", contact, consent.given if consent else contact & False)
+
+
+def _consent(snapshot: Snapshot, there: list[Consent], channel: str, asked: str | None) -> Consent | None:
+    """The consent that was named, or the only one that sounds like the channel."""
+    if asked is None:
+        words = _CHANNELS[channel][1]
+        found = [one for one in there if any(word in f"{one.uid}\n{one.name}".casefold() for word in words)]
+    else:
+        found = [one for one in there if one.uid == asked] or [one for one in there if one.name == asked]
+    if len(found) == 1:
+        return found[0]
+    if not len(snapshot.customers):
+        return None
+    told = f"consent {shown(asked)}" if asked is not None else f"the consent for {channel}"
+    listed = ", ".join(f"{one.name!r} ({one.uid}, given by {int(one.given.sum()):,})" for one in there)
+    raise InputError(
+        f"{told[0].upper()}{told[1:]} cannot be told: {len(found)} of the {len(there)} consents fit. "
+        f"Name it: consent={{{channel!r}: ...}}. There are {listed or 'none: no customer was asked for any'}."
+    )

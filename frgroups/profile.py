@@ -1,0 +1,197 @@
+"""Who is in a group: what its customers are like beside the rest, or beside another group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from frgroups.attributes import Asked, Attribute, attributes_of
+from frgroups.comparison import Sides, rows_of
+from frgroups.effects import q_values
+from frgroups.errors import InputError
+from frgroups.inputs import must_be, several, shown
+from frgroups.snapshot import Snapshot
+from frgroups.suppression import checked_min_count
+
+Mask = npt.NDArray[np.bool_]
+Customers = str | Iterable[str]
+
+_COLUMNS = {
+    **dict.fromkeys(["attribute", "value", "kind"], "str"),
+    **{"n_in": "Int64", "share_in": "float64", "n_ref": "Int64", "share_ref": "float64"},
+    **dict.fromkeys(["index", "difference_pp", "effect_size", "p_value", "q_value"], "float64"),
+    **dict.fromkeys(["mean_in", "mean_ref", "median_in", "median_ref"], "float64"),
+    "suppressed": "bool",
+}
+
+
+def group_profile(
+    snapshot: Snapshot,
+    group: Customers,
+    *,
+    versus: Customers = "rest",
+    attributes: Asked = None,
+    min_count: int = 5,
+    top: int | None = 10,
+) -> pd.DataFrame:
+    """
+    What the customers of a group are like, beside all others: a row for each attribute and value.
+
+    Parameters
+    ----------
+    group
+        A group by uid or unique name; or customer uids, such as `fg.members(snapshot, "VIP - staff")` gives.
+    versus
+        Whom to compare with: "rest" (all customers seen who are not in the group), "all" (all customers seen), or
+        another group or customers, as `group`: those of them who are not in the group.
+    attributes
+        Names, in the order wanted: columns of `snapshot.customers`, and postal_area (country and the first two
+        characters of the postal code), consents (one attribute for each: given, withdrawn or none),
+        n_other_groups, and days_since_X, the days from a column X of moments to taken_at (days_since_created_at
+        is how long someone has been a customer). None takes the usual ones, all but city and postal_code.
+        Or a table of your own with a row per customer, on an index or a column of customer uids: its columns.
+        Numbers and moments are compared by their means, all else (payment_terms too) by value. What names a
+        person is refused, in a snapshot loaded with personal=True too.
+    min_count
+        A count of 1 to min_count - 1 customers is not shown, see below; 0 shows everything.
+    top
+        So many values of an attribute, those with the most customers; None takes all. The others are "(other)".
+
+    Returns
+    -------
+    DataFrame
+        Attributes in the order asked for; within one the strongest effect first, then "(other)", then suppressed
+        values in the order of the alphabet. `float64` unless said otherwise:
+
+        - attribute, value, kind (`str`): kind is "category", "flag" (yes or no) or "number". A missing or empty
+          value is "(missing)", a row like any other. Of a number, the row "(number)" is about those who have one.
+        - n_in, n_ref (`Int64`): the customers with this value in the group, and in the reference
+        - share_in, share_ref: of all in the group, and in the reference
+        - index: 100 share_in / share_ref; 100 is the same. Of "(number)" 100 mean_in / mean_ref
+        - difference_pp: 100 (share_in - share_ref), in percentage points
+        - effect_size: Cohen's h (1988) of the shares; 0.2 is small, 0.8 large. Of "(number)" the standardised
+          difference of the means, (mean_in - mean_ref) / sqrt((var_in + var_ref) / 2)
+        - p_value: two-sided, against the reference without the group: chi-square of two shares, or Fisher's exact
+          test where it expects a count below 5; of "(number)" Welch's t (1947)
+        - q_value: p after Benjamini & Hochberg (1995) over all rows of the table that are shown
+        - mean_in, mean_ref, median_in, median_ref: of "(number)", else NaN
+        - suppressed (`bool`): whether the numbers of this row are left out
+
+        NaN where a denominator is 0 or nothing varies.
+
+    Notes
+    -----
+    *Suppression.* What is left out could be computed from the size of the group, so further values are left out
+    until it cannot: any reader, even one who knows this rule, is left with at least `min_count` numbers that each
+    of them could be (see `hidden_rows`). An attribute of which nothing can be shown has one row, "(suppressed)".
+    Where `top` cuts, small values go to "(other)" instead. This protects each attribute of one table: the tables of
+    two groups that differ in few customers can still be subtracted, attributes that always go together (companies
+    and VAT numbers) be set side by side, and a mean can tell much of one customer with nearly all of the money.
+
+    *Significance.* Among many customers nearly every p is tiny. Look at effect_size first and q_value second. The
+    values of one attribute are tested one by one, and depend on each other.
+
+    Raises
+    ------
+    InputError
+        An unknown group, customer or attribute; an attribute that names persons; nobody in `versus` who is not in
+        the group.
+
+    >>> snapshot = sample_snapshot()
+    >>> companies = snapshot.customers.query("customer_type == 'B2B'")["customer_uid"]
+    >>> profile = group_profile(snapshot, companies, attributes=["has_email", "has_mobile", "credit_limit"])
+    >>> profile[["attribute", "value", "n_in", "n_ref", "index", "suppressed"]]
+          attribute         value  n_in  n_ref  index  suppressed
+    0     has_email            no    10     40  602.5       False
+    1     has_email           yes     0    201    0.0       False
+    2    has_mobile  (suppressed)  <NA>   <NA>    NaN        True
+    3  credit_limit      (number)    10    241    NaN       False
+    """
+    inside = _mask(snapshot, group, "group")
+    if isinstance(versus, str) and versus in ("rest", "all"):
+        sides = Sides(inside, ~inside, whole=versus == "all")
+        own = attributes_of(snapshot, attributes, apart_from=_uids(snapshot, group))
+        return _profile(own, sides, min_count, top)
+    others = _mask(snapshot, versus, "versus")
+    if others.any() and not (others & ~inside).any():
+        raise InputError(
+            f"All {int(others.sum()):,} customers of versus are in the group too, so nobody is left to compare with."
+        )
+    own = attributes_of(snapshot, attributes, apart_from=_uids(snapshot, group, versus))
+    return _profile(own, Sides(inside, others & ~inside), min_count, top)
+
+
+def compare_groups(
+    snapshot: Snapshot,
+    a: Customers,
+    b: Customers,
+    *,
+    attributes: Asked = None,
+    min_count: int = 5,
+    top: int | None = 10,
+) -> pd.DataFrame:
+    """
+    What tells two groups apart: the customers who are only in `a` beside those who are only in `b`.
+
+    Customers in both are left out: they cannot tell the groups apart, and no test takes one person for two. To
+    compare a group with the rest of a larger one it is part of, use ``group_profile(snapshot, a, versus=b)``.
+
+    Parameters and columns are those of `group_profile`: n_in, share_in and mean_in are of `a` without `b`, n_ref,
+    share_ref and mean_ref of `b` without `a`.
+
+    Raises
+    ------
+    InputError
+        As `group_profile`; and where all customers of one group are in the other too.
+
+    >>> both = compare_groups(sample_snapshot(), "all", "staff", min_count=0, attributes=["has_email"])
+    >>> both[["value", "n_in", "n_ref"]]
+      value  n_in  n_ref
+    0    no    50      0
+    1   yes   200      1
+    """
+    in_a, in_b = _mask(snapshot, a, "a"), _mask(snapshot, b, "b")
+    for name, one, other in (("a", in_a, in_b), ("b", in_b, in_a)):
+        if one.any() and not (one & ~other).any():
+            raise InputError(
+                f"All {int(one.sum()):,} customers of {name} are in the other group too, nothing is left. "
+                "group_profile(snapshot, part, versus=larger) compares a group with the rest of a larger one."
+            )
+    own = attributes_of(snapshot, attributes, apart_from=_uids(snapshot, a, b))
+    return _profile(own, Sides(in_a & ~in_b, in_b & ~in_a), min_count, top)
+
+
+def _mask(snapshot: Snapshot, customers: Customers, name: str) -> Mask:
+    """Who of the customers of the snapshot is meant."""
+    must_be(snapshot, Snapshot, "snapshot")
+    codes = snapshot.codes
+    mask = np.zeros(codes.n_customers, dtype=np.bool_)
+    if isinstance(customers, str):
+        mask[codes.member_codes(customers)] = True
+        return mask
+    uids = several(customers, name)
+    if odd := [uid for uid in uids if not isinstance(uid, str)]:
+        raise InputError(
+            f"{name} holds {shown(odd[0])}; give a group by uid or name, or customer uids, which are text."
+        )
+    where = codes.customer_uids.get_indexer(pd.Index(uids, dtype="str"))
+    if unknown := int((where < 0).sum()):
+        raise InputError(f"{unknown:,} of the {len(uids):,} customer uids of {name} are not in this snapshot.")
+    mask[where] = True
+    return mask
+
+
+def _uids(snapshot: Snapshot, *groups: Customers) -> list[str]:
+    return [snapshot.group_uid(group) for group in groups if isinstance(group, str)]
+
+
+def _profile(attributes: Iterable[Attribute], sides: Sides, min_count: int, top: int | None) -> pd.DataFrame:
+    checked_min_count(min_count)
+    if top is not None and top < 1:
+        raise InputError(f"top={top} shows no value; leave it at 10, or say top=None for all.")
+    rows = [row for attribute in attributes for row in rows_of(attribute, sides, min_count, top)]
+    table = pd.DataFrame(rows, columns=list(_COLUMNS)).astype(_COLUMNS)
+    return table.assign(q_value=q_values(table["p_value"].to_numpy()))

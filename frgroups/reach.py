@@ -1,0 +1,249 @@
+"""Whom a group reaches: consent and contact point per channel, and what each further group adds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from frgroups.channels import Channel, channels_of
+from frgroups.codes import Codes
+from frgroups.errors import InputError
+from frgroups.greedy import greedy_cover
+from frgroups.inputs import must_be, several
+from frgroups.snapshot import Snapshot
+from frgroups.suppression import checked_min_count, is_small
+
+Mask = npt.NDArray[np.bool_]
+Counts = npt.NDArray[np.int64]
+
+ANY = "(any)"
+_COUNTS = ("n_with_contact", "n_consented", "n_reachable")
+
+
+def reachability(
+    snapshot: Snapshot,
+    groups: Iterable[str] | None = None,
+    *,
+    channels: Iterable[str] = ("email", "mobile"),
+    consent: Mapping[str, str] | None = None,
+    min_count: int = 5,
+) -> pd.DataFrame:
+    """
+    How many customers of each group may be written to: those who give consent and have a contact point.
+
+    Parameters
+    ----------
+    groups
+        Only these, by uid or unique name; None takes all.
+    channels
+        "email" and "mobile".
+    consent
+        {channel: consent, by uid or unique name}. The API does not tell which consent is for which channel. For a
+        channel that is not named here, it is the one whose uid or name holds a word of that channel: mail, e-post,
+        epost, newsletter, nyhetsbrev, nyhedsbrev, sähköposti or uutiskirje; sms, mobil, text message or
+        tekstiviesti.
+    min_count
+        Counts of 1 to min_count - 1 customers are left out, and what they could be computed from; 0 shows all.
+
+    Returns
+    -------
+    DataFrame
+        Groups in uid order, channels in the order given, and with more than one channel a last row "(any)" of
+        those who are reached by at least one. customer_group_uid, name, channel, consent (`str`: the name of the
+        consent that was looked at); n_members (`int64`); n_with_contact, n_consented, n_reachable (`Int64`,
+        customers: with an address or number, with consent, with both); share_reachable (`float64`, of the members,
+        NaN where there are none or it is suppressed); suppressed (`bool`: something in this row is left out).
+
+    Notes
+    -----
+    Only the newest row of a consent counts, see `consents_of`. A contact point is one that is not empty; whether
+    anything arrives there nobody knows here.
+
+    Left out is n_reachable where fewer than `min_count` are reached, or are not reached (nobody and everybody are
+    shown), and n_with_contact and n_consented where one of the four combinations of contact and consent is so
+    small. "(any)" is left out where it would tell how few are reached by just one channel, or by both. A group
+    of `min_count` members or fewer tells nothing. Groups that differ in few members can still be subtracted.
+
+    Raises
+    ------
+    InputError
+        An unknown group or channel; a consent that cannot be told, with those there are; a snapshot that does not
+        know who has a contact point.
+
+    >>> reach = reachability(sample_snapshot(), ["all"], consent={"mobile": "newsletter"})
+    >>> reach[["channel", "n_members", "n_with_contact", "n_consented", "n_reachable", "share_reachable"]]
+      channel  n_members  n_with_contact  n_consented  n_reachable  share_reachable
+    0   email        250             200          150          120             0.48
+    1  mobile        250             167          150          100             0.40
+    2   (any)        250             234          150          140             0.56
+    """
+    must_be(snapshot, Snapshot, "snapshot")
+    checked_min_count(min_count)
+    asked = channels_of(snapshot, channels, consent or {})
+    codes = snapshot.codes.select(groups)
+    tables = [_table(codes, channel, min_count) for channel in asked]
+    if len(asked) > 1:
+        tables.append(_any_table(codes, asked, tables, min_count))
+    order = np.arange(len(tables) * codes.n_groups).reshape(len(tables), codes.n_groups).T.ravel()
+    return pd.concat(tables, ignore_index=True).take(order).reset_index(drop=True)
+
+
+def incremental_reach(
+    snapshot: Snapshot,
+    groups: Iterable[str] | None = None,
+    *,
+    channel: str = "email",
+    consent: Mapping[str, str] | None = None,
+    target: float = 1.0,
+    order: Literal["greedy", "given"] = "greedy",
+) -> pd.DataFrame:
+    """
+    How many customers each further group adds to those who are reached already.
+
+    Parameters
+    ----------
+    groups, consent
+        As in `reachability`.
+    channel
+        "email" or "mobile".
+    target
+        Stop when this share is reached of all who can be reached in any of the groups.
+    order
+        "greedy": each time the group that adds most (see `greedy_cover`); "given": the groups as they are named.
+
+    Returns
+    -------
+    DataFrame
+        One row per step: step (`int64`, from 1); customer_group_uid, name (`str`); n_reachable, n_new, n_cumulative
+        (`int64`, customers: those reached in the group, those of them whom no group above reaches, and all so
+        far); share_cumulative (`float64`, of all who can be reached in any of the groups). Small counts are not
+        left out: this is for choosing groups, not for publishing.
+
+    >>> incremental_reach(sample_snapshot())[["step", "name", "n_reachable", "n_new", "share_cumulative"]]
+       step         name  n_reachable  n_new  share_cumulative
+    0     1  All members          120    120               1.0
+    """
+    must_be(snapshot, Snapshot, "snapshot")
+    if order not in ("greedy", "given"):
+        raise InputError(f"order={order!r} is neither 'greedy' nor 'given'.")
+    if not 0 < target <= 1:
+        raise InputError(f"target={target!r} is no share; give a number above 0, up to 1.")
+    [reached] = channels_of(snapshot, [channel], consent or {})
+    named = None if groups is None else several(groups, "groups")
+    codes = _only(snapshot.codes.select(named), reached.reachable)
+    if order == "greedy":
+        chosen, n_new = greedy_cover(codes, target)
+    else:
+        chosen, n_new = _as_given(codes, named, target)
+    cumulative = np.cumsum(n_new)
+    return pd.DataFrame(
+        {
+            "step": np.arange(1, len(chosen) + 1),
+            "customer_group_uid": codes.group_uids.take(chosen).array,
+            "name": codes.group_names.take(chosen).array,
+            "n_reachable": codes.sizes[chosen],
+            "n_new": n_new,
+            "n_cumulative": cumulative,
+            "share_cumulative": cumulative / max(len(np.unique(codes.customer_code)), 1),
+        }
+    )
+
+
+def _table(codes: Codes, channel: Channel, min_count: int) -> pd.DataFrame:
+    counts = {
+        "n_with_contact": _counted(codes, channel.contact),
+        "n_consented": _counted(codes, channel.given),
+        "n_reachable": _counted(codes, channel.reachable),
+    }
+    contact, given, both = counts.values()
+    neither = codes.sizes - contact - given + both
+    untold = _is_untold(codes, both, min_count)
+    detail = untold | _any_small([contact - both, given - both, neither], min_count)
+    hide = {"n_with_contact": detail, "n_consented": detail, "n_reachable": untold}
+    return _frame(codes, channel.name, channel.consent, counts, hide)
+
+
+def _any_table(codes: Codes, channels: list[Channel], tables: list[pd.DataFrame], min_count: int) -> pd.DataFrame:
+    """Those who are reached by at least one of the two channels."""
+    one, other = channels
+    counts = {
+        "n_with_contact": _counted(codes, one.contact | other.contact),
+        "n_consented": _counted(codes, one.given | other.given),
+        "n_reachable": _counted(codes, one.reachable | other.reachable),
+    }
+    reachable, hide = counts["n_reachable"], {}
+    for name, n in counts.items():
+        a, b = (table[name].fillna(0).to_numpy(dtype=np.int64) for table in tables)
+        untold = np.logical_or(*(table[name].isna().to_numpy() for table in tables))
+        computed = [n - a, n - b, a + b - n, n - reachable]
+        hide[name] = untold | _is_untold(codes, n, min_count) | _any_small(computed, min_count)
+    consent = " or ".join(dict.fromkeys(channel.consent for channel in channels))
+    return _frame(codes, ANY, consent, counts, hide)
+
+
+def _is_untold(codes: Codes, n: Counts, min_count: int) -> Mask:
+    """Where so many of the members are too few to be told, or leave too few others."""
+    few = (codes.sizes <= min_count) & (codes.sizes > 0) & (min_count > 0)
+    untold: Mask = few | _any_small([n, codes.sizes - n], min_count)
+    return untold
+
+
+def _any_small(counts: list[Counts], min_count: int) -> Mask:
+    small: Mask = np.any([is_small(n, min_count) for n in counts], axis=0)
+    return small
+
+
+def _counted(codes: Codes, mask: Mask) -> Counts:
+    """How many members of each group the mask holds."""
+    return np.bincount(codes.group_code[mask[codes.customer_code]], minlength=codes.n_groups).astype(np.int64)
+
+
+def _frame(
+    codes: Codes, channel: str, consent: str, counts: dict[str, Counts], hide: dict[str, Mask]
+) -> pd.DataFrame:
+    with np.errstate(invalid="ignore"):
+        share = np.where(hide["n_reachable"], np.nan, counts["n_reachable"] / codes.sizes)
+    return pd.DataFrame(
+        {
+            "customer_group_uid": codes.group_uids.array,
+            "name": codes.group_names.array,
+            "channel": pd.array([channel] * codes.n_groups, dtype="str"),
+            "consent": pd.array([consent] * codes.n_groups, dtype="str"),
+            "n_members": codes.sizes,
+            **{name: pd.arrays.IntegerArray(counts[name], hide[name]) for name in _COUNTS},
+            "share_reachable": share,
+            "suppressed": np.any(list(hide.values()), axis=0),
+        }
+    )
+
+
+def _only(codes: Codes, mask: Mask) -> Codes:
+    """The same groups with only these customers as members."""
+    keep = mask[codes.customer_code]
+    return Codes.from_codes(
+        codes.group_code[keep],
+        codes.customer_code[keep],
+        group_uids=codes.group_uids,
+        group_names=codes.group_names,
+        customer_uids=codes.customer_uids,
+    )
+
+
+def _as_given(codes: Codes, named: list[str] | None, target: float) -> tuple[Counts, Counts]:
+    """The groups as they are named (or in uid order), up to the one that reaches the target."""
+    order = range(codes.n_groups) if named is None else dict.fromkeys(map(codes.group_code_of, named))
+    free = np.ones(codes.n_customers, dtype=np.bool_)
+    wanted = target * len(np.unique(codes.customer_code))
+    steps: list[tuple[int, int]] = []
+    for group in order:
+        if wanted <= sum(n for _, n in steps):
+            break
+        members = codes.customer_code[codes.starts[group] : codes.starts[group + 1]]
+        steps.append((group, int(free[members].sum())))
+        free[members] = False
+    table = np.array(steps, dtype=np.int64).reshape(-1, 2)
+    return table[:, 0], table[:, 1]
