@@ -26,6 +26,7 @@ from frgroups.clusters import group_clusters
 from frgroups.errors import FrgroupsError
 from frgroups.fewest import set_cover
 from frgroups.fleet import tenant_status
+from frgroups.flow import group_flow
 from frgroups.forgetting import forget
 from frgroups.forgetting.export import export_customer
 from frgroups.health import health_report
@@ -82,6 +83,7 @@ __all__ = [
     "forget",
     "group_changes",
     "group_clusters",
+    "group_flow",
     "group_sizes",
     "health_report",
     "home",

@@ -37,6 +37,7 @@ CONTRACT = [
     "forget",
     "group_changes",
     "group_clusters",
+    "group_flow",
     "group_sizes",
     "health_report",
     "home",
