@@ -30,6 +30,7 @@ from frgroups.flow import group_flow
 from frgroups.forgetting import forget
 from frgroups.forgetting.export import export_customer
 from frgroups.health import health_report
+from frgroups.history import customer_history, size_history
 from frgroups.home import home
 from frgroups.limits import Finding, Limits
 from frgroups.lists import read_list, resolve_customers
@@ -77,6 +78,7 @@ __all__ = [
     "approve_plan",
     "cache_info",
     "campaign_reach",
+    "customer_history",
     "duplicate_groups",
     "errors",
     "export_customer",
@@ -113,6 +115,7 @@ __all__ = [
     "segment",
     "set_cover",
     "show_versions",
+    "size_history",
     "snapshot_from_frames",
     "subset_groups",
     "tenant_status",

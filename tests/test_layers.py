@@ -16,7 +16,7 @@ ROWS = [
     ["load", "apply", "review", "plot", "sandbox"],
     ["cover"],
     ["sending", "reading"],
-    ["seen"],
+    ["seen", "history"],
     ["members", "shown", "receipt", "lists", "planning"],
     ["approval", "health", "clusters"],
     ["client", "cache", "journal", "records", "overlap", "regions", "sizes", "expressions", "segments"],

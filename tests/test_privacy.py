@@ -360,7 +360,7 @@ def done_in_python(sandbox, home, *, personal):
         sandbox.behave()
         later = fg.load_snapshot(client, personal=personal)
         shown += looked_at(fg.group_changes(snapshot, later), fg.membership_changes(snapshot, later))
-        shown += looked_at(fg.group_flow(snapshot, later))
+        shown += looked_at(fg.group_flow(snapshot, later), fg.size_history(), fg.customer_history("c1"))
 
     newest = Path(fg.list_snapshots()["path"].iloc[-1])
     (newest / "consents.parquet").write_bytes(b"damaged")
