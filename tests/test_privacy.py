@@ -405,6 +405,8 @@ def done_in_a_terminal(sandbox, home, monkeypatch, *, personal):
         ["sizes", "--csv", str(home / "sizes.csv")],
         ["overlap"],
         ["changes", "--customers"],
+        ["who", "c1"],
+        ["who", "c1", "--json"],
     ):
         assert main([*loud, *words]) in (0, 9)
     cannot = (fg.forget("c1", dry_run=True)["action"] == "could not").any()
