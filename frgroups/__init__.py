@@ -26,9 +26,11 @@ from frgroups.clusters import group_clusters
 from frgroups.errors import FrgroupsError
 from frgroups.fewest import set_cover
 from frgroups.fleet import tenant_status
+from frgroups.flow import group_flow
 from frgroups.forgetting import forget
 from frgroups.forgetting.export import export_customer
 from frgroups.health import health_report
+from frgroups.history import customer_history, size_history
 from frgroups.home import home
 from frgroups.limits import Finding, Limits
 from frgroups.lists import read_list, resolve_customers
@@ -79,12 +81,14 @@ __all__ = [
     "cache_info",
     "campaign_reach",
     "compare_groups",
+    "customer_history",
     "duplicate_groups",
     "errors",
     "export_customer",
     "forget",
     "group_changes",
     "group_clusters",
+    "group_flow",
     "group_profile",
     "group_sizes",
     "health_report",
@@ -117,6 +121,7 @@ __all__ = [
     "segment",
     "set_cover",
     "show_versions",
+    "size_history",
     "snapshot_from_frames",
     "subset_groups",
     "tenant_status",

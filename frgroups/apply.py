@@ -100,7 +100,7 @@ def apply_plan(
                 run.preflight()
             except RunStopped as error:
                 raise InputError(f"Plan {plan.digest[:12]} was not started: {error}") from error
-            receipt = run.receipt(_receipt_path(written))
+            receipt = run.receipt(written.receipt_path)
         with suppress(RunStopped):  # Without this line applying again reads back once more; no harm is done.
             written.write("end", complete=receipt.complete, counts=dict(receipt.counts))
     counts = dict(receipt.counts)
@@ -331,13 +331,9 @@ class _Run:
         return self._last[group_uid]
 
 
-def _receipt_path(journal: Journal) -> Path:
-    return journal.path.with_suffix(".receipt.json")
-
-
 def _receipt_of_ended(journal: Journal) -> Receipt | None:
     """The receipt of a plan that was applied to its end: it is not sent twice."""
-    path = _receipt_path(journal)
+    path = journal.receipt_path
     return replace(read_receipt(path), repeated=True) if journal.past.ended and path.exists() else None
 
 

@@ -9,24 +9,21 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from frgroups.codes import Codes, codes_of
-from frgroups.errors import InputError
-from frgroups.snapshot import Snapshot
-
-Positions = npt.NDArray[np.int64]
+from frgroups.compared import Compared, Positions, Side
 
 
 def membership_changes(old: Any, new: Any) -> pd.DataFrame:
     """
     Every membership that is in one of two snapshots and not in the other.
 
-    The API dates no membership: whoever joined and left again between the two is not seen.
+    The API dates no membership: whoever joined and left again between the two is not seen. Where a group drifted
+    while it was read, a row may tell of the reading instead of the customer: `group_changes` says of which groups.
 
     Parameters
     ----------
     old, new
-        Two Snapshots of one tenant, the earlier first; or frames of memberships (customer_group_uid,
-        customer_uid), or such tables that speak Arrow.
+        Two Snapshots of one tenant, the older first; or frames of memberships (customer_group_uid,
+        customer_uid), or such tables that speak Arrow, of which nobody can tell which is older.
 
     Returns
     -------
@@ -38,7 +35,7 @@ def membership_changes(old: Any, new: Any) -> pd.DataFrame:
     Raises
     ------
     InputError
-        The two are of different tenants or hosts.
+        The two are of different tenants or hosts, or `old` was taken after `new`.
 
     >>> early = pd.DataFrame({"customer_group_uid": ["vip", "vip"], "customer_uid": ["c-1", "c-2"]})
     >>> late = pd.DataFrame({"customer_group_uid": ["vip", "vip"], "customer_uid": ["c-2", "c-3"]})
@@ -47,13 +44,16 @@ def membership_changes(old: Any, new: Any) -> pd.DataFrame:
     0                vip          c-1    left       False
     1                vip          c-3  joined        True
     """
-    both = _Both.of(old, new)
+    both = Compared.of(old, new)
+    found = _Differences.of(both)
+    in_new = np.zeros(len(both.customers), dtype=np.bool_)
+    in_new[both.new.customer[both.new.codes.customer_code]] = True
     return pd.DataFrame(
         {
-            "customer_group_uid": both.groups.take(both.group).array,
-            "customer_uid": both.customers.take(both.customer).array,
-            "change": pd.array(np.where(both.joined, "joined", "left"), dtype="str"),
-            "still_seen": both.in_new[both.customer],
+            "customer_group_uid": both.groups.take(found.group).array,
+            "customer_uid": both.customers.take(found.customer).array,
+            "change": pd.array(np.where(found.joined, "joined", "left"), dtype="str"),
+            "still_seen": in_new[found.customer],
         }
     )
 
@@ -73,12 +73,15 @@ def group_changes(old: Any, new: Any) -> pd.DataFrame:
         One row per group of either: customer_group_uid, name (`str`, the newer name); n_old, n_joined,
         n_left, n_new, net (`int64`, customers; n_old + n_joined - n_left = n_new, net = n_joined - n_left);
         growth_rate = net / n_old and churn_rate = n_left / n_old (`float64`, for the whole time between the
-        two, NaN where n_old is 0); status (`str`): "kept", "new" or "deleted".
+        two, NaN where n_old is 0); status (`str`): "kept", "new" or "deleted"; renamed_from (`str`): the older
+        name where it was another one, else ""; verdict (`str`): how sure the row is, which is the less sure of
+        the two readings of the group, "consistent", "unverifiable" (tables always are) or "drifted". A group
+        that stands in one list of groups and not in the other is as sure as the snapshot that lacks it.
 
     Raises
     ------
     InputError
-        The two are of different tenants or hosts.
+        The two are of different tenants or hosts, or `old` was taken after `new`.
 
     >>> snapshot = sample_snapshot()
     >>> early = snapshot.memberships[:-1]
@@ -89,116 +92,77 @@ def group_changes(old: Any, new: Any) -> pd.DataFrame:
     1              staff      1         0       0      1          0.0   kept
     2                vip      1         1       0      2          1.0   kept
     """
-    both = _Both.of(old, new)
-    n_groups = len(both.groups)
-    n_joined = np.bincount(both.group[both.joined], minlength=n_groups).astype(np.int64)
-    n_left = np.bincount(both.group[~both.joined], minlength=n_groups).astype(np.int64)
+    both = Compared.of(old, new)
+    found = _Differences.of(both)
+    n_old, n_new = _sizes(both.old, both), _sizes(both.new, both)
+    n_joined = _counts(found.group[found.joined], both)
+    n_left = _counts(found.group[~found.joined], both)
     with np.errstate(divide="ignore", invalid="ignore"):
-        growth = np.where(both.n_old > 0, (n_joined - n_left) / both.n_old, np.nan)
-        churn = np.where(both.n_old > 0, n_left / both.n_old, np.nan)
+        growth = np.where(n_old > 0, (n_joined - n_left) / n_old, np.nan)
+        churn = np.where(n_old > 0, n_left / n_old, np.nan)
     return pd.DataFrame(
         {
             "customer_group_uid": both.groups.array,
             "name": both.names.array,
-            "n_old": both.n_old,
+            "n_old": n_old,
             "n_joined": n_joined,
             "n_left": n_left,
-            "n_new": both.n_new,
+            "n_new": n_new,
             "net": n_joined - n_left,
             "growth_rate": growth,
             "churn_rate": churn,
-            "status": pd.array(both.status, dtype="str"),
+            "status": pd.array(_status(both), dtype="str"),
+            "renamed_from": pd.array(_renamed_from(both), dtype="str"),
+            "verdict": both.verdicts.array,
         }
     )
 
 
 @dataclass(frozen=True, eq=False)
-class _Both:
-    """Two snapshots over the groups and customers of either, and the memberships in which they differ."""
+class _Differences:
+    """The memberships that are in one of the two and not in the other, by group and customer."""
 
-    groups: pd.Index
-    names: pd.Index
-    customers: pd.Index
-    n_old: Positions
-    n_new: Positions
-    status: npt.NDArray[np.str_]
-    in_new: npt.NDArray[np.bool_]  # of each customer: in any group of the newer
     group: Positions
     customer: Positions
     joined: npt.NDArray[np.bool_]
 
     @classmethod
-    def of(cls, old: Any, new: Any) -> _Both:
-        _same_tenant(old, new)
-        before, after = codes_of(old), codes_of(new)
-        groups, group_before, group_after = _union(before.group_uids, after.group_uids)
-        customers, customer_before, customer_after = _union(before.customer_uids, after.customer_uids)
-        width = max(len(customers), 1)
+    def of(cls, both: Compared) -> _Differences:
+        width = max(len(both.customers), 1)
 
-        def keys(codes: Codes, group_of: Positions, customer_of: Positions) -> Positions:
-            return group_of[codes.group_code] * width + customer_of[codes.customer_code]
+        def keys(side: Side) -> Positions:
+            return side.group[side.codes.group_code] * width + side.customer[side.codes.customer_code]
 
-        # The side stands in the last bit, so one sort puts a kept membership's two keys next to each other.
-        marked = np.sort(
-            np.concatenate(
-                [
-                    keys(before, group_before, customer_before) * 2,
-                    keys(after, group_after, customer_after) * 2 + 1,
-                ]
-            )
-        )
+        # The side stands in the last bit, so one sort puts a kept membership's two keys next to each other. Both
+        # sides rise already: a stable sort finds these two runs and merges them.
+        marked = np.concatenate([keys(both.old) * 2, keys(both.new) * 2 + 1])
+        marked.sort(kind="stable")
         kept = marked[1:] >> 1 == marked[:-1] >> 1
         changed = marked[~(np.append(kept, False) | np.append(False, kept))[: len(marked)]]
-        names = np.empty(len(groups), dtype=object)
-        names[group_before] = before.group_names
-        names[group_after] = after.group_names
-        n_old, n_new = np.zeros(len(groups), dtype=np.int64), np.zeros(len(groups), dtype=np.int64)
-        n_old[group_before], n_new[group_after] = before.sizes, after.sizes
-        status = np.full(len(groups), "new", dtype="U7")
-        status[group_before] = "deleted"
-        status[np.intersect1d(group_before, group_after)] = "kept"
-        in_new = np.zeros(len(customers), dtype=np.bool_)
-        in_new[customer_after[after.customer_code]] = True
         group, customer = np.divmod(changed >> 1, width)
-        return cls(
-            groups,
-            pd.Index(names, dtype="str"),
-            customers,
-            n_old,
-            n_new,
-            status,
-            in_new,
-            group,
-            customer,
-            changed % 2 == 1,
-        )
+        return cls(group, customer, changed % 2 == 1)
 
 
-def _union(old: pd.Index, new: pd.Index) -> tuple[pd.Index, Positions, Positions]:
-    """The uids of either in uid order, and where the old and the new ones stand in it."""
-    if old.equals(new):
-        where = np.arange(len(new), dtype=np.int64)
-        return new, where, where
-    found = new.get_indexer(old)
-    gone = found < 0
-    found[gone] = len(new) + np.arange(gone.sum())
-    either = new.append(old[gone])
-    order = either.argsort()
-    rank = np.empty(len(either), dtype=np.int64)
-    rank[order] = np.arange(len(either))
-    return either.take(order), rank[found], rank[: len(new)]
+def _sizes(side: Side, both: Compared) -> Positions:
+    sizes = np.zeros(len(both.groups), dtype=np.int64)
+    sizes[side.group] = side.codes.sizes
+    return sizes
 
 
-def _same_tenant(old: Any, new: Any) -> None:
-    if not (isinstance(old, Snapshot) and isinstance(new, Snapshot)):
-        return
-    if old.tenant_uid != new.tenant_uid:
-        raise InputError(
-            f"The snapshots are of two tenants, {old.tenant_uid} and {new.tenant_uid}; "
-            "changes can only be told within one."
-        )
-    if old.base_url and new.base_url and old.base_url != new.base_url:
-        raise InputError(
-            f"The snapshots of {old.tenant_uid} are of two hosts, {old.base_url} and {new.base_url}; "
-            "changes can only be told within one."
-        )
+def _counts(groups: Positions, both: Compared) -> Positions:
+    return np.bincount(groups, minlength=len(both.groups)).astype(np.int64)
+
+
+def _status(both: Compared) -> npt.NDArray[np.str_]:
+    status = np.full(len(both.groups), "new", dtype="U7")
+    status[both.old.group] = "deleted"
+    status[np.intersect1d(both.old.group, both.new.group)] = "kept"
+    return status
+
+
+def _renamed_from(both: Compared) -> npt.NDArray[np.object_]:
+    newer = both.names.to_numpy(dtype=object)
+    older = newer.copy()
+    if both.old.named and both.new.named:
+        older[both.old.group] = both.old.codes.group_names
+    return np.where(older == newer, "", older)

@@ -12,7 +12,7 @@ from textwrap import fill
 from typing import NoReturn, TypeVar
 
 from frgroups import commands
-from frgroups.commands import customer, fleet
+from frgroups.commands import customer, fleet, whereabouts
 from frgroups.errors import FrgroupsError
 from frgroups.exits import EXIT_CODES, code_of
 from frgroups.limits import Limits
@@ -43,6 +43,7 @@ the usual way:
   frgroups approve PLAN --by NAME                       a colleague agrees
   frgroups apply PLAN --approve APPROVAL                send exactly that
   frgroups undo RECEIPT                                 a plan that takes it back
+  frgroups who UID                                      the groups of a customer, and why
 
 many tenants:
   frgroups load --all --jobs 4 --json                   every one of tenants.toml
@@ -107,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         function = name.replace("-", "_")
-        several_files = (fleet, customer, commands)
+        several_files = (fleet, customer, whereabouts, commands)
         one.set_defaults(run=next(getattr(file, function) for file in several_files if hasattr(file, function)))
         _of_log(one)
         return one
@@ -185,6 +186,17 @@ def _parser() -> argparse.ArgumentParser:
     _of_snapshot(changes)
     changes.add_argument("--since", metavar="DATE", help="the older snapshot (default: the last but one)")
     changes.add_argument("--customers", action="store_true", help="a row for each customer instead of each group")
+
+    asked = add(
+        "who", "the groups of one customer, what changed them, and who approved that", "frgroups who UID --json"
+    )
+    asked.add_argument("uid", metavar="UID", help="uid of the customer")
+    asked.add_argument(
+        "--by", default="customer_uid", choices=("customer_uid", "external_id"), help="what UID is (customer_uid)"
+    )
+    asked.add_argument("--json", action="store_true", help="all of it as one line of JSON")
+    asked.add_argument("--journal", type=Path, metavar="FOLDER", help="where journals and receipts are (the home)")
+    _of_snapshot(asked, csv=False)
 
     plan = add(
         "plan",

@@ -145,6 +145,12 @@ class Codes:
         """The customer uids of one group, in uid order."""
         return list(self.customer_uids.take(self.member_codes(group)))
 
+    def groups_of(self, customer_uid: str) -> list[str]:
+        """The uids of the groups that a customer is in, in uid order; none for a customer who is not known."""
+        code = np.flatnonzero(self.customer_uids == customer_uid)
+        where = np.flatnonzero(self.customer_code == code[0]) if len(code) else code
+        return list(self.group_uids.take(np.searchsorted(self.starts, where, side="right") - 1))
+
     def select(self, groups: Iterable[str] | None) -> Codes:
         """The same customers with only these groups, in uid order; None keeps all."""
         if groups is None:

@@ -1,8 +1,11 @@
-"""Ages, sizes and shares as people say them."""
+"""Ages, sizes, shares and spans of days as people say them."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, datetime, timedelta
+
+# Not from the calendar module, whose months are in the language of the machine.
+_MONTHS = "January February March April May June July August September October November December".split()  # noqa: SIM905
 
 
 def age_in_words(age: timedelta) -> str:
@@ -42,3 +45,35 @@ def share_in_words(n: int, of: int) -> str:
     ('99.8%', '99.9%', '100%', '25%')
     """
     return f"{1000 * n // of / 10:g}%"
+
+
+def day_in_words(day: date) -> str:
+    """
+    A day without figures for its month.
+
+    >>> day_in_words(date(2026, 11, 3))
+    '3 November 2026'
+    """
+    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
+
+
+def span_in_words(first: datetime, last: datetime) -> str:
+    """
+    The days that something happened between, or the times where it was one day.
+
+    >>> span_in_words(datetime(2026, 11, 3), datetime(2026, 11, 10))
+    'between 3 and 10 November 2026'
+    >>> span_in_words(datetime(2025, 12, 28), datetime(2026, 1, 3))
+    'between 28 December 2025 and 3 January 2026'
+    >>> span_in_words(datetime(2026, 11, 3, 8, 10), datetime(2026, 11, 3, 12))
+    'on 3 November 2026 between 08:10 and 12:00'
+    >>> span_in_words(datetime(2026, 11, 3, 8, 10), datetime(2026, 11, 3, 8, 10, 30))
+    'on 3 November 2026 at 08:10'
+    """
+    if first.date() == last.date():
+        since, until = f"{first:%H:%M}", f"{last:%H:%M}"
+        return f"on {day_in_words(first)} {f'at {since}' if since == until else f'between {since} and {until}'}"
+    start = day_in_words(first)
+    if first.year == last.year:
+        start = str(first.day) if first.month == last.month else start.removesuffix(f" {first.year}")
+    return f"between {start} and {day_in_words(last)}"

@@ -107,12 +107,17 @@ class Journal:
             others = map(cls, sorted(place.glob(f"{moment}-{FORGOTTEN}-*.jsonl")))
             own = next((other.path for other in others if other._may_be_of(plan)), own)
         journal = cls(own)
-        if journal.past.forgotten and not (journal.past.ended and own.with_suffix(".receipt.json").exists()):
+        if journal.past.forgotten and not (journal.past.ended and journal.receipt_path.exists()):
             raise InputError(
                 f"Plan {plan.digest[:12]} was begun, and a customer of it was forgotten since ({own}), so it cannot "
                 "be gone on with. Nothing more was sent. Load again and make a new plan."
             )
         return journal
+
+    @property
+    def receipt_path(self) -> Path:
+        """Where the receipt of the same apply stands, once there is one."""
+        return self.path.with_suffix(".receipt.json")
 
     def __enter__(self) -> Journal:
         make_private(self.path.parent)

@@ -190,7 +190,7 @@ class Plan:
             customers,
             None if self.snapshot is None else self.snapshot.consents,
             tenant_uid=self.tenant_uid,
-            taken_at=self.planned_at,
+            taken_at=max(self.planned_at, self.snapshot_taken_at),  # Never older than what it comes after.
             base_url=self.base_url,
         )
 

@@ -8,6 +8,7 @@ import shutil
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frgroups.cache import (
+    kept_at,
     kept_snapshots,
     list_snapshots,
     newest_good,
@@ -71,6 +73,24 @@ def left_in(folder):
 
 
 # What comes back
+
+
+@pytest.mark.parametrize("world", [{}, {"vip": []}, {"a": ["c-2", "c-1"], "b": [], "c": ["c-1"]}])
+def test_who_was_where_can_be_read_alone(tmp_path, world):
+    "The same groups, readings and memberships as in the whole snapshot; of customers the uids, of consents nothing."
+    saved = snapshot_of(world, customers=pd.DataFrame({"customer_uid": ["c-0", "c-1"], "city": ["Oslo", "Ås"]}))
+    kept = kept_at(save_snapshot(saved, tmp_path))
+
+    found = read_kept(kept, only_memberships=True)
+
+    assert found.customers.columns.to_list() == ["customer_uid"] and found.consents.empty
+    assert_equal(replace(found, customers=saved.customers, consents=saved.consents), read_kept(kept))
+
+
+def test_a_folder_without_a_snapshot_is_said_to_be_none(tmp_path):
+    "The error says where folders of snapshots are told."
+    with pytest.raises(InputError, match="not the folder of a kept snapshot; list_snapshots"):
+        kept_at(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Joined and left against plain sets."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pandas.testing as pdt
 import pyarrow as pa
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from frgroups.changes import group_changes, membership_changes
 from frgroups.errors import InputError
+from frgroups.planning import plan_memberships
 from frgroups.snapshot import sample_snapshot, snapshot_from_frames
 
 LAW = settings(deadline=None, max_examples=60)
@@ -27,11 +30,21 @@ GROUP_COLUMNS = {
     **dict.fromkeys(["n_old", "n_joined", "n_left", "n_new", "net"], "int64"),
     **dict.fromkeys(["growth_rate", "churn_rate"], "float64"),
     "status": "str",
+    "renamed_from": "str",
+    "verdict": "str",
 }
 
 
 def frame(rows):
     return pd.DataFrame(rows, columns=["customer_group_uid", "customer_uid"], dtype="str")
+
+
+def read_as(snapshot, verdicts, verdict):
+    """The snapshot as if these groups had been read so, and all of it so."""
+    reads = snapshot.reads.assign(
+        verdict=[verdicts.get(uid, "consistent") for uid in snapshot.reads["customer_group_uid"]]
+    )
+    return replace(snapshot, reads=reads, verdict=verdict)
 
 
 def snapshot(rows, names=None, **facts):
@@ -114,6 +127,39 @@ def test_a_group_is_kept_new_or_deleted_and_goes_by_its_newer_name():
 
     assert table["status"].to_dict() == {"a": "kept", "b": "deleted", "c": "new", "d": "kept"}
     assert table["name"].to_dict() == {"a": "Premier", "b": "Second", "c": "Third", "d": "Empty"}
+    assert table["renamed_from"].to_dict() == {"a": "First", "b": "", "c": "", "d": ""}
+
+
+def test_a_table_of_memberships_knows_no_names_and_renames_nothing():
+    "The names of the snapshot count on both sides, whichever of the two is the table."
+    named = snapshot([("a", "1")], {"a": "First"})
+
+    for table in (group_changes(frame([("a", "1")]), named), group_changes(named, frame([("a", "1")]))):
+        assert list(table["name"]) == ["First"] and list(table["renamed_from"]) == [""]
+
+
+def test_each_row_is_as_sure_as_the_less_sure_of_its_two_readings():
+    "A group that drifted in one snapshot may show changes that are none; its row says so, and no other row does."
+    rows = [("a", "1"), ("b", "1"), ("c", "1")]
+    old = read_as(snapshot(rows), {"b": "drifted"}, "drifted")
+    new = read_as(snapshot(rows), {"b": "unverifiable", "c": "unverifiable"}, "unverifiable")
+
+    assert list(group_changes(old, new)["verdict"]) == ["consistent", "drifted", "unverifiable"]
+    assert list(group_changes(frame(rows), new)["verdict"]) == ["unverifiable"] * 3
+
+
+def test_a_group_that_a_doubtful_list_of_groups_lacks_is_not_surely_deleted():
+    "Where the list of groups could not be proved, a group that it lacks is told as deleted, and unverifiable."
+    old = read_as(snapshot([("a", "1"), ("b", "1")]), {}, "consistent")
+    proved = read_as(snapshot([("a", "1")]), {}, "consistent")
+    doubtful = read_as(snapshot([("a", "1")]), {}, "unverifiable")
+
+    told = [group_changes(old, new)[["status", "verdict"]].values.tolist() for new in (proved, doubtful)]
+
+    assert told == [
+        [["kept", "consistent"], ["deleted", "consistent"]],
+        [["kept", "consistent"], ["deleted", "unverifiable"]],
+    ]
 
 
 def test_a_customer_in_no_group_now_is_not_still_seen():
@@ -136,6 +182,26 @@ def test_two_tenants_or_hosts_are_never_compared(tell):
         tell(stage, snapshot([("a", "1")], base_url="https://production.example"))
 
     assert tell(stage, snapshot([("a", "1")])) is not None
+
+
+@pytest.mark.parametrize("tell", [membership_changes, group_changes])
+def test_the_newer_snapshot_does_not_come_first(tell):
+    "Swapped snapshots would swap joined and left: refused with both moments. The same moment may be compared."
+    early, late = snapshot([("a", "1")]), snapshot([("a", "2")], taken_at="2026-11-24T09:00+01:00")
+
+    with pytest.raises(InputError, match=r"2026-11-24 08:00:00 UTC, after the second, of 2026-11-23 08:10:00 UTC"):
+        tell(late, early)
+
+    assert not tell(early, late).empty
+    assert len(tell(early, early)) < 2
+
+
+def test_a_plan_can_be_compared_with_its_preview_whatever_the_clock():
+    "A snapshot from a clock that goes ahead is still older than what a plan makes of it."
+    ahead = sample_snapshot(pd.Timestamp.now("UTC") + pd.Timedelta(days=30))
+    plan = plan_memberships(ahead, {"vip": ["c-7"]})
+
+    assert list(membership_changes(ahead, plan.preview())["customer_uid"]) == ["c-7"]
 
 
 def test_nothing_changes_between_a_snapshot_and_itself():

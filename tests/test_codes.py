@@ -45,6 +45,18 @@ def test_members_are_those_of_sets(rows):
 
 
 @LAW
+@given(rows_of, st.lists(uids, max_size=3))
+def test_the_groups_of_a_customer_are_those_of_sets(rows, empty):
+    "The groups that a customer is in, in uid order, among groups without a member; none for who is not there."
+    groups = sorted({*empty, *(group for group, _ in rows)})
+    table = frame(rows)
+    codes = Codes.from_uids(table["customer_group_uid"], table["customer_uid"], all_groups=groups)
+
+    for uid in {*(customer for _, customer in rows), "nobody"}:
+        assert codes.groups_of(uid) == sorted({group for group, customer in rows if customer == uid})
+
+
+@LAW
 @given(rows_of, st.data())
 def test_a_selection_keeps_the_chosen_groups_and_all_customers(rows, data):
     "Selected groups come in uid order, each once, with their members; no customer is forgotten."

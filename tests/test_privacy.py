@@ -360,6 +360,7 @@ def done_in_python(sandbox, home, *, personal):
         sandbox.behave()
         later = fg.load_snapshot(client, personal=personal)
         shown += looked_at(fg.group_changes(snapshot, later), fg.membership_changes(snapshot, later))
+        shown += looked_at(fg.group_flow(snapshot, later), fg.size_history(), fg.customer_history("c1"))
 
     newest = Path(fg.list_snapshots()["path"].iloc[-1])
     (newest / "consents.parquet").write_bytes(b"damaged")
@@ -404,6 +405,8 @@ def done_in_a_terminal(sandbox, home, monkeypatch, *, personal):
         ["sizes", "--csv", str(home / "sizes.csv")],
         ["overlap"],
         ["changes", "--customers"],
+        ["who", "c1"],
+        ["who", "c1", "--json"],
     ):
         assert main([*loud, *words]) in (0, 9)
     cannot = (fg.forget("c1", dry_run=True)["action"] == "could not").any()

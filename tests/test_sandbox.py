@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -817,6 +818,31 @@ def test_a_month_passes() -> None:
     assert len(set(after) - set(before)) == 1
     ended = set(before) - set(after) or {uid for uid in before if before[uid] and not after.get(uid)}
     assert len(ended) == 1
+
+
+def test_half_a_year_is_believable_and_the_same_whenever_it_passes() -> None:
+    "Groups grow and shrink a little each month, customers climb and fall, and no date is in a uid or a name."
+
+    def half_a_year(days_ago: float) -> list[dict[str, tuple[str, set[str]]]]:
+        with Sandbox(customers=1_000, groups=60, seed=3, days_ago=days_ago) as sandbox:
+            months = []
+            for month in range(6):
+                sandbox.advance(30 if month else 0)
+                months.append({uid: (name, set(sandbox.members(uid))) for uid, name in sandbox.groups().items()})
+            return months
+
+    months = half_a_year(150)
+
+    assert months == half_a_year(613.5)
+    for group in ("loyalty", "group_vip", "newsletter_2025", "country_no"):
+        sizes = [len(month[group][1]) for month in months]
+        assert all(0.9 < later / earlier < 1.1 for earlier, later in pairwise(sizes)) and len(set(sizes)) > 1
+    first, last = months[0], months[-1]
+    for group in ("loyalty", "group_vip"):
+        assert last[group][1] - first[group][1] and first[group][1] - last[group][1]
+    offers = [name for uid, (name, _) in last.items() if uid not in first]
+    assert offers == [f"Månedens tilbud {month}" for month in range(1, 6)]
+    assert all(month["vip_gold"][1] <= month["group_vip"][1] <= month["loyalty"][1] for month in months)
 
 
 def test_only_the_clock_moves_in_a_tenant_of_your_own(sandbox: Sandbox) -> None:

@@ -11,8 +11,17 @@ import pandas as pd
 
 from frgroups.cache import folders
 from frgroups.cache.inventory import cache_info, list_snapshots, prune
-from frgroups.cache.kept import MANIFEST, Cache, Kept, kept_snapshots, read_manifest, set_aside, write_manifest
-from frgroups.cache.tablefiles import read_tables, write_tables
+from frgroups.cache.kept import (
+    MANIFEST,
+    Cache,
+    Kept,
+    kept_snapshots,
+    read_manifest,
+    set_aside,
+    warn_of_damage,
+    write_manifest,
+)
+from frgroups.cache.tablefiles import read_membership_tables, read_tables, write_tables
 from frgroups.errors import FileDamagedError, InputError, NotFoundInCacheError
 from frgroups.home import as_folder, make_private, tenant_folder
 from frgroups.snapshot import Snapshot
@@ -21,6 +30,8 @@ from frgroups.snapshot import Snapshot
 __all__ = [
     "Kept",
     "cache_info",
+    "kept_at",
+    "kept_of_one_place",
     "kept_snapshots",
     "list_snapshots",
     "newest_good",
@@ -131,10 +142,41 @@ def read_snapshot(
     raise NotFoundInCacheError(f"Snapshots in {folder} are removed as fast as they are read.")
 
 
-def read_kept(kept: Kept) -> Snapshot:
-    """The snapshot in this folder, every file checked."""
+def kept_of_one_place(cache: Cache, tenant_uid: str | None, base_url: str | None) -> list[Kept]:
+    """
+    What is kept of one tenant and host, oldest first and unread, one for each moment; a warning tells of damage.
+
+    `cache` may also be the folder of one snapshot. Raises NotFoundInCacheError when nothing is kept, and InputError
+    when the cache holds several tenants or hosts, and nothing says which.
+    """
+    folder = as_folder(cache, "snapshots")
+    if (folder / MANIFEST).is_file():
+        return [kept_at(folder)]
+    kept = kept_snapshots(folder, tenant_uid, on_damage=warn_of_damage)
+    found = [one for one in kept if one.is_of(base_url)]
+    _check_one_place(found, folder)
+    if not found:
+        raise _nothing_found([], [], folder, tenant_uid, None)
+    return list({one.taken_at: one for one in found}.values())
+
+
+def kept_at(path: str | Path) -> Kept:
+    """The snapshot that is kept in this folder, unread; InputError when there is none."""
+    folder = as_folder(path, "a snapshot")
+    if not (folder / MANIFEST).is_file():
+        raise InputError(f"{folder} is not the folder of a kept snapshot; list_snapshots tells each in `path`.")
+    return read_manifest(folder)
+
+
+def read_kept(kept: Kept, *, only_memberships: bool = False) -> Snapshot:
+    """
+    The snapshot in this folder, every file that is read checked.
+
+    With `only_memberships` it has of its customers the uids alone, and no consents: enough to tell who was where.
+    """
     kept.check_version()
-    tables, manifest = read_tables(kept.content), kept.manifest
+    tables = (read_membership_tables if only_memberships else read_tables)(kept.content)
+    manifest = kept.manifest
     return Snapshot(
         groups=tables.groups,
         customers=tables.customers,

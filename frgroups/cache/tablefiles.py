@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from frgroups.codes import Codes
 from frgroups.home import flush_to_disk
 from frgroups.snapshot import Snapshot
-from frgroups.tables import CONSENTS, CUSTOMERS, GROUPS, READS, from_arrow, to_arrow
+from frgroups.tables import CONSENTS, CUSTOMERS, GROUPS, READS, conform, from_arrow, to_arrow
 
 GROUP_CODE, CUSTOMER_CODE = "customer_group_code", "customer_code"
 _TABLES = {"customers": CUSTOMERS, "consents": CONSENTS, "groups": GROUPS, "reads": READS}
@@ -73,14 +73,26 @@ def read_tables(content: Callable[[str], bytes]) -> Tables:
         frames = [future.result() for future in (customers, *others)]
         coded = memberships.result()
     tables = dict(zip(_TABLES, frames, strict=True))
-    codes = Codes(
-        pd.Index(tables["groups"]["customer_group_uid"], dtype="str"),
-        pd.Index(tables["groups"]["name"], dtype="str"),
-        pd.Index(tables["customers"]["customer_uid"], dtype="str"),
-        np.searchsorted(coded[GROUP_CODE].to_numpy(), np.arange(len(tables["groups"]) + 1, dtype=np.int32)),
+    return Tables(**tables, codes=_codes(tables["groups"], tables["customers"], coded))
+
+
+def read_membership_tables(content: Callable[[str], bytes]) -> Tables:
+    """The same for who was in which group alone: of customers the uids, and no consents."""
+    uids = _opened(content, "customers").read(["customer_uid"])
+    customers = from_arrow(uids, {"customer_uid": "str"})
+    groups, reads = _frame(content, "groups"), _frame(content, "reads")
+    codes = _codes(groups, customers, _opened(content, "memberships").read())
+    return Tables(groups, customers, conform(None, CONSENTS), reads, codes)
+
+
+def _codes(groups: pd.DataFrame, customers: pd.DataFrame, coded: pa.Table) -> Codes:
+    return Codes(
+        pd.Index(groups["customer_group_uid"], dtype="str"),
+        pd.Index(groups["name"], dtype="str"),
+        pd.Index(customers["customer_uid"], dtype="str"),
+        np.searchsorted(coded[GROUP_CODE].to_numpy(), np.arange(len(groups) + 1, dtype=np.int32)),
         coded[CUSTOMER_CODE].to_numpy(),
     )
-    return Tables(**tables, codes=codes)
 
 
 def _arrow_tables(snapshot: Snapshot) -> Iterator[tuple[str, pa.Table]]:

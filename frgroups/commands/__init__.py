@@ -31,7 +31,7 @@ from frgroups.commands.options import (
 from frgroups.errors import FileDamagedError, FrgroupsError, InputError, NotApprovedError
 from frgroups.health import SEVERITIES, health_report
 from frgroups.home import folder_in_home, home, tenant_folder, write_text
-from frgroups.limits import Finding, Limits
+from frgroups.limits import Finding, Limits, counted
 from frgroups.overlap import overlap_pairs
 from frgroups.plan import Plan, read_plan
 from frgroups.planning import plan_memberships
@@ -161,7 +161,11 @@ def changes(options: Namespace) -> int:
     if not options.customers:
         shown = table[(table["n_joined"] > 0) | (table["n_left"] > 0) | (table["status"] != "kept")]
         print(f"{len(shown)} of {len(table)} groups changed.")
-        _show(shown.drop(columns="customer_group_uid"), options.csv, table)
+        for row in table[table["renamed_from"] != ""].to_dict("records"):
+            print(f"{row['renamed_from']} is now called {row['name']}.")
+        if n := int((table["verdict"] == "drifted").sum()):
+            print(f"{counted(n, 'group')} drifted while read, so that some of its changes may be none.")
+        _show(shown.drop(columns=["customer_group_uid", "renamed_from"]), options.csv, table)
     else:
         _show(table.head(50), options.csv, table)
     return 0

@@ -13,13 +13,18 @@ DAYS = 30
 WHO = "admin"
 
 # What a month does, as a share of the customers, or of the group's members.
-CUSTOMERS_COME = 0.015
+CUSTOMERS_COME = 0.016
 CUSTOMERS_DELETED = 0.001
 CONSENTS_CHANGE = 0.01
-LEAVE = {"loyalty": 0.012, "group_vip": 0.03, "vip_gold": 0.02, "staff": 0.03, "newsletter_2025": 0.008}
-PROMOTED = (("loyalty", "group_vip", 0.003), ("group_vip", "vip_gold", 0.005))
-# Who leaves the first leaves the others too: they are nested.
-NESTED = {"loyalty": ("group_vip", "vip_gold"), "group_vip": ("vip_gold",)}
+LEAVE = {"loyalty": 0.012, "group_vip": 0.035, "vip_gold": 0.04, "staff": 0.03}
+LEAVE |= {"newsletter_2025": 0.008, "sms": 0.006}
+PROMOTED = (("loyalty", "group_vip", 0.004), ("group_vip", "vip_gold", 0.01))
+# Of the new members of the loyalty club so many join these too.
+CLUBS = {"club_alpine": 0.08, "club_xc": 0.11, "club_yoga": 0.05, "club_football": 0.05, "club_junior": 0.04}
+# Who leaves the first leaves the others too: they are nested. But who leaves VIP is not VIP Gold any more.
+NESTED = {"loyalty": ("group_vip", "vip_gold", *CLUBS)}
+LEFT_FROM_WITHIN = {"group_vip": "vip_gold"}
+CLUBS_LEFT = 0.01
 CAMPAIGNS = ("black_week_", "campaign_")
 
 
@@ -76,8 +81,9 @@ class _Step:
             self.store.delete_customer(uid)
 
     def _some_leave_groups(self) -> None:
-        for group, share in LEAVE.items():
-            leaving = self._some(self.store.members(group), share)
+        for group, share in (LEAVE | dict.fromkeys(CLUBS, CLUBS_LEFT)).items():
+            within = set(self.store.members(LEFT_FROM_WITHIN.get(group, "")))
+            leaving = self._some([uid for uid in self.store.members(group) if uid not in within], share)
             for inner in (group, *NESTED.get(group, ())):
                 members = set(self.store.members(inner))
                 self._change(inner, remove=[uid for uid in leaving if uid in members])
@@ -120,21 +126,24 @@ class _Step:
         groups = [f"country_{record['countryCode'].lower()}"]
         if record["customerType"] != "PERSON":
             groups.append("b2b")
-        if record["loyaltyId"] and self.rng.random() < 0.85:
-            groups.append("loyalty")
+        if record["loyaltyId"] and self.rng.random() < 0.9:
+            groups += ["loyalty", *(club for club, share in CLUBS.items() if self.rng.random() < share)]
         if record["defaultStore"] and self.rng.random() < 0.5:
             groups.append(f"{record['defaultStore']['storeUid']}_friends")
         if self.rng.random() < 0.3:
             groups.append("newsletter_2025")
+        if self.rng.random() < 0.15:
+            groups.append("sms")
         if record["customerType"] == "PERSON" and self.rng.random() < 0.012:
             groups.append("staff")
         return groups
 
     def _a_campaign_begins(self) -> None:
-        uid = f"campaign_{self.now:%Y_%m_%d}"
+        # Numbered, not dated: the same months have the same groups whenever they pass.
+        uid = f"campaign_offer_{self.months:03d}"
         pool = self.store.members("loyalty")
-        invited = self.rng.sample(pool, round(0.08 * len(pool)))
-        self.store.put_group(uid, f"Månedens tilbud {self.now:%Y-%m}", WHO, stamp(self.now))
+        invited = self.rng.sample(pool, round((0.05 + 0.06 * self.rng.random()) * len(pool)))
+        self.store.put_group(uid, f"Månedens tilbud {self.months}", WHO, stamp(self.now))
         self._change(uid, add=invited)
 
     def _an_old_campaign_ends(self) -> None:

@@ -1,0 +1,129 @@
+"""Which groups a customer is in and was in, and which plan and approval stand behind each change."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pandas as pd
+
+from frgroups.commands.options import snapshot_of
+from frgroups.errors import InputError, NotFoundInCacheError
+from frgroups.history import customer_history
+from frgroups.human import age_in_words, day_in_words, span_in_words
+from frgroups.inputs import shown
+from frgroups.limits import counted
+from frgroups.lists import resolve_customers
+from frgroups.snapshot import Snapshot
+
+_HOW_SURE = {
+    "drifted": "Not sure: the group changed while it was read.",
+    "unverifiable": "Not proved: there was no evidence that the group was read whole.",
+}
+
+
+def who(options: Namespace) -> int:
+    """Tell which groups a customer is in, what was seen to change, and why."""
+    snapshot = snapshot_of(options)
+    uid = _uid_of(snapshot, options)
+    where = {"tenant_uid": snapshot.tenant_uid, "base_url": snapshot.base_url}
+    history = customer_history(uid, cache=options.cache, journal=options.journal, **where)
+    history = history[history["before"] <= snapshot.taken_at]
+    groups = snapshot.codes.groups_of(uid)
+    if history.empty and uid not in set(snapshot.customers["customer_uid"]):
+        raise NotFoundInCacheError(
+            f"No kept snapshot of {snapshot.tenant_uid} knows a customer {shown(uid)}. Check the uid (an external id "
+            "needs --by external_id), or load again; customers who never were in a group cannot be seen."
+        )
+    print(_as_json(snapshot, uid, groups, history) if options.json else _as_text(snapshot, uid, groups, history))
+    return 0
+
+
+def _uid_of(snapshot: Snapshot, options: Namespace) -> str:
+    if options.by == "customer_uid":
+        return str(options.uid)
+    [found] = resolve_customers(snapshot, [options.uid], by=options.by).to_dict("records")
+    if found["outcome"] == "resolved":
+        return str(found["customer_uid"])
+    several = found["outcome"] == "ambiguous"
+    raise InputError(
+        f"{'Several customers have' if several else 'No customer has'} the {options.by} {shown(options.uid)} in the "
+        f"snapshot of {snapshot.taken_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC. "
+        + ("Say which by its customer uid." if several else "An older one may know it (--at DATE).")
+    )
+
+
+def _as_json(snapshot: Snapshot, uid: str, groups: list[str], history: pd.DataFrame) -> str:
+    now = [{"customer_group_uid": group, "name": snapshot.group_name(group)} for group in groups]
+    return json.dumps(
+        {
+            "tenant_uid": snapshot.tenant_uid,
+            "base_url": snapshot.base_url,
+            "customer_uid": uid,
+            "taken_at": snapshot.taken_at.astimezone(UTC).isoformat(),
+            "verdict": snapshot.verdict,
+            "groups": now,
+            "history": [{name: _plain(value) for name, value in row.items()} for row in _rows(history)],
+        },
+        ensure_ascii=False,
+    )
+
+
+def _rows(history: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in history.to_dict("records")]
+
+
+def _plain(value: Any) -> Any:
+    if pd.isna(value):
+        return None
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _as_text(snapshot: Snapshot, uid: str, groups: list[str], history: pd.DataFrame) -> str:
+    age = datetime.now(UTC) - snapshot.taken_at
+    old = f", {age_in_words(age)} old" if age > timedelta(0) else ""
+    lines = [
+        f"Customer {uid} of {snapshot.tenant_uid} at {snapshot.base_url or 'no host'}, by the snapshot of "
+        f"{snapshot.taken_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC{old}, {snapshot.verdict}:",
+        f"in {counted(len(groups), 'group')}{':' if groups else ' (deleted, merged, or in none; nobody can tell).'}",
+        *(f"  {_named(snapshot.group_name(group), group)}" for group in groups),
+        "",
+        "History, as far as kept snapshots tell (days in UTC):" if len(history) else "No history is kept.",
+    ]
+    for row in _rows(history):
+        lines += [f"  {_change(row)}", *(f"    {line}" for line in _why(row))]
+    return "\n".join(lines)
+
+
+def _named(name: str, uid: str) -> str:
+    return name if name == uid else f"{name} ({uid})"
+
+
+def _change(row: dict[str, Any]) -> str:
+    name = _named(row["name"], row["customer_group_uid"])
+    if row["change"] == "was in":
+        return f"was in {name} on {day_in_words(row['before'])}, when the first snapshot was taken."
+    group = {"new": " The group was new.", "deleted": " The group was deleted."}.get(row["group_status"], "")
+    return f"{row['change']} {name} {span_in_words(row['after'], row['before'])}.{group}"
+
+
+def _why(row: dict[str, Any]) -> list[str]:
+    lines = [_HOW_SURE[row["verdict"]]] if row["verdict"] in _HOW_SURE else []
+    if row["change"] == "left" and not row["still_seen"]:
+        lines.append("In no group since: left the last one, was deleted or merged; the API cannot say which.")
+    if row["change"] == "was in":
+        return lines
+    if pd.isna(row["planned_at"]):
+        return [*lines, "By no plan that was applied from here."]
+    forgotten = pd.isna(row["plan_digest"])
+    plan = "a plan with a customer who was forgotten since," if forgotten else f"plan {row['plan_digest'][:12]}"
+    undoes = "" if pd.isna(row["undoes"]) else f", which takes back plan {row['undoes'][:12]}"
+    by = f"by {row['approved_by']}" if row["approved_by"] else "by its digest alone"
+    at = "" if pd.isna(row["approved_at"]) else f" at {row['approved_at']:%Y-%m-%d %H:%M} UTC"
+    lines += [
+        f"By {plan} of {row['planned_at']:%Y-%m-%d %H:%M} UTC{undoes}.",
+        f"Approved {by}{at}; applied at {row['applied_at']:%Y-%m-%d %H:%M} UTC: {row['plan_state']}.",
+    ]
+    return lines if pd.isna(row["receipt_path"]) else [*lines, f"Receipt: {row['receipt_path']}"]

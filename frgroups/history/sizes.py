@@ -1,0 +1,127 @@
+"""How many members each group had at each snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from frgroups.cache import kept_of_one_place
+from frgroups.changes import group_changes
+from frgroups.codes import Codes
+from frgroups.compared import verdicts_of
+from frgroups.errors import InputError
+from frgroups.history.readings import Given, read_given, read_in_turn
+from frgroups.snapshot import Snapshot
+from frgroups.tables import MOMENT, conform
+
+_COLUMNS = {
+    "taken_at": MOMENT,
+    "customer_group_uid": "str",
+    "name": "str",
+    "n_members": "int64",
+    "n_joined": "Int64",
+    "n_left": "Int64",
+    "status": "str",
+    "verdict": "str",
+}
+
+
+def size_history(
+    snapshots: Given | None = None,
+    *,
+    cache: str | Path | None = None,
+    tenant_uid: str | None = None,
+    base_url: str | None = None,
+    groups: Iterable[str] | None = None,
+) -> pd.DataFrame:
+    """
+    How many members each group had at each snapshot, and how many had joined and left since the one before.
+
+    It reads of each snapshot who was where and nothing else, and holds two at a time, so that hundreds may be
+    kept. One that is damaged, or that another version wrote, is left out with a warning in the log.
+
+    Parameters
+    ----------
+    snapshots
+        Snapshots, folders of kept ones, or rows of `list_snapshots`, in any order; None takes all that are kept.
+        Of several of one moment the last counts.
+    cache, tenant_uid, base_url
+        Where they are kept (None: in the home), and of which tenant and host, as in `read_snapshot`.
+    groups
+        Only these groups, by uid or by the unique last name.
+
+    Returns
+    -------
+    DataFrame
+        One row per snapshot and group, oldest first, then in uid order: taken_at (`datetime64[us, UTC]`);
+        customer_group_uid, name (`str`, as it was then); n_members (`int64`); n_joined, n_left (`Int64`, since
+        the snapshot before, NA for the first); status (`str`: "first", "kept", "new", or "deleted" in the first
+        snapshot that lacks the group, with no members); verdict (`str`, how sure this reading of the group is:
+        n_joined and n_left stand on the one before too).
+        n_members before + n_joined - n_left = n_members.
+
+    Raises
+    ------
+    NotFoundInCacheError
+        Nothing is kept, or nothing of it can be read.
+    InputError
+        The snapshots are of several tenants or hosts; a folder that holds no snapshot; an unknown group.
+
+    >>> early, late = sample_snapshot("2026-11-03"), sample_snapshot("2026-11-10")
+    >>> size_history([early, late], groups=["VIP"])[["taken_at", "name", "n_members", "n_joined", "n_left"]]
+                       taken_at name  n_members  n_joined  n_left
+    0 2026-11-03 00:00:00+00:00  VIP          2      <NA>    <NA>
+    1 2026-11-10 00:00:00+00:00  VIP          2         0       0
+    """
+    if snapshots is not None and not (cache is tenant_uid is base_url is None):
+        raise InputError("snapshots= says which; leave out cache=, tenant_uid= and base_url=, or snapshots=.")
+    if snapshots is None:
+        readings = read_in_turn(kept_of_one_place(cache, tenant_uid, base_url))
+    else:
+        readings = read_given(snapshots)
+    tables, before = [], None
+    for now in readings:
+        tables.append(_first_sizes(now) if before is None else _sizes_since(before, now))
+        before = now
+    empty = pd.DataFrame(columns=list(_COLUMNS))
+    history = conform(pd.concat(tables, ignore_index=True) if tables else empty, _COLUMNS)
+    return history if groups is None else _only(history, groups)
+
+
+def _first_sizes(now: Snapshot) -> pd.DataFrame:
+    codes = now.codes
+    return pd.DataFrame(
+        {
+            "taken_at": now.taken_at,
+            "customer_group_uid": codes.group_uids.array,
+            "name": codes.group_names.array,
+            "n_members": codes.sizes,
+            "n_joined": pd.array([pd.NA] * codes.n_groups, dtype="Int64"),
+            "n_left": pd.array([pd.NA] * codes.n_groups, dtype="Int64"),
+            "status": "first",
+            "verdict": verdicts_of(now, codes.group_uids).array,
+        }
+    )
+
+
+def _sizes_since(before: Snapshot, now: Snapshot) -> pd.DataFrame:
+    table = group_changes(before, now).rename(columns={"n_new": "n_members"})
+    verdicts = verdicts_of(now, pd.Index(table["customer_group_uid"]))
+    counts = table[["n_joined", "n_left"]].astype("Int64")
+    return table.assign(taken_at=now.taken_at, verdict=verdicts.array, **counts)[list(_COLUMNS)]
+
+
+def _only(history: pd.DataFrame, groups: Iterable[str]) -> pd.DataFrame:
+    last = history.drop_duplicates("customer_group_uid", keep="last").sort_values("customer_group_uid")
+    nobody = np.empty(0, dtype=np.int64)
+    known = Codes.from_codes(
+        nobody,
+        nobody,
+        group_uids=pd.Index(last["customer_group_uid"]),
+        group_names=pd.Index(last["name"]),
+        customer_uids=pd.Index([], dtype="str"),
+    )
+    return history[history["customer_group_uid"].isin(known.select(groups).group_uids)].reset_index(drop=True)
