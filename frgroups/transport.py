@@ -6,8 +6,7 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -38,7 +37,6 @@ log = logging.getLogger("frgroups.transport")
 
 LARGEST_BODY = 256 << 20
 SILENCES = 4
-PATIENCE_FOR_TURN = 0.05
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 Token = str | Callable[[], str]
@@ -210,14 +208,13 @@ class Transport:
             broken: ConnectionLostError | None = None
             try:
                 patience = {"patience": self._patience}
-                with (
-                    self._http.stream(
-                        call.method, url, content=call.body, headers=headers, extensions=patience
-                    ) as stream,
-                    self._turn(),
-                ):
+                with self._http.stream(
+                    call.method, url, content=call.body, headers=headers, extensions=patience
+                ) as stream:
                     answer = self._whole(call, stream, started, token)
-                    if answer.is_success:
+                if answer.is_success:
+                    # Python decodes no two pages at once, and takes longer when threads compete for it.
+                    with self._taking:
                         answer.taken = take(answer.body)
             except (httpx.NetworkError, httpx.TimeoutException) as error:
                 raise self._lost(call, error) from error
@@ -249,20 +246,6 @@ class Transport:
             f"{self._where(call)}: {answer.status}, redirected more than 3 times. Check the base URL.",
             **self._facts(call, answer.status),
         )
-
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """
-        One thread at a time takes a body in: Python does no two at once, and takes longer when they compete.
-
-        Nobody waits long for it, lest one slow answer holds up the others.
-        """
-        mine = self._taking.acquire(timeout=PATIENCE_FOR_TURN)
-        try:
-            yield
-        finally:
-            if mine:
-                self._taking.release()
 
     def _whole(self, call: Call, stream: httpx.Response, started: float, token: str) -> Answer:
         """The answer with its body, as long as that comes in time and does not grow without end."""
