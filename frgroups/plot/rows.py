@@ -38,6 +38,6 @@ def count_axis(ax: Axes, label: str) -> None:
     ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
 
 
-def legend(ax: Axes) -> None:
+def legend(ax: Axes, columns: int = 2) -> None:
     """What the marks mean, below the last row."""
-    ax.legend(loc="lower right", ncols=2, fontsize=8, frameon=False, borderpad=0.1)
+    ax.legend(loc="lower right", ncols=columns, fontsize=8, frameon=False, borderpad=0.1)
