@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
 
+from frgroups.described.wording import each
 from frgroups.errors import InputError
 from frgroups.flow import NONE, SEVERAL, group_flow
 from frgroups.plot.canvas import (
@@ -121,7 +121,7 @@ def _largest(table: pd.DataFrame, top: int | None) -> tuple[pd.DataFrame, int]:
     sides = [table.groupby(side)["n"].sum() for side in ("from_group", "to_group")]
     sizes = pd.concat(sides, axis=1).max(axis=1).drop([NONE, SEVERAL], errors="ignore")
     order = sizes.sort_values(ascending=False, kind="stable").index
-    others = [] if top is None else order[top:]
+    others = list(order[len(order) if top is None else top :])
     if len(others) < 2:  # One alone needs no more room than what would stand for it.
         others = []
     moved = table[["from_group", "to_group", "from_name", "to_name", "n"]].copy()
@@ -129,7 +129,7 @@ def _largest(table: pd.DataFrame, top: int | None) -> tuple[pd.DataFrame, int]:
         one_of_them = moved[f"{side}_group"].isin(others)
         moved[[f"{side}_group", f"{side}_name"]] = moved[[f"{side}_group", f"{side}_name"]].mask(one_of_them, _OTHERS)
     keys = ["from_group", "to_group", "from_name", "to_name"]
-    return moved.groupby(keys, sort=False, as_index=False)["n"].sum(), len(others)
+    return moved.groupby(keys, sort=False, as_index=False).agg({"n": "sum"}), len(others)
 
 
 def _states(moved: pd.DataFrame) -> list[str]:
@@ -159,14 +159,15 @@ def _draw_bands(
     place = {state: number for number, state in enumerate(states)}
     rows = moved.assign(a=moved["from_group"].map(place), b=moved["to_group"].map(place)).sort_values(["a", "b"])
     readable = 1.1 * _FONT * height / points(ax)[1]
-    for row in rows.itertuples():
+    for row in each(rows):
         left, right = at_left[row.from_group], at_right[row.to_group]
         at_left[row.from_group] += row.n
         at_right[row.to_group] += row.n
         colour, hatch = _look(row.from_group, states)
-        band = PathPatch(_band(left, right, row.n), facecolor=colour, alpha=0.55, hatch=hatch, linewidth=0.4)
-        band.set_edgecolor("white")
-        ax.add_patch(band)
+        band = _band(left, right, row.n)
+        # A thin one would be lost in a white edge.
+        edge = "white" if 4 * row.n >= readable else colour
+        ax.add_patch(PathPatch(band, facecolor=colour, edgecolor=edge, alpha=0.55, hatch=hatch, linewidth=0.5))
         if row.n >= readable:
             ax.text(0.06, left + row.n / 2, f"{row.n:,}", va="center", fontsize=7, color=INK)
 

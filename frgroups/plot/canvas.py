@@ -61,7 +61,9 @@ def points(ax: Axes) -> tuple[float, float]:
 
 def percent(share: float) -> str:
     """A share in percent."""
-    # Rounding must not turn "nearly all" into "all".
+    # Rounding must not turn "nearly all" into "all", nor some into none.
+    if 0 < share < 0.005:
+        return "<1 %"
     return f"{min(100 * share, 99.9):.1f} %" if 0.99 < share < 1 else f"{100 * share:.0f} %"
 
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
+from frgroups.described.customers import CHANCE, means_in_words, strongest, value_name
+from frgroups.described.wording import each
 from frgroups.errors import InputError
 from frgroups.plot.canvas import BLUE, FAINT, INK, empty_chart, is_table, new_axes, room, titled
 from frgroups.plot.names import short_name
 from frgroups.plot.rows import beside, legend, name_rows
 from frgroups.profile import group_profile
-
-_CHANCE = 0.05
 
 
 def profile(
@@ -42,8 +41,9 @@ def profile(
     else:
         table = group_profile(data, group, versus=versus)
         if isinstance(group, str):
-            heading = f"What sets {short_name(group)} apart: shares in the group and among the others"
-    known = _known(table)
+            name = short_name(data.codes.group_names[data.codes.group_code_of(group)])
+            heading = f"What sets {name} apart: shares in the group and among the others"
+    known = strongest(table)
     shown = known.head(len(known) if top is None else top)
     ax = ax or new_axes(9.0, 1.6 + 0.27 * max(len(shown), 3))
     n_left_out = int(table["suppressed"].sum())
@@ -56,15 +56,15 @@ def profile(
     _points(ax, others[has_share], y[has_share], "white", "among the others")
     _points(ax, inside[has_share], y[has_share], BLUE, "in the group")
     longest = float(np.concatenate([inside[has_share], others[has_share]]).max(initial=1.0))
-    labels = [_label(row) for row in shown.itertuples()]
+    labels = [_label(row) for row in each(shown)]
     right = longest * 1.04 / (1 - room(ax, max(map(len, labels)) + 1))
     ax.set_xlim(-0.02 * longest, right)
-    ax.hlines(y, 0, right, color=FAINT, linewidth=0.7, zorder=0)
-    for at, (row, label) in enumerate(zip(shown.itertuples(), labels, strict=True)):
+    ax.hlines(y[has_share], 0, longest * 1.04, color=FAINT, linewidth=0.7, zorder=0)
+    for at, (row, label) in enumerate(zip(each(shown), labels, strict=True)):
         beside(ax, label, right, at, left=True)
         if row.kind == "number":
-            beside(ax, _means(row), 0, at)
-    name_rows(ax, [_name(row) for row in shown.itertuples()])
+            beside(ax, means_in_words(row), 0, at)
+    name_rows(ax, [short_name(value_name(row), 42) for row in each(shown)])
     ax.set_xlabel("share, %")
     ax.set_xticks([at for at in ax.get_xticks() if 0 <= at <= longest * 1.04])
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -74,36 +74,13 @@ def profile(
     return titled(ax, heading, "; ".join(cut))
 
 
-def _known(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows to draw, the strongest effect first."""
-    known = table[~table["suppressed"]]
-    flags = known[known["kind"] == "flag"]
-    both = set(flags.loc[flags["value"] == "yes", "attribute"])
-    mirrored = (known["kind"] == "flag") & (known["value"] == "no") & known["attribute"].isin(both)
-    known = known[~mirrored]
-    strongest = known["effect_size"].abs().sort_values(ascending=False, kind="stable", na_position="last")
-    return known.loc[strongest.index]
-
-
 def _points(ax: Axes, share: Any, y: Any, fill: str, label: str) -> None:
     ax.plot(share, y, "o", color=fill, markeredgecolor=INK, markersize=6.5, zorder=3, label=label)
 
 
-def _name(row: Any) -> str:
-    whole = row.kind == "number" or (row.kind == "flag" and row.value == "yes")
-    return short_name(row.attribute if whole else f"{row.attribute}: {row.value}", 42)
-
-
 def _label(row: Any) -> str:
     """The index, and q where it may be chance."""
-    index = "index –" if np.isnan(row.index) else f"index {row.index:,.0f}"
-    return f"{index}, q {row.q_value:.2f}" if row.q_value > _CHANCE else index
-
-
-def _means(row: Any) -> str:
-    means = f"mean {_number(row.mean_in)} against {_number(row.mean_ref)}"
-    return means if np.isnan(row.effect_size) else f"{means}: {row.effect_size:+.2f} standard deviations"
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.3g}"
+    if np.isnan(row.index):
+        return "only in the group" if row.share_ref == 0 and row.n_in else ""
+    index = f"index {row.index:,.0f}"
+    return f"{index}, q {row.q_value:.2f}" if row.q_value > CHANCE else index

@@ -14,6 +14,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from frgroups.history import size_history
 from frgroups.history.sizes import only_groups
+from frgroups.human import day_in_words, growth_in_words
 from frgroups.plot.canvas import (
     BLUE,
     FAINT,
@@ -53,7 +54,7 @@ def history(data: Any, groups: Iterable[str] | None = None, *, top: int | None =
     >>> from frgroups import plot
     >>> ax = plot.history([sample_snapshot("2026-11-03"), sample_snapshot("2026-11-10")], top=2)
     >>> [text.get_text() for text in ax.texts]
-    ['All members  250 (+0 %)', 'VIP  2 (+0 %)']
+    ['All members  250 (0%)', 'VIP  2 (0%)']
     """
     table = data if is_table(data, "taken_at") and is_table(data, "n_members") else size_history(data)
     moments = pd.DatetimeIndex(table["taken_at"].drop_duplicates().sort_values())
@@ -86,7 +87,7 @@ def _sizes(rows: pd.DataFrame) -> Numbers:
 
 def _line(ax: Axes, x: Numbers, rows: pd.DataFrame, number: int) -> None:
     sizes, colour = _sizes(rows), _COLOURS[number % len(_COLOURS)]
-    style = _STYLES[(number // len(_COLOURS) + number) % len(_STYLES)]
+    style = _STYLES[number % len(_STYLES)]
     ax.plot(x, sizes, linestyle=style, color=colour, linewidth=1.8, zorder=3)
     sure, deleted = (rows["verdict"] == "consistent").to_numpy(), (rows["status"] == "deleted").to_numpy()
     for marker, fill, which in (
@@ -105,8 +106,10 @@ def _told(rows: pd.DataFrame) -> str:
     sizes = known["n_members"].astype(int)
     if known["status"].iloc[-1] == "deleted":
         return "(deleted)"
-    growth = f" ({100 * (sizes.iloc[-1] / sizes.iloc[0] - 1):+.0f} %)" if sizes.iloc[0] else ""
-    return f"{sizes.iloc[-1]:,}{' (new)' if known['status'].iloc[0] == 'new' else growth}"
+    if known["status"].iloc[0] == "new":
+        return f"{sizes.iloc[-1]:,} (new)"
+    growth = f" ({growth_in_words(sizes.iloc[0], sizes.iloc[-1])})" if sizes.iloc[0] else ""
+    return f"{sizes.iloc[-1]:,}{growth}"
 
 
 def _name_ends(ax: Axes, x: Numbers, lines: list[Numbers], labels: list[str]) -> None:
@@ -138,11 +141,16 @@ def _dates(ax: Axes, x: Numbers) -> None:
     locator = AutoDateLocator(maxticks=7)
     ticks = locator.tick_values(*num2date([x[0], x[-1]])) if len(x) > 1 else x
     ax.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if x[0] <= tick <= x[-1]] or list(x)))
-    ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    ax.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
+    first, last = (day_in_words(num2date(at).date()) for at in (x[0], x[-1]))
+    ax.set_xlabel(first if first == last else f"{first} to {last}", loc="left")
     ax.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    ax.grid(axis="y", color=FAINT, linewidth=0.6)
-    ax.set_axisbelow(True)
+    low, high = ax.get_ylim()
+    ax.hlines(
+        [tick for tick in ax.get_yticks() if low < tick < high], x[0], x[-1], color=FAINT, linewidth=0.6, zorder=0
+    )
+    ax.set_ylim(low, high)
     ax.set_ylabel("members")
     open_frame(ax, "left", "bottom")
     ax.spines["bottom"].set_bounds(x[0], x[-1])

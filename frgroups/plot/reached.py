@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from frgroups.campaigns import campaign_reach as campaign_table
+from frgroups.described.wording import each
 from frgroups.errors import InputError
 from frgroups.plot.canvas import BLUE, FAINT, INK, ORANGE, empty_chart, is_table, new_axes, percent, room, titled
 from frgroups.plot.names import short_name, shown_names
@@ -58,11 +59,10 @@ def reach(
     }
     ax.barh(y, 100, color="#F0F0F0")
     ax.barh(y, np.nan_to_num(of_members["n_reachable"]), color=BLUE, label="may be written to")
-    marks = {"color": "white", "markeredgecolor": INK, "linestyle": "none"}
-    ax.plot(of_members["n_with_contact"], y, "|", markersize=13, **{**marks, "mew": 2}, label="with a contact point")
-    ax.plot(of_members["n_consented"], y, "o", markersize=6, **marks, label="give consent")
-    for at, row in enumerate(shown.itertuples()):
-        beside(ax, _reached(row), 100, at)
+    ax.plot(of_members["n_with_contact"], y, "|", color=INK, ms=13, mew=2, label="with a contact point")
+    ax.plot(of_members["n_consented"], y, "o", color="white", mec=INK, ms=6, label="give consent")
+    for number, row in enumerate(each(shown)):
+        beside(ax, _reached(row), 100, number)
     for at in np.flatnonzero(shown["customer_group_uid"].to_numpy()[1:] != shown["customer_group_uid"][:-1]):
         ax.axhline(at + 0.5, color=FAINT, linewidth=0.8)
     ax.set_xlim(0, 101 / (1 - room(ax, 16)))
@@ -140,7 +140,7 @@ def campaign_reach(
     >>> campaigns = pd.DataFrame({"customer_group_uid": ["all", "vip"], "discount_percent": [5, 20]})
     >>> ax = plot.campaign_reach(sample_snapshot(), campaigns)
     >>> [text.get_text() for text in ax.texts]
-    ['2', '248 of 250; best: VIP']
+    ['2', '248 of 250; best other: VIP']
     """
     if is_table(data, "n_effective"):
         table = data
@@ -186,16 +186,17 @@ def _channel_rows(shown: pd.DataFrame) -> list[str]:
     names = iter(shown_names(shown.loc[first, "customer_group_uid"], shown.loc[first, "name"]))
     return [
         f"{next(names)}, {row.n_members:,}   {row.channel}" if is_first else row.channel
-        for row, is_first in zip(shown.itertuples(), first, strict=True)
+        for row, is_first in zip(each(shown), first, strict=True)
     ]
 
 
 def _campaign_labels(table: pd.DataFrame, shown: pd.DataFrame) -> list[str]:
     """How many of the members, and which campaign is the best of those that others have."""
-    name_of = dict(zip(table["campaign_uid"].fillna(table["customer_group_uid"]), table["name"], strict=True))
+    uids = table["campaign_uid"].fillna(table["customer_group_uid"])
+    name_of = dict(zip(uids, (short_name(name, 24) for name in table["name"]), strict=True))
     return [
-        f"{row.n_effective:,} of {row.n_members:,}; best: {short_name(name_of.get(row.shadowed_by, row.shadowed_by), 24)}"
+        f"{row.n_effective:,} of {row.n_members:,}; best other: {name_of[row.shadowed_by]}"
         if row.n_shadowed
         else f"{row.n_members:,}"
-        for row in shown.itertuples()
+        for row in each(shown)
     ]

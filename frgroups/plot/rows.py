@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from frgroups.plot.canvas import INK, open_frame
 
 
-def beside(ax: Axes, text: str, x: float, row: float, *, left: bool = False, size: float = 8) -> None:
+def beside(ax: Axes, text: str, x: float, row: Any, *, left: bool = False, size: float = 8) -> None:
     """A text right of where a bar ends, or left of it."""
     ax.annotate(
         text,
