@@ -23,6 +23,7 @@ from frgroups.changes import group_changes, membership_changes
 from frgroups.check import Check
 from frgroups.client import Client
 from frgroups.clusters import group_clusters
+from frgroups.described import describe
 from frgroups.errors import FrgroupsError
 from frgroups.fewest import set_cover
 from frgroups.fleet import tenant_status
@@ -82,6 +83,7 @@ __all__ = [
     "campaign_reach",
     "compare_groups",
     "customer_history",
+    "describe",
     "duplicate_groups",
     "errors",
     "export_customer",

@@ -47,6 +47,20 @@ def share_in_words(n: int, of: int) -> str:
     return f"{1000 * n // of / 10:g}%"
 
 
+def growth_in_words(first: int, last: int) -> str:
+    """
+    How much something grew or shrank, in per cent of what it was; only no change at all is 0%.
+
+    >>> growth_in_words(100, 112), growth_in_words(100, 95), growth_in_words(973, 970), growth_in_words(7, 7)
+    ('+12%', '−5%', '−0.3%', '0%')
+    """
+    if first == last:
+        return "0%"
+    percent = 100 * (last - first) / first
+    told = f"{percent:+,.0f}" if abs(percent) >= 0.95 else f"{percent:+.1g}"
+    return f"{told.replace('-', '−')}%"
+
+
 def day_in_words(day: date) -> str:
     """
     A day without figures for its month.

@@ -14,7 +14,7 @@ ROWS = [
     ["demo", "fleet"],
     ["forgetting"],
     ["load", "apply", "review", "plot", "sandbox"],
-    ["cover"],
+    ["cover", "described"],
     ["sending", "reading"],
     ["seen", "history"],
     ["members", "shown", "receipt", "lists", "planning"],

@@ -33,6 +33,7 @@ CONTRACT = [
     "campaign_reach",
     "compare_groups",
     "customer_history",
+    "describe",
     "duplicate_groups",
     "errors",
     "export_customer",

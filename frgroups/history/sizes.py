@@ -88,7 +88,21 @@ def size_history(
         before = now
     empty = pd.DataFrame(columns=list(_COLUMNS))
     history = conform(pd.concat(tables, ignore_index=True) if tables else empty, _COLUMNS)
-    return history if groups is None else _only(history, groups)
+    return history if groups is None else only_groups(history, groups)
+
+
+def only_groups(history: pd.DataFrame, groups: Iterable[str]) -> pd.DataFrame:
+    """The rows of these groups, by uid or by the unique last name."""
+    last = history.drop_duplicates("customer_group_uid", keep="last").sort_values("customer_group_uid")
+    nobody = np.empty(0, dtype=np.int64)
+    known = Codes.from_codes(
+        nobody,
+        nobody,
+        group_uids=pd.Index(last["customer_group_uid"]),
+        group_names=pd.Index(last["name"]),
+        customer_uids=pd.Index([], dtype="str"),
+    )
+    return history[history["customer_group_uid"].isin(known.select(groups).group_uids)].reset_index(drop=True)
 
 
 def _first_sizes(now: Snapshot) -> pd.DataFrame:
@@ -112,16 +126,3 @@ def _sizes_since(before: Snapshot, now: Snapshot) -> pd.DataFrame:
     verdicts = verdicts_of(now, pd.Index(table["customer_group_uid"]))
     counts = table[["n_joined", "n_left"]].astype("Int64")
     return table.assign(taken_at=now.taken_at, verdict=verdicts.array, **counts)[list(_COLUMNS)]
-
-
-def _only(history: pd.DataFrame, groups: Iterable[str]) -> pd.DataFrame:
-    last = history.drop_duplicates("customer_group_uid", keep="last").sort_values("customer_group_uid")
-    nobody = np.empty(0, dtype=np.int64)
-    known = Codes.from_codes(
-        nobody,
-        nobody,
-        group_uids=pd.Index(last["customer_group_uid"]),
-        group_names=pd.Index(last["name"]),
-        customer_uids=pd.Index([], dtype="str"),
-    )
-    return history[history["customer_group_uid"].isin(known.select(groups).group_uids)].reset_index(drop=True)

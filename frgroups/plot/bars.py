@@ -6,24 +6,12 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from frgroups.changes import group_changes
 from frgroups.errors import InputError
-from frgroups.plot.canvas import (
-    BLUE,
-    INK,
-    ORANGE,
-    SKY,
-    empty_chart,
-    is_table,
-    new_axes,
-    open_frame,
-    percent,
-    points,
-    shown_names,
-    titled,
-)
+from frgroups.plot.canvas import BLUE, INK, ORANGE, SKY, empty_chart, is_table, new_axes, percent, room, titled
+from frgroups.plot.names import shown_names
+from frgroups.plot.rows import beside, count_axis, legend, name_rows
 from frgroups.sizes import group_sizes
 
 
@@ -51,11 +39,11 @@ def sizes(data: Any, *, top: int | None = 30, ax: Axes | None = None) -> Axes:
     ax.barh(y, alone, color=BLUE, label="in no other group")
     ax.barh(y, total - alone, left=alone, color=SKY, label="in other groups too")
     for at, n in zip(y, total, strict=True):
-        ax.annotate(f"{n:,}", (n, at), (3, 0), textcoords="offset points", va="center", fontsize=8, color=INK)
-    ax.set_xlim(0, max(total.max(), 1) / (1 - _room(ax, total.max())))
-    _name_rows(ax, names)
-    _count_axis(ax, "customers")
-    _legend(ax)
+        beside(ax, f"{n:,}", n, at)
+    ax.set_xlim(0, max(total.max(), 1) / (1 - _room_of(ax, total.max())))
+    name_rows(ax, names)
+    count_axis(ax, "customers")
+    legend(ax)
     cut = ""
     if len(shown) < len(table):
         share = total.sum() / max(int(table["n_members"].sum()), 1)
@@ -101,48 +89,22 @@ def changes(
     ax.barh(y, -left, color=ORANGE, label="left")
     ax.axvline(0, color=INK, linewidth=0.8)
     for at, gain, loss in zip(y, joined, left, strict=True):
-        for text, end, offset, side in ((f"+{gain:,}", gain, 3, "left"), (f"−{loss:,}", -loss, -3, "right")):
-            if end:
-                ax.annotate(
-                    text,
-                    (end, at),
-                    (offset, 0),
-                    textcoords="offset points",
-                    va="center",
-                    ha=side,
-                    fontsize=8,
-                    color=INK,
-                )
-    room = _room(ax, 10 * max(joined.max(), left.max()))
-    reach = room / (1 - 2 * room) * (joined.max() + left.max())
+        if gain:
+            beside(ax, f"+{gain:,}", gain, at)
+        if loss:
+            beside(ax, f"−{loss:,}", -loss, at, left=True)
+    part = _room_of(ax, 10 * max(joined.max(), left.max()))
+    reach = part / (1 - 2 * part) * (joined.max() + left.max())
     ax.set_xlim(-left.max() - reach, joined.max() + reach)
-    _name_rows(ax, names)
-    _count_axis(ax, "customers who left (to the left) and joined (to the right)")
-    _legend(ax)
+    name_rows(ax, names)
+    count_axis(ax, "customers who left (to the left) and joined (to the right)")
+    legend(ax)
     cut = f"{len(moved):,} of {len(table):,} groups changed"
     if len(shown) < len(moved):
         cut += f"; the {len(shown):,} that changed most"
     return titled(ax, heading, cut)
 
 
-def _room(ax: Axes, number: int) -> float:
+def _room_of(ax: Axes, number: int) -> float:
     """The part of the width that this number takes beside its bar."""
-    return min(0.35, 6.0 * (len(f"{number:,}") + 1.5) / points(ax)[0])
-
-
-def _name_rows(ax: Axes, names: list[str]) -> None:
-    """The names beside the rows, the first on top, with room for a legend below the last."""
-    ax.set_yticks(range(len(names)), labels=names, fontsize=8, parse_math=False)
-    ax.set_ylim(len(names) + 0.9, -0.7)
-    ax.tick_params(axis="y", length=0)
-    open_frame(ax, "bottom")
-
-
-def _count_axis(ax: Axes, label: str) -> None:
-    ax.set_xlabel(label)
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{abs(value):,.0f}"))
-    ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
-
-
-def _legend(ax: Axes) -> None:
-    ax.legend(loc="lower right", ncols=2, fontsize=8, frameon=False, borderpad=0.1)
+    return room(ax, len(f"{number:,}") + 1.5)

@@ -1,23 +1,23 @@
-"""What every chart shares: colours, titles, names, room for text, and what is drawn where there is nothing."""
+"""What every chart shares: colours, titles, room for text, and what is drawn where there is nothing."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 
 from frgroups.codes import Codes
 
-# Okabe & Ito's colours, told apart by the colour-blind; these three also differ in grey.
+# Okabe & Ito's colours, told apart by the colour-blind; the first three also differ in grey.
 BLUE, SKY, ORANGE = "#0072B2", "#56B4E9", "#E69F00"
+GREEN, VERMILLION, PURPLE = "#009E73", "#D55E00", "#CC79A7"
 INK, FAINT = "#222222", "#DDDDDD"
-
-_LONGEST_NAME = 30
 
 
 def new_axes(width: float, height: float) -> Axes:
@@ -27,7 +27,7 @@ def new_axes(width: float, height: float) -> Axes:
 
 def empty_chart(ax: Axes, heading: str, why: str) -> Axes:
     """The Axes with a title and, in place of a chart, the reason why there is nothing to draw."""
-    ax.text(0.5, 0.5, why, ha="center", va="center", transform=ax.transAxes)
+    ax.text(0.5, 0.5, why, ha="center", va="center", transform=ax.transAxes, parse_math=False)
     ax.set_xticks([])
     ax.set_yticks([])
     open_frame(ax)
@@ -37,7 +37,7 @@ def empty_chart(ax: Axes, heading: str, why: str) -> Axes:
 def titled(ax: Axes, heading: str, cut: str, width: float | None = None) -> Axes:
     """The Axes with a heading, and below it what was left out; `width` in points is that of the Axes or given."""
     inches = (points(ax)[0] if width is None else width) / 72
-    ax.set_title(wrapped(heading, cut, inches), loc="left", fontsize=10 if inches < 14 else 14)
+    ax.set_title(wrapped(heading, cut, inches), loc="left", fontsize=10 if inches < 14 else 14, parse_math=False)
     return ax
 
 
@@ -59,28 +59,31 @@ def points(ax: Axes) -> tuple[float, float]:
     return 72 * box.width / ax.figure.dpi, 72 * box.height / ax.figure.dpi
 
 
-def shown_names(uids: Iterable[str], names: Iterable[str]) -> list[str]:
-    """Short names to show; groups that would look the same carry their uid."""
-    uids, short = list(uids), [short_name(name) for name in names]
-    twice = {name for name in short if short.count(name) > 1}
-    return [
-        f"{name} ({short_name(uid, 12)})".lstrip() if name in twice or not name else name
-        for uid, name in zip(uids, short, strict=True)
-    ]
-
-
-def short_name(name: object, longest: int = _LONGEST_NAME) -> str:
-    """A name in one line; of a long one, its beginning and its end."""
-    text = " ".join(str(name).split())
-    # Names often differ at their end: "Members of the club, Tromsø", "…, Bodø".
-    tail = (longest - 1) // 2
-    return text if len(text) <= longest else f"{text[: longest - 1 - tail].rstrip()}…{text[-tail:].lstrip()}"
-
-
 def percent(share: float) -> str:
     """A share in percent."""
-    # Rounding must not turn "nearly all" into "all".
+    # Rounding must not turn "nearly all" into "all", nor some into none.
+    if 0 < share < 0.005:
+        return "<1 %"
     return f"{min(100 * share, 99.9):.1f} %" if 0.99 < share < 1 else f"{100 * share:.0f} %"
+
+
+def room(ax: Axes, n_signs: float, most: float = 0.35) -> float:
+    """The part of the width that a text of so many signs takes, at the size of the labels beside bars."""
+    return min(most, 6.0 * n_signs / points(ax)[0])
+
+
+def spread(wanted: Sequence[float], gap: float, last: float) -> npt.NDArray[np.float64]:
+    """Places as near as may be to those wanted, each at least `gap` from the next, none after `last`."""
+    order = np.argsort(wanted, kind="stable")
+    places = np.array(wanted, dtype=float)
+    at = places[order]
+    for i in range(1, len(at)):
+        at[i] = max(at[i], at[i - 1] + gap)
+    at[-1:] = np.minimum(at[-1:], last)
+    for i in reversed(range(len(at) - 1)):
+        at[i] = min(at[i], at[i + 1] - gap)
+    places[order] = at
+    return places
 
 
 def is_table(data: Any, column: str) -> bool:

@@ -17,7 +17,8 @@ from frgroups.clusters import leaf_order
 from frgroups.codes import codes_of
 from frgroups.errors import InputError
 from frgroups.overlap import Measure, overlap_matrix
-from frgroups.plot.canvas import FAINT, empty_chart, largest, new_axes, points, short_name, shown_names, titled
+from frgroups.plot.canvas import FAINT, empty_chart, largest, new_axes, points, titled
+from frgroups.plot.names import short_name, shown_names
 
 _MEASURES = {
     "count": ("customers", "Customers in both groups"),

@@ -23,10 +23,9 @@ from frgroups.plot.canvas import (
     open_frame,
     percent,
     points,
-    short_name,
-    shown_names,
     wrapped,
 )
+from frgroups.plot.names import short_name, shown_names
 from frgroups.regions import OTHER, Mode, intersections
 
 
