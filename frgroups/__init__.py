@@ -47,6 +47,7 @@ from frgroups.regions import intersections, region_members
 from frgroups.register import read_register
 from frgroups.review import save_review
 from frgroups.segments import segment
+from frgroups.session import Session, start_session
 from frgroups.sizes import group_sizes
 from frgroups.snapshot import Snapshot, sample_snapshot, snapshot_from_frames
 from frgroups.transport import PRODUCTION, STAGE
@@ -74,6 +75,7 @@ __all__ = [
     "Plan",
     "Receipt",
     "Sandbox",
+    "Session",
     "Snapshot",
     "__version__",
     "apply_plan",
@@ -123,6 +125,7 @@ __all__ = [
     "show_versions",
     "size_history",
     "snapshot_from_frames",
+    "start_session",
     "subset_groups",
     "tenant_status",
 ]

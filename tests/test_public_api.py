@@ -25,6 +25,7 @@ CONTRACT = [
     "Receipt",
     "STAGE",
     "Sandbox",
+    "Session",
     "Snapshot",
     "__version__",
     "apply_plan",
@@ -74,6 +75,7 @@ CONTRACT = [
     "show_versions",
     "size_history",
     "snapshot_from_frames",
+    "start_session",
     "subset_groups",
     "tenant_status",
 ]
