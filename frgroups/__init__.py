@@ -48,6 +48,7 @@ from frgroups.regions import intersections, region_members
 from frgroups.register import read_register
 from frgroups.review import save_review
 from frgroups.segments import segment
+from frgroups.session import Session, start_session
 from frgroups.sizes import group_sizes
 from frgroups.snapshot import Snapshot, sample_snapshot, snapshot_from_frames
 from frgroups.transport import PRODUCTION, STAGE
@@ -75,6 +76,7 @@ __all__ = [
     "Plan",
     "Receipt",
     "Sandbox",
+    "Session",
     "Snapshot",
     "__version__",
     "apply_plan",
@@ -125,6 +127,7 @@ __all__ = [
     "show_versions",
     "size_history",
     "snapshot_from_frames",
+    "start_session",
     "subset_groups",
     "tenant_status",
 ]

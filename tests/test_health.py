@@ -17,7 +17,7 @@ from frgroups.snapshot import sample_snapshot, snapshot_from_frames
 COLUMNS = {
     **dict.fromkeys(["severity", "finding", "customer_group_uid", "name", "other_group_uid", "other_name"], "str"),
     "n": "int64",
-    **dict.fromkeys(["evidence", "suggested_action"], "str"),
+    **dict.fromkeys(["evidence", "suggested_action", "owner"], "str"),
 }
 SAMPLE = Path(__file__).parents[1] / "data" / "sample" / "register.csv"
 memberships = st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from("123456")), max_size=30)
@@ -301,6 +301,19 @@ def test_rows_stand_by_severity_then_finding_then_uid(tenant):
         for row in report.itertuples()
     ]
     assert keys == sorted(keys)
+
+
+def test_each_finding_has_the_owner_of_its_group():
+    "Of a group without a row, or without an owner in it, and without a register, nobody is named."
+    snapshot = snapshot_of({"a": "1", "b": "2", "c": "3"})
+    register = register_of(group=["A", "b", "gone"], owner=["Kari", None, "Ola"])
+
+    report = health_report(snapshot, register=register, tiny=2)
+
+    rows = report[report["finding"].isin(["tiny", "not_in_tenant"])].set_index("customer_group_uid")
+    assert rows["owner"].dropna().to_dict() == {"gone": "Ola", "a": "Kari"}
+    assert rows.index.to_list() == ["gone", "a", "b", "c"]
+    assert health_report(snapshot, tiny=2)["owner"].isna().all()
 
 
 def test_columns_and_dtypes_are_always_the_same():

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "frgroups"
 ROWS = [
     ["__init__", "cli", "__main__"],
     ["commands"],
-    ["demo", "fleet"],
+    ["demo", "fleet", "session"],
     ["forgetting"],
     ["load", "apply", "review", "plot", "sandbox"],
     ["cover", "described"],
@@ -42,7 +42,7 @@ ROWS = [
 ]
 ROW = {module: number for number, row in enumerate(ROWS) for module in row}
 MAY_IMPORT_CLIENT = {"__init__", "members", "reading", "load", "apply", "sending", "sandbox", "demo"}
-MAY_IMPORT_CLIENT |= {"shown", "fleet", "commands"}
+MAY_IMPORT_CLIENT |= {"shown", "fleet", "commands", "session"}
 
 
 def modules():

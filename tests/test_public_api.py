@@ -25,6 +25,7 @@ CONTRACT = [
     "Receipt",
     "STAGE",
     "Sandbox",
+    "Session",
     "Snapshot",
     "__version__",
     "apply_plan",
@@ -75,6 +76,7 @@ CONTRACT = [
     "show_versions",
     "size_history",
     "snapshot_from_frames",
+    "start_session",
     "subset_groups",
     "tenant_status",
 ]

@@ -16,7 +16,7 @@ from frgroups.registered import registered
 from frgroups.snapshot import Snapshot
 
 SEVERITIES: tuple[Severity, ...] = ("high", "medium", "low")
-_COLUMNS = dict.fromkeys(HealthFinding._fields, "str") | {"n": "int64"}
+_COLUMNS = dict.fromkeys(HealthFinding._fields, "str") | {"n": "int64", "owner": "str"}
 
 
 def health_report(
@@ -44,7 +44,8 @@ def health_report(
     DataFrame
         By severity, then finding, customer_group_uid and other_group_uid: severity, finding, customer_group_uid,
         name, other_group_uid, other_name (`str`, missing where there is none); n (`int64`, what was counted, as
-        `evidence` says); evidence, suggested_action (`str`, a sentence or two). The findings:
+        `evidence` says); evidence, suggested_action (`str`, a sentence or two); owner (`str`, who answers for
+        customer_group_uid by the register, missing where it does not tell). The findings:
 
         - high: drifted (changed while it was read), duplicate (the same members; one row for each further group);
           of the register ended (its last day is over, and it has members), two_tiers (customers in two groups of
@@ -88,11 +89,20 @@ def health_report(
         parts(snapshot, min_jaccard),
         () if rows is None else found_by_register(snapshot, rows),
     )
-    return _table([*found] if rows is None else [under_register(one) for one in found])
+    if rows is None:
+        return _table([*found], {})
+    return _table([under_register(one) for one in found], _owners(rows))
 
 
-def _table(found: list[HealthFinding]) -> pd.DataFrame:
-    table = pd.DataFrame(found, columns=HealthFinding._fields).astype(_COLUMNS)
+def _owners(rows: pd.DataFrame) -> dict[str, str]:
+    """Who answers for each group of a register, and for each word of it that is no group of the tenant."""
+    groups = rows["customer_group_uid"].fillna(rows["group"])
+    return dict(zip(groups, rows["owner"], strict=True))
+
+
+def _table(found: list[HealthFinding], owners: dict[str, str]) -> pd.DataFrame:
+    table = pd.DataFrame(found, columns=HealthFinding._fields)
+    table = table.assign(owner=table["customer_group_uid"].map(owners)).astype(_COLUMNS)
     rank = table["severity"].map(SEVERITIES.index).astype("int64")
     order = ["finding", "customer_group_uid", "other_group_uid"]
     return table.assign(rank=rank).sort_values(["rank", *order], ignore_index=True).drop(columns="rank")
