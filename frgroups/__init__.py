@@ -37,7 +37,7 @@ from frgroups.receipt import Receipt, plan_undo, read_receipt
 from frgroups.regions import intersections, region_members
 from frgroups.review import save_review
 from frgroups.segments import segment
-from frgroups.sizes import group_sizes
+from frgroups.sizes import group_sizes, groups_per_customer
 from frgroups.snapshot import Snapshot, sample_snapshot, snapshot_from_frames
 from frgroups.transport import PRODUCTION, STAGE
 from frgroups.versions import __version__, show_versions
@@ -74,6 +74,7 @@ __all__ = [
     "forget",
     "group_changes",
     "group_sizes",
+    "groups_per_customer",
     "home",
     "intersections",
     "list_snapshots",

@@ -35,6 +35,7 @@ CONTRACT = [
     "forget",
     "group_changes",
     "group_sizes",
+    "groups_per_customer",
     "home",
     "intersections",
     "list_snapshots",
