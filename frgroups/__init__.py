@@ -49,7 +49,7 @@ from frgroups.register import read_register
 from frgroups.review import save_review
 from frgroups.segments import segment
 from frgroups.session import Session, start_session
-from frgroups.sizes import group_sizes
+from frgroups.sizes import group_sizes, groups_per_customer
 from frgroups.snapshot import Snapshot, sample_snapshot, snapshot_from_frames
 from frgroups.transport import PRODUCTION, STAGE
 from frgroups.versions import __version__, show_versions
@@ -95,6 +95,7 @@ __all__ = [
     "group_flow",
     "group_profile",
     "group_sizes",
+    "groups_per_customer",
     "health_report",
     "home",
     "incremental_reach",

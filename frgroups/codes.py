@@ -156,13 +156,13 @@ class Codes:
         if groups is None:
             return self
         chosen = np.unique([self.group_code_of(group) for group in several(groups, "groups")]).astype(np.int64)
-        keep = np.isin(self.group_code, chosen)
+        parts = [self.customer_code[self.starts[code] : self.starts[code + 1]] for code in chosen]
         return Codes(
             self.group_uids.take(chosen),
             self.group_names.take(chosen),
             self.customer_uids,
             np.concatenate([[0], np.cumsum(self.sizes[chosen])]).astype(np.int64),
-            self.customer_code[keep],
+            np.concatenate([self.customer_code[:0], *parts]),
         )
 
     @cached_property

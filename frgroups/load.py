@@ -268,4 +268,18 @@ def _merged(snapshot: Snapshot, tenant: TenantReading, gone: set[str], read_unti
         ),
         read_until=read_until,
         verdict=overall([*list_verdict, *reads["verdict"]]),
+        universe=_still_possible(snapshot, len(customers)),
     )
+
+
+def _still_possible(snapshot: Snapshot, n_customers: int) -> int | None:
+    """The universe that the snapshot was given, unless more customers than that were met since; the log says so."""
+    universe = snapshot.universe
+    if universe is None or universe >= n_customers:
+        return universe
+    text = (
+        f"{n_customers:,} customers were met, more than the {universe:,} that the tenant was said to have in all: "
+        "the snapshot has no universe any more; tell it again by with_universe."
+    )
+    tell(log, logging.WARNING, "universe_too_small", text, universe=universe, n_customers=n_customers)
+    return None

@@ -1,16 +1,18 @@
-"""How many customers each group has, and how many of them are in no other group."""
+"""How many customers each group has, how many of them are in no other group, and how many groups customers are in."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from frgroups.codes import codes_of
+from frgroups.codes import Codes, codes_of
+from frgroups.universe import universe_of
 
 
-def group_sizes(data: Any) -> pd.DataFrame:
+def group_sizes(data: Any, *, universe: int | None = None) -> pd.DataFrame:
     """
     The size of every group, groups with no member too, in uid order.
 
@@ -18,32 +20,92 @@ def group_sizes(data: Any) -> pd.DataFrame:
     ----------
     data
         A Snapshot, a frame of memberships (customer_group_uid, customer_uid), or such a table that speaks Arrow.
+    universe
+        How many customers the tenant has in all; None takes the number that the Snapshot was given by
+        `with_universe`. Without one share_of_universe is NaN: customers in no group cannot be seen.
 
     Returns
     -------
     DataFrame
         One row per group: customer_group_uid, name (`str`); n_members, n_exclusive (`int64`, customers);
-        share_exclusive (`float64`, 0 to 1, NaN where the group has no member). An exclusive member is in no
-        other group of `data`: n_exclusive is what would be lost from sight if the group were deleted.
+        then shares (`float64`, 0 to 1, NaN where the denominator is 0): share_exclusive = n_exclusive / n_members,
+        share_of_customers = n_members / customers in any group, share_of_universe = n_members / universe.
+        An exclusive member is in no other group of `data`: n_exclusive is what would be lost from sight if the
+        group were deleted. Members of several groups count in each, so that shares add up to more than 1.
 
-    >>> group_sizes(sample_snapshot())
-      customer_group_uid         name  n_members  n_exclusive  share_exclusive
-    0                all  All members        250          248            0.992
-    1              staff        Staff          1            1            1.000
-    2                vip          VIP          2            0            0.000
+    Raises
+    ------
+    InputError
+        A `universe` smaller than the number of customers seen in `data`.
+
+    >>> group_sizes(sample_snapshot()).drop(columns=["customer_group_uid", "share_of_universe"])
+              name  n_members  n_exclusive  share_exclusive  share_of_customers
+    0  All members        250          248            0.992            0.996016
+    1        Staff          1            1            1.000            0.003984
+    2          VIP          2            0            0.000            0.007968
     """
-    codes = codes_of(data)
-    n_groups_of = np.bincount(codes.customer_code, minlength=codes.n_customers)
+    universe, codes = universe_of(data, universe), codes_of(data)
+    n_groups_of = _n_groups_of(codes)
     alone = n_groups_of[codes.customer_code] == 1
     n_exclusive = np.bincount(codes.group_code[alone], minlength=codes.n_groups)
     with np.errstate(invalid="ignore"):
-        share = n_exclusive / codes.sizes
+        return pd.DataFrame(
+            {
+                "customer_group_uid": codes.group_uids.array,
+                "name": codes.group_names.array,
+                "n_members": codes.sizes,
+                "n_exclusive": n_exclusive,
+                "share_exclusive": n_exclusive / codes.sizes,
+                "share_of_customers": codes.sizes / np.count_nonzero(n_groups_of),
+                "share_of_universe": codes.sizes / (np.nan if universe is None else universe),
+            }
+        )
+
+
+def groups_per_customer(data: Any, *, universe: int | None = None) -> pd.DataFrame:
+    """
+    How many customers are in one group, in two, in three ...: a row for each number that occurs, rising.
+
+    Parameters
+    ----------
+    data, universe
+        As in `group_sizes`.
+
+    Returns
+    -------
+    DataFrame
+        n_groups (`int64`, how many groups), n_customers (`int64`, customers in exactly so many), share
+        (`float64`, of the customers of all rows). With a universe the first row tells of those in no group;
+        without one only if `data` knows of such customers, which a tenant does not show.
+
+    Raises
+    ------
+    InputError
+        A `universe` smaller than the number of customers seen in `data`.
+
+    >>> groups_per_customer(sample_snapshot())
+       n_groups  n_customers     share
+    0         1          249  0.992032
+    1         2            2  0.007968
+    >>> groups_per_customer(sample_snapshot(), universe=1_000)
+       n_groups  n_customers  share
+    0         0          749  0.749
+    1         1          249  0.249
+    2         2            2  0.002
+    """
+    universe = universe_of(data, universe)
+    n_customers = np.bincount(_n_groups_of(codes_of(data)), minlength=1)
+    if universe is not None:
+        n_customers[0] = universe - n_customers[1:].sum()
+    n_groups = np.flatnonzero(n_customers)
+    if universe is not None:
+        n_groups = np.union1d([0], n_groups)
+    n_customers = n_customers[n_groups]
     return pd.DataFrame(
-        {
-            "customer_group_uid": codes.group_uids.array,
-            "name": codes.group_names.array,
-            "n_members": codes.sizes,
-            "n_exclusive": n_exclusive.astype(np.int64),
-            "share_exclusive": share,
-        }
+        {"n_groups": n_groups, "n_customers": n_customers, "share": n_customers / max(n_customers.sum(), 1)}
     )
+
+
+def _n_groups_of(codes: Codes) -> npt.NDArray[np.int64]:
+    """The number of groups of each customer."""
+    return np.bincount(codes.customer_code, minlength=codes.n_customers)

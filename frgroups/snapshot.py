@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Literal
@@ -14,6 +14,7 @@ from frgroups.card import Card
 from frgroups.codes import Codes, check_uids
 from frgroups.errors import InputError
 from frgroups.tables import CONSENTS, CUSTOMERS, GROUPS, READS, conform
+from frgroups.universe import check_universe
 
 Verdict = Literal["consistent", "drifted", "unverifiable"]
 
@@ -39,6 +40,8 @@ class Snapshot:
         "consistent" (as far as the evidence in `reads` reaches), "drifted" or "unverifiable".
     taken_at, read_until
         Start and end of the read, in UTC.
+    universe
+        How many customers the tenant has in all, as told to `with_universe`; None when nobody told.
 
     >>> snapshot = sample_snapshot("2026-11-23T08:10Z")
     >>> snapshot
@@ -57,6 +60,7 @@ class Snapshot:
     read_until: datetime
     verdict: Verdict
     base_url: str | None = None
+    universe: int | None = None
 
     def __post_init__(self) -> None:
         if self.taken_at.tzinfo is None or self.read_until.tzinfo is None:
@@ -68,6 +72,8 @@ class Snapshot:
                 f"The tables tell {len(self.groups)} groups and {len(self.customers)} customers, "
                 f"the memberships {self.codes.n_groups} and {self.codes.n_customers}."
             )
+        if self.universe is not None:
+            check_universe(self.universe, self.codes.n_customers)
 
     @property
     def memberships(self) -> pd.DataFrame:
@@ -78,6 +84,24 @@ class Snapshot:
     @cached_property
     def _memberships(self) -> pd.DataFrame:
         return self.codes.frame()
+
+    def with_universe(self, universe: int) -> Snapshot:
+        """
+        The same snapshot with the number of customers that the tenant has in all, which no API operation tells.
+
+        Customers in no group cannot be seen, and whether two groups overlap more than by chance depends on how
+        many there are. The number is used wherever a function takes `universe` and is not passed another, and
+        is kept by `save_snapshot`.
+
+        Raises
+        ------
+        InputError
+            It is not a whole number, or smaller than the number of customers seen.
+
+        >>> sample_snapshot("2026-11-23T08:10Z").with_universe(1_240_000)
+        <Snapshot of t-1 at 2026-11-23 08:10: 3 groups, 251 of 1,240,000 customers, 253 memberships>
+        """
+        return replace(self, universe=check_universe(universe, self.codes.n_customers))
 
     def group_uid(self, group: str) -> str:
         """
@@ -109,7 +133,7 @@ class Snapshot:
     def __repr__(self) -> str:
         return (
             f"<Snapshot of {self.tenant_uid} at {self.taken_at.astimezone(UTC):%Y-%m-%d %H:%M}: "
-            f"{len(self.groups):,} groups, {len(self.customers):,} customers, {len(self.codes):,} memberships>"
+            f"{len(self.groups):,} groups, {self._seen()} customers, {len(self.codes):,} memberships>"
         )
 
     def _repr_html_(self) -> str:
@@ -119,14 +143,23 @@ class Snapshot:
                 "Taken": f"{self.taken_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
                 "Host": self.base_url or "none (made from tables)",
                 "Groups": f"{len(self.groups):,}",
-                "Customers": f"{len(self.customers):,}",
+                "Customers": self._seen(),
                 "Memberships": f"{len(self.codes):,}",
-                "Verdict": self.describe(),
+                "Verdict": self._proof(),
             },
         ).html()
 
     def describe(self) -> str:
-        """How sure this snapshot is, in a sentence."""
+        """How sure this snapshot is, in a sentence, and how much of the universe it shows, if that was told."""
+        if self.universe is None:
+            return self._proof()
+        return f"{self._proof().rstrip('.')}. {self._seen()} customers were seen, the others are in no group."
+
+    def _seen(self) -> str:
+        of_all = "" if self.universe is None else f" of {self.universe:,}"
+        return f"{len(self.customers):,}{of_all}"
+
+    def _proof(self) -> str:
         if len(self.reads) and (self.reads["how"] == "given").all():
             return "made from tables, not read from a tenant"
         sure = int((self.reads["verdict"] == "consistent").sum())

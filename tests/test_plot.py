@@ -162,6 +162,7 @@ def test_association_is_drawn_with_a_universe(measure):
     ax.figure.draw_without_rendering()
 
     assert ("−∞" in texts(ax)) == (measure == "pmi")
+    assert texts(plot.overlap_heatmap(sample_snapshot().with_universe(1_000), measure=measure)) == texts(ax)
 
 
 # UpSet

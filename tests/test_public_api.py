@@ -44,6 +44,7 @@ CONTRACT = [
     "group_flow",
     "group_profile",
     "group_sizes",
+    "groups_per_customer",
     "health_report",
     "home",
     "incremental_reach",

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frgroups.errors import InputError
-from frgroups.sizes import group_sizes
+from frgroups.sizes import group_sizes, groups_per_customer
 from frgroups.snapshot import sample_snapshot, snapshot_from_frames
 
 # No deadline: a busy machine is no failure.
@@ -18,6 +18,8 @@ COLUMNS = {
     "n_members": "int64",
     "n_exclusive": "int64",
     "share_exclusive": "float64",
+    "share_of_customers": "float64",
+    "share_of_universe": "float64",
 }
 pairs = st.lists(st.tuples(st.sampled_from(["0150", "b", "Ålesund", "ω"]), st.sampled_from("pqrstu")), max_size=30)
 
@@ -41,6 +43,38 @@ def test_sizes_are_those_of_sets(rows):
         assert row.n_members == len(mine)
         assert row.n_exclusive == len(mine - others)
         assert row.share_exclusive == len(mine - others) / len(mine)
+        assert row.share_of_customers == len(mine) / len(mine | others)
+        assert pd.isna(row.share_of_universe)
+
+
+@LAW
+@given(pairs, st.integers(6, 60))
+def test_customers_per_number_of_groups_are_those_of_sets(rows, universe):
+    "Every number of groups that a customer is in has its row; with a universe a first row holds the others."
+    groups_of = {customer: {g for g, c in rows if c == customer} for _, customer in rows}
+    degrees = [len(groups) for groups in groups_of.values()]
+    expected = {degree: degrees.count(degree) for degree in sorted(set(degrees))}
+
+    seen, all_ = groups_per_customer(frame(rows)), groups_per_customer(frame(rows), universe=universe)
+
+    assert dict(zip(seen["n_groups"], seen["n_customers"], strict=True)) == expected
+    assert dict(zip(all_["n_groups"], all_["n_customers"], strict=True)) == {0: universe - len(degrees), **expected}
+    assert list(all_["share"]) == [n / universe for n in all_["n_customers"]]
+    assert list(seen["n_groups"]) == sorted(expected)
+    for table in (seen, all_):
+        dtypes = {"n_groups": "int64", "n_customers": "int64", "share": "float64"}
+        assert table.dtypes.astype(str).to_dict() == dtypes
+
+
+def test_known_customers_in_no_group_are_told():
+    "A snapshot of tables may know customers who are in no group; they have their row without a universe."
+    customers = pd.DataFrame({"customer_uid": ["1", "2", "3"]})
+    snapshot = snapshot_from_frames(frame([("a", "1")]), None, customers, tenant_uid="t", taken_at="2026-11-23")
+
+    table = groups_per_customer(snapshot)
+
+    assert table["n_groups"].tolist() == [0, 1] and table["n_customers"].tolist() == [2, 1]
+    assert group_sizes(snapshot)["share_of_customers"].tolist() == [1.0]
 
 
 @LAW

@@ -188,6 +188,7 @@ def read_kept(kept: Kept, *, only_memberships: bool = False) -> Snapshot:
         taken_at=kept.taken_at,
         read_until=datetime.fromisoformat(manifest["read_until"]),
         verdict=manifest["verdict"],
+        universe=manifest.get("universe"),
     )
 
 
@@ -223,6 +224,7 @@ def _write(snapshot: Snapshot, root: Path, names: Iterator[str]) -> Path:
         "taken_at": snapshot.taken_at.astimezone(UTC).isoformat(),
         "read_until": snapshot.read_until.astimezone(UTC).isoformat(),
         "verdict": snapshot.verdict,
+        "universe": snapshot.universe,
         "n_groups": len(snapshot.groups),
         "n_customers": len(snapshot.customers),
         "n_memberships": len(snapshot.codes),

@@ -38,6 +38,7 @@ from frgroups.planning import plan_memberships
 from frgroups.receipt import Receipt, plan_undo, read_receipt
 from frgroups.review import save_review
 from frgroups.sizes import group_sizes
+from frgroups.universe import universe_of
 from frgroups.versions import __version__, show_versions
 
 
@@ -115,20 +116,22 @@ def sizes(options: Namespace) -> int:
     """Show the size of each group."""
     snapshot = snapshot_of(options)
     table = group_sizes(snapshot).sort_values(["n_members", "customer_group_uid"], ascending=[False, True])
+    shown = table if snapshot.universe is not None else table.drop(columns="share_of_universe")
     print(snapshot)
-    _show(table.head(options.top) if options.top else table, options.csv, table)
+    _show(shown.head(options.top) if options.top else shown, options.csv, table)
     return 0
 
 
 def overlap(options: Namespace) -> int:
     """Show the pairs that overlap most."""
     snapshot = snapshot_of(options)
-    if options.by == "lift" and options.universe is None:
+    universe = universe_of(snapshot, options.universe)
+    if options.by == "lift" and universe is None:
         raise InputError("--by lift compares with chance, which needs --universe N, the number of customers in all.")
-    table = overlap_pairs(snapshot, universe=options.universe, min_both=1)
+    table = overlap_pairs(snapshot, universe=universe, min_both=1)
     table = table.sort_values([options.by, "n_both"], ascending=False, ignore_index=True)
     columns = ["name_a", "name_b", "n_a", "n_b", "n_both", "jaccard", "share_of_a", "share_of_b"]
-    if options.universe is not None:
+    if universe is not None:
         columns += ["lift", "q_value"]
     print(snapshot)
     _show(table[columns].head(options.top), options.csv, table)

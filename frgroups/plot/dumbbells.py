@@ -29,9 +29,9 @@ def profile(
     Of yes and no only yes is drawn, and what is suppressed is counted in the title.
 
     >>> from frgroups import plot
-    >>> ax = plot.profile(sample_snapshot(), "all", top=3)
+    >>> ax = plot.profile(group_profile(sample_snapshot(), "VIP", min_count=1), top=3)
     >>> [label.get_text() for label in ax.get_yticklabels()]
-    ['has_email', 'has_mobile', 'country_code: NO']
+    ['has_mobile', 'country_code: FI', 'country_code: NO']
     """
     heading = "Shares in the group and among the others"
     if is_table(data, "share_ref"):

@@ -19,6 +19,7 @@ from frgroups.errors import InputError
 from frgroups.overlap import Measure, overlap_matrix
 from frgroups.plot.canvas import FAINT, empty_chart, largest, new_axes, points, titled
 from frgroups.plot.names import short_name, shown_names
+from frgroups.universe import universe_of
 
 _MEASURES = {
     "count": ("customers", "Customers in both groups"),
@@ -29,6 +30,7 @@ _MEASURES = {
     "phi": ("phi", "Correlation of the two memberships (phi)"),
     "pmi": ("pmi, bits", "Customers in both groups / as chance would have it (pmi, log2)"),
 }
+_NEEDS_UNIVERSE = ("lift", "phi", "pmi")
 _PERCENT = ("jaccard", "share", "overlap_coefficient")
 
 
@@ -47,7 +49,7 @@ def overlap_heatmap(
     `data` is a Snapshot, memberships, or the table of `overlap_matrix` (say its `measure`). From a snapshot
     the `top` largest groups are drawn, in the order of the positions of `group_clusters`; a table keeps its
     order. Up to 25 groups the cells hold their numbers. The diagonal tells nothing and is left grey, but for
-    "count", where it holds the sizes. `universe` is for lift, phi and pmi, as in `overlap_matrix`.
+    "count", where it holds the sizes. lift, phi and pmi need a `universe`, passed or told by `with_universe`.
 
     >>> from frgroups import plot
     >>> ax = plot.overlap_heatmap(sample_snapshot(), measure="share")
@@ -97,7 +99,9 @@ def _heatmap_of(
     if isinstance(data, pd.DataFrame) and "customer_uid" not in data and data.index.equals(data.columns):
         matrix = data if top is None else data.iloc[:top, :top]
         return matrix, [short_name(label) for label in matrix.index], len(data)
-    codes = codes_of(data).select(groups)
+    universe, codes = universe_of(data, universe), codes_of(data).select(groups)
+    if measure in _NEEDS_UNIVERSE and universe is None:
+        raise InputError(f"measure={measure!r} needs universe=, the number of customers that the tenant has in all.")
     chosen = codes.select(largest(codes, top))
     matrix = overlap_matrix(chosen, measure=measure, universe=universe)
     order = leaf_order(overlap_matrix(chosen, measure="jaccard").to_numpy())

@@ -136,6 +136,7 @@ def campaign_reach(
     `data` is the table of `campaign_reach`, or a Snapshot or memberships with `campaigns` and `at` as there. The
     largest discount comes first. What may matter is an upper bound, see there.
 
+    >>> import pandas as pd
     >>> from frgroups import plot
     >>> campaigns = pd.DataFrame({"customer_group_uid": ["all", "vip"], "discount_percent": [5, 20]})
     >>> ax = plot.campaign_reach(sample_snapshot(), campaigns)

@@ -1,1 +1,1 @@
-"""Benchmarks: what a load costs beside other ways to do it; `make bench` runs them."""
+"""Benchmarks: what loading, keeping and analysis cost beside other ways to do it; `make bench` runs them."""

@@ -11,9 +11,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from tests.bench.measures import FULL, MEASURES, QUICK, Row, Scale
+from tests.bench.analysis import ANALYSIS
+from tests.bench.measures import FULL, LOADS, QUICK, Row, Scale
 from tests.bench.report import as_markdown, as_text, conditions
 from tests.bench.soak import soak
+
+MEASURES = LOADS | ANALYSIS
 
 
 def main() -> None:

@@ -7,15 +7,19 @@ a Stopwatch, and prints what it cost and what it found as a line of JSON.
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import json
 import resource
 import sys
 import time
+from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import pandas as pd
+import pyarrow as pa
 
 
 class Stopwatch:
@@ -23,12 +27,15 @@ class Stopwatch:
     What a `with` block costs: wall, CPU of all threads and children, and the peak of this process's memory by then.
 
     The peak is that of the whole process, from its start: the imports are in it, nothing is subtracted. Linux lets
-    it begin at the size of the process that started this one, which therefore stays small.
+    it begin at the size of the process that started this one, which therefore stays small. `added_mb` is how far
+    the block's own peak is above what the process held before it, 1 at least: less cannot be told.
     """
 
-    wall = cpu = peak_mb = 0.0
+    wall = cpu = peak_mb = added_mb = 0.0
 
     def __enter__(self) -> Self:
+        self._peak = _peak_mb()
+        self._held = _forget_peak() or self._peak
         self._cpu, self._wall = _cpu_seconds(), time.perf_counter()
         return self
 
@@ -37,7 +44,25 @@ class Stopwatch:
     ) -> None:
         self.wall = time.perf_counter() - self._wall
         self.cpu = _cpu_seconds() - self._cpu
-        self.peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        self.added_mb = max(_peak_mb() - self._held, 1.0)
+        self.peak_mb = max(_peak_mb(), self._peak)
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _forget_peak() -> float | None:
+    """Let the peak begin at what this process holds now, and tell that; None where the system cannot."""
+    # What was freed goes back to the system first, so that it counts when it is used again.
+    pa.default_memory_pool().release_unused()
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
+    except OSError:
+        return None
 
 
 def _cpu_seconds() -> float:
@@ -58,7 +83,7 @@ def main() -> None:
     measurement = getattr(importlib.import_module(f"tests.bench.{module}"), function)
     clock = Stopwatch()
     facts = measurement(clock, **json.loads(sys.argv[2]))
-    cost = {"wall": clock.wall, "cpu": clock.cpu, "peak_mb": clock.peak_mb}
+    cost = {name: getattr(clock, name) for name in ("wall", "cpu", "peak_mb", "added_mb")}
     sys.stdout.write(json.dumps(cost | facts) + "\n")
 
 

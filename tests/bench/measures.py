@@ -1,4 +1,4 @@
-"""What is measured beside what, on which tenant, and the ratio that is to be reached."""
+"""What loading and keeping is measured beside, on which tenant, and the ratio that is to be reached."""
 
 from __future__ import annotations
 
@@ -19,21 +19,32 @@ SHOWN_PATIENCE = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Which tenants stand for the small one, the large one, the one with a group of everybody, the one on disk."""
+    """
+    Which tenants stand for the small one, the large one, the one with a group of everybody, the one on disk.
+
+    And which memberships for many small groups, for few large ones, and for as many as a machine is asked to hold.
+    """
 
     small: str
     large: str
     covered: str
     kept: str
+    sparse: str
+    dense: str
+    huge: str
     page_size: int = 500
     rounds: int = 3
     readings: int = 9
     generic: bool = True
 
 
-FULL = Scale(small="S", large="L", covered="L+all", kept="XL")
+FULL = Scale("S", "L", "L+all", "XL", sparse="5M x 1,000", dense="4M x 200", huge="50M x 2,000")
 QUICK = Scale(
-    small="tiny", large="tiny", covered="tiny+all", kept="tiny", page_size=50, rounds=1, readings=1, generic=False
+    *("tiny", "tiny", "tiny+all", "tiny", "quick", "quick", "quick"),
+    page_size=50,
+    rounds=1,
+    readings=1,
+    generic=False,
 )
 
 
@@ -95,8 +106,8 @@ def by_pages(scale: Scale) -> Iterator[Row]:
         yield compared((cpu, usual), "s", _cpu(ours), _cpu(runs["naive"]), 1 / 8)
         yield compared((peak, usual), "MB", _peak(ours), _peak(runs["naive"]), 1 / 4)
     else:
-        yield Row(cpu, usual, note=_missing("requests"))
-        yield Row(peak, usual, note=_missing("requests"))
+        yield Row(cpu, usual, note=not_installed("requests"))
+        yield Row(peak, usual, note=not_installed("requests"))
     yield compared((cpu, "raw socket, same decoder (the limit)"), "s", _cpu(ours), _cpu(limit), 1.6)
     served = [one.server_cpu for one in ours]
     yield compared((f"CPU of the server, {name}", "ours (is the server the limit?)"), "s", served, _cpu(ours))
@@ -172,7 +183,7 @@ def generic(scale: Scale) -> Iterator[Row]:
             if not scale.generic:
                 yield Row(*names, note="not in a quick run")
             elif not find_spec(package):
-                yield Row(*names, note=_missing(package))
+                yield Row(*names, note=not_installed(package))
             else:
                 yield _beside(names, function, {"page_size": scale.page_size}, url)
 
@@ -187,7 +198,7 @@ def _beside(names: tuple[str, str], function: str, asked: dict[str, Any], url: s
     return compared(names, "s", [ours.cpu], [peer.cpu])
 
 
-MEASURES = {one.__name__: one for one in (by_pages, at_latency, covered, kept, generic)}
+LOADS = {one.__name__: one for one in (by_pages, at_latency, covered, kept, generic)}
 
 
 def _cpu(runs: list[Run]) -> list[float]:
@@ -206,5 +217,6 @@ def _sent_to(one: Run, paths: set[str]) -> int:
     return sum(n for path, n in one.paths.items() if path in paths)
 
 
-def _missing(package: str) -> str:
+def not_installed(package: str) -> str:
+    """What stands in place of the numbers of a peer that is not there."""
     return f"{package} is not installed; the bench extra has it"

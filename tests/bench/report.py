@@ -13,7 +13,8 @@ from pathlib import Path
 from tests.bench.measures import Row, Scale
 
 HEADINGS = ("measure", "against", "ours", "theirs", "ratio", "to reach", "met")
-PACKAGES = ["frgroups", "httpx", "msgspec", "numpy", "pandas", "pyarrow", "requests", "dlt", "openapi-python-client"]
+PACKAGES = ["frgroups", "httpx", "msgspec", "numpy", "pandas", "pyarrow", "scipy"]
+PACKAGES += ["requests", "dlt", "openapi-python-client", "duckdb", "numba", "pyroaring"]
 
 
 def as_text(rows: Iterable[Row]) -> str:
@@ -47,9 +48,10 @@ def conditions(scale: Scale, load_before: float) -> str:
         f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores of {_cpu_model()}, {platform.system()}, "
         f"Python {platform.python_version()}, {packages}. Load average {load_before:.1f} before, "
         f"{os.getloadavg()[0]:.1f} after. Medians, least and most of {scale.rounds} interleaved rounds "
-        f"({scale.readings} of reopening); each run in a fresh process, imports outside the clock. CPU is user and "
-        "system time of all threads; memory is the peak of the whole process, imports too. The file that is sized is "
-        "memberships.parquet with the columns of codes and uids, in two other files, that it points into."
+        f"({scale.readings} of what takes a fraction of a second); each run in a fresh process, imports outside the "
+        "clock. CPU is user and system time of all threads; memory is the peak of the whole process, imports too; "
+        "added memory is how far the peak of what was measured is above what the process held before. The file that "
+        "is sized is memberships.parquet with the columns of codes and uids, in two other files, that it points into."
     )
 
 

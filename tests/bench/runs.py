@@ -40,6 +40,7 @@ class Run:
     megabytes: float = 0.0
     server_cpu: float = 0.0
     paths: Mapping[str, int] = field(default_factory=dict)
+    added_mb: float = 0.0
 
 
 def run(job: Job, patience: float = PATIENCE) -> Run:
@@ -54,13 +55,13 @@ def run(job: Job, patience: float = PATIENCE) -> Run:
     if done.returncode:
         raise MeasurementError(f"{job.function} failed: {done.stderr.strip()[-2000:]}")
     found = json.loads(done.stdout.splitlines()[-1])
-    cost = [found.pop(name) for name in ("wall", "cpu", "peak_mb")]
+    cost = {name: found.pop(name) for name in ("wall", "cpu", "peak_mb", "added_mb")}
     if not job.base_url:
-        return Run(*cost, found)
+        return Run(**cost, found=found)
     after = stats(job.base_url)
     return Run(
-        *cost,
-        found,
+        **cost,
+        found=found,
         requests=after["requests"] - before["requests"],
         megabytes=(after["bytes"] - before["bytes"]) / 1e6,
         server_cpu=after["cpu"] - before["cpu"],
@@ -78,10 +79,10 @@ def rounds(jobs: Mapping[str, Job], n: int) -> dict[str, list[Run]]:
 
 
 def check_agreement(runs: Mapping[str, list[Run]]) -> None:
-    """Loads of one tenant are comparable only where all found the same memberships and customers."""
+    """What was measured on one tenant is comparable only where all found the same."""
     outcomes = {name: [_outcome(one) for one in each] for name, each in runs.items()}
     if len({outcome for each in outcomes.values() for outcome in each}) > 1:
-        raise MeasurementError(f"The loads do not agree on memberships, customers and digest: {outcomes}")
+        raise MeasurementError(f"They do not agree on memberships, customers and digest: {outcomes}")
 
 
 def _outcome(one: Run) -> tuple[int, ...]:

@@ -1,0 +1,43 @@
+"""How many customers a tenant has in all: told by who knows it, never guessed from those who are in groups."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from frgroups.codes import Codes, codes_of
+from frgroups.errors import InputError
+
+
+def universe_of(data: Any, universe: int | None) -> int | None:
+    """
+    The number that was passed, or else the one that the Snapshot was given; None when nobody told.
+
+    >>> universe_of(sample_snapshot().with_universe(1_000), None)
+    1000
+    >>> universe_of(sample_snapshot().with_universe(1_000), 2_000)
+    2000
+    """
+    if universe is not None:
+        return check_universe(universe, codes_of(data).n_customers)
+    is_snapshot = isinstance(getattr(data, "codes", None), Codes)
+    return data.universe if is_snapshot else None
+
+
+def check_universe(universe: int, n_seen: int) -> int:
+    """
+    The number as an int; raises InputError when it is not whole, or less than the customers seen.
+
+    >>> check_universe(1_240_000, 251)
+    1240000
+    """
+    try:
+        total = operator.index(universe)
+    except TypeError as error:
+        raise InputError(f"universe={universe!r} is not a whole number of customers.") from error
+    if total < n_seen:
+        raise InputError(
+            f"universe={total:,} is smaller than the {n_seen:,} customers seen; "
+            "it is the number of customers that the tenant has in all."
+        )
+    return total

@@ -1,0 +1,73 @@
+"""Whole tables of overlap, and the usual way to what is slowest in them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import frgroups as fg
+from frgroups.codes import Codes
+from frgroups.pair_counts import pair_counts
+from tests.bench.child import Stopwatch
+
+
+def pairs(clock: Stopwatch, *, path: str) -> dict[str, int]:
+    """overlap_pairs whole: uids, names, counts, shares, association, p of both tails and q."""
+    snapshot = fg.read_snapshot(path)
+    with clock:
+        table = fg.overlap_pairs(snapshot, universe=_universe(snapshot.codes))
+    return _told(snapshot.codes, len(table), table["n_both"].sum(), table["p_over"].sum(), table["p_under"].sum())
+
+
+def pairs_by_scipy(clock: Stopwatch, *, path: str) -> dict[str, int]:
+    """The counts, and scipy's hypergeometric distribution over arrays, either tail; nothing else."""
+    from scipy.stats import hypergeom
+
+    codes = fg.read_snapshot(path).codes
+    universe = _universe(codes)
+    with clock:
+        counts = pair_counts(codes)
+        a, b = np.triu_indices(codes.n_groups, k=1)
+        n_a, n_b, n_both = codes.sizes[a], codes.sizes[b], counts[a, b]
+        over, under = hypergeom.sf(n_both - 1, universe, n_a, n_b), hypergeom.cdf(n_both, universe, n_a, n_b)
+    return _told(codes, len(a), n_both.sum(), over.sum(), under.sum())
+
+
+def combinations(clock: Stopwatch, *, path: str) -> dict[str, int]:
+    """Intersections of the largest groups."""
+    snapshot = fg.read_snapshot(path)
+    largest = _largest(snapshot.codes)
+    with clock:
+        table = fg.intersections(snapshot, largest)
+    return _told(snapshot.codes, len(table), *np.sort(table["n"])[-3:])
+
+
+def combinations_by_groupby(clock: Stopwatch, *, path: str) -> dict[str, int]:
+    """What a pandas user types on a frame of booleans that is there already."""
+    import pandas as pd
+
+    codes = fg.read_snapshot(path).codes
+    largest = _largest(codes)
+    frame = pd.DataFrame(
+        {group: np.isin(np.arange(codes.n_customers), codes.member_codes(group)) for group in largest}
+    )
+    frame.head().groupby(largest).size()  # What pandas loads on first use is loaded.
+    with clock:
+        table = frame.groupby(largest).size()
+    some = table[table.index.to_frame().any(axis=1)]
+    return _told(codes, len(some), *np.sort(some)[-3:])
+
+
+def _universe(codes: Codes) -> int:
+    return codes.n_customers * 5 // 4
+
+
+def _largest(codes: Codes) -> list[str]:
+    return list(codes.group_uids[np.sort(np.argsort(-codes.sizes)[:12])])
+
+
+def _told(codes: Codes, n_rows: int, *sums: Any) -> dict[str, int]:
+    """Sums of p are told to the nearest whole: the ways agree to nine digits, not to the last bit."""
+    digest = sum(place * round(float(sum_)) for place, sum_ in enumerate(sums, start=1))
+    return {"memberships": len(codes), "customers": codes.n_customers, "digest": n_rows + digest}

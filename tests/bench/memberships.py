@@ -1,0 +1,90 @@
+"""Made-up memberships, kept as a snapshot: customers differ in how many groups they are in, groups in size."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+import frgroups as fg
+from frgroups.codes import Codes
+from frgroups.tables import CONSENTS, CUSTOMERS, GROUPS, READS, conform
+from tests.bench.child import Stopwatch
+from tests.bench.runs import Job, run
+from tests.bench.tenants import SEED, SKEW
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How many customers, groups and memberships; group sizes fall as rank**-SKEW, as far as customers reach."""
+
+    customers: int
+    groups: int
+    memberships: int
+
+
+SHAPES = {
+    "quick": Shape(customers=3_000, groups=20, memberships=12_000),
+    "5M x 1,000": Shape(customers=1_000_000, groups=1_000, memberships=5_000_000),
+    "4M x 200": Shape(customers=100_000, groups=200, memberships=4_000_000),
+    "50M x 2,000": Shape(customers=5_000_000, groups=2_000, memberships=50_000_000),
+}
+
+
+@cache
+def kept_snapshot(shape: str) -> str:
+    """The folder of a snapshot of this shape, made once, in the home, which `make bench` removes when it ends."""
+    return run(Job("memberships.keep", {"shape": shape, "folder": str(fg.home() / shape)})).found["path"]
+
+
+def keep(clock: Stopwatch, *, shape: str, folder: str) -> dict[str, Any]:
+    """Make and keep it, in a process of its own that may grow."""
+    codes = make_codes(SHAPES[shape])
+    moment = pd.Timestamp("2026-11-23T08:10Z").to_pydatetime()
+    groups = pd.DataFrame({"customer_group_uid": codes.group_uids, "name": codes.group_names})
+    snapshot = fg.Snapshot(
+        groups=conform(groups, GROUPS),
+        customers=conform(pd.DataFrame({"customer_uid": codes.customer_uids}), CUSTOMERS),
+        consents=conform(None, CONSENTS),
+        reads=conform(None, READS),
+        codes=codes,
+        tenant_uid="bench",
+        taken_at=moment,
+        read_until=moment,
+        verdict="unverifiable",
+    )
+    return {"path": os.fspath(fg.save_snapshot(snapshot, folder))}
+
+
+def make_codes(shape: Shape) -> Codes:
+    """The same memberships on every machine; some customers are in many groups, most in few."""
+    rng = np.random.default_rng(SEED)
+    activity = rng.gamma(1.8, size=shape.customers)
+    activity /= activity.sum()
+    weights = rng.permutation(np.arange(1, shape.groups + 1) ** -SKEW)
+    until = np.cumsum(weights / weights.sum())
+    keys = np.empty(0, dtype=np.int64)
+    while (missing := shape.memberships - len(keys)) > 0:
+        customer = np.repeat(np.arange(shape.customers), rng.poisson(1.1 * missing * activity))
+        group = np.searchsorted(until[:-1], rng.random(len(customer)))
+        keys = np.sort(np.concatenate([keys, group * shape.customers + customer]))
+        keys = keys[np.diff(keys, prepend=-1) > 0]
+    keys = np.delete(keys, rng.choice(len(keys), -missing, replace=False))
+    sizes = np.bincount(keys // shape.customers, minlength=shape.groups)
+    uids = _uids("g", shape.groups)
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    return Codes(uids, uids, _uids("c", shape.customers), starts, (keys % shape.customers).astype(np.int32))
+
+
+def _uids(letter: str, n: int) -> pd.Index:
+    return pd.Index(np.char.mod(f"{letter}-%08d", np.arange(n)), dtype="str")
+
+
+def group_codes(codes: Codes) -> npt.NDArray[np.int32]:
+    """The group of each membership; not the property of codes, which would keep it."""
+    return np.repeat(np.arange(codes.n_groups, dtype=np.int32), codes.sizes)
