@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from frgroups.advice import ANY, Advice
 from frgroups.approval import check_approval
 from frgroups.client import Client
 from frgroups.durations import as_duration
@@ -26,9 +27,10 @@ from frgroups.errors import (
     PlanBlockedError,
     WrongTenantError,
 )
+from frgroups.human import counted
 from frgroups.inputs import must_be
 from frgroups.journal import Item, Journal, RunStopped
-from frgroups.limits import Finding, GroupCounts, broken_limits
+from frgroups.limits import Finding, GroupCounts, Wider, broken_limits
 from frgroups.logs import tell
 from frgroups.members import Listing, read_members, worker_threads
 from frgroups.plan import GroupChange, Plan
@@ -87,7 +89,10 @@ def apply_plan(
         return done
     approval = check_approval(plan, approve)
     _check_limits(plan)
-    with tenant_lock(client.tenant_uid, client.base_url, plan.digest), Journal.of(plan, journal) as written:
+    with (
+        tenant_lock(client.tenant_uid, client.base_url, f"plan {plan.digest[:12]}"),
+        Journal.of(plan, journal) as written,
+    ):
         if (done := _receipt_of_ended(written)) is not None:
             return done
         start = {"digest": plan.digest, "planned_at": plan.planned_at.isoformat(), "approval": approval.document()}
@@ -343,7 +348,8 @@ def _receipt_of_ended(journal: Journal) -> Receipt | None:
 def _check_target(client: Client, plan: Plan) -> None:
     if plan.base_url is None:
         raise WrongTenantError(
-            f"Plan {plan.digest[:12]} was made from tables without base_url=, so it can be reviewed, not applied."
+            f"Plan {plan.digest[:12]} was made from tables without a host, so it can be reviewed, not applied.",
+            Advice("Pass {base_url} to snapshot_from_frames.", base_url=ANY),
         )
     if (client.tenant_uid, client.base_url) != (plan.tenant_uid, plan.base_url):
         raise WrongTenantError(
@@ -351,7 +357,9 @@ def _check_target(client: Client, plan: Plan) -> None:
             f"this client for {client.tenant_uid} at {client.base_url}. Nothing was sent."
         )
     if not client.writable:
-        raise NotWritableError("This client only reads; nothing was sent. Make it with writable=True to apply.")
+        raise NotWritableError(
+            "This client only reads; nothing was sent.", Advice("Make it with {writable} to apply.", writable=True)
+        )
 
 
 def _check_limits(plan: Plan) -> None:
@@ -360,17 +368,18 @@ def _check_limits(plan: Plan) -> None:
     limit = plan.limits.plan_max_age
     if limit is not None and age > as_duration(limit):
         text = f"The plan is {age.total_seconds() / 86400:,.1f} days old; the limit is {limit}. Plan again."
-        findings.append(Finding("plan_max_age", text, True, argument="Limits(plan_max_age=...)"))
+        findings.append(Finding("plan_max_age", text, True, allow=(("plan_max_age", None),)))
     _raise_if_broken(plan, findings)
 
 
 def _raise_if_broken(plan: Plan, findings: list[Finding]) -> None:
     broken = tuple(finding for finding in findings if finding.blocking)
     if broken:
-        told = " ".join(f"{finding.message} [{finding.argument}]" for finding in broken)
+        told = " ".join(finding.message for finding in broken)
+        allow = Advice("To allow it, make a plan with {limits} and have that reviewed.", limits=Wider(broken))
         raise PlanBlockedError(
-            f"Plan {plan.digest[:12]} is blocked by {len(broken)} limits. Nothing was sent. {told} "
-            "To allow it, make a plan with these limits and have that reviewed.",
+            f"Plan {plan.digest[:12]} is blocked by {counted(len(broken), 'limit')}. Nothing was sent. {told}",
+            *([allow] if Wider(broken) else []),
             findings=broken,
         )
 

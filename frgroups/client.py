@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Literal
 
 from frgroups import wire
+from frgroups.advice import Advice
 from frgroups.card import Card
 from frgroups.check import Check, place
 from frgroups.errors import (
@@ -377,8 +378,8 @@ class Client:
     def _write(self, call: Call) -> bytes:
         if not self.writable:
             raise NotWritableError(
-                f"{call.operation}: this client only reads; nothing was sent. "
-                "Make it with writable=True to change the tenant."
+                f"{call.operation}: this client only reads; nothing was sent.",
+                Advice("Make it with {writable} to change the tenant.", writable=True),
             )
         body = self._transport.send(call, _as_it_is)
         if body.lstrip().startswith(b"<"):

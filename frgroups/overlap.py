@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from frgroups.advice import ANY, Advice
 from frgroups.codes import Codes, codes_of
 from frgroups.errors import InputError
 from frgroups.pair_counts import Counts, pair_counts
@@ -72,7 +73,10 @@ def overlap_matrix(
     if labels not in ("uid", "name"):
         raise InputError(f"labels={labels!r} is neither 'uid' nor 'name'.")
     if measure in _NEEDS_UNIVERSE and universe is None:
-        raise InputError(f"measure={measure!r} needs universe=, the number of customers that the tenant has in all.")
+        raise InputError(
+            f"The measure {measure!r} needs the number of customers that the tenant has in all.",
+            Advice("Say it with {universe}.", universe=ANY),
+        )
     codes = codes_of(data)
     total = _universe(universe, codes)
     codes = codes.select(groups)
@@ -208,10 +212,10 @@ def _universe(universe: int | None, codes: Codes) -> float:
     try:
         total = operator.index(universe)
     except TypeError as error:
-        raise InputError(f"universe={universe!r} is not a whole number of customers.") from error
+        raise InputError(f"A universe of {universe!r} is not a whole number of customers.") from error
     if total < codes.n_customers:
         raise InputError(
-            f"universe={total:,} is smaller than the {codes.n_customers:,} customers seen; "
+            f"A universe of {total:,} is smaller than the {codes.n_customers:,} customers seen; "
             "it is the number of customers that the tenant has in all."
         )
     return float(total)

@@ -13,8 +13,9 @@ import pandas as pd
 
 from frgroups.card import Card
 from frgroups.errors import FileDamagedError, InputError
+from frgroups.human import counted
 from frgroups.inputs import several
-from frgroups.limits import Finding, GroupCounts, Limits, broken_limits, counted
+from frgroups.limits import Finding, GroupCounts, Limits, broken_limits
 from frgroups.sealed import canonical, read_sealed, sha256, write_sealed
 from frgroups.snapshot import Snapshot, snapshot_from_frames
 from frgroups.tombstones import n_forgotten
@@ -331,7 +332,7 @@ class Plan:
             return []
         who = f"{counted(n, 'customer')} of this plan {'was' if n == 1 else 'were'}"
         text = f"{who} forgotten since. Load and plan again."
-        return [Finding("forgotten_customers", text, True, n=n, argument="plan again")]
+        return [Finding("forgotten_customers", text, True, n=n)]
 
     def _group(self, name: str) -> GroupChange:
         found = [one for one in self.groups if one.uid == name] or [one for one in self.groups if one.name == name]

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from frgroups.advice import ANY, Advice
 from frgroups.codes import Codes, codes_of
 from frgroups.errors import InputError
 from frgroups.inputs import several
@@ -86,8 +87,8 @@ def intersections(
     rows = list(islice(found, None if limit is None else limit + 1))
     if top is None and limit is not None and len(rows) > limit:
         raise InputError(
-            f"Customers are in more than {_MOST_SETS:,} combinations of these {codes.n_groups} groups; "
-            "say top= or choose fewer groups."
+            f"Customers are in more than {_MOST_SETS:,} combinations of these {codes.n_groups} groups.",
+            Advice("Say {top}, or choose fewer groups.", top=ANY),
         )
     cut = top is not None and len(rows) > top
     rows = rows[:top]

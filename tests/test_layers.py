@@ -27,6 +27,7 @@ ROWS = [
     ["exits", "human", "page_assets", "home", "progress", "card", "versions", "durations", "inputs"],
     ["logs"],
     ["errors"],
+    ["advice"],
 ]
 ROW = {module: number for number, row in enumerate(ROWS) for module in row}
 MAY_IMPORT_CLIENT = {"__init__", "members", "reading", "load", "apply", "sending", "sandbox", "demo"}

@@ -27,6 +27,7 @@ from frgroups.errors import (
     DriftedReadError,
     GroupNotFoundError,
     InputError,
+    LockedError,
     NotFoundError,
     ServerError,
     WrongTenantError,
@@ -253,6 +254,24 @@ def test_a_list_of_groups_that_is_never_whole_is_an_error(sandbox, client):
         fg.load_snapshot(client, False)
 
     assert len(sandbox.requests()) < 50
+
+
+def test_a_group_that_is_listed_twice_is_told_as_what_it_is(sandbox, client, monkeypatch):
+    "Nothing changed: the list does not add up, however often it is read, and that may be the service's own fault."
+    read = client.read_group_page
+
+    def twice(*args, **kw):
+        page = read(*args, **kw)
+        return replace(page, items=[*page.items, page.items[0]], total_count=page.total_count + 1)
+
+    monkeypatch.setattr(client, "read_group_page", twice)
+
+    with pytest.raises(DriftedReadError, match=r"did not add up in any of 4 readings \(1 came twice\)") as caught:
+        fg.load_snapshot(client, False)
+
+    assert "changed" not in str(caught.value) and "the service itself lists or counts them wrongly" in str(
+        caught.value
+    )
 
 
 def test_a_group_that_is_never_whole_is_drifted(sandbox, client):
@@ -747,6 +766,63 @@ def test_progress_of_a_refresh_counts_its_own_groups(sandbox, client):
     fg.refresh_groups(client, snapshot, ["vip", "loyal"], progress=lambda *told: news.append(told))
 
     assert news[-1] == ("Reading again", 15, 15)
+
+
+def test_a_load_within_a_load_is_refused(client, home_folder):
+    "In a progress callback it would wait for the load that calls it; without a cache, or into another, it may."
+    with pytest.raises(LockedError, match=rf"A load of sport_nordic into {home_folder}/snapshots is under way"):
+        fg.load_snapshot(client, progress=lambda *_: fg.load_snapshot(client, progress=False))
+    assert fg.list_snapshots().empty
+
+    inner = []
+    fg.load_snapshot(client, progress=lambda *_: inner.append(fg.load_snapshot(client, False, progress=False)))
+    assert inner and {one.verdict for one in inner} == {"consistent"}
+
+
+@pytest.mark.parametrize("cache", [False, None])
+def test_a_callback_that_raises_stop_iteration_ends_the_load(client, cache):
+    "Python would take it for the end of a loop of the load's own; it is an error that says where it came from."
+    with pytest.raises(InputError, match="progress callback raised StopIteration") as caught:
+        fg.load_snapshot(client, cache, progress=lambda *_: next(iter([])))
+
+    assert isinstance(caught.value.__cause__, StopIteration)
+    assert fg.load_snapshot(client, cache).verdict == "consistent"
+
+
+def test_a_load_goes_on_where_the_one_before_it_was_killed(sandbox, client, tmp_path):
+    "Killed while it reads, a process leaves its lock and its note behind, and holds nobody up."
+    code = (
+        "import sys, frgroups as fg\n"
+        "with fg.Client('sport_nordic', sys.argv[2], base_url=sys.argv[1]) as client:\n"
+        "    fg.load_snapshot(client, sys.argv[3], progress=lambda *_: print('reading', flush=True))\n"
+    )
+    sandbox.misbehave(latency=5)
+    command = [sys.executable, "-c", code, sandbox.base_url, sandbox.token, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        _lines_until(child, "reading")
+        child.kill()
+    sandbox.behave()
+
+    snapshot = fg.load_snapshot(client, tmp_path)
+
+    assert snapshot.verdict == "consistent" and len(fg.list_snapshots(tmp_path)) == 1
+
+
+def test_the_log_tells_when_a_load_begins_and_what_it_read(sandbox, client, home_folder, caplog):
+    "Begun, so many groups, read in so many seconds, kept where; taken from the cache when that is young."
+    caplog.set_level("INFO", "frgroups.load")
+
+    fg.load_snapshot(client)
+    fg.load_snapshot(client, max_age="1h")
+
+    told = {record.event: record for record in caplog.records}
+    assert list(told) == ["load_started", "groups_listed", "load_finished", "snapshot_kept", "snapshot_taken"]
+    done = told["load_finished"]
+    assert (done.n_groups, done.n_customers, done.n_memberships, done.verdict) == (4, 30, 45, "consistent")
+    assert done.n_requests == client.n_requests and 0 < done.seconds < 60
+    assert "4 groups, 30 customers, 45 memberships" in done.getMessage()
+    assert told["groups_listed"].n_groups == 4
+    assert [str(told["snapshot_kept"].path)] == fg.list_snapshots()["path"].tolist()
 
 
 def test_a_damaged_newest_snapshot_is_not_taken_for_young(client, home_folder):

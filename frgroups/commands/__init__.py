@@ -21,9 +21,10 @@ from frgroups.approval import approve_plan, rejection
 from frgroups.changes import group_changes, membership_changes
 from frgroups.client import Client
 from frgroups.commands.options import limits_of, snapshot_before, snapshot_of, tenant_in_use, wanted_customers
-from frgroups.errors import FileDamagedError, FrgroupsError, InputError, NotApprovedError
+from frgroups.commands.words import limit_options
+from frgroups.errors import FileDamagedError, FrgroupsError, InputError, NotApprovedError, UsageError
 from frgroups.home import folder_in_home, home, tenant_folder, write_text
-from frgroups.limits import Limits
+from frgroups.limits import Limits, Wider
 from frgroups.overlap import overlap_pairs
 from frgroups.plan import Plan, read_plan
 from frgroups.planning import plan_memberships
@@ -116,7 +117,7 @@ def overlap(options: Namespace) -> int:
     """Show the pairs that overlap most."""
     snapshot = snapshot_of(options)
     if options.by == "lift" and options.universe is None:
-        raise InputError("--by lift compares with chance, which needs --universe N, the number of customers in all.")
+        raise UsageError("--by lift compares with chance, which needs --universe N, the number of customers in all.")
     table = overlap_pairs(snapshot, universe=options.universe, min_both=1)
     table = table.sort_values([options.by, "n_both"], ascending=False, ignore_index=True)
     columns = ["name_a", "name_b", "n_a", "n_b", "n_both", "jaccard", "share_of_a", "share_of_b"]
@@ -258,21 +259,10 @@ def _keep(made: Plan, out: Path | None) -> None:
     print(f"Plan    {path}")
     print(f"Review  {review}   (open it in a browser, or mail it to who decides)")
     if made.blocked:
-        print(f"Blocked. To allow it, make the plan again with {' '.join(_widened(made))}")
+        wider = limit_options(Wider(tuple(one for one in made.findings if one.blocking)))
+        print(f"Blocked. To allow it, make the plan again{f' with {wider}' if wider else ''}")
     else:
         print(f"Next    frgroups approve {path} --by NAME")
-
-
-def _widened(made: Plan) -> list[str]:
-    """The options that would let a blocked plan through."""
-    words: dict[str, str] = {}
-    for finding in made.findings:
-        if finding.blocking and finding.rule == "removals_per_group":
-            most = max(finding.n, int(words.get(finding.rule, 0)))
-            words |= {finding.rule: str(most), "removal_share": "none"}
-        elif finding.blocking:
-            words[finding.rule] = str(max(finding.n, int(words.get(finding.rule, 0)))) if finding.n else "none"
-    return [f"--limit {rule}={value}" for rule, value in words.items()]
 
 
 def _show(table: pd.DataFrame, csv: Path | None, whole: pd.DataFrame) -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 from frgroups.check import place
 from frgroups.durations import as_duration
 from frgroups.fleet.status import in_question, summary_of
-from frgroups.human import age_in_words, size_in_words
+from frgroups.human import duration_in_words, size_in_words
 from frgroups.page_assets import asset, fingerprint
 from frgroups.review.facts import utc, visible
 
@@ -46,8 +46,8 @@ def status_html(table: pd.DataFrame, *, max_age: timedelta | str = "24h", now: d
         share=_share(own),
         legend=_legend(own),
         meaning=_e(
-            f"Fresh: read from the tenant no longer than {age_in_words(as_duration(max_age))} ago. Consistent: the "
-            "reading proved that nobody was missed."
+            f"Fresh: read from the tenant no longer than {duration_in_words(as_duration(max_age))} ago. "
+            "Consistent: the reading proved that nobody was missed."
         ),
         totals=_totals(table, own),
         head="".join(f'<th scope="col"{_number_class(name)}>{name}</th>' for name in _HEAD),
