@@ -13,9 +13,10 @@ import pandas as pd
 
 from frgroups.card import Card
 from frgroups.errors import FileDamagedError, InputError
+from frgroups.group_change import GroupChange, without_customer
 from frgroups.human import counted
 from frgroups.inputs import several
-from frgroups.limits import Finding, GroupCounts, Limits, broken_limits
+from frgroups.limits import Finding, Limits, broken_limits
 from frgroups.sealed import canonical, read_sealed, sha256, write_sealed
 from frgroups.snapshot import Snapshot, snapshot_from_frames
 from frgroups.tombstones import n_forgotten
@@ -26,71 +27,6 @@ MODES: tuple[Mode, ...] = ("add_only", "remove_only", "mirror")
 ORDER = "add_first"
 CHUNK = 200
 TABLE_COLUMNS = ["customer_group_uid", "customer_uid", "change", "finding"]
-
-
-@dataclass(frozen=True, eq=False)
-class GroupChange:
-    """
-    What a plan does to one group: its members when the plan was made, who joins, who leaves.
-
-    All uids are in uid order; `unknown` are the joining ones that no snapshot knows; `create` is true for a
-    group that the plan makes first.
-    """
-
-    uid: str
-    name: str
-    baseline: tuple[str, ...]
-    add: tuple[str, ...] = ()
-    remove: tuple[str, ...] = ()
-    unknown: frozenset[str] = frozenset()
-    create: bool = False
-
-    @property
-    def counts(self) -> GroupCounts:
-        """What limits look at."""
-        return GroupCounts(self.uid, self.name, len(self.baseline), len(self.add), len(self.remove))
-
-    @property
-    def n_after(self) -> int:
-        """How many members the group has when all of it took effect."""
-        return len(self.baseline) + len(self.add) - len(self.remove)
-
-    def meaning(self) -> dict[str, Any]:
-        """What the digest covers of this group."""
-        return {
-            "customer_group_uid": self.uid,
-            "add": self.add,
-            "remove": self.remove,
-            "n_baseline": len(self.baseline),
-            "baseline_sha256": sha256(canonical(self.baseline)),
-        }
-
-    def unknown_finding(self) -> Finding:
-        """What to say of the customers to join that no snapshot knows."""
-        n = len(self.unknown)
-        text = (
-            f"{n:,} of {len(self.add):,} customers to join {self.name} are in no group now: "
-            "either they are new to all groups, or they do not exist and will be rejected."
-        )
-        return Finding("unknown_customers", text, False, self.uid, n)
-
-    def sentence(self) -> str:
-        """
-        The change in words.
-
-        >>> GroupChange("bw", "Black Week VIP", ("a", "b"), add=("c",), remove=("a",)).sentence()
-        '1 customer joins Black Week VIP (2 -> 2). 1 leaves.'
-        """
-        now = f"({len(self.baseline):,} -> {self.n_after:,})"
-        new = " (new group)" if self.create else ""
-        joins = f"{_customers(len(self.add))} {'joins' if len(self.add) == 1 else 'join'}"
-        leaves = f"{len(self.remove):,} {'leaves' if len(self.remove) == 1 else 'leave'}"
-        if self.add and self.remove:
-            return f"{joins} {self.name}{new} {now}. {leaves}."
-        if self.remove:
-            leaves = f"{_customers(len(self.remove))} {'leaves' if len(self.remove) == 1 else 'leave'}"
-            return f"{leaves} {self.name} {now}."
-        return f"{joins} {self.name}{new} {now}." if self.add else f"{self.name} is created, empty."
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -261,7 +197,7 @@ class Plan:
         for word in several(without, "without"):
             left = tuple(one for one in chosen if word not in (one.uid, one.name))
             if len(left) == len(chosen):
-                left = tuple(_without_customer(one, word) for one in chosen)
+                left = tuple(without_customer(one, word) for one in chosen)
                 if left == chosen:
                     raise InputError(f"without={word!r} is neither a group nor a customer of this plan.")
             chosen = left
@@ -392,18 +328,3 @@ def plan_of_document(content: dict[str, Any], source: str | Path) -> Plan:
             "Make the plan anew."
         )
     return plan
-
-
-def _without_customer(group: GroupChange, uid: str) -> GroupChange:
-    if uid not in group.add and uid not in group.remove:
-        return group
-    return replace(
-        group,
-        add=tuple(one for one in group.add if one != uid),
-        remove=tuple(one for one in group.remove if one != uid),
-        unknown=group.unknown - {uid},
-    )
-
-
-def _customers(n: int) -> str:
-    return f"{n:,} customer" if n == 1 else f"{n:,} customers"

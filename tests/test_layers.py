@@ -18,10 +18,11 @@ ROWS = [
     ["sending", "reading"],
     ["seen"],
     ["members", "shown", "receipt", "lists", "planning"],
-    ["approval"],
+    ["approval", "guards"],
     ["client", "cache", "journal", "records", "overlap", "regions", "sizes", "changes", "expressions", "segments"],
-    ["check", "tenants"],
+    ["check", "tenants", "paging", "creation"],
     ["transport", "plan", "token_command"],
+    ["group_change"],
     ["wire", "connections", "snapshot", "retry", "limits", "pair_counts"],
     ["codes", "tables", "sealed", "tombstones", "tenant_lock", "listfiles"],
     ["exits", "human", "page_assets", "home", "progress", "card", "versions", "durations", "inputs"],
@@ -31,7 +32,7 @@ ROWS = [
 ]
 ROW = {module: number for number, row in enumerate(ROWS) for module in row}
 MAY_IMPORT_CLIENT = {"__init__", "members", "reading", "load", "apply", "sending", "sandbox", "demo"}
-MAY_IMPORT_CLIENT |= {"shown", "fleet", "commands"}
+MAY_IMPORT_CLIENT |= {"shown", "fleet", "commands", "guards"}
 
 
 def modules():

@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 
 from frgroups.durations import as_duration
+from frgroups.group_change import GroupChange
 from frgroups.limits import Finding
-from frgroups.plan import GroupChange, Plan
+from frgroups.plan import Plan
 from frgroups.snapshot import Snapshot
 
 KNOWN_COLUMNS = ["external_id", "customer_type", "default_store", "pricelist_uid", "groups_now"]

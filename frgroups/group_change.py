@@ -1,0 +1,87 @@
+"""What a plan does to one group: who joins, who leaves, and what the group was when the plan was made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from frgroups.human import counted
+from frgroups.limits import Finding, GroupCounts
+from frgroups.sealed import canonical, sha256
+
+
+@dataclass(frozen=True, eq=False)
+class GroupChange:
+    """
+    What a plan does to one group: its members when the plan was made, who joins, who leaves.
+
+    All uids are in uid order; `unknown` are the joining ones that no snapshot knows; `create` is true for a
+    group that the plan makes first.
+    """
+
+    uid: str
+    name: str
+    baseline: tuple[str, ...]
+    add: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+    unknown: frozenset[str] = frozenset()
+    create: bool = False
+
+    @property
+    def counts(self) -> GroupCounts:
+        """What limits look at."""
+        return GroupCounts(self.uid, self.name, len(self.baseline), len(self.add), len(self.remove))
+
+    @property
+    def n_after(self) -> int:
+        """How many members the group has when all of it took effect."""
+        return len(self.baseline) + len(self.add) - len(self.remove)
+
+    def meaning(self) -> dict[str, Any]:
+        """What the digest covers of this group."""
+        return {
+            "customer_group_uid": self.uid,
+            "add": self.add,
+            "remove": self.remove,
+            "n_baseline": len(self.baseline),
+            "baseline_sha256": sha256(canonical(self.baseline)),
+        }
+
+    def unknown_finding(self) -> Finding:
+        """What to say of the customers to join that no snapshot knows."""
+        n = len(self.unknown)
+        text = (
+            f"{n:,} of {len(self.add):,} customers to join {self.name} are in no group now: "
+            "either they are new to all groups, or they do not exist and will be rejected."
+        )
+        return Finding("unknown_customers", text, False, self.uid, n)
+
+    def sentence(self) -> str:
+        """
+        The change in words.
+
+        >>> GroupChange("bw", "Black Week VIP", ("a", "b"), add=("c",), remove=("a",)).sentence()
+        '1 customer joins Black Week VIP (2 -> 2). 1 leaves.'
+        """
+        now = f"({len(self.baseline):,} -> {self.n_after:,})"
+        new = " (new group)" if self.create else ""
+        joins = f"{counted(len(self.add), 'customer')} {'joins' if len(self.add) == 1 else 'join'}"
+        leaves = f"{len(self.remove):,} {'leaves' if len(self.remove) == 1 else 'leave'}"
+        if self.add and self.remove:
+            return f"{joins} {self.name}{new} {now}. {leaves}."
+        if self.remove:
+            leaves = f"{counted(len(self.remove), 'customer')} {'leaves' if len(self.remove) == 1 else 'leave'}"
+            return f"{leaves} {self.name} {now}."
+        return f"{joins} {self.name}{new} {now}." if self.add else f"{self.name} is created, empty."
+
+
+def without_customer(group: GroupChange, uid: str) -> GroupChange:
+    """The change without one customer; the very same where the customer neither joins nor leaves."""
+    if uid not in group.add and uid not in group.remove:
+        return group
+    return replace(
+        group,
+        add=tuple(one for one in group.add if one != uid),
+        remove=tuple(one for one in group.remove if one != uid),
+        unknown=group.unknown - {uid},
+    )
