@@ -1,7 +1,6 @@
 """A whole tenant as a Snapshot: equal to the world, sure of itself or not, kept whole or not at all."""
 
 import asyncio
-import importlib
 import os
 import signal
 import subprocess
@@ -15,7 +14,6 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -34,29 +32,19 @@ from frgroups.errors import (
 )
 from frgroups.retry import RetryPolicy
 from frgroups.sandbox import Fault
+from tests.world import arrange, assert_same_tables, members_in
 
-TABLES = ["groups", "customers", "consents", "memberships", "reads"]
 PEOPLE = [f"c{n:03d}" for n in range(30)]
 
-
-@pytest.fixture(autouse=True)
-def _no_pause(monkeypatch):
-    """Read again at once what disagreed."""
-    monkeypatch.setattr(importlib.import_module("frgroups.members"), "PAUSE", 0)
-
-
-@pytest.fixture(scope="module")
-def running():
-    with fg.Sandbox(empty=True, max_page_size=5, default_page_size=5) as sandbox:
-        yield sandbox
+pytestmark = pytest.mark.usefixtures("no_pause")
 
 
 @pytest.fixture
-def sandbox(running):
+def sandbox(short_pages):
     """Thirty customers: all of them in one group, 12 and 3 of them in two more, and a group of nobody."""
-    running.reset()
-    arrange(running, {"all": PEOPLE, "loyal": PEOPLE[5:17], "none": [], "vip": PEOPLE[:3]})
-    return running
+    short_pages.reset()
+    arrange(short_pages, {"all": PEOPLE, "loyal": PEOPLE[5:17], "none": [], "vip": PEOPLE[:3]})
+    return short_pages
 
 
 @pytest.fixture
@@ -65,25 +53,8 @@ def client(sandbox):
         yield client
 
 
-def arrange(sandbox, world):
-    """Make a tenant of these groups and members."""
-    sandbox.put_customers(sorted({uid for uids in world.values() for uid in uids}))
-    for group, uids in world.items():
-        sandbox.put_group(group, group.upper())
-        sandbox.add_members(group, uids)
-
-
 def world_of(sandbox):
     return {group: sandbox.members(group) for group in sandbox.groups()}
-
-
-def members_in(snapshot):
-    return {group: list(snapshot[group]) for group in snapshot.groups["customer_group_uid"]}
-
-
-def assert_same_tables(one, other, tables=TABLES):
-    for table in tables:
-        pd.testing.assert_frame_equal(getattr(one, table), getattr(other, table))
 
 
 # Equal to the world.
@@ -98,25 +69,25 @@ worlds = st.dictionaries(
 
 @settings(max_examples=30)
 @given(world=worlds)
-def test_a_snapshot_is_the_tenant(running, world):
+def test_a_snapshot_is_the_tenant(short_pages, world):
     "Any tenant that holds still comes out as it is and consistent, with cover and without, frame by frame the same."
-    running.reset()
-    arrange(running, world)
-    with running.client() as client:
+    short_pages.reset()
+    arrange(short_pages, world)
+    with short_pages.client() as client:
         covered = fg.load_snapshot(client, False)
         paged = fg.load_snapshot(client, False, cover=False)
 
-    assert members_in(covered) == members_in(paged) == world == world_of(running)
+    assert members_in(covered) == members_in(paged) == world == world_of(short_pages)
     assert covered.verdict == paged.verdict == "consistent"
     assert set(covered.customers["customer_uid"]) == {uid for uids in world.values() for uid in uids}
     assert_same_tables(covered, paged, ["groups", "customers", "consents", "memberships"])
     assert set(paged.reads["how"]) <= {"pages"}
 
 
-def test_an_empty_tenant_is_a_snapshot(running):
+def test_an_empty_tenant_is_a_snapshot(short_pages):
     "No groups at all: an empty, consistent snapshot that can be kept and read."
-    running.reset()
-    with running.client() as client:
+    short_pages.reset()
+    with short_pages.client() as client:
         snapshot = fg.load_snapshot(client)
 
     assert (len(snapshot.groups), len(snapshot.memberships), snapshot.verdict) == (0, 0, "consistent")

@@ -1,7 +1,6 @@
 """What to do about an error, in the words of who reads it; and wrong values after options, which are wrong usage."""
 
 import ast
-import importlib
 import pickle
 import re
 import socket
@@ -170,11 +169,10 @@ def things(home_folder, sandbox, tmp_path):
     }
 
 
-def test_a_drifted_tenant_is_told_what_to_do_in_a_terminal(running, environment, capsys, monkeypatch):
+def test_a_drifted_tenant_is_told_what_to_do_in_a_terminal(running, environment, capsys, no_pause):
     "Loading again is what the command has; a plan over the group says the same."
     filled = [group for group in running.groups() if running.members(group)]
     small, *_, large = sorted(filled, key=lambda group: len(running.members(group)))
-    monkeypatch.setattr(importlib.import_module("frgroups.members"), "PAUSE", 0)
     running.misbehave(group_uids="wrong")
     try:
         assert main(["load", "--no-cover"]) == 4

@@ -1,8 +1,31 @@
-"""A whole tenant in memory that is served in pages as a Client serves them, and edited before chosen requests."""
+"""Worlds to load: a sandbox with given groups, or a whole tenant in memory that is edited before chosen requests."""
 
 from datetime import UTC, datetime
 
+import pandas as pd
+
 from frgroups.wire import Group, Page
+
+TABLES = ("groups", "customers", "consents", "memberships", "reads")
+
+
+def arrange(sandbox, groups):
+    """Make a tenant of these groups and members."""
+    sandbox.put_customers(sorted({uid for uids in groups.values() for uid in uids}))
+    for group, uids in groups.items():
+        sandbox.put_group(group, group.upper())
+        sandbox.add_members(group, uids)
+
+
+def members_in(snapshot):
+    """The customers of each group, as a snapshot has them."""
+    return {group: list(snapshot[group]) for group in snapshot.groups["customer_group_uid"]}
+
+
+def assert_same_tables(one, other, tables=TABLES):
+    """Two snapshots hold the same, frame by frame."""
+    for table in tables:
+        pd.testing.assert_frame_equal(getattr(one, table), getattr(other, table))
 
 
 class World:
