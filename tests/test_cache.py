@@ -226,7 +226,7 @@ def test_nothing_that_answers_is_an_error_that_tells_what_is_there(three, tmp_pa
         read_snapshot(three, at="2026-10-31")
     with pytest.raises(NotFoundInCacheError, match="No snapshot of tenant t-2"):
         read_snapshot(three, tenant_uid="t-2")
-    with pytest.raises(NotFoundInCacheError, match=r"\. load_snapshot keeps one"):
+    with pytest.raises(NotFoundInCacheError, match=r"load_snapshot .* keeps one"):
         read_snapshot(tmp_path / "none")
 
 
@@ -436,7 +436,7 @@ def test_another_schema_version_is_refused(tmp_path):
     "It is not read as if it were ours: the error says who wrote it and what loads it anew."
     with_version(save_snapshot(sample_snapshot(), tmp_path), 3, written_by="9.1.0")
 
-    with pytest.raises(InputError, match=r"version 3, written by frgroups 9\.1\.0; .* reads 2\. .*load_snapshot"):
+    with pytest.raises(InputError, match=r"version 3, written by frgroups 9\.1\.0; .* reads 2\. .*\(frgroups load\)"):
         read_snapshot(tmp_path)
     assert len(list_snapshots(tmp_path)) == 1
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from frgroups.advice import ANY, FUNCTION, Advice
+from frgroups.advice import ANY, Advice
 from frgroups.cache import folders
 from frgroups.cache.inventory import cache_info, list_snapshots, prune
-from frgroups.cache.kept import MANIFEST, Cache, Kept, kept_snapshots, read_manifest, set_aside, write_manifest
+from frgroups.cache.kept import LOAD, MANIFEST, Cache, Kept, kept_snapshots, read_manifest, set_aside, write_manifest
 from frgroups.cache.tablefiles import read_tables, write_tables
 from frgroups.errors import FileDamagedError, InputError, NotFoundInCacheError
 from frgroups.home import as_folder, make_private, tenant_folder
@@ -228,7 +228,7 @@ def _nothing_found(
         oldest = f" {len(damaged)} were damaged and are set aside; the log tells where."
     return NotFoundInCacheError(
         f"No {'whole ' if damaged else ''}snapshot{asked}{when} is kept in {folder}.{oldest}",
-        Advice("{load_snapshot} keeps one.", load_snapshot=FUNCTION),
+        Advice("{load_snapshot} keeps one.", load_snapshot=LOAD),
     )
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from frgroups.advice import FUNCTION, Advice
+from frgroups.advice import Advice, Form
 from frgroups.cache import folders
 from frgroups.errors import FileDamagedError, InputError
 from frgroups.home import as_folder
@@ -29,9 +29,11 @@ MANIFEST = "manifest.json"
 _LOOKS = 20
 _FIELDS = {"schema_version", "tenant_uid", "base_url", "taken_at", "read_until", "verdict", "files"}
 _FILES = tuple(f"{name}.parquet" for name in ("groups", "customers", "consents", "reads", "memberships"))
+# Who finds something wrong in Python may have kept it from a terminal.
+LOAD = Form("{} (frgroups load)", is_function=True)
 _WHAT_TO_DO = (
     Advice("Read the newest good one with {allow_older}, which sets this one aside.", allow_older=True),
-    Advice("Or load again with {load_snapshot}.", load_snapshot=FUNCTION),
+    Advice("Or load again with {load_snapshot}.", load_snapshot=LOAD),
 )
 
 Cache = str | Path | None
@@ -104,7 +106,7 @@ class Kept:
                 f"{__version__}, which reads {SCHEMA_VERSION}.",
                 Advice(
                     "Load the tenant again with {load_snapshot}, or use the frgroups that wrote it.",
-                    load_snapshot=FUNCTION,
+                    load_snapshot=LOAD,
                 ),
             )
 
