@@ -15,21 +15,18 @@ from typing import Any
 
 from frgroups.approval import check_approval
 from frgroups.client import Client
-from frgroups.durations import as_duration
 from frgroups.errors import (
     ApiError,
     DriftError,
     FrgroupsError,
     InputError,
     NotFoundError,
-    NotWritableError,
-    PlanBlockedError,
-    WrongTenantError,
 )
 from frgroups.group_change import GroupChange
+from frgroups.guards import check_limits, check_target, raise_if_broken
 from frgroups.inputs import must_be
 from frgroups.journal import Item, Journal, RunStopped
-from frgroups.limits import Finding, GroupCounts, broken_limits
+from frgroups.limits import GroupCounts, broken_limits
 from frgroups.logs import tell
 from frgroups.members import Listing, read_members, worker_threads
 from frgroups.plan import Plan
@@ -83,12 +80,15 @@ def apply_plan(
     """
     must_be(client, Client, "client")
     must_be(plan, Plan, "plan")
-    _check_target(client, plan)
+    check_target(client, plan)
     if (done := _receipt_of_ended(Journal.of(plan, journal))) is not None:
         return done
     approval = check_approval(plan, approve)
-    _check_limits(plan)
-    with tenant_lock(client.tenant_uid, client.base_url, plan.digest), Journal.of(plan, journal) as written:
+    check_limits(plan)
+    with (
+        tenant_lock(client.tenant_uid, client.base_url, f"plan {plan.digest[:12]}"),
+        Journal.of(plan, journal) as written,
+    ):
         if (done := _receipt_of_ended(written)) is not None:
             return done
         start = {"digest": plan.digest, "planned_at": plan.planned_at.isoformat(), "approval": approval.document()}
@@ -242,7 +242,7 @@ class _Run:
             removes = sum(uid in members for uid in group.remove)
             adds = sum(uid not in members for uid in group.add)
             counts.append(GroupCounts(group.uid, group.name, len(members), adds, removes))
-        _raise_if_broken(self._plan, broken_limits(self._plan.limits, counts, snapshot_age=timedelta(0)))
+        raise_if_broken(self._plan, broken_limits(self._plan.limits, counts, snapshot_age=timedelta(0)))
 
     def _create(self) -> None:
         past = self._journal.past
@@ -335,41 +335,6 @@ def _receipt_of_ended(journal: Journal) -> Receipt | None:
     """The receipt of a plan that was applied to its end: it is not sent twice."""
     path = journal.receipt_path
     return replace(read_receipt(path), repeated=True) if journal.past.ended and path.exists() else None
-
-
-def _check_target(client: Client, plan: Plan) -> None:
-    if plan.base_url is None:
-        raise WrongTenantError(
-            f"Plan {plan.digest[:12]} was made from tables without base_url=, so it can be reviewed, not applied."
-        )
-    if (client.tenant_uid, client.base_url) != (plan.tenant_uid, plan.base_url):
-        raise WrongTenantError(
-            f"Plan {plan.digest[:12]} is for {plan.tenant_uid} at {plan.base_url}, "
-            f"this client for {client.tenant_uid} at {client.base_url}. Nothing was sent."
-        )
-    if not client.writable:
-        raise NotWritableError("This client only reads; nothing was sent. Make it with writable=True to apply.")
-
-
-def _check_limits(plan: Plan) -> None:
-    findings = list(plan.findings)
-    age = datetime.now(UTC) - plan.planned_at
-    limit = plan.limits.plan_max_age
-    if limit is not None and age > as_duration(limit):
-        text = f"The plan is {age.total_seconds() / 86400:,.1f} days old; the limit is {limit}. Plan again."
-        findings.append(Finding("plan_max_age", text, True, argument="Limits(plan_max_age=...)"))
-    _raise_if_broken(plan, findings)
-
-
-def _raise_if_broken(plan: Plan, findings: list[Finding]) -> None:
-    broken = tuple(finding for finding in findings if finding.blocking)
-    if broken:
-        told = " ".join(f"{finding.message} [{finding.argument}]" for finding in broken)
-        raise PlanBlockedError(
-            f"Plan {plan.digest[:12]} is blocked by {len(broken)} limits. Nothing was sent. {told} "
-            "To allow it, make a plan with these limits and have that reviewed.",
-            findings=broken,
-        )
 
 
 @contextmanager

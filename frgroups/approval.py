@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from frgroups.advice import ANY, Advice
 from frgroups.durations import as_duration
 from frgroups.errors import FileDamagedError, InputError, NotApprovedError
 from frgroups.inputs import must_be, shown
@@ -49,7 +50,7 @@ def approve_plan(
     """
     must_be(plan, Plan, "plan")
     if not isinstance(by, str) or not by.strip():
-        raise InputError("An approval needs by=, the name of the person who agrees.")
+        raise InputError("An approval needs the name of the person who agrees.", Advice("Say it with {by}.", by=ANY))
     if reject is None and plan.blocked:
         broken = "; ".join(finding.message for finding in plan.findings if finding.blocking)
         raise NotApprovedError(
@@ -79,7 +80,7 @@ def check_approval(plan: Plan, approve: str | Path) -> Approval:
     if isinstance(approve, str) and _DIGEST.fullmatch(approve.strip()):
         return _by_digest(plan, approve.strip().lower())
     if not isinstance(approve, str | Path) or not str(approve).strip():
-        raise NotApprovedError(f"approve={approve!r} is neither a digest nor an approval file. Nothing was sent.")
+        raise NotApprovedError(f"{approve!r} is neither a digest nor an approval file. Nothing was sent.")
     content = _read(Path(approve))
     until, at = _moment(content["until"], approve), _moment(content["at"], approve)
     if content["digest"] != plan.digest:
@@ -112,11 +113,11 @@ def rejection(plan: Plan, path: str | Path) -> str:
 def _by_digest(plan: Plan, digest: str) -> Approval:
     if len(digest) < 12:
         raise NotApprovedError(
-            f"approve={digest!r} is too short to stand for a plan; give at least the first 12 of its 64 hex digits."
+            f"{digest!r} is too short to stand for a plan; give the first 12 of its 64 hex digits at least."
         )
     if not plan.digest.startswith(digest):
         raise NotApprovedError(
-            f"approve={digest[:12]} is the digest of another plan; this one is {plan.digest[:12]}. "
+            f"{digest[:12]} is the digest of another plan; this one is {plan.digest[:12]}. "
             "Review this plan and approve its digest. Nothing was sent."
         )
     return Approval("digest", plan.digest)
@@ -129,7 +130,7 @@ def _read(path: Path) -> dict[str, Any]:
         there = False
     if not there:
         raise NotApprovedError(
-            f"approve={shown(str(path))} is neither a digest nor an approval file that exists. Nothing was sent."
+            f"{shown(str(path))} is neither a digest nor an approval file that exists. Nothing was sent."
         )
     content = read_sealed(path, "approval")
     if missing := {"digest", "planned_at", "decision", "reason", "by", "at", "until"} - set(content):

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import fields
 from pathlib import Path
 from textwrap import fill
-from typing import NoReturn, TypeVar
+from typing import NoReturn
 
 from frgroups import commands
+from frgroups.advice import spoken_by
 from frgroups.commands import customer, fleet, whereabouts
+from frgroups.commands.words import at_least, duration, filled, host, limit, moment, more_than_none, speaker_of
 from frgroups.errors import FrgroupsError
 from frgroups.exits import EXIT_CODES, code_of
 from frgroups.limits import Limits
@@ -25,9 +27,11 @@ where to connect:
   FRGROUPS_TOKEN        access, auth or integration token
   FRGROUPS_BASE_URL     stage (default) | production | URL
   FRGROUPS_HOME         folder for snapshots, plans and journals
-or --tenant NAME, a table of tenants.toml in that folder, which may have one for each of many tenants"""
+or --tenant NAME, a table of tenants.toml in that folder, which may have one for each of many tenants;
+commands that only look at what is kept take the uid of a tenant too"""
 
-Number = TypeVar("Number", int, float)
+# Those of the sandbox, which is an extra and not imported for its limits.
+FEWEST_CUSTOMERS, FEWEST_GROUPS = 50, 8
 
 _LIMIT_HELP = "another limit, such as removals_total=800; none = off. Names: " + ", ".join(
     one.name for one in fields(Limits) if one.name != "per_group"
@@ -61,6 +65,11 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
+    with spoken_by(speaker_of(options)):
+        return _done(options)
+
+
+def _done(options: argparse.Namespace) -> int:
     try:
         with _log(options):
             return int(options.run(options) or 0)
@@ -114,35 +123,40 @@ def _parser() -> argparse.ArgumentParser:
         return one
 
     demo = add("demo", "the whole way once, on made-up data in a local tenant", "frgroups demo")
-    demo.add_argument("--customers", type=int, default=20_000, metavar="N", help="customers (20000)")
+    customers, groups = at_least(FEWEST_CUSTOMERS), at_least(FEWEST_GROUPS)
+    demo.add_argument("--customers", type=customers, default=20_000, metavar="N", help="customers (20000)")
 
     doctor = add("doctor", "am I connected, where, as what, may I write, and how does it page", "frgroups doctor")
     _of_tenant(doctor)
 
     sandbox = add("sandbox", "a local tenant that speaks the API, until Ctrl-C", "frgroups sandbox --customers 2000")
     sandbox.add_argument("--path", type=Path, metavar="FILE", help="SQLite file that keeps its state (temporary)")
-    sandbox.add_argument("--port", type=int, default=8020, help="port on 127.0.0.1 (8020)")
-    sandbox.add_argument("--customers", type=int, default=20_000, metavar="N", help="customers (20000)")
-    sandbox.add_argument("--groups", type=int, default=60, metavar="N", help="groups (60)")
+    sandbox.add_argument("--port", type=at_least(0, 65535), default=8020, help="port on 127.0.0.1 (8020)")
+    sandbox.add_argument("--customers", type=customers, default=20_000, metavar="N", help="customers (20000)")
+    sandbox.add_argument("--groups", type=groups, default=60, metavar="N", help="groups (60)")
     sandbox.add_argument("--seed", type=int, default=1, help="other seeds make other tenants (1)")
-    sandbox.add_argument("--days-ago", type=float, default=0, metavar="N", help="start in the past (0)")
-    sandbox.add_argument("--latency", type=float, default=0.0, metavar="SECONDS", help="delay of each answer (0)")
+    sandbox.add_argument("--days-ago", type=at_least(0.0), default=0, metavar="N", help="start in the past (0)")
+    sandbox.add_argument(
+        "--latency", type=at_least(0.0), default=0.0, metavar="SECONDS", help="delay of each answer (0)"
+    )
 
     notebooks = add("notebooks", "JupyterLab on the notebooks, with a sandbox running", "frgroups notebooks")
-    notebooks.add_argument("--port", type=int, default=8888, help="port of JupyterLab (8888)")
+    notebooks.add_argument("--port", type=at_least(1, 65535), default=8888, help="port of JupyterLab (8888)")
     notebooks.add_argument("--no-browser", action="store_true", help="do not open a browser")
 
     load = add("load", "read every group and member and keep a snapshot", "frgroups load --all --jobs 4 --json")
     _of_fleet(load)
-    load.add_argument("--jobs", type=_positive(int), default=4, metavar="N", help="tenants at a time (4)")
+    load.add_argument("--jobs", type=at_least(1), default=4, metavar="N", help="tenants at a time (4)")
     load.add_argument("--json", action="store_true", help="one JSON line for each tenant as it finishes")
     load.add_argument(
         "--requests-per-second",
-        type=_positive(float),
+        type=more_than_none,
         metavar="N",
         help="at most so many to one service, by all tenants together (20 off this machine)",
     )
-    load.add_argument("--max-age", metavar="AGE", help="take a kept snapshot when it is at most this old (6h, 30min)")
+    load.add_argument(
+        "--max-age", type=duration, metavar="AGE", help="take a kept snapshot when it is at most this old (6h, 30min)"
+    )
     load.add_argument(
         "--no-cover", action="store_true", help="page every group, also those seen whole in larger ones"
     )
@@ -152,21 +166,23 @@ def _parser() -> argparse.ArgumentParser:
         "status", "how old, how sure and how large the newest snapshot is", "frgroups status --all --html status.html"
     )
     _of_fleet(status)
-    status.add_argument("--max-age", default="24h", metavar="AGE", help="an older snapshot is old (24h)")
+    status.add_argument(
+        "--max-age", type=duration, default="24h", metavar="AGE", help="an older snapshot is old (24h)"
+    )
     status.add_argument("--html", type=Path, metavar="FILE", help="write it as a page that needs no network")
     status.add_argument("--json", action="store_true", help="one JSON line for each tenant")
     status.add_argument("--cache", type=Path, metavar="FOLDER", help="where snapshots are kept (the home)")
 
     sizes = add("sizes", "members of each group, and how many are in no other", "frgroups sizes --csv sizes.csv")
     _of_snapshot(sizes)
-    sizes.add_argument("--top", type=int, metavar="N", help="only the N largest")
+    sizes.add_argument("--top", type=at_least(1), metavar="N", help="only the N largest")
 
     overlap = add("overlap", "the pairs of groups that overlap most, by name", "frgroups overlap --top 20")
     _of_snapshot(overlap)
-    overlap.add_argument("--top", type=int, default=20, metavar="N", help="pairs to show (20)")
+    overlap.add_argument("--top", type=at_least(1), default=20, metavar="N", help="pairs to show (20)")
     measures = ("jaccard", "n_both", "overlap_coefficient", "lift")
     overlap.add_argument("--by", default="jaccard", choices=measures, help="what to sort by (jaccard)")
-    overlap.add_argument("--universe", type=int, metavar="N", help="customers in all, for lift")
+    overlap.add_argument("--universe", type=at_least(1), metavar="N", help="customers in all, for lift")
 
     health = add(
         "health",
@@ -177,14 +193,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     _of_snapshot(health, csv=False)
     _of_register(health)
-    health.add_argument("--top", type=_positive(int), default=30, metavar="N", help="findings to show (30)")
+    health.add_argument("--top", type=at_least(1), default=30, metavar="N", help="findings to show (30)")
     all_of_it = health.add_mutually_exclusive_group()
     all_of_it.add_argument("--json", action="store_true", help="every finding as one JSON line")
     all_of_it.add_argument("--csv", type=Path, metavar="FILE", help="write every finding to a CSV file")
 
     changes = add("changes", "who joined and left between two snapshots", "frgroups changes --since 2026-11-01")
     _of_snapshot(changes)
-    changes.add_argument("--since", metavar="DATE", help="the older snapshot (default: the last but one)")
+    changes.add_argument(
+        "--since", type=moment, metavar="DATE", help="the older snapshot (default: the last but one)"
+    )
     changes.add_argument("--customers", action="store_true", help="a row for each customer instead of each group")
 
     asked = add(
@@ -204,12 +222,13 @@ def _parser() -> argparse.ArgumentParser:
         'frgroups plan --group black_week --create "Black Week VIP" --list vip.csv',
     )
     _of_snapshot(plan, csv=False)
-    plan.add_argument("--group", required=True, help="uid or unique name of the group")
+    plan.add_argument("--group", required=True, type=filled, help="uid or unique name of the group")
     wanted = plan.add_mutually_exclusive_group(required=True)
     wanted.add_argument("--list", type=Path, metavar="FILE", help="CSV or Excel file with one customer a row")
     wanted.add_argument("--members", metavar="EXPRESSION", help='set of groups, such as "VIP & loyalty - staff"')
     plan.add_argument("--also", metavar="EXPRESSION", help="add the members of this set of groups to the list")
     plan.add_argument("--column", help="column of the list that holds the ids")
+    plan.add_argument("--sheet", help="sheet of the workbook that holds the list (the only filled one)")
     plan.add_argument(
         "--ids",
         choices=("customer_uid", "external_id"),
@@ -226,7 +245,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     plan.add_argument("--create", metavar="NAME", help="make a group first: its name, and --group is its new uid")
     _of_register(plan)
-    plan.add_argument("--limit", action="append", default=[], metavar="NAME=VALUE", help=_LIMIT_HELP)
+    plan.add_argument("--limit", type=limit, action="append", default=[], metavar="NAME=VALUE", help=_LIMIT_HELP)
     plan.add_argument("--out", type=Path, metavar="FILE", help="plan file (default: in the home)")
     plan.add_argument("--exit-code", action="store_true", help="exit 2 when changes are planned")
 
@@ -236,7 +255,7 @@ def _parser() -> argparse.ArgumentParser:
 
     approve = add("approve", "say yes or no to exactly this plan", 'frgroups approve plan.json --by "Kari Nordmann"')
     approve.add_argument("file", type=Path, metavar="PLAN")
-    approve.add_argument("--by", required=True, metavar="NAME", help="who decides")
+    approve.add_argument("--by", required=True, type=filled, metavar="NAME", help="who decides")
     approve.add_argument("--reject", metavar="REASON", help="say no, and why")
     approve.add_argument("--out", type=Path, metavar="FILE", help="approval file (default: beside the plan)")
 
@@ -252,7 +271,7 @@ def _parser() -> argparse.ArgumentParser:
 
     undo = add("undo", "a plan that takes back what a receipt says was done", "frgroups undo receipt.json")
     undo.add_argument("file", type=Path, metavar="RECEIPT")
-    undo.add_argument("--limit", action="append", default=[], metavar="NAME=VALUE", help=_LIMIT_HELP)
+    undo.add_argument("--limit", type=limit, action="append", default=[], metavar="NAME=VALUE", help=_LIMIT_HELP)
     undo.add_argument("--out", type=Path, metavar="FILE", help="plan file (default: in the home)")
 
     forget = add(
@@ -270,8 +289,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _of_customer(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("uid", metavar="UID", help="uid of the customer")
-    parser.add_argument("--tenant", metavar="UID", help="only in this tenant (default: in all)")
+    parser.add_argument("uid", type=filled, metavar="UID", help="uid of the customer")
+    parser.add_argument(
+        "--tenant",
+        metavar="NAME|UID",
+        help="only in this tenant, by its name in tenants.toml or else its uid (default: in all)",
+    )
     parser.add_argument("--cache", type=Path, metavar="FOLDER", help="a folder of snapshots beside the home's")
     parser.add_argument("--journal", type=Path, metavar="FOLDER", help="a folder of journals beside the home's")
     parser.add_argument(
@@ -309,32 +332,38 @@ def _of_log(parser: argparse.ArgumentParser, **defaults: object) -> None:
 
 
 def _of_tenant(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--tenant", metavar="NAME", help="a tenant of tenants.toml (default: the environment's)")
+    parser.add_argument(
+        "--tenant", metavar="NAME", help="a tenant by its name in tenants.toml, no uid (default: the environment's)"
+    )
 
 
 def _of_fleet(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--all", action="store_true", help="every tenant of tenants.toml")
-    parser.add_argument("--tenant", action="extend", nargs="+", metavar="NAME", help="these tenants of tenants.toml")
-
-
-def _positive(kind: type[Number]) -> Callable[[str], Number]:
-    def number(text: str) -> Number:
-        if (value := kind(text)) > 0:
-            return value
-        raise ValueError
-
-    number.__name__ = "positive number"
-    return number
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--all", action="store_true", help="every tenant of tenants.toml")
+    which.add_argument(
+        "--tenant",
+        action="extend",
+        nargs="+",
+        metavar="NAME",
+        help="these tenants by their names in tenants.toml, no uids",
+    )
 
 
 def _of_snapshot(parser: argparse.ArgumentParser, *, csv: bool = True) -> None:
     parser.add_argument("--cache", type=Path, metavar="FOLDER", help="where snapshots are kept (the home)")
     parser.add_argument(
-        "--tenant", metavar="UID", help="which tenant, or its name in tenants.toml (FRGROUPS_TENANT_UID)"
+        "--tenant",
+        metavar="NAME|UID",
+        help="which tenant, by its name in tenants.toml or else its uid (FRGROUPS_TENANT_UID)",
     )
-    parser.add_argument("--base-url", metavar="URL", help="which host: stage, production or URL (FRGROUPS_BASE_URL)")
     parser.add_argument(
-        "--at", metavar="DATE", help="the newest snapshot of that day or before (default: the newest)"
+        "--base-url", type=host, metavar="URL", help="which host: stage, production or URL (FRGROUPS_BASE_URL)"
+    )
+    parser.add_argument(
+        "--at", type=moment, metavar="DATE", help="the newest snapshot of that day or before (default: the newest)"
+    )
+    parser.add_argument(
+        "--allow-older", action="store_true", help="set a damaged snapshot aside and take the newest good one"
     )
     if csv:
         parser.add_argument("--csv", type=Path, metavar="FILE", help="write the whole table to a CSV file")

@@ -11,18 +11,12 @@ from types import TracebackType
 from typing import Any, Literal
 
 from frgroups import wire
+from frgroups.advice import Advice
 from frgroups.card import Card
 from frgroups.check import Check, place
-from frgroups.errors import (
-    ApiError,
-    ConnectionLostError,
-    DriftedReadError,
-    InputError,
-    NotFoundError,
-    NotWritableError,
-    RefusedError,
-    ServerError,
-)
+from frgroups.creation import settled_creation
+from frgroups.errors import InputError, NotWritableError
+from frgroups.paging import iter_pages
 from frgroups.progress import in_notebook
 from frgroups.retry import RetryPolicy
 from frgroups.tenants import find_tenant
@@ -165,7 +159,7 @@ class Client:
 
     def iter_groups(self, *, sort_by: str | None = None, sort_direction: Direction | None = None) -> Iterator[Group]:
         """Every group of the tenant, page by page."""
-        return self._iter_pages(
+        return iter_pages(
             lambda number: self.read_group_page(number, sort_by=sort_by, sort_direction=sort_direction),
             "the groups of the tenant",
         )
@@ -185,32 +179,9 @@ class Client:
             wire.check_uid(customer_group_uid, "customer group uid")
         body = wire.encode_group(_group_name(name), customer_group_uid)
         call = Call("post-customer-groups", "POST", "/customer-groups", body=body)
-        try:
+        if customer_group_uid is None:
             return self._group(call)
-        except (ConnectionLostError, ServerError) as error:
-            if customer_group_uid is None:
-                raise
-            lost = error
-        try:
-            found = self.get_group(customer_group_uid)
-        except NotFoundError:
-            return self._created_late(call, name, customer_group_uid)
-        except ApiError as error:
-            raise lost from error
-        return self._ours(found, name)
-
-    def _created_late(self, call: Call, name: str, uid: str) -> Group:
-        """Send the creation once more; a refusal may mean that the lost one arrived after all."""
-        try:
-            return self._group(call)
-        except RefusedError:
-            return self._ours(self.get_group(uid), name)
-
-    @staticmethod
-    def _ours(found: Group, name: str) -> Group:
-        if found.name != name:
-            raise InputError(f"Group {found.uid!r} already exists and is named {found.name!r}, not {name!r}.")
-        return found
+        return settled_creation(lambda: self._group(call), lambda: self.get_group(customer_group_uid), name)
 
     def update_group(self, uid: str, *, name: str) -> Group:
         """Rename a group."""
@@ -230,7 +201,7 @@ class Client:
         Pages can shift while they are read; `load_snapshot` proves what it read, this does not. Raises
         DriftedReadError at the end when fewer or more came than the service counted.
         """
-        return self._iter_pages(
+        return iter_pages(
             lambda number: self.read_customer_page(
                 uid, number, record=Customer, sort_by=sort_by, sort_direction=sort_direction
             ),
@@ -377,36 +348,14 @@ class Client:
     def _write(self, call: Call) -> bytes:
         if not self.writable:
             raise NotWritableError(
-                f"{call.operation}: this client only reads; nothing was sent. "
-                "Make it with writable=True to change the tenant."
+                f"{call.operation}: this client only reads; nothing was sent.",
+                Advice("Make it with {writable} to change the tenant.", writable=True),
             )
         body = self._transport.send(call, _as_it_is)
         if body.lstrip().startswith(b"<"):
             # A login page or a proxy answers 200 to anything; taken for the API's it would pass as done.
             raise self._transport.bad_answer(call, "a page of HTML")
         return body
-
-    def _iter_pages(self, read: Callable[[int | None], Page[Record]], what: str) -> Iterator[Record]:
-        """Pages in a row; stops at the total or an empty page, and hard when pages bring nothing new."""
-        page = read(None)
-        seen: set[str] = set()
-        rows, number = 0, page.page_number
-        while page.items:
-            new = [item for item in page.items if item.uid not in seen]
-            if not new:
-                raise DriftedReadError(f"Page {number} of {what} holds nothing new: the service repeats itself.")
-            seen.update(item.uid for item in new)
-            rows += len(page.items) + page.nameless
-            yield from new
-            if rows >= page.total_count:
-                break
-            number += 1
-            page = read(number)
-        if len(seen) != page.total_count:
-            raise DriftedReadError(
-                f"Read {len(seen)} of {what}, but the service counts {page.total_count}: they changed while "
-                "being read, or the count is wrong. Read again."
-            )
 
 
 def _as_it_is(value: Result) -> Result:

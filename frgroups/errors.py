@@ -6,7 +6,8 @@ Every error of frgroups, under one tree.
     │   ├── GroupNotFoundError    no group, or more than one, of that uid or name (also a KeyError)
     │   ├── ListError             a list of customers that cannot be read safely
     │   ├── FileDamagedError      a snapshot, plan, journal or approval that is not what was written
-    │   └── WrongTenantError      a plan or receipt for another tenant or host
+    │   ├── WrongTenantError      a plan or receipt for another tenant or host
+    │   └── UsageError            options of a command that do not go together
     ├── TokenCommandError         the command that tells a tenant's token did not; has .tenant .command .exit_code
     ├── NotFoundInCacheError      no kept snapshot answers the question
     ├── NotWritableError          a write through a client that was made to read
@@ -23,7 +24,7 @@ Every error of frgroups, under one tree.
     ├── PlanBlockedError          the plan breaks a limit; has .findings
     ├── DriftError                the tenant moved away from the plan's baseline; has .groups
     ├── NotApprovedError          no approval, another digest, expired, or rejected
-    └── LockedError               another apply holds this tenant
+    └── LockedError               another apply, or forget, holds this tenant; or a load would wait for itself
 """
 
 from __future__ import annotations
@@ -31,19 +32,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from frgroups.advice import Advice
+
 
 class FrgroupsError(Exception):
-    """The root of all errors that frgroups raises on purpose; its facts are attributes."""
+    """
+    The root of all errors that frgroups raises on purpose; its facts are attributes.
 
-    def __init__(self, message: str, **facts: Any) -> None:
-        super().__init__(message)
+    `.message` is what was asked and what came, `.advice` what to do about it where that names arguments; as text an
+    error is both.
+    """
+
+    def __init__(self, message: str, *advice: Advice, **facts: Any) -> None:
+        super().__init__(message, *advice)
         self.message = message
+        self.advice = advice
         for name, value in facts.items():
             setattr(self, name, value)
 
     def __str__(self) -> str:
         # KeyError would show the repr of its argument.
-        return self.message
+        return " ".join([self.message, *filter(None, map(str, self.advice))])
 
 
 class InputError(FrgroupsError, ValueError):
@@ -66,6 +75,10 @@ class FileDamagedError(InputError):
 
 class WrongTenantError(InputError):
     """A plan, approval or receipt that belongs to another tenant or host."""
+
+
+class UsageError(InputError):
+    """Options of a command that do not go together, or lack one another; the command ends with exit code 64."""
 
 
 class TokenCommandError(FrgroupsError):
@@ -153,4 +166,4 @@ class NotApprovedError(FrgroupsError):
 
 
 class LockedError(FrgroupsError):
-    """Another apply of this tenant is running. Nothing was sent."""
+    """An apply of this tenant, or forget, is running, or a load would wait for itself. Nothing was sent."""

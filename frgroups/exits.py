@@ -11,6 +11,7 @@ from frgroups.errors import (
     LockedError,
     NotApprovedError,
     PlanBlockedError,
+    UsageError,
 )
 
 EXIT_CODES = {
@@ -34,6 +35,7 @@ _OF_ERROR: dict[type[FrgroupsError], int] = {
     DriftedReadError: 4,
     LockedError: 7,
     NotApprovedError: 8,
+    UsageError: 64,
 }
 
 

@@ -1,10 +1,11 @@
-"""What a plan does to one group: who its members were, who joins, who leaves."""
+"""What a plan does to one group: who joins, who leaves, and what the group was when the plan was made."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from frgroups.human import counted
 from frgroups.limits import Finding, GroupCounts
 from frgroups.sealed import canonical, sha256
 
@@ -64,15 +65,23 @@ class GroupChange:
         """
         now = f"({len(self.baseline):,} -> {self.n_after:,})"
         new = " (new group)" if self.create else ""
-        joins = f"{_customers(len(self.add))} {'joins' if len(self.add) == 1 else 'join'}"
+        joins = f"{counted(len(self.add), 'customer')} {'joins' if len(self.add) == 1 else 'join'}"
         leaves = f"{len(self.remove):,} {'leaves' if len(self.remove) == 1 else 'leave'}"
         if self.add and self.remove:
             return f"{joins} {self.name}{new} {now}. {leaves}."
         if self.remove:
-            leaves = f"{_customers(len(self.remove))} {'leaves' if len(self.remove) == 1 else 'leave'}"
+            leaves = f"{counted(len(self.remove), 'customer')} {'leaves' if len(self.remove) == 1 else 'leave'}"
             return f"{leaves} {self.name} {now}."
         return f"{joins} {self.name}{new} {now}." if self.add else f"{self.name} is created, empty."
 
 
-def _customers(n: int) -> str:
-    return f"{n:,} customer" if n == 1 else f"{n:,} customers"
+def without_customer(group: GroupChange, uid: str) -> GroupChange:
+    """The change without one customer; the very same where the customer neither joins nor leaves."""
+    if uid not in group.add and uid not in group.remove:
+        return group
+    return replace(
+        group,
+        add=tuple(one for one in group.add if one != uid),
+        remove=tuple(one for one in group.remove if one != uid),
+        unknown=group.unknown - {uid},
+    )

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from frgroups.errors import InputError
 
@@ -103,6 +103,17 @@ def tenant_folder(tenant_uid: str, base_url: str | None) -> str:
     """The name of a tenant's own folder, in which no other tenant or host can be."""
     host = urlsplit(base_url).netloc if base_url else "tables"
     return f"{quote(tenant_uid, safe='')}@{quote(host, safe='.')}"
+
+
+def tenant_and_host(folder: str) -> tuple[str, str]:
+    """
+    Whose folder this is, by its name; two empty texts when it is nobody's.
+
+    >>> tenant_and_host(tenant_folder("t/1", "http://127.0.0.1:8020/v2"))
+    ('t/1', '127.0.0.1:8020')
+    """
+    tenant, at, host = folder.partition("@")
+    return (unquote(tenant), unquote(host)) if at and tenant else ("", "")
 
 
 def _user_data() -> Path:

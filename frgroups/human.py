@@ -1,4 +1,4 @@
-"""Ages, sizes, shares and spans of days as people say them."""
+"""Numbers, durations, ages, sizes, shares and spans of days as people say them."""
 
 from __future__ import annotations
 
@@ -7,19 +7,43 @@ from datetime import date, datetime, timedelta
 # Not from the calendar module, whose months are in the language of the machine.
 _MONTHS = "January February March April May June July August September October November December".split()  # noqa: SIM905
 
+_UNITS = (("w", 7 * 86_400), ("d", 86_400), ("h", 3_600), ("min", 60))
+
+
+def counted(n: int, what: str) -> str:
+    """
+    A number and its noun.
+
+    >>> counted(1, "group left without a member"), counted(1200, "removal")
+    ('1 group left without a member', '1,200 removals')
+    """
+    noun, space, rest = what.partition(" ")
+    return f"{n:,} {noun}{'' if n == 1 else 's'}{space}{rest}"
+
 
 def age_in_words(age: timedelta) -> str:
     """
-    An age in its largest unit that counts to two or more.
+    An age in its largest unit that counts to two or more, rounded down.
 
-    >>> age_in_words(timedelta(minutes=95)), age_in_words(timedelta(days=3)), age_in_words(timedelta(seconds=5))
-    ('95 min', '3 d', '1 min')
+    >>> [age_in_words(timedelta(seconds=n)) for n in (5, 95, 95 * 60, 3 * 86_400 + 1)]
+    ['5 s', '95 s', '95 min', '3 d']
     """
-    minutes = max(int(age.total_seconds() // 60), 1)
-    for unit, size in (("w", 7 * 24 * 60), ("d", 24 * 60), ("h", 60)):
-        if minutes >= 2 * size:
-            return f"{minutes // size} {unit}"
-    return f"{minutes} min"
+    seconds = max(int(age.total_seconds()), 0)
+    unit, size = next(((unit, size) for unit, size in _UNITS if seconds >= 2 * size), ("s", 1))
+    return f"{seconds // size} {unit}"
+
+
+def duration_in_words(duration: timedelta) -> str:
+    """
+    A duration as it is, in the largest unit in which it is a whole number of two or more.
+
+    >>> [duration_in_words(timedelta(**one)) for one in ({"seconds": 1}, {"minutes": 90}, {"days": 1}, {"days": 2})]
+    ['1 s', '90 min', '24 h', '2 d']
+    """
+    seconds = duration.total_seconds()
+    fitting = ((unit, size) for unit, size in _UNITS if seconds >= 2 * size and seconds % size == 0)
+    unit, size = next(fitting, ("s", 1))
+    return f"{seconds / size:g} {unit}"
 
 
 def size_in_words(size: int) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from frgroups.advice import ANY, Advice
 from frgroups.errors import FileDamagedError, InputError
 from frgroups.home import as_folder, flush_to_disk, make_private, tenant_folder, write_text
 from frgroups.plan import Plan
@@ -131,8 +132,8 @@ class Journal:
             if self._file is not None:
                 self._file.close()
             raise InputError(
-                f"The journal {self.path} cannot be written: {error.strerror}. Nothing was sent. "
-                "Name another folder with journal=."
+                f"The journal {self.path} cannot be written: {error.strerror}. Nothing was sent.",
+                Advice("Name another folder with {journal}.", journal=ANY),
             ) from error
         return self
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from fnmatch import fnmatchcase
@@ -11,6 +11,8 @@ from typing import Any
 
 from frgroups.durations import as_duration
 from frgroups.errors import InputError
+from frgroups.human import counted
+from frgroups.inputs import shown
 
 _SHARES = ("removal_share", "drift_share")
 _AGES = ("snapshot_max_age", "plan_max_age")
@@ -21,7 +23,7 @@ class Finding:
     """
     Something that a reviewer must know of a plan; a blocking one keeps it from being applied.
 
-    `rule` is the limit's name or a short word; `argument` is what to change to allow it.
+    `rule` is the limit's name or a short word; `allow` are the limits that would let it through, by name and value.
     """
 
     rule: str
@@ -29,7 +31,12 @@ class Finding:
     blocking: bool = False
     customer_group_uid: str | None = None
     n: int = 0
-    argument: str = ""
+    allow: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def argument(self) -> str:
+        """What to change to allow it, as Python writes it; "" when no limit would."""
+        return repr(Wider((self,))) if self.allow else ""
 
     def __str__(self) -> str:
         return f"{'BLOCKED: ' if self.blocking else ''}{self.message}"
@@ -70,19 +77,19 @@ class Limits:
                 continue
             if one.name in _AGES:
                 if not isinstance(value, str):
-                    raise InputError(f"Limits({one.name}={value!r}): a duration as text, such as '24h', or None.")
+                    raise _refused(one.name, value, "a duration as text, such as '24h', or None")
                 as_duration(value)
             elif isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-                raise InputError(f"Limits({one.name}={value!r}): a number of 0 or more, or None to switch it off.")
+                raise _refused(one.name, value, "a number of 0 or more, or None to switch it off")
             elif one.name in _SHARES and value > 1:
-                raise InputError(f"Limits({one.name}={value!r}): a share between 0 and 1; 10 % is 0.10.")
+                raise _refused(one.name, value, "a share between 0 and 1; 10 % is 0.10")
             elif one.name not in _SHARES and value != int(value):
-                raise InputError(f"Limits({one.name}={value!r}): a whole number.")
+                raise _refused(one.name, value, "a whole number")
             else:  # 100.0 is 100, in the digest too.
                 object.__setattr__(self, one.name, float(value) if one.name in _SHARES else int(value))
         own = dict(self.per_group) if isinstance(self.per_group, Mapping) else {"": None}
         if not all(isinstance(key, str) and isinstance(limits, Limits) for key, limits in own.items()):
-            raise InputError("Limits(per_group=...): a mapping from group uid or pattern to Limits.")
+            raise InputError("The limit per_group is a mapping from group uid or pattern to Limits.")
         object.__setattr__(self, "per_group", own)
 
     def of(self, group_uid: str) -> Limits:
@@ -152,6 +159,52 @@ class GroupCounts:
         return self.baseline > 0 and self.baseline + self.adds == self.removes
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Wider:
+    """
+    The limits that would let findings through; as text they are what Python calls them.
+
+    >>> wider = (("removals_per_group", 90), ("removal_share", None))
+    >>> lost = Finding("removals_per_group", "", True, "vip", 90, wider)
+    >>> emptied = Finding("emptied_groups", "", True, n=1, allow=(("emptied_groups", 1),))
+    >>> Wider((lost, emptied))
+    Limits(emptied_groups=1, per_group={'vip': Limits(removals_per_group=90, removal_share=None)})
+    >>> Wider((lost, emptied)).of_all_groups()
+    {'removals_per_group': 90, 'removal_share': None, 'emptied_groups': 1}
+    """
+
+    findings: tuple[Finding, ...]
+
+    def __bool__(self) -> bool:
+        return any(finding.allow for finding in self.findings)
+
+    def of_all_groups(self) -> dict[str, Any]:
+        """The same without limits of single groups: the widest that one of the findings needs."""
+        return _widest(self.findings)
+
+    def __repr__(self) -> str:
+        every = _widest(one for one in self.findings if one.customer_group_uid is None)
+        own: dict[str, list[Finding]] = {}
+        for one in self.findings:
+            if one.customer_group_uid is not None:
+                own.setdefault(one.customer_group_uid, []).append(one)
+        groups = ", ".join(f"{uid!r}: {_as_limits(_widest(found))}" for uid, found in own.items())
+        return _as_limits(every, f"per_group={{{groups}}}" if groups else "")
+
+
+def _widest(findings: Iterable[Finding]) -> dict[str, Any]:
+    widest: dict[str, Any] = {}
+    for name, value in (pair for finding in findings for pair in finding.allow):
+        before = widest.get(name, value)
+        widest[name] = None if value is None or before is None else max(value, before)
+    return widest
+
+
+def _as_limits(values: Mapping[str, Any], *more: str) -> str:
+    words = [f"{name}={value!r}" for name, value in values.items()]
+    return f"Limits({', '.join([*words, *filter(None, more)])})"
+
+
 def broken_limits(limits: Limits, groups: list[GroupCounts], *, snapshot_age: timedelta) -> list[Finding]:
     """Every limit that these changes break, all groups looked at."""
     found = [finding for group in groups for finding in _broken_in(limits, group)]
@@ -166,9 +219,7 @@ def broken_limits(limits: Limits, groups: list[GroupCounts], *, snapshot_age: ti
         ),
     )
     found += [
-        Finding(
-            rule, f"{counted(n, what)} in all; the limit is {limit:,}.", True, n=n, argument=f"Limits({rule}={n})"
-        )
+        Finding(rule, f"{counted(n, what)} in all; the limit is {limit:,}.", True, n=n, allow=((rule, n),))
         for rule, what, n, limit in totals
         if limit is not None and n > limit
     ]
@@ -180,21 +231,14 @@ def broken_limits(limits: Limits, groups: list[GroupCounts], *, snapshot_age: ti
                 f"The reading that the plan stands on was {hours:,.0f} h old when the plan was made; the limit is "
                 f"{limits.snapshot_max_age}. Load again and plan again; for an undo, allow its age.",
                 True,
-                argument="Limits(snapshot_max_age=...)",
+                allow=(("snapshot_max_age", None),),
             )
         )
     return found
 
 
-def counted(n: int, what: str) -> str:
-    """
-    A number and its noun.
-
-    >>> counted(1, "group left without a member"), counted(1200, "removal")
-    ('1 group left without a member', '1,200 removals')
-    """
-    noun, space, rest = what.partition(" ")
-    return f"{n:,} {noun}{'' if n == 1 else 's'}{space}{rest}"
+def _refused(name: str, value: object, wanted: str) -> InputError:
+    return InputError(f"The limit {name} is {wanted}, not {shown(value)}.")
 
 
 def _broken_in(limits: Limits, group: GroupCounts) -> list[Finding]:
@@ -211,7 +255,7 @@ def _broken_in(limits: Limits, group: GroupCounts) -> list[Finding]:
                 True,
                 group.uid,
                 group.removes,
-                _for_group(group.uid, f"removals_per_group={group.removes}, removal_share=None"),
+                (("removals_per_group", group.removes), ("removal_share", None)),
             )
         )
     if own.additions_per_group is not None and group.adds > own.additions_per_group:
@@ -222,17 +266,13 @@ def _broken_in(limits: Limits, group: GroupCounts) -> list[Finding]:
                 True,
                 group.uid,
                 group.adds,
-                _for_group(group.uid, f"additions_per_group={group.adds}"),
+                (("additions_per_group", group.adds),),
             )
         )
     if own is not limits and group.emptied and own.emptied_groups == 0:
         message = f"{group.name} would be left without a member; its own limits allow no group to be emptied."
-        found.append(Finding("emptied_groups", message, True, group.uid, 1, "Limits(emptied_groups=1)"))
+        found.append(Finding("emptied_groups", message, True, group.uid, 1, (("emptied_groups", 1),)))
     return found
-
-
-def _for_group(uid: str, argument: str) -> str:
-    return f"Limits(per_group={{{uid!r}: Limits({argument})}})"
 
 
 def _share(share: float | None, of: int) -> float | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from frgroups.advice import ANY, Advice
 from frgroups.errors import ListError
 
 _SEPARATORS = {";": "semicolon", ",": "comma", "\t": "tab"}
@@ -67,7 +68,7 @@ def read_table(path: str | Path, sheet: str | None) -> Table:
     if not workbook and source.suffix.lower() in (".xlsx", ".xlsm", ".xls"):
         raise ListError(f"{source} is named like a workbook but is none. Save it again as .xlsx or CSV UTF-8.")
     if not workbook and sheet is not None:
-        raise ListError(f"sheet={sheet!r} was asked of {source}, which is no workbook. Leave sheet= out.")
+        raise ListError(f"The sheet {sheet!r} was asked of {source}, which is no workbook. Leave it out.")
     rows = list(_excel_rows(body, source, sheet) if workbook else _csv_rows(_text(body, source), source))
     rows = [(number, [trim(cell) for cell in row]) for number, row in rows]
     rows = [(number, row) for number, row in rows if any(row)]
@@ -233,7 +234,9 @@ def _sheet(body: bytes, source: Path, sheet: str | None) -> Any:
     if sheet is not None:
         raise ListError(f"{source} has no visible sheet {sheet!r}; it has {titles}.")
     if filled:
-        raise ListError(f"{source} has {len(filled)} filled sheets: {titles}. Say which with sheet=.")
+        raise ListError(
+            f"{source} has {len(filled)} filled sheets: {titles}.", Advice("Say which with {sheet}.", sheet=ANY)
+        )
     raise ListError(f"{source} is empty: no cell is filled in {titles}. Write one id per row.")
 
 

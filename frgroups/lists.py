@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from frgroups.advice import ANY, Advice
 from frgroups.codes import check_uids
 from frgroups.errors import InputError, ListError
 from frgroups.listfiles import NotText, Row, Table, plain, read_table, refuse_spoiled, trim
@@ -154,7 +155,8 @@ def _id_column(table: Table, column: str | None) -> tuple[int, str, list[Row]]:
         return (0, first[0], below) if _is_header(table) else (0, "id", table.rows)
     raise ListError(
         f"{table.source} has {table.width} columns, none with a usual name of an id column such as customer_uid, "
-        f"external_id or kundenummer; {_describe(first)}. Say which holds the ids with column=."
+        f"external_id or kundenummer; {_describe(first)}.",
+        Advice("Say which holds the ids with {column}.", column=ANY),
     )
 
 
@@ -165,7 +167,8 @@ def _named(header: Sequence[str], name: str, source: Path, *, exact: bool = True
     if len(same) > 1:
         names = " and ".join(repr(header[place]) for place in same)
         raise ListError(
-            f"{source} has {len(same)} columns for {name!r}: {names}. Rename one, or say which with column=."
+            f"{source} has {len(same)} columns for {name!r}: {names}.",
+            Advice("Rename one, or say which with {column}.", column=ANY),
         )
     return same[0] if same else None
 
@@ -187,8 +190,11 @@ def _is_header(table: Table) -> bool:
     if below and all(isinstance(cell, NotText) or _looks_like_id(cell) for cell in below):
         return True
     raise ListError(
-        f"{table.source}: its first row may be a header or an id. Say column= and its words if it is a header; "
-        "write the header customer_uid above it if it is an id."
+        f"{table.source}: its first row may be a header or an id.",
+        Advice(
+            "Say {column} with its words if it is a header; write the header customer_uid above it if it is an id.",
+            column=ANY,
+        ),
     )
 
 
@@ -220,8 +226,8 @@ def _distinct_ids(ids: Iterable[str]) -> list[str]:
 def _customers_by(snapshot: Snapshot, by: str) -> pd.DataFrame:
     if by not in snapshot.customers:
         raise InputError(
-            f"by={by!r} needs contact data, which this snapshot does not hold. Load it with personal=True, or choose "
-            "external_id or customer_uid."
+            f"Customers by {by} need contact data, which this snapshot does not hold.",
+            Advice("Load it with {personal}, or choose external_id or customer_uid.", personal=True),
         )
     return snapshot.customers
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -11,11 +12,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
+from frgroups.advice import ANY, ATTRIBUTE, FUNCTION, Advice
 from frgroups.cache import Kept, kept_snapshots, newest_good, newest_kept, read_kept, save_snapshot
 from frgroups.client import Client
 from frgroups.codes import Codes
@@ -23,6 +25,7 @@ from frgroups.cover import read_all_groups
 from frgroups.durations import as_duration
 from frgroups.errors import DriftedReadError, FileDamagedError, InputError, WrongTenantError
 from frgroups.home import as_folder, make_private
+from frgroups.human import counted
 from frgroups.inputs import several
 from frgroups.logs import tell
 from frgroups.members import REREADS, read_groups, worker_threads
@@ -91,6 +94,8 @@ def load_snapshot(
     folder = as_folder(cache, "snapshots")
     _check_writable(folder)
     if (young := _young(client, folder, max_age, cover, personal)) is not None:
+        text = f"{client.tenant_uid}: took what was kept at {young.taken_at}, which is young enough"
+        tell(log, logging.INFO, "snapshot_taken", text, tenant_uid=client.tenant_uid)
         return young
     before = {one.path for one in _kept_of(client, folder)}
     with load_lock(folder, client.tenant_uid, client.base_url) as waited:
@@ -142,7 +147,9 @@ def _check_writable(folder: Path) -> None:
             return
     except OSError as error:
         raise InputError(
-            f"Cannot write in {folder}: {error.strerror}. Nothing was read. Name another folder, or cache=False."
+            f"Cannot write in {folder}: {error.strerror}. Nothing was read. Set FRGROUPS_HOME to another folder.",
+            Advice("Or name one with {cache}.", cache=ANY),
+            Advice("{cache} keeps nothing.", cache=False),
         ) from error
 
 
@@ -181,7 +188,7 @@ def _newest(client: Client, folder: Path, wanted: Callable[[datetime], bool]) ->
     except FileNotFoundError:  # Another process has rewritten or removed it since.
         pass
     except FileDamagedError as error:
-        text = f"{error} A whole one is taken, or the tenant is read, instead."
+        text = f"{error.message} A whole one is taken, or the tenant is read, instead."
         tell(log, logging.WARNING, "snapshot_damaged", text, tenant_uid=client.tenant_uid)
     good = newest_good(folder, client.tenant_uid, client.base_url)
     return good if good is not None and wanted(good.taken_at) else None
@@ -203,31 +210,60 @@ def _as_asked(snapshot: Snapshot, cover: bool, personal: bool) -> Snapshot | Non
     return snapshot
 
 
-def _keep(snapshot: Snapshot, cache: Any) -> None:
+def _keep(snapshot: Snapshot, cache: Path) -> None:
     try:
-        save_snapshot(snapshot, cache)
+        path = save_snapshot(snapshot, cache)
     except InputError as error:
         raise InputError(
-            f"{error} What was read is not lost: it is this error's .snapshot; save_snapshot keeps it elsewhere.",
+            error.message,
+            *error.advice,
+            Advice(
+                "What was read is not lost: it is this error's {snapshot}; {save_snapshot} keeps it elsewhere.",
+                snapshot=ATTRIBUTE,
+                save_snapshot=FUNCTION,
+            ),
             snapshot=snapshot,
         ) from error
+    text = f"kept {snapshot.tenant_uid} as {path}"
+    tell(log, logging.INFO, "snapshot_kept", text, tenant_uid=snapshot.tenant_uid, path=path)
 
 
 def _read_tenant(client: Client, *, cover: bool, record: type[Member], progress: ProgressOption) -> Snapshot:
-    taken_at = client.clock()
+    taken_at, n_before, started = client.clock(), client.n_requests, time.monotonic()
+    text = f"reading {client.tenant_uid} at {client.base_url}"
+    tell(log, logging.INFO, "load_started", text, tenant_uid=client.tenant_uid, base_url=client.base_url)
     with _reading_threads(client) as (pool, readers), Progress("Loading", unit="memberships", show=progress) as bar:
         groups, listed = read_groups(client, pool=pool)
         if listed.verdict == "drifted":
             raise DriftedReadError(
-                f"The list of groups of {client.tenant_uid} changed in each of {REREADS + 1} readings "
-                f"({listed.note}). Load again when nobody edits groups."
+                f"The list of groups of {client.tenant_uid} did not add up in any of {REREADS + 1} readings "
+                f"({listed.note}). Load again when nobody edits groups; if it stays so, the service itself lists or "
+                "counts them wrongly."
             )
         if listed.note:
             text = f"the list of groups of {client.tenant_uid}: {listed.note}"
             tell(log, logging.WARNING, "groups_unverifiable", text, tenant_uid=client.tenant_uid)
+        text = f"{client.tenant_uid} has {counted(len(groups), 'group')}"
+        tell(log, logging.INFO, "groups_listed", text, tenant_uid=client.tenant_uid, n_groups=len(groups))
         tenant = TenantReading(client, groups, record, pool, readers, bar)
         read_all_groups(tenant, cover=cover)
-        return tenant.snapshot(listed.verdict, taken_at, client.clock())
+        snapshot = tenant.snapshot(listed.verdict, taken_at, client.clock())
+    _tell_of(snapshot, n_requests=client.n_requests - n_before, seconds=round(time.monotonic() - started, 3))
+    return snapshot
+
+
+def _tell_of(snapshot: Snapshot, *, n_requests: int, seconds: float) -> None:
+    counts = {
+        "n_groups": len(snapshot.groups),
+        "n_customers": len(snapshot.customers),
+        "n_memberships": len(snapshot.codes),
+        "n_requests": n_requests,
+    }
+    n_covered = int((snapshot.reads["how"] == "cover").sum())
+    told = ", ".join(counted(n, name.removeprefix("n_").removesuffix("s")) for name, n in counts.items())
+    text = f"read {snapshot.tenant_uid} in {seconds:.1f} s: {told}; {snapshot.verdict}, {n_covered:,} by cover"
+    facts = {"verdict": snapshot.verdict, **counts, "n_covered": n_covered, "seconds": seconds}
+    tell(log, logging.INFO, "load_finished", text, tenant_uid=snapshot.tenant_uid, **facts)
 
 
 @contextmanager

@@ -13,9 +13,10 @@ import pandas as pd
 
 from frgroups.card import Card
 from frgroups.errors import FileDamagedError, InputError
-from frgroups.group_change import GroupChange
+from frgroups.group_change import GroupChange, without_customer
+from frgroups.human import counted
 from frgroups.inputs import several
-from frgroups.limits import Finding, Limits, broken_limits, counted
+from frgroups.limits import Finding, Limits, broken_limits
 from frgroups.plan_findings import plan_findings
 from frgroups.sealed import canonical, read_sealed, sha256, write_sealed
 from frgroups.snapshot import Snapshot, snapshot_from_frames
@@ -206,7 +207,7 @@ class Plan:
         for word in several(without, "without"):
             left = tuple(one for one in chosen if word not in (one.uid, one.name))
             if len(left) == len(chosen):
-                left = tuple(_without_customer(one, word) for one in chosen)
+                left = tuple(without_customer(one, word) for one in chosen)
                 if left == chosen:
                     raise InputError(f"without={word!r} is neither a group nor a customer of this plan.")
             chosen = left
@@ -277,7 +278,7 @@ class Plan:
             return []
         who = f"{counted(n, 'customer')} of this plan {'was' if n == 1 else 'were'}"
         text = f"{who} forgotten since. Load and plan again."
-        return [Finding("forgotten_customers", text, True, n=n, argument="plan again")]
+        return [Finding("forgotten_customers", text, True, n=n)]
 
     def _group(self, name: str) -> GroupChange:
         found = [one for one in self.groups if one.uid == name] or [one for one in self.groups if one.name == name]
@@ -337,14 +338,3 @@ def plan_of_document(content: dict[str, Any], source: str | Path) -> Plan:
             "Make the plan anew."
         )
     return plan
-
-
-def _without_customer(group: GroupChange, uid: str) -> GroupChange:
-    if uid not in group.add and uid not in group.remove:
-        return group
-    return replace(
-        group,
-        add=tuple(one for one in group.add if one != uid),
-        remove=tuple(one for one in group.remove if one != uid),
-        unknown=group.unknown - {uid},
-    )

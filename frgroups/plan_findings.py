@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from frgroups.group_change import GroupChange
-from frgroups.human import share_in_words
-from frgroups.limits import Finding, counted
+from frgroups.human import counted, share_in_words
+from frgroups.limits import Finding
 from frgroups.registered import ended
 from frgroups.snapshot import Snapshot
 

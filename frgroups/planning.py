@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from frgroups import wire
+from frgroups.advice import Advice, Form
 from frgroups.codes import check_uids
 from frgroups.errors import DriftedReadError, GroupNotFoundError, InputError, WrongTenantError
 from frgroups.group_change import GroupChange
@@ -152,7 +153,7 @@ def _checked_create(snapshot: Snapshot, create: Mapping[str, str]) -> dict[str, 
                 f"create names {uid!r}, but that group exists ({snapshot.group_name(uid)}). Leave it out of create."
             )
         if not isinstance(name, str) or not name.strip():
-            raise InputError(f"create={{{uid!r}: {name!r}}}: a new group needs a name.")
+            raise InputError(f"The new group {uid!r} needs a name, not {name!r}.")
     return dict(create)
 
 
@@ -182,7 +183,8 @@ def _group_uid(snapshot: Snapshot, group: str, new: Mapping[str, str]) -> str:
         if named:
             return named[0]
         raise GroupNotFoundError(
-            f"{error.message} To make a new group, name it in create={{uid: name}} (--create NAME).",
+            error.message,
+            Advice("To make a new group, name it in {create}.", create=Form("{}={uid: name}")),
             close=error.close,
         ) from None
 
@@ -230,8 +232,8 @@ def _change(
     for customer in stays:
         if not wire.UID.fullmatch(customer):
             raise InputError(
-                f"Customer {customer!r} of {uid} has a uid that the API does not take and cannot be removed; "
-                f"protect=[{customer!r}] leaves it in."
+                f"Customer {customer!r} of {uid} has a uid that the API does not take and cannot be removed.",
+                Advice("{protect} leaves it in.", protect=[customer]),
             )
     name = snapshot.group_name(uid)
     if stays or add:
@@ -255,8 +257,11 @@ def _group_notes(snapshot: Snapshot, change: GroupChange) -> list[Finding]:
     read = snapshot.reads.set_index("customer_group_uid").loc[change.uid]
     if read["verdict"] == "drifted":
         raise DriftedReadError(
-            f"{change.name} ({change.uid}) changed while the snapshot was read: {read['note']}. "
-            f"Read it again: snapshot = fg.refresh_groups(client, snapshot, [{change.uid!r}])."
+            f"{change.name} ({change.uid}) changed while the snapshot was read: {read['note']}.",
+            Advice(
+                "Read it again with {refresh_groups}, and plan then.",
+                refresh_groups=Form(f"{{}}(client, snapshot, [{change.uid!r}])", is_function=True),
+            ),
         )
     if read["how"] == "cover":
         text = f"{change.name} was read through larger groups that hold it. It is read by itself before applying."

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
+from frgroups.errors import InputError
+
 ProgressOption = bool | Callable[[str, int, int | None], object] | None
 
 
@@ -65,8 +67,16 @@ class Progress:
         self._news()
 
     def _news(self) -> None:
-        if self._tell is not None:
+        if self._tell is None:
+            return
+        try:
             self._tell(self._text, self._done, self._total)
+        except StopIteration as error:
+            # The loops that this is called from would take it for their own end, or for a fault of theirs.
+            raise InputError(
+                "The progress callback raised StopIteration, as next() does at the end of an iterator. To stop the "
+                "work, raise another exception."
+            ) from error
 
 
 def _bar_class() -> tuple[Any, dict[str, Any]]:

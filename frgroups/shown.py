@@ -25,6 +25,7 @@ class Shown:
         self._read = dict.fromkeys(groups, 0)
         self._done = dict.fromkeys(groups, 0)
         self._totals: dict[str, int] = {}
+        self._n_done = self._n_total = 0  # The sums of the two.
         self._told: tuple[int, int | None] = (0, None)
         self._turn = threading.Lock()
         self._started = time.monotonic()
@@ -33,30 +34,42 @@ class Shown:
         """So many more rows of a group were read, of a total."""
         with self._turn:
             self._read[uid] += n
-            self._totals[uid] = max(total, self._done[uid])
-            self._done[uid] = max(self._done[uid], min(self._read[uid], total))
+            self._expect(uid, total)
+            self._advance(uid, min(self._read[uid], total))
 
     def whole(self, uid: str, n: int) -> None:
         """The group is read, and has so many."""
         with self._turn:
-            self._totals[uid] = self._done[uid] = max(n, self._done[uid])
+            self._advance(uid, n)
+            self._expect(uid, n)
 
     def expect(self, totals: Mapping[str, int]) -> None:
         """So many rows these groups have, or will probably turn out to have."""
         with self._turn:
-            self._totals |= {uid: max(total, self._done[uid]) for uid, total in totals.items()}
+            for uid, total in totals.items():
+                self._expect(uid, total)
 
     def tell(self, client: Client, n_customers: int) -> None:
         """Move the bar to where the reading is."""
         with self._turn:
-            done = sum(self._done.values())
-            total = sum(self._totals.values()) if len(self._totals) == len(self._done) else None
+            done = self._n_done
+            total = self._n_total if len(self._totals) == len(self._done) else None
         before, self._told = self._told, (done, total)
         if total is not None and total != before[1]:
             self._bar.expect(total)
         if done > before[0]:
             self._bar.advance(done - before[0])
         self._bar.note(self._beside(client, n_customers))
+
+    def _expect(self, uid: str, total: int) -> None:
+        total = max(total, self._done[uid])
+        self._n_total += total - self._totals.get(uid, 0)
+        self._totals[uid] = total
+
+    def _advance(self, uid: str, done: int) -> None:
+        done = max(done, self._done[uid])
+        self._n_done += done - self._done[uid]
+        self._done[uid] = done
 
     def _beside(self, client: Client, n_customers: int) -> str:
         seconds = max(time.monotonic() - self._started, 0.001)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -10,13 +11,18 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from frgroups.advice import FUNCTION, Advice
 from frgroups.card import Card
 from frgroups.codes import Codes, check_uids
 from frgroups.errors import InputError
+from frgroups.human import counted
 from frgroups.tables import CONSENTS, CUSTOMERS, GROUPS, READS, conform
 from frgroups.universe import check_universe
 
 Verdict = Literal["consistent", "drifted", "unverifiable"]
+
+NAMED = 3  # How many groups a sentence names; of more it says how many.
+_REFRESH = Advice("Fine for analysis; {refresh_groups} before planning.", refresh_groups=FUNCTION)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -162,19 +168,23 @@ class Snapshot:
     def _proof(self) -> str:
         if len(self.reads) and (self.reads["how"] == "given").all():
             return "made from tables, not read from a tenant"
-        sure = int((self.reads["verdict"] == "consistent").sum())
-        text = f"{sure} of {len(self.reads)} groups proved"
-        drifted = self.reads.loc[self.reads["verdict"] == "drifted", "customer_group_uid"]
+        uids = dict(list(self.reads.groupby("verdict")["customer_group_uid"]))
+        drifted, unproved = uids.get("drifted", ()), uids.get("unverifiable", ())
+        told = [f"{len(uids.get('consistent', ())):,} of {counted(len(self.reads), 'group')} proved"]
         if len(drifted):
-            names = [self.group_name(uid) for uid in drifted[:3]]
-            more = f" and {len(drifted) - 3} more" if len(drifted) > 3 else ""
-            return (
-                f"{text}; {', '.join(names)}{more} changed while read. "
-                "Fine for analysis; refresh_groups before planning."
-            )
-        if self.verdict == "unverifiable":
-            return f"{text}; for the others there was no evidence to be had."
-        return f"{text}."
+            told.append(f"{self._named(drifted)} changed while read")
+        if len(unproved):
+            told.append(f"for {self._named(unproved)} there was no proof to be had")
+        elif self.verdict == "unverifiable":
+            told.append("whether these are all groups could not be proved")
+        advice = [str(_REFRESH)] if len(drifted) else []
+        return " ".join([f"{'; '.join(told)}.", *advice])
+
+    def _named(self, uids: Sequence[str] | pd.Series) -> str:
+        """A few groups by name, and how many more."""
+        names = [self.group_name(uid) for uid in list(uids)[:NAMED]]
+        more = [f"{len(uids) - NAMED:,} more"] if len(uids) > NAMED else []
+        return " and ".join(filter(None, [", ".join([*names, *more][:-1]), [*names, *more][-1]]))
 
 
 def snapshot_from_frames(

@@ -7,7 +7,8 @@ import json
 import logging
 import os
 import socket
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 import filelock
 
 from frgroups.errors import InputError, LockedError
-from frgroups.home import folder_in_home, make_private, tenant_folder
+from frgroups.home import folder_in_home, make_private, tenant_and_host, tenant_folder
 from frgroups.logs import tell
 
 log = logging.getLogger("frgroups.load")
@@ -23,17 +24,20 @@ log = logging.getLogger("frgroups.load")
 _LOCKS_OF_A_CACHE = ".locks"
 _POLL_SECONDS = 0.2
 
+# The locks of cache folders that each thread holds: it would wait for itself for ever.
+_own = threading.local()
+
 
 @contextmanager
-def tenant_lock(tenant_uid: str, base_url: str, digest: str) -> Iterator[None]:
-    """One apply at a time on this machine; the lock of a dead process does not hold."""
+def tenant_lock(tenant_uid: str, base_url: str, what: str) -> Iterator[None]:
+    """One apply at a time on this machine, told by `what` it is; the lock of a dead process does not hold."""
     path = make_private(folder_in_home("locks")) / f"{tenant_folder(tenant_uid, base_url)}.lock"
     with ExitStack() as held:
         try:
-            held.enter_context(_lock(path, f"plan {digest[:12]}", timeout=0))
+            held.enter_context(_lock(path, what, timeout=0))
         except filelock.Timeout as error:  # Before OSError: it is one.
             raise LockedError(
-                f"Another apply to {tenant_uid} is running: {_holder(path)}. Nothing was sent. Try again later."
+                f"{tenant_uid} is locked: {_holder(path)}. Nothing was sent. Try again later."
             ) from error
         except (OSError, NotImplementedError) as error:
             raise InputError(f"The lock {path} cannot be made: {_reason(error)}. Nothing was sent.") from error
@@ -42,30 +46,63 @@ def tenant_lock(tenant_uid: str, base_url: str, digest: str) -> Iterator[None]:
 
 @contextmanager
 def load_lock(
-    cache: Path, tenant_uid: str, base_url: str, *, waiting: Callable[[str], object] | None = None
+    cache: Path,
+    tenant_uid: str,
+    base_url: str | None,
+    *,
+    what: str = "load",
+    waiting: Callable[[str], object] | None = None,
 ) -> Iterator[bool]:
     """
     One load at a time into one cache folder; yields whether another one was waited for.
 
     `waiting` is told once who that is (None: the log is). The lock only saves work, since snapshots appear whole:
     where it cannot be made, the load goes on without. It lies in the folder `.locks` of the cache folder, because
-    two loads into different folders do not help each other, nor does a load get in the way of an apply.
+    two loads into different folders do not help each other, nor does a load get in the way of an apply. Raises
+    LockedError for a thread that holds the lock already.
     """
     path = cache / _LOCKS_OF_A_CACHE / f"{tenant_folder(tenant_uid, base_url)}.lock"
     waited = False
-    with ExitStack() as held:
+    with _once_in_a_thread(path, tenant_uid), ExitStack() as held:
         try:
             make_private(path.parent)
             try:
-                held.enter_context(_lock(path, "load", timeout=0))
+                held.enter_context(_lock(path, what, timeout=0))
             except filelock.Timeout:
                 waited = True
-                (waiting or _log_waiting)(f"Waiting for another load of {tenant_uid}: {_holder(path)}.")
-                held.enter_context(_lock(path, "load", timeout=-1))
+                (waiting or _log_waiting)(f"Waiting for {tenant_uid}: {_holder(path)}.")
+                held.enter_context(_lock(path, what, timeout=-1))
         except (InputError, OSError, NotImplementedError) as error:
-            text = f"Loading {tenant_uid} without a lock, for none can be made in {path.parent}: {_reason(error)}"
+            text = f"A {what} of {tenant_uid} without a lock, for none can be made in {path.parent}: {_reason(error)}"
             tell(log, logging.WARNING, "load_not_locked", text, tenant_uid=tenant_uid)
         yield waited
+
+
+def tenants_ever_locked(caches: Iterable[Path]) -> set[tuple[str, str]]:
+    """
+    Tenant and host of every apply, and of every load into one of these cache folders, that has ever begun.
+
+    What is under way is among them, also when it has kept nothing yet. A lock has the name of a host alone, so each
+    is told as https.
+    """
+    folders = [folder_in_home("locks"), *(cache / _LOCKS_OF_A_CACHE for cache in caches)]
+    names = {path.stem for folder in folders for path in folder.glob("*@*.lock")}
+    return {(tenant_uid, f"https://{host}") for tenant_uid, host in map(tenant_and_host, names)}
+
+
+@contextmanager
+def _once_in_a_thread(path: Path, tenant_uid: str) -> Iterator[None]:
+    held: set[Path] = vars(_own).setdefault("held", set())
+    if path in held:
+        raise LockedError(
+            f"A load of {tenant_uid} into {path.parent.parent} is under way in this very thread, as in a progress "
+            "callback, and would be waited for without end. Do this after it."
+        )
+    held.add(path)
+    try:
+        yield
+    finally:
+        held.discard(path)
 
 
 @contextmanager
@@ -85,7 +122,8 @@ def _reason(error: Exception) -> str:
 
 
 def _log_waiting(text: str) -> None:
-    tell(log, logging.INFO, "load_waiting", text)
+    # A warning, which is seen without asking: who waits should know for whom.
+    tell(log, logging.WARNING, "load_waiting", text)
 
 
 def _leave_note(note: Path, what: str) -> None:

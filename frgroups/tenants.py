@@ -28,6 +28,7 @@ _EXAMPLE = """\
     tenant_uid = "the uid of the tenant"
     host = "stage"
     token_command = ["pass", "show", "flow/sport_no"]"""
+_HOW_TO = f"Write one table for each tenant into it:\n\n{_EXAMPLE}\n"
 _REQUIRED = ("tenant_uid", "host", "token_command")
 _WHOLE = ("workers", "page_size")
 _NUMBERS = (*_WHOLE, "requests_per_second", "timeout")
@@ -72,9 +73,12 @@ def find_tenant(name: str, path: str | Path | None = None) -> Tenant:
         right. No message repeats a value that may be a secret.
     """
     must_be(name, str, "name")
+    file = config_path(path)
+    if not file.exists():
+        raise InputError(f"{name!r} is taken for the name of a tenant in {file}, which is not there. {_HOW_TO}")
     known = read_tenants(path)
     if name not in known:
-        raise InputError(_unknown(name, known, config_path(path)), close=_close(name, known))
+        raise InputError(_unknown(name, known, file), close=_close(name, known))
     found = known[name]
     if isinstance(found, InputError):
         raise found
@@ -102,7 +106,7 @@ def _parsed(file: Path) -> dict[str, dict[str, Any]]:
         _refuse_strangers(file)
         document = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"There is no {file}. Write one table for each tenant into it:\n\n{_EXAMPLE}\n") from None
+        raise InputError(f"There is no {file}. {_HOW_TO}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         where = str(error) if isinstance(error, tomllib.TOMLDecodeError) else "it is not UTF-8"
         raise InputError(f"{file} is not TOML: {where}. A table looks like this:\n\n{_EXAMPLE}\n") from None

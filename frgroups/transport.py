@@ -18,6 +18,7 @@ from urllib.request import getproxies
 import httpx
 
 from frgroups import wire
+from frgroups.advice import ANY, Advice
 from frgroups.connections import Connections
 from frgroups.errors import (
     AuthError,
@@ -91,7 +92,7 @@ def checked_base_url(base_url: str) -> str:
         shown = re.sub(r"[^/]*@", "…@", base_url) if isinstance(base_url, str) else base_url
         raise InputError(f"{shown!r} is not a base URL; use 'stage', 'production' or https://host/v2.")
     if url.userinfo or url.query or url.fragment:
-        raise InputError("A base URL has no user, query or fragment; the token is an argument of its own.")
+        raise InputError("A base URL has no user, query or fragment; the token is told apart from it.")
     if url.scheme == "http" and not is_loopback(url.host):
         raise InputError(f"{base_url!r} would send the token unencrypted; use https (http is for loopback only).")
     return str(url).rstrip("/")
@@ -287,7 +288,8 @@ class Transport:
     def _lost(self, call: Call, error: Exception) -> ConnectionLostError:
         kind = "no answer in time" if isinstance(error, httpx.TimeoutException) else "the connection was lost"
         if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
-            kind = "could not connect"
+            url = httpx.URL(self.base_url)
+            kind = f"could not connect to {url.host}:{url.port or {'http': 80, 'https': 443}[url.scheme]}"
         after = (
             " Whether the change happened is not known: read the group before sending it again."
             if call.method != "GET"
@@ -315,7 +317,9 @@ class Transport:
             asked = retry_after(answer.headers.get("Retry-After"), datetime.now(UTC))
             wait = f" It asks to wait {asked:.0f} s." if asked is not None else ""
             raise RateLimitedError(
-                f"{where}, too many requests.{wait} Use fewer workers or requests_per_second.{said}",
+                f"{where}, too many requests.{wait}{said}",
+                Advice("Use fewer {workers}.", workers=ANY),
+                Advice("Lower {requests_per_second}.", requests_per_second=ANY),
                 retry_after=asked,
                 **facts,
             )

@@ -1,10 +1,13 @@
 """What every test stands on: a home of its own, charts that open no window, and hypothesis without a clock."""
 
+import importlib
 import os
 import sys
 
 import pytest
 from hypothesis import settings
+
+import frgroups as fg
 
 os.environ["MPLBACKEND"] = "Agg"
 
@@ -19,6 +22,19 @@ def home_folder(tmp_path_factory, monkeypatch):
     folder = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("FRGROUPS_HOME", str(folder))
     return folder
+
+
+@pytest.fixture
+def no_pause(monkeypatch):
+    """What disagreed is read again at once."""
+    monkeypatch.setattr(importlib.import_module("frgroups.members"), "PAUSE", 0)
+
+
+@pytest.fixture(scope="module")
+def short_pages():
+    """A tenant with nobody in it, whose pages hold five."""
+    with fg.Sandbox(empty=True, max_page_size=5, default_page_size=5) as sandbox:
+        yield sandbox
 
 
 @pytest.fixture(autouse=True)

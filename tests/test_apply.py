@@ -221,7 +221,7 @@ def test_one_apply_at_a_time(client, world):
     world.clear_requests()
 
     with (
-        tenant_lock(client.tenant_uid, client.base_url, plan.digest),
+        tenant_lock(client.tenant_uid, client.base_url, "plan"),
         pytest.raises(LockedError, match=f"process {os.getpid()}"),
     ):
         apply(client, plan)

@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frgroups.cache import (
+    cache_info,
     kept_at,
     kept_snapshots,
     list_snapshots,
@@ -455,7 +456,7 @@ def test_another_schema_version_is_refused(tmp_path):
     "It is not read as if it were ours: the error says who wrote it and what loads it anew."
     with_version(save_snapshot(sample_snapshot(), tmp_path), 3, written_by="9.1.0")
 
-    with pytest.raises(InputError, match=r"version 3, written by frgroups 9\.1\.0; .* reads 2\. .*`frgroups load`"):
+    with pytest.raises(InputError, match=r"version 3, written by frgroups 9\.1\.0; .* reads 2\. .*\(frgroups load\)"):
         read_snapshot(tmp_path)
     assert len(list_snapshots(tmp_path)) == 1
 
@@ -710,10 +711,40 @@ def test_a_manifest_that_lacks_a_table_is_damage(tmp_path):
     own = ("schema_version", "written_by", "files", "checksum")
     write_manifest(folder, {name: value for name, value in manifest.items() if name not in own})
 
-    with pytest.raises(
-        FileDamagedError, match=r"reads\.parquet is damaged: expected a table that the manifest lists"
-    ):
+    with pytest.raises(FileDamagedError) as caught:
         read_snapshot(tmp_path)
+    assert caught.value.path == folder / "manifest.json"
+    assert "reads.parquet" in caught.value.expected and caught.value.found == "none of reads.parquet"
     read_snapshot(tmp_path, allow_older=True)
 
     assert older.exists() and not folder.exists()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"files": {}},
+        {"files": {"groups.parquet": {"bytes": 1}}},
+        {"files": {"groups.parquet": None}},
+        {"read_until": "soon"},
+        {"read_until": "2026-11-23T08:10:00"},
+        {"verdict": "fine"},
+        {"tenant_uid": 5},
+        {"n_groups": None},
+    ],
+)
+def test_a_sealed_manifest_of_another_shape_is_damage(tmp_path, wrong):
+    "Its checksum is right and it holds what is never written: named wherever it is read, and set aside."
+    folder = save_snapshot(sample_snapshot(), tmp_path)
+    manifest = json.loads((folder / "manifest.json").read_bytes()) | wrong
+    del manifest["checksum"]
+    manifest["checksum"] = sha256(canonical(manifest))
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+    with pytest.raises(FileDamagedError) as caught:
+        read_snapshot(tmp_path)
+    assert caught.value.path == folder / "manifest.json" and caught.value.expected and caught.value.found
+    assert list_snapshots(tmp_path).empty and cache_info(tmp_path)["n_damaged"].tolist() == [1]
+    with pytest.raises(NotFoundInCacheError):
+        read_snapshot(tmp_path, allow_older=True)
+    assert not folder.exists()

@@ -133,7 +133,7 @@ def test_a_locked_tenant_exits_with_7(loaded, capsys):
     _, path, _ = planned(loaded, capsys)
     plan = fg.read_plan(path)
 
-    with loaded.client() as client, tenant_lock(client.tenant_uid, client.base_url, plan.digest):
+    with loaded.client() as client, tenant_lock(client.tenant_uid, client.base_url, "plan"):
         assert main(["apply", str(path), "--approve", plan.digest]) == 7
 
 
@@ -178,7 +178,7 @@ def test_errors_are_one_line_without_a_traceback(environment, monkeypatch, capsy
     assert main(["doctor"]) == 1
 
     err = capsys.readouterr().err
-    assert "Traceback" not in err and "FRGROUPS_TOKEN is not set" in err and "load_snapshot" in err
+    assert "Traceback" not in err and "FRGROUPS_TOKEN is not set" in err and "frgroups load keeps one" in err
 
 
 def test_changes_between_two_loads(loaded, capsys):

@@ -246,13 +246,13 @@ def test_a_write_that_may_have_happened_says_so(operation, failure, sandbox, con
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_a_service_that_is_down_is_a_lost_connection(operation, sandbox, connect):
-    "Nobody listens: an error that names the host and asks whether the service is up, after three tries of a read."
+    "Nobody listens: an error that names host and port and asks whether it is up, after three tries of a read."
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
     client = connect(sandbox, base_url=f"http://127.0.0.1:{port}/v2", writable=True)
 
-    with pytest.raises(ConnectionLostError, match="could not connect") as caught:
+    with pytest.raises(ConnectionLostError, match=f"could not connect to 127.0.0.1:{port} ") as caught:
         OPERATIONS[operation](client)
 
     assert (caught.value.operation, caught.value.status) == (operation, None)

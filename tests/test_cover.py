@@ -1,36 +1,21 @@
 """The fewest requests: what is covered instead of paged, what that costs, and what ends it."""
 
-import importlib
-
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import frgroups as fg
 from frgroups.members import seams
-from tests.world import World
+from tests.world import World, arrange, assert_same_tables, members_in
 
 PEOPLE = [f"c{n:03d}" for n in range(40)]
-TABLES = ["groups", "customers", "consents", "memberships"]
-
-
-@pytest.fixture(autouse=True)
-def _no_pause(monkeypatch):
-    """Read again at once what disagreed."""
-    monkeypatch.setattr(importlib.import_module("frgroups.members"), "PAUSE", 0)
-
-
-@pytest.fixture(scope="module")
-def running():
-    with fg.Sandbox(empty=True, max_page_size=5, default_page_size=5) as sandbox:
-        yield sandbox
+pytestmark = pytest.mark.usefixtures("no_pause")
 
 
 @pytest.fixture
-def sandbox(running):
-    running.reset()
-    return running
+def sandbox(short_pages):
+    short_pages.reset()
+    return short_pages
 
 
 @pytest.fixture
@@ -39,24 +24,12 @@ def glance_of_one(monkeypatch):
     monkeypatch.setattr("frgroups.reading.GLANCE", 1)
 
 
-def arrange(sandbox, groups):
-    """Make a tenant of these groups."""
-    sandbox.put_customers(sorted({uid for uids in groups.values() for uid in uids}))
-    for group, uids in groups.items():
-        sandbox.put_group(group, group.upper())
-        sandbox.add_members(group, uids)
-
-
 def load(world, *, cover=True):
     return fg.load_snapshot(world, False, cover=cover, progress=False)
 
 
 def reads_of(snapshot, column="how"):
     return dict(snapshot.reads.set_index("customer_group_uid")[column])
-
-
-def members_in(snapshot):
-    return {group: list(snapshot[group]) for group in snapshot.groups["customer_group_uid"]}
 
 
 def glances(world):
@@ -279,18 +252,17 @@ tenants = st.fixed_dictionaries(
 
 @settings(max_examples=20)
 @given(groups=tenants)
-def test_cover_finds_what_pages_find(running, groups):
+def test_cover_finds_what_pages_find(short_pages, groups):
     "Any tenant that holds still is the same with cover and without, frame by frame; with it no request is wasted."
-    running.reset()
-    arrange(running, groups)
-    with running.client() as client:
+    short_pages.reset()
+    arrange(short_pages, groups)
+    with short_pages.client() as client:
         covered = load(client)
         n_covered = client.n_requests
         paged = load(client, cover=False)
         n_paged = client.n_requests - n_covered
 
-    for table in TABLES:
-        pd.testing.assert_frame_equal(getattr(covered, table), getattr(paged, table))
+    assert_same_tables(covered, paged, ["groups", "customers", "consents", "memberships"])
     assert members_in(covered) == groups
     assert covered.verdict == paged.verdict == "consistent"
     assert n_covered <= n_paged + 3

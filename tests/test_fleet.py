@@ -21,7 +21,7 @@ from frgroups.sandbox import Fault
 
 KEYS = {
     *("name", "tenant_uid", "base_url", "ok", "exit_code", "verdict", "n_groups", "n_customers", "n_memberships"),
-    *("requests", "seconds", "taken_at", "path", "error"),
+    *("n_requests", "seconds", "taken_at", "path", "error"),
 }
 
 
@@ -79,12 +79,12 @@ def test_one_failing_tenant_never_stops_the_rest(tenants, capsys, home_folder):
     assert fg.list_snapshots()[["tenant_uid", "path"]].values.tolist() == [["fine", fine["path"]]]
     assert fine["taken_at"] == snapshot.taken_at.isoformat()
     assert (fine["n_customers"], fine["n_memberships"]) == (len(snapshot.customers), len(snapshot.memberships))
-    assert fine["requests"] == len(tenants[0].requests()) and fine["seconds"] > 0
+    assert fine["n_requests"] == len(tenants[0].requests()) and fine["seconds"] > 0
 
     assert (broken["ok"], broken["exit_code"], broken["error"]["type"]) == (False, 1, "ServerError")
     assert (broken["tenant_uid"], broken["base_url"], broken["path"]) == ("broken", tenants[1].base_url, None)
-    assert broken["requests"] > 1
-    assert locked_out["error"]["type"] == "TokenCommandError" and locked_out["requests"] == 0
+    assert broken["n_requests"] > 1
+    assert locked_out["error"]["type"] == "TokenCommandError" and locked_out["n_requests"] == 0
     assert (
         "locked_out (sh ...) ended with exit code 7. Its last words: vault is sealed"
         in locked_out["error"]["message"]
@@ -111,7 +111,7 @@ def test_one_tenant_by_name(tenants, capsys):
     out = capsys.readouterr().out
 
     assert "Kept in " in out and "Token              accepted" in out and "n_members" in out
-    assert json.loads(out.splitlines()[-1])["requests"] == 0
+    assert json.loads(out.splitlines()[-1])["n_requests"] == 0
     assert main(["load", "--tenant", "locked_out"]) == 1
     assert "vault is sealed" in capsys.readouterr().err
 
@@ -129,6 +129,34 @@ def test_the_tenant_of_the_environment_as_a_line(tenants, capsys, monkeypatch):
     assert "FRGROUPS_TOKEN is not set" in lines(capsys)[None]["error"]["message"]
 
 
+def test_load_and_status_call_the_same_by_the_same_name(tenants, capsys):
+    "What both tell of a tenant has one name, one form, and null where nothing is known."
+    assert main(["load", "--tenant", "fine", "--json"]) == 0
+    loaded = json.loads(capsys.readouterr().out)
+    assert main(["status", "--tenant", "fine", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+
+    shared = loaded.keys() & told.keys()
+    assert shared >= {
+        "name",
+        "tenant_uid",
+        "base_url",
+        "ok",
+        "verdict",
+        "taken_at",
+        "path",
+        "n_groups",
+        "n_customers",
+    }
+    assert {name: loaded[name] for name in shared} == {name: told[name] for name in shared}
+    assert main(["load", "--tenant", "locked_out", "--json"]) == 1
+    failed = json.loads(capsys.readouterr().out)
+    assert main(["status", "--tenant", "locked_out", "--json"]) == 9
+    never = json.loads(capsys.readouterr().out)
+    assert {name: failed[name] for name in shared} == {name: never[name] for name in shared}
+    assert never["taken_at"] is never["verdict"] is never["n_groups"] is never["path"] is never["age"] is None
+
+
 def test_options_reach_every_tenant(tenants, capsys):
     "--max-age, --no-cover and --personal hold for each; a young snapshot answers without a request."
     words = ["load", "--tenant", "fine", "locked_out", "--json"]
@@ -138,7 +166,7 @@ def test_options_reach_every_tenant(tenants, capsys):
     capsys.readouterr()
 
     assert main([*words, "--max-age=1h"]) == 1
-    assert lines(capsys)["fine"]["requests"] == 0
+    assert lines(capsys)["fine"]["n_requests"] == 0
 
 
 def test_a_table_that_is_wrong_is_one_line_too(tenants, capsys, home_folder):
@@ -156,7 +184,6 @@ def test_a_table_that_is_wrong_is_one_line_too(tenants, capsys, home_folder):
     [
         (["--tenant", "fien"], "Do you mean 'fine'?"),
         (["--tenant", "fine", "nobody"], "No tenant 'nobody'"),
-        (["--all", "--tenant", "fine"], "leave out --tenant"),
     ],
 )
 def test_a_name_that_is_not_there_stops_before_anything_is_read(tenants, capsys, words, told):
@@ -169,9 +196,12 @@ def test_a_name_that_is_not_there_stops_before_anything_is_read(tenants, capsys,
 
 
 def test_no_file_says_what_to_write(capsys):
-    "--all without a tenants.toml shows one."
-    assert main(["load", "--all"]) == 1
-    assert "token_command = [" in capsys.readouterr().err
+    "--all without a tenants.toml shows one; with --tenant it says that this is a name in it."
+    assert main(["load", "--all"]) == main(["doctor", "--tenant", "t-1"]) == 1
+
+    err = capsys.readouterr().err
+    assert err.count("token_command = [") == 2
+    assert "'t-1' is taken for the name of a tenant in " in err
 
 
 @pytest.mark.parametrize("words", [["--jobs", "0"], ["--jobs", "two"], ["--requests-per-second", "nan"]])

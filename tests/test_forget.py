@@ -6,7 +6,9 @@ import json
 import logging
 import shutil
 import sys
+import threading
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -29,7 +31,7 @@ from frgroups.forgetting.listrows import part_list
 from frgroups.forgetting.mentions import Wanted
 from frgroups.journal import Journal
 from frgroups.receipt import Receipt
-from frgroups.tenant_lock import tenant_lock
+from frgroups.tenant_lock import load_lock, tenant_lock
 from frgroups.tombstones import as_words
 
 OPEN = fg.Limits(removals_per_group=None, removal_share=None, removals_total=None, emptied_groups=None)
@@ -333,16 +335,69 @@ def test_a_plan_with_a_tombstone_is_blocked(tenant, lived_in, home_folder):
 
 
 def test_a_running_apply_is_not_disturbed(lived_in, home_folder, tenant):
-    "While another process applies to that tenant, nothing is forgotten and nothing changes."
+    "While one runs nothing is forgotten, not even of a customer it has not written of yet: it still may."
     before = bytes_in(home_folder)
 
-    with tenant_lock(tenant.tenant_uid, tenant.base_url, "d" * 64):
-        with pytest.raises(LockedError, match="Nobody was forgotten"):
-            fg.forget("c-1")
+    with tenant_lock(tenant.tenant_uid, tenant.base_url, "plan"):
+        for uid in ("c-1", "c-99"):
+            with pytest.raises(LockedError, match=r"is locked: plan by .*Nobody was forgotten"):
+                fg.forget(uid)
         assert len(fg.forget("c-1", dry_run=True)) > 10
-        assert fg.forget("c-99").empty
+        assert fg.forget("c-99", tenant_uid="another").empty
 
     assert bytes_in(home_folder) == before
+
+
+@pytest.fixture
+def told_of_waiting():
+    """An event that is set when somebody is told that they wait for a lock."""
+    told, log = threading.Event(), logging.getLogger("frgroups.load")
+
+    class Listener(logging.Handler):
+        def emit(self, record):
+            if getattr(record, "event", "") == "load_waiting":
+                told.set()
+
+    handler = Listener()
+    log.addHandler(handler)
+    yield told
+    log.removeHandler(handler)
+
+
+def test_a_load_that_is_under_way_is_waited_for(tenant, home_folder, told_of_waiting, caplog):
+    "Nothing of the customer is kept yet, and then it is: forget waits, says for whom, and reaches it."
+    begun = threading.Event()
+
+    def slow(*_):
+        begun.set()
+        assert told_of_waiting.wait(30)
+
+    with tenant.client() as client, ThreadPoolExecutor(2) as pool:
+        load = pool.submit(fg.load_snapshot, client, progress=slow)
+        assert begun.wait(30)
+        table = pool.submit(fg.forget, "c-1").result(60)
+
+        assert "c-1" in load.result(60)["all"]
+    assert done(table) == [("snapshot", "rewritten")]
+    assert files_with(home_folder, "c-1") == []
+    assert f"Waiting for {tenant.tenant_uid}: load by " in caplog.text
+
+
+def test_a_load_waits_for_forget(tenant, home_folder, told_of_waiting):
+    "What it reads is read after the customer was forgotten, and it says for whom it waits."
+    with tenant.client() as client, ThreadPoolExecutor(1) as pool:
+        with load_lock(home_folder / "snapshots", tenant.tenant_uid, tenant.base_url, what="forget"):
+            load = pool.submit(fg.load_snapshot, client, progress=False)
+            assert told_of_waiting.wait(30)
+            assert not list((home_folder / "snapshots").glob("*@*/*"))
+
+        assert load.result(60).verdict == "consistent"
+
+
+def test_within_a_load_nobody_is_forgotten(tenant):
+    "A progress callback would wait for the load that calls it, without end."
+    with tenant.client() as client, pytest.raises(LockedError, match=r"in this very thread.*Nobody was forgotten"):
+        fg.load_snapshot(client, progress=lambda *_: fg.forget("c-1"))
 
 
 # A home without a service, made in no time
@@ -520,9 +575,10 @@ def test_a_rejection_that_names_the_customer_is_reworded(home_folder):
 
 def test_an_empty_uid_is_refused():
     "Nobody is not a customer."
-    for wrong in ("", " ", None, 7):
-        with pytest.raises(InputError):
-            fg.forget(wrong)
+    for ask in (fg.forget, fg.export_customer):
+        for wrong in ("", " ", None, 7):
+            with pytest.raises(InputError, match="customer_uid"):
+                ask(wrong)
     with pytest.raises(InputError, match="also takes several"):
         fg.forget("c-1", also="list.csv")
 
@@ -714,16 +770,63 @@ def test_a_damaged_snapshot_that_holds_the_customer_goes(home_folder):
     assert fg.read_snapshot().customers.empty
 
 
-def test_a_snapshot_that_cannot_be_read_is_told(home_folder):
-    "It may hold the customer, or be mended from a backup: somebody must decide."
+def torn(path):
+    path.write_bytes(b"torn")
+
+
+@pytest.mark.parametrize("file", ["customers.parquet", "consents.parquet", "memberships.parquet"])
+@pytest.mark.parametrize("damage", [torn, Path.unlink])
+def test_a_damaged_snapshot_that_may_hold_the_customer_goes(home_folder, file, damage):
+    "Nobody can tell, so it must not stay; it is told as such, by a dry run too, and handed out as such."
     path = fg.save_snapshot(snapshot_of({"all": ["c-1"]}))
-    (path / "customers.parquet").write_bytes(b"torn")
+    damage(path / file)
+    [other] = fg.export_customer("c-1")["other"]
+    told = fg.forget("c-1", dry_run=True)
 
     table = fg.forget("c-1")
 
-    assert done(table) == [("snapshot", "could not")]
-    assert "it may hold the customer" in table["note"][0]
+    pd.testing.assert_frame_equal(table, told)
+    assert done(table) == [("snapshot", "removed")]
+    assert table["note"].tolist() == ["it is damaged, and may hold the customer"]
+    assert other["note"] == "it is damaged and may hold the customer"
+    assert not path.exists()
+
+
+def test_a_damaged_snapshot_that_does_not_hold_the_customer_stays(home_folder):
+    "Its customers can be read, and this one is not among them."
+    path = fg.save_snapshot(snapshot_of({"all": ["c-1"]}))
+    torn(path / "reads.parquet")
+
+    assert fg.forget("c-2").empty
     assert path.exists()
+
+
+def test_a_snapshot_that_cannot_be_read_for_now_is_told(home_folder):
+    "What is as it was written is not damaged: a disk that is away comes back."
+    path = fg.save_snapshot(snapshot_of({"all": ["c-1"]}))
+    customers, away = path / "customers.parquet", path.parent / "away"
+    customers.rename(away)
+    customers.symlink_to(customers)  # The system answers "too many links", an error of its own.
+    dry, real = main(["forget", "c-1"]), main(["forget", "c-1", "--yes"])
+    customers.unlink()
+    away.rename(customers)
+
+    assert dry == real == 5
+    assert list(fg.read_snapshot()["all"]) == ["c-1"]
+
+
+def test_dry_run_and_run_agree(lived_in, home_folder):
+    "The same rows, actions and exit code, where something is done and where something could not be."
+    bad = fg.save_snapshot(snapshot_of({"all": ["c-1"]}, tenant_uid="t-2"))
+    torn(bad / "customers.parquet")
+    (home_folder / "notes.md").write_text("ask c-1")
+    told, code = fg.forget("c-1", dry_run=True), main(["forget", "c-1"])
+
+    table = fg.forget("c-1")
+
+    assert done(table) == done(told)
+    assert code == 5 and done(table).count(("other", "could not")) == 1
+    assert main(["forget", "c-1"]) == main(["forget", "c-1", "--yes"]) == 5
 
 
 def test_a_snapshot_of_another_version_is_told(home_folder):

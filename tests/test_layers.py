@@ -18,7 +18,7 @@ ROWS = [
     ["sending", "reading"],
     ["seen", "history"],
     ["members", "shown", "receipt", "lists", "planning"],
-    ["approval", "health", "clusters"],
+    ["approval", "health", "clusters", "guards"],
     [
         *("client", "cache", "journal", "records", "overlap", "regions", "sizes", "expressions"),
         *("segments", "profile", "reach"),
@@ -26,22 +26,14 @@ ROWS = [
     ["comparison"],
     [
         *("check", "tenants", "attributes", "channels", "redundancy", "fewest", "campaigns"),
-        *("changes", "flow"),
+        *("changes", "flow", "paging", "creation"),
     ],
     ["transport", "plan", "token_command", "consents", "compared"],
     ["plan_findings"],
     ["registered", "group_change"],
     [
-        "wire",
-        "connections",
-        "snapshot",
-        "retry",
-        "limits",
-        "pair_counts",
-        "region_counts",
-        "chances",
-        "greedy",
-        "register",
+        *("wire", "connections", "snapshot", "retry", "limits", "pair_counts", "region_counts", "chances"),
+        *("greedy", "register"),
     ],
     ["universe"],
     ["codes", "tables", "sealed", "tombstones", "tenant_lock", "listfiles"],
@@ -51,10 +43,11 @@ ROWS = [
     ],
     ["logs"],
     ["errors"],
+    ["advice"],
 ]
 ROW = {module: number for number, row in enumerate(ROWS) for module in row}
 MAY_IMPORT_CLIENT = {"__init__", "members", "reading", "load", "apply", "sending", "sandbox", "demo"}
-MAY_IMPORT_CLIENT |= {"shown", "fleet", "commands", "session"}
+MAY_IMPORT_CLIENT |= {"shown", "fleet", "commands", "session", "guards"}
 
 
 def modules():

@@ -1,7 +1,6 @@
 """A whole tenant as a Snapshot: equal to the world, sure of itself or not, kept whole or not at all."""
 
 import asyncio
-import importlib
 import os
 import signal
 import subprocess
@@ -15,7 +14,6 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,35 +25,26 @@ from frgroups.errors import (
     DriftedReadError,
     GroupNotFoundError,
     InputError,
+    LockedError,
     NotFoundError,
     ServerError,
     WrongTenantError,
 )
 from frgroups.retry import RetryPolicy
 from frgroups.sandbox import Fault
+from tests.world import arrange, assert_same_tables, members_in
 
-TABLES = ["groups", "customers", "consents", "memberships", "reads"]
 PEOPLE = [f"c{n:03d}" for n in range(30)]
 
-
-@pytest.fixture(autouse=True)
-def _no_pause(monkeypatch):
-    """Read again at once what disagreed."""
-    monkeypatch.setattr(importlib.import_module("frgroups.members"), "PAUSE", 0)
-
-
-@pytest.fixture(scope="module")
-def running():
-    with fg.Sandbox(empty=True, max_page_size=5, default_page_size=5) as sandbox:
-        yield sandbox
+pytestmark = pytest.mark.usefixtures("no_pause")
 
 
 @pytest.fixture
-def sandbox(running):
+def sandbox(short_pages):
     """Thirty customers: all of them in one group, 12 and 3 of them in two more, and a group of nobody."""
-    running.reset()
-    arrange(running, {"all": PEOPLE, "loyal": PEOPLE[5:17], "none": [], "vip": PEOPLE[:3]})
-    return running
+    short_pages.reset()
+    arrange(short_pages, {"all": PEOPLE, "loyal": PEOPLE[5:17], "none": [], "vip": PEOPLE[:3]})
+    return short_pages
 
 
 @pytest.fixture
@@ -64,25 +53,8 @@ def client(sandbox):
         yield client
 
 
-def arrange(sandbox, world):
-    """Make a tenant of these groups and members."""
-    sandbox.put_customers(sorted({uid for uids in world.values() for uid in uids}))
-    for group, uids in world.items():
-        sandbox.put_group(group, group.upper())
-        sandbox.add_members(group, uids)
-
-
 def world_of(sandbox):
     return {group: sandbox.members(group) for group in sandbox.groups()}
-
-
-def members_in(snapshot):
-    return {group: list(snapshot[group]) for group in snapshot.groups["customer_group_uid"]}
-
-
-def assert_same_tables(one, other, tables=TABLES):
-    for table in tables:
-        pd.testing.assert_frame_equal(getattr(one, table), getattr(other, table))
 
 
 # Equal to the world.
@@ -97,25 +69,25 @@ worlds = st.dictionaries(
 
 @settings(max_examples=30)
 @given(world=worlds)
-def test_a_snapshot_is_the_tenant(running, world):
+def test_a_snapshot_is_the_tenant(short_pages, world):
     "Any tenant that holds still comes out as it is and consistent, with cover and without, frame by frame the same."
-    running.reset()
-    arrange(running, world)
-    with running.client() as client:
+    short_pages.reset()
+    arrange(short_pages, world)
+    with short_pages.client() as client:
         covered = fg.load_snapshot(client, False)
         paged = fg.load_snapshot(client, False, cover=False)
 
-    assert members_in(covered) == members_in(paged) == world == world_of(running)
+    assert members_in(covered) == members_in(paged) == world == world_of(short_pages)
     assert covered.verdict == paged.verdict == "consistent"
     assert set(covered.customers["customer_uid"]) == {uid for uids in world.values() for uid in uids}
     assert_same_tables(covered, paged, ["groups", "customers", "consents", "memberships"])
     assert set(paged.reads["how"]) <= {"pages"}
 
 
-def test_an_empty_tenant_is_a_snapshot(running):
+def test_an_empty_tenant_is_a_snapshot(short_pages):
     "No groups at all: an empty, consistent snapshot that can be kept and read."
-    running.reset()
-    with running.client() as client:
+    short_pages.reset()
+    with short_pages.client() as client:
         snapshot = fg.load_snapshot(client)
 
     assert (len(snapshot.groups), len(snapshot.memberships), snapshot.verdict) == (0, 0, "consistent")
@@ -253,6 +225,24 @@ def test_a_list_of_groups_that_is_never_whole_is_an_error(sandbox, client):
         fg.load_snapshot(client, False)
 
     assert len(sandbox.requests()) < 50
+
+
+def test_a_group_that_is_listed_twice_is_told_as_what_it_is(sandbox, client, monkeypatch):
+    "Nothing changed: the list does not add up, however often it is read, and that may be the service's own fault."
+    read = client.read_group_page
+
+    def twice(*args, **kw):
+        page = read(*args, **kw)
+        return replace(page, items=[*page.items, page.items[0]], total_count=page.total_count + 1)
+
+    monkeypatch.setattr(client, "read_group_page", twice)
+
+    with pytest.raises(DriftedReadError, match=r"did not add up in any of 4 readings \(1 came twice\)") as caught:
+        fg.load_snapshot(client, False)
+
+    assert "changed" not in str(caught.value) and "the service itself lists or counts them wrongly" in str(
+        caught.value
+    )
 
 
 def test_a_group_that_is_never_whole_is_drifted(sandbox, client):
@@ -747,6 +737,63 @@ def test_progress_of_a_refresh_counts_its_own_groups(sandbox, client):
     fg.refresh_groups(client, snapshot, ["vip", "loyal"], progress=lambda *told: news.append(told))
 
     assert news[-1] == ("Reading again", 15, 15)
+
+
+def test_a_load_within_a_load_is_refused(client, home_folder):
+    "In a progress callback it would wait for the load that calls it; without a cache, or into another, it may."
+    with pytest.raises(LockedError, match=rf"A load of sport_nordic into {home_folder}/snapshots is under way"):
+        fg.load_snapshot(client, progress=lambda *_: fg.load_snapshot(client, progress=False))
+    assert fg.list_snapshots().empty
+
+    inner = []
+    fg.load_snapshot(client, progress=lambda *_: inner.append(fg.load_snapshot(client, False, progress=False)))
+    assert inner and {one.verdict for one in inner} == {"consistent"}
+
+
+@pytest.mark.parametrize("cache", [False, None])
+def test_a_callback_that_raises_stop_iteration_ends_the_load(client, cache):
+    "Python would take it for the end of a loop of the load's own; it is an error that says where it came from."
+    with pytest.raises(InputError, match="progress callback raised StopIteration") as caught:
+        fg.load_snapshot(client, cache, progress=lambda *_: next(iter([])))
+
+    assert isinstance(caught.value.__cause__, StopIteration)
+    assert fg.load_snapshot(client, cache).verdict == "consistent"
+
+
+def test_a_load_goes_on_where_the_one_before_it_was_killed(sandbox, client, tmp_path):
+    "Killed while it reads, a process leaves its lock and its note behind, and holds nobody up."
+    code = (
+        "import sys, frgroups as fg\n"
+        "with fg.Client('sport_nordic', sys.argv[2], base_url=sys.argv[1]) as client:\n"
+        "    fg.load_snapshot(client, sys.argv[3], progress=lambda *_: print('reading', flush=True))\n"
+    )
+    sandbox.misbehave(latency=5)
+    command = [sys.executable, "-c", code, sandbox.base_url, sandbox.token, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        _lines_until(child, "reading")
+        child.kill()
+    sandbox.behave()
+
+    snapshot = fg.load_snapshot(client, tmp_path)
+
+    assert snapshot.verdict == "consistent" and len(fg.list_snapshots(tmp_path)) == 1
+
+
+def test_the_log_tells_when_a_load_begins_and_what_it_read(sandbox, client, home_folder, caplog):
+    "Begun, so many groups, read in so many seconds, kept where; taken from the cache when that is young."
+    caplog.set_level("INFO", "frgroups.load")
+
+    fg.load_snapshot(client)
+    fg.load_snapshot(client, max_age="1h")
+
+    told = {record.event: record for record in caplog.records}
+    assert list(told) == ["load_started", "groups_listed", "load_finished", "snapshot_kept", "snapshot_taken"]
+    done = told["load_finished"]
+    assert (done.n_groups, done.n_customers, done.n_memberships, done.verdict) == (4, 30, 45, "consistent")
+    assert done.n_requests == client.n_requests and 0 < done.seconds < 60
+    assert "4 groups, 30 customers, 45 memberships" in done.getMessage()
+    assert told["groups_listed"].n_groups == 4
+    assert [str(told["snapshot_kept"].path)] == fg.list_snapshots()["path"].tolist()
 
 
 def test_a_damaged_newest_snapshot_is_not_taken_for_young(client, home_folder):

@@ -1,7 +1,5 @@
 """The laws of a load: whatever is edited between two requests, a snapshot is right, or does not say that it is."""
 
-import importlib
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,9 +12,8 @@ GROUPS = ["a", "b", "c", "d"]
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch):
-    """Read again at once what disagreed; where lists are short, glances are shorter than lists."""
-    monkeypatch.setattr(importlib.import_module("frgroups.members"), "PAUSE", 0)
+def _quick(no_pause, monkeypatch):
+    """Where lists are short, glances are shorter than lists."""
     monkeypatch.setattr("frgroups.reading.GLANCE", 2)
 
 

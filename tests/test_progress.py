@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from frgroups.errors import InputError
 from frgroups.progress import Progress
 
 
@@ -46,6 +47,16 @@ def test_what_a_callable_raises_ends_the_work():
 
     with pytest.raises(RuntimeError, match="enough"):
         work(Progress("Reading", unit="rows", show=stop))
+
+
+def test_an_iterator_that_ends_in_a_callable_is_no_end_of_the_work():
+    "Python takes StopIteration for the end of a loop; it is told as the mistake that it is, with its cause."
+    news = iter([None])
+
+    with pytest.raises(InputError, match=r"callback raised StopIteration.* raise another exception") as caught:
+        work(Progress("Reading", unit="rows", show=lambda *_: next(news)))
+
+    assert isinstance(caught.value.__cause__, StopIteration)
 
 
 @pytest.mark.parametrize("show", [None, False])

@@ -19,10 +19,11 @@ from hypothesis import strategies as st
 from frgroups.errors import InputError
 from frgroups.group_change import GroupChange
 from frgroups.limits import Limits
+from frgroups.page_assets import fingerprint
 from frgroups.plan import Plan, read_plan
 from frgroups.planning import plan_memberships
-from frgroups.review import page as review_page
-from frgroups.review import review_csv, review_html, review_markdown, save_review, spoken_code
+from frgroups.review import markup, review_csv, review_html, review_markdown, save_review, spoken_code
+from frgroups.review import operations as operations_part
 from frgroups.review.facts import WITHHELD, place_of
 from frgroups.review.limits import limit_checks
 from frgroups.snapshot import snapshot_from_frames
@@ -378,8 +379,8 @@ def test_the_page_asks_nothing_of_the_network():
     assert not re.search(r"\son\w+=|style=", html)
     style = html.split("<style>")[1].split("</style>")[0]
     script = html.rsplit("<script>", 1)[1].split("</script>")[0]
-    assert f"style-src '{review_page._hash(style)}'" in policy
-    assert f"script-src '{review_page._hash(script)}'" in policy
+    assert f"style-src '{fingerprint(style)}'" in policy
+    assert f"script-src '{fingerprint(script)}'" in policy
 
 
 def test_the_same_plan_gives_the_same_page():
@@ -466,9 +467,9 @@ def test_every_rendering_holds_the_same_operations(world):
 
 def test_what_is_cut_is_said_with_numbers(monkeypatch):
     "The page that cannot hold all operations, groups or findings says how many there are and how many it shows."
-    monkeypatch.setattr(review_page, "PAGE_ROWS", 30)
-    monkeypatch.setattr(review_page, "PLAIN_ROWS", 10)
-    monkeypatch.setattr(review_page, "LISTED", 12)
+    monkeypatch.setattr(operations_part, "PAGE_ROWS", 30)
+    monkeypatch.setattr(operations_part, "PLAIN_ROWS", 10)
+    monkeypatch.setattr(markup, "LISTED", 12)
     wanted = {f"g-{n:02d}": [f"x-{n}", f"y-{n}"] for n in range(20)}
     plan = planned(wanted=wanted, create={uid: f"Butikk {uid}" for uid in wanted})
 

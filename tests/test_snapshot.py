@@ -1,6 +1,8 @@
 """What a Snapshot takes, checks and shows; its tables and its card."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from html import escape
 
 import pandas as pd
 import pandas.testing as pdt
@@ -138,6 +140,49 @@ def test_a_snapshot_of_tables_claims_no_proof():
         "staff": 1,
         "vip": 2,
     }
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "told"),
+    [
+        ("cccc", "4 of 4 groups proved."),
+        ("c", "1 of 1 group proved."),
+        ("", "0 of 0 groups proved."),
+        ("cdcc", "3 of 4 groups proved; B changed while read. {plan}"),
+        ("dcdc", "2 of 4 groups proved; A and C changed while read. {plan}"),
+        ("dddc", "1 of 4 groups proved; A, B and C changed while read. {plan}"),
+        ("dddddd", "0 of 6 groups proved; A, B, C and 3 more changed while read. {plan}"),
+        ("cuuc", "2 of 4 groups proved; for B and C there was no proof to be had."),
+        (
+            "duuuuc",
+            "1 of 6 groups proved; A changed while read; for B, C, D and 1 more there was no proof to be had. {plan}",
+        ),
+    ],
+)
+def test_a_snapshot_says_in_a_sentence_how_sure_it_is(verdicts, told):
+    "How many groups are proved, a few of the others by name and the rest by number, and what then; on its card too."
+    snapshot = read_with(verdicts)
+
+    assert snapshot.describe() == told.format(plan="Fine for analysis; refresh_groups before planning.")
+    assert escape(snapshot.describe()) in snapshot._repr_html_()
+
+
+def test_groups_that_may_be_more_are_told():
+    "Every group is proved, and the list of them is not."
+    snapshot = replace(read_with("cc"), verdict="unverifiable")
+
+    assert snapshot.describe() == "2 of 2 groups proved; whether these are all groups could not be proved."
+
+
+def read_with(verdicts):
+    """A snapshot whose groups A, B ... were read with these verdicts, by their first letters."""
+    uids = [f"g-{n}" for n in range(len(verdicts))]
+    groups = pd.DataFrame({"customer_group_uid": uids, "name": list("ABCDEF"[: len(uids)])}, dtype="str")
+    snapshot = made(MEMBERSHIPS[:0], groups)
+    words = {one[0]: one for one in ("drifted", "unverifiable", "consistent")}
+    reads = snapshot.reads.assign(how="pages", verdict=[words[one] for one in verdicts])
+    worst = next((word for one, word in words.items() if one in verdicts), "consistent")
+    return replace(snapshot, reads=reads, verdict=worst)
 
 
 def test_repr_and_card_tell_numbers_and_no_customer():

@@ -180,7 +180,16 @@ def test_nothing_known_is_an_empty_table():
 
 @pytest.mark.parametrize(
     ("age", "told"),
-    [(0, "1 min"), (119, "119 min"), (120, "2 h"), (47 * 60, "47 h"), (48 * 60, "2 d"), (14 * 24 * 60, "2 w")],
+    [
+        (0, "0 s"),
+        (1, "60 s"),
+        (2, "2 min"),
+        (119, "119 min"),
+        (120, "2 h"),
+        (47 * 60, "47 h"),
+        (48 * 60, "2 d"),
+        (14 * 24 * 60, "2 w"),
+    ],
 )
 def test_ages_are_said_as_people_do(age, told):
     "In the largest unit of which there are two."

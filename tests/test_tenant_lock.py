@@ -13,7 +13,7 @@ import pytest
 
 from frgroups.errors import LockedError
 from frgroups.home import home
-from frgroups.tenant_lock import load_lock, tenant_lock
+from frgroups.tenant_lock import load_lock, tenant_lock, tenants_ever_locked
 
 HOST = "https://a.example"
 HOLDER = """
@@ -21,7 +21,7 @@ import sys, time
 from pathlib import Path
 from frgroups.tenant_lock import load_lock, tenant_lock
 host = "https://a.example"
-with tenant_lock("t-1", host, "0123456789abcdef"), load_lock(Path(sys.argv[1]), "t-1", host):
+with tenant_lock("t-1", host, "plan 0123456789ab"), load_lock(Path(sys.argv[1]), "t-1", host):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -51,7 +51,7 @@ def test_a_second_apply_is_refused_and_told_who_holds_it(tmp_path):
     with (
         another_process(tmp_path) as process,
         pytest.raises(LockedError, match=rf"plan 0123456789ab by .*process {process.pid}\) since .*Nothing was sent"),
-        tenant_lock("t-1", HOST, "fedcba9876543210"),
+        tenant_lock("t-1", HOST, "plan fedcba987654"),
     ):
         raise AssertionError("both hold it")
 
@@ -77,7 +77,7 @@ def test_a_second_load_waits_for_the_first(tmp_path):
 
     assert order == ["first", "second"]
     assert len(told) == 1
-    assert "Waiting for another load of t-1: load by " in told[0]
+    assert "Waiting for t-1: load by " in told[0]
     assert f"(process {os.getpid()}) since 20" in told[0]
 
 
@@ -152,7 +152,7 @@ def test_where_no_lock_can_be_made_a_load_goes_on(tmp_path, monkeypatch, caplog,
 
     with load_lock(tmp_path, "t-1", HOST) as waited:
         assert waited is False
-    assert f"Loading t-1 without a lock, for none can be made in {tmp_path}" in caplog.text
+    assert f"A load of t-1 without a lock, for none can be made in {tmp_path}" in caplog.text
     with pytest.raises(ValueError, match=r"cannot be made.*Nothing was sent"), tenant_lock("t-1", HOST, "00"):
         raise AssertionError("it holds nothing")
 
@@ -164,6 +164,34 @@ def test_a_file_in_the_way_of_the_lock_does_not_stop_a_load(tmp_path, caplog):
     with load_lock(tmp_path, "t-1", HOST) as waited:
         assert waited is False
     assert "without a lock" in caplog.text
+
+
+def test_a_thread_that_holds_the_lock_is_refused(tmp_path):
+    "It would wait for itself; another folder or tenant is free, and so is this one afterwards."
+    with load_lock(tmp_path, "t-1", HOST):
+        with (
+            pytest.raises(LockedError, match=r"A load of t-1 .*in this very thread"),
+            load_lock(tmp_path, "t-1", HOST),
+        ):
+            raise AssertionError("it holds it twice")
+        with load_lock(tmp_path / "other", "t-1", HOST), load_lock(tmp_path, "t-2", HOST):
+            pass
+
+    with load_lock(tmp_path, "t-1", HOST) as waited:
+        assert waited is False
+
+
+def test_every_tenant_that_was_ever_locked_is_known(tmp_path):
+    "By its applies and by its loads into the folders that are named, also after them."
+    with tenant_lock("t/1", HOST, "plan"), load_lock(tmp_path / "a", "t-2", "http://127.0.0.1:8020/v2"):
+        pass
+    with load_lock(tmp_path / "b", "t-3", HOST):
+        pass
+
+    assert tenants_ever_locked([tmp_path / "a", tmp_path / "c"]) == {
+        ("t/1", HOST),
+        ("t-2", "https://127.0.0.1:8020"),
+    }
 
 
 def test_what_goes_wrong_in_a_load_is_not_taken_for_the_lock(tmp_path):

@@ -1,10 +1,13 @@
-"""A whole tenant in memory that is served in pages as a Client serves them, and edited before chosen requests."""
+"""Worlds to load: a sandbox with given groups, or a whole tenant in memory that is edited before chosen requests."""
 
 from datetime import UTC, datetime
 
 import msgspec
+import pandas as pd
 
 from frgroups.wire import ROW_OF, Group, Member, Page, decode_page
+
+TABLES = ("groups", "customers", "consents", "memberships", "reads")
 
 
 def rows_of(members, record=Member):
@@ -16,6 +19,25 @@ def as_records(members, record):
     """These members, sent and received as JSON."""
     paging = {"pageNumber": 1, "pageSize": 500, "totalCount": len(members)}
     return decode_page(msgspec.json.encode({"items": members, "paging": paging}), record).items
+
+
+def arrange(sandbox, groups):
+    """Make a tenant of these groups and members."""
+    sandbox.put_customers(sorted({uid for uids in groups.values() for uid in uids}))
+    for group, uids in groups.items():
+        sandbox.put_group(group, group.upper())
+        sandbox.add_members(group, uids)
+
+
+def members_in(snapshot):
+    """The customers of each group, as a snapshot has them."""
+    return {group: list(snapshot[group]) for group in snapshot.groups["customer_group_uid"]}
+
+
+def assert_same_tables(one, other, tables=TABLES):
+    """Two snapshots hold the same, frame by frame."""
+    for table in tables:
+        pd.testing.assert_frame_equal(getattr(one, table), getattr(other, table))
 
 
 class World:

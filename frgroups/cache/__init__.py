@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from frgroups.advice import ANY, Advice
 from frgroups.cache import folders
 from frgroups.cache.inventory import cache_info, list_snapshots, prune
 from frgroups.cache.kept import (
+    LOAD,
     MANIFEST,
     Cache,
     Kept,
@@ -30,6 +32,7 @@ from frgroups.snapshot import Snapshot
 __all__ = [
     "Kept",
     "cache_info",
+    "end_of",
     "kept_at",
     "kept_of_one_place",
     "kept_snapshots",
@@ -116,7 +119,7 @@ def read_snapshot(
     >>> read_snapshot(tenant_uid="t-1", at="2026-11-23")
     <Snapshot of t-1 at 2026-11-23 08:10: 3 groups, 251 customers, 253 memberships>
     """
-    until = None if at is None else _end_of(at)
+    until = None if at is None else end_of(at)
     folder = as_folder(cache, "snapshots")
     if (folder / MANIFEST).is_file():
         return read_kept(read_manifest(folder))
@@ -138,7 +141,7 @@ def read_snapshot(
                     return read_kept(one)
                 except FileDamagedError as error:
                     on_damage(one.path, error)
-            raise _nothing_found(kept, damaged, folder, tenant_uid, until)
+            raise _nothing_found(kept, damaged, folder, (tenant_uid, base_url), until)
     raise NotFoundInCacheError(f"Snapshots in {folder} are removed as fast as they are read.")
 
 
@@ -156,7 +159,7 @@ def kept_of_one_place(cache: Cache, tenant_uid: str | None, base_url: str | None
     found = [one for one in kept if one.is_of(base_url)]
     _check_one_place(found, folder)
     if not found:
-        raise _nothing_found([], [], folder, tenant_uid, None)
+        raise _nothing_found([], [], folder, (tenant_uid, base_url), None)
     return list({one.taken_at: one for one in found}.values())
 
 
@@ -248,30 +251,40 @@ def _check_one_place(found: list[Kept], folder: Path) -> None:
     places = sorted({(one.manifest["tenant_uid"], one.manifest["base_url"] or "no host") for one in found})
     if len(places) > 1:
         listed = ", ".join(f"{tenant} at {host}" for tenant, host in places)
-        raise InputError(f"{folder} holds snapshots of {listed}. Say which with tenant_uid= and base_url=.")
+        raise InputError(
+            f"{folder} holds snapshots of {listed}.",
+            Advice("Say which with {tenant_uid} and {base_url}.", tenant_uid=ANY, base_url=ANY),
+        )
 
 
 def _nothing_found(
-    kept: list[Kept], damaged: list[Path], folder: Path, tenant_uid: str | None, until: datetime | None
+    kept: list[Kept],
+    damaged: list[Path],
+    folder: Path,
+    wanted: tuple[str | None, str | None],
+    until: datetime | None,
 ) -> NotFoundInCacheError:
+    tenant_uid, base_url = wanted
     asked = "" if tenant_uid is None else f" of tenant {tenant_uid}"
+    asked += "" if base_url is None else f" at {base_url}"
     when = "" if until is None else f" from {until:%Y-%m-%d %H:%M} UTC or before"
     oldest = f" The oldest of {len(kept)} is of {kept[0].taken_at:%Y-%m-%d %H:%M} UTC." if kept else ""
     if damaged:
         oldest = f" {len(damaged)} were damaged and are set aside; the log tells where."
     return NotFoundInCacheError(
-        f"No {'whole ' if damaged else ''}snapshot{asked}{when} is kept in {folder}.{oldest} "
-        "load_snapshot (frgroups load) keeps one."
+        f"No {'whole ' if damaged else ''}snapshot{asked}{when} is kept in {folder}.{oldest}",
+        Advice("{load_snapshot} keeps one.", load_snapshot=LOAD),
     )
 
 
-def _end_of(at: date | str) -> datetime:
+def end_of(at: date | str) -> datetime:
+    """The moment that is meant, of a date the end of its day (UTC); InputError when it is none."""
     try:
         moment = pd.Timestamp(at)
     except (TypeError, ValueError) as error:
-        raise InputError(f"at={at!r} is not a moment; write it like '2026-11-23' or '2026-11-23T08:10Z'.") from error
+        raise InputError(f"{at!r} is not a moment; write it like '2026-11-23' or '2026-11-23T08:10Z'.") from error
     if pd.isna(moment):
-        raise InputError(f"at={at!r} is not a moment; write it like '2026-11-23' or '2026-11-23T08:10Z'.")
+        raise InputError(f"{at!r} is not a moment; write it like '2026-11-23' or '2026-11-23T08:10Z'.")
     if (isinstance(at, date) and not isinstance(at, datetime)) or (isinstance(at, str) and len(at.strip()) == 10):
         moment += pd.Timedelta(days=1) - pd.Timedelta(microseconds=1)
     moment = moment.tz_localize(UTC) if moment.tzinfo is None else moment.tz_convert(UTC)

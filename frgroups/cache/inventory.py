@@ -7,7 +7,6 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import pandas as pd
 
@@ -15,7 +14,7 @@ from frgroups.cache import folders
 from frgroups.cache.kept import Cache, Kept, kept_in, kept_snapshots, warn_of_damage
 from frgroups.durations import as_duration
 from frgroups.errors import InputError
-from frgroups.home import as_folder
+from frgroups.home import as_folder, tenant_and_host
 from frgroups.tables import MOMENT, conform
 
 _SNAPSHOT = {
@@ -123,7 +122,7 @@ def _place(root: Path) -> dict[str, Any]:
     kept = kept_in(root, lambda folder, _: unreadable.append(folder))
     newest = kept[-1].manifest if kept else {}
     return {
-        "tenant_uid": newest.get("tenant_uid", unquote(root.name.partition("@")[0])),
+        "tenant_uid": newest.get("tenant_uid", tenant_and_host(root.name)[0]),
         "base_url": newest.get("base_url"),
         "n_snapshots": len(kept),
         "oldest": kept[0].taken_at if kept else None,

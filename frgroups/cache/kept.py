@@ -10,8 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
+import msgspec
+
+from frgroups.advice import Advice, Form
 from frgroups.cache import folders
 from frgroups.errors import FileDamagedError, InputError
 from frgroups.home import as_folder
@@ -25,9 +28,37 @@ SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"
 _LOOKS = 20
 _FIELDS = {"schema_version", "tenant_uid", "base_url", "taken_at", "read_until", "verdict", "files"}
-_WHAT_TO_DO = "Read the newest good one with allow_older=True, which sets this one aside, or load again."
+_FILES = tuple(f"{name}.parquet" for name in ("groups", "customers", "consents", "reads", "memberships"))
+# Who finds something wrong in Python may have kept it from a terminal.
+LOAD = Form("{} (frgroups load)", is_function=True)
+_WHAT_TO_DO = (
+    Advice("Read the newest good one with {allow_older}, which sets this one aside.", allow_older=True),
+    Advice("Or load again with {load_snapshot}.", load_snapshot=LOAD),
+)
 
 Cache = str | Path | None
+_Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class _File(msgspec.Struct):
+    """What a manifest tells of one file."""
+
+    bytes: int
+    sha256: str
+
+
+class _Manifest(msgspec.Struct):
+    """What a manifest of this version holds; other versions have fields of their own."""
+
+    tenant_uid: str
+    base_url: str | None
+    taken_at: _Moment
+    read_until: _Moment
+    verdict: Literal["consistent", "drifted", "unverifiable"]
+    n_groups: int
+    n_customers: int
+    n_memberships: int
+    files: dict[str, _File]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +84,7 @@ class Kept:
 
     def content(self, file: str) -> bytes:
         """The bytes of one of its files; FileDamagedError when they are not those that were written."""
-        path, expected = self.path / file, self.manifest["files"].get(file)
-        if expected is None:
-            raise _damaged(path, "a table that the manifest lists", "none")
+        path, expected = self.path / file, self.manifest["files"][file]
         content = _bytes_of(path, _in_words(**expected))
         if (found := fingerprint(content)) != expected:
             raise _damaged(path, _in_words(**expected), _in_words(**found))
@@ -74,8 +103,11 @@ class Kept:
             writer = self.manifest.get("written_by", "of an unknown version")
             raise InputError(
                 f"{self.path} has schema version {version}, written by frgroups {writer}; this is frgroups "
-                f"{__version__}, which reads {SCHEMA_VERSION}. Load the tenant again with `frgroups load` "
-                "(load_snapshot), or use the frgroups that wrote it."
+                f"{__version__}, which reads {SCHEMA_VERSION}.",
+                Advice(
+                    "Load the tenant again with {load_snapshot}, or use the frgroups that wrote it.",
+                    load_snapshot=LOAD,
+                ),
             )
 
 
@@ -123,7 +155,20 @@ def read_manifest(folder: Path) -> Kept:
             raise ValueError("it was altered")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _damaged(path, "a manifest as it was written", f"{len(content)} other bytes") from error
-    return Kept(folder, dict(manifest))
+    kept = Kept(folder, dict(manifest))
+    if kept.readable:
+        _check_manifest(path, kept.manifest)
+    return kept
+
+
+def _check_manifest(path: Path, manifest: dict[str, Any]) -> None:
+    """Refuse one that holds what this version never writes, though nobody has touched it since."""
+    try:
+        files = msgspec.convert(manifest, _Manifest).files
+    except msgspec.ValidationError as error:
+        raise _damaged(path, "a manifest of this version", f"another: {error}") from error
+    if missing := [name for name in _FILES if name not in files]:
+        raise _damaged(path, f"a manifest that lists {', '.join(_FILES)}", f"none of {', '.join(missing)}")
 
 
 def fingerprint(content: bytes) -> dict[str, Any]:
@@ -137,10 +182,10 @@ def set_aside(folder: Path, error: FileDamagedError) -> None:
     try:
         aside = folders.set_aside(folder)
     except OSError as refused:  # A folder that cannot be written: the older one is used all the same.
-        text = f"{error} Its folder stays where it is: {refused.strerror or refused}."
+        text = f"{error.message} Its folder stays where it is: {refused.strerror or refused}."
         tell(log, logging.WARNING, "snapshot_damaged", text, **facts)
     else:
-        text = f"{error} It is set aside as {aside}; delete that folder when you need it no more."
+        text = f"{error.message} It is set aside as {aside}; delete that folder when you need it no more."
         tell(log, logging.WARNING, "snapshot_set_aside", text, aside=str(aside), **facts)
 
 
@@ -196,7 +241,7 @@ def _bytes_of(path: Path, expected: str) -> bytes:
 
 def _damaged(path: Path, expected: str, found: str) -> FileDamagedError:
     text = f"{path} is damaged: expected {expected}, found {found}."
-    return FileDamagedError(f"{text} {_WHAT_TO_DO}", path=path, expected=expected, found=found)
+    return FileDamagedError(text, *_WHAT_TO_DO, path=path, expected=expected, found=found)
 
 
 def _in_words(*, bytes: int, sha256: str) -> str:  # noqa: A002  # The manifest's words.

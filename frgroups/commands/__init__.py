@@ -28,10 +28,12 @@ from frgroups.commands.options import (
     tenant_in_use,
     wanted_customers,
 )
-from frgroups.errors import FileDamagedError, FrgroupsError, InputError, NotApprovedError
+from frgroups.commands.words import limit_options
+from frgroups.errors import FileDamagedError, FrgroupsError, InputError, NotApprovedError, UsageError
 from frgroups.health import SEVERITIES, health_report
 from frgroups.home import folder_in_home, home, tenant_folder, write_text
-from frgroups.limits import Finding, Limits, counted
+from frgroups.human import counted
+from frgroups.limits import Finding, Limits, Wider
 from frgroups.overlap import overlap_pairs
 from frgroups.plan import Plan, read_plan
 from frgroups.planning import plan_memberships
@@ -127,7 +129,7 @@ def overlap(options: Namespace) -> int:
     snapshot = snapshot_of(options)
     universe = universe_of(snapshot, options.universe)
     if options.by == "lift" and universe is None:
-        raise InputError("--by lift compares with chance, which needs --universe N, the number of customers in all.")
+        raise UsageError("--by lift compares with chance, which needs --universe N, the number of customers in all.")
     table = overlap_pairs(snapshot, universe=universe, min_both=1)
     table = table.sort_values([options.by, "n_both"], ascending=False, ignore_index=True)
     columns = ["name_a", "name_b", "n_a", "n_b", "n_both", "jaccard", "share_of_a", "share_of_b"]
@@ -291,9 +293,10 @@ def _keep(made: Plan, out: Path | None) -> None:
     print(f"Plan    {path}")
     print(f"Review  {review}   (open it in a browser, or mail it to who decides)")
     if made.blocked:
-        if words := _widened(made):
-            print(f"Blocked. To allow it, make the plan again with {' '.join(words)}")
-        if _blocked_by_register(made):
+        own = _blocked_by_register(made)
+        if wider := Wider(tuple(one for one in made.findings if one.blocking and one not in own)):
+            print(f"Blocked. To allow it, make the plan again with {limit_options(wider)}")
+        if own:
             print("Blocked by limits of the register, which whoever answers for the group can change there.")
     else:
         print(f"Next    frgroups approve {path} --by NAME")
@@ -303,21 +306,6 @@ def _blocked_by_register(made: Plan) -> list[Finding]:
     """The broken limits of groups that have limits of their own, which --limit does not reach."""
     groups = {one.uid for one in made.groups if made.limits.of(one.uid) is not made.limits}
     return [one for one in made.findings if one.blocking and one.customer_group_uid in groups]
-
-
-def _widened(made: Plan) -> list[str]:
-    """The options that would let a blocked plan through."""
-    words: dict[str, str] = {}
-    own = _blocked_by_register(made)
-    for finding in made.findings:
-        if finding in own:
-            continue
-        if finding.blocking and finding.rule == "removals_per_group":
-            most = max(finding.n, int(words.get(finding.rule, 0)))
-            words |= {finding.rule: str(most), "removal_share": "none"}
-        elif finding.blocking:
-            words[finding.rule] = str(max(finding.n, int(words.get(finding.rule, 0)))) if finding.n else "none"
-    return [f"--limit {rule}={value}" for rule, value in words.items()]
 
 
 def _show(table: pd.DataFrame, csv: Path | None, whole: pd.DataFrame) -> None:

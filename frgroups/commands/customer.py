@@ -6,18 +6,20 @@ import json
 from argparse import Namespace
 from typing import Any
 
+from frgroups.commands.options import tenant_uid_of
 from frgroups.forgetting import COULD_NOT
 from frgroups.forgetting import forget as forgotten
 from frgroups.forgetting.export import export_customer as exported
 from frgroups.home import home, write_text
-from frgroups.limits import counted
+from frgroups.human import counted
 
 
 def forget(options: Namespace) -> int:
     """Show what would be done to forget a customer, and with --yes do it."""
     table = forgotten(options.uid, dry_run=not options.yes, **_where(options))
     if table.empty:
-        print(f"Nothing is held of this customer in {home()}.")
+        where = f" of tenant {tenant_uid_of(options.tenant)}" if options.tenant else ""
+        print(f"Nothing is held of this customer{where} in {home()}.")
         return 0
     for row in table.to_dict("records"):
         print(f"{row['action']:<10}  {row['kind']:<9}  {row['n']:>4}  {row['path']}")
@@ -45,5 +47,5 @@ def export_customer(options: Namespace) -> int:
 
 
 def _where(options: Namespace) -> dict[str, Any]:
-    named = {"tenant_uid": options.tenant, "cache": options.cache, "journal": options.journal}
+    named = {"tenant_uid": tenant_uid_of(options.tenant), "cache": options.cache, "journal": options.journal}
     return named | {"also": options.also, "ids": options.ids}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from argparse import Namespace
+from collections.abc import Hashable
 from contextlib import closing
 from typing import Any
 
@@ -27,9 +29,10 @@ from frgroups.fleet import (
     tenant_status,
 )
 from frgroups.home import folder_in_home, write_text
-from frgroups.human import size_in_words
-from frgroups.limits import counted
+from frgroups.human import counted, size_in_words
 from frgroups.load import load_snapshot
+
+_SAID = ("wrong", "detail")  # Where nothing is said, nothing is wrong.
 
 
 def load(options: Namespace) -> int:
@@ -66,7 +69,8 @@ def status(options: Namespace) -> int:
         written = write_text(options.html.expanduser().resolve(), status_html(table, max_age=options.max_age))
         print(f"Written to {written}", file=sys.stderr)
     if options.json:
-        print(table.to_json(orient="records", lines=True, date_format="iso", date_unit="us"), end="")
+        for row in table.to_dict("records"):
+            print(_status_line(row))
     else:
         print(_status_text(table))
     return 0 if in_question(table)["ok"].all() else 9
@@ -116,13 +120,21 @@ def _loaded_text(done: list[Loaded]) -> str:
             "groups": _number(one.n_groups),
             "customers": _number(one.n_customers),
             "memberships": _number(one.n_memberships),
-            "requests": _number(one.requests),
+            "requests": _number(one.n_requests),
             "seconds": f"{one.seconds or 0:.1f}",
         }
         for one in done
     ]
     n = sum(one.ok for one in done)
     return f"\n{pd.DataFrame(rows).to_string(index=False)}\n\n{n} of {counted(len(done), 'tenant')} loaded."
+
+
+def _status_line(row: dict[Hashable, Any]) -> str:
+    """One tenant as JSON; what `load --json` tells too is called and written as there."""
+    told = {
+        name: None if pd.isna(value) or (value == "" and name not in _SAID) else value for name, value in row.items()
+    }
+    return json.dumps(told | {"taken_at": told["taken_at"] and told["taken_at"].isoformat()})
 
 
 def _status_text(table: pd.DataFrame) -> str:

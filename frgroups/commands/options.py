@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
+from datetime import date
 from typing import Any
 
 import pandas as pd
 
 from frgroups.cache import list_snapshots, read_snapshot
-from frgroups.errors import InputError
+from frgroups.errors import InputError, NotFoundInCacheError
 from frgroups.expressions import members
-from frgroups.limits import Limits, counted
+from frgroups.human import counted
+from frgroups.limits import Limits
 from frgroups.lists import read_list, resolve_customers
 from frgroups.register import read_register
 from frgroups.snapshot import Snapshot
-from frgroups.tenants import config_path, find_tenant, read_tenants
+from frgroups.tenants import Tenant, config_path, find_tenant, read_tenants
 from frgroups.transport import checked_base_url
 
 
@@ -23,28 +25,44 @@ def snapshot_of(options: Namespace) -> Snapshot:
     """The kept snapshot that the options, or else the environment, name."""
     tenant_uid, base_url = _tenant_and_host(options)
     try:
-        return read_snapshot(options.cache, tenant_uid=tenant_uid, at=options.at, base_url=base_url)
-    except InputError as error:
-        hint = " Here: --tenant UID and --base-url URL." if "base_url=" in str(error) else ""
-        raise InputError(f"{error}{hint}") from error
+        return read_snapshot(
+            options.cache, tenant_uid=tenant_uid, at=options.at, base_url=base_url, allow_older=options.allow_older
+        )
+    except NotFoundInCacheError as error:
+        raise NotFoundInCacheError(f"{error.message}{_taken_for_uid(options.tenant)}", *error.advice) from error
 
 
 def _tenant_and_host(options: Namespace) -> tuple[str | None, str | None]:
     """What --tenant and --base-url say, or else the environment; --tenant may be a name of tenants.toml."""
-    if options.tenant and config_path().exists():
-        found = read_tenants().get(options.tenant)
-        if isinstance(found, InputError):
-            raise found
-        if found is not None:
-            return found.tenant_uid, checked_base_url(options.base_url) if options.base_url else found.base_url
     named = options.base_url or os.environ.get("FRGROUPS_BASE_URL")
+    if (found := _in_config(options.tenant)) is not None:
+        return found.tenant_uid, checked_base_url(options.base_url) if options.base_url else found.base_url
     return options.tenant or tenant_in_use(), checked_base_url(named) if named else None
+
+
+def tenant_uid_of(name_or_uid: str | None) -> str | None:
+    """The uid that --tenant means, where it may be a name of tenants.toml or a uid."""
+    found = _in_config(name_or_uid)
+    return name_or_uid if found is None else found.tenant_uid
+
+
+def _in_config(name: str | None) -> Tenant | None:
+    """The tenant of this name in tenants.toml, if there is such a file and such a name."""
+    found = read_tenants().get(name) if name and config_path().exists() else None
+    if isinstance(found, InputError):
+        raise found
+    return found
+
+
+def _taken_for_uid(name_or_uid: str | None) -> str:
+    if not name_or_uid or _in_config(name_or_uid) is not None:
+        return ""
+    there = "has no such name" if config_path().exists() else "is not there"
+    return f" {name_or_uid!r} is taken for the uid of a tenant: {config_path()} {there}."
 
 
 def named_tenants(options: Namespace) -> list[str]:
     """The names of tenants.toml that --all or --tenant stand for, each once; none when neither was given."""
-    if options.all and options.tenant:
-        raise InputError("--all is every tenant of tenants.toml; leave out --tenant, or --all.")
     if options.all:
         return list(read_tenants())
     known = read_tenants() if options.tenant else {}
@@ -82,20 +100,24 @@ def register_of(options: Namespace) -> pd.DataFrame | None:
 def snapshot_before(new: Snapshot, options: Namespace) -> Snapshot:
     """The older of the two snapshots to compare."""
     if options.since:
-        return read_snapshot(options.cache, tenant_uid=new.tenant_uid, at=options.since, base_url=new.base_url)
+        return _kept_at(options.since, new, options)
     kept = list_snapshots(options.cache, tenant_uid=new.tenant_uid)
     older = kept[(kept["taken_at"] < new.taken_at) & (kept["base_url"] == new.base_url)]
     if older.empty:
         raise InputError(f"Only one snapshot of {new.tenant_uid} is kept; changes need two. Load again later.")
-    at = older["taken_at"].iloc[-1].to_pydatetime()
-    return read_snapshot(options.cache, tenant_uid=new.tenant_uid, at=at, base_url=new.base_url)
+    return _kept_at(older["taken_at"].iloc[-1].to_pydatetime(), new, options)
+
+
+def _kept_at(at: date | str, like: Snapshot, options: Namespace) -> Snapshot:
+    where = {"tenant_uid": like.tenant_uid, "base_url": like.base_url}
+    return read_snapshot(options.cache, **where, at=at, allow_older=options.allow_older)
 
 
 def wanted_customers(snapshot: Snapshot, options: Namespace) -> list[str]:
     """The customers that a plan is asked for, from a list or a set of groups; tells what is not known."""
     if options.members:
         return list(members(snapshot, options.members))
-    ids = read_list(options.list, column=options.column)
+    ids = read_list(options.list, column=options.column, sheet=options.sheet)
     kind = options.ids or _kind_of_ids(snapshot, ids)
     table = resolve_customers(snapshot, ids, by=kind, directory=options.directory)
     lost = table[table["outcome"] != "resolved"]
@@ -124,25 +146,6 @@ def _kind_of_ids(snapshot: Snapshot, ids: pd.Series) -> str:
     return max(known, key=lambda kind: known[kind])
 
 
-def limits_of(words: list[str], limits: Limits) -> Limits:
+def limits_of(changed: list[tuple[str, Any]], limits: Limits) -> Limits:
     """These limits with what --limit changes."""
-    document = limits.document()
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not equals:
-            raise InputError(f"--limit {word}: write NAME=VALUE, such as removals_per_group=200.")
-        document[name] = _limit_value(value)
-    return Limits.from_document(document)
-
-
-def _limit_value(text: str) -> Any:
-    if text.lower() == "none":
-        return None
-    try:
-        return int(text)
-    except ValueError:
-        pass
-    try:
-        return float(text)
-    except ValueError:
-        return text
+    return Limits.from_document(limits.document() | dict(changed))

@@ -12,9 +12,8 @@ import pandas as pd
 from frgroups.commands.options import snapshot_of
 from frgroups.errors import InputError, NotFoundInCacheError
 from frgroups.history import customer_history
-from frgroups.human import age_in_words, day_in_words, span_in_words
+from frgroups.human import age_in_words, counted, day_in_words, span_in_words
 from frgroups.inputs import shown
-from frgroups.limits import counted
 from frgroups.lists import resolve_customers
 from frgroups.snapshot import Snapshot
 

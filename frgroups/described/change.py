@@ -7,8 +7,7 @@ from typing import Any
 import pandas as pd
 
 from frgroups.described.wording import each, listed, name_of, names_in, sentences
-from frgroups.human import day_in_words, growth_in_words, share_in_words
-from frgroups.limits import counted
+from frgroups.human import counted, day_in_words, growth_in_words, share_in_words
 
 
 def told_changes(table: pd.DataFrame, top: int) -> str:

@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 
 from frgroups.described.wording import each, listed, name_of, names_in, percent, sentences
-from frgroups.human import share_in_words
-from frgroups.limits import counted
+from frgroups.human import counted, share_in_words
 
 CHANCE = 0.05  # a q above it may be chance
 

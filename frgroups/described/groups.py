@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 
 from frgroups.described.wording import each, listed, names_in, percent, sentences
-from frgroups.human import share_in_words
-from frgroups.limits import counted
+from frgroups.human import counted, share_in_words
 from frgroups.overlap import Measure
 from frgroups.regions import OTHER, Mode
 

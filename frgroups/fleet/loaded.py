@@ -38,7 +38,7 @@ class Loaded:
     n_groups: int | None = None
     n_customers: int | None = None
     n_memberships: int | None = None
-    requests: int | None = None
+    n_requests: int | None = None
     seconds: float | None = None
     taken_at: str | None = None
     path: str | None = None
@@ -57,7 +57,7 @@ class Loaded:
             return f"{who}: FAILED after {self.seconds or 0:.1f} s. {self.error['type']}: {message}"
         return (
             f"{who}: {self.verdict}, {self.n_groups:,} groups, {self.n_customers:,} customers, "
-            f"{self.n_memberships:,} memberships, {self.requests:,} requests in {self.seconds:.1f} s"
+            f"{self.n_memberships:,} memberships, {self.n_requests:,} requests in {self.seconds:.1f} s"
         )
 
 
@@ -82,7 +82,7 @@ def load_one(name: str | None, *, requests_per_second: float | None = None, **ho
         name,
         *where,
         ok=facts["exit_code"] == 0,
-        requests=0 if client is None else client.n_requests,
+        n_requests=0 if client is None else client.n_requests,
         seconds=round(time.monotonic() - started, 3),
         **facts,
     )

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import pandas as pd
 
@@ -15,8 +15,8 @@ from frgroups.cache import list_snapshots
 from frgroups.cache.kept import Kept, kept_snapshots
 from frgroups.durations import as_duration
 from frgroups.errors import FileDamagedError, InputError
-from frgroups.home import tenant_folder
-from frgroups.human import age_in_words
+from frgroups.home import tenant_and_host, tenant_folder
+from frgroups.human import age_in_words, duration_in_words
 from frgroups.tenants import Tenant, config_path, find_tenant, read_tenants
 
 # What a clock may be off without a snapshot being called one of the future.
@@ -154,7 +154,7 @@ def _place(name: str, found: Tenant | InputError) -> _Place:
 
 def _on_disk(folder: str, newest: Kept | None) -> _Place:
     """A tenant that no table of the file names."""
-    uid, _, host = map(unquote, folder.rpartition("@"))
+    uid, host = tenant_and_host(folder)
     base_url = newest.manifest["base_url"] if newest else None
     return _Place(folder, tenant_uid=uid, base_url=base_url or "", host=host)
 
@@ -203,7 +203,7 @@ def _wrong_with(newest: Kept, now: datetime, max_age: timedelta) -> dict[str, st
     if age < -_SKEW:
         wrong["clock"] = f"taken {age_in_words(-age)} from now: is a clock wrong?"
     if age > max_age:
-        wrong["old"] = f"older than {age_in_words(max_age)}"
+        wrong["old"] = f"older than {duration_in_words(max_age)}"
     if verdict != "consistent":
         wrong[verdict] = f"{verdict} while it was read" if verdict == "drifted" else verdict
     return wrong

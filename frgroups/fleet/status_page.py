@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from html import escape
-from string import Template
 from typing import Any
 
 import pandas as pd
@@ -12,9 +10,9 @@ import pandas as pd
 from frgroups.check import place
 from frgroups.durations import as_duration
 from frgroups.fleet.status import in_question, summary_of
-from frgroups.human import age_in_words, size_in_words
-from frgroups.page_assets import asset, fingerprint
-from frgroups.review.facts import utc, visible
+from frgroups.human import duration_in_words, size_in_words
+from frgroups.page_assets import framed
+from frgroups.review.markup import escaped, time_tag
 
 # Headings, and which of them stand over numbers.
 _HEAD = ("Tenant", "Host", "Age", "State", "Groups", "Customers", "Memberships", "Snapshots", "Size")
@@ -33,21 +31,17 @@ def status_html(table: pd.DataFrame, *, max_age: timedelta | str = "24h", now: d
     True
     """
     moment, own = now or datetime.now(UTC), in_question(table)
-    style, script = asset("fleet/status_page.css"), asset("fleet/status_page.js")
     headline = summary_of(table).rstrip(".").partition(";")[0]
-    return Template(asset("fleet/status_page.html")).substitute(
-        style=style,
-        style_hash=fingerprint(style),
-        script=script,
-        script_hash=fingerprint(script),
-        title=_e(headline),
-        moment=f'<time datetime="{moment.isoformat()}">{utc(moment)}</time>',
-        headline=_e(headline),
+    return framed(
+        "fleet/status_page",
+        title=escaped(headline),
+        moment=time_tag(moment),
+        headline=escaped(headline),
         share=_share(own),
         legend=_legend(own),
-        meaning=_e(
-            f"Fresh: read from the tenant no longer than {age_in_words(as_duration(max_age))} ago. Consistent: the "
-            "reading proved that nobody was missed."
+        meaning=escaped(
+            f"Fresh: read from the tenant no longer than {duration_in_words(as_duration(max_age))} ago. "
+            "Consistent: the reading proved that nobody was missed."
         ),
         totals=_totals(table, own),
         head="".join(f'<th scope="col"{_number_class(name)}>{name}</th>' for name in _HEAD),
@@ -83,30 +77,30 @@ def _totals(table: pd.DataFrame, own: pd.DataFrame) -> str:
     items = {label: f"{int(own[column].fillna(0).sum()):,}" for label, column in columns.items()}
     items["Snapshots kept"] = f"{int(table['n_snapshots'].sum()):,}"
     items["On disk"] = size_in_words(int(table["total_bytes"].sum())) or "nothing"
-    return "".join(f"<div><dt>{_e(label)}</dt><dd>{_e(value)}</dd></div>" for label, value in items.items())
+    return "".join(f"<div><dt>{escaped(label)}</dt><dd>{escaped(value)}</dd></div>" for label, value in items.items())
 
 
 def _row(row: dict[str, Any], now: datetime) -> str:
     name = row["name"] or row["tenant_uid"]
-    under = "" if row["name"] == "" else f'<span class="sub mono">{_e(row["tenant_uid"])}</span>'
+    under = "" if row["name"] == "" else f'<span class="sub mono">{escaped(row["tenant_uid"])}</span>'
     if not row["in_config"]:
         under += '<span class="sub">not in tenants.toml</span>'
     age, taken = "never", row["taken_at"]
     seconds, when = 1e18, ""
     if not pd.isna(taken):
         age, seconds = row["age"], (now - taken).total_seconds()
-        when = f'<span class="sub"><time datetime="{taken.isoformat()}">{utc(taken)}</time></span>'
+        when = f'<span class="sub">{time_tag(taken)}</span>'
     size = row["size_bytes"]
     counts = "".join(_count(row[f"n_{name.lower()}"], name) for name in ("Groups", "Customers", "Memberships"))
     return (
         f'<tr data-ok="{"yes" if row["ok"] else "no"}"{"" if row["in_config"] else " class=outside"}>'
-        f'<th scope="row">{_e(name)}{under}</th>'
-        f'<td class="host" data-label="Host" title="{_e(row["base_url"])}">{_e(_host(row))}</td>'
-        f'<td class="age" data-label="Age" data-sort="{seconds:.0f}">{_e(age)} {when}</td>'
+        f'<th scope="row">{escaped(name)}{under}</th>'
+        f'<td class="host" data-label="Host" title="{escaped(row["base_url"])}">{escaped(_host(row))}</td>'
+        f'<td class="age" data-label="Age" data-sort="{seconds:.0f}">{escaped(age)} {when}</td>'
         f'<td class="state" data-label="State">{_state(row)}</td>{counts}'
         + _count(row["n_snapshots"], "Snapshots")
         + f'<td class="number{"" if size else " none"}" data-label="Size" data-sort="{size}">'
-        f"{_e(size_in_words(size) or '–')}</td></tr>"
+        f"{escaped(size_in_words(size) or '–')}</td></tr>"
     )
 
 
@@ -120,11 +114,11 @@ def _state(row: dict[str, Any]) -> str:
     marks = "".join(_mark(_kind(word), word) for word in row["wrong"].split(", "))
     more = [] if row["detail"] == row["wrong"] else [row["detail"]]
     more += ["consistent when it was read"] if row["verdict"] == "consistent" else []
-    return marks + (f'<span class="sub">{_e("; ".join(more))}</span>' if more else "")
+    return marks + (f'<span class="sub">{escaped("; ".join(more))}</span>' if more else "")
 
 
 def _mark(kind: str, text: str) -> str:
-    return f'<span class="mark {kind}">{_e(text)}</span>'
+    return f'<span class="mark {kind}">{escaped(text)}</span>'
 
 
 def _kind(wrong: str) -> str:
@@ -149,7 +143,7 @@ def _footer(table: pd.DataFrame, own: pd.DataFrame) -> str:
         if others
         else ""
     )
-    return _e(
+    return escaped(
         f"{more}Made by frgroups status from what is kept on this machine; no tenant was asked. Ages are as of "
         "the time above. This page holds no customers."
     )
@@ -157,7 +151,3 @@ def _footer(table: pd.DataFrame, own: pd.DataFrame) -> str:
 
 def _number_class(name: str) -> str:
     return " class=number" if name in _NUMBERS else ""
-
-
-def _e(text: object) -> str:
-    return escape(visible(text))

@@ -13,17 +13,16 @@ from pathlib import Path
 import pandas as pd
 
 from frgroups.cache.folders import remove
-from frgroups.errors import FrgroupsError, InputError, LockedError
+from frgroups.errors import FrgroupsError, LockedError
 from frgroups.forgetting import erase
-from frgroups.forgetting.held import Places, find_held, known_ids
+from frgroups.forgetting.held import Places, find_held, known_ids, look_for
 from frgroups.forgetting.mentions import Wanted
 from frgroups.forgetting.traces import KEPT_BY_DIGEST, Trace
-from frgroups.home import tenant_folder
-from frgroups.inputs import must_be, several
-from frgroups.limits import counted
+from frgroups.home import tenant_and_host, tenant_folder
+from frgroups.human import counted
 from frgroups.logs import tell
 from frgroups.tables import conform
-from frgroups.tenant_lock import load_lock, tenant_lock
+from frgroups.tenant_lock import load_lock, tenant_lock, tenants_ever_locked
 
 log = logging.getLogger("frgroups.forget")
 
@@ -66,7 +65,8 @@ def forget(
     Raises
     ------
     LockedError
-        An apply to a tenant in question is running; nothing was changed. A load is waited for.
+        An apply is running, to any tenant or to the one that was named; nothing was changed. Loads that are under
+        way are waited for, with a line in the log.
 
     Notes
     -----
@@ -82,10 +82,10 @@ def forget(
     and says so; `plan_undo` leaves the customer out, and says so.
 
     *Lists* (CSV, text, Excel, in the folder `lists` of the home) lose the rows that name the customer by uid or by
-    an id that a kept snapshot knows. *Drafts and what was set aside*, which no reader looks at, are removed when they
-    hold the customer or that cannot be told, and so is a damaged snapshot that surely does. A damaged snapshot of
-    which it cannot be told is "could not", for you to decide; so are a damaged journal or receipt, the only trace
-    of what was sent, and any other file in the home that holds the uid.
+    an id that a kept snapshot knows. *Damaged snapshots*, in their place or set aside, and *drafts* are removed when
+    they hold the customer or that cannot be told: nobody can read or rewrite them, and what may hold the customer
+    must not stay. What another version of frgroups wrote, or cannot be read for now, is "could not"; so are a
+    damaged journal or receipt, the only trace of what was sent, and any other file in the home that holds the uid.
 
     Each file is the old one or the new one at any moment. What was cut off is completed by running it again.
 
@@ -95,9 +95,7 @@ def forget(
     >>> len(forget("c-251", tenant_uid="t-1"))
     0
     """
-    must_be(customer_uid, str, "customer_uid")
-    places = Places(cache, journal, tuple(several(also, "also")))
-    asked = Wanted(_filled(customer_uid), tenant_uid, frozenset(several(ids, "ids")))
+    asked, places = look_for(customer_uid, tenant_uid=tenant_uid, cache=cache, journal=journal, also=also, ids=ids)
     with ExitStack() as locks:
         who, held = _looked_up(asked, places, None if dry_run else locks)
         rows = [_Row.planned(trace) for trace in held] if dry_run else list(_forgotten(held, who, places))
@@ -126,12 +124,6 @@ class _Row:
         return [self.trace.kind, str(self.path), self.trace.tenant_uid, self.action, n, self.note]
 
 
-def _filled(uid: str) -> str:
-    if not uid.strip():
-        raise InputError("customer_uid is empty; name the customer to forget.")
-    return uid
-
-
 def _decided(trace: Trace) -> tuple[str, str]:
     """What is to be done with a file that holds a customer, and why."""
     name_only = not trace.n and trace.mentions
@@ -144,7 +136,8 @@ def _decided(trace: Trace) -> tuple[str, str]:
     if trace.kind == "approval" and trace.mentions:
         return "removed", "it approves a plan that names the customer"
     if trace.kind == "snapshot" and trace.damaged:
-        return "removed", "it is damaged, so it can be neither read nor rewritten"
+        sure = "so it can be neither read nor rewritten" if trace.n or trace.n_left else "and may hold the customer"
+        return "removed", f"it is damaged, {sure}"
     if trace.trouble:
         return COULD_NOT, trace.trouble
     if trace.kind == "other":
@@ -160,27 +153,41 @@ def _decided(trace: Trace) -> tuple[str, str]:
 
 
 def _looked_up(asked: Wanted, places: Places, locks: ExitStack | None) -> tuple[Wanted, list[Trace]]:
-    """Find what is held, and keep applies and loads away from every tenant in question before it is counted on."""
-    locked: set[str] = set()
+    """
+    Find what is held, and keep applies and loads away from every tenant in question before it is counted on.
+
+    One that is under way may have nothing of the customer yet and keep it in the end, so it is not only the tenants
+    of what is found. Locks are taken anew, in order, when others are found to matter: two runs cannot block each
+    other.
+    """
+    tenants = {one for one in tenants_ever_locked(places.caches()) if asked.is_in(one[0])}
     while True:
+        if locks is not None:
+            locks.close()
+            for tenant_uid, base_url in sorted(tenants):
+                _lock(tenant_uid, base_url, places, locks)
         who = replace(asked, ids=known_ids(asked, places))
         held = find_held(who, places)
-        tenants = {tenant_folder(one.tenant_uid, one.base_url): one for one in held if one.base_url}
-        if locks is None or not (new := sorted(tenants.keys() - locked)):
+        others = {_by_folder(one) for one in held if one.base_url} - tenants
+        if locks is None or not others:
             return who, held
-        for name in new:
-            _lock(tenants[name], places, locks)
-        locked.update(new)
+        tenants |= others
 
 
-def _lock(trace: Trace, places: Places, locks: ExitStack) -> None:
+def _by_folder(trace: Trace) -> tuple[str, str]:
+    """Tenant and host as the name of a folder, or of a lock, tells them."""
+    tenant_uid, host = tenant_and_host(tenant_folder(trace.tenant_uid, trace.base_url))
+    return tenant_uid, f"https://{host}"
+
+
+def _lock(tenant_uid: str, base_url: str, places: Places, locks: ExitStack) -> None:
     try:
-        locks.enter_context(tenant_lock(trace.tenant_uid, trace.base_url, "forget"))
+        locks.enter_context(tenant_lock(tenant_uid, base_url, "forget"))
+        for folder in places.caches():
+            if folder.is_dir():
+                locks.enter_context(load_lock(folder, tenant_uid, base_url, what="forget"))
     except LockedError as error:
         raise LockedError(f"{error.message} Nobody was forgotten.") from error
-    for folder in places.caches():
-        if folder.is_dir():
-            locks.enter_context(load_lock(folder, trace.tenant_uid, trace.base_url))
 
 
 def _forgotten(held: Sequence[Trace], who: Wanted, places: Places) -> Iterator[_Row]:

@@ -13,12 +13,11 @@ import pandas as pd
 from frgroups.cache import read_kept
 from frgroups.cache.kept import read_manifest
 from frgroups.errors import FrgroupsError
-from frgroups.forgetting.held import Places, find_held, known_ids
+from frgroups.forgetting.held import find_held, known_ids, look_for
 from frgroups.forgetting.listrows import part_list
 from frgroups.forgetting.mentions import Wanted
 from frgroups.forgetting.traces import Kind, Trace, uids_of_line
 from frgroups.home import home
-from frgroups.inputs import must_be, several
 from frgroups.journal import Journal
 from frgroups.plan import Plan, read_plan
 from frgroups.receipt import read_receipt
@@ -49,9 +48,7 @@ def export_customer(
     >>> held["snapshots"][-1]["attributes"]["external_id"], len(held["snapshots"][-1]["consents"])
     ('0001', 1)
     """
-    must_be(customer_uid, str, "customer_uid")
-    places = Places(cache, journal, tuple(several(also, "also")))
-    asked = Wanted(customer_uid, tenant_uid, frozenset(several(ids, "ids")))
+    asked, places = look_for(customer_uid, tenant_uid=tenant_uid, cache=cache, journal=journal, also=also, ids=ids)
     who = replace(asked, ids=known_ids(asked, places))
     told: dict[str, Any] = {
         "customer_uid": customer_uid,
@@ -61,7 +58,7 @@ def export_customer(
         "other": [],
     }
     for trace in find_held(who, places):
-        if trace.n or trace.n_left or trace.trouble:
+        if trace.n or trace.n_left or trace.trouble or trace.damaged:
             section, facts = _told(trace, who)
             told[section].append({"path": str(trace.path), "tenant_uid": trace.tenant_uid} | facts)
     return told
@@ -73,8 +70,9 @@ def _told(trace: Trace, who: Wanted) -> tuple[str, dict[str, Any]]:
             return f"{trace.kind}s", _TELL[trace.kind](trace.path, who)
         except FrgroupsError as error:
             trace = replace(trace, trouble=error.message)
-    damage = "it is damaged" if trace.damaged else ""
-    return "other", {"kind": trace.kind, "n": trace.n + trace.n_left, "note": trace.trouble or damage}
+    n = trace.n + trace.n_left
+    damage = f"it is damaged{'' if n else ' and may hold the customer'}" if trace.damaged else ""
+    return "other", {"kind": trace.kind, "n": n, "note": trace.trouble or damage}
 
 
 def _of_snapshot(folder: Path, who: Wanted) -> dict[str, Any]:

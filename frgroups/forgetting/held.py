@@ -22,6 +22,7 @@ from frgroups.forgetting.traces import (
     trace_of_snapshot,
 )
 from frgroups.home import as_folder, home
+from frgroups.inputs import must_be, several
 
 _ASIDE = (DRAFT, DAMAGED, GONE)
 _LOCKS = ("locks", ".locks")  # Notes on who is running; no customers.
@@ -62,6 +63,23 @@ class Places:
                     yield path, is_list, all_kinds
 
 
+def look_for(
+    customer_uid: str,
+    *,
+    tenant_uid: str | None,
+    cache: str | Path | None,
+    journal: str | Path | None,
+    also: Iterable[str | Path],
+    ids: Iterable[str],
+) -> tuple[Wanted, Places]:
+    """Whom to look for and where, as `forget` and `export_customer` are asked."""
+    must_be(customer_uid, str, "customer_uid")
+    if not customer_uid.strip():
+        raise InputError("customer_uid is empty; name the customer.")
+    places = Places(cache, journal, tuple(several(also, "also")))
+    return Wanted(customer_uid, tenant_uid, frozenset(several(ids, "ids"))), places
+
+
 def find_held(who: Wanted, places: Places) -> list[Trace]:
     """
     What is held of a customer, in the order in which it must be forgotten.
@@ -88,7 +106,7 @@ _ORDER = ["list", "other", "approval", "review", "plan", "receipt", "journal", "
 
 def _may_hold(trace: Trace) -> bool:
     """Whether a file that cannot be read may hold the customer; of plans, receipts and journals the text tells."""
-    return bool(trace.trouble) and trace.kind in ("list", "other", "set aside", "snapshot")
+    return trace.damaged or (bool(trace.trouble) and trace.kind in ("list", "other", "set aside", "snapshot"))
 
 
 def _trace(path: Path, who: Wanted, is_list: bool, whole: bool) -> Iterable[Trace]:

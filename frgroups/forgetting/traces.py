@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import html
 import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,6 +27,7 @@ from frgroups.forgetting.mentions import (
     read_parquet,
     telling_columns,
 )
+from frgroups.home import tenant_and_host
 from frgroups.journal import Journal
 from frgroups.plan import Plan, read_plan
 from frgroups.receipt import Receipt, read_receipt
@@ -94,22 +95,27 @@ def trace_of_snapshot(folder: Path, who: Wanted) -> Trace:
             n += pc.sum(pc.equal(coded["customer_code"], code)).as_py() or 0
         left = n_told(customers, who, skip=code)
     except (OSError, pa.ArrowException, KeyError) as error:
-        why = f"it is damaged ({type(error).__name__})"
-        trouble = f"{why}: it may hold the customer. Delete the folder, or mend it from a backup, and forget again"
-        return Trace("snapshot", folder, tenant_uid, base_url, trouble=trouble)
+        damaged, trouble = _damage_of(folder, unread=error)
+        return Trace("snapshot", folder, tenant_uid, base_url, damaged=damaged, trouble=trouble)
     damaged, trouble = _damage_of(folder) if n or left else (False, "")
     return Trace("snapshot", folder, tenant_uid, base_url, n=n, n_left=left, damaged=damaged, trouble=trouble)
 
 
-def _damage_of(folder: Path) -> tuple[bool, str]:
-    """Whether a snapshot is damaged, or else why it cannot be written again."""
+def _damage_of(folder: Path, unread: Exception | None = None) -> tuple[bool, str]:
+    """
+    Whether a snapshot is damaged for good, or else why it cannot be written again.
+
+    What could not be read is damaged only when it is not as it was written: a disk that is away comes back.
+    """
+    if isinstance(unread, OSError) and unread.errno not in (None, errno.ENOENT):
+        return False, f"it cannot be read ({unread.strerror}); it may hold the customer"
     try:
         read_manifest(folder).check()
     except FileDamagedError:
         return True, ""
     except InputError:
         return False, "another version of frgroups wrote it, which alone can rewrite it; or delete it"
-    return False, ""
+    return False, f"it cannot be read ({type(unread).__name__}); it may hold the customer" if unread else ""
 
 
 def trace_of_aside(folder: Path, who: Wanted) -> Trace:
@@ -264,5 +270,5 @@ def tenant_of(path: Path) -> tuple[str, str]:
             return str(manifest["tenant_uid"]), str(manifest["base_url"] or "")
         except (OSError, ValueError, KeyError, TypeError):
             pass
-    tenant, at, host = path.parent.name.partition("@")
-    return (unquote(tenant), f"https://{unquote(host)}") if at and tenant else ("", "")
+    tenant, host = tenant_and_host(path.parent.name)
+    return (tenant, f"https://{host}") if tenant else ("", "")

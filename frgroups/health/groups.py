@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from frgroups.health.finding import CHECK, HealthFinding, each, plan_call
-from frgroups.limits import counted
+from frgroups.human import counted
 from frgroups.sizes import group_sizes
 from frgroups.snapshot import Snapshot
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from frgroups.campaigns import campaign_reach
 from frgroups.health.finding import CHECK, HealthFinding, each, plan_call, quoted
-from frgroups.limits import counted
+from frgroups.human import counted
 from frgroups.overlap import overlap_pairs
 from frgroups.registered import begun, ended
 from frgroups.snapshot import Snapshot

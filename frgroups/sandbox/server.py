@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from frgroups.advice import Advice
 from frgroups.errors import FrgroupsError, InputError
 from frgroups.sandbox.application import Application
 from frgroups.sandbox.store import Store
@@ -90,7 +91,7 @@ class ProcessServer:
         order = json.dumps({"path": str(path.resolve()), "control_token": control_token, "port": port})
         answer = self._ask(order)
         if "port" not in answer:
-            raise InputError(answer["error"])
+            raise _not_listening(port, answer["error"])
         self.port: int = answer["port"]
 
     def _ask(self, order: str) -> dict[str, Any]:
@@ -130,7 +131,7 @@ def serve_parent() -> None:
     try:
         listener = listen(order["port"])
     except InputError as error:
-        sys.stdout.write(json.dumps({"error": error.message}) + "\n")
+        sys.stdout.write(json.dumps({"error": getattr(error, "reason", error.message)}) + "\n")
         return
     with contextlib.closing(Store(order["path"])) as store:
         application = Application(store, order["control_token"])
@@ -165,8 +166,13 @@ def listen(port: int) -> socket.socket:
         listener.listen(128)
     except (OSError, OverflowError) as error:
         listener.close()
-        raise InputError(f"The sandbox cannot listen on port {port}: {error}. port=0 finds a free one.") from error
+        raise _not_listening(port, getattr(error, "strerror", None) or str(error).rstrip(".")) from error
     return listener
+
+
+def _not_listening(port: int, reason: str) -> InputError:
+    text = f"The sandbox cannot listen on port {port}: {reason}."
+    return InputError(text, Advice("{port} finds a free one.", port=0), reason=reason)
 
 
 async def serve(

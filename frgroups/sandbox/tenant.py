@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
 
+from frgroups.advice import Advice
 from frgroups.errors import InputError
 from frgroups.sandbox import words
 from frgroups.sandbox.people import People, Record, customer_row, stamp
@@ -50,7 +51,8 @@ def make_tenant(store: Store, *, customers: int, groups: int, seed: int, now: da
     if customers < FEWEST_CUSTOMERS or groups < FEWEST_GROUPS:
         raise InputError(
             f"A tenant of {customers} customers and {groups} groups is too small to look real; "
-            f"make it {FEWEST_CUSTOMERS} and {FEWEST_GROUPS} at least, or start with empty=True."
+            f"make it {FEWEST_CUSTOMERS} and {FEWEST_GROUPS} at least.",
+            Advice("Or start with {empty}.", empty=True),
         )
     rng = Random(seed)  # noqa: S311
     people = People(rng, now)

@@ -1,0 +1,142 @@
+"""The words of the terminal: what a value after an option may be, and what an argument is called here."""
+
+from __future__ import annotations
+
+from argparse import ArgumentTypeError, Namespace
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from frgroups.advice import Form, Speaker
+from frgroups.cache import end_of
+from frgroups.durations import as_duration
+from frgroups.errors import InputError
+from frgroups.limits import Limits, Wider
+from frgroups.transport import checked_base_url
+
+Number = TypeVar("Number", int, float)
+
+_COMMANDS = {"load_snapshot": "frgroups load", "refresh_groups": "frgroups load"}
+_OPTIONS = {"tenant_uid": "tenant"}
+
+
+def speaker_of(options: Namespace) -> Speaker:
+    """
+    What says an argument as the option of this command that stands for it; None where it has none.
+
+    >>> speaker_of(Namespace(tenant=None, port=1))("port", 0), speaker_of(Namespace(tenant=None))("empty", True)
+    ('--port 0', None)
+    """
+
+    def word(name: str, value: object) -> str | None:
+        if isinstance(value, Form) and value.is_function:
+            return _COMMANDS.get(name)
+        if isinstance(value, Wider):
+            return limit_options(value)
+        destination = _OPTIONS.get(name, name)
+        if value is None or value is False or not hasattr(options, destination):
+            return None
+        option = f"--{destination.replace('_', '-')}"
+        return option if value is True or not isinstance(value, int | float | str) else f"{option} {value}"
+
+    return word
+
+
+def limit_options(wider: Wider) -> str:
+    """
+    The options that set these limits.
+
+    >>> limit_options(Wider((Finding("removals_total", "", True, n=600, allow=(("removals_total", 600),)),)))
+    '--limit removals_total=600'
+    """
+    values = wider.of_all_groups().items()
+    return " ".join(f"--limit {name}={'none' if value is None else value}" for name, value in values)
+
+
+def duration(text: str) -> str:
+    """A duration, left as it is written."""
+    _check(as_duration, text)
+    return text
+
+
+def moment(text: str) -> str:
+    """A date or a moment, left as it is written."""
+    _check(end_of, text)
+    return text
+
+
+def host(text: str) -> str:
+    """stage, production or a URL, left as it is written."""
+    _check(checked_base_url, text)
+    return text
+
+
+def filled(text: str) -> str:
+    """A text that holds something."""
+    if not text.strip():
+        raise ArgumentTypeError("it is empty")
+    return text
+
+
+def limit(text: str) -> tuple[str, Any]:
+    """
+    NAME=VALUE: a limit and what it is to be.
+
+    >>> limit("removal_share=none")
+    ('removal_share', None)
+    """
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ArgumentTypeError(f"{text!r}: write NAME=VALUE, such as removals_per_group=200")
+    if name == "per_group":
+        raise ArgumentTypeError("per_group has limits of its own, which only Python can say")
+    found = (name, _limit_value(value))
+    _check(Limits.from_document, dict([found]))
+    return found
+
+
+def at_least(least: Number, most: Number | None = None) -> Callable[[str], Number]:
+    """
+    A number that is no smaller, and no larger where that is limited too.
+
+    >>> at_least(1)("4"), at_least(0.0)("0.5")
+    (4, 0.5)
+    """
+    kind = type(least)
+
+    def number(text: str) -> Number:
+        try:
+            value = kind(text)
+        except ValueError:
+            raise ArgumentTypeError(f"{text!r} is no {'whole ' if kind is int else ''}number") from None
+        if not value >= least or (most is not None and value > most):
+            bounds = f"from {least:,} to {most:,}" if most is not None else f"{least:,} or more"
+            raise ArgumentTypeError(f"{text}: it must be {bounds}")
+        return value
+
+    return number
+
+
+def more_than_none(text: str) -> float:
+    """A number above 0."""
+    value = at_least(0.0)(text)
+    if value == 0:
+        raise ArgumentTypeError(f"{text}: it must be more than 0")
+    return value
+
+
+def _check(check: Callable[[Any], object], value: object) -> None:
+    try:
+        check(value)
+    except InputError as error:
+        raise ArgumentTypeError(str(error)) from error
+
+
+def _limit_value(text: str) -> Any:
+    if text.lower() == "none":
+        return None
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

@@ -1,0 +1,55 @@
+"""What must hold of a plan and a client before anything is sent."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from frgroups.advice import ANY, Advice
+from frgroups.client import Client
+from frgroups.durations import as_duration
+from frgroups.errors import NotWritableError, PlanBlockedError, WrongTenantError
+from frgroups.human import counted
+from frgroups.limits import Finding, Wider
+from frgroups.plan import Plan
+
+
+def check_target(client: Client, plan: Plan) -> None:
+    """Raise WrongTenantError unless the client is of the plan's tenant and host, and NotWritableError if it reads."""
+    if plan.base_url is None:
+        raise WrongTenantError(
+            f"Plan {plan.digest[:12]} was made from tables without a host, so it can be reviewed, not applied.",
+            Advice("Pass {base_url} to snapshot_from_frames.", base_url=ANY),
+        )
+    if (client.tenant_uid, client.base_url) != (plan.tenant_uid, plan.base_url):
+        raise WrongTenantError(
+            f"Plan {plan.digest[:12]} is for {plan.tenant_uid} at {plan.base_url}, "
+            f"this client for {client.tenant_uid} at {client.base_url}. Nothing was sent."
+        )
+    if not client.writable:
+        raise NotWritableError(
+            "This client only reads; nothing was sent.", Advice("Make it with {writable} to apply.", writable=True)
+        )
+
+
+def check_limits(plan: Plan) -> None:
+    """Raise PlanBlockedError when the plan breaks a limit, or is too old by now."""
+    findings = list(plan.findings)
+    age = datetime.now(UTC) - plan.planned_at
+    limit = plan.limits.plan_max_age
+    if limit is not None and age > as_duration(limit):
+        text = f"The plan is {age.total_seconds() / 86400:,.1f} days old; the limit is {limit}. Plan again."
+        findings.append(Finding("plan_max_age", text, True, allow=(("plan_max_age", None),)))
+    raise_if_broken(plan, findings)
+
+
+def raise_if_broken(plan: Plan, findings: list[Finding]) -> None:
+    """Raise PlanBlockedError when a finding blocks, with what would allow it."""
+    broken = tuple(finding for finding in findings if finding.blocking)
+    if broken:
+        told = " ".join(finding.message for finding in broken)
+        allow = Advice("To allow it, make a plan with {limits} and have that reviewed.", limits=Wider(broken))
+        raise PlanBlockedError(
+            f"Plan {plan.digest[:12]} is blocked by {counted(len(broken), 'limit')}. Nothing was sent. {told}",
+            *([allow] if Wider(broken) else []),
+            findings=broken,
+        )
