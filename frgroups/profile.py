@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from frgroups.advice import Advice
 from frgroups.attributes import Asked, Attribute, attributes_of
 from frgroups.comparison import Sides, rows_of
 from frgroups.effects import q_values
@@ -191,7 +192,7 @@ def _uids(snapshot: Snapshot, *groups: Customers) -> list[str]:
 def _profile(attributes: Iterable[Attribute], sides: Sides, min_count: int, top: int | None) -> pd.DataFrame:
     checked_min_count(min_count)
     if top is not None and top < 1:
-        raise InputError(f"top={top} shows no value; leave it at 10, or say top=None for all.")
+        raise InputError(f"top={top} shows no value.", Advice("Leave it at 10, or say {top} for all.", top=None))
     rows = [row for attribute in attributes for row in rows_of(attribute, sides, min_count, top)]
     table = pd.DataFrame(rows, columns=list(_COLUMNS)).astype(_COLUMNS)
     return table.assign(q_value=q_values(table["p_value"].to_numpy()))

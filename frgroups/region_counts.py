@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from frgroups.advice import ANY, Advice
 from frgroups.codes import Codes
 from frgroups.errors import InputError
 
@@ -78,7 +79,8 @@ class RegionCounts:
         rows = list(islice(self._sets(), 1 + (_MOST_SETS if top is None else top)))
         if top is None and len(rows) > _MOST_SETS:
             raise InputError(
-                f"Customers are in more than {_MOST_SETS:,} combinations; say top= or choose fewer groups."
+                f"Customers are in more than {_MOST_SETS:,} combinations of these groups.",
+                Advice("Say {top}, or choose fewer groups.", top=ANY),
             )
         shown, inside = rows[:top], np.zeros(len(self.n), dtype=np.bool_)
         for _, _, regions in shown:

@@ -34,10 +34,10 @@ def check_universe(universe: int, n_seen: int) -> int:
     try:
         total = operator.index(universe)
     except TypeError as error:
-        raise InputError(f"universe={universe!r} is not a whole number of customers.") from error
+        raise InputError(f"A universe of {universe!r} is not a whole number of customers.") from error
     if total < n_seen:
         raise InputError(
-            f"universe={total:,} is smaller than the {n_seen:,} customers seen; "
+            f"A universe of {total:,} is smaller than the {n_seen:,} customers seen; "
             "it is the number of customers that the tenant has in all."
         )
     return total

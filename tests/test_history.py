@@ -251,7 +251,7 @@ def test_what_is_no_snapshot_is_refused_in_words(snapshots, words):
 
 def test_snapshots_and_a_cache_are_not_both_asked(tmp_path):
     "Two answers to which snapshots are meant are one too many."
-    with pytest.raises(InputError, match="leave out cache="):
+    with pytest.raises(InputError, match="snapshots alone say which"):
         fg.size_history([week(0)], cache=tmp_path)
 
 

@@ -275,7 +275,7 @@ def test_a_plan_from_its_file_has_the_same_findings_and_digest(tmp_path):
 
     again = read_plan(plan.save(tmp_path / "p.plan.json"))
 
-    assert again.findings == tuple(replace(one, argument=one.argument) for one in plan.findings)
+    assert again.findings == plan.findings
     assert again.digest == plan.digest
 
 

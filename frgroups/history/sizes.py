@@ -77,7 +77,7 @@ def size_history(
     1 2026-11-10 00:00:00+00:00  VIP          2         0       0
     """
     if snapshots is not None and not (cache is tenant_uid is base_url is None):
-        raise InputError("snapshots= says which; leave out cache=, tenant_uid= and base_url=, or snapshots=.")
+        raise InputError("Both snapshots and a cache, tenant or host were passed; snapshots alone say which.")
     if snapshots is None:
         readings = read_in_turn(kept_of_one_place(cache, tenant_uid, base_url))
     else:
