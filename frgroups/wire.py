@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from math import isfinite
 from operator import attrgetter
 from types import GenericAlias, UnionType
 from typing import Annotated, Any, Generic, TypeVar, Union, cast, get_args, get_origin
@@ -341,14 +342,20 @@ def _json(body: bytes) -> Any:
     with suppress(*_NOT_JSON):
         return msgspec.json.decode(body)
     with suppress(ValueError, RecursionError):
-        # Half a character, as where an emoji was cut off, is no JSON to msgspec; it becomes a question mark.
-        return json.loads(body, object_hook=_whole_characters)
+        # No JSON to msgspec: half a character, as where an emoji was cut off, which becomes a question mark, and
+        # numbers without end, which become nothing.
+        return json.loads(body, object_hook=_whole_characters, parse_constant=_finite, parse_float=_finite)
     # Without a cause: json's own error holds the whole body, which may be a page of customers.
     raise NotTheApiError("the body is not JSON")
 
 
 def _whole_characters(record: dict[str, Any]) -> dict[str, Any]:
     return {_whole_text(name): _whole_text(value) for name, value in record.items()}
+
+
+def _finite(text: str) -> float | None:
+    number = float(text)
+    return number if isfinite(number) else None
 
 
 def _whole_text(value: Any) -> Any:

@@ -328,6 +328,17 @@ oddities = st.dictionaries(
 )
 
 
+@pytest.mark.parametrize("number", ["Infinity", "-Infinity", "NaN", "1e999"])
+def test_a_number_without_end_is_no_number(number):
+    "JSON has none; where a service writes one all the same, the value is missing and the rest of the record stays."
+    body = page({"customerUid": "c-1", "credit": {"limit": 5.5}}).replace(b"5.5", number.encode())
+
+    for record in (Customer, ROW_OF[Customer]):
+        [one] = decode_page(body, record).items
+        assert one.uid == "c-1"
+    assert decode_page(body, Customer).items[0].credit.limit is None
+
+
 @pytest.mark.parametrize("kind", [Member, Customer])
 @given(records=st.lists(oddities, max_size=4))
 def test_what_a_row_leaves_as_json_opens_as_the_record_has_it(kind, records):
