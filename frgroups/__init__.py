@@ -18,16 +18,14 @@ from frgroups import errors
 from frgroups.apply import apply_plan
 from frgroups.approval import approve_plan
 from frgroups.cache import cache_info, list_snapshots, prune, read_snapshot, save_snapshot
-from frgroups.campaigns import campaign_reach
 from frgroups.changes import group_changes, membership_changes
-from frgroups.check import Check
+from frgroups.changes.flow import group_flow
 from frgroups.client import Client
-from frgroups.clusters import group_clusters
+from frgroups.client.check import Check
+from frgroups.client.transport import PRODUCTION, STAGE
 from frgroups.described import describe
 from frgroups.errors import FrgroupsError
-from frgroups.fewest import set_cover
 from frgroups.fleet import tenant_status
-from frgroups.flow import group_flow
 from frgroups.forgetting import forget
 from frgroups.forgetting.export import export_customer
 from frgroups.health import health_report
@@ -38,26 +36,28 @@ from frgroups.lists import read_list, resolve_customers
 from frgroups.load import load_snapshot, refresh_groups
 from frgroups.logs import log_json
 from frgroups.overlap import overlap_matrix, overlap_pairs
+from frgroups.overlap.regions import intersections, region_members
 from frgroups.plan import Plan, read_plan
-from frgroups.planning import plan_memberships
+from frgroups.plan.planning import plan_memberships
 from frgroups.profile import compare_groups, group_profile
 from frgroups.reach import incremental_reach, reachability
 from frgroups.receipt import Receipt, plan_undo, read_receipt
 from frgroups.redundancy import duplicate_groups, subset_groups
-from frgroups.regions import intersections, region_members
+from frgroups.redundancy.clusters import group_clusters
+from frgroups.redundancy.fewest import set_cover
 from frgroups.register import read_register
+from frgroups.register.campaigns import campaign_reach
 from frgroups.review import save_review
 from frgroups.segments import segment
 from frgroups.session import Session, start_session
 from frgroups.sizes import group_sizes, groups_per_customer
 from frgroups.snapshot import Snapshot, sample_snapshot, snapshot_from_frames
-from frgroups.transport import PRODUCTION, STAGE
 from frgroups.versions import __version__, show_versions
 from frgroups.wire import Customer, Group
 
 # isort: split
 # Last, so that frgroups.members is this function, not the module that reads the members of groups.
-from frgroups.expressions import members
+from frgroups.segments.expressions import members
 
 if TYPE_CHECKING:
     from frgroups import plot

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from frgroups.client import Client
+from frgroups.client.retry import sleep, stop_waiting_at
 from frgroups.errors import BadAnswerError
-from frgroups.retry import sleep, stop_waiting_at
 from frgroups.wire import Group, Named, Page, Record
 
 Key = TypeVar("Key", bound=Hashable)

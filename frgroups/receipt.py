@@ -14,12 +14,12 @@ import pandas as pd
 
 from frgroups.card import Card
 from frgroups.errors import FileDamagedError
-from frgroups.group_change import GroupChange
 from frgroups.human import counted
 from frgroups.inputs import must_be
 from frgroups.journal import Item, Past
 from frgroups.limits import Finding, Limits
 from frgroups.plan import Plan, plan_of_document
+from frgroups.plan.group_change import GroupChange
 from frgroups.sealed import read_sealed, write_sealed
 from frgroups.tombstones import is_tombstone, n_forgotten
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from frgroups.card import Card
-from frgroups.check import place
 from frgroups.client import Client
+from frgroups.client.check import place
 
 if TYPE_CHECKING:
     from frgroups.sandbox import Sandbox

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import frgroups as fg
 from frgroups import apply as applying
+from frgroups.client.retry import RetryPolicy
 from frgroups.errors import (
     DriftError,
     FileDamagedError,
@@ -25,7 +26,6 @@ from frgroups.errors import (
     WrongTenantError,
 )
 from frgroups.journal import Journal
-from frgroups.retry import RetryPolicy
 from frgroups.sandbox import Fault
 from frgroups.tenant_lock import tenant_lock
 

@@ -9,7 +9,7 @@ import pytest
 from frgroups.approval import approve_plan, check_approval
 from frgroups.errors import FileDamagedError, InputError, NotApprovedError
 from frgroups.limits import Limits
-from frgroups.planning import plan_memberships
+from frgroups.plan.planning import plan_memberships
 from frgroups.sealed import read_sealed, write_sealed
 from frgroups.snapshot import sample_snapshot
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frgroups.campaigns import campaign_reach
 from frgroups.errors import GroupNotFoundError, InputError
+from frgroups.register.campaigns import campaign_reach
 from frgroups.snapshot import sample_snapshot
 
 law = settings(max_examples=80)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from frgroups.changes import group_changes, membership_changes
 from frgroups.errors import InputError
-from frgroups.planning import plan_memberships
+from frgroups.plan.planning import plan_memberships
 from frgroups.snapshot import sample_snapshot, snapshot_from_frames
 
 LAW = settings(deadline=None, max_examples=60)

@@ -21,7 +21,7 @@ def sandbox(short_pages):
 @pytest.fixture
 def glance_of_one(monkeypatch):
     """Glances of one customer, which no page is as short as."""
-    monkeypatch.setattr("frgroups.reading.GLANCE", 1)
+    monkeypatch.setattr("frgroups.load.reading.GLANCE", 1)
 
 
 def load(world, *, cover=True):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from frgroups.codes import Codes
 from frgroups.errors import GroupNotFoundError, InputError
-from frgroups.fewest import set_cover
+from frgroups.redundancy.fewest import set_cover
 from frgroups.snapshot import sample_snapshot, snapshot_from_frames
 
 law = settings(max_examples=60)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from frgroups.changes.flow import NONE, SEVERAL, group_flow
 from frgroups.errors import GroupNotFoundError, InputError
-from frgroups.flow import NONE, SEVERAL, group_flow
 from frgroups.snapshot import sample_snapshot, snapshot_from_frames
 
 LAW = settings(deadline=None, max_examples=60)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from frgroups.errors import FileDamagedError, InputError
 from frgroups.journal import Journal, Past
-from frgroups.planning import plan_memberships
+from frgroups.plan.planning import plan_memberships
 from frgroups.snapshot import sample_snapshot
 
 STORY = [

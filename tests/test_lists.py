@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from frgroups.errors import InputError, ListError
 from frgroups.lists import USUAL_NAMES, read_list, resolve_customers
-from frgroups.planning import plan_memberships
+from frgroups.plan.planning import plan_memberships
 from frgroups.snapshot import sample_snapshot, snapshot_from_frames
 
 

@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import frgroups as fg
+from frgroups.client.retry import RetryPolicy
 from frgroups.errors import (
     AuthError,
     BadAnswerError,
@@ -30,7 +31,6 @@ from frgroups.errors import (
     ServerError,
     WrongTenantError,
 )
-from frgroups.retry import RetryPolicy
 from frgroups.sandbox import Fault
 from tests.world import arrange, assert_same_tables, members_in
 

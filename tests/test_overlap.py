@@ -16,7 +16,7 @@ from scipy.stats import false_discovery_control, hypergeom
 from frgroups.codes import Codes
 from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.overlap import overlap_matrix, overlap_pairs
-from frgroups.regions import intersections
+from frgroups.overlap.regions import intersections
 from frgroups.snapshot import sample_snapshot, snapshot_from_frames
 
 # No deadline: a busy machine is no failure.

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frgroups.errors import FileDamagedError, InputError
-from frgroups.group_change import GroupChange
 from frgroups.limits import Finding, Limits
 from frgroups.plan import Plan, read_plan
-from frgroups.planning import plan_memberships
+from frgroups.plan.group_change import GroupChange
+from frgroups.plan.planning import plan_memberships
 from frgroups.sealed import canonical, sha256, write_sealed
 from frgroups.snapshot import sample_snapshot, snapshot_from_frames
 

@@ -12,7 +12,7 @@ import frgroups as fg
 from frgroups.errors import InputError
 from frgroups.limits import Limits
 from frgroups.plan import read_plan
-from frgroups.planning import plan_memberships
+from frgroups.plan.planning import plan_memberships
 from frgroups.review import review_html, review_markdown
 from frgroups.snapshot import sample_snapshot, snapshot_from_frames
 

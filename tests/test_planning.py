@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frgroups.errors import DriftedReadError, GroupNotFoundError, InputError, WrongTenantError
-from frgroups.planning import plan_memberships
+from frgroups.plan.planning import plan_memberships
 from frgroups.snapshot import sample_snapshot, snapshot_from_frames
 
 few = settings(max_examples=40)

@@ -15,7 +15,7 @@ from frgroups import plot
 from frgroups.changes import group_changes
 from frgroups.errors import InputError
 from frgroups.overlap import overlap_matrix
-from frgroups.regions import intersections
+from frgroups.overlap.regions import intersections
 from frgroups.sizes import group_sizes
 from frgroups.snapshot import sample_snapshot, snapshot_from_frames
 

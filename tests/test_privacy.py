@@ -21,9 +21,9 @@ import pytest
 
 import frgroups as fg
 from frgroups.cli import main
+from frgroups.client.retry import RetryPolicy
 from frgroups.errors import ApiError, BadAnswerError, ConnectionLostError, FrgroupsError, TokenCommandError
 from frgroups.fleet.status_page import status_html
-from frgroups.retry import RetryPolicy
 from frgroups.review import review_csv, review_markdown
 from frgroups.sandbox import Fault
 from frgroups.tenant_lock import tenant_lock

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frgroups.errors import FileDamagedError, InputError
-from frgroups.group_change import GroupChange
 from frgroups.journal import Past
 from frgroups.limits import Limits
 from frgroups.plan import Plan
+from frgroups.plan.group_change import GroupChange
 from frgroups.receipt import STATES, Receipt, decide, plan_undo, read_receipt
 from frgroups.sealed import write_sealed
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frgroups.records import CustomerColumns, groups_table
+from frgroups.load.records import CustomerColumns, groups_table
 from frgroups.tables import CONSENTS, CUSTOMERS, GROUPS, PERSONAL
 from frgroups.wire import AccountManager, Consent, Credit, Customer, Group, Member, Store
 from tests.world import rows_of
@@ -220,7 +220,7 @@ def test_the_portions_that_customers_come_in_do_not_show(record, monkeypatch):
     at_once = CustomerColumns(record)
     rows = rows_of(members, record)
     at_once.add(rows)
-    monkeypatch.setattr("frgroups.records.PORTION", 4)
+    monkeypatch.setattr("frgroups.load.records.PORTION", 4)
     by_and_by = CustomerColumns(record)
     for n in range(0, 100, 3):
         by_and_by.add(rows[n : n + 3])

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frgroups import region_counts
 from frgroups.errors import InputError
-from frgroups.regions import OTHER, intersections, region_members
+from frgroups.overlap import region_counts
+from frgroups.overlap.regions import OTHER, intersections, region_members
 from frgroups.snapshot import sample_snapshot
 
 # No deadline: a busy machine is no failure.

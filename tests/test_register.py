@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from frgroups.errors import GroupNotFoundError, InputError, ListError
 from frgroups.limits import Limits
 from frgroups.register import read_register
-from frgroups.registered import begun, ended, register_limits, registered
+from frgroups.register.registered import begun, ended, register_limits, registered
 
 COLUMNS = {
     "owner": "str",

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import frgroups as fg
+from frgroups.client.retry import Pacer, RetryPolicy, retry_after, sleep, stop_waiting_at
 from frgroups.errors import ConnectionLostError, RateLimitedError, ServerError
-from frgroups.retry import Pacer, RetryPolicy, retry_after, sleep, stop_waiting_at
 from frgroups.sandbox import Fault
 
 NOW = datetime(2026, 11, 23, 8, 10, tzinfo=UTC)

@@ -16,18 +16,18 @@ from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from frgroups.client.transport import PRODUCTION, STAGE
 from frgroups.errors import InputError
-from frgroups.group_change import GroupChange
 from frgroups.limits import Limits
 from frgroups.page_assets import fingerprint
 from frgroups.plan import Plan, read_plan
-from frgroups.planning import plan_memberships
+from frgroups.plan.group_change import GroupChange
+from frgroups.plan.planning import plan_memberships
 from frgroups.review import markup, review_csv, review_html, review_markdown, save_review, spoken_code
 from frgroups.review import operations as operations_part
 from frgroups.review.facts import WITHHELD, place_of
 from frgroups.review.limits import limit_checks
 from frgroups.snapshot import snapshot_from_frames
-from frgroups.transport import PRODUCTION, STAGE
 
 PLANNED_AT = datetime(2026, 11, 23, 8, 10, tzinfo=UTC)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frgroups.seen import Seen
+from frgroups.load.seen import Seen
 from frgroups.wire import Customer, Member, Page
 from tests.world import rows_of
 

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frgroups.errors import GroupNotFoundError, InputError
-from frgroups.expressions import members
-from frgroups.planning import plan_memberships
+from frgroups.plan.planning import plan_memberships
 from frgroups.segments import segment
+from frgroups.segments.expressions import members
 from frgroups.snapshot import sample_snapshot, snapshot_from_frames
 
 LAW = settings(deadline=None, max_examples=100)

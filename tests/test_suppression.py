@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from frgroups.comparison import OTHER
 from frgroups.errors import InputError
 from frgroups.profile import group_profile
+from frgroups.profile.comparison import OTHER
 from frgroups.snapshot import snapshot_from_frames
 from frgroups.suppression import checked_min_count, hidden_rows, is_small
 

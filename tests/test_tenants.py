@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 import frgroups as fg
-from frgroups import token_command
+from frgroups.client import token_command
+from frgroups.client.tenants import find_tenant, read_tenants
+from frgroups.client.token_command import printed_token
 from frgroups.errors import AuthError, InputError, TokenCommandError
-from frgroups.tenants import find_tenant, read_tenants
-from frgroups.token_command import printed_token
 
 SECRET = "eyJhbGciOiJIUzI1NiJ9.planted-token.0123456789"
 RIGHT = '{tenant_uid = "t-1", host = "stage", token_command = ["echo", "x"]}'

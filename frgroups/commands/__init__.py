@@ -36,7 +36,7 @@ from frgroups.human import counted
 from frgroups.limits import Finding, Limits, Wider
 from frgroups.overlap import overlap_pairs
 from frgroups.plan import Plan, read_plan
-from frgroups.planning import plan_memberships
+from frgroups.plan.planning import plan_memberships
 from frgroups.receipt import Receipt, plan_undo, read_receipt
 from frgroups.review import save_review
 from frgroups.sizes import group_sizes
@@ -51,7 +51,7 @@ def version_line() -> str:
 
 def demo(options: Namespace) -> int:
     """Run the demo."""
-    from frgroups.demo import run_demo
+    from frgroups.commands.demo import run_demo
 
     return run_demo(customers=options.customers)
 

@@ -10,15 +10,15 @@ from typing import Any
 import pandas as pd
 
 from frgroups.cache import list_snapshots, read_snapshot
+from frgroups.client.tenants import Tenant, config_path, find_tenant, read_tenants
+from frgroups.client.transport import checked_base_url
 from frgroups.errors import InputError, NotFoundInCacheError
-from frgroups.expressions import members
 from frgroups.human import counted
 from frgroups.limits import Limits
 from frgroups.lists import read_list, resolve_customers
 from frgroups.register import read_register
+from frgroups.segments.expressions import members
 from frgroups.snapshot import Snapshot
-from frgroups.tenants import Tenant, config_path, find_tenant, read_tenants
-from frgroups.transport import checked_base_url
 
 
 def snapshot_of(options: Namespace) -> Snapshot:

@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 from frgroups.advice import Form, Speaker
 from frgroups.cache import end_of
+from frgroups.client.transport import checked_base_url
 from frgroups.durations import as_duration
 from frgroups.errors import InputError
 from frgroups.limits import Limits, Wider
-from frgroups.transport import checked_base_url
 
 Number = TypeVar("Number", int, float)
 

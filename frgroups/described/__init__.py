@@ -12,7 +12,7 @@ from frgroups.described.customers import told_campaigns, told_profile, told_reac
 from frgroups.described.groups import told_intersections, told_matrix, told_sizes
 from frgroups.errors import InputError
 from frgroups.overlap import Measure
-from frgroups.regions import Mode
+from frgroups.overlap.regions import Mode
 from frgroups.sizes import group_sizes
 from frgroups.snapshot import Snapshot
 

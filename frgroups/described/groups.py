@@ -8,7 +8,7 @@ import pandas as pd
 from frgroups.described.wording import each, listed, names_in, percent, sentences
 from frgroups.human import counted, share_in_words
 from frgroups.overlap import Measure
-from frgroups.regions import OTHER, Mode
+from frgroups.overlap.regions import OTHER, Mode
 
 _SYMMETRIC = ("count", "jaccard", "overlap_coefficient", "lift", "phi", "pmi")
 

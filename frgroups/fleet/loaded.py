@@ -11,12 +11,12 @@ from typing import Any
 
 from frgroups.cache import list_snapshots
 from frgroups.client import Client
+from frgroups.client.tenants import find_tenant
 from frgroups.errors import InputError
 from frgroups.exits import code_of
 from frgroups.load import load_snapshot
 from frgroups.logs import tell, told_error
 from frgroups.snapshot import Snapshot
-from frgroups.tenants import find_tenant
 
 log = logging.getLogger("frgroups.load")
 

@@ -23,11 +23,11 @@ from types import FrameType
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
+from frgroups.client.tenants import Tenant, read_tenants
+from frgroups.client.transport import is_loopback
 from frgroups.errors import FrgroupsError
 from frgroups.fleet.loaded import Loaded, not_loaded
 from frgroups.home import home
-from frgroups.tenants import Tenant, read_tenants
-from frgroups.transport import is_loopback
 
 # What one client does off this machine when it is told nothing else; several at one service share it.
 REQUESTS_PER_SECOND = 20.0

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from frgroups.check import place
+from frgroups.client.check import place
 from frgroups.durations import as_duration
 from frgroups.fleet.status import in_question, summary_of
 from frgroups.human import duration_in_words, size_in_words

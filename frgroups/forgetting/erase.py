@@ -18,10 +18,10 @@ from frgroups.errors import FrgroupsError
 from frgroups.forgetting.listrows import part_list
 from frgroups.forgetting.mentions import Wanted
 from frgroups.forgetting.traces import KEPT_BY_DIGEST, uids_of_line
-from frgroups.group_change import GroupChange
 from frgroups.home import flush_to_disk, whole_file
 from frgroups.journal import Journal, write_journal
 from frgroups.plan import Plan, read_plan
+from frgroups.plan.group_change import GroupChange
 from frgroups.receipt import read_receipt
 from frgroups.sealed import read_sealed, write_sealed
 from frgroups.snapshot import Snapshot

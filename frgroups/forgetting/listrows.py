@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from frgroups.errors import ListError
-from frgroups.listfiles import plain, trim
 from frgroups.lists import OTHER_IDS, USUAL_NAMES
+from frgroups.lists.listfiles import plain, trim
 from frgroups.tombstones import as_words
 
 _SEPARATORS = (";", ",", "\t")

@@ -12,7 +12,7 @@ from frgroups.health.groups import names_alike, old_years, small, unsure
 from frgroups.health.redundant import alike, parts
 from frgroups.health.to_register import found_by_register
 from frgroups.inputs import must_be, must_be_share
-from frgroups.registered import registered
+from frgroups.register.registered import registered
 from frgroups.snapshot import Snapshot
 
 SEVERITIES: tuple[Severity, ...] = ("high", "medium", "low")

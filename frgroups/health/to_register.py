@@ -8,11 +8,11 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
-from frgroups.campaigns import campaign_reach
 from frgroups.health.finding import CHECK, HealthFinding, each, plan_call, quoted
 from frgroups.human import counted
 from frgroups.overlap import overlap_pairs
-from frgroups.registered import begun, ended
+from frgroups.register.campaigns import campaign_reach
+from frgroups.register.registered import begun, ended
 from frgroups.snapshot import Snapshot
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from frgroups.cache import kept_of_one_place
-from frgroups.compared import less_sure, verdicts_of
+from frgroups.changes.compared import less_sure, verdicts_of
 from frgroups.history.causes import Cause, causes_of
 from frgroups.history.readings import read_in_turn
 from frgroups.inputs import must_be

@@ -10,8 +10,8 @@ import pandas as pd
 
 from frgroups.cache import kept_of_one_place
 from frgroups.changes import group_changes
+from frgroups.changes.compared import verdicts_of
 from frgroups.codes import Codes
-from frgroups.compared import verdicts_of
 from frgroups.errors import InputError
 from frgroups.history.readings import Given, read_given, read_in_turn
 from frgroups.snapshot import Snapshot

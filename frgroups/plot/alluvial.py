@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
 
+from frgroups.changes.flow import NONE, SEVERAL, group_flow
 from frgroups.described.wording import each
 from frgroups.errors import InputError
-from frgroups.flow import NONE, SEVERAL, group_flow
 from frgroups.plot.canvas import (
     BLUE,
     GREEN,

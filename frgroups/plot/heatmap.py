@@ -13,12 +13,12 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from frgroups.clusters import leaf_order
 from frgroups.codes import codes_of
 from frgroups.errors import InputError
 from frgroups.overlap import Measure, overlap_matrix
 from frgroups.plot.canvas import FAINT, empty_chart, largest, new_axes, points, titled
 from frgroups.plot.names import short_name, shown_names
+from frgroups.redundancy.clusters import leaf_order
 from frgroups.universe import universe_of
 
 _MEASURES = {

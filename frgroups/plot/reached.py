@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from frgroups.campaigns import campaign_reach as campaign_table
 from frgroups.described.wording import each
 from frgroups.errors import InputError
 from frgroups.plot.canvas import BLUE, FAINT, INK, ORANGE, empty_chart, is_table, new_axes, percent, room, titled
@@ -17,6 +16,7 @@ from frgroups.plot.names import short_name, shown_names
 from frgroups.plot.rows import beside, count_axis, legend, name_rows
 from frgroups.reach import incremental_reach as incremental_table
 from frgroups.reach import reachability
+from frgroups.register.campaigns import campaign_reach as campaign_table
 
 
 def reach(

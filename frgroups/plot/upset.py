@@ -14,6 +14,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from frgroups.codes import codes_of
 from frgroups.errors import InputError
+from frgroups.overlap.regions import OTHER, Mode, intersections
 from frgroups.plot.canvas import (
     BLUE,
     FAINT,
@@ -26,7 +27,6 @@ from frgroups.plot.canvas import (
     wrapped,
 )
 from frgroups.plot.names import short_name, shown_names
-from frgroups.regions import OTHER, Mode, intersections
 
 
 def upset(

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 
 from frgroups.durations import as_duration
-from frgroups.group_change import GroupChange
 from frgroups.limits import Finding
 from frgroups.plan import Plan
+from frgroups.plan.group_change import GroupChange
 from frgroups.snapshot import Snapshot
 
 KNOWN_COLUMNS = ["external_id", "customer_type", "default_store", "pricelist_uid", "groups_now"]
@@ -43,7 +43,7 @@ class Place:
     words: str
 
 
-# The addresses are those of transport.py, which this file may not import; a test holds them together.
+# The addresses are those of the client, which this file may not import; a test holds them together.
 _PRODUCTION = Place("production", "PRODUCTION", "Real customers. The change takes effect in shops and tills.")
 _STAGE = Place("stage", "Stage", "The service's stage environment, not production.")
 _LOCAL = Place("local", "Local sandbox", "A service on the computer of the analyst, not production.")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from frgroups.group_change import GroupChange
 from frgroups.plan import Plan
+from frgroups.plan.group_change import GroupChange
 from frgroups.review import facts, markup
 from frgroups.review.markup import cell, cut_note, escaped
 

@@ -12,7 +12,7 @@ import pandas as pd
 from frgroups.codes import Codes, Ints, check_uids, codes_of
 from frgroups.errors import InputError
 from frgroups.register import KEYS, REGISTER
-from frgroups.registered import begun, ended
+from frgroups.register.registered import begun, ended
 from frgroups.snapshot import as_moment
 from frgroups.tables import conform
 

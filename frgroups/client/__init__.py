@@ -13,14 +13,14 @@ from typing import Any, Literal
 from frgroups import wire
 from frgroups.advice import Advice
 from frgroups.card import Card
-from frgroups.check import Check, place
-from frgroups.creation import settled_creation
+from frgroups.client.check import Check, place
+from frgroups.client.creation import settled_creation
+from frgroups.client.paging import iter_pages
+from frgroups.client.retry import RetryPolicy
+from frgroups.client.tenants import find_tenant
+from frgroups.client.transport import STAGE, Call, Result, Token, Transport
 from frgroups.errors import InputError, NotWritableError
-from frgroups.paging import iter_pages
 from frgroups.progress import in_notebook
-from frgroups.retry import RetryPolicy
-from frgroups.tenants import find_tenant
-from frgroups.transport import STAGE, Call, Result, Token, Transport
 from frgroups.wire import Customer, Group, Member, Page, Person, Record
 
 Direction = Literal["ASC", "DESC"]

@@ -13,6 +13,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from frgroups.apply.guards import check_limits, check_target, raise_if_broken
+from frgroups.apply.sending import Sender
 from frgroups.approval import check_approval
 from frgroups.client import Client
 from frgroups.errors import (
@@ -22,17 +24,15 @@ from frgroups.errors import (
     InputError,
     NotFoundError,
 )
-from frgroups.group_change import GroupChange
-from frgroups.guards import check_limits, check_target, raise_if_broken
 from frgroups.inputs import must_be
 from frgroups.journal import Item, Journal, RunStopped
 from frgroups.limits import GroupCounts, broken_limits
 from frgroups.logs import tell
 from frgroups.members import Listing, read_members, worker_threads
 from frgroups.plan import Plan
+from frgroups.plan.group_change import GroupChange
 from frgroups.progress import Progress, ProgressOption
 from frgroups.receipt import Receipt, decide, read_receipt
-from frgroups.sending import Sender
 from frgroups.tenant_lock import tenant_lock
 
 log = logging.getLogger("frgroups.apply")

@@ -21,16 +21,16 @@ from frgroups.advice import ANY, ATTRIBUTE, FUNCTION, Advice
 from frgroups.cache import Kept, kept_snapshots, newest_good, newest_kept, read_kept, save_snapshot
 from frgroups.client import Client
 from frgroups.codes import Codes
-from frgroups.cover import read_all_groups
 from frgroups.durations import as_duration
 from frgroups.errors import DriftedReadError, FileDamagedError, InputError, WrongTenantError
 from frgroups.home import as_folder, make_private
 from frgroups.human import counted
 from frgroups.inputs import several
+from frgroups.load.cover import read_all_groups
+from frgroups.load.reading import TenantReading, overall
 from frgroups.logs import tell
 from frgroups.members import REREADS, read_groups, worker_threads
 from frgroups.progress import Progress, ProgressOption
-from frgroups.reading import TenantReading, overall
 from frgroups.snapshot import Snapshot
 from frgroups.tables import PERSONAL
 from frgroups.tenant_lock import load_lock

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from frgroups.chances import benjamini_hochberg, hypergeometric_tails
 from frgroups.codes import codes_of
 from frgroups.errors import InputError
-from frgroups.pair_counts import Counts, pair_counts
+from frgroups.overlap.chances import benjamini_hochberg, hypergeometric_tails
+from frgroups.overlap.pair_counts import Counts, pair_counts
 from frgroups.universe import universe_of
 
 Measure = Literal["count", "jaccard", "share", "overlap_coefficient", "lift", "phi", "pmi"]

@@ -12,7 +12,7 @@ import pandas as pd
 
 from frgroups.errors import ListError
 from frgroups.inputs import shown
-from frgroups.listfiles import Table, plain, read_table, refuse_spoiled
+from frgroups.lists.listfiles import Table, plain, read_table, refuse_spoiled
 from frgroups.tables import MOMENT, conform
 
 KEYS = ("customer_group_uid", "group")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from frgroups.compared import Compared, Positions, Side
+from frgroups.changes.compared import Compared, Positions, Side
 from frgroups.inputs import several
 
 NONE, SEVERAL = "(none)", "(several)"

@@ -9,11 +9,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from frgroups.advice import Advice
-from frgroups.attributes import Asked, Attribute, attributes_of
-from frgroups.comparison import Sides, rows_of
-from frgroups.effects import q_values
 from frgroups.errors import InputError
 from frgroups.inputs import must_be, several, shown
+from frgroups.profile.attributes import Asked, Attribute, attributes_of
+from frgroups.profile.comparison import Sides, rows_of
+from frgroups.profile.effects import q_values
 from frgroups.snapshot import Snapshot
 from frgroups.suppression import checked_min_count
 

@@ -19,7 +19,8 @@ import httpx
 
 from frgroups import wire
 from frgroups.advice import ANY, Advice
-from frgroups.connections import Connections
+from frgroups.client.connections import Connections
+from frgroups.client.retry import Pacer, RetryPolicy, retry_after, sleep
 from frgroups.errors import (
     AuthError,
     BadAnswerError,
@@ -32,7 +33,6 @@ from frgroups.errors import (
     ServerError,
 )
 from frgroups.logs import tell
-from frgroups.retry import Pacer, RetryPolicy, retry_after, sleep
 
 log = logging.getLogger("frgroups.transport")
 

@@ -17,12 +17,12 @@ import pandas as pd
 from frgroups.client import Client
 from frgroups.codes import Codes as Memberships
 from frgroups.errors import NotFoundError
+from frgroups.load.records import groups_table
+from frgroups.load.seen import Codes, Naming, Seen
+from frgroups.load.shown import Shown
 from frgroups.logs import tell
 from frgroups.members import Listing, Rows, naming_the_list, read_listing
 from frgroups.progress import Progress
-from frgroups.records import groups_table
-from frgroups.seen import Codes, Naming, Seen
-from frgroups.shown import Shown
 from frgroups.snapshot import Snapshot, Verdict
 from frgroups.tables import READS, conform
 from frgroups.wire import ROW_OF, UID, Group, Member

@@ -11,7 +11,7 @@ import pandas as pd
 from frgroups.codes import codes_of
 from frgroups.errors import InputError
 from frgroups.inputs import several
-from frgroups.region_counts import RegionCounts
+from frgroups.overlap.region_counts import RegionCounts
 
 Mode = Literal["exclusive", "inclusive"]
 OTHER = ("(other)",)

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from frgroups.group_change import GroupChange
 from frgroups.human import counted, share_in_words
 from frgroups.limits import Finding
-from frgroups.registered import ended
+from frgroups.plan.group_change import GroupChange
+from frgroups.register.registered import ended
 from frgroups.snapshot import Snapshot
 
 Numbers = npt.NDArray[np.int64]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from frgroups.card import Card
-from frgroups.transport import PRODUCTION, STAGE
+from frgroups.client.transport import PRODUCTION, STAGE
 
 
 @dataclass(frozen=True, slots=True)

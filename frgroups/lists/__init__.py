@@ -12,7 +12,7 @@ import pandas as pd
 from frgroups.advice import ANY, Advice
 from frgroups.codes import check_uids
 from frgroups.errors import InputError, ListError
-from frgroups.listfiles import NotText, Row, Table, plain, read_table, refuse_spoiled, trim
+from frgroups.lists.listfiles import NotText, Row, Table, plain, read_table, refuse_spoiled, trim
 from frgroups.logs import tell
 from frgroups.snapshot import Snapshot
 

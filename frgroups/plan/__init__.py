@@ -13,11 +13,11 @@ import pandas as pd
 
 from frgroups.card import Card
 from frgroups.errors import FileDamagedError, InputError
-from frgroups.group_change import GroupChange, without_customer
 from frgroups.human import counted
 from frgroups.inputs import several
 from frgroups.limits import Finding, Limits, broken_limits
-from frgroups.plan_findings import plan_findings
+from frgroups.plan.findings import plan_findings
+from frgroups.plan.group_change import GroupChange, without_customer
 from frgroups.sealed import canonical, read_sealed, sha256, write_sealed
 from frgroups.snapshot import Snapshot, snapshot_from_frames
 from frgroups.tombstones import n_forgotten

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from frgroups.attributes import joined
 from frgroups.errors import InputError
 from frgroups.inputs import masked
-from frgroups.rules import answer_of
+from frgroups.profile.attributes import joined
+from frgroups.segments.rules import answer_of
 from frgroups.snapshot import Snapshot
 
 Mask = npt.NDArray[np.bool_]

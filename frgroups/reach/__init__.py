@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from frgroups.channels import Channel, channels_of
 from frgroups.codes import Codes
 from frgroups.errors import InputError
 from frgroups.greedy import greedy_cover
 from frgroups.inputs import must_be, several
+from frgroups.reach.channels import Channel, channels_of
 from frgroups.snapshot import Snapshot
 from frgroups.suppression import checked_min_count, is_small
 

@@ -10,16 +10,16 @@ from frgroups.apply import apply_plan
 from frgroups.approval import approve_plan
 from frgroups.changes import group_changes
 from frgroups.client import Client
-from frgroups.expressions import members
 from frgroups.home import folder_in_home, write_text
 from frgroups.limits import Limits
 from frgroups.lists import read_list
 from frgroups.load import load_snapshot
 from frgroups.overlap import overlap_pairs
 from frgroups.plan import Plan
-from frgroups.planning import plan_memberships
+from frgroups.plan.planning import plan_memberships
 from frgroups.receipt import Receipt, plan_undo
 from frgroups.review import save_review
+from frgroups.segments.expressions import members
 from frgroups.sizes import group_sizes
 from frgroups.snapshot import Snapshot
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from frgroups.compared import Compared, Positions, Side
+from frgroups.changes.compared import Compared, Positions, Side
 
 
 def membership_changes(old: Any, new: Any) -> pd.DataFrame:

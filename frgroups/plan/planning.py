@@ -13,11 +13,11 @@ from frgroups import wire
 from frgroups.advice import Advice, Form
 from frgroups.codes import check_uids
 from frgroups.errors import DriftedReadError, GroupNotFoundError, InputError, WrongTenantError
-from frgroups.group_change import GroupChange
 from frgroups.inputs import must_be, several, shown
 from frgroups.limits import Finding, Limits
 from frgroups.plan import MODES, Mode, Plan
-from frgroups.registered import register_limits, registered
+from frgroups.plan.group_change import GroupChange
+from frgroups.register.registered import register_limits, registered
 from frgroups.snapshot import Snapshot
 
 Desired = Mapping[str, Iterable[str]] | pd.DataFrame | Snapshot

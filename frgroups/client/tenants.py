@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from frgroups import wire
+from frgroups.client.token_command import printed_token
+from frgroups.client.transport import checked_base_url
 from frgroups.errors import InputError
 from frgroups.home import home
 from frgroups.inputs import must_be
 from frgroups.logs import tell
-from frgroups.token_command import printed_token
-from frgroups.transport import checked_base_url
 
 log = logging.getLogger("frgroups.tenants")
 

@@ -16,8 +16,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from frgroups.load.records import CustomerColumns
 from frgroups.members import Rows, rows_of
-from frgroups.records import CustomerColumns
 from frgroups.wire import Member, Page, Row, opened
 
 Codes = npt.NDArray[np.int64]

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from frgroups.attributes import NUMBER, Attribute
-from frgroups.effects import Numbers, cohens_h, p_of_means, p_of_shares, standardised_difference
+from frgroups.profile.attributes import NUMBER, Attribute
+from frgroups.profile.effects import Numbers, cohens_h, p_of_means, p_of_shares, standardised_difference
 from frgroups.suppression import hidden_rows
 
 Mask = npt.NDArray[np.bool_]
