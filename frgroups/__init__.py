@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from frgroups import errors
 from frgroups.apply import apply_plan
+from frgroups.apply.facts import WriteFacts
+from frgroups.apply.probing import probe_writes
 from frgroups.approval import approve_plan
 from frgroups.cache import cache_info, list_snapshots, prune, read_snapshot, save_snapshot
 from frgroups.changes import group_changes, membership_changes
@@ -78,6 +80,7 @@ __all__ = [
     "Sandbox",
     "Session",
     "Snapshot",
+    "WriteFacts",
     "__version__",
     "apply_plan",
     "approve_plan",
@@ -110,6 +113,7 @@ __all__ = [
     "plan_memberships",
     "plan_undo",
     "plot",
+    "probe_writes",
     "prune",
     "reachability",
     "read_list",

@@ -128,6 +128,11 @@ def _parser() -> argparse.ArgumentParser:
 
     doctor = add("doctor", "am I connected, where, as what, may I write, and how does it page", "frgroups doctor")
     _of_tenant(doctor)
+    doctor.add_argument(
+        "--probe-writes",
+        action="store_true",
+        help="on stage or a sandbox: try what writes do, on a group made for it and deleted; apply goes by that",
+    )
 
     sandbox = add("sandbox", "a local tenant that speaks the API, until Ctrl-C", "frgroups sandbox --customers 2000")
     sandbox.add_argument("--path", type=Path, metavar="FILE", help="SQLite file that keeps its state (temporary)")

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from frgroups.apply.facts import kept_facts
 from frgroups.apply.guards import check_limits, check_target, raise_if_broken
 from frgroups.apply.sending import Sender
 from frgroups.approval import check_approval
@@ -29,7 +30,7 @@ from frgroups.journal import Item, Journal, RunStopped
 from frgroups.limits import GroupCounts, broken_limits
 from frgroups.logs import tell
 from frgroups.members import Listing, read_members, worker_threads
-from frgroups.plan import Plan
+from frgroups.plan import CHUNK, Plan
 from frgroups.plan.group_change import GroupChange
 from frgroups.progress import Progress, ProgressOption
 from frgroups.receipt import Receipt, decide, read_receipt
@@ -118,7 +119,10 @@ class _Run:
     ) -> None:
         self._client, self._plan, self._journal = client, plan, journal
         self._stop = stop
-        self._sender = Sender(client, journal, self._members_when, stop, progress)
+        found = kept_facts(client.tenant_uid, client.base_url)
+        self._waits = found.settle_waits(SETTLE_WAITS) if found else SETTLE_WAITS
+        chunk = found.chunk if found else CHUNK
+        self._sender = Sender(client, journal, self._members_when, stop, progress, chunk)
         self._last: dict[str, Listing[str]] = {}
         self._drift: dict[str, tuple[int, int]] = {}
         self._held: dict[Item, tuple[str, str]] = {}
@@ -308,7 +312,7 @@ class _Run:
         """Read these groups until the changes show or the waits are spent; what could not be read, and why."""
         failed: dict[str, str] = {}
         waiting = list(expected)
-        for wait in (0.0, *SETTLE_WAITS):
+        for wait in (0.0, *self._waits):
             time.sleep(wait)
             for group_uid in waiting:
                 self._last.pop(group_uid, None)

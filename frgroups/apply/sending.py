@@ -50,10 +50,11 @@ class Sender:
         members_when: Callable[[str, str, Sequence[str]], frozenset[str]],
         stop: threading.Event,
         progress: Progress,
+        chunk: int = CHUNK,
     ) -> None:
         self._client, self._journal = client, journal
         self._members_when, self._stop, self._progress = members_when, stop, progress
-        self._chunk = CHUNK
+        self._chunk = chunk
         self._refused_alone = 0
         # In a run that goes on after others, the first chunk may well hold nothing but bad uids.
         self._first_left: set[str] | None = set() if journal.past.accepted else None
@@ -80,7 +81,8 @@ class Sender:
 
     def send(self, group: str, change: str, uids: Sequence[str]) -> None:
         """Send one side of one group; raises RunStopped when the run must end."""
-        waiting = deque((list(uids[start : start + CHUNK]), 0) for start in range(0, len(uids), CHUNK))
+        size = self._chunk
+        waiting = deque((list(uids[start : start + size]), 0) for start in range(0, len(uids), size))
         while waiting:
             chunk, tried = waiting.popleft()
             if len(chunk) > self._chunk:

@@ -17,6 +17,8 @@ from typing import Any
 import pandas as pd
 
 from frgroups.apply import apply_plan
+from frgroups.apply.facts import kept_facts
+from frgroups.apply.probing import probe_writes
 from frgroups.approval import approve_plan, rejection
 from frgroups.changes import group_changes, membership_changes
 from frgroups.client import Client
@@ -60,8 +62,11 @@ def doctor(options: Namespace) -> int:
     """Show versions, the home, and what a check of the connection finds."""
     show_versions()
     print(f"home        {home()}")
-    with _client_of(options) as client:
+    with _client_of(options, writable=options.probe_writes) as client:
         print(client.check())
+        facts = probe_writes(client) if options.probe_writes else kept_facts(client.tenant_uid, client.base_url)
+    if facts:
+        print(facts)
     return 0
 
 
