@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from frgroups import errors
-from frgroups.apply import apply_plan
+from frgroups.apply import apply_plan, settle_plan
 from frgroups.apply.facts import WriteFacts
 from frgroups.apply.probing import probe_writes
 from frgroups.approval import approve_plan
@@ -129,6 +129,7 @@ __all__ = [
     "save_snapshot",
     "segment",
     "set_cover",
+    "settle_plan",
     "show_versions",
     "size_history",
     "snapshot_from_frames",

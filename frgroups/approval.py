@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from frgroups.advice import ANY, Advice
 from frgroups.durations import as_duration
-from frgroups.errors import FileDamagedError, InputError, NotApprovedError
+from frgroups.errors import FileDamagedError, FrgroupsError, InputError, NotApprovedError
 from frgroups.inputs import must_be, shown
 from frgroups.plan import Plan
 from frgroups.sealed import read_sealed, write_sealed
 
 VALID_FOR = timedelta(hours=72)
+_NONE: Mapping[str, str] = MappingProxyType({})
 _DIGEST = re.compile(r"[0-9a-fA-F]{1,64}")
 
 
@@ -75,8 +79,14 @@ def approve_plan(
     )
 
 
-def check_approval(plan: Plan, approve: str | Path) -> Approval:
-    """The approval of this plan in a digest or an approval file; NotApprovedError when it is none."""
+def check_approval(plan: Plan, approve: str | Path, *, begun: Mapping[str, str] = _NONE) -> Approval:
+    """
+    The approval of this plan in a digest or an approval file; NotApprovedError when it is none.
+
+    A rejection that lies beside the plan's file or beside the approval counts, whatever the approval says. `begun` is
+    the approval that the plan was begun with: it was open then, so what it allowed may be brought to its end.
+    """
+    _check_rejections(plan, approve)
     if isinstance(approve, str) and _DIGEST.fullmatch(approve.strip()):
         return _by_digest(plan, approve.strip().lower())
     if not isinstance(approve, str | Path) or not str(approve).strip():
@@ -94,12 +104,28 @@ def check_approval(plan: Plan, approve: str | Path) -> Approval:
         )
     if refused := rejection(plan, approve):
         raise NotApprovedError(f"{refused} Nothing was sent.")
-    if datetime.now(UTC) > until:
+    approval = Approval("file", plan.digest, content["by"], at)
+    if datetime.now(UTC) > until and approval.document() != begun:
         raise NotApprovedError(
             f"The approval of plan {plan.digest[:12]} by {content['by']} was valid until "
             f"{until:%Y-%m-%d %H:%M} UTC. Ask again. Nothing was sent."
         )
-    return Approval("file", plan.digest, content["by"], at)
+    return approval
+
+
+def _check_rejections(plan: Plan, approve: str | Path) -> None:
+    """Raise NotApprovedError when a rejection of this plan lies where one would be looked for."""
+    beside = [plan.path.with_suffix(".approval.json")] if plan.path else []
+    if isinstance(approve, Path) or (isinstance(approve, str) and not _DIGEST.fullmatch(approve.strip())):
+        beside += sorted(Path(approve).parent.glob("*.approval.json"))
+    for path in beside:
+        with suppress(FrgroupsError):  # No approval that can be read, and so none of this plan.
+            if refused := rejection(plan, path):
+                told = f"{refused} Nothing was sent. Delete {path} if that was taken back."
+                break
+    else:
+        return
+    raise NotApprovedError(told)
 
 
 def rejection(plan: Plan, path: str | Path) -> str:

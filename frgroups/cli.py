@@ -268,8 +268,12 @@ def _parser() -> argparse.ArgumentParser:
         "apply", "send an approved plan, read back, write a receipt", "frgroups apply plan.json --approve FILE"
     )
     apply.add_argument("file", type=Path, metavar="PLAN")
-    apply.add_argument(
-        "--approve", required=True, metavar="DIGEST|FILE", help="the digest reviewed, or approval file"
+    by_what = apply.add_mutually_exclusive_group(required=True)
+    by_what.add_argument("--approve", metavar="DIGEST|FILE", help="the digest reviewed, or approval file")
+    by_what.add_argument(
+        "--settle",
+        action="store_true",
+        help="send nothing: a receipt of what a run sent that cannot be gone on with, for undo to take back",
     )
     _of_tenant(apply)
     apply.add_argument("--journal", type=Path, metavar="FOLDER", help="where journal and receipt go (the home)")

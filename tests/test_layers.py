@@ -14,7 +14,7 @@ ROWS = [
     ["commands", "session", "plot"],
     ["forgetting", "history", "apply", "described", "fleet"],
     ["review", "receipt"],
-    ["journal", "approval"],
+    ["journal", "approval", "begun"],
     ["plan", "health", "segments"],
     ["register", "profile", "reach"],
     ["load", "redundancy", "lists", "changes", "sandbox"],

@@ -76,6 +76,7 @@ CONTRACT = [
     "save_snapshot",
     "segment",
     "set_cover",
+    "settle_plan",
     "show_versions",
     "size_history",
     "snapshot_from_frames",

@@ -16,10 +16,10 @@ from typing import Any
 
 import pandas as pd
 
-from frgroups.apply import apply_plan
+from frgroups.apply import apply_plan, settle_plan
 from frgroups.apply.facts import kept_facts
 from frgroups.apply.probing import probe_writes
-from frgroups.approval import approve_plan, rejection
+from frgroups.approval import approve_plan
 from frgroups.changes import group_changes, membership_changes
 from frgroups.client import Client
 from frgroups.commands.options import (
@@ -31,7 +31,7 @@ from frgroups.commands.options import (
     wanted_customers,
 )
 from frgroups.commands.words import limit_options
-from frgroups.errors import FileDamagedError, FrgroupsError, InputError, NotApprovedError, UsageError
+from frgroups.errors import FileDamagedError, FrgroupsError, InputError, UsageError
 from frgroups.health import SEVERITIES, health_report
 from frgroups.home import folder_in_home, home, tenant_folder, write_text
 from frgroups.human import counted
@@ -241,9 +241,11 @@ def approve(options: Namespace) -> int:
 def apply(options: Namespace) -> int:
     """Apply a plan."""
     made = read_plan(options.file)
-    _stop_if_rejected(options.file, made)
-    with _client_of(options, writable=True) as client:
-        receipt = apply_plan(client, made, approve=options.approve, journal=options.journal)
+    with _client_of(options, writable=not options.settle) as client:
+        if options.settle:
+            receipt = settle_plan(client, made, journal=options.journal)
+        else:
+            receipt = apply_plan(client, made, approve=options.approve, journal=options.journal)
     print(_told(receipt))
     print(f"Receipt: {receipt.path}")
     if receipt.counts["verified"]:
@@ -275,15 +277,6 @@ def _told(receipt: Receipt) -> str:
     lines = [f"  {row.customer_uid} of {row.customer_group_uid}: {row.detail}" for row in rows]
     more = [f"  and {len(refused) - 20:,} more: frgroups show RECEIPT --table"] if len(refused) > 20 else []
     return "\n".join([receipt.summary(), *(["Rejected:", *lines, *more] if lines else [])])
-
-
-def _stop_if_rejected(path: Path, made: Plan) -> None:
-    """A rejection that lies beside the plan counts, whatever --approve says."""
-    beside = path.with_suffix(".approval.json")
-    if beside.exists():
-        refused = rejection(made, beside)
-        if refused:
-            raise NotApprovedError(f"{refused} Nothing was sent. Delete {beside} if that was taken back.")
 
 
 def _keep(made: Plan, out: Path | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -54,6 +54,7 @@ class Plan:
     undoes: str | None = None
     snapshot: Snapshot | None = field(default=None, repr=False)
     register: pd.DataFrame | None = field(default=None, repr=False)
+    path: Path | None = None
 
     @cached_property
     def digest(self) -> str:
@@ -129,8 +130,7 @@ class Plan:
     def summary(self) -> str:
         """The plan in sentences: a line per group, the findings, and what it costs to send."""
         if self.is_empty:
-            left_out = [str(note) for note in self.notes if note.rule == "forgotten_customers"]
-            return "\n".join([f"Nothing to do: {self.tenant_uid} already is as wanted.", *left_out])
+            return "\n".join([f"Nothing to do: {self.tenant_uid} already is as wanted.", *map(str, self.findings)])
         lines = [group.sentence() for group in self.groups]
         lines += [str(finding) for finding in self.findings]
         n = len(self.requests())
@@ -214,7 +214,7 @@ class Plan:
         kept = tuple(one for one in chosen if one.add or one.remove or one.create)
         uids = {one.uid for one in kept}
         notes = tuple(note for note in self.notes if note.customer_group_uid in (None, *uids))
-        return replace(self, groups=kept, notes=notes)
+        return replace(self, groups=kept, notes=notes, path=None)
 
     def save(self, path: str | Path) -> Path:
         """
@@ -236,7 +236,7 @@ class Plan:
             "planned_at": self.planned_at.isoformat(),
             "snapshot_taken_at": self.snapshot_taken_at.isoformat(),
             "undoes": self.undoes,
-            "notes": [[one.rule, one.message, one.customer_group_uid, one.n] for one in self._told],
+            "notes": [asdict(one) for one in self._told],
             "groups": [
                 {
                     "customer_group_uid": one.uid,
@@ -301,7 +301,7 @@ def read_plan(path: str | Path) -> Plan:
     >>> read_plan(path).digest == plan.digest
     True
     """
-    return plan_of_document(read_sealed(path, "plan"), path)
+    return replace(plan_of_document(read_sealed(path, "plan"), path), path=Path(path).expanduser().resolve())
 
 
 def plan_of_document(content: dict[str, Any], source: str | Path) -> Plan:
@@ -326,7 +326,7 @@ def plan_of_document(content: dict[str, Any], source: str | Path) -> Plan:
             ),
             planned_at=datetime.fromisoformat(content["planned_at"]),
             snapshot_taken_at=datetime.fromisoformat(content["snapshot_taken_at"]),
-            notes=tuple(Finding(rule, text, False, group, n) for rule, text, group, n in content["notes"]),
+            notes=tuple(Finding(**note | {"allow": tuple(map(tuple, note["allow"]))}) for note in content["notes"]),
             undoes=content["undoes"],
         )
         stated = content["digest"]
