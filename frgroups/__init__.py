@@ -41,6 +41,7 @@ from frgroups.overlap import overlap_matrix, overlap_pairs
 from frgroups.overlap.regions import intersections, region_members
 from frgroups.plan import Plan, read_plan
 from frgroups.plan.planning import plan_memberships
+from frgroups.policy import Policy, read_policy
 from frgroups.profile import compare_groups, group_profile
 from frgroups.reach import incremental_reach, reachability
 from frgroups.receipt import Receipt, plan_undo, read_receipt
@@ -76,6 +77,7 @@ __all__ = [
     "Group",
     "Limits",
     "Plan",
+    "Policy",
     "Receipt",
     "Sandbox",
     "Session",
@@ -118,6 +120,7 @@ __all__ = [
     "reachability",
     "read_list",
     "read_plan",
+    "read_policy",
     "read_receipt",
     "read_register",
     "read_snapshot",

@@ -10,11 +10,13 @@ PACKAGE = Path(__file__).parents[1] / "frgroups"
 
 # From the top down; a module imports only from rows below its own.
 ROWS = [
-    ["__init__", "cli", "__main__"],
+    ["__main__"],
+    ["__init__", "cli"],
     ["commands", "session", "plot"],
     ["forgetting", "history", "apply", "described", "fleet"],
-    ["review", "receipt"],
+    ["review", "receipt", "plan_queue"],
     ["journal", "approval", "begun"],
+    ["policy"],
     ["plan", "health", "segments"],
     ["register", "profile", "reach"],
     ["load", "redundancy", "lists", "changes", "sandbox"],

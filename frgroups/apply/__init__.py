@@ -23,7 +23,7 @@ from frgroups.apply.guards import (
     telling_of,
 )
 from frgroups.apply.sending import Sender
-from frgroups.approval import check_approval
+from frgroups.approval import Approve, check_approval
 from frgroups.begun import note_begun
 from frgroups.client import Client
 from frgroups.errors import (
@@ -53,7 +53,7 @@ def apply_plan(
     client: Client,
     plan: Plan,
     *,
-    approve: str | Path,
+    approve: Approve,
     journal: str | Path | None = None,
     progress: ProgressOption = None,
 ) -> Receipt:
@@ -67,7 +67,8 @@ def apply_plan(
     Parameters
     ----------
     approve
-        The digest that was reviewed (64 hex digits, or its first 12 at least) or an approval file.
+        The digest that was reviewed (64 hex digits, or its first 12 at least), an approval file, or for small changes
+        of certain groups a policy, as `read_policy` reads it.
     journal
         The folder for the journal and the receipt; None is the home's.
 
