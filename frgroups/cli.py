@@ -244,7 +244,37 @@ def _parser() -> argparse.ArgumentParser:
         "leave; mirror: both. To take listed customers out: --mode mirror --members 'GROUP - OTHER'",
     )
     plan.add_argument("--create", metavar="NAME", help="make a group first: its name, and --group is its new uid")
+    plan.add_argument(
+        "--protect",
+        action="extend",
+        nargs="+",
+        type=filled,
+        default=[],
+        metavar="UID",
+        help="customers who are never removed",
+    )
+    plan.add_argument(
+        "--protect-list", type=Path, metavar="FILE", help="a list of customers who are never removed, as for --list"
+    )
+    plan.add_argument(
+        "--protect-group",
+        action="extend",
+        nargs="+",
+        type=filled,
+        default=[],
+        metavar="GROUP",
+        help="groups that nobody is removed from, by uid or unique name",
+    )
+    plan.add_argument(
+        "--never-add-list",
+        type=Path,
+        metavar="FILE",
+        help="a list of customers who are never added, beside lists/never_add/TENANT@HOST.csv in the home",
+    )
     _of_register(plan)
+    plan.add_argument(
+        "--limits", type=Path, metavar="FILE", help="TOML file of limits, with tables such as [per_group.vip]"
+    )
     plan.add_argument("--limit", type=limit, action="append", default=[], metavar="NAME=VALUE", help=_LIMIT_HELP)
     plan.add_argument("--out", type=Path, metavar="FILE", help="plan file (default: in the home)")
     plan.add_argument("--exit-code", action="store_true", help="exit 2 when changes are planned")

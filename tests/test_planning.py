@@ -124,7 +124,7 @@ def test_who_is_protected_is_never_removed(case, protect, mode):
 
     held = {one for one in bare if one[2] == "remove" and one[1] in protect}
     assert operations(plan) == bare - held
-    assert sum(note.n for note in plan.notes if note.rule == "protected") == len(held)
+    assert sum(finding.n for finding in plan.findings if finding.rule == "protected") == len(held)
 
 
 @few

@@ -11,6 +11,7 @@ from frgroups.errors import NotWritableError, PlanBlockedError, WrongTenantError
 from frgroups.human import counted
 from frgroups.limits import Finding, Wider
 from frgroups.plan import Plan
+from frgroups.plan.never_add import listed_by_now
 
 
 def check_target(client: Client, plan: Plan) -> None:
@@ -32,8 +33,8 @@ def check_target(client: Client, plan: Plan) -> None:
 
 
 def check_limits(plan: Plan) -> None:
-    """Raise PlanBlockedError when the plan breaks a limit, or is too old by now."""
-    findings = list(plan.findings)
+    """Raise PlanBlockedError when the plan breaks a limit, is too old by now, or adds who may never be added."""
+    findings = [*plan.findings, *listed_by_now(plan)]
     age = datetime.now(UTC) - plan.planned_at
     limit = plan.limits.plan_max_age
     if limit is not None and age > as_duration(limit):

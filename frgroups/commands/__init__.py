@@ -21,6 +21,7 @@ from frgroups.approval import approve_plan, rejection
 from frgroups.changes import group_changes, membership_changes
 from frgroups.client import Client
 from frgroups.commands.options import (
+    held_customers,
     limits_of,
     register_of,
     snapshot_before,
@@ -34,6 +35,7 @@ from frgroups.health import SEVERITIES, health_report
 from frgroups.home import folder_in_home, home, tenant_folder, write_text
 from frgroups.human import counted
 from frgroups.limits import Finding, Limits, Wider
+from frgroups.limits_file import read_limits
 from frgroups.overlap import overlap_pairs
 from frgroups.plan import Plan, read_plan
 from frgroups.plan.planning import plan_memberships
@@ -185,10 +187,15 @@ def plan(options: Namespace) -> int:
         {options.group: wanted},
         mode=options.mode,
         create={options.group: options.create} if options.create else None,
-        limits=limits_of(options.limit, Limits()),
+        limits=limits_of(options.limit, read_limits(options.limits) if options.limits else Limits()),
+        protect=held_customers(snapshot, options.protect, options.protect_list, options.directory),
+        protect_groups=options.protect_group,
+        never_add=held_customers(snapshot, [], options.never_add_list, options.directory),
         register=register_of(options),
     )
-    _keep(made, options.out)
+    _keep(
+        made, options.out, limits_of_groups=f"the register or {options.limits}" if options.limits else "the register"
+    )
     if made.blocked:
         return 3
     return 2 if options.exit_code and not made.is_empty else 0
@@ -281,7 +288,7 @@ def _stop_if_rejected(path: Path, made: Plan) -> None:
             raise NotApprovedError(f"{refused} Nothing was sent. Delete {beside} if that was taken back.")
 
 
-def _keep(made: Plan, out: Path | None) -> None:
+def _keep(made: Plan, out: Path | None, *, limits_of_groups: str = "the register") -> None:
     if made.is_empty:
         print(made.summary())
         return
@@ -293,16 +300,16 @@ def _keep(made: Plan, out: Path | None) -> None:
     print(f"Plan    {path}")
     print(f"Review  {review}   (open it in a browser, or mail it to who decides)")
     if made.blocked:
-        own = _blocked_by_register(made)
+        own = _blocked_by_own(made)
         if wider := Wider(tuple(one for one in made.findings if one.blocking and one not in own)):
             print(f"Blocked. To allow it, make the plan again with {limit_options(wider)}")
         if own:
-            print("Blocked by limits of the register, which whoever answers for the group can change there.")
+            print(f"Blocked by limits of {limits_of_groups}, which whoever answers for the group can change there.")
     else:
         print(f"Next    frgroups approve {path} --by NAME")
 
 
-def _blocked_by_register(made: Plan) -> list[Finding]:
+def _blocked_by_own(made: Plan) -> list[Finding]:
     """The broken limits of groups that have limits of their own, which --limit does not reach."""
     groups = {one.uid for one in made.groups if made.limits.of(one.uid) is not made.limits}
     return [one for one in made.findings if one.blocking and one.customer_group_uid in groups]
