@@ -1,11 +1,14 @@
 """What is held back of a plan: protected customers and groups, and who may never be added."""
 
+import re
+
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import frgroups as fg
+from frgroups.cli import main
 from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.plan.planning import plan_memberships
 from frgroups.snapshot import sample_snapshot
@@ -203,3 +206,88 @@ def test_a_list_that_was_read_can_be_given(tmp_path):
     path.write_text("customer_uid\nc-7\n")
 
     assert len(sample_plan(never_add=fg.read_list(path)).held_back) == 1
+
+
+def members_of(group):
+    """The members of a group in the newest snapshot."""
+    return list(fg.read_snapshot()[group])
+
+
+@pytest.fixture(scope="module")
+def running():
+    with fg.Sandbox(customers=200, groups=8) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def loaded(running, monkeypatch):
+    """A tenant of which a snapshot is kept, named by the environment."""
+    monkeypatch.setenv("FRGROUPS_TENANT_UID", running.tenant_uid)
+    monkeypatch.setenv("FRGROUPS_TOKEN", running.token)
+    monkeypatch.setenv("FRGROUPS_BASE_URL", running.base_url)
+    assert main(["load"]) == 0
+    return running
+
+
+def planned(capsys, *words):
+    """The plan that the command made, and what it said."""
+    capsys.readouterr()
+    code = main(["plan", *words])
+    out = capsys.readouterr().out
+    return code, fg.read_plan(re.search(r"^Plan +(\S+)", out, re.M)[1]), out
+
+
+def test_the_command_holds_back(loaded, capsys, tmp_path):
+    "Customers by uid and from lists of either id, and groups; who is not known is told."
+    first, second, third, *rest = members_of("VIP")
+    external = fg.read_snapshot().customers.set_index("customer_uid")["external_id"]
+    keep = tmp_path / "keep.csv"
+    keep.write_text(f"external_id\n{external[second]}\n")
+    never = tmp_path / "never.csv"
+    new = sorted(set(members_of("loyalty")) - {first, second, third, *rest})[:3]
+    never.write_text(f"customer_uid\n{new[0]}\nnobody-1\n")
+    wanted = tmp_path / "wanted.csv"
+    wanted.write_text("customer_uid\n" + "\n".join([*rest, *new]))
+    words = ["--group", "VIP", "--list", str(wanted), "--mode", "mirror", "--limit", "removal_share=none"]
+
+    _, plan, out = planned(
+        capsys, *words, "--protect", first, "--protect-list", str(keep), "--never-add-list", str(never)
+    )
+    code = main(["plan", *words, "--protect-group", "VIP"])
+
+    assert held_of(plan) == {
+        ("group_vip", new[0], "add"): "never add",
+        ("group_vip", first, "remove"): "protected customer",
+        ("group_vip", second, "remove"): "protected customer",
+    }
+    assert (plan.n_add, plan.n_remove) == (2, 1)
+    assert f"2 customers from {never}, by customer_uid; 1 not known" in out
+    assert code == 0 and "stay in VIP: the group is protected." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("option", ["--protect-list", "--never-add-list"])
+@pytest.mark.parametrize("text", ["external_id\nE-nobody\n", "id\nnobody-1\n", "nobody-1\n"])
+def test_a_list_that_would_hold_nobody_back_is_refused(loaded, capsys, tmp_path, option, text):
+    "External ids that nobody has, and ids of no known kind: whoever is meant would be changed."
+    path = tmp_path / "list.csv"
+    path.write_text(text)
+
+    assert main(["plan", "--group", "VIP", "--members", "loyalty", option, str(path)]) == 1
+
+    assert "1 of 1 ids" in (err := capsys.readouterr().err) and "hold nobody back" in err
+
+
+def test_the_command_takes_limits_from_a_file(loaded, capsys, tmp_path):
+    "Those of --limit go before those of all groups in the file; tables of groups stay."
+    path = tmp_path / "limits.toml"
+    path.write_text('removals_total = 7\nadditions_total = 9\n[per_group."group_v*"]\nadditions_per_group = 0\n')
+
+    words = ["--members", "VIP | loyalty", "--limits", str(path), "--limit", "additions_total=400"]
+    code, plan, out = planned(capsys, "--group", "VIP", *words)
+    bad = tmp_path / "bad.toml"
+    bad.write_text("removals = 1")
+
+    assert (plan.limits.removals_total, plan.limits.additions_total) == (7, 400)
+    assert code == 3 and f"Blocked by limits of the register or {path}" in out and "--limit" not in out
+    assert main(["plan", "--group", "VIP", "--members", "loyalty", "--limits", str(bad)]) == 1
+    assert f"{bad}: removals is no limit" in capsys.readouterr().err
