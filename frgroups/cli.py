@@ -269,7 +269,7 @@ def _parser() -> argparse.ArgumentParser:
         "--never-add-list",
         type=Path,
         metavar="FILE",
-        help="a list of customers who are never added, beside lists/never_add/TENANT@HOST.csv in the home",
+        help="a list of customers who are never added, beside the one of the tenant in the home (lists/never_add)",
     )
     _of_register(plan)
     plan.add_argument(
@@ -281,7 +281,10 @@ def _parser() -> argparse.ArgumentParser:
 
     show = add("show", "a plan or a receipt in words", "frgroups show plan.json")
     show.add_argument("file", type=Path, metavar="FILE")
-    show.add_argument("--table", action="store_true", help="every operation, as CSV")
+    part = show.add_mutually_exclusive_group()
+    part.add_argument("--table", action="store_true", help="every operation, as CSV")
+    part.add_argument("--held", action="store_true", help="who is held back and why, as CSV")
+    part.add_argument("--moves", action="store_true", help="who leaves one group and joins another, as CSV")
 
     approve = add("approve", "say yes or no to exactly this plan", 'frgroups approve plan.json --by "Kari Nordmann"')
     approve.add_argument("file", type=Path, metavar="PLAN")

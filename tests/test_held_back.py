@@ -112,7 +112,7 @@ def test_the_plan_shows_who_is_held_back_and_why():
     assert "1 protected customer stays in VIP." in told
     assert "1 customer who may never be added is kept out of VIP." in told
     assert not plan.blocked
-    assert "<th>Held back</th>" in plan._repr_html_() or "Held back" in plan._repr_html_()
+    assert "Held back" in plan._repr_html_() and "Held back" not in sample_plan()._repr_html_()
 
 
 def test_nothing_held_back_is_an_empty_table():
@@ -291,3 +291,31 @@ def test_the_command_takes_limits_from_a_file(loaded, capsys, tmp_path):
     assert code == 3 and f"Blocked by limits of the register or {path}" in out and "--limit" not in out
     assert main(["plan", "--group", "VIP", "--members", "loyalty", "--limits", str(bad)]) == 1
     assert f"{bad}: removals is no limit" in capsys.readouterr().err
+
+
+def test_show_lists_who_is_held_back_and_who_moves(tmp_path, capsys):
+    "As CSV, each alone."
+    path = sample_plan(protect=["c-1"]).save(tmp_path / "plan.json")
+    moving = plan_memberships(sample_snapshot(), {"vip": [], "staff": ["c-1"]}, mode="mirror")
+
+    assert main(["show", str(path), "--held"]) == main(["show", str(moving.save(path)), "--moves"]) == 0
+
+    assert capsys.readouterr().out.splitlines() == [
+        "customer_group_uid,customer_uid,change,reason",
+        "vip,c-1,remove,protected customer",
+        "customer_uid,from_group,to_group,from_name,to_name",
+        "c-1,vip,staff,VIP,Staff",
+    ]
+
+
+def test_doctor_tells_where_the_never_add_list_is(loaded, capsys):
+    "With how many it holds; or that it is not there."
+    with loaded.client() as client:
+        path = fg.never_add_path(client)
+
+    assert main(["doctor"]) == 0
+    assert f"never add   0 customers, by {path} (not there)" in capsys.readouterr().out
+    path.parent.mkdir(parents=True)
+    path.write_text("customer_uid\nc-7\n")
+    assert main(["doctor"]) == 0
+    assert f"never add   1 customer, by {path}\n" in capsys.readouterr().out

@@ -117,6 +117,17 @@ def test_who_is_in_already_is_not_held_back():
     assert held_of(plan) == [] and plan.n_remove == 1
 
 
+def test_a_move_that_may_not_arrive_is_still_a_removal():
+    "Who was to move and may not join leaves all the same, as was wanted; it is no move, and both are told."
+    snapshot = fg.sample_snapshot()
+    listed(snapshot, "customer_uid\nc-1\n")
+
+    plan = fg.plan_memberships(snapshot, {"vip": ["c-2"], "staff": ["c-1", "c-251"]}, mode="mirror")
+
+    assert (plan.n_add, plan.n_remove, len(plan.moves())) == (0, 1, 0)
+    assert held_of(plan) == [("c-1", "add", "never add")]
+
+
 # Applying
 
 

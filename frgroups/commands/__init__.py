@@ -38,6 +38,7 @@ from frgroups.limits import Finding, Limits, Wider
 from frgroups.limits_file import read_limits
 from frgroups.overlap import overlap_pairs
 from frgroups.plan import Plan, read_plan
+from frgroups.plan.never_add import never_add_path, never_added
 from frgroups.plan.planning import plan_memberships
 from frgroups.receipt import Receipt, plan_undo, read_receipt
 from frgroups.review import save_review
@@ -59,11 +60,13 @@ def demo(options: Namespace) -> int:
 
 
 def doctor(options: Namespace) -> int:
-    """Show versions, the home, and what a check of the connection finds."""
+    """Show versions, the home, what a check of the connection finds, and who may never be added."""
     show_versions()
     print(f"home        {home()}")
     with _client_of(options) as client:
         print(client.check())
+        path, n = never_add_path(client), len(never_added(client))
+    print(f"never add   {counted(n, 'customer')}, by {path}{'' if path.exists() else ' (not there)'}")
     return 0
 
 
@@ -212,8 +215,10 @@ def show(options: Namespace) -> int:
         raise
     except InputError:
         thing = read_receipt(options.file)
-    if options.table:
-        print(thing.table().to_csv(index=False), end="")
+    planned = thing if isinstance(thing, Plan) else thing.plan
+    parts = ((options.table, thing.table), (options.held, planned.held), (options.moves, planned.moves))
+    if (table := next((table for wanted, table in parts if wanted), None)) is not None:
+        print(table().to_csv(index=False), end="")
         return 0
     print(thing)
     if isinstance(thing, Plan):

@@ -34,7 +34,8 @@ def never_add_path(of: OfTenant) -> Path:
 
     A CSV file with a first row of names, a column customer_uid, and a column reason if you like; other columns are
     not looked at. Who is on it joins no group: plans leave them out, and apply refuses a plan that still adds
-    them. `forget` takes a customer off it. It is read wherever frgroups plans or applies, from the home there.
+    them. `forget` takes a customer off it. It is read wherever frgroups plans or applies, from the home there. Plans
+    keep the reasons, with e-mail addresses and phone numbers masked: write no names in them.
 
     Parameters
     ----------
@@ -42,8 +43,8 @@ def never_add_path(of: OfTenant) -> Path:
         Whose list: a Snapshot, a Plan, or a Client of the tenant.
 
     >>> path = never_add_path(sample_snapshot())
-    >>> path.relative_to(home()).as_posix()
-    'lists/never_add/t-1@api.stage.flowretail.com.csv'
+    >>> path.parent.relative_to(home()).as_posix(), path.name.split("@")
+    ('lists/never_add', ['t-1', 'tables.csv'])
     """
     return folder_in_home("lists") / NEVER_ADD / f"{tenant_folder(of.tenant_uid, of.base_url)}.csv"
 
