@@ -1,4 +1,4 @@
-"""From a wanted membership to a Plan: exact uids, what is held back left out, and every bad input refused before anything is made."""
+"""From a wanted membership to a Plan: exact uids, and every bad input refused before anything is made."""
 
 from __future__ import annotations
 
