@@ -34,12 +34,14 @@ from frgroups.health import health_report
 from frgroups.history import customer_history, size_history
 from frgroups.home import home
 from frgroups.limits import Finding, Limits
+from frgroups.limits_file import read_limits
 from frgroups.lists import read_list, resolve_customers
 from frgroups.load import load_snapshot, refresh_groups
 from frgroups.logs import log_json
 from frgroups.overlap import overlap_matrix, overlap_pairs
 from frgroups.overlap.regions import intersections, region_members
 from frgroups.plan import Plan, read_plan
+from frgroups.plan.never_add import never_add_path
 from frgroups.plan.planning import plan_memberships
 from frgroups.policy import Policy, read_policy
 from frgroups.profile import compare_groups, group_profile
@@ -110,6 +112,7 @@ __all__ = [
     "log_json",
     "members",
     "membership_changes",
+    "never_add_path",
     "overlap_matrix",
     "overlap_pairs",
     "plan_memberships",
@@ -118,6 +121,7 @@ __all__ = [
     "probe_writes",
     "prune",
     "reachability",
+    "read_limits",
     "read_list",
     "read_plan",
     "read_policy",

@@ -249,7 +249,37 @@ def _parser() -> argparse.ArgumentParser:
         "leave; mirror: both. To take listed customers out: --mode mirror --members 'GROUP - OTHER'",
     )
     plan.add_argument("--create", metavar="NAME", help="make a group first: its name, and --group is its new uid")
+    plan.add_argument(
+        "--protect",
+        action="extend",
+        nargs="+",
+        type=filled,
+        default=[],
+        metavar="UID",
+        help="customers who are never removed",
+    )
+    plan.add_argument(
+        "--protect-list", type=Path, metavar="FILE", help="a list of customers who are never removed, as for --list"
+    )
+    plan.add_argument(
+        "--protect-group",
+        action="extend",
+        nargs="+",
+        type=filled,
+        default=[],
+        metavar="GROUP",
+        help="groups that nobody is removed from, by uid or unique name",
+    )
+    plan.add_argument(
+        "--never-add-list",
+        type=Path,
+        metavar="FILE",
+        help="a list of customers who are never added, beside the one of the tenant in the home (lists/never_add)",
+    )
     _of_register(plan)
+    plan.add_argument(
+        "--limits", type=Path, metavar="FILE", help="TOML file of limits, with tables such as [per_group.vip]"
+    )
     plan.add_argument("--limit", type=limit, action="append", default=[], metavar="NAME=VALUE", help=_LIMIT_HELP)
     where = plan.add_mutually_exclusive_group()
     where.add_argument("--out", type=Path, metavar="FILE", help="plan file (default: in the home)")
@@ -260,7 +290,10 @@ def _parser() -> argparse.ArgumentParser:
 
     show = add("show", "a plan or a receipt in words", "frgroups show plan.json")
     show.add_argument("file", type=Path, metavar="FILE")
-    show.add_argument("--table", action="store_true", help="every operation, as CSV")
+    part = show.add_mutually_exclusive_group()
+    part.add_argument("--table", action="store_true", help="every operation, as CSV")
+    part.add_argument("--held", action="store_true", help="who is held back and why, as CSV")
+    part.add_argument("--moves", action="store_true", help="who leaves one group and joins another, as CSV")
 
     approve = add("approve", "say yes or no to exactly this plan", 'frgroups approve plan.json --by "Kari Nordmann"')
     approve.add_argument("file", type=Path, metavar="PLAN")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Any
@@ -94,9 +94,24 @@ class Limits:
 
     def of(self, group_uid: str) -> Limits:
         """The limits of one group: its own by uid, else the first pattern that matches, else these."""
+        key = self._key(group_uid)
+        return self if key is None else self.per_group[key]
+
+    def for_groups(self, group_uids: Iterable[str]) -> Limits:
+        """
+        These limits as far as they count for these groups: without those that none of them has as its own.
+
+        >>> limits = Limits(per_group={"vip": Limits(), "store_*": Limits(removals_per_group=0)})
+        >>> list(limits.for_groups(["all", "store_1"]).per_group)
+        ['store_*']
+        """
+        keys = {self._key(uid) for uid in group_uids}
+        return replace(self, per_group={key: own for key, own in self.per_group.items() if key in keys})
+
+    def _key(self, group_uid: str) -> str | None:
         if group_uid in self.per_group:
-            return self.per_group[group_uid]
-        return next((own for key, own in self.per_group.items() if fnmatchcase(group_uid, key)), self)
+            return group_uid
+        return next((key for key in self.per_group if fnmatchcase(group_uid, key)), None)
 
     def removals_allowed(self, baseline: int) -> float | None:
         """How many of `baseline` members may leave one group; None when nothing limits it."""

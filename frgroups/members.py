@@ -20,13 +20,10 @@ from typing import Generic, TypeVar
 from frgroups.client import Client
 from frgroups.client.retry import sleep, stop_waiting_at
 from frgroups.errors import BadAnswerError
+from frgroups.windows import MANY_PAGES, Window, seams
 from frgroups.wire import Group, Named, Page, Record
 
 Key = TypeVar("Key", bound=Hashable)
-Window = tuple[int, int]  # (k, s): the rows k*s to (k+1)*s
-
-# From so many pages on, a total that the last page does not bear out is not worth the rest of them.
-MANY_PAGES = 20
 
 # No list of customers is longer; who counts more is not asked for them.
 MOST_ROWS = 200_000_000
@@ -285,34 +282,6 @@ def _not_paged(what: str, page: Rows[Key]) -> BadAnswerError:
         "Nothing can be read for sure.",
         operation=_PAGING,
     )
-
-
-def seams(page_size: int, total: int) -> list[Window] | None:
-    """
-    The windows after the first page that cover `total` rows, each sharing a row with the one before.
-
-    None where no choice of size advances (page sizes 1 and 2, and some small ones).
-
-    >>> seams(500, 1200)
-    [(1, 499), (2, 498)]
-    >>> seams(2, 5) is None
-    True
-    """
-    windows: list[Window] = []
-    end = page_size
-    while end < total:
-        farthest, window = end, None
-        for size in range(page_size, max(page_size // 2, 1) - 1, -1):
-            if end - 1 + size <= farthest:
-                break  # No smaller size reaches farther.
-            k = (end - 1) // size
-            if k and (k + 1) * size > farthest:
-                farthest, window = (k + 1) * size, (k, size)
-        if window is None:
-            return None
-        windows.append(window)
-        end = farthest
-    return windows
 
 
 @contextmanager

@@ -21,6 +21,9 @@ from frgroups.journal import Item, Past
 from frgroups.limits import Finding, Limits
 from frgroups.plan import Plan, plan_of_document
 from frgroups.plan.group_change import GroupChange
+from frgroups.plan.held_back import HeldBack
+from frgroups.plan.holds import Holds, hold_back
+from frgroups.plan.never_add import never_added
 from frgroups.sealed import read_sealed, write_sealed
 from frgroups.tombstones import is_tombstone, n_forgotten
 
@@ -190,7 +193,8 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
     The plan that takes back what really changed: an ordinary plan, with limits, review and approval of its own.
 
     Only verified items are taken back; what others changed stays. A group that the plan created stays, empty.
-    What was done to a customer who was forgotten since is left out, and a finding says so.
+    What was done to a customer who was forgotten since is left out, and a finding says so; who is on the never-add
+    list by now is held back.
     `limits=None` means those of the plan that was applied.
 
     >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client(writable=True) as client:
@@ -202,6 +206,8 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
     """
     must_be(receipt, Receipt, "receipt")
     changes, notes = [], []
+    held_back: list[HeldBack] = []
+    holds = Holds(never_add=never_added(receipt.plan))
     forgotten = [item for item, state in receipt.states.items() if state == "verified" and is_tombstone(item[1])]
     if n := len(forgotten):
         text = f"{counted(n, 'change')} of customers who were forgotten since {'is' if n == 1 else 'are'} left out."
@@ -216,6 +222,8 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
             add=tuple(sorted(done["remove"] - set(after))),
             remove=tuple(sorted(done["add"] & set(after))),
         )
+        change, held = hold_back(change, holds)
+        held_back += held
         if change.add or change.remove:
             changes.append(change)
             if group.uid not in receipt.proved:
@@ -236,6 +244,7 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
         snapshot_taken_at=receipt.read_at,
         notes=tuple(notes),
         undoes=receipt.plan.digest,
+        held_back=tuple(held_back),
     )
 
 

@@ -378,6 +378,8 @@ def test_the_summary_tells_the_story():
         "or they do not exist and will be rejected.",
         "Staff was not paged.",
         "5 write requests to https://api.example.",
+        "11 requests in all, with 3 to read before, 3 to read back: under a minute at 20 a second, if an answer "
+        "takes 0.2 s.",
     ]
 
 

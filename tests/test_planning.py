@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frgroups.errors import DriftedReadError, GroupNotFoundError, InputError, WrongTenantError
+from frgroups.limits import Limits
 from frgroups.plan.planning import plan_memberships
 from frgroups.snapshot import sample_snapshot, snapshot_from_frames
 
@@ -124,7 +125,33 @@ def test_who_is_protected_is_never_removed(case, protect, mode):
 
     held = {one for one in bare if one[2] == "remove" and one[1] in protect}
     assert operations(plan) == bare - held
-    assert sum(note.n for note in plan.notes if note.rule == "protected") == len(held)
+    assert sum(finding.n for finding in plan.findings if finding.rule == "protected") == len(held)
+
+
+own_limits = st.dictionaries(
+    st.sampled_from(["g1", "g2", "g?", "g[12]", "other", "*"]), st.integers(0, 9).map(lambda n: Limits(n))
+)
+
+
+@few
+@given(case=cases(), own=own_limits, protected=st.sets(st.sampled_from(["g1", "g2", "g3"])), data=st.data())
+def test_a_selection_is_the_plan_of_these_groups_alone(case, own, protected, data):
+    "Of one digest, whatever limits other groups have, by pattern or from a register; the same limits are broken."
+    now, wanted = case
+    register = pd.DataFrame({"customer_group_uid": sorted(protected), "protected": True})
+    options = {"mode": "mirror", "limits": Limits(per_group=own), "register": register}
+    snapshot = snapshot_of(now)
+    whole = plan_memberships(snapshot, wanted, **options)
+    some = data.draw(st.sets(st.sampled_from([one.uid for one in whole.groups]))) if whole.groups else set()
+
+    selected = whole.select(sorted(some))
+
+    alone = plan_memberships(snapshot, {uid: wanted[uid] for uid in some}, **options)
+    assert selected.digest == alone.digest
+    assert [one.message for one in selected.findings if one.blocking] == [
+        one.message for one in alone.findings if one.blocking
+    ]
+    assert (selected.digest == whole.digest) == (some == {one.uid for one in whole.groups})
 
 
 @few

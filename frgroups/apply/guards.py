@@ -15,6 +15,7 @@ from frgroups.human import counted
 from frgroups.journal import Journal, Past
 from frgroups.limits import Finding, Wider
 from frgroups.plan import Plan
+from frgroups.plan.never_add import listed_by_now
 
 _SETTLE = Advice("To have a receipt of what was sent, which can be undone, use {settle_plan}.", settle_plan=FUNCTION)
 
@@ -67,8 +68,8 @@ def telling_of(past: Past) -> Iterator[None]:
 
 
 def check_limits(plan: Plan) -> None:
-    """Raise PlanBlockedError when the plan breaks a limit, or is too old by now."""
-    findings = list(plan.findings)
+    """Raise PlanBlockedError when the plan breaks a limit, is too old by now, or adds who may never be added."""
+    findings = [*plan.findings, *listed_by_now(plan)]
     age = datetime.now(UTC) - plan.planned_at
     limit = plan.limits.plan_max_age
     if limit is not None and age > as_duration(limit):

@@ -22,6 +22,7 @@ from frgroups.changes import group_changes, membership_changes
 from frgroups.commands.applying import told
 from frgroups.commands.options import (
     client_of,
+    held_customers,
     limits_of,
     register_of,
     snapshot_before,
@@ -35,8 +36,10 @@ from frgroups.health import SEVERITIES, health_report
 from frgroups.home import folder_in_home, home, tenant_folder, write_text
 from frgroups.human import counted
 from frgroups.limits import Finding, Limits, Wider
+from frgroups.limits_file import read_limits
 from frgroups.overlap import overlap_pairs
 from frgroups.plan import Plan, read_plan
+from frgroups.plan.never_add import never_add_path, never_added
 from frgroups.plan.planning import plan_memberships
 from frgroups.plan_queue import plan_file_name, queue_folder
 from frgroups.receipt import Receipt, plan_undo, read_receipt
@@ -59,12 +62,14 @@ def demo(options: Namespace) -> int:
 
 
 def doctor(options: Namespace) -> int:
-    """Show versions, the home, and what a check of the connection finds."""
+    """Show versions, the home, what a check of the connection finds, and who may never be added."""
     show_versions()
     print(f"home        {home()}")
     with client_of(options.tenant, writable=options.probe_writes) as client:
         print(client.check())
         facts = probe_writes(client) if options.probe_writes else kept_facts(client.tenant_uid, client.base_url)
+        path, n = never_add_path(client), len(never_added(client))
+    print(f"never add   {counted(n, 'customer')}, by {path}{'' if path.exists() else ' (not there)'}")
     if facts:
         print(facts)
     return 0
@@ -190,10 +195,18 @@ def plan(options: Namespace) -> int:
         {options.group: wanted},
         mode=options.mode,
         create={options.group: options.create} if options.create else None,
-        limits=limits_of(options.limit, Limits()),
+        limits=limits_of(options.limit, read_limits(options.limits) if options.limits else Limits()),
+        protect=held_customers(snapshot, options.protect, options.protect_list, options.directory),
+        protect_groups=options.protect_group,
+        never_add=held_customers(snapshot, [], options.never_add_list, options.directory),
         register=register_of(options),
     )
-    _keep(made, options.out, pending=options.pending)
+    _keep(
+        made,
+        options.out,
+        pending=options.pending,
+        limits_of_groups=f"the register or {options.limits}" if options.limits else "the register",
+    )
     if made.blocked:
         return 3
     return 2 if options.exit_code and not made.is_empty else 0
@@ -210,8 +223,10 @@ def show(options: Namespace) -> int:
         raise
     except InputError:
         thing = read_receipt(options.file)
-    if options.table:
-        print(thing.table().to_csv(index=False), end="")
+    planned = thing if isinstance(thing, Plan) else thing.plan
+    parts = ((options.table, thing.table), (options.held, planned.held), (options.moves, planned.moves))
+    if (table := next((table for wanted, table in parts if wanted), None)) is not None:
+        print(table().to_csv(index=False), end="")
         return 0
     print(thing)
     if isinstance(thing, Plan):
@@ -232,7 +247,7 @@ def undo(options: Namespace) -> int:
     return 3 if made.blocked else 0
 
 
-def _keep(made: Plan, out: Path | None, *, pending: bool = False) -> None:
+def _keep(made: Plan, out: Path | None, *, pending: bool = False, limits_of_groups: str = "the register") -> None:
     if made.is_empty:
         print(made.summary())
         return
@@ -246,16 +261,16 @@ def _keep(made: Plan, out: Path | None, *, pending: bool = False) -> None:
     print(f"Plan    {path}")
     print(f"Review  {review}   (open it in a browser, or mail it to who decides)")
     if made.blocked:
-        own = _blocked_by_register(made)
+        own = _blocked_by_own(made)
         if wider := Wider(tuple(one for one in made.findings if one.blocking and one not in own)):
             print(f"Blocked. To allow it, make the plan again with {limit_options(wider)}")
         if own:
-            print("Blocked by limits of the register, which whoever answers for the group can change there.")
+            print(f"Blocked by limits of {limits_of_groups}, which whoever answers for the group can change there.")
     else:
         print(f"Next    frgroups approve {path} --by NAME")
 
 
-def _blocked_by_register(made: Plan) -> list[Finding]:
+def _blocked_by_own(made: Plan) -> list[Finding]:
     """The broken limits of groups that have limits of their own, which --limit does not reach."""
     groups = {one.uid for one in made.groups if made.limits.of(one.uid) is not made.limits}
     return [one for one in made.findings if one.blocking and one.customer_group_uid in groups]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from argparse import Namespace
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -120,11 +121,8 @@ def wanted_customers(snapshot: Snapshot, options: Namespace) -> list[str]:
         return list(members(snapshot, options.members))
     ids = read_list(options.list, column=options.column, sheet=options.sheet)
     kind = options.ids or _kind_of_ids(snapshot, ids)
-    table = resolve_customers(snapshot, ids, by=kind, directory=options.directory)
+    table = _resolved(snapshot, ids, kind, options.list, options.directory)
     lost = table[table["outcome"] != "resolved"]
-    print(f"{counted(len(table), 'customer')} from {options.list}, by {kind}; {len(lost):,} not known")
-    if len(lost):
-        print(f"  not known: {', '.join(lost['id'].head(10))}{' ...' if len(lost) > 10 else ''}")
     if len(lost) == len(table):
         print("  None of them is known. Does the list hold other ids (--ids), or were leading zeros lost?")
     if kind == "customer_uid":
@@ -139,6 +137,39 @@ def wanted_customers(snapshot: Snapshot, options: Namespace) -> list[str]:
     return found + (list(members(snapshot, options.also)) if options.also else [])
 
 
+def held_customers(snapshot: Snapshot, uids: list[str], path: Path | None, directory: Path | None) -> list[str]:
+    """
+    The customers that options hold back, by uid and by a list; tells what is not known.
+
+    A customer uid holds back whoever has it, known or not. An external id that is not known would hold nobody back,
+    so it is an error.
+    """
+    if path is None:
+        return uids
+    ids = read_list(path)
+    kind = _kind_of_ids(snapshot, ids)
+    table = _resolved(snapshot, ids, kind, path, directory)
+    lost = table[table["outcome"] != "resolved"]
+    if ids.name == "customer_uid" or (kind == "customer_uid" and len(lost) < len(table)):
+        return uids + list(table["id"])
+    if len(lost):
+        raise InputError(
+            f"{len(lost)} of {len(table)} ids of {path} are not found, so they would hold nobody back. "
+            "--directory EXPORT may know them; a column of customer uids is named customer_uid."
+        )
+    return uids + list(table["customer_uid"])
+
+
+def _resolved(snapshot: Snapshot, ids: pd.Series, kind: str, path: Path, directory: Path | None) -> pd.DataFrame:
+    """Who these ids of a list are; tells how many, and who is not known."""
+    table = resolve_customers(snapshot, ids, by=kind, directory=directory)
+    lost = table[table["outcome"] != "resolved"]
+    print(f"{counted(len(table), 'customer')} from {path}, by {kind}; {len(lost):,} not known")
+    if len(lost):
+        print(f"  not known: {', '.join(lost['id'].head(10))}{' ...' if len(lost) > 10 else ''}")
+    return table
+
+
 def _kind_of_ids(snapshot: Snapshot, ids: pd.Series) -> str:
     """What a list holds: what its column says, else what more of it is found as."""
     if ids.name in ("customer_uid", "external_id"):
@@ -148,7 +179,7 @@ def _kind_of_ids(snapshot: Snapshot, ids: pd.Series) -> str:
 
 
 def limits_of(changed: list[tuple[str, Any]], limits: Limits) -> Limits:
-    """These limits with what --limit changes."""
+    """These limits with what --limit changes, of all groups that have none of their own."""
     return Limits.from_document(limits.document() | dict(changed))
 
 

@@ -52,7 +52,7 @@ def forget(
     ----------
     tenant_uid
         Only in this tenant. None is every tenant that knows the uid, where it may be of another person. Lists do not
-        tell their tenant: they lose the uid either way.
+        tell their tenant, but for never-add lists: they lose the uid either way.
     cache, journal
         A folder of snapshots, or of journals and receipts, beside those of the home.
     also
@@ -75,6 +75,7 @@ def forget(
 
     *Plans* that name the customer, among the operations or the members that a group had, are removed with their
     review pages and approvals: without the customer it would be another plan, which nobody has approved. Plan again.
+    One that only holds the customer back loses that row, and is the same plan.
 
     *Journals and receipts* stay, with a tombstone such as `(forgotten-1)` in the customer's place, so that counts
     add up. Their checksums are made anew. The digest of the plan goes from them, their names and whatever repeats
@@ -82,10 +83,12 @@ def forget(
     and says so; `plan_undo` leaves the customer out, and says so.
 
     *Lists* (CSV, text, Excel, in the folder `lists` of the home) lose the rows that name the customer by uid or by
-    an id that a kept snapshot knows. *Damaged snapshots*, in their place or set aside, and *drafts* are removed when
-    they hold the customer or that cannot be told: nobody can read or rewrite them, and what may hold the customer
-    must not stay. What another version of frgroups wrote, or cannot be read for now, is "could not"; so are a
-    damaged journal or receipt, the only trace of what was sent, and any other file in the home that holds the uid.
+    an id that a kept snapshot knows; so does a never-add list, and the customer may be added again.
+
+    *Damaged snapshots*, in their place or set aside, and *drafts* are removed when they hold the customer or that
+    cannot be told: nobody can read or rewrite them, and what may hold the customer must not stay. What another
+    version of frgroups wrote, or cannot be read for now, is "could not"; so are a damaged journal or receipt, the
+    only trace of what was sent, and any other file in the home that holds the uid.
 
     Each file is the old one or the new one at any moment. What was cut off is completed by running it again.
 
@@ -131,7 +134,7 @@ def _decided(trace: Trace) -> tuple[str, str]:
         return "removed", trace.trouble or "no reader looks at it"
     if trace.kind == "review":
         return "removed", "it shows a plan that names the customer: save the review of a new plan"
-    if trace.kind == "plan" and not name_only:
+    if trace.kind == "plan" and not name_only and (trace.digest or trace.trouble):
         return "removed", "without the customer it is another plan, unapproved: plan again if it was not applied"
     if trace.kind == "approval" and trace.mentions:
         return "removed", "it approves a plan that names the customer"
@@ -229,7 +232,7 @@ def _perform(row: _Row, who: Wanted, moved: dict[Path, Path]) -> Path:
     elif trace.kind == "approval":
         erase.erase_from_approval(path, who)
     elif trace.kind == "plan":
-        erase.erase_undoes(path)
+        erase.erase_from_plan(path, who, undoes=bool(trace.mentions))
     elif trace.kind in ("receipt", "journal"):
         moved |= _buried(trace, who)
         return moved[path]

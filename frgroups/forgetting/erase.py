@@ -23,6 +23,7 @@ from frgroups.home import flush_to_disk, whole_file
 from frgroups.journal import Journal, write_journal
 from frgroups.plan import Plan, read_plan
 from frgroups.plan.group_change import GroupChange
+from frgroups.plan.held_back import HeldBack
 from frgroups.receipt import read_receipt
 from frgroups.sealed import read_sealed, write_sealed
 from frgroups.snapshot import Snapshot
@@ -78,9 +79,11 @@ def erase_from_approval(path: Path, who: Wanted) -> Path:
     return write_sealed(path, "approval", content | {"reason": who.words.sub(next_tombstone(reason), reason)})
 
 
-def erase_undoes(path: Path) -> Path:
-    """Take out of a plan which one it takes back; its own digest does not cover that."""
-    return replace(read_plan(path), undoes=FORGOTTEN).save(path)
+def erase_from_plan(path: Path, who: Wanted, *, undoes: bool) -> Path:
+    """Take out of a plan whom it holds back, and which one it takes back; its own digest covers neither."""
+    plan = read_plan(path)
+    held = [replace(one, note=who.words.sub("…", one.note)) for one in plan.held_back if one.customer_uid != who.uid]
+    return replace(plan, held_back=tuple(held), undoes=FORGOTTEN if undoes else plan.undoes).save(path)
 
 
 def erase_from_receipt(path: Path, who: Wanted, seal: str = "") -> Path:
@@ -146,7 +149,14 @@ def _renamed(path: Path, seal: str) -> Path:
 
 def _buried_plan(plan: Plan, who: Wanted, stone: str) -> Plan:
     groups = tuple(_buried_change(one, who, stone) for one in plan.groups)
-    return replace(plan, groups=groups, undoes=FORGOTTEN if plan.undoes else None)
+    held = tuple(_buried_hold(one, who, stone) for one in plan.held_back)
+    return replace(plan, groups=groups, held_back=held, undoes=FORGOTTEN if plan.undoes else None)
+
+
+def _buried_hold(one: HeldBack, who: Wanted, stone: str) -> HeldBack:
+    if one.customer_uid == who.uid:
+        return replace(one, customer_uid=stone, note="")
+    return replace(one, note=who.words.sub(stone, one.note))
 
 
 def _buried_change(one: GroupChange, who: Wanted, stone: str) -> GroupChange:

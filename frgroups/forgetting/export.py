@@ -96,9 +96,10 @@ def _of_plan(path: Path, who: Wanted) -> dict[str, Any]:
 
 
 def _in_plan(plan: Plan, who: Wanted) -> dict[str, Any]:
-    table = plan.table()
+    table, held = plan.table(), plan.held()
     return {
         "operations": _records(table[table["customer_uid"] == who.uid].drop(columns="customer_uid")),
+        "held_back": _records(held[held["customer_uid"] == who.uid].drop(columns="customer_uid")),
         "member_before": [one.uid for one in plan.groups if who.uid in one.baseline],
     }
 

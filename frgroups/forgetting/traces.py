@@ -30,6 +30,7 @@ from frgroups.forgetting.mentions import (
 from frgroups.home import tenant_and_host
 from frgroups.journal import Journal
 from frgroups.plan import Plan, read_plan
+from frgroups.plan.never_add import NEVER_ADD
 from frgroups.receipt import Receipt, read_receipt
 from frgroups.sealed import read_sealed
 
@@ -146,17 +147,30 @@ def trace_of_file(path: Path, who: Wanted, *, is_list: bool = False) -> Trace:
         return _trace_of_review(path, text, who)
     if not is_list:
         return Trace("other", path, n=n_in_body(body, who))
+    return _trace_of_list(path, body, who)
+
+
+def _trace_of_list(path: Path, body: bytes, who: Wanted) -> Trace:
+    tenant_uid, base_url = _tenant_of_list(path)
+    if not who.is_in(tenant_uid):
+        return Trace("list", path, tenant_uid, base_url)
     try:
         parted = part_list(body, who.uid, who.ids)
     except ListError as error:
         n = n_in_body(body, who)
-        return Trace("list", path, n=n, trouble=f"{error}{'' if n else '; it may hold the customer'}")
-    return Trace("list", path, n=len(parted.rows), n_left=parted.n_left)
+        trouble = f"{error}{'' if n else '; it may hold the customer'}"
+        return Trace("list", path, tenant_uid, base_url, n=n, trouble=trouble)
+    return Trace("list", path, tenant_uid, base_url, n=len(parted.rows), n_left=parted.n_left)
 
 
 def n_in_plan(plan: Plan, who: Wanted) -> int:
     """How often a plan names the customer, among its operations and the members it stands on."""
     return sum(who.n_in((*one.baseline, *one.add, *one.remove)) for one in plan.groups)
+
+
+def n_held_back(plan: Plan, who: Wanted) -> int:
+    """How often a plan holds the customer back, or names them in what a list says of another."""
+    return sum((one.customer_uid == who.uid) + len(who.words.findall(one.note)) for one in plan.held_back)
 
 
 def _trace_of_sealed(path: Path, kind: str, body: bytes, who: Wanted) -> Trace:
@@ -178,16 +192,18 @@ def _trace_of_sealed(path: Path, kind: str, body: bytes, who: Wanted) -> Trace:
 
 
 def _trace_of_plan(path: Path, plan: Plan, who: Wanted) -> Trace:
-    n = n_in_plan(plan, who) if who.is_in(plan.tenant_uid) else 0
+    known = who.is_in(plan.tenant_uid)
+    planned = n_in_plan(plan, who) if known else 0
+    n = planned + n_held_back(plan, who) if known else 0
     told = _digests(plan.undoes or "")
-    digest = plan.digest if n else ""
+    digest = plan.digest if planned else ""  # What is held back is not in it.
     return Trace("plan", path, plan.tenant_uid, plan.base_url or "", n=n, digest=digest, mentions=told)
 
 
 def _trace_of_receipt(path: Path, receipt: Receipt, who: Wanted) -> Trace:
     plan = receipt.plan
     planned = n_in_plan(plan, who)
-    n = planned + sum(who.n_in(members) for members in receipt.members_after.values())
+    n = planned + n_held_back(plan, who) + sum(who.n_in(members) for members in receipt.members_after.values())
     n += sum(len(who.words.findall(text)) for text in (*receipt.details.values(), receipt.stopped))
     known = who.is_in(plan.tenant_uid)
     return Trace(
@@ -260,6 +276,12 @@ def _trace_of_review(path: Path, text: str, who: Wanted) -> Trace:
 
 def _digests(text: str) -> frozenset[str]:
     return frozenset(found[:DIGEST_LENGTH] for found in _DIGEST.findall(text))
+
+
+def _tenant_of_list(path: Path) -> tuple[str, str]:
+    """The tenant whose never-add list this is; other lists do not tell theirs."""
+    tenant, host = tenant_and_host(path.stem) if path.parent.name == NEVER_ADD else ("", "")
+    return (tenant, f"https://{host}") if tenant else ("", "")
 
 
 def tenant_of(path: Path) -> tuple[str, str]:

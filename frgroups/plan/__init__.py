@@ -16,8 +16,11 @@ from frgroups.errors import FileDamagedError, InputError
 from frgroups.human import counted
 from frgroups.inputs import several
 from frgroups.limits import Finding, Limits, broken_limits
+from frgroups.plan.cost import Cost, cost_of
 from frgroups.plan.findings import plan_findings
 from frgroups.plan.group_change import GroupChange, without_customer
+from frgroups.plan.held_back import HeldBack, held_findings, held_table, of_groups, without_word
+from frgroups.plan.moves import moves_in_words, moves_table
 from frgroups.sealed import canonical, read_sealed, sha256, write_sealed
 from frgroups.snapshot import Snapshot, snapshot_from_frames
 from frgroups.tombstones import n_forgotten
@@ -36,7 +39,8 @@ class Plan:
     What would be sent to one tenant, sorted and complete; made by `plan_memberships` and `plan_undo`.
 
     The digest covers the meaning: tenant, host, mode, order, limits, creations, operations, and the count and
-    hash of each touched group's members. The same world plans to the same digest, whenever it is planned.
+    hash of each touched group's members. The same world plans to the same digest, whenever it is planned. Limits of
+    groups that the plan does not touch, and what is held back, are not in it: nothing that is sent hangs on them.
 
     >>> plan = plan_memberships(sample_snapshot(), {"vip": ["c-1", "c-2", "c-7"]})
     >>> plan.table().to_dict("records")
@@ -52,6 +56,7 @@ class Plan:
     snapshot_taken_at: datetime
     notes: tuple[Finding, ...] = ()
     undoes: str | None = None
+    held_back: tuple[HeldBack, ...] = ()
     snapshot: Snapshot | None = field(default=None, repr=False)
     register: pd.DataFrame | None = field(default=None, repr=False)
     path: Path | None = None
@@ -66,7 +71,7 @@ class Plan:
                     "base_url": self.base_url,
                     "mode": self.mode,
                     "order": ORDER,
-                    "limits": self.limits.document(),
+                    "limits": self.limits.for_groups(group.uid for group in self.groups).document(),
                     "create": {group.uid: group.name for group in self.groups if group.create},
                     "groups": [group.meaning() for group in self.groups],
                 }
@@ -83,6 +88,7 @@ class Plan:
             *self._forgotten(),
             *broken,
             *(group.unknown_finding() for group in self.groups if group.unknown),
+            *held_findings(self.held_back),
             *self._told,
         )
 
@@ -127,16 +133,66 @@ class Plan:
         ]
         return pd.DataFrame(rows, columns=TABLE_COLUMNS, dtype="str")
 
+    def held(self) -> pd.DataFrame:
+        """
+        Who was held back: customer_group_uid, customer_uid, change ("add" | "remove"), reason; all `str`.
+
+        A row per change that was wanted and is not in the plan, in group order. `reason` is "protected customer"
+        (`protect`), "protected group" (`protect_groups`) or "never add" (`never_add`, or the list of the home, whose
+        own reason then stands behind a colon).
+
+        >>> plan = plan_memberships(sample_snapshot(), {"vip": ["c-7"]}, mode="mirror", protect=["c-1"])
+        >>> plan.held().to_dict("records")
+        [{'customer_group_uid': 'vip', 'customer_uid': 'c-1', 'change': 'remove', 'reason': 'protected customer'}]
+        """
+        return held_table(self.held_back)
+
+    def moves(self) -> pd.DataFrame:
+        """
+        Who leaves one group and joins another: customer_uid, from_group, to_group, from_name, to_name; all `str`.
+
+        A row per pair of groups; who leaves two and joins three has six. In order of customer, from_group, to_group.
+        When the plan is applied, such a customer leaves only after a reading showed them in all that they join.
+
+        >>> plan = plan_memberships(sample_snapshot(), {"vip": ["c-2"], "staff": ["c-1", "c-251"]}, mode="mirror")
+        >>> plan.moves()[["customer_uid", "from_name", "to_name"]]
+          customer_uid from_name to_name
+        0          c-1       VIP   Staff
+        """
+        return self._moves.copy()
+
+    @cached_property
+    def _moves(self) -> pd.DataFrame:
+        return moves_table(self.groups)
+
+    @cached_property
+    def cost(self) -> Cost:
+        """
+        How many requests applying it takes when nothing goes wrong, and about how long; as text it is a sentence.
+
+        >>> plan = plan_memberships(sample_snapshot(), {"vip": ["c-7"]})
+        >>> plan.cost.n_before, plan.cost.n_write, plan.cost.n_after, plan.cost.n_requests
+        (1, 1, 1, 3)
+        """
+        return cost_of(self.groups, n_write=len(self.requests()), arriving=frozenset(self._moves["to_group"]))
+
     def summary(self) -> str:
-        """The plan in sentences: a line per group, the findings, and what it costs to send."""
+        """The plan in sentences: a line per group, who moves, the findings, and what it costs to send."""
         if self.is_empty:
-            return "\n".join([f"Nothing to do: {self.tenant_uid} already is as wanted.", *map(str, self.findings)])
+            return "\n".join([self._nothing(), *map(str, self.findings)])
         lines = [group.sentence() for group in self.groups]
+        lines += moves_in_words(self._moves)
         lines += [str(finding) for finding in self.findings]
-        n = len(self.requests())
+        n = self.cost.n_write
         where = self.base_url or "no host: it can be reviewed, not applied"
         lines.append(f"{n:,} write {'request' if n == 1 else 'requests'} to {where}.")
+        lines.append(str(self.cost))
         return "\n".join(lines)
+
+    def _nothing(self) -> str:
+        if self.held_back:
+            return f"Nothing to do: {self.tenant_uid} is as wanted but for what is held back."
+        return f"Nothing to do: {self.tenant_uid} already is as wanted."
 
     def payloads(self) -> list[dict[str, Any]]:
         """
@@ -199,22 +255,25 @@ class Plan:
         """
         A smaller plan: only these groups, and without these groups or customers; it has its own digest.
 
-        Groups by uid or unique name. Raises InputError for a word that the plan does not know. A plan that was read
-        from a file has no snapshot to look at again: what was found of the customers of a group it says as before.
+        It is that of a plan made for these groups alone. Groups by uid or unique name; what is held back of what is
+        chosen stays. Raises InputError for a word that the plan does not know. A plan that was read from a file has
+        no snapshot to look at again: what was found of the customers of a group it says as before.
         """
         chosen = self.groups if groups is None else tuple(self._group(name) for name in several(groups, "groups"))
         chosen = tuple(one for one in self.groups if one in chosen)
+        held = self.held_back if groups is None else of_groups(self.held_back, {one.uid for one in chosen})
         for word in several(without, "without"):
             left = tuple(one for one in chosen if word not in (one.uid, one.name))
+            still_held = without_word(held, word)
             if len(left) == len(chosen):
                 left = tuple(without_customer(one, word) for one in chosen)
-                if left == chosen:
+                if left == chosen and still_held == held:
                     raise InputError(f"without={word!r} is neither a group nor a customer of this plan.")
-            chosen = left
+            chosen, held = left, still_held
         kept = tuple(one for one in chosen if one.add or one.remove or one.create)
         uids = {one.uid for one in kept}
         notes = tuple(note for note in self.notes if note.customer_group_uid in (None, *uids))
-        return replace(self, groups=kept, notes=notes, path=None)
+        return replace(self, groups=kept, notes=notes, held_back=held, path=None)
 
     def save(self, path: str | Path) -> Path:
         """
@@ -236,6 +295,7 @@ class Plan:
             "planned_at": self.planned_at.isoformat(),
             "snapshot_taken_at": self.snapshot_taken_at.isoformat(),
             "undoes": self.undoes,
+            "held_back": [one.row() for one in self.held_back],
             "notes": [asdict(one) for one in self._told],
             "groups": [
                 {
@@ -263,6 +323,7 @@ class Plan:
         facts = {
             "Tenant": f"{self.tenant_uid} at {self.base_url or 'no host: to review only'}",
             "Change": " ".join(one.sentence() for one in self.groups[:5]) or "Nothing to do",
+            **({"Held back": counted(len(self.held_back), "change")} if self.held_back else {}),
             "Findings": "; ".join(map(str, self.findings[:5])) or "none",
             "Digest": self.digest,
         }
@@ -328,6 +389,7 @@ def plan_of_document(content: dict[str, Any], source: str | Path) -> Plan:
             snapshot_taken_at=datetime.fromisoformat(content["snapshot_taken_at"]),
             notes=tuple(Finding(**note | {"allow": tuple(map(tuple, note["allow"]))}) for note in content["notes"]),
             undoes=content["undoes"],
+            held_back=tuple(HeldBack(*row) for row in content.get("held_back", ())),
         )
         stated = content["digest"]
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -1,4 +1,4 @@
-"""From a wanted membership to a Plan: pure, exact uids, and every bad input refused before anything is made."""
+"""From a wanted membership to a Plan: exact uids, and every bad input refused before anything is made."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from frgroups import wire
 from frgroups.advice import Advice, Form
 from frgroups.codes import check_uids
 from frgroups.errors import DriftedReadError, GroupNotFoundError, InputError, WrongTenantError
-from frgroups.inputs import must_be, several, shown
+from frgroups.inputs import must_be
 from frgroups.limits import Finding, Limits
 from frgroups.plan import MODES, Mode, Plan
 from frgroups.plan.group_change import GroupChange
+from frgroups.plan.held_back import HeldBack
+from frgroups.plan.holds import hold_back, holds_of
 from frgroups.register.registered import register_limits, registered
 from frgroups.snapshot import Snapshot
 
@@ -31,6 +33,8 @@ def plan_memberships(
     create: Mapping[str, str] | None = None,
     limits: Limits | None = None,
     protect: Iterable[str] = (),
+    protect_groups: Iterable[str] = (),
+    never_add: Iterable[str] = (),
     register: pd.DataFrame | None = None,
 ) -> Plan:
     """
@@ -50,12 +54,20 @@ def plan_memberships(
         What the plan may not do; a broken limit is a blocking finding, not an error.
     protect
         Customer uids that are never removed from any group.
+    protect_groups
+        Groups, by uid or unique name, that nobody is removed from.
+    never_add
+        Customer uids that are never added to any group, beside those on the list that `never_add_path` names.
     register
         The table of `read_register`. Of the groups that the plan touches, its protection and its numbers become
         limits, except of those that `limits.per_group` has by uid; what else it says is a finding, if it matters.
 
     Notes
     -----
+    What is protected or may never be added is held back: `held` of the plan lists it, findings count it. A customer
+    who was to move and may not join the new group leaves the old one all the same, if that was wanted. The never-add
+    list is looked at again when the plan is applied.
+
     Findings that do not block tell what the snapshot shows of these customers: a price list of their own, a type
     that the group has next to none of, and who will be in no group; from the register tiers that exclude each other
     and groups that have ended.
@@ -83,13 +95,15 @@ def plan_memberships(
         )
     new = _checked_create(snapshot, create or {})
     wanted = _by_uid(snapshot, _as_mapping(snapshot, desired), new)
-    kept = _protected(protect)
+    holds = holds_of(snapshot, protect=protect, protect_groups=protect_groups, never_add=never_add)
     rows = None if register is None else registered(register, _names(snapshot) | new)
     changes, notes = [], []
+    held_back: list[HeldBack] = []
     for uid in sorted({*wanted, *new}):
-        change, held = _change(snapshot, uid, wanted.get(uid, []), mode, kept, new)
-        notes += held
+        change, held = hold_back(_change(snapshot, uid, wanted.get(uid, []), mode, new), holds)
+        held_back += held
         if change.add or change.remove or change.create:
+            _check_sendable(change)
             changes.append(change)
             notes += _group_notes(snapshot, change)
     if not all(change.create for change in changes) and (snapshot.reads["how"] == "given").all():
@@ -107,6 +121,7 @@ def plan_memberships(
         planned_at=datetime.now(UTC),
         snapshot_taken_at=snapshot.taken_at,
         notes=tuple(notes),
+        held_back=tuple(held_back),
         snapshot=snapshot,
         register=rows,
     )
@@ -197,25 +212,12 @@ def _customer_uids(customers: Iterable[Any], what: str) -> list[str]:
     return wire.check_uids_once(customers, what)
 
 
-def _protected(customers: Iterable[str]) -> frozenset[str]:
-    """The uids to leave in, of any form: one that the API does not take can only be protected."""
-    if isinstance(customers, Mapping | pd.DataFrame):
-        raise InputError(f"protect takes several customer uids, not a {type(customers).__name__}; write ['...'].")
-    listed = several(customers, "protect")
-    for uid in listed:
-        if not isinstance(uid, str) or not uid:
-            raise InputError(f"protect holds {shown(uid)}; a customer uid is text. Leading zeros would be lost.")
-    return frozenset(listed)
-
-
-def _change(
-    snapshot: Snapshot, uid: str, wanted: list[str], mode: Mode, protect: frozenset[str], new: Mapping[str, str]
-) -> tuple[GroupChange, list[Finding]]:
-    """What one group needs, and what was held back of it."""
+def _change(snapshot: Snapshot, uid: str, wanted: list[str], mode: Mode, new: Mapping[str, str]) -> GroupChange:
+    """What one group needs."""
     if uid in new:
         joining = tuple(sorted(wanted)) if mode != "remove_only" else ()
         unseen = frozenset(joining).difference(snapshot.codes.customer_uids)
-        return GroupChange(uid, new[uid], (), add=joining, unknown=unseen, create=True), []
+        return GroupChange(uid, new[uid], (), add=joining, unknown=unseen, create=True)
     codes = snapshot.codes
     at = codes.customer_uids.get_indexer(pd.Index(wanted, dtype="str"))
     now = codes.member_codes(uid)
@@ -227,24 +229,19 @@ def _change(
         add = tuple(sorted([*codes.customer_uids.take(missing), *unknown]))
     if mode != "add_only":
         remove = tuple(codes.customer_uids.take(np.setdiff1d(now, at)))
-    held = protect.intersection(remove)
-    stays = tuple(customer for customer in remove if customer not in held)
-    for customer in stays:
+    baseline = tuple(codes.members(uid)) if add or remove else ()
+    return GroupChange(uid, snapshot.group_name(uid), baseline, add, remove, unknown.intersection(add))
+
+
+def _check_sendable(change: GroupChange) -> None:
+    """Refuse what the API would not take: uids of a snapshot from tables may be anything."""
+    for customer in change.remove:
         if not wire.UID.fullmatch(customer):
             raise InputError(
-                f"Customer {customer!r} of {uid} has a uid that the API does not take and cannot be removed.",
+                f"Customer {customer!r} of {change.uid} has a uid that the API does not take and cannot be removed.",
                 Advice("{protect} leaves it in.", protect=[customer]),
             )
-    name = snapshot.group_name(uid)
-    if stays or add:
-        wire.check_uid(uid, "customer group uid")
-    notes = (
-        [Finding("protected", f"{len(held):,} protected customers stay in {name}.", False, uid, len(held))]
-        if held
-        else []
-    )
-    baseline = tuple(codes.members(uid)) if add or stays else ()
-    return GroupChange(uid, name, baseline, add, stays, unknown.intersection(add)), notes
+    wire.check_uid(change.uid, "customer group uid")
 
 
 def _group_notes(snapshot: Snapshot, change: GroupChange) -> list[Finding]:

@@ -1,0 +1,72 @@
+"""What a plan costs to apply: how many requests, and about how long they take."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from frgroups.human import counted
+from frgroups.plan.group_change import GroupChange
+from frgroups.windows import n_pages
+
+# What a client asks for, and keeps to off this machine, unless it is told otherwise.
+PAGE_SIZE, WORKERS, REQUESTS_PER_SECOND = 500, 4, 20
+# Assumed: nothing tells it before a request was sent.
+SECONDS_PER_ANSWER = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """
+    How many requests apply sends when nothing goes wrong, and about how many seconds that takes.
+
+    `n_before` read every touched group, `n_write` change them, `n_moves` see that who moves has arrived before
+    being removed elsewhere, `n_after` read back. Pages of 500, 20 requests a second, and 0.2 s until an answer is
+    there: assumed, as is that every change shows at once.
+    """
+
+    n_before: int
+    n_write: int
+    n_moves: int
+    n_after: int
+    seconds: float
+
+    @property
+    def n_requests(self) -> int:
+        """All of them."""
+        return self.n_before + self.n_write + self.n_moves + self.n_after
+
+    def __str__(self) -> str:
+        minutes = math.ceil(self.seconds / 60)
+        time = "under a minute" if minutes <= 1 else f"about {minutes:,} minutes"
+        moves = f"{self.n_moves:,} to see that movers arrived, " if self.n_moves else ""
+        return (
+            f"{counted(self.n_requests, 'request')} in all, with {self.n_before:,} to read before, {moves}"
+            f"{self.n_after:,} to read back: {time} at {REQUESTS_PER_SECOND} a second, "
+            f"if an answer takes {SECONDS_PER_ANSWER:g} s."
+        )
+
+
+def cost_of(groups: Sequence[GroupChange], *, n_write: int, arriving: Collection[str]) -> Cost:
+    """
+    What it costs to apply these changes in `n_write` requests; customers move to the groups of `arriving`.
+
+    >>> print(cost_of([GroupChange("vip", "VIP", ("a",) * 1200, add=("c",))], n_write=1, arriving=()))
+    7 requests in all, with 3 to read before, 3 to read back: under a minute at 20 a second, if an answer takes 0.2 s.
+    """
+    before = [1 if group.create else _pages(len(group.baseline)) for group in groups]
+    between = [_pages(len(group.baseline) + len(group.add)) for group in groups if group.uid in arriving]
+    after = [_pages(group.n_after) for group in groups]
+    reading = sum(map(_seconds_of_list, (*before, *between, *after)))
+    seconds = reading + n_write * max(SECONDS_PER_ANSWER, 1 / REQUESTS_PER_SECOND)
+    return Cost(sum(before), n_write, sum(between), sum(after), round(seconds, 3))
+
+
+def _pages(n_members: int) -> int:
+    return n_pages(PAGE_SIZE, n_members)
+
+
+def _seconds_of_list(pages: int) -> float:
+    """The first page tells how many there are; the others come side by side, as fast as the pace lets them start."""
+    return SECONDS_PER_ANSWER + (pages - 1) * max(SECONDS_PER_ANSWER / WORKERS, 1 / REQUESTS_PER_SECOND)

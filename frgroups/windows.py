@@ -1,0 +1,51 @@
+"""The windows by which a list is paged so that neighbours share a row, and how many requests that takes."""
+
+from __future__ import annotations
+
+from functools import cache
+
+Window = tuple[int, int]  # (k, s): the rows k*s to (k+1)*s
+
+# From so many pages on, a total that the last page does not bear out is not worth the rest of them.
+MANY_PAGES = 20
+
+
+def seams(page_size: int, total: int) -> list[Window] | None:
+    """
+    The windows after the first page that cover `total` rows, each sharing a row with the one before.
+
+    None where no choice of size advances (page sizes 1 and 2, and some small ones).
+
+    >>> seams(500, 1200)
+    [(1, 499), (2, 498)]
+    >>> seams(2, 5) is None
+    True
+    """
+    windows: list[Window] = []
+    end = page_size
+    while end < total:
+        farthest, window = end, None
+        for size in range(page_size, max(page_size // 2, 1) - 1, -1):
+            if end - 1 + size <= farthest:
+                break  # No smaller size reaches farther.
+            k = (end - 1) // size
+            if k and (k + 1) * size > farthest:
+                farthest, window = (k + 1) * size, (k, size)
+        if window is None:
+            return None
+        windows.append(window)
+        end = farthest
+    return windows
+
+
+@cache
+def n_pages(page_size: int, total: int) -> int:
+    """
+    How many requests read a list of `total` rows with proof, when it holds still.
+
+    >>> n_pages(500, 0), n_pages(500, 500), n_pages(500, 1200), n_pages(500, 100_000)
+    (1, 1, 3, 212)
+    """
+    pages = max(-(-total // page_size), 1)
+    windows = seams(page_size, total)
+    return (2 * pages if windows is None else 1 + len(windows)) + (pages > MANY_PAGES)

@@ -1,0 +1,82 @@
+"""What a plan says that it costs, and what applying it takes."""
+
+import pytest
+
+import frgroups as fg
+from frgroups.plan.cost import Cost
+
+PEOPLE = [f"c{n:04d}" for n in range(1300)]
+OPEN = fg.Limits(removals_per_group=None, removal_share=None, removals_total=None, emptied_groups=None)
+
+
+@pytest.fixture(scope="module")
+def tenant():
+    with fg.Sandbox(empty=True) as sandbox:
+        sandbox.put_customers(PEOPLE)
+        for uid, members in {"all": PEOPLE, "vip": PEOPLE[:700], "empty": []}.items():
+            sandbox.put_group(uid, uid)
+            sandbox.add_members(uid, members)
+        yield sandbox
+
+
+def test_a_plan_costs_as_many_requests_as_it_says(tenant):
+    "Readings before, a creation, chunks of both sides, a look at who moved, and readings back: to the last one."
+    wanted = {"vip": PEOPLE[450:1000], "empty": PEOPLE[:250], "new": PEOPLE[:3]}
+    with tenant.client(writable=True) as client:
+        snapshot = fg.load_snapshot(client, False)
+        plan = fg.plan_memberships(snapshot, wanted, mode="mirror", create={"new": "New"}, limits=OPEN)
+        tenant.clear_requests()
+
+        receipt = fg.apply_plan(client, plan, approve=plan.digest)
+
+    assert receipt.ok
+    sent = tenant.requests()
+    assert plan.cost.n_requests == len(sent)
+    assert plan.cost.n_write == sum(one["method"] != "GET" for one in sent) == len(plan.requests())
+    assert plan.cost.n_moves > 0
+
+
+@pytest.mark.parametrize(
+    ("cost", "told"),
+    [
+        (Cost(1, 1, 0, 1, 0.6), "3 requests in all, with 1 to read before, 1 to read back: under a minute at 20"),
+        (Cost(1, 1, 1, 1, 60.0), "4 requests in all, with 1 to read before, 1 to see that movers arrived, 1 to read"),
+        (
+            Cost(600, 1000, 0, 600, 61.0),
+            "2,200 requests in all, with 600 to read before, 600 to read back: about 2 min",
+        ),
+    ],
+)
+def test_the_cost_is_a_sentence(cost, told):
+    "With what is assumed in it."
+    assert str(cost).startswith(told)
+    assert str(cost).endswith("at 20 a second, if an answer takes 0.2 s.")
+
+
+def test_a_plan_costs_its_parts_and_nothing_costs_nothing():
+    "The cost of a selection is its own; an empty plan sends nothing at all."
+    snapshot = fg.sample_snapshot()
+    plan = fg.plan_memberships(snapshot, {"vip": ["c-7"], "staff": ["c-8"]})
+
+    assert plan.cost.n_requests == 6 and plan.select(["vip"]).cost.n_requests == 3
+    assert plan.select([]).cost == Cost(0, 0, 0, 0, 0.0)
+
+
+def test_writing_is_one_after_the_other_and_reading_side_by_side():
+    "50 chunks take 10 s at 0.2 s an answer; 201 pages of a list 0.2 s and 200 starts at 20 a second."
+    members = [f"m{n:06d}" for n in range(10_000)]
+    joining = [f"n{n:06d}" for n in range(10_000)]
+    snapshot = fg.snapshot_from_frames(
+        fg.sample_snapshot()
+        .memberships.iloc[:0]
+        .reindex(range(10_000))
+        .assign(customer_group_uid="a", customer_uid=members),
+        tenant_uid="t-1",
+        taken_at=fg.sample_snapshot().taken_at,
+    )
+
+    cost = fg.plan_memberships(snapshot, {"a": joining}).cost
+
+    pages = cost.n_before + cost.n_after
+    assert cost.n_write == 50
+    assert cost.seconds == pytest.approx(50 * 0.2 + 2 * 0.2 + (pages - 2) / 20)

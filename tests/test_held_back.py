@@ -1,0 +1,321 @@
+"""What is held back of a plan: protected customers and groups, and who may never be added."""
+
+import re
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import frgroups as fg
+from frgroups.cli import main
+from frgroups.errors import GroupNotFoundError, InputError
+from frgroups.plan.planning import plan_memberships
+from frgroups.snapshot import sample_snapshot
+from tests.test_planning import CUSTOMERS, MODES, NEW, applied, cases, operations, snapshot_of
+
+few = settings(max_examples=60)
+COLUMNS = ["customer_group_uid", "customer_uid", "change", "reason"]
+holds = st.fixed_dictionaries(
+    {
+        "protect": st.sets(st.sampled_from(CUSTOMERS)),
+        "protect_groups": st.sets(st.sampled_from(["g1", "g2", "g3"])),
+        "never_add": st.sets(st.sampled_from([*CUSTOMERS, *NEW])),
+    }
+)
+
+
+def held_of(plan):
+    """{(group, customer, change): reason} of what a plan holds back."""
+    rows = plan.held().itertuples(index=False)
+    return {(row.customer_group_uid, row.customer_uid, row.change): row.reason for row in rows}
+
+
+def known(options, now):
+    """The same options without protected groups that do not exist."""
+    return options | {"protect_groups": options["protect_groups"] & now.keys()}
+
+
+def sample_plan(**options):
+    """A plan over the sample snapshot that mirrors two groups."""
+    wanted = {"vip": ["c-2", "c-7", "c-9"], "staff": ["c-1"]}
+    return plan_memberships(sample_snapshot(), wanted, mode="mirror", **options)
+
+
+@few
+@given(case=cases(), options=holds, mode=st.sampled_from(MODES))
+def test_what_is_planned_and_what_is_held_make_up_what_is_wanted(case, options, mode):
+    "Adds and held adds are wanted minus members, removals and held removals members minus wanted; none is both."
+    now, wanted = case
+    snapshot, options = snapshot_of(now), known(options, now)
+
+    plan = plan_memberships(snapshot, wanted, mode=mode, **options)
+
+    held = held_of(plan)
+    assert operations(plan) | held.keys() == operations(plan_memberships(snapshot, wanted, mode=mode))
+    assert not operations(plan) & held.keys()
+    if mode == "mirror":
+        joins = {(uid, one, "add") for uid, members in wanted.items() for one in members - now[uid]}
+        leaves = {(uid, one, "remove") for uid, members in wanted.items() for one in now[uid] - members}
+        assert operations(plan) | held.keys() == joins | leaves
+
+
+@few
+@given(case=cases(), options=holds, mode=st.sampled_from(MODES))
+def test_exactly_those_are_held_who_may_not(case, options, mode):
+    "Nobody protected leaves, nobody who may never be added joins, and nobody else is held; the reason is the rule's."
+    now, wanted = case
+    options = known(options, now)
+
+    plan = plan_memberships(snapshot_of(now), wanted, mode=mode, **options)
+
+    def reason(group, customer, change):
+        if change == "add":
+            return "never add" if customer in options["never_add"] else None
+        if customer in options["protect"]:
+            return "protected customer"
+        return "protected group" if group in options["protect_groups"] else None
+
+    assert all(reason(*one) == told for one, told in held_of(plan).items())
+    assert [one for one in operations(plan) if reason(*one)] == []
+    assert sum(finding.n for finding in plan.findings if finding.rule != "unverifiable") >= len(plan.held_back)
+    after = applied(now, plan)
+    assert all(after[uid] >= now[uid] for uid in options["protect_groups"])
+
+
+@few
+@given(case=cases(), options=holds)
+def test_holding_back_leaves_the_plan_of_what_is_left(case, options):
+    "It has the digest of a plan that never wanted the rest, and counts as that one does."
+    now, wanted = case
+    snapshot, options = snapshot_of(now), known(options, now)
+
+    plan = plan_memberships(snapshot, wanted, mode="mirror", **options)
+
+    left = {uid: applied(now, plan)[uid] for uid in wanted}
+    bare = plan_memberships(snapshot, left, mode="mirror")
+    assert plan.digest == bare.digest
+    assert (plan.n_add, plan.n_remove, plan.blocked) == (bare.n_add, bare.n_remove, bare.blocked)
+
+
+def test_the_plan_shows_who_is_held_back_and_why():
+    "A row for each in group order; the summary and the findings count them, and none of that blocks."
+    plan = sample_plan(protect=["c-1"], protect_groups=["Staff"], never_add=["c-7"])
+
+    assert plan.held().values.tolist() == [
+        ["staff", "c-251", "remove", "protected group"],
+        ["vip", "c-7", "add", "never add"],
+        ["vip", "c-1", "remove", "protected customer"],
+    ]
+    told = plan.summary().splitlines()
+    assert "1 customer who was to leave stays in Staff: the group is protected." in told
+    assert "1 protected customer stays in VIP." in told
+    assert "1 customer who may never be added is kept out of VIP." in told
+    assert not plan.blocked
+    assert "Held back" in plan._repr_html_() and "Held back" not in sample_plan()._repr_html_()
+
+
+def test_nothing_held_back_is_an_empty_table():
+    "Of the same columns and dtypes."
+    held = sample_plan().held()
+
+    assert held.empty and list(held.columns) == COLUMNS
+    assert set(held.dtypes) == set(sample_plan(never_add=["c-7"]).held().dtypes)
+
+
+def test_a_plan_of_which_everything_is_held_back_says_so():
+    "It is empty, and not because all is as wanted."
+    plan = plan_memberships(sample_snapshot(), {"vip": ["c-2"]}, mode="mirror", protect_groups=["vip"])
+
+    assert plan.is_empty
+    assert plan.summary().splitlines() == [
+        "Nothing to do: t-1 is as wanted but for what is held back.",
+        "1 customer who was to leave stays in VIP: the group is protected.",
+    ]
+
+
+def test_the_plan_file_keeps_what_is_held_back(tmp_path):
+    "The plan in the file holds back the same, with the findings; one that was written before has none."
+    plan = sample_plan(protect=["c-1"], never_add=["c-7"])
+
+    again = fg.read_plan(plan.save(tmp_path / "plan.json"))
+
+    pd.testing.assert_frame_equal(again.held(), plan.held())
+    assert [str(one) for one in again.findings] == [str(one) for one in plan.findings]
+    assert again.digest == plan.digest
+
+
+def test_select_keeps_what_is_held_back_of_what_is_chosen():
+    "By group and without a customer; a customer who is only held back can be left out too."
+    plan = sample_plan(protect=["c-1"], protect_groups=["staff"], never_add=["c-7"])
+
+    assert set(plan.select(["vip"]).held()["customer_group_uid"]) == {"vip"}
+    assert plan.select().held_back == plan.held_back
+    assert set(plan.select(without=["Staff"]).held()["customer_group_uid"]) == {"vip"}
+    without = plan.select(without=["c-7"])
+    assert "c-7" not in set(without.held()["customer_uid"]) and without.digest == plan.digest
+    with pytest.raises(InputError, match="neither a group nor a customer"):
+        plan.select(without=["c-8"])
+
+
+def test_a_new_group_keeps_out_who_may_never_be_added():
+    "It is created all the same."
+    plan = plan_memberships(sample_snapshot(), {"new": ["c-7", "c-1"]}, create={"new": "New"}, never_add=["c-7"])
+
+    assert operations(plan) == {("new", "c-1", "add")}
+    assert held_of(plan) == {("new", "c-7", "add"): "never add"}
+
+
+def test_who_is_not_known_is_kept_out_too():
+    "A customer in no group is no longer counted among the unknown ones to join."
+    plan = plan_memberships(sample_snapshot(), {"vip": ["x-1", "x-2"]}, never_add=["x-1"])
+
+    assert [(one.rule, one.n) for one in plan.findings][:2] == [("unknown_customers", 1), ("never_add", 1)]
+
+
+@pytest.mark.parametrize("name", ["protect", "never_add"])
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("c-1", "takes several, not the text 'c-1'"),
+        ([150], "holds 150; a customer uid is text"),
+        ([None], "holds None"),
+        ([""], "holds ''"),
+        ({"c-1": 1}, "several customer uids, not a dict"),
+        (None, "takes several, not a NoneType"),
+    ],
+)
+def test_bad_customers_to_hold_back_are_refused(name, value, told):
+    "A text alone, numbers, blanks and mappings, with the name of the argument."
+    with pytest.raises(InputError, match=name) as error:
+        sample_plan(**{name: value})
+
+    assert told in str(error.value)
+
+
+@pytest.mark.parametrize(("value", "kind"), [(["vipp"], GroupNotFoundError), ("vip", InputError)])
+def test_bad_groups_to_protect_are_refused(value, kind):
+    "A group that does not exist protects nothing, so it is an error."
+    with pytest.raises(kind):
+        sample_plan(protect_groups=value)
+
+
+def test_a_list_that_was_read_can_be_given(tmp_path):
+    "What `read_list` returns, as it is."
+    path = tmp_path / "never.csv"
+    path.write_text("customer_uid\nc-7\n")
+
+    assert len(sample_plan(never_add=fg.read_list(path)).held_back) == 1
+
+
+def members_of(group):
+    """The members of a group in the newest snapshot."""
+    return list(fg.read_snapshot()[group])
+
+
+@pytest.fixture(scope="module")
+def running():
+    with fg.Sandbox(customers=200, groups=8) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def loaded(running, monkeypatch):
+    """A tenant of which a snapshot is kept, named by the environment."""
+    monkeypatch.setenv("FRGROUPS_TENANT_UID", running.tenant_uid)
+    monkeypatch.setenv("FRGROUPS_TOKEN", running.token)
+    monkeypatch.setenv("FRGROUPS_BASE_URL", running.base_url)
+    assert main(["load"]) == 0
+    return running
+
+
+def planned(capsys, *words):
+    """The plan that the command made, and what it said."""
+    capsys.readouterr()
+    code = main(["plan", *words])
+    out = capsys.readouterr().out
+    return code, fg.read_plan(re.search(r"^Plan +(\S+)", out, re.M)[1]), out
+
+
+def test_the_command_holds_back(loaded, capsys, tmp_path):
+    "Customers by uid and from lists of either id, and groups; who is not known is told."
+    first, second, third, *rest = members_of("VIP")
+    external = fg.read_snapshot().customers.set_index("customer_uid")["external_id"]
+    keep = tmp_path / "keep.csv"
+    keep.write_text(f"external_id\n{external[second]}\n")
+    never = tmp_path / "never.csv"
+    new = sorted(set(members_of("loyalty")) - {first, second, third, *rest})[:3]
+    never.write_text(f"customer_uid\n{new[0]}\nnobody-1\n")
+    wanted = tmp_path / "wanted.csv"
+    wanted.write_text("customer_uid\n" + "\n".join([*rest, *new]))
+    words = ["--group", "VIP", "--list", str(wanted), "--mode", "mirror", "--limit", "removal_share=none"]
+
+    _, plan, out = planned(
+        capsys, *words, "--protect", first, "--protect-list", str(keep), "--never-add-list", str(never)
+    )
+    code = main(["plan", *words, "--protect-group", "VIP"])
+
+    assert held_of(plan) == {
+        ("group_vip", new[0], "add"): "never add",
+        ("group_vip", first, "remove"): "protected customer",
+        ("group_vip", second, "remove"): "protected customer",
+    }
+    assert (plan.n_add, plan.n_remove) == (2, 1)
+    assert f"2 customers from {never}, by customer_uid; 1 not known" in out
+    assert code == 0 and "stay in VIP: the group is protected." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("option", ["--protect-list", "--never-add-list"])
+@pytest.mark.parametrize("text", ["external_id\nE-nobody\n", "id\nnobody-1\n", "nobody-1\n"])
+def test_a_list_that_would_hold_nobody_back_is_refused(loaded, capsys, tmp_path, option, text):
+    "External ids that nobody has, and ids of no known kind: whoever is meant would be changed."
+    path = tmp_path / "list.csv"
+    path.write_text(text)
+
+    assert main(["plan", "--group", "VIP", "--members", "loyalty", option, str(path)]) == 1
+
+    assert "1 of 1 ids" in (err := capsys.readouterr().err) and "hold nobody back" in err
+
+
+def test_the_command_takes_limits_from_a_file(loaded, capsys, tmp_path):
+    "Those of --limit go before those of all groups in the file; tables of groups stay."
+    path = tmp_path / "limits.toml"
+    path.write_text('removals_total = 7\nadditions_total = 9\n[per_group."group_v*"]\nadditions_per_group = 0\n')
+
+    words = ["--members", "VIP | loyalty", "--limits", str(path), "--limit", "additions_total=400"]
+    code, plan, out = planned(capsys, "--group", "VIP", *words)
+    bad = tmp_path / "bad.toml"
+    bad.write_text("removals = 1")
+
+    assert (plan.limits.removals_total, plan.limits.additions_total) == (7, 400)
+    assert code == 3 and f"Blocked by limits of the register or {path}" in out and "--limit" not in out
+    assert main(["plan", "--group", "VIP", "--members", "loyalty", "--limits", str(bad)]) == 1
+    assert f"{bad}: removals is no limit" in capsys.readouterr().err
+
+
+def test_show_lists_who_is_held_back_and_who_moves(tmp_path, capsys):
+    "As CSV, each alone."
+    path = sample_plan(protect=["c-1"]).save(tmp_path / "plan.json")
+    moving = plan_memberships(sample_snapshot(), {"vip": [], "staff": ["c-1"]}, mode="mirror")
+
+    assert main(["show", str(path), "--held"]) == main(["show", str(moving.save(path)), "--moves"]) == 0
+
+    assert capsys.readouterr().out.splitlines() == [
+        "customer_group_uid,customer_uid,change,reason",
+        "vip,c-1,remove,protected customer",
+        "customer_uid,from_group,to_group,from_name,to_name",
+        "c-1,vip,staff,VIP,Staff",
+    ]
+
+
+def test_doctor_tells_where_the_never_add_list_is(loaded, capsys):
+    "With how many it holds; or that it is not there."
+    with loaded.client() as client:
+        path = fg.never_add_path(client)
+
+    assert main(["doctor"]) == 0
+    assert f"never add   0 customers, by {path} (not there)" in capsys.readouterr().out
+    path.parent.mkdir(parents=True)
+    path.write_text("customer_uid\nc-7\n")
+    assert main(["doctor"]) == 0
+    assert f"never add   1 customer, by {path}\n" in capsys.readouterr().out

@@ -1,0 +1,118 @@
+"""Limits from a TOML file: the same as in Python, and nothing in it that would count for nothing."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import frgroups as fg
+from frgroups.errors import InputError
+from frgroups.limits import Limits
+
+numbers = st.none() | st.integers(0, 10_000)
+shares = st.none() | st.floats(0, 1).map(lambda share: round(share, 4))
+of_group = {
+    "removals_per_group": numbers,
+    "removal_share": shares,
+    "removal_floor": numbers,
+    "emptied_groups": numbers,
+    "additions_per_group": numbers,
+    "drift_share": shares,
+    "drift_floor": numbers,
+}
+of_plan = {
+    "removals_total": numbers,
+    "additions_total": numbers,
+    "snapshot_max_age": st.sampled_from([None, "6h", "30min"]),
+    "plan_max_age": st.sampled_from([None, "7d"]),
+}
+keys = st.sampled_from(["vip", "store_*", "0150", "a b", "é*", "[ab]?"])
+
+
+def toml(values):
+    """These limits as lines of TOML, whose texts are written as JSON writes them."""
+    words = {name: "none" if value is None else value for name, value in values.items()}
+    return "".join(f"{name} = {json.dumps(value)}\n" for name, value in words.items())
+
+
+def written(folder, text):
+    path = folder / "limits.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@given(
+    values=st.fixed_dictionaries({}, optional=of_group | of_plan),
+    groups=st.dictionaries(keys, st.fixed_dictionaries({}, optional=of_group), max_size=4),
+)
+def test_the_file_says_what_python_says(values, groups, tmp_path_factory):
+    "Each key alone or together, with tables of groups in the order of the file."
+    text = toml(values) + "".join(f'[per_group."{key}"]\n{toml(own)}' for key, own in groups.items())
+
+    limits = fg.read_limits(written(tmp_path_factory.mktemp("limits"), text))
+
+    expected = Limits(**values, per_group={key: Limits(**own) for key, own in groups.items()})
+    assert limits.document() == expected.document()
+
+
+def test_an_empty_file_is_the_usual_limits(tmp_path):
+    "What is not said is as in Limits()."
+    assert fg.read_limits(written(tmp_path, "")).document() == Limits().document()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("removals = 5", "limits.toml: removals is no limit. Known here: removals_per_group, removal_share"),
+        (
+            "[per_group.vip]\nremoval = 5",
+            "limits.toml, [per_group.vip]: removal is no limit. Known here: removals_per",
+        ),
+        ("[per_group.vip]\nremovals_total = 5", "removals_total is of the whole plan: write it above the tables"),
+        ('[per_group.vip]\nplan_max_age = "1d"', "plan_max_age is of the whole plan"),
+        ("[per_group.vip.per_group.a]", "per_group is no limit"),
+        ("removals_total = true", "The limit removals_total is a number of 0 or more"),
+        ('removals_total = "5"', "The limit removals_total is a number of 0 or more"),
+        ("removals_total = 5.5", "removals_total is a whole number, not 5.5"),
+        ("removals_total = inf", "removals_total is a number of 0 or more"),
+        ("removals_total = [1]", "removals_total is a number of 0 or more"),
+        ("removals_total = 2026-11-23", "removals_total is a number of 0 or more"),
+        ("removal_share = 10", "a share between 0 and 1"),
+        ("plan_max_age = 7", "a duration as text"),
+        ('plan_max_age = "soon"', "'soon' is not a duration"),
+        ("[per_group.vip]\nremoval_share = -1", "[per_group.vip]: The limit removal_share"),
+        ("per_group = 5", "per_group is no table. Write [per_group.UID]"),
+        ("[per_group]\nvip = 5", "per_group.vip is no table. Write [per_group.vip]"),
+        ("[per_group]\nremovals_total = 5", "per_group.removals_total is no table"),
+        ("removals_total = none", "is no TOML: Invalid value"),
+        ("removals_total = 1\nremovals_total = 2", "is no TOML: Cannot overwrite"),
+    ],
+)
+def test_a_bad_file_is_refused_with_file_and_key(text, told, tmp_path):
+    "Unknown keys with the known ones, wrong kinds with what is wanted, and what would count for nothing."
+    path = written(tmp_path, text)
+
+    with pytest.raises(InputError) as error:
+        fg.read_limits(path)
+
+    assert told in str(error.value) and str(path) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "told"), [(None, "cannot be read"), (b"\xff\xfe\x00", "is no TOML"), (b"PK\x03\x04", "is no TOML")]
+)
+def test_what_is_no_text_is_refused(body, told, tmp_path):
+    "A file that is not there, and bytes."
+    path = tmp_path / "limits.toml"
+    if body is not None:
+        path.write_bytes(body)
+
+    with pytest.raises(InputError, match=told):
+        fg.read_limits(path)
+
+
+def test_a_folder_is_no_file_of_limits(tmp_path):
+    "It says what was found there."
+    with pytest.raises(InputError, match="a folder"):
+        fg.read_limits(tmp_path)
