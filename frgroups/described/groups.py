@@ -8,7 +8,7 @@ import pandas as pd
 from frgroups.described.wording import each, listed, names_in, percent, sentences
 from frgroups.human import counted, share_in_words
 from frgroups.overlap import Measure
-from frgroups.overlap.regions import OTHER, Mode
+from frgroups.overlap.regions import OTHER
 
 _SYMMETRIC = ("count", "jaccard", "overlap_coefficient", "lift", "phi", "pmi")
 
@@ -53,18 +53,19 @@ def told_matrix(matrix: pd.DataFrame, top: int, measure: Measure) -> str:
     )
 
 
-def told_intersections(table: pd.DataFrame, top: int, mode: Mode) -> str:
+def told_intersections(table: pd.DataFrame, top: int) -> str:
     """`intersections` in words; its groups are uids."""
     if table.empty:
         return "No customers in groups."
     cut = table["groups"] == OTHER
     whole, others = table[~cut], int(table.loc[cut, "n"].sum())
     n_all = round(table["n"].iloc[0] / table["share"].iloc[0])
-    how = "exactly these groups" if mode == "exclusive" else "all of these groups, whatever else they are in"
+    exclusive = table["mode"].iloc[0] == "exclusive"
+    how = "exactly these groups" if exclusive else "all of these groups, whatever else they are in"
     items = [f"{' & '.join(row.groups)} {row.n:,} ({share_in_words(row.n, n_all)})" for row in each(whole.head(top))]
     left = whole.iloc[top:]
     n_left = int(left["n"].sum())
-    summed = f" with {counted(n_left, 'customer')}" if mode == "exclusive" else ""
+    summed = f" with {counted(n_left, 'customer')}" if exclusive else ""
     return sentences(
         f"{counted(n_all, 'customer')}, {counted(len(whole), 'combination')}; customers in {how}",
         listed("The most", items),

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from frgroups.advice import ANY, Advice
 from frgroups.codes import codes_of
 from frgroups.errors import InputError
 from frgroups.overlap.chances import benjamini_hochberg, hypergeometric_tails
@@ -29,6 +30,8 @@ def overlap_matrix(
 ) -> pd.DataFrame:
     """
     One measure of overlap for every two groups, as a square table with the groups on both axes in uid order.
+
+    Its `attrs` say the measure, so that `describe` and `plot.overlap_heatmap` need not be told.
 
     Parameters
     ----------
@@ -76,7 +79,25 @@ def overlap_matrix(
     both, sizes = pair_counts(codes), codes.sizes
     values = both if measure == "count" else pair_measure(measure, sizes[:, None], sizes[None, :], both, universe)
     axis = codes.group_uids.rename("customer_group_uid") if labels == "uid" else codes.group_names.rename("name")
-    return pd.DataFrame(values, index=axis, columns=axis)
+    matrix = pd.DataFrame(values, index=axis, columns=axis)
+    matrix.attrs["measure"] = measure
+    return matrix
+
+
+def measure_of(matrix: pd.DataFrame, measure: Measure | None) -> Measure:
+    """
+    The measure that was said, or else the one that a table of `overlap_matrix` says; InputError where neither does.
+
+    >>> measure_of(overlap_matrix(sample_snapshot(), measure="phi"), None)
+    'phi'
+    """
+    said = matrix.attrs.get("measure") if measure is None else measure
+    if said is None:
+        raise InputError("This matrix does not say what it measures.", Advice("Say it with {measure}.", measure=ANY))
+    if said not in get_args(Measure):
+        raise InputError(f"measure={said!r} is not one of {', '.join(get_args(Measure))}.")
+    known: Measure = said
+    return known
 
 
 def overlap_pairs(

@@ -33,7 +33,7 @@ def upset(
     data: Any,
     groups: Iterable[str] | None = None,
     *,
-    mode: Mode = "exclusive",
+    mode: Mode | None = None,
     n_groups: int = 8,
     top: int = 20,
     fig: Figure | SubFigure | None = None,
@@ -41,7 +41,8 @@ def upset(
     """
     The combinations that customers are in, as an UpSet plot (Lex et al. 2014): bars over a matrix of dots.
 
-    `data` is a Snapshot, memberships, or the table of `intersections` (say its `mode`). Without `groups` the
+    `data` is a Snapshot or memberships (`mode` is "exclusive" unless said), or the table of `intersections`, which
+    says its own. Without `groups` the
     `n_groups` largest are combined; groups that are not drawn are not looked at. See `intersections` for the
     two modes. A figure that you pass keeps its layout engine; an empty one without gets the constrained one.
 
@@ -52,6 +53,7 @@ def upset(
     >>> [text.get_text() for text in axes["intersections"].texts]
     ['248', '2', '1']
     """
+    mode = _mode_of(data, mode)
     table, shown, cut = _upset_of(data, groups, mode, n_groups, top)
     n, names = len(table), list(shown["label"])
     whole = not is_table(data, "groups") or OTHER not in set(data["groups"])
@@ -84,12 +86,21 @@ def upset(
     return {"intersections": bars, "matrix": dots, "sizes": sides}
 
 
+def _mode_of(data: Any, mode: Mode | None) -> Mode:
+    """The mode that was asked for; a table has one, which no other word can change."""
+    own = set(data["mode"]) if is_table(data, "groups") and is_table(data, "mode") else set()
+    asked = {mode} if mode is not None else own or {"exclusive"}
+    if not asked <= {"exclusive", "inclusive"}:
+        raise InputError(f"mode={mode!r} is neither 'exclusive' nor 'inclusive'.")
+    if len(own | asked) > 1:
+        raise InputError(f"mode={mode!r} was asked of a table of {' and '.join(sorted(own))} intersections.")
+    return asked.pop()
+
+
 def _upset_of(
     data: Any, groups: Iterable[str] | None, mode: Mode, n_groups: int, top: int
 ) -> tuple[pd.DataFrame, pd.DataFrame, str]:
     """The combinations to draw; the groups (customer_group_uid, label, n), largest first; what was cut."""
-    if mode not in ("exclusive", "inclusive"):
-        raise InputError(f"mode={mode!r} is neither 'exclusive' nor 'inclusive'.")
     if is_table(data, "groups"):
         table, notes = data, []
         shown = _groups_of(table, mode)
