@@ -28,12 +28,6 @@ from frgroups.snapshot import sample_snapshot, snapshot_from_frames
 EMPTY = sample_snapshot().memberships[:0]
 
 
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
-
-
 def tenant(n_groups, n_customers=400, per_customer=3):
     random = np.random.default_rng(n_groups)
     uids = [f"g-{n:03d}" for n in range(n_groups)]
@@ -512,7 +506,10 @@ def test_a_deleted_group_ends_in_a_cross_and_says_so():
     "One line ends in a cross, and its name tells why."
     first, second, _ = three_moments(3)
     without = snapshot_from_frames(
-        second.memberships[second.memberships["customer_group_uid"] != "g-000"], tenant_uid="t", taken_at="2026-11-10"
+        second.memberships[second.memberships["customer_group_uid"] != "g-000"],
+        second.groups[second.groups["customer_group_uid"] != "g-000"],
+        tenant_uid="t",
+        taken_at="2026-11-10",
     )
 
     ax = plot.history([first, without])
