@@ -100,7 +100,8 @@ def _heatmap_of(
     if isinstance(data, pd.DataFrame) and "customer_uid" not in data and data.index.equals(data.columns):
         matrix = data if top is None else data.iloc[:top, :top]
         return matrix, [short_name(label) for label in matrix.index], len(data)
-    universe, codes = universe_of(data, universe), codes_of(data).select(groups)
+    seen = codes_of(data)
+    universe, codes = universe_of(data, universe, seen), seen.select(groups)
     if measure in _NEEDS_UNIVERSE and universe is None:
         raise InputError(f"measure={measure!r} needs universe=, the number of customers that the tenant has in all.")
     chosen = codes.select(largest(codes, top))
