@@ -12,6 +12,7 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.colors import to_rgb
 from matplotlib.patches import PathPatch, Rectangle
+from matplotlib.text import Text
 
 from frgroups import plot
 from frgroups.changes import group_changes
@@ -260,6 +261,28 @@ def test_an_upset_plot_goes_into_a_given_figure_or_part_of_one():
     plot.upset(sample_snapshot(), fig=right, mode="inclusive")
 
     assert len(figure.axes) == 6 and plt.get_fignums() == [figure.number]
+
+
+def test_an_upset_plot_stands_in_the_place_of_given_axes():
+    "With ax= its three parts are where the Axes was, beside other charts, with its title above."
+    figure, (left, right) = plt.subplots(1, 2, figsize=(14, 5), layout="constrained")
+    free = figure.add_axes((0.6, 0.1, 0.3, 0.3))
+
+    plot.sizes(sample_snapshot(), ax=left)
+    parts = [plot.upset(sample_snapshot(), ax=right), plot.upset(sample_snapshot(), ax=free)]
+    figure.draw_without_rendering()
+
+    assert "(exclusive)" in title(right) and not right.axison
+    assert plt.get_fignums() == [figure.number]
+    laid_out, fixed = ([ax.get_position() for ax in axes.values()] for axes in parts)
+    [heading] = [text for text in right.get_children() if isinstance(text, Text) and text.get_text()]
+    below = figure.transFigure.inverted().transform(heading.get_window_extent())[0, 1]
+    assert all(left.get_position().x1 < box.x0 and box.y1 <= below for box in laid_out)
+    inside = free.get_position()
+    assert all(inside.x0 <= box.x0 + 1e-9 and box.x1 <= inside.x1 + 1e-9 for box in fixed)
+    assert all(inside.y0 <= box.y0 + 1e-9 and box.y1 <= inside.y1 + 1e-9 for box in fixed)
+    with pytest.raises(InputError, match="one place"):
+        plot.upset(sample_snapshot(), ax=right, fig=figure)
 
 
 # Changes
