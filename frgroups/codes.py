@@ -179,22 +179,33 @@ def codes_of(data: Any) -> Codes:
     """
     The codes behind a Snapshot, a memberships DataFrame, or any table that speaks Arrow.
 
-    A frame needs the columns customer_group_uid and customer_uid; the group names are then the uids.
+    Those are the frames of Polars, DuckDB, pyarrow and Narwhals, and what becomes one when it is asked to: a lazy
+    frame by `collect()`, one of Spark by `toArrow()`. A frame needs the columns customer_group_uid and customer_uid;
+    the group names are then the uids.
     """
     if isinstance(data, Codes):
         return data
     if isinstance(codes := getattr(data, "codes", None), Codes):
         return codes
     if not isinstance(data, pd.DataFrame):
-        if not hasattr(data, "__arrow_c_stream__"):
-            raise InputError(f"Expected a Snapshot or a table of memberships, not {type(data).__name__}.")
         columns = ["customer_group_uid", "customer_uid"]
-        data = pa.table(data)
+        data = _as_arrow(data)
         data = data.select([name for name in columns if name in data.column_names]).to_pandas()
     return Codes.from_uids(
         check_uids(data, "customer_group_uid", "memberships"),
         check_uids(data, "customer_uid", "memberships"),
     )
+
+
+def _as_arrow(data: Any) -> pa.Table:
+    for ask in ("toArrow", "collect"):
+        if not hasattr(data, "__arrow_c_stream__") and callable(getattr(data, ask, None)):
+            data = getattr(data, ask)()
+    try:
+        return pa.table(data) if hasattr(data, "__arrow_c_stream__") else pa.table(None)
+    except (TypeError, pa.ArrowException) as error:  # Nothing of the kind, or a column alone.
+        kind = type(data).__name__
+        raise InputError(f"Expected a Snapshot or a table of memberships, not {kind}.") from error
 
 
 def check_uids(frame: pd.DataFrame, column: str, what: str) -> pd.Series:

@@ -265,7 +265,7 @@ def _broken_in(limits: Limits, group: GroupCounts) -> list[Finding]:
         found.append(
             Finding(
                 "removals_per_group",
-                f"{group.name} would lose {group.removes:,} of {group.baseline:,} customers{share}; "
+                f"{group.name} would lose {group.removes:,} of {counted(group.baseline, 'customer')}{share}; "
                 f"the limit is {int(allowed):,} here ({own.removal_rule()}).",
                 True,
                 group.uid,
@@ -277,7 +277,8 @@ def _broken_in(limits: Limits, group: GroupCounts) -> list[Finding]:
         found.append(
             Finding(
                 "additions_per_group",
-                f"{group.name} would gain {group.adds:,} customers; the limit is {own.additions_per_group:,}.",
+                f"{group.name} would gain {counted(group.adds, 'customer')}; "
+                f"the limit is {own.additions_per_group:,}.",
                 True,
                 group.uid,
                 group.adds,

@@ -44,7 +44,8 @@ def group_sizes(data: Any, *, universe: int | None = None) -> pd.DataFrame:
     1        Staff          1            1            1.000            0.003984
     2          VIP          2            0            0.000            0.007968
     """
-    universe, codes = universe_of(data, universe), codes_of(data)
+    codes = codes_of(data)
+    universe = universe_of(data, universe, codes)
     n_groups_of = _n_groups_of(codes)
     alone = n_groups_of[codes.customer_code] == 1
     n_exclusive = np.bincount(codes.group_code[alone], minlength=codes.n_groups)
@@ -93,8 +94,9 @@ def groups_per_customer(data: Any, *, universe: int | None = None) -> pd.DataFra
     1         1          249  0.249
     2         2            2  0.002
     """
-    universe = universe_of(data, universe)
-    n_customers = np.bincount(_n_groups_of(codes_of(data)), minlength=1)
+    codes = codes_of(data)
+    universe = universe_of(data, universe, codes)
+    n_customers = np.bincount(_n_groups_of(codes), minlength=1)
     if universe is not None:
         n_customers[0] = universe - n_customers[1:].sum()
     n_groups = np.flatnonzero(n_customers)

@@ -16,7 +16,7 @@ from frgroups.card import Card
 from frgroups.codes import Codes, check_uids
 from frgroups.errors import InputError
 from frgroups.human import counted
-from frgroups.tables import CONSENTS, CUSTOMERS, GROUPS, READS, conform
+from frgroups.tables import CONSENTS, CUSTOMERS, GROUPS, READS, conform, with_room
 from frgroups.universe import check_universe
 
 Verdict = Literal["consistent", "drifted", "unverifiable"]
@@ -256,7 +256,10 @@ def _table(frame: pd.DataFrame | None, key: str, what: str, seen: pd.Series) -> 
             twice = own.loc[own[key].duplicated(), key].iloc[0]
             raise InputError(f"{what} has {twice!r} more than once; each uid may stand there once.")
         unseen = uids[~uids[key].isin(own[key])]
-        uids = pd.concat([own, unseen], ignore_index=True) if what == "customers" else own
+        if what == "customers" and len(unseen):
+            own = own.assign(**{str(name): with_room(own[name]) for name in own.select_dtypes(["bool", "integer"])})
+            own = pd.concat([own, unseen], ignore_index=True)
+        uids = own
     return uids.sort_values(key, ignore_index=True)
 
 

@@ -103,6 +103,17 @@ def conform(frame: pd.DataFrame | None, columns: dict[str, str]) -> pd.DataFrame
     return pd.DataFrame(own | rest, index=given.index).reset_index(drop=True)
 
 
+def with_room(column: pd.Series) -> pd.Series:
+    """
+    The column in a dtype that can miss a value, where whole numbers would become floats, and yes or no text.
+
+    >>> str(with_room(pd.Series([True, False])).dtype), str(with_room(pd.Series([0.5])).dtype)
+    ('boolean', 'float64')
+    """
+    exact = pd.api.types.is_bool_dtype(column) or pd.api.types.is_integer_dtype(column) or column.dtype == object
+    return column.convert_dtypes() if exact else column
+
+
 ARROW = {
     "str": pa.string(),
     "int64": pa.int64(),

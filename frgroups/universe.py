@@ -5,21 +5,22 @@ from __future__ import annotations
 import operator
 from typing import Any
 
-from frgroups.codes import Codes, codes_of
+from frgroups.codes import Codes
 from frgroups.errors import InputError
 
 
-def universe_of(data: Any, universe: int | None) -> int | None:
+def universe_of(data: Any, universe: int | None, codes: Codes) -> int | None:
     """
     The number that was passed, or else the one that the Snapshot was given; None when nobody told.
 
-    >>> universe_of(sample_snapshot().with_universe(1_000), None)
-    1000
-    >>> universe_of(sample_snapshot().with_universe(1_000), 2_000)
-    2000
+    `codes` are those of `data`, which may be a stream that can be read only once.
+
+    >>> snapshot = sample_snapshot().with_universe(1_000)
+    >>> universe_of(snapshot, None, snapshot.codes), universe_of(snapshot, 2_000, snapshot.codes)
+    (1000, 2000)
     """
     if universe is not None:
-        return check_universe(universe, codes_of(data).n_customers)
+        return check_universe(universe, codes.n_customers)
     is_snapshot = isinstance(getattr(data, "codes", None), Codes)
     return data.universe if is_snapshot else None
 

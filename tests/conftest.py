@@ -31,6 +31,13 @@ def no_pause(monkeypatch):
 
 
 @pytest.fixture(scope="module")
+def running():
+    """A tenant with nobody in it; the tests of a file share it, and reset it."""
+    with fg.Sandbox(empty=True) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="module")
 def short_pages():
     """A tenant with nobody in it, whose pages hold five."""
     with fg.Sandbox(empty=True, max_page_size=5, default_page_size=5) as sandbox:

@@ -748,3 +748,15 @@ def test_a_sealed_manifest_of_another_shape_is_damage(tmp_path, wrong):
     with pytest.raises(NotFoundInCacheError):
         read_snapshot(tmp_path, allow_older=True)
     assert not folder.exists()
+
+
+def test_a_snapshot_of_tables_beside_one_with_a_host_is_read_by_its_folder(tmp_path):
+    "No base_url says 'none', so the error tells of the folder; reading it needs no more."
+    folder = save_snapshot(sample_snapshot("2026-11-23"), tmp_path)
+    save_snapshot(replace(sample_snapshot("2026-11-23"), base_url="https://api.example"), tmp_path)
+
+    with pytest.raises(InputError, match=r"t-1 at no host.*read by its folder, as list_snapshots tells it"):
+        read_snapshot(tmp_path)
+
+    assert str(folder) in set(list_snapshots(tmp_path)["path"])
+    assert read_snapshot(folder).base_url is None

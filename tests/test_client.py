@@ -73,12 +73,6 @@ FAILURES = {
 PASSING = {"cut before", "cut after", "cut during", "slow", "500", "502", "503 after doing it", "429"}
 
 
-@pytest.fixture(scope="module")
-def running():
-    with fg.Sandbox(empty=True) as sandbox:
-        yield sandbox
-
-
 @pytest.fixture
 def sandbox(running):
     """A tenant with two groups and three customers, which behaves."""

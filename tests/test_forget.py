@@ -99,12 +99,6 @@ def about(n):
     return [value for value in facts.values() if isinstance(value, str)]
 
 
-@pytest.fixture(scope="module")
-def running():
-    with fg.Sandbox(empty=True) as sandbox:
-        yield sandbox
-
-
 @pytest.fixture
 def tenant(running, monkeypatch):
     """Twenty customers; c-2 and c-3 are VIP."""

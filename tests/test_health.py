@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import frgroups as fg
+from frgroups import redundancy
 from frgroups.errors import GroupNotFoundError, InputError
-from frgroups.health import SEVERITIES, health_report
+from frgroups.health import SEVERITIES, health_report, redundant
+from frgroups.overlap.counting import pair_counts
 from frgroups.snapshot import sample_snapshot, snapshot_from_frames
 
 COLUMNS = {
@@ -345,3 +347,64 @@ def test_what_cannot_be_right_is_refused_in_words(ask, words):
     "The error tells what came and what is needed."
     with pytest.raises(InputError, match=words):
         ask()
+
+
+def test_the_customers_of_two_groups_are_counted_once(monkeypatch):
+    "Duplicates, near duplicates and parts stand on one count of the pairs, which is most of the work."
+    counted = []
+
+    def counting(codes):
+        counted.append(codes.n_groups)
+        return pair_counts(codes)
+
+    for module in (redundancy, redundant):
+        monkeypatch.setattr(module, "pair_counts", counting)
+
+    report = health_report(snapshot_of({"a": "1234", "b": "1234", "c": "12"}))
+
+    assert counted == [3]
+    assert {"duplicate", "subset"} <= set(report["finding"])
+
+
+def test_no_action_retires_a_group_before_the_back_office_was_asked():
+    "Campaigns are not seen here: whatever would empty, merge or retire a group checks the back office before."
+    groups = {
+        "a": "12345678",
+        "b": "12345678",
+        "c": "1234567",
+        "d": "",
+        "e": "12",
+        "f": "1",
+        "g": "1",
+        "black_week": "45",
+        "loyal": "123456789",
+    }
+    names = ["A", "B", "C", "D", "E", "F", "g", "Black Week 2021", "Loyal"]
+    snapshot = snapshot_of(groups, names=names)
+    register = register_of(
+        customer_group_uid=["a", "b", "e", "black_week", "loyal"],
+        valid_to=[None, None, "2026-01-01", None, None],
+        exclusive_set=["tiers", None, "tiers", None, None],
+        discount_percent=[10, 20, None, None, None],
+    )
+
+    report = pd.concat(
+        [health_report(snapshot, min_jaccard=0.8), health_report(snapshot, register=register)], ignore_index=True
+    )
+
+    risky = report["suggested_action"].str.contains(r"retire|plan_memberships|still needed|enough")
+    checked = report["suggested_action"].str.contains("back office", case=False)
+    assert set(report.loc[risky, "finding"]) >= {
+        "empty",
+        "duplicate",
+        "near_duplicate",
+        "old_year",
+        "ended",
+        "two_tiers",
+    }
+    assert checked[risky].all()
+    told = report["suggested_action"].where(~report["finding"].eq("wrong_type"))
+    before = told.str.lower().str.find("back office") < told.str.find("fg.")
+    assert before[told.str.contains(r"fg\.").fillna(False)].all()
+    words = (report["suggested_action"] + " " + report["evidence"]).str.lower()
+    assert not words.str.contains(r"delet|remove the group|drop").any()

@@ -357,12 +357,6 @@ def test_a_customer_whom_no_snapshot_knows_has_no_history(tmp_path):
 # The plans behind
 
 
-@pytest.fixture(scope="module")
-def running():
-    with fg.Sandbox(empty=True) as sandbox:
-        yield sandbox
-
-
 @pytest.fixture
 def tenant(running, monkeypatch):
     """Six customers in all, of whom c-1 and c-2 are VIP."""
@@ -631,3 +625,18 @@ def test_another_folder_of_journals_can_be_named(tenant, tmp_path):
 
     assert plan.digest in set(found["plan_digest"])
     assert changes_of("c-3")["plan_digest"].isna().all()
+
+
+def test_damage_that_history_went_past_is_told_without_what_a_reader_would_do(tmp_path, caplog):
+    "The log names the file and what was found; allow_older is for those who stopped, and history did not."
+    for number in range(3):
+        path = fg.save_snapshot(week(number, [("b", "p")]), tmp_path)
+    damage(path)
+    (path.parent / sorted(p.name for p in path.parent.iterdir())[0] / "manifest.json").write_text("{}")
+
+    with caplog.at_level(logging.WARNING, "frgroups"):
+        table = fg.size_history(cache=tmp_path)
+
+    assert len(table) == 1
+    assert "memberships.parquet is damaged" in caplog.text and "manifest.json is damaged" in caplog.text
+    assert "goes on without it" in caplog.text and "allow_older" not in caplog.text

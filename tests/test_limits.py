@@ -301,3 +301,13 @@ def test_drift_has_a_floor_and_a_share(baseline, share, floor):
 
     assert allowed == pytest.approx(max(floor, share * baseline), abs=1e-6)
     assert Limits(drift_share=None, drift_floor=floor).drift_allowed(baseline) is None
+
+
+def test_one_customer_is_one_customer():
+    "The sentence of a limit counts in the singular too."
+    none_allowed = Limits(removals_per_group=0, additions_per_group=0, emptied_groups=None)
+
+    found = broken_limits(none_allowed, [GroupCounts("g", "G", 1, 1, 1)], snapshot_age=timedelta(0))
+
+    told = " ".join(map(str, found))
+    assert "would gain 1 customer; the limit is 0." in told and "would lose 1 of 1 customer (100%)" in told

@@ -18,12 +18,6 @@ from frgroups.sandbox import Fault
 NOW = datetime(2026, 11, 23, 8, 10, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
-def running():
-    with fg.Sandbox(empty=True) as sandbox:
-        yield sandbox
-
-
 @pytest.fixture
 def sandbox(running):
     """A tenant with one group, which behaves."""

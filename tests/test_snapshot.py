@@ -221,3 +221,18 @@ def test_conform_fills_what_is_missing_and_keeps_what_is_more():
     assert table["customer_uid"][0] == "0150" and table["extra"][0] == 1.5
     assert table.drop(columns=["customer_uid", "extra"]).isna().all(axis=None)
     assert list(conform(None, CONSENTS).columns) == list(CONSENTS)
+
+
+def test_extra_columns_keep_their_dtypes_beside_customers_without_a_row():
+    "Yes and no, and whole numbers, can miss a value; they turn neither into objects nor into floats."
+    customers = pd.DataFrame(
+        {"customer_uid": ["a", "b"], "club": [True, False], "visits": [3, 4], "score": [0.5, 1.0]}
+    )
+    memberships = pd.DataFrame({"customer_group_uid": "vip", "customer_uid": ["a", "b", "c"]})
+
+    some, all_known = (made(rows, None, customers).customers for rows in (memberships, memberships[:2]))
+
+    extra = ["club", "visits", "score"]
+    assert some[extra].dtypes.astype(str).to_dict() == {"club": "boolean", "visits": "Int64", "score": "float64"}
+    assert some[extra].isna().all(axis=1).tolist() == [False, False, True]
+    assert all_known[extra].dtypes.astype(str).to_dict() == {"club": "bool", "visits": "int64", "score": "float64"}

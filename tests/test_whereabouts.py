@@ -11,12 +11,6 @@ from frgroups.cli import main
 OPEN = fg.Limits(removals_per_group=None, removal_share=None, removals_total=None, emptied_groups=None)
 
 
-@pytest.fixture(scope="module")
-def running():
-    with fg.Sandbox(empty=True) as sandbox:
-        yield sandbox
-
-
 @pytest.fixture
 def tenant(running, monkeypatch):
     """Four customers of whom c-1 is VIP; two of them share an external id."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from frgroups.advice import ANY, Advice
+from frgroups.advice import ANY, FUNCTION, Advice
 from frgroups.cache import folders
 from frgroups.cache.inventory import cache_info, list_snapshots, prune
 from frgroups.cache.kept import (
@@ -49,6 +49,9 @@ __all__ = [
 ]
 
 _TRIES = 5
+_OF_TABLES = (
+    Advice("One without a host is read by its folder, as {list_snapshots} tells it.", list_snapshots=FUNCTION),
+)
 
 
 def save_snapshot(snapshot: Snapshot, cache: Cache = None) -> Path:
@@ -254,6 +257,7 @@ def _check_one_place(found: list[Kept], folder: Path) -> None:
         raise InputError(
             f"{folder} holds snapshots of {listed}.",
             Advice("Say which with {tenant_uid} and {base_url}.", tenant_uid=ANY, base_url=ANY),
+            *_OF_TABLES[: any(host == "no host" for _, host in places)],
         )
 
 

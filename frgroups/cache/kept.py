@@ -191,7 +191,7 @@ def set_aside(folder: Path, error: FileDamagedError) -> None:
 
 def warn_of_damage(_: Path, error: FileDamagedError) -> None:
     """Leave a damaged snapshot where it is, and say so in the log."""
-    tell(log, logging.WARNING, "snapshot_damaged", str(error), path=str(getattr(error, "path", "")))
+    tell(log, logging.WARNING, "snapshot_damaged", error.message, path=str(getattr(error, "path", "")))
 
 
 def kept_in(root: Path, on_damage: Callable[[Path, FileDamagedError], object]) -> list[Kept]:

@@ -137,7 +137,7 @@ def sizes(options: Namespace) -> int:
 def overlap(options: Namespace) -> int:
     """Show the pairs that overlap most."""
     snapshot = snapshot_of(options)
-    universe = universe_of(snapshot, options.universe)
+    universe = universe_of(snapshot, options.universe, snapshot.codes)
     if options.by == "lift" and universe is None:
         raise UsageError("--by lift compares with chance, which needs --universe N, the number of customers in all.")
     table = overlap_pairs(snapshot, universe=universe, min_both=1)

@@ -11,7 +11,7 @@ from frgroups.described.change import told_changes, told_flow, told_history
 from frgroups.described.customers import told_campaigns, told_profile, told_reach, told_steps
 from frgroups.described.groups import told_intersections, told_matrix, told_sizes
 from frgroups.errors import InputError
-from frgroups.overlap import Measure
+from frgroups.overlap import Measure, measure_of
 from frgroups.sizes import group_sizes
 from frgroups.snapshot import Snapshot
 
@@ -20,7 +20,6 @@ __all__ = ["describe"]
 # By the columns that no other table has; the first that fits.
 _KINDS: dict[str, tuple[set[str], Callable[[pd.DataFrame, int], str]]] = {
     "group_sizes": ({"n_members", "n_exclusive"}, told_sizes),
-    "intersections": ({"groups", "degree", "n", "share", "mode"}, told_intersections),
     "size_history": ({"taken_at", "n_members", "n_joined"}, told_history),
     "group_changes": ({"n_old", "n_joined", "n_left", "n_new"}, told_changes),
     "group_flow": ({"from_group", "to_group", "n"}, told_flow),
@@ -28,10 +27,11 @@ _KINDS: dict[str, tuple[set[str], Callable[[pd.DataFrame, int], str]]] = {
     "reachability": ({"channel", "n_reachable"}, told_reach),
     "incremental_reach": ({"n_reachable", "n_new", "n_cumulative"}, told_steps),
     "campaign_reach": ({"n_effective", "n_shadowed"}, told_campaigns),
+    "intersections": ({"groups", "degree", "n", "share", "mode"}, told_intersections),
 }
 
 
-def describe(table: Any, *, top: int = 5, measure: Measure = "jaccard") -> str:
+def describe(table: Any, *, top: int = 5, measure: Measure | None = None) -> str:
     """
     A table in a few plain sentences, with the numbers that its chart shows: the text twin of `frgroups.plot`.
 
@@ -47,12 +47,12 @@ def describe(table: Any, *, top: int = 5, measure: Measure = "jaccard") -> str:
     top
         How many groups, values or steps are told one by one; what the others hold is told together.
     measure
-        Of `overlap_matrix`, whose table does not say it.
+        Of an `overlap_matrix` that does not say it any more, such as one that was read from a file.
 
     Raises
     ------
     InputError
-        Another table.
+        Another table, a `top` below 1, or a matrix of an unknown measure.
 
     >>> print(describe(sample_snapshot()))
     3 groups with 253 memberships. The largest: All members with 250 (248 in no other group); VIP with 2 (0);
@@ -68,8 +68,8 @@ def describe(table: Any, *, top: int = 5, measure: Measure = "jaccard") -> str:
     for needed, told in _KINDS.values():
         if needed <= columns:
             return told(table, top)
-    if table.index.equals(table.columns):
-        return told_matrix(table, top, measure)
+    if pd.api.types.is_string_dtype(table.index) and table.index.equals(table.columns):
+        return told_matrix(table, top, measure_of(table, measure))
     raise InputError(
         f"describe knows the tables of {', '.join(_KINDS)} and overlap_matrix; this one has the "
         f"columns {', '.join(map(repr, list(table.columns)[:8]))}."

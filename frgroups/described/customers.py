@@ -9,6 +9,7 @@ import pandas as pd
 
 from frgroups.described.wording import each, listed, name_of, names_in, percent, sentences
 from frgroups.human import counted, share_in_words
+from frgroups.profile.attributes import NUMBER
 
 CHANCE = 0.05  # a q above it may be chance
 
@@ -21,7 +22,9 @@ def told_profile(table: pd.DataFrame, top: int) -> str:
     n_chance = int((known["q_value"] > CHANCE).sum())
     items = [f"{value_name(row)} {_beside(row)}" for row in each(known.head(top))]
     return sentences(
-        f"{counted(len(known), 'value')} of {counted(table['attribute'].nunique(), 'attribute')}",
+        f"{counted(len(known), 'value')} of {counted(known['attribute'].nunique(), 'attribute')}"
+        if len(known)
+        else "No value that tells the two apart",
         listed("The strongest effects, in the group and among the others", items),
         f"{counted(n_chance, 'value')} with a q above {CHANCE}, which may be chance" if n_chance else "",
         f"Suppressed, since they tell of too few customers: {n_left_out:,}" if n_left_out else "",
@@ -29,8 +32,13 @@ def told_profile(table: pd.DataFrame, top: int) -> str:
 
 
 def strongest(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a profile that are not suppressed, strongest effect first; of yes and no only yes."""
-    known = table[~table["suppressed"]]
+    """
+    The rows of a profile that can set the group apart, strongest effect first.
+
+    Not what is suppressed, nor what all customers are (such as an attribute that nobody has); of yes and no only yes.
+    """
+    of_all = (table["share_in"] == 1) & (table["share_ref"] == 1) & (table["value"] != NUMBER)
+    known = table[~table["suppressed"] & ~of_all]
     flags = known[known["kind"] == "flag"]
     both = set(flags.loc[flags["value"] == "yes", "attribute"])
     mirrored = (known["kind"] == "flag") & (known["value"] == "no") & known["attribute"].isin(both)
@@ -41,8 +49,13 @@ def strongest(table: pd.DataFrame) -> pd.DataFrame:
 
 def value_name(row: Any) -> str:
     """A value with its attribute; a number and a yes by the attribute alone."""
-    whole = row.kind == "number" or (row.kind == "flag" and row.value == "yes")
+    whole = is_mean(row) or (row.kind == "flag" and row.value == "yes")
     return row.attribute if whole else f"{row.attribute}: {row.value}"
+
+
+def is_mean(row: Any) -> bool:
+    """Whether a row tells of the numbers themselves, and not of how many customers lack one."""
+    return bool(row.kind == "number" and row.value == NUMBER)
 
 
 def means_in_words(row: Any) -> str:
@@ -80,7 +93,7 @@ def told_steps(table: pd.DataFrame, top: int) -> str:
     ]
     left = table.iloc[top:]
     return sentences(
-        f"{counted(len(table), 'group')} reach {counted(n_all, 'customer')}, "
+        f"{counted(len(table), 'group')} {'reaches' if len(table) == 1 else 'reach'} {counted(n_all, 'customer')}, "
         f"{percent(table['share_cumulative'].iloc[-1])} of all who can be reached in any",
         listed("Step by step, with the share reached so far", items),
         f"{len(left):,} more add {int(left['n_new'].sum()):,}" if len(left) else "",
@@ -107,7 +120,7 @@ def told_campaigns(table: pd.DataFrame, top: int) -> str:
 
 
 def _beside(row: Any) -> str:
-    if row.kind == "number":
+    if is_mean(row):
         return means_in_words(row)
     index = "" if np.isnan(row.index) else f", index {row.index:,.0f}"
     return f"{percent(row.share_in)} and {percent(row.share_ref)}{index}"
@@ -125,4 +138,6 @@ def _channels(name: str, rows: pd.DataFrame) -> str:
 
 
 def _number(value: float) -> str:
+    if np.isnan(value):
+        return "–"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.3g}"

@@ -57,14 +57,15 @@ def told_intersections(table: pd.DataFrame, top: int) -> str:
     """`intersections` in words; its groups are uids."""
     if table.empty:
         return "No customers in groups."
-    mode, cut = table["mode"].iloc[0], table["groups"] == OTHER
+    cut = table["groups"] == OTHER
     whole, others = table[~cut], int(table.loc[cut, "n"].sum())
     n_all = round(table["n"].iloc[0] / table["share"].iloc[0])
-    how = "exactly these groups" if mode == "exclusive" else "all of these groups, whatever else they are in"
+    exclusive = table["mode"].iloc[0] == "exclusive"
+    how = "exactly these groups" if exclusive else "all of these groups, whatever else they are in"
     items = [f"{' & '.join(row.groups)} {row.n:,} ({share_in_words(row.n, n_all)})" for row in each(whole.head(top))]
     left = whole.iloc[top:]
     n_left = int(left["n"].sum())
-    summed = f" with {counted(n_left, 'customer')}" if mode == "exclusive" else ""
+    summed = f" with {counted(n_left, 'customer')}" if exclusive else ""
     return sentences(
         f"{counted(n_all, 'customer')}, {counted(len(whole), 'combination')}; customers in {how}",
         listed("The most", items),

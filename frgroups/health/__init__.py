@@ -9,7 +9,7 @@ import pandas as pd
 from frgroups.errors import InputError
 from frgroups.health.finding import HealthFinding, Severity, under_register
 from frgroups.health.groups import names_alike, old_years, small, unsure
-from frgroups.health.redundant import alike, parts
+from frgroups.health.redundant import found_redundant
 from frgroups.health.to_register import found_by_register
 from frgroups.inputs import must_be, must_be_share
 from frgroups.register.registered import registered
@@ -85,8 +85,7 @@ def health_report(
         small(snapshot, tiny),
         names_alike(snapshot),
         old_years(snapshot, rows),
-        alike(snapshot, min_jaccard),
-        parts(snapshot, min_jaccard),
+        found_redundant(snapshot, min_jaccard),
         () if rows is None else found_by_register(snapshot, rows),
     )
     if rows is None:

@@ -6,13 +6,21 @@ from collections.abc import Iterator
 
 from frgroups.health.finding import CHECK, HealthFinding, each, plan_call, quoted
 from frgroups.human import share_in_words
-from frgroups.redundancy import duplicate_groups, subset_groups
+from frgroups.overlap.counting import Counts, pair_counts
+from frgroups.redundancy import duplicates_in, subsets_in
 from frgroups.snapshot import Snapshot
 
 
-def alike(snapshot: Snapshot, min_jaccard: float) -> Iterator[HealthFinding]:
+def found_redundant(snapshot: Snapshot, min_jaccard: float) -> Iterator[HealthFinding]:
+    """All of them; the customers of each two groups are counted once."""
+    both = pair_counts(snapshot.codes)
+    yield from _alike(snapshot, both, min_jaccard)
+    yield from _parts(snapshot, both, min_jaccard)
+
+
+def _alike(snapshot: Snapshot, both: Counts, min_jaccard: float) -> Iterator[HealthFinding]:
     """Of groups with the same members a finding for each but the first; and the pairs that are nearly the same."""
-    pairs = duplicate_groups(snapshot, min_jaccard=min_jaccard)
+    pairs = duplicates_in(snapshot.codes, both, min_jaccard)
     same = pairs[pairs["jaccard"] == 1].drop_duplicates("group_b")
     for row in each(same):
         evidence = f"{row.name_b} has the same {row.n_both:,} members as {row.name_a}."
@@ -42,9 +50,9 @@ def alike(snapshot: Snapshot, min_jaccard: float) -> Iterator[HealthFinding]:
         )
 
 
-def parts(snapshot: Snapshot, min_jaccard: float) -> Iterator[HealthFinding]:
+def _parts(snapshot: Snapshot, both: Counts, min_jaccard: float) -> Iterator[HealthFinding]:
     """Groups that are part of another one and not nearly all of it, each with the smallest that holds it."""
-    pairs = subset_groups(snapshot)
+    pairs = subsets_in(snapshot.codes, both)
     pairs = pairs[pairs["n_a"] < min_jaccard * pairs["n_b"]].sort_values(["group_a", "n_b", "group_b"])
     n_holding = pairs["group_a"].value_counts()
     for row in each(pairs.drop_duplicates("group_a")):

@@ -67,4 +67,6 @@ def _found(one: Any) -> Snapshot | Kept | None:
 
 
 def _leave_out(error: InputError) -> None:
-    tell(log, logging.WARNING, "snapshot_left_out", f"{error} The history goes on without it.")
+    # What a damaged file advises is for a reader that stopped at it.
+    text = error.message if isinstance(error, FileDamagedError) else str(error)
+    tell(log, logging.WARNING, "snapshot_left_out", f"{text} The history goes on without it.")

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from frgroups.advice import ANY, Advice
 from frgroups.codes import codes_of
 from frgroups.errors import InputError
 from frgroups.overlap.chances import benjamini_hochberg, hypergeometric_tails
@@ -43,9 +44,10 @@ def overlap_matrix(
         - "share": n_both / n_a, the share of the row's group that is in the column's; not symmetric
         - "jaccard": n_both / n_either (Jaccard 1912)
         - "overlap_coefficient": n_both / min(n_a, n_b) (Szymkiewicz 1934, Simpson 1943)
-        - "lift": n_both N / (n_a n_b); 1 is what chance gives
+        - "lift": n_both N / (n_a n_b); 1 is what chance gives (Brin et al. 1997)
         - "pmi": log2(lift) (Church & Hanks 1990); minus infinity where no customer is in both
-        - "phi": Pearson's correlation of the two memberships, -1 to 1
+        - "phi": (N n_both - n_a n_b) / sqrt(n_a (N - n_a) n_b (N - n_b)), Pearson's correlation of the two
+          memberships, -1 to 1 (Yule 1912)
 
         All but "count" are `float64`, NaN where the denominator is 0 (a group with no member).
     universe
@@ -55,6 +57,12 @@ def overlap_matrix(
         them groups that have nothing to do with each other seem to avoid each other.
     labels
         "uid" or "name": what stands on the axes.
+
+    Returns
+    -------
+    DataFrame
+        A row and a column for each group, both named customer_group_uid or name (`str`). `attrs["measure"]` is the
+        measure, so that `describe` and `plot.overlap_heatmap` need not be told.
 
     Raises
     ------
@@ -72,11 +80,30 @@ def overlap_matrix(
         raise InputError(f"measure={measure!r} is not one of {', '.join(get_args(Measure))}.")
     if labels not in ("uid", "name"):
         raise InputError(f"labels={labels!r} is neither 'uid' nor 'name'.")
-    universe, codes = universe_of(data, universe), codes_of(data).select(groups)
+    seen = codes_of(data)
+    universe, codes = universe_of(data, universe, seen), seen.select(groups)
     both, sizes = pair_counts(codes), codes.sizes
     values = both if measure == "count" else pair_measure(measure, sizes[:, None], sizes[None, :], both, universe)
     axis = codes.group_uids.rename("customer_group_uid") if labels == "uid" else codes.group_names.rename("name")
-    return pd.DataFrame(values, index=axis, columns=axis)
+    matrix = pd.DataFrame(values, index=axis, columns=axis)
+    matrix.attrs["measure"] = measure
+    return matrix
+
+
+def measure_of(matrix: pd.DataFrame, measure: Measure | None) -> Measure:
+    """
+    The measure that was said, or else the one that a table of `overlap_matrix` says; InputError where neither does.
+
+    >>> measure_of(overlap_matrix(sample_snapshot(), measure="phi"), None)
+    'phi'
+    """
+    said = matrix.attrs.get("measure") if measure is None else measure
+    if said is None:
+        raise InputError("This matrix does not say what it measures.", Advice("Say it with {measure}.", measure=ANY))
+    if said not in get_args(Measure):
+        raise InputError(f"measure={said!r} is not one of {', '.join(get_args(Measure))}.")
+    known: Measure = said
+    return known
 
 
 def overlap_pairs(
@@ -128,7 +155,8 @@ def overlap_pairs(
     1     all     vip       2         1.0   4.0
     2   staff     vip       0         0.0   0.0
     """
-    universe, codes = universe_of(data, universe), codes_of(data).select(groups)
+    seen = codes_of(data)
+    universe, codes = universe_of(data, universe, seen), seen.select(groups)
     both = pair_counts(codes)
     a, b = np.triu_indices(codes.n_groups, k=1)
     n_a, n_b, n_both = codes.sizes[a], codes.sizes[b], both[a, b]

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from frgroups.described.customers import CHANCE, means_in_words, strongest, value_name
+from frgroups.described.customers import CHANCE, is_mean, means_in_words, strongest, value_name
 from frgroups.described.wording import each
 from frgroups.errors import InputError
 from frgroups.plot.canvas import BLUE, FAINT, INK, empty_chart, is_table, new_axes, room, titled
@@ -49,20 +49,21 @@ def profile(
     n_left_out = int(table["suppressed"].sum())
     if shown.empty:
         return empty_chart(ax, heading, f"all {n_left_out:,} values are suppressed" if n_left_out else "no values")
-    has_share = (shown["kind"] != "number").to_numpy()
+    has_share = np.array([not is_mean(row) for row in each(shown)])
     inside, others = (100 * shown[name].to_numpy() for name in ("share_in", "share_ref"))
     y = np.arange(len(shown))
     ax.hlines(y[has_share], inside[has_share], others[has_share], color=INK, linewidth=1.2, zorder=2)
     _points(ax, others[has_share], y[has_share], "white", "among the others")
     _points(ax, inside[has_share], y[has_share], BLUE, "in the group")
-    longest = float(np.concatenate([inside[has_share], others[has_share]]).max(initial=1.0))
+    shares = np.concatenate([inside[has_share], others[has_share]])
+    longest = float(np.nanmax(shares, initial=1.0))
     labels = [_label(row) for row in each(shown)]
     right = longest * 1.04 / (1 - room(ax, max(map(len, labels)) + 1))
     ax.set_xlim(-0.02 * longest, right)
     ax.hlines(y[has_share], 0, longest * 1.04, color=FAINT, linewidth=0.7, zorder=0)
     for at, (row, label) in enumerate(zip(each(shown), labels, strict=True)):
         beside(ax, label, right, at, left=True)
-        if row.kind == "number":
+        if is_mean(row):
             beside(ax, means_in_words(row), 0, at)
     name_rows(ax, [short_name(value_name(row), 42) for row in each(shown)])
     ax.set_xlabel("share, %")
@@ -70,6 +71,8 @@ def profile(
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     legend(ax)
     cut = [f"the {len(shown):,} strongest of {len(known):,} values"] if len(shown) < len(known) else []
+    for side, name in (("share_in", "in the group"), ("share_ref", "among the others")):
+        cut += [f"there is nobody {name}"] if known[side].isna().all() else []
     cut += [f"{n_left_out:,} suppressed, since they tell of too few customers"] if n_left_out else []
     return titled(ax, heading, "; ".join(cut))
 

@@ -15,8 +15,8 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from frgroups.codes import codes_of
 from frgroups.errors import InputError
-from frgroups.overlap import Measure, overlap_matrix
-from frgroups.plot.canvas import FAINT, empty_chart, largest, new_axes, points, titled
+from frgroups.overlap import Measure, measure_of, overlap_matrix
+from frgroups.plot.canvas import empty_chart, largest, new_axes, points, titled
 from frgroups.plot.names import short_name, shown_names
 from frgroups.redundancy.clusters import leaf_order
 from frgroups.universe import universe_of
@@ -38,7 +38,7 @@ def overlap_heatmap(
     data: Any,
     groups: Iterable[str] | None = None,
     *,
-    measure: Measure = "jaccard",
+    measure: Measure | None = None,
     universe: int | None = None,
     top: int | None = 25,
     ax: Axes | None = None,
@@ -46,18 +46,19 @@ def overlap_heatmap(
     """
     One measure of overlap for every two groups; groups that share customers stand next to each other.
 
-    `data` is a Snapshot, memberships, or the table of `overlap_matrix` (say its `measure`). From a snapshot
-    the `top` largest groups are drawn, in the order of the positions of `group_clusters`; a table keeps its
-    order. Up to 25 groups the cells hold their numbers. The diagonal tells nothing and is left grey, but for
-    "count", where it holds the sizes. lift, phi and pmi need a `universe`, passed or told by `with_universe`.
+    `data` is a Snapshot or memberships (`measure` is "jaccard" unless said), or the table of `overlap_matrix`,
+    which says its own; say it of one that was read from a file. From a snapshot the `top` largest groups are drawn,
+    in the order of the positions of `group_clusters`; a table keeps its order. Up to 25 groups the cells hold their
+    numbers. The diagonal tells nothing and is left white, but for "count", where it holds the sizes. lift, phi and
+    pmi need a `universe`, passed or told by `with_universe`.
 
     >>> from frgroups import plot
     >>> ax = plot.overlap_heatmap(sample_snapshot(), measure="share")
     >>> " ".join(ax.get_title(loc="left").split())
     "Share of the row's group that is in the column's, %"
     """
-    if measure not in _MEASURES:
-        raise InputError(f"measure={measure!r} is not one of {', '.join(_MEASURES)}.")
+    is_matrix = isinstance(data, pd.DataFrame) and "customer_uid" not in data and data.index.equals(data.columns)
+    measure = measure_of(data if is_matrix else pd.DataFrame(), measure or (None if is_matrix else "jaccard"))
     matrix, names, n_all = _heatmap_of(data, groups, measure, universe, top)
     n = len(matrix)
     part = 0.9 if ax is None else 0.6  # of the cell, for its name; names take room from Axes that are given
@@ -72,7 +73,7 @@ def overlap_heatmap(
     some = off_diagonal[np.isfinite(off_diagonal)]
     least = min(float(some.min(initial=0.0)), 0.0)
     scale = Normalize(least, max(float(some.max(initial=0.0)), least + 1e-9))
-    colours = colormaps["cividis"].with_extremes(bad=FAINT)
+    colours = colormaps["cividis"].with_extremes(bad="white")
     image = ax.imshow(np.ma.masked_invalid(off_diagonal), cmap=colours, norm=scale)
     bar = ax.figure.colorbar(image, ax=ax, fraction=0.04, pad=0.02, aspect=30, shrink=0.8 if n <= 60 else 0.3)
     bar.set_label(unit)
@@ -99,7 +100,8 @@ def _heatmap_of(
     if isinstance(data, pd.DataFrame) and "customer_uid" not in data and data.index.equals(data.columns):
         matrix = data if top is None else data.iloc[:top, :top]
         return matrix, [short_name(label) for label in matrix.index], len(data)
-    universe, codes = universe_of(data, universe), codes_of(data).select(groups)
+    seen = codes_of(data)
+    universe, codes = universe_of(data, universe, seen), seen.select(groups)
     if measure in _NEEDS_UNIVERSE and universe is None:
         raise InputError(f"measure={measure!r} needs universe=, the number of customers that the tenant has in all.")
     chosen = codes.select(largest(codes, top))

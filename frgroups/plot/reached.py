@@ -54,7 +54,9 @@ def reach(
         return empty_chart(ax, heading, "no groups")
     y = np.arange(len(shown))
     of_members = {
-        name: 100 * shown[name].to_numpy(dtype=float, na_value=np.nan) / shown["n_members"].clip(lower=1).to_numpy()
+        name: 100
+        * shown[name].to_numpy(dtype=float, na_value=np.nan)
+        / shown["n_members"].replace(0, np.nan).to_numpy()
         for name in ("n_reachable", "n_with_contact", "n_consented")
     }
     ax.barh(y, 100, color="#F0F0F0")

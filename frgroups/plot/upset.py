@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.gridspec import GridSpec, GridSpecBase
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from frgroups.codes import codes_of
@@ -24,6 +25,7 @@ from frgroups.plot.canvas import (
     open_frame,
     percent,
     points,
+    titled,
     wrapped,
 )
 from frgroups.plot.names import short_name, shown_names
@@ -33,17 +35,19 @@ def upset(
     data: Any,
     groups: Iterable[str] | None = None,
     *,
-    mode: Mode = "exclusive",
+    mode: Mode | None = None,
     n_groups: int = 8,
     top: int = 20,
+    ax: Axes | None = None,
     fig: Figure | SubFigure | None = None,
 ) -> dict[str, Axes]:
     """
     The combinations that customers are in, as an UpSet plot (Lex et al. 2014): bars over a matrix of dots.
 
-    `data` is a Snapshot, memberships, or the table of `intersections` (say its `mode`). Without `groups` the
-    `n_groups` largest are combined; groups that are not drawn are not looked at. See `intersections` for the
-    two modes. A figure that you pass keeps its layout engine; an empty one without gets the constrained one.
+    `data` is a Snapshot or memberships (`mode` is "exclusive" unless said), or the table of `intersections`, which
+    says its own; see there for the two. Without `groups` the `n_groups` largest are combined; groups that are not
+    drawn are not looked at. The three parts stand in the place of `ax`, or fill `fig`, a figure or part of one. A
+    figure that you pass keeps its layout engine; an empty one without gets the constrained one.
 
     Returns the Axes by name, as `subplot_mosaic` does: "intersections", "matrix", "sizes".
 
@@ -52,29 +56,27 @@ def upset(
     >>> [text.get_text() for text in axes["intersections"].texts]
     ['248', '2', '1']
     """
+    mode = _mode_of(data, mode)
+    if ax is not None and fig is not None:
+        raise InputError("Both ax= and fig= were passed; the chart stands in one place.")
     table, shown, cut = _upset_of(data, groups, mode, n_groups, top)
     n, names = len(table), list(shown["label"])
     whole = not is_table(data, "groups") or OTHER not in set(data["groups"])
-    if fig is None:
-        width = 3.0 + 0.075 * max(map(len, names), default=0) + 0.4 * n
-        fig = plt.figure(figsize=(max(width, 7.5), 3.6 + 0.3 * len(names)), layout="constrained")
-    elif isinstance(fig, Figure) and fig.get_layout_engine() is None and not fig.axes:
-        fig.set_layout_engine("constrained")
-    grid = fig.add_gridspec(
-        2, 2, width_ratios=[1.6, max(0.4 * n, 2)], height_ratios=[2.4, max(0.3 * len(names), 0.6)]
-    )
-    bars = fig.add_subplot(grid[0, 1])
-    dots = fig.add_subplot(grid[1, 1], sharex=bars)
-    sides = fig.add_subplot(grid[1, 0], sharey=dots)
+    place = ax if ax is not None else _figure(fig, n, names)
+    bars, dots, sides = _three_axes(place, [1.6, max(0.4 * n, 2)], [2.4, max(0.3 * len(names), 0.6)])
     heading = {
         "exclusive": "Customers in exactly these groups (exclusive)",
         "inclusive": "Customers in all of these groups, whatever else they are in (inclusive)",
     }[mode]
-    text = wrapped(heading, cut, fig.bbox.width / fig.dpi)
-    fig.suptitle(text, x=0.01, ha="left", fontsize=10)
+    if isinstance(place, Axes):
+        # The layout makes room for titles of the parts alone: an empty one keeps the bars below that of the whole.
+        n_lines = titled(place, heading, cut).get_title(loc="left").count("\n") + 1
+        bars.set_title("\n".join(" " * n_lines), fontsize=10)
+    else:
+        place.suptitle(wrapped(heading, cut, place.bbox.width / place.dpi), x=0.01, ha="left", fontsize=10)
     if n == 0:
-        for ax in (dots, sides):
-            ax.set_axis_off()
+        dots.set_axis_off()
+        sides.set_axis_off()
         bars.text(0.5, 0.5, "no customers in groups", ha="center", transform=bars.transAxes)
         bars.set_axis_off()
     else:
@@ -84,12 +86,57 @@ def upset(
     return {"intersections": bars, "matrix": dots, "sizes": sides}
 
 
+def _figure(fig: Figure | SubFigure | None, n: int, names: list[str]) -> Figure | SubFigure:
+    """The figure that was passed, or a new one that is large enough."""
+    if fig is None:
+        width = 3.0 + 0.075 * max(map(len, names), default=0) + 0.4 * n
+        return plt.figure(figsize=(max(width, 7.5), 3.6 + 0.3 * len(names)), layout="constrained")
+    if isinstance(fig, Figure) and fig.get_layout_engine() is None and not fig.axes:
+        fig.set_layout_engine("constrained")
+    return fig
+
+
+def _three_axes(
+    place: Axes | Figure | SubFigure, widths: list[float], heights: list[float]
+) -> tuple[Axes, Axes, Axes]:
+    """Those of the bars, the dots and the sizes, in the place of an Axes or over a whole figure."""
+    ratios: dict[str, Any] = {"width_ratios": widths, "height_ratios": heights}
+    if not isinstance(place, Axes):
+        grid: GridSpecBase = place.add_gridspec(2, 2, **ratios)
+        return _axes_in(place.add_subplot, grid[0, 1], grid[1, 1], grid[1, 0])
+    place.set_axis_off()
+    fig, spec = place.figure, place.get_subplotspec()
+    if spec is not None:
+        grid = spec.subgridspec(2, 2, **ratios)
+        return _axes_in(fig.add_subplot, grid[0, 1], grid[1, 1], grid[1, 0])
+    # Axes that stand free have no layout, and neither have those that take their place.
+    box = place.get_position()
+    grid = GridSpec(2, 2, left=box.x0, right=box.x1, bottom=box.y0, top=box.y1, **ratios)
+    whole: Any = place.get_figure(root=True)
+    return _axes_in(fig.add_axes, *(grid[cell].get_position(whole) for cell in ((0, 1), (1, 1), (1, 0))))
+
+
+def _axes_in(add: Callable[..., Axes], top: Any, below: Any, beside: Any) -> tuple[Axes, Axes, Axes]:
+    bars = add(top)
+    dots = add(below, sharex=bars)
+    return bars, dots, add(beside, sharey=dots)
+
+
+def _mode_of(data: Any, mode: Mode | None) -> Mode:
+    """The mode that was asked for; a table has one, which no other word can change."""
+    own = set(data["mode"]) if is_table(data, "groups") and is_table(data, "mode") else set()
+    asked = {mode} if mode is not None else own or {"exclusive"}
+    if not asked <= {"exclusive", "inclusive"}:
+        raise InputError(f"mode={mode!r} is neither 'exclusive' nor 'inclusive'.")
+    if len(own | asked) > 1:
+        raise InputError(f"mode={mode!r} was asked of a table of {' and '.join(sorted(own))} intersections.")
+    return asked.pop()
+
+
 def _upset_of(
     data: Any, groups: Iterable[str] | None, mode: Mode, n_groups: int, top: int
 ) -> tuple[pd.DataFrame, pd.DataFrame, str]:
     """The combinations to draw; the groups (customer_group_uid, label, n), largest first; what was cut."""
-    if mode not in ("exclusive", "inclusive"):
-        raise InputError(f"mode={mode!r} is neither 'exclusive' nor 'inclusive'.")
     if is_table(data, "groups"):
         table, notes = data, []
         shown = _groups_of(table, mode)

@@ -73,8 +73,9 @@ def group_profile(
         - share_in, share_ref: of all in the group, and in the reference
         - index: 100 share_in / share_ref; 100 is the same. Of "(number)" 100 mean_in / mean_ref
         - difference_pp: 100 (share_in - share_ref), in percentage points
-        - effect_size: Cohen's h (1988) of the shares; 0.2 is small, 0.8 large. Of "(number)" the standardised
-          difference of the means, (mean_in - mean_ref) / sqrt((var_in + var_ref) / 2)
+        - effect_size: Cohen's h (1988), 2 asin(sqrt(share_in)) - 2 asin(sqrt(share_ref)); 0.2 is small, 0.8 large.
+          Of "(number)" the standardised difference of the means (Cohen 1988, Austin 2011),
+          (mean_in - mean_ref) / sqrt((var_in + var_ref) / 2)
         - p_value: two-sided, against the reference without the group: chi-square of two shares, or Fisher's exact
           test where it expects a count below 5; of "(number)" Welch's t (1947)
         - q_value: p after Benjamini & Hochberg (1995) over all rows of the table that are shown

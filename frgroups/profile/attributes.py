@@ -15,7 +15,7 @@ from frgroups.consents import GIVEN, NONE, UNTOLD, WITHDRAWN, consents_of
 from frgroups.errors import InputError
 from frgroups.inputs import several, shown
 from frgroups.snapshot import Snapshot
-from frgroups.tables import PERSONAL
+from frgroups.tables import PERSONAL, with_room
 
 Kind = Literal["category", "flag", "number"]
 Asked = Iterable[str] | pd.DataFrame | None
@@ -100,14 +100,8 @@ def own_columns(snapshot: Snapshot, table: pd.DataFrame) -> pd.DataFrame:
     own = keyed.drop(columns="customer_uid").reset_index(drop=True)
     if not own.columns.is_unique:
         raise InputError(f"attributes has two columns named {shown(own.columns[own.columns.duplicated()][0])}.")
-    own = pd.DataFrame({name: _with_room(own[name]) for name in own.columns}, index=own.index)
+    own = pd.DataFrame({name: with_room(own[name]) for name in own.columns}, index=own.index)
     return own.reindex(pd.Index(np.where(where < 0, len(own), where))).set_axis(snapshot.customers.index, axis=0)
-
-
-def _with_room(column: pd.Series) -> pd.Series:
-    """The column in a dtype that can miss a value, where whole numbers would become floats, and yes or no text."""
-    exact = pd.api.types.is_bool_dtype(column) or pd.api.types.is_integer_dtype(column) or column.dtype == object
-    return column.convert_dtypes() if exact else column
 
 
 def joined(snapshot: Snapshot, table: pd.DataFrame | None) -> pd.DataFrame:
@@ -171,7 +165,7 @@ def _consents(snapshot: Snapshot) -> Iterator[Attribute]:
 
 
 def _attribute(name: str, column: pd.Series, snapshot: Snapshot) -> Attribute:
-    column = _with_room(column)
+    column = with_room(column)
     if pd.api.types.is_datetime64_any_dtype(column):
         ago = (pd.Timestamp(snapshot.taken_at) - pd.to_datetime(column, utc=True)).dt.total_seconds() / 86_400
         return _number(name if name.startswith(_SINCE) else _SINCE + name, ago)

@@ -45,7 +45,12 @@ def duplicate_groups(data: Any, *, min_jaccard: float = 1.0) -> pd.DataFrame:
     """
     must_be_share(min_jaccard, "min_jaccard")
     codes = codes_of(data)
-    both, n = pair_counts(codes), codes.sizes
+    return duplicates_in(codes, pair_counts(codes), min_jaccard)
+
+
+def duplicates_in(codes: Codes, both: Counts, min_jaccard: float) -> pd.DataFrame:
+    """The table of `duplicate_groups` from pairs that were counted already."""
+    n = codes.sizes
     either = n[:, None] + n[None, :] - both
     jaccard = both / np.maximum(either, 1)
     table = _pairs(codes, both, np.triu(jaccard >= min_jaccard, k=1))
@@ -85,7 +90,12 @@ def subset_groups(data: Any, *, min_share: float = 1.0) -> pd.DataFrame:
     """
     must_be_share(min_share, "min_share")
     codes = codes_of(data)
-    both, n = pair_counts(codes), codes.sizes
+    return subsets_in(codes, pair_counts(codes), min_share)
+
+
+def subsets_in(codes: Codes, both: Counts, min_share: float = 1.0) -> pd.DataFrame:
+    """The table of `subset_groups` from pairs that were counted already."""
+    n = codes.sizes
     share = both / np.maximum(n, 1)[:, None]
     same = (both == n[:, None]) & (both == n[None, :])  # A group and itself, too.
     table = _pairs(codes, both, (share >= min_share) & ~same)

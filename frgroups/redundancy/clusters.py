@@ -44,7 +44,8 @@ def group_clusters(
     DataFrame
         One row per group, by cluster, then position: customer_group_uid, name (`str`); n_members (`int64`);
         cluster (`int64`, from 1, the cluster of the most groups first, equal ones in uid order);
-        position (`int64`, from 0): the place among the leaves of the whole tree, alike groups next to each other. A
+        position (`int64`, from 0): the place among the leaves of the whole tree, alike groups next to each other (of
+        up to 300 groups the best order that the tree allows, Bar-Joseph et al. 2001). A
         group without a member is like no other: a cluster of its own, with a position after all others.
 
     Raises

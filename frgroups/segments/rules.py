@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import ast
 import re
+from itertools import pairwise
 from typing import Any
 
 import pandas as pd
 
 from frgroups.errors import InputError
+from frgroups.inputs import shown
 
 _METHODS = {"isna", "notna", "isin", "between", "fillna", "abs"}
 _OF_TEXT = {"startswith", "endswith", "contains", "lower", "upper", "strip", "len"}
@@ -44,7 +46,17 @@ def answer_of(rule: str, customers: pd.DataFrame) -> Any:
     for node in ast.walk(tree):
         _check(node, aliases.keys() | set(customers.columns))
     frame = customers.assign(**{alias: customers[name] for alias, name in aliases.items()})
-    return _in_utc(frame).eval(ast.unparse(tree), engine="python", local_dict={}, global_dict={})
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            _check_kinds([node.left, *node.comparators], frame, aliases)
+        elif isinstance(node, ast.BinOp) and not isinstance(node.op, ast.BitAnd | ast.BitOr):
+            _check_kinds([node.left, node.right], frame, aliases)
+    try:
+        return _in_utc(frame).eval(ast.unparse(tree), engine="python", local_dict={}, global_dict={})
+    except TypeError as error:  # In the words of numpy or pandas, of their own types.
+        raise InputError(
+            "it puts values together of kinds that do not go together, as a number and a text"
+        ) from error
 
 
 def _parsed(text: str) -> ast.Expression:
@@ -93,6 +105,31 @@ def _check(node: ast.AST, names: set[Any]) -> None:
             _allowed(name, _OF_MOMENTS)
         case ast.Attribute(attr=name):
             _allowed(name, _METHODS | _OF_TEXT | {"str", "dt"})
+
+
+def _check_kinds(compared: list[ast.expr], frame: pd.DataFrame, aliases: dict[str, str]) -> None:
+    """Refuse a column of numbers beside a text, and one of text beside a number: no customer would ever fit."""
+    for sides in pairwise(compared):
+        for name, value in (sides, sides[::-1]):
+            if not isinstance(name, ast.Name):
+                continue
+            kind = _kind_of(frame[name.id])
+            listed = value.elts if isinstance(value, ast.List | ast.Tuple) else [value]
+            given = next((one.value for one in listed if isinstance(one, ast.Constant)), None)
+            told = aliases.get(name.id, name.id)
+            if kind == "text" and isinstance(given, int | float):
+                raise InputError(f"{told} is text, and {given!r} is none; text stands in quotes: {str(given)!r}")
+            if kind != "text" and kind and isinstance(given, str):
+                raise InputError(f"{told} holds {kind}, and {shown(given)} is text")
+
+
+def _kind_of(column: pd.Series) -> str:
+    """What a column holds, in words; "" where its dtype does not tell."""
+    if isinstance(column.dtype, pd.StringDtype):
+        return "text"
+    if pd.api.types.is_bool_dtype(column):
+        return "true or false"
+    return "numbers" if pd.api.types.is_numeric_dtype(column) else ""
 
 
 def _allowed(name: str, there: set[str]) -> None:
