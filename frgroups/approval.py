@@ -14,7 +14,7 @@ from typing import Any
 from frgroups.advice import ANY, Advice
 from frgroups.durations import as_duration
 from frgroups.errors import FileDamagedError, FrgroupsError, InputError, NotApprovedError
-from frgroups.inputs import must_be, shown
+from frgroups.inputs import must_be, must_be_text, shown
 from frgroups.plan import Plan
 from frgroups.policy import Policy
 from frgroups.sealed import canonical, read_sealed, write_sealed
@@ -64,6 +64,9 @@ def approve_plan(
     must_be(plan, Plan, "plan")
     if not isinstance(by, str) or not by.strip():
         raise InputError("An approval needs the name of the person who agrees.", Advice("Say it with {by}.", by=ANY))
+    must_be_text(by, "by")
+    if reject is not None:
+        must_be_text(reject, "reject")
     if reject is None and plan.blocked:
         broken = "; ".join(finding.message for finding in plan.findings if finding.blocking)
         raise NotApprovedError(

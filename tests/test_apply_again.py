@@ -247,3 +247,50 @@ def test_a_damaged_file_beside_an_approval_is_no_rejection(client, world, tmp_pa
     approval = fg.approve_plan(plan, tmp_path / "yes.approval.json", by="Kari")
 
     assert fg.apply_plan(client, plan, approve=approval).ok
+
+
+def test_a_begun_plan_whose_journal_was_deleted_is_not_sent_again(client, world):
+    "Also with the folder it was begun in: an empty journal would tell that nothing was sent."
+    plan = plan_for(client, {"vip": PEOPLE[:20]})
+    first = apply(client, plan)
+    world.remove_members("vip", PEOPLE[10:20])
+    for path in first.path.parent.iterdir():
+        path.unlink()
+    world.clear_requests()
+
+    with pytest.raises(InputError, match="not there any more"):
+        apply(client, plan)
+
+    assert writes(world) == []
+
+
+@pytest.mark.parametrize("n_lost", [1, 2, 5, 99])
+def test_lines_lost_from_the_end_of_a_journal_are_missed_by_its_receipt(client, world, n_lost):
+    "Where a receipt was made, fewer lines than it was made from are an error; the line after it may be missing."
+    plan = plan_for(client, {"vip": PEOPLE})
+    world.misbehave(Fault("status", method="PUT", status=401, skip=1))
+    receipt = apply(client, plan)
+    journal = Journal.of(plan, None).path
+    lines = journal.read_text().splitlines(keepends=True)
+    journal.write_text("".join(lines[:-n_lost]))
+    world.clear_requests()
+
+    if n_lost == 1:
+        assert apply(client, plan).counts == {"verified": 290}
+    else:
+        for call in (lambda: apply(client, plan), lambda: fg.settle_plan(client, plan)):
+            with pytest.raises(FileDamagedError, match=f"had {len(lines) - 1} when its receipt was made"):
+                call()
+        assert writes(world) == [] and fg.plan_undo(receipt).n_remove == 200
+
+
+def test_a_damaged_receipt_does_not_strand_a_plan(client, world):
+    "The receipt of a run that stopped is made anew by the run that goes on."
+    plan = plan_for(client, {"vip": PEOPLE})
+    world.misbehave(Fault("status", method="PUT", status=401, skip=1))
+    path = apply(client, plan).path
+    path.write_text(path.read_text().replace("c150", "c151", 1))
+
+    receipt = apply(client, plan)
+
+    assert receipt.ok and fg.read_receipt(path).counts == {"verified": 290}

@@ -221,3 +221,17 @@ def test_conform_fills_what_is_missing_and_keeps_what_is_more():
     assert table["customer_uid"][0] == "0150" and table["extra"][0] == 1.5
     assert table.drop(columns=["customer_uid", "extra"]).isna().all(axis=None)
     assert list(conform(None, CONSENTS).columns) == list(CONSENTS)
+
+
+@pytest.mark.parametrize("bad", ["group", "customer", "name", "base_url", "tenant_uid"])
+def test_half_a_character_in_tables_is_an_error_of_ours(bad):
+    "It is refused with the place it stands in, whatever column or argument that is."
+    texts = {"group": "a", "customer": "b", "name": "A", "base_url": "https://x.test", "tenant_uid": "t"}
+    texts[bad] += "\ud83d"
+    rows = pd.DataFrame({"customer_group_uid": [texts["group"]], "customer_uid": [texts["customer"]]}, dtype=object)
+    groups = pd.DataFrame({"customer_group_uid": [texts["group"]], "name": [texts["name"]]}, dtype=object)
+
+    with pytest.raises(InputError, match="half of one"):
+        snapshot_from_frames(
+            rows, groups, tenant_uid=texts["tenant_uid"], base_url=texts["base_url"], taken_at="2026-11-23T08:10Z"
+        )

@@ -18,6 +18,7 @@ from frgroups.apply.guards import (
     check_limits,
     check_place,
     check_target,
+    check_whole,
     check_writable,
     raise_if_broken,
     telling_of,
@@ -29,6 +30,7 @@ from frgroups.client import Client
 from frgroups.errors import (
     ApiError,
     DriftError,
+    FileDamagedError,
     FrgroupsError,
     InputError,
     NotFoundError,
@@ -251,6 +253,7 @@ class _Run:
             started_at=datetime.fromisoformat(past.started),
             read_at=datetime.now(UTC),
             stopped=stopped or unreadable,
+            n_journal_lines=self.journal.n_lines,
             path=path,
         )
         try:
@@ -415,7 +418,16 @@ class _Run:
 def _receipt_of_ended(journal: Journal) -> Receipt | None:
     """The receipt of a plan that was applied to its end: it is not sent twice."""
     path = journal.receipt_path
-    return replace(read_receipt(path), repeated=True) if journal.past.ended and path.exists() else None
+    if not path.exists():
+        return None
+    try:
+        receipt = read_receipt(path)
+    except FileDamagedError:
+        if journal.past.ended:
+            raise
+        return None  # Of a run that is gone on with: it is made anew.
+    check_whole(journal, receipt.n_journal_lines)
+    return replace(receipt, repeated=True) if journal.past.ended else None
 
 
 @contextmanager
