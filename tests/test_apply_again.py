@@ -294,3 +294,58 @@ def test_a_damaged_receipt_does_not_strand_a_plan(client, world):
     receipt = apply(client, plan)
 
     assert receipt.ok and fg.read_receipt(path).counts == {"verified": 290}
+
+
+@pytest.mark.parametrize("n_done, journal_says", [(0, "raises"), (1, "stops")])
+def test_a_token_that_cannot_be_renewed_ends_a_run_in_order(world, n_done, journal_says):
+    "Before anything was changed that is an error; after that a receipt, and the same plan goes on."
+    tokens = iter([world.token])
+    token = lambda: next(tokens, "")  # noqa: E731  # It has one token, and then none.
+    with fg.Client(world.tenant_uid, token, base_url=world.base_url, writable=True) as client:
+        plan = plan_for(client, {"vip": PEOPLE})
+        world.misbehave(Fault("status", method="PUT", status=401, skip=n_done))
+
+        if journal_says == "raises":
+            with pytest.raises(InputError, match="no token"):
+                apply(client, plan)
+        else:
+            receipt = apply(client, plan)
+            assert receipt.counts == {"verified": 200, "not_sent": 90} and "no token" in receipt.stopped
+        world.behave()
+        assert apply(client, plan).ok
+
+
+def test_a_home_that_was_moved_goes_on_with_its_plans(client, world, tmp_path, monkeypatch):
+    "What was begun is found by its place in the home; a journal elsewhere by its whole path."
+    plan = plan_for(client, {"vip": PEOPLE})
+    crashed(client, plan, monkeypatch)
+    (tmp_path / "home").rename(tmp_path / "moved")
+    monkeypatch.setenv("FRGROUPS_HOME", str(tmp_path / "moved"))
+
+    receipt = apply(client, plan)
+
+    assert receipt.ok and receipt.counts["verified"] == 290
+
+
+def test_a_folder_with_any_name_is_found_among_the_begun(client, world, tmp_path):
+    "A line separator in the name of a journal's folder ends no line."
+    plan = plan_for(client, {"vip": PEOPLE[:20]})
+    apply(client, plan, journal=tmp_path / "a\u2028b")
+    world.remove_members("vip", PEOPLE[10:20])
+    world.clear_requests()
+
+    with pytest.raises(InputError, match="begun with the journal"):
+        apply(client, plan, journal=tmp_path / "two")
+
+    assert writes(world) == []
+
+
+def test_a_group_whose_creation_was_not_heard_of_is_ours_in_a_settled_receipt(client, world, monkeypatch):
+    "It was made, and the process died before it knew: the undo says that the group stays."
+    plan = plan_for(client, {"new": ["c001"]}, create={"new": "New"})
+    crashed(client, plan, monkeypatch)
+
+    receipt = fg.settle_plan(client, plan)
+
+    assert receipt.created == {"new"} and receipt.counts == {"not_sent": 1}
+    assert [one.rule for one in fg.plan_undo(receipt).findings] == ["created_group_stays"]

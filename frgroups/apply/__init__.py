@@ -28,7 +28,6 @@ from frgroups.approval import Approve, check_approval
 from frgroups.begun import note_begun
 from frgroups.client import Client
 from frgroups.errors import (
-    ApiError,
     DriftError,
     FileDamagedError,
     FrgroupsError,
@@ -80,8 +79,9 @@ def apply_plan(
         Nothing was sent.
     DriftError
         A touched group changed too much since the plan was made; nothing was sent.
-    ApiError
-        The service failed before anything was changed. After that a receipt is returned, with `.stopped`.
+    ApiError, TokenCommandError
+        The service failed, or no token was to be had, before anything was changed. After that a receipt is returned,
+        with `.stopped`.
 
     >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client(writable=True) as client:
     ...     snapshot = load_snapshot(client)
@@ -111,7 +111,7 @@ def apply_plan(
             with telling_of(run.journal.past):
                 run.preflight()
         except RunStopped as error:
-            raise InputError(f"Plan {plan.digest[:12]} was not started: {error}") from error
+            raise InputError(f"Plan {plan.digest[:12]} was not begun: {error} {run.journal.past.told()}") from error
         receipt = run.settled(run.send())
     _tell_of(receipt)
     return receipt
@@ -218,7 +218,7 @@ class _Run:
             self._send_side("add")
             self._send_side("remove")
         except RunStopped as stop:
-            if isinstance(stop.__cause__, ApiError) and not self._anything_done():
+            if isinstance(stop.__cause__, FrgroupsError) and not self._anything_done():
                 raise stop.__cause__ from None
             return str(stop)
         return ""
@@ -247,7 +247,7 @@ class _Run:
             },
             members_after={uid: tuple(sorted(members)) for uid, members in now.items()},
             proved=proved,
-            created=frozenset(past.created),
+            created=frozenset(past.created | (past.creating & now.keys())),
             approval=past.approval,
             drift=self._drift,
             started_at=datetime.fromisoformat(past.started),
@@ -269,7 +269,7 @@ class _Run:
     def _look(self, group: GroupChange) -> str:
         """What keeps this group from being changed, or nothing."""
         if self._stop.is_set():
-            raise RunStopped("interrupted before anything was sent.")
+            raise RunStopped("interrupted while its groups were read.")
         if group.create and group.uid not in self.journal.past.creating:
             try:
                 self._client.get_group(group.uid)
