@@ -349,3 +349,17 @@ def test_a_group_whose_creation_was_not_heard_of_is_ours_in_a_settled_receipt(cl
 
     assert receipt.created == {"new"} and receipt.counts == {"not_sent": 1}
     assert [one.rule for one in fg.plan_undo(receipt).findings] == ["created_group_stays"]
+
+
+def test_a_refused_chunk_that_took_effect_all_the_same_is_ours(client, world, monkeypatch):
+    "Nothing says that a refusal is of the whole chunk: what is true when the plan goes on can be undone."
+    plan = plan_for(client, {"vip": PEOPLE[:100]})
+    world.misbehave(Fault("status_after", method="PUT", status=400))
+    die_at(monkeypatch, 2)
+    with pytest.raises(Crash):
+        apply(client, plan)
+
+    receipt = apply(client, plan)
+
+    assert receipt.counts == {"verified": 90}
+    assert apply(client, fg.plan_undo(receipt)).ok and world.members("vip") == PEOPLE[:10]

@@ -133,8 +133,10 @@ class Sender:
             # The service did not look at the customers at all.
             self._outcome(group, change, uids, "not_sent", error.message)
             raise RunStopped(error.message) from error
-        # A chunk that is refused as a whole says nothing of its uids: they are still to be sent, in smaller chunks.
-        told = "not_sent" if result == "too_large" or (result == "refused" and len(uids) > 1) else result
+        # A chunk that is refused as a whole says nothing of its uids: they are sent again in smaller chunks. Nor does
+        # the document say that none of them took effect.
+        refused = "refused" if len(uids) == 1 else "unknown"
+        told = {"too_large": "not_sent", "refused": refused}.get(result, result)
         self._outcome(group, change, uids, told, message)
         return result, message
 
