@@ -14,7 +14,7 @@ from typing import Any
 from frgroups.advice import ANY, Advice
 from frgroups.durations import as_duration
 from frgroups.errors import FileDamagedError, FrgroupsError, InputError, NotApprovedError
-from frgroups.inputs import must_be, shown
+from frgroups.inputs import must_be, must_be_text, shown
 from frgroups.plan import Plan
 from frgroups.policy import Policy
 from frgroups.sealed import canonical, read_sealed, write_sealed
@@ -64,6 +64,9 @@ def approve_plan(
     must_be(plan, Plan, "plan")
     if not isinstance(by, str) or not by.strip():
         raise InputError("An approval needs the name of the person who agrees.", Advice("Say it with {by}.", by=ANY))
+    must_be_text(by, "by")
+    if reject is not None:
+        must_be_text(reject, "reject")
     if reject is None and plan.blocked:
         broken = "; ".join(finding.message for finding in plan.findings if finding.blocking)
         raise NotApprovedError(
@@ -110,7 +113,7 @@ def check_approval(plan: Plan, approve: Approve, *, begun: Mapping[str, str] = _
     """
     The approval of this plan in a digest or an approval file; NotApprovedError when it is none.
 
-    A rejection that lies beside the plan's file or beside the approval counts, whatever the approval says. `begun` is
+    A rejection in the folder of the plan's file, or of the approval, counts, whatever the approval says. `begun` is
     the approval that the plan was begun with: it was open then, so what it allowed may be brought to its end.
     """
     _check_rejections(plan, approve)
@@ -145,17 +148,12 @@ def check_approval(plan: Plan, approve: Approve, *, begun: Mapping[str, str] = _
 
 def _check_rejections(plan: Plan, approve: Approve) -> None:
     """Raise NotApprovedError when a rejection of this plan lies where one would be looked for."""
-    beside = [plan.path.with_suffix(".approval.json")] if plan.path else []
+    folders = {plan.path.parent} if plan.path else set()
     if isinstance(approve, Path) or (isinstance(approve, str) and not _DIGEST.fullmatch(approve.strip())):
-        beside += sorted(Path(approve).parent.glob("*.approval.json"))
-    for path in beside:
-        with suppress(FrgroupsError):  # No approval that can be read, and so none of this plan.
-            if refused := rejection(plan, path):
-                told = f"{refused} Nothing was sent. Delete {path} if that was taken back."
-                break
-    else:
-        return
-    raise NotApprovedError(told)
+        folders.add(Path(approve).parent)
+    for path in sorted(path for folder in folders for path in folder.glob("*.approval.json")):
+        if is_rejection_of(plan, path):
+            raise NotApprovedError(f"{rejection(plan, path)} Nothing was sent. Delete {path} if that was taken back.")
 
 
 def is_approval_of(plan: Plan, path: Path) -> bool:
@@ -164,6 +162,13 @@ def is_approval_of(plan: Plan, path: Path) -> bool:
         content = _read(path)
         same = (content["digest"], _moment(content["planned_at"], path)) == (plan.digest, plan.planned_at)
         return same and content["decision"] == "approved"
+    return False
+
+
+def is_rejection_of(plan: Plan, path: Path) -> bool:
+    """Whether this file says no to this plan; one that cannot be read does not."""
+    with suppress(FrgroupsError):
+        return bool(rejection(plan, path))
     return False
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from frgroups.errors import FileDamagedError, InputError
-from frgroups.home import append_line, folder_in_home, tenant_folder, write_text
+from frgroups.home import append_line, folder_in_home, home, tenant_folder, write_text
 from frgroups.plan import Plan
 from frgroups.sealed import canonical, sha256
 from frgroups.tombstones import FORGOTTEN
@@ -19,13 +19,13 @@ def journal_begun(plan: Plan) -> Path | None:
     """The journal under which this plan was begun from this home; None when it was not."""
     for line in _lines(_file(plan.tenant_uid, plan.base_url)):
         if (line["planned_at"], line["digest"]) == (plan.planned_at.isoformat(), plan.digest):
-            return Path(line["journal"])
+            return home() / line["journal"]
     return None
 
 
 def note_begun(plan: Plan, journal: Path) -> None:
     """Write down, on disk when this returns, that the plan is begun with this journal."""
-    line = {"digest": plan.digest, "planned_at": plan.planned_at.isoformat(), "journal": str(journal)}
+    line = {"digest": plan.digest, "planned_at": plan.planned_at.isoformat(), "journal": _in_home(journal)}
     append_line(_file(plan.tenant_uid, plan.base_url), _sealed(line))
 
 
@@ -34,7 +34,7 @@ def forget_digest(before: Path, after: Path) -> None:
     for path in folder_in_home("begun").glob("*.jsonl"):
         lines = list(_lines(path))
         renamed = [
-            line | {"digest": FORGOTTEN, "journal": str(after)} if line["journal"] == str(before) else line
+            line | {"digest": FORGOTTEN, "journal": _in_home(after)} if home() / line["journal"] == before else line
             for line in lines
         ]
         if renamed != lines:
@@ -45,6 +45,11 @@ def _file(tenant_uid: str, base_url: str | None) -> Path:
     return folder_in_home("begun") / f"{tenant_folder(tenant_uid, base_url)}.jsonl"
 
 
+def _in_home(journal: Path) -> str:
+    """A journal's path, from the home on where it is in it: homes are moved."""
+    return str(journal.relative_to(home()) if journal.is_relative_to(home()) else journal)
+
+
 def _sealed(line: _Line) -> str:
     return canonical(line | {"sum": sha256(canonical(line))[:16]}) + "\n"
 
@@ -53,11 +58,11 @@ def _lines(path: Path) -> Iterator[_Line]:
     if not path.exists():
         return
     try:
-        whole = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        whole = path.read_bytes()
+    except OSError as error:
         raise InputError(f"{path}, which tells what was begun, cannot be read: {error}. Nothing was sent.") from error
-    for number, text in enumerate(whole.splitlines(keepends=True), start=1):
-        if not text.endswith("\n"):
+    for number, text in enumerate(whole.splitlines(keepends=True), start=1):  # Of bytes: texts split at U+2028 too.
+        if not text.endswith(b"\n"):
             return  # Torn by a crash before anything was sent.
         try:
             line: _Line = json.loads(text)

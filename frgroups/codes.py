@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 
 from frgroups.errors import GroupNotFoundError, InputError
-from frgroups.inputs import several
+from frgroups.inputs import must_be_text, several
 
 Ints = npt.NDArray[np.int32]
 
@@ -117,6 +117,8 @@ class Codes:
         """The code of the group of this uid, or else of this unique name."""
         if group in self._code_of_uid:
             return self._code_of_uid[group]
+        if isinstance(group, str):
+            must_be_text(group, "group")
         same_name = np.flatnonzero(self.group_names == group)
         if len(same_name) == 1:
             return int(same_name[0])
@@ -225,7 +227,17 @@ def check_uids(frame: pd.DataFrame, column: str, what: str) -> pd.Series:
         )
     if (gaps := int(uids.isna().sum())) or (gaps := int((uids == "").sum())):
         raise InputError(f"{what}[{column!r}] has {gaps} rows without a uid.")
-    return uids.astype("str")
+    return as_str(uids, f"{what}[{column!r}]")
+
+
+def as_str(texts: pd.Series, what: str) -> pd.Series:
+    """The column as `str`; raises InputError for halves of characters, which no file can hold."""
+    try:
+        return texts.astype("str")
+    except UnicodeEncodeError:
+        for text in texts.dropna():
+            must_be_text(text, what)
+        raise
 
 
 def _uid_index(uids: Iterable[str]) -> pd.Index:

@@ -37,6 +37,22 @@ def must_be(value: object, kind: type, name: str) -> None:
         raise InputError(f"{name} must be a {kind.__name__}, not {type(value).__name__}.")
 
 
+def must_be_text(value: object, name: str) -> None:
+    """
+    Refuse what is no text, or text that no file can hold, as a name typed in another encoding may become.
+
+    >>> must_be_text("Black Week", "name")
+    """
+    must_be(value, str, name)
+    try:
+        str(value).encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"{name}={shown(value)} holds a character that is half of one ({error.object[error.start]!a}), which no "
+            "file or request can hold. Type it again."
+        ) from error
+
+
 def must_be_share(value: object, name: str) -> None:
     """
     Refuse what is not a share above 0 and at most 1, with what came.

@@ -101,11 +101,15 @@ class Journal:
 
     Each line carries a checksum over itself and the line before it, so that a lost or altered line is noticed;
     a torn last line is what a crash leaves and is dropped. No contact data and no token is in it.
+
+    Whole lines that are lost from its end leave no gap. A receipt knows how many there were when it was made; of a
+    run that died without one they cannot be missed, and what they told of is then taken for `already` so.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.past = Past()
+        self.n_lines = 0
         self._last = ""
         self._end = 0
         for line in self._lines():
@@ -176,11 +180,12 @@ class Journal:
                 f"the journal {self.path} cannot be written ({error.strerror}), so nothing more was sent."
             ) from error
         self._last, self._end = checksum, self._end + len(raw)
+        self.n_lines += 1
         self.past.take(line)
 
     def lines(self) -> list[dict[str, Any]]:
         """Every line that was written whole, without its checksum."""
-        self._last, self._end = "", 0
+        self.n_lines, self._last, self._end = 0, "", 0
         return [{name: value for name, value in line.items() if name != "sum"} for line in self._lines()]
 
     def _may_be_of(self, plan: Plan) -> bool:
@@ -220,6 +225,7 @@ class Journal:
                 )
             self._last = line["sum"]
             self._end += len(raw)
+            self.n_lines += 1
             yield line
 
 

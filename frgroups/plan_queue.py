@@ -8,7 +8,8 @@ from datetime import UTC
 from pathlib import Path
 from typing import Literal
 
-from frgroups.approval import is_approval_of
+from frgroups.approval import is_approval_of, is_rejection_of
+from frgroups.errors import FrgroupsError
 from frgroups.home import flush_to_disk, folder_in_home, make_private, tenant_folder
 from frgroups.plan import Plan, read_plan
 
@@ -18,7 +19,7 @@ _ENDINGS = (".approval.json", ".html", ".json")  # The plan itself last: where i
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A plan file in the queue, and the approval of it, if there is one."""
+    """A plan file in the queue, and the file that approves or rejects it, if there is one."""
 
     path: Path
     approval: Path | None
@@ -51,16 +52,24 @@ def waiting_plans(tenant_uid: str, base_url: str | None) -> Iterator[Waiting]:
     The plans that are not done, oldest first.
 
     An approval may lie beside its plan, or in the folder of approved ones under any name that ends in
-    .approval.json, as the review page hands it out.
+    .approval.json, as the review page hands it out. So may a rejection, which goes before any approval.
     """
     pending, approved = (queue_folder(tenant_uid, base_url, state) for state in ("pending", "approved"))
     plans = [*approved.glob("*.plan.json"), *pending.glob("*.plan.json")]
     for path in sorted(plans, key=lambda one: one.name):
         beside = path.with_suffix(".approval.json")
-        others = sorted(approved.glob("*.approval.json"))
+        yield Waiting(path, _decision(path, [beside, *sorted(approved.glob("*.approval.json"))]))
+
+
+def _decision(path: Path, files: list[Path]) -> Path | None:
+    """The file that decides on the plan in `path`: one that says no before one that says yes."""
+    try:
         plan = read_plan(path)
-        found = (one for one in (beside, *others) if one.exists() and is_approval_of(plan, one))
-        yield Waiting(path, next(found, None))
+    except FrgroupsError:
+        return files[0]  # Who applies it will meet the same error, of this plan alone.
+    said = [one for one in files if one.exists()]
+    no = (one for one in said if is_rejection_of(plan, one))
+    return next(no, None) or next((one for one in said if is_approval_of(plan, one)), None)
 
 
 def _is_queued(path: Path) -> bool:

@@ -48,6 +48,7 @@ class Receipt:
     between plan and apply, and was left alone; `stopped` says why a run ended early; `repeated` is true when the
     plan had been applied before, and nothing was sent for this receipt. `forgotten` is not "" when a customer of
     the plan was forgotten since: a tombstone stands in their place, and the plan's digest is of what is left.
+    `n_journal_lines` is how long the journal was that all of this was told from.
     """
 
     plan: Plan
@@ -63,6 +64,7 @@ class Receipt:
     drift: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     repeated: bool = False
     forgotten: str = ""
+    n_journal_lines: int = 0
     path: Path | None = field(default=None)
 
     def table(self) -> pd.DataFrame:
@@ -126,6 +128,7 @@ class Receipt:
             "read_at": self.read_at.isoformat(),
             "stopped": self.stopped,
             "forgotten": self.forgotten,
+            "n_journal_lines": self.n_journal_lines,
         }
 
     def _n_forgotten(self) -> int:
@@ -182,6 +185,7 @@ def read_receipt(path: str | Path) -> Receipt:
             read_at=datetime.fromisoformat(content["read_at"]),
             stopped=content["stopped"],
             forgotten=content.get("forgotten", ""),
+            n_journal_lines=content.get("n_journal_lines", 0),
             path=Path(path).expanduser().resolve(),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:

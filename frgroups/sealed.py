@@ -24,13 +24,13 @@ def canonical(value: Any) -> str:
 
 
 def sha256(text: str) -> str:
-    """The SHA-256 of a text, in hex."""
-    return hashlib.sha256(text.encode()).hexdigest()
+    """The SHA-256 of a text, in hex; of halves of characters too, so that whoever put one in a file is noticed."""
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
 def write_sealed(path: str | Path, kind: str, content: dict[str, Any]) -> Path:
     """Write a file of this kind whole or not at all, with mode 0600; returns its absolute path."""
-    target = Path(path).expanduser().resolve()
+    target = _as_file(path, kind)
     if target.is_dir():
         raise InputError(f"{target} is a folder; name the {kind} file to write in it.")
     if target.is_file() and f'"kind": "frgroups {kind}"'.encode() not in target.read_bytes():
@@ -45,11 +45,16 @@ def write_sealed(path: str | Path, kind: str, content: dict[str, Any]) -> Path:
         return write_text(target, json.dumps(sealed, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
     except OSError as error:
         raise InputError(f"The {kind} could not be written to {target}: {error.strerror or error}.") from error
+    except UnicodeEncodeError as error:
+        part = error.object[max(0, error.start - 20) : error.end]
+        raise InputError(
+            f"The {kind} was not written: it holds half of a character, which no file can hold, after {part!a}."
+        ) from error
 
 
 def read_sealed(path: str | Path, kind: str) -> dict[str, Any]:
     """The content of a file of this kind; FileDamagedError when it is not what was written."""
-    source = Path(path).expanduser()
+    source = _as_file(path, kind)
     try:
         text = source.read_text(encoding="utf-8")
     except OSError as error:
@@ -80,3 +85,10 @@ def read_sealed(path: str | Path, kind: str) -> dict[str, Any]:
             path=source,
         )
     return content
+
+
+def _as_file(path: str | Path, kind: str) -> Path:
+    try:
+        return Path(path).expanduser().resolve()
+    except (RuntimeError, ValueError, OSError) as error:
+        raise InputError(f"{str(path)[:80]!a} is no name of a {kind} file: {error}.") from error

@@ -13,9 +13,10 @@ import pandas as pd
 
 from frgroups.advice import FUNCTION, Advice
 from frgroups.card import Card
-from frgroups.codes import Codes, check_uids
+from frgroups.codes import Codes, as_str, check_uids
 from frgroups.errors import InputError
 from frgroups.human import counted
+from frgroups.inputs import must_be_text
 from frgroups.tables import CONSENTS, CUSTOMERS, GROUPS, READS, conform, with_room
 from frgroups.universe import check_universe
 
@@ -215,6 +216,9 @@ def snapshot_from_frames(
     >>> snapshot_from_frames(memberships, tenant_uid="t-1", taken_at="2026-11-23T08:10Z")
     <Snapshot of t-1 at 2026-11-23 08:10: 1 groups, 2 customers, 2 memberships>
     """
+    for value, name in ((tenant_uid, "tenant_uid"), (base_url, "base_url")):
+        if isinstance(value, str):
+            must_be_text(value, name)
     group_uids = check_uids(memberships, "customer_group_uid", "memberships")
     customer_uids = check_uids(memberships, "customer_uid", "memberships")
     known_groups = _table(groups, "customer_group_uid", "groups", group_uids)
@@ -223,7 +227,8 @@ def snapshot_from_frames(
             f"{len(unknown)} groups have members but no row in groups: {', '.join(sorted(unknown)[:5])}."
         )
     named = known_groups.get("name", pd.Series(None, index=known_groups.index, dtype="str"))
-    known_groups = known_groups.assign(name=named.fillna(known_groups["customer_group_uid"]))
+    named = as_str(named.fillna(known_groups["customer_group_uid"]), "groups['name']")
+    known_groups = known_groups.assign(name=named)
     known_customers = _table(customers, "customer_uid", "customers", customer_uids)
     moment = as_moment(taken_at)
     codes = Codes.from_uids(

@@ -247,3 +247,119 @@ def test_a_damaged_file_beside_an_approval_is_no_rejection(client, world, tmp_pa
     approval = fg.approve_plan(plan, tmp_path / "yes.approval.json", by="Kari")
 
     assert fg.apply_plan(client, plan, approve=approval).ok
+
+
+def test_a_begun_plan_whose_journal_was_deleted_is_not_sent_again(client, world):
+    "Also with the folder it was begun in: an empty journal would tell that nothing was sent."
+    plan = plan_for(client, {"vip": PEOPLE[:20]})
+    first = apply(client, plan)
+    world.remove_members("vip", PEOPLE[10:20])
+    for path in first.path.parent.iterdir():
+        path.unlink()
+    world.clear_requests()
+
+    with pytest.raises(InputError, match="not there any more"):
+        apply(client, plan)
+
+    assert writes(world) == []
+
+
+@pytest.mark.parametrize("n_lost", [1, 2, 5, 99])
+def test_lines_lost_from_the_end_of_a_journal_are_missed_by_its_receipt(client, world, n_lost):
+    "Where a receipt was made, fewer lines than it was made from are an error; the line after it may be missing."
+    plan = plan_for(client, {"vip": PEOPLE})
+    world.misbehave(Fault("status", method="PUT", status=401, skip=1))
+    receipt = apply(client, plan)
+    journal = Journal.of(plan, None).path
+    lines = journal.read_text().splitlines(keepends=True)
+    journal.write_text("".join(lines[:-n_lost]))
+    world.clear_requests()
+
+    if n_lost == 1:
+        assert apply(client, plan).counts == {"verified": 290}
+    else:
+        for call in (lambda: apply(client, plan), lambda: fg.settle_plan(client, plan)):
+            with pytest.raises(FileDamagedError, match=f"had {len(lines) - 1} when its receipt was made"):
+                call()
+        assert writes(world) == [] and fg.plan_undo(receipt).n_remove == 200
+
+
+def test_a_damaged_receipt_does_not_strand_a_plan(client, world):
+    "The receipt of a run that stopped is made anew by the run that goes on."
+    plan = plan_for(client, {"vip": PEOPLE})
+    world.misbehave(Fault("status", method="PUT", status=401, skip=1))
+    path = apply(client, plan).path
+    path.write_text(path.read_text().replace("c150", "c151", 1))
+
+    receipt = apply(client, plan)
+
+    assert receipt.ok and fg.read_receipt(path).counts == {"verified": 290}
+
+
+@pytest.mark.parametrize("n_done, journal_says", [(0, "raises"), (1, "stops")])
+def test_a_token_that_cannot_be_renewed_ends_a_run_in_order(world, n_done, journal_says):
+    "Before anything was changed that is an error; after that a receipt, and the same plan goes on."
+    tokens = iter([world.token])
+    token = lambda: next(tokens, "")  # noqa: E731  # It has one token, and then none.
+    with fg.Client(world.tenant_uid, token, base_url=world.base_url, writable=True) as client:
+        plan = plan_for(client, {"vip": PEOPLE})
+        world.misbehave(Fault("status", method="PUT", status=401, skip=n_done))
+
+        if journal_says == "raises":
+            with pytest.raises(InputError, match="no token"):
+                apply(client, plan)
+        else:
+            receipt = apply(client, plan)
+            assert receipt.counts == {"verified": 200, "not_sent": 90} and "no token" in receipt.stopped
+        world.behave()
+        assert apply(client, plan).ok
+
+
+def test_a_home_that_was_moved_goes_on_with_its_plans(client, world, tmp_path, monkeypatch):
+    "What was begun is found by its place in the home; a journal elsewhere by its whole path."
+    plan = plan_for(client, {"vip": PEOPLE})
+    crashed(client, plan, monkeypatch)
+    (tmp_path / "home").rename(tmp_path / "moved")
+    monkeypatch.setenv("FRGROUPS_HOME", str(tmp_path / "moved"))
+
+    receipt = apply(client, plan)
+
+    assert receipt.ok and receipt.counts["verified"] == 290
+
+
+def test_a_folder_with_any_name_is_found_among_the_begun(client, world, tmp_path):
+    "A line separator in the name of a journal's folder ends no line."
+    plan = plan_for(client, {"vip": PEOPLE[:20]})
+    apply(client, plan, journal=tmp_path / "a\u2028b")
+    world.remove_members("vip", PEOPLE[10:20])
+    world.clear_requests()
+
+    with pytest.raises(InputError, match="begun with the journal"):
+        apply(client, plan, journal=tmp_path / "two")
+
+    assert writes(world) == []
+
+
+def test_a_group_whose_creation_was_not_heard_of_is_ours_in_a_settled_receipt(client, world, monkeypatch):
+    "It was made, and the process died before it knew: the undo says that the group stays."
+    plan = plan_for(client, {"new": ["c001"]}, create={"new": "New"})
+    crashed(client, plan, monkeypatch)
+
+    receipt = fg.settle_plan(client, plan)
+
+    assert receipt.created == {"new"} and receipt.counts == {"not_sent": 1}
+    assert [one.rule for one in fg.plan_undo(receipt).findings] == ["created_group_stays"]
+
+
+def test_a_refused_chunk_that_took_effect_all_the_same_is_ours(client, world, monkeypatch):
+    "Nothing says that a refusal is of the whole chunk: what is true when the plan goes on can be undone."
+    plan = plan_for(client, {"vip": PEOPLE[:100]})
+    world.misbehave(Fault("status_after", method="PUT", status=400))
+    die_at(monkeypatch, 2)
+    with pytest.raises(Crash):
+        apply(client, plan)
+
+    receipt = apply(client, plan)
+
+    assert receipt.counts == {"verified": 90}
+    assert apply(client, fg.plan_undo(receipt)).ok and world.members("vip") == PEOPLE[:10]

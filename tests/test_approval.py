@@ -173,3 +173,21 @@ def test_no_uid_of_a_customer_is_in_an_approval(plan, tmp_path):
 
     assert set(json.loads(text)["content"]) == {"digest", "planned_at", "decision", "reason", "by", "at", "until"}
     assert not re.search(r"\bc-\d", text)
+
+
+@pytest.mark.parametrize("words", [{"by": "Kari \udce5s"}, {"by": "Kari", "reject": "for\ud83d"}])
+def test_half_a_character_is_refused_where_it_is_typed(plan, tmp_path, words):
+    "A name or a reason that no file can hold is an error of ours, and no file is left."
+    with pytest.raises(InputError, match=r"half of one"):
+        approve_plan(plan, tmp_path / "a.json", **words)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_half_a_character_put_into_an_approval_is_an_alteration(plan, tmp_path):
+    "JSON can spell one, and the checksum notices it."
+    path = approve_plan(plan, tmp_path / "a.json", by="Kari")
+    path.write_text(path.read_text().replace('"Kari"', '"Kari\\ud83d"'))
+
+    with pytest.raises(FileDamagedError, match="altered"):
+        check_approval(plan, path)

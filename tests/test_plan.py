@@ -528,3 +528,24 @@ def test_an_empty_plan_tells_its_findings():
 
     assert told.is_empty
     assert told.summary().splitlines() == ["Nothing to do: t-1 already is as wanted.", "VIP could not be proved."]
+
+
+@pytest.mark.parametrize("name", ["a\0b.json", "a\ud83d.json"])
+def test_a_name_that_no_file_can_have_is_refused(tmp_path, name):
+    "Saving and reading say which name it is."
+    plan = plan_memberships(sample_snapshot(), {"vip": ["c-7"]})
+
+    for call in (plan.save, read_plan):
+        with pytest.raises(InputError, match="no name of a plan file"):
+            call(tmp_path / name)
+
+
+def test_a_plan_with_half_a_character_is_not_written(tmp_path):
+    "Where one came in by another way, as a pattern of limits, the file is refused, not begun."
+    limits = Limits(per_group={"vip\ud83d": Limits()})
+    plan = plan_memberships(sample_snapshot(), {"vip": ["c-7"]}, limits=limits)
+
+    with pytest.raises(InputError, match="half of a character"):
+        plan.save(tmp_path / "p.json")
+
+    assert list(tmp_path.iterdir()) == []

@@ -176,3 +176,38 @@ def test_forgetting_finds_plans_that_wait(tenant):
     table = fg.forget(uid)
 
     assert str(path) in set(map(str, table["path"])) and not path.exists() and files(tenant, "pending") == []
+
+
+def test_a_damaged_plan_does_not_stop_the_others(tenant, capsys):
+    "It is refused by itself, with what is wrong with it, and the next one is sent."
+    first, second = queued(tenant, "one"), queued(tenant, "two")
+    for path in (first, second):
+        assert main(["approve", str(path), "--by", "Kari"]) == 0
+    damaged = queue_folder(tenant.tenant_uid, tenant.base_url, "approved") / first.name
+    damaged.write_text(damaged.read_text()[:-100])
+    capsys.readouterr()
+
+    code = main(["apply", "--approved", "--json"])
+
+    outcomes = {line["plan"]: line for line in lines(capsys)}
+    assert code and outcomes[first.name]["outcome"] == "refused"
+    assert "not a whole plan" in outcomes[first.name]["message"]
+    assert outcomes[second.name]["outcome"] == "done" and "one" not in tenant.groups()
+
+
+def test_a_rejection_from_the_page_goes_before_a_policy(tenant, tmp_path, capsys):
+    "Put into the folder of approved ones under any name, it is a no."
+    path = queued(tenant, "one")
+    folder = queue_folder(tenant.tenant_uid, tenant.base_url, "approved")
+    no = tmp_path / "download (2).approval.json"
+    fg.approve_plan(fg.read_plan(path), no, by="Ola", reject="not now")
+    folder.mkdir(parents=True)
+    shutil.move(no, folder)
+    policy = tmp_path / "policy.toml"
+    policy.write_text('by = "Kari"\ngroups = ["one"]\nmax_adds = 1000\nmax_removes = 0\ncreate = true\n')
+    capsys.readouterr()
+
+    code = main(["apply", "--approved", "--approve-policy", str(policy), "--json"])
+
+    [line] = lines(capsys)
+    assert code == 8 and "Ola rejected" in line["message"] and "one" not in tenant.groups()

@@ -446,3 +446,10 @@ def test_a_large_group_is_planned_quickly():
     plan = plan_memberships(snapshot_of({"g": uids}), {"g": [*uids[500:], "x-1"]}, mode="mirror")
 
     assert (plan.n_add, plan.n_remove) == (1, 500)
+
+
+def test_half_a_character_is_refused_in_groups_that_are_named():
+    "Neither a wanted group nor a new one can have a name that no request can hold."
+    for desired, create in (({"VIP\ud83d": ["c-7"]}, None), ({"bw": ["c-7"]}, {"bw": "Black Week \udce5"})):
+        with pytest.raises(InputError, match="half of one"):
+            plan_memberships(sample_snapshot(), desired, create=create)

@@ -236,3 +236,17 @@ def test_extra_columns_keep_their_dtypes_beside_customers_without_a_row():
     assert some[extra].dtypes.astype(str).to_dict() == {"club": "boolean", "visits": "Int64", "score": "float64"}
     assert some[extra].isna().all(axis=1).tolist() == [False, False, True]
     assert all_known[extra].dtypes.astype(str).to_dict() == {"club": "bool", "visits": "int64", "score": "float64"}
+
+
+@pytest.mark.parametrize("bad", ["group", "customer", "name", "base_url", "tenant_uid"])
+def test_half_a_character_in_tables_is_an_error_of_ours(bad):
+    "It is refused with the place it stands in, whatever column or argument that is."
+    texts = {"group": "a", "customer": "b", "name": "A", "base_url": "https://x.test", "tenant_uid": "t"}
+    texts[bad] += "\ud83d"
+    rows = pd.DataFrame({"customer_group_uid": [texts["group"]], "customer_uid": [texts["customer"]]}, dtype=object)
+    groups = pd.DataFrame({"customer_group_uid": [texts["group"]], "name": [texts["name"]]}, dtype=object)
+
+    with pytest.raises(InputError, match="half of one"):
+        snapshot_from_frames(
+            rows, groups, tenant_uid=texts["tenant_uid"], base_url=texts["base_url"], taken_at="2026-11-23T08:10Z"
+        )

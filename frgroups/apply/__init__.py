@@ -18,6 +18,7 @@ from frgroups.apply.guards import (
     check_limits,
     check_place,
     check_target,
+    check_whole,
     check_writable,
     raise_if_broken,
     telling_of,
@@ -27,8 +28,8 @@ from frgroups.approval import Approve, check_approval
 from frgroups.begun import note_begun
 from frgroups.client import Client
 from frgroups.errors import (
-    ApiError,
     DriftError,
+    FileDamagedError,
     FrgroupsError,
     InputError,
     NotFoundError,
@@ -78,8 +79,9 @@ def apply_plan(
         Nothing was sent.
     DriftError
         A touched group changed too much since the plan was made; nothing was sent.
-    ApiError
-        The service failed before anything was changed. After that a receipt is returned, with `.stopped`.
+    ApiError, TokenCommandError
+        The service failed, or no token was to be had, before anything was changed. After that a receipt is returned,
+        with `.stopped`.
 
     >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client(writable=True) as client:
     ...     snapshot = load_snapshot(client)
@@ -109,7 +111,7 @@ def apply_plan(
             with telling_of(run.journal.past):
                 run.preflight()
         except RunStopped as error:
-            raise InputError(f"Plan {plan.digest[:12]} was not started: {error}") from error
+            raise InputError(f"Plan {plan.digest[:12]} was not begun: {error} {run.journal.past.told()}") from error
         receipt = run.settled(run.send())
     _tell_of(receipt)
     return receipt
@@ -216,7 +218,7 @@ class _Run:
             self._send_side("add")
             self._send_side("remove")
         except RunStopped as stop:
-            if isinstance(stop.__cause__, ApiError) and not self._anything_done():
+            if isinstance(stop.__cause__, FrgroupsError) and not self._anything_done():
                 raise stop.__cause__ from None
             return str(stop)
         return ""
@@ -245,12 +247,13 @@ class _Run:
             },
             members_after={uid: tuple(sorted(members)) for uid, members in now.items()},
             proved=proved,
-            created=frozenset(past.created),
+            created=frozenset(past.created | (past.creating & now.keys())),
             approval=past.approval,
             drift=self._drift,
             started_at=datetime.fromisoformat(past.started),
             read_at=datetime.now(UTC),
             stopped=stopped or unreadable,
+            n_journal_lines=self.journal.n_lines,
             path=path,
         )
         try:
@@ -266,7 +269,7 @@ class _Run:
     def _look(self, group: GroupChange) -> str:
         """What keeps this group from being changed, or nothing."""
         if self._stop.is_set():
-            raise RunStopped("interrupted before anything was sent.")
+            raise RunStopped("interrupted while its groups were read.")
         if group.create and group.uid not in self.journal.past.creating:
             try:
                 self._client.get_group(group.uid)
@@ -415,7 +418,16 @@ class _Run:
 def _receipt_of_ended(journal: Journal) -> Receipt | None:
     """The receipt of a plan that was applied to its end: it is not sent twice."""
     path = journal.receipt_path
-    return replace(read_receipt(path), repeated=True) if journal.past.ended and path.exists() else None
+    if not path.exists():
+        return None
+    try:
+        receipt = read_receipt(path)
+    except FileDamagedError:
+        if journal.past.ended:
+            raise
+        return None  # Of a run that is gone on with: it is made anew.
+    check_whole(journal, receipt.n_journal_lines)
+    return replace(receipt, repeated=True) if journal.past.ended else None
 
 
 @contextmanager

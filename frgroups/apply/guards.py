@@ -10,7 +10,14 @@ from frgroups.advice import ANY, FUNCTION, Advice
 from frgroups.begun import journal_begun
 from frgroups.client import Client
 from frgroups.durations import as_duration
-from frgroups.errors import FrgroupsError, InputError, NotWritableError, PlanBlockedError, WrongTenantError
+from frgroups.errors import (
+    FileDamagedError,
+    FrgroupsError,
+    InputError,
+    NotWritableError,
+    PlanBlockedError,
+    WrongTenantError,
+)
 from frgroups.human import counted
 from frgroups.journal import Journal, Past
 from frgroups.limits import Finding, Wider
@@ -45,14 +52,26 @@ def check_writable(client: Client) -> None:
 def check_place(plan: Plan, journal: Journal) -> None:
     """Raise InputError when the plan was begun with a journal in another folder, by which it is gone on with."""
     begun = journal_begun(plan)
-    if begun is None or begun == journal.path:
+    if begun is None or (begun == journal.path and begun.exists()):
         return
+    another = "" if begun == journal.path else f" with another, {journal.path}"
     kept = "" if begun.exists() else " That file is not there any more, so what was sent cannot be told."
     raise InputError(
-        f"Plan {plan.digest[:12]} was begun with the journal {begun}, and is not sent a second time with another, "
-        f"{journal.path}. Nothing was sent now.{kept} Load again and make a new plan.",
+        f"Plan {plan.digest[:12]} was begun with the journal {begun}, and is not sent a second time{another}. "
+        f"Nothing was sent now.{kept} Load again and make a new plan.",
         *([Advice("Or go on with {journal}.", journal=str(begun.parent.parent))] if begun.exists() else []),
     )
+
+
+def check_whole(journal: Journal, n_lines: int) -> None:
+    """Raise FileDamagedError when a journal is shorter than it was when its receipt was made."""
+    if journal.n_lines < n_lines:
+        raise FileDamagedError(
+            f"{journal.path} has {counted(journal.n_lines, 'line')}, and had {n_lines:,} when its receipt was made: "
+            "the last ones are lost, so what was sent can no longer be told from it. Nothing was sent now. The "
+            f"receipt {journal.receipt_path} tells of it, and can be undone. Load again and make a new plan.",
+            path=journal.path,
+        )
 
 
 @contextmanager

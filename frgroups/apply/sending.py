@@ -9,7 +9,6 @@ from typing import Literal
 
 from frgroups.client import Client
 from frgroups.errors import (
-    ApiError,
     AuthError,
     BadAnswerError,
     ConnectionLostError,
@@ -20,6 +19,7 @@ from frgroups.errors import (
     RateLimitedError,
     RefusedError,
     ServerError,
+    TokenCommandError,
 )
 from frgroups.journal import Journal, RunStopped
 from frgroups.plan import CHUNK
@@ -33,6 +33,7 @@ LONGEST_WAIT = 60.0  # seconds after one 429,
 LONGEST_WAITS = 300.0  # for one request,
 LONGEST_OF_A_RUN = 1800.0  # and for all requests of a run
 SHORTEST_WAIT = 0.2
+_TURNED_AWAY = (AuthError, ForbiddenError, TokenCommandError, InputError)  # The last two: no token to send it with.
 _NO_ANSWER = (408, 425)  # A gateway that gave up: what stands behind it may have gone on.
 
 
@@ -76,7 +77,7 @@ class Sender:
             raise
         except RefusedError as error:
             result, failed = "unknown" if error.status in _NO_ANSWER else "refused", error
-        except (InputError, AuthError, ForbiddenError, RateLimitedError, NotFoundError) as error:
+        except (*_TURNED_AWAY, RateLimitedError, NotFoundError) as error:
             result, failed = "refused", error
         except (ConnectionLostError, ServerError, BadAnswerError) as error:
             result, failed = "unknown", error
@@ -128,12 +129,14 @@ class Sender:
         except BadAnswerError as error:
             self._outcome(group, change, uids, "unknown", error.message)
             raise RunStopped(error.message) from error
-        except (AuthError, ForbiddenError, RateLimitedError, NotFoundError) as error:
+        except (*_TURNED_AWAY, RateLimitedError, NotFoundError) as error:
             # The service did not look at the customers at all.
             self._outcome(group, change, uids, "not_sent", error.message)
             raise RunStopped(error.message) from error
-        # A chunk that is refused as a whole says nothing of its uids: they are still to be sent, in smaller chunks.
-        told = "not_sent" if result == "too_large" or (result == "refused" and len(uids) > 1) else result
+        # A chunk that is refused as a whole says nothing of its uids: they are sent again in smaller chunks. Nor does
+        # the document say that none of them took effect.
+        refused = "refused" if len(uids) == 1 else "unknown"
+        told = {"too_large": "not_sent", "refused": refused}.get(result, result)
         self._outcome(group, change, uids, told, message)
         return result, message
 
@@ -182,7 +185,7 @@ class Sender:
             self._client.get_group(group)
         except NotFoundError:
             raise
-        except ApiError as unread:
+        except FrgroupsError as unread:
             return "unknown", unread.message
         return "refused", error.said or error.message
 

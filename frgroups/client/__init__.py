@@ -20,6 +20,7 @@ from frgroups.client.retry import RetryPolicy
 from frgroups.client.tenants import find_tenant
 from frgroups.client.transport import STAGE, Call, Result, Token, Transport
 from frgroups.errors import InputError, NotWritableError
+from frgroups.inputs import must_be_text
 from frgroups.progress import in_notebook
 from frgroups.wire import Customer, Group, Member, Page, Person, Record
 
@@ -369,4 +370,5 @@ def _group_path(uid: str) -> str:
 def _group_name(name: str) -> str:
     if not isinstance(name, str) or not name.strip():
         raise InputError(f"A group needs a name of at least one character, not {name!r}.")
+    must_be_text(name, "name")
     return name

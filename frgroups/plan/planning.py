@@ -13,7 +13,7 @@ from frgroups import wire
 from frgroups.advice import Advice, Form
 from frgroups.codes import check_uids
 from frgroups.errors import DriftedReadError, GroupNotFoundError, InputError, WrongTenantError
-from frgroups.inputs import must_be
+from frgroups.inputs import must_be, must_be_text
 from frgroups.limits import Finding, Limits
 from frgroups.plan import MODES, Mode, Plan
 from frgroups.plan.group_change import GroupChange
@@ -169,6 +169,7 @@ def _checked_create(snapshot: Snapshot, create: Mapping[str, str]) -> dict[str, 
             )
         if not isinstance(name, str) or not name.strip():
             raise InputError(f"The new group {uid!r} needs a name, not {name!r}.")
+        must_be_text(name, f"create[{uid!r}]")
     return dict(create)
 
 
