@@ -50,7 +50,7 @@ def after_all(snapshot: Snapshot, groups: Sequence[GroupChange], *, taken_at: da
 
 
 class _Customers:
-    """The customers of a snapshot with new ones among them, in uid order; `moved` is the new place of the old ones."""
+    """The customers of a snapshot with new ones among them, in uid order; `moved` is the new place of old ones."""
 
     def __init__(self, snapshot: Snapshot, new: list[str]) -> None:
         self._customers, self._new = snapshot.customers, pd.DataFrame({"customer_uid": pd.Series(new, dtype="str")})

@@ -1,0 +1,58 @@
+"""Many changes of many groups sent to a tenant that takes a while to answer."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numpy.random import Generator
+
+import frgroups as fg
+from frgroups.plan import CHUNK
+from frgroups.windows import n_pages
+from tests.bench.child import Stopwatch
+from tests.bench.planning import NO_LIMIT
+from tests.bench.server import stats
+from tests.bench.tenants import SEED, TENANT_UID
+
+
+def apply(clock: Stopwatch, *, base_url: str, page_size: int, changes: int) -> dict[str, Any]:
+    """So many changes, the same number in each group; how many requests that took, and the fewest that could do."""
+    settings = {"base_url": base_url, "page_size": page_size, "workers": 4, "writable": True}
+    with fg.Client(TENANT_UID, "bench", **settings) as client:
+        snapshot = fg.load_snapshot(client, cache=False, cover=False)
+        plan = fg.plan_memberships(snapshot, _wanted(snapshot, changes), mode="mirror", limits=NO_LIMIT)
+        before = stats(base_url)["requests"]
+        with clock:
+            receipt = fg.apply_plan(client, plan, approve=plan.digest)
+        # The question for the numbers itself is answered before it is counted.
+        requests = stats(base_url)["requests"] - before
+    assert receipt.ok, receipt.counts
+    sizes = [n for one in plan.groups for n in (len(one.baseline), one.n_after)]
+    chunks = sum(ceil(len(side) / CHUNK) for one in plan.groups for side in (one.add, one.remove))
+    return {
+        "changes": plan.n_add + plan.n_remove,
+        "groups": len(plan.groups),
+        "requests": requests,
+        "proved": chunks + sum(n_pages(page_size, n) for n in sizes),
+        "plain": chunks + sum(ceil(n / page_size) for n in sizes),
+    }
+
+
+def _wanted(snapshot: fg.Snapshot, changes: int) -> dict[str, list[str]]:
+    """Half of the changes join, half leave; nobody does both, so that nobody has to be seen to arrive."""
+    rng = np.random.default_rng(SEED + 6)
+    codes, each = snapshot.codes, changes // snapshot.codes.n_groups // 2
+    return {
+        uid: list(codes.customer_uids.take(_after(codes.member_codes(uid), codes.n_customers, each, rng)))
+        for uid in codes.group_uids
+    }
+
+
+def _after(now: npt.NDArray[np.int32], n: int, each: int, rng: Generator) -> npt.NDArray[Any]:
+    """Who leaves is of the first half of the customers, who joins of the second."""
+    leave = rng.choice(now[now < n // 2], each, replace=False)
+    join = rng.choice(np.setdiff1d(np.arange(n // 2, n), now), each, replace=False)
+    return np.concatenate([np.setdiff1d(now, leave), join])
