@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.inputs import several
@@ -49,8 +50,8 @@ class Codes:
         customers = _uid_index(customer_uids if all_customers is None else all_customers)
         names = groups if group_names is None else _in_order(all_groups, group_names, groups)
         return cls.from_codes(
-            groups.get_indexer(pd.Index(group_uids)),
-            customers.get_indexer(pd.Index(customer_uids)),
+            _places(group_uids, groups),
+            _places(customer_uids, customers),
             group_uids=groups,
             group_names=names,
             customer_uids=customers,
@@ -217,8 +218,24 @@ def check_uids(frame: pd.DataFrame, column: str, what: str) -> pd.Series:
     return uids.astype("str")
 
 
+def as_texts(uids: pd.Index | pd.Series) -> pa.Array:
+    """Uids as one Arrow array, whatever pandas keeps them in."""
+    texts = pa.array(uids, type=pa.large_string(), from_pandas=True)
+    return texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
+
+
+def places_of(texts: pa.Array | pa.ChunkedArray, among: pa.Array) -> Ints:
+    """The place of each of these uids among others, which are unique; -1 for those that are not there."""
+    # A third of the time of Index.get_indexer.
+    return np.asarray(pc.index_in(texts, value_set=among).fill_null(-1), dtype=np.int32)
+
+
+def _places(uids: pd.Series, among: pd.Index) -> Ints:
+    return places_of(as_texts(uids), as_texts(among))
+
+
 def _uid_index(uids: Iterable[str]) -> pd.Index:
-    index: pd.Index = pd.Index(pd.Series(uids, dtype="str").drop_duplicates().sort_values(), dtype="str")
+    index: pd.Index = pd.Index(pd.Series(pd.Series(uids, dtype="str").unique()).sort_values(), dtype="str")
     return index
 
 

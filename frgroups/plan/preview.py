@@ -8,7 +8,6 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
 
 from frgroups.codes import Codes
 from frgroups.plan.group_change import GroupChange
@@ -68,9 +67,8 @@ class _Customers:
     def keys(self, groups: Sequence[GroupChange], side: str, code_of: dict[str, int]) -> Numbers:
         """The memberships that one side of these changes names, in order: group by group, customer by customer."""
         sides = [getattr(one, side) for one in groups]
-        texts = pa.chunked_array([pa.array(uids, type=pa.large_string()) for uids in sides], type=pa.large_string())
         group = np.repeat([code_of[one.uid] for one in groups], [len(uids) for uids in sides]).astype(np.int64)
-        return group * self.n + UidTable(self.uids).codes_of(texts)
+        return group * self.n + UidTable(self.uids).codes_of_lists(sides)
 
     def table(self) -> pd.DataFrame:
         """What is known of them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, overload
 
@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from frgroups.codes import Ints
+from frgroups.codes import Ints, as_texts, places_of
 from frgroups.sealed import canonical
 from frgroups.wire import UID
 
@@ -31,7 +31,12 @@ class UidTable:
 
     def codes_of(self, texts: pa.ChunkedArray) -> Ints:
         """The code of each of these uids, -1 for those that are not here."""
-        return np.asarray(pc.index_in(texts, value_set=self.texts).fill_null(-1), dtype=np.int32)
+        return places_of(texts, self.texts)
+
+    def codes_of_lists(self, lists: Iterable[Sequence[str]]) -> Ints:
+        """The same of the uids of several lists, one after the other."""
+        texts = [pa.array(uids, type=pa.large_string()) for uids in lists]
+        return self.codes_of(pa.chunked_array(texts, type=pa.large_string()))
 
     def take(self, codes: npt.NDArray[Any]) -> list[str]:
         """The uids of these codes."""
@@ -110,12 +115,6 @@ class CodedUids(Sequence[str]):
     def sha256(self) -> str:
         """The SHA-256 of the canonical JSON of the list."""
         return self.table.sha256(self.codes)
-
-
-def as_texts(uids: pd.Index | pd.Series) -> pa.Array:
-    """Uids as one Arrow array, whatever pandas keeps them in."""
-    texts = pa.array(uids, type=pa.large_string(), from_pandas=True)
-    return texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
 
 
 def odd_ones(texts: pa.Array | pa.ChunkedArray) -> Mask:

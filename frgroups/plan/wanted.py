@@ -13,10 +13,10 @@ import pyarrow as pa
 
 from frgroups import wire
 from frgroups.advice import Advice, Form
-from frgroups.codes import Ints, check_uids
+from frgroups.codes import Ints, as_texts, check_uids
 from frgroups.errors import GroupNotFoundError, InputError, WrongTenantError
 from frgroups.inputs import several
-from frgroups.plan.uid_table import UidTable, as_texts, odd_ones
+from frgroups.plan.uid_table import UidTable, odd_ones
 from frgroups.snapshot import Snapshot
 
 Desired = Mapping[str, Iterable[str]] | pd.DataFrame | Snapshot
