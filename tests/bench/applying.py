@@ -6,8 +6,6 @@ from math import ceil
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from numpy.random import Generator
 
 import frgroups as fg
 from frgroups.plan import CHUNK
@@ -43,16 +41,14 @@ def apply(clock: Stopwatch, *, base_url: str, page_size: int, changes: int) -> d
 
 def _wanted(snapshot: fg.Snapshot, changes: int) -> dict[str, list[str]]:
     """Half of the changes join, half leave; nobody does both, so that nobody has to be seen to arrive."""
-    rng = np.random.default_rng(SEED + 6)
     codes, each = snapshot.codes, changes // snapshot.codes.n_groups // 2
-    return {
-        uid: list(codes.customer_uids.take(_after(codes.member_codes(uid), codes.n_customers, each, rng)))
-        for uid in codes.group_uids
-    }
-
-
-def _after(now: npt.NDArray[np.int32], n: int, each: int, rng: Generator) -> npt.NDArray[Any]:
-    """Who leaves is of the first half of the customers, who joins of the second."""
-    leave = rng.choice(now[now < n // 2], each, replace=False)
-    join = rng.choice(np.setdiff1d(np.arange(n // 2, n), now), each, replace=False)
-    return np.concatenate([np.setdiff1d(now, leave), join])
+    # Another draw when the tenant was changed: each time the same half would run out of members.
+    rng = np.random.default_rng([SEED + 6, int(codes.customer_code.sum(dtype=np.int64))])
+    leaving = rng.random(codes.n_customers) < 0.5
+    wanted = {}
+    for uid in codes.group_uids:
+        now = codes.member_codes(uid)
+        leave = rng.choice(now[leaving[now]], each, replace=False)
+        join = rng.choice(np.setdiff1d(np.flatnonzero(~leaving), now), each, replace=False)
+        wanted[uid] = list(codes.customer_uids.take(np.concatenate([np.setdiff1d(now, leave), join])))
+    return wanted
