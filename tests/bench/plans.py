@@ -53,7 +53,7 @@ def plan_applied(scale: Scale) -> Iterator[Row]:
     sent = [one["requests"] for one in told]
     fewest = {
         "proved": ("pages read with proof, twice, and chunks", 1.05),
-        "plain": ("plain pages, twice, and chunks", None),
+        "plain": ("plain pages, twice, and chunks", 1.05),
     }
     for kind, (name, to_reach) in fewest.items():
         yield compared((what, name), "", sent, [one[kind] for one in told], to_reach)
