@@ -15,7 +15,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from frgroups import errors
-from frgroups.apply import apply_plan
+from frgroups.apply import apply_plan, settle_plan
+from frgroups.apply.facts import WriteFacts
+from frgroups.apply.probing import probe_writes
 from frgroups.approval import approve_plan
 from frgroups.cache import cache_info, list_snapshots, prune, read_snapshot, save_snapshot
 from frgroups.changes import group_changes, membership_changes
@@ -41,6 +43,7 @@ from frgroups.overlap.regions import intersections, region_members
 from frgroups.plan import Plan, read_plan
 from frgroups.plan.never_add import never_add_path
 from frgroups.plan.planning import plan_memberships
+from frgroups.policy import Policy, read_policy
 from frgroups.profile import compare_groups, group_profile
 from frgroups.reach import incremental_reach, reachability
 from frgroups.receipt import Receipt, plan_undo, read_receipt
@@ -76,10 +79,12 @@ __all__ = [
     "Group",
     "Limits",
     "Plan",
+    "Policy",
     "Receipt",
     "Sandbox",
     "Session",
     "Snapshot",
+    "WriteFacts",
     "__version__",
     "apply_plan",
     "approve_plan",
@@ -113,11 +118,13 @@ __all__ = [
     "plan_memberships",
     "plan_undo",
     "plot",
+    "probe_writes",
     "prune",
     "reachability",
     "read_limits",
     "read_list",
     "read_plan",
+    "read_policy",
     "read_receipt",
     "read_register",
     "read_snapshot",
@@ -129,6 +136,7 @@ __all__ = [
     "save_snapshot",
     "segment",
     "set_cover",
+    "settle_plan",
     "show_versions",
     "size_history",
     "snapshot_from_frames",

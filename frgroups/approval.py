@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from frgroups.advice import ANY, Advice
 from frgroups.durations import as_duration
-from frgroups.errors import FileDamagedError, InputError, NotApprovedError
+from frgroups.errors import FileDamagedError, FrgroupsError, InputError, NotApprovedError
 from frgroups.inputs import must_be, shown
 from frgroups.plan import Plan
-from frgroups.sealed import read_sealed, write_sealed
+from frgroups.policy import Policy
+from frgroups.sealed import canonical, read_sealed, write_sealed
 
 VALID_FOR = timedelta(hours=72)
+_NONE: Mapping[str, str] = MappingProxyType({})
+_WRITTEN_HERE: set[str] = set()
+Approve = str | Path | Policy
 _DIGEST = re.compile(r"[0-9a-fA-F]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """How a plan was approved: `how` is "file" or "digest"; `by` is the name given, "" for a bare digest."""
+    """
+    How a plan was approved, and by whom as far as that was told.
+
+    `how` is "person" (an approval file that another process wrote), "self" (by the process that made the plan, or
+    that wrote the approval), "digest" (its digest alone, by somebody who read the plan's file) or "policy". `by` is
+    the name in the file, or the policy and who answers for it, or "".
+    """
 
     how: str
     digest: str
@@ -60,27 +73,53 @@ def approve_plan(
     if reject is None and target.exists() and (refused := rejection(plan, target)):
         raise NotApprovedError(f"{refused} Delete {target} if that was taken back, then approve.")
     now = datetime.now(UTC)
-    return write_sealed(
-        path,
-        "approval",
-        {
-            "digest": plan.digest,
-            "planned_at": plan.planned_at.isoformat(),
-            "decision": "approved" if reject is None else "rejected",
-            "reason": reject or "",
-            "by": by.strip(),
-            "at": now.isoformat(),
-            "until": (now + as_duration(valid_for)).isoformat(),
-        },
-    )
+    content = {
+        "digest": plan.digest,
+        "planned_at": plan.planned_at.isoformat(),
+        "decision": "approved" if reject is None else "rejected",
+        "reason": reject or "",
+        "by": by.strip(),
+        "at": now.isoformat(),
+        "until": (now + as_duration(valid_for)).isoformat(),
+    }
+    written = write_sealed(path, "approval", content)
+    _WRITTEN_HERE.add(canonical(content))
+    return written
 
 
-def check_approval(plan: Plan, approve: str | Path) -> Approval:
-    """The approval of this plan in a digest or an approval file; NotApprovedError when it is none."""
+def approved_in_words(approval: Mapping[str, str]) -> str:
+    """
+    How and by whom, from what a journal or receipt keeps of an approval.
+
+    >>> approved_in_words({"how": "person", "by": "Kari", "at": "2026-11-03T08:10:00+00:00"})
+    'by Kari, 2026-11-03 08:10 UTC'
+    >>> approved_in_words({"how": "self", "by": "", "at": ""})
+    'by whoever made it, in the same process'
+    """
+    by, at = approval["by"], approval["at"]
+    when = f", {datetime.fromisoformat(at).astimezone(UTC):%Y-%m-%d %H:%M} UTC" if at else ""
+    return {
+        "person": f"by {by}{when}",
+        "self": f"by whoever made it, in the same process{f', as {by}' if by else ''}{when}",
+        "digest": "by its digest alone",
+        "policy": f"by the policy {by}",
+    }[approval["how"]]
+
+
+def check_approval(plan: Plan, approve: Approve, *, begun: Mapping[str, str] = _NONE) -> Approval:
+    """
+    The approval of this plan in a digest or an approval file; NotApprovedError when it is none.
+
+    A rejection that lies beside the plan's file or beside the approval counts, whatever the approval says. `begun` is
+    the approval that the plan was begun with: it was open then, so what it allowed may be brought to its end.
+    """
+    _check_rejections(plan, approve)
+    if isinstance(approve, Policy):
+        return _by_policy(plan, approve)
     if isinstance(approve, str) and _DIGEST.fullmatch(approve.strip()):
         return _by_digest(plan, approve.strip().lower())
     if not isinstance(approve, str | Path) or not str(approve).strip():
-        raise NotApprovedError(f"{approve!r} is neither a digest nor an approval file. Nothing was sent.")
+        raise NotApprovedError(f"{approve!r} is neither a digest, an approval file nor a policy. Nothing was sent.")
     content = _read(Path(approve))
     until, at = _moment(content["until"], approve), _moment(content["at"], approve)
     if content["digest"] != plan.digest:
@@ -94,12 +133,38 @@ def check_approval(plan: Plan, approve: str | Path) -> Approval:
         )
     if refused := rejection(plan, approve):
         raise NotApprovedError(f"{refused} Nothing was sent.")
-    if datetime.now(UTC) > until:
+    how = "self" if canonical(content) in _WRITTEN_HERE else "person"
+    approval = Approval(how, plan.digest, content["by"], at)
+    if datetime.now(UTC) > until and {**approval.document(), "how": begun.get("how")} != begun:
         raise NotApprovedError(
             f"The approval of plan {plan.digest[:12]} by {content['by']} was valid until "
             f"{until:%Y-%m-%d %H:%M} UTC. Ask again. Nothing was sent."
         )
-    return Approval("file", plan.digest, content["by"], at)
+    return approval
+
+
+def _check_rejections(plan: Plan, approve: Approve) -> None:
+    """Raise NotApprovedError when a rejection of this plan lies where one would be looked for."""
+    beside = [plan.path.with_suffix(".approval.json")] if plan.path else []
+    if isinstance(approve, Path) or (isinstance(approve, str) and not _DIGEST.fullmatch(approve.strip())):
+        beside += sorted(Path(approve).parent.glob("*.approval.json"))
+    for path in beside:
+        with suppress(FrgroupsError):  # No approval that can be read, and so none of this plan.
+            if refused := rejection(plan, path):
+                told = f"{refused} Nothing was sent. Delete {path} if that was taken back."
+                break
+    else:
+        return
+    raise NotApprovedError(told)
+
+
+def is_approval_of(plan: Plan, path: Path) -> bool:
+    """Whether this file says yes to this plan, still or not; one that cannot be read does not."""
+    with suppress(FrgroupsError):
+        content = _read(path)
+        same = (content["digest"], _moment(content["planned_at"], path)) == (plan.digest, plan.planned_at)
+        return same and content["decision"] == "approved"
+    return False
 
 
 def rejection(plan: Plan, path: str | Path) -> str:
@@ -120,7 +185,16 @@ def _by_digest(plan: Plan, digest: str) -> Approval:
             f"{digest[:12]} is the digest of another plan; this one is {plan.digest[:12]}. "
             "Review this plan and approve its digest. Nothing was sent."
         )
-    return Approval("digest", plan.digest)
+    return Approval("digest" if plan.path else "self", plan.digest)
+
+
+def _by_policy(plan: Plan, policy: Policy) -> Approval:
+    if told := policy.refusals(plan):
+        raise NotApprovedError(
+            f"The policy {policy.name} does not allow plan {plan.digest[:12]}: {' '.join(told)} Nothing was sent. "
+            "Have a person look at it."
+        )
+    return Approval("policy", plan.digest, f"{policy.name} of {policy.by}")
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from frgroups import commands
 from frgroups.advice import spoken_by
-from frgroups.commands import customer, fleet, whereabouts
+from frgroups.commands import applying, customer, fleet, whereabouts
 from frgroups.commands.words import at_least, duration, filled, host, limit, moment, more_than_none, speaker_of
 from frgroups.errors import FrgroupsError
 from frgroups.exits import EXIT_CODES, code_of
@@ -117,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         function = name.replace("-", "_")
-        several_files = (fleet, customer, whereabouts, commands)
+        several_files = (applying, fleet, customer, whereabouts, commands)
         one.set_defaults(run=next(getattr(file, function) for file in several_files if hasattr(file, function)))
         _of_log(one)
         return one
@@ -128,6 +128,11 @@ def _parser() -> argparse.ArgumentParser:
 
     doctor = add("doctor", "am I connected, where, as what, may I write, and how does it page", "frgroups doctor")
     _of_tenant(doctor)
+    doctor.add_argument(
+        "--probe-writes",
+        action="store_true",
+        help="on stage or a sandbox: try what writes do, on a group made for it and deleted; apply goes by that",
+    )
 
     sandbox = add("sandbox", "a local tenant that speaks the API, until Ctrl-C", "frgroups sandbox --customers 2000")
     sandbox.add_argument("--path", type=Path, metavar="FILE", help="SQLite file that keeps its state (temporary)")
@@ -276,7 +281,11 @@ def _parser() -> argparse.ArgumentParser:
         "--limits", type=Path, metavar="FILE", help="TOML file of limits, with tables such as [per_group.vip]"
     )
     plan.add_argument("--limit", type=limit, action="append", default=[], metavar="NAME=VALUE", help=_LIMIT_HELP)
-    plan.add_argument("--out", type=Path, metavar="FILE", help="plan file (default: in the home)")
+    where = plan.add_mutually_exclusive_group()
+    where.add_argument("--out", type=Path, metavar="FILE", help="plan file (default: in the home)")
+    where.add_argument(
+        "--pending", action="store_true", help="into the queue: once approved, frgroups apply --approved sends it"
+    )
     plan.add_argument("--exit-code", action="store_true", help="exit 2 when changes are planned")
 
     show = add("show", "a plan or a receipt in words", "frgroups show plan.json")
@@ -295,12 +304,28 @@ def _parser() -> argparse.ArgumentParser:
     apply = add(
         "apply", "send an approved plan, read back, write a receipt", "frgroups apply plan.json --approve FILE"
     )
-    apply.add_argument("file", type=Path, metavar="PLAN")
+    apply.add_argument("file", type=Path, nargs="?", metavar="PLAN")
+    apply.add_argument("--approve", metavar="DIGEST|FILE", help="the digest reviewed, or approval file")
     apply.add_argument(
-        "--approve", required=True, metavar="DIGEST|FILE", help="the digest reviewed, or approval file"
+        "--approve-policy",
+        type=Path,
+        metavar="FILE",
+        help="a policy (TOML) that allows small changes of certain groups: by, groups, max_adds, max_removes, ...",
+    )
+    by_what = apply.add_mutually_exclusive_group()
+    by_what.add_argument(
+        "--approved",
+        action="store_true",
+        help="all plans of the queue that are approved, oldest first; those that end are moved to done",
+    )
+    by_what.add_argument(
+        "--settle",
+        action="store_true",
+        help="send nothing: a receipt of what a run sent that cannot be gone on with, for undo to take back",
     )
     _of_tenant(apply)
     apply.add_argument("--journal", type=Path, metavar="FOLDER", help="where journal and receipt go (the home)")
+    apply.add_argument("--json", action="store_true", help="with --approved: one JSON line for each plan")
 
     undo = add("undo", "a plan that takes back what a receipt says was done", "frgroups undo receipt.json")
     undo.add_argument("file", type=Path, metavar="RECEIPT")

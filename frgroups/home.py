@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import uuid
@@ -86,6 +87,22 @@ def write_text(path: Path, text: str) -> Path:
     with whole_file(path) as draft:
         draft.write_text(text, encoding="utf-8", newline="\n")
     return path
+
+
+def append_line(path: Path, line: str) -> None:
+    """Put a line behind the others of a file, on disk when this returns; a last line that was torn goes."""
+    make_private(path.parent)
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        with os.fdopen(handle, "r+b", buffering=0) as file:
+            file.truncate(file.read().rfind(b"\n") + 1)
+            file.seek(0, os.SEEK_END)
+            if file.write(line.encode()) != len(line.encode()):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(file.fileno())
+        flush_to_disk(path.parent)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}. Nothing was sent.") from error
 
 
 def flush_to_disk(path: Path) -> None:

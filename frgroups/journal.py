@@ -16,6 +16,7 @@ from typing import Any
 from frgroups.advice import ANY, Advice
 from frgroups.errors import FileDamagedError, InputError
 from frgroups.home import as_folder, flush_to_disk, make_private, tenant_folder, write_text
+from frgroups.human import counted
 from frgroups.plan import Plan
 from frgroups.sealed import canonical, sha256
 from frgroups.tombstones import FORGOTTEN, is_tombstone
@@ -44,6 +45,23 @@ class Past:
     created: set[str] = field(default_factory=set)
     ended: bool = False
     forgotten: str = ""  # A customer of it was forgotten since: it can be read, not gone on with.
+
+    @property
+    def n_sent(self) -> int:
+        """How many changes were sent, or may have been."""
+        return len(self.intended - self.unsent) + len(self.creating)
+
+    def told(self) -> str:
+        """
+        What to say of what was sent when nothing is sent now.
+
+        >>> Past().told()
+        'Nothing was sent.'
+        """
+        if not self.n_sent:
+            return "Nothing was sent."
+        changes = counted(self.n_sent, "change")
+        return f"An earlier run sent {changes}, of which this plan's journal tells; now nothing more was sent."
 
     def take(self, line: dict[str, Any]) -> None:
         """Take one line of the journal in."""

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from frgroups.approval import approved_in_words
 from frgroups.card import Card
 from frgroups.errors import FileDamagedError
 from frgroups.human import counted
@@ -145,7 +146,7 @@ class Receipt:
         facts: dict[str, str] = {
             state: f"{self.counts[state]:,} ({told})" for state, told in STATES.items() if self.counts[state]
         }
-        facts["Approved"] = " ".join(filter(None, self.approval.values()))
+        facts["Approved"] = approved_in_words(self.approval)
         facts["File"] = str(self.path or "not kept")
         if self.stopped:
             facts["Stopped"] = self.stopped

@@ -32,7 +32,7 @@ def test_an_approval_file_approves_its_plan(plan, tmp_path):
 
     approval = check_approval(plan, path)
 
-    assert (approval.how, approval.digest, approval.by) == ("file", plan.digest, "Kari")
+    assert (approval.how, approval.digest, approval.by) == ("self", plan.digest, "Kari")
     assert datetime.now(UTC) - approval.at < timedelta(minutes=1)
     assert path.stat().st_mode & 0o777 == 0o600
     assert check_approval(plan, str(path)) == approval
@@ -43,8 +43,8 @@ def test_a_digest_approves_its_plan(plan, form):
     "All 64 digits or the first 12 at least, in any case."
     approval = check_approval(plan, form(plan.digest))
 
-    assert (approval.how, approval.digest, approval.by, approval.at) == ("digest", plan.digest, "", None)
-    assert approval.document() == {"how": "digest", "by": "", "at": ""}
+    assert (approval.how, approval.digest, approval.by, approval.at) == ("self", plan.digest, "", None)
+    assert approval.document() == {"how": "self", "by": "", "at": ""}
 
 
 def test_an_approval_of_another_plan_is_none(plan, other, tmp_path):

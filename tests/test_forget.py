@@ -195,7 +195,7 @@ def test_what_is_left_reads_and_adds_up(lived_in, home_folder):
     assert "1 customer was forgotten since" in found.summary()
     assert found.members_after["vip"] == ("(forgotten-1)", "c-10", "c-3")
     assert [len(one.baseline) for one in found.plan.groups] == [2]
-    [path] = home_folder.rglob("*.jsonl")
+    [path] = (home_folder / "journals").rglob("*.jsonl")
     assert Journal(path).past.accepted == {
         ("vip", "(forgotten-1)", "add"),
         ("vip", "c-10", "add"),

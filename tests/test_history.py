@@ -408,14 +408,14 @@ def test_a_change_names_its_plan_its_approval_and_its_receipt(tenant, home_folde
         assert (row["after"], row["before"]) == (snapshot.taken_at, last.taken_at)
         assert (row["plan_digest"], row["planned_at"]) == (plan.digest, plan.planned_at)
         assert snapshot.taken_at < row["approved_at"] < row["applied_at"] < last.taken_at
-        assert (row["approved_by"], row["approved_how"], row["plan_state"]) == ("Kari", "file", "verified")
+        assert (row["approved_by"], row["approved_how"], row["plan_state"]) == ("Kari", "self", "verified")
         assert fg.read_receipt(row["receipt_path"]).counts == receipt.counts
         assert pd.isna(row["undoes"]) and row["verdict"] == "consistent"
     assert pd.isna(other["plan_digest"]) and pd.isna(other["applied_at"]) and pd.isna(other["receipt_path"])
 
 
 def test_an_undo_names_the_plan_that_it_takes_back(tenant):
-    "Two snapshots later the customer is out again, by a plan that was approved by its digest alone."
+    "Two snapshots later the customer is out again, by a plan that whoever made it approved."
     plan = fg.plan_memberships(load(tenant), {"vip": ["c-3"]})
     receipt = applied(tenant, plan)
     load(tenant)
@@ -426,8 +426,8 @@ def test_an_undo_names_the_plan_that_it_takes_back(tenant):
     table = changes_of("c-3")
 
     assert told(table, "change", "plan_digest", "approved_by", "approved_how") == [
-        ["joined", plan.digest, "", "digest"],
-        ["left", undo.digest, "", "digest"],
+        ["joined", plan.digest, "", "self"],
+        ["left", undo.digest, "", "self"],
     ]
     assert list(table["undoes"].fillna("")) == ["", plan.digest]
 
@@ -529,7 +529,7 @@ def test_what_an_earlier_receipt_could_not_know_is_told_from_the_journal(tenant)
     receipt = applied(tenant, plan)
     tenant.behave()
     with Journal.of(plan, None) as journal:
-        approval = {"how": "file", "by": "Ola", "at": ""}
+        approval = {"how": "person", "by": "Ola", "at": ""}
         journal.write("start", digest=plan.digest, planned_at=plan.planned_at.isoformat(), approval=approval)
         journal.write("intent", group="vip", change="add", uids=["c-3"])
     tenant.add_members("vip", ["c-3"])
@@ -546,7 +546,7 @@ def test_each_change_has_the_approval_of_the_run_that_sent_it(tenant):
     plan = fg.plan_memberships(load(tenant), {"vip": ["c-3", "c-4"]})
     with Journal.of(plan, None) as journal:
         for by, uid in (("Kari", "c-3"), ("Ola", "c-4")):
-            approval = {"how": "file", "by": by, "at": datetime.now(UTC).isoformat()}
+            approval = {"how": "person", "by": by, "at": datetime.now(UTC).isoformat()}
             journal.write("start", digest=plan.digest, planned_at=plan.planned_at.isoformat(), approval=approval)
             journal.write("intent", group="vip", change="add", uids=[uid])
     tenant.add_members("vip", ["c-3", "c-4"])
@@ -563,7 +563,7 @@ def test_what_was_certainly_not_sent_at_first_is_dated_from_when_it_was(tenant):
     plan = fg.plan_memberships(load(tenant), {"vip": ["c-3"]})
     with Journal.of(plan, None) as journal:
         for by, result in (("Kari", "not_sent"), ("Ola", "accepted")):
-            approval = {"how": "file", "by": by, "at": datetime.now(UTC).isoformat()}
+            approval = {"how": "person", "by": by, "at": datetime.now(UTC).isoformat()}
             journal.write("start", digest=plan.digest, planned_at=plan.planned_at.isoformat(), approval=approval)
             journal.write("intent", group="vip", change="add", uids=["c-3"])
             journal.write("outcome", group="vip", change="add", uids=["c-3"], result=result, message="")

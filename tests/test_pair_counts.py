@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frgroups.codes import Codes
-from frgroups.overlap import pair_counts as module
-from frgroups.overlap.pair_counts import pair_counts
+from frgroups.overlap import counting as module
+from frgroups.overlap.counting import pair_counts
 
 # No deadline: a busy machine is no failure.
 LAW = settings(deadline=None, max_examples=50)

@@ -527,3 +527,25 @@ def test_a_preview_is_the_snapshot_of_the_world_afterwards(now, wanted, create):
     pd.testing.assert_frame_equal(after.reads, again.reads)
     assert list(after.groups["customer_group_uid"]) == sorted(world)
     assert (after.tenant_uid, after.base_url) == (snapshot.tenant_uid, snapshot.base_url)
+
+
+def test_a_plan_file_keeps_each_finding_whole(tmp_path):
+    "Rule, message, group, number and what would allow it are read as they were."
+    notes = (
+        Finding("a", "told", False, "vip", 3, (("removals_total", 4), ("removal_share", None))),
+        Finding("b", "blocks", True, None, 0),
+    )
+    plan = replace(plan_memberships(sample_snapshot(), {"vip": ["c-7"]}), notes=notes, snapshot=None)
+
+    again = read_plan(plan.save(tmp_path / "p.plan.json"))
+
+    assert again.notes == notes and again.blocked
+
+
+def test_an_empty_plan_tells_its_findings():
+    "That nothing is to do does not hide what was found."
+    plan = plan_memberships(sample_snapshot(), {"vip": []})
+    told = replace(plan, notes=(Finding("unverifiable", "VIP could not be proved.", False, "vip"),))
+
+    assert told.is_empty
+    assert told.summary().splitlines() == ["Nothing to do: t-1 already is as wanted.", "VIP could not be proved."]

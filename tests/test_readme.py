@@ -11,7 +11,7 @@ README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.S)
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=["no tenant", "sandbox", "how sure", "kept"])
+@pytest.mark.parametrize("block", BLOCKS, ids=["no tenant", "sandbox", "questions", "how sure", "kept"])
 def test_the_sessions_run_as_written(block, capsys, monkeypatch):
     "Each Python block of the README runs from a fresh start, and a terminal of 80 columns shows what it prints."
     monkeypatch.setenv("COLUMNS", "80")

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from frgroups.overlap import overlap_matrix, overlap_pairs
-from frgroups.overlap.pair_counts import pair_counts
+from frgroups.overlap.counting import pair_counts
 from frgroups.overlap.regions import intersections
 from frgroups.sizes import group_sizes, groups_per_customer
 from frgroups.snapshot import snapshot_from_frames

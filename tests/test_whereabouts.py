@@ -78,12 +78,14 @@ def test_who_tells_groups_changes_plans_and_approvals(lived, capsys):
     assert any(line.startswith("was in All (all) on ") for line in lines)
     joined = next(n for n, line in enumerate(lines) if line.startswith("joined VIP (vip) "))
     assert lines[joined + 1].startswith(f"By plan {plan.digest[:12]} of ")
-    assert lines[joined + 2].startswith("Approved by Kari at ") and lines[joined + 2].endswith(": verified.")
+    approved = lines[joined + 2]
+    assert approved.startswith("Approved by whoever made it, in the same process, as Kari, ")
+    assert approved.endswith(": verified.")
     assert lines[joined + 3] == f"Receipt: {receipt.path}"
     left = next(n for n, line in enumerate(lines) if line.startswith("left VIP (vip) "))
     assert f"{undo.digest[:12]} of " in lines[left + 1]
     assert lines[left + 1].endswith(f", which takes back plan {plan.digest[:12]}.")
-    assert lines[left + 2].startswith("Approved by its digest alone; applied at ")
+    assert lines[left + 2].startswith("Approved by whoever made it, in the same process; applied at ")
 
 
 def test_what_no_plan_did_is_said_and_what_became_of_the_group(lived, capsys):
@@ -167,7 +169,7 @@ def test_a_plan_without_a_digest_is_told_as_such(tenant, capsys):
 
     assert "By plan that held a forgotten customer of " not in out
     assert "By a plan with a customer who was forgotten since, of " in out
-    assert "Approved by its digest alone" in out and plan.digest[:12] not in out
+    assert "Approved by whoever made it, in the same process" in out and plan.digest[:12] not in out
 
 
 def test_doubt_about_a_reading_is_said(home_folder, capsys, monkeypatch):

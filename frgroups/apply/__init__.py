@@ -13,9 +13,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from frgroups.apply.guards import check_limits, check_target, raise_if_broken
+from frgroups.apply.facts import kept_facts
+from frgroups.apply.guards import (
+    check_limits,
+    check_place,
+    check_target,
+    check_writable,
+    raise_if_broken,
+    telling_of,
+)
 from frgroups.apply.sending import Sender
-from frgroups.approval import check_approval
+from frgroups.approval import Approve, check_approval
+from frgroups.begun import note_begun
 from frgroups.client import Client
 from frgroups.errors import (
     ApiError,
@@ -29,7 +38,7 @@ from frgroups.journal import Item, Journal, RunStopped
 from frgroups.limits import GroupCounts, broken_limits
 from frgroups.logs import tell
 from frgroups.members import Listing, read_members, worker_threads
-from frgroups.plan import Plan
+from frgroups.plan import CHUNK, Plan
 from frgroups.plan.group_change import GroupChange
 from frgroups.progress import Progress, ProgressOption
 from frgroups.receipt import Receipt, decide, read_receipt
@@ -44,7 +53,7 @@ def apply_plan(
     client: Client,
     plan: Plan,
     *,
-    approve: str | Path,
+    approve: Approve,
     journal: str | Path | None = None,
     progress: ProgressOption = None,
 ) -> Receipt:
@@ -58,7 +67,8 @@ def apply_plan(
     Parameters
     ----------
     approve
-        The digest that was reviewed (64 hex digits, or its first 12 at least) or an approval file.
+        The digest that was reviewed (64 hex digits, or its first 12 at least), an approval file, or for small changes
+        of certain groups a policy, as `read_policy` reads it.
     journal
         The folder for the journal and the receipt; None is the home's.
 
@@ -81,33 +91,93 @@ def apply_plan(
     must_be(client, Client, "client")
     must_be(plan, Plan, "plan")
     check_target(client, plan)
-    if (done := _receipt_of_ended(Journal.of(plan, journal))) is not None:
+    check_writable(client)
+    if (done := _receipt_of_ended(begun := Journal.of(plan, journal))) is not None:
         return done
-    approval = check_approval(plan, approve)
-    check_limits(plan)
+    check_place(plan, begun)
+    with telling_of(begun.past):
+        approval = check_approval(plan, approve, begun=begun.past.approval)
+        check_limits(plan)
+    with _run(client, plan, journal, progress) as run:
+        if (done := _receipt_of_ended(run.journal)) is not None:
+            return done
+        check_place(plan, run.journal)
+        start = {"digest": plan.digest, "planned_at": plan.planned_at.isoformat(), "approval": approval.document()}
+        try:
+            note_begun(plan, run.journal.path)
+            run.journal.write("start", **start)
+            with telling_of(run.journal.past):
+                run.preflight()
+        except RunStopped as error:
+            raise InputError(f"Plan {plan.digest[:12]} was not started: {error}") from error
+        receipt = run.settled(run.send())
+    _tell_of(receipt)
+    return receipt
+
+
+def settle_plan(
+    client: Client, plan: Plan, *, journal: str | Path | None = None, progress: ProgressOption = None
+) -> Receipt:
+    """
+    The receipt of a plan whose run ended without one, or as far as it came; nothing is sent, a client may only read.
+
+    For a plan that cannot be gone on with: its approval ended, it is too old, or a group drifted too far. Each
+    touched group is read; with the journal that tells what took effect, and `plan_undo` can take it back. As long as
+    nothing keeps the plan from being applied, `apply_plan` can still go on with it.
+
+    Parameters
+    ----------
+    journal
+        As in `apply_plan`.
+
+    Raises
+    ------
+    InputError
+        The plan was never begun with this journal, or with another one.
+    WrongTenantError, LockedError, ApiError
+        As in `apply_plan`.
+
+    >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client(writable=True) as client:
+    ...     plan = plan_memberships(load_snapshot(client), {"VIP": ["no-such-customer"]})
+    ...     rejected = apply_plan(client, plan, approve=plan.digest)
+    ...     settle_plan(client, plan).counts == rejected.counts
+    True
+    """
+    must_be(client, Client, "client")
+    must_be(plan, Plan, "plan")
+    check_target(client, plan)
+    begun = Journal.of(plan, journal)
+    if (done := _receipt_of_ended(begun)) is not None:
+        return done
+    check_place(plan, begun)
+    if not begun.past.started:
+        raise InputError(
+            f"Plan {plan.digest[:12]} was not begun with the journal {begun.path}, so there is nothing to settle."
+        )
+    with _run(client, plan, journal, progress) as run:
+        done = _receipt_of_ended(run.journal)
+        receipt = done or run.settled("it was settled as far as it came, and nothing was sent for that.")
+    _tell_of(receipt)
+    return receipt
+
+
+@contextmanager
+def _run(client: Client, plan: Plan, journal: str | Path | None, progress: ProgressOption) -> Iterator[_Run]:
+    """A run over the plan's journal that is alone with the tenant."""
     with (
         tenant_lock(client.tenant_uid, client.base_url, f"plan {plan.digest[:12]}"),
         Journal.of(plan, journal) as written,
+        Progress("Applying", unit="changes", show=progress, total=plan.n_add + plan.n_remove) as bar,
+        _patient_interrupt() as stop,
     ):
-        if (done := _receipt_of_ended(written)) is not None:
-            return done
-        start = {"digest": plan.digest, "planned_at": plan.planned_at.isoformat(), "approval": approval.document()}
-        total = plan.n_add + plan.n_remove
-        with Progress("Applying", unit="changes", show=progress, total=total) as bar, _patient_interrupt() as stop:
-            run = _Run(client, plan, written, bar, stop)
-            try:
-                written.write("start", **start)
-                run.preflight()
-            except RunStopped as error:
-                raise InputError(f"Plan {plan.digest[:12]} was not started: {error}") from error
-            receipt = run.receipt(written.receipt_path)
-        with suppress(RunStopped):  # Without this line applying again reads back once more; no harm is done.
-            written.write("end", complete=receipt.complete, counts=dict(receipt.counts))
-    counts = dict(receipt.counts)
+        yield _Run(client, plan, written, bar, stop)
+
+
+def _tell_of(receipt: Receipt) -> None:
+    plan, counts = receipt.plan, dict(receipt.counts)
     told = ", ".join(f"{n:,} {state}" for state, n in counts.items() if n) or "nothing to do"
     facts = {"tenant_uid": plan.tenant_uid, "digest": plan.digest, "counts": counts, "ok": receipt.ok}
     tell(log, logging.INFO, "plan_applied", f"Plan {plan.digest[:12]}: {told}.", **facts)
-    return receipt
 
 
 class _Run:
@@ -116,9 +186,12 @@ class _Run:
     def __init__(
         self, client: Client, plan: Plan, journal: Journal, progress: Progress, stop: threading.Event
     ) -> None:
-        self._client, self._plan, self._journal = client, plan, journal
+        self._client, self._plan, self.journal = client, plan, journal
         self._stop = stop
-        self._sender = Sender(client, journal, self._members_when, stop, progress)
+        found = kept_facts(client.tenant_uid, client.base_url)
+        self._waits = found.settle_waits(SETTLE_WAITS) if found else SETTLE_WAITS
+        chunk = found.chunk if found else CHUNK
+        self._sender = Sender(client, journal, self._members_when, stop, progress, chunk)
         self._last: dict[str, Listing[str]] = {}
         self._drift: dict[str, tuple[int, int]] = {}
         self._held: dict[Item, tuple[str, str]] = {}
@@ -127,19 +200,17 @@ class _Run:
         """Read every touched group, refuse what drifted, and write down what is true before anything is sent."""
         problems = {group.uid: problem for group in self._plan.groups if (problem := self._look(group))}
         if problems:
-            sent = "Nothing more was sent." if self._anything_done() else "Nothing was sent."
             raise DriftError(
                 f"{len(problems)} of {len(self._plan.groups)} groups are no longer what the plan was made from. "
-                f"{sent} {' '.join(problems.values())} Load again and make a new plan.",
+                f"Nothing was sent. {' '.join(problems.values())} Load again and make a new plan.",
                 groups=list(problems),
             )
         self._check_limits_now()
         for group in self._plan.groups:
             self._note_what_is_true(group)
 
-    def receipt(self, path: Path) -> Receipt:
-        """Send all of it, or as far as it goes, read back, and keep the receipt."""
-        stopped = ""
+    def send(self) -> str:
+        """Send all of it, or as far as it goes; why it stopped, or nothing."""
         try:
             self._create()
             self._send_side("add")
@@ -147,9 +218,19 @@ class _Run:
         except RunStopped as stop:
             if isinstance(stop.__cause__, ApiError) and not self._anything_done():
                 raise stop.__cause__ from None
-            stopped = str(stop)
+            return str(stop)
+        return ""
+
+    def settled(self, stopped: str) -> Receipt:
+        """Read back, keep the receipt, and write down that the run ended."""
+        receipt = self._receipt(stopped, self.journal.receipt_path)
+        with suppress(RunStopped):  # Without this line applying again reads back once more; no harm is done.
+            self.journal.write("end", complete=receipt.complete, counts=dict(receipt.counts))
+        return receipt
+
+    def _receipt(self, stopped: str, path: Path) -> Receipt:
         unreadable = self._read_back()
-        past = self._journal.past
+        past = self.journal.past
         now = {uid: frozenset(listing.uids) for uid, listing in self._last.items()}
         proved = frozenset(uid for uid, listing in self._last.items() if listing.verdict == "consistent")
         states, details = decide(self._plan, past, now, proved)
@@ -179,14 +260,14 @@ class _Run:
         return receipt
 
     def _anything_done(self) -> bool:
-        past = self._journal.past
+        past = self.journal.past
         return bool(past.created or past.creating or past.intended - past.unsent)
 
     def _look(self, group: GroupChange) -> str:
         """What keeps this group from being changed, or nothing."""
         if self._stop.is_set():
             raise RunStopped("interrupted before anything was sent.")
-        if group.create and group.uid not in self._journal.past.creating:
+        if group.create and group.uid not in self.journal.past.creating:
             try:
                 self._client.get_group(group.uid)
             except NotFoundError:
@@ -213,7 +294,7 @@ class _Run:
 
     def _note_what_is_true(self, group: GroupChange) -> None:
         """Journal the items that are true though we have not brought that about: they are `already`."""
-        past, members = self._journal.past, self._members_before(group)
+        past, members = self.journal.past, self._members_before(group)
         listing = self._last.get(group.uid)
         proved = listing is None or listing.verdict == "consistent"
         true = {
@@ -228,7 +309,7 @@ class _Run:
             for change, uids in (("add", group.add), ("remove", group.remove))
         }
         if group.uid not in past.looked_at or true["add"] or true["remove"]:
-            self._journal.write("look", group=group.uid, n_members=len(members), **true)
+            self.journal.write("look", group=group.uid, n_members=len(members), **true)
 
     def _members_before(self, group: GroupChange) -> frozenset[str]:
         listing = self._last.get(group.uid)
@@ -245,7 +326,7 @@ class _Run:
         raise_if_broken(self._plan, broken_limits(self._plan.limits, counts, snapshot_age=timedelta(0)))
 
     def _create(self) -> None:
-        past = self._journal.past
+        past = self.journal.past
         for group in self._plan.groups:
             if not group.create or group.uid in past.created:
                 continue
@@ -256,7 +337,7 @@ class _Run:
 
     def _send_side(self, change: str) -> None:
         """Send all additions, or all removals but those whose customer did not arrive where it moves to."""
-        past = self._journal.past
+        past = self.journal.past
         if change == "remove":
             self._hold_moves()
         done = past.already | past.accepted | past.refused.keys() | self._held.keys()
@@ -280,7 +361,7 @@ class _Run:
                 leaving.setdefault(uid, []).append(group.uid)
         for group in self._plan.groups:
             if moving := sorted(leaving.keys() & set(group.add)):
-                refused = self._journal.past.refused
+                refused = self.journal.past.refused
                 members = self._members_when(
                     group.uid, "add", [uid for uid in moving if (group.uid, uid, "add") not in refused]
                 )
@@ -292,7 +373,7 @@ class _Run:
     def _read_back(self) -> str:
         """Read every touched group, again after a while where something accepted does not show yet."""
         expected: dict[str, set[tuple[str, str]]] = {group.uid: set() for group in self._plan.groups}
-        for group, uid, change in self._journal.past.accepted:
+        for group, uid, change in self.journal.past.accepted:
             expected[group].add((uid, change))
         self._last.clear()  # What was read before sending tells nothing of what came of it.
         failed = self._read_until_shown(expected)
@@ -308,7 +389,7 @@ class _Run:
         """Read these groups until the changes show or the waits are spent; what could not be read, and why."""
         failed: dict[str, str] = {}
         waiting = list(expected)
-        for wait in (0.0, *SETTLE_WAITS):
+        for wait in (0.0, *self._waits):
             time.sleep(wait)
             for group_uid in waiting:
                 self._last.pop(group_uid, None)

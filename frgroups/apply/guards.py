@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from frgroups.advice import ANY, Advice
+from frgroups.advice import ANY, FUNCTION, Advice
+from frgroups.begun import journal_begun
 from frgroups.client import Client
 from frgroups.durations import as_duration
-from frgroups.errors import NotWritableError, PlanBlockedError, WrongTenantError
+from frgroups.errors import FrgroupsError, InputError, NotWritableError, PlanBlockedError, WrongTenantError
 from frgroups.human import counted
+from frgroups.journal import Journal, Past
 from frgroups.limits import Finding, Wider
 from frgroups.plan import Plan
 from frgroups.plan.never_add import listed_by_now
 
+_SETTLE = Advice("To have a receipt of what was sent, which can be undone, use {settle_plan}.", settle_plan=FUNCTION)
+
 
 def check_target(client: Client, plan: Plan) -> None:
-    """Raise WrongTenantError unless the client is of the plan's tenant and host, and NotWritableError if it reads."""
+    """Raise WrongTenantError unless the client is of the plan's tenant and host."""
     if plan.base_url is None:
         raise WrongTenantError(
             f"Plan {plan.digest[:12]} was made from tables without a host, so it can be reviewed, not applied.",
@@ -26,10 +32,39 @@ def check_target(client: Client, plan: Plan) -> None:
             f"Plan {plan.digest[:12]} is for {plan.tenant_uid} at {plan.base_url}, "
             f"this client for {client.tenant_uid} at {client.base_url}. Nothing was sent."
         )
+
+
+def check_writable(client: Client) -> None:
+    """Raise NotWritableError if the client only reads."""
     if not client.writable:
         raise NotWritableError(
             "This client only reads; nothing was sent.", Advice("Make it with {writable} to apply.", writable=True)
         )
+
+
+def check_place(plan: Plan, journal: Journal) -> None:
+    """Raise InputError when the plan was begun with a journal in another folder, by which it is gone on with."""
+    begun = journal_begun(plan)
+    if begun is None or begun == journal.path:
+        return
+    kept = "" if begun.exists() else " That file is not there any more, so what was sent cannot be told."
+    raise InputError(
+        f"Plan {plan.digest[:12]} was begun with the journal {begun}, and is not sent a second time with another, "
+        f"{journal.path}. Nothing was sent now.{kept} Load again and make a new plan.",
+        *([Advice("Or go on with {journal}.", journal=str(begun.parent.parent))] if begun.exists() else []),
+    )
+
+
+@contextmanager
+def telling_of(past: Past) -> Iterator[None]:
+    """Have a refusal say what an earlier run has sent, and what can be done about it."""
+    try:
+        yield
+    except FrgroupsError as error:
+        if past.n_sent:
+            error.message = error.message.replace("Nothing was sent.", past.told())
+            error.advice = (*error.advice, _SETTLE)
+        raise
 
 
 def check_limits(plan: Plan) -> None:

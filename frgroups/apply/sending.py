@@ -29,8 +29,11 @@ Result = Literal["accepted", "refused", "too_large", "unknown"]
 
 MOST_SINGLE_REFUSALS = 50
 MOST_TRIES = 3
-LONGEST_WAIT = 60.0
+LONGEST_WAIT = 60.0  # seconds after one 429,
+LONGEST_WAITS = 300.0  # for one request,
+LONGEST_OF_A_RUN = 1800.0  # and for all requests of a run
 SHORTEST_WAIT = 0.2
+_NO_ANSWER = (408, 425)  # A gateway that gave up: what stands behind it may have gone on.
 
 
 class Sender:
@@ -50,11 +53,13 @@ class Sender:
         members_when: Callable[[str, str, Sequence[str]], frozenset[str]],
         stop: threading.Event,
         progress: Progress,
+        chunk: int = CHUNK,
     ) -> None:
         self._client, self._journal = client, journal
         self._members_when, self._stop, self._progress = members_when, stop, progress
-        self._chunk = CHUNK
+        self._chunk = chunk
         self._refused_alone = 0
+        self._waited = 0.0
         # In a run that goes on after others, the first chunk may well hold nothing but bad uids.
         self._first_left: set[str] | None = set() if journal.past.accepted else None
 
@@ -66,7 +71,12 @@ class Sender:
         failed: FrgroupsError | None = None
         try:
             self._patiently(lambda: self._client.create_group(name, group))
-        except (RefusedError, InputError, AuthError, ForbiddenError, RateLimitedError, NotFoundError) as error:
+        except RunStopped as stop:  # While it waited after a 429: this request was turned away.
+            self.created(group, "refused", str(stop))
+            raise
+        except RefusedError as error:
+            result, failed = "unknown" if error.status in _NO_ANSWER else "refused", error
+        except (InputError, AuthError, ForbiddenError, RateLimitedError, NotFoundError) as error:
             result, failed = "refused", error
         except (ConnectionLostError, ServerError, BadAnswerError) as error:
             result, failed = "unknown", error
@@ -80,7 +90,8 @@ class Sender:
 
     def send(self, group: str, change: str, uids: Sequence[str]) -> None:
         """Send one side of one group; raises RunStopped when the run must end."""
-        waiting = deque((list(uids[start : start + CHUNK]), 0) for start in range(0, len(uids), CHUNK))
+        size = self._chunk
+        waiting = deque((list(uids[start : start + size]), 0) for start in range(0, len(uids), size))
         while waiting:
             chunk, tried = waiting.popleft()
             if len(chunk) > self._chunk:
@@ -111,8 +122,8 @@ class Sender:
         self._journal.write("intent", group=group, change=change, uids=uids)
         try:
             result, message = self._answered(group, change, uids)
-        except RunStopped:  # Asked to stop while it waited after a 429: this request was turned away.
-            self._outcome(group, change, uids, "not_sent", "interrupted")
+        except RunStopped as stop:  # While it waited after a 429, or after too many: this request was turned away.
+            self._outcome(group, change, uids, "not_sent", str(stop))
             raise
         except BadAnswerError as error:
             self._outcome(group, change, uids, "unknown", error.message)
@@ -139,6 +150,8 @@ class Sender:
         except (ConnectionLostError, ServerError) as error:
             return "unknown", error.message
         except RefusedError as error:
+            if error.status in _NO_ANSWER:
+                return "unknown", error.message
             too_large = error.status == 413 and len(uids) > 1
             return "too_large" if too_large else "refused", error.said or error.message
 
@@ -152,8 +165,14 @@ class Sender:
             except RateLimitedError as error:
                 wait = max(error.retry_after if error.retry_after is not None else 5.0, SHORTEST_WAIT)
                 waited += wait
-                if wait > LONGEST_WAIT or waited > 5 * LONGEST_WAIT:
+                if wait > LONGEST_WAIT or waited > LONGEST_WAITS:
                     raise
+                if self._waited + wait > LONGEST_OF_A_RUN:
+                    text = (
+                        f"{error.message} This run has waited {self._waited:.0f} s after 429s, and waits no longer."
+                    )
+                    raise RunStopped(text) from error
+                self._waited += wait
                 self._stop.wait(wait)
                 self._stop_when_asked()
 

@@ -10,17 +10,18 @@ import sys
 import threading
 from argparse import Namespace
 from contextlib import suppress
-from datetime import UTC
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from frgroups.apply import apply_plan
-from frgroups.approval import approve_plan, rejection
+from frgroups.apply.facts import kept_facts
+from frgroups.apply.probing import probe_writes
+from frgroups.approval import approved_in_words
 from frgroups.changes import group_changes, membership_changes
-from frgroups.client import Client
+from frgroups.commands.applying import told
 from frgroups.commands.options import (
+    client_of,
     held_customers,
     limits_of,
     register_of,
@@ -30,7 +31,7 @@ from frgroups.commands.options import (
     wanted_customers,
 )
 from frgroups.commands.words import limit_options
-from frgroups.errors import FileDamagedError, FrgroupsError, InputError, NotApprovedError, UsageError
+from frgroups.errors import FileDamagedError, FrgroupsError, InputError, UsageError
 from frgroups.health import SEVERITIES, health_report
 from frgroups.home import folder_in_home, home, tenant_folder, write_text
 from frgroups.human import counted
@@ -40,6 +41,7 @@ from frgroups.overlap import overlap_pairs
 from frgroups.plan import Plan, read_plan
 from frgroups.plan.never_add import never_add_path, never_added
 from frgroups.plan.planning import plan_memberships
+from frgroups.plan_queue import plan_file_name, queue_folder
 from frgroups.receipt import Receipt, plan_undo, read_receipt
 from frgroups.review import save_review
 from frgroups.sizes import group_sizes
@@ -63,10 +65,13 @@ def doctor(options: Namespace) -> int:
     """Show versions, the home, what a check of the connection finds, and who may never be added."""
     show_versions()
     print(f"home        {home()}")
-    with _client_of(options) as client:
+    with client_of(options.tenant, writable=options.probe_writes) as client:
         print(client.check())
+        facts = probe_writes(client) if options.probe_writes else kept_facts(client.tenant_uid, client.base_url)
         path, n = never_add_path(client), len(never_added(client))
     print(f"never add   {counted(n, 'customer')}, by {path}{'' if path.exists() else ' (not there)'}")
+    if facts:
+        print(facts)
     return 0
 
 
@@ -197,7 +202,10 @@ def plan(options: Namespace) -> int:
         register=register_of(options),
     )
     _keep(
-        made, options.out, limits_of_groups=f"the register or {options.limits}" if options.limits else "the register"
+        made,
+        options.out,
+        pending=options.pending,
+        limits_of_groups=f"the register or {options.limits}" if options.limits else "the register",
     )
     if made.blocked:
         return 3
@@ -225,39 +233,10 @@ def show(options: Namespace) -> int:
         print(thing.summary())
         print(f"Digest: {thing.digest}")
     else:
-        who = f"by {thing.approval['by']}" if thing.approval["by"] else "by its digest alone"
         at = f"{thing.started_at:%Y-%m-%d %H:%M} UTC"
-        print(f"{thing.plan.tenant_uid} at {thing.plan.base_url}, {at}, approved {who}")
-        print(_told(thing))
+        print(f"{thing.plan.tenant_uid} at {thing.plan.base_url}, {at}, approved {approved_in_words(thing.approval)}")
+        print(told(thing))
     return 0
-
-
-def approve(options: Namespace) -> int:
-    """Write an approval, or a rejection."""
-    made = read_plan(options.file)
-    target = options.out or options.file.with_suffix(".approval.json")
-    path = approve_plan(made, target, by=options.by, reject=options.reject)
-    print(made.summary())
-    word = "approved" if options.reject is None else "rejected"
-    print(f"{options.by} {word} plan {made.digest[:12]}. Written to {path}")
-    if options.reject is None:
-        print(f"Next: frgroups apply {options.file} --approve {path}")
-    return 0
-
-
-def apply(options: Namespace) -> int:
-    """Apply a plan."""
-    made = read_plan(options.file)
-    _stop_if_rejected(options.file, made)
-    with _client_of(options, writable=True) as client:
-        receipt = apply_plan(client, made, approve=options.approve, journal=options.journal)
-    print(_told(receipt))
-    print(f"Receipt: {receipt.path}")
-    if receipt.counts["verified"]:
-        print(f"To take it back: frgroups undo {receipt.path}")
-    if receipt.ok:
-        return 0
-    return 6 if receipt.counts["not_effective"] else 5
 
 
 def undo(options: Namespace) -> int:
@@ -268,37 +247,14 @@ def undo(options: Namespace) -> int:
     return 3 if made.blocked else 0
 
 
-def _client_of(options: Namespace, *, writable: bool = False) -> Client:
-    """A client of the tenant that --tenant names, or else the environment."""
-    if options.tenant:
-        return Client.from_config(options.tenant, writable=writable)
-    return Client.from_env(writable=writable)
-
-
-def _told(receipt: Receipt) -> str:
-    """A receipt in sentences, with the refused customers and why."""
-    refused = receipt.table().query("state == 'rejected'")
-    rows = refused.head(20).itertuples()
-    lines = [f"  {row.customer_uid} of {row.customer_group_uid}: {row.detail}" for row in rows]
-    more = [f"  and {len(refused) - 20:,} more: frgroups show RECEIPT --table"] if len(refused) > 20 else []
-    return "\n".join([receipt.summary(), *(["Rejected:", *lines, *more] if lines else [])])
-
-
-def _stop_if_rejected(path: Path, made: Plan) -> None:
-    """A rejection that lies beside the plan counts, whatever --approve says."""
-    beside = path.with_suffix(".approval.json")
-    if beside.exists():
-        refused = rejection(made, beside)
-        if refused:
-            raise NotApprovedError(f"{refused} Nothing was sent. Delete {beside} if that was taken back.")
-
-
-def _keep(made: Plan, out: Path | None, *, limits_of_groups: str = "the register") -> None:
+def _keep(made: Plan, out: Path | None, *, pending: bool = False, limits_of_groups: str = "the register") -> None:
     if made.is_empty:
         print(made.summary())
         return
     folder = folder_in_home("plans") / tenant_folder(made.tenant_uid, made.base_url)
-    path = made.save(out or folder / f"{made.planned_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{made.digest[:12]}.plan.json")
+    if pending:
+        folder = queue_folder(made.tenant_uid, made.base_url, "pending")
+    path = made.save(out or folder / plan_file_name(made))
     review = save_review(made, path.with_suffix(".html"))
     print(made.summary())
     print(f"\nDigest  {made.digest}")

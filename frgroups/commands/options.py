@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from frgroups.cache import list_snapshots, read_snapshot
+from frgroups.client import Client
 from frgroups.client.tenants import Tenant, config_path, find_tenant, read_tenants
 from frgroups.client.transport import checked_base_url
 from frgroups.errors import InputError, NotFoundInCacheError
@@ -180,3 +181,10 @@ def _kind_of_ids(snapshot: Snapshot, ids: pd.Series) -> str:
 def limits_of(changed: list[tuple[str, Any]], limits: Limits) -> Limits:
     """These limits with what --limit changes, of all groups that have none of their own."""
     return Limits.from_document(limits.document() | dict(changed))
+
+
+def client_of(tenant: str | None, *, writable: bool = False) -> Client:
+    """A client of the tenant that --tenant names, or else the environment."""
+    if tenant:
+        return Client.from_config(tenant, writable=writable)
+    return Client.from_env(writable=writable)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from frgroups.approval import approved_in_words
 from frgroups.commands.options import snapshot_of
 from frgroups.errors import InputError, NotFoundInCacheError
 from frgroups.history import customer_history
@@ -119,10 +120,10 @@ def _why(row: dict[str, Any]) -> list[str]:
     forgotten = pd.isna(row["plan_digest"])
     plan = "a plan with a customer who was forgotten since," if forgotten else f"plan {row['plan_digest'][:12]}"
     undoes = "" if pd.isna(row["undoes"]) else f", which takes back plan {row['undoes'][:12]}"
-    by = f"by {row['approved_by']}" if row["approved_by"] else "by its digest alone"
-    at = "" if pd.isna(row["approved_at"]) else f" at {row['approved_at']:%Y-%m-%d %H:%M} UTC"
+    at = "" if pd.isna(row["approved_at"]) else row["approved_at"].isoformat()
+    approved = approved_in_words({"how": row["approved_how"], "by": row["approved_by"], "at": at})
     lines += [
         f"By {plan} of {row['planned_at']:%Y-%m-%d %H:%M} UTC{undoes}.",
-        f"Approved {by}{at}; applied at {row['applied_at']:%Y-%m-%d %H:%M} UTC: {row['plan_state']}.",
+        f"Approved {approved}; applied at {row['applied_at']:%Y-%m-%d %H:%M} UTC: {row['plan_state']}.",
     ]
     return lines if pd.isna(row["receipt_path"]) else [*lines, f"Receipt: {row['receipt_path']}"]

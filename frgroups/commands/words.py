@@ -15,7 +15,11 @@ from frgroups.limits import Limits, Wider
 
 Number = TypeVar("Number", int, float)
 
-_COMMANDS = {"load_snapshot": "frgroups load", "refresh_groups": "frgroups load"}
+_COMMANDS = {
+    "load_snapshot": "frgroups load",
+    "refresh_groups": "frgroups load",
+    "settle_plan": "frgroups apply PLAN --settle",
+}
 _OPTIONS = {"tenant_uid": "tenant"}
 
 

@@ -12,7 +12,6 @@ from frgroups.described.customers import told_campaigns, told_profile, told_reac
 from frgroups.described.groups import told_intersections, told_matrix, told_sizes
 from frgroups.errors import InputError
 from frgroups.overlap import Measure
-from frgroups.overlap.regions import Mode
 from frgroups.sizes import group_sizes
 from frgroups.snapshot import Snapshot
 
@@ -21,6 +20,7 @@ __all__ = ["describe"]
 # By the columns that no other table has; the first that fits.
 _KINDS: dict[str, tuple[set[str], Callable[[pd.DataFrame, int], str]]] = {
     "group_sizes": ({"n_members", "n_exclusive"}, told_sizes),
+    "intersections": ({"groups", "degree", "n", "share", "mode"}, told_intersections),
     "size_history": ({"taken_at", "n_members", "n_joined"}, told_history),
     "group_changes": ({"n_old", "n_joined", "n_left", "n_new"}, told_changes),
     "group_flow": ({"from_group", "to_group", "n"}, told_flow),
@@ -31,7 +31,7 @@ _KINDS: dict[str, tuple[set[str], Callable[[pd.DataFrame, int], str]]] = {
 }
 
 
-def describe(table: Any, *, top: int = 5, measure: Measure = "jaccard", mode: Mode = "exclusive") -> str:
+def describe(table: Any, *, top: int = 5, measure: Measure = "jaccard") -> str:
     """
     A table in a few plain sentences, with the numbers that its chart shows: the text twin of `frgroups.plot`.
 
@@ -46,8 +46,8 @@ def describe(table: Any, *, top: int = 5, measure: Measure = "jaccard", mode: Mo
         columns; or a Snapshot, of which the sizes are described.
     top
         How many groups, values or steps are told one by one; what the others hold is told together.
-    measure, mode
-        Of `overlap_matrix` and of `intersections`, whose tables do not say it.
+    measure
+        Of `overlap_matrix`, whose table does not say it.
 
     Raises
     ------
@@ -65,14 +65,12 @@ def describe(table: Any, *, top: int = 5, measure: Measure = "jaccard", mode: Mo
     if not isinstance(table, pd.DataFrame):
         raise InputError(f"describe takes a Snapshot or a table, not a {type(table).__name__}.")
     columns = set(table.columns)
-    if {"groups", "degree", "n", "share"} <= columns:
-        return told_intersections(table, top, mode)
     for needed, told in _KINDS.values():
         if needed <= columns:
             return told(table, top)
     if table.index.equals(table.columns):
         return told_matrix(table, top, measure)
     raise InputError(
-        f"describe knows the tables of {', '.join(_KINDS)}, overlap_matrix and intersections; this one has the "
+        f"describe knows the tables of {', '.join(_KINDS)} and overlap_matrix; this one has the "
         f"columns {', '.join(map(repr, list(table.columns)[:8]))}."
     )

@@ -8,7 +8,7 @@ import pandas as pd
 from frgroups.described.wording import each, listed, names_in, percent, sentences
 from frgroups.human import counted, share_in_words
 from frgroups.overlap import Measure
-from frgroups.overlap.regions import OTHER, Mode
+from frgroups.overlap.regions import OTHER
 
 _SYMMETRIC = ("count", "jaccard", "overlap_coefficient", "lift", "phi", "pmi")
 
@@ -53,11 +53,11 @@ def told_matrix(matrix: pd.DataFrame, top: int, measure: Measure) -> str:
     )
 
 
-def told_intersections(table: pd.DataFrame, top: int, mode: Mode) -> str:
+def told_intersections(table: pd.DataFrame, top: int) -> str:
     """`intersections` in words; its groups are uids."""
     if table.empty:
         return "No customers in groups."
-    cut = table["groups"] == OTHER
+    mode, cut = table["mode"].iloc[0], table["groups"] == OTHER
     whole, others = table[~cut], int(table.loc[cut, "n"].sum())
     n_all = round(table["n"].iloc[0] / table["share"].iloc[0])
     how = "exactly these groups" if mode == "exclusive" else "all of these groups, whatever else they are in"

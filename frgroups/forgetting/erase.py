@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from frgroups.begun import forget_digest
 from frgroups.cache import read_kept, replace_kept
 from frgroups.cache.kept import read_manifest
 from frgroups.codes import Codes
@@ -139,7 +140,9 @@ def _renamed(path: Path, seal: str) -> Path:
     named = KEPT_BY_DIGEST.fullmatch(path.name)
     if not named:
         return path
-    there = path.rename(path.with_name(f"{named[1]}-{FORGOTTEN}-{seal}{named[2]}"))
+    there = path.with_name(f"{named[1]}-{FORGOTTEN}-{seal}{named[2]}")
+    forget_digest(path, there)
+    path.rename(there)
     flush_to_disk(there.parent)
     return there
 

@@ -12,7 +12,7 @@ import pandas as pd
 from frgroups.codes import codes_of
 from frgroups.errors import InputError
 from frgroups.overlap.chances import benjamini_hochberg, hypergeometric_tails
-from frgroups.overlap.pair_counts import Counts, pair_counts
+from frgroups.overlap.counting import Counts, pair_counts
 from frgroups.universe import universe_of
 
 Measure = Literal["count", "jaccard", "share", "overlap_coefficient", "lift", "phi", "pmi"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -61,6 +61,7 @@ class Plan:
     held_back: tuple[HeldBack, ...] = ()
     snapshot: Snapshot | None = field(default=None, repr=False)
     register: pd.DataFrame | None = field(default=None, repr=False)
+    path: Path | None = None
 
     @cached_property
     def digest(self) -> str:
@@ -180,7 +181,7 @@ class Plan:
     def summary(self) -> str:
         """The plan in sentences: a line per group, who moves, the findings, and what it costs to send."""
         if self.is_empty:
-            return "\n".join([self._nothing(), *map(str, self._left_out())])
+            return "\n".join([self._nothing(), *map(str, self.findings)])
         lines = [group.sentence() for group in self.groups]
         lines += moves_in_words(self._moves)
         lines += [str(finding) for finding in self.findings]
@@ -194,9 +195,6 @@ class Plan:
         if self.held_back:
             return f"Nothing to do: {self.tenant_uid} is as wanted but for what is held back."
         return f"Nothing to do: {self.tenant_uid} already is as wanted."
-
-    def _left_out(self) -> list[Finding]:
-        return [note for note in self.notes if note.rule == "forgotten_customers"] + held_findings(self.held_back)
 
     def payloads(self) -> list[dict[str, Any]]:
         """
@@ -263,7 +261,7 @@ class Plan:
         kept = tuple(one for one in chosen if one.add or one.remove or one.create)
         uids = {one.uid for one in kept}
         notes = tuple(note for note in self.notes if note.customer_group_uid in (None, *uids))
-        return replace(self, groups=kept, notes=notes, held_back=held)
+        return replace(self, groups=kept, notes=notes, held_back=held, path=None)
 
     def save(self, path: str | Path) -> Path:
         """
@@ -286,7 +284,7 @@ class Plan:
             "snapshot_taken_at": self.snapshot_taken_at.isoformat(),
             "undoes": self.undoes,
             "held_back": [one.row() for one in self.held_back],
-            "notes": [[one.rule, one.message, one.customer_group_uid, one.n] for one in self._told],
+            "notes": [asdict(one) for one in self._told],
             "groups": [
                 {
                     "customer_group_uid": one.uid,
@@ -357,7 +355,7 @@ def read_plan(path: str | Path) -> Plan:
     >>> read_plan(path).digest == plan.digest
     True
     """
-    return plan_of_document(read_sealed(path, "plan"), path)
+    return replace(plan_of_document(read_sealed(path, "plan"), path), path=Path(path).expanduser().resolve())
 
 
 def plan_of_document(content: dict[str, Any], source: str | Path) -> Plan:
@@ -382,7 +380,7 @@ def plan_of_document(content: dict[str, Any], source: str | Path) -> Plan:
             ),
             planned_at=datetime.fromisoformat(content["planned_at"]),
             snapshot_taken_at=datetime.fromisoformat(content["snapshot_taken_at"]),
-            notes=tuple(Finding(rule, text, False, group, n) for rule, text, group, n in content["notes"]),
+            notes=tuple(Finding(**note | {"allow": tuple(map(tuple, note["allow"]))}) for note in content["notes"]),
             undoes=content["undoes"],
             held_back=tuple(HeldBack(*row) for row in content.get("held_back", ())),
         )

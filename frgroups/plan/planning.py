@@ -1,4 +1,4 @@
-"""From a wanted membership to a Plan: exact uids, less what is held back; bad input is refused before all else."""
+"""From a wanted membership to a Plan: exact uids, and every bad input refused before anything is made."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from frgroups.codes import Codes, codes_of
 from frgroups.inputs import must_be_share
-from frgroups.overlap.pair_counts import Counts, pair_counts
+from frgroups.overlap.counting import Counts, pair_counts
 
 
 def duplicate_groups(data: Any, *, min_jaccard: float = 1.0) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import numpy as np
 
 import frgroups as fg
 from frgroups.codes import Codes
-from frgroups.overlap.pair_counts import pair_counts
+from frgroups.overlap.counting import pair_counts
 from tests.bench.child import Stopwatch
 
 

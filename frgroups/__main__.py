@@ -1,0 +1,8 @@
+"""`python -m frgroups` is the command `frgroups`."""
+
+import sys
+
+from frgroups.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

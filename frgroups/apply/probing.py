@@ -1,0 +1,218 @@
+"""Finds out what a service does with writes, on a group of its own; never in production."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+from frgroups.advice import Advice
+from frgroups.apply.facts import WriteFacts
+from frgroups.client import Client
+from frgroups.client.transport import STAGE, is_loopback
+from frgroups.errors import (
+    ApiError,
+    AuthError,
+    BadAnswerError,
+    ConnectionLostError,
+    ForbiddenError,
+    FrgroupsError,
+    InputError,
+    NotFoundError,
+    NotWritableError,
+    ServerError,
+)
+from frgroups.inputs import must_be
+from frgroups.logs import tell
+from frgroups.members import read_members
+from frgroups.tenant_lock import tenant_lock
+
+log = logging.getLogger("frgroups.apply")
+
+PREFIX = "frgroups-probe-"
+NAME = "frgroups probe, safe to delete"
+SIZES = (1, 50, 100, 200, 500, 1000)
+LONGEST_LAG = 30.0
+_WRITABLE = Advice("Make one with {writable}.", writable=True)
+_PAUSES = (0.0, 0.2, 0.5, 1.0, 2.0)
+
+
+def probe_writes(client: Client) -> WriteFacts:
+    """
+    What the service does with writes where its contract is silent; on stage or a sandbox, never in production.
+
+    Makes a group of its own, and with customers that it finds in other groups tries in it: a second creation, one
+    customer and more and more at once, an addition repeated, an unknown customer among known ones, both sides in one
+    request, and how long a change takes to show. Then it deletes the group. No other group is touched. The facts are
+    kept in the home, and `apply_plan` goes by them: it sends no larger chunks than were taken, and waits as long
+    as a change took to show.
+
+    Raises
+    ------
+    InputError
+        The client is connected to neither stage nor this machine.
+    NotWritableError
+        The client was made to read.
+    LockedError
+        A plan is being applied to this tenant.
+    ApiError
+        The group could not be made, or not be deleted; the message has its uid.
+
+    >>> with Sandbox(customers=300, groups=8) as sandbox, sandbox.client(writable=True) as client:
+    ...     found = probe_writes(client)
+    >>> found.largest_chunk, found.unknown_uid, found.unknown_uid_spoils_chunk
+    (200, '400', True)
+    """
+    must_be(client, Client, "client")
+    _check_allowed(client)
+    with tenant_lock(client.tenant_uid, client.base_url, "a probe of writes"):
+        found = _Probe(client).run()
+    found.save()
+    facts = {"tenant_uid": client.tenant_uid, "largest_chunk": found.largest_chunk}
+    tell(log, logging.INFO, "writes_probed", f"probed what writes do to {client.tenant_uid}", **facts)
+    return found
+
+
+def _check_allowed(client: Client) -> None:
+    host = urlsplit(client.base_url).hostname or ""
+    if client.base_url != STAGE and not is_loopback(host):
+        raise InputError(
+            f"Writes are probed on stage or on this machine, not at {client.base_url}. Nothing was sent. "
+            "Probe stage, which runs the same service."
+        )
+    if not client.writable:
+        raise NotWritableError("This client was made to read, and a probe writes; nothing was sent.", _WRITABLE)
+
+
+class _Probe:
+    """One probe, on one group of its own."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._group = f"{PREFIX}{uuid.uuid4().hex[:12]}"
+
+    def run(self) -> WriteFacts:
+        """Make the group, try all of it, and delete the group whatever happens."""
+        known = list(_some_customers(self._client, max(SIZES)))
+        try:
+            self._client.create_group(NAME, self._group)
+        except (ConnectionLostError, ServerError):  # It may be there all the same.
+            self._delete()
+            raise
+        try:
+            return self._tried(known)
+        finally:
+            self._delete()
+
+    def _tried(self, known: list[str]) -> WriteFacts:
+        duplicate = _answer_to(lambda: self._client.create_group(NAME, self._group))
+        visible_after = self._seconds_until_shown(known[0]) if known else None
+        largest, refused = self._chunks(known)
+        repeated = self._answer_to_change(add=known[:1]) if known else None
+        unknown, spoils = self._with_an_unknown(known)
+        return WriteFacts(
+            tenant_uid=self._client.tenant_uid,
+            base_url=self._client.base_url,
+            probed_at=datetime.now(UTC).replace(microsecond=0),
+            duplicate_create=duplicate,
+            unknown_uid=unknown,
+            unknown_uid_spoils_chunk=spoils,
+            repeated_add=repeated,
+            both_sides=self._both_sides(known),
+            largest_chunk=largest,
+            refused_chunk=refused,
+            visible_after=visible_after,
+        )
+
+    def _answer_to_change(self, *, add: list[str] = [], remove: list[str] = []) -> str:  # noqa: B006  # never changed
+        return _answer_to(lambda: self._client.update_group_customers(self._group, add=add, remove=remove))
+
+    def _seconds_until_shown(self, uid: str) -> float | None:
+        """Add one customer, and read until the group shows it; None when it does not within half a minute."""
+        self._answer_to_change(add=[uid])
+        return self._seconds_until(lambda: uid in self._members())
+
+    def _seconds_until(self, shows: Callable[[], bool]) -> float | None:
+        started, pauses = time.monotonic(), iter(_PAUSES)
+        while time.monotonic() - started < LONGEST_LAG:
+            time.sleep(next(pauses, _PAUSES[-1]))
+            if shows():
+                return round(time.monotonic() - started, 1)
+        return None
+
+    def _chunks(self, known: list[str]) -> tuple[int | None, int | None]:
+        """The largest chunk that was taken, and the smallest that was not."""
+        largest = None
+        for size in [one for one in SIZES if one <= len(known)]:
+            if self._answer_to_change(add=known[:size]) != "accepted":
+                return largest, size
+            largest = size
+        return largest, None
+
+    def _with_an_unknown(self, known: list[str]) -> tuple[str, bool | None]:
+        """What becomes of an unknown customer, and of a known one beside it."""
+        beside = known[-1:]
+        self._answer_to_change(remove=beside)
+        answer = self._answer_to_change(add=[*beside, f"{PREFIX}nobody-{uuid.uuid4().hex[:8]}"])
+        if not beside:
+            return answer, None
+        joined = self._seconds_until(lambda: beside[0] in self._members()) if answer == "accepted" else None
+        return answer, joined is None and beside[0] not in self._members()
+
+    def _both_sides(self, known: list[str]) -> str | None:
+        """One customer joins and another leaves in one request: the answer, and whether both showed."""
+        if len(known) < 2:
+            return None
+        joins, leaves = known[:1], known[1:2]
+        self._answer_to_change(remove=joins)
+        self._answer_to_change(add=leaves)
+        answer = self._answer_to_change(add=joins, remove=leaves)
+        if answer != "accepted":
+            return answer
+        both = self._seconds_until(lambda: {*joins, *leaves} & self._members() == {*joins})
+        return answer if both is not None else "accepted, and not in effect"
+
+    def _members(self) -> set[str]:
+        return set(read_members(self._client, self._group).uids)
+
+    def _delete(self) -> None:
+        try:
+            self._client.delete_group(self._group)
+        except NotFoundError:
+            return
+        except FrgroupsError as error:
+            error.message += (
+                f" The group of the probe, {self._group}, may still be there: delete it in the back office."
+            )
+            raise
+
+
+def _answer_to(send: Callable[[], object]) -> str:
+    """What a service makes of a write; a token that is not accepted, or may not write, ends the probe."""
+    try:
+        send()
+    except (AuthError, ForbiddenError):
+        raise
+    except (ConnectionLostError, BadAnswerError, ServerError):
+        return "no answer"
+    except ApiError as error:
+        return str(error.status)
+    except InputError:
+        return "refused"
+    return "accepted"
+
+
+def _some_customers(client: Client, most: int) -> Iterator[str]:
+    """Customers of other groups, each once."""
+    met: set[str] = set()
+    for group in client.iter_groups():
+        with suppress(NotFoundError):
+            new = [uid for uid in client.read_customer_page(group.uid).uids if uid not in met][: most - len(met)]
+            met.update(new)
+            yield from new
+        if len(met) >= most:
+            return

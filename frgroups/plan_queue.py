@@ -1,0 +1,68 @@
+"""Plans that wait: pending until somebody agrees, approved until they are applied, and done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC
+from pathlib import Path
+from typing import Literal
+
+from frgroups.approval import is_approval_of
+from frgroups.home import flush_to_disk, folder_in_home, make_private, tenant_folder
+from frgroups.plan import Plan, read_plan
+
+State = Literal["pending", "approved", "done"]
+_ENDINGS = (".approval.json", ".html", ".json")  # The plan itself last: where it is, it all is.
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A plan file in the queue, and the approval of it, if there is one."""
+
+    path: Path
+    approval: Path | None
+
+
+def queue_folder(tenant_uid: str, base_url: str | None, state: State) -> Path:
+    """Where the plans of a tenant and host stand that are in this state."""
+    return folder_in_home("queue") / tenant_folder(tenant_uid, base_url) / state
+
+
+def plan_file_name(plan: Plan) -> str:
+    """The name of a plan's file: when it was made, and its digest."""
+    return f"{plan.planned_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{plan.digest[:12]}.plan.json"
+
+
+def move_plan(path: Path, state: State) -> Path:
+    """Move a plan with its page and approval to another state of its queue; a file that is no plan in one stays."""
+    if not _is_queued(path):
+        return path
+    folder = make_private(path.parent.parent / state)
+    for ending in _ENDINGS:
+        if path.with_suffix(ending).exists():
+            path.with_suffix(ending).replace(folder / path.with_suffix(ending).name)
+    flush_to_disk(folder)
+    return folder / path.name
+
+
+def waiting_plans(tenant_uid: str, base_url: str | None) -> Iterator[Waiting]:
+    """
+    The plans that are not done, oldest first.
+
+    An approval may lie beside its plan, or in the folder of approved ones under any name that ends in
+    .approval.json, as the review page hands it out.
+    """
+    pending, approved = (queue_folder(tenant_uid, base_url, state) for state in ("pending", "approved"))
+    plans = [*approved.glob("*.plan.json"), *pending.glob("*.plan.json")]
+    for path in sorted(plans, key=lambda one: one.name):
+        beside = path.with_suffix(".approval.json")
+        others = sorted(approved.glob("*.approval.json"))
+        plan = read_plan(path)
+        found = (one for one in (beside, *others) if one.exists() and is_approval_of(plan, one))
+        yield Waiting(path, next(found, None))
+
+
+def _is_queued(path: Path) -> bool:
+    queues = folder_in_home("queue")
+    return path.resolve().is_relative_to(queues) and path.parent.name in ("pending", "approved")

@@ -1,0 +1,249 @@
+"""A plan that was begun: gone on with under its own journal, or settled, and never sent a second time."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+import frgroups as fg
+from frgroups import apply as applying
+from frgroups import approval as approving
+from frgroups.apply import sending
+from frgroups.cli import main
+from frgroups.client.retry import RetryPolicy
+from frgroups.errors import FileDamagedError, InputError, NotApprovedError, PlanBlockedError
+from frgroups.journal import Journal
+from frgroups.sandbox import Fault
+from tests.test_apply import OPEN, PEOPLE, Crash, apply, arrange, plan_for, writes
+
+
+@pytest.fixture(scope="module")
+def tenant():
+    with fg.Sandbox(empty=True) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def world(tenant, monkeypatch, tmp_path):
+    """An all-customers group, a VIP group of ten, an empty group; nothing misbehaves; a home of its own."""
+    monkeypatch.setenv("FRGROUPS_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(applying, "SETTLE_WAITS", (0.05, 0.05))
+    arrange(tenant, {"all": PEOPLE, "vip": PEOPLE[:10], "empty": []})
+    return tenant
+
+
+@pytest.fixture
+def client(world):
+    with world.client(writable=True, retry=RetryPolicy(tries=1)) as client:
+        yield client
+
+
+def die_at(monkeypatch, n_outcomes):
+    """Let the process die instead of writing this outcome of a chunk, whose answer is lost with it."""
+    write, left = Journal.write, [n_outcomes]
+
+    def dying(self, event, **facts):
+        if event == "outcome":
+            left[0] -= 1
+            if not left[0]:
+                monkeypatch.setattr(Journal, "write", write)
+                raise Crash
+        write(self, event, **facts)
+
+    monkeypatch.setattr(Journal, "write", dying)
+
+
+def crashed(client, plan, monkeypatch, **options):
+    """Apply a plan up to the first outcome: its chunk of 200 took effect, and the other 90 are not sent."""
+    die_at(monkeypatch, 1)
+    with pytest.raises(Crash):
+        fg.apply_plan(client, plan, **({"approve": plan.digest} | options))
+
+
+def test_another_folder_for_the_journal_does_not_send_a_plan_again(client, world, tmp_path):
+    "One approval is for one apply, wherever the journal is; the error names the one that was begun."
+    plan = plan_for(client, {"vip": PEOPLE[:20]})
+    first = apply(client, plan, journal=tmp_path / "one")
+    world.remove_members("vip", PEOPLE[10:20])
+    world.clear_requests()
+
+    with pytest.raises(InputError, match="begun with the journal") as refused:
+        apply(client, plan, journal=tmp_path / "two")
+
+    assert writes(world) == []
+    assert str(first.path.parent) in str(refused.value) and "make a new plan" in str(refused.value)
+    assert apply(client, plan, journal=tmp_path / "one").repeated
+
+
+def test_a_journal_that_was_lost_does_not_send_a_plan_again(client, world, tmp_path):
+    "Where the journal was deleted, nobody can tell what was sent, so nothing is."
+    plan = plan_for(client, {"vip": PEOPLE[:20]})
+    first = apply(client, plan, journal=tmp_path / "one")
+    for path in first.path.parent.iterdir():
+        path.unlink()
+
+    with pytest.raises(InputError, match="not there any more"):
+        apply(client, plan, journal=tmp_path / "two")
+
+
+def test_what_was_begun_cannot_be_altered_unseen(client, world, tmp_path):
+    "A changed line of the list of begun plans is an error before anything is sent; a torn one is a crash's."
+    plan, other = (plan_for(client, {"vip": [*PEOPLE[:10], uid]}) for uid in ("c100", "c101"))
+    apply(client, plan)
+    [path] = (tmp_path / "home" / "begun").iterdir()
+    whole = path.read_text()
+    path.write_text(whole + '{"digest"')
+
+    assert apply(client, other).ok
+    path.write_text(whole.replace(plan.digest, other.digest))
+    with pytest.raises(FileDamagedError, match="altered in line 1"):
+        apply(client, plan_for(client, {"vip": ["c102"]}))
+
+
+def test_an_approval_that_ends_meanwhile_lets_a_begun_plan_be_finished(client, world, tmp_path, monkeypatch):
+    "It was open when the plan was begun; another approval of the same plan must be open now."
+    plan = plan_for(client, {"vip": PEOPLE})
+    short = fg.approve_plan(plan, tmp_path / "a.approval.json", by="Kari")
+    crashed(client, plan, monkeypatch, approve=short)
+    later = datetime.now(UTC) + timedelta(hours=80)
+    monkeypatch.setattr(approving, "datetime", moved_clock(later))
+    other = tmp_path / "elsewhere" / "b.approval.json"
+    expired = json.loads(short.read_text())["content"] | {"by": "Ola"}
+    approving.write_sealed(other, "approval", expired)
+
+    with pytest.raises(NotApprovedError, match="An earlier run sent") as refused:
+        fg.apply_plan(client, plan, approve=other)
+    receipt = fg.apply_plan(client, plan, approve=short)
+
+    assert "settle_plan" in str(refused.value)
+    assert receipt.ok and world.members("vip") == PEOPLE
+
+
+def moved_clock(now):
+    """The class datetime with another moment now."""
+
+    class Moved(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return now
+
+    return Moved
+
+
+def test_a_refused_resume_says_what_was_sent(client, world, monkeypatch):
+    "A limit that stops a begun plan does not claim that nothing was sent."
+    plan = plan_for(client, {"vip": PEOPLE}, limits=replace(OPEN, plan_max_age="1h"))
+    crashed(client, plan, monkeypatch)
+    guards = applying.guards
+    monkeypatch.setattr(guards, "datetime", moved_clock(datetime.now(UTC) + timedelta(hours=2)))
+
+    with pytest.raises(PlanBlockedError, match="An earlier run sent 200 changes") as refused:
+        apply(client, plan)
+
+    assert "Nothing was sent." not in str(refused.value)
+
+
+def test_a_plan_that_cannot_be_gone_on_with_is_settled_and_undone(client, world, monkeypatch):
+    "A receipt of what took effect is made by reading alone, and its undo takes back just that."
+    plan = plan_for(client, {"vip": PEOPLE})
+    crashed(client, plan, monkeypatch)
+    world.clear_requests()
+
+    with world.client() as reader:
+        receipt = fg.settle_plan(reader, plan)
+
+    assert writes(world) == []
+    assert receipt.counts["verified"] == len(world.members("vip")) - 10 == 200
+    assert sum(receipt.counts.values()) == 290 and not receipt.ok and not receipt.complete
+    assert "settled" in receipt.stopped and fg.read_receipt(receipt.path).counts == receipt.counts
+    assert apply(client, fg.plan_undo(receipt, limits=OPEN)).ok
+    assert world.members("vip") == PEOPLE[:10]
+
+
+def test_a_settled_plan_may_still_be_finished(client, world, monkeypatch):
+    "Settling gives nothing up: as long as nothing keeps it, the same plan goes on."
+    plan = plan_for(client, {"vip": PEOPLE})
+    crashed(client, plan, monkeypatch)
+    fg.settle_plan(client, plan)
+
+    receipt = apply(client, plan)
+
+    assert receipt.ok and receipt.counts["verified"] == 290
+    assert fg.settle_plan(client, plan).repeated
+
+
+def test_a_plan_that_was_never_begun_has_nothing_to_settle(client, world):
+    "It says so, and leaves no journal behind."
+    plan = plan_for(client, {"vip": PEOPLE})
+
+    with pytest.raises(InputError, match="nothing to settle"):
+        fg.settle_plan(client, plan)
+
+    assert not Journal.of(plan, None).path.exists()
+
+
+def test_settle_is_an_option_of_apply(client, world, monkeypatch, capsys):
+    "`frgroups apply PLAN --settle` prints the receipt, and exits with 5 where something is left."
+    plan = plan_for(client, {"vip": PEOPLE})
+    path = plan.save(fg.home() / "plans" / "vip.plan.json")
+    crashed(client, plan, monkeypatch)
+    monkeypatch.setenv("FRGROUPS_TENANT_UID", world.tenant_uid)
+    monkeypatch.setenv("FRGROUPS_TOKEN", world.token)
+    monkeypatch.setenv("FRGROUPS_BASE_URL", world.base_url)
+
+    code = main(["apply", str(path), "--settle"])
+
+    assert code == 5 and "frgroups undo" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("status", [408, 425])
+@pytest.mark.parametrize("kind", ["status", "status_after"])
+def test_a_gateway_that_gave_up_says_nothing_of_the_customers(client, world, status, kind):
+    "408 and 425 are no refusal: the group is read, and what is not in effect is sent again."
+    plan = plan_for(client, {"vip": PEOPLE[:100]})
+    world.misbehave(Fault(kind, method="PUT", status=status))
+
+    receipt = apply(client, plan)
+
+    assert receipt.ok and receipt.counts == {"verified": 90}
+    assert world.members("vip") == PEOPLE[:100]
+
+
+def test_waits_after_429s_are_bounded_for_a_whole_run(client, world, monkeypatch):
+    "A service that is always busy for a moment ends a run, resumable, with the seconds that it waited."
+    monkeypatch.setattr(sending, "LONGEST_OF_A_RUN", 0.5)
+    plan = plan_for(client, {"vip": PEOPLE, "empty": PEOPLE})
+    world.misbehave(Fault("status", method="PUT", status=429, retry_after="0", skip=1, times=4))
+
+    receipt = apply(client, plan)
+    world.behave()
+    finished = apply(client, plan)
+
+    assert "waits no longer" in receipt.stopped and 0 < receipt.counts["not_sent"] < 590
+    assert finished.ok and world.members("vip") == PEOPLE
+
+
+def test_a_rejection_beside_the_plan_or_the_approval_counts_in_python_too(client, world, tmp_path):
+    "Who said no is named, whatever else is passed; nothing is sent."
+    plan = plan_for(client, {"vip": PEOPLE[:12]})
+    saved = plan.save(tmp_path / "vip.plan.json")
+    approval = fg.approve_plan(plan, tmp_path / "other" / "yes.approval.json", by="Kari")
+    no = fg.approve_plan(plan, tmp_path / "vip.plan.approval.json", by="Ola", reject="not in November")
+
+    for made, approve in ((fg.read_plan(saved), plan.digest), (fg.read_plan(saved), approval)):
+        with pytest.raises(NotApprovedError, match=r"Ola rejected plan .* not in November"):
+            fg.apply_plan(client, made, approve=approve)
+    no.rename(approval.parent / "no.approval.json")
+    with pytest.raises(NotApprovedError, match="Ola rejected"):
+        fg.apply_plan(client, plan, approve=approval)
+    assert writes(world) == []
+
+
+def test_a_damaged_file_beside_an_approval_is_no_rejection(client, world, tmp_path):
+    "Only what can be read, and is of this plan, says no."
+    plan = plan_for(client, {"vip": PEOPLE[:12]})
+    (tmp_path / "broken.approval.json").write_text("{")
+    approval = fg.approve_plan(plan, tmp_path / "yes.approval.json", by="Kari")
+
+    assert fg.apply_plan(client, plan, approve=approval).ok

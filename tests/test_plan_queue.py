@@ -1,0 +1,178 @@
+"""Plans wait until somebody agrees; `frgroups apply --approved` sends what is approved, and nothing else."""
+
+import json
+import shutil
+
+import pytest
+
+import frgroups as fg
+from frgroups.cli import main
+from frgroups.plan_queue import queue_folder, waiting_plans
+
+
+@pytest.fixture
+def tenant(tmp_path, monkeypatch):
+    """A sandbox that the environment names, a snapshot of it, and a home."""
+    monkeypatch.setenv("FRGROUPS_HOME", str(tmp_path / "home"))
+    with fg.Sandbox(customers=300, groups=8) as sandbox:
+        monkeypatch.setenv("FRGROUPS_TENANT_UID", sandbox.tenant_uid)
+        monkeypatch.setenv("FRGROUPS_TOKEN", sandbox.token)
+        monkeypatch.setenv("FRGROUPS_BASE_URL", sandbox.base_url)
+        assert main(["load"]) == 0
+        yield sandbox
+
+
+def files(tenant, state):
+    """The names of what stands in a folder of the queue."""
+    folder = queue_folder(tenant.tenant_uid, tenant.base_url, state)
+    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+
+
+def queued(tenant, new):
+    """A plan for a new group of the staff, pending; its path."""
+    assert main(["plan", "--group", new, "--create", new, "--members", "Staff", "--pending"]) == 0
+    folder = queue_folder(tenant.tenant_uid, tenant.base_url, "pending")
+    [path] = [path for path in folder.glob("*.plan.json") if fg.read_plan(path).groups[0].uid == new]
+    return path
+
+
+def lines(capsys):
+    """The JSON lines that were printed last."""
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+
+
+def test_a_plan_waits_is_approved_applied_and_done(tenant, capsys):
+    "Its file, page and approval go through the folders together."
+    path = queued(tenant, "one")
+    assert [one.split(".", 1)[1] for one in files(tenant, "pending")] == ["plan.html", "plan.json"]
+    assert main(["approve", str(path), "--by", "Kari"]) == 0
+    assert files(tenant, "pending") == [] and len(files(tenant, "approved")) == 3
+    capsys.readouterr()
+
+    code = main(["apply", "--approved", "--json"])
+
+    [line] = lines(capsys)
+    assert code == 0 and line["outcome"] == "done" and line["counts"] == {"verified": len(tenant.members("one"))}
+    assert fg.read_receipt(line["receipt"]).ok
+    assert files(tenant, "approved") == [] and len(files(tenant, "done")) == 3
+    assert main(["apply", "--approved"]) == 0
+    assert "Nothing waits" in capsys.readouterr().out
+
+
+def test_what_nobody_approved_is_not_sent(tenant, capsys):
+    "It waits, and that is no failure."
+    queued(tenant, "one")
+    capsys.readouterr()
+
+    assert main(["apply", "--approved", "--json"]) == 0
+
+    [line] = lines(capsys)
+    assert line["outcome"] == "waits" and "one" not in tenant.groups()
+
+
+def test_an_approval_from_the_page_is_found_under_any_name(tenant, tmp_path, capsys):
+    "Put into the folder of approved ones, it approves the plan that it is of, and no other."
+    path, other = queued(tenant, "one"), queued(tenant, "two")
+    approval = fg.approve_plan(fg.read_plan(path), tmp_path / "download (1).approval.json", by="Kari")
+    folder = queue_folder(tenant.tenant_uid, tenant.base_url, "approved")
+    folder.mkdir(parents=True)
+    shutil.move(approval, folder)
+
+    assert [waiting.approval is None for waiting in waiting_plans(tenant.tenant_uid, tenant.base_url)].count(
+        False
+    ) == 1
+    assert main(["apply", "--approved"]) == 0
+
+    assert "one" in tenant.groups() and "two" not in tenant.groups()
+    assert other.exists() and not path.exists()
+
+
+def test_one_that_is_refused_does_not_stop_the_others(tenant, capsys):
+    "The worst exit code is that of the command; what was refused stays where it is, with the reason."
+    first, second = queued(tenant, "one"), queued(tenant, "two")
+    for path in (first, second):
+        assert main(["approve", str(path), "--by", "Kari"]) == 0
+    tenant.put_group("one", "Somebody else's")
+    capsys.readouterr()
+
+    code = main(["apply", "--approved", "--json"])
+
+    outcomes = {line["plan"]: line for line in lines(capsys)}
+    assert code == 4 and outcomes[first.name]["outcome"] == "refused" and "exists" in outcomes[first.name]["message"]
+    assert outcomes[second.name]["outcome"] == "done" and "two" in tenant.groups()
+    assert first.name in files(tenant, "approved")
+
+
+def test_a_rejected_plan_stays_and_is_not_sent(tenant, capsys):
+    "No is no, though an approval of the same plan turns up."
+    path = queued(tenant, "one")
+    assert main(["approve", str(path), "--by", "Ola", "--reject", "not now"]) == 0
+    fg.approve_plan(
+        fg.read_plan(path),
+        queue_folder(tenant.tenant_uid, tenant.base_url, "approved") / "x.approval.json",
+        by="Kari",
+    )
+    capsys.readouterr()
+
+    code = main(["apply", "--approved", "--json"])
+
+    [line] = lines(capsys)
+    assert code == 8 and "Ola rejected" in line["message"] and "one" not in tenant.groups()
+
+
+def test_a_policy_sends_small_plans_of_the_queue(tenant, tmp_path, capsys):
+    "With --approve-policy what the policy allows needs nobody, and the rest waits for a person."
+    small, large = queued(tenant, "one"), queued(tenant, "two")
+    policy = tmp_path / "small.toml"
+    policy.write_text('by = "Kari"\ngroups = ["one"]\nmax_adds = 99\nmax_removes = 0\ncreate = true\n')
+    with policy.open("a") as file:
+        print(f"findings = {sorted({one.rule for one in fg.read_plan(small).findings})}".replace("'", '"'), file=file)
+    capsys.readouterr()
+
+    code = main(["apply", "--approved", "--approve-policy", str(policy), "--json"])
+
+    outcomes = {line["plan"]: line["outcome"] for line in lines(capsys)}
+    assert code == 0 and outcomes == {small.name: "done", large.name: "waits"}
+    assert "one" in tenant.groups() and "two" not in tenant.groups()
+
+
+def test_a_single_plan_is_applied_by_policy(tenant, tmp_path, capsys):
+    "--approve-policy stands in place of --approve."
+    path = queued(tenant, "one")
+    policy = tmp_path / "none.toml"
+    policy.write_text('by = "Kari"\ngroups = ["other"]\nmax_adds = 9\nmax_removes = 0\n')
+
+    assert main(["apply", str(path), "--approve-policy", str(policy)]) == 8
+    assert "Have a person look at it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["apply"],
+        ["apply", "p.json"],
+        ["apply", "p.json", "--approved"],
+        ["apply", "p.json", "--approve", "ab", "--approve-policy", "x"],
+        ["apply", "p.json", "--settle", "--approve", "ab"],
+        ["apply", "p.json", "--approve", "ab", "--json"],
+        ["apply", "p.json", "--settle", "--approved"],
+    ],
+)
+def test_options_that_do_not_go_together_are_wrong_usage(words, capsys):
+    "Exit code 64, with what to say instead; nothing is read or sent."
+    try:
+        code = main(words)
+    except SystemExit as stop:
+        code = stop.code
+
+    assert code == 64 and capsys.readouterr().err
+
+
+def test_forgetting_finds_plans_that_wait(tenant):
+    "A plan of the queue that names a customer is removed with its page."
+    path = queued(tenant, "one")
+    uid = fg.read_plan(path).groups[0].add[0]
+
+    table = fg.forget(uid)
+
+    assert str(path) in set(map(str, table["path"])) and not path.exists() and files(tenant, "pending") == []

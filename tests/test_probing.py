@@ -1,0 +1,170 @@
+"""A probe of writes tells what the service does, on a group of its own, and apply goes by it."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+import frgroups as fg
+from frgroups.apply.facts import kept_facts
+from frgroups.apply.probing import NAME, PREFIX
+from frgroups.cli import main
+from frgroups.errors import FileDamagedError, ForbiddenError, InputError, NotWritableError, ServerError
+from frgroups.sandbox import Fault, Sandbox
+
+
+@pytest.fixture
+def home_folder(tmp_path, monkeypatch):
+    """A home of this test's own."""
+    monkeypatch.setenv("FRGROUPS_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def probed(**behaviour):
+    """The facts that a probe finds of a sandbox that behaves so."""
+    with Sandbox(customers=300, groups=8, **behaviour) as sandbox, sandbox.client(writable=True) as client:
+        return fg.probe_writes(client)
+
+
+def test_what_the_sandbox_does_is_what_the_probe_finds(home_folder):
+    "Each fact is the one that the sandbox was made with, and it is kept for this tenant and host."
+    found = probed()
+
+    assert (found.unknown_uid, found.unknown_uid_spoils_chunk) == ("400", True)
+    assert (found.duplicate_create[0], found.repeated_add, found.both_sides) == ("4", "accepted", "accepted")
+    assert (found.largest_chunk, found.refused_chunk) == (200, None)
+    assert found.visible_after < 1
+    assert kept_facts(found.tenant_uid, found.base_url) == found
+    assert kept_facts(found.tenant_uid, fg.STAGE) is None
+
+
+def test_an_unknown_customer_may_be_passed_over(home_folder):
+    "Where the service ignores who it does not know, the others of the chunk join."
+    found = probed(unknown_uids="ignore")
+
+    assert (found.unknown_uid, found.unknown_uid_spoils_chunk) == ("accepted", False)
+
+
+def test_the_largest_chunk_is_found(home_folder):
+    "The most that was taken, and the least that was not."
+    found = probed(max_uids_per_put=120)
+
+    assert (found.largest_chunk, found.refused_chunk, found.chunk) == (100, 200, 100)
+
+
+def test_the_time_until_a_change_shows_is_measured(home_folder):
+    "A service that shows changes late is waited for."
+    found = probed(lag_seconds=1.0)
+
+    assert 0.9 < found.visible_after < 10
+
+
+def test_no_other_group_changes_and_none_stays(home_folder):
+    "The tenant is after a probe what it was before."
+    with Sandbox(customers=300, groups=8) as sandbox, sandbox.client(writable=True) as client:
+        before = fg.load_snapshot(client, False)
+        fg.probe_writes(client)
+        after = fg.load_snapshot(client, False)
+
+    assert list(after.groups["customer_group_uid"]) == list(before.groups["customer_group_uid"])
+    assert after.memberships.equals(before.memberships)
+
+
+def test_the_group_is_deleted_when_a_probe_fails(home_folder):
+    "A probe that may not go on leaves nothing behind."
+    refusing = Fault("status", method="PUT", path=PREFIX, status=403, times=None)
+    with Sandbox(customers=300, groups=8, faults=[refusing]) as sandbox, sandbox.client(writable=True) as client:
+        with pytest.raises(ForbiddenError):
+            fg.probe_writes(client)
+        names = [group.name for group in client.iter_groups()]
+
+    assert NAME not in names
+    assert not (home_folder / "probes").exists()
+
+
+def test_a_group_that_cannot_be_deleted_is_named(home_folder):
+    "Who probed is told which group is left."
+    broken = Fault("status", method="DELETE", status=500, times=None)
+    with (
+        Sandbox(customers=300, groups=8, faults=[broken]) as sandbox,
+        sandbox.client(writable=True) as client,
+        pytest.raises(ServerError, match=rf"{PREFIX}\w+, may still be there"),
+    ):
+        fg.probe_writes(client)
+
+
+def test_a_tenant_without_customers_tells_what_it_can(home_folder):
+    "Nobody to try with is said, not guessed."
+    with Sandbox(empty=True) as sandbox, sandbox.client(writable=True) as client:
+        found = fg.probe_writes(client)
+
+    assert (found.largest_chunk, found.repeated_add, found.both_sides, found.visible_after) == (None,) * 4
+    assert "nobody to try with" in repr(found)
+
+
+def test_production_is_never_probed(home_folder):
+    "Writes are tried nowhere but on stage and on this machine; nothing is sent."
+    with fg.Client("t-1", "secret", base_url=fg.PRODUCTION, writable=True) as client:
+        with pytest.raises(InputError, match="on stage or on this machine"):
+            fg.probe_writes(client)
+        assert client.n_requests == 0
+
+
+def test_a_reading_client_does_not_probe(home_folder):
+    "A probe writes, and needs a client that may."
+    with (
+        Sandbox(customers=50, groups=8) as sandbox,
+        sandbox.client() as client,
+        pytest.raises(NotWritableError, match="writable=True"),
+    ):
+        fg.probe_writes(client)
+
+
+def test_apply_sends_no_larger_chunks_than_were_taken(home_folder):
+    "After a probe no request is refused for its size."
+    with Sandbox(customers=300, groups=8, max_uids_per_put=60) as sandbox, sandbox.client(writable=True) as client:
+        fg.probe_writes(client)
+        snapshot = fg.load_snapshot(client)
+        plan = fg.plan_memberships(snapshot, {"new": list(snapshot["Loyalty club"])[:150]}, create={"new": "New"})
+        before = client.n_requests
+        receipt = fg.apply_plan(client, plan, approve=plan.digest)
+        sent = list(Path(receipt.path).parent.glob("*.jsonl"))
+
+    assert receipt.ok
+    assert sent and not any("413" in path.read_text() for path in sent)
+    assert client.n_requests > before
+
+
+def test_apply_waits_as_long_as_a_change_took(home_folder):
+    "A service that shows changes late enough to look as if it lied is waited for, once that is known."
+    with Sandbox(customers=300, groups=8) as sandbox, sandbox.client(writable=True) as client:
+        found = fg.probe_writes(client)
+
+    assert sum(found.settle_waits((0.5, 1.0, 2.0))) == 3.5
+    slow = fg.WriteFacts("t", "u", datetime.now(UTC), "409", "400", None, None, None, None, None, 30.0)
+    assert sum(slow.settle_waits((0.5, 1.0, 2.0))) >= 60
+
+
+def test_damaged_facts_are_named(home_folder):
+    "Facts that were altered are not gone by."
+    found = probed()
+    [path] = (home_folder / "probes").iterdir()
+    path.write_text(path.read_text().replace('"largest_chunk": 200', '"largest_chunk": 900'))
+
+    with pytest.raises(FileDamagedError, match="altered"):
+        kept_facts(found.tenant_uid, found.base_url)
+
+
+def test_doctor_probes_when_asked_and_tells_later_what_was_found(home_folder, monkeypatch, capsys):
+    "`frgroups doctor` writes nothing; with --probe-writes it does, and the next one shows the facts."
+    with Sandbox(customers=300, groups=8) as sandbox:
+        monkeypatch.setenv("FRGROUPS_TENANT_UID", sandbox.tenant_uid)
+        monkeypatch.setenv("FRGROUPS_TOKEN", sandbox.token)
+        monkeypatch.setenv("FRGROUPS_BASE_URL", sandbox.base_url)
+        assert main(["doctor"]) == 0
+        assert "What writes do" not in capsys.readouterr().out
+        assert main(["doctor", "--probe-writes"]) == 0
+        assert "200 at once" in capsys.readouterr().out
+        assert main(["doctor"]) == 0
+
+    assert "200 at once" in capsys.readouterr().out
