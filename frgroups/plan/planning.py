@@ -10,10 +10,10 @@ import pandas as pd
 
 from frgroups import wire
 from frgroups.advice import Advice, Form
-from frgroups.codes import Ints
 from frgroups.errors import DriftedReadError, InputError
 from frgroups.inputs import must_be
 from frgroups.limits import Finding, Limits
+from frgroups.places import Ints
 from frgroups.plan import MODES, Mode, Plan
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.held_back import HeldBack

@@ -13,7 +13,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from frgroups.codes import Ints, as_texts, places_of
+from frgroups.codes import as_texts
+from frgroups.places import Ints, places_of
 from frgroups.sealed import canonical
 from frgroups.wire import UID
 

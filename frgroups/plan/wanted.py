@@ -13,9 +13,10 @@ import pyarrow as pa
 
 from frgroups import wire
 from frgroups.advice import Advice, Form
-from frgroups.codes import Ints, as_texts, check_uids
+from frgroups.codes import as_texts, check_uids
 from frgroups.errors import GroupNotFoundError, InputError, WrongTenantError
 from frgroups.inputs import several
+from frgroups.places import Ints
 from frgroups.plan.uid_table import UidTable, odd_ones
 from frgroups.snapshot import Snapshot
 
