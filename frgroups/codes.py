@@ -218,8 +218,14 @@ def check_uids(frame: pd.DataFrame, column: str, what: str) -> pd.Series:
 
 def as_texts(uids: pd.Index | pd.Series) -> pa.Array:
     """Uids as one Arrow array, whatever pandas keeps them in."""
+    chunks = as_chunks(uids)
+    return chunks.chunk(0) if chunks.num_chunks == 1 else chunks.combine_chunks()
+
+
+def as_chunks(uids: pd.Index | pd.Series) -> pa.ChunkedArray:
+    """The same in the pieces that pandas keeps them in: nothing is copied that is text of Arrow already."""
     texts = pa.array(uids, type=pa.large_string(), from_pandas=True)
-    return texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
+    return texts if isinstance(texts, pa.ChunkedArray) else pa.chunked_array([texts])
 
 
 def _places(uids: pd.Series, among: pd.Index) -> Ints:

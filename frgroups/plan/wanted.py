@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from frgroups import wire
 from frgroups.advice import Advice, Form
-from frgroups.codes import as_texts, check_uids
+from frgroups.codes import as_chunks, as_texts, check_uids
 from frgroups.errors import GroupNotFoundError, InputError, WrongTenantError
 from frgroups.inputs import several
 from frgroups.places import Ints
@@ -46,7 +46,9 @@ def wanted_members(
             raise InputError(f"Group {uid!r} is wanted twice, once as {name!r}. Name each group once.")
         groups[uid] = name
     codes = uids.codes_of(wish.texts)
-    _check_customers(wish, codes, uids)
+    new_at = np.flatnonzero(codes < 0)
+    new_texts = wish.texts.take(pa.array(new_at)).combine_chunks()  # Once: each look goes through all pieces.
+    _check_customers(wish, codes, new_at, new_texts, uids)
     for uid, start, end in zip(groups, wish.starts[:-1], wish.starts[1:], strict=True):
         at = np.arange(start, end) if wish.places is None else wish.places[start:end]
         code = codes[start:end] if wish.places is None else codes[at]
@@ -54,7 +56,8 @@ def wanted_members(
         if known.all():
             yield uid, Wanted(code)
         else:
-            yield uid, Wanted(code[known], frozenset(wish.texts.take(pa.array(at[~known])).to_pylist()))
+            unknown = new_texts.take(pa.array(np.searchsorted(new_at, at[~known])))
+            yield uid, Wanted(code[known], frozenset(unknown.to_pylist()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +102,12 @@ def _of_snapshot(snapshot: Snapshot, desired: Snapshot) -> _Wish:
                 f"{snapshot.group_uid(uid)}. Give {{group: customer uids}} for the groups that are meant.",
                 close=[snapshot.group_uid(uid)],
             )
-    texts = pa.chunked_array([as_texts(codes.customer_uids)])
-    return _Wish(list(codes.group_uids), codes.starts, texts, codes.customer_code)
+    return _Wish(list(codes.group_uids), codes.starts, as_chunks(codes.customer_uids), codes.customer_code)
 
 
 def _of_table(desired: pd.DataFrame) -> _Wish:
-    groups = as_texts(check_uids(desired, "customer_group_uid", "desired")).dictionary_encode()
-    customers = as_texts(check_uids(desired, "customer_uid", "desired"))
+    groups = as_chunks(check_uids(desired, "customer_group_uid", "desired")).dictionary_encode().combine_chunks()
+    customers = as_chunks(check_uids(desired, "customer_uid", "desired"))
     names = groups.dictionary.to_pylist()
     in_order = np.argsort(np.array(names, dtype=object))
     # Sixteen bits are sorted by counting.
@@ -113,7 +115,7 @@ def _of_table(desired: pd.DataFrame) -> _Wish:
     group = rank[np.asarray(groups.indices)]
     starts = np.concatenate([[0], np.cumsum(np.bincount(group, minlength=len(names)))])
     places = None if (group[:-1] <= group[1:]).all() else np.argsort(group, kind="stable")
-    return _Wish([names[at] for at in in_order], starts, pa.chunked_array([customers]), places)
+    return _Wish([names[at] for at in in_order], starts, customers, places)
 
 
 def _customer_uids(customers: Iterable[Any], what: str) -> pa.Array:
@@ -134,11 +136,12 @@ def _customer_uids(customers: Iterable[Any], what: str) -> pa.Array:
     return pa.array(wire.check_uids_once(listed, what), type=pa.large_string())
 
 
-def _check_customers(wish: _Wish, codes: Ints, uids: UidTable) -> None:
+def _check_customers(
+    wish: _Wish, codes: Ints, new_at: npt.NDArray[np.int64], new_texts: pa.Array, uids: UidTable
+) -> None:
     """Refuse the first wanted customer whose uid the API does not take."""
-    new = np.flatnonzero(codes < 0)
     odd = np.zeros(len(codes), dtype=np.bool_) if uids.odd is None else uids.odd[codes] & (codes >= 0)
-    odd[new] = odd_ones(wish.texts.take(pa.array(new)))
+    odd[new_at] = odd_ones(new_texts)
     if not odd.any():
         return
     places = np.arange(len(codes)) if wish.places is None else wish.places
