@@ -15,8 +15,7 @@ import pyarrow as pa
 
 from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.inputs import must_be_text, several
-
-Ints = npt.NDArray[np.int32]
+from frgroups.places import Ints, places_of
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -49,8 +48,8 @@ class Codes:
         customers = _uid_index(customer_uids if all_customers is None else all_customers)
         names = groups if group_names is None else _in_order(all_groups, group_names, groups)
         return cls.from_codes(
-            groups.get_indexer(pd.Index(group_uids)),
-            customers.get_indexer(pd.Index(customer_uids)),
+            _places(group_uids, groups),
+            _places(customer_uids, customers),
             group_uids=groups,
             group_names=names,
             customer_uids=customers,
@@ -240,8 +239,24 @@ def as_str(texts: pd.Series, what: str) -> pd.Series:
         raise
 
 
+def as_texts(uids: pd.Index | pd.Series) -> pa.Array:
+    """Uids as one Arrow array, whatever pandas keeps them in."""
+    chunks = as_chunks(uids)
+    return chunks.chunk(0) if chunks.num_chunks == 1 else chunks.combine_chunks()
+
+
+def as_chunks(uids: pd.Index | pd.Series) -> pa.ChunkedArray:
+    """The same in the pieces that pandas keeps them in: nothing is copied that is text of Arrow already."""
+    texts = pa.array(uids, type=pa.large_string(), from_pandas=True)
+    return texts if isinstance(texts, pa.ChunkedArray) else pa.chunked_array([texts])
+
+
+def _places(uids: pd.Series, among: pd.Index) -> Ints:
+    return places_of(as_texts(uids), as_texts(among))
+
+
 def _uid_index(uids: Iterable[str]) -> pd.Index:
-    index: pd.Index = pd.Index(pd.Series(uids, dtype="str").drop_duplicates().sort_values(), dtype="str")
+    index: pd.Index = pd.Index(pd.Series(pd.Series(uids, dtype="str").unique()).sort_values(), dtype="str")
     return index
 
 

@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from frgroups.errors import FileDamagedError, InputError
 from frgroups.home import write_text
 
@@ -35,14 +37,12 @@ def write_sealed(path: str | Path, kind: str, content: dict[str, Any]) -> Path:
         raise InputError(f"{target} is a folder; name the {kind} file to write in it.")
     if target.is_file() and f'"kind": "frgroups {kind}"'.encode() not in target.read_bytes():
         raise InputError(f"{target} exists and is no {kind}; it is left as it is. Name another file.")
-    sealed = {
-        "kind": f"frgroups {kind}",
-        "format_version": FORMAT_VERSION,
-        "checksum": sha256(canonical(content)),
-        "content": content,
-    }
+    text = canonical(content)
+    # The text of the content is made once: a plan may hold millions of uids.
+    envelope = {"checksum": sha256(text), "content": 0, "format_version": FORMAT_VERSION, "kind": f"frgroups {kind}"}
+    sealed = canonical(envelope).replace('"content":0', f'"content":{text}', 1)
     try:
-        return write_text(target, json.dumps(sealed, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+        return write_text(target, msgspec.json.format(sealed, indent=1) + "\n")
     except OSError as error:
         raise InputError(f"The {kind} could not be written to {target}: {error.strerror or error}.") from error
     except UnicodeEncodeError as error:

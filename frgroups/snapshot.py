@@ -238,15 +238,31 @@ def snapshot_from_frames(
         group_names=known_groups["name"],
         all_customers=known_customers["customer_uid"],
     )
+    return snapshot_from_codes(
+        codes, known_groups, known_customers, consents, tenant_uid=tenant_uid, taken_at=moment, base_url=base_url
+    )
+
+
+def snapshot_from_codes(
+    codes: Codes,
+    groups: pd.DataFrame,
+    customers: pd.DataFrame,
+    consents: pd.DataFrame | None,
+    *,
+    tenant_uid: str,
+    taken_at: datetime,
+    base_url: str | None,
+) -> Snapshot:
+    """A Snapshot that was not read from a tenant, of codes and of tables in their order."""
     return Snapshot(
-        groups=conform(known_groups, GROUPS),
-        customers=conform(known_customers, CUSTOMERS),
+        groups=conform(groups, GROUPS),
+        customers=conform(customers, CUSTOMERS),
         consents=conform(consents, CONSENTS),
         reads=_unproved(codes),
         codes=codes,
         tenant_uid=tenant_uid,
-        taken_at=moment,
-        read_until=moment,
+        taken_at=taken_at,
+        read_until=taken_at,
         verdict="unverifiable",
         base_url=base_url,
     )

@@ -52,6 +52,14 @@ def test_every_measure_yields_a_row_and_all_ways_agree(tmp_path):
         "added memory, overlap counts, quick",
         "CPU, overlap_pairs, quick",
         "CPU, intersections, 12 largest of quick",
+        "CPU, plan_memberships, 1,602 memberships",
+        "CPU, plan_memberships, 1,602 memberships",
+        "CPU, plan_memberships, 1,602 memberships",
+        "CPU, plan with digest, table and preview",
+        "peak memory, plan_memberships, 1,602 memberships",
+        "requests, apply 240 changes of 12 groups",
+        "requests, apply 240 changes of 12 groups",
+        "wall of it, 20 ms latency",
     ]
 
 

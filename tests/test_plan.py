@@ -115,10 +115,10 @@ groups = st.sampled_from(["g1", "g2", "g3"])
 worlds = st.dictionaries(groups, st.frozensets(customers), min_size=3, max_size=3)
 
 
-def snapshot_of(world, *, rows=None):
-    """A snapshot of {group: customers}; `rows` gives the memberships in an order of their own."""
+def snapshot_of(world, *, rows=None, more=()):
+    """A snapshot of {group: customers}; `rows` gives the memberships in an order of their own, `more` customers."""
     rows = rows or [(uid, customer) for uid, members in world.items() for customer in members]
-    everyone = [f"c-{n}" for n in range(8)]
+    everyone = [*(f"c-{n}" for n in range(8)), *more]
     return snapshot_from_frames(
         pd.DataFrame(rows, columns=["customer_group_uid", "customer_uid"], dtype="str"),
         pd.DataFrame({"customer_group_uid": sorted(world), "name": sorted(world)}),
@@ -506,6 +506,27 @@ def test_a_preview_of_a_mirror_needs_no_further_plan(now, wanted):
 
     assert {uid: set(after[uid]) for uid in wanted} == {uid: set(members) for uid, members in wanted.items()}
     assert plan_memberships(after, wanted, mode="mirror").is_empty
+
+
+@few
+@given(now=worlds, wanted=worlds, create=st.booleans())
+def test_a_preview_is_the_snapshot_of_the_world_afterwards(now, wanted, create):
+    "Table by table what a snapshot made from scratch of the changed sets holds, whoever is new among the customers."
+    snapshot = snapshot_of(now)
+    joining = {"b-1", "z-9"}
+    new = {"g0": "New"} if create else {}
+
+    wanted = {uid: members | joining for uid, members in wanted.items()} | dict.fromkeys(new, joining)
+
+    after = plan_memberships(snapshot, wanted, mode="mirror", create=new).preview()
+
+    world = now | wanted
+    again = snapshot_of(world, more=joining)
+    pd.testing.assert_frame_equal(after.memberships, again.memberships)
+    pd.testing.assert_frame_equal(after.customers, again.customers)
+    pd.testing.assert_frame_equal(after.reads, again.reads)
+    assert list(after.groups["customer_group_uid"]) == sorted(world)
+    assert (after.tenant_uid, after.base_url) == (snapshot.tenant_uid, snapshot.base_url)
 
 
 def test_a_plan_file_keeps_each_finding_whole(tmp_path):

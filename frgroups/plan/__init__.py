@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -21,8 +21,10 @@ from frgroups.plan.findings import plan_findings
 from frgroups.plan.group_change import GroupChange, without_customer
 from frgroups.plan.held_back import HeldBack, held_findings, held_table, of_groups, without_word
 from frgroups.plan.moves import moves_in_words, moves_table
+from frgroups.plan.preview import after_all, after_touched
+from frgroups.plan.uid_table import CodedUids
 from frgroups.sealed import canonical, read_sealed, sha256, write_sealed
-from frgroups.snapshot import Snapshot, snapshot_from_frames
+from frgroups.snapshot import Snapshot
 from frgroups.tombstones import n_forgotten
 from frgroups.wire import membership_payload
 
@@ -232,24 +234,10 @@ class Plan:
 
         A plan that was read from a file knows the groups that it touches and no others.
         """
-        after = {one.uid: sorted({*one.baseline, *one.add} - set(one.remove)) for one in self.groups}
-        names = {one.uid: one.name for one in self.groups}
-        customers = None
+        taken_at = max(self.planned_at, self.snapshot_taken_at)  # Never older than what it comes after.
         if self.snapshot is not None:
-            before = self.snapshot.codes
-            names = dict(zip(before.group_uids, before.group_names, strict=True)) | names
-            after = {uid: before.members(uid) for uid in before.group_uids} | after
-            customers = self.snapshot.customers
-        rows = [(uid, customer) for uid, customers_of in after.items() for customer in customers_of]
-        return snapshot_from_frames(
-            pd.DataFrame(rows, columns=["customer_group_uid", "customer_uid"], dtype="str"),
-            pd.DataFrame({"customer_group_uid": list(names), "name": list(names.values())}, dtype="str"),
-            customers,
-            None if self.snapshot is None else self.snapshot.consents,
-            tenant_uid=self.tenant_uid,
-            taken_at=max(self.planned_at, self.snapshot_taken_at),  # Never older than what it comes after.
-            base_url=self.base_url,
-        )
+            return after_all(self.snapshot, self.groups, taken_at=taken_at)
+        return after_touched(self.groups, tenant_uid=self.tenant_uid, taken_at=taken_at, base_url=self.base_url)
 
     def select(self, groups: Iterable[str] | None = None, *, without: Iterable[str] = ()) -> Plan:
         """
@@ -334,7 +322,7 @@ class Plan:
 
     def _forgotten(self) -> list[Finding]:
         """What keeps a plan that names a forgotten customer from being applied: nobody can be sent in their place."""
-        n = n_forgotten(uid for one in self.groups for uid in (*one.baseline, *one.add, *one.remove))
+        n = n_forgotten(uid for one in self.groups for uid in (*_odd_ones(one.baseline), *one.add, *one.remove))
         if not n:
             return []
         who = f"{counted(n, 'customer')} of this plan {'was' if n == 1 else 'were'}"
@@ -349,6 +337,11 @@ class Plan:
 
     def _touched(self) -> str:
         return ", ".join(f"{one.uid} ({one.name})" for one in self.groups[:10]) or "none"
+
+
+def _odd_ones(uids: Sequence[str]) -> Sequence[str]:
+    """Those among which a forgotten customer may be; codes tell without making the text of all."""
+    return uids.odd() if isinstance(uids, CodedUids) else uids
 
 
 def read_plan(path: str | Path) -> Plan:

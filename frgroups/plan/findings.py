@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pandas as pd
 from frgroups.human import counted, share_in_words
 from frgroups.limits import Finding
 from frgroups.plan.group_change import GroupChange
+from frgroups.plan.uid_table import UidTable
 from frgroups.register.registered import ended
 from frgroups.snapshot import Snapshot
 
@@ -57,24 +59,29 @@ class _Moved:
         self.codes = snapshot.codes
         self.customers = snapshot.customers
         self.groups = {group.uid: group for group in groups}
+        self.n_known = self.codes.n_customers
         unknown = sorted({uid for group in groups for uid in group.unknown})
-        self.unknown: pd.Index = pd.Index(unknown, dtype="str")
-        self.n = self.codes.n_customers + len(self.unknown)
-        self.add = {group.uid: self.numbers(group.add) for group in groups}
-        self.remove = {group.uid: self.numbers(group.remove) for group in groups}
+        self._known, self._unknown = UidTable(self.codes.customer_uids), UidTable(pd.Index(unknown, dtype="str"))
+        self.n = self.n_known + len(unknown)
+        self.add = self._numbers({group.uid: group.add for group in groups})
+        self.remove = self._numbers({group.uid: group.remove for group in groups})
 
-    def numbers(self, uids: Sequence[str]) -> Numbers:
-        index: pd.Index = pd.Index(list(uids), dtype="str")
-        at = self.codes.customer_uids.get_indexer(index).astype(np.int64)
-        if len(self.unknown):
-            new = at < 0
-            at[new] = self.codes.n_customers + self.unknown.get_indexer(index[new])
-        return at
+    def _numbers(self, sides: Mapping[str, Sequence[str]]) -> dict[str, Numbers]:
+        at = self._known.codes_of_lists(sides.values()).astype(np.int64)
+        if len(self._unknown):
+            at = np.where(at < 0, self.n_known + self._unknown.codes_of_lists(sides.values()), at)
+        ends = np.cumsum([len(uids) for uids in sides.values()])
+        return dict(zip(sides, np.split(at, ends[:-1]), strict=True))
 
-    def attribute(self, column: str, numbers: Numbers) -> pd.Series:
-        """What is known of these customers, without those of whom it is not."""
-        known = self.customers[column].take(numbers[numbers < self.codes.n_customers])
-        return known[known.notna() & (known != "")]
+    @cached_property
+    def pricelist(self) -> _Attribute:
+        """The price lists that customers have of their own."""
+        return _Attribute(self.customers["pricelist_uid"])
+
+    @cached_property
+    def customer_type(self) -> _Attribute:
+        """The types of customers."""
+        return _Attribute(self.customers["customer_type"])
 
     def after(self, uid: str) -> Numbers:
         """Who is in a group when the plan took effect."""
@@ -83,6 +90,20 @@ class _Moved:
         if uid not in self.groups:
             return now
         return np.union1d(np.setdiff1d(now, self.remove[uid], assume_unique=True), self.add[uid])
+
+
+class _Attribute:
+    """A column of the customers, to be counted in many groups; "" and what is missing is not known."""
+
+    def __init__(self, column: pd.Series) -> None:
+        self._code, names = pd.factorize(column.where(column != "").astype("str"))
+        self._names = list(map(str, names))
+
+    def counts(self, numbers: Numbers) -> dict[str, int]:
+        """How many of these customers have which value; customers that no snapshot knows have none."""
+        known = self._code[numbers[numbers < len(self._code)]]
+        n_of = np.bincount(known[known >= 0], minlength=len(self._names))
+        return {self._names[code]: int(n_of[code]) for code in np.flatnonzero(n_of)}
 
 
 def _of_nobody(register: pd.DataFrame) -> Iterator[Finding]:
@@ -109,7 +130,7 @@ def _registered(group: GroupChange, row: Row) -> Iterator[Finding]:
 
 
 def _own_pricelist(moved: _Moved, group: GroupChange) -> Iterator[Finding]:
-    if n := len(moved.attribute("pricelist_uid", moved.add[group.uid])):
+    if n := sum(moved.pricelist.counts(moved.add[group.uid]).values()):
         text = (
             f"{n:,} of {counted(len(group.add), 'customer')} to join {group.name} {'has' if n == 1 else 'have'} "
             "a price list of their own; whether that goes before what the group grants, the API does not tell."
@@ -119,15 +140,15 @@ def _own_pricelist(moved: _Moved, group: GroupChange) -> Iterator[Finding]:
 
 def _other_type(moved: _Moved, group: GroupChange, expected: Any) -> Iterator[Finding]:
     """Joining customers of a type that the register does not expect, or that the group has next to none of."""
-    types = moved.attribute("customer_type", moved.add[group.uid])
+    types = moved.customer_type.counts(moved.add[group.uid])
     if isinstance(expected, str) and expected:
         usual = expected.split("|")
         group_is = f"which is for {' or '.join(usual)} according to the register"
     else:
         usual, group_is = _usual_type(moved, group)
-    others = types[~types.isin(usual)].value_counts()
-    if usual and (n := int(others.sum())):
-        kinds = " and ".join(f"{others[kind]:,} {kind}" for kind in sorted(others.index))
+    others = {kind: n for kind, n in types.items() if kind not in usual}
+    if usual and (n := sum(others.values())):
+        kinds = " and ".join(f"{others[kind]:,} {kind}" for kind in sorted(others))
         are = "customer is" if n == 1 else "customers are"
         text = f"{kinds} {are} among the {len(group.add):,} to join {group.name}, {group_is}."
         yield Finding("other_type", text, False, group.uid, n)
@@ -136,11 +157,11 @@ def _other_type(moved: _Moved, group: GroupChange, expected: Any) -> Iterator[Fi
 def _usual_type(moved: _Moved, group: GroupChange) -> tuple[list[str], str]:
     if group.create:
         return [], ""
-    n_of = moved.attribute("customer_type", moved.codes.member_codes(group.uid).astype(np.int64)).value_counts()
-    total = int(n_of.sum())
-    if total < _FEWEST or n_of.iloc[0] < _MOST * total:
+    n_of = moved.customer_type.counts(moved.codes.member_codes(group.uid).astype(np.int64))
+    total, usual = sum(n_of.values()), max(n_of, key=n_of.__getitem__, default="")
+    if total < _FEWEST or n_of[usual] < _MOST * total:
         return [], ""
-    usual, n = str(n_of.index[0]), int(n_of.iloc[0])
+    n = n_of[usual]
     return [usual], f"whose {total:,} members are {share_in_words(n, total)} {usual}"
 
 

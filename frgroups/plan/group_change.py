@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from frgroups.human import counted
 from frgroups.limits import Finding, GroupCounts
+from frgroups.plan.uid_table import CodedUids
 from frgroups.sealed import canonical, sha256
 
 
@@ -15,13 +17,13 @@ class GroupChange:
     """
     What a plan does to one group: its members when the plan was made, who joins, who leaves.
 
-    All uids are in uid order; `unknown` are the joining ones that no snapshot knows; `create` is true for a
-    group that the plan makes first.
+    All uids are in uid order; a plan that was just made keeps `baseline` as codes of its snapshot. `unknown` are
+    the joining ones that no snapshot knows; `create` is true for a group that the plan makes first.
     """
 
     uid: str
     name: str
-    baseline: tuple[str, ...]
+    baseline: Sequence[str]
     add: tuple[str, ...] = ()
     remove: tuple[str, ...] = ()
     unknown: frozenset[str] = frozenset()
@@ -44,7 +46,7 @@ class GroupChange:
             "add": self.add,
             "remove": self.remove,
             "n_baseline": len(self.baseline),
-            "baseline_sha256": sha256(canonical(self.baseline)),
+            "baseline_sha256": _hash_of(self.baseline),
         }
 
     def unknown_finding(self) -> Finding:
@@ -85,3 +87,7 @@ def without_customer(group: GroupChange, uid: str) -> GroupChange:
         remove=tuple(one for one in group.remove if one != uid),
         unknown=group.unknown - {uid},
     )
+
+
+def _hash_of(uids: Sequence[str]) -> str:
+    return uids.sha256() if isinstance(uids, CodedUids) else sha256(canonical(uids))

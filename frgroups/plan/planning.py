@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from frgroups import wire
 from frgroups.advice import Advice, Form
-from frgroups.codes import check_uids
-from frgroups.errors import DriftedReadError, GroupNotFoundError, InputError, WrongTenantError
+from frgroups.errors import DriftedReadError, InputError
 from frgroups.inputs import must_be, must_be_text
 from frgroups.limits import Finding, Limits
+from frgroups.places import Ints
 from frgroups.plan import MODES, Mode, Plan
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.held_back import HeldBack
 from frgroups.plan.holds import hold_back, holds_of
+from frgroups.plan.uid_table import CodedUids, UidTable
+from frgroups.plan.wanted import NOBODY, Desired, Wanted, wanted_members
 from frgroups.register.registered import register_limits, registered
 from frgroups.snapshot import Snapshot
-
-Desired = Mapping[str, Iterable[str]] | pd.DataFrame | Snapshot
 
 
 def plan_memberships(
@@ -94,18 +93,20 @@ def plan_memberships(
             f"limits is a {type(limits).__name__}; give fg.Limits(...), such as fg.Limits(removals_total=50)."
         )
     new = _checked_create(snapshot, create or {})
-    wanted = _by_uid(snapshot, _as_mapping(snapshot, desired), new)
+    uids = UidTable(snapshot.codes.customer_uids)
+    wanted = dict(wanted_members(snapshot, desired, new, uids))
     holds = holds_of(snapshot, protect=protect, protect_groups=protect_groups, never_add=never_add)
     rows = None if register is None else registered(register, _names(snapshot) | new)
+    difference, reads = _Difference(snapshot, uids, mode), snapshot.reads.set_index("customer_group_uid")
     changes, notes = [], []
     held_back: list[HeldBack] = []
     for uid in sorted({*wanted, *new}):
-        change, held = hold_back(_change(snapshot, uid, wanted.get(uid, []), mode, new), holds)
+        change, held = hold_back(difference.change(uid, wanted.get(uid, NOBODY), new), holds)
         held_back += held
         if change.add or change.remove or change.create:
             _check_sendable(change)
             changes.append(change)
-            notes += _group_notes(snapshot, change)
+            notes += _group_notes(snapshot, reads, change)
     if not all(change.create for change in changes) and (snapshot.reads["how"] == "given").all():
         text = "The snapshot was made from tables, so nothing proves it. Each group is read before applying."
         notes.append(Finding("unverifiable", text))
@@ -131,32 +132,6 @@ def _names(snapshot: Snapshot) -> dict[str, str]:
     return dict(zip(snapshot.codes.group_uids, snapshot.codes.group_names, strict=True))
 
 
-def _as_mapping(snapshot: Snapshot, desired: Desired) -> Mapping[str, Iterable[str]]:
-    if isinstance(desired, Snapshot):
-        if desired.tenant_uid != snapshot.tenant_uid:
-            raise WrongTenantError(
-                f"The wanted membership is of tenant {desired.tenant_uid}, the snapshot of {snapshot.tenant_uid}."
-            )
-        for uid in desired.codes.group_uids:
-            if uid in snapshot and snapshot.group_uid(uid) != uid:
-                raise GroupNotFoundError(
-                    f"The wanted membership has a group of uid {uid!r}; here that is the name of another group, "
-                    f"{snapshot.group_uid(uid)}. Give {{group: customer uids}} for the groups that are meant.",
-                    close=[snapshot.group_uid(uid)],
-                )
-        return {uid: desired.codes.members(uid) for uid in desired.codes.group_uids}
-    if isinstance(desired, pd.DataFrame):
-        groups = check_uids(desired, "customer_group_uid", "desired")
-        customers = check_uids(desired, "customer_uid", "desired")
-        return {str(uid): list(rows) for uid, rows in customers.groupby(groups, sort=True)}
-    if isinstance(desired, Mapping):
-        return desired
-    raise InputError(
-        f"desired is a {type(desired).__name__}; give {{group: customer uids}}, a table with "
-        "customer_group_uid and customer_uid, or a Snapshot."
-    )
-
-
 def _checked_create(snapshot: Snapshot, create: Mapping[str, str]) -> dict[str, str]:
     if not isinstance(create, Mapping):
         raise InputError(f"create is a {type(create).__name__}; give {{group uid: name}} of the groups to make.")
@@ -173,65 +148,35 @@ def _checked_create(snapshot: Snapshot, create: Mapping[str, str]) -> dict[str, 
     return dict(create)
 
 
-def _by_uid(snapshot: Snapshot, desired: Mapping[str, Iterable[str]], new: Mapping[str, str]) -> dict[str, list[str]]:
-    """The wanted customers of each group by uid, checked."""
-    wanted: dict[str, list[str]] = {}
-    for group, customers in desired.items():
-        uid = _group_uid(snapshot, group, new)
-        if uid in wanted:
-            raise InputError(f"Group {uid!r} is wanted twice, once as {group!r}. Name each group once.")
-        wanted[uid] = _customer_uids(customers, f"desired[{group!r}]")
-    return wanted
+class _Difference:
+    """Who joins and who leaves a group, told by marks on the customers: no sorting, and no text but of who moves."""
 
+    def __init__(self, snapshot: Snapshot, uids: UidTable, mode: Mode) -> None:
+        self._snapshot, self._uids, self._mode = snapshot, uids, mode
+        self._marked = np.zeros(len(uids), dtype=np.bool_)
 
-def _group_uid(snapshot: Snapshot, group: str, new: Mapping[str, str]) -> str:
-    if group in new:
-        return group
-    named = [uid for uid, name in new.items() if name == group]
-    if named and (len(named) > 1 or group in set(snapshot.codes.group_names)):
-        raise GroupNotFoundError(
-            f"{group!r} names a group to create ({', '.join(named)}) and another one. Say which by its uid.",
-            close=named,
-        )
-    try:
-        return snapshot.group_uid(group)
-    except GroupNotFoundError as error:
-        if named:
-            return named[0]
-        raise GroupNotFoundError(
-            error.message,
-            Advice("To make a new group, name it in {create}.", create=Form("{}={uid: name}")),
-            close=error.close,
-        ) from None
+    def change(self, uid: str, wanted: Wanted, new: Mapping[str, str]) -> GroupChange:
+        """What one group needs."""
+        now = np.empty(0, dtype=np.int32) if uid in new else self._snapshot.codes.member_codes(uid)
+        add: tuple[str, ...] = ()
+        remove: tuple[str, ...] = ()
+        unknown: frozenset[str] = frozenset()
+        if self._mode != "remove_only":
+            unknown = wanted.unknown
+            add = tuple(sorted([*self._uids.take(np.unique(self._not_in(wanted.codes, now))), *unknown]))
+        if self._mode != "add_only":
+            remove = tuple(self._uids.take(self._not_in(now, wanted.codes)))
+        if uid in new:
+            return GroupChange(uid, new[uid], (), add=add, unknown=unknown, create=True)
+        baseline = CodedUids(self._uids, now) if add or remove else ()
+        return GroupChange(uid, self._snapshot.group_name(uid), baseline, add, remove, unknown)
 
-
-def _customer_uids(customers: Iterable[Any], what: str) -> list[str]:
-    if isinstance(customers, pd.Series | pd.Index | np.ndarray):
-        customers = check_uids(pd.DataFrame({"customer_uid": pd.Series(customers)}), "customer_uid", what)
-    if isinstance(customers, Mapping | pd.DataFrame) or not isinstance(customers, Iterable):
-        raise InputError(f"{what} is a {type(customers).__name__}; give the customer uids.")
-    return wire.check_uids_once(customers, what)
-
-
-def _change(snapshot: Snapshot, uid: str, wanted: list[str], mode: Mode, new: Mapping[str, str]) -> GroupChange:
-    """What one group needs."""
-    if uid in new:
-        joining = tuple(sorted(wanted)) if mode != "remove_only" else ()
-        unseen = frozenset(joining).difference(snapshot.codes.customer_uids)
-        return GroupChange(uid, new[uid], (), add=joining, unknown=unseen, create=True)
-    codes = snapshot.codes
-    at = codes.customer_uids.get_indexer(pd.Index(wanted, dtype="str"))
-    now = codes.member_codes(uid)
-    unknown = frozenset(uid for uid, code in zip(wanted, at, strict=True) if code < 0)
-    add: tuple[str, ...] = ()
-    remove: tuple[str, ...] = ()
-    if mode != "remove_only":
-        missing = np.setdiff1d(at[at >= 0], now)
-        add = tuple(sorted([*codes.customer_uids.take(missing), *unknown]))
-    if mode != "add_only":
-        remove = tuple(codes.customer_uids.take(np.setdiff1d(now, at)))
-    baseline = tuple(codes.members(uid)) if add or remove else ()
-    return GroupChange(uid, snapshot.group_name(uid), baseline, add, remove, unknown.intersection(add))
+    def _not_in(self, some: Ints, others: Ints) -> Ints:
+        """Those of the first codes that are not among the second, in the order of the first."""
+        self._marked[others] = True
+        left = some[~self._marked[some]]
+        self._marked[others] = False
+        return left
 
 
 def _check_sendable(change: GroupChange) -> None:
@@ -245,14 +190,14 @@ def _check_sendable(change: GroupChange) -> None:
     wire.check_uid(change.uid, "customer group uid")
 
 
-def _group_notes(snapshot: Snapshot, change: GroupChange) -> list[Finding]:
+def _group_notes(snapshot: Snapshot, reads: pd.DataFrame, change: GroupChange) -> list[Finding]:
     """What a reviewer must know of a touched group; raises when it drifted while it was read."""
     notes = []
     if change.create:
         if change.name in set(snapshot.codes.group_names):
             notes.append(Finding("same_name", f"Another group is already named {change.name}.", False, change.uid, 1))
         return notes
-    read = snapshot.reads.set_index("customer_group_uid").loc[change.uid]
+    read = reads.loc[change.uid]
     if read["verdict"] == "drifted":
         raise DriftedReadError(
             f"{change.name} ({change.uid}) changed while the snapshot was read: {read['note']}.",

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from frgroups.codes import Codes, Ints, check_uids, codes_of
+from frgroups.codes import Codes, check_uids, codes_of
 from frgroups.errors import InputError
+from frgroups.places import Ints
 from frgroups.register import KEYS, REGISTER
 from frgroups.register.registered import begun, ended
 from frgroups.snapshot import as_moment

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from tests.bench.analysis import ANALYSIS
 from tests.bench.measures import FULL, LOADS, QUICK, Row, Scale
+from tests.bench.plans import PLANS
 from tests.bench.report import as_markdown, as_text, conditions
 from tests.bench.soak import soak
 
-MEASURES = LOADS | ANALYSIS
+MEASURES = LOADS | ANALYSIS | PLANS
 
 
 def main() -> None:

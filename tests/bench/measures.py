@@ -20,7 +20,8 @@ SHOWN_PATIENCE = 120.0
 @dataclass(frozen=True, slots=True)
 class Scale:
     """
-    Which tenants stand for the small one, the large one, the one with a group of everybody, the one on disk.
+    Which tenants stand for the small one, the large one, the one with a group of everybody, the one on disk, and the
+    one that is changed, with how many changes.
 
     And which memberships for many small groups, for few large ones, and for as many as a machine is asked to hold.
     """
@@ -32,6 +33,8 @@ class Scale:
     sparse: str
     dense: str
     huge: str
+    changed: str = "changed"
+    changes: int = 100_000
     page_size: int = 500
     rounds: int = 3
     readings: int = 9
@@ -41,6 +44,8 @@ class Scale:
 FULL = Scale("S", "L", "L+all", "XL", sparse="5M x 1,000", dense="4M x 200", huge="50M x 2,000")
 QUICK = Scale(
     *("tiny", "tiny", "tiny+all", "tiny", "quick", "quick", "quick"),
+    changed="tiny",
+    changes=240,
     page_size=50,
     rounds=1,
     readings=1,

@@ -14,7 +14,7 @@ from tests.bench.measures import Row, Scale
 
 HEADINGS = ("measure", "against", "ours", "theirs", "ratio", "to reach", "met")
 PACKAGES = ["frgroups", "httpx", "msgspec", "numpy", "pandas", "pyarrow", "scipy"]
-PACKAGES += ["requests", "dlt", "openapi-python-client", "duckdb", "numba", "pyroaring"]
+PACKAGES += ["requests", "dlt", "openapi-python-client", "duckdb", "numba", "pyroaring", "polars"]
 
 
 def as_text(rows: Iterable[Row]) -> str:

@@ -1,7 +1,8 @@
 """
 A tenant served from memory by a process of its own, so that what is measured is the client.
 
-Pages are joined from records that were rendered before; the answer is one write. Counts requests, bytes and the
+Pages are joined from records that were rendered before; the answer is one write. A PUT changes who is in a
+group, and the records of those customers. Counts requests, bytes and the
 CPU that it took itself, and tells them at /stats. `python -m tests.bench.server --tenant L` prints its address.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import socket
 import socketserver
 import subprocess
@@ -23,6 +25,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -30,6 +33,7 @@ from tests.bench.tenants import TENANT_UID, Tenant, make_tenant
 
 ROOT = f"/v2/tenants/{TENANT_UID}/customer-groups"
 PAGE_SIZE_CAP = 500
+_LENGTH = re.compile(rb"^content-length: *(\d+)", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass
@@ -37,6 +41,7 @@ class Service:
     """The lists of one tenant by path, and what has been asked of it."""
 
     lists: dict[str, tuple[list[bytes], npt.NDArray[np.int32]]]
+    code_of: dict[str, int] = field(default_factory=dict)
     cap: int = PAGE_SIZE_CAP
     latency: float = 0.0
     requests: Counter[str] = field(default_factory=Counter)
@@ -52,15 +57,21 @@ class Service:
             f"{ROOT}/{uid}/customers": (customers, codes)
             for uid, codes in zip(tenant.group_uids, tenant.members, strict=True)
         }
-        return cls(lists | {ROOT: (groups, np.arange(len(groups), dtype=np.int32))}, cap, latency)
+        lists[ROOT] = (groups, np.arange(len(groups), dtype=np.int32))
+        code_of = {uid: code for code, uid in enumerate(tenant.customer_uids)}
+        return cls(lists, code_of, cap, latency)
 
-    def answer(self, target: str) -> bytes:
-        """The whole HTTP answer to a GET."""
+    def answer(self, target: str, change: bytes = b"") -> bytes:
+        """The whole HTTP answer to a GET, or to the PUT of a change."""
         path, _, query = target.partition("?")
         if path == "/stats":
             return _http("200 OK", [json.dumps(self.stats()).encode()])
         known = path in self.lists
-        answer = self._page(path, query) if known else _http("404 Not Found", [b'{"message":"not found"}'])
+        if known and change:
+            self._change(path, json.loads(change))
+            answer = b"HTTP/1.1 204 No Content\r\n\r\n"
+        else:
+            answer = self._page(path, query) if known else _http("404 Not Found", [b'{"message":"not found"}'])
         with self.counting:
             self.requests[path] += 1
             self.n_bytes += len(answer)
@@ -71,6 +82,19 @@ class Service:
         own = time.process_time() - self.cpu_before
         return {"requests": self.requests.total(), "bytes": self.n_bytes, "cpu": own, "paths": dict(self.requests)}
 
+    def _change(self, path: str, change: dict[str, list[str]]) -> None:
+        add, remove = (
+            np.array([self.code_of[uid] for uid in change.get(name, [])], dtype=np.int32)
+            for name in ("addCustomerUids", "removeCustomerUids")
+        )
+        with self.counting:
+            records, order = self.lists[path]
+            stay = order[~np.isin(order, remove)]
+            self.lists[path] = records, np.concatenate([stay, add[~np.isin(add, stay)]])
+            group_uid, joining = path.split("/")[-2], set(add.tolist())
+            for code in [*add.tolist(), *remove.tolist()]:
+                records[code] = _in_group(records[code], group_uid, inside=code in joining)
+
     def _page(self, path: str, query: str) -> bytes:
         records, order = self.lists[path]
         asked = parse_qs(query)
@@ -80,6 +104,13 @@ class Service:
         items = [records[code] for code in order[start : start + size].tolist()]
         end = b'],"paging":{"pageNumber":%d,"pageSize":%d,"totalCount":%d}}' % (number, size, len(order))
         return _http("200 OK", items, b'{"items":[', end)
+
+
+def _in_group(record: bytes, group_uid: str, *, inside: bool) -> bytes:
+    """The record of a customer who is in this group now, or no longer."""
+    customer = msgspec.json.decode(record)
+    others = [uid for uid in customer["customerGroupUids"] if uid != group_uid]
+    return msgspec.json.encode(customer | {"customerGroupUids": [*others, group_uid] if inside else others})
 
 
 def _http(status: str, items: list[bytes], start: bytes = b"", end: bytes = b"") -> bytes:
@@ -94,7 +125,7 @@ def _http(status: str, items: list[bytes], start: bytes = b"", end: bytes = b"")
 
 
 class Connection(socketserver.BaseRequestHandler):
-    """Keep-alive HTTP/1.1 in a thread: each GET is answered after the constant latency, in one blocking send."""
+    """Keep-alive HTTP/1.1 in a thread: each request is answered after the constant latency, in one blocking send."""
 
     server: Server
 
@@ -104,11 +135,21 @@ class Connection(socketserver.BaseRequestHandler):
         self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         while data := self.request.recv(65_536):
             due = time.monotonic() + service.latency
-            *requests, received = (received + data).split(b"\r\n\r\n")
-            for request in requests:
-                answer = service.answer(request.split(b" ", 2)[1].decode())
+            received += data
+            while (request := _whole_request(received)) is not None:
+                target, body, received = request
+                answer = service.answer(target, body)
                 time.sleep(max(due - time.monotonic(), 0))
                 self.request.sendall(answer)
+
+
+def _whole_request(received: bytes) -> tuple[str, bytes, bytes] | None:
+    """The target and the body of the first request, and what came after it; None when it is not all there yet."""
+    head, blank, rest = received.partition(b"\r\n\r\n")
+    length = int((_LENGTH.search(head) or [0, 0])[1])
+    if not blank or len(rest) < length:
+        return None
+    return head.split(b" ", 2)[1].decode(), rest[:length], rest[length:]
 
 
 class Server(socketserver.ThreadingTCPServer):

@@ -28,6 +28,7 @@ class Shape:
 SHAPES = {
     "tiny": Shape(customers=800, groups=12, memberships=1_600),
     "tiny+all": Shape(customers=800, groups=12, memberships=1_600, everybody=True),
+    "changed": Shape(customers=70_000, groups=50, memberships=400_000),
     "S": Shape(customers=20_000, groups=200, memberships=80_000),
     "L": Shape(customers=100_000, groups=200, memberships=400_000),
     "L+all": Shape(customers=100_000, groups=200, memberships=400_000, everybody=True),

@@ -1,0 +1,170 @@
+"""Who is wanted in which group, in any form that a caller may give it, as codes of the snapshot's customers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from frgroups import wire
+from frgroups.advice import Advice, Form
+from frgroups.codes import as_chunks, as_texts, check_uids
+from frgroups.errors import GroupNotFoundError, InputError, WrongTenantError
+from frgroups.inputs import several
+from frgroups.places import Ints
+from frgroups.plan.uid_table import UidTable, odd_ones
+from frgroups.snapshot import Snapshot
+
+Desired = Mapping[str, Iterable[str]] | pd.DataFrame | Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Who is wanted in one group: known customers by code, in any order, perhaps repeated, and the uids of others."""
+
+    codes: Ints
+    unknown: frozenset[str] = frozenset()
+
+
+NOBODY = Wanted(np.empty(0, dtype=np.int32))
+
+
+def wanted_members(
+    snapshot: Snapshot, desired: Desired, new: Mapping[str, str], uids: UidTable
+) -> Iterator[tuple[str, Wanted]]:
+    """Each wanted group by uid, customers checked; `new` are the groups to create, `uids` those of the snapshot."""
+    wish = _wish(snapshot, desired)
+    groups: dict[str, str] = {}
+    for name in wish.groups:
+        uid = _group_uid(snapshot, name, new)
+        if uid in groups:
+            raise InputError(f"Group {uid!r} is wanted twice, once as {name!r}. Name each group once.")
+        groups[uid] = name
+    codes = uids.codes_of(wish.texts)
+    new_at = np.flatnonzero(codes < 0)
+    new_texts = wish.texts.take(pa.array(new_at)).combine_chunks()  # Once: each look goes through all pieces.
+    _check_customers(wish, codes, new_at, new_texts, uids)
+    for uid, start, end in zip(groups, wish.starts[:-1], wish.starts[1:], strict=True):
+        at = np.arange(start, end) if wish.places is None else wish.places[start:end]
+        code = codes[start:end] if wish.places is None else codes[at]
+        known = code >= 0
+        if known.all():
+            yield uid, Wanted(code)
+        else:
+            unknown = new_texts.take(pa.array(np.searchsorted(new_at, at[~known])))
+            yield uid, Wanted(code[known], frozenset(unknown.to_pylist()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """
+    What a caller wants: of group g the texts at `places[starts[g]:starts[g + 1]]`, without `places` those very texts.
+
+    No text is looked at in Python: there may be millions.
+    """
+
+    groups: Sequence[str]
+    starts: npt.NDArray[np.int64]
+    texts: pa.ChunkedArray
+    places: npt.NDArray[Any] | None = None
+
+
+def _wish(snapshot: Snapshot, desired: Desired) -> _Wish:
+    if isinstance(desired, Snapshot):
+        return _of_snapshot(snapshot, desired)
+    if isinstance(desired, pd.DataFrame):
+        return _of_table(desired)
+    if isinstance(desired, Mapping):
+        texts = [_customer_uids(customers, f"desired[{group!r}]") for group, customers in desired.items()]
+        starts = np.cumsum([0, *map(len, texts)], dtype=np.int64)
+        return _Wish(list(desired), starts, pa.chunked_array(texts, type=pa.large_string()))
+    raise InputError(
+        f"desired is a {type(desired).__name__}; give {{group: customer uids}}, a table with "
+        "customer_group_uid and customer_uid, or a Snapshot."
+    )
+
+
+def _of_snapshot(snapshot: Snapshot, desired: Snapshot) -> _Wish:
+    if desired.tenant_uid != snapshot.tenant_uid:
+        raise WrongTenantError(
+            f"The wanted membership is of tenant {desired.tenant_uid}, the snapshot of {snapshot.tenant_uid}."
+        )
+    codes = desired.codes
+    for uid in codes.group_uids:
+        if uid in snapshot and snapshot.group_uid(uid) != uid:
+            raise GroupNotFoundError(
+                f"The wanted membership has a group of uid {uid!r}; here that is the name of another group, "
+                f"{snapshot.group_uid(uid)}. Give {{group: customer uids}} for the groups that are meant.",
+                close=[snapshot.group_uid(uid)],
+            )
+    return _Wish(list(codes.group_uids), codes.starts, as_chunks(codes.customer_uids), codes.customer_code)
+
+
+def _of_table(desired: pd.DataFrame) -> _Wish:
+    groups = as_chunks(check_uids(desired, "customer_group_uid", "desired")).dictionary_encode().combine_chunks()
+    customers = as_chunks(check_uids(desired, "customer_uid", "desired"))
+    names = groups.dictionary.to_pylist()
+    in_order = np.argsort(np.array(names, dtype=object))
+    # Sixteen bits are sorted by counting.
+    rank = np.argsort(in_order).astype(np.uint16 if len(names) < 2**16 else np.int64)
+    group = rank[np.asarray(groups.indices)]
+    starts = np.concatenate([[0], np.cumsum(np.bincount(group, minlength=len(names)))])
+    places = None if (group[:-1] <= group[1:]).all() else np.argsort(group, kind="stable")
+    return _Wish([names[at] for at in in_order], starts, customers, places)
+
+
+def _customer_uids(customers: Iterable[Any], what: str) -> pa.Array:
+    """The customers of one group as texts."""
+    if isinstance(customers, pd.Series | pd.Index | np.ndarray):
+        column = pd.DataFrame({"customer_uid": pd.Series(customers)})
+        return as_texts(check_uids(column, "customer_uid", what))
+    if isinstance(customers, Mapping | pd.DataFrame) or not isinstance(customers, Iterable):
+        raise InputError(f"{what} is a {type(customers).__name__}; give the customer uids.")
+    listed = several(customers, what)
+    try:
+        texts = pa.array(listed)
+    except (pa.ArrowException, TypeError, ValueError):
+        texts = None
+    if texts is not None and texts.type == pa.string() and not texts.null_count:
+        return texts.cast(pa.large_string())
+    # Uid by uid: finds the one that is no text, and takes what only Python takes for one.
+    return pa.array(wire.check_uids_once(listed, what), type=pa.large_string())
+
+
+def _check_customers(
+    wish: _Wish, codes: Ints, new_at: npt.NDArray[np.int64], new_texts: pa.Array, uids: UidTable
+) -> None:
+    """Refuse the first wanted customer whose uid the API does not take."""
+    odd = np.zeros(len(codes), dtype=np.bool_) if uids.odd is None else uids.odd[codes] & (codes >= 0)
+    odd[new_at] = odd_ones(new_texts)
+    if not odd.any():
+        return
+    places = np.arange(len(codes)) if wish.places is None else wish.places
+    for at in places[odd[places]][:1]:
+        wire.check_uid(wish.texts[int(at)].as_py(), "customer uid")
+
+
+def _group_uid(snapshot: Snapshot, group: str, new: Mapping[str, str]) -> str:
+    if group in new:
+        return group
+    named = [uid for uid, name in new.items() if name == group]
+    if named and (len(named) > 1 or group in set(snapshot.codes.group_names)):
+        raise GroupNotFoundError(
+            f"{group!r} names a group to create ({', '.join(named)}) and another one. Say which by its uid.",
+            close=named,
+        )
+    try:
+        return snapshot.group_uid(group)
+    except GroupNotFoundError as error:
+        if named:
+            return named[0]
+        raise GroupNotFoundError(
+            error.message,
+            Advice("To make a new group, name it in {create}.", create=Form("{}={uid: name}")),
+            close=error.close,
+        ) from None

@@ -1,0 +1,54 @@
+"""Many changes of many groups sent to a tenant that takes a while to answer."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Any
+
+import numpy as np
+
+import frgroups as fg
+from frgroups.plan import CHUNK
+from frgroups.windows import n_pages
+from tests.bench.child import Stopwatch
+from tests.bench.planning import NO_LIMIT
+from tests.bench.server import stats
+from tests.bench.tenants import SEED, TENANT_UID
+
+
+def apply(clock: Stopwatch, *, base_url: str, page_size: int, changes: int) -> dict[str, Any]:
+    """So many changes, the same number in each group; how many requests that took, and the fewest that could do."""
+    settings = {"base_url": base_url, "page_size": page_size, "workers": 4, "writable": True}
+    with fg.Client(TENANT_UID, "bench", **settings) as client:
+        snapshot = fg.load_snapshot(client, cache=False, cover=False)
+        plan = fg.plan_memberships(snapshot, _wanted(snapshot, changes), mode="mirror", limits=NO_LIMIT)
+        before = stats(base_url)["requests"]
+        with clock:
+            receipt = fg.apply_plan(client, plan, approve=plan.digest)
+        # The question for the numbers itself is answered before it is counted.
+        requests = stats(base_url)["requests"] - before
+    assert receipt.ok, receipt.counts
+    sizes = [n for one in plan.groups for n in (len(one.baseline), one.n_after)]
+    chunks = sum(ceil(len(side) / CHUNK) for one in plan.groups for side in (one.add, one.remove))
+    return {
+        "changes": plan.n_add + plan.n_remove,
+        "groups": len(plan.groups),
+        "requests": requests,
+        "proved": chunks + sum(n_pages(page_size, n) for n in sizes),
+        "plain": chunks + sum(ceil(n / page_size) for n in sizes),
+    }
+
+
+def _wanted(snapshot: fg.Snapshot, changes: int) -> dict[str, list[str]]:
+    """Half of the changes join, half leave; nobody does both, so that nobody has to be seen to arrive."""
+    codes, each = snapshot.codes, changes // snapshot.codes.n_groups // 2
+    # Another draw when the tenant was changed: each time the same half would run out of members.
+    rng = np.random.default_rng([SEED + 6, int(codes.customer_code.sum(dtype=np.int64))])
+    leaving = rng.random(codes.n_customers) < 0.5
+    wanted = {}
+    for uid in codes.group_uids:
+        now = codes.member_codes(uid)
+        leave = rng.choice(now[leaving[now]], each, replace=False)
+        join = rng.choice(np.setdiff1d(np.flatnonzero(~leaving), now), each, replace=False)
+        wanted[uid] = list(codes.customer_uids.take(np.concatenate([np.setdiff1d(now, leave), join])))
+    return wanted

@@ -1,0 +1,119 @@
+"""The difference between what is and what is wanted, a hundredth of it changed, in as many ways."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import frgroups as fg
+from tests.bench.child import Stopwatch, found
+from tests.bench.tenants import SEED, make_tenant
+
+UIDS = ["customer_group_uid", "customer_uid"]
+NO_LIMIT = fg.Limits(
+    removals_per_group=None,
+    removal_share=None,
+    removals_total=None,
+    emptied_groups=None,
+    additions_per_group=None,
+    additions_total=None,
+    snapshot_max_age=None,
+)
+
+
+def prepare(clock: Stopwatch, *, tenant: str, folder: str) -> dict[str, Any]:
+    """A snapshot with random uids, its memberships, those wanted, and both as integers; a file for each."""
+    world = make_tenant(tenant)
+    group = np.repeat(np.arange(len(world.members)), [len(members) for members in world.members])
+    customer = np.concatenate(world.members)
+    groups, customers = (pd.Index(uids, dtype="str") for uids in (world.group_uids, world.customer_uids))
+    given = pd.DataFrame({UIDS[0]: groups.take(group), UIDS[1]: customers.take(customer)})
+    fg.save_snapshot(
+        fg.snapshot_from_frames(given, tenant_uid="bench", taken_at="2026-11-23T08:10Z"), Path(folder, "cache")
+    )
+    now = group * len(customers) + customer
+    wanted = _changed(now, len(customers))
+    table = {
+        UIDS[0]: groups.take(wanted // len(customers)).array,
+        UIDS[1]: customers.take(wanted % len(customers)).array,
+    }
+    given.to_parquet(Path(folder, "current.parquet"))
+    pd.DataFrame(table).to_parquet(Path(folder, "wanted.parquet"))
+    np.save(Path(folder, "current.npy"), np.sort(now))
+    np.save(Path(folder, "wanted.npy"), wanted)
+    pd.DataFrame({"uid": groups}).to_parquet(Path(folder, "groups.parquet"))
+    pd.DataFrame({"uid": customers}).to_parquet(Path(folder, "customers.parquet"))
+    return {"memberships": len(now)}
+
+
+def _changed(now: Any, n_customers: int) -> Any:
+    """One in two hundred left out, as many others put in; group by group, customers in no order."""
+    rng = np.random.default_rng(SEED + 5)
+    kept = now[rng.random(len(now)) >= 0.005]
+    n = len(now) // 200
+    new = (now // n_customers)[rng.integers(0, len(now), n)] * n_customers + rng.integers(0, n_customers, n)
+    both = np.concatenate([kept, np.setdiff1d(new, now)])
+    return both[np.argsort(both // n_customers, kind="stable")]
+
+
+def by_plan(clock: Stopwatch, *, folder: str) -> dict[str, int]:
+    """Ours: from a snapshot that was just read."""
+    snapshot, wanted = fg.read_snapshot(Path(folder, "cache")), pd.read_parquet(Path(folder, "wanted.parquet"))
+    with clock:
+        plan = fg.plan_memberships(snapshot, wanted, mode="mirror", limits=NO_LIMIT)
+    return _told(plan.table(), plan.n_add)
+
+
+def by_plan_whole(clock: Stopwatch, *, folder: str) -> dict[str, int]:
+    """The plan with its digest, its table and the snapshot that shows what would be."""
+    snapshot, wanted = fg.read_snapshot(Path(folder, "cache")), pd.read_parquet(Path(folder, "wanted.parquet"))
+    with clock:
+        plan = fg.plan_memberships(snapshot, wanted, mode="mirror", limits=NO_LIMIT)
+        table = plan.table()
+        assert plan.digest and len(plan.preview().codes) == len(wanted)
+    return _told(table, plan.n_add)
+
+
+def by_merge(clock: Stopwatch, *, folder: str) -> dict[str, int]:
+    """What a pandas user types."""
+    current, wanted = (pd.read_parquet(Path(folder, f"{name}.parquet")) for name in ("current", "wanted"))
+    with clock:
+        merged = current.merge(wanted, how="outer", on=UIDS, indicator=True)
+        changed = merged[merged["_merge"] != "both"]
+    return _told(changed, int((changed["_merge"] == "right_only").sum()))
+
+
+def by_polars(clock: Stopwatch, *, folder: str) -> dict[str, int]:
+    """Two anti-joins, on as many threads as there are cores."""
+    import polars as pl
+
+    current, wanted = (pl.read_parquet(Path(folder, f"{name}.parquet")) for name in ("current", "wanted"))
+    with clock:
+        add = wanted.join(current, on=UIDS, how="anti")
+        remove = current.join(wanted, on=UIDS, how="anti")
+    return _told(pl.concat([add, remove]).to_pandas(), len(add))
+
+
+def by_integers(clock: Stopwatch, *, folder: str) -> dict[str, int]:
+    """No uids at all: the wanted keys sorted, and each side searched in the other."""
+    current, wanted = (np.load(Path(folder, f"{name}.npy")) for name in ("current", "wanted"))
+    with clock:
+        wanted = np.sort(wanted)
+        add, remove = _missing(wanted, current), _missing(current, wanted)
+    groups, customers = (pd.read_parquet(Path(folder, f"{name}.parquet"))["uid"] for name in ("groups", "customers"))
+    keys = np.concatenate([add, remove])
+    columns = groups.take(keys // len(customers)).array, customers.take(keys % len(customers)).array
+    return _told(pd.DataFrame(dict(zip(UIDS, columns, strict=True))), len(add))
+
+
+def _missing(some: Any, others: Any) -> Any:
+    at = np.minimum(np.searchsorted(others, some), len(others) - 1)
+    return some[others[at] != some]
+
+
+def _told(changed: pd.DataFrame, n_add: int) -> dict[str, int]:
+    """Who is changed where, and in the place of the customers how many join."""
+    return found(changed[UIDS[0]].array, changed[UIDS[1]].array, n_add)

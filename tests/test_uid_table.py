@@ -1,0 +1,61 @@
+"""Uids kept as codes are the same uids, and have the same hash."""
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from frgroups.plan.uid_table import CodedUids, UidTable, odd_ones
+from frgroups.sealed import canonical, sha256
+from frgroups.wire import UID
+
+some = settings(max_examples=150)
+texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6)
+TRICKY = ['"', "\\", "\n", "\x7f", "ø", "a\n", "(forgotten-1)", "\u2028", "c-1", "0150", "😀"]
+uids = st.sets(texts | st.sampled_from(TRICKY) | st.text("abAB01-_", min_size=1), max_size=12)
+
+
+@st.composite
+def coded(draw):
+    """Uids as codes of a larger table, and the plain tuple of them."""
+    everybody = sorted(draw(uids))
+    chosen = tuple(uid for uid in everybody if draw(st.booleans()))
+    codes = np.array([everybody.index(uid) for uid in chosen], dtype=np.int32)
+    return CodedUids(UidTable(pd.Index(everybody, dtype="str")), codes), chosen
+
+
+@some
+@given(case=coded())
+def test_the_hash_is_that_of_the_text_which_is_never_made(case):
+    "Quotes, line ends, letters of all kinds: the digest of a plan is the same, whichever way its members are kept."
+    members, plain = case
+
+    assert members.sha256() == sha256(canonical(plain))
+
+
+@some
+@given(case=coded(), start=st.integers(-3, 3), end=st.integers(-3, 3))
+def test_coded_uids_are_a_sequence_like_any_other(case, start, end):
+    "Length, order, slices, equality and who is among them are those of the tuple."
+    members, plain = case
+
+    assert (len(members), tuple(members), members[start:end]) == (len(plain), plain, plain[start:end])
+    assert [members[place] for place in range(len(plain))] == list(plain)
+    assert members == plain and (members != ("other",) or plain == ("other",))
+    assert all(uid in members for uid in plain) and "nobody at all" not in members
+
+
+@some
+@given(case=coded())
+def test_uids_that_the_api_does_not_take_are_found(case):
+    "Those and no others; what stands for a forgotten customer is one of them."
+    members, plain = case
+
+    assert members.odd() == [uid for uid in plain if not UID.fullmatch(uid)]
+    assert list(odd_ones(pa.array(plain, type=pa.large_string()))) == [not UID.fullmatch(uid) for uid in plain]
+
+
+def test_a_repr_names_nobody():
+    "It says how many they are."
+    assert repr(CodedUids(UidTable(pd.Index(["c-1"])), np.array([0]))) == "<1 uids>"
