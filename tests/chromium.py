@@ -97,15 +97,13 @@ class Page:
         self.call("Input.dispatchKeyEvent", type="keyUp", **pressed)
 
     def downloaded(self) -> Path:
-        """The one file that the page gave, once it is whole; it is taken out of the way of the next."""
+        """The one file that the page gave, once it is whole; it moves into a folder of its own."""
         end = time.monotonic() + PATIENCE
         while not (there := [one for one in self.downloads.iterdir() if one.suffix == ".json"]):
             assert time.monotonic() < end, "nothing was downloaded"
             time.sleep(0.02)
         (file,) = there
-        taken = self.downloads / "taken"
-        taken.mkdir(exist_ok=True)
-        return file.rename(taken / file.name)
+        return file.rename(Path(tempfile.mkdtemp(dir=self.downloads)) / file.name)
 
     def sized(self, width: int, height: int) -> None:
         """Give the window a size."""

@@ -22,10 +22,11 @@ from frgroups.limits import Limits
 from frgroups.page_assets import fingerprint
 from frgroups.plan import Plan, read_plan
 from frgroups.plan.group_change import GroupChange
+from frgroups.plan.known import WITHHELD
 from frgroups.plan.planning import plan_memberships
 from frgroups.review import markup, review_csv, review_html, review_markdown, save_review, spoken_code
 from frgroups.review import operations as operations_part
-from frgroups.review.facts import WITHHELD, place_of
+from frgroups.review.facts import place_of
 from frgroups.review.limits import limit_checks
 from frgroups.snapshot import snapshot_from_frames
 
@@ -322,14 +323,37 @@ def test_names_and_contact_data_of_customers_are_not_on_the_page():
     assert second["groups_now"] == "Black Week VIP, Stamkunder Tromsø"
 
 
-def test_a_plan_file_gives_a_page_without_what_only_the_snapshot_knows(tmp_path):
-    "A plan that was read from its file has the same operations, and no columns about the customers."
-    plan = planned()
+def test_a_plan_file_gives_the_same_page(tmp_path):
+    "Nothing that a reviewer sees is lost when the page is made on another machine, from the plan file alone."
+    customers = pd.DataFrame(
+        {"customer_uid": ["c-000"], "external_id": "0150", "customer_type": "B2B", "default_store_name": "Tromsø"}
+    )
+    plan = planned(snapshot(customers=customers))
     read = read_plan(plan.save(tmp_path / "plan.json"))
 
-    assert in_html(read) == in_html(plan)
-    assert "groups_now" not in review_csv(read)
-    assert "groups_now" in review_csv(plan)
+    assert read.digest == plan.digest
+    assert csv_rows(read) == csv_rows(plan)
+    assert review_html(read) == review_html(plan)
+    assert csv_rows(read)[0]["groups_now"] == "Black Week VIP, Stamkunder Tromsø"
+    assert csv_rows(read)[0]["external_id"] == "0150"
+
+
+def test_a_smaller_plan_file_holds_nothing_of_those_who_were_left_out(tmp_path):
+    "Whoever is no longer planned for is no longer told of, so that forget finds them where they are."
+    customers = pd.DataFrame({"customer_uid": ["c-000", "c-001"], "external_id": ["secret-0", "secret-1"]})
+    read = read_plan(planned(snapshot(customers=customers)).save(tmp_path / "plan.json"))
+
+    smaller = read.select(without=["c-000"]).save(tmp_path / "smaller.json").read_text(encoding="utf-8")
+
+    assert "secret-1" in smaller and "secret-0" not in smaller
+
+
+def test_a_plan_without_its_customers_has_no_columns_about_them():
+    "What an undo does not know is not shown as if it were empty."
+    plan = replace(planned(), snapshot=None)
+
+    assert "groups_now" not in review_csv(plan)
+    assert "knows no more of customers than their uids" in review_html(plan)
 
 
 def test_unknown_customers_have_a_finding_and_no_more():

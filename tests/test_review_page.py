@@ -193,7 +193,7 @@ def test_what_the_page_rejects_is_not_applied(plan, page, sandbox):
     ):
         fg.apply_plan(client, plan, approve=file)
     assert read_sealed(file, "approval")["decision"] == "rejected"
-    assert file.name == f"{plan.digest[:12]}.rejection.json"
+    assert file.name == f"{plan.digest[:12]}.rejected.approval.json"
 
 
 def test_what_the_page_approves_is_applied(plan, page, sandbox):

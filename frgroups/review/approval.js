@@ -61,7 +61,7 @@ if (deciding) {
     const url = URL.createObjectURL(new Blob([sealed("approval", content)], { type: "application/json" }));
     const link = document.createElement("a");
     link.href = url;
-    link.download = `${digest.slice(0, 12)}.${decision === "approved" ? "approval" : "rejection"}.json`;
+    link.download = `${digest.slice(0, 12)}.${decision === "approved" ? "approval" : "rejected.approval"}.json`;
     link.click();
     setTimeout(() => URL.revokeObjectURL(url), 60e3);
     return { name: link.download, until: local(new Date(Math.min(now + Number(hours) * 3600e3, expires))) };
@@ -93,7 +93,7 @@ if (deciding) {
     if (!whole(reason.value)) return asked(reason, rejected, "Write what is wrong with it first.");
     if (!whole(rejectedBy.value)) return asked(rejectedBy, rejected, "Write your name: the file says who rejects.");
     const { name } = decided("rejected", whole(rejectedBy.value), whole(reason.value));
-    rejected.textContent = `${name} was downloaded. Send it to the operator: a plan is not applied with it.`;
+    rejected.textContent = `${name} was downloaded. Send it to the operator: apply refuses this plan where the file lies beside it.`;
   });
 
   deciding.hidden = byId("rejecting").hidden = false;

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from frgroups.review import facts
+from frgroups.plan.known import KNOWN_COLUMNS
 from frgroups.review.markup import cell
 
 # What the page shows at most; where it cuts, it says so with numbers.
@@ -75,7 +75,7 @@ def operations_section(table: pd.DataFrame) -> str:
 
 def _columns(table: pd.DataFrame) -> list[str]:
     """The columns to show; what is known of no customer at all is left out."""
-    empty = {name for name in facts.KNOWN_COLUMNS if name not in table or (table[name] == "").all()}
+    empty = {name for name in KNOWN_COLUMNS if name not in table or (table[name] == "").all()}
     return [name for name in _LABELS if name not in empty]
 
 

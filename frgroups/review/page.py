@@ -153,11 +153,7 @@ def _limits(plan: Plan) -> str:
 
 def _footer(plan: Plan) -> str:
     n = len(plan.requests())
-    known = (
-        ""
-        if plan.snapshot is not None
-        else (" Made from a plan file, which knows no more of customers than their uids.")
-    )
+    known = "" if plan.known_customers() is not None else (" The plan knows no more of customers than their uids.")
     return (
         f"{n:,} write {'request' if n == 1 else 'requests'}, everyone joins before anyone leaves. "
         f"Planned on a reading of {time_tag(plan.snapshot_taken_at)}. This page holds no names or contact data of "
