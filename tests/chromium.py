@@ -99,10 +99,11 @@ class Page:
     def downloaded(self) -> Path:
         """The one file that the page gave, once it is whole; it moves into a folder of its own."""
         end = time.monotonic() + PATIENCE
-        while not (there := [one for one in self.downloads.iterdir() if one.suffix == ".json"]):
+        while not self._browser.downloaded:
             assert time.monotonic() < end, "nothing was downloaded"
-            time.sleep(0.02)
-        (file,) = there
+            self.value("new Promise((done) => setTimeout(done, 20))")  # Its answer comes after what happened.
+        self._browser.downloaded.clear()
+        (file,) = self.downloads.glob("*.json")
         return file.rename(Path(tempfile.mkdtemp(dir=self.downloads)) / file.name)
 
     def sized(self, width: int, height: int) -> None:
@@ -140,16 +141,18 @@ class Browser:
         os.close(theirs_in)
         os.close(theirs_out)
         self._n, self._rest = 0, b""
+        self.downloaded: list[str] = []
 
     def call(self, method: str, parameters: dict[str, Any], session: str | None = None) -> dict[str, Any]:
-        """Send a command and wait for its answer; what happens meanwhile is not looked at."""
+        """Send a command and wait for its answer; of what happens meanwhile, downloads are noted."""
         self._n += 1
         command = {"id": self._n, "method": method, "params": parameters} | (
             {"sessionId": session} if session else {}
         )
         os.write(self._to, json.dumps(command).encode() + b"\0")
         while (answer := self._message()).get("id") != self._n:
-            pass
+            if answer.get("params", {}).get("state") == "completed":
+                self.downloaded.append(answer["params"]["guid"])
         if "error" in answer:
             raise AssertionError(f"{method}: {answer['error']['message']}")
         result: dict[str, Any] = answer["result"]
@@ -159,7 +162,8 @@ class Browser:
         """A new page whose downloads go to this folder."""
         target = self.call("Target.createTarget", {"url": "about:blank"})["targetId"]
         session = self.call("Target.attachToTarget", {"targetId": target, "flatten": True})["sessionId"]
-        self.call("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(downloads)})
+        told = {"behavior": "allow", "downloadPath": str(downloads), "eventsEnabled": True}
+        self.call("Browser.setDownloadBehavior", told)
         page = Page(self, session, downloads)
         page.call("Page.enable")
         return page

@@ -20,7 +20,7 @@ def known_customers(snapshot: Snapshot, customer_uids: Iterable[str]) -> pd.Data
     What a snapshot knows of these customers: columns of text, by customer_uid, "" where it knows nothing.
 
     >>> known_customers(sample_snapshot(), ["c-1", "c-999"])["groups_now"].tolist()
-    ['All, VIP', '']
+    ['All members, VIP', '']
     """
     uids = pd.Index(pd.unique(pd.Series(list(customer_uids), dtype="str")), name="customer_uid")
     found = snapshot.customers.set_index("customer_uid").reindex(uids)
