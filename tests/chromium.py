@@ -187,8 +187,8 @@ class Browser:
 
 
 @contextmanager
-def opened(path: Path, *, width: int = 1280, height: int = 900) -> Iterator[Page]:
-    """This file in a Chromium of its own, which ends with the block."""
+def opened(path: Path | None = None, *, width: int = 1280, height: int = 900) -> Iterator[Page]:
+    """This file, or no page yet, in a Chromium of its own, which ends with the block."""
     program = found()
     assert program, "no Chromium"
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
@@ -198,7 +198,8 @@ def opened(path: Path, *, width: int = 1280, height: int = 900) -> Iterator[Page
         try:
             page = browser.page(downloads)
             page.sized(width, height)
-            page.open(path)
+            if path is not None:
+                page.open(path)
             yield page
         finally:
             browser.close()

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from tests.bench.analysis import ANALYSIS
 from tests.bench.measures import FULL, LOADS, QUICK, Row, Scale
+from tests.bench.pages import PAGES
 from tests.bench.report import as_markdown, as_text, conditions
 from tests.bench.soak import soak
 
-MEASURES = LOADS | ANALYSIS
+MEASURES = LOADS | ANALYSIS | PAGES
 
 
 def main() -> None:
