@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import random
 import re
 import time
 from dataclasses import replace
@@ -24,10 +25,11 @@ from frgroups.plan import Plan, read_plan
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.known import WITHHELD
 from frgroups.plan.planning import plan_memberships
-from frgroups.review import markup, review_csv, review_html, review_markdown, save_review, spoken_code
+from frgroups.review import facts, markup, review_csv, review_html, review_markdown, save_review, spoken_code
 from frgroups.review import operations as operations_part
 from frgroups.review.facts import place_of
 from frgroups.review.limits import limit_checks
+from frgroups.review.spot_checks import spot_checks
 from frgroups.snapshot import snapshot_from_frames
 
 PLANNED_AT = datetime(2026, 11, 23, 8, 10, tzinfo=UTC)
@@ -269,6 +271,47 @@ def test_removals_come_first_then_findings_then_the_rest():
     assert in_html(plan) == expected
     assert in_markdown(plan) == expected
     assert in_csv(plan) == expected
+
+
+def many():
+    """A plan of forty operations: nobody leaves, twenty customers join two groups."""
+    wanted = {"an": [f"c-{n:03d}" for n in range(20)], "st": [f"c-{n:03d}" for n in range(30, 50)]}
+    return planned(wanted=wanted, mode="add_only")
+
+
+def keys(table):
+    """Group, customer and change of each row."""
+    return list(table[["customer_group_uid", "customer_uid", "change"]].itertuples(index=False, name=None))
+
+
+def test_twenty_spot_checks_are_drawn_by_the_digest():
+    "Whoever has the plan draws the same twenty from what is sent, with Python's own random numbers."
+    plan, other = many(), many().select(without=["c-000"])
+
+    checks = spot_checks(plan, facts.operations(plan))
+
+    assert sorted(keys(checks)) == sorted(random.Random(plan.digest).sample(keys(plan.table()), 20))
+    assert keys(checks) == [one for one in keys(facts.operations(plan)) if one in keys(checks)]
+    assert keys(checks) != keys(spot_checks(other, facts.operations(other)))
+
+
+def test_spot_checks_stand_after_removals_and_findings():
+    "On the page they follow the table that begins with those, in the Markdown they come before the list of all."
+    plan = many()
+    page, markdown = Page(review_html(plan)), review_markdown(plan)
+
+    expected = [customer for _, customer, _ in keys(spot_checks(plan, facts.operations(plan)))]
+    assert [row["Customer uid"] for row in page.rows if "Customer uid" in row][-20:] == expected
+    assert page.text.index("Every change: 40 operations") < page.text.rindex("20 spot checks")
+    assert "fewer than 14% of all" in page.text
+    part = markdown.split("## 20 spot checks")[1].split("## All 40 operations")[0]
+    cells = [line.split(" | ")[2].replace("\\", "") for line in part.splitlines() if re.match(r"\| \w", line)]
+    assert cells[1:] == expected
+
+
+def test_twenty_operations_are_all_read():
+    "A plan that can be read whole has no spot checks."
+    assert "spot check" not in review_html(planned()) + review_markdown(planned())
 
 
 def test_the_plain_table_is_the_same_as_the_data():

@@ -15,6 +15,7 @@ from frgroups.review import facts
 from frgroups.review.facts import spoken_code, visible
 from frgroups.review.limits import RESULTS, limit_checks, own_limits
 from frgroups.review.page import review_html
+from frgroups.review.spot_checks import advice, spot_checks
 
 
 def save_review(plan: Plan, path: str | Path) -> Path:
@@ -85,6 +86,10 @@ def review_markdown(plan: Plan) -> str:
     if not plan.is_empty and not plan.blocked and place.kind != "none":
         lines += _decision(plan)
     table = facts.operations(plan)
+    checks = spot_checks(plan, table)
+    if len(checks):
+        lines += [f"## {len(checks)} spot checks", "", _md(advice(len(table))), ""]
+        lines += [*_md_table(list(checks.columns), checks.to_numpy().tolist()), ""]
     if len(table):
         lines += [f"## All {len(table):,} operations, removals first", ""]
         lines += _md_table(list(table.columns), table.to_numpy().tolist())

@@ -8,8 +8,8 @@ from frgroups.review import facts
 from frgroups.review.markup import escaped
 
 
-def decision(plan: Plan) -> str:
-    """How to approve or reject this plan, or why there is nothing to approve."""
+def decision(plan: Plan, n_checks: int) -> str:
+    """How to approve or reject this plan, with so many spot checks, or why there is nothing to approve."""
     if plan.blocked:
         return (
             "<h2>What to do now</h2><p>Nothing can be approved here: the plan breaks the limits named on this page."
@@ -29,6 +29,7 @@ def decision(plan: Plan) -> str:
         "<ol>"
         "<li>Compare these four words with the operator’s own copy of this page: "
         f'<span class="code">{facts.spoken_code(plan.digest)}</span></li>'
+        f"{_reading(n_checks)}"
         f"<li>If you agree, {_by_file(plan)}{_by_word(plan)}</li>"
         "<li>The operator runs <code>frgroups apply PLAN --approve APPROVAL</code> with your file. After a yes by "
         'word of mouth, this makes the file: <code>frgroups approve PLAN --by "WHO AGREED"</code></li>'
@@ -44,6 +45,15 @@ def _late(plan: Plan) -> str:
     if facts.plan_expires(plan) is None:
         return ""
     return '<p class="late" id="late" role="alert" hidden>This plan is too old to be applied. Ask for a new one.</p>'
+
+
+def _reading(n_checks: int) -> str:
+    if not n_checks:
+        return ""
+    return (
+        '<li>Read <a href="#operations-title">who leaves and what has a finding</a>, then look up the '
+        f'<a href="#spot-title">{n_checks} spot checks</a></li>'
+    )
 
 
 def _by_file(plan: Plan) -> str:

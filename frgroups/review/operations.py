@@ -9,6 +9,7 @@ import pandas as pd
 
 from frgroups.plan.known import KNOWN_COLUMNS
 from frgroups.review.markup import cell
+from frgroups.review.spot_checks import advice
 
 # What the page shows at most; where it cuts, it says so with numbers.
 PLAIN_ROWS = 200
@@ -33,14 +34,7 @@ def operations_section(table: pd.DataFrame) -> str:
     """The table of every change, with what the script needs to search it; nothing where nothing changes."""
     if table.empty:
         return ""
-    columns = _columns(table)
-    head = "".join(f'<th scope="col">{_LABELS[name]}</th>' for name in columns)
-    rows = "".join(
-        "<tr>"
-        + "".join(_operation_cell(name, str(value)) for name, value in zip(columns, row, strict=True))
-        + "</tr>"
-        for row in table[columns].head(PLAIN_ROWS).itertuples(index=False, name=None)
-    )
+    head, rows = _head(_columns(table)), _rows(table.head(PLAIN_ROWS), _columns(table))
     n = len(table)
     cut = (
         f'<p class="cut">The page holds the first {PAGE_ROWS:,} of {n:,} operations. The other '
@@ -70,6 +64,31 @@ def operations_section(table: pd.DataFrame) -> str:
         f'<thead><tr>{head}</tr></thead><tbody id="operations-body">{rows}</tbody></table></div>'
         '<div class="pages" id="operations-pages" hidden><button type="button" id="earlier">Earlier rows</button>'
         '<button type="button" id="later">Later rows</button></div></section>'
+    )
+
+
+def spot_checks_section(checks: pd.DataFrame, table: pd.DataFrame) -> str:
+    """The operations to look up; nothing where all of them can be read."""
+    if checks.empty:
+        return ""
+    columns = _columns(table)
+    return (
+        f'<section aria-labelledby="spot-title"><h2 id="spot-title">{len(checks)} spot checks</h2>'
+        f'<div class="wide"><table class="cards"><caption>{advice(len(table))}</caption>'
+        f"<thead><tr>{_head(columns)}</tr></thead><tbody>{_rows(checks, columns)}</tbody></table></div></section>"
+    )
+
+
+def _head(columns: list[str]) -> str:
+    return "".join(f'<th scope="col">{_LABELS[name]}</th>' for name in columns)
+
+
+def _rows(table: pd.DataFrame, columns: list[str]) -> str:
+    return "".join(
+        "<tr>"
+        + "".join(_operation_cell(name, str(value)) for name, value in zip(columns, row, strict=True))
+        + "</tr>"
+        for row in table[columns].itertuples(index=False, name=None)
     )
 
 

@@ -10,7 +10,8 @@ from frgroups.review.decision import decision
 from frgroups.review.groups import all_groups, pictures
 from frgroups.review.limits import RESULTS, limit_checks, own_limits
 from frgroups.review.markup import cell, cut_note, escaped, paragraph, time_tag
-from frgroups.review.operations import operations_data, operations_section
+from frgroups.review.operations import operations_data, operations_section, spot_checks_section
+from frgroups.review.spot_checks import spot_checks
 
 # What the first screen shows at most; where it cuts, it says so with numbers.
 FIRST_BLOCKING = 6
@@ -27,6 +28,7 @@ def review_html(plan: Plan) -> str:
     """
     place = facts.place_of(plan.base_url)
     table = facts.operations(plan)
+    checks = spot_checks(plan, table)
     return framed(
         "review/page",
         scripts=("review/page.js", "review/approval.js"),
@@ -44,11 +46,12 @@ def review_html(plan: Plan) -> str:
         findings=_first_findings(plan),
         groups=pictures(plan),
         aside_label="What to do now",
-        decision=decision(plan),
+        decision=decision(plan, len(checks)),
         more_findings=_all_findings(plan),
         all_groups=all_groups(plan),
         limits=_limits(plan),
         operations=operations_section(table),
+        spot_checks=spot_checks_section(checks, table),
         data=operations_data(table),
         footer=_footer(plan),
     )
