@@ -116,7 +116,9 @@ def in_html(plan):
 def in_markdown(plan):
     """The operations in the Markdown, in its order."""
     lines = review_markdown(plan).split("\n")
-    start = next((at for at, line in enumerate(lines) if re.match(r"## All [\d,]+ operations", line)), len(lines) - 3)
+    start = next(
+        (at for at, line in enumerate(lines) if re.match(r"## All [\d,]+ operations?", line)), len(lines) - 3
+    )
     told = []
     for line in lines[start + 4 :]:
         if line:
@@ -619,7 +621,8 @@ def test_a_new_group_without_members_is_told():
 
 
 @pytest.mark.parametrize(
-    ("name", "start"), [("r.html", "<!doctype html>"), ("r.MD", "# Review"), ("r.csv", "\ufeff")]
+    ("name", "start"),
+    [("r.html", "<!doctype html>"), ("r.MD", "# Review"), ("r.txt", "Review: "), ("r.csv", "\ufeff")],
 )
 def test_the_ending_decides_what_is_written(tmp_path, monkeypatch, name, start):
     "HTML, Markdown, or CSV with the mark that tells Excel it is UTF-8; the path that is returned is absolute."

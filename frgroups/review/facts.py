@@ -16,6 +16,9 @@ from frgroups.durations import as_duration
 from frgroups.limits import Finding
 from frgroups.plan import Plan
 from frgroups.plan.group_change import GroupChange
+from frgroups.plan.known import known_customers
+from frgroups.review.personal import NAME, names_of
+from frgroups.snapshot import Snapshot
 
 # 64 words that are hard to mistake for each other on the telephone: 6 bits each.
 _WORDS = (
@@ -77,19 +80,23 @@ def spoken_code(digest: str) -> str:
     return " ".join(words[bits >> shift & 63] for shift in (18, 12, 6, 0))
 
 
-def operations(plan: Plan) -> pd.DataFrame:
+def operations(plan: Plan, personal: Snapshot | None = None) -> pd.DataFrame:
     """
     `Plan.table()` in the order of reading: removals, then what has a finding, then the rest.
 
-    With the name of the group and what the plan knows of the customer, apart from names and contact data; an undo
-    knows nothing of them.
+    With the name of the group and what the plan knows of the customer, apart from names and contact data. An undo
+    knows nothing of them; a personal snapshot that is given tells it, and the names besides.
     """
     table = plan.table()
     names = {group.uid: group.name for group in plan.groups}
     table.insert(1, "group_name", table["customer_group_uid"].map(names).astype("str"))
     rank = np.where(table["change"] == "remove", 0, np.where(table["finding"] != "", 1, 2))
     table = table.iloc[np.argsort(rank, kind="stable")].reset_index(drop=True)
+    if personal is not None:
+        table[NAME] = pd.Series(names_of(personal, table["customer_uid"]), dtype="str")
     known = plan.known_customers()
+    if known is None and personal is not None:
+        known = known_customers(personal, table["customer_uid"])
     if known is None or table.empty:
         return table
     return pd.concat([table, known.reindex(table["customer_uid"], fill_value="").reset_index(drop=True)], axis=1)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from frgroups.plan.known import KNOWN_COLUMNS
 from frgroups.review.markup import cell
+from frgroups.review.personal import NAME
 from frgroups.review.spot_checks import advice
 
 # What the page shows at most; where it cuts, it says so with numbers.
@@ -20,6 +21,7 @@ _LABELS = {
     "group_name": "Group",
     "customer_group_uid": "Group uid",
     "customer_uid": "Customer uid",
+    NAME: "Name",
     "finding": "Finding",
     "external_id": "External id",
     "customer_type": "Type",
@@ -27,7 +29,7 @@ _LABELS = {
     "pricelist_uid": "Price list",
     "groups_now": "Groups now",
 }
-_PLAIN = ("customer_uid", "external_id")
+_PLAIN = ("customer_uid", "external_id", NAME)
 
 
 def operations_section(table: pd.DataFrame) -> str:
@@ -94,7 +96,7 @@ def _rows(table: pd.DataFrame, columns: list[str]) -> str:
 
 def _columns(table: pd.DataFrame) -> list[str]:
     """The columns to show; what is known of no customer at all is left out."""
-    empty = {name for name in KNOWN_COLUMNS if name not in table or (table[name] == "").all()}
+    empty = {name for name in (NAME, *KNOWN_COLUMNS) if name not in table or (table[name] == "").all()}
     return [name for name in _LABELS if name not in empty]
 
 

@@ -11,14 +11,16 @@ from frgroups.review.groups import all_groups, pictures
 from frgroups.review.limits import RESULTS, limit_checks, own_limits
 from frgroups.review.markup import cell, cut_note, escaped, paragraph, time_tag
 from frgroups.review.operations import operations_data, operations_section, spot_checks_section
+from frgroups.review.personal import WATERMARK
 from frgroups.review.spot_checks import spot_checks
+from frgroups.snapshot import Snapshot
 
 # What the first screen shows at most; where it cuts, it says so with numbers.
 FIRST_BLOCKING = 6
 FIRST_KINDS = 4
 
 
-def review_html(plan: Plan) -> str:
+def review_html(plan: Plan, personal: Snapshot | None = None) -> str:
     """
     The review page as text; the same plan gives the same page, byte for byte.
 
@@ -27,12 +29,13 @@ def review_html(plan: Plan) -> str:
     True
     """
     place = facts.place_of(plan.base_url)
-    table = facts.operations(plan)
+    table = facts.operations(plan, personal)
     checks = spot_checks(plan, table)
     return framed(
         "review/page",
         scripts=("review/page.js", "review/approval.js"),
         title=escaped(f"{'BLOCKED: ' if plan.blocked else ''}Review of plan {plan.digest[:12]}, {place.title}"),
+        watermark="" if personal is None else f'<p class="names" role="note">{WATERMARK}</p>',
         place_kind=place.kind,
         place_title=escaped(place.title),
         place_words=escaped(place.words),
@@ -53,7 +56,7 @@ def review_html(plan: Plan) -> str:
         operations=operations_section(table),
         spot_checks=spot_checks_section(checks, table),
         data=operations_data(table),
-        footer=_footer(plan),
+        footer=_footer(plan, personal),
     )
 
 
@@ -154,11 +157,15 @@ def _limits(plan: Plan) -> str:
     )
 
 
-def _footer(plan: Plan) -> str:
+def _footer(plan: Plan, personal: Snapshot | None) -> str:
     n = len(plan.requests())
     known = "" if plan.known_customers() is not None else (" The plan knows no more of customers than their uids.")
+    names = (
+        "This page holds no names or contact data of customers; uids are personal data all the same."
+        if personal is None
+        else WATERMARK
+    )
     return (
         f"{n:,} write {'request' if n == 1 else 'requests'}, everyone joins before anyone leaves. "
-        f"Planned on a reading of {time_tag(plan.snapshot_taken_at)}. This page holds no names or contact data of "
-        f"customers; uids are personal data all the same. Nothing on it is sent anywhere.{known}"
+        f"Planned on a reading of {time_tag(plan.snapshot_taken_at)}. {names} Nothing on it is sent anywhere.{known}"
     )
