@@ -177,6 +177,7 @@ class Plan:
         (1, 1, 1, 3)
         """
         return cost_of(self.groups, n_write=len(self.requests()), arriving=frozenset(self._moves["to_group"]))
+
     def known_customers(self) -> pd.DataFrame | None:
         """
         What the plan knows of the customers that join or leave, apart from names and contact data.
