@@ -152,6 +152,15 @@ def test_the_first_screen_says_who_joins_and_who_leaves():
     assert "3 different customers. 1 of them leaves one group and joins another" in text
 
 
+def test_moves_and_cost_are_told():
+    "How many move from which group to which, and what applying costs, in the words of the plan's summary."
+    plan = planned()
+
+    for told in (Page(review_html(plan)).text, re.sub(r"\\(.)", r"\1", review_markdown(plan))):
+        assert "1 moves from Black Week VIP to Ansatte." in told
+        assert str(plan.cost) in told
+
+
 def test_the_digest_can_be_compared_and_copied():
     "The page shows all 64 digits, the first 12 as the answer to give, the spoken code and the commands to run."
     plan = planned()

@@ -17,6 +17,7 @@ from frgroups.limits import Finding
 from frgroups.plan import Plan
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.known import known_customers
+from frgroups.plan.moves import moves_in_words
 from frgroups.review.personal import NAME, names_of
 from frgroups.snapshot import Snapshot
 
@@ -138,6 +139,11 @@ def customers_sentence(plan: Plan) -> str:
             "before anyone leaves, so they are in both for a moment."
         )
     return text
+
+
+def moves(plan: Plan) -> list[str]:
+    """How many move from which group to which."""
+    return moves_in_words(plan.moves())
 
 
 def sentence(group: GroupChange) -> str:

@@ -53,7 +53,7 @@ def _head(plan: Plan, personal: Snapshot | None) -> Section:
     if plan.undoes:
         lines.append(f"Takes back: plan {plan.undoes[:12]}")
     if customers := facts.customers_sentence(plan):
-        lines.append(customers)
+        lines += [customers, *facts.moves(plan), f"To apply it: {plan.cost}"]
     return Section(f"Review: {facts.headline(plan)}", tuple(alarms), tuple(lines))
 
 

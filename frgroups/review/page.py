@@ -43,7 +43,7 @@ def review_html(plan: Plan, personal: Snapshot | None = None) -> str:
         host=escaped(plan.base_url or "none"),
         kicker=_kicker(plan),
         headline=escaped(facts.headline(plan)),
-        customers=paragraph(facts.customers_sentence(plan)),
+        customers=paragraph(facts.customers_sentence(plan)) + paragraph(" ".join(facts.moves(plan))),
         blocked=_blocked(plan),
         verdict=_verdict(plan),
         findings=_first_findings(plan),
@@ -158,14 +158,16 @@ def _limits(plan: Plan) -> str:
 
 
 def _footer(plan: Plan, personal: Snapshot | None) -> str:
-    n = len(plan.requests())
-    known = "" if plan.known_customers() is not None else (" The plan knows no more of customers than their uids.")
+    told = personal is not None or plan.known_customers() is not None
+    n = plan.cost.n_write
     names = (
         "This page holds no names or contact data of customers; uids are personal data all the same."
         if personal is None
         else WATERMARK
     )
-    return (
-        f"{n:,} write {'request' if n == 1 else 'requests'}, everyone joins before anyone leaves. "
-        f"Planned on a reading of {time_tag(plan.snapshot_taken_at)}. {names} Nothing on it is sent anywhere.{known}"
-    )
+    parts = [
+        f"{n:,} write {'request' if n == 1 else 'requests'}, everyone joins before anyone leaves. {plan.cost}",
+        f"Planned on a reading of {time_tag(plan.snapshot_taken_at)}. {names} Nothing on it is sent anywhere.",
+        "" if told else "The plan knows no more of customers than their uids.",
+    ]
+    return " ".join(filter(None, parts))
