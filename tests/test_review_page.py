@@ -14,6 +14,8 @@ from frgroups.approval import approve_plan
 from frgroups.errors import NotApprovedError
 from frgroups.sealed import read_sealed
 from tests import chromium
+from tests.test_review import blocked, planned
+from tests.test_review_formats import named
 
 AXE = Path(__file__).parent / "axe" / "axe.min.js"
 NAME = 'Kåre "Ø" Ærlig\\\t🙂\u2028'
@@ -242,31 +244,71 @@ def test_copy_approval_copies_what_to_tell_the_operator(page, plan):
     assert page.value("document.querySelector('#search').value") == f"approved {plan.digest[:12]}"
 
 
-@pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, False), (1280, True)])
-def test_axe_finds_no_serious_fault(page, width, dark):
-    "On a desk, on a telephone and in the dark: labels, roles, order and contrast are without fault."
-    page.sized(width, 844)
-    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-    page.call("Emulation.setEmulatedMedia", features=[scheme])
+def faults(page):
+    """What axe finds, each with the elements it is about."""
     page.value(AXE.read_text(encoding="utf-8") + ";0")
+    found, n_looked_at = page.value("axe.run().then((found) => [found.violations, found.passes.length])")
+    assert n_looked_at > 20
+    return [(one["id"], [node["html"] for node in one["nodes"]]) for one in found]
+
+
+@pytest.fixture
+def scene(shown):
+    """Gives the window a size and a colour scheme for one test."""
+
+    def set_to(width, dark=False):
+        shown.sized(width, 844)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        shown.call("Emulation.setEmulatedMedia", features=[scheme])
+
+    yield set_to
+    shown.sized(1280, 900)
+    shown.call("Emulation.setEmulatedMedia", features=[])
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, False), (1280, True)])
+def test_axe_finds_no_fault(page, scene, width, dark):
+    "On a desk, on a telephone and in the dark: labels, roles, order and contrast are without fault."
+    scene(width, dark)
     page.click("summary")
 
-    faults, n_looked_at = page.value("axe.run().then((found) => [found.violations, found.passes.length])")
-
-    page.sized(1280, 900)
-    page.call("Emulation.setEmulatedMedia", features=[])
-    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in faults] == []
-    assert n_looked_at > 20
+    assert faults(page) == []
 
 
-def test_a_telephone_scrolls_in_one_direction(page):
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("make", [blocked, named], ids=["blocked", "with names"])
+def test_axe_finds_no_fault_in_other_pages(tmp_path, make, dark):
+    "A blocked plan, and a page that holds names, are as accessible as the usual one."
+    made = make()
+    names = {} if isinstance(made, fg.Plan) else {"personal": made}
+    path = fg.save_review(planned(made) if names else made, tmp_path / "r.html", **names)
+
+    with chromium.opened(path) as other:
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        other.call("Emulation.setEmulatedMedia", features=[scheme])
+
+        assert faults(other) == []
+
+
+def test_moments_are_told_in_the_time_of_the_reader(plan, page):
+    "Where the reader is, the page says until when an approval and the plan are open, by the clock on the wall."
+    page.call("Emulation.setTimezoneOverride", timezoneId="Asia/Tokyo")
+    page.call("Page.reload")
+    page.wait("document.readyState === 'complete' && !document.querySelector('#deciding').hidden")
+
+    until = pd.Timestamp(plan.planned_at + timedelta(days=7)).tz_convert("Asia/Tokyo")
+    told = page.text("#expires")
+    page.call("Emulation.setTimezoneOverride", timezoneId="")
+    assert f"{until:%H:%M}" in told and "GMT+9" in told
+    assert page.value("document.querySelector('#expires').title").endswith("UTC")
+    assert "GMT+9" in page.text("#open-until")
+
+
+def test_a_telephone_scrolls_in_one_direction(page, scene):
     "At 390 pixels nothing is wider than the screen."
-    page.sized(390, 844)
+    scene(390)
 
-    wide = page.value("document.documentElement.scrollWidth")
-
-    page.sized(1280, 900)
-    assert wide <= 390
+    assert page.value("document.documentElement.scrollWidth") <= 390
 
 
 def test_a_plan_that_is_too_old_gives_no_approval(plan, page, tmp_path):

@@ -35,7 +35,7 @@ def review_html(plan: Plan, personal: Snapshot | None = None) -> str:
         "review/page",
         scripts=("review/page.js", "review/approval.js"),
         title=escaped(f"{'BLOCKED: ' if plan.blocked else ''}Review of plan {plan.digest[:12]}, {place.title}"),
-        watermark="" if personal is None else f'<p class="names" role="note">{WATERMARK}</p>',
+        watermark="" if personal is None else f'<section class="names" aria-label="Warning">{WATERMARK}</section>',
         place_kind=place.kind,
         place_title=escaped(place.title),
         place_words=escaped(place.words),
