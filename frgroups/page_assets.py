@@ -15,13 +15,14 @@ def asset(name: str) -> str:
     return Path(__file__).parent.joinpath(name).read_bytes().decode().replace("\r\n", "\n")
 
 
-def framed(name: str, *, title: str, **parts: str) -> str:
+def framed(name: str, *, title: str, scripts: tuple[str, ...] = (), **parts: str) -> str:
     """
-    A whole page of the parts of `name`.html, with `name`.css and `name`.js in it; all that is passed is HTML.
+    A whole page of the parts of `name`.html, with `name`.css and `name`.js in it, or `scripts`; the parts are HTML.
 
     It asks nothing of the network: its policy allows that style, that script and nothing else.
     """
-    style, script = asset(f"{name}.css"), asset(f"{name}.js")
+    style = asset(f"{name}.css")
+    script = "".join(map(asset, scripts or (f"{name}.js",)))
     return Template(asset("page_frame.html")).substitute(
         style=style,
         style_hash=fingerprint(style),

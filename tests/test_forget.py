@@ -119,8 +119,8 @@ def lived_in(tenant, home_folder):
         snapshot = fg.load_snapshot(client, personal=True)
         plan = fg.plan_memberships(snapshot, {"vip": ["c-1", "c-3", "c-10"]}, mode="mirror", limits=OPEN)
         path = plan.save(home_folder / "plans" / f"bw-{plan.digest[:12]}.plan.json")
-        for ending in (".html", ".md", ".csv"):
-            fg.save_review(plan, path.with_suffix(ending))
+        for ending in (".html", ".md", ".csv", ".txt", ".xlsx"):
+            fg.save_review(plan, path.with_suffix(ending), personal=snapshot)
         approval = fg.approve_plan(plan, path.with_suffix(".approval.json"), by="Kari")
         receipt = fg.apply_plan(client, plan, approve=approval)
         fg.load_snapshot(client)
@@ -148,7 +148,7 @@ ACTIONS = {
 
 def test_nothing_of_a_forgotten_customer_is_left(lived_in, home_folder):
     "No byte, cell or name of any file in the home holds the uid, external id, e-mail, mobile or name."
-    assert len(files_with(home_folder, *about(1))) == 13
+    assert len(files_with(home_folder, *about(1))) == 15
 
     table = fg.forget("c-1")
 
@@ -1141,7 +1141,7 @@ def test_all_that_is_held_of_a_customer_can_be_handed_out(lived_in, home_folder)
         ["Person1@mail.example"],
         ["c-1"],
     ]
-    assert len(held["plans"]) == 2 and len(held["reviews"]) == 4
+    assert len(held["plans"]) == 2 and len(held["reviews"]) == 6
     assert not as_words(about(10)).search(json.dumps(held))
     fg.forget("c-1")
     empty = fg.export_customer("c-1")

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import random
 import re
 import time
 from dataclasses import replace
@@ -22,11 +23,13 @@ from frgroups.limits import Limits
 from frgroups.page_assets import fingerprint
 from frgroups.plan import Plan, read_plan
 from frgroups.plan.group_change import GroupChange
+from frgroups.plan.known import WITHHELD
 from frgroups.plan.planning import plan_memberships
-from frgroups.review import markup, review_csv, review_html, review_markdown, save_review, spoken_code
+from frgroups.review import facts, markup, review_csv, review_html, review_markdown, save_review, spoken_code
 from frgroups.review import operations as operations_part
-from frgroups.review.facts import WITHHELD, place_of
+from frgroups.review.facts import place_of
 from frgroups.review.limits import limit_checks
+from frgroups.review.spot_checks import spot_checks
 from frgroups.snapshot import snapshot_from_frames
 
 PLANNED_AT = datetime(2026, 11, 23, 8, 10, tzinfo=UTC)
@@ -113,7 +116,9 @@ def in_html(plan):
 def in_markdown(plan):
     """The operations in the Markdown, in its order."""
     lines = review_markdown(plan).split("\n")
-    start = next((at for at, line in enumerate(lines) if re.match(r"## All [\d,]+ operations", line)), len(lines) - 3)
+    start = next(
+        (at for at, line in enumerate(lines) if re.match(r"## All [\d,]+ operations?", line)), len(lines) - 3
+    )
     told = []
     for line in lines[start + 4 :]:
         if line:
@@ -145,6 +150,15 @@ def test_the_first_screen_says_who_joins_and_who_leaves():
     assert "Tenant" in text and "nordvik" in text and STAGE in text
     assert "2 join, 2 leave, in 2 customer groups" in text
     assert "3 different customers. 1 of them leaves one group and joins another" in text
+
+
+def test_moves_and_cost_are_told():
+    "How many move from which group to which, and what applying costs, in the words of the plan's summary."
+    plan = planned()
+
+    for told in (Page(review_html(plan)).text, re.sub(r"\\(.)", r"\1", review_markdown(plan))):
+        assert "1 moves from Black Week VIP to Ansatte." in told
+        assert str(plan.cost) in told
 
 
 def test_the_digest_can_be_compared_and_copied():
@@ -270,6 +284,47 @@ def test_removals_come_first_then_findings_then_the_rest():
     assert in_csv(plan) == expected
 
 
+def many():
+    """A plan of forty operations: nobody leaves, twenty customers join two groups."""
+    wanted = {"an": [f"c-{n:03d}" for n in range(20)], "st": [f"c-{n:03d}" for n in range(30, 50)]}
+    return planned(wanted=wanted, mode="add_only")
+
+
+def keys(table):
+    """Group, customer and change of each row."""
+    return list(table[["customer_group_uid", "customer_uid", "change"]].itertuples(index=False, name=None))
+
+
+def test_twenty_spot_checks_are_drawn_by_the_digest():
+    "Whoever has the plan draws the same twenty from what is sent, with Python's own random numbers."
+    plan, other = many(), many().select(without=["c-000"])
+
+    checks = spot_checks(plan, facts.operations(plan))
+
+    assert sorted(keys(checks)) == sorted(random.Random(plan.digest).sample(keys(plan.table()), 20))
+    assert keys(checks) == [one for one in keys(facts.operations(plan)) if one in keys(checks)]
+    assert keys(checks) != keys(spot_checks(other, facts.operations(other)))
+
+
+def test_spot_checks_stand_after_removals_and_findings():
+    "On the page they follow the table that begins with those, in the Markdown they come before the list of all."
+    plan = many()
+    page, markdown = Page(review_html(plan)), review_markdown(plan)
+
+    expected = [customer for _, customer, _ in keys(spot_checks(plan, facts.operations(plan)))]
+    assert [row["Customer uid"] for row in page.rows if "Customer uid" in row][-20:] == expected
+    assert page.text.index("Every change: 40 operations") < page.text.rindex("20 spot checks")
+    assert "fewer than 14% of all" in page.text
+    part = markdown.split("## 20 spot checks")[1].split("## All 40 operations")[0]
+    cells = [line.split(" | ")[2].replace("\\", "") for line in part.splitlines() if re.match(r"\| \w", line)]
+    assert cells[1:] == expected
+
+
+def test_twenty_operations_are_all_read():
+    "A plan that can be read whole has no spot checks."
+    assert "spot check" not in review_html(planned()) + review_markdown(planned())
+
+
 def test_the_plain_table_is_the_same_as_the_data():
     "Without JavaScript the table has the same rows in the same order."
     plan = planned()
@@ -322,14 +377,37 @@ def test_names_and_contact_data_of_customers_are_not_on_the_page():
     assert second["groups_now"] == "Black Week VIP, Stamkunder Tromsø"
 
 
-def test_a_plan_file_gives_a_page_without_what_only_the_snapshot_knows(tmp_path):
-    "A plan that was read from its file has the same operations, and no columns about the customers."
-    plan = planned()
+def test_a_plan_file_gives_the_same_page(tmp_path):
+    "Nothing that a reviewer sees is lost when the page is made on another machine, from the plan file alone."
+    customers = pd.DataFrame(
+        {"customer_uid": ["c-000"], "external_id": "0150", "customer_type": "B2B", "default_store_name": "Tromsø"}
+    )
+    plan = planned(snapshot(customers=customers))
     read = read_plan(plan.save(tmp_path / "plan.json"))
 
-    assert in_html(read) == in_html(plan)
-    assert "groups_now" not in review_csv(read)
-    assert "groups_now" in review_csv(plan)
+    assert read.digest == plan.digest
+    assert csv_rows(read) == csv_rows(plan)
+    assert review_html(read) == review_html(plan)
+    assert csv_rows(read)[0]["groups_now"] == "Black Week VIP, Stamkunder Tromsø"
+    assert csv_rows(read)[0]["external_id"] == "0150"
+
+
+def test_a_smaller_plan_file_holds_nothing_of_those_who_were_left_out(tmp_path):
+    "Whoever is no longer planned for is no longer told of, so that forget finds them where they are."
+    customers = pd.DataFrame({"customer_uid": ["c-000", "c-001"], "external_id": ["secret-0", "secret-1"]})
+    read = read_plan(planned(snapshot(customers=customers)).save(tmp_path / "plan.json"))
+
+    smaller = read.select(without=["c-000"]).save(tmp_path / "smaller.json").read_text(encoding="utf-8")
+
+    assert "secret-1" in smaller and "secret-0" not in smaller
+
+
+def test_a_plan_without_its_customers_has_no_columns_about_them():
+    "What an undo does not know is not shown as if it were empty."
+    plan = replace(planned(), snapshot=None)
+
+    assert "groups_now" not in review_csv(plan)
+    assert "knows no more of customers than their uids" in review_html(plan)
 
 
 def test_unknown_customers_have_a_finding_and_no_more():
@@ -552,7 +630,8 @@ def test_a_new_group_without_members_is_told():
 
 
 @pytest.mark.parametrize(
-    ("name", "start"), [("r.html", "<!doctype html>"), ("r.MD", "# Review"), ("r.csv", "\ufeff")]
+    ("name", "start"),
+    [("r.html", "<!doctype html>"), ("r.MD", "# Review"), ("r.txt", "Review: "), ("r.csv", "\ufeff")],
 )
 def test_the_ending_decides_what_is_written(tmp_path, monkeypatch, name, start):
     "HTML, Markdown, or CSV with the mark that tells Excel it is UTF-8; the path that is returned is absolute."

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import errno
 import html
+import io
 import json
 import re
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -44,6 +47,7 @@ _IDS = ("external_id", "email", "mobile", "loyalty_id", "vat_number")
 _DIGEST = re.compile(r"(?<![0-9a-f])[0-9a-f]{12,64}(?![0-9a-f])")
 _SEALED = re.compile(rb'"kind": "frgroups (plan|receipt|approval)"')
 _REVIEW_CSV = '"customer_group_uid","group_name","customer_uid","change"'
+_REVIEW_TEXT = re.compile(r"Review: [^\n]*\n=+\n")
 _OF_GROUPS = ("groups.parquet", "reads.parquet")
 
 
@@ -142,8 +146,10 @@ def trace_of_file(path: Path, who: Wanted, *, is_list: bool = False) -> Trace:
         return _trace_of_sealed(path, found[1].decode(), body, who)
     if _is_journal(body):
         return _trace_of_journal(path, body, who)
+    if text := _review_workbook(body):
+        return _trace_of_review(path, text, who)
     text = body.decode("utf-8", "replace").removeprefix("\ufeff")
-    if text.startswith(("# Review: ", _REVIEW_CSV)) or re.search(r"<title>[^<]*Review of plan [0-9a-f]{12}", text):
+    if _is_review(text):
         return _trace_of_review(path, text, who)
     if not is_list:
         return Trace("other", path, n=n_in_body(body, who))
@@ -161,6 +167,25 @@ def _trace_of_list(path: Path, body: bytes, who: Wanted) -> Trace:
         trouble = f"{error}{'' if n else '; it may hold the customer'}"
         return Trace("list", path, tenant_uid, base_url, n=n, trouble=trouble)
     return Trace("list", path, tenant_uid, base_url, n=len(parted.rows), n_left=parted.n_left)
+
+
+def _is_review(text: str) -> bool:
+    """Whether a text begins like the Markdown, the text or the CSV of a review, or is its page."""
+    begins = text.startswith(("# Review: ", _REVIEW_CSV)) or _REVIEW_TEXT.match(text)
+    return bool(begins or re.search(r"<title>[^<]*Review of plan [0-9a-f]{12}", text))
+
+
+def _review_workbook(body: bytes) -> str:
+    """All parts of a workbook that `save_review` wrote, by the title that Excel keeps; "" when it is none."""
+    if body[:4] != b"PK\x03\x04":
+        return ""
+    try:
+        with zipfile.ZipFile(io.BytesIO(body)) as parts:
+            if not re.search(rb"<dc:title>Review of plan [0-9a-f]{12}<", parts.read("docProps/core.xml")):
+                return ""
+            return "".join(parts.read(name).decode("utf-8", "replace") for name in parts.namelist())
+    except (zipfile.BadZipFile, zlib.error, KeyError, NotImplementedError):
+        return ""
 
 
 def n_in_plan(plan: Plan, who: Wanted) -> int:
@@ -260,8 +285,8 @@ def uids_of_line(line: dict[str, Any]) -> dict[str, list[str]]:
 
 def _trace_of_review(path: Path, text: str, who: Wanted) -> Trace:
     tenant_uid, base_url = tenant_of(path)
-    told = re.search(r"<dt>Tenant</dt><dd>([^<]*)</dd>", text)
-    tenant_uid = html.unescape(told[1]) if told else tenant_uid
+    told = re.search(r"<dt>Tenant</dt><dd>([^<]*)</dd>|<dc:subject>Tenant ([^<]*)</dc:subject>", text)
+    tenant_uid = html.unescape(told[1] or told[2]) if told else tenant_uid
     known = who.is_in(tenant_uid)
     in_markdown = re.sub(r"([\\`*_|~<&])", r"\\\1", who.uid)
     cells = (
@@ -269,8 +294,9 @@ def _trace_of_review(path: Path, text: str, who: Wanted) -> Trace:
         f">{html.escape(who.uid)}</td>",
         f"| {in_markdown} |",
         f'"\'{who.uid}"',  # kept as text from a spreadsheet
+        f">{html.escape(who.uid, quote=False)}</t>",  # in a workbook
     )
-    n = sum(text.count(cell) for cell in cells)
+    n = len(who.words.findall(text)) if _REVIEW_TEXT.match(text) else sum(text.count(cell) for cell in cells)
     return Trace("review", path, tenant_uid, base_url, n=n if known else 0, mentions=_digests(f"{path.name} {text}"))
 
 

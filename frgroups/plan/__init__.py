@@ -20,6 +20,7 @@ from frgroups.plan.cost import Cost, cost_of
 from frgroups.plan.findings import plan_findings
 from frgroups.plan.group_change import GroupChange, without_customer
 from frgroups.plan.held_back import HeldBack, held_findings, held_table, of_groups, without_word
+from frgroups.plan.known import known_customers, known_document, known_of_document
 from frgroups.plan.moves import moves_in_words, moves_table
 from frgroups.plan.preview import after_all, after_touched
 from frgroups.plan.uid_table import CodedUids
@@ -62,6 +63,7 @@ class Plan:
     snapshot: Snapshot | None = field(default=None, repr=False)
     register: pd.DataFrame | None = field(default=None, repr=False)
     path: Path | None = None
+    known: pd.DataFrame | None = field(default=None, repr=False)
 
     @cached_property
     def digest(self) -> str:
@@ -178,6 +180,18 @@ class Plan:
         """
         return cost_of(self.groups, n_write=len(self.requests()), arriving=frozenset(self._moves["to_group"]))
 
+    def known_customers(self) -> pd.DataFrame | None:
+        """
+        What the plan knows of the customers that join or leave, apart from names and contact data.
+
+        By customer_uid: external_id, customer_type, default_store, pricelist_uid, groups_now, all text, "" where
+        nothing is known. It comes from the snapshot, and in a plan file from the file; an undo has None.
+        """
+        touched = dict.fromkeys(uid for group in self.groups for uid in (*group.add, *group.remove))
+        if self.snapshot is not None:
+            return known_customers(self.snapshot, touched)
+        return None if self.known is None else self.known[self.known.index.isin(touched)]
+
     def summary(self) -> str:
         """The plan in sentences: a line per group, who moves, the findings, and what it costs to send."""
         if self.is_empty:
@@ -267,12 +281,15 @@ class Plan:
         """
         Write the plan file, whole or not at all, and return its absolute path.
 
-        It holds the member uids of the groups it touches: keep it; what is mailed is the review page.
+        It holds the member uids of the groups it touches: keep it; what is mailed is the review page. What is known
+        of the customers that it moves is in it for that page, and is no part of the digest.
         """
-        return write_sealed(path, "plan", self.document())
+        known = self.known_customers()
+        told = {} if known is None else {"customers": known_document(known)}
+        return write_sealed(path, "plan", self.document() | told)
 
     def document(self) -> dict[str, Any]:
-        """All of it as plain values, for the plan file."""
+        """All of it that matters to apply and undo, as plain values."""
         return {
             "digest": self.digest,
             "tenant_uid": self.tenant_uid,
@@ -383,6 +400,7 @@ def plan_of_document(content: dict[str, Any], source: str | Path) -> Plan:
             notes=tuple(Finding(**note | {"allow": tuple(map(tuple, note["allow"]))}) for note in content["notes"]),
             undoes=content["undoes"],
             held_back=tuple(HeldBack(*row) for row in content.get("held_back", ())),
+            known=known_of_document(content["customers"]) if "customers" in content else None,
         )
         stated = content["digest"]
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -16,10 +16,10 @@ from frgroups.durations import as_duration
 from frgroups.limits import Finding
 from frgroups.plan import Plan
 from frgroups.plan.group_change import GroupChange
+from frgroups.plan.known import known_customers
+from frgroups.plan.moves import moves_in_words
+from frgroups.review.personal import NAME, names_of
 from frgroups.snapshot import Snapshot
-
-KNOWN_COLUMNS = ["external_id", "customer_type", "default_store", "pricelist_uid", "groups_now"]
-WITHHELD = "(not shown: may be contact data)"
 
 # 64 words that are hard to mistake for each other on the telephone: 6 bits each.
 _WORDS = (
@@ -81,21 +81,26 @@ def spoken_code(digest: str) -> str:
     return " ".join(words[bits >> shift & 63] for shift in (18, 12, 6, 0))
 
 
-def operations(plan: Plan) -> pd.DataFrame:
+def operations(plan: Plan, personal: Snapshot | None = None) -> pd.DataFrame:
     """
     `Plan.table()` in the order of reading: removals, then what has a finding, then the rest.
 
-    With the name of the group and, where the plan has its snapshot, what is known of the customer apart from
-    names and contact data.
+    With the name of the group and what the plan knows of the customer, apart from names and contact data. An undo
+    knows nothing of them; a personal snapshot that is given tells it, and the names besides.
     """
     table = plan.table()
     names = {group.uid: group.name for group in plan.groups}
     table.insert(1, "group_name", table["customer_group_uid"].map(names).astype("str"))
     rank = np.where(table["change"] == "remove", 0, np.where(table["finding"] != "", 1, 2))
     table = table.iloc[np.argsort(rank, kind="stable")].reset_index(drop=True)
-    if plan.snapshot is None or table.empty:
+    if personal is not None:
+        table[NAME] = pd.Series(names_of(personal, table["customer_uid"]), dtype="str")
+    known = plan.known_customers()
+    if known is None and personal is not None:
+        known = known_customers(personal, table["customer_uid"])
+    if known is None or table.empty:
         return table
-    return pd.concat([table, _known(plan.snapshot, table)], axis=1)
+    return pd.concat([table, known.reindex(table["customer_uid"], fill_value="").reset_index(drop=True)], axis=1)
 
 
 def headline(plan: Plan) -> str:
@@ -134,6 +139,11 @@ def customers_sentence(plan: Plan) -> str:
             "before anyone leaves, so they are in both for a moment."
         )
     return text
+
+
+def moves(plan: Plan) -> list[str]:
+    """How many move from which group to which."""
+    return moves_in_words(plan.moves())
 
 
 def sentence(group: GroupChange) -> str:
@@ -206,48 +216,6 @@ def _hides(character: str) -> bool:
 def findings_by_weight(plan: Plan) -> tuple[Finding, ...]:
     """Blocking findings first, otherwise in the plan's order."""
     return tuple(sorted(plan.findings, key=lambda one: not one.blocking))
-
-
-def _known(snapshot: Snapshot, table: pd.DataFrame) -> pd.DataFrame:
-    """What the snapshot knows of each row's customer, in columns of text; "" where it knows nothing."""
-    found = snapshot.customers.set_index("customer_uid").reindex(table["customer_uid"]).reset_index(drop=True)
-    external = found["external_id"].fillna("")
-    store = found["default_store_name"].fillna("")
-    return pd.DataFrame(
-        {
-            # Some tenants use the e-mail address as the external id.
-            "external_id": external.mask(external.str.contains("@", regex=False), WITHHELD),
-            "customer_type": found["customer_type"].fillna(""),
-            "default_store": store.mask(store == "", found["default_store_uid"].fillna("")),
-            "pricelist_uid": found["pricelist_uid"].fillna(""),
-            "groups_now": _groups_now(snapshot, table["customer_uid"]),
-        },
-        columns=KNOWN_COLUMNS,
-        dtype="str",
-    )
-
-
-def _groups_now(snapshot: Snapshot, customer_uids: pd.Series) -> list[str]:
-    """The names of the groups of each of these customers; customers in the same groups share one text."""
-    codes = snapshot.codes
-    at = codes.customer_uids.get_indexer(pd.Index(customer_uids))
-    wanted = np.zeros(codes.n_customers + 1, dtype=bool)
-    wanted[at] = True
-    kept = np.flatnonzero(wanted[codes.customer_code])
-    kept = kept[np.argsort(codes.customer_code[kept], kind="stable")]
-    customers, groups = codes.customer_code[kept], codes.group_code[kept]
-    starts = np.searchsorted(customers, at, side="left").tolist()
-    ends = np.searchsorted(customers, at, side="right").tolist()
-    names = [str(name) for name in codes.group_names]
-    texts: dict[bytes, str] = {}
-    told = []
-    for start, end in zip(starts, ends, strict=True):
-        mine = groups[start:end]
-        key = mine.tobytes()
-        if key not in texts:
-            texts[key] = ", ".join(names[code] for code in mine)
-        told.append(texts[key])
-    return told
 
 
 def _s(n: int, verb: str) -> str:

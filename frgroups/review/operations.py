@@ -7,8 +7,10 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from frgroups.review import facts
+from frgroups.plan.known import KNOWN_COLUMNS
 from frgroups.review.markup import cell
+from frgroups.review.personal import NAME
+from frgroups.review.spot_checks import advice
 
 # What the page shows at most; where it cuts, it says so with numbers.
 PLAIN_ROWS = 200
@@ -19,6 +21,7 @@ _LABELS = {
     "group_name": "Group",
     "customer_group_uid": "Group uid",
     "customer_uid": "Customer uid",
+    NAME: "Name",
     "finding": "Finding",
     "external_id": "External id",
     "customer_type": "Type",
@@ -26,21 +29,14 @@ _LABELS = {
     "pricelist_uid": "Price list",
     "groups_now": "Groups now",
 }
-_PLAIN = ("customer_uid", "external_id")
+_PLAIN = ("customer_uid", "external_id", NAME)
 
 
 def operations_section(table: pd.DataFrame) -> str:
     """The table of every change, with what the script needs to search it; nothing where nothing changes."""
     if table.empty:
         return ""
-    columns = _columns(table)
-    head = "".join(f'<th scope="col">{_LABELS[name]}</th>' for name in columns)
-    rows = "".join(
-        "<tr>"
-        + "".join(_operation_cell(name, str(value)) for name, value in zip(columns, row, strict=True))
-        + "</tr>"
-        for row in table[columns].head(PLAIN_ROWS).itertuples(index=False, name=None)
-    )
+    head, rows = _head(_columns(table)), _rows(table.head(PLAIN_ROWS), _columns(table))
     n = len(table)
     cut = (
         f'<p class="cut">The page holds the first {PAGE_ROWS:,} of {n:,} operations. The other '
@@ -73,9 +69,34 @@ def operations_section(table: pd.DataFrame) -> str:
     )
 
 
+def spot_checks_section(checks: pd.DataFrame, table: pd.DataFrame) -> str:
+    """The operations to look up; nothing where all of them can be read."""
+    if checks.empty:
+        return ""
+    columns = _columns(table)
+    return (
+        f'<section aria-labelledby="spot-title"><h2 id="spot-title">{len(checks)} spot checks</h2>'
+        f'<div class="wide"><table class="cards"><caption>{advice(len(table))}</caption>'
+        f"<thead><tr>{_head(columns)}</tr></thead><tbody>{_rows(checks, columns)}</tbody></table></div></section>"
+    )
+
+
+def _head(columns: list[str]) -> str:
+    return "".join(f'<th scope="col">{_LABELS[name]}</th>' for name in columns)
+
+
+def _rows(table: pd.DataFrame, columns: list[str]) -> str:
+    return "".join(
+        "<tr>"
+        + "".join(_operation_cell(name, str(value)) for name, value in zip(columns, row, strict=True))
+        + "</tr>"
+        for row in table[columns].itertuples(index=False, name=None)
+    )
+
+
 def _columns(table: pd.DataFrame) -> list[str]:
     """The columns to show; what is known of no customer at all is left out."""
-    empty = {name for name in facts.KNOWN_COLUMNS if name not in table or (table[name] == "").all()}
+    empty = {name for name in (NAME, *KNOWN_COLUMNS) if name not in table or (table[name] == "").all()}
     return [name for name in _LABELS if name not in empty]
 
 

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from frgroups.approval import VALID_FOR
 from frgroups.limits import Finding
 from frgroups.page_assets import framed
 from frgroups.plan import Plan
 from frgroups.review import facts, markup
+from frgroups.review.decision import decision
 from frgroups.review.groups import all_groups, pictures
 from frgroups.review.limits import RESULTS, limit_checks, own_limits
 from frgroups.review.markup import cell, cut_note, escaped, paragraph, time_tag
-from frgroups.review.operations import operations_data, operations_section
+from frgroups.review.operations import operations_data, operations_section, spot_checks_section
+from frgroups.review.personal import WATERMARK
+from frgroups.review.spot_checks import spot_checks
+from frgroups.snapshot import Snapshot
 
 # What the first screen shows at most; where it cuts, it says so with numbers.
 FIRST_BLOCKING = 6
 FIRST_KINDS = 4
 
 
-def review_html(plan: Plan) -> str:
+def review_html(plan: Plan, personal: Snapshot | None = None) -> str:
     """
     The review page as text; the same plan gives the same page, byte for byte.
 
@@ -26,10 +29,13 @@ def review_html(plan: Plan) -> str:
     True
     """
     place = facts.place_of(plan.base_url)
-    table = facts.operations(plan)
+    table = facts.operations(plan, personal)
+    checks = spot_checks(plan, table)
     return framed(
         "review/page",
+        scripts=("review/page.js", "review/approval.js"),
         title=escaped(f"{'BLOCKED: ' if plan.blocked else ''}Review of plan {plan.digest[:12]}, {place.title}"),
+        watermark="" if personal is None else f'<section class="names" aria-label="Warning">{WATERMARK}</section>',
         place_kind=place.kind,
         place_title=escaped(place.title),
         place_words=escaped(place.words),
@@ -37,19 +43,20 @@ def review_html(plan: Plan) -> str:
         host=escaped(plan.base_url or "none"),
         kicker=_kicker(plan),
         headline=escaped(facts.headline(plan)),
-        customers=paragraph(facts.customers_sentence(plan)),
+        customers=paragraph(facts.customers_sentence(plan)) + paragraph(" ".join(facts.moves(plan))),
         blocked=_blocked(plan),
         verdict=_verdict(plan),
         findings=_first_findings(plan),
         groups=pictures(plan),
         aside_label="What to do now",
-        decision=_decision(plan),
+        decision=decision(plan, len(checks)),
         more_findings=_all_findings(plan),
         all_groups=all_groups(plan),
         limits=_limits(plan),
         operations=operations_section(table),
+        spot_checks=spot_checks_section(checks, table),
         data=operations_data(table),
-        footer=_footer(plan),
+        footer=_footer(plan, personal),
     )
 
 
@@ -150,83 +157,17 @@ def _limits(plan: Plan) -> str:
     )
 
 
-def _decision(plan: Plan) -> str:
-    if plan.blocked:
-        return (
-            "<h2>What to do now</h2><p>Nothing can be approved here: the plan breaks the limits named on this page."
-            "</p><p>Ask the analyst for a smaller plan. If the change is meant, the analyst makes a new plan with "
-            "wider limits; it has its own page, and the wider limits are then part of what you decide.</p>"
-        )
-    if plan.is_empty:
-        return "<h2>What to do now</h2><p>Nothing: the groups are as wanted, and there is nothing to approve.</p>"
-    if plan.base_url is None:
-        return (
-            "<h2>What to do now</h2><p>Read it. This plan was made from tables and has no host, so it cannot be "
-            "applied. To change a tenant, the analyst plans on a snapshot that was read from it.</p>"
-        )
-    short = plan.digest[:12]
-    return (
-        "<h2>To approve</h2>"
-        f"{_late(plan)}"
-        "<ol>"
-        "<li>Compare these four words with the operator’s own copy of this page: "
-        f'<span class="code">{facts.spoken_code(plan.digest)}</span></li>'
-        '<li>If you agree, tell the operator: <span class="answer"><span class="say">approved '
-        f'<span class="mono">{short}</span></span> {_copy(f"approved {short}")}</span></li>'
-        '<li>The operator runs <code>frgroups approve PLAN --by "WHO AGREED"</code>'
-        "<code>frgroups apply PLAN --approve APPROVAL</code> (the file that the first line writes)</li>"
-        "</ol>"
-        "<p>If you do not agree, say so: nothing is sent without an approval.</p>"
-        f'<div class="until">{_until(plan)}</div>'
-        '<div class="until"><div class="whole">The digest; its first 12 are enough.'
-        f"{_copy(plan.digest)}</div>{_digest(plan.digest)}</div>"
+def _footer(plan: Plan, personal: Snapshot | None) -> str:
+    told = personal is not None or plan.known_customers() is not None
+    n = plan.cost.n_write
+    names = (
+        "This page holds no names or contact data of customers; uids are personal data all the same."
+        if personal is None
+        else WATERMARK
     )
-
-
-def _late(plan: Plan) -> str:
-    if facts.plan_expires(plan) is None:
-        return ""
-    return '<p class="late" id="late" role="alert" hidden>This plan is too old to be applied. Ask for a new one.</p>'
-
-
-def _until(plan: Plan) -> str:
-    hours, expires = f"{facts.hours(VALID_FOR):g}", facts.plan_expires(plan)
-    text = (
-        f"<p>An approval file is open for {hours} hours from when it is given."
-        f'<span id="open-until" data-hours="{hours}"></span></p>'
-    )
-    if expires is None:
-        return text + "<p>The plan itself has no end: the limit of its age is switched off.</p>"
-    return text + (
-        f'<p>The plan itself can be applied until <time id="expires" datetime="{expires.isoformat()}">'
-        f"{facts.utc(expires)}</time>.</p>"
-    )
-
-
-def _digest(digest: str) -> str:
-    parts = [digest[at : at + 4] for at in range(0, 64, 4)]
-    cells = "".join(f"<b>{part}</b>" if at < 3 else f"<span>{part}</span>" for at, part in enumerate(parts))
-    return f'<div class="digest mono" aria-label="Digest">{cells}</div>'
-
-
-def _copy(text: str) -> str:
-    told = escaped(text)
-    # Hidden until the script has made it work.
-    return (
-        f'<span class="copy"><button type="button" data-copy="{told}" aria-label="Copy: {told}" hidden>'
-        'Copy</button><span role="status"></span></span>'
-    )
-
-
-def _footer(plan: Plan) -> str:
-    n = len(plan.requests())
-    known = (
-        ""
-        if plan.snapshot is not None
-        else (" Made from a plan file, which knows no more of customers than their uids.")
-    )
-    return (
-        f"{n:,} write {'request' if n == 1 else 'requests'}, everyone joins before anyone leaves. "
-        f"Planned on a reading of {time_tag(plan.snapshot_taken_at)}. This page holds no names or contact data of "
-        f"customers; uids are personal data all the same. Nothing on it is sent anywhere.{known}"
-    )
+    parts = [
+        f"{n:,} write {'request' if n == 1 else 'requests'}, everyone joins before anyone leaves. {plan.cost}",
+        f"Planned on a reading of {time_tag(plan.snapshot_taken_at)}. {names} Nothing on it is sent anywhere.",
+        "" if told else "The plan knows no more of customers than their uids.",
+    ]
+    return " ".join(filter(None, parts))

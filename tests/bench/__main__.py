@@ -13,11 +13,12 @@ from pathlib import Path
 
 from tests.bench.analysis import ANALYSIS
 from tests.bench.measures import FULL, LOADS, QUICK, Row, Scale
+from tests.bench.pages import PAGES
 from tests.bench.plans import PLANS
 from tests.bench.report import as_markdown, as_text, conditions
 from tests.bench.soak import soak
 
-MEASURES = LOADS | ANALYSIS | PLANS
+MEASURES = LOADS | ANALYSIS | PLANS | PAGES
 
 
 def main() -> None:

@@ -23,7 +23,8 @@ class Scale:
     Which tenants stand for the small one, the large one, the one with a group of everybody, the one on disk, and the
     one that is changed, with how many changes.
 
-    And which memberships for many small groups, for few large ones, and for as many as a machine is asked to hold.
+    And which memberships for many small groups, for few large ones, and for as many as a machine is asked to hold;
+    how many operations a large review page has.
     """
 
     small: str
@@ -39,6 +40,7 @@ class Scale:
     rounds: int = 3
     readings: int = 9
     generic: bool = True
+    operations: int = 100_000
 
 
 FULL = Scale("S", "L", "L+all", "XL", sparse="5M x 1,000", dense="4M x 200", huge="50M x 2,000")
@@ -50,6 +52,7 @@ QUICK = Scale(
     rounds=1,
     readings=1,
     generic=False,
+    operations=1_000,
 )
 
 
