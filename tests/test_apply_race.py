@@ -46,7 +46,8 @@ def test_of_two_processes_one_sends(tenant, tmp_path):
     "They start at once; the other is told that the tenant is locked, and not one change is sent twice."
     with tenant.client() as client:
         snapshot = fg.load_snapshot(client, False)
-    path = fg.plan_memberships(snapshot, {"vip": PEOPLE[10:]}, mode="mirror", limits=OPEN).save(tmp_path / "plan.json")
+    plan = fg.plan_memberships(snapshot, {"vip": PEOPLE[10:]}, mode="mirror", limits=OPEN)
+    path = plan.save(tmp_path / "plan.json")
     tenant.clear_requests()
     go = tmp_path / "go"
     where = [str(path), tenant.tenant_uid, tenant.token, tenant.base_url]
