@@ -1,0 +1,51 @@
+"""A group of 200,000 members is changed in memory that is bounded by its members."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import frgroups as fg
+from tests.test_apply import OPEN
+
+N = 200_000
+APPLIER = """
+import json, sys
+import frgroups as fg
+import frgroups.apply, frgroups.plan.planning
+
+def peak():
+    status = open("/proc/self/status").read()  # Unlike getrusage it does not count the process that started this one.
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+path, tenant_uid, token, base_url = sys.argv[1:]
+before = peak()
+plan = fg.read_plan(path)
+read = peak()
+with fg.Client(tenant_uid, token, base_url=base_url, writable=True, page_size=5000) as client:
+    receipt = fg.apply_plan(client, plan, approve=plan.digest, progress=False)
+print(json.dumps({"ok": receipt.ok, "plan": read - before, "apply": peak() - read}))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of a process is read from /proc")
+def test_a_large_group_takes_bounded_memory(tmp_path):
+    "Preflight, sending, reading back and the receipt take less than a kilobyte for each member (in MiB: 195)."
+    people = [f"customer-{n:06d}" for n in range(N)]
+    with fg.Sandbox(empty=True, max_page_size=5000, process=True) as tenant:
+        tenant.put_customers([*people, "one-more"])
+        tenant.put_group("all", "All")
+        tenant.add_members("all", people)
+        with tenant.client(page_size=5000) as client:
+            snapshot = fg.load_snapshot(client, False)
+        plan = fg.plan_memberships(snapshot, {"all": [*people[1:], "one-more"]}, mode="mirror", limits=OPEN)
+        path = plan.save(tmp_path / "plan.json")
+
+        where = [str(path), tenant.tenant_uid, tenant.token, tenant.base_url]
+        done = subprocess.run([sys.executable, "-c", APPLIER, *where], capture_output=True, text=True, timeout=120)
+
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["ok"] and told["plan"] + told["apply"] < N / 1024, told

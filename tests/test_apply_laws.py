@@ -1,0 +1,161 @@
+"""What holds of every apply, whatever its chunks, its groups and how often it was begun."""
+
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import frgroups as fg
+from frgroups import apply as applying
+from frgroups.errors import DriftError, PlanBlockedError
+from frgroups.journal import Journal
+from tests.test_apply import OPEN, PEOPLE, Crash, apply, arrange, plan_for, writes
+from tests.test_apply_faults import sent
+
+TYPO = "c012-typo"  # Not in the first chunk, which ends a run when it is refused to its last uid.
+slow = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
+
+
+@pytest.fixture(scope="module")
+def tenant():
+    with fg.Sandbox(empty=True) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def world(tenant, monkeypatch):
+    """Three groups of ten and one of one; nothing misbehaves."""
+    monkeypatch.setattr(applying, "SETTLE_WAITS", (0.01, 0.02))
+    arrange(tenant, {"a": PEOPLE[:10], "b": PEOPLE[:10], "c": PEOPLE[:10], "one": PEOPLE[:1]})
+    return tenant
+
+
+@pytest.fixture
+def client(world):
+    with world.client(writable=True) as client:
+        yield client
+
+
+def test_drift_of_one_group_keeps_every_group_as_it_is(client, world):
+    "Two groups as planned and one that drifted: nothing is sent for any, and the error names the one."
+    plan = plan_for(client, {uid: [*PEOPLE[:10], "c200"] for uid in "abc"})
+    world.add_members("c", PEOPLE[100:150])
+    world.clear_requests()
+
+    with pytest.raises(DriftError) as refused:
+        apply(client, plan)
+
+    assert writes(world) == [] and refused.value.groups == ["c"]
+
+
+def test_limits_of_one_group_keep_every_group_as_it_is(client, world):
+    "When the last group would be left empty by now, the first two are not changed either."
+    wanted = {"a": PEOPLE[:9], "b": PEOPLE[:9], "c": PEOPLE[:5]}
+    plan = plan_for(client, wanted, mode="mirror", limits=replace(OPEN, emptied_groups=0, drift_share=None))
+    world.remove_members("c", PEOPLE[:5])
+    world.clear_requests()
+
+    with pytest.raises(PlanBlockedError, match="without a member"):
+        apply(client, plan)
+
+    assert writes(world) == []
+
+
+@pytest.mark.parametrize(
+    "wanted, limits, options",
+    [
+        ({"one": []}, {"emptied_groups": 0}, {}),
+        ({"one": []}, {"removals_per_group": 0, "removal_floor": 0}, {}),
+        ({"a": PEOPLE[:8]}, {"removals_total": 1}, {}),
+        ({"new": PEOPLE[:3]}, {"additions_per_group": 2}, {"create": {"new": "New"}}),
+        ({"new": PEOPLE[:3]}, {"additions_total": 2}, {"create": {"new": "New"}}),
+    ],
+    ids=["emptied", "none-of-one", "total", "created", "created-total"],
+)
+def test_no_first_or_small_plan_passes_a_limit(client, world, wanted, limits, options):
+    "A group of one and a group to be created are guarded like any other; not even the group is created."
+    plan = plan_for(client, wanted, mode="mirror", limits=replace(OPEN, **limits), **options)
+    world.clear_requests()
+
+    with pytest.raises(PlanBlockedError):
+        apply(client, plan)
+
+    assert world.requests() == []
+
+
+def test_an_undo_and_a_selection_pass_no_limit(client, world):
+    "The limits of the plan hold for what is taken back, and for a part of it."
+    plan = plan_for(client, {"a": PEOPLE[:20], "b": PEOPLE[:20]}, limits=replace(OPEN, removals_per_group=5))
+    receipt = apply(client, plan)
+    undo = fg.plan_undo(receipt)
+    world.clear_requests()
+
+    for blocked in (undo, undo.select(["A"])):
+        with pytest.raises(PlanBlockedError):
+            apply(client, blocked)
+
+    assert world.requests() == []
+
+
+def test_a_plan_that_is_gone_on_with_passes_no_limit(client, world, monkeypatch):
+    "Where others left meanwhile, so that the rest would empty a group, the rest is not sent."
+    limits = replace(OPEN, emptied_groups=0, drift_share=None)
+    plan = plan_for(client, {"a": PEOPLE[:20], "b": PEOPLE[:2]}, mode="mirror", limits=limits)
+    write = Journal.write
+
+    def dying(journal, event, **facts):
+        if event == "outcome":
+            raise Crash
+        write(journal, event, **facts)
+
+    with monkeypatch.context() as patched, pytest.raises(Crash):
+        patched.setattr(Journal, "write", dying)
+        apply(client, plan)
+    world.remove_members("b", PEOPLE[:2])
+    world.clear_requests()
+
+    with pytest.raises(PlanBlockedError, match="without a member"):
+        apply(client, plan)
+
+    assert writes(world) == [] and world.members("a") == PEOPLE[:20]
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3, 7])
+def test_chunks_change_nothing_but_the_requests(client, world, monkeypatch, chunk):
+    "World, states and undo are those of one large chunk, with a bad uid among the good."
+    wanted = {"a": [*PEOPLE[5:15], TYPO], "b": PEOPLE[2:4], "new": PEOPLE[:5]}
+    plan = plan_for(client, wanted, mode="mirror", create={"new": "New"})
+    usual = apply(client, plan)
+    there = {uid: world.members(uid) for uid in world.groups()}
+    arrange(world, {"a": PEOPLE[:10], "b": PEOPLE[:10], "c": PEOPLE[:10], "one": PEOPLE[:1]})
+    monkeypatch.setattr(applying, "CHUNK", chunk)
+
+    receipt = apply(client, plan_for(client, wanted, mode="mirror", create={"new": "New"}))
+
+    assert receipt.states == usual.states and receipt.counts["rejected"] == 1
+    assert {uid: world.members(uid) for uid in world.groups()} == there
+    assert max(len(uids) for _, _, uids in sent(world.requests())) == chunk
+    assert fg.plan_undo(receipt).payloads() == fg.plan_undo(usual).payloads()
+
+
+@settings(max_examples=12, **slow)
+@given(n=st.integers(2, 200), data=st.data())
+def test_a_bad_uid_costs_two_requests_for_each_halving(tenant, n, data):
+    "k bad among n: the others join, k are rejected, by at most 1 + 2k ceil(log2 n) requests, all of the plan."
+    bad = data.draw(st.sets(st.integers(0, n - 1), max_size=min(6, n - 1)))
+    uids = [f"{uid}-typo" if number in bad else uid for number, uid in enumerate(PEOPLE[:n])]
+    arrange(tenant, {"empty": []})
+    with tenant.client(writable=True) as client:
+        plan = plan_for(client, {"empty": uids})
+        tenant.clear_requests()
+
+        receipt = apply(client, plan)
+
+    chunks = sent(tenant.requests())
+    assert {item[1] for item, state in receipt.states.items() if state == "rejected"} == {uids[one] for one in bad}
+    assert tenant.members("empty") == [uid for uid in uids if not uid.endswith("-typo")]
+    assert len(chunks) <= 1 + 2 * len(bad) * math.ceil(math.log2(n))
+    assert {(group, side) for group, side, _ in chunks} == {("empty", "add")}
+    assert {uid for _, _, some in chunks for uid in some} == set(uids)
