@@ -4,6 +4,7 @@ import json
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from html import escape
 
 import pandas as pd
 import pytest
@@ -392,6 +393,16 @@ def test_a_broken_limit_is_shown_everywhere():
     assert "BLOCKED: VIP would lose 2 of 4 customers (50%)" in plan.summary()
     assert "BLOCKED by 1 limit" in repr(plan)
     assert "BLOCKED" in plan._repr_html_()
+
+
+def test_the_card_has_its_findings_as_sentences():
+    "Each finding on the card is a sentence, and the next one follows it after a space."
+    plan = sample_plan(limits=Limits(removal_floor=1))
+
+    card = plan._repr_html_()
+
+    assert len(plan.findings) > 1
+    assert escape(" ".join(map(str, plan.findings[:5]))) in card
 
 
 def test_names_are_escaped_on_the_card_and_no_member_is_on_it():

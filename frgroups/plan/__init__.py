@@ -329,7 +329,7 @@ class Plan:
             "Tenant": f"{self.tenant_uid} at {self.base_url or 'no host: to review only'}",
             "Change": " ".join(one.sentence() for one in self.groups[:5]) or "Nothing to do",
             **({"Held back": counted(len(self.held_back), "change")} if self.held_back else {}),
-            "Findings": "; ".join(map(str, self.findings[:5])) or "none",
+            "Findings": " ".join(map(str, self.findings[:5])) or "none",
             "Digest": self.digest,
         }
         more = len(self.groups) - 5

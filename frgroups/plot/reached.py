@@ -64,10 +64,10 @@ def reach(
     ax.plot(of_members["n_with_contact"], y, "|", color=INK, ms=13, mew=2, label="with a contact point")
     ax.plot(of_members["n_consented"], y, "o", color="white", mec=INK, ms=6, label="give consent")
     for number, row in enumerate(each(shown)):
-        beside(ax, _reached(row), 100, number)
+        beside(ax, _reached(row), 101, number)
     for at in np.flatnonzero(shown["customer_group_uid"].to_numpy()[1:] != shown["customer_group_uid"][:-1]):
         ax.axhline(at + 0.5, color=FAINT, linewidth=0.8)
-    ax.set_xlim(0, 101 / (1 - room(ax, 16)))
+    ax.set_xlim(0, 102 / (1 - room(ax, 16)))
     name_rows(ax, _channel_rows(shown))
     ax.set_xlabel("of all members, %")
     ax.set_xticks(range(0, 101, 20))
