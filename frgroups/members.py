@@ -29,6 +29,7 @@ Key = TypeVar("Key", bound=Hashable)
 MOST_ROWS = 200_000_000
 
 # Stands for the operation until `naming_the_list` knows which list it was.
+_REPEATS = "a later page repeats the first one"
 _PAGING = "paging"
 
 REREADS = 3
@@ -181,6 +182,8 @@ class Reading(Generic[Key]):
             self.evidence = "counts"
             if first.total_count < len(first.keys):
                 self._problem = f"{len(first.keys)} came of {first.total_count} counted"
+            elif 0 < first.page_size <= len(first.keys) + first.nameless:
+                self._look_behind()
             return
         if first.total_count > MOST_ROWS:
             raise _not_paged(f"{first.total_count} rows are counted", first)
@@ -217,6 +220,7 @@ class Reading(Generic[Key]):
         pages = list(self._map(self._window, windows))
         self.pages += len(pages)
         self.evidence = "seams"
+        self._refuse_repetition(pages)
         if any(page.page_size != size or page.nameless for page, (_, size) in zip(pages, windows, strict=True)):
             return False
         keys = list(self._first.keys)
@@ -241,6 +245,7 @@ class Reading(Generic[Key]):
                 first = self._same_size(0)
             pages = list(self._map(self._same_size, rest))
             self.pages += len(pages)
+            self._refuse_repetition(pages)
             for page in pages:
                 self._look_at(page)
             self.nameless = first.nameless + sum(page.nameless for page in pages)
@@ -248,6 +253,15 @@ class Reading(Generic[Key]):
         self.keys = passes[-1]
         if passes[0] != passes[1]:
             self._problem = "two passes over the pages differ"
+
+    def _look_behind(self) -> None:
+        """Whether a full page is all there is, as its total says: a service may count the page, not the list."""
+        behind = self._same_size(1)
+        self.pages += 1
+        # Some services give their last page again when asked for one behind it.
+        if behind.page_number > self._base and behind.keys and behind.keys != self._first.keys:
+            self._problem = f"{self.total} are counted, and the page behind them holds {len(behind.keys)} more"
+            self.evidence = "none"
 
     def _total_is_far_off(self) -> bool:
         """Whether a total of many pages is not borne out by the last of them: one request instead of thousands."""
@@ -266,6 +280,14 @@ class Reading(Generic[Key]):
     def _same_size(self, k: int) -> Rows[Key]:
         return self._read_page(self._base + k, None)
 
+    def _refuse_repetition(self, pages: Sequence[Rows[Key]]) -> None:
+        """Raise when each later page begins as the first one does, whatever its size: no page number was heeded."""
+        if len(pages) > 1 and all(
+            len(page.keys) > 1 and page.keys == self._first.keys[: len(page.keys)] and page.total_count == self.total
+            for page in pages
+        ):
+            raise _not_paged(_REPEATS, pages[0])
+
     def _look_at(self, page: Rows[Key]) -> None:
         self._misnamed.update(page.misnamed)
         self._n_naming += page.n_naming
@@ -273,7 +295,7 @@ class Reading(Generic[Key]):
             # Who joined may have pushed the whole first page to a later one: that is movement, no repetition.
             self.total_last = page.total_count
         elif len(page.keys) > 1 and page.keys == self._first.keys:
-            raise _not_paged("a later page repeats the first one", page)
+            raise _not_paged(_REPEATS, page)
 
 
 def _not_paged(what: str, page: Rows[Key]) -> BadAnswerError:

@@ -23,6 +23,10 @@ from frgroups.universe import check_universe
 Verdict = Literal["consistent", "drifted", "unverifiable"]
 
 NAMED = 3  # How many groups a sentence names; of more it says how many.
+WHOLE = 0.95  # of a list: where less of it came, it is no change in between, and no base for an analysis
+_TOO_SHORT = (
+    "Too little for any analysis. Load again; if it stays so, the service lists or counts these groups wrongly."
+)
 _REFRESH = Advice("Fine for analysis; {refresh_groups} before planning.", refresh_groups=FUNCTION)
 
 
@@ -170,8 +174,13 @@ class Snapshot:
         if len(self.reads) and (self.reads["how"] == "given").all():
             return "made from tables, not read from a tenant"
         uids = dict(list(self.reads.groupby("verdict")["customer_group_uid"]))
+        short = self._short()
         drifted, unproved = uids.get("drifted", ()), uids.get("unverifiable", ())
         told = [f"{len(uids.get('consistent', ())):,} of {counted(len(self.reads), 'group')} proved"]
+        for uid, n, total in short[:NAMED]:
+            told.append(f"of {self.group_name(uid)} {n:,} of {total:,} counted came")
+        if short:
+            return f"{'; '.join(told)}. {_TOO_SHORT}"
         if len(drifted):
             told.append(f"{self._named(drifted)} changed while read")
         if len(unproved):
@@ -180,6 +189,17 @@ class Snapshot:
             told.append("whether these are all groups could not be proved")
         advice = [str(_REFRESH)] if len(drifted) else []
         return " ".join([f"{'; '.join(told)}.", *advice])
+
+    def _short(self) -> list[tuple[str, int, int]]:
+        """The groups of which too little came: uid, rows, and the least that was counted."""
+        drifted = self.reads[self.reads["verdict"] == "drifted"]
+        rows = zip(
+            drifted["customer_group_uid"],
+            drifted["n_rows"],
+            drifted[["total_first", "total_last"]].min(axis=1),
+            strict=True,
+        )
+        return [(uid, n, total) for uid, n, total in rows if n < WHOLE * total]
 
     def _named(self, uids: Sequence[str] | pd.Series) -> str:
         """A few groups by name, and how many more."""

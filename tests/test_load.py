@@ -233,7 +233,7 @@ def test_a_group_that_is_listed_twice_is_told_as_what_it_is(sandbox, client, mon
 
     def twice(*args, **kw):
         page = read(*args, **kw)
-        return replace(page, items=[*page.items, page.items[0]], total_count=page.total_count + 1)
+        return replace(page, items=[*page.items, *page.items[:1]], total_count=page.total_count + 1)
 
     monkeypatch.setattr(client, "read_group_page", twice)
 

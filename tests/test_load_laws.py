@@ -160,3 +160,14 @@ def test_who_left_a_group_between_its_reading_and_an_earlier_look_is_asked_again
 
     assert snapshot.verdict == "consistent"
     assert list(snapshot["b"]) == ["c0", "c2", "c3"]
+
+
+@pytest.mark.parametrize("at", range(2, 8))
+def test_one_who_left_in_the_middle_of_a_load_does_not_leave_it_in_doubt(at):
+    "Nobody names the group any more but an old record of who left it: read again, the group is proved."
+    world = World({"a": [f"c{n:02d}" for n in range(23)]}, cap=5, edits={at: [("a", "c01")]})
+
+    snapshot = load(world, cover=False)
+
+    assert snapshot.verdict == "consistent"
+    assert set(snapshot["a"]) == world.groups["a"] and "c01" not in set(snapshot.customers["customer_uid"])

@@ -134,6 +134,38 @@ def test_a_page_that_repeats_is_an_error():
         read_listing(lambda number, size: first)
 
 
+def test_a_service_that_counts_its_page_is_not_believed():
+    "A full page that says it is all there is: the page behind it is looked at, and tells."
+
+    def server(number, size):
+        page = List_(uids(23), cap=5)(number, size)
+        return Rows(page.keys, page.page_number, page.page_size, len(page.keys))
+
+    listing = read_listing(server)
+
+    assert listing.verdict == "drifted" and "holds 5 more" in listing.note
+
+
+def test_a_list_of_exactly_one_page_is_proved_by_the_empty_one_behind_it():
+    "It costs one request more, and is consistent; one row less costs none."
+    full, short = List_(uids(5), cap=5), List_(uids(4), cap=5)
+
+    assert [read_listing(one).verdict for one in (full, short)] == ["consistent"] * 2
+    assert (full.requests, short.requests) == (2, 1)
+
+
+@pytest.mark.parametrize("honours_size", [True, False])
+def test_a_service_that_heeds_no_page_number_is_recognised(honours_size):
+    "Whatever size is asked for, its pages all begin alike: an error that says so, no list of a few."
+
+    def server(number, size):
+        size = min(size or 5, 5) if honours_size else 5
+        return Rows(uids(23)[:size], number or 1, size, 23)
+
+    with pytest.raises(BadAnswerError, match="does not page this list"):
+        read_listing(server)
+
+
 def test_records_without_a_uid_make_a_list_unverifiable():
     "What cannot be named cannot be kept, and the listing says that it is not whole."
     listing = read_listing(lambda number, size: Rows(uids(4), 1, 5, 5, nameless=1))

@@ -167,6 +167,19 @@ def test_a_snapshot_says_in_a_sentence_how_sure_it_is(verdicts, told):
     assert escape(snapshot.describe()) in snapshot._repr_html_()
 
 
+def test_what_came_short_is_no_base_for_an_analysis():
+    "Where a list is far from whole, nothing changed in between: the numbers are told, and that they will not do."
+    snapshot = read_with("cdd")
+    reads = snapshot.reads.assign(n_rows=[10, 499, 96], total_first=[10, 2300, 96], total_last=[10, 2400, 110])
+
+    told = replace(snapshot, reads=reads).describe()
+
+    assert told == (
+        "1 of 3 groups proved; of B 499 of 2,300 counted came. Too little for any analysis. Load again; if it stays "
+        "so, the service lists or counts these groups wrongly."
+    )
+
+
 def test_groups_that_may_be_more_are_told():
     "Every group is proved, and the list of them is not."
     snapshot = replace(read_with("cc"), verdict="unverifiable")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -113,13 +113,13 @@ class TenantReading:
         tried: set[str] = set()
         while True:
             naming = self.seen.naming()
-            contradicted = [uid for uid in self._contradicted(naming) if uid not in tried]
+            contradicted = [uid for uid in self._contradicted(naming, tried) if uid not in tried]
             again = [*self._covered_in_vain(naming), *contradicted, *self._met_in(naming, contradicted)]
             if not again:
                 break
             tried.update(contradicted)
             self.page(dict.fromkeys(again))
-        for uid in self._contradicted(naming):
+        for uid in self._contradicted(naming, tried):
             n = int(naming.counts[self.code_of[uid]])
             note = f"{n} customers name it, {len(self.members[uid])} came from its pages"
             self.reads[uid] |= {"verdict": "drifted", "evidence": "none", "note": note}
@@ -129,12 +129,26 @@ class TenantReading:
         counts = naming.counts
         return [uid for uid, n in self.covered.items() if not self.lists_hold or counts[self.code_of[uid]] != n]
 
-    def _contradicted(self, naming: Naming) -> list[str]:
-        """The paged groups whose members and whose customers' own lists disagree."""
+    def _contradicted(self, naming: Naming, again: Collection[str]) -> list[str]:
+        """
+        The paged groups whose members and whose customers' own lists disagree.
+
+        In one that was read `again` nobody is missing who was met nowhere else: they left, and have no newer list.
+        """
         if not len(naming.keys):
             return []  # Where nobody names a group, the lists say nothing.
         sure = [uid for uid in self.members if self.reads[uid]["verdict"] == "consistent"]
-        return [uid for uid in sure if naming.contradicts(self.code_of[uid], self.members[uid])]
+        found = [uid for uid in sure if naming.contradicts(self.code_of[uid], self.members[uid])]
+        return [uid for uid in found if uid not in again or not self._has_only_lost(uid, naming)]
+
+    def _has_only_lost(self, uid: str, naming: Naming) -> bool:
+        """Whether members and lists differ in nothing but customers who are in no group now, as far as was read."""
+        named, members = naming.customers(self.code_of[uid]), self.members[uid]
+        lost = np.setdiff1d(named, members, assume_unique=True)
+        if naming.contradicts(self.code_of[uid], np.concatenate([members, lost])):
+            return False
+        elsewhere = [*self.members.values(), *(naming.customers(self.code_of[one]) for one in self.covered)]
+        return not any(np.isin(lost, others).any() for others in elsewhere)
 
     def _met_in(self, naming: Naming, contradicted: Iterable[str]) -> list[str]:
         """
