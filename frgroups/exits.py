@@ -19,7 +19,7 @@ EXIT_CODES = {
     1: "error; the message says what to do",
     2: "changes are planned (plan --exit-code only)",
     3: "blocked by a limit; nothing was sent",
-    4: "the tenant drifted from what was read; nothing was sent",
+    4: "a group would not hold still (load), or is no longer what was read (apply); nothing was sent",
     5: "partly done, or items rejected",
     6: "reading back disagrees with what was sent",
     7: "locked by another apply; nothing was sent",

@@ -11,7 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -832,3 +832,14 @@ def test_a_list_of_groups_that_lost_one_is_not_called_whole(sandbox, client, mon
 
     assert snapshot.verdict == "unverifiable" and len(snapshot.groups) == 4
     assert "records without a uid" in caplog.text
+
+
+def test_a_load_that_is_not_the_newest_says_so(sandbox, client, tmp_path, caplog):
+    "With a clock that is behind, or after one that was ahead, analyses would take the other one."
+    ahead = replace(fg.load_snapshot(client, False), taken_at=datetime(2099, 1, 1, tzinfo=UTC))
+    fg.save_snapshot(replace(ahead, read_until=ahead.taken_at), tmp_path)
+
+    fg.load_snapshot(client, tmp_path)
+
+    [told] = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert "2099-01-01" in told.getMessage() and "Is a clock wrong?" in told.getMessage()

@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import chain
@@ -226,6 +226,20 @@ def _keep(snapshot: Snapshot, cache: Path) -> None:
         ) from error
     text = f"kept {snapshot.tenant_uid} as {path}"
     tell(log, logging.INFO, "snapshot_kept", text, tenant_uid=snapshot.tenant_uid, path=path)
+    _warn_unless_newest(snapshot, cache)
+
+
+def _warn_unless_newest(snapshot: Snapshot, cache: Path) -> None:
+    """What is read later is the snapshot with the newest date, whichever was made last."""
+    newest = None
+    with suppress(FileDamagedError):  # Who reads it is told.
+        newest = newest_kept(cache, snapshot.tenant_uid, snapshot.base_url or "")
+    if newest is not None and newest.taken_at > snapshot.taken_at:
+        text = (
+            f"the snapshot of {snapshot.tenant_uid} that was just kept is of {snapshot.taken_at:%Y-%m-%d %H:%M} UTC, "
+            f"and the one of {newest.taken_at:%Y-%m-%d %H:%M} UTC is taken for the newest. Is a clock wrong?"
+        )
+        tell(log, logging.WARNING, "snapshot_not_newest", text, tenant_uid=snapshot.tenant_uid, path=newest.path)
 
 
 def _read_tenant(client: Client, *, cover: bool, record: type[Member], progress: ProgressOption) -> Snapshot:
