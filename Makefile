@@ -12,7 +12,7 @@ notebooks: .venv/notebook.done
 	@$(BIN)/frgroups notebooks
 
 test: .venv/dev.done
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: .venv/dev.done
 	@$(BIN)/ruff check .
