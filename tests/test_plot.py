@@ -659,3 +659,10 @@ def test_tables_say_their_measure_and_mode():
         plot.upset(inclusive, mode="exclusive")
     with pytest.raises(InputError, match="measure="):
         plot.overlap_heatmap(pd.DataFrame([[1, 2], [3, 4]], index=list("ab"), columns=list("ab")))
+
+
+def test_a_matrix_that_is_cut_says_that_its_first_groups_are_drawn():
+    "A table keeps its order, so that the title does not claim that the largest are shown."
+    matrix = overlap_matrix(sample_snapshot(), measure="jaccard")
+
+    assert "the 2 first of 3 groups" in title(plot.overlap_heatmap(matrix, top=2))

@@ -89,7 +89,8 @@ def overlap_heatmap(
         side.set_visible(False)
     if n <= 25:
         _write_cells(ax, values, off_diagonal, colours(scale(off_diagonal)), measure)
-    cut = f"the {n:,} largest of {n_all:,} groups" if n < n_all else ""
+    which = "first" if _is_matrix(data) else "largest"
+    cut = f"the {n:,} {which} of {n_all:,} groups" if n < n_all else ""
     return titled(ax, heading, cut, width=min(points(ax)))
 
 
@@ -97,7 +98,7 @@ def _heatmap_of(
     data: Any, groups: Iterable[str] | None, measure: Measure, universe: int | None, top: int | None
 ) -> tuple[pd.DataFrame, list[str], int]:
     """The matrix to draw, the names of its rows, and how many groups there were."""
-    if isinstance(data, pd.DataFrame) and "customer_uid" not in data and data.index.equals(data.columns):
+    if _is_matrix(data):
         matrix = data if top is None else data.iloc[:top, :top]
         return matrix, [short_name(label) for label in matrix.index], len(data)
     seen = codes_of(data)
@@ -109,6 +110,10 @@ def _heatmap_of(
     order = leaf_order(overlap_matrix(chosen, measure="jaccard").to_numpy())
     names = shown_names(chosen.group_uids.take(order), chosen.group_names.take(order))
     return matrix.iloc[order, order], names, codes.n_groups
+
+
+def _is_matrix(data: Any) -> bool:
+    return isinstance(data, pd.DataFrame) and "customer_uid" not in data and data.index.equals(data.columns)
 
 
 def _write_cells(
