@@ -34,6 +34,7 @@ from frgroups.cache import (
 )
 from frgroups.cache.kept import write_manifest
 from frgroups.errors import FileDamagedError, FrgroupsError, InputError, NotFoundInCacheError
+from frgroups.fleet.status import tenant_status
 from frgroups.sealed import canonical, sha256
 from frgroups.snapshot import sample_snapshot, snapshot_from_frames
 
@@ -726,6 +727,13 @@ def test_a_manifest_that_lacks_a_table_is_damage(tmp_path):
         {"files": {}},
         {"files": {"groups.parquet": {"bytes": 1}}},
         {"files": {"groups.parquet": None}},
+        {"files": {file: {"bytes": 1, "sha256": "0", "mode": 6} for file in FILES}},
+        {"universe": "many"},
+        {"tenant_uid": None, "schema_version": 1},
+        {"n_groups": None, "schema_version": 1},
+        {"schema_version": "2"},
+        {"schema_version": True},
+        {"schema_version": []},
         {"read_until": "soon"},
         {"read_until": "2026-11-23T08:10:00"},
         {"verdict": "fine"},
@@ -760,3 +768,28 @@ def test_a_snapshot_of_tables_beside_one_with_a_host_is_read_by_its_folder(tmp_p
 
     assert str(folder) in set(list_snapshots(tmp_path)["path"])
     assert read_snapshot(folder).base_url is None
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such files.")
+@pytest.mark.parametrize("file", ["groups.parquet", "manifest.json"])
+def test_a_pipe_in_the_place_of_a_file_is_damage(tmp_path, file):
+    "It is not waited for: the read ends at once and names it."
+    folder = save_snapshot(sample_snapshot(), tmp_path)
+    (folder / file).unlink()
+    os.mkfifo(folder / file)
+
+    with pytest.raises(FileDamagedError, match=r"found no regular file") as caught:
+        read_snapshot(tmp_path)
+    assert caught.value.path == folder / file
+
+
+def test_a_manifest_of_odd_shape_stops_no_command_over_all_tenants(tmp_path):
+    "One tenant's bad folder is told; the others are listed and pruned."
+    bad = save_snapshot(snapshot_of(tenant_uid="t-2"), tmp_path)
+    with_version(bad, 1, tenant_uid=None, n_groups=None)
+    save_snapshot(snapshot_of(), tmp_path)
+
+    assert list_snapshots(tmp_path)["tenant_uid"].to_list() == ["t-1"]
+    assert prune(tmp_path).empty
+    assert set(tenant_status(tmp_path)["tenant_uid"]) == {"t-1", "t-2"}
+    assert bad.is_dir()

@@ -27,7 +27,6 @@ log = logging.getLogger("frgroups.cache")
 SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"
 _LOOKS = 20
-_FIELDS = {"schema_version", "tenant_uid", "base_url", "taken_at", "read_until", "verdict", "files"}
 _FILES = tuple(f"{name}.parquet" for name in ("groups", "customers", "consents", "reads", "memberships"))
 # Who finds something wrong in Python may have kept it from a terminal.
 LOAD = Form("{} (frgroups load)", is_function=True)
@@ -40,25 +39,34 @@ Cache = str | Path | None
 _Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
-class _File(msgspec.Struct):
+class _File(msgspec.Struct, forbid_unknown_fields=True):
     """What a manifest tells of one file."""
 
     bytes: int
     sha256: str
 
 
-class _Manifest(msgspec.Struct):
-    """What a manifest of this version holds; other versions have fields of their own."""
+class _AnyManifest(msgspec.Struct):
+    """What a manifest of every version holds: enough to list and to prune it."""
 
-    tenant_uid: str
+    schema_version: Annotated[int, msgspec.Meta(ge=1)]
+    tenant_uid: Annotated[str, msgspec.Meta(min_length=1)]
     base_url: str | None
     taken_at: _Moment
     read_until: _Moment
-    verdict: Literal["consistent", "drifted", "unverifiable"]
+    verdict: str
     n_groups: int
     n_customers: int
     n_memberships: int
+    files: dict[str, Any]
+
+
+class _Manifest(_AnyManifest):
+    """What one of this version holds; other versions have fields of their own."""
+
+    verdict: Literal["consistent", "drifted", "unverifiable"]
     files: dict[str, _File]
+    universe: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,27 +154,23 @@ def read_manifest(folder: Path) -> Kept:
     content = _bytes_of(path, "a manifest")
     try:
         manifest = json.loads(content)
-        if datetime.fromisoformat(manifest["taken_at"]).tzinfo is None:
-            raise ValueError("a moment without a time zone")
-        if not manifest.keys() >= _FIELDS or not isinstance(manifest["files"], dict):
-            raise KeyError("a field is missing")
         facts = {name: value for name, value in manifest.items() if name != "checksum"}
+        datetime.fromisoformat(manifest["taken_at"])
         if manifest["schema_version"] == SCHEMA_VERSION and manifest["checksum"] != sha256(canonical(facts)):
             raise ValueError("it was altered")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _damaged(path, "a manifest as it was written", f"{len(content)} other bytes") from error
-    kept = Kept(folder, dict(manifest))
-    if kept.readable:
-        _check_manifest(path, kept.manifest)
-    return kept
+    _check_manifest(path, manifest)
+    return Kept(folder, manifest)
 
 
 def _check_manifest(path: Path, manifest: dict[str, Any]) -> None:
-    """Refuse one that holds what this version never writes, though nobody has touched it since."""
+    """Refuse one that holds what is never written, though nobody has touched it since."""
     try:
-        files = msgspec.convert(manifest, _Manifest).files
+        own = msgspec.convert(manifest, _AnyManifest).schema_version == SCHEMA_VERSION
+        files = msgspec.convert(manifest, _Manifest).files if own else dict.fromkeys(_FILES)
     except msgspec.ValidationError as error:
-        raise _damaged(path, "a manifest of this version", f"another: {error}") from error
+        raise _damaged(path, "a manifest of some version", f"another: {error}") from error
     if missing := [name for name in _FILES if name not in files]:
         raise _damaged(path, f"a manifest that lists {', '.join(_FILES)}", f"none of {', '.join(missing)}")
 
@@ -227,6 +231,8 @@ def _looked_at(folder: Path, on_damage: Callable[[Path, FileDamagedError], objec
 
 def _bytes_of(path: Path, expected: str) -> bytes:
     try:
+        if path.exists() and not path.is_file():  # A pipe would be waited for without end.
+            raise _damaged(path, expected, "no regular file")
         return path.read_bytes()
     except FileNotFoundError:
         if not path.parent.exists():
