@@ -793,3 +793,25 @@ def test_a_manifest_of_odd_shape_stops_no_command_over_all_tenants(tmp_path):
     assert prune(tmp_path).empty
     assert set(tenant_status(tmp_path)["tenant_uid"]) == {"t-1", "t-2"}
     assert bad.is_dir()
+
+
+def test_allowing_older_ones_passes_over_another_version(tmp_path, caplog):
+    "What another frgroups can read stays where it is, with a warning; without allow_older it is refused."
+    save_snapshot(snapshot_of({"ours": []}, taken_at="2026-11-01"), tmp_path)
+    newest = save_snapshot(snapshot_of(taken_at="2026-11-02"), tmp_path)
+    with_version(newest, 3, written_by="9.1.0")
+
+    with pytest.raises(InputError, match="has schema version 3.*allow_older=True"):
+        read_snapshot(tmp_path)
+    assert "ours" in read_snapshot(tmp_path, allow_older=True)
+
+    assert newest.is_dir() and len(caplog.records) == 1
+    assert f"{newest} has schema version 3" in caplog.text and "older one is used" in caplog.text
+
+
+def test_where_all_are_of_another_version_that_is_said(tmp_path):
+    "With allow_older too: the error tells the version, not that nothing is there."
+    with_version(save_snapshot(sample_snapshot(), tmp_path), 3)
+
+    with pytest.raises(InputError, match="has schema version 3"):
+        read_snapshot(tmp_path, allow_older=True)

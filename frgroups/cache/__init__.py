@@ -21,6 +21,7 @@ from frgroups.cache.kept import (
     read_manifest,
     set_aside,
     warn_of_damage,
+    warn_of_other_versions,
     write_manifest,
 )
 from frgroups.cache.tablefiles import read_membership_tables, read_tables, write_tables
@@ -106,7 +107,8 @@ def read_snapshot(
     `at` is a moment, or a date, which means the end of that day (UTC).
 
     With `allow_older` a damaged snapshot is set aside in a folder `.damaged-...` beside it, with a warning in the
-    log, and the newest good one answers instead.
+    log, and the newest good one answers instead. One of another version of frgroups is passed over, with a warning,
+    and stays where it is.
 
     Raises
     ------
@@ -114,7 +116,7 @@ def read_snapshot(
         Nothing was kept that answers; the message says what is there.
     InputError
         The cache holds several tenants or hosts, and neither `tenant_uid` nor `base_url` says which. Or the
-        snapshot was written by a frgroups that keeps them in another way.
+        snapshot was written by a frgroups that keeps them in another way, and with `allow_older` so was every other.
     FileDamagedError
         A file is not as it was written; the message names it, and says what was expected and found.
 
@@ -139,11 +141,15 @@ def read_snapshot(
         found = [one for one in kept if until is None or one.taken_at <= until]
         _check_one_place(found, folder)
         with suppress(FileNotFoundError):  # It was pruned or replaced between being found and being read: look again.
-            for one in reversed(found):
+            readable = [one for one in found if one.readable]
+            for one in reversed((allow_older and readable) or found):
                 try:
-                    return read_kept(one)
+                    whole = read_kept(one)
                 except FileDamagedError as error:
                     on_damage(one.path, error)
+                else:
+                    warn_of_other_versions(found[found.index(one) + 1 :])
+                    return whole
             raise _nothing_found(kept, damaged, folder, (tenant_uid, base_url), until)
     raise NotFoundInCacheError(f"Snapshots in {folder} are removed as fast as they are read.")
 

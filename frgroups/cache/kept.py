@@ -104,14 +104,21 @@ class Kept:
         for file in self.manifest["files"]:
             self.content(file)
 
+    @property
+    def version(self) -> str:
+        """A sentence on who wrote it, and what this version reads."""
+        writer = self.manifest.get("written_by", "of an unknown version")
+        return (
+            f"{self.path} has schema version {self.manifest['schema_version']}, written by frgroups {writer}; "
+            f"this is frgroups {__version__}, which reads {SCHEMA_VERSION}."
+        )
+
     def check_version(self) -> None:
         """Raise InputError when another version of frgroups wrote it in another way."""
         if not self.readable:
-            version = self.manifest["schema_version"]
-            writer = self.manifest.get("written_by", "of an unknown version")
             raise InputError(
-                f"{self.path} has schema version {version}, written by frgroups {writer}; this is frgroups "
-                f"{__version__}, which reads {SCHEMA_VERSION}.",
+                self.version,
+                Advice("Read the newest one that it reads with {allow_older}.", allow_older=True),
                 Advice(
                     "Load the tenant again with {load_snapshot}, or use the frgroups that wrote it.",
                     load_snapshot=LOAD,
@@ -196,6 +203,14 @@ def set_aside(folder: Path, error: FileDamagedError) -> None:
 def warn_of_damage(_: Path, error: FileDamagedError) -> None:
     """Leave a damaged snapshot where it is, and say so in the log."""
     tell(log, logging.WARNING, "snapshot_damaged", error.message, path=str(getattr(error, "path", "")))
+
+
+def warn_of_other_versions(kept: list[Kept]) -> None:
+    """Say in the log which ones were passed over for an older one, though nothing is wrong with them."""
+    for one in kept:
+        if not one.readable:
+            text = f"{one.version} An older one is used."
+            tell(log, logging.WARNING, "snapshot_of_another_version", text, path=str(one.path))
 
 
 def kept_in(root: Path, on_damage: Callable[[Path, FileDamagedError], object]) -> list[Kept]:
