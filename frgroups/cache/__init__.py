@@ -11,6 +11,7 @@ import pandas as pd
 
 from frgroups.advice import ANY, FUNCTION, Advice
 from frgroups.cache import folders
+from frgroups.cache.agreement import DisagreementError, check_rows
 from frgroups.cache.inventory import cache_info, list_snapshots, prune
 from frgroups.cache.kept import (
     LOAD,
@@ -24,7 +25,7 @@ from frgroups.cache.kept import (
     warn_of_other_versions,
     write_manifest,
 )
-from frgroups.cache.tablefiles import read_membership_tables, read_tables, write_tables
+from frgroups.cache.tablefiles import Tables, read_membership_tables, read_tables, write_tables
 from frgroups.errors import FileDamagedError, InputError, NotFoundInCacheError
 from frgroups.home import as_folder, make_private, tenant_folder
 from frgroups.snapshot import Snapshot
@@ -187,7 +188,23 @@ def read_kept(kept: Kept, *, only_memberships: bool = False) -> Snapshot:
     With `only_memberships` it has of its customers the uids alone, and no consents: enough to tell who was where.
     """
     kept.check_version()
-    tables = (read_membership_tables if only_memberships else read_tables)(kept.content)
+    try:
+        tables = (read_membership_tables if only_memberships else read_tables)(kept.content)
+        for table, rows in (
+            ("groups", tables.groups),
+            ("customers", tables.customers),
+            ("memberships", tables.codes),
+        ):
+            check_rows(table, kept.manifest[f"n_{table}"], len(rows))
+    except DisagreementError as error:
+        raise kept.damaged(error.file, error.expected, error.found) from error
+    try:
+        return _snapshot(kept, tables)
+    except InputError as error:  # Such as a universe that is smaller than the customers seen.
+        raise kept.damaged(MANIFEST, "facts that agree with the tables", str(error)) from error
+
+
+def _snapshot(kept: Kept, tables: Tables) -> Snapshot:
     manifest = kept.manifest
     return Snapshot(
         groups=tables.groups,

@@ -17,7 +17,7 @@ import msgspec
 from frgroups.advice import Advice, Form
 from frgroups.cache import folders
 from frgroups.errors import FileDamagedError, InputError
-from frgroups.home import as_folder
+from frgroups.home import as_folder, tenant_folder
 from frgroups.logs import tell
 from frgroups.sealed import canonical, sha256
 from frgroups.versions import __version__
@@ -97,6 +97,10 @@ class Kept:
         if (found := fingerprint(content)) != expected:
             raise _damaged(path, _in_words(**expected), _in_words(**found))
         return content
+
+    def damaged(self, file: str, expected: str, found: str) -> FileDamagedError:
+        """The error for one of its files that does not agree with the others."""
+        return _damaged(self.path / file, expected, found)
 
     def check(self) -> None:
         """Raise InputError unless this version can read it, and FileDamagedError unless every file is whole."""
@@ -236,12 +240,21 @@ def _refuse(_: Path, error: FileDamagedError) -> None:
 
 def _looked_at(folder: Path, on_damage: Callable[[Path, FileDamagedError], object]) -> Kept | None:
     try:
-        return read_manifest(folder)
+        kept = read_manifest(folder)
+        _check_place(kept)
     except FileNotFoundError:  # Pruned or replaced meanwhile.
         return None
     except FileDamagedError as error:
         on_damage(folder, error)
         return None
+    return kept
+
+
+def _check_place(kept: Kept) -> None:
+    """A snapshot lies in the folder of its own tenant and host, whatever capitals the disk makes of that."""
+    own = tenant_folder(kept.manifest["tenant_uid"], kept.manifest["base_url"])
+    if own.casefold() != kept.path.parent.name.casefold():
+        raise kept.damaged(MANIFEST, f"a snapshot of {kept.path.parent.name}", f"one of {own}")
 
 
 def _bytes_of(path: Path, expected: str) -> bytes:
