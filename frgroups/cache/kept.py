@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import os
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -259,7 +260,8 @@ def _check_place(kept: Kept) -> None:
 
 def _bytes_of(path: Path, expected: str) -> bytes:
     try:
-        if path.exists() and not path.is_file():  # A pipe would be waited for without end.
+        # One look alone, for it may be pruned meanwhile. A pipe would be waited for without end.
+        if not stat.S_ISREG(path.stat().st_mode):
             raise _damaged(path, expected, "no regular file")
         return path.read_bytes()
     except FileNotFoundError:
