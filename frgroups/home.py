@@ -42,6 +42,8 @@ def as_folder(path: str | Path | None, name: str) -> Path:
     """The folder that was asked for, or the one of this name in the home."""
     if path is None:
         return folder_in_home(name)
+    if isinstance(path, str) and not path.strip():  # It would mean the current folder.
+        raise InputError(f"An empty text is no folder for {name}; None is the one of the home, '.' the current one.")
     try:
         return Path(path).expanduser().resolve()
     except (RuntimeError, ValueError, OSError) as error:

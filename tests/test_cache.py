@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -34,6 +35,7 @@ from frgroups.cache import (
 )
 from frgroups.cache.kept import write_manifest
 from frgroups.errors import FileDamagedError, FrgroupsError, InputError, NotFoundInCacheError
+from frgroups.fleet.status import tenant_status
 from frgroups.sealed import canonical, sha256
 from frgroups.snapshot import sample_snapshot, snapshot_from_frames
 
@@ -726,6 +728,13 @@ def test_a_manifest_that_lacks_a_table_is_damage(tmp_path):
         {"files": {}},
         {"files": {"groups.parquet": {"bytes": 1}}},
         {"files": {"groups.parquet": None}},
+        {"files": {file: {"bytes": 1, "sha256": "0", "mode": 6} for file in FILES}},
+        {"universe": "many"},
+        {"tenant_uid": None, "schema_version": 1},
+        {"n_groups": None, "schema_version": 1},
+        {"schema_version": "2"},
+        {"schema_version": True},
+        {"schema_version": []},
         {"read_until": "soon"},
         {"read_until": "2026-11-23T08:10:00"},
         {"verdict": "fine"},
@@ -760,3 +769,135 @@ def test_a_snapshot_of_tables_beside_one_with_a_host_is_read_by_its_folder(tmp_p
 
     assert str(folder) in set(list_snapshots(tmp_path)["path"])
     assert read_snapshot(folder).base_url is None
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such files.")
+@pytest.mark.parametrize("file", ["groups.parquet", "manifest.json"])
+def test_a_pipe_in_the_place_of_a_file_is_damage(tmp_path, file):
+    "It is not waited for: the read ends at once and names it."
+    folder = save_snapshot(sample_snapshot(), tmp_path)
+    (folder / file).unlink()
+    os.mkfifo(folder / file)
+
+    with pytest.raises(FileDamagedError, match=r"found no regular file") as caught:
+        read_snapshot(tmp_path)
+    assert caught.value.path == folder / file
+
+
+def test_a_manifest_of_odd_shape_stops_no_command_over_all_tenants(tmp_path):
+    "One tenant's bad folder is told; the others are listed and pruned."
+    bad = save_snapshot(snapshot_of(tenant_uid="t-2"), tmp_path)
+    with_version(bad, 1, tenant_uid=None, n_groups=None)
+    save_snapshot(snapshot_of(), tmp_path)
+
+    assert list_snapshots(tmp_path)["tenant_uid"].to_list() == ["t-1"]
+    assert prune(tmp_path).empty
+    assert set(tenant_status(tmp_path)["tenant_uid"]) == {"t-1", "t-2"}
+    assert bad.is_dir()
+
+
+def test_allowing_older_ones_passes_over_another_version(tmp_path, caplog):
+    "What another frgroups can read stays where it is, with a warning; without allow_older it is refused."
+    save_snapshot(snapshot_of({"ours": []}, taken_at="2026-11-01"), tmp_path)
+    newest = save_snapshot(snapshot_of(taken_at="2026-11-02"), tmp_path)
+    with_version(newest, 3, written_by="9.1.0")
+
+    with pytest.raises(InputError, match=r"has schema version 3.*allow_older=True"):
+        read_snapshot(tmp_path)
+    assert "ours" in read_snapshot(tmp_path, allow_older=True)
+
+    assert newest.is_dir() and len(caplog.records) == 1
+    assert f"{newest} has schema version 3" in caplog.text and "older one is used" in caplog.text
+
+
+def test_where_all_are_of_another_version_that_is_said(tmp_path):
+    "With allow_older too: the error tells the version, not that nothing is there."
+    with_version(save_snapshot(sample_snapshot(), tmp_path), 3)
+
+    with pytest.raises(InputError, match="has schema version 3"):
+        read_snapshot(tmp_path, allow_older=True)
+
+
+def resealed(folder, table=None, change=None, **facts):
+    """A kept snapshot whose table or facts were changed, with checksums that are right."""
+    manifest = json.loads((folder / "manifest.json").read_bytes()) | facts
+    if table is not None:
+        pq.write_table(change(pq.read_table(folder / table)), folder / table)
+    (folder / "manifest.json").unlink()
+    own = ("schema_version", "written_by", "files", "checksum")
+    write_manifest(folder, {name: value for name, value in manifest.items() if name not in own})
+
+
+def with_codes(column, values):
+    """A change of memberships: the first codes of a column are these."""
+
+    def change(table):
+        codes = table[column].to_pylist()
+        array = pa.array([*values, *codes[len(values) :]], pa.int32())
+        return table.set_column(table.column_names.index(column), column, array)
+
+    return change
+
+
+def in_wide_codes(table):
+    """The same with codes of another width than is written."""
+    return table.cast(pa.schema([(name, pa.int64()) for name in table.column_names]))
+
+
+@pytest.mark.parametrize("only_memberships", [False, True])
+@pytest.mark.parametrize(
+    ("file", "change", "said"),
+    [
+        ("memberships.parquet", with_codes("customer_code", [-1]), "customer_code from 0 to below 251, found -1"),
+        ("memberships.parquet", with_codes("customer_code", [251]), "customer_code from 0 to below 251, found"),
+        ("memberships.parquet", with_codes("customer_code", [None]), "a code in every row, found 1 without"),
+        ("memberships.parquet", with_codes("customer_code", [1, 1]), "rising codes"),
+        ("memberships.parquet", with_codes("customer_group_code", [2]), "rising codes"),
+        ("memberships.parquet", with_codes("customer_group_code", [-1]), "customer_group_code from 0 to below 3"),
+        ("memberships.parquet", lambda table: table.slice(0, 9), "253 rows, as the manifest says, found 9 rows"),
+        ("memberships.parquet", lambda table: table.drop_columns("customer_code"), "not one each of customer_code"),
+        ("memberships.parquet", in_wide_codes, "codes of type int32"),
+        ("groups.parquet", lambda table: table.drop_columns("name"), "not one each of name"),
+        ("customers.parquet", lambda table: table.set_column(1, "customer_uid", pa.nulls(251, pa.string())),
+         "found 251 rows without customer_uid"),
+    ],
+)  # fmt: skip
+def test_tables_that_do_not_agree_are_damage(tmp_path, file, change, said, only_memberships):
+    "Though each file is as its checksum says, the error names the one that is wrong, what was expected and found."
+    folder = save_snapshot(sample_snapshot(), tmp_path)
+    resealed(folder, file, change)
+
+    with pytest.raises(FileDamagedError, match=said) as caught:
+        read_kept(kept_at(folder), only_memberships=only_memberships)
+    assert caught.value.path == folder / file
+
+
+@pytest.mark.parametrize("facts", [{}, {"n_customers": 10}])
+def test_customers_that_were_cut_are_damage(tmp_path, facts):
+    "Whether the manifest still tells of them or the memberships alone do."
+    save_snapshot(snapshot_of({"old": []}, taken_at="2026-01-01"), tmp_path)
+    folder = save_snapshot(sample_snapshot(), tmp_path)
+    resealed(folder, "customers.parquet", lambda table: table.slice(0, 10), **facts)
+
+    with pytest.raises(FileDamagedError, match=r"251|below 10"):
+        read_snapshot(tmp_path)
+    assert "old" in read_snapshot(tmp_path, allow_older=True)
+
+
+@pytest.mark.parametrize("facts", [{"n_memberships": 7}, {"universe": 3}])
+def test_facts_that_do_not_agree_with_the_tables_are_damage(tmp_path, facts):
+    "A count and a universe that the tables belie."
+    resealed(save_snapshot(sample_snapshot(), tmp_path), **facts)
+
+    with pytest.raises(FileDamagedError):
+        read_snapshot(tmp_path)
+
+
+def test_a_snapshot_in_the_folder_of_another_tenant_is_damage(tmp_path):
+    "Read through the cache it is refused, and no command takes it for either tenant's."
+    folder = save_snapshot(sample_snapshot(), tmp_path)
+    resealed(folder, tenant_uid="t-2")
+
+    with pytest.raises(FileDamagedError, match=r"expected a snapshot of t-1@tables, found one of t-2@tables"):
+        read_snapshot(tmp_path)
+    assert list_snapshots(tmp_path).empty

@@ -146,3 +146,12 @@ def test_hosts_of_one_tenant_are_kept_apart():
 
     assert len({tenant_folder("t-1", host) for host in hosts}) == 5
     assert tenant_folder("t-1", None) == "t-1@tables"
+
+
+@pytest.mark.parametrize("path", ["", " "])
+def test_an_empty_text_is_no_folder(anywhere, path):
+    "It does not mean the current folder, which a dot does."
+    with pytest.raises(InputError, match="empty text is no folder for snapshots"):
+        as_folder(path, "snapshots")
+
+    assert as_folder(".", "snapshots") == anywhere

@@ -11,6 +11,7 @@ import pandas as pd
 
 from frgroups.advice import ANY, FUNCTION, Advice
 from frgroups.cache import folders
+from frgroups.cache.agreement import DisagreementError, check_rows
 from frgroups.cache.inventory import cache_info, list_snapshots, prune
 from frgroups.cache.kept import (
     LOAD,
@@ -21,9 +22,10 @@ from frgroups.cache.kept import (
     read_manifest,
     set_aside,
     warn_of_damage,
+    warn_of_other_versions,
     write_manifest,
 )
-from frgroups.cache.tablefiles import read_membership_tables, read_tables, write_tables
+from frgroups.cache.tablefiles import Tables, read_membership_tables, read_tables, write_tables
 from frgroups.errors import FileDamagedError, InputError, NotFoundInCacheError
 from frgroups.home import as_folder, make_private, tenant_folder
 from frgroups.snapshot import Snapshot
@@ -106,7 +108,8 @@ def read_snapshot(
     `at` is a moment, or a date, which means the end of that day (UTC).
 
     With `allow_older` a damaged snapshot is set aside in a folder `.damaged-...` beside it, with a warning in the
-    log, and the newest good one answers instead.
+    log, and the newest good one answers instead. One of another version of frgroups is passed over, with a warning,
+    and stays where it is.
 
     Raises
     ------
@@ -114,7 +117,7 @@ def read_snapshot(
         Nothing was kept that answers; the message says what is there.
     InputError
         The cache holds several tenants or hosts, and neither `tenant_uid` nor `base_url` says which. Or the
-        snapshot was written by a frgroups that keeps them in another way.
+        snapshot was written by a frgroups that keeps them in another way, and with `allow_older` so was every other.
     FileDamagedError
         A file is not as it was written; the message names it, and says what was expected and found.
 
@@ -139,11 +142,15 @@ def read_snapshot(
         found = [one for one in kept if until is None or one.taken_at <= until]
         _check_one_place(found, folder)
         with suppress(FileNotFoundError):  # It was pruned or replaced between being found and being read: look again.
-            for one in reversed(found):
+            readable = [one for one in found if one.readable]
+            for one in reversed((allow_older and readable) or found):
                 try:
-                    return read_kept(one)
+                    whole = read_kept(one)
                 except FileDamagedError as error:
                     on_damage(one.path, error)
+                else:
+                    warn_of_other_versions(found[found.index(one) + 1 :])
+                    return whole
             raise _nothing_found(kept, damaged, folder, (tenant_uid, base_url), until)
     raise NotFoundInCacheError(f"Snapshots in {folder} are removed as fast as they are read.")
 
@@ -181,7 +188,23 @@ def read_kept(kept: Kept, *, only_memberships: bool = False) -> Snapshot:
     With `only_memberships` it has of its customers the uids alone, and no consents: enough to tell who was where.
     """
     kept.check_version()
-    tables = (read_membership_tables if only_memberships else read_tables)(kept.content)
+    try:
+        tables = (read_membership_tables if only_memberships else read_tables)(kept.content)
+        for table, rows in (
+            ("groups", tables.groups),
+            ("customers", tables.customers),
+            ("memberships", tables.codes),
+        ):
+            check_rows(table, kept.manifest[f"n_{table}"], len(rows))
+    except DisagreementError as error:
+        raise kept.damaged(error.file, error.expected, error.found) from error
+    try:
+        return _snapshot(kept, tables)
+    except InputError as error:  # Such as a universe that is smaller than the customers seen.
+        raise kept.damaged(MANIFEST, "facts that agree with the tables", str(error)) from error
+
+
+def _snapshot(kept: Kept, tables: Tables) -> Snapshot:
     manifest = kept.manifest
     return Snapshot(
         groups=tables.groups,

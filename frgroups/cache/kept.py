@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import os
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +18,7 @@ import msgspec
 from frgroups.advice import Advice, Form
 from frgroups.cache import folders
 from frgroups.errors import FileDamagedError, InputError
-from frgroups.home import as_folder
+from frgroups.home import as_folder, tenant_folder
 from frgroups.logs import tell
 from frgroups.sealed import canonical, sha256
 from frgroups.versions import __version__
@@ -27,7 +28,6 @@ log = logging.getLogger("frgroups.cache")
 SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"
 _LOOKS = 20
-_FIELDS = {"schema_version", "tenant_uid", "base_url", "taken_at", "read_until", "verdict", "files"}
 _FILES = tuple(f"{name}.parquet" for name in ("groups", "customers", "consents", "reads", "memberships"))
 # Who finds something wrong in Python may have kept it from a terminal.
 LOAD = Form("{} (frgroups load)", is_function=True)
@@ -40,25 +40,34 @@ Cache = str | Path | None
 _Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
-class _File(msgspec.Struct):
+class _File(msgspec.Struct, forbid_unknown_fields=True):
     """What a manifest tells of one file."""
 
     bytes: int
     sha256: str
 
 
-class _Manifest(msgspec.Struct):
-    """What a manifest of this version holds; other versions have fields of their own."""
+class _AnyManifest(msgspec.Struct):
+    """What a manifest of every version holds: enough to list and to prune it."""
 
-    tenant_uid: str
+    schema_version: Annotated[int, msgspec.Meta(ge=1)]
+    tenant_uid: Annotated[str, msgspec.Meta(min_length=1)]
     base_url: str | None
     taken_at: _Moment
     read_until: _Moment
-    verdict: Literal["consistent", "drifted", "unverifiable"]
+    verdict: str
     n_groups: int
     n_customers: int
     n_memberships: int
+    files: dict[str, Any]
+
+
+class _Manifest(_AnyManifest):
+    """What one of this version holds; other versions have fields of their own."""
+
+    verdict: Literal["consistent", "drifted", "unverifiable"]
     files: dict[str, _File]
+    universe: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,20 +99,31 @@ class Kept:
             raise _damaged(path, _in_words(**expected), _in_words(**found))
         return content
 
+    def damaged(self, file: str, expected: str, found: str) -> FileDamagedError:
+        """The error for one of its files that does not agree with the others."""
+        return _damaged(self.path / file, expected, found)
+
     def check(self) -> None:
         """Raise InputError unless this version can read it, and FileDamagedError unless every file is whole."""
         self.check_version()
         for file in self.manifest["files"]:
             self.content(file)
 
+    @property
+    def version(self) -> str:
+        """A sentence on who wrote it, and what this version reads."""
+        writer = self.manifest.get("written_by", "of an unknown version")
+        return (
+            f"{self.path} has schema version {self.manifest['schema_version']}, written by frgroups {writer}; "
+            f"this is frgroups {__version__}, which reads {SCHEMA_VERSION}."
+        )
+
     def check_version(self) -> None:
         """Raise InputError when another version of frgroups wrote it in another way."""
         if not self.readable:
-            version = self.manifest["schema_version"]
-            writer = self.manifest.get("written_by", "of an unknown version")
             raise InputError(
-                f"{self.path} has schema version {version}, written by frgroups {writer}; this is frgroups "
-                f"{__version__}, which reads {SCHEMA_VERSION}.",
+                self.version,
+                Advice("Read the newest one that it reads with {allow_older}.", allow_older=True),
                 Advice(
                     "Load the tenant again with {load_snapshot}, or use the frgroups that wrote it.",
                     load_snapshot=LOAD,
@@ -146,27 +166,23 @@ def read_manifest(folder: Path) -> Kept:
     content = _bytes_of(path, "a manifest")
     try:
         manifest = json.loads(content)
-        if datetime.fromisoformat(manifest["taken_at"]).tzinfo is None:
-            raise ValueError("a moment without a time zone")
-        if not manifest.keys() >= _FIELDS or not isinstance(manifest["files"], dict):
-            raise KeyError("a field is missing")
         facts = {name: value for name, value in manifest.items() if name != "checksum"}
+        datetime.fromisoformat(manifest["taken_at"])
         if manifest["schema_version"] == SCHEMA_VERSION and manifest["checksum"] != sha256(canonical(facts)):
             raise ValueError("it was altered")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _damaged(path, "a manifest as it was written", f"{len(content)} other bytes") from error
-    kept = Kept(folder, dict(manifest))
-    if kept.readable:
-        _check_manifest(path, kept.manifest)
-    return kept
+    _check_manifest(path, manifest)
+    return Kept(folder, manifest)
 
 
 def _check_manifest(path: Path, manifest: dict[str, Any]) -> None:
-    """Refuse one that holds what this version never writes, though nobody has touched it since."""
+    """Refuse one that holds what is never written, though nobody has touched it since."""
     try:
-        files = msgspec.convert(manifest, _Manifest).files
+        own = msgspec.convert(manifest, _AnyManifest).schema_version == SCHEMA_VERSION
+        files = msgspec.convert(manifest, _Manifest).files if own else dict.fromkeys(_FILES)
     except msgspec.ValidationError as error:
-        raise _damaged(path, "a manifest of this version", f"another: {error}") from error
+        raise _damaged(path, "a manifest of some version", f"another: {error}") from error
     if missing := [name for name in _FILES if name not in files]:
         raise _damaged(path, f"a manifest that lists {', '.join(_FILES)}", f"none of {', '.join(missing)}")
 
@@ -194,6 +210,14 @@ def warn_of_damage(_: Path, error: FileDamagedError) -> None:
     tell(log, logging.WARNING, "snapshot_damaged", error.message, path=str(getattr(error, "path", "")))
 
 
+def warn_of_other_versions(kept: list[Kept]) -> None:
+    """Say in the log which ones were passed over for an older one, though nothing is wrong with them."""
+    for one in kept:
+        if not one.readable:
+            text = f"{one.version} An older one is used."
+            tell(log, logging.WARNING, "snapshot_of_another_version", text, path=str(one.path))
+
+
 def kept_in(root: Path, on_damage: Callable[[Path, FileDamagedError], object]) -> list[Kept]:
     """
     The kept snapshots of one tenant and host.
@@ -217,16 +241,28 @@ def _refuse(_: Path, error: FileDamagedError) -> None:
 
 def _looked_at(folder: Path, on_damage: Callable[[Path, FileDamagedError], object]) -> Kept | None:
     try:
-        return read_manifest(folder)
+        kept = read_manifest(folder)
+        _check_place(kept)
     except FileNotFoundError:  # Pruned or replaced meanwhile.
         return None
     except FileDamagedError as error:
         on_damage(folder, error)
         return None
+    return kept
+
+
+def _check_place(kept: Kept) -> None:
+    """A snapshot lies in the folder of its own tenant and host, whatever capitals the disk makes of that."""
+    own = tenant_folder(kept.manifest["tenant_uid"], kept.manifest["base_url"])
+    if own.casefold() != kept.path.parent.name.casefold():
+        raise kept.damaged(MANIFEST, f"a snapshot of {kept.path.parent.name}", f"one of {own}")
 
 
 def _bytes_of(path: Path, expected: str) -> bytes:
     try:
+        # One look alone, for it may be pruned meanwhile. A pipe would be waited for without end.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise _damaged(path, expected, "no regular file")
         return path.read_bytes()
     except FileNotFoundError:
         if not path.parent.exists():

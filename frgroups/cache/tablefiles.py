@@ -13,7 +13,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from frgroups.cache.agreement import DisagreementError, check_codes, check_columns, check_uids_of
 from frgroups.codes import Codes
+from frgroups.errors import InputError
 from frgroups.home import flush_to_disk
 from frgroups.snapshot import Snapshot
 from frgroups.tables import CONSENTS, CUSTOMERS, GROUPS, READS, conform, from_arrow, to_arrow
@@ -78,14 +80,14 @@ def read_tables(content: Callable[[str], bytes]) -> Tables:
 
 def read_membership_tables(content: Callable[[str], bytes]) -> Tables:
     """The same for who was in which group alone: of customers the uids, and no consents."""
-    uids = _opened(content, "customers").read(["customer_uid"])
-    customers = from_arrow(uids, {"customer_uid": "str"})
+    customers = _frame(content, "customers", only=["customer_uid"])
     groups, reads = _frame(content, "groups"), _frame(content, "reads")
     codes = _codes(groups, customers, _opened(content, "memberships").read())
     return Tables(groups, customers, conform(None, CONSENTS), reads, codes)
 
 
 def _codes(groups: pd.DataFrame, customers: pd.DataFrame, coded: pa.Table) -> Codes:
+    check_codes(coded[GROUP_CODE], coded[CUSTOMER_CODE], len(groups), len(customers))
     return Codes(
         pd.Index(groups["customer_group_uid"], dtype="str"),
         pd.Index(groups["name"], dtype="str"),
@@ -108,9 +110,20 @@ def _arrow_tables(snapshot: Snapshot) -> Iterator[tuple[str, pa.Table]]:
     yield "memberships", pa.table({GROUP_CODE: group_code, CUSTOMER_CODE: customer_code})
 
 
-def _frame(content: Callable[[str], bytes], name: str) -> pd.DataFrame:
-    code = _CODES.get(name, "")
+def _frame(content: Callable[[str], bytes], name: str, *, only: list[str] | None = None) -> pd.DataFrame:
     file = _opened(content, name)
+    try:
+        if only is None:
+            return _whole_frame(file, name)
+        uids = file.read(only)
+        check_uids_of(name, uids)
+        return from_arrow(uids, {column: _TABLES[name][column] for column in only})
+    except (pa.ArrowException, InputError) as error:
+        raise DisagreementError(name, "a table of this version", f"another: {type(error).__name__}") from error
+
+
+def _whole_frame(file: pq.ParquetFile, name: str) -> pd.DataFrame:
+    code = _CODES.get(name, "")
     schema, filled = file.schema_arrow, _filled(file.metadata)
     columns = [column for column in schema.names if column != code]
     # A million missing values are made sooner than decoded, and many of our columns may hold nothing else.
@@ -118,12 +131,19 @@ def _frame(content: Callable[[str], bytes], name: str) -> pd.DataFrame:
     table = file.read([column for column in columns if column not in empty])
     for column in empty:
         table = table.append_column(column, pa.nulls(file.metadata.num_rows, schema.field(column).type))
+    check_uids_of(name, table)
     frame = from_arrow(table.select(columns), _TABLES[name])
     return frame.rename(columns={own: own.removeprefix(_OWN) for own in _clashing(frame, code)})
 
 
 def _opened(content: Callable[[str], bytes], name: str) -> pq.ParquetFile:
-    return pq.ParquetFile(pa.BufferReader(content(f"{name}.parquet")))
+    whole = content(f"{name}.parquet")
+    try:
+        file = pq.ParquetFile(pa.BufferReader(whole))
+    except pa.ArrowException as error:
+        raise DisagreementError(name, "a parquet file", "another") from error
+    check_columns(name, file.schema_arrow)
+    return file
 
 
 def _filled(metadata: pq.FileMetaData) -> set[str]:
