@@ -8,8 +8,11 @@ from typing import Any
 
 from frgroups.errors import InputError
 
-_ADDRESS = re.compile(r"[^\s<>;,\"']+@[^\s<>;,\"']+")
-_PHONE = re.compile(r"\+\d[\d ()./-]{5,}\d")
+_ADDRESS = re.compile(r"[^\s<>;,\"']+(?:@|%40)[^\s<>;,\"']+")
+_PHONE = re.compile(r"(?:\+|\b00)\d[\d ()./-]{5,}\d")
+# Digits that may be a number of seven and more, as it is dialled at home: 987 65 432, 070-123 45 67.
+_DIALLED = re.compile(r"(?<![\w.,:+-])\(?\d(?:[ ()./-]{0,2}\d){6,14}(?![\w:]|[.,]\d)")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _LONGEST = 60
 
 
@@ -70,16 +73,21 @@ def shown(value: object) -> str:
     >>> shown("0150"), shown("kari@example.org")
     ("'0150'", "'…@…'")
     """
-    text = masked(value) if isinstance(value, str) else value
+    text = _without_contacts(value) if isinstance(value, str) else value
     told = repr(text)
     return told if len(told) <= _LONGEST else f"{told[:_LONGEST]}… ({len(told):,} characters)"
 
 
 def masked(text: str) -> str:
     """
-    A text without what looks like an e-mail address or an international phone number.
+    The words of others without what looks like an e-mail address or a phone number; when in doubt it is one.
 
-    >>> masked("no customer <kari@example.org>, +47 900 00 000")
-    'no customer <…@…>, +…'
+    >>> masked("no customer <kari@example.org>, +47 900 00 000 or 987 65 432, since 2026-11-03")
+    'no customer <…@…>, +… or …, since 2026-11-03'
     """
+    return _DIALLED.sub(lambda found: found[0] if _DAY.match(found[0]) else "…", _without_contacts(text))
+
+
+def _without_contacts(text: str) -> str:
+    """The same of what a caller passed, of whom digits may be a uid: only what is written as a phone number."""
     return _PHONE.sub("+…", _ADDRESS.sub("…@…", text))

@@ -24,6 +24,7 @@ from frgroups.cli import main
 from frgroups.client.retry import RetryPolicy
 from frgroups.errors import ApiError, BadAnswerError, ConnectionLostError, FrgroupsError, TokenCommandError
 from frgroups.fleet.status_page import status_html
+from frgroups.inputs import masked
 from frgroups.review import review_csv, review_markdown
 from frgroups.sandbox import Fault
 from frgroups.tenant_lock import tenant_lock
@@ -525,3 +526,42 @@ def modes(folder):
         str(path.relative_to(folder)): (oct(stat.S_IMODE(path.stat().st_mode)), "0o700" if path.is_dir() else "0o600")
         for path in folder.rglob("*")
     }
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "98765432",
+        "987 65 432",
+        "98 76 54 32",
+        "0047 98765432",
+        "070-123 45 67",
+        "+47 900 00 000",
+        "(040) 123 4567",
+        "kari@example.org",
+        "kari%40example.org",
+    ],
+)
+def test_contacts_in_the_words_of_others_are_masked(said):
+    "However a phone number or an address is written, no digit of it and no part of it is left."
+    told = masked(f"the customer <{said}> of this tenant is unknown, see {said}.")
+
+    assert told.startswith("the customer <") and "of this tenant is unknown" in told
+    assert not any(part in told for part in re.findall(r"\d{2,}|kari|example", said))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "since 2026-11-03 08:10 UTC",
+        "of 1,234,567 counted",
+        "b693905e706c1234",
+        "c-10012345 and customer_12345678",
+        "http://127.0.0.1:44893/v2",
+        "status 503 after 30.0 s",
+        "2026-11-26T01:56:16.123456Z",
+    ],
+)
+def test_what_is_no_contact_is_left(said):
+    "Days, counts, digests, uids with letters, addresses of hosts and seconds stay readable."
+    assert masked(said) == said

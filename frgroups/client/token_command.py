@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import logging
-import re
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from frgroups.errors import TokenCommandError
-from frgroups.inputs import masked
 from frgroups.logs import tell
 
 log = logging.getLogger("frgroups.tenants")
 
 PATIENCE = 60.0
-
-# What may be a secret in the words of a command: after "password:", or long and with digits.
-_AFTER = re.compile(r"((?:token|secret|password|passwd|key)\s*[:=]\s*|bearer\s+)\S+", re.IGNORECASE)
-_LONG = re.compile(r"(?=[\w.~+=-]*\d)[\w.~+=-]{20,}")
-_LONGEST_TOLD = 200
 
 
 def printed_token(tenant: str, words: Sequence[str], folder: Path | None) -> str:
@@ -35,12 +28,10 @@ def printed_token(tenant: str, words: Sequence[str], folder: Path | None) -> str
     if isinstance(outcome, str):
         # Raised here, where no error of subprocess hangs on to it with the command's words and what it printed.
         raise _failed(tenant, words, outcome, None)
-    exit_code, out, err = outcome
+    exit_code, out = outcome
     token = out.decode(errors="replace").strip()
     if exit_code != 0:
-        last = _last_line(err.decode(errors="replace"), token)
-        told = f" Its last words: {last}" if last else " It said nothing on stderr."
-        raise _failed(tenant, words, f"ended with exit code {exit_code}.{told}", exit_code)
+        raise _failed(tenant, words, f"ended with exit code {exit_code}", exit_code)
     if not token:
         raise _failed(tenant, words, "printed nothing, where the token should be", 0)
     if "\n" in token:
@@ -49,24 +40,24 @@ def printed_token(tenant: str, words: Sequence[str], folder: Path | None) -> str
     return token
 
 
-def _run(words: Sequence[str], folder: Path | None) -> tuple[int, bytes, bytes] | str:
-    """Exit code, stdout and stderr; or why there are none."""
+def _run(words: Sequence[str], folder: Path | None) -> tuple[int, bytes] | str:
+    """Exit code and stdout; or why there are none. What stands on stderr may hold a secret, and is read by nobody."""
     try:
         process = subprocess.Popen(  # noqa: S603  # The words of the user's own file, without a shell.
-            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder
+            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=folder
         )
     except (OSError, ValueError) as error:
         return f"could not be started: {getattr(error, 'strerror', None) or type(error).__name__}"
     with process:
         try:
-            out, err = process.communicate(timeout=PATIENCE)
+            out, _ = process.communicate(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
             process.kill()
             return f"was not done after {PATIENCE:g} s and was stopped"
         except BaseException:
             process.kill()
             raise
-    return process.returncode, out, err
+    return process.returncode, out
 
 
 def _failed(tenant: str, words: Sequence[str], what: str, exit_code: int | None) -> TokenCommandError:
@@ -78,12 +69,3 @@ def _failed(tenant: str, words: Sequence[str], what: str, exit_code: int | None)
         command=first,
         exit_code=exit_code,
     )
-
-
-def _last_line(said: str, token: str) -> str:
-    """The last line of stderr without what may be a secret or somebody's address."""
-    for line in filter(None, map(str.strip, token.splitlines())):
-        said = said.replace(line, "…")
-    lines = ["".join(c if c.isprintable() else " " for c in line).strip() for line in said.splitlines()]
-    last = next((line for line in reversed(lines) if line), "")
-    return _LONG.sub("…", _AFTER.sub(r"\1…", masked(last)))[:_LONGEST_TOLD]
