@@ -73,7 +73,7 @@ def shown(value: object) -> str:
     >>> shown("0150"), shown("kari@example.org")
     ("'0150'", "'…@…'")
     """
-    text = _without_contacts(value) if isinstance(value, str) else value
+    text = without_contacts(value) if isinstance(value, str) else value
     told = repr(text)
     return told if len(told) <= _LONGEST else f"{told[:_LONGEST]}… ({len(told):,} characters)"
 
@@ -85,9 +85,9 @@ def masked(text: str) -> str:
     >>> masked("no customer <kari@example.org>, +47 900 00 000 or 987 65 432, since 2026-11-03")
     'no customer <…@…>, +… or …, since 2026-11-03'
     """
-    return _DIALLED.sub(lambda found: found[0] if _DAY.match(found[0]) else "…", _without_contacts(text))
+    return _DIALLED.sub(lambda found: found[0] if _DAY.match(found[0]) else "…", without_contacts(text))
 
 
-def _without_contacts(text: str) -> str:
+def without_contacts(text: str) -> str:
     """The same of what a caller passed, of whom digits may be a uid: only what is written as a phone number."""
     return _PHONE.sub("+…", _ADDRESS.sub("…@…", text))

@@ -8,7 +8,7 @@ from typing import Protocol
 from frgroups.errors import ListError
 from frgroups.home import folder_in_home, tenant_folder
 from frgroups.human import counted
-from frgroups.inputs import masked
+from frgroups.inputs import without_contacts
 from frgroups.limits import Finding
 from frgroups.lists.listfiles import plain, read_table, refuse_spoiled
 from frgroups.plan import Plan
@@ -35,7 +35,7 @@ def never_add_path(of: OfTenant) -> Path:
     A CSV file with a first row of names, a column customer_uid, and a column reason if you like; other columns are
     not looked at. Who is on it joins no group: plans leave them out, and apply refuses a plan that still adds
     them. `forget` takes a customer off it. It is read wherever frgroups plans or applies, from the home there. Plans
-    keep the reasons, with e-mail addresses and phone numbers masked: write no names in them.
+    keep the reasons, with e-mail addresses and phone numbers without_contacts: write no names in them.
 
     Parameters
     ----------
@@ -92,6 +92,6 @@ def _read(path: Path) -> dict[str, str]:
     why = header.index("reason") if "reason" in header else None
     listed: dict[str, str] = {}
     for _, row in rows:
-        reason = masked(row[why]) if why is not None else ""
+        reason = without_contacts(row[why]) if why is not None else ""
         listed[row[where]] = listed.get(row[where]) or reason
     return listed

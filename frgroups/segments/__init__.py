@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from frgroups.errors import InputError
-from frgroups.inputs import masked
+from frgroups.inputs import without_contacts
 from frgroups.profile.attributes import joined
 from frgroups.segments.rules import answer_of
 from frgroups.snapshot import Snapshot
@@ -80,7 +80,7 @@ def _chosen(customers: pd.DataFrame, group: str, rule: Rule) -> Mask:
         else:
             answer = rule(customers.copy()) if callable(rule) else rule
     except Exception as error:
-        columns, why = ", ".join(map(str, customers.columns)), masked(str(error))
+        columns, why = ", ".join(map(str, customers.columns)), without_contacts(str(error))
         raise InputError(
             f"The rule of {group!r}, {_shown(rule)}, cannot be evaluated: {why}. The columns are {columns}.",
             group=group,
@@ -116,5 +116,5 @@ def _aligned(answer: pd.Series, customers: pd.DataFrame, group: str) -> Mask:
 
 def _shown(rule: Rule) -> str:
     if isinstance(rule, str):
-        return repr(masked(rule))
+        return repr(without_contacts(rule))
     return str(getattr(rule, "__name__", None) or type(rule).__name__)
