@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
@@ -128,7 +128,7 @@ class _Probe:
             visible_after=visible_after,
         )
 
-    def _answer_to_change(self, *, add: list[str] = [], remove: list[str] = []) -> str:  # noqa: B006  # never changed
+    def _answer_to_change(self, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> str:
         return _answer_to(lambda: self._client.update_group_customers(self._group, add=add, remove=remove))
 
     def _seconds_until_shown(self, uid: str) -> float | None:
