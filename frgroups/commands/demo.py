@@ -58,7 +58,7 @@ def run_demo(*, customers: int = 20_000) -> int:
 
 
 def _load(client: Client, folder: Path) -> Snapshot:
-    snapshot = load_snapshot(client, folder / "snapshots", progress=True)
+    snapshot = load_snapshot(client, folder / "snapshots")
     print(f"{snapshot}\n{snapshot.describe()}")
     return snapshot
 
@@ -125,7 +125,7 @@ def _apply(client: Client, plan: Plan, folder: Path) -> Receipt:
     approval = approve_plan(plan, folder / f"{GROUP}.approval.json", by="Kari (demo)")
     print(f"Approval    {approval}\nDigest      {plan.digest}")
     _say("7. Apply: read again, create, add, read back")
-    receipt = apply_plan(client, plan, approve=approval, journal=folder / "journals", progress=True)
+    receipt = apply_plan(client, plan, approve=approval, journal=folder / "journals")
     print(receipt.summary())
     rejected = receipt.table().query("state == 'rejected'")
     for row in rejected.itertuples():
