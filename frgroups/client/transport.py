@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from ipaddress import ip_address
+from math import isfinite
 from typing import Any, NoReturn, TypeVar, cast
 from urllib.request import getproxies
 
@@ -315,11 +316,12 @@ class Transport:
             raise NotFoundError(f"{where}, not found. Check the tenant uid and the group uid.{said}", **facts)
         if status == 429:
             asked = retry_after(answer.headers.get("Retry-After"), datetime.now(UTC))
-            wait = f" It asks to wait {asked:.0f} s." if asked is not None else ""
+            long = asked is not None and not isfinite(asked)
+            wait = f" It asks to wait {'for ever' if long else f'{asked:.0f} s'}." if asked is not None else ""
             raise RateLimitedError(
                 f"{where}, too many requests.{wait}{said}",
-                Advice("Use fewer {workers}.", workers=ANY),
-                Advice("Lower {requests_per_second}.", requests_per_second=ANY),
+                Advice("Ask with fewer connections at once: a smaller {workers}.", workers=ANY),
+                Advice("Or ask less often: a lower {requests_per_second}.", requests_per_second=ANY),
                 retry_after=asked,
                 **facts,
             )
