@@ -20,6 +20,7 @@ from frgroups.policy import Policy
 from frgroups.sealed import canonical, read_sealed, write_sealed
 
 VALID_FOR = timedelta(hours=72)
+CLOCKS_DIFFER = timedelta(minutes=10)  # at most, between the machines of who plans, approves and applies
 _NONE: Mapping[str, str] = MappingProxyType({})
 _WRITTEN_HERE: set[str] = set()
 Approve = str | Path | Policy
@@ -136,6 +137,11 @@ def check_approval(plan: Plan, approve: Approve, *, begun: Mapping[str, str] = _
         )
     if refused := rejection(plan, approve):
         raise NotApprovedError(f"{refused} Nothing was sent.")
+    if at > datetime.now(UTC) + CLOCKS_DIFFER:
+        raise NotApprovedError(
+            f"{approve} was approved at {at:%Y-%m-%d %H:%M} UTC, and by the clock of this machine it is "
+            f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC. Is a clock wrong? Nothing was sent."
+        )
     how = "self" if canonical(content) in _WRITTEN_HERE else "person"
     approval = Approval(how, plan.digest, content["by"], at)
     if datetime.now(UTC) > until and {**approval.document(), "how": begun.get("how")} != begun:

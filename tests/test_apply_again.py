@@ -363,3 +363,19 @@ def test_a_refused_chunk_that_took_effect_all_the_same_is_ours(client, world, mo
 
     assert receipt.counts == {"verified": 90}
     assert apply(client, fg.plan_undo(receipt)).ok and world.members("vip") == PEOPLE[:10]
+
+
+def test_a_clock_that_was_set_back_stops_an_apply(client, world, tmp_path, monkeypatch):
+    "An approval and a plan of the future would stay open for too long: nothing is sent, and the clock is named."
+    plan = plan_for(client, {"vip": PEOPLE[:12]})
+    approval = fg.approve_plan(plan, tmp_path / "yes.approval.json", by="Kari")
+    yesterday = moved_clock(datetime.now(UTC) - timedelta(days=1))
+    monkeypatch.setattr(approving, "datetime", yesterday)
+
+    with pytest.raises(NotApprovedError, match="Is a clock wrong"):
+        fg.apply_plan(client, plan, approve=approval)
+    monkeypatch.setattr(applying.guards, "datetime", yesterday)
+    with pytest.raises(PlanBlockedError, match="Is a clock wrong"):
+        fg.apply_plan(client, plan, approve=plan.digest)
+
+    assert writes(world) == []

@@ -529,3 +529,16 @@ def test_half_a_character_is_refused_in_groups_that_are_named():
     for desired, create in (({"VIP\ud83d": ["c-7"]}, None), ({"bw": ["c-7"]}, {"bw": "Black Week \udce5"})):
         with pytest.raises(InputError, match="half of one"):
             plan_memberships(sample_snapshot(), desired, create=create)
+
+
+def test_limits_of_a_group_that_is_not_there_are_told():
+    "A name in place of the uid protects nobody, and the plan says so; a pattern, and a new group, may be named."
+    own = {"VIP": Limits(removals_per_group=1), "news_*": Limits(), "bw": Limits(), "vip": Limits()}
+
+    plan = plan_memberships(
+        sample_snapshot(), {"vip": ["c-7"], "bw": ["c-7"]}, create={"bw": "BW"}, limits=Limits(per_group=own)
+    )
+
+    assert [one.message for one in plan.findings if one.rule == "idle_limits"] == [
+        "The limits of 'VIP' hold for no group: no group has that uid."
+    ]

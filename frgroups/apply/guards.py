@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from frgroups.advice import ANY, FUNCTION, Advice
+from frgroups.approval import CLOCKS_DIFFER
 from frgroups.begun import journal_begun
 from frgroups.client import Client
 from frgroups.durations import as_duration
@@ -90,6 +91,9 @@ def check_limits(plan: Plan) -> None:
     """Raise PlanBlockedError when the plan breaks a limit, is too old by now, or adds who may never be added."""
     findings = [*plan.findings, *listed_by_now(plan)]
     age = datetime.now(UTC) - plan.planned_at
+    if -age > CLOCKS_DIFFER:
+        text = f"The plan was made {-age} after the time that this machine's clock shows. Is a clock wrong?"
+        findings.append(Finding("plan_max_age", text, True))
     limit = plan.limits.plan_max_age
     if limit is not None and age > as_duration(limit):
         text = f"The plan is {age.total_seconds() / 86400:,.1f} days old; the limit is {limit}. Plan again."

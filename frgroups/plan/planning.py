@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 
 import numpy as np
@@ -111,6 +111,7 @@ def plan_memberships(
         text = "The snapshot was made from tables, so nothing proves it. Each group is read before applying."
         notes.append(Finding("unverifiable", text))
     limits = limits or Limits()
+    notes += _idle_limits(limits, {*snapshot.codes.group_uids, *new})
     if rows is not None:
         limits = register_limits(limits, rows[rows["customer_group_uid"].isin([one.uid for one in changes])])
     return Plan(
@@ -188,6 +189,16 @@ def _check_sendable(change: GroupChange) -> None:
                 Advice("{protect} leaves it in.", protect=[customer]),
             )
     wire.check_uid(change.uid, "customer group uid")
+
+
+def _idle_limits(limits: Limits, uids: Collection[str]) -> list[Finding]:
+    """Limits of single groups, not of patterns, that no group has, as where a name stands in place of the uid."""
+    named = [key for key in limits.per_group if not set(key) & set("*?[")]
+    return [
+        Finding("idle_limits", f"The limits of {key!r} hold for no group: no group has that uid.")
+        for key in named
+        if key not in uids
+    ]
 
 
 def _group_notes(snapshot: Snapshot, reads: pd.DataFrame, change: GroupChange) -> list[Finding]:
