@@ -247,7 +247,7 @@ def test_the_kind_of_ids_is_found_out(loaded, capsys, tmp_path):
         path.write_text("\n".join([header, *external]), encoding="utf-8")
 
         assert main(["plan", "--group", "Staff", "--list", str(path)]) == 0
-        assert "by external_id; 0 not known" in capsys.readouterr().out
+        assert "by external_id; 0 of them not known" in capsys.readouterr().out
 
 
 def test_a_rejection_beside_the_plan_counts(loaded, capsys):

@@ -251,7 +251,7 @@ def test_the_command_holds_back(loaded, capsys, tmp_path):
     words = ["--group", "VIP", "--list", str(wanted), "--mode", "mirror", "--limit", "removal_share=none"]
 
     _, plan, out = planned(
-        capsys, *words, "--protect", first, "--protect-list", str(keep), "--never-add-list", str(never)
+        capsys, *words, "--protect", first, "nosuchuid", "--protect-list", str(keep), "--never-add-list", str(never)
     )
     code = main(["plan", *words, "--protect-group", "VIP"])
 
@@ -261,7 +261,8 @@ def test_the_command_holds_back(loaded, capsys, tmp_path):
         ("group_vip", second, "remove"): "protected customer",
     }
     assert (plan.n_add, plan.n_remove) == (2, 1)
-    assert f"2 customers from {never}, by customer_uid; 1 not known" in out
+    assert f"2 customers from {never}, by customer_uid; 1 of them not known" in out
+    assert "Not known, and held back all the same: nosuchuid." in out
     assert code == 0 and "stay in VIP: the group is protected." in capsys.readouterr().out
 
 

@@ -144,6 +144,8 @@ def held_customers(snapshot: Snapshot, uids: list[str], path: Path | None, direc
     A customer uid holds back whoever has it, known or not. An external id that is not known would hold nobody back,
     so it is an error.
     """
+    if strangers := sorted(set(uids) - set(snapshot.customers["customer_uid"])):
+        print(f"Not known, and held back all the same: {', '.join(strangers)}. Is each a customer uid?")
     if path is None:
         return uids
     ids = read_list(path)
@@ -164,7 +166,7 @@ def _resolved(snapshot: Snapshot, ids: pd.Series, kind: str, path: Path, directo
     """Who these ids of a list are; tells how many, and who is not known."""
     table = resolve_customers(snapshot, ids, by=kind, directory=directory)
     lost = table[table["outcome"] != "resolved"]
-    print(f"{counted(len(table), 'customer')} from {path}, by {kind}; {len(lost):,} not known")
+    print(f"{counted(len(table), 'customer')} from {path}, by {kind}; {len(lost):,} of them not known")
     if len(lost):
         print(f"  not known: {', '.join(lost['id'].head(10))}{' ...' if len(lost) > 10 else ''}")
     return table
