@@ -69,7 +69,7 @@ def approve_plan(
     if reject is not None:
         must_be_text(reject, "reject")
     if reject is None and plan.blocked:
-        broken = "; ".join(finding.message for finding in plan.findings if finding.blocking)
+        broken = " ".join(finding.message for finding in plan.findings if finding.blocking)
         raise NotApprovedError(
             f"Plan {plan.digest[:12]} is blocked and cannot be approved: {broken} Make a plan with other limits."
         )
@@ -99,6 +99,8 @@ def approved_in_words(approval: Mapping[str, str]) -> str:
     'by Kari, 2026-11-03 08:10 UTC'
     >>> approved_in_words({"how": "self", "by": "", "at": ""})
     'by whoever made it, in the same process'
+    >>> approved_in_words({"how": "", "by": "", "at": ""})
+    'in a way that this version does not know'
     """
     by, at = approval["by"], approval["at"]
     when = f", {datetime.fromisoformat(at).astimezone(UTC):%Y-%m-%d %H:%M} UTC" if at else ""
@@ -107,7 +109,7 @@ def approved_in_words(approval: Mapping[str, str]) -> str:
         "self": f"by whoever made it, in the same process{f', as {by}' if by else ''}{when}",
         "digest": "by its digest alone",
         "policy": f"by the policy {by}",
-    }[approval["how"]]
+    }.get(approval["how"], "in a way that this version does not know")
 
 
 def check_approval(plan: Plan, approve: Approve, *, begun: Mapping[str, str] = _NONE) -> Approval:
