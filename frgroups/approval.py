@@ -125,31 +125,29 @@ def check_approval(plan: Plan, approve: Approve, *, begun: Mapping[str, str] = _
     if isinstance(approve, str) and _DIGEST.fullmatch(approve.strip()):
         return _by_digest(plan, approve.strip().lower())
     if not isinstance(approve, str | Path) or not str(approve).strip():
-        raise NotApprovedError(f"{approve!r} is neither a digest, an approval file nor a policy. Nothing was sent.")
+        raise NotApprovedError(f"{approve!r} is neither a digest, an approval file nor a policy.")
     content = _read(Path(approve))
     until, at = _moment(content["until"], approve), _moment(content["at"], approve)
     if content["digest"] != plan.digest:
-        raise NotApprovedError(
-            f"{approve} approves plan {content['digest'][:12]}, not this one, {plan.digest[:12]}. Nothing was sent."
-        )
+        raise NotApprovedError(f"{approve} approves plan {content['digest'][:12]}, not this one, {plan.digest[:12]}.")
     if _moment(content["planned_at"], approve) != plan.planned_at:
         raise NotApprovedError(
             f"{approve} approves plan {plan.digest[:12]} as it was made at {content['planned_at'][:16]}; this one "
-            f"was made at {plan.planned_at:%Y-%m-%dT%H:%M}. One approval is for one apply. Nothing was sent."
+            f"was made at {plan.planned_at:%Y-%m-%dT%H:%M}. One approval is for one apply."
         )
     if refused := rejection(plan, approve):
-        raise NotApprovedError(f"{refused} Nothing was sent.")
+        raise NotApprovedError(f"{refused}")
     if at > datetime.now(UTC) + CLOCKS_DIFFER:
         raise NotApprovedError(
             f"{approve} was approved at {at:%Y-%m-%d %H:%M} UTC, and by the clock of this machine it is "
-            f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC. Is a clock wrong? Nothing was sent."
+            f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC. Is a clock wrong?"
         )
     how = "self" if canonical(content) in _WRITTEN_HERE else "person"
     approval = Approval(how, plan.digest, content["by"], at)
     if datetime.now(UTC) > until and {**approval.document(), "how": begun.get("how")} != begun:
         raise NotApprovedError(
             f"The approval of plan {plan.digest[:12]} by {content['by']} was valid until "
-            f"{until:%Y-%m-%d %H:%M} UTC. Ask again. Nothing was sent."
+            f"{until:%Y-%m-%d %H:%M} UTC. Ask again."
         )
     return approval
 
@@ -161,7 +159,7 @@ def _check_rejections(plan: Plan, approve: Approve) -> None:
         folders.add(Path(approve).parent)
     for path in sorted(path for folder in folders for path in folder.glob("*.approval.json")):
         if is_rejection_of(plan, path):
-            raise NotApprovedError(f"{rejection(plan, path)} Nothing was sent. Delete {path} if that was taken back.")
+            raise NotApprovedError(f"{rejection(plan, path)} Delete {path} if that was taken back.")
 
 
 def is_approval_of(plan: Plan, path: Path) -> bool:
@@ -196,7 +194,7 @@ def _by_digest(plan: Plan, digest: str) -> Approval:
     if not plan.digest.startswith(digest):
         raise NotApprovedError(
             f"{digest[:12]} is the digest of another plan; this one is {plan.digest[:12]}. "
-            "Review this plan and approve its digest. Nothing was sent."
+            "Review this plan and approve its digest."
         )
     return Approval("digest" if plan.path else "self", plan.digest)
 
@@ -204,7 +202,7 @@ def _by_digest(plan: Plan, digest: str) -> Approval:
 def _by_policy(plan: Plan, policy: Policy) -> Approval:
     if told := policy.refusals(plan):
         raise NotApprovedError(
-            f"The policy {policy.name} does not allow plan {plan.digest[:12]}: {' '.join(told)} Nothing was sent. "
+            f"The policy {policy.name} does not allow plan {plan.digest[:12]}: {' '.join(told)} "
             "Have a person look at it."
         )
     return Approval("policy", plan.digest, f"{policy.name} of {policy.by}")
@@ -216,9 +214,7 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, RuntimeError, ValueError):
         there = False
     if not there:
-        raise NotApprovedError(
-            f"{shown(str(path))} is neither a digest nor an approval file that exists. Nothing was sent."
-        )
+        raise NotApprovedError(f"{shown(str(path))} is neither a digest nor an approval file that exists.")
     content = read_sealed(path, "approval")
     if missing := {"digest", "planned_at", "decision", "reason", "by", "at", "until"} - set(content):
         raise FileDamagedError(f"{path} is not a whole approval: it lacks {', '.join(sorted(missing))}.")

@@ -50,6 +50,12 @@ class FrgroupsError(Exception):
         for name, value in facts.items():
             setattr(self, name, value)
 
+    def add(self, message: str, *advice: Advice) -> None:
+        """Say this too, behind the rest."""
+        self.message = f"{self.message} {message}"
+        self.advice = (*self.advice, *advice)
+        self.args = (self.message, *self.advice)
+
     def __str__(self) -> str:
         # KeyError would show the repr of its argument.
         return " ".join([self.message, *filter(None, map(str, self.advice))])

@@ -104,7 +104,7 @@ def append_line(path: Path, line: str) -> None:
             os.fsync(file.fileno())
         flush_to_disk(path.parent)
     except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}. Nothing was sent.") from error
+        raise InputError(f"{path} cannot be written: {error.strerror}.") from error
 
 
 def flush_to_disk(path: Path) -> None:

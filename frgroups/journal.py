@@ -154,7 +154,7 @@ class Journal:
             if self._file is not None:
                 self._file.close()
             raise InputError(
-                f"The journal {self.path} cannot be written: {error.strerror}. Nothing was sent.",
+                f"The journal {self.path} cannot be written: {error.strerror}.",
                 Advice("Name another folder with {journal}.", journal=ANY),
             ) from error
         return self

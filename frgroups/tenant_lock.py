@@ -36,11 +36,9 @@ def tenant_lock(tenant_uid: str, base_url: str, what: str) -> Iterator[None]:
         try:
             held.enter_context(_lock(path, what, timeout=0))
         except filelock.Timeout as error:  # Before OSError: it is one.
-            raise LockedError(
-                f"{tenant_uid} is locked: {_holder(path)}. Nothing was sent. Try again later."
-            ) from error
+            raise LockedError(f"{tenant_uid} is locked: {_holder(path)}. Try again later.") from error
         except (OSError, NotImplementedError) as error:
-            raise InputError(f"The lock {path} cannot be made: {_reason(error)}. Nothing was sent.") from error
+            raise InputError(f"The lock {path} cannot be made: {_reason(error)}.") from error
         yield
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import signal
 import threading
 import time
@@ -143,6 +144,33 @@ def test_without_the_right_approval_nothing_is_sent(client, world, approve):
         fg.apply_plan(client, plan, approve=approve)
 
     assert world.requests() == []
+
+
+def test_every_refusal_says_once_that_nothing_was_sent(client, world, tmp_path):
+    "The approval, a limit, drift, a lock, a journal that cannot be: each tells it, and tells it once."
+    plan = plan_for(client, {"vip": ["c200"]})
+    blocked = plan_for(client, {"vip": ["c200"]}, limits=fg.Limits(additions_total=0))
+    (tmp_path / "file").write_text("")
+    said = []
+
+    for refused, approve, options in [
+        (plan, "0" * 64, {}),
+        (blocked, blocked.digest, {}),
+        (plan, plan.digest, {"journal": tmp_path / "file"}),
+    ]:
+        with pytest.raises(fg.FrgroupsError) as error:
+            fg.apply_plan(client, refused, approve=approve, **options)
+        said.append(str(error.value))
+    with tenant_lock(client.tenant_uid, client.base_url, "another"), pytest.raises(LockedError) as locked:
+        apply(client, plan)
+    world.add_members("vip", PEOPLE[20:60])
+    with pytest.raises(DriftError) as drifted:
+        apply(client, plan)
+
+    said += [str(locked.value), str(drifted.value)]
+    assert [text.count("Nothing was sent.") for text in said] == [1] * 5
+    assert pickle.loads(pickle.dumps(drifted.value)).message == drifted.value.message
+    assert writes(world) == []
 
 
 def test_a_prefix_of_twelve_digits_approves(client):
@@ -300,6 +328,18 @@ def test_a_first_chunk_refused_to_the_last_uid_stops_the_run(client, world):
     receipt = apply(client, plan)
 
     assert receipt.counts == {"rejected": 4, "not_sent": 1} and "first chunk" in receipt.stopped
+
+
+def test_one_bad_customer_ahead_of_small_chunks_does_not_stop_the_run(client, world):
+    "Where a request takes one customer, the first one's refusal tells nothing of the others."
+    plan = plan_for(client, {"vip": ["a-nobody", *PEOPLE[20:25]]})
+    facts = {"unknown_uid_spoils_chunk": None, "largest_chunk": 1, "refused_chunk": 2, "visible_after": 0.0}
+    words = dict.fromkeys(("duplicate_create", "unknown_uid", "repeated_add", "both_sides"), "accepted")
+    fg.WriteFacts(client.tenant_uid, client.base_url, datetime.now(UTC), **words, **facts).save()
+
+    receipt = apply(client, plan)
+
+    assert receipt.counts == {"verified": 5, "rejected": 1} and not receipt.stopped
 
 
 def test_fifty_refusals_stop_the_run(client, world):

@@ -75,7 +75,7 @@ def test_one_approval_file_is_for_one_plan_file(plan, other, tmp_path):
 @pytest.mark.parametrize("approve", ["", "  ", None, True, 7, "ja", "0" * 65, "none.json", b"abc"])
 def test_what_is_no_approval_is_refused(plan, approve):
     "Nothing, a word, a number, a file that is not there."
-    with pytest.raises(NotApprovedError, match="Nothing was sent"):
+    with pytest.raises(NotApprovedError, match="is neither a digest"):
         check_approval(plan, approve)
 
 

@@ -209,7 +209,7 @@ def test_a_line_is_on_disk_when_write_returns(tmp_path, monkeypatch):
     assert json.loads(synced[0])["event"] == "start"
 
 
-def test_a_journal_that_cannot_be_written_says_that_nothing_was_sent(plan, tmp_path, monkeypatch):
+def test_a_journal_that_cannot_be_written_is_refused(plan, tmp_path, monkeypatch):
     "A folder that is no folder, and one that cannot be written, are refused before the apply begins."
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="Cannot write in"), Journal.of(plan, tmp_path / "file"):
@@ -220,7 +220,7 @@ def test_a_journal_that_cannot_be_written_says_that_nothing_was_sent(plan, tmp_p
 
     monkeypatch.setattr(sys.modules["frgroups.journal"].os, "open", refuse)
     with (
-        pytest.raises(InputError, match=r"Permission denied. Nothing was sent. Name another folder with journal="),
+        pytest.raises(InputError, match=r"Permission denied. Name another folder with journal="),
         Journal.of(plan, tmp_path),
     ):
         pass

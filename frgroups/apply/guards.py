@@ -76,14 +76,12 @@ def check_whole(journal: Journal, n_lines: int) -> None:
 
 
 @contextmanager
-def telling_of(past: Past) -> Iterator[None]:
-    """Have a refusal say what an earlier run has sent, and what can be done about it."""
+def refusals_tell(past: Past) -> Iterator[None]:
+    """Have what is refused here say that nothing was sent; or what an earlier run has sent, and what can be done."""
     try:
         yield
     except FrgroupsError as error:
-        if past.n_sent:
-            error.message = error.message.replace("Nothing was sent.", past.told())
-            error.advice = (*error.advice, _SETTLE)
+        error.add(past.told(), *([_SETTLE] if past.n_sent else []))
         raise
 
 
@@ -108,7 +106,7 @@ def raise_if_broken(plan: Plan, findings: list[Finding]) -> None:
         told = " ".join(finding.message for finding in broken)
         allow = Advice("To allow it, make a plan with {limits} and have that reviewed.", limits=Wider(broken))
         raise PlanBlockedError(
-            f"Plan {plan.digest[:12]} is blocked by {counted(len(broken), 'limit')}. Nothing was sent. {told}",
+            f"Plan {plan.digest[:12]} is blocked by {counted(len(broken), 'limit')}. {told}",
             *([allow] if Wider(broken) else []),
             findings=broken,
         )

@@ -92,14 +92,16 @@ class Sender:
     def send(self, group: str, change: str, uids: Sequence[str]) -> None:
         """Send one side of one group; raises RunStopped when the run must end."""
         size = self._chunk
+        if self._first_left is None and uids:
+            self._first_left = set(
+                uids[:CHUNK]
+            )  # Of small chunks the first few: one bad uid tells nothing of the rest.
         waiting = deque((list(uids[start : start + size]), 0) for start in range(0, len(uids), size))
         while waiting:
             chunk, tried = waiting.popleft()
             if len(chunk) > self._chunk:
                 waiting.extendleft(reversed(_halves(chunk, tried)))
                 continue
-            if self._first_left is None:
-                self._first_left = set(chunk)
             result, message = self._put(group, change, chunk)
             if result == "unknown":
                 left = self._still_open(group, change, chunk)

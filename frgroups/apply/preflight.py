@@ -1,0 +1,104 @@
+"""The last look before anything is sent: what drifted, what the limits say now, and what is true already."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+from frgroups.apply.guards import raise_if_broken
+from frgroups.apply.readings import Readings
+from frgroups.client import Client
+from frgroups.errors import DriftError, NotFoundError
+from frgroups.journal import Journal, RunStopped
+from frgroups.limits import GroupCounts, broken_limits
+from frgroups.plan import Plan
+from frgroups.plan.group_change import GroupChange
+
+Drift = dict[str, tuple[int, int]]  # by group uid: how many others joined and left since the plan was made
+
+
+def preflight(client: Client, plan: Plan, journal: Journal, readings: Readings, stop: threading.Event) -> Drift:
+    """
+    Read every touched group, and write down what is true; returns who else came and went.
+
+    Raises DriftError when a group is no longer what the plan was made from, PlanBlockedError when a limit is broken
+    by what the groups are now, RunStopped when it was interrupted.
+    """
+    drift: Drift = {}
+    problems = {}
+    for group in plan.groups:
+        if stop.is_set():
+            raise RunStopped("interrupted while its groups were read.")
+        if group.create and group.uid not in journal.past.creating:
+            problem = _should_not_exist(client, group)
+        else:
+            problem = _drifted(plan, group, readings, drift)
+        if problem:
+            problems[group.uid] = problem
+    if problems:
+        raise DriftError(
+            f"{len(problems)} of {len(plan.groups)} groups are no longer what the plan was made from. "
+            f"{' '.join(problems.values())} Load again and make a new plan.",
+            groups=list(problems),
+        )
+    counts = [_counts_now(group, readings) for group in plan.groups]
+    raise_if_broken(plan, broken_limits(plan.limits, counts, snapshot_age=timedelta(0)))
+    for group in plan.groups:
+        _note_what_is_true(group, journal, readings)
+    return drift
+
+
+def _should_not_exist(client: Client, group: GroupChange) -> str:
+    try:
+        client.get_group(group.uid)
+    except NotFoundError:
+        return ""
+    return f"Group {group.uid} was to be created, but it exists."
+
+
+def _drifted(plan: Plan, group: GroupChange, readings: Readings, drift: Drift) -> str:
+    """What keeps this group from being changed, or nothing."""
+    try:
+        listing = readings.read(group.uid)
+    except NotFoundError:
+        return "" if group.create else f"{group.name} ({group.uid}) does not exist any more."
+    if listing.verdict == "drifted":
+        return f"{group.name} changes faster than it can be read ({listing.note})."
+    own = {*group.add, *group.remove}
+    joined = len(set(listing.uids) - set(group.baseline) - own)
+    left = len(set(group.baseline) - set(listing.uids) - own)
+    if joined or left:
+        drift[group.uid] = (joined, left)
+    allowed = plan.limits.of(group.uid).drift_allowed(len(group.baseline))
+    if allowed is None or joined + left <= allowed or group.create:
+        return ""
+    return (
+        f"{group.name}: {joined:,} joined and {left:,} left since the plan was made, "
+        f"of {len(group.baseline):,}; the limit is {int(allowed):,} (drift_share, drift_floor)."
+    )
+
+
+def _counts_now(group: GroupChange, readings: Readings) -> GroupCounts:
+    """What the plan would change of the members that the group has now."""
+    members = readings.members(group.uid)
+    removes = sum(uid in members for uid in group.remove)
+    adds = sum(uid not in members for uid in group.add)
+    return GroupCounts(group.uid, group.name, len(members), adds, removes)
+
+
+def _note_what_is_true(group: GroupChange, journal: Journal, readings: Readings) -> None:
+    """Journal the items that are true though we have not brought that about: they are `already`."""
+    past, members = journal.past, readings.members(group.uid)
+    true = {
+        change: [
+            uid
+            for uid in uids
+            if (uid in members) == (change == "add")
+            and (change == "add" or readings.proves_absence(group.uid))
+            and (group.uid, uid, change) not in past.already
+            and ((group.uid, uid, change) not in past.intended or (group.uid, uid, change) in past.unsent)
+        ]
+        for change, uids in (("add", group.add), ("remove", group.remove))
+    }
+    if group.uid not in past.looked_at or true["add"] or true["remove"]:
+        journal.write("look", group=group.uid, n_members=len(members), **true)

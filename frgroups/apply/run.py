@@ -1,0 +1,159 @@
+"""One run of a plan over its journal: creations, additions, removals, the reading back, and the receipt."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from frgroups.apply.preflight import Drift, preflight
+from frgroups.apply.readings import Readings
+from frgroups.apply.sending import Sender
+from frgroups.client import Client
+from frgroups.errors import FrgroupsError, InputError
+from frgroups.journal import Item, Journal, RunStopped
+from frgroups.plan import Plan
+from frgroups.plan.group_change import GroupChange
+from frgroups.progress import Progress
+from frgroups.receipt import Receipt, decide
+
+
+class Run:
+    """A run that is alone with the tenant; `chunk` customers go in one request at most."""
+
+    def __init__(
+        self,
+        client: Client,
+        plan: Plan,
+        journal: Journal,
+        readings: Readings,
+        *,
+        chunk: int,
+        progress: Progress,
+        stop: threading.Event,
+    ) -> None:
+        self._client, self._plan, self._readings, self._stop = client, plan, readings, stop
+        self.journal = journal
+        self._sender = Sender(client, journal, readings.members_when, stop, progress, chunk)
+        self._drift: Drift = {}
+        self._held: dict[Item, tuple[str, str]] = {}
+
+    def preflight(self) -> None:
+        """Refuse what drifted or breaks a limit by now, and write down what is true before anything is sent."""
+        self._drift = preflight(self._client, self._plan, self.journal, self._readings, self._stop)
+
+    def send(self) -> str:
+        """Send all of it, or as far as it goes; why it stopped, or nothing."""
+        try:
+            self._create()
+            self._send_side("add")
+            self._hold_moves()
+            self._send_side("remove")
+        except RunStopped as stop:
+            if isinstance(stop.__cause__, FrgroupsError) and not self._anything_done():
+                raise stop.__cause__ from None
+            return str(stop)
+        return ""
+
+    def settled(self, stopped: str) -> Receipt:
+        """Read back, keep the receipt, and write down that the run ended."""
+        receipt = self._kept(self._receipt(stopped))
+        with suppress(RunStopped):  # Without this line applying again reads back once more; no harm is done.
+            self.journal.write("end", complete=receipt.complete, counts=dict(receipt.counts))
+        return receipt
+
+    def _create(self) -> None:
+        past = self.journal.past
+        for group in self._plan.groups:
+            if not group.create or group.uid in past.created:
+                continue
+            if group.uid in past.creating and self._readings.known(group.uid):
+                self._sender.created(group.uid, "accepted")  # An earlier run made it, and did not live to see.
+            else:
+                self._sender.create(group.uid, group.name)
+
+    def _send_side(self, change: str) -> None:
+        """Send all additions, or all removals but those that are held."""
+        past = self.journal.past
+        done = past.already | past.accepted | past.refused.keys() | self._held.keys()
+        for group in self._plan.groups:
+            before = self._readings.members(group.uid)
+            left = [
+                uid
+                for uid in (group.add if change == "add" else group.remove)
+                if (group.uid, uid, change) not in done
+                # Sent by an earlier run that never saw the answer, and in effect.
+                and not ((group.uid, uid, change) in past.intended and (uid in before) == (change == "add"))
+            ]
+            self._sender.send(group.uid, change, left)
+
+    def _hold_moves(self) -> None:
+        """Hold the removals of customers who are not seen in the group that the plan moves them to."""
+        leaving = _leaving(self._plan.groups)
+        refused = self.journal.past.refused
+        for group in self._plan.groups:
+            moving = sorted(leaving.keys() & set(group.add))
+            if not moving:
+                continue
+            asked = [uid for uid in moving if (group.uid, uid, "add") not in refused]
+            arrived = self._readings.members_when(group.uid, "add", asked)
+            why = f"kept in this group: the addition to {group.uid} did not take effect"
+            for uid in moving:
+                if uid not in arrived:
+                    self._held |= {(left, uid, "remove"): (group.uid, why) for left in leaving[uid]}
+
+    def _anything_done(self) -> bool:
+        past = self.journal.past
+        return bool(past.created or past.creating or past.intended - past.unsent)
+
+    def _receipt(self, stopped: str) -> Receipt:
+        past = self.journal.past
+        unreadable = self._readings.back(self._expected())
+        now, proved = self._readings.all_members(), self._readings.proved()
+        states, details = decide(self._plan, past, now, proved)
+        held = {
+            item: why
+            for item, (to, why) in self._held.items()
+            if states[item] == "not_sent" and states[to, item[1], "add"] == "rejected"
+        }
+        return Receipt(
+            plan=self._plan,
+            states=states,
+            details=details | held,
+            members_after={uid: tuple(sorted(members)) for uid, members in now.items()},
+            proved=proved,
+            created=frozenset(past.created | (past.creating & now.keys())),
+            approval=past.approval,
+            drift=self._drift,
+            started_at=datetime.fromisoformat(past.started),
+            read_at=datetime.now(UTC),
+            stopped=stopped or unreadable,
+            n_journal_lines=self.journal.n_lines,
+            path=self.journal.receipt_path,
+        )
+
+    def _expected(self) -> dict[str, set[tuple[str, str]]]:
+        """What a reading back should show of each group: all that was accepted."""
+        expected: dict[str, set[tuple[str, str]]] = {group.uid: set() for group in self._plan.groups}
+        for group, uid, change in self.journal.past.accepted:
+            expected[group].add((uid, change))
+        return expected
+
+    def _kept(self, receipt: Receipt) -> Receipt:
+        """The receipt, on disk; where that cannot be, it says so itself."""
+        try:
+            receipt.save(self.journal.receipt_path)
+        except InputError as error:
+            return replace(receipt, path=None, stopped=receipt.stopped or error.message)
+        return receipt
+
+
+def _leaving(groups: Iterable[GroupChange]) -> dict[str, list[str]]:
+    """The groups that each customer is removed from."""
+    leaving: dict[str, list[str]] = {}
+    for group in groups:
+        for uid in group.remove:
+            leaving.setdefault(uid, []).append(group.uid)
+    return leaving
