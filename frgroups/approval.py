@@ -162,13 +162,13 @@ def _check_rejections(plan: Plan, approve: Approve) -> None:
             raise NotApprovedError(f"{rejection(plan, path)} Delete {path} if that was taken back.")
 
 
-def is_approval_of(plan: Plan, path: Path) -> bool:
-    """Whether this file says yes to this plan, still or not; one that cannot be read does not."""
+def approver_of(plan: Plan, path: Path) -> str:
+    """Who says yes to this plan in this file, still or not; "" when it does not, or cannot be read."""
     with suppress(FrgroupsError):
         content = _read(path)
         same = (content["digest"], _moment(content["planned_at"], path)) == (plan.digest, plan.planned_at)
-        return same and content["decision"] == "approved"
-    return False
+        return str(content["by"]) if same and content["decision"] == "approved" else ""
+    return ""
 
 
 def is_rejection_of(plan: Plan, path: Path) -> bool:
@@ -218,6 +218,8 @@ def _read(path: Path) -> dict[str, Any]:
     content = read_sealed(path, "approval")
     if missing := {"digest", "planned_at", "decision", "reason", "by", "at", "until"} - set(content):
         raise FileDamagedError(f"{path} is not a whole approval: it lacks {', '.join(sorted(missing))}.")
+    if not isinstance(content["by"], str) or not content["by"].strip():
+        raise FileDamagedError(f"{path} is not a whole approval: it does not say who agreed.")
     return content
 
 

@@ -8,7 +8,7 @@ from datetime import UTC
 from pathlib import Path
 from typing import Literal
 
-from frgroups.approval import is_approval_of, is_rejection_of
+from frgroups.approval import approver_of, is_rejection_of
 from frgroups.errors import FrgroupsError
 from frgroups.home import flush_to_disk, folder_in_home, make_private, tenant_folder
 from frgroups.plan import Plan, read_plan
@@ -69,7 +69,7 @@ def _decision(path: Path, files: list[Path]) -> Path | None:
         return files[0]  # Who applies it will meet the same error, of this plan alone.
     said = [one for one in files if one.exists()]
     no = (one for one in said if is_rejection_of(plan, one))
-    return next(no, None) or next((one for one in said if is_approval_of(plan, one)), None)
+    return next(no, None) or next((one for one in said if approver_of(plan, one)), None)
 
 
 def _is_queued(path: Path) -> bool:

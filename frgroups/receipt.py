@@ -38,6 +38,9 @@ STATES: dict[State, str] = {
 }
 
 
+MOST_TOLD = 20
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Receipt:
     """
@@ -93,8 +96,9 @@ class Receipt:
         return not (self.stopped or left or self.counts["unknown"] or self.counts["not_effective"])
 
     def summary(self) -> str:
-        """The outcome in sentences."""
+        """The outcome in sentences, with the refused customers and why."""
         lines = [f"{self.counts[state]:,} {state}: {told}." for state, told in STATES.items() if self.counts[state]]
+        lines += self._refused_in_words()
         for uid, (joined, left) in sorted(self.drift.items()):
             lines.append(f"Since the plan {joined:,} others joined {uid} and {left:,} left it; untouched.")
         for uid in sorted(self.created):
@@ -113,6 +117,14 @@ class Receipt:
             again = "Apply the same plan again to go on, or to read once more what shows late."
             lines.append("It cannot be gone on with: load and plan again." if self.forgotten else again)
         return "\n".join(lines) or "Nothing was to do."
+
+    def _refused_in_words(self) -> list[str]:
+        """A line for each group and answer of the service: who was refused so."""
+        table = self.table().query("state == 'rejected'")
+        alike = list(table.groupby(["customer_group_uid", "change", "detail"])["customer_uid"])
+        lines = [f"  {change} {group}: {_listed(uids)}: {why}" for (group, change, why), uids in alike[:MOST_TOLD]]
+        more = len(table) - sum(len(uids) for _, uids in alike[:MOST_TOLD])
+        return lines + ([f"  and {more:,} more; the table has all."] if more else [])
 
     def document(self) -> dict[str, Any]:
         """All of it as plain values, for the receipt file."""
@@ -287,6 +299,11 @@ def _holds(item: Item, members: frozenset[str] | None, proved: bool) -> bool | N
     if uid in members:
         return change == "add"
     return (change == "remove") if proved else None
+
+
+def _listed(uids: pd.Series) -> str:
+    more = f" and {len(uids) - MOST_TOLD:,} more" if len(uids) > MOST_TOLD else ""
+    return ", ".join(uids.head(MOST_TOLD)) + more
 
 
 def _verified(receipt: Receipt, group: GroupChange, change: str) -> set[str]:

@@ -137,7 +137,8 @@ def _leave_note(note: Path, what: str) -> None:
 def _holder(lock: Path) -> str:
     try:
         who = json.loads(lock.with_suffix(".json").read_text())
-        return f"{who['what']} by {who['user']} on {who['host']} (process {who['pid']}) since {who['since']}"
+        since = f"{datetime.fromisoformat(who['since']):%Y-%m-%d %H:%M} UTC"
+        return f"{who['what']} by {who['user']} on {who['host']} (process {who['pid']}) since {since}"
     except (OSError, ValueError, KeyError, TypeError):
         return "its holder left no note"
 

@@ -140,6 +140,8 @@ def test_an_altered_approval_is_refused(plan, tmp_path):
         ({"until": None}, "None is not a moment"),
         ({"until": "2999-01-01T00:00:00"}, "has no time zone"),
         ({"decision": "yes"}, "rejected plan"),
+        ({"by": " "}, "does not say who"),
+        ({"by": None}, "does not say who"),
     ],
 )
 def test_an_approval_written_by_hand_is_checked_like_any_other(plan, tmp_path, values, told):

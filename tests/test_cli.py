@@ -99,6 +99,63 @@ def test_rejected_items_exit_with_5(loaded, capsys, tmp_path):
     assert "typo-1" in capsys.readouterr().out
 
 
+def test_the_outcome_of_one_plan_is_a_line_of_json(loaded, capsys, tmp_path):
+    "As of the plans of the queue, and nothing else is printed."
+    _, plan, _ = planned(loaded, capsys)
+
+    assert main(["apply", str(plan), "--approve", fg.read_plan(plan).digest, "--json"]) == 0
+
+    line = json.loads(capsys.readouterr().out)
+    assert (line["plan"], line["outcome"], line["exit_code"]) == (plan.name, "done", 0)
+    assert line["counts"] == {"verified": len(loaded.members("bw"))}
+    assert fg.read_receipt(line["receipt"]).ok
+    loaded.delete_group("bw")
+
+
+def test_a_review_is_written_anew_in_any_form(loaded, capsys, tmp_path):
+    "Of a plan file, beside it or where it is asked for; with names where a snapshot knows them."
+    _, plan, _ = planned(loaded, capsys)
+    page = plan.with_suffix(".html")
+    page.unlink()
+
+    assert main(["review", str(plan)]) == 0
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert main(["review", str(plan), "--out", str(tmp_path / "r.csv")]) == 0
+    assert "customer_uid" in (tmp_path / "r.csv").read_text(encoding="utf-8-sig")
+    assert main(["review", str(plan), "--out", str(tmp_path / "r.csv"), "--personal"]) == 1
+    assert "personal" in capsys.readouterr().err
+    assert main(["load", "--personal"]) == 0
+    assert main(["review", str(plan), "--out", str(tmp_path / "named.csv"), "--personal"]) == 0
+    assert "personal: do not forward" in (tmp_path / "named.csv").read_text(encoding="utf-8-sig")
+
+
+def test_a_rejection_tells_whose_yes_it_takes_back(loaded, capsys):
+    "The approval that stood in its file is named."
+    _, plan, _ = planned(loaded, capsys)
+    assert main(["approve", str(plan), "--by", "Kari"]) == 0
+
+    assert main(["approve", str(plan), "--by", "Ola", "--reject", "wrong week"]) == 0
+
+    assert "takes the place of the approval by Kari" in capsys.readouterr().out
+
+
+def test_what_the_system_refuses_says_how_to_go_on(loaded, capsys, monkeypatch):
+    "An apply that a system error ends goes on from its journal, and says so."
+    _, plan, _ = planned(loaded, capsys)
+
+    def refuse(*_):
+        raise OSError(22, "Invalid argument")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("frgroups.apply.readings.time.sleep", refuse)
+        assert main(["apply", str(plan), "--approve", fg.read_plan(plan).digest]) == 1
+    told = capsys.readouterr().err
+    assert "Invalid argument. What was sent is in the journal" in told
+
+    assert main(["apply", str(plan), "--approve", fg.read_plan(plan).digest]) == 0
+    loaded.delete_group("bw")
+
+
 def test_a_read_back_that_disagrees_exits_with_6(loaded, capsys, tmp_path):
     "An id that the service swallows is told by its own code."
     loaded.misbehave(unknown_uids="ignore")

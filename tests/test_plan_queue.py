@@ -154,7 +154,6 @@ def test_a_single_plan_is_applied_by_policy(tenant, tmp_path, capsys):
         ["apply", "p.json", "--approved"],
         ["apply", "p.json", "--approve", "ab", "--approve-policy", "x"],
         ["apply", "p.json", "--settle", "--approve", "ab"],
-        ["apply", "p.json", "--approve", "ab", "--json"],
         ["apply", "p.json", "--settle", "--approved"],
     ],
 )

@@ -188,6 +188,19 @@ def test_a_run_that_stopped_says_why():
     assert not receipt.complete
 
 
+def test_customers_who_were_refused_alike_stand_on_one_line():
+    "Once for each answer of the service, with twenty uids at most; of more the number."
+    uids = tuple(f"c-{n:02d}" for n in range(30))
+    plan = plan_of(GroupChange("vip", "VIP", (), add=(*uids, "z-1")))
+    items = {("vip", uid, "add"): "rejected" for uid in (*uids, "z-1")}
+    details = {item: "locked" if item[1] == "z-1" else "no such customer" for item in items}
+
+    told = receipt_of(plan, items, {"vip": set()}, details=details).summary()
+
+    assert told.count("no such customer") == told.count("locked") == 1
+    assert f"  add vip: {', '.join(uids[:20])} and 10 more: no such customer" in told.splitlines()
+
+
 def test_a_receipt_of_nothing_says_so():
     "A plan without an item has a receipt that is ok."
     receipt = receipt_of(plan_of(), {}, {})

@@ -15,7 +15,8 @@ from openpyxl import Workbook
 
 import frgroups as fg
 from frgroups.advice import ANY, ATTRIBUTE, FUNCTION, Advice, Form, spoken_by
-from frgroups.cli import FEWEST_CUSTOMERS, FEWEST_GROUPS, main
+from frgroups.cli import main
+from frgroups.commands.tenant import FEWEST_CUSTOMERS, FEWEST_GROUPS
 from frgroups.commands.words import speaker_of
 from frgroups.errors import FrgroupsError, GroupNotFoundError, InputError
 from frgroups.sandbox import tenant

@@ -1,32 +1,46 @@
-"""The commands that decide on a plan and send it."""
+"""The commands that decide on a plan, send it, and take it back."""
 
 from __future__ import annotations
 
 import json
 from argparse import Namespace
+from pathlib import Path
 from typing import Any
 
 from frgroups.apply import apply_plan, settle_plan
-from frgroups.approval import approve_plan
+from frgroups.approval import approve_plan, approver_of
 from frgroups.client import Client
-from frgroups.commands.options import client_of
+from frgroups.commands.arguments import LIMIT_HELP, Add, of_tenant
+from frgroups.commands.options import client_of, limits_of
+from frgroups.commands.planning import keep_plan
+from frgroups.commands.words import filled, limit
 from frgroups.errors import FrgroupsError, UsageError
 from frgroups.exits import code_of, worst
 from frgroups.plan import read_plan
 from frgroups.plan_queue import Waiting, move_plan, waiting_plans
 from frgroups.policy import Policy, read_policy
-from frgroups.receipt import Receipt
+from frgroups.receipt import Receipt, plan_undo, read_receipt
+
+
+def add_commands(add: Add) -> None:
+    """What each of these commands takes."""
+    _approve_words(add)
+    _apply_words(add)
+    _undo_words(add)
 
 
 def approve(options: Namespace) -> int:
     """Write an approval, or a rejection; a plan that waits in the queue is approved there."""
     made = read_plan(options.file)
     target = options.out or options.file.with_suffix(".approval.json")
+    before = approver_of(made, target)
     path = approve_plan(made, target, by=options.by, reject=options.reject)
     print(made.summary())
     word = "approved" if options.reject is None else "rejected"
     print(f"{options.by} {word} plan {made.digest[:12]}. Written to {path}")
     if options.reject is not None:
+        if before:
+            print(f"It takes the place of the approval by {before}, which was in that file.")
         return 0
     queued = options.file if options.out else move_plan(options.file, "approved")
     if queued != options.file:
@@ -48,11 +62,22 @@ def apply(options: Namespace) -> int:
             receipt = settle_plan(client, made, journal=options.journal)
         else:
             receipt = apply_plan(client, made, approve=policy or options.approve, journal=options.journal)
-    print(told(receipt))
-    print(f"Receipt: {receipt.path}")
-    if receipt.counts["verified"]:
-        print(f"To take it back: frgroups undo {receipt.path}")
+    if options.json:
+        print(json.dumps(_line(options.file, receipt), ensure_ascii=False))
+    else:
+        print(receipt.summary())
+        print(f"Receipt: {receipt.path}")
+        if receipt.counts["verified"]:
+            print(f"To take it back: frgroups undo {receipt.path}")
     return exit_code_of(receipt)
+
+
+def undo(options: Namespace) -> int:
+    """Make the plan that takes a receipt back."""
+    receipt = read_receipt(options.file)
+    made = plan_undo(receipt, limits=limits_of(options.limit, receipt.plan.limits) if options.limit else None)
+    keep_plan(made, options.out)
+    return 3 if made.blocked else 0
 
 
 def exit_code_of(receipt: Receipt) -> int:
@@ -60,15 +85,6 @@ def exit_code_of(receipt: Receipt) -> int:
     if receipt.ok:
         return 0
     return 6 if receipt.counts["not_effective"] else 5
-
-
-def told(receipt: Receipt) -> str:
-    """A receipt in sentences, with the refused customers and why."""
-    refused = receipt.table().query("state == 'rejected'")
-    rows = refused.head(20).itertuples()
-    lines = [f"  {row.customer_uid} of {row.customer_group_uid}: {row.detail}" for row in rows]
-    more = [f"  and {len(refused) - 20:,} more: frgroups show RECEIPT --table"] if len(refused) > 20 else []
-    return "\n".join([receipt.summary(), *(["Rejected:", *lines, *more] if lines else [])])
 
 
 def _check_usage(options: Namespace) -> None:
@@ -81,8 +97,6 @@ def _check_usage(options: Namespace) -> None:
         raise UsageError("--settle sends nothing, so it takes no approval.")
     if not (options.approved or options.settle) and len(by) != 1:
         raise UsageError("Say either --approve, the digest or the approval file, or --approve-policy.")
-    if options.json and not options.approved:
-        raise UsageError("--json goes with --approved.")
 
 
 def _apply_queue(options: Namespace, policy: Policy | None) -> int:
@@ -123,11 +137,59 @@ def _applied(client: Client, waiting: Waiting, policy: Policy | None, options: N
         }
     if receipt.complete:
         move_plan(waiting.path, "done")
-    counts = {state: n for state, n in receipt.counts.items() if n}
-    return line | {
+    return _line(waiting.path, receipt)
+
+
+def _line(path: Path, receipt: Receipt) -> dict[str, Any]:
+    """A receipt as one line for scripts."""
+    return {
+        "plan": path.name,
         "outcome": "done" if receipt.complete else "to be gone on with",
         "exit_code": exit_code_of(receipt),
-        "counts": counts,
-        "receipt": str(receipt.path),
-        "message": " ".join(told(receipt).split()),
+        "counts": {state: n for state, n in receipt.counts.items() if n},
+        "receipt": str(receipt.path) if receipt.path else None,
+        "message": " ".join(receipt.summary().split()),
     }
+
+
+def _approve_words(add: Add) -> None:
+    parser = add(approve, "say yes or no to exactly this plan", 'frgroups approve plan.json --by "Kari Nordmann"')
+    parser.add_argument("file", type=Path, metavar="PLAN")
+    parser.add_argument("--by", required=True, type=filled, metavar="NAME", help="who decides")
+    parser.add_argument("--reject", metavar="REASON", help="say no, and why")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="approval file (default: beside the plan)")
+
+
+def _apply_words(add: Add) -> None:
+    parser = add(
+        apply, "send an approved plan, read back, write a receipt", "frgroups apply plan.json --approve FILE"
+    )
+    parser.add_argument("file", type=Path, nargs="?", metavar="PLAN")
+    parser.add_argument("--approve", metavar="DIGEST|FILE", help="the digest reviewed, or approval file")
+    parser.add_argument(
+        "--approve-policy",
+        type=Path,
+        metavar="FILE",
+        help="a policy (TOML) that allows small changes of certain groups: by, groups, max_adds, max_removes, ...",
+    )
+    by_what = parser.add_mutually_exclusive_group()
+    by_what.add_argument(
+        "--approved",
+        action="store_true",
+        help="all plans of the queue that are approved, oldest first; those that end are moved to done",
+    )
+    by_what.add_argument(
+        "--settle",
+        action="store_true",
+        help="send nothing: a receipt of what a run sent that cannot be gone on with, for undo to take back",
+    )
+    of_tenant(parser)
+    parser.add_argument("--journal", type=Path, metavar="FOLDER", help="where journal and receipt go (the home)")
+    parser.add_argument("--json", action="store_true", help="one JSON line for each plan: outcome, counts, receipt")
+
+
+def _undo_words(add: Add) -> None:
+    parser = add(undo, "a plan that takes back what a receipt says was done", "frgroups undo receipt.json")
+    parser.add_argument("file", type=Path, metavar="RECEIPT")
+    parser.add_argument("--limit", type=limit, action="append", default=[], metavar="NAME=VALUE", help=LIMIT_HELP)
+    parser.add_argument("--out", type=Path, metavar="FILE", help="plan file (default: in the home)")

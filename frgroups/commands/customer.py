@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
+from pathlib import Path
 from typing import Any
 
+from frgroups.commands.arguments import Add, of_customer
 from frgroups.commands.options import tenant_uid_of
 from frgroups.forgetting import COULD_NOT
 from frgroups.forgetting import forget as forgotten
 from frgroups.forgetting.export import export_customer as exported
 from frgroups.home import home, write_text
 from frgroups.human import counted
+
+
+def add_commands(add: Add) -> None:
+    """What each of these commands takes."""
+    _forget_words(add)
+    _export_customer_words(add)
 
 
 def forget(options: Namespace) -> int:
@@ -49,3 +57,19 @@ def export_customer(options: Namespace) -> int:
 def _where(options: Namespace) -> dict[str, Any]:
     named = {"tenant_uid": tenant_uid_of(options.tenant), "cache": options.cache, "journal": options.journal}
     return named | {"also": options.also, "ids": options.ids}
+
+
+def _forget_words(add: Add) -> None:
+    parser = add(
+        forget, "remove one customer from all that is kept; without --yes only tells", "frgroups forget UID --yes"
+    )
+    parser.add_argument("--yes", action="store_true", help="do it; without, nothing is changed")
+    of_customer(parser)
+
+
+def _export_customer_words(add: Add) -> None:
+    parser = add(
+        export_customer, "all that is kept of one customer, as JSON", "frgroups export-customer UID --out FILE"
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write it to a file for you alone")
+    of_customer(parser)

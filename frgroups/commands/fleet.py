@@ -7,13 +7,16 @@ import sys
 from argparse import Namespace
 from collections.abc import Hashable
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from frgroups.cache import list_snapshots
 from frgroups.client import Client
+from frgroups.commands.arguments import Add, of_fleet
 from frgroups.commands.options import named_tenants, tenants_asked_for
+from frgroups.commands.words import at_least, duration, more_than_none
 from frgroups.errors import InputError
 from frgroups.exits import worst
 from frgroups.fleet import (
@@ -33,6 +36,12 @@ from frgroups.human import counted, size_in_words
 from frgroups.load import load_snapshot
 
 _SAID = ("wrong", "detail")  # Where nothing is said, nothing is wrong.
+
+
+def add_commands(add: Add) -> None:
+    """What each of these commands takes."""
+    _load_words(add)
+    _status_words(add)
 
 
 def load(options: Namespace) -> int:
@@ -159,3 +168,36 @@ def _status_text(table: pd.DataFrame) -> str:
 
 def _number(n: Any) -> str:
     return "" if pd.isna(n) else f"{n:,}"
+
+
+def _load_words(add: Add) -> None:
+    parser = add(load, "read every group and member and keep a snapshot", "frgroups load --all --jobs 4 --json")
+    of_fleet(parser)
+    parser.add_argument("--jobs", type=at_least(1), default=4, metavar="N", help="tenants at a time (4)")
+    parser.add_argument("--json", action="store_true", help="one JSON line for each tenant as it finishes")
+    parser.add_argument(
+        "--requests-per-second",
+        type=more_than_none,
+        metavar="N",
+        help="at most so many to one service, by all tenants together (20 off this machine)",
+    )
+    parser.add_argument(
+        "--max-age", type=duration, metavar="AGE", help="take a kept snapshot when it is at most this old (6h, 30min)"
+    )
+    parser.add_argument(
+        "--no-cover", action="store_true", help="page every group, also those seen whole in larger ones"
+    )
+    parser.add_argument("--personal", action="store_true", help="keep names and contact data too")
+
+
+def _status_words(add: Add) -> None:
+    parser = add(
+        status, "how old, how sure and how large the newest snapshot is", "frgroups status --all --html status.html"
+    )
+    of_fleet(parser)
+    parser.add_argument(
+        "--max-age", type=duration, default="24h", metavar="AGE", help="an older snapshot is old (24h)"
+    )
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write it as a page that needs no network")
+    parser.add_argument("--json", action="store_true", help="one JSON line for each tenant")
+    parser.add_argument("--cache", type=Path, metavar="FOLDER", help="where snapshots are kept (the home)")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from argparse import Namespace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from frgroups.approval import approved_in_words
+from frgroups.commands.arguments import Add, of_snapshot
 from frgroups.commands.options import snapshot_of
 from frgroups.errors import InputError, NotFoundInCacheError
 from frgroups.history import customer_history
@@ -22,6 +24,11 @@ _HOW_SURE = {
     "drifted": "Not sure: the group changed while it was read.",
     "unverifiable": "Not proved: there was no evidence that the group was read whole.",
 }
+
+
+def add_commands(add: Add) -> None:
+    """What each of these commands takes."""
+    _who_words(add)
 
 
 def who(options: Namespace) -> int:
@@ -127,3 +134,16 @@ def _why(row: dict[str, Any]) -> list[str]:
         f"Approved {approved}; applied at {row['applied_at']:%Y-%m-%d %H:%M} UTC: {row['plan_state']}.",
     ]
     return lines if pd.isna(row["receipt_path"]) else [*lines, f"Receipt: {row['receipt_path']}"]
+
+
+def _who_words(add: Add) -> None:
+    parser = add(
+        who, "the groups of one customer, what changed them, and who approved that", "frgroups who UID --json"
+    )
+    parser.add_argument("uid", metavar="UID", help="uid of the customer")
+    parser.add_argument(
+        "--by", default="customer_uid", choices=("customer_uid", "external_id"), help="what UID is (customer_uid)"
+    )
+    parser.add_argument("--json", action="store_true", help="all of it as one line of JSON")
+    parser.add_argument("--journal", type=Path, metavar="FOLDER", help="where journals and receipts are (the home)")
+    of_snapshot(parser, csv=False)
