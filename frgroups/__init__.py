@@ -40,8 +40,9 @@ from frgroups.load import load_snapshot, refresh_groups
 from frgroups.logs import log_json
 from frgroups.overlap import overlap_matrix, overlap_pairs
 from frgroups.overlap.regions import intersections, region_members
-from frgroups.plan import Plan, read_plan
+from frgroups.plan import Plan
 from frgroups.plan.never_add import never_add_path
+from frgroups.plan.plan_file import read_plan
 from frgroups.plan.planning import plan_memberships
 from frgroups.policy import Policy, read_policy
 from frgroups.profile import compare_groups, group_profile
@@ -58,7 +59,7 @@ from frgroups.session import Session, start_session
 from frgroups.sizes import group_sizes, groups_per_customer
 from frgroups.snapshot import Snapshot, sample_snapshot, snapshot_from_frames
 from frgroups.versions import __version__, show_versions
-from frgroups.wire import Customer, Group
+from frgroups.wire.records import Customer, Group
 
 # isort: split
 # Last, so that frgroups.members is this function, not the module that reads the members of groups.

@@ -21,7 +21,7 @@ from frgroups.client import Client
 from frgroups.client.retry import sleep, stop_waiting_at
 from frgroups.errors import BadAnswerError
 from frgroups.windows import MANY_PAGES, Window, seams
-from frgroups.wire import Group, Named, Page, Record
+from frgroups.wire.records import Group, Named, Page, Record
 
 Key = TypeVar("Key", bound=Hashable)
 

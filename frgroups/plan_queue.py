@@ -11,7 +11,8 @@ from typing import Literal
 from frgroups.approval import approver_of, is_rejection_of
 from frgroups.errors import FrgroupsError
 from frgroups.home import flush_to_disk, folder_in_home, make_private, tenant_folder
-from frgroups.plan import Plan, read_plan
+from frgroups.plan import Plan
+from frgroups.plan.plan_file import read_plan
 
 State = Literal["pending", "approved", "done"]
 _ENDINGS = (".approval.json", ".html", ".json")  # The plan itself last: where it is, it all is.

@@ -19,11 +19,12 @@ from frgroups.human import counted
 from frgroups.inputs import must_be
 from frgroups.journal import Item, Past
 from frgroups.limits import Finding, Limits
-from frgroups.plan import Plan, plan_of_document
+from frgroups.plan import Plan
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.held_back import HeldBack
 from frgroups.plan.holds import Holds, hold_back
 from frgroups.plan.never_add import never_added
+from frgroups.plan.plan_file import plan_of_document
 from frgroups.sealed import read_sealed, write_sealed
 from frgroups.tombstones import is_tombstone, n_forgotten
 

@@ -10,7 +10,7 @@ import pytest
 from frgroups.approval import approve_plan, check_approval
 from frgroups.errors import FrgroupsError, InputError
 from frgroups.journal import Journal
-from frgroups.plan import read_plan
+from frgroups.plan.plan_file import read_plan
 from frgroups.plan.planning import plan_memberships
 from frgroups.receipt import Receipt, read_receipt
 from frgroups.snapshot import sample_snapshot

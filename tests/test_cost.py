@@ -36,6 +36,28 @@ def test_a_plan_costs_as_many_requests_as_it_says(tenant):
     assert plan.cost.n_moves > 0
 
 
+def test_finding_who_is_refused_costs_at_most_what_was_said(tenant):
+    "Each chunk with an unknown customer is halved until that one stands alone, and no oftener than foretold."
+    wanted = {"empty": [*PEOPLE[250:600], "c0251-nobody", "c0400-nobody", "c0555-nobody"]}
+    with tenant.client(writable=True) as client:
+        plan = fg.plan_memberships(fg.load_snapshot(client, False), wanted, limits=OPEN)
+        tenant.clear_requests()
+
+        receipt = fg.apply_plan(client, plan, approve=plan.digest)
+
+    writes = sum(one["method"] != "GET" for one in tenant.requests())
+    assert receipt.counts["rejected"] == 3
+    assert writes == plan.cost.n_write + plan.cost.n_search
+    assert f" Up to {plan.cost.n_search} more to find the 3 customers that are in no group" in plan.summary()
+
+
+def test_who_ends_the_run_is_told_beforehand():
+    "Where fifty may be refused, apply stops: the cost of a search would be a guess."
+    plan = fg.plan_memberships(fg.sample_snapshot(), {"vip": [f"nobody-{n}" for n in range(50)]})
+
+    assert str(plan.cost).endswith("the run stops after 50 were refused.")
+
+
 @pytest.mark.parametrize(
     ("cost", "told"),
     [

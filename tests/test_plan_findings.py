@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import frgroups as fg
 from frgroups.errors import InputError
 from frgroups.limits import Limits
-from frgroups.plan import read_plan
+from frgroups.plan.plan_file import read_plan
 from frgroups.plan.planning import plan_memberships
 from frgroups.review import review_html, review_markdown
 from frgroups.snapshot import sample_snapshot, snapshot_from_frames

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from frgroups.errors import DriftedReadError, GroupNotFoundError, InputError, WrongTenantError
 from frgroups.limits import Limits
-from frgroups.plan import read_plan
+from frgroups.plan.plan_file import read_plan
 from frgroups.plan.planning import plan_memberships
 from frgroups.snapshot import sample_snapshot, snapshot_from_frames
 from tests.bench.child import Stopwatch

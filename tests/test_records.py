@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from frgroups.load.records import CustomerColumns, groups_table
 from frgroups.tables import CONSENTS, CUSTOMERS, GROUPS, PERSONAL
-from frgroups.wire import AccountManager, Consent, Credit, Customer, Group, Member, Store
+from frgroups.wire.records import AccountManager, Consent, Credit, Customer, Group, Member, Store
 from tests.world import rows_of
 
 FULL = {

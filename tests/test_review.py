@@ -21,9 +21,10 @@ from frgroups.client.transport import PRODUCTION, STAGE
 from frgroups.errors import InputError
 from frgroups.limits import Limits
 from frgroups.page_assets import fingerprint
-from frgroups.plan import Plan, read_plan
+from frgroups.plan import Plan
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.known import WITHHELD
+from frgroups.plan.plan_file import read_plan
 from frgroups.plan.planning import plan_memberships
 from frgroups.review import facts, markup, review_csv, review_html, review_markdown, save_review, spoken_code
 from frgroups.review import operations as operations_part

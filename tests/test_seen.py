@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frgroups.load.seen import Seen
-from frgroups.wire import Customer, Member, Page
+from frgroups.wire.records import Customer, Member, Page
 from tests.world import rows_of
 
 GROUPS = ["a", "b", "c"]

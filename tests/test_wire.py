@@ -9,13 +9,6 @@ from hypothesis import strategies as st
 
 from frgroups.errors import InputError
 from frgroups.wire import (
-    NESTED,
-    ROW_OF,
-    Consent,
-    Credit,
-    Customer,
-    Group,
-    Member,
     NotTheApiError,
     check_uid,
     check_uids_once,
@@ -28,6 +21,7 @@ from frgroups.wire import (
     opened,
     query,
 )
+from frgroups.wire.records import NESTED, ROW_OF, Consent, Credit, Customer, Group, Member
 
 PAGING = {"pageNumber": 0, "pageSize": 500, "totalCount": 1}
 

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import msgspec
 import pandas as pd
 
-from frgroups.wire import ROW_OF, Group, Member, Page, decode_page
+from frgroups.wire import decode_page
+from frgroups.wire.records import ROW_OF, Group, Member, Page
 
 TABLES = ("groups", "customers", "consents", "memberships", "reads")
 

@@ -29,7 +29,8 @@ from frgroups.errors import FileDamagedError, InputError
 from frgroups.inputs import must_be
 from frgroups.journal import Journal, RunStopped
 from frgroups.logs import tell
-from frgroups.plan import CHUNK, Plan
+from frgroups.plan import Plan
+from frgroups.plan.cost import CHUNK
 from frgroups.progress import Progress, ProgressOption
 from frgroups.receipt import Receipt, read_receipt
 from frgroups.tenant_lock import tenant_lock

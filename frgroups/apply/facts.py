@@ -12,7 +12,7 @@ from frgroups.card import Card
 from frgroups.client.check import place
 from frgroups.errors import FileDamagedError
 from frgroups.home import folder_in_home, tenant_folder
-from frgroups.plan import CHUNK
+from frgroups.plan.cost import CHUNK
 from frgroups.sealed import read_sealed, write_sealed
 
 _KIND = "write facts"

@@ -22,12 +22,11 @@ from frgroups.errors import (
     TokenCommandError,
 )
 from frgroups.journal import Journal, RunStopped
-from frgroups.plan import CHUNK
+from frgroups.plan.cost import CHUNK, MOST_REFUSED
 from frgroups.progress import Progress
 
 Result = Literal["accepted", "refused", "too_large", "unknown"]
 
-MOST_SINGLE_REFUSALS = 50
 MOST_TRIES = 3
 LONGEST_WAIT = 60.0  # seconds after one 429,
 LONGEST_WAITS = 300.0  # for one request,
@@ -212,7 +211,7 @@ class Sender:
             self._first_left.discard(uid)
             if not self._first_left:
                 raise RunStopped(f"every customer of the first chunk was refused. {message}")
-        if self._refused_alone >= MOST_SINGLE_REFUSALS:
+        if self._refused_alone >= MOST_REFUSED:
             raise RunStopped(f"{self._refused_alone} customers were refused. {message}")
 
 

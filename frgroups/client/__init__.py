@@ -22,7 +22,8 @@ from frgroups.client.transport import STAGE, Call, Result, Token, Transport
 from frgroups.errors import InputError, NotWritableError
 from frgroups.inputs import must_be_text
 from frgroups.progress import in_notebook
-from frgroups.wire import Customer, Group, Member, Page, Person, Record
+from frgroups.wire.records import Customer, Group, Member, Page, Person, Record
+from frgroups.wire.repair import NotTheApiError
 
 Direction = Literal["ASC", "DESC"]
 
@@ -249,7 +250,7 @@ class Client:
         page_number: int | None = None,
         page_size: int | None = None,
         *,
-        record: type[Person] = wire.Member,  # type: ignore[assignment]  # the default of a TypeVar
+        record: type[Person] = Member,  # type: ignore[assignment]  # the default of a TypeVar
         sort_by: str | None = None,
         sort_direction: Direction | None = None,
     ) -> Page[Person]:
@@ -337,13 +338,13 @@ class Client:
         body = self._transport.send(call, _as_it_is) if call.method == "GET" else self._write(call)
         try:
             return wire.decode_group(body)
-        except wire.NotTheApiError as error:
+        except NotTheApiError as error:
             raise self._transport.bad_answer(call, str(error)) from error
 
     def _page(self, call: Call, record: type[Record], take: Callable[[Page[Record]], Result]) -> Result:
         try:
             return self._transport.send(call, lambda body: take(wire.decode_page(body, record)))
-        except wire.NotTheApiError as error:
+        except NotTheApiError as error:
             raise self._transport.bad_answer(call, str(error)) from error
 
     def _write(self, call: Call) -> bytes:

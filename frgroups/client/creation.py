@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from frgroups.errors import ApiError, ConnectionLostError, InputError, NotFoundError, RefusedError, ServerError
-from frgroups.wire import Group
+from frgroups.wire.records import Group
 
 
 def settled_creation(send: Callable[[], Group], find: Callable[[], Group], name: str) -> Group:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from frgroups.errors import DriftedReadError
-from frgroups.wire import Page, Record
+from frgroups.wire.records import Page, Record
 
 
 def iter_pages(read: Callable[[int | None], Page[Record]], what: str) -> Iterator[Record]:

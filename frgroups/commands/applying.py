@@ -16,7 +16,7 @@ from frgroups.commands.planning import keep_plan
 from frgroups.commands.words import filled, limit
 from frgroups.errors import FrgroupsError, UsageError
 from frgroups.exits import code_of, worst
-from frgroups.plan import read_plan
+from frgroups.plan.plan_file import read_plan
 from frgroups.plan_queue import Waiting, move_plan, waiting_plans
 from frgroups.policy import Policy, read_policy
 from frgroups.receipt import Receipt, plan_undo, read_receipt

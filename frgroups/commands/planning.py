@@ -20,7 +20,8 @@ from frgroups.errors import FileDamagedError, InputError
 from frgroups.home import folder_in_home, tenant_folder
 from frgroups.limits import Finding, Limits, Wider
 from frgroups.limits_file import read_limits
-from frgroups.plan import MODES, Plan, read_plan
+from frgroups.plan import MODES, Plan
+from frgroups.plan.plan_file import read_plan
 from frgroups.plan.planning import plan_memberships
 from frgroups.plan_queue import plan_file_name, queue_folder
 from frgroups.receipt import Receipt, read_receipt

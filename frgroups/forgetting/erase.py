@@ -21,9 +21,10 @@ from frgroups.forgetting.mentions import Wanted
 from frgroups.forgetting.traces import KEPT_BY_DIGEST, uids_of_line
 from frgroups.home import flush_to_disk, whole_file
 from frgroups.journal import Journal, write_journal
-from frgroups.plan import Plan, read_plan
+from frgroups.plan import Plan
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.held_back import HeldBack
+from frgroups.plan.plan_file import read_plan
 from frgroups.receipt import read_receipt
 from frgroups.sealed import read_sealed, write_sealed
 from frgroups.snapshot import Snapshot

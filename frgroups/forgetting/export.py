@@ -19,7 +19,8 @@ from frgroups.forgetting.mentions import Wanted
 from frgroups.forgetting.traces import Kind, Trace, uids_of_line
 from frgroups.home import home
 from frgroups.journal import Journal
-from frgroups.plan import Plan, read_plan
+from frgroups.plan import Plan
+from frgroups.plan.plan_file import read_plan
 from frgroups.receipt import read_receipt
 
 

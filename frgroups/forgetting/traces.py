@@ -32,8 +32,9 @@ from frgroups.forgetting.mentions import (
 )
 from frgroups.home import tenant_and_host
 from frgroups.journal import Journal
-from frgroups.plan import Plan, read_plan
+from frgroups.plan import Plan
 from frgroups.plan.never_add import NEVER_ADD
+from frgroups.plan.plan_file import read_plan
 from frgroups.receipt import Receipt, read_receipt
 from frgroups.sealed import read_sealed
 

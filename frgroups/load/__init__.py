@@ -34,7 +34,7 @@ from frgroups.progress import Progress, ProgressOption
 from frgroups.snapshot import Snapshot
 from frgroups.tables import PERSONAL
 from frgroups.tenant_lock import load_lock
-from frgroups.wire import Customer, Group, Member
+from frgroups.wire.records import Customer, Group, Member
 
 log = logging.getLogger("frgroups.load")
 

@@ -25,7 +25,8 @@ from frgroups.members import Listing, Rows, naming_the_list, read_listing
 from frgroups.progress import Progress
 from frgroups.snapshot import Snapshot, Verdict
 from frgroups.tables import READS, conform
-from frgroups.wire import ROW_OF, UID, Group, Member
+from frgroups.wire import UID
+from frgroups.wire.records import ROW_OF, Group, Member
 
 log = logging.getLogger("frgroups.load")
 

@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from frgroups.tables import ARROW, CONSENTS, CUSTOMERS, GROUPS, MOMENT, PERSONAL, frame_of
-from frgroups.wire import NESTED, Customer, Group, Member, Row, opened
+from frgroups.wire import opened
+from frgroups.wire.records import NESTED, Customer, Group, Member, Row
 
 # So many customers become columns at a time: what waits for it are Python's own values, which take more room.
 PORTION = 4096

@@ -18,7 +18,8 @@ import pyarrow.compute as pc
 
 from frgroups.load.records import CustomerColumns
 from frgroups.members import Rows, rows_of
-from frgroups.wire import Member, Page, Row, opened
+from frgroups.wire import opened
+from frgroups.wire.records import Member, Page, Row
 
 Codes = npt.NDArray[np.int64]
 

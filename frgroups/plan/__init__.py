@@ -12,19 +12,19 @@ from typing import Any, Literal
 import pandas as pd
 
 from frgroups.card import Card
-from frgroups.errors import FileDamagedError, InputError
+from frgroups.errors import InputError
 from frgroups.human import counted
 from frgroups.inputs import several
 from frgroups.limits import Finding, Limits, broken_limits
-from frgroups.plan.cost import Cost, cost_of
+from frgroups.plan.cost import CHUNK, Cost, cost_of
 from frgroups.plan.findings import plan_findings
 from frgroups.plan.group_change import GroupChange, without_customer
 from frgroups.plan.held_back import HeldBack, held_findings, held_table, of_groups, without_word
-from frgroups.plan.known import known_customers, known_document, known_of_document
+from frgroups.plan.known import known_customers, known_document
 from frgroups.plan.moves import moves_in_words, moves_table
 from frgroups.plan.preview import after_all, after_touched
 from frgroups.plan.uid_table import CodedUids
-from frgroups.sealed import canonical, read_sealed, sha256, write_sealed
+from frgroups.sealed import canonical, sha256, write_sealed
 from frgroups.snapshot import Snapshot
 from frgroups.tombstones import n_forgotten
 from frgroups.wire import membership_payload
@@ -32,7 +32,6 @@ from frgroups.wire import membership_payload
 Mode = Literal["add_only", "remove_only", "mirror"]
 MODES: tuple[Mode, ...] = ("add_only", "remove_only", "mirror")
 ORDER = "add_first"
-CHUNK = 200
 TABLE_COLUMNS = ["customer_group_uid", "customer_uid", "change", "finding"]
 
 
@@ -359,55 +358,3 @@ class Plan:
 def _odd_ones(uids: Sequence[str]) -> Sequence[str]:
     """Those among which a forgotten customer may be; codes tell without making the text of all."""
     return uids.odd() if isinstance(uids, CodedUids) else uids
-
-
-def read_plan(path: str | Path) -> Plan:
-    """
-    The plan in this file, findings and digest included.
-
-    Raises FileDamagedError when the file is not as it was written, InputError for another kind or version.
-
-    >>> plan = plan_memberships(sample_snapshot(), {"vip": ["c-7"]})
-    >>> path = plan.save(home() / "plans" / "vip.plan.json")
-    >>> read_plan(path).digest == plan.digest
-    True
-    """
-    return replace(plan_of_document(read_sealed(path, "plan"), path), path=Path(path).expanduser().resolve())
-
-
-def plan_of_document(content: dict[str, Any], source: str | Path) -> Plan:
-    """The plan that `Plan.document` wrote; `source` is the file that an error names."""
-    try:
-        plan = Plan(
-            tenant_uid=content["tenant_uid"],
-            base_url=content["base_url"],
-            mode=content["mode"],
-            limits=Limits.from_document(content["limits"]),
-            groups=tuple(
-                GroupChange(
-                    uid=one["customer_group_uid"],
-                    name=one["name"],
-                    baseline=tuple(one["baseline"]),
-                    add=tuple(one["add"]),
-                    remove=tuple(one["remove"]),
-                    unknown=frozenset(one["unknown"]),
-                    create=one["create"],
-                )
-                for one in content["groups"]
-            ),
-            planned_at=datetime.fromisoformat(content["planned_at"]),
-            snapshot_taken_at=datetime.fromisoformat(content["snapshot_taken_at"]),
-            notes=tuple(Finding(**note | {"allow": tuple(map(tuple, note["allow"]))}) for note in content["notes"]),
-            undoes=content["undoes"],
-            held_back=tuple(HeldBack(*row) for row in content.get("held_back", ())),
-            known=known_of_document(content["customers"]) if "customers" in content else None,
-        )
-        stated = content["digest"]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise FileDamagedError(f"{source} does not hold a whole plan: {error!r}. Make the plan anew.") from error
-    if plan.digest != stated:
-        raise FileDamagedError(
-            f"{source} says its digest is {stated[:12]}, but its operations have {plan.digest[:12]}. "
-            "Make the plan anew."
-        )
-    return plan

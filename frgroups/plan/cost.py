@@ -14,6 +14,8 @@ from frgroups.windows import n_pages
 PAGE_SIZE, WORKERS, REQUESTS_PER_SECOND = 500, 4, 20
 # Assumed: nothing tells it before a request was sent.
 SECONDS_PER_ANSWER = 0.2
+CHUNK = 200  # customers in one write, unless a probe found that the service takes fewer
+MOST_REFUSED = 50  # customers refused one by one end a run
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,9 @@ class Cost:
     `n_before` read every touched group, `n_write` change them, `n_moves` see that who moves has arrived before
     being removed elsewhere, `n_after` read back. Pages of 500, 20 requests a second, and 0.2 s until an answer is
     there: assumed, as is that every change shows at once.
+
+    `n_search` comes on top, and is in neither `n_requests` nor `seconds`: the writes that find the `n_unknown`
+    customers that no snapshot knows, if the service refuses a chunk for each that does not exist.
     """
 
     n_before: int
@@ -31,6 +36,8 @@ class Cost:
     n_moves: int
     n_after: int
     seconds: float
+    n_unknown: int = 0
+    n_search: int = 0
 
     @property
     def n_requests(self) -> int:
@@ -44,8 +51,16 @@ class Cost:
         return (
             f"{counted(self.n_requests, 'request')} in all, with {self.n_before:,} to read before, {moves}"
             f"{self.n_after:,} to read back: {time} at {REQUESTS_PER_SECOND} a second, "
-            f"if an answer takes {SECONDS_PER_ANSWER:g} s."
+            f"if an answer takes {SECONDS_PER_ANSWER:g} s.{self._search()}"
         )
+
+    def _search(self) -> str:
+        if not self.n_unknown:
+            return ""
+        who = "the customer that is" if self.n_unknown == 1 else f"the {self.n_unknown:,} customers that are"
+        if self.n_unknown >= MOST_REFUSED:
+            return f" If {who} in no group do not exist, the run stops after {MOST_REFUSED} were refused."
+        return f" Up to {self.n_search:,} more to find {who} in no group, if refused."
 
 
 def cost_of(groups: Sequence[GroupChange], *, n_write: int, arriving: Collection[str]) -> Cost:
@@ -60,7 +75,24 @@ def cost_of(groups: Sequence[GroupChange], *, n_write: int, arriving: Collection
     after = [_pages(group.n_after) for group in groups]
     reading = sum(map(_seconds_of_list, (*before, *between, *after)))
     seconds = reading + n_write * max(SECONDS_PER_ANSWER, 1 / REQUESTS_PER_SECOND)
-    return Cost(sum(before), n_write, sum(between), sum(after), round(seconds, 3))
+    unknown, search = sum(len(group.unknown) for group in groups), sum(map(_n_search, groups))
+    return Cost(sum(before), n_write, sum(between), sum(after), round(seconds, 3), unknown, search)
+
+
+def _n_search(group: GroupChange) -> int:
+    """How many more writes it takes to halve refused chunks until each unknown customer stands alone."""
+    if not group.unknown:
+        return 0
+    refused = [uid in group.unknown for uid in group.add]
+    chunks = [refused[start : start + CHUNK] for start in range(0, len(refused), CHUNK)]
+    return sum(_n_halves(chunk) for chunk in chunks)
+
+
+def _n_halves(chunk: Sequence[bool]) -> int:
+    if len(chunk) == 1 or not any(chunk):
+        return 0
+    middle = (len(chunk) + 1) // 2
+    return 2 + _n_halves(chunk[:middle]) + _n_halves(chunk[middle:])
 
 
 def _pages(n_members: int) -> int:

@@ -11,6 +11,8 @@ from frgroups.limits import Finding, GroupCounts
 from frgroups.plan.uid_table import CodedUids
 from frgroups.sealed import canonical, sha256
 
+NAMED = 5  # How many customers a finding names; of more it says how many.
+
 
 @dataclass(frozen=True, eq=False)
 class GroupChange:
@@ -52,8 +54,9 @@ class GroupChange:
     def unknown_finding(self) -> Finding:
         """What to say of the customers to join that no snapshot knows."""
         n = len(self.unknown)
+        some = ", ".join(sorted(self.unknown)[:NAMED]) + (", ..." if n > NAMED else "")
         text = (
-            f"{n:,} of {len(self.add):,} customers to join {self.name} are in no group now: "
+            f"{n:,} of {len(self.add):,} customers to join {self.name} are in no group now ({some}): "
             "either they are new to all groups, or they do not exist and will be rejected."
         )
         return Finding("unknown_customers", text, False, self.uid, n)

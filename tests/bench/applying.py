@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import frgroups as fg
-from frgroups.plan import CHUNK
+from frgroups.plan.cost import CHUNK
 from frgroups.windows import n_pages
 from tests.bench.child import Stopwatch
 from tests.bench.planning import NO_LIMIT

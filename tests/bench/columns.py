@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from frgroups.wire import Member, Row, opened
+from frgroups.wire import opened
+from frgroups.wire.records import Member, Row
 from tests.bench.child import found
 
 _PLAIN = [

@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 from urllib.parse import urlsplit
 
-from frgroups.wire import ROW_OF, Group, Member, Page, Record, decode_page
+from frgroups.wire import decode_page
+from frgroups.wire.records import ROW_OF, Group, Member, Page, Record
 from tests.bench.child import Stopwatch
 from tests.bench.columns import Columns, page_numbers
 from tests.bench.server import TENANT_UID

@@ -1,0 +1,68 @@
+"""Reads the plan that a file holds, and refuses one that is not as it was written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from frgroups.errors import FileDamagedError
+from frgroups.limits import Finding, Limits
+from frgroups.plan import Plan
+from frgroups.plan.group_change import GroupChange
+from frgroups.plan.held_back import HeldBack
+from frgroups.plan.known import known_of_document
+from frgroups.sealed import read_sealed
+
+
+def read_plan(path: str | Path) -> Plan:
+    """
+    The plan in this file, findings and digest included.
+
+    Raises FileDamagedError when the file is not as it was written, InputError for another kind or version.
+
+    >>> plan = plan_memberships(sample_snapshot(), {"vip": ["c-7"]})
+    >>> path = plan.save(home() / "plans" / "vip.plan.json")
+    >>> read_plan(path).digest == plan.digest
+    True
+    """
+    return replace(plan_of_document(read_sealed(path, "plan"), path), path=Path(path).expanduser().resolve())
+
+
+def plan_of_document(content: dict[str, Any], source: str | Path) -> Plan:
+    """The plan that `Plan.document` wrote; `source` is the file that an error names."""
+    try:
+        plan = Plan(
+            tenant_uid=content["tenant_uid"],
+            base_url=content["base_url"],
+            mode=content["mode"],
+            limits=Limits.from_document(content["limits"]),
+            groups=tuple(
+                GroupChange(
+                    uid=one["customer_group_uid"],
+                    name=one["name"],
+                    baseline=tuple(one["baseline"]),
+                    add=tuple(one["add"]),
+                    remove=tuple(one["remove"]),
+                    unknown=frozenset(one["unknown"]),
+                    create=one["create"],
+                )
+                for one in content["groups"]
+            ),
+            planned_at=datetime.fromisoformat(content["planned_at"]),
+            snapshot_taken_at=datetime.fromisoformat(content["snapshot_taken_at"]),
+            notes=tuple(Finding(**note | {"allow": tuple(map(tuple, note["allow"]))}) for note in content["notes"]),
+            undoes=content["undoes"],
+            held_back=tuple(HeldBack(*row) for row in content.get("held_back", ())),
+            known=known_of_document(content["customers"]) if "customers" in content else None,
+        )
+        stated = content["digest"]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise FileDamagedError(f"{source} does not hold a whole plan: {error!r}. Make the plan anew.") from error
+    if plan.digest != stated:
+        raise FileDamagedError(
+            f"{source} says its digest is {stated[:12]}, but its operations have {plan.digest[:12]}. "
+            "Make the plan anew."
+        )
+    return plan
