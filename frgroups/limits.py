@@ -33,16 +33,11 @@ class Finding:
     n: int = 0
     allow: tuple[tuple[str, Any], ...] = ()
 
-    @property
-    def argument(self) -> str:
-        """What to change to allow it, as Python writes it; "" when no limit would."""
-        return repr(Wider((self,))) if self.allow else ""
-
     def __str__(self) -> str:
         return f"{'BLOCKED: ' if self.blocking else ''}{self.message}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Limits:
     """
     How much one plan may change. None is off, 0 is none allowed; a limit is part of the plan's digest.
@@ -55,6 +50,11 @@ class Limits:
 
     >>> Limits(removals_per_group=500).removals_allowed(baseline=1000)
     100.0
+
+    As text they are what differs from the usual ones.
+
+    >>> Limits(removals_per_group=500, per_group={"vip": Limits(emptied_groups=1)})
+    Limits(removals_per_group=500, per_group={'vip': Limits(emptied_groups=1)})
     """
 
     removals_per_group: int | None = 100
@@ -91,6 +91,11 @@ class Limits:
         if not all(isinstance(key, str) and isinstance(limits, Limits) for key, limits in own.items()):
             raise InputError("The limit per_group is a mapping from group uid or pattern to Limits.")
         object.__setattr__(self, "per_group", own)
+
+    def __repr__(self) -> str:
+        usual: dict[str, Any] = {one.name: {} if one.name == "per_group" else one.default for one in fields(self)}
+        own = {name: getattr(self, name) for name in usual}
+        return f"Limits({', '.join(f'{name}={value!r}' for name, value in own.items() if value != usual[name])})"
 
     def of(self, group_uid: str) -> Limits:
         """The limits of one group: its own by uid, else the first pattern that matches, else these."""
@@ -174,52 +179,6 @@ class GroupCounts:
         return self.baseline > 0 and self.baseline + self.adds == self.removes
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Wider:
-    """
-    The limits that would let findings through; as text they are what Python calls them.
-
-    >>> wider = (("removals_per_group", 90), ("removal_share", None))
-    >>> lost = Finding("removals_per_group", "", True, "vip", 90, wider)
-    >>> emptied = Finding("emptied_groups", "", True, n=1, allow=(("emptied_groups", 1),))
-    >>> Wider((lost, emptied))
-    Limits(emptied_groups=1, per_group={'vip': Limits(removals_per_group=90, removal_share=None)})
-    >>> Wider((lost, emptied)).of_all_groups()
-    {'removals_per_group': 90, 'removal_share': None, 'emptied_groups': 1}
-    """
-
-    findings: tuple[Finding, ...]
-
-    def __bool__(self) -> bool:
-        return any(finding.allow for finding in self.findings)
-
-    def of_all_groups(self) -> dict[str, Any]:
-        """The same without limits of single groups: the widest that one of the findings needs."""
-        return _widest(self.findings)
-
-    def __repr__(self) -> str:
-        every = _widest(one for one in self.findings if one.customer_group_uid is None)
-        own: dict[str, list[Finding]] = {}
-        for one in self.findings:
-            if one.customer_group_uid is not None:
-                own.setdefault(one.customer_group_uid, []).append(one)
-        groups = ", ".join(f"{uid!r}: {_as_limits(_widest(found))}" for uid, found in own.items())
-        return _as_limits(every, f"per_group={{{groups}}}" if groups else "")
-
-
-def _widest(findings: Iterable[Finding]) -> dict[str, Any]:
-    widest: dict[str, Any] = {}
-    for name, value in (pair for finding in findings for pair in finding.allow):
-        before = widest.get(name, value)
-        widest[name] = None if value is None or before is None else max(value, before)
-    return widest
-
-
-def _as_limits(values: Mapping[str, Any], *more: str) -> str:
-    words = [f"{name}={value!r}" for name, value in values.items()]
-    return f"Limits({', '.join([*words, *filter(None, more)])})"
-
-
 def broken_limits(limits: Limits, groups: list[GroupCounts], *, snapshot_age: timedelta) -> list[Finding]:
     """Every limit that these changes break, all groups looked at."""
     found = [finding for group in groups for finding in _broken_in(limits, group)]
@@ -244,7 +203,7 @@ def broken_limits(limits: Limits, groups: list[GroupCounts], *, snapshot_age: ti
             Finding(
                 "snapshot_max_age",
                 f"The reading that the plan stands on was {hours:,.0f} h old when the plan was made; the limit is "
-                f"{limits.snapshot_max_age}. Load again and plan again; for an undo, allow its age.",
+                f"{limits.snapshot_max_age}. Load again and plan again.",
                 True,
                 allow=(("snapshot_max_age", None),),
             )

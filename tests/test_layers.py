@@ -20,7 +20,7 @@ ROWS = [
     ["plan", "health", "segments"],
     ["register", "profile", "reach"],
     ["load", "redundancy", "lists", "changes", "sandbox"],
-    ["members", "cache", "overlap", "sizes", "consents", "limits_file"],
+    ["members", "cache", "overlap", "sizes", "consents", "limits_file", "widened"],
     ["client", "snapshot", "limits"],
     ["wire", "universe", "greedy", "windows"],
     ["codes", "tables", "sealed", "tombstones", "tenant_lock"],

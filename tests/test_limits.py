@@ -1,5 +1,6 @@
 """What a plan may not do: the numbers, the findings, and the laws between them."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from frgroups.errors import InputError
 from frgroups.limits import GroupCounts, Limits, broken_limits
+from frgroups.widened import Widened
 
 NO_LIMITS = Limits(
     removals_per_group=None,
@@ -91,7 +93,7 @@ def test_a_broken_limit_tells_the_numbers_and_the_way_out():
     assert (finding.customer_group_uid, finding.n) == ("g", 90)
     assert "Group g would lose 90 of 250 customers (36%); the limit is 25 here" in str(finding)
     assert str(finding).startswith("BLOCKED: ")
-    relaxed = eval(finding.argument, {"Limits": Limits})
+    relaxed = eval(repr(Widened([finding], Limits(removals_total=None))), {"Limits": Limits})
     assert broken(relaxed, group(baseline=250, removes=90)) == []
 
 
@@ -311,3 +313,23 @@ def test_one_customer_is_one_customer():
 
     told = " ".join(map(str, found))
     assert "would gain 1 customer; the limit is 0." in told and "would lose 1 of 1 customer (100%)" in told
+
+
+@given(
+    limits=some_limits, own=st.dictionaries(st.sampled_from(["a", "*", "[bc]"]), some_limits), groups=some_groups()
+)
+def test_what_is_advised_lets_the_plan_through_and_loosens_nothing_else(limits, own, groups):
+    "With the limits that are named nothing blocks, and every value that no finding asks for is as it was."
+    limits = replace(limits, per_group=own)
+    found = broken_limits(limits, groups, snapshot_age=timedelta(0))
+
+    advised = Widened(found, limits).as_limits()
+
+    assert eval(repr(advised), {"Limits": Limits}) == advised
+    assert broken(advised, *groups, age="0h") == []
+    asked = {name for finding in found for name, _ in finding.allow}
+    for uid in [one.uid for one in groups] + ["other"]:
+        before, after = limits.of(uid).document(), advised.of(uid).document()
+        changed = {name for name in before if name != "per_group" and before[name] != after[name]}
+        assert changed <= asked
+    assert found or advised == limits

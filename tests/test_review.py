@@ -32,6 +32,7 @@ from frgroups.review.facts import place_of
 from frgroups.review.limits import limit_checks
 from frgroups.review.spot_checks import spot_checks
 from frgroups.snapshot import snapshot_from_frames
+from frgroups.widened import Widened
 
 PLANNED_AT = datetime(2026, 11, 23, 8, 10, tzinfo=UTC)
 
@@ -251,7 +252,7 @@ def test_blocking_findings_come_first_with_what_would_allow_them():
         assert finding.message in text
         assert str(finding) in markdown
         if finding.blocking:
-            assert finding.argument in text
+            assert repr(Widened([finding], plan.limits)) in text
             assert all(text.index(finding.message) < text.index(other) for other in others)
 
 

@@ -21,9 +21,10 @@ from frgroups.errors import (
 )
 from frgroups.human import counted
 from frgroups.journal import Journal, Past
-from frgroups.limits import Finding, Wider
+from frgroups.limits import Finding
 from frgroups.plan import Plan
 from frgroups.plan.never_add import listed_by_now
+from frgroups.widened import Widened
 
 _SETTLE = Advice("To have a receipt of what was sent, which can be undone, use {settle_plan}.", settle_plan=FUNCTION)
 
@@ -104,9 +105,10 @@ def raise_if_broken(plan: Plan, findings: list[Finding]) -> None:
     broken = tuple(finding for finding in findings if finding.blocking)
     if broken:
         told = " ".join(finding.message for finding in broken)
-        allow = Advice("To allow it, make a plan with {limits} and have that reviewed.", limits=Wider(broken))
+        wider = Widened(broken, plan.limits)
+        allow = Advice("To allow it, make a plan with {limits} and have that reviewed.", limits=wider)
         raise PlanBlockedError(
             f"Plan {plan.digest[:12]} is blocked by {counted(len(broken), 'limit')}. {told}",
-            *([allow] if Wider(broken) else []),
+            *([allow] if wider else []),
             findings=broken,
         )

@@ -18,7 +18,7 @@ from frgroups.commands.options import (
 from frgroups.commands.words import filled, limit, limit_options
 from frgroups.errors import FileDamagedError, InputError
 from frgroups.home import folder_in_home, tenant_folder
-from frgroups.limits import Finding, Limits, Wider
+from frgroups.limits import Finding, Limits
 from frgroups.limits_file import read_limits
 from frgroups.plan import MODES, Plan
 from frgroups.plan.plan_file import read_plan
@@ -26,6 +26,7 @@ from frgroups.plan.planning import plan_memberships
 from frgroups.plan_queue import plan_file_name, queue_folder
 from frgroups.receipt import Receipt, read_receipt
 from frgroups.review import save_review
+from frgroups.widened import Widened
 
 
 def add_commands(add: Add) -> None:
@@ -115,7 +116,7 @@ def keep_plan(made: Plan, out: Path | None, *, pending: bool = False, limits_of_
     print(f"Review  {review}   (open it in a browser, or mail it to who decides)")
     if made.blocked:
         own = _blocked_by_own(made)
-        if wider := Wider(tuple(one for one in made.findings if one.blocking and one not in own)):
+        if wider := Widened([one for one in made.findings if one.blocking and one not in own], made.limits):
             print(f"Blocked. To allow it, make the plan again with {limit_options(wider)}")
         if own:
             print(f"Blocked by limits of {limits_of_groups}, which whoever answers for the group can change there.")

@@ -11,7 +11,8 @@ from frgroups.cache import end_of
 from frgroups.client.transport import checked_base_url
 from frgroups.durations import as_duration
 from frgroups.errors import InputError
-from frgroups.limits import Limits, Wider
+from frgroups.limits import Limits
+from frgroups.widened import Widened
 
 Number = TypeVar("Number", int, float)
 
@@ -34,7 +35,7 @@ def speaker_of(options: Namespace) -> Speaker:
     def word(name: str, value: object) -> str | None:
         if isinstance(value, Form) and value.is_function:
             return _COMMANDS.get(name)
-        if isinstance(value, Wider):
+        if isinstance(value, Widened):
             return limit_options(value)
         destination = _OPTIONS.get(name, name)
         if value is None or value is False or not hasattr(options, destination):
@@ -45,11 +46,12 @@ def speaker_of(options: Namespace) -> Speaker:
     return word
 
 
-def limit_options(wider: Wider) -> str:
+def limit_options(wider: Widened) -> str:
     """
     The options that set these limits.
 
-    >>> limit_options(Wider((Finding("removals_total", "", True, n=600, allow=(("removals_total", 600),)),)))
+    >>> blocked = Finding("removals_total", "", True, n=600, allow=(("removals_total", 600),))
+    >>> limit_options(Widened([blocked], Limits()))
     '--limit removals_total=600'
     """
     values = wider.of_all_groups().items()

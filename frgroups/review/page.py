@@ -14,6 +14,7 @@ from frgroups.review.operations import operations_data, operations_section, spot
 from frgroups.review.personal import WATERMARK
 from frgroups.review.spot_checks import spot_checks
 from frgroups.snapshot import Snapshot
+from frgroups.widened import Widened
 
 # What the first screen shows at most; where it cuts, it says so with numbers.
 FIRST_BLOCKING = 6
@@ -95,7 +96,7 @@ def _first_findings(plan: Plan) -> str:
     first, left = _first(plan)
     if not first:
         return ""
-    items = "".join(_finding(finding, like) for finding, like in first)
+    items = "".join(_finding(plan, finding, like) for finding, like in first)
     text = f'<ul class="findings" aria-label="Findings">{items}</ul>'
     if left:
         text += f'<p class="all"><a href="#findings-title">See all {len(plan.findings):,} findings</a></p>'
@@ -114,13 +115,14 @@ def _first(plan: Plan) -> tuple[list[tuple[Finding, int]], bool]:
     return shown, len(shown) < len(plan.findings)
 
 
-def _finding(finding: Finding, like: int = 0) -> str:
+def _finding(plan: Plan, finding: Finding, like: int = 0) -> str:
     if not finding.blocking:
         more = f" <b>And {like:,} more like this.</b>" if like else ""
         return f"<li>{escaped(finding.message)}{more}</li>"
+    wider = Widened((finding,), plan.limits)
     allow = (
-        f'<span class="allow">To allow it, the analyst plans again with {escaped(finding.argument)}.</span>'
-        if finding.argument
+        f'<span class="allow">To allow it, the analyst plans again with {escaped(repr(wider))}.</span>'
+        if wider
         else ""
     )
     return f'<li class="blocking">{escaped(finding.message)}{allow}</li>'
@@ -130,10 +132,11 @@ def _all_findings(plan: Plan) -> str:
     found = facts.findings_by_weight(plan)
     if not _first(plan)[1]:
         return ""
+    items = "".join(_finding(plan, one) for one in found[: markup.LISTED])
     return (
         '<section aria-labelledby="findings-title">'
         f'<h2 id="findings-title">All {len(found):,} findings</h2>{cut_note(len(found), markup.LISTED, "findings")}'
-        f'<ul class="findings">{"".join(map(_finding, found[: markup.LISTED]))}</ul></section>'
+        f'<ul class="findings">{items}</ul></section>'
     )
 
 
