@@ -47,7 +47,8 @@ from frgroups.plan.planning import plan_memberships
 from frgroups.policy import Policy, read_policy
 from frgroups.profile import compare_groups, group_profile
 from frgroups.reach import incremental_reach, reachability
-from frgroups.receipt import Receipt, plan_undo, read_receipt
+from frgroups.receipt import Receipt, read_receipt
+from frgroups.receipt.undo import plan_undo
 from frgroups.redundancy import duplicate_groups, subset_groups
 from frgroups.redundancy.clusters import group_clusters
 from frgroups.redundancy.fewest import set_cover

@@ -1,9 +1,14 @@
-"""Which plans were begun, and with which journal: a plan is sent under one, whatever folder another is in."""
+"""
+Which plans were begun, with which journal, and which were taken back.
+
+A plan is sent under one journal, whatever folder another is in, and not gone on with once its undo was sent.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 from frgroups.errors import FileDamagedError, InputError
@@ -17,32 +22,49 @@ _Line = dict[str, str]
 
 def journal_begun(plan: Plan) -> Path | None:
     """The journal under which this plan was begun from this home; None when it was not."""
-    for line in _lines(_file(plan.tenant_uid, plan.base_url)):
-        if (line["planned_at"], line["digest"]) == (plan.planned_at.isoformat(), plan.digest):
+    for line in _lines(_file(plan)):
+        if "journal" in line and (line["planned_at"], line["digest"]) == (plan.planned_at.isoformat(), plan.digest):
             return home() / line["journal"]
     return None
 
 
 def note_begun(plan: Plan, journal: Path) -> None:
     """Write down, on disk when this returns, that the plan is begun with this journal."""
-    line = {"digest": plan.digest, "planned_at": plan.planned_at.isoformat(), "journal": _in_home(journal)}
-    append_line(_file(plan.tenant_uid, plan.base_url), _sealed(line))
+    if journal_begun(plan) is None:
+        line = {"digest": plan.digest, "planned_at": plan.planned_at.isoformat(), "journal": _in_home(journal)}
+        append_line(_file(plan), _sealed(line))
+
+
+def taken_back_by(plan: Plan) -> str:
+    """The digest of the plan that took this one back, or "": of an undo that was planned after this plan was."""
+    made = [line for line in _lines(_file(plan)) if line["digest"] == plan.digest and "undone_by" in line]
+    return next((one["undone_by"] for one in made if datetime.fromisoformat(one["at"]) > plan.planned_at), "")
+
+
+def note_taken_back(undo: Plan) -> None:
+    """Write down, on disk when this returns, that what an undo takes back is taken back; of other plans nothing."""
+    if undo.undoes is not None:
+        line = {"digest": undo.undoes, "undone_by": undo.digest, "at": undo.planned_at.isoformat()}
+        append_line(_file(undo), _sealed(line))
 
 
 def forget_digest(before: Path, after: Path) -> None:
     """A journal was renamed, since its digest would tell of a forgotten customer: here it goes too."""
     for path in folder_in_home("begun").glob("*.jsonl"):
         lines = list(_lines(path))
-        renamed = [
-            line | {"digest": FORGOTTEN, "journal": _in_home(after)} if home() / line["journal"] == before else line
-            for line in lines
-        ]
+        gone = {line["digest"] for line in lines if "journal" in line and home() / line["journal"] == before}
+        renamed = [_without(line, gone, before, after) for line in lines]
         if renamed != lines:
             write_text(path, "".join(map(_sealed, renamed)))
 
 
-def _file(tenant_uid: str, base_url: str | None) -> Path:
-    return folder_in_home("begun") / f"{tenant_folder(tenant_uid, base_url)}.jsonl"
+def _without(line: _Line, digests: set[str], before: Path, after: Path) -> _Line:
+    told = {name: FORGOTTEN if value in digests else value for name, value in line.items()}
+    return told | {"journal": _in_home(after)} if told.get("journal") == _in_home(before) else told
+
+
+def _file(plan: Plan) -> Path:
+    return folder_in_home("begun") / f"{tenant_folder(plan.tenant_uid, plan.base_url)}.jsonl"
 
 
 def _in_home(journal: Path) -> str:

@@ -24,6 +24,7 @@ Every error of frgroups, under one tree.
     ├── PlanBlockedError          the plan breaks a limit; has .findings
     ├── DriftError                the tenant moved away from the plan's baseline; has .groups
     ├── NotApprovedError          no approval, another digest, expired, or rejected
+    ├── StoppedError              a run that was interrupted, or cannot keep its journal, before it sent anything
     └── LockedError               another apply, or forget, holds this tenant; or a load would wait for itself
 """
 
@@ -169,6 +170,10 @@ class DriftError(FrgroupsError):
 
 class NotApprovedError(FrgroupsError):
     """The plan is not approved: no approval, another digest, too old, or rejected. Nothing was sent."""
+
+
+class StoppedError(FrgroupsError):
+    """A run of a plan that was interrupted, or could not write its journal, before it sent anything."""
 
 
 class LockedError(FrgroupsError):

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frgroups.errors import FileDamagedError, InputError
-from frgroups.journal import Journal, Past
+from frgroups.journal import Journal
+from frgroups.journal.past import Past
 from frgroups.plan.planning import plan_memberships
 from frgroups.snapshot import sample_snapshot
 

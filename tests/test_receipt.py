@@ -10,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frgroups.errors import FileDamagedError, InputError
-from frgroups.journal import Past
+from frgroups.journal.past import Past
 from frgroups.limits import Limits
 from frgroups.plan import Plan
 from frgroups.plan.group_change import GroupChange
-from frgroups.receipt import STATES, Receipt, decide, plan_undo, read_receipt
+from frgroups.receipt import Receipt, read_receipt
+from frgroups.receipt.states import STATES, decide
+from frgroups.receipt.undo import plan_undo
 from frgroups.sealed import write_sealed
 
 NOON = datetime.now(UTC) - timedelta(minutes=5)
@@ -62,10 +64,10 @@ def expected_state(already, intended, refused, unsent, accepted, reading):
         return "already"  # decided once, at the first reading
     if not intended:
         return "not_sent"
+    if unsent:
+        return "already" if reading == "holds" else "not_sent"  # turned away: who made it true was somebody else
     if reading == "holds":
         return "verified"  # whatever the answer was: a reading showed it
-    if unsent:
-        return "not_sent"
     if refused:
         return "rejected"
     if reading != "does not hold":

@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import logging
-import signal
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from frgroups.apply.facts import kept_facts
 from frgroups.apply.guards import (
     check_limits,
+    check_not_taken_back,
     check_place,
     check_target,
     check_whole,
     check_writable,
     refusals_tell,
 )
+from frgroups.apply.interrupts import patient_interrupt
 from frgroups.apply.readings import Readings
 from frgroups.apply.run import Run
 from frgroups.approval import Approval, Approve, check_approval
-from frgroups.begun import note_begun
+from frgroups.begun import note_begun, note_taken_back
 from frgroups.client import Client
-from frgroups.errors import FileDamagedError, InputError
+from frgroups.errors import FileDamagedError, InputError, StoppedError
 from frgroups.inputs import must_be
-from frgroups.journal import Journal, RunStopped
+from frgroups.journal import Journal
+from frgroups.journal.past import Past, RunStopped
 from frgroups.logs import tell
 from frgroups.plan import Plan
 from frgroups.plan.cost import CHUNK
@@ -89,9 +90,10 @@ def apply_plan(
         return done
     check_place(plan, begun)
     with refusals_tell(begun.past):
-        approval = check_approval(plan, approve, begun=begun.past.approval)
+        check_not_taken_back(plan)
+        approval = check_approval(plan, approve, begun=begun.past.approval if begun.past.n_sent else {})
         check_limits(plan)
-    with _run(client, plan, journal, progress) as run:
+    with patient_interrupt() as stop, _run(client, plan, journal, begun.past, progress, stop) as run:
         if (done := _receipt_of_ended(run.journal)) is not None:
             return done
         check_place(plan, run.journal)
@@ -141,7 +143,7 @@ def settle_plan(
         raise InputError(
             f"Plan {plan.digest[:12]} was not begun with the journal {begun.path}, so there is nothing to settle."
         )
-    with _run(client, plan, journal, progress) as run:
+    with _run(client, plan, journal, begun.past, progress, threading.Event()) as run:
         done = _receipt_of_ended(run.journal)
         receipt = done or run.settled("the plan was settled as far as it came; for that nothing was sent.")
     _tell_of(receipt)
@@ -154,23 +156,31 @@ def _begin(run: Run, plan: Plan, approval: Approval) -> None:
         note_begun(plan, run.journal.path)
         run.journal.write("start", **start)
         run.preflight()
+        note_taken_back(plan)
     except RunStopped as error:
-        raise InputError(f"Plan {plan.digest[:12]} was not begun: {error}") from error
+        begun = "gone on with" if run.journal.past.n_sent else "begun"
+        raise StoppedError(f"Plan {plan.digest[:12]} was not {begun}: {error}") from error
 
 
 @contextmanager
-def _run(client: Client, plan: Plan, journal: str | Path | None, progress: ProgressOption) -> Iterator[Run]:
-    """A run over the plan's journal that is alone with the tenant."""
+def _run(
+    client: Client,
+    plan: Plan,
+    journal: str | Path | None,
+    past: Past,
+    progress: ProgressOption,
+    stop: threading.Event,
+) -> Iterator[Run]:
+    """A run over the plan's journal that is alone with the tenant; `past` is what the journal told before."""
     facts = kept_facts(client.tenant_uid, client.base_url)
     readings = Readings(client, facts.settle_waits(SETTLE_WAITS) if facts else SETTLE_WAITS)
     chunk = facts.chunk if facts else CHUNK
     with ExitStack() as held:
-        with refusals_tell(Journal.of(plan, journal).past):
+        with refusals_tell(past):
             held.enter_context(tenant_lock(client.tenant_uid, client.base_url, f"plan {plan.digest[:12]}"))
             written = held.enter_context(Journal.of(plan, journal))
         total = plan.n_add + plan.n_remove
         bar = held.enter_context(Progress("Applying", unit="changes", show=progress, total=total))
-        stop = held.enter_context(_patient_interrupt())
         yield Run(client, plan, written, readings, chunk=chunk, progress=bar, stop=stop)
 
 
@@ -194,22 +204,3 @@ def _receipt_of_ended(journal: Journal) -> Receipt | None:
         return None  # Of a run that is gone on with: it is made anew.
     check_whole(journal, receipt.n_journal_lines)
     return replace(receipt, repeated=True) if journal.past.ended else None
-
-
-@contextmanager
-def _patient_interrupt() -> Iterator[threading.Event]:
-    """The first Ctrl-C lets the request in flight finish; a second one interrupts at once."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-
-    def first(_signum: int, _frame: Any) -> None:
-        stop.set()
-        signal.signal(signal.SIGINT, before)
-
-    before = signal.signal(signal.SIGINT, first)
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from frgroups.advice import ANY, FUNCTION, Advice
 from frgroups.approval import CLOCKS_DIFFER
-from frgroups.begun import journal_begun
+from frgroups.begun import journal_begun, taken_back_by
 from frgroups.client import Client
 from frgroups.durations import as_duration
 from frgroups.errors import (
@@ -20,7 +20,8 @@ from frgroups.errors import (
     WrongTenantError,
 )
 from frgroups.human import counted
-from frgroups.journal import Journal, Past
+from frgroups.journal import Journal
+from frgroups.journal.past import Past
 from frgroups.limits import Finding
 from frgroups.plan import Plan
 from frgroups.plan.never_add import listed_by_now
@@ -63,6 +64,15 @@ def check_place(plan: Plan, journal: Journal) -> None:
         f"Nothing was sent now.{kept} Load again and make a new plan.",
         *([Advice("Or go on with {journal}.", journal=str(begun.parent.parent))] if begun.exists() else []),
     )
+
+
+def check_not_taken_back(plan: Plan) -> None:
+    """Raise InputError when an undo of the plan was sent: going on would do again what was taken back."""
+    if undo := taken_back_by(plan):
+        raise InputError(
+            f"Plan {plan.digest[:12]} was taken back by plan {undo[:12]}, so it is not gone on with. "
+            "Load again and make a new plan."
+        )
 
 
 def check_whole(journal: Journal, n_lines: int) -> None:

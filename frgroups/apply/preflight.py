@@ -9,7 +9,8 @@ from frgroups.apply.guards import raise_if_broken
 from frgroups.apply.readings import Readings
 from frgroups.client import Client
 from frgroups.errors import DriftError, NotFoundError
-from frgroups.journal import Journal, RunStopped
+from frgroups.journal import Journal
+from frgroups.journal.past import RunStopped
 from frgroups.limits import GroupCounts, broken_limits
 from frgroups.plan import Plan
 from frgroups.plan.group_change import GroupChange
@@ -32,7 +33,7 @@ def preflight(client: Client, plan: Plan, journal: Journal, readings: Readings, 
         if group.create and group.uid not in journal.past.creating:
             problem = _should_not_exist(client, group)
         else:
-            problem = _drifted(plan, group, readings, drift)
+            problem = _drifted(plan, group, readings, drift, made=group.uid in journal.past.created)
         if problem:
             problems[group.uid] = problem
     if problems:
@@ -56,12 +57,12 @@ def _should_not_exist(client: Client, group: GroupChange) -> str:
     return f"Group {group.uid} was to be created, but it exists."
 
 
-def _drifted(plan: Plan, group: GroupChange, readings: Readings, drift: Drift) -> str:
-    """What keeps this group from being changed, or nothing."""
+def _drifted(plan: Plan, group: GroupChange, readings: Readings, drift: Drift, *, made: bool) -> str:
+    """What keeps this group, which an earlier run of the plan may have `made`, from being changed, or nothing."""
     try:
         listing = readings.read(group.uid)
     except NotFoundError:
-        return "" if group.create else f"{group.name} ({group.uid}) does not exist any more."
+        return "" if group.create and not made else f"{group.name} ({group.uid}) does not exist any more."
     if listing.verdict == "drifted":
         return f"{group.name} changes faster than it can be read ({listing.note})."
     own = {*group.add, *group.remove}

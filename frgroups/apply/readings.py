@@ -6,8 +6,8 @@ import time
 from collections.abc import Mapping, Sequence
 
 from frgroups.client import Client
-from frgroups.errors import FrgroupsError
-from frgroups.journal import RunStopped
+from frgroups.errors import FrgroupsError, NotFoundError
+from frgroups.journal.past import RunStopped
 from frgroups.members import Listing, read_members, worker_threads
 
 _Changes = set[tuple[str, str]]  # customer uid, "add" or "remove"
@@ -21,10 +21,13 @@ class Readings:
         self._last: dict[str, Listing[str]] = {}
 
     def read(self, group_uid: str) -> Listing[str]:
-        """Read a group whole."""
-        self._last.pop(group_uid, None)
-        with worker_threads(self._client) as pool:
-            self._last[group_uid] = read_members(self._client, group_uid, pool=pool)
+        """Read a group whole; where that fails the reading before stands, unless the group is gone."""
+        try:
+            with worker_threads(self._client) as pool:
+                self._last[group_uid] = read_members(self._client, group_uid, pool=pool)
+        except NotFoundError:
+            self._last.pop(group_uid, None)
+            raise
         return self._last[group_uid]
 
     def known(self, group_uid: str) -> bool:

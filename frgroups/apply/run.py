@@ -13,11 +13,13 @@ from frgroups.apply.readings import Readings
 from frgroups.apply.sending import Sender
 from frgroups.client import Client
 from frgroups.errors import FrgroupsError, InputError
-from frgroups.journal import Item, Journal, RunStopped
+from frgroups.journal import Journal
+from frgroups.journal.past import Item, RunStopped
 from frgroups.plan import Plan
 from frgroups.plan.group_change import GroupChange
 from frgroups.progress import Progress
-from frgroups.receipt import Receipt, decide
+from frgroups.receipt import Receipt
+from frgroups.receipt.states import decide
 
 
 class Run:

@@ -21,7 +21,8 @@ from frgroups.errors import (
     ServerError,
     TokenCommandError,
 )
-from frgroups.journal import Journal, RunStopped
+from frgroups.journal import Journal
+from frgroups.journal.past import RunStopped
 from frgroups.plan.cost import CHUNK, MOST_REFUSED
 from frgroups.progress import Progress
 
@@ -58,10 +59,10 @@ class Sender:
         self._client, self._journal = client, journal
         self._members_when, self._stop, self._progress = members_when, stop, progress
         self._chunk = chunk
-        self._refused_alone = 0
+        self._refused_alone = len(journal.past.refused)  # By earlier runs too: it is one plan.
         self._waited = 0.0
         # In a run that goes on after others, the first chunk may well hold nothing but bad uids.
-        self._first_left: set[str] | None = set() if journal.past.accepted else None
+        self._first_left: set[str] | None = set() if journal.past.n_sent else None
 
     def create(self, group: str, name: str) -> None:
         """Create a group; raises RunStopped when that is refused, or may or may not have happened."""
@@ -212,7 +213,10 @@ class Sender:
             if not self._first_left:
                 raise RunStopped(f"every customer of the first chunk was refused. {message}")
         if self._refused_alone >= MOST_REFUSED:
-            raise RunStopped(f"{self._refused_alone} customers were refused. {message}")
+            raise RunStopped(
+                f"{self._refused_alone} customers of this plan were refused, the last one so: {message} "
+                "Find out why, and make a new plan without them."
+            )
 
 
 def _halves(chunk: list[str], tried: int) -> list[tuple[list[str], int]]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 from frgroups.apply import apply_plan, settle_plan
+from frgroups.apply.interrupts import patient_interrupt
 from frgroups.approval import approve_plan, approver_of
 from frgroups.client import Client
 from frgroups.commands.arguments import LIMIT_HELP, Add, of_tenant
@@ -19,7 +21,8 @@ from frgroups.exits import code_of, worst
 from frgroups.plan.plan_file import read_plan
 from frgroups.plan_queue import Waiting, move_plan, waiting_plans
 from frgroups.policy import Policy, read_policy
-from frgroups.receipt import Receipt, plan_undo, read_receipt
+from frgroups.receipt import Receipt, read_receipt
+from frgroups.receipt.undo import plan_undo
 
 
 def add_commands(add: Add) -> None:
@@ -102,8 +105,11 @@ def _check_usage(options: Namespace) -> None:
 def _apply_queue(options: Namespace, policy: Policy | None) -> int:
     """Apply every plan of the queue that is approved; one that fails does not stop the others."""
     codes = []
-    with client_of(options.tenant, writable=True) as client:
+    with client_of(options.tenant, writable=True) as client, patient_interrupt() as stop:
         for waiting in waiting_plans(client.tenant_uid, client.base_url):
+            if stop.is_set():
+                print("Interrupted: the other plans wait.", file=sys.stderr)
+                break
             line = _applied(client, waiting, policy, options)
             codes.append(line["exit_code"])
             text = f"{line['plan']}: {line['outcome']}. {line['message']}".rstrip()

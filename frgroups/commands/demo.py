@@ -17,7 +17,8 @@ from frgroups.load import load_snapshot
 from frgroups.overlap import overlap_pairs
 from frgroups.plan import Plan
 from frgroups.plan.planning import plan_memberships
-from frgroups.receipt import Receipt, plan_undo
+from frgroups.receipt import Receipt
+from frgroups.receipt.undo import plan_undo
 from frgroups.review import save_review
 from frgroups.segments.expressions import members
 from frgroups.sizes import group_sizes

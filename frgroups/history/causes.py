@@ -11,9 +11,11 @@ from typing import Any
 
 from frgroups.errors import FrgroupsError
 from frgroups.home import as_folder, tenant_folder
-from frgroups.journal import Item, Journal, Past
+from frgroups.journal import Journal
+from frgroups.journal.past import Item, Past
 from frgroups.logs import tell, told_error
-from frgroups.receipt import Receipt, State, read_receipt
+from frgroups.receipt import Receipt, read_receipt
+from frgroups.receipt.states import State
 from frgroups.sealed import canonical
 from frgroups.tombstones import FORGOTTEN
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
@@ -16,28 +16,12 @@ from frgroups.approval import approved_in_words
 from frgroups.card import Card
 from frgroups.errors import FileDamagedError
 from frgroups.human import counted
-from frgroups.inputs import must_be
-from frgroups.journal import Item, Past
-from frgroups.limits import Finding, Limits
+from frgroups.journal.past import Item
 from frgroups.plan import Plan
-from frgroups.plan.group_change import GroupChange
-from frgroups.plan.held_back import HeldBack
-from frgroups.plan.holds import Holds, hold_back
-from frgroups.plan.never_add import never_added
 from frgroups.plan.plan_file import plan_of_document
+from frgroups.receipt.states import STATES, State
 from frgroups.sealed import read_sealed, write_sealed
-from frgroups.tombstones import is_tombstone, n_forgotten
-
-State = Literal["verified", "already", "rejected", "not_effective", "not_sent", "unknown"]
-STATES: dict[State, str] = {
-    "verified": "took effect, as a reading afterwards showed",
-    "already": "was true before anything was sent",
-    "rejected": "refused by the service",
-    "not_effective": "accepted, but a reading afterwards did not show it",
-    "not_sent": "not sent, or sent without an answer and not in effect",
-    "unknown": "sent, and no reading could tell what became of it",
-}
-
+from frgroups.tombstones import n_forgotten
 
 MOST_TOLD = 20
 
@@ -205,108 +189,6 @@ def read_receipt(path: str | Path) -> Receipt:
         raise FileDamagedError(f"{path} is not a whole receipt: {error!r}.") from error
 
 
-def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
-    """
-    The plan that takes back what really changed: an ordinary plan, with limits, review and approval of its own.
-
-    Only verified items are taken back; what others changed stays. A group that the plan created stays, empty.
-    What was done to a customer who was forgotten since is left out, and a finding says so; who is on the never-add
-    list by now is held back.
-    `limits=None` means those of the plan that was applied.
-
-    >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client(writable=True) as client:
-    ...     snapshot = load_snapshot(client)
-    ...     plan = plan_memberships(snapshot, {"VIP": snapshot["Staff"]})
-    ...     receipt = apply_plan(client, plan, approve=plan.digest)
-    >>> plan_undo(receipt).n_remove == receipt.counts["verified"]
-    True
-    """
-    must_be(receipt, Receipt, "receipt")
-    changes, notes = [], []
-    held_back: list[HeldBack] = []
-    holds = Holds(never_add=never_added(receipt.plan))
-    forgotten = [item for item, state in receipt.states.items() if state == "verified" and is_tombstone(item[1])]
-    if n := len(forgotten):
-        text = f"{counted(n, 'change')} of customers who were forgotten since {'is' if n == 1 else 'are'} left out."
-        notes.append(Finding("forgotten_customers", text, n=n))
-    for group in receipt.plan.groups:
-        after = tuple(uid for uid in receipt.members_after.get(group.uid, ()) if not is_tombstone(uid))
-        done = {change: _verified(receipt, group, change) for change in ("add", "remove")}
-        change = GroupChange(
-            group.uid,
-            group.name,
-            after,
-            add=tuple(sorted(done["remove"] - set(after))),
-            remove=tuple(sorted(done["add"] & set(after))),
-        )
-        change, held = hold_back(change, holds)
-        held_back += held
-        if change.add or change.remove:
-            changes.append(change)
-            if group.uid not in receipt.proved:
-                text = f"The last reading of {group.name} did not prove itself. It is read again before applying."
-                notes.append(Finding("unverifiable", text, False, group.uid))
-        if group.uid in receipt.created:
-            text = (
-                f"{group.name} was created by the plan and stays, {len(after) - len(change.remove):,} members left."
-            )
-            notes.append(Finding("created_group_stays", text, False, group.uid))
-    return Plan(
-        tenant_uid=receipt.plan.tenant_uid,
-        base_url=receipt.plan.base_url,
-        mode="mirror",
-        limits=limits or receipt.plan.limits,
-        groups=tuple(changes),
-        planned_at=datetime.now(UTC),
-        snapshot_taken_at=receipt.read_at,
-        notes=tuple(notes),
-        undoes=receipt.plan.digest,
-        held_back=tuple(held_back),
-    )
-
-
-def decide(
-    plan: Plan, past: Past, now: Mapping[str, frozenset[str]], proved: frozenset[str]
-) -> tuple[dict[Item, State], dict[Item, str]]:
-    """The state of every item of a plan, from the journal and the last reading of each group; and details."""
-    states: dict[Item, State] = {}
-    for group in plan.groups:
-        for change, uids in (("add", group.add), ("remove", group.remove)):
-            for uid in uids:
-                item = (group.uid, uid, change)
-                states[item] = _state(item, past, _holds(item, now.get(group.uid), group.uid in proved))
-    return states, {item: past.refused[item] for item in states if item in past.refused}
-
-
-def _state(item: Item, past: Past, holds: bool | None) -> State:
-    if item in past.already:
-        return "already"
-    if item not in past.intended or (item in past.unsent and not holds):
-        return "not_sent"
-    if holds:
-        return "verified"
-    if item in past.refused:
-        return "rejected"
-    if holds is None:
-        return "unknown"
-    return "not_effective" if item in past.accepted else "not_sent"
-
-
-def _holds(item: Item, members: frozenset[str] | None, proved: bool) -> bool | None:
-    """Whether the item is true now; absence counts only in a reading that proved itself."""
-    if members is None:
-        return None
-    _, uid, change = item
-    if uid in members:
-        return change == "add"
-    return (change == "remove") if proved else None
-
-
 def _listed(uids: pd.Series) -> str:
     more = f" and {len(uids) - MOST_TOLD:,} more" if len(uids) > MOST_TOLD else ""
     return ", ".join(uids.head(MOST_TOLD)) + more
-
-
-def _verified(receipt: Receipt, group: GroupChange, change: str) -> set[str]:
-    uids = group.add if change == "add" else group.remove
-    return {uid for uid in uids if receipt.states[group.uid, uid, change] == "verified" and not is_tombstone(uid)}

@@ -1,0 +1,81 @@
+"""The plan that takes back what another one did."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from frgroups.human import counted
+from frgroups.inputs import must_be
+from frgroups.limits import Finding, Limits
+from frgroups.plan import Plan
+from frgroups.plan.group_change import GroupChange
+from frgroups.plan.held_back import HeldBack
+from frgroups.plan.holds import Holds, hold_back
+from frgroups.plan.never_add import never_added
+from frgroups.receipt import Receipt
+from frgroups.tombstones import is_tombstone
+
+
+def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
+    """
+    The plan that takes back what really changed: an ordinary plan, with limits, review and approval of its own.
+
+    Only verified items are taken back; what others changed stays. A group that the plan created stays, empty.
+    What was done to a customer who was forgotten since is left out, and a finding says so; who is on the never-add
+    list by now is held back.
+    `limits=None` means those of the plan that was applied.
+
+    >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client(writable=True) as client:
+    ...     snapshot = load_snapshot(client)
+    ...     plan = plan_memberships(snapshot, {"VIP": snapshot["Staff"]})
+    ...     receipt = apply_plan(client, plan, approve=plan.digest)
+    >>> plan_undo(receipt).n_remove == receipt.counts["verified"]
+    True
+    """
+    must_be(receipt, Receipt, "receipt")
+    changes, notes = [], []
+    held_back: list[HeldBack] = []
+    holds = Holds(never_add=never_added(receipt.plan))
+    forgotten = [item for item, state in receipt.states.items() if state == "verified" and is_tombstone(item[1])]
+    if n := len(forgotten):
+        text = f"{counted(n, 'change')} of customers who were forgotten since {'is' if n == 1 else 'are'} left out."
+        notes.append(Finding("forgotten_customers", text, n=n))
+    for group in receipt.plan.groups:
+        after = tuple(uid for uid in receipt.members_after.get(group.uid, ()) if not is_tombstone(uid))
+        done = {change: _verified(receipt, group, change) for change in ("add", "remove")}
+        change = GroupChange(
+            group.uid,
+            group.name,
+            after,
+            add=tuple(sorted(done["remove"] - set(after))),
+            remove=tuple(sorted(done["add"] & set(after))),
+        )
+        change, held = hold_back(change, holds)
+        held_back += held
+        if change.add or change.remove:
+            changes.append(change)
+            if group.uid not in receipt.proved:
+                text = f"The last reading of {group.name} did not prove itself. It is read again before applying."
+                notes.append(Finding("unverifiable", text, False, group.uid))
+        if group.uid in receipt.created:
+            text = (
+                f"{group.name} was created by the plan and stays, {len(after) - len(change.remove):,} members left."
+            )
+            notes.append(Finding("created_group_stays", text, False, group.uid))
+    return Plan(
+        tenant_uid=receipt.plan.tenant_uid,
+        base_url=receipt.plan.base_url,
+        mode="mirror",
+        limits=limits or receipt.plan.limits,
+        groups=tuple(changes),
+        planned_at=datetime.now(UTC),
+        snapshot_taken_at=receipt.read_at,
+        notes=tuple(notes),
+        undoes=receipt.plan.digest,
+        held_back=tuple(held_back),
+    )
+
+
+def _verified(receipt: Receipt, group: GroupChange, change: str) -> set[str]:
+    uids = group.add if change == "add" else group.remove
+    return {uid for uid in uids if receipt.states[group.uid, uid, change] == "verified" and not is_tombstone(uid)}
