@@ -158,24 +158,31 @@ def _check_rejections(plan: Plan, approve: Approve) -> None:
     if isinstance(approve, Path) or (isinstance(approve, str) and not _DIGEST.fullmatch(approve.strip())):
         folders.add(Path(approve).parent)
     for path in sorted(path for folder in folders for path in folder.glob("*.approval.json")):
-        if is_rejection_of(plan, path):
+        if (decision := decision_in(path, plan)) and not decision.approved:
             raise NotApprovedError(f"{rejection(plan, path)} Delete {path} if that was taken back.")
 
 
-def approver_of(plan: Plan, path: Path) -> str:
-    """Who says yes to this plan in this file, still or not; "" when it does not, or cannot be read."""
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a file says of a plan: who approves or rejects it, and until when a yes is open."""
+
+    approved: bool
+    by: str
+    until: datetime
+
+
+def decision_in(path: Path, plan: Plan) -> Decision | None:
+    """
+    The decision on this plan in this file; None when it is of another plan, or cannot be read.
+
+    A yes is of one plan file; a no is of every plan that would do the same.
+    """
     with suppress(FrgroupsError):
         content = _read(path)
-        same = (content["digest"], _moment(content["planned_at"], path)) == (plan.digest, plan.planned_at)
-        return str(content["by"]) if same and content["decision"] == "approved" else ""
-    return ""
-
-
-def is_rejection_of(plan: Plan, path: Path) -> bool:
-    """Whether this file says no to this plan; one that cannot be read does not."""
-    with suppress(FrgroupsError):
-        return bool(rejection(plan, path))
-    return False
+        decision = Decision(content["decision"] == "approved", content["by"], _moment(content["until"], path))
+        same = not decision.approved or _moment(content["planned_at"], path) == plan.planned_at
+        return decision if same and content["digest"] == plan.digest else None
+    return None
 
 
 def rejection(plan: Plan, path: str | Path) -> str:

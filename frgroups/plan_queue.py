@@ -1,4 +1,4 @@
-"""Plans that wait: pending until somebody agrees, approved until they are applied, and done."""
+"""Plans that wait: pending until somebody agrees, approved until they are applied, then done; or stopped for good."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from datetime import UTC
 from pathlib import Path
 from typing import Literal
 
-from frgroups.approval import approver_of, is_rejection_of
+from frgroups.approval import Decision, decision_in
 from frgroups.errors import FrgroupsError
 from frgroups.home import flush_to_disk, folder_in_home, make_private, tenant_folder
 from frgroups.plan import Plan
 from frgroups.plan.plan_file import read_plan
 
-State = Literal["pending", "approved", "done"]
+State = Literal["pending", "approved", "done", "stopped"]
 _ENDINGS = (".approval.json", ".html", ".json")  # The plan itself last: where it is, it all is.
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A plan file in the queue, and the file that approves or rejects it, if there is one."""
+    """A plan file in the queue, and the file that approves or rejects it, if there is one that can be read."""
 
     path: Path
     approval: Path | None
+    decision: Decision | None
 
 
 def queue_folder(tenant_uid: str, base_url: str | None, state: State) -> Path:
@@ -48,29 +49,38 @@ def move_plan(path: Path, state: State) -> Path:
     return folder / path.name
 
 
+def set_aside(waiting: Waiting) -> None:
+    """Move a plan that gets no further to the stopped ones, with what rejects it: to try it again, move it back."""
+    moved = move_plan(waiting.path, "stopped")
+    if waiting.approval and waiting.decision and not waiting.decision.approved and waiting.approval.exists():
+        waiting.approval.replace(moved.parent / waiting.approval.name)
+
+
 def waiting_plans(tenant_uid: str, base_url: str | None) -> Iterator[Waiting]:
     """
-    The plans that are not done, oldest first.
+    The plans that are neither done nor stopped, oldest first.
 
     An approval may lie beside its plan, or in the folder of approved ones under any name that ends in
-    .approval.json, as the review page hands it out. So may a rejection, which goes before any approval.
+    .approval.json, as the review page hands it out. So may a rejection, which goes before any approval. Of several
+    approvals it is the one that is open longest.
     """
     pending, approved = (queue_folder(tenant_uid, base_url, state) for state in ("pending", "approved"))
     plans = [*approved.glob("*.plan.json"), *pending.glob("*.plan.json")]
     for path in sorted(plans, key=lambda one: one.name):
         beside = path.with_suffix(".approval.json")
-        yield Waiting(path, _decision(path, [beside, *sorted(approved.glob("*.approval.json"))]))
+        yield _decided(path, [beside, *sorted(approved.glob("*.approval.json"))])
 
 
-def _decision(path: Path, files: list[Path]) -> Path | None:
-    """The file that decides on the plan in `path`: one that says no before one that says yes."""
+def _decided(path: Path, files: list[Path]) -> Waiting:
+    """The plan in `path` with the file that decides on it."""
     try:
         plan = read_plan(path)
     except FrgroupsError:
-        return files[0]  # Who applies it will meet the same error, of this plan alone.
-    said = [one for one in files if one.exists()]
-    no = (one for one in said if is_rejection_of(plan, one))
-    return next(no, None) or next((one for one in said if approver_of(plan, one)), None)
+        return Waiting(path, files[0], None)  # Who applies it will meet the same error, of this plan alone.
+    said = [(file, decision) for file in files if file.exists() and (decision := decision_in(file, plan))]
+    no = [one for one in said if not one[1].approved]
+    file, decision = max(no or said, key=lambda one: one[1].until, default=(None, None))
+    return Waiting(path, file, decision)
 
 
 def _is_queued(path: Path) -> bool:

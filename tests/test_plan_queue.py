@@ -2,10 +2,13 @@
 
 import json
 import shutil
+import signal
 
 import pytest
 
 import frgroups as fg
+from frgroups import apply as applying
+from frgroups.apply.sending import Sender
 from frgroups.cli import main
 from frgroups.plan_queue import queue_folder, waiting_plans
 
@@ -88,7 +91,7 @@ def test_an_approval_from_the_page_is_found_under_any_name(tenant, tmp_path, cap
 
 
 def test_one_that_is_refused_does_not_stop_the_others(tenant, capsys):
-    "The worst exit code is that of the command; what was refused stays where it is, with the reason."
+    "The worst exit code is that of the command; what can get no further is set aside, with the reason."
     first, second = queued(tenant, "one"), queued(tenant, "two")
     for path in (first, second):
         assert main(["approve", str(path), "--by", "Kari"]) == 0
@@ -98,12 +101,14 @@ def test_one_that_is_refused_does_not_stop_the_others(tenant, capsys):
     code = main(["apply", "--approved", "--json"])
 
     outcomes = {line["plan"]: line for line in lines(capsys)}
-    assert code == 4 and outcomes[first.name]["outcome"] == "refused" and "exists" in outcomes[first.name]["message"]
+    assert (
+        code == 4 and outcomes[first.name]["outcome"] == "set aside" and "exists" in outcomes[first.name]["message"]
+    )
     assert outcomes[second.name]["outcome"] == "done" and "two" in tenant.groups()
-    assert first.name in files(tenant, "approved")
+    assert first.name in files(tenant, "stopped") and first.name not in files(tenant, "approved")
 
 
-def test_a_rejected_plan_stays_and_is_not_sent(tenant, capsys):
+def test_a_rejected_plan_is_set_aside_and_is_not_sent(tenant, capsys):
     "No is no, though an approval of the same plan turns up."
     path = queued(tenant, "one")
     assert main(["approve", str(path), "--by", "Ola", "--reject", "not now"]) == 0
@@ -117,7 +122,84 @@ def test_a_rejected_plan_stays_and_is_not_sent(tenant, capsys):
     code = main(["apply", "--approved", "--json"])
 
     [line] = lines(capsys)
-    assert code == 8 and "Ola rejected" in line["message"] and "one" not in tenant.groups()
+    assert code == 8 and line["outcome"] == "set aside" and "Ola rejected" in line["message"]
+    assert "one" not in tenant.groups() and path.name in files(tenant, "stopped")
+    assert main(["apply", "--approved", "--json"]) == 0 and lines(capsys) == []
+
+
+def test_the_approval_that_is_open_longest_counts(tenant, capsys):
+    "A new yes from the page lies beside the one that has ended, and is found."
+    path = queued(tenant, "one")
+    assert main(["approve", str(path), "--by", "Kari"]) == 0
+    [path] = queue_folder(tenant.tenant_uid, tenant.base_url, "approved").glob("*.plan.json")
+    plan = fg.read_plan(path)
+    fg.approve_plan(plan, path.with_suffix(".approval.json"), by="Kari", valid_for="0s")
+    assert main(["apply", "--approved", "--json"]) == 8
+    assert "Ask again" in lines(capsys)[-1]["message"]
+
+    fg.approve_plan(plan, path.parent / "z again.approval.json", by="Kari")
+
+    assert main(["apply", "--approved"]) == 0 and "one" in tenant.groups()
+
+
+def test_a_policy_stands_in_where_an_approval_has_ended(tenant, tmp_path, capsys):
+    "What it allows needs no second asking."
+    path = queued(tenant, "one")
+    fg.approve_plan(fg.read_plan(path), path.with_suffix(".approval.json"), by="Kari", valid_for="0s")
+    policy = tmp_path / "small.toml"
+    rules = sorted({one.rule for one in fg.read_plan(path).findings})
+    policy.write_text(
+        'by = "Ola"\ngroups = ["one"]\nmax_adds = 99\nmax_removes = 0\ncreate = true\n'
+        + f"findings = {json.dumps(rules)}"
+    )
+
+    assert main(["apply", "--approved", "--approve-policy", str(policy), "--json"]) == 0
+
+    [line] = lines(capsys)
+    assert fg.read_receipt(line["receipt"]).approval["how"] == "policy"
+
+
+def test_a_plan_that_gets_no_further_is_set_aside(tenant, tmp_path, capsys, monkeypatch):
+    "Two runs with the same outcome are enough; the second one says so."
+    monkeypatch.setattr(applying, "SETTLE_WAITS", (0.01,))
+    listed = tmp_path / "list.csv"
+    listed.write_text("customer_uid\nnobody-1\n")
+    assert main(["plan", "--group", "Staff", "--list", str(listed), "--pending"]) == 0
+    [path] = queue_folder(tenant.tenant_uid, tenant.base_url, "pending").glob("*.plan.json")
+    assert main(["approve", str(path), "--by", "Kari"]) == 0
+    tenant.misbehave(unknown_uids="ignore")
+    capsys.readouterr()
+
+    first = main(["apply", "--approved", "--json"])
+    assert files(tenant, "stopped") == []
+    second = main(["apply", "--approved", "--json"])
+
+    outcomes = [line["outcome"] for line in lines(capsys)]
+    assert (first, second) == (6, 6) and outcomes == ["to be gone on with", "set aside"]
+    assert path.name in files(tenant, "stopped")
+
+
+def test_ctrl_c_stops_the_whole_queue(tenant, capsys, monkeypatch):
+    "The plan in hand ends between two requests, and no other is begun."
+    paths = [queued(tenant, new) for new in ("one", "two")]
+    for path in paths:
+        assert main(["approve", str(path), "--by", "Kari"]) == 0
+    send = Sender.send
+
+    def pressed(self, *args):
+        signal.raise_signal(signal.SIGINT)
+        send(self, *args)
+
+    monkeypatch.setattr(Sender, "send", pressed)
+    capsys.readouterr()
+
+    code = main(["apply", "--approved", "--json"])
+
+    told = capsys.readouterr()
+    [line] = [json.loads(one) for one in told.out.splitlines()]
+    assert code == 5 and line["outcome"] == "to be gone on with" and "interrupted" in line["message"]
+    assert "the other plans wait" in told.err and "two" not in tenant.groups()
+    monkeypatch.undo()
 
 
 def test_a_policy_sends_small_plans_of_the_queue(tenant, tmp_path, capsys):
@@ -210,3 +292,4 @@ def test_a_rejection_from_the_page_goes_before_a_policy(tenant, tmp_path, capsys
 
     [line] = lines(capsys)
     assert code == 8 and "Ola rejected" in line["message"] and "one" not in tenant.groups()
+    assert {path.name, no.name} <= set(files(tenant, "stopped"))

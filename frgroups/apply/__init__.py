@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from frgroups.apply.run import Run
 from frgroups.approval import Approval, Approve, check_approval
 from frgroups.begun import note_begun, note_taken_back
 from frgroups.client import Client
-from frgroups.errors import FileDamagedError, InputError, StoppedError
+from frgroups.errors import FileDamagedError, FrgroupsError, InputError, StoppedError
 from frgroups.inputs import must_be
 from frgroups.journal import Journal
 from frgroups.journal.past import Past, RunStopped
@@ -189,6 +189,14 @@ def _tell_of(receipt: Receipt) -> None:
     told = ", ".join(f"{n:,} {state}" for state, n in counts.items() if n) or "nothing to do"
     facts = {"tenant_uid": plan.tenant_uid, "digest": plan.digest, "counts": counts, "ok": receipt.ok}
     tell(log, logging.INFO, "plan_applied", f"Plan {plan.digest[:12]}: {told}.", **facts)
+
+
+def last_receipt(plan: Plan, journal: str | Path | None = None) -> Receipt | None:
+    """The receipt of the last run of a plan; None when there was none, or it cannot be read."""
+    with suppress(FrgroupsError):
+        path = Journal.of(plan, journal).receipt_path
+        return read_receipt(path) if path.exists() else None
+    return None
 
 
 def _receipt_of_ended(journal: Journal) -> Receipt | None:

@@ -67,9 +67,9 @@ def check_place(plan: Plan, journal: Journal) -> None:
 
 
 def check_not_taken_back(plan: Plan) -> None:
-    """Raise InputError when an undo of the plan was sent: going on would do again what was taken back."""
+    """Raise PlanBlockedError when an undo of it was sent: going on would do again what was taken back."""
     if undo := taken_back_by(plan):
-        raise InputError(
+        raise PlanBlockedError(
             f"Plan {plan.digest[:12]} was taken back by plan {undo[:12]}, so it is not gone on with. "
             "Load again and make a new plan."
         )

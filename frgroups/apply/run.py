@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,7 +15,6 @@ from frgroups.errors import FrgroupsError, InputError
 from frgroups.journal import Journal
 from frgroups.journal.past import Item, RunStopped
 from frgroups.plan import Plan
-from frgroups.plan.group_change import GroupChange
 from frgroups.progress import Progress
 from frgroups.receipt import Receipt
 from frgroups.receipt.states import decide
@@ -40,7 +38,8 @@ class Run:
         self.journal = journal
         self._sender = Sender(client, journal, readings.members_when, stop, progress, chunk)
         self._drift: Drift = {}
-        self._held: dict[Item, tuple[str, str]] = {}
+        # Removals of customers who did not arrive, and the group where they should have.
+        self._not_arrived: dict[Item, str] = {}
 
     def preflight(self) -> None:
         """Refuse what drifted or breaks a limit by now, and write down what is true before anything is sent."""
@@ -51,7 +50,7 @@ class Run:
         try:
             self._create()
             self._send_side("add")
-            self._hold_moves()
+            self._keep_who_did_not_arrive()
             self._send_side("remove")
         except RunStopped as stop:
             if isinstance(stop.__cause__, FrgroupsError) and not self._anything_done():
@@ -77,9 +76,9 @@ class Run:
                 self._sender.create(group.uid, group.name)
 
     def _send_side(self, change: str) -> None:
-        """Send all additions, or all removals but those that are held."""
+        """Send all additions, or all removals but those of customers who did not arrive where they move to."""
         past = self.journal.past
-        done = past.already | past.accepted | past.refused.keys() | self._held.keys()
+        done = past.already | past.accepted | past.refused.keys() | self._not_arrived.keys()
         for group in self._plan.groups:
             before = self._readings.members(group.uid)
             left = [
@@ -91,20 +90,15 @@ class Run:
             ]
             self._sender.send(group.uid, change, left)
 
-    def _hold_moves(self) -> None:
-        """Hold the removals of customers who are not seen in the group that the plan moves them to."""
-        leaving = _leaving(self._plan.groups)
+    def _keep_who_did_not_arrive(self) -> None:
+        """Leave out the removals of customers who are not seen in the group that the plan moves them to."""
         refused = self.journal.past.refused
-        for group in self._plan.groups:
-            moving = sorted(leaving.keys() & set(group.add))
-            if not moving:
-                continue
-            asked = [uid for uid in moving if (group.uid, uid, "add") not in refused]
-            arrived = self._readings.members_when(group.uid, "add", asked)
-            why = f"kept in this group: the addition to {group.uid} did not take effect"
-            for uid in moving:
+        for to, moves in self._plan.moves().groupby("to_group"):
+            asked = [uid for uid in moves["customer_uid"].unique() if (to, uid, "add") not in refused]
+            arrived = self._readings.members_when(str(to), "add", asked)
+            for uid, left in zip(moves["customer_uid"], moves["from_group"], strict=True):
                 if uid not in arrived:
-                    self._held |= {(left, uid, "remove"): (group.uid, why) for left in leaving[uid]}
+                    self._not_arrived[left, uid, "remove"] = str(to)
 
     def _anything_done(self) -> bool:
         past = self.journal.past
@@ -115,15 +109,15 @@ class Run:
         unreadable = self._readings.back(self._expected())
         now, proved = self._readings.all_members(), self._readings.proved()
         states, details = decide(self._plan, past, now, proved)
-        held = {
-            item: why
-            for item, (to, why) in self._held.items()
+        kept = {
+            item: f"kept in this group: the addition to {to} did not take effect"
+            for item, to in self._not_arrived.items()
             if states[item] == "not_sent" and states[to, item[1], "add"] == "rejected"
         }
         return Receipt(
             plan=self._plan,
             states=states,
-            details=details | held,
+            details=details | kept,
             members_after={uid: tuple(sorted(members)) for uid, members in now.items()},
             proved=proved,
             created=frozenset(past.created | (past.creating & now.keys())),
@@ -150,12 +144,3 @@ class Run:
         except InputError as error:
             return replace(receipt, path=None, stopped=receipt.stopped or error.message)
         return receipt
-
-
-def _leaving(groups: Iterable[GroupChange]) -> dict[str, list[str]]:
-    """The groups that each customer is removed from."""
-    leaving: dict[str, list[str]] = {}
-    for group in groups:
-        for uid in group.remove:
-            leaving.setdefault(uid, []).append(group.uid)
-    return leaving

@@ -8,18 +8,19 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from frgroups.apply import apply_plan, settle_plan
+from frgroups.apply import apply_plan, last_receipt, settle_plan
 from frgroups.apply.interrupts import patient_interrupt
-from frgroups.approval import approve_plan, approver_of
+from frgroups.approval import approve_plan, decision_in
 from frgroups.client import Client
 from frgroups.commands.arguments import LIMIT_HELP, Add, of_tenant
 from frgroups.commands.options import client_of, limits_of
 from frgroups.commands.planning import keep_plan
 from frgroups.commands.words import filled, limit
-from frgroups.errors import FrgroupsError, UsageError
+from frgroups.errors import DriftError, FrgroupsError, NotApprovedError, PlanBlockedError, UsageError
 from frgroups.exits import code_of, worst
+from frgroups.plan import Plan
 from frgroups.plan.plan_file import read_plan
-from frgroups.plan_queue import Waiting, move_plan, waiting_plans
+from frgroups.plan_queue import Waiting, move_plan, set_aside, waiting_plans
 from frgroups.policy import Policy, read_policy
 from frgroups.receipt import Receipt, read_receipt
 from frgroups.receipt.undo import plan_undo
@@ -36,14 +37,14 @@ def approve(options: Namespace) -> int:
     """Write an approval, or a rejection; a plan that waits in the queue is approved there."""
     made = read_plan(options.file)
     target = options.out or options.file.with_suffix(".approval.json")
-    before = approver_of(made, target)
+    before = decision_in(target, made)
     path = approve_plan(made, target, by=options.by, reject=options.reject)
     print(made.summary())
     word = "approved" if options.reject is None else "rejected"
     print(f"{options.by} {word} plan {made.digest[:12]}. Written to {path}")
     if options.reject is not None:
-        if before:
-            print(f"It takes the place of the approval by {before}, which was in that file.")
+        if before and before.approved:
+            print(f"It takes the place of the approval by {before.by}, which was in that file.")
         return 0
     queued = options.file if options.out else move_plan(options.file, "approved")
     if queued != options.file:
@@ -120,30 +121,57 @@ def _apply_queue(options: Namespace, policy: Policy | None) -> int:
 
 
 def _applied(client: Client, waiting: Waiting, policy: Policy | None, options: Namespace) -> dict[str, Any]:
-    """What became of one plan of the queue."""
-    line: dict[str, Any] = {
-        "plan": waiting.path.name,
-        "outcome": "waits",
-        "exit_code": 0,
-        "counts": {},
-        "receipt": None,
-    }
-    approve = waiting.approval or policy
-    if approve is None:
-        return line | {"message": "Nobody has approved it yet."}
+    """What became of one plan of the queue; one that will never get further is set aside."""
+    rejected = waiting.decision is not None and not waiting.decision.approved
+    approvals: list[Path | Policy] = [waiting.approval] if waiting.approval else []
+    if policy and not rejected:
+        approvals.append(policy)
+    if not approvals:
+        return _unsent(waiting, "waits", 0, "Nobody has approved it yet.")
     try:
         plan = read_plan(waiting.path)
-        receipt = apply_plan(client, plan, approve=approve, journal=options.journal, progress=False)
+        before = last_receipt(plan, options.journal)
+        receipt = _apply_by(client, plan, approvals, options)
+    except NotApprovedError as error:
+        if rejected:
+            set_aside(waiting)
+        waits = not waiting.approval
+        outcome = "set aside" if rejected else "waits" if waits else "refused"
+        return _unsent(waiting, outcome, 0 if waits else code_of(error), str(error))
+    except (PlanBlockedError, DriftError) as error:
+        set_aside(waiting)
+        return _unsent(waiting, "set aside", code_of(error), str(error))
     except FrgroupsError as error:
-        outcome = "waits" if approve is policy and code_of(error) == 8 else "refused"
-        return line | {
-            "outcome": outcome,
-            "exit_code": 0 if outcome == "waits" else code_of(error),
-            "message": str(error),
-        }
+        return _unsent(waiting, "refused", code_of(error), str(error))
+    line = _line(waiting.path, receipt)
     if receipt.complete:
         move_plan(waiting.path, "done")
-    return _line(waiting.path, receipt)
+    elif before and before.counts == receipt.counts:
+        set_aside(waiting)
+        line |= {"outcome": "set aside", "message": f"{line['message']} This run came no further than the last one."}
+    return line
+
+
+def _apply_by(client: Client, plan: Plan, approvals: list[Path | Policy], options: Namespace) -> Receipt:
+    """Apply a plan by the first of these that approves it; what the first one says, when none does."""
+    refused = None
+    for approve in approvals:
+        try:
+            return apply_plan(client, plan, approve=approve, journal=options.journal, progress=False)
+        except NotApprovedError as error:
+            refused = refused or error
+    raise refused or NotApprovedError("Nobody has approved it yet.")
+
+
+def _unsent(waiting: Waiting, outcome: str, code: int, message: str) -> dict[str, Any]:
+    return {
+        "plan": waiting.path.name,
+        "outcome": outcome,
+        "exit_code": code,
+        "counts": {},
+        "receipt": None,
+        "message": message,
+    }
 
 
 def _line(path: Path, receipt: Receipt) -> dict[str, Any]:
@@ -182,7 +210,8 @@ def _apply_words(add: Add) -> None:
     by_what.add_argument(
         "--approved",
         action="store_true",
-        help="all plans of the queue that are approved, oldest first; those that end are moved to done",
+        help="all plans of the queue that are approved, oldest first; those that end are moved to done, those that "
+        "cannot get further to stopped",
     )
     by_what.add_argument(
         "--settle",

@@ -116,12 +116,7 @@ class Journal:
 
     def _may_be_of(self, plan: Plan) -> bool:
         """Whether what this journal tells of those who were not forgotten is in the plan."""
-        planned = {
-            (one.uid, uid, change)
-            for one in plan.groups
-            for change in ("add", "remove")
-            for uid in getattr(one, change)
-        }
+        planned = {(one.uid, uid, change) for one in plan.groups for uid, change in one.items()}
         told = self.past.already | self.past.intended
         groups = self.past.looked_at | self.past.creating | {group for group, _, _ in told}
         return (

@@ -131,8 +131,7 @@ class Plan:
         rows = [
             (group.uid, uid, change, "not in the snapshot" if uid in group.unknown else "")
             for group in self.groups
-            for change, uids in (("add", group.add), ("remove", group.remove))
-            for uid in uids
+            for uid, change in group.items()
         ]
         return pd.DataFrame(rows, columns=TABLE_COLUMNS, dtype="str")
 
@@ -186,7 +185,7 @@ class Plan:
         By customer_uid: external_id, customer_type, default_store, pricelist_uid, groups_now, all text, "" where
         nothing is known. It comes from the snapshot, and in a plan file from the file; an undo has None.
         """
-        touched = dict.fromkeys(uid for group in self.groups for uid in (*group.add, *group.remove))
+        touched = dict.fromkeys(uid for group in self.groups for uid, _ in group.items())
         if self.snapshot is not None:
             return known_customers(self.snapshot, touched)
         return None if self.known is None else self.known[self.known.index.isin(touched)]
@@ -205,6 +204,8 @@ class Plan:
         return "\n".join(lines)
 
     def _nothing(self) -> str:
+        if self.undoes:
+            return f"Nothing to take back of plan {self.undoes[:12]}."
         if self.held_back:
             return f"Nothing to do: {self.tenant_uid} is as wanted but for what is held back."
         return f"Nothing to do: {self.tenant_uid} already is as wanted."
@@ -273,8 +274,14 @@ class Plan:
             chosen, held = left, still_held
         kept = tuple(one for one in chosen if one.add or one.remove or one.create)
         uids = {one.uid for one in kept}
-        notes = tuple(note for note in self.notes if note.customer_group_uid in (None, *uids))
+        notes = tuple(self._of_selection(note) for note in self.notes if note.customer_group_uid in (None, *uids))
         return replace(self, groups=kept, notes=notes, held_back=held, path=None)
+
+    def _of_selection(self, note: Finding) -> Finding:
+        """A number that a plan read from a file tells of all its groups cannot be told anew for some of them."""
+        if self.snapshot is not None or note.customer_group_uid is not None or not note.n:
+            return note
+        return replace(note, message=f"{note.message} So it was of all groups of that plan.")
 
     def save(self, path: str | Path) -> Path:
         """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -40,6 +40,11 @@ class GroupChange:
     def n_after(self) -> int:
         """How many members the group has when all of it took effect."""
         return len(self.baseline) + len(self.add) - len(self.remove)
+
+    def items(self) -> Iterator[tuple[str, str]]:
+        """Every customer that joins or leaves, and which of it: "add" or "remove"; additions first, as sent."""
+        yield from ((uid, "add") for uid in self.add)
+        yield from ((uid, "remove") for uid in self.remove)
 
     def meaning(self) -> dict[str, Any]:
         """What the digest covers of this group."""

@@ -25,10 +25,9 @@ def decide(
     """The state of every item of a plan, from the journal and the last reading of each group; and details."""
     states: dict[Item, State] = {}
     for group in plan.groups:
-        for change, uids in (("add", group.add), ("remove", group.remove)):
-            for uid in uids:
-                item = (group.uid, uid, change)
-                states[item] = _state(item, past, _holds(item, now.get(group.uid), group.uid in proved))
+        for uid, change in group.items():
+            item = (group.uid, uid, change)
+            states[item] = _state(item, past, _holds(item, now.get(group.uid), group.uid in proved))
     return states, {item: past.refused[item] for item in states if item in past.refused}
 
 

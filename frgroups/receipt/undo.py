@@ -20,10 +20,20 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
     """
     The plan that takes back what really changed: an ordinary plan, with limits, review and approval of its own.
 
-    Only verified items are taken back; what others changed stays. A group that the plan created stays, empty.
+    Only verified items are taken back; what others changed stays. A group that the plan created stays, empty. What
+    was sent and not seen to take effect is not taken back, and a finding says so for each group.
     What was done to a customer who was forgotten since is left out, and a finding says so; who is on the never-add
     list by now is held back.
-    `limits=None` means those of the plan that was applied.
+
+    Parameters
+    ----------
+    limits
+        What the undo may not do; None: what the plan that was applied might not.
+
+    Raises
+    ------
+    InputError
+        `receipt` is none.
 
     >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client(writable=True) as client:
     ...     snapshot = load_snapshot(client)
@@ -50,6 +60,7 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
             add=tuple(sorted(done["remove"] - set(after))),
             remove=tuple(sorted(done["add"] & set(after))),
         )
+        notes += _not_settled(receipt, group)
         change, held = hold_back(change, holds)
         held_back += held
         if change.add or change.remove:
@@ -74,6 +85,19 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
         undoes=receipt.plan.digest,
         held_back=tuple(held_back),
     )
+
+
+def _not_settled(receipt: Receipt, group: GroupChange) -> list[Finding]:
+    """What was sent, and is not known to have taken effect: it may still be there when the undo is done."""
+    open_states = ("unknown", "not_effective")
+    n = sum(receipt.states[group.uid, uid, change] in open_states for uid, change in group.items())
+    if not n:
+        return []
+    text = (
+        f"{counted(n, 'change')} of {group.name} {'was' if n == 1 else 'were'} sent and not seen to take effect, and "
+        f"{'is' if n == 1 else 'are'} not taken back. Apply the plan again, or settle it, to find out, and undo then."
+    )
+    return [Finding("not_settled", text, False, group.uid, n)]
 
 
 def _verified(receipt: Receipt, group: GroupChange, change: str) -> set[str]:
