@@ -215,9 +215,7 @@ def check_uids(frame: pd.DataFrame, column: str, what: str) -> pd.Series:
         raise InputError(f"{what} must be a DataFrame, not {type(frame).__name__}.")
     if column not in frame:
         raise InputError(f"{what} needs a column {column!r}; it has {', '.join(map(repr, frame.columns))}.")
-    uids = frame[column]
-    if isinstance(uids.dtype, pd.CategoricalDtype):
-        uids = uids.astype(uids.cat.categories.dtype)
+    uids = _without_categories(frame[column])
     if uids.notna().any() and (kind := pd.api.types.infer_dtype(uids, skipna=True)) != "string":
         wrong = next(value for value in uids.dropna() if not isinstance(value, str))
         raise InputError(
@@ -227,6 +225,14 @@ def check_uids(frame: pd.DataFrame, column: str, what: str) -> pd.Series:
     if (gaps := int(uids.isna().sum())) or (gaps := int((uids == "").sum())):
         raise InputError(f"{what}[{column!r}] has {gaps} rows without a uid.")
     return as_str(uids, f"{what}[{column!r}]")
+
+
+def _without_categories(uids: pd.Series) -> pd.Series:
+    if isinstance(uids.dtype, pd.CategoricalDtype):
+        return uids.astype(uids.cat.categories.dtype)
+    if isinstance(uids.dtype, pd.ArrowDtype) and pa.types.is_dictionary(uids.dtype.pyarrow_dtype):
+        return uids.astype(pd.ArrowDtype(uids.dtype.pyarrow_dtype.value_type))
+    return uids
 
 
 def as_str(texts: pd.Series, what: str) -> pd.Series:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,12 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 Ints = npt.NDArray[np.int32]
-Words = list[npt.NDArray[np.uint64]]
+Records = npt.NDArray[np.void]
 
 _FEW = 50_000
-_BATCH = 1 << 18
+_BATCH = 1 << 15  # What is looked up at a time stays in the cache of the processor.
 _ODD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio: spreads what is alike.
-_ABSENT, _CROWDED = -1, -2
+_ABSENT, _TAKEN = -1, -2
 
 
 def places_of(texts: pa.Array | pa.ChunkedArray, among: pa.Array) -> Ints:
@@ -24,7 +23,7 @@ def places_of(texts: pa.Array | pa.ChunkedArray, among: pa.Array) -> Ints:
     The place of each text among others, which are unique; -1 for those that are not there.
 
     Both are large_string without gaps. Uids of one length, as UUIDs are, are compared eight bytes at a time, which
-    takes a third of the time of an index of any texts.
+    takes a quarter of the time of an index of any texts.
 
     >>> places_of(pa.array(["b", "x"], type=pa.large_string()), pa.array(["a", "b"], type=pa.large_string()))
     array([ 1, -1], dtype=int32)
@@ -32,53 +31,58 @@ def places_of(texts: pa.Array | pa.ChunkedArray, among: pa.Array) -> Ints:
     width = _width(among)
     if len(texts) < _FEW or width is None or width < 8:
         return _by_index(texts, among)
-    table = _Slots(_words(among, width))
-    parts = [table.places(part, width) for part in _batches(texts)]
-    places = np.concatenate(parts)
-    rest = np.flatnonzero(places == _CROWDED)
-    if len(rest):
-        there = _by_index(texts.take(pa.array(rest)), among.take(pa.array(table.crowded)))
-        places[rest] = np.where(there < 0, _ABSENT, table.crowded[there] if len(table.crowded) else _ABSENT)
+    if isinstance(texts, pa.ChunkedArray) and texts.num_chunks > len(texts) // 1000:
+        texts = texts.combine_chunks()  # As of many small groups: so many pieces would each be a batch.
+    table = _Slots(_records(among, width))
+    places = np.concatenate([_places_in(table, part, width) for part in _batches(texts)])
+    rest = places == _TAKEN
+    if rest.any():
+        there = _by_index(texts.filter(pa.array(rest)), among.take(pa.array(table.others)))
+        places[rest] = np.append(table.others, np.int32(_ABSENT))[there]
     return places
 
 
 class _Slots:
-    """A slot for each hash: the only text that has it, or that nobody or several have it."""
+    """A slot for each hash, with the place of one text that has it; others that have it too are without a slot."""
 
-    def __init__(self, words: Words) -> None:
-        self._words = words
-        n = len(words[0])
-        self._shift = np.uint64(64 - (8 * n).bit_length())
-        slots = self._slots(words)
-        own = np.arange(n, dtype=np.int32)
-        self._text_of = np.full(1 << (8 * n).bit_length(), _ABSENT, dtype=np.int32)
+    def __init__(self, among: Records) -> None:
+        self._among = among
+        bits = (8 * len(among)).bit_length()
+        self._shift = np.uint64(64 - bits)
+        slots, own = self._slots(_words(among)), np.arange(len(among), dtype=np.int32)
+        self._text_of = np.full(1 << bits, _ABSENT, dtype=np.int32)
         self._text_of[slots] = own
-        self._text_of[slots[self._text_of[slots] != own]] = _CROWDED
-        self.crowded = np.flatnonzero(self._text_of[slots] == _CROWDED).astype(np.int32)
+        self.others = own[self._text_of.take(slots) != own]
 
-    def places(self, texts: pa.Array, width: int) -> Ints:
-        """The place of each text; _CROWDED where another look is needed."""
-        fits = _lengths(texts) == width
-        if not fits.all():
-            places = np.full(len(texts), _ABSENT, dtype=np.int32)
-            if fits.any():
-                places[fits] = self.places(texts.filter(pa.array(fits)), width)
-            return places
-        words = _words(texts, width)
-        places = self._text_of[self._slots(words)]
+    def places(self, texts: Records) -> Ints:
+        """The place of each text; _TAKEN where its slot is that of another text, and it may be one of the others."""
+        words = _words(texts)
+        places = self._text_of.take(self._slots(words))
         same = np.ones(len(places), dtype=np.bool_)
-        for own, other in zip(self._words, words, strict=True):
-            same &= own[places] == other  # That of a slot without a text is the last or last but one: any will do.
-        places[~same & (places >= 0)] = _ABSENT
+        # For a slot without a text this takes the last, which has a slot or is one of the others: it is another.
+        for own, word in zip(_words(self._among.take(places)), words, strict=True):
+            same &= own == word
+        places[~same & (places >= 0)] = _TAKEN
         return places
 
-    def _slots(self, words: Words) -> npt.NDArray[np.uint64]:
-        # The ends tell most uids apart; where they do not, slots are crowded, and that costs time only.
+    def _slots(self, words: list[npt.NDArray[np.uint64]]) -> npt.NDArray[np.int64]:
+        # The ends tell most uids apart; where they do not, slots are taken, and that costs time only.
         mixed = words[0] * _ODD
         mixed ^= mixed >> np.uint64(32)
         mixed ^= words[-1]
         mixed *= _ODD
-        return mixed >> self._shift
+        mixed >>= self._shift
+        return mixed.view(np.int64)
+
+
+def _places_in(table: _Slots, texts: pa.Array, width: int) -> Ints:
+    fits = _lengths(texts) == width
+    if fits.all():
+        return table.places(_records(texts, width))
+    places = np.full(len(texts), _ABSENT, dtype=np.int32)
+    if fits.any():
+        places[fits] = table.places(_records(texts.filter(pa.array(fits)), width))
+    return places
 
 
 def _by_index(texts: pa.Array | pa.ChunkedArray, among: pa.Array) -> Ints:
@@ -107,9 +111,14 @@ def _width(texts: pa.Array) -> int | None:
     return int(lengths[0]) if (lengths == lengths[0]).all() else None
 
 
-def _words(texts: pa.Array, width: int) -> Words:
-    """The texts eight bytes at a time, the last of which may overlap those before."""
-    ends = _ends(texts)
-    rows: npt.NDArray[Any] = np.frombuffer(texts.buffers()[2], dtype=np.uint8)[ends[0] : ends[-1]].reshape(-1, width)
+def _records(texts: pa.Array, width: int) -> Records:
+    """The bytes of each text, all of this width: a view of what Arrow keeps."""
+    start = int(_ends(texts)[0])
+    return np.frombuffer(texts.buffers()[2], dtype=f"V{width}", count=len(texts), offset=start)
+
+
+def _words(records: Records) -> list[npt.NDArray[np.uint64]]:
+    """Eight bytes of each record at a time, as views; the last of them may overlap those before."""
+    width = records.itemsize
     starts = [*range(0, width - 8, 8), width - 8]
-    return [np.ascontiguousarray(rows[:, at : at + 8]).view(np.uint64).ravel() for at in starts]
+    return [np.ndarray(len(records), np.uint64, records.data, at, (width,)) for at in starts]

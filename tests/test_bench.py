@@ -60,6 +60,7 @@ def test_every_measure_yields_a_row_and_all_ways_agree(tmp_path):
         "CPU, plan_memberships, 1,602 memberships",
         "CPU, plan_memberships, 1,602 memberships",
         "CPU, plan_memberships, 1,602 memberships",
+        "CPU, plan_memberships, 1,602 memberships, in no order",
         "CPU, plan with digest, table and preview",
         "peak memory, plan_memberships, 1,602 memberships",
         "requests, apply 240 changes of 12 groups",

@@ -82,6 +82,7 @@ def test_every_container_gives_the_same_codes(rows):
         plain.astype(object),
         plain.astype("category"),
         plain.astype(pd.ArrowDtype(pa.string())),
+        plain.astype(pd.ArrowDtype(pa.dictionary(pa.int32(), pa.string()))),
         pa.Table.from_pandas(plain),
         snapshot_from_frames(plain, tenant_uid="t", taken_at="2026-11-23"),
         codes_of(plain),

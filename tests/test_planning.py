@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -222,6 +223,53 @@ def test_every_form_is_compared_as_plain_sets_are(case, mode, order):
     assert len({plan.digest for plan in plans}) == 1
 
 
+@pytest.fixture(scope="module")
+def large():
+    """Uids of one length, 70,000 memberships of 30,000 of them, and as many wanted, 140 of them others."""
+    rng = np.random.default_rng(5)
+    uids = np.array([f"{n * 2654435761 % 2**32:08x}-{n:06d}-of-one-length" for n in range(30_100)])
+    at = rng.permutation(3 * 30_000)[:70_000]
+    now = pd.DataFrame(
+        {"customer_group_uid": np.array(["g1", "g2", "g3"])[at // 30_000], "customer_uid": uids[at % 30_000]}
+    )
+    other = now.iloc[:140].assign(customer_uid=[*uids[30_000:], *now["customer_uid"].iloc[100:130], *uids[:10]])
+    wanted = pd.concat([now.iloc[140:], other]).sample(frac=1, random_state=3, ignore_index=True)
+    snapshot = snapshot_from_frames(now, tenant_uid="t-1", taken_at=datetime.now(UTC))
+    return snapshot, wanted, operations_of(now, wanted)
+
+
+def operations_of(now, wanted):
+    """{(group, customer, change)} of two tables, by plain sets."""
+    now, wanted = (set(table.itertuples(index=False, name=None)) for table in (now, wanted))
+    return {(*row, "add") for row in wanted - now} | {(*row, "remove") for row in now - wanted}
+
+
+@pytest.mark.parametrize("order", ["mixed", "by group", "by customer", "as the snapshot"])
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        "str",
+        "object",
+        "category",
+        "string[python]",
+        pd.ArrowDtype(pa.string()),
+        pd.ArrowDtype(pa.large_string()),
+        pd.ArrowDtype(pa.dictionary(pa.int32(), pa.string())),
+    ],
+    ids=str,
+)
+def test_many_rows_of_any_text_in_any_order_are_compared_as_sets_are(large, dtype, order):
+    "So many are looked up as numbers, whatever pandas keeps them in: the plan is that of plain sets."
+    snapshot, wanted, expected = large
+    by = {"by group": ["customer_group_uid"], "by customer": ["customer_uid"], "as the snapshot": list(wanted)}
+    table = wanted.sort_values(by[order], kind="stable") if order in by else wanted
+    table = pd.concat([table.iloc[:20_000].astype(dtype), table.iloc[20_000:].astype(dtype)])
+
+    plan = plan_memberships(snapshot, table, mode="mirror")
+
+    assert operations(plan) == expected
+
+
 @few
 @given(wanted=st.sets(st.sampled_from([*CUSTOMERS, *NEW])), mode=st.sampled_from(MODES))
 def test_a_new_group_starts_with_nobody(wanted, mode):
@@ -241,6 +289,14 @@ def test_a_uid_that_the_api_does_not_take_is_told_alike_in_every_form(known):
     for wanted in ({"g": ["c-2", "a b"]}, table, snapshot_of({"g": ["a b", "c-2"]})):
         with pytest.raises(InputError, match="'a b' is not a customer uid that the API takes"):
             plan_memberships(now, wanted)
+
+
+def test_groups_of_a_table_are_checked_in_the_order_of_the_table():
+    "Of two groups that do not exist, the one that comes first is told."
+    table = pd.DataFrame({"customer_group_uid": ["vip", "zzz", "aaa", "vip"], "customer_uid": "c-1"})
+
+    with pytest.raises(GroupNotFoundError, match="'zzz'"):
+        plan_memberships(sample_snapshot(), table)
 
 
 def test_who_is_in_no_wanted_group_is_not_looked_at():

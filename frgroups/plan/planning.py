@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,8 @@ from frgroups.plan.uid_table import CodedUids, UidTable
 from frgroups.plan.wanted import NOBODY, Desired, Wanted, wanted_members
 from frgroups.register.registered import register_limits, registered
 from frgroups.snapshot import Snapshot
+
+Reads = Mapping[Hashable, Mapping[Hashable, Any]]
 
 
 def plan_memberships(
@@ -97,7 +100,8 @@ def plan_memberships(
     wanted = dict(wanted_members(snapshot, desired, new, uids))
     holds = holds_of(snapshot, protect=protect, protect_groups=protect_groups, never_add=never_add)
     rows = None if register is None else registered(register, _names(snapshot) | new)
-    difference, reads = _Difference(snapshot, uids, mode), snapshot.reads.set_index("customer_group_uid")
+    difference = _Difference(snapshot, uids, mode)
+    reads = snapshot.reads.set_index("customer_group_uid")[["verdict", "how", "note"]].to_dict("index")
     changes, notes = [], []
     held_back: list[HeldBack] = []
     for uid in sorted({*wanted, *new}):
@@ -162,22 +166,25 @@ class _Difference:
         add: tuple[str, ...] = ()
         remove: tuple[str, ...] = ()
         unknown: frozenset[str] = frozenset()
+        joining, leaving = self._moving(now, wanted.codes)
         if self._mode != "remove_only":
             unknown = wanted.unknown
-            add = tuple(sorted([*self._uids.take(np.unique(self._not_in(wanted.codes, now))), *unknown]))
+            add = tuple(sorted([*self._uids.take(np.unique(joining)), *unknown]))
         if self._mode != "add_only":
-            remove = tuple(self._uids.take(self._not_in(now, wanted.codes)))
+            remove = tuple(self._uids.take(leaving))
         if uid in new:
             return GroupChange(uid, new[uid], (), add=add, unknown=unknown, create=True)
         baseline = CodedUids(self._uids, now) if add or remove else ()
         return GroupChange(uid, self._snapshot.group_name(uid), baseline, add, remove, unknown)
 
-    def _not_in(self, some: Ints, others: Ints) -> Ints:
-        """Those of the first codes that are not among the second, in the order of the first."""
-        self._marked[others] = True
-        left = some[~self._marked[some]]
-        self._marked[others] = False
-        return left
+    def _moving(self, now: Ints, wanted: Ints) -> tuple[Ints, Ints]:
+        """Those who are wanted and not there, and those who are there and not wanted, each in the order given."""
+        self._marked[wanted] = True
+        leaving = now[~self._marked[now]]
+        self._marked[now] = False
+        joining = wanted[self._marked[wanted]]
+        self._marked[joining] = False
+        return joining, leaving
 
 
 def _check_sendable(change: GroupChange) -> None:
@@ -201,14 +208,14 @@ def _idle_limits(limits: Limits, uids: Collection[str]) -> list[Finding]:
     ]
 
 
-def _group_notes(snapshot: Snapshot, reads: pd.DataFrame, change: GroupChange) -> list[Finding]:
+def _group_notes(snapshot: Snapshot, reads: Reads, change: GroupChange) -> list[Finding]:
     """What a reviewer must know of a touched group; raises when it drifted while it was read."""
     notes = []
     if change.create:
         if change.name in set(snapshot.codes.group_names):
             notes.append(Finding("same_name", f"Another group is already named {change.name}.", False, change.uid, 1))
         return notes
-    read = reads.loc[change.uid]
+    read = reads[change.uid]
     if read["verdict"] == "drifted":
         raise DriftedReadError(
             f"{change.name} ({change.uid}) changed while the snapshot was read: {read['note']}.",

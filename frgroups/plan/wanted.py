@@ -47,7 +47,7 @@ def wanted_members(
         groups[uid] = name
     codes = uids.codes_of(wish.texts)
     new_at = np.flatnonzero(codes < 0)
-    new_texts = wish.texts.take(pa.array(new_at)).combine_chunks()  # Once: each look goes through all pieces.
+    new_texts = wish.texts.filter(pa.array(codes < 0)).combine_chunks()  # Once: each look goes through all pieces.
     _check_customers(wish, codes, new_at, new_texts, uids)
     for uid, start, end in zip(groups, wish.starts[:-1], wish.starts[1:], strict=True):
         at = np.arange(start, end) if wish.places is None else wish.places[start:end]
@@ -108,14 +108,14 @@ def _of_snapshot(snapshot: Snapshot, desired: Snapshot) -> _Wish:
 def _of_table(desired: pd.DataFrame) -> _Wish:
     groups = as_chunks(check_uids(desired, "customer_group_uid", "desired")).dictionary_encode().combine_chunks()
     customers = as_chunks(check_uids(desired, "customer_uid", "desired"))
-    names = groups.dictionary.to_pylist()
-    in_order = np.argsort(np.array(names, dtype=object))
-    # Sixteen bits are sorted by counting.
-    rank = np.argsort(in_order).astype(np.uint16 if len(names) < 2**16 else np.int64)
-    group = rank[np.asarray(groups.indices)]
+    names = groups.dictionary.to_pylist()  # In the order in which they come.
+    group = np.asarray(groups.indices)
     starts = np.concatenate([[0], np.cumsum(np.bincount(group, minlength=len(names)))])
-    places = None if (group[:-1] <= group[1:]).all() else np.argsort(group, kind="stable")
-    return _Wish([names[at] for at in in_order], starts, customers, places)
+    if (group[:-1] <= group[1:]).all():
+        return _Wish(names, starts, customers)
+    # Sixteen bits are sorted by counting.
+    places = np.argsort(group.astype(np.uint16) if len(names) < 2**16 else group, kind="stable")
+    return _Wish(names, starts, customers, places)
 
 
 def _customer_uids(customers: Iterable[Any], what: str) -> pa.Array:

@@ -25,7 +25,7 @@ NO_LIMIT = fg.Limits(
 
 
 def prepare(clock: Stopwatch, *, tenant: str, folder: str) -> dict[str, Any]:
-    """A snapshot with random uids, its memberships, those wanted, and both as integers; a file for each."""
+    """A snapshot with random uids, its memberships, those wanted (also mixed), both as integers; a file for each."""
     world = make_tenant(tenant)
     group = np.repeat(np.arange(len(world.members)), [len(members) for members in world.members])
     customer = np.concatenate(world.members)
@@ -42,6 +42,8 @@ def prepare(clock: Stopwatch, *, tenant: str, folder: str) -> dict[str, Any]:
     }
     given.to_parquet(Path(folder, "current.parquet"))
     pd.DataFrame(table).to_parquet(Path(folder, "wanted.parquet"))
+    mixed = np.random.default_rng(SEED + 6).permutation(len(wanted))
+    pd.DataFrame(table).take(mixed).to_parquet(Path(folder, "mixed.parquet"), index=False)
     np.save(Path(folder, "current.npy"), np.sort(now))
     np.save(Path(folder, "wanted.npy"), wanted)
     pd.DataFrame({"uid": groups}).to_parquet(Path(folder, "groups.parquet"))
@@ -59,9 +61,9 @@ def _changed(now: Any, n_customers: int) -> Any:
     return both[np.argsort(both // n_customers, kind="stable")]
 
 
-def by_plan(clock: Stopwatch, *, folder: str) -> dict[str, int]:
+def by_plan(clock: Stopwatch, *, folder: str, table: str = "wanted") -> dict[str, int]:
     """Ours: from a snapshot that was just read."""
-    snapshot, wanted = fg.read_snapshot(Path(folder, "cache")), pd.read_parquet(Path(folder, "wanted.parquet"))
+    snapshot, wanted = fg.read_snapshot(Path(folder, "cache")), pd.read_parquet(Path(folder, f"{table}.parquet"))
     with clock:
         plan = fg.plan_memberships(snapshot, wanted, mode="mirror", limits=NO_LIMIT)
     return _told(plan.table(), plan.n_add)
@@ -86,11 +88,11 @@ def by_merge(clock: Stopwatch, *, folder: str) -> dict[str, int]:
     return _told(changed, int((changed["_merge"] == "right_only").sum()))
 
 
-def by_polars(clock: Stopwatch, *, folder: str) -> dict[str, int]:
+def by_polars(clock: Stopwatch, *, folder: str, table: str = "wanted") -> dict[str, int]:
     """Two anti-joins, on as many threads as there are cores."""
     import polars as pl
 
-    current, wanted = (pl.read_parquet(Path(folder, f"{name}.parquet")) for name in ("current", "wanted"))
+    current, wanted = (pl.read_parquet(Path(folder, f"{name}.parquet")) for name in ("current", table))
     with clock:
         add = wanted.join(current, on=UIDS, how="anti")
         remove = current.join(wanted, on=UIDS, how="anti")

@@ -15,6 +15,7 @@ _PEERS = {
     "polars": ("polars, two anti-joins", 0.5),
     "integers": ("sort and search on integers (the limit)", 2.5),
 }
+_MIXED = ("plan", "polars")  # Those that are also measured on rows in no order at all.
 _LATENCY = 0.02
 
 
@@ -25,7 +26,11 @@ def plan_diff(scale: Scale) -> Iterator[Row]:
         kept = {"folder": folder}
         rows = run(Job("planning.prepare", kept | {"tenant": scale.kept})).found["memberships"]
         ways = ["plan", "plan_whole", *there]
-        runs = rounds({way: Job(f"planning.by_{way}", kept) for way in ways}, scale.rounds)
+        jobs = {way: Job(f"planning.by_{way}", kept) for way in ways}
+        mixed = {
+            f"{way}_mixed": Job(f"planning.by_{way}", kept | {"table": "mixed"}) for way in ways if way in _MIXED
+        }
+        runs = rounds(jobs | mixed, scale.rounds)
     check_agreement(runs)
     cpu = {way: [one.cpu for one in each] for way, each in runs.items()}
     what = f"plan_memberships, {rows:,} memberships"
@@ -34,6 +39,11 @@ def plan_diff(scale: Scale) -> Iterator[Row]:
             yield compared((f"CPU, {what}", name), "s", cpu["plan"], cpu[peer], to_reach)
         else:
             yield Row(f"CPU, {what}", name, note=not_installed(peer))
+    names = (f"CPU, {what}, in no order", _PEERS["polars"][0])
+    if "polars" in runs:
+        yield compared(names, "s", cpu["plan_mixed"], cpu["polars_mixed"], 0.5)
+    else:
+        yield Row(*names, note=not_installed("polars"))
     whole = "CPU, plan with digest, table and preview"
     yield compared((whole, _PEERS["merge"][0]), "s", cpu["plan_whole"], cpu["merge"])
     names = (f"peak memory, {what}", _PEERS["polars"][0])
