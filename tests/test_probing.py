@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 import frgroups as fg
-from frgroups.apply.facts import kept_facts
+from frgroups.apply.facts import LONGEST_LAG, kept_facts
 from frgroups.apply.probing import NAME, PREFIX
 from frgroups.cli import main
 from frgroups.errors import FileDamagedError, ForbiddenError, InputError, NotWritableError, ServerError
+from frgroups.plan.cost import CHUNK
 from frgroups.sandbox import Fault, Sandbox
 
 
@@ -50,6 +51,26 @@ def test_the_largest_chunk_is_found(home_folder):
     found = probed(max_uids_per_put=120)
 
     assert (found.largest_chunk, found.refused_chunk, found.chunk) == (100, 200, 100)
+
+
+@pytest.mark.parametrize(("status", "largest"), [(429, 200), (503, None)])
+def test_a_service_that_is_busy_or_down_tells_nothing_of_sizes(home_folder, status, largest):
+    "A 429 is waited for; where no chunk was answered, apply sends them as large as before."
+    times = 1 if status == 429 else None
+    busy = Fault("status", method="PUT", path=PREFIX, status=status, skip=2, times=times, retry_after="0")
+
+    found = probed(faults=[busy])
+
+    assert (found.largest_chunk, found.refused_chunk, found.chunk) == (largest, None, CHUNK)
+
+
+def test_a_change_that_was_not_seen_in_time_makes_the_longest_waits(home_folder, monkeypatch):
+    "No change within the time of a probe is not the same as one at once."
+    monkeypatch.setattr("frgroups.apply.probing.LONGEST_LAG", 0.3)
+    found = probed(lag_seconds=3.0)
+
+    assert found.visible_after is None and found.largest_chunk
+    assert sum(found.settle_waits((0.5, 1.0, 2.0))) >= 2 * LONGEST_LAG
 
 
 def test_the_time_until_a_change_shows_is_measured(home_folder):

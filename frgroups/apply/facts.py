@@ -16,6 +16,7 @@ from frgroups.plan.cost import CHUNK
 from frgroups.sealed import read_sealed, write_sealed
 
 _KIND = "write facts"
+LONGEST_LAG = 30.0  # seconds that a probe waits until a change shows
 _LONGEST_WAIT = 10.0
 
 
@@ -26,7 +27,8 @@ class WriteFacts:
 
     An answer is "accepted", the status that refused it ("400"), or "no answer". `largest_chunk` is the most customers
     that one request took, and None when there was nobody to try with; `refused_chunk` the least that it did not
-    take, None when all that were tried went through. `visible_after` are the seconds until a change showed.
+    take, None when all that were tried went through. `visible_after` are the seconds until a change showed, None when
+    it did not within `LONGEST_LAG`, or there was nobody to try with.
     """
 
     tenant_uid: str
@@ -67,15 +69,19 @@ class WriteFacts:
 
     def settle_waits(self, usual: Sequence[float]) -> tuple[float, ...]:
         """
-        The waits between readings back, longer ones after the usual until twice the time that a change took.
+        The waits between readings back, longer ones after the usual until twice the time that a change took to show.
 
         >>> from datetime import UTC
-        >>> slow = WriteFacts("t-1", "stage", datetime(2026, 11, 1, tzinfo=UTC), "409", "400", *[None] * 5, 4.0)
+        >>> at = datetime(2026, 11, 1, tzinfo=UTC)
+        >>> slow = WriteFacts("t-1", "stage", at, "409", "400", *[None] * 3, 200, None, 4.0)
         >>> slow.settle_waits((0.5, 1.0, 2.0))
         (0.5, 1.0, 2.0, 4.0, 4.0)
         """
         waits = list(usual)
-        while sum(waits) < 2 * (self.visible_after or 0.0):
+        seen = self.visible_after
+        if seen is None:
+            seen = LONGEST_LAG if self.largest_chunk else 0.0
+        while sum(waits) < 2 * seen:
             waits.append(min(2 * waits[-1], _LONGEST_WAIT) if len(waits) == len(usual) else waits[-1])
         return tuple(waits)
 

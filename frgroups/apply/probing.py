@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from frgroups.advice import Advice
-from frgroups.apply.facts import WriteFacts
+from frgroups.apply.facts import LONGEST_LAG, WriteFacts
 from frgroups.client import Client
 from frgroups.client.transport import STAGE, is_loopback
 from frgroups.errors import (
@@ -24,6 +24,7 @@ from frgroups.errors import (
     InputError,
     NotFoundError,
     NotWritableError,
+    RateLimitedError,
     ServerError,
 )
 from frgroups.inputs import must_be
@@ -36,7 +37,8 @@ log = logging.getLogger("frgroups.apply")
 PREFIX = "frgroups-probe-"
 NAME = "frgroups probe, safe to delete"
 SIZES = (1, 50, 100, 200, 500, 1000)
-LONGEST_LAG = 30.0
+_OF_SIZE = ("400", "413", "422")  # What a request that is too large may be answered.
+_MOST_WAITS, _LONGEST_WAIT = 5, 60.0  # after a 429, in seconds
 _WRITABLE = Advice("Make one with {writable}.", writable=True)
 _PAUSES = (0.0, 0.2, 0.5, 1.0, 2.0)
 
@@ -112,7 +114,7 @@ class _Probe:
         duplicate = _answer_to(lambda: self._client.create_group(NAME, self._group))
         visible_after = self._seconds_until_shown(known[0]) if known else None
         largest, refused = self._chunks(known)
-        repeated = self._answer_to_change(add=known[:1]) if known else None
+        repeated = self._repeated(known[:1]) if known else None
         unknown, spoils = self._with_an_unknown(known)
         return WriteFacts(
             tenant_uid=self._client.tenant_uid,
@@ -132,7 +134,7 @@ class _Probe:
         return _answer_to(lambda: self._client.update_group_customers(self._group, add=add, remove=remove))
 
     def _seconds_until_shown(self, uid: str) -> float | None:
-        """Add one customer, and read until the group shows it; None when it does not within half a minute."""
+        """Add one customer, and read until the group shows it; None when it does not within LONGEST_LAG."""
         self._answer_to_change(add=[uid])
         return self._seconds_until(lambda: uid in self._members())
 
@@ -145,13 +147,27 @@ class _Probe:
         return None
 
     def _chunks(self, known: list[str]) -> tuple[int | None, int | None]:
-        """The largest chunk that was taken, and the smallest that was not."""
+        """
+        The largest chunk that was taken, and the smallest that was not.
+
+        None of them is a member beforehand: what a service makes of a repeated addition is another question. A
+        refusal of one customer tells nothing of sizes, nor does a service that is down.
+        """
         largest = None
+        self._answer_to_change(remove=known[:1])
         for size in [one for one in SIZES if one <= len(known)]:
-            if self._answer_to_change(add=known[:size]) != "accepted":
-                return largest, size
+            answer = self._answer_to_change(add=known[:size])
+            if answer != "accepted":
+                too_large = answer in _OF_SIZE or answer == "no answer"
+                return largest, size if largest and too_large else None
             largest = size
+            self._answer_to_change(remove=known[:size])
         return largest, None
+
+    def _repeated(self, uids: list[str]) -> str:
+        """What becomes of an addition that was made before."""
+        self._answer_to_change(add=uids)
+        return self._answer_to_change(add=uids)
 
     def _with_an_unknown(self, known: list[str]) -> tuple[str, bool | None]:
         """What becomes of an unknown customer, and of a known one beside it."""
@@ -193,17 +209,22 @@ class _Probe:
 
 def _answer_to(send: Callable[[], object]) -> str:
     """What a service makes of a write; a token that is not accepted, or may not write, ends the probe."""
-    try:
-        send()
-    except (AuthError, ForbiddenError):
-        raise
-    except (ConnectionLostError, BadAnswerError, ServerError):
-        return "no answer"
-    except ApiError as error:
-        return str(error.status)
-    except InputError:
-        return "refused"
-    return "accepted"
+    for _ in range(_MOST_WAITS):
+        try:
+            send()
+        except RateLimitedError as error:
+            time.sleep(min(error.retry_after if error.retry_after is not None else 1.0, _LONGEST_WAIT))
+            continue
+        except (AuthError, ForbiddenError):
+            raise
+        except (ConnectionLostError, BadAnswerError, ServerError):
+            return "no answer"
+        except ApiError as error:
+            return str(error.status)
+        except InputError:
+            return "refused"
+        return "accepted"
+    return "429"
 
 
 def _some_customers(client: Client, most: int) -> Iterator[str]:
