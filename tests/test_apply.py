@@ -4,7 +4,6 @@ import json
 import os
 import pickle
 import signal
-import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,6 +14,7 @@ from hypothesis import strategies as st
 
 import frgroups as fg
 from frgroups import apply as applying
+from frgroups.apply.readings import Readings
 from frgroups.client.retry import RetryPolicy
 from frgroups.errors import (
     DriftError,
@@ -499,32 +499,39 @@ def test_the_journal_holds_no_secret_and_no_contact(client, world, tmp_path):
     ] == "end"
 
 
-def test_the_first_ctrl_c_stops_between_two_requests(client, world):
+def test_the_first_ctrl_c_stops_between_two_requests(client, world, monkeypatch):
     "The request in flight is finished, the rest is not sent, and applying again goes on."
     plan = plan_for(client, {"vip": PEOPLE, "empty": PEOPLE})
-    world.misbehave(latency=0.1)
-    timer = threading.Timer(0.45, lambda: os.kill(os.getpid(), signal.SIGINT))
+    put, pressed = fg.Client.update_group_customers, []
 
-    timer.start()
+    def press(self, *args, **sides):
+        if not pressed:
+            pressed.append(True)
+            signal.raise_signal(signal.SIGINT)
+        put(self, *args, **sides)
+
+    monkeypatch.setattr(fg.Client, "update_group_customers", press)
+
     receipt = apply(client, plan)
-    timer.join()
-    world.behave()
 
-    assert "interrupted" in receipt.stopped and receipt.counts["not_sent"] > 0
+    assert "interrupted" in receipt.stopped and receipt.counts == {"verified": 200, "not_sent": 390}
     assert apply(client, plan).ok
 
 
-def test_a_move_is_not_removed_before_it_arrived(client, world):
-    "A customer whose addition is refused keeps the membership that the plan would have taken."
-    world.misbehave(unknown_uids="ignore")
-    world.delete_customer("c300")
-    plan = plan_for(client, {"vip": PEOPLE[1:10], "empty": ["c000"]}, mode="mirror")
+def test_a_customer_who_may_not_join_keeps_the_group_that_the_plan_would_have_taken(client, world):
+    "The run goes on with everybody else, ends complete, and says why the removal was left out."
+    plan = plan_for(
+        client, {"also": ["c001"], "vip": PEOPLE[2:10], "empty": ["c000"]}, mode="mirror", create={"also": "Also"}
+    )
     world.misbehave(Fault("status", method="PUT", path="/empty/", status=400, times=None))
 
     receipt = apply(client, plan)
 
-    assert receipt.counts == {"rejected": 1, "not_sent": 1}
-    assert "c000" in world.members("vip")
+    assert receipt.counts == {"verified": 2, "rejected": 1, "not_sent": 1}
+    assert receipt.complete and not receipt.stopped
+    row = receipt.table().set_index(["customer_uid", "change"]).loc[("c000", "remove")]
+    assert row["state"] == "not_sent" and row["detail"].startswith("kept in this group: the addition to empty")
+    assert "c000" in world.members("vip") and "c001" not in world.members("vip")
 
 
 def test_an_empty_plan_is_applied_by_doing_nothing(client, world):
@@ -638,18 +645,6 @@ def test_a_503_to_the_last_try_is_not_called_ineffective(client, world):
     assert apply(client, plan).ok
 
 
-def test_a_held_move_is_done_with_and_says_why(client, world):
-    "A removal that is held because its addition was refused ends the plan, with the reason."
-    plan = plan_for(client, {"vip": PEOPLE[1:10], "empty": ["c000", "c001"]}, mode="mirror")
-    world.misbehave(Fault("status", method="PUT", path="/empty/", status=400, times=None, skip=0))
-
-    receipt = apply(client, plan)
-
-    row = receipt.table().query("change == 'remove'").iloc[0]
-    assert (row["state"], row["customer_uid"]) == ("not_sent", "c000")
-    assert not receipt.stopped or "first chunk" in receipt.stopped
-
-
 def test_a_late_move_is_waited_for(client, world):
     "A customer who shows in the new group only after a moment leaves the old one all the same."
     world.misbehave(lag_seconds=0.08)
@@ -732,16 +727,20 @@ def test_a_move_that_shows_very_late_is_finished_by_applying_again(client, world
 
 
 def test_a_customer_who_leaves_two_groups_keeps_both_when_the_move_is_refused(client, world):
-    "Every removal of a refused move is held, not only the last."
+    "Every removal of a refused move is left out, not only the last, and nobody else's is."
     world.put_group("silver", "Silver")
     world.add_members("silver", PEOPLE[:10])
-    wanted = {"vip": PEOPLE[1:10], "silver": PEOPLE[1:10], "empty": ["c000", "c050"]}
-    plan = plan_for(client, wanted, mode="mirror")
-    world.misbehave(Fault("status", method="PUT", path="/empty/", status=400, times=3))
+    wanted = {"vip": PEOPLE[2:10], "silver": PEOPLE[1:10], "empty": ["c000", "c050"], "also": ["c001"]}
+    plan = plan_for(client, wanted, mode="mirror", create={"also": "Also"})
+    world.misbehave(Fault("status", method="PUT", path="/empty/", status=400, times=2))
 
-    apply(client, plan)
+    receipt = apply(client, plan)
 
+    assert (
+        receipt.states["empty", "c000", "add"] == "rejected" and receipt.states["empty", "c050", "add"] == "verified"
+    )
     assert "c000" in world.members("vip") and "c000" in world.members("silver")
+    assert "c001" not in world.members("vip") and receipt.complete
 
 
 def test_a_small_chunk_without_an_answer_does_not_slow_the_rest(client, world):
@@ -786,3 +785,137 @@ def test_a_group_that_goes_away_in_the_middle_stops_the_run(client, world):
     receipt = apply(client, plan)
 
     assert receipt.counts == {"verified": 1, "not_sent": 1} and "404" in receipt.stopped
+
+
+def test_a_plan_that_was_taken_back_is_not_gone_on_with(client, world):
+    "After its undo was sent, applying the plan again would do what was undone; a new plan of the same may."
+    plan = plan_for(client, {"empty": PEOPLE[:20]})
+    world.misbehave(Fault("status", method="PUT", status=401, skip=2, times=None), max_uids_per_put=10)
+    stopped = apply(client, plan)
+    world.behave()
+    assert stopped.counts["verified"] and stopped.counts["not_sent"]
+    undo = fg.plan_undo(stopped)
+    assert apply(client, undo).ok
+    world.clear_requests()
+
+    with pytest.raises(PlanBlockedError, match=f"taken back by plan {undo.digest[:12]}"):
+        apply(client, plan)
+
+    assert writes(world) == [] and world.members("empty") == []
+    assert apply(client, plan_for(client, {"empty": PEOPLE[:20]})).ok
+
+
+def test_an_undo_that_was_refused_takes_nothing_back(client, world):
+    "The plan can be gone on with as long as nothing of its undo was sent."
+    plan = plan_for(client, {"empty": PEOPLE[:20]})
+    world.misbehave(Fault("status", method="PUT", status=401, skip=2, times=None), max_uids_per_put=10)
+    stopped = apply(client, plan)
+    world.behave()
+    world.add_members("empty", PEOPLE[100:140])
+    with pytest.raises(DriftError):
+        apply(client, fg.plan_undo(stopped))
+
+    with pytest.raises(DriftError):
+        apply(client, plan)
+    world.remove_members("empty", PEOPLE[100:140])
+    assert apply(client, plan).ok
+
+
+def test_an_approval_that_ended_before_anything_was_sent_is_asked_for_again(client, world, tmp_path):
+    "A run that failed in its first readings has sent nothing, so it holds no approval open."
+    plan = plan_for(client, {"empty": PEOPLE[:5]})
+    path = fg.approve_plan(plan, tmp_path / "ok.json", by="Kari", valid_for="1s")
+    world.misbehave(Fault("status", method="GET", status=500, times=None))
+    with pytest.raises(fg.errors.ServerError, match=r"Nothing was sent\."):
+        fg.apply_plan(client, plan, approve=path)
+    world.behave()
+    time.sleep(1.1)
+
+    with pytest.raises(NotApprovedError, match="was valid until"):
+        fg.apply_plan(client, plan, approve=path)
+
+    assert writes(world) == []
+
+
+def test_what_a_later_reading_cannot_tell_an_earlier_one_does(client, world):
+    "A group that was read back once is not unknown because a second look failed."
+    plan = plan_for(client, {"vip": [*PEOPLE[:12], "nobody"]})
+    world.misbehave(
+        Fault("status", method="GET", path="/vip/", status=500, skip=2, times=None), unknown_uids="ignore"
+    )
+
+    receipt = apply(client, plan)
+
+    assert receipt.counts == {"verified": 2, "not_effective": 1} and "reading back failed" in receipt.stopped
+
+
+def test_an_undo_says_what_it_cannot_take_back(client, world):
+    "Changes that no reading could confirm are counted by group, and an undo of nothing else says so."
+    plan = plan_for(client, {"empty": PEOPLE[:20]})
+    world.misbehave(Fault("status", method="GET", path="/empty/", status=500, skip=1, times=None))
+    receipt = apply(client, plan)
+    world.behave()
+
+    undo = fg.plan_undo(receipt)
+
+    assert receipt.counts == {"unknown": 20} and undo.is_empty
+    assert [one.rule for one in undo.findings] == ["not_settled"]
+    assert undo.summary().startswith("Nothing to take back") and "20 changes of EMPTY were sent" in undo.summary()
+    assert fg.plan_undo(fg.settle_plan(client, plan)).n_remove == 20
+
+
+def test_what_was_turned_away_and_done_by_somebody_else_is_not_ours(client, world):
+    "A request that got a 401 did nothing: who is a member by then stays one when the plan is undone."
+    plan = plan_for(client, {"empty": PEOPLE[:2], "vip": PEOPLE[:12]})
+    world.misbehave(Fault("status", method="PUT", path="/vip/", status=401, times=None))
+    receipt = apply(client, plan)
+    world.add_members("vip", ["c010", "c011"])
+    world.behave()
+
+    settled = fg.settle_plan(client, plan)
+
+    assert receipt.counts == {"verified": 2, "not_sent": 2}
+    assert settled.counts == {"verified": 2, "already": 2}
+    assert fg.plan_undo(settled).n_remove == 2
+
+
+def test_a_group_that_the_plan_made_and_somebody_deleted_is_drift(client, world):
+    "Going on would meet a 404 each time; it is told as what it is."
+    plan = plan_for(client, {"new": PEOPLE[:20]}, create={"new": "New"})
+    world.misbehave(Fault("status", method="PUT", status=401, skip=2, times=None), max_uids_per_put=10)
+    assert apply(client, plan).counts["verified"] == 10
+    world.behave()
+    world.delete_group("new")
+
+    with pytest.raises(DriftError, match=r"New \(new\) does not exist any more"):
+        apply(client, plan)
+
+
+def test_fifty_refusals_end_a_plan_however_often_it_is_applied(client, world):
+    "Going on after the stop sends no second fifty to be refused."
+    bad = [f"x-{n:03d}" for n in range(170)]
+    plan = plan_for(client, {"empty": [PEOPLE[0], *bad]})
+    first = apply(client, plan)
+
+    second = apply(client, plan)
+
+    assert first.counts["rejected"] == 50 and second.counts["rejected"] <= 51
+    assert "Find out why, and make a new plan without them." in second.stopped
+
+
+def test_a_run_that_is_interrupted_before_it_sends_says_so(client, world, monkeypatch):
+    "It was not begun, or not gone on with, and is no bad input."
+    plan = plan_for(client, {"vip": PEOPLE, "empty": PEOPLE})
+    read = Readings.read
+
+    def press(self, group_uid):
+        signal.raise_signal(signal.SIGINT)
+        return read(self, group_uid)
+
+    monkeypatch.setattr(Readings, "read", press)
+
+    with pytest.raises(fg.errors.StoppedError, match=r"was not begun: interrupted .* Nothing was sent\."):
+        apply(client, plan)
+
+    monkeypatch.undo()
+    assert apply(client, plan).ok and not isinstance(fg.errors.StoppedError(""), ValueError)

@@ -29,6 +29,11 @@ faults = st.sampled_from(
             for kind in ("cut_before", "cut_after", "status")
             for skip in (0, 1)
         ),
+        *(
+            (Fault("status", method="PUT", path=f"/{group}/", status=400, times=times),)
+            for group in "ab"
+            for times in (3, 9)
+        ),
     ]
 )
 
@@ -158,6 +163,7 @@ class Applying(RuleBasedStateMachine):
         changed = before ^ self.members()
         assert changed <= {(group, uid) for group, uid, _ in self.items}
         self.ours |= changed
+        self.check_moves(before)
         last = {}
         for at, request in enumerate(requests):
             if request["method"] == "PUT":
@@ -171,6 +177,12 @@ class Applying(RuleBasedStateMachine):
             verified = {item[:2] for item in self.in_state("verified")}
             assert verified <= self.ours | self.theirs
             assert repeated or self.receipt.stopped or self.ours <= verified
+
+    def check_moves(self, before):
+        """Who left a group by our hand is in the one that the plan moves them to."""
+        gone = before - self.members()
+        for uid, left, to in self.plan.moves()[["customer_uid", "from_group", "to_group"]].itertuples(index=False):
+            assert (left, uid) not in gone or (to, uid) in self.members()
 
     def in_state(self, state):
         return {item for item, found in self.receipt.states.items() if found == state}

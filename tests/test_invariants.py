@@ -136,7 +136,7 @@ INVARIANTS = {
     26: (
         "A move arrives before it leaves.",
         "moves.test_a_removal_waits_for_a_reading_that_shows_the_customer_arrived",
-        "apply.test_a_move_is_not_removed_before_it_arrived",
+        "apply.test_a_customer_who_may_not_join_keeps_the_group_that_the_plan_would_have_taken",
     ),
     27: (
         "Verified was read; states partition the plan; what is passed over is not effective.",
