@@ -21,7 +21,7 @@ Every error of frgroups, under one tree.
     │   ├── RateLimitedError      429: has .retry_after in seconds
     │   └── ServerError           5xx: a write may or may not have happened
     ├── DriftedReadError          a group changed faster than it could be read
-    ├── PlanBlockedError          the plan breaks a limit; has .findings
+    ├── PlanBlockedError          the plan breaks a limit, has .findings; or it was taken back
     ├── DriftError                the tenant moved away from the plan's baseline; has .groups
     ├── NotApprovedError          no approval, another digest, expired, or rejected
     ├── StoppedError              a run that was interrupted, or cannot keep its journal, before it sent anything
@@ -157,19 +157,19 @@ class DriftedReadError(FrgroupsError):
 
 
 class PlanBlockedError(FrgroupsError):
-    """A plan that breaks one of its limits; `.findings` holds them. Nothing was sent."""
+    """A plan that breaks limits, as `.findings` tell, or that its undo took back. The call sent nothing."""
 
     findings: Sequence[Any] = ()
 
 
 class DriftError(FrgroupsError):
-    """The tenant is no longer what the plan was made from; `.groups` tells where. Nothing was sent."""
+    """The tenant is no longer what the plan was made from; `.groups` tells where. The call sent nothing."""
 
     groups: Sequence[str] = ()
 
 
 class NotApprovedError(FrgroupsError):
-    """The plan is not approved: no approval, another digest, too old, or rejected. Nothing was sent."""
+    """The plan is not approved: no approval, another digest, too old, or rejected. The call sent nothing."""
 
 
 class StoppedError(FrgroupsError):
@@ -177,4 +177,4 @@ class StoppedError(FrgroupsError):
 
 
 class LockedError(FrgroupsError):
-    """An apply of this tenant, or forget, is running, or a load would wait for itself. Nothing was sent."""
+    """An apply of this tenant, or forget, is running, or a load would wait for itself. The call sent nothing."""

@@ -1,4 +1,4 @@
-"""One apply, and one load, at a time for one tenant and host, with a note that says who it is."""
+"""From one home one apply, and one load, at a time for one tenant and host, with a note that says who it is."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _own = threading.local()
 
 @contextmanager
 def tenant_lock(tenant_uid: str, base_url: str, what: str) -> Iterator[None]:
-    """One apply at a time on this machine, told by `what` it is; the lock of a dead process does not hold."""
+    """One apply at a time from one home, told by `what` it is; the lock of a dead process does not hold."""
     path = make_private(folder_in_home("locks")) / f"{tenant_folder(tenant_uid, base_url)}.lock"
     with ExitStack() as held:
         try:

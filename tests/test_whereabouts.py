@@ -59,6 +59,21 @@ def asked(capsys, *words):
     return code, out, err
 
 
+def test_what_a_plan_changed_since_the_snapshot_is_told(tenant, home_folder, capsys):
+    "Right after an apply the kept snapshot shows nothing of it, and says where it will be seen."
+    plan = fg.plan_memberships(load(tenant), {"vip": ["c-2"]})
+    applied(tenant, plan, plan.digest)
+
+    code, out, _ = asked(capsys, "c-2")
+    told = json.loads(asked(capsys, "c-2", "--json")[1])
+
+    assert code == 0 and "Since that snapshot (frgroups load reads what is so now):" in out
+    assert f"joined VIP (vip) by plan {plan.digest[:12]} applied at " in out
+    assert [(one["customer_group_uid"], one["state"]) for one in told["since"]] == [("vip", "verified")]
+    load(tenant)
+    assert "Since that snapshot" not in asked(capsys, "c-2")[1]
+
+
 def test_who_tells_groups_changes_plans_and_approvals(lived, capsys):
     "Where the customer is now, and of each change the days, the plan, who approved it, and the receipt."
     plan, receipt, undo = lived

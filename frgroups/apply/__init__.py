@@ -63,13 +63,19 @@ def apply_plan(
         of certain groups a policy, as `read_policy` reads it.
     journal
         The folder for the journal and the receipt; None is the home's.
+    progress
+        True or False: show a bar or not; None where somebody watches; or a function that is told how far it is.
 
     Raises
     ------
     NotApprovedError, NotWritableError, WrongTenantError, PlanBlockedError, LockedError
-        Nothing was sent.
+        This call sent nothing. PlanBlockedError too where an undo of the plan was sent.
+    StoppedError
+        It was interrupted, or could not write its journal, before this call sent anything.
+    InputError, FileDamagedError
+        The plan was begun with another journal, or one that was altered or lost; this call sent nothing.
     DriftError
-        A touched group changed too much since the plan was made; nothing was sent.
+        A touched group changed too much since the plan was made; this call sent nothing.
     ApiError, TokenCommandError
         The service failed, or no token was to be had, before anything was changed. After that a receipt is returned,
         with `.stopped`.
@@ -123,8 +129,8 @@ def settle_plan(
     ------
     InputError
         The plan was never begun with this journal, or with another one.
-    WrongTenantError, LockedError, ApiError
-        As in `apply_plan`.
+    WrongTenantError, LockedError, FileDamagedError
+        As in `apply_plan`. What cannot be read is `unknown`, and `.stopped` says why.
 
     >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client(writable=True) as client:
     ...     plan = plan_memberships(load_snapshot(client), {"VIP": ["no-such-customer"]})

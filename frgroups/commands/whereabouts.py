@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from frgroups.commands.arguments import Add, of_snapshot
 from frgroups.commands.options import snapshot_of
 from frgroups.errors import InputError, NotFoundInCacheError
 from frgroups.history import customer_history
+from frgroups.history.causes import Cause, causes_of
 from frgroups.human import age_in_words, counted, day_in_words, span_in_words
 from frgroups.inputs import shown
 from frgroups.lists import resolve_customers
@@ -35,16 +37,19 @@ def who(options: Namespace) -> int:
     """Tell which groups a customer is in, what was seen to change, and why."""
     snapshot = snapshot_of(options)
     uid = _uid_of(snapshot, options)
-    where = {"tenant_uid": snapshot.tenant_uid, "base_url": snapshot.base_url}
-    history = customer_history(uid, cache=options.cache, journal=options.journal, **where)
+    tenant_uid, base_url, journal = snapshot.tenant_uid, snapshot.base_url, options.journal
+    history = customer_history(uid, cache=options.cache, tenant_uid=tenant_uid, base_url=base_url, journal=journal)
     history = history[history["before"] <= snapshot.taken_at]
     groups = snapshot.codes.groups_of(uid)
-    if history.empty and uid not in set(snapshot.customers["customer_uid"]):
+    causes = causes_of(uid, tenant_uid, base_url, journal)
+    since = [one for one in causes if one.until > snapshot.read_until]
+    if history.empty and not since and uid not in set(snapshot.customers["customer_uid"]):
         raise NotFoundInCacheError(
             f"No kept snapshot of {snapshot.tenant_uid} knows a customer {shown(uid)}. Check the uid (an external id "
             "needs --by external_id), or load again; customers who never were in a group cannot be seen."
         )
-    print(_as_json(snapshot, uid, groups, history) if options.json else _as_text(snapshot, uid, groups, history))
+    told = _as_json if options.json else _as_text
+    print(told(snapshot, uid, groups, history, since))
     return 0
 
 
@@ -62,7 +67,7 @@ def _uid_of(snapshot: Snapshot, options: Namespace) -> str:
     )
 
 
-def _as_json(snapshot: Snapshot, uid: str, groups: list[str], history: pd.DataFrame) -> str:
+def _as_json(snapshot: Snapshot, uid: str, groups: list[str], history: pd.DataFrame, since: list[Cause]) -> str:
     now = [{"customer_group_uid": group, "name": snapshot.group_name(group)} for group in groups]
     return json.dumps(
         {
@@ -73,6 +78,7 @@ def _as_json(snapshot: Snapshot, uid: str, groups: list[str], history: pd.DataFr
             "verdict": snapshot.verdict,
             "groups": now,
             "history": [{name: _plain(value) for name, value in row.items()} for row in _rows(history)],
+            "since": [{name: _as_text_or_none(value) for name, value in asdict(one).items()} for one in since],
         },
         ensure_ascii=False,
     )
@@ -88,7 +94,11 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def _as_text(snapshot: Snapshot, uid: str, groups: list[str], history: pd.DataFrame) -> str:
+def _as_text_or_none(value: Any) -> str | None:
+    return value.isoformat() if isinstance(value, datetime) else None if value is None else str(value)
+
+
+def _as_text(snapshot: Snapshot, uid: str, groups: list[str], history: pd.DataFrame, since: list[Cause]) -> str:
     age = datetime.now(UTC) - snapshot.taken_at
     old = f", {age_in_words(age)} old" if age > timedelta(0) else ""
     lines = [
@@ -101,7 +111,27 @@ def _as_text(snapshot: Snapshot, uid: str, groups: list[str], history: pd.DataFr
     ]
     for row in _rows(history):
         lines += [f"  {_change(row)}", *(f"    {line}" for line in _why(row))]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_since(snapshot, since)])
+
+
+def _since(snapshot: Snapshot, since: list[Cause]) -> list[str]:
+    """What plans changed after the snapshot was read, which shows no trace of it yet."""
+    if not since:
+        return []
+    names = dict(zip(snapshot.codes.group_uids, snapshot.codes.group_names, strict=True))
+    return [
+        "",
+        "Since that snapshot (frgroups load reads what is so now):",
+        *(
+            f"  {one.change} {_named(names.get(uid := one.customer_group_uid, uid), uid)} by "
+            f"{_plan_named(one.plan_digest)} applied at {one.sent_at:%Y-%m-%d %H:%M} UTC: {one.state}."
+            for one in since
+        ),
+    ]
+
+
+def _plan_named(digest: str | None) -> str:
+    return "a plan with a customer who was forgotten since," if digest is None else f"plan {digest[:12]}"
 
 
 def _named(name: str, uid: str) -> str:
@@ -124,8 +154,7 @@ def _why(row: dict[str, Any]) -> list[str]:
         return lines
     if pd.isna(row["planned_at"]):
         return [*lines, "By no plan that was applied from here."]
-    forgotten = pd.isna(row["plan_digest"])
-    plan = "a plan with a customer who was forgotten since," if forgotten else f"plan {row['plan_digest'][:12]}"
+    plan = _plan_named(None if pd.isna(row["plan_digest"]) else row["plan_digest"])
     undoes = "" if pd.isna(row["undoes"]) else f", which takes back plan {row['undoes'][:12]}"
     at = "" if pd.isna(row["approved_at"]) else row["approved_at"].isoformat()
     approved = approved_in_words({"how": row["approved_how"], "by": row["approved_by"], "at": at})

@@ -124,9 +124,10 @@ class Plan:
 
     def table(self) -> pd.DataFrame:
         """
-        One row per planned operation: customer_group_uid, customer_uid, change ("add" | "remove"), finding.
+        A row per planned operation: customer_group_uid, customer_uid, change ("add" | "remove"), finding; all `str`.
 
-        In group order, adds before removes, as it is sent. `finding` is "" where there is none.
+        In group order, adds before removes. `finding` is "" where there is none. What is sent, in order and in
+        chunks, is in `requests`.
         """
         rows = [
             (group.uid, uid, change, "not in the snapshot" if uid in group.unknown else "")

@@ -56,7 +56,12 @@ class Receipt:
     path: Path | None = field(default=None)
 
     def table(self) -> pd.DataFrame:
-        """The plan's table and the state of each item, with the service's words in `detail`."""
+        """
+        The plan's table and the state of each item, with the service's words in `detail`; all columns are `str`.
+
+        `state` is "verified", "already", "rejected", "not_effective", "not_sent" or "unknown"; `STATES` says in
+        words what each means.
+        """
         table = self.plan.table()
         items = list(zip(table["customer_group_uid"], table["customer_uid"], table["change"], strict=True))
         table["state"] = pd.Series([self.states[item] for item in items], dtype="str")
@@ -99,9 +104,15 @@ class Receipt:
                 "sent. What was changed since, by an undo too, is not told here."
             )
         if not self.complete:
-            again = "Apply the same plan again to go on, or to read once more what shows late."
-            lines.append("It cannot be gone on with: load and plan again." if self.forgotten else again)
+            lines.append(self._what_is_left())
         return "\n".join(lines) or "Nothing was to do."
+
+    def _what_is_left(self) -> str:
+        if self.forgotten:
+            return "It cannot be gone on with: load and plan again."
+        going_on = "to go on" if self.stopped or self.counts["not_sent"] else ""
+        reading = "to read once more what shows late" if self.counts["not_effective"] + self.counts["unknown"] else ""
+        return f"Apply the same plan again {', or '.join(filter(None, [going_on, reading]))}."
 
     def _refused_in_words(self) -> list[str]:
         """A line for each group and answer of the service: who was refused so."""
