@@ -41,7 +41,7 @@ CUSTOMER = {
     **dict.fromkeys(["customer_group_uid", "name", "change"], "str"),
     **dict.fromkeys(["after", "before"], "datetime64[us, UTC]"),
     "still_seen": "bool",
-    **dict.fromkeys(["group_status", "verdict", "plan_digest", "undoes"], "str"),
+    **dict.fromkeys(["group_status", "verdict", "plan_digest", "undoes", "purpose"], "str"),
     **dict.fromkeys(["planned_at", "applied_at"], "datetime64[us, UTC]"),
     **dict.fromkeys(["plan_state", "approved_by", "approved_how"], "str"),
     "approved_at": "datetime64[us, UTC]",

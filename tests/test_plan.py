@@ -370,6 +370,18 @@ def test_a_chunk_of_nothing_is_refused(chunk):
         sample_plan().requests(chunk=chunk)
 
 
+def test_what_a_plan_is_for_is_told_and_no_part_of_its_meaning(tmp_path):
+    "It stands first in the summary, in the file and on the card, on one line; the digest is the same without."
+    said = plan_memberships(sample_snapshot(), {"vip": ["c-7"]}, purpose=" Black Week,\n ticket 12 ")
+    silent = plan_memberships(sample_snapshot(), {"vip": ["c-7"]})
+
+    assert said.summary().startswith("For: Black Week, ticket 12\n") and said.digest == silent.digest
+    assert read_plan(said.save(tmp_path / "p.json")).purpose == said.select(["vip"]).purpose == said.purpose
+    assert "Black Week, ticket 12" in said._repr_html_()
+    with pytest.raises(InputError, match="purpose"):
+        plan_memberships(sample_snapshot(), {"vip": ["c-7"]}, purpose=None)
+
+
 def test_the_summary_tells_the_story():
     "A line per group, the findings, and what it costs."
     assert sample_plan().summary().splitlines() == [

@@ -256,6 +256,17 @@ def test_blocking_findings_come_first_with_what_would_allow_them():
             assert all(text.index(finding.message) < text.index(other) for other in others)
 
 
+def test_what_the_change_is_for_stands_on_the_first_screen():
+    "Before who joins and leaves, escaped, in every rendering."
+    plan = replace(planned(wanted={"bw": ["c-001"]}, mode="add_only"), purpose="Black <Week> *2026*")
+
+    page = review_html(plan)
+
+    assert "What for: Black &lt;Week&gt; *2026*" in page
+    assert page.index("What for:") < page.index("<aside")
+    assert "What for: Black" in review_markdown(plan) and "*2026*" not in review_markdown(plan)
+
+
 def test_an_empty_plan_has_nothing_to_do():
     "A plan without operations says so, in each rendering, and asks for no approval."
     plan = planned(wanted={"bw": ["c-000"]}, mode="add_only")

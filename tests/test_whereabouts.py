@@ -40,7 +40,7 @@ def applied(tenant, plan, approve):
 @pytest.fixture
 def lived(tenant, home_folder):
     """c-2 was made VIP by a plan that Kari approved, and taken out by its undo; then the group was deleted."""
-    plan = fg.plan_memberships(load(tenant), {"vip": ["c-2"]})
+    plan = fg.plan_memberships(load(tenant), {"vip": ["c-2"]}, purpose="the spring letter")
     receipt = applied(tenant, plan, fg.approve_plan(plan, home_folder / "a.approval.json", by="Kari"))
     load(tenant)
     undo = fg.plan_undo(receipt, limits=OPEN)
@@ -87,10 +87,11 @@ def test_who_tells_groups_changes_plans_and_approvals(lived, capsys):
     assert any(line.startswith("was in All (all) on ") for line in lines)
     joined = next(n for n, line in enumerate(lines) if line.startswith("joined VIP (vip) "))
     assert lines[joined + 1].startswith(f"By plan {plan.digest[:12]} of ")
-    approved = lines[joined + 2]
+    assert lines[joined + 2] == "For: the spring letter"
+    approved = lines[joined + 3]
     assert approved.startswith("Approved by whoever made it, in the same process, as Kari, ")
     assert approved.endswith(": verified.")
-    assert lines[joined + 3] == f"Receipt: {receipt.path}"
+    assert lines[joined + 4] == f"Receipt: {receipt.path}"
     left = next(n for n, line in enumerate(lines) if line.startswith("left VIP (vip) "))
     assert f"{undo.digest[:12]} of " in lines[left + 1]
     assert lines[left + 1].endswith(f", which takes back plan {plan.digest[:12]}.")

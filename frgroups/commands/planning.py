@@ -50,6 +50,7 @@ def plan(options: Namespace) -> int:
         protect_groups=options.protect_group,
         never_add=held_customers(snapshot, [], options.never_add_list, options.directory),
         register=register_of(options),
+        purpose=options.purpose,
     )
     keep_plan(
         made,
@@ -194,6 +195,9 @@ def _plan_words(add: Add) -> None:
         help="a list of customers who are never added, beside the one of the tenant in the home (lists/never_add)",
     )
     of_register(parser)
+    parser.add_argument(
+        "--purpose", default="", metavar="TEXT", help="what it is for, in a line that whoever approves it reads first"
+    )
     parser.add_argument(
         "--limits", type=Path, metavar="FILE", help="TOML file of limits, with tables such as [per_group.vip]"
     )

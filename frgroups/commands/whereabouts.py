@@ -160,6 +160,7 @@ def _why(row: dict[str, Any]) -> list[str]:
     approved = approved_in_words({"how": row["approved_how"], "by": row["approved_by"], "at": at})
     lines += [
         f"By {plan} of {row['planned_at']:%Y-%m-%d %H:%M} UTC{undoes}.",
+        *([f"For: {row['purpose']}"] if row["purpose"] else []),
         f"Approved {approved}; applied at {row['applied_at']:%Y-%m-%d %H:%M} UTC: {row['plan_state']}.",
     ]
     return lines if pd.isna(row["receipt_path"]) else [*lines, f"Receipt: {row['receipt_path']}"]

@@ -46,6 +46,7 @@ class Cause:
     approved_how: str
     approved_at: datetime | None
     receipt_path: Path | None
+    purpose: str
 
     def may_explain(self, group: str, change: str, after: datetime, before: datetime) -> bool:
         """Whether it can be why a group was joined or left between two moments."""
@@ -109,6 +110,7 @@ def _cause(item: Item, start: dict[str, Any], sent_at: datetime, last: datetime,
         approved_how=approval.get("how", ""),
         approved_at=datetime.fromisoformat(approval["at"]) if approval.get("at") else None,
         receipt_path=receipt.path if receipt else None,
+        purpose=receipt.plan.purpose if receipt else "",
     )
 
 

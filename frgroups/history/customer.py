@@ -29,6 +29,7 @@ _COLUMNS = {
     "verdict": "str",
     "plan_digest": "str",
     "undoes": "str",
+    "purpose": "str",
     "planned_at": MOMENT,
     "applied_at": MOMENT,
     "plan_state": "str",
@@ -71,9 +72,9 @@ def customer_history(
         verdict (`str`, the less sure of the two readings of the group: "consistent", "unverifiable", "drifted").
 
         Of the plan that did it, missing where none is known: plan_digest (missing too where a customer of the
-        plan was forgotten since), undoes (the digest of the plan that it took back), planned_at, applied_at (when
-        this change was sent), plan_state (as in a receipt: "verified"; "not_effective" and "unknown" where
-        reading back did not show it at once), approved_by ("" for a bare digest), approved_how, approved_at,
+        plan was forgotten since), undoes (the digest of the plan that it took back), purpose, planned_at,
+        applied_at (when this change was sent), plan_state (as in a receipt: "verified"; "not_effective" and "unknown"
+        where reading back did not show it at once), approved_by ("" for a bare digest), approved_how, approved_at,
         receipt_path. Of several such plans in between, the last.
 
     Raises
@@ -157,6 +158,7 @@ def _facts_of(cause: Cause) -> dict[str, Any]:
     return {
         "plan_digest": cause.plan_digest,
         "undoes": cause.undoes,
+        "purpose": cause.purpose,
         "planned_at": cause.planned_at,
         "applied_at": cause.sent_at,
         "plan_state": cause.state,

@@ -42,7 +42,8 @@ class Plan:
 
     The digest covers the meaning: tenant, host, mode, order, limits, creations, operations, and the count and
     hash of each touched group's members. The same world plans to the same digest, whenever it is planned. Limits of
-    groups that the plan does not touch, and what is held back, are not in it: nothing that is sent hangs on them.
+    groups that the plan does not touch, what is held back, and the purpose are not in it: nothing that is sent hangs
+    on them.
 
     >>> plan = plan_memberships(sample_snapshot(), {"vip": ["c-1", "c-2", "c-7"]})
     >>> plan.table().to_dict("records")
@@ -63,6 +64,7 @@ class Plan:
     register: pd.DataFrame | None = field(default=None, repr=False)
     path: Path | None = None
     known: pd.DataFrame | None = field(default=None, repr=False)
+    purpose: str = ""
 
     @cached_property
     def digest(self) -> str:
@@ -192,10 +194,11 @@ class Plan:
         return None if self.known is None else self.known[self.known.index.isin(touched)]
 
     def summary(self) -> str:
-        """The plan in sentences: a line per group, who moves, the findings, and what it costs to send."""
+        """The plan in sentences: what it is for, a line per group, who moves, the findings, and what it costs."""
         if self.is_empty:
             return "\n".join([self._nothing(), *map(str, self.findings)])
-        lines = [group.sentence() for group in self.groups]
+        lines = [f"For: {self.purpose}"] if self.purpose else []
+        lines += [group.sentence() for group in self.groups]
         lines += moves_in_words(self._moves)
         lines += [str(finding) for finding in self.findings]
         n = self.cost.n_write
@@ -307,6 +310,7 @@ class Plan:
             "planned_at": self.planned_at.isoformat(),
             "snapshot_taken_at": self.snapshot_taken_at.isoformat(),
             "undoes": self.undoes,
+            "purpose": self.purpose,
             "held_back": [one.row() for one in self.held_back],
             "notes": [asdict(one) for one in self._told],
             "groups": [
@@ -334,6 +338,7 @@ class Plan:
     def _repr_html_(self) -> str:
         facts = {
             "Tenant": f"{self.tenant_uid} at {self.base_url or 'no host: to review only'}",
+            **({"For": self.purpose} if self.purpose else {}),
             "Change": " ".join(one.sentence() for one in self.groups[:5]) or "Nothing to do",
             **({"Held back": counted(len(self.held_back), "change")} if self.held_back else {}),
             "Findings": " ".join(map(str, self.findings[:5])) or "none",

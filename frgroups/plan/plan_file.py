@@ -54,6 +54,7 @@ def plan_of_document(content: dict[str, Any], source: str | Path) -> Plan:
             snapshot_taken_at=datetime.fromisoformat(content["snapshot_taken_at"]),
             notes=tuple(Finding(**note | {"allow": tuple(map(tuple, note["allow"]))}) for note in content["notes"]),
             undoes=content["undoes"],
+            purpose=str(content.get("purpose", "")),
             held_back=tuple(HeldBack(*row) for row in content.get("held_back", ())),
             known=known_of_document(content["customers"]) if "customers" in content else None,
         )

@@ -38,6 +38,7 @@ def plan_memberships(
     protect_groups: Iterable[str] = (),
     never_add: Iterable[str] = (),
     register: pd.DataFrame | None = None,
+    purpose: str = "",
 ) -> Plan:
     """
     What it takes to bring groups to the wanted membership, as a Plan that can be reviewed and applied.
@@ -63,6 +64,10 @@ def plan_memberships(
     register
         The table of `read_register`. Of the groups that the plan touches, its protection and its numbers become
         limits, except of those that `limits.per_group` has by uid; what else it says is a finding, if it matters.
+    purpose
+        What the change is for, in a line: whoever approves it reads it first, and `frgroups who` tells it later. It
+        stands in the plan, page and receipt, so it names no customer; nothing that is sent hangs on it, so the
+        digest does not cover it.
 
     Notes
     -----
@@ -95,6 +100,7 @@ def plan_memberships(
         raise InputError(
             f"limits is a {type(limits).__name__}; give fg.Limits(...), such as fg.Limits(removals_total=50)."
         )
+    must_be_text(purpose, "purpose")
     new = _checked_create(snapshot, create or {})
     uids = UidTable(snapshot.codes.customer_uids)
     wanted = dict(wanted_members(snapshot, desired, new, uids))
@@ -130,6 +136,7 @@ def plan_memberships(
         held_back=tuple(held_back),
         snapshot=snapshot,
         register=rows,
+        purpose=" ".join(purpose.split()),
     )
 
 

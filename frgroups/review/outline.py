@@ -46,7 +46,8 @@ def _head(plan: Plan, personal: Snapshot | None) -> Section:
     alarms = [] if personal is None else [WATERMARK]
     if plan.blocked:
         alarms.append("BLOCKED: this plan breaks a limit and can be neither approved nor applied.")
-    lines = [
+    lines = [f"What for: {plan.purpose}"] if plan.purpose else []
+    lines += [
         f"Where: {place.title}, {plan.base_url or 'no host'}, tenant {plan.tenant_uid}. {place.words}",
         f"Planned: {facts.utc(plan.planned_at)}, from a reading of {facts.utc(plan.snapshot_taken_at)}",
     ]

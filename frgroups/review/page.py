@@ -44,7 +44,9 @@ def review_html(plan: Plan, personal: Snapshot | None = None) -> str:
         host=escaped(plan.base_url or "none"),
         kicker=_kicker(plan),
         headline=escaped(facts.headline(plan)),
-        customers=paragraph(facts.customers_sentence(plan)) + paragraph(" ".join(facts.moves(plan))),
+        customers=(paragraph(f"What for: {plan.purpose}") if plan.purpose else "")
+        + paragraph(facts.customers_sentence(plan))
+        + paragraph(" ".join(facts.moves(plan))),
         blocked=_blocked(plan),
         verdict=_verdict(plan),
         findings=_first_findings(plan),
