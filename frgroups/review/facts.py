@@ -127,9 +127,7 @@ def _n_customers(plan: Plan) -> int:
 
 def customers_sentence(plan: Plan) -> str:
     """How many different customers there are, and how many of them move from one group to another."""
-    joining = {uid for group in plan.groups for uid in group.add}
-    leaving = {uid for group in plan.groups for uid in group.remove}
-    n, moving = _n_customers(plan), len(joining & leaving)
+    n, moving = _n_customers(plan), plan.moves()["customer_uid"].nunique()
     if not n:
         return ""
     text = f"{n:,} different {'customer' if n == 1 else 'customers'}."
