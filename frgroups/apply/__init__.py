@@ -197,6 +197,7 @@ class _Run:
         self._last: dict[str, Listing[str]] = {}
         self._drift: dict[str, tuple[int, int]] = {}
         self._held: dict[Item, tuple[str, str]] = {}
+        self._kept: dict[Item, str] = {}
 
     def preflight(self) -> None:
         """Read every touched group, refuse what drifted, and write down what is true before anything is sent."""
@@ -244,7 +245,8 @@ class _Run:
                 item: why
                 for item, (to, why) in self._held.items()
                 if states[item] == "not_sent" and states[to, item[1], "add"] == "rejected"
-            },
+            }
+            | {item: why for item, why in self._kept.items() if states[item] == "not_sent"},
             members_after={uid: tuple(sorted(members)) for uid, members in now.items()},
             proved=proved,
             created=frozenset(past.created | (past.creating & now.keys())),
@@ -343,7 +345,8 @@ class _Run:
         past = self.journal.past
         if change == "remove":
             self._hold_moves()
-        done = past.already | past.accepted | past.refused.keys() | self._held.keys()
+            self._hold_emptying()
+        done = past.already | past.accepted | past.refused.keys() | self._held.keys() | self._kept.keys()
         for group in self._plan.groups:
             before = self._members_before(group)
             uids = group.add if change == "add" else group.remove
@@ -372,6 +375,19 @@ class _Run:
                     if uid not in members:
                         why = f"kept in this group: the addition to {group.uid} did not take effect"
                         self._held |= {(left, uid, "remove"): (group.uid, why) for left in leaving[uid]}
+
+    def _hold_emptying(self) -> None:
+        """Hold the removals that leave a group without a member, since none of its additions took effect."""
+        why = "kept in this group: none of its additions took effect, and no group may be emptied (emptied_groups)"
+        for group in self._plan.groups:
+            leaving = {uid for uid in group.remove if (group.uid, uid, "remove") not in self._held}
+            may = self._plan.limits.of(group.uid).emptied_groups != 0
+            if may or not (group.add and leaving and self._members_before(group) <= leaving):
+                continue
+            refused = self.journal.past.refused
+            joining = [uid for uid in group.add if (group.uid, uid, "add") not in refused]
+            if self._members_when(group.uid, "add", joining) <= leaving:
+                self._kept |= {(group.uid, uid, "remove"): why for uid in leaving}
 
     def _read_back(self) -> str:
         """Read every touched group, again after a while where something accepted does not show yet."""
