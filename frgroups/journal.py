@@ -33,6 +33,7 @@ class Past:
     """What a journal tells: the state of an apply when it was last alive."""
 
     started: str = ""
+    digest: str = ""  # Of the plan that it tells of.
     approval: dict[str, str] = field(default_factory=dict)
     already: set[Item] = field(default_factory=set)
     looked_at: set[str] = field(default_factory=set)
@@ -69,6 +70,7 @@ class Past:
         items = {(group, uid, line["change"]) for uid in line.get("uids", ())} if "change" in line else set()
         if event == "start":
             self.started = self.started or line["at"]
+            self.digest = line.get("digest", "")
             self.approval = line["approval"]
             self.forgotten = self.forgotten or line.get("forgotten", "")
         elif event == "look":
@@ -121,7 +123,8 @@ class Journal:
         """
         The journal of this plan in a folder (None: the home's), new or as it was left.
 
-        Raises InputError when a customer of the plan was forgotten and it was not applied to its end before.
+        Raises InputError when a customer of the plan was forgotten and it was not applied to its end before, and
+        FileDamagedError when the journal of another plan lies there.
         """
         place = as_folder(folder, "journals") / tenant_folder(plan.tenant_uid, plan.base_url)
         moment = f"{plan.planned_at:%Y%m%dT%H%M%S%fZ}"
@@ -130,6 +133,13 @@ class Journal:
             others = map(cls, sorted(place.glob(f"{moment}-{FORGOTTEN}-*.jsonl")))
             own = next((other.path for other in others if other._may_be_of(plan)), own)
         journal = cls(own)
+        if journal.past.digest not in ("", FORGOTTEN, plan.digest):
+            raise FileDamagedError(
+                f"{own} is the journal of plan {journal.past.digest[:12]}, in the place of that of "
+                f"{plan.digest[:12]}, of which nothing can be told so. Nothing was sent now. Put the right file there "
+                "again; where it is lost, compare the groups with the plan by hand, load, and plan again.",
+                path=own,
+            )
         if journal.past.forgotten and not (journal.past.ended and journal.receipt_path.exists()):
             raise InputError(
                 f"Plan {plan.digest[:12]} was begun, and a customer of it was forgotten since ({own}), so it cannot "
