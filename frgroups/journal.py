@@ -136,8 +136,8 @@ class Journal:
         if journal.past.digest not in ("", FORGOTTEN, plan.digest):
             raise FileDamagedError(
                 f"{own} is the journal of plan {journal.past.digest[:12]}, in the place of that of "
-                f"{plan.digest[:12]}, of which nothing can be told so. Nothing was sent now. Put the right file there "
-                "again; where it is lost, compare the groups with the plan by hand, load, and plan again.",
+                f"{plan.digest[:12]}, of which nothing can be told so. Nothing was sent now. Put the right file "
+                "there again; where it is lost, compare the groups with the plan by hand, load, and plan again.",
                 path=own,
             )
         if journal.past.forgotten and not (journal.past.ended and journal.receipt_path.exists()):
