@@ -1,7 +1,10 @@
 """Plans wait until somebody agrees; `frgroups apply --approved` sends what is approved, and nothing else."""
 
 import json
+import resource
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -211,3 +214,44 @@ def test_a_rejection_from_the_page_goes_before_a_policy(tenant, tmp_path, capsys
 
     [line] = lines(capsys)
     assert code == 8 and "Ola rejected" in line["message"] and "one" not in tenant.groups()
+
+
+def test_a_plan_that_cannot_be_moved_to_done_does_not_stop_the_others(tenant, capsys):
+    "Where something stands in the way of the folder, each is applied and tells so; the next apply moves them."
+    for new in ("one", "two"):
+        assert main(["approve", str(queued(tenant, new)), "--by", "Kari"]) == 0
+    done = queue_folder(tenant.tenant_uid, tenant.base_url, "done")
+    done.write_text("in the way")
+    capsys.readouterr()
+
+    code = main(["apply", "--approved", "--json"])
+
+    told = lines(capsys)
+    assert (code, [line["exit_code"] for line in told]) == (1, [1, 1])
+    assert all("could not be moved" in line["message"] and line["counts"] for line in told)
+    done.unlink()
+    assert main(["apply", "--approved", "--json"]) == 0
+    assert [line["outcome"] for line in lines(capsys)] == ["done", "done"] and files(tenant, "approved") == []
+
+
+def test_an_apply_whose_receipt_finds_no_room_does_not_end_well(tenant, tmp_path):
+    "All took effect, but there is no receipt to undo it by: exit code 5, and what to do; then there is one."
+    path = str(tmp_path / "p.json")
+    tenant.put_group("big", "Big")
+    tenant.put_customers(members := [f"c-{n:04d}" for n in range(200)])
+    tenant.add_members("big", members)
+    assert main(["load"]) == 0
+    assert main(["plan", "--group", "big", "--members", "Staff", "--out", path]) == 0
+    digest = fg.read_plan(path).digest
+    apply = [sys.executable, "-m", "frgroups", "apply", path, "--approve", digest]
+
+    full = subprocess.run(apply, preexec_fn=small_files_only, capture_output=True, text=True, check=False)
+    again = subprocess.run(apply, capture_output=True, text=True, check=False)
+
+    assert full.returncode == 5 and "Receipt: not kept" in full.stdout and "frgroups undo" not in full.stdout
+    assert again.returncode == 0 and "frgroups undo" in again.stdout
+
+
+def small_files_only():
+    """No file of this process may have more than so many bytes: room for the journal, and not for a receipt."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))

@@ -17,6 +17,8 @@ from frgroups.plan_queue import Waiting, move_plan, waiting_plans
 from frgroups.policy import Policy, read_policy
 from frgroups.receipt import Receipt
 
+NOT_KEPT = "not kept. When there is room for it, apply the same plan again: that keeps one, for undo to take back."
+
 
 def approve(options: Namespace) -> int:
     """Write an approval, or a rejection; a plan that waits in the queue is approved there."""
@@ -49,15 +51,15 @@ def apply(options: Namespace) -> int:
         else:
             receipt = apply_plan(client, made, approve=policy or options.approve, journal=options.journal)
     print(told(receipt))
-    print(f"Receipt: {receipt.path}")
-    if receipt.counts["verified"]:
+    print(f"Receipt: {receipt.path or NOT_KEPT}")
+    if receipt.counts["verified"] and receipt.path:
         print(f"To take it back: frgroups undo {receipt.path}")
     return exit_code_of(receipt)
 
 
 def exit_code_of(receipt: Receipt) -> int:
-    """0 where all of it is so, 6 where reading back disagrees, else 5."""
-    if receipt.ok:
+    """0 where all of it is so and the receipt is kept, 6 where reading back disagrees, else 5."""
+    if receipt.ok and receipt.path:
         return 0
     return 6 if receipt.counts["not_effective"] else 5
 
@@ -114,20 +116,29 @@ def _applied(client: Client, waiting: Waiting, policy: Policy | None, options: N
     try:
         plan = read_plan(waiting.path)
         receipt = apply_plan(client, plan, approve=approve, journal=options.journal, progress=False)
-    except FrgroupsError as error:
+    except (FrgroupsError, OSError) as error:
         outcome = "waits" if approve is policy and code_of(error) == 8 else "refused"
         return line | {
             "outcome": outcome,
             "exit_code": 0 if outcome == "waits" else code_of(error),
             "message": str(error),
         }
-    if receipt.complete:
-        move_plan(waiting.path, "done")
+    moved, code = _moved_when_done(receipt, waiting), exit_code_of(receipt)
     counts = {state: n for state, n in receipt.counts.items() if n}
     return line | {
         "outcome": "done" if receipt.complete else "to be gone on with",
-        "exit_code": exit_code_of(receipt),
+        "exit_code": worst([code, 1]) if moved else code,
         "counts": counts,
-        "receipt": str(receipt.path),
-        "message": " ".join(told(receipt).split()),
+        "receipt": str(receipt.path) if receipt.path else None,
+        "message": " ".join([*told(receipt).split(), *moved.split()]),
     }
+
+
+def _moved_when_done(receipt: Receipt, waiting: Waiting) -> str:
+    """Move a plan that is done with to the others; what keeps it from being moved, or nothing."""
+    try:
+        if receipt.complete:
+            move_plan(waiting.path, "done")
+    except (FrgroupsError, OSError) as error:
+        return f"It could not be moved to done: {error} The next apply tries again, and sends nothing for that."
+    return ""
