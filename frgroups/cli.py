@@ -83,7 +83,8 @@ def _done(options: argparse.Namespace) -> int:
         print(f"frgroups {options.command}: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"frgroups {options.command}: interrupted.", file=sys.stderr)
+        again = " The same command again goes on, or tells what was done." if options.command == "apply" else ""
+        print(f"frgroups {options.command}: interrupted.{again}", file=sys.stderr)
         return 1
 
 

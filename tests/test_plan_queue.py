@@ -3,14 +3,17 @@
 import json
 import resource
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
 import frgroups as fg
 from frgroups.cli import main
 from frgroups.plan_queue import queue_folder, waiting_plans
+from frgroups.sandbox import Fault
 
 
 @pytest.fixture
@@ -255,3 +258,22 @@ def test_an_apply_whose_receipt_finds_no_room_does_not_end_well(tenant, tmp_path
 def small_files_only():
     """No file of this process may have more than so many bytes: room for the journal, and not for a receipt."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+
+
+def test_who_interrupts_twice_is_told_how_to_go_on(tenant, tmp_path):
+    "The second Ctrl-C ends an apply in the middle of a request; the same command again brings it to its end."
+    path = str(tmp_path / "p.json")
+    assert main(["plan", "--group", "one", "--create", "one", "--members", "Staff", "--out", path]) == 0
+    apply = [sys.executable, "-m", "frgroups", "apply", path, "--approve", fg.read_plan(path).digest]
+    tenant.misbehave(Fault("hang", method="PUT", seconds=2))
+
+    with subprocess.Popen(apply, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as running:
+        while not any('"change"' in one.read_text() for one in (tmp_path / "home").rglob("journals/*/*.jsonl")):
+            time.sleep(0.02)
+        running.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        running.send_signal(signal.SIGINT)
+        told = running.stderr.read()
+
+    assert running.returncode == 1 and "interrupted. The same command again" in told
+    assert subprocess.run(apply, capture_output=True, check=False).returncode == 0
