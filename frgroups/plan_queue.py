@@ -73,5 +73,5 @@ def _decision(path: Path, files: list[Path]) -> Path | None:
 
 
 def _is_queued(path: Path) -> bool:
-    queues = folder_in_home("queue")
+    queues = folder_in_home("queue").resolve()  # It may be a link to a shared folder.
     return path.resolve().is_relative_to(queues) and path.parent.name in ("pending", "approved")

@@ -219,6 +219,18 @@ def test_a_rejection_from_the_page_goes_before_a_policy(tenant, tmp_path, capsys
     assert code == 8 and "Ola rejected" in line["message"] and "one" not in tenant.groups()
 
 
+def test_a_queue_may_be_a_link_to_another_folder(tenant, tmp_path):
+    "Plans go through the folders of a queue that is shared by a link as through any other."
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "home" / "queue").symlink_to(tmp_path / "shared")
+    assert main(["approve", str(queued(tenant, "one")), "--by", "Kari"]) == 0
+    assert (files(tenant, "pending"), len(files(tenant, "approved"))) == ([], 3)
+
+    assert main(["apply", "--approved"]) == 0
+
+    assert (files(tenant, "approved"), len(files(tenant, "done"))) == ([], 3)
+
+
 def test_a_plan_that_cannot_be_moved_to_done_does_not_stop_the_others(tenant, capsys):
     "Where something stands in the way of the folder, each is applied and tells so; the next apply moves them."
     for new in ("one", "two"):
