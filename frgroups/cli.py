@@ -14,7 +14,17 @@ from typing import NoReturn
 from frgroups import commands
 from frgroups.advice import spoken_by
 from frgroups.commands import applying, customer, fleet, whereabouts
-from frgroups.commands.words import at_least, duration, filled, host, limit, moment, more_than_none, speaker_of
+from frgroups.commands.words import (
+    at_least,
+    duration,
+    filled,
+    host,
+    limit,
+    moment,
+    more_than_none,
+    readable,
+    speaker_of,
+)
 from frgroups.errors import FrgroupsError
 from frgroups.exits import EXIT_CODES, code_of
 from frgroups.limits import Limits
@@ -74,7 +84,7 @@ def _done(options: argparse.Namespace) -> int:
         with _log(options):
             return int(options.run(options) or 0)
     except FrgroupsError as error:
-        print(f"frgroups {options.command}: {error}", file=sys.stderr)
+        print(f"frgroups {options.command}: {readable(error)}", file=sys.stderr)
         return code_of(error)
     except BrokenPipeError:
         sys.stderr.close()

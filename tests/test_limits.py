@@ -311,3 +311,9 @@ def test_one_customer_is_one_customer():
 
     told = " ".join(map(str, found))
     assert "would gain 1 customer; the limit is 0." in told and "would lose 1 of 1 customer (100%)" in told
+
+
+@pytest.mark.parametrize("none", [{"removals_per_group": 0}, {"removal_share": 0}])
+def test_the_rule_in_words_names_no_floor_where_nobody_may_leave(none):
+    "A limit of 0 goes before the floor, and is told so."
+    assert "at least" not in Limits(**none).removal_rule()

@@ -30,7 +30,7 @@ from frgroups.commands.options import (
     tenant_in_use,
     wanted_customers,
 )
-from frgroups.commands.words import limit_options
+from frgroups.commands.words import limit_options, readable
 from frgroups.errors import FileDamagedError, FrgroupsError, InputError, UsageError
 from frgroups.health import SEVERITIES, health_report
 from frgroups.home import folder_in_home, home, tenant_folder, write_text
@@ -230,7 +230,7 @@ def show(options: Namespace) -> int:
         return 0
     print(thing)
     if isinstance(thing, Plan):
-        print(thing.summary())
+        print(readable(thing.summary()))
         print(f"Digest: {thing.digest}")
     else:
         at = f"{thing.started_at:%Y-%m-%d %H:%M} UTC"
@@ -249,14 +249,14 @@ def undo(options: Namespace) -> int:
 
 def _keep(made: Plan, out: Path | None, *, pending: bool = False, limits_of_groups: str = "the register") -> None:
     if made.is_empty:
-        print(made.summary())
+        print(readable(made.summary()))
         return
     folder = folder_in_home("plans") / tenant_folder(made.tenant_uid, made.base_url)
     if pending:
         folder = queue_folder(made.tenant_uid, made.base_url, "pending")
     path = made.save(out or folder / plan_file_name(made))
     review = save_review(made, path.with_suffix(".html"))
-    print(made.summary())
+    print(readable(made.summary()))
     print(f"\nDigest  {made.digest}")
     print(f"Plan    {path}")
     print(f"Review  {review}   (open it in a browser, or mail it to who decides)")

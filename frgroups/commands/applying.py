@@ -10,6 +10,7 @@ from frgroups.apply import apply_plan, settle_plan
 from frgroups.approval import approve_plan
 from frgroups.client import Client
 from frgroups.commands.options import client_of
+from frgroups.commands.words import readable
 from frgroups.errors import FrgroupsError, UsageError
 from frgroups.exits import code_of, worst
 from frgroups.plan import read_plan
@@ -25,7 +26,7 @@ def approve(options: Namespace) -> int:
     made = read_plan(options.file)
     target = options.out or options.file.with_suffix(".approval.json")
     path = approve_plan(made, target, by=options.by, reject=options.reject)
-    print(made.summary())
+    print(readable(made.summary()))
     word = "approved" if options.reject is None else "rejected"
     print(f"{options.by} {word} plan {made.digest[:12]}. Written to {path}")
     if options.reject is not None:
@@ -70,7 +71,7 @@ def told(receipt: Receipt) -> str:
     rows = refused.head(20).itertuples()
     lines = [f"  {row.customer_uid} of {row.customer_group_uid}: {row.detail}" for row in rows]
     more = [f"  and {len(refused) - 20:,} more: frgroups show RECEIPT --table"] if len(refused) > 20 else []
-    return "\n".join([receipt.summary(), *(["Rejected:", *lines, *more] if lines else [])])
+    return readable("\n".join([receipt.summary(), *(["Rejected:", *lines, *more] if lines else [])]))
 
 
 def _check_usage(options: Namespace) -> None:
