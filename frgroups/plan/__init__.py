@@ -18,7 +18,7 @@ from frgroups.inputs import several
 from frgroups.limits import Finding, Limits, broken_limits
 from frgroups.plan.cost import Cost, cost_of
 from frgroups.plan.findings import plan_findings
-from frgroups.plan.group_change import GroupChange, without_customer
+from frgroups.plan.group_change import GroupChange, check_texts, without_customer
 from frgroups.plan.held_back import HeldBack, held_findings, held_table, of_groups, without_word
 from frgroups.plan.known import known_customers, known_document, known_of_document
 from frgroups.plan.moves import moves_in_words, moves_table
@@ -403,6 +403,11 @@ def plan_of_document(content: dict[str, Any], source: str | Path) -> Plan:
             known=known_of_document(content["customers"]) if "customers" in content else None,
         )
         stated = content["digest"]
+        "".join((plan.tenant_uid, plan.base_url or "", stated)).encode()
+        if None in (plan.planned_at.tzinfo, plan.snapshot_taken_at.tzinfo):
+            raise ValueError("a moment without a time zone")
+        for one in plan.groups:
+            check_texts(one)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise FileDamagedError(f"{source} does not hold a whole plan: {error!r}. Make the plan anew.") from error
     if plan.digest != stated:
