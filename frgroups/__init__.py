@@ -28,8 +28,6 @@ from frgroups.client.transport import PRODUCTION, STAGE
 from frgroups.described import describe
 from frgroups.errors import FrgroupsError
 from frgroups.fleet import tenant_status
-from frgroups.forgetting import forget
-from frgroups.forgetting.export import export_customer
 from frgroups.health import health_report
 from frgroups.history import customer_history, size_history
 from frgroups.home import home
@@ -54,7 +52,6 @@ from frgroups.redundancy.clusters import group_clusters
 from frgroups.redundancy.fewest import set_cover
 from frgroups.register import read_register
 from frgroups.register.campaigns import campaign_reach
-from frgroups.review import save_review
 from frgroups.segments import segment
 from frgroups.session import Session, start_session
 from frgroups.sizes import group_sizes, groups_per_customer
@@ -68,6 +65,9 @@ from frgroups.segments.expressions import members
 
 if TYPE_CHECKING:
     from frgroups import plot
+    from frgroups.forgetting import forget
+    from frgroups.forgetting.export import export_customer
+    from frgroups.review import save_review
     from frgroups.sandbox import Sandbox
 
 __all__ = [
@@ -147,8 +147,14 @@ __all__ = [
     "tenant_status",
 ]
 
-# What needs an extra, or is slow to import, comes on first use.
-_LATER = {"Sandbox": ("frgroups.sandbox", "Sandbox"), "plot": ("frgroups.plot", None)}
+# What needs an extra, or few sessions need, comes on first use.
+_LATER = {
+    "Sandbox": ("frgroups.sandbox", "Sandbox"),
+    "export_customer": ("frgroups.forgetting.export", "export_customer"),
+    "forget": ("frgroups.forgetting", "forget"),
+    "plot": ("frgroups.plot", None),
+    "save_review": ("frgroups.review", "save_review"),
+}
 
 
 def __getattr__(name: str) -> Any:

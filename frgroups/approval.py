@@ -25,6 +25,7 @@ _NONE: Mapping[str, str] = MappingProxyType({})
 _WRITTEN_HERE: set[str] = set()
 Approve = str | Path | Policy
 _DIGEST = re.compile(r"[0-9a-fA-F]{1,64}")
+_TEXTS = {"digest", "planned_at", "decision", "reason", "by", "at", "until"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,7 @@ def check_approval(plan: Plan, approve: Approve, *, begun: Mapping[str, str] = _
     if not isinstance(approve, str | Path) or not str(approve).strip():
         raise NotApprovedError(f"{approve!r} is neither a digest, an approval file nor a policy.")
     content = _read(Path(approve))
+    _check_texts(content, approve)
     until, at = _moment(content["until"], approve), _moment(content["at"], approve)
     if content["digest"] != plan.digest:
         raise NotApprovedError(f"{approve} approves plan {content['digest'][:12]}, not this one, {plan.digest[:12]}.")
@@ -156,7 +158,8 @@ def _check_rejections(plan: Plan, approve: Approve) -> None:
     """Raise NotApprovedError when a rejection of this plan lies where one would be looked for."""
     folders = {plan.path.parent} if plan.path else set()
     if isinstance(approve, Path) or (isinstance(approve, str) and not _DIGEST.fullmatch(approve.strip())):
-        folders.add(Path(approve).parent)
+        with suppress(RuntimeError):  # No such user: `_read` says that there is no such file.
+            folders.add(Path(approve).expanduser().parent)
     for path in sorted(path for folder in folders for path in folder.glob("*.approval.json")):
         if (decision := decision_in(path, plan)) and not decision.approved:
             raise NotApprovedError(f"{rejection(plan, path)} Delete {path} if that was taken back.")
@@ -179,7 +182,7 @@ def decision_in(path: Path, plan: Plan) -> Decision | None:
     """
     with suppress(FrgroupsError):
         content = _read(path)
-        decision = Decision(content["decision"] == "approved", content["by"], _moment(content["until"], path))
+        decision = Decision(content["decision"] == "approved", str(content["by"]), _moment(content["until"], path))
         same = not decision.approved or _moment(content["planned_at"], path) == plan.planned_at
         return decision if same and content["digest"] == plan.digest else None
     return None
@@ -223,18 +226,25 @@ def _read(path: Path) -> dict[str, Any]:
     if not there:
         raise NotApprovedError(f"{shown(str(path))} is neither a digest nor an approval file that exists.")
     content = read_sealed(path, "approval")
-    if missing := {"digest", "planned_at", "decision", "reason", "by", "at", "until"} - set(content):
+    if missing := _TEXTS - set(content):
         raise FileDamagedError(f"{path} is not a whole approval: it lacks {', '.join(sorted(missing))}.")
-    if not isinstance(content["by"], str) or not content["by"].strip():
-        raise FileDamagedError(f"{path} is not a whole approval: it does not say who agreed.")
     return content
+
+
+def _check_texts(content: Mapping[str, Any], path: str | Path) -> None:
+    """Refuse an approval with something else than text in it; a rejection counts, whatever else is in it."""
+    if odd := sorted(name for name in _TEXTS if not isinstance(content[name], str)):
+        raise FileDamagedError(f"{path} is not a whole approval: {', '.join(odd)} is no text. Have it made anew.")
+    if not content["by"].strip():
+        raise FileDamagedError(f"{path} is not a whole approval: it does not say who agreed. Have it made anew.")
 
 
 def _moment(text: str, path: str | Path) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
-    except (TypeError, ValueError) as error:
+        in_utc = moment.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError) as error:
         raise FileDamagedError(f"{path} is not a whole approval: {text!r} is not a moment.") from error
     if moment.tzinfo is None:
         raise FileDamagedError(f"{path} is not a whole approval: {text!r} has no time zone.")
-    return moment
+    return in_utc

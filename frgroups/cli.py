@@ -12,7 +12,7 @@ from typing import NoReturn
 from frgroups.advice import spoken_by
 from frgroups.commands import applying, customer, fleet, looking, planning, tenant, whereabouts
 from frgroups.commands.arguments import of_log
-from frgroups.commands.words import speaker_of
+from frgroups.commands.words import readable, speaker_of
 from frgroups.errors import FrgroupsError
 from frgroups.exits import EXIT_CODES, code_of
 from frgroups.logs import logged_to_stderr
@@ -64,7 +64,7 @@ def _done(options: argparse.Namespace) -> int:
         with _log(options):
             return int(options.run(options) or 0)
     except FrgroupsError as error:
-        print(f"frgroups {options.command}: {error}", file=sys.stderr)
+        print(f"frgroups {options.command}: {readable(error)}", file=sys.stderr)
         return code_of(error)
     except BrokenPipeError:
         sys.stderr.close()

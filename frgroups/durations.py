@@ -9,6 +9,7 @@ from frgroups.errors import InputError
 
 _UNITS = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _WRITTEN = re.compile(rf"\s*(\d+(?:\.\d+)?)\s*({'|'.join(_UNITS)})\s*", re.IGNORECASE)
+_LONGEST = timedelta(days=365_000)
 
 
 def as_duration(value: timedelta | str) -> timedelta:
@@ -21,9 +22,14 @@ def as_duration(value: timedelta | str) -> timedelta:
     if isinstance(value, timedelta):
         duration = value
     elif isinstance(value, str) and (match := _WRITTEN.fullmatch(value)):
-        duration = timedelta(**{_UNITS[match[2].lower()]: float(match[1])})
+        try:
+            duration = timedelta(**{_UNITS[match[2].lower()]: float(match[1])})
+        except OverflowError:
+            duration = timedelta.max
     else:
         raise InputError(f"{value!r} is not a duration; write it like '6h', '30min' or '7d'.")
     if duration < timedelta(0):
         raise InputError(f"{value!r} is a negative duration.")
+    if duration > _LONGEST:
+        raise InputError(f"{str(value)[:30]!r} is longer than a thousand years, which no date can be counted by.")
     return duration

@@ -20,7 +20,7 @@ EXIT_CODES = {
     2: "changes are planned (plan --exit-code only)",
     3: "blocked by a limit, or taken back before; this run sent nothing",
     4: "a group would not hold still (load), or is no longer what was read (apply); this run sent nothing",
-    5: "partly done, or items rejected",
+    5: "partly done, items rejected, or no receipt could be kept",
     6: "reading back disagrees with what was sent",
     7: "locked by another apply; this run sent nothing",
     8: "not approved; this run sent nothing",

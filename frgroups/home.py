@@ -45,8 +45,10 @@ def as_folder(path: str | Path | None, name: str) -> Path:
     if isinstance(path, str) and not path.strip():  # It would mean the current folder.
         raise InputError(f"An empty text is no folder for {name}; None is the one of the home, '.' the current one.")
     try:
-        return Path(path).expanduser().resolve()
-    except (RuntimeError, ValueError, OSError) as error:
+        folder = Path(path).expanduser().resolve()
+        folder.exists()  # Which is an error for a name that is too long.
+        return folder
+    except (RuntimeError, ValueError, OSError, TypeError) as error:
         raise InputError(f"{str(path)[:80]!r} is no folder for {name}: {error}.") from error
 
 

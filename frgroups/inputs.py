@@ -8,7 +8,8 @@ from typing import Any
 
 from frgroups.errors import InputError
 
-_ADDRESS = re.compile(r"[^\s<>;,\"']+(?:@|%40)[^\s<>;,\"']+")
+# From the start of a word only: tried from each letter of one, a long word without an address would take for ever.
+_ADDRESS = re.compile(r"(?<![^\s<>;,\"'])[^\s<>;,\"']+(?:@|%40)[^\s<>;,\"']+")
 _PHONE = re.compile(r"(?:\+|\b00)\d[\d ()./-]{5,}\d")
 # Digits that may be a number of seven and more, as it is dialled at home: 987 65 432, 070-123 45 67.
 _DIALLED = re.compile(r"(?<![\w.,:+-])\(?\d(?:[ ()./-]{0,2}\d){6,14}(?![\w:]|[.,]\d)")

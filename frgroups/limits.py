@@ -139,7 +139,8 @@ class Limits:
             parts.append(f"{self.removals_per_group:,} a group")
         if self.removal_share is not None:
             parts.append(f"{self.removal_share * 100:.4g}% of its members")
-        floor = f", at least {self.removal_floor}" if self.removal_floor else ""
+        none_may = 0 in (self.removals_per_group, self.removal_share)
+        floor = f", at least {self.removal_floor}" if self.removal_floor and not none_may else ""
         return " or ".join(parts) + (", whichever is less" if len(parts) > 1 else "") + floor
 
     def drift_allowed(self, baseline: int) -> float | None:

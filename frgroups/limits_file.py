@@ -66,7 +66,7 @@ def _parsed(source: Path) -> dict[str, Any]:
     except OSError as error:
         found = "a folder" if source.is_dir() else error.strerror
         raise InputError(f"The limits in {source} cannot be read: {found}. Name a TOML file.") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise InputError(f"{source} is no TOML: {error}.") from error
 
 

@@ -84,5 +84,5 @@ def _decided(path: Path, files: list[Path]) -> Waiting:
 
 
 def _is_queued(path: Path) -> bool:
-    queues = folder_in_home("queue")
+    queues = folder_in_home("queue").resolve()  # It may be a link to a shared folder.
     return path.resolve().is_relative_to(queues) and path.parent.name in ("pending", "approved")

@@ -65,7 +65,7 @@ class Policy:
         return told
 
 
-_Text = Annotated[str, msgspec.Meta(min_length=1)]
+_Text = Annotated[str, msgspec.Meta(pattern=r"\S")]
 _Most = Annotated[int, msgspec.Meta(ge=0)]
 
 
@@ -109,10 +109,10 @@ def read_policy(path: str | Path) -> Policy:
     source = Path(path).expanduser()
     try:
         text = source.read_bytes()
-        content = msgspec.convert(tomllib.loads(text.decode()), _Content)
+        content = msgspec.convert(tomllib.loads(text.decode("utf-8-sig")), _Content)
     except OSError as error:
         raise InputError(f"The policy {source} cannot be read: {error.strerror or error}.") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise InputError(f"The policy {source} is no TOML: {error}.") from error
     except msgspec.ValidationError as error:
         raise InputError(

@@ -19,7 +19,7 @@ class Widened:
     >>> emptied = Finding("emptied_groups", "", True, n=1, allow=(("emptied_groups", 1),))
     >>> Widened((lost, emptied), Limits(additions_total=3))
     Limits(emptied_groups=1, additions_total=3, per_group={'vip': Limits(removals_per_group=90, removal_share=None, \
-additions_total=3)})
+emptied_groups=1, additions_total=3)})
     >>> Widened((lost, emptied), Limits()).of_all_groups()
     {'removals_per_group': 90, 'removal_share': None, 'emptied_groups': 1}
     """

@@ -379,3 +379,28 @@ def test_a_clock_that_was_set_back_stops_an_apply(client, world, tmp_path, monke
         fg.apply_plan(client, plan, approve=plan.digest)
 
     assert writes(world) == []
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".receipt.json"])
+def test_what_is_kept_of_another_plan_is_not_taken_for_this_ones(client, world, ending):
+    "A journal or receipt of another plan in the place of this one's is named, and nothing is sent."
+    plans = [plan_for(client, {"vip": PEOPLE[:20]}), plan_for(client, {"empty": PEOPLE[:5]})]
+    one, other = (apply(client, plan).path.with_suffix("").with_suffix("") for plan in plans)
+    other.with_suffix(ending).write_bytes(one.with_suffix(ending).read_bytes())
+    world.clear_requests()
+
+    with pytest.raises(FileDamagedError, match=f"of plan {plans[0].digest[:12]}") as refused:
+        apply(client, plans[1])
+
+    assert refused.value.path == other.with_suffix(ending) and world.requests() == []
+
+
+def test_a_receipt_that_was_moved_away_is_made_anew(client, world):
+    "After a wrong receipt was moved away the right one comes from the journal, as the error says."
+    plan = plan_for(client, {"vip": PEOPLE[:20]})
+    receipt = apply(client, plan)
+    receipt.path.unlink()
+
+    again = apply(client, plan)
+
+    assert (again.counts, again.path) == (receipt.counts, receipt.path)

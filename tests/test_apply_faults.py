@@ -9,7 +9,7 @@ import frgroups as fg
 from frgroups import apply as applying
 from frgroups.apply import sending
 from frgroups.client.retry import RetryPolicy
-from frgroups.commands.applying import exit_code_of
+from frgroups.commands.outcome import exit_code_of
 from frgroups.exits import code_of
 from frgroups.sandbox import Fault
 from tests.test_apply import OPEN

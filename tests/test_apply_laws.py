@@ -63,6 +63,33 @@ def test_limits_of_one_group_keep_every_group_as_it_is(client, world):
     assert writes(world) == []
 
 
+@pytest.mark.parametrize("unknown_uids", ["refuse", "ignore"])
+def test_a_group_whose_additions_all_fail_is_not_emptied(client, world, unknown_uids):
+    "Where no group may be emptied, who was to be replaced by customers that do not exist stays, and it is told why."
+    world.misbehave(unknown_uids=unknown_uids)
+    limits = replace(OPEN, emptied_groups=0)
+    plan = plan_for(client, {"a": [*PEOPLE[:10], "c200"], "b": ["typo-1", "typo-2"]}, mode="mirror", limits=limits)
+
+    receipt = apply(client, plan)
+
+    left = receipt.table().query("change == 'remove'")
+    assert world.members("b") == PEOPLE[:10] and "c200" in world.members("a")
+    assert set(left["state"]) == {"not_sent"} and left["detail"].str.contains("emptied_groups").all()
+    assert not receipt.ok and receipt.counts["verified"] == 1
+    assert receipt.complete == (unknown_uids == "refuse")
+
+
+@pytest.mark.parametrize(("came", "emptied_groups"), [("c200", 0), ("typo-1", None)])
+def test_a_group_is_replaced_when_somebody_came_or_it_may_be_emptied(client, world, came, emptied_groups):
+    "One addition that took effect is enough for all removals; and a plan that may empty groups does so."
+    limits = replace(OPEN, emptied_groups=emptied_groups)
+    plan = plan_for(client, {"a": [*PEOPLE[:10], "c201"], "b": [came, "typo-2"]}, mode="mirror", limits=limits)
+
+    apply(client, plan)
+
+    assert world.members("b") == [came] * (came == "c200")
+
+
 @pytest.mark.parametrize(
     "wanted, limits, options",
     [

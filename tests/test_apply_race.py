@@ -17,7 +17,7 @@ APPLIER = """
 import os, sys, time
 import frgroups as fg
 from frgroups import exits
-from frgroups.commands.applying import exit_code_of
+from frgroups.commands.outcome import exit_code_of
 
 path, tenant_uid, token, base_url, ready, go = sys.argv[1:]
 plan = fg.read_plan(path)

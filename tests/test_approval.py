@@ -137,11 +137,12 @@ def test_an_altered_approval_is_refused(plan, tmp_path):
     ("values", "told"),
     [
         ({"until": "soon"}, "'soon' is not a moment"),
-        ({"until": None}, "None is not a moment"),
+        ({"until": None}, "until is no text"),
+        ({"at": "0001-01-01T00:00:00+23:59"}, "is not a moment"),
+        ({"digest": 5, "by": None}, "by, digest is no text"),
+        ({"by": " "}, "does not say who agreed"),
         ({"until": "2999-01-01T00:00:00"}, "has no time zone"),
         ({"decision": "yes"}, "rejected plan"),
-        ({"by": " "}, "does not say who"),
-        ({"by": None}, "does not say who"),
     ],
 )
 def test_an_approval_written_by_hand_is_checked_like_any_other(plan, tmp_path, values, told):
@@ -151,6 +152,25 @@ def test_an_approval_written_by_hand_is_checked_like_any_other(plan, tmp_path, v
 
     with pytest.raises((FileDamagedError, NotApprovedError), match=told):
         check_approval(plan, path)
+
+
+def test_the_end_of_an_approval_is_told_in_utc(plan, tmp_path):
+    "Whatever zone a file gives its moments in, they are told in the one that is named."
+    content = read_sealed(approve_plan(plan, tmp_path / "ok.json", by="Kari"), "approval")
+    path = write_sealed(tmp_path / "hand.json", "approval", content | {"until": "2026-11-01T01:30:00+09:00"})
+
+    with pytest.raises(NotApprovedError, match="2026-10-31 16:30 UTC"):
+        check_approval(plan, path)
+
+
+def test_a_rejection_beside_an_approval_counts_however_the_folder_is_written(plan, tmp_path, monkeypatch):
+    "The folder of an approval that is named from one's home folder on is looked through as any other."
+    monkeypatch.setenv("HOME", str(tmp_path))
+    approve_plan(plan, tmp_path / "ok.approval.json", by="Kari")
+    approve_plan(plan, tmp_path / "no.approval.json", by="Ola", reject="Too early")
+
+    with pytest.raises(NotApprovedError, match="Ola rejected"):
+        check_approval(plan, "~/ok.approval.json")
 
 
 def test_an_approval_that_lacks_a_field_is_refused(plan, tmp_path):

@@ -346,3 +346,23 @@ def test_two_hosts_in_one_home_are_told_apart_by_the_environment(loaded, monkeyp
     monkeypatch.delenv("FRGROUPS_BASE_URL")
     assert main(["sizes"]) == 1
     assert "--base-url" in capsys.readouterr().err
+
+
+def test_a_name_does_not_steer_the_terminal(environment, capsys, tmp_path):
+    "Whoever approves in a terminal sees what a name would hide, and an error shows it so too."
+    environment.put_group("odd", "Odd\x1b[2K\u202egroup")
+    assert main(["load"]) == 0
+    plan = ["plan", "--group", "odd", "--members", "Staff", "--out", str(tmp_path / "odd.json")]
+
+    assert main([*plan, "--limit", "additions_total=0"]) == 3
+    assert main(plan) == 0
+    assert main(["show", str(tmp_path / "odd.json")]) == 0
+    assert main(["approve", str(tmp_path / "odd.json"), "--by", "Kari"]) == 0
+    environment.put_customers(others := [f"other-{n}" for n in range(10)])
+    environment.add_members("odd", others)
+    assert main(["apply", str(tmp_path / "odd.json"), "--approve", str(tmp_path / "odd.approval.json")]) == 4
+    environment.delete_group("odd")
+
+    told = capsys.readouterr()
+    assert told.out.count("join Odd\\u001b[2K\\u202egroup") == 4 and "Odd\\u001b[2K" in told.err
+    assert not {"\x1b", "\u202e"} & {*told.out, *told.err}

@@ -155,3 +155,10 @@ def test_an_empty_text_is_no_folder(anywhere, path):
         as_folder(path, "snapshots")
 
     assert as_folder(".", "snapshots") == anywhere
+
+
+@pytest.mark.parametrize("path", ["a" * 300, 5, b"folder", "\0"])
+def test_what_can_be_no_folder_is_an_error_of_ours(path):
+    "A name that is too long, and what is no name, are told with what they were meant for."
+    with pytest.raises(InputError, match="is no folder for journals"):
+        as_folder(path, "journals")

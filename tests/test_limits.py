@@ -333,3 +333,9 @@ def test_what_is_advised_lets_the_plan_through_and_loosens_nothing_else(limits, 
         changed = {name for name in before if name != "per_group" and before[name] != after[name]}
         assert changed <= asked
     assert found or advised == limits
+
+
+@pytest.mark.parametrize("none", [{"removals_per_group": 0}, {"removal_share": 0}])
+def test_the_rule_in_words_names_no_floor_where_nobody_may_leave(none):
+    "A limit of 0 goes before the floor, and is told so."
+    assert "at least" not in Limits(**none).removal_rule()

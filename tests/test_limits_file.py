@@ -87,6 +87,9 @@ def test_an_empty_file_is_the_usual_limits(tmp_path):
         ("[per_group]\nremovals_total = 5", "per_group.removals_total is no table"),
         ("removals_total = none", "is no TOML: Invalid value"),
         ("removals_total = 1\nremovals_total = 2", "is no TOML: Cannot overwrite"),
+        pytest.param("removals_total = " + "[" * 5000, "is no TOML: ", id="nested without end"),
+        (f'plan_max_age = "{"9" * 20}h"', "longer than a thousand years"),
+        ('plan_max_age = "366000d"', "longer than a thousand years"),
     ],
 )
 def test_a_bad_file_is_refused_with_file_and_key(text, told, tmp_path):

@@ -230,10 +230,35 @@ def test_operations_altered_together_with_the_checksum_are_refused_by_the_digest
         read_plan(path)
 
 
-@pytest.mark.parametrize("broken", [{"groups": None}, {"limits": 7}, {"limits": []}, {"planned_at": "today"}])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"groups": None},
+        {"limits": 7},
+        {"limits": []},
+        {"planned_at": "today"},
+        {"planned_at": "2026-11-26T02:00:00"},
+        {"tenant_uid": 5},
+        {"base_url": 5},
+        {"digest": None},
+    ],
+)
 def test_a_sealed_file_that_is_no_plan_is_refused(tmp_path, broken):
     "The right checksum over the wrong content is still no plan."
     path = write_sealed(tmp_path / "p.json", "plan", sample_plan().document() | broken)
+
+    with pytest.raises(FileDamagedError, match="does not hold a whole plan"):
+        read_plan(path)
+
+
+@pytest.mark.parametrize("side", ["baseline", "add", "remove"])
+@pytest.mark.parametrize("uid", [5, None, "half \ud800"])
+def test_a_sealed_plan_of_what_is_no_uid_is_refused(tmp_path, side, uid):
+    "A number in the place of a uid, or half a character, is met when the file is read, not in an apply."
+    path = sample_plan().save(tmp_path / "p.json")
+    sealed = json.loads(path.read_text())
+    sealed["content"]["groups"][0][side] = [uid]
+    path.write_text(json.dumps(sealed | {"checksum": sha256(canonical(sealed["content"]))}))
 
     with pytest.raises(FileDamagedError, match="does not hold a whole plan"):
         read_plan(path)

@@ -1,8 +1,12 @@
 """Plans wait until somebody agrees; `frgroups apply --approved` sends what is approved, and nothing else."""
 
 import json
+import resource
 import shutil
 import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -11,6 +15,7 @@ from frgroups import apply as applying
 from frgroups.apply.sending import Sender
 from frgroups.cli import main
 from frgroups.plan_queue import queue_folder, waiting_plans
+from frgroups.sandbox import Fault
 
 
 @pytest.fixture
@@ -292,3 +297,78 @@ def test_a_rejection_from_the_page_goes_before_a_policy(tenant, tmp_path, capsys
     [line] = lines(capsys)
     assert code == 8 and "Ola rejected" in line["message"] and "one" not in tenant.groups()
     assert {path.name, no.name} <= set(files(tenant, "stopped"))
+
+
+def test_a_queue_may_be_a_link_to_another_folder(tenant, tmp_path):
+    "Plans go through the folders of a queue that is shared by a link as through any other."
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "home" / "queue").symlink_to(tmp_path / "shared")
+    assert main(["approve", str(queued(tenant, "one")), "--by", "Kari"]) == 0
+    assert (files(tenant, "pending"), len(files(tenant, "approved"))) == ([], 3)
+
+    assert main(["apply", "--approved"]) == 0
+
+    assert (files(tenant, "approved"), len(files(tenant, "done"))) == ([], 3)
+
+
+def test_a_plan_that_cannot_be_moved_to_done_does_not_stop_the_others(tenant, capsys):
+    "Where something stands in the way of the folder, each is applied and tells so; the next apply moves them."
+    for new in ("one", "two"):
+        assert main(["approve", str(queued(tenant, new)), "--by", "Kari"]) == 0
+    done = queue_folder(tenant.tenant_uid, tenant.base_url, "done")
+    done.write_text("in the way")
+    capsys.readouterr()
+
+    code = main(["apply", "--approved", "--json"])
+
+    told = lines(capsys)
+    assert (code, [line["exit_code"] for line in told]) == (1, [1, 1])
+    assert all("could not be moved" in line["message"] and line["counts"] for line in told)
+    done.unlink()
+    assert main(["apply", "--approved", "--json"]) == 0
+    assert [line["outcome"] for line in lines(capsys)] == ["done", "done"] and files(tenant, "approved") == []
+
+
+def test_an_apply_whose_receipt_finds_no_room_does_not_end_well(tenant, tmp_path):
+    "All took effect, but there is no receipt to undo it by: exit code 5, and what to do; then there is one."
+    path = str(tmp_path / "p.json")
+    tenant.put_group("big", "Big")
+    tenant.put_customers(members := [f"c-{n:04d}" for n in range(200)])
+    tenant.add_members("big", members)
+    assert main(["load"]) == 0
+    assert main(["plan", "--group", "big", "--members", "Staff", "--out", path]) == 0
+    digest = fg.read_plan(path).digest
+    apply = [sys.executable, "-m", "frgroups", "apply", path, "--approve", digest]
+
+    full = subprocess.run(apply, preexec_fn=small_files_only, capture_output=True, text=True, check=False)
+    again = subprocess.run(apply, capture_output=True, text=True, check=False)
+
+    assert full.returncode == 5 and "Receipt: not kept" in full.stdout and "frgroups undo" not in full.stdout
+    assert again.returncode == 0 and "frgroups undo" in again.stdout
+
+
+def small_files_only():
+    """No file of this process may have more than so many bytes: room for the journal, and not for a receipt."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+
+
+def test_who_interrupts_twice_is_told_how_to_go_on(tenant, tmp_path):
+    "The second Ctrl-C ends an apply in the middle of a request; the same command again brings it to its end."
+    path = str(tmp_path / "p.json")
+    assert main(["plan", "--group", "one", "--create", "one", "--members", "Staff", "--out", path]) == 0
+    apply = [sys.executable, "-m", "frgroups", "apply", path, "--approve", fg.read_plan(path).digest]
+    tenant.misbehave(Fault("hang", method="PUT", seconds=2))
+
+    with subprocess.Popen(apply, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as running:
+        while not any('"change"' in one.read_text() for one in (tmp_path / "home").rglob("journals/*/*.jsonl")):
+            time.sleep(0.02)
+        running.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        running.send_signal(signal.SIGINT)
+        told = running.stderr.read()
+
+    assert (
+        running.returncode == 1
+        and "interrupted. What was sent is in the journal: give the same command again" in told
+    )
+    assert subprocess.run(apply, capture_output=True, check=False).returncode == 0

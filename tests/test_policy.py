@@ -60,6 +60,11 @@ def test_anything_else_needs_a_person(written, text, plan, told):
     assert told in " ".join(fg.read_policy(written(text)).refusals(plan()))
 
 
+def test_a_policy_may_be_saved_by_any_editor(written):
+    "The mark that some put at the start of a file is no part of it."
+    assert fg.read_policy(written("\ufeff" + RULES)).by == fg.read_policy(written(RULES)).by
+
+
 def test_a_policy_may_allow_creations_and_findings(written):
     "What it names it allows."
     policy = fg.read_policy(written(RULES + 'create = true\nfindings = ["unknown_customers"]\n'))
@@ -77,6 +82,8 @@ def test_a_policy_may_allow_creations_and_findings(written):
         (RULES.replace("= 3", "= true"), "max_adds"),
         (RULES.replace('"vip"', "7"), "groups"),
         (RULES.replace('"Kari"', '""'), "by"),
+        (RULES.replace('"Kari"', '"  "'), "by"),
+        pytest.param("by = " + "[" * 5000, "no TOML", id="nested without end"),
         (RULES + 'valid_until = "soon"\n', "valid_until"),
     ],
 )

@@ -18,13 +18,15 @@ import msgspec
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import frgroups as fg
 from frgroups.cli import main
 from frgroups.client.retry import RetryPolicy
 from frgroups.errors import ApiError, BadAnswerError, ConnectionLostError, FrgroupsError, TokenCommandError
 from frgroups.fleet.status_page import status_html
-from frgroups.inputs import masked
+from frgroups.inputs import masked, without_contacts
 from frgroups.review import review_csv, review_markdown
 from frgroups.sandbox import Fault
 from frgroups.tenant_lock import tenant_lock
@@ -565,3 +567,18 @@ def test_contacts_in_the_words_of_others_are_masked(said):
 def test_what_is_no_contact_is_left(said):
     "Days, counts, digests, uids with letters, addresses of hosts and seconds stay readable."
     assert masked(said) == said
+
+
+@given(st.text(alphabet="a@%40<, ", max_size=30))
+def test_an_address_is_masked_from_the_start_of_its_word(said):
+    "Looked for from the starts of words only, as many addresses are found as from every letter."
+    everywhere = re.sub(r"[^\s<>;,\"']+(?:@|%40)[^\s<>;,\"']+", "…@…", said)
+
+    assert without_contacts(said) == everywhere
+
+
+def test_a_word_without_end_in_the_words_of_others_is_looked_through_once():
+    "A refusal whose message is one long word costs no hours; its end is looked at too."
+    word = "x" * 300_000
+
+    assert masked(f"{word} {word}@example.org") == f"{word} …@…"

@@ -12,6 +12,7 @@ from frgroups.cli import main
 from frgroups.errors import FileDamagedError, ForbiddenError, InputError, NotWritableError, ServerError
 from frgroups.plan.cost import CHUNK
 from frgroups.sandbox import Fault, Sandbox
+from frgroups.sealed import read_sealed, write_sealed
 
 
 @pytest.fixture
@@ -173,6 +174,27 @@ def test_damaged_facts_are_named(home_folder):
     path.write_text(path.read_text().replace('"largest_chunk": 200', '"largest_chunk": 900'))
 
     with pytest.raises(FileDamagedError, match="altered"):
+        kept_facts(found.tenant_uid, found.base_url)
+
+
+@pytest.mark.parametrize(
+    "absurd",
+    [
+        {"largest_chunk": -1},
+        {"largest_chunk": 1.5, "refused_chunk": 2},
+        {"largest_chunk": "many"},
+        {"visible_after": 1e9},
+        {"visible_after": -1.0},
+        {"probed_at": "yesterday"},
+    ],
+)
+def test_facts_that_no_probe_finds_are_not_gone_by(home_folder, absurd):
+    "Numbers that would stop an apply, or have it wait for years, are named, with what to do."
+    found = probed()
+    [path] = (home_folder / "probes").iterdir()
+    write_sealed(path, "write facts", read_sealed(path, "write facts") | absurd)
+
+    with pytest.raises(FileDamagedError, match="probe again"):
         kept_facts(found.tenant_uid, found.base_url)
 
 

@@ -216,5 +216,5 @@ def _receipt_of_ended(journal: Journal) -> Receipt | None:
         if journal.past.ended:
             raise
         return None  # Of a run that is gone on with: it is made anew.
-    check_whole(journal, receipt.n_journal_lines)
+    check_whole(journal, receipt)
     return replace(receipt, repeated=True) if journal.past.ended else None

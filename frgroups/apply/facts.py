@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from frgroups.card import Card
 from frgroups.client.check import place
@@ -18,6 +21,7 @@ from frgroups.sealed import read_sealed, write_sealed
 _KIND = "write facts"
 LONGEST_LAG = 30.0  # seconds that a probe waits until a change shows
 _LONGEST_WAIT = 10.0
+_LONGEST_SEEN = 3600.0  # seconds; a probe waits through less
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +108,19 @@ def kept_facts(tenant_uid: str, base_url: str) -> WriteFacts | None:
         return None
     content: dict[str, Any] = read_sealed(path, _KIND)
     try:
-        probed_at = datetime.fromisoformat(content["probed_at"])
-        return WriteFacts(**{one.name: content[one.name] for one in fields(WriteFacts)} | {"probed_at": probed_at})
-    except (KeyError, TypeError, ValueError) as error:
+        kept = msgspec.convert({one.name: content[one.name] for one in fields(WriteFacts)}, WriteFacts)
+        if not all(0 <= (number or 0) <= most for number, most in _most(kept)):
+            raise ValueError("a number that no probe finds")
+        return kept
+    except (KeyError, ValueError) as error:  # Also msgspec's own.
         raise FileDamagedError(
             f"{path} holds other facts than this frgroups keeps. Delete it, and probe again.", path=path
         ) from error
+
+
+def _most(kept: WriteFacts) -> list[tuple[float | None, float]]:
+    """The numbers, and how large each may be at most."""
+    return [(kept.largest_chunk, sys.maxsize), (kept.refused_chunk, sys.maxsize), (kept.visible_after, _LONGEST_SEEN)]
 
 
 def _path(tenant_uid: str, base_url: str) -> Path:

@@ -25,6 +25,8 @@ from frgroups.journal.past import Past
 from frgroups.limits import Finding
 from frgroups.plan import Plan
 from frgroups.plan.never_add import listed_by_now
+from frgroups.receipt import Receipt
+from frgroups.tombstones import FORGOTTEN
 from frgroups.widened import Widened
 
 _SETTLE = Advice("To have a receipt of what was sent, which can be undone, use {settle_plan}.", settle_plan=FUNCTION)
@@ -75,13 +77,22 @@ def check_not_taken_back(plan: Plan) -> None:
         )
 
 
-def check_whole(journal: Journal, n_lines: int) -> None:
-    """Raise FileDamagedError when a journal is shorter than it was when its receipt was made."""
-    if journal.n_lines < n_lines:
+def check_whole(journal: Journal, receipt: Receipt) -> None:
+    """Raise FileDamagedError when a receipt is of another plan, or tells of a longer journal."""
+    known = journal.past.digest
+    if known not in ("", FORGOTTEN, receipt.plan.digest) and not receipt.forgotten:
         raise FileDamagedError(
-            f"{journal.path} has {counted(journal.n_lines, 'line')}, and had {n_lines:,} when its receipt was made: "
-            "the last ones are lost, so what was sent can no longer be told from it. Nothing was sent now. The "
-            f"receipt {journal.receipt_path} tells of it, and can be undone. Load again and make a new plan.",
+            f"{journal.receipt_path} is the receipt of plan {receipt.plan.digest[:12]}, in the place of that of "
+            f"{known[:12]}. Nothing was sent now. Move it away, and apply again: the receipt is made anew from the "
+            "journal.",
+            path=journal.receipt_path,
+        )
+    if journal.n_lines < receipt.n_journal_lines:
+        raise FileDamagedError(
+            f"{journal.path} has {counted(journal.n_lines, 'line')}, and had {receipt.n_journal_lines:,} when its "
+            "receipt was made: the last ones are lost, so what was sent can no longer be told from it. Nothing was "
+            f"sent now. The receipt {journal.receipt_path} tells of it, and can be undone. Load again and make a new "
+            "plan.",
             path=journal.path,
         )
 

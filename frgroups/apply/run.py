@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from frgroups.journal.past import Item, RunStopped
 from frgroups.plan import Plan
 from frgroups.progress import Progress
 from frgroups.receipt import Receipt
-from frgroups.receipt.states import decide
+from frgroups.receipt.states import State, decide
 
 
 class Run:
@@ -40,6 +41,7 @@ class Run:
         self._drift: Drift = {}
         # Removals of customers who did not arrive, and the group where they should have.
         self._not_arrived: dict[Item, str] = {}
+        self._last_members: set[Item] = set()  # Removals that would leave a group without a member.
 
     def preflight(self) -> None:
         """Refuse what drifted or breaks a limit by now, and write down what is true before anything is sent."""
@@ -51,6 +53,7 @@ class Run:
             self._create()
             self._send_side("add")
             self._keep_who_did_not_arrive()
+            self._keep_the_last()
             self._send_side("remove")
         except RunStopped as stop:
             if isinstance(stop.__cause__, FrgroupsError) and not self._anything_done():
@@ -78,7 +81,7 @@ class Run:
     def _send_side(self, change: str) -> None:
         """Send all additions, or all removals but those of customers who did not arrive where they move to."""
         past = self.journal.past
-        done = past.already | past.accepted | past.refused.keys() | self._not_arrived.keys()
+        done = past.already | past.accepted | past.refused.keys() | self._not_arrived.keys() | self._last_members
         for group in self._plan.groups:
             before = self._readings.members(group.uid)
             left = [
@@ -100,6 +103,18 @@ class Run:
                 if uid not in arrived:
                     self._not_arrived[left, uid, "remove"] = str(to)
 
+    def _keep_the_last(self) -> None:
+        """Leave out the removals that empty a group which may not be emptied: none of who was to join is in it."""
+        for group in self._plan.groups:
+            leaving = {uid for uid in group.remove if (group.uid, uid, "remove") not in self._not_arrived}
+            may = self._plan.limits.of(group.uid).emptied_groups != 0
+            if may or not (group.add and leaving and self._readings.members(group.uid) <= leaving):
+                continue
+            refused = self.journal.past.refused
+            joining = [uid for uid in group.add if (group.uid, uid, "add") not in refused]
+            if self._readings.members_when(group.uid, "add", joining) <= leaving:
+                self._last_members |= {(group.uid, uid, "remove") for uid in leaving}
+
     def _anything_done(self) -> bool:
         past = self.journal.past
         return bool(past.created or past.creating or past.intended - past.unsent)
@@ -117,7 +132,7 @@ class Run:
         return Receipt(
             plan=self._plan,
             states=states,
-            details=details | kept,
+            details=details | kept | self._why_the_last_stay(states),
             members_after={uid: tuple(sorted(members)) for uid, members in now.items()},
             proved=proved,
             created=frozenset(past.created | (past.creating & now.keys())),
@@ -129,6 +144,10 @@ class Run:
             n_journal_lines=self.journal.n_lines,
             path=self.journal.receipt_path,
         )
+
+    def _why_the_last_stay(self, states: Mapping[Item, State]) -> dict[Item, str]:
+        why = "kept in this group: none of its additions took effect, and no group may be emptied (emptied_groups)"
+        return {item: why for item in self._last_members if states[item] == "not_sent"}
 
     def _expected(self) -> dict[str, set[tuple[str, str]]]:
         """What a reading back should show of each group: all that was accepted."""

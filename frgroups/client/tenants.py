@@ -107,8 +107,8 @@ def _parsed(file: Path) -> dict[str, dict[str, Any]]:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"There is no {file}. {_HOW_TO}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        where = str(error) if isinstance(error, tomllib.TOMLDecodeError) else "it is not UTF-8"
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        where = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
         raise InputError(f"{file} is not TOML: {where}. A table looks like this:\n\n{_EXAMPLE}\n") from None
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror or error}.") from error

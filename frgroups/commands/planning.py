@@ -15,7 +15,7 @@ from frgroups.commands.options import (
     snapshot_of,
     wanted_customers,
 )
-from frgroups.commands.words import filled, limit, limit_options
+from frgroups.commands.words import filled, limit, limit_options, readable
 from frgroups.errors import FileDamagedError, InputError
 from frgroups.home import folder_in_home, tenant_folder
 from frgroups.limits import Finding, Limits
@@ -81,12 +81,12 @@ def show(options: Namespace) -> int:
         return 0
     print(thing)
     if isinstance(thing, Plan):
-        print(thing.summary())
+        print(readable(thing.summary()))
         print(f"Digest: {thing.digest}")
     else:
         at = f"{thing.started_at:%Y-%m-%d %H:%M} UTC"
         print(f"{thing.plan.tenant_uid} at {thing.plan.base_url}, {at}, approved {approved_in_words(thing.approval)}")
-        print(thing.summary())
+        print(readable(thing.summary()))
     return 0
 
 
@@ -104,14 +104,14 @@ def review(options: Namespace) -> int:
 def keep_plan(made: Plan, out: Path | None, *, pending: bool = False, limits_of_groups: str = "the register") -> None:
     """Write a plan and its review page, and tell of them and of what comes next; nothing where it is empty."""
     if made.is_empty:
-        print(made.summary())
+        print(readable(made.summary()))
         return
     folder = folder_in_home("plans") / tenant_folder(made.tenant_uid, made.base_url)
     if pending:
         folder = queue_folder(made.tenant_uid, made.base_url, "pending")
     path = made.save(out or folder / plan_file_name(made))
     review = save_review(made, path.with_suffix(".html"))
-    print(made.summary())
+    print(readable(made.summary()))
     print(f"\nDigest  {made.digest}")
     print(f"Plan    {path}")
     print(f"Review  {review}   (open it in a browser, or mail it to who decides)")

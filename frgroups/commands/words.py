@@ -12,6 +12,7 @@ from frgroups.client.transport import checked_base_url
 from frgroups.durations import as_duration
 from frgroups.errors import InputError
 from frgroups.limits import Limits
+from frgroups.review.facts import visible
 from frgroups.widened import Widened
 
 Number = TypeVar("Number", int, float)
@@ -56,6 +57,16 @@ def limit_options(wider: Widened) -> str:
     """
     values = wider.of_all_groups().items()
     return " ".join(f"--limit {name}={'none' if value is None else value}" for name, value in values)
+
+
+def readable(text: object) -> str:
+    r"""
+    A text of several lines as a terminal may show it: what would steer the terminal is made visible.
+
+    >>> readable("one\ntwo \x1b[2K")
+    'one\ntwo \\u001b[2K'
+    """
+    return "\n".join(visible(line) for line in str(text).split("\n"))
 
 
 def duration(text: str) -> str:

@@ -47,7 +47,8 @@ class Journal:
         """
         The journal of this plan in a folder (None: the home's), new or as it was left.
 
-        Raises InputError when a customer of the plan was forgotten and it was not applied to its end before.
+        Raises InputError when a customer of the plan was forgotten and it was not applied to its end before, and
+        FileDamagedError when the journal of another plan lies there.
         """
         place = as_folder(folder, "journals") / tenant_folder(plan.tenant_uid, plan.base_url)
         moment = f"{plan.planned_at:%Y%m%dT%H%M%S%fZ}"
@@ -56,6 +57,13 @@ class Journal:
             others = map(cls, sorted(place.glob(f"{moment}-{FORGOTTEN}-*.jsonl")))
             own = next((other.path for other in others if other._may_be_of(plan)), own)
         journal = cls(own)
+        if journal.past.digest not in ("", FORGOTTEN, plan.digest):
+            raise FileDamagedError(
+                f"{own} is the journal of plan {journal.past.digest[:12]}, in the place of that of "
+                f"{plan.digest[:12]}, of which nothing can be told so. Nothing was sent now. Put the right file "
+                "there again; where it is lost, compare the groups with the plan by hand, load, and plan again.",
+                path=own,
+            )
         if journal.past.forgotten and not (journal.past.ended and journal.receipt_path.exists()):
             raise InputError(
                 f"Plan {plan.digest[:12]} was begun, and a customer of it was forgotten since ({own}), so it cannot "

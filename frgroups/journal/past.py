@@ -19,6 +19,7 @@ class Past:
     """What a journal tells: the state of an apply when it was last alive."""
 
     started: str = ""
+    digest: str = ""  # Of the plan that it tells of.
     approval: dict[str, str] = field(default_factory=dict)
     already: set[Item] = field(default_factory=set)
     looked_at: set[str] = field(default_factory=set)
@@ -55,6 +56,7 @@ class Past:
         items = {(group, uid, line["change"]) for uid in line.get("uids", ())} if "change" in line else set()
         if event == "start":
             self.started = self.started or line["at"]
+            self.digest = line.get("digest", "")
             self.approval = line["approval"]
             self.forgotten = self.forgotten or line.get("forgotten", "")
         elif event == "look":

@@ -97,5 +97,11 @@ def without_customer(group: GroupChange, uid: str) -> GroupChange:
     )
 
 
+def check_texts(group: GroupChange) -> None:
+    """Raise TypeError or ValueError for what is no text in a change from a file, or half a character."""
+    for texts in ((group.uid, group.name), group.baseline, group.add, group.remove):
+        "".join(texts).encode()
+
+
 def _hash_of(uids: Sequence[str]) -> str:
     return uids.sha256() if isinstance(uids, CodedUids) else sha256(canonical(uids))

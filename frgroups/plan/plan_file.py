@@ -10,7 +10,7 @@ from typing import Any
 from frgroups.errors import FileDamagedError
 from frgroups.limits import Finding, Limits
 from frgroups.plan import Plan
-from frgroups.plan.group_change import GroupChange
+from frgroups.plan.group_change import GroupChange, check_texts
 from frgroups.plan.held_back import HeldBack
 from frgroups.plan.known import known_of_document
 from frgroups.sealed import read_sealed
@@ -59,6 +59,11 @@ def plan_of_document(content: dict[str, Any], source: str | Path) -> Plan:
             known=known_of_document(content["customers"]) if "customers" in content else None,
         )
         stated = content["digest"]
+        "".join((plan.tenant_uid, plan.base_url or "", plan.purpose, stated)).encode()
+        if None in (plan.planned_at.tzinfo, plan.snapshot_taken_at.tzinfo):
+            raise ValueError("a moment without a time zone")
+        for one in plan.groups:
+            check_texts(one)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise FileDamagedError(f"{source} does not hold a whole plan: {error!r}. Make the plan anew.") from error
     if plan.digest != stated:

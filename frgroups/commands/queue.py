@@ -1,0 +1,103 @@
+"""What `frgroups apply --approved` does: every plan of the queue that is approved, one after the other."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from frgroups.apply import apply_plan, last_receipt
+from frgroups.apply.interrupts import patient_interrupt
+from frgroups.client import Client
+from frgroups.commands.options import client_of
+from frgroups.commands.outcome import line_of
+from frgroups.errors import DriftError, FrgroupsError, NotApprovedError, PlanBlockedError
+from frgroups.exits import code_of, worst
+from frgroups.plan import Plan
+from frgroups.plan.plan_file import read_plan
+from frgroups.plan_queue import Waiting, move_plan, set_aside, waiting_plans
+from frgroups.policy import Policy
+from frgroups.receipt import Receipt
+
+
+def apply_queue(options: Namespace, policy: Policy | None) -> int:
+    """Apply every plan of the queue that is approved; one that fails does not stop the others."""
+    codes = []
+    with client_of(options.tenant, writable=True) as client, patient_interrupt() as stop:
+        for waiting in waiting_plans(client.tenant_uid, client.base_url):
+            if stop.is_set():
+                print("Interrupted: the other plans wait.", file=sys.stderr)
+                break
+            line = _applied(client, waiting, policy, options)
+            codes.append(line["exit_code"])
+            text = f"{line['plan']}: {line['outcome']}. {line['message']}".rstrip()
+            print(json.dumps(line, ensure_ascii=False) if options.json else text, flush=True)
+    if not codes and not options.json:
+        print(f"Nothing waits for {client.tenant_uid} at {client.base_url}.")
+    return worst(codes)
+
+
+def _applied(client: Client, waiting: Waiting, policy: Policy | None, options: Namespace) -> dict[str, Any]:
+    """What became of one plan of the queue; one that will never get further is set aside."""
+    rejected = waiting.decision is not None and not waiting.decision.approved
+    approvals: list[Path | Policy] = [waiting.approval] if waiting.approval else []
+    if policy and not rejected:
+        approvals.append(policy)
+    if not approvals:
+        return _unsent(waiting, "waits", 0, "Nobody has approved it yet.")
+    try:
+        plan = read_plan(waiting.path)
+        before = last_receipt(plan, options.journal)
+        receipt = _apply_by(client, plan, approvals, options)
+    except NotApprovedError as error:
+        if not waiting.approval:
+            return _unsent(waiting, "waits", 0, str(error))
+        line = _unsent(waiting, "set aside" if rejected else "refused", code_of(error), str(error))
+        return line | _moved(lambda: set_aside(waiting), line) if rejected else line
+    except (PlanBlockedError, DriftError) as error:
+        line = _unsent(waiting, "set aside", code_of(error), str(error))
+        return line | _moved(lambda: set_aside(waiting), line)
+    except (FrgroupsError, OSError) as error:
+        return _unsent(waiting, "refused", code_of(error), str(error))
+    line = line_of(waiting.path, receipt)
+    if receipt.complete:
+        return line | _moved(lambda: move_plan(waiting.path, "done"), line)
+    if before and before.counts == receipt.counts:
+        line["message"] += " This run came no further than the last one."
+        return line | {"outcome": "set aside"} | _moved(lambda: set_aside(waiting), line)
+    return line
+
+
+def _apply_by(client: Client, plan: Plan, approvals: list[Path | Policy], options: Namespace) -> Receipt:
+    """Apply a plan by the first of these that approves it; what the first one says, when none does."""
+    refused = None
+    for approve in approvals:
+        try:
+            return apply_plan(client, plan, approve=approve, journal=options.journal, progress=False)
+        except NotApprovedError as error:
+            refused = refused or error
+    raise refused or NotApprovedError("Nobody has approved it yet.")
+
+
+def _unsent(waiting: Waiting, outcome: str, code: int, message: str) -> dict[str, Any]:
+    return {
+        "plan": waiting.path.name,
+        "outcome": outcome,
+        "exit_code": code,
+        "counts": {},
+        "receipt": None,
+        "message": message,
+    }
+
+
+def _moved(move: Callable[[], object], line: dict[str, Any]) -> dict[str, Any]:
+    """Move a plan to where it belongs; what to tell where that cannot be, so that the others go on."""
+    try:
+        move()
+    except (FrgroupsError, OSError) as error:
+        told = f"It could not be moved: {error} The next apply tries again, and sends nothing for that."
+        return {"message": f"{line['message']} {told}", "exit_code": worst([line["exit_code"], 1])}
+    return {}
