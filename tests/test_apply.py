@@ -849,6 +849,17 @@ def test_what_a_later_reading_cannot_tell_an_earlier_one_does(client, world):
     assert receipt.counts == {"verified": 2, "not_effective": 1} and "reading back failed" in receipt.stopped
 
 
+def test_a_second_undo_says_that_it_is_one(client, world):
+    "Whom others put back in since would be taken out by it, and a finding tells."
+    receipt = apply(client, plan_for(client, {"vip": PEOPLE[:12]}))
+    undo = fg.plan_undo(receipt)
+    assert apply(client, undo).ok and undo.findings == ()
+
+    again = fg.plan_undo(receipt)
+
+    assert [one.rule for one in again.findings] == ["undone_before"] and undo.digest[:12] in again.summary()
+
+
 def test_an_undo_says_what_it_cannot_take_back(client, world):
     "Changes that no reading could confirm are counted by group, and an undo of nothing else says so."
     plan = plan_for(client, {"empty": PEOPLE[:20]})

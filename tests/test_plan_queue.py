@@ -67,6 +67,22 @@ def test_a_plan_waits_is_approved_applied_and_done(tenant, capsys):
     assert "Nothing waits" in capsys.readouterr().out
 
 
+def test_a_plan_that_ended_and_lost_its_approval_on_the_way_is_moved(tenant, capsys):
+    "As after a crash between two moves: it is done, and nobody has to approve it again."
+    path = queued(tenant, "one")
+    assert main(["approve", str(path), "--by", "Kari"]) == 0
+    assert main(["apply", "--approved"]) == 0
+    done, approved = (queue_folder(tenant.tenant_uid, tenant.base_url, one) for one in ("done", "approved"))
+    shutil.move(done / path.name, approved)
+    tenant.clear_requests()
+    capsys.readouterr()
+
+    assert main(["apply", "--approved", "--json"]) == 0
+
+    assert [line["outcome"] for line in lines(capsys)] == ["done"] and path.name in files(tenant, "done")
+    assert tenant.requests() == []
+
+
 def test_what_nobody_approved_is_not_sent(tenant, capsys):
     "It waits, and that is no failure."
     queued(tenant, "one")

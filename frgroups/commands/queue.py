@@ -6,11 +6,11 @@ import json
 import sys
 from argparse import Namespace
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from frgroups.apply import apply_plan, last_receipt
 from frgroups.apply.interrupts import patient_interrupt
+from frgroups.approval import Approve
 from frgroups.client import Client
 from frgroups.commands.options import client_of
 from frgroups.commands.outcome import line_of
@@ -43,14 +43,16 @@ def apply_queue(options: Namespace, policy: Policy | None) -> int:
 def _applied(client: Client, waiting: Waiting, policy: Policy | None, options: Namespace) -> dict[str, Any]:
     """What became of one plan of the queue; one that will never get further is set aside."""
     rejected = waiting.decision is not None and not waiting.decision.approved
-    approvals: list[Path | Policy] = [waiting.approval] if waiting.approval else []
+    approvals: list[Approve] = [waiting.approval] if waiting.approval else []
     if policy and not rejected:
         approvals.append(policy)
-    if not approvals:
-        return _unsent(waiting, "waits", 0, "Nobody has approved it yet.")
     try:
         plan = read_plan(waiting.path)
         before = last_receipt(plan, options.journal)
+        if not approvals and not (
+            before and before.complete
+        ):  # One that ended, and could not be moved, is moved now.
+            return _unsent(waiting, "waits", 0, "Nobody has approved it yet.")
         receipt = _apply_by(client, plan, approvals, options)
     except NotApprovedError as error:
         if not waiting.approval:
@@ -71,10 +73,10 @@ def _applied(client: Client, waiting: Waiting, policy: Policy | None, options: N
     return line
 
 
-def _apply_by(client: Client, plan: Plan, approvals: list[Path | Policy], options: Namespace) -> Receipt:
+def _apply_by(client: Client, plan: Plan, approvals: list[Approve], options: Namespace) -> Receipt:
     """Apply a plan by the first of these that approves it; what the first one says, when none does."""
     refused = None
-    for approve in approvals:
+    for approve in approvals or [""]:
         try:
             return apply_plan(client, plan, approve=approve, journal=options.journal, progress=False)
         except NotApprovedError as error:

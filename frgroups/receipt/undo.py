@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from frgroups.begun import taken_back_by
 from frgroups.human import counted
 from frgroups.inputs import must_be
 from frgroups.limits import Finding, Limits
@@ -21,7 +22,8 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
     The plan that takes back what really changed: an ordinary plan, with limits, review and approval of its own.
 
     Only verified items are taken back; what others changed stays. A group that the plan created stays, empty. What
-    was sent and not seen to take effect is not taken back, and a finding says so for each group.
+    was sent and not seen to take effect is not taken back, and a finding says so for each group; another one says
+    when an undo of the plan was sent before.
     What was done to a customer who was forgotten since is left out, and a finding says so; who is on the never-add
     list by now is held back.
 
@@ -46,6 +48,12 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
     changes, notes = [], []
     held_back: list[HeldBack] = []
     holds = Holds(never_add=never_added(receipt.plan))
+    if before := taken_back_by(receipt.plan):
+        text = (
+            f"Plan {receipt.plan.digest[:12]} was taken back before, by plan {before[:12]}: what others did again "
+            "since is taken back too."
+        )
+        notes.append(Finding("undone_before", text))
     forgotten = [item for item, state in receipt.states.items() if state == "verified" and is_tombstone(item[1])]
     if n := len(forgotten):
         text = f"{counted(n, 'change')} of customers who were forgotten since {'is' if n == 1 else 'are'} left out."
