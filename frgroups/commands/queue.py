@@ -49,28 +49,30 @@ def _applied(client: Client, waiting: Waiting, policy: Policy | None, options: N
     try:
         plan = read_plan(waiting.path)
         before = last_receipt(plan, options.journal)
-        if not approvals and not (
-            before and before.complete
-        ):  # One that ended, and could not be moved, is moved now.
+        ended = before is not None and before.complete  # And could not be moved then.
+        if not approvals and not ended:
             return _unsent(waiting, "waits", 0, "Nobody has approved it yet.")
         receipt = _apply_by(client, plan, approvals, options)
     except NotApprovedError as error:
-        if not waiting.approval:
-            return _unsent(waiting, "waits", 0, str(error))
-        line = _unsent(waiting, "set aside" if rejected else "refused", code_of(error), str(error))
-        return line | _moved(lambda: set_aside(waiting), line) if rejected else line
+        if rejected:
+            return _set_aside(waiting, _unsent(waiting, "set aside", code_of(error), str(error)))
+        outcome, code = ("refused", code_of(error)) if waiting.approval else ("waits", 0)
+        return _unsent(waiting, outcome, code, str(error))
     except (PlanBlockedError, DriftError) as error:
-        line = _unsent(waiting, "set aside", code_of(error), str(error))
-        return line | _moved(lambda: set_aside(waiting), line)
+        return _set_aside(waiting, _unsent(waiting, "set aside", code_of(error), str(error)))
     except (FrgroupsError, OSError) as error:
         return _unsent(waiting, "refused", code_of(error), str(error))
     line = line_of(waiting.path, receipt)
     if receipt.complete:
         return line | _moved(lambda: move_plan(waiting.path, "done"), line)
     if before and before.counts == receipt.counts:
-        line["message"] += " This run came no further than the last one."
-        return line | {"outcome": "set aside"} | _moved(lambda: set_aside(waiting), line)
+        message = f"{line['message']} This run came no further than the last one."
+        return _set_aside(waiting, line | {"outcome": "set aside", "message": message})
     return line
+
+
+def _set_aside(waiting: Waiting, line: dict[str, Any]) -> dict[str, Any]:
+    return line | _moved(lambda: set_aside(waiting), line)
 
 
 def _apply_by(client: Client, plan: Plan, approvals: list[Approve], options: Namespace) -> Receipt:
