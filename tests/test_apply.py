@@ -849,6 +849,18 @@ def test_what_a_later_reading_cannot_tell_an_earlier_one_does(client, world):
     assert receipt.counts == {"verified": 2, "not_effective": 1} and "reading back failed" in receipt.stopped
 
 
+def test_an_undo_knows_its_customers_but_not_their_groups(client, world):
+    "From the receipt's file, so that who approves the undo sees whom it is about; the plan has changed the groups."
+    world.put_customers([{"customerUid": "c200", "externalId": "E-200", "customerType": "EMPLOYEE"}])
+    receipt = apply(client, plan_for(client, {"vip": ["c200"]}, purpose="the spring letter"))
+
+    [row] = fg.plan_undo(fg.read_receipt(receipt.path)).known_customers().reset_index().to_dict("records")
+
+    assert (row["customer_uid"], row["external_id"], row["customer_type"]) == ("c200", "E-200", "EMPLOYEE")
+    assert row["groups_now"] == ""
+    assert fg.plan_undo(receipt).purpose == "to take back: the spring letter"
+
+
 def test_a_second_undo_says_that_it_is_one(client, world):
     "Whom others put back in since would be taken out by it, and a finding tells."
     receipt = apply(client, plan_for(client, {"vip": PEOPLE[:12]}))

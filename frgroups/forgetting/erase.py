@@ -151,7 +151,8 @@ def _renamed(path: Path, seal: str) -> Path:
 def _buried_plan(plan: Plan, who: Wanted, stone: str) -> Plan:
     groups = tuple(_buried_change(one, who, stone) for one in plan.groups)
     held = tuple(_buried_hold(one, who, stone) for one in plan.held_back)
-    return replace(plan, groups=groups, held_back=held, undoes=FORGOTTEN if plan.undoes else None)
+    known = None if plan.known is None else plan.known.drop(index=who.uid, errors="ignore")
+    return replace(plan, groups=groups, held_back=held, undoes=FORGOTTEN if plan.undoes else None, known=known)
 
 
 def _buried_hold(one: HeldBack, who: Wanted, stone: str) -> HeldBack:

@@ -186,7 +186,8 @@ class Plan:
         What the plan knows of the customers that join or leave, apart from names and contact data.
 
         By customer_uid: external_id, customer_type, default_store, pricelist_uid, groups_now, all text, "" where
-        nothing is known. It comes from the snapshot, and in a plan file from the file; an undo has None.
+        nothing is known. It comes from the snapshot, and in a plan file from the file. An undo knows what its plan
+        did, apart from the groups.
         """
         touched = dict.fromkeys(uid for group in self.groups for uid, _ in group.items())
         if self.snapshot is not None:
@@ -294,9 +295,12 @@ class Plan:
         It holds the member uids of the groups it touches: keep it; what is mailed is the review page. What is known
         of the customers that it moves is in it for that page, and is no part of the digest.
         """
+        return write_sealed(path, "plan", self.document_with_customers())
+
+    def document_with_customers(self) -> dict[str, Any]:
+        """The document, and what is known of the customers that it moves."""
         known = self.known_customers()
-        told = {} if known is None else {"customers": known_document(known)}
-        return write_sealed(path, "plan", self.document() | told)
+        return self.document() | ({} if known is None else {"customers": known_document(known)})
 
     def document(self) -> dict[str, Any]:
         """All of it that matters to apply and undo, as plain values."""

@@ -125,7 +125,7 @@ class Receipt:
     def document(self) -> dict[str, Any]:
         """All of it as plain values, for the receipt file."""
         return {
-            "plan": self.plan.document(),
+            "plan": self.plan.document_with_customers(),
             "states": [[*item, state, self.details.get(item, "")] for item, state in self.states.items()],
             "members_after": {uid: list(members) for uid, members in self.members_after.items()},
             "proved": sorted(self.proved),

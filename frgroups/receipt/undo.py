@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pandas as pd
+
 from frgroups.begun import taken_back_by
 from frgroups.human import counted
 from frgroups.inputs import must_be
@@ -92,7 +94,15 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
         notes=tuple(notes),
         undoes=receipt.plan.digest,
         held_back=tuple(held_back),
+        known=_known_before(receipt.plan),
+        purpose=f"to take back: {receipt.plan.purpose}" if receipt.plan.purpose else "",
     )
+
+
+def _known_before(plan: Plan) -> pd.DataFrame | None:
+    """What the plan knew of its customers, but for their groups, which it has changed."""
+    known = plan.known_customers()
+    return None if known is None else known.assign(groups_now="").astype("str")
 
 
 def _not_settled(receipt: Receipt, group: GroupChange) -> list[Finding]:

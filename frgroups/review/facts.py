@@ -86,7 +86,7 @@ def operations(plan: Plan, personal: Snapshot | None = None) -> pd.DataFrame:
     `Plan.table()` in the order of reading: removals, then what has a finding, then the rest.
 
     With the name of the group and what the plan knows of the customer, apart from names and contact data. An undo
-    knows nothing of them; a personal snapshot that is given tells it, and the names besides.
+    does not know their groups; a personal snapshot that is given tells those, and the names besides.
     """
     table = plan.table()
     names = {group.uid: group.name for group in plan.groups}
@@ -96,7 +96,7 @@ def operations(plan: Plan, personal: Snapshot | None = None) -> pd.DataFrame:
     if personal is not None:
         table[NAME] = pd.Series(names_of(personal, table["customer_uid"]), dtype="str")
     known = plan.known_customers()
-    if known is None and personal is not None:
+    if personal is not None and (known is None or plan.undoes):
         known = known_customers(personal, table["customer_uid"])
     if known is None or table.empty:
         return table
