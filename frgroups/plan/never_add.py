@@ -35,7 +35,7 @@ def never_add_path(of: OfTenant) -> Path:
     A CSV file with a first row of names, a column customer_uid, and a column reason if you like; other columns are
     not looked at. Who is on it joins no group: plans leave them out, and apply refuses a plan that still adds
     them. `forget` takes a customer off it. It is read wherever frgroups plans or applies, from the home there. Plans
-    keep the reasons, with e-mail addresses and phone numbers without_contacts: write no names in them.
+    keep the reasons, with e-mail addresses and phone numbers masked: write no names in them.
 
     Parameters
     ----------
