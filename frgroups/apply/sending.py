@@ -93,9 +93,8 @@ class Sender:
         """Send one side of one group; raises RunStopped when the run must end."""
         size = self._chunk
         if self._first_left is None and uids:
-            self._first_left = set(
-                uids[:CHUNK]
-            )  # Of small chunks the first few: one bad uid tells nothing of the rest.
+            # Of small chunks the first few: one bad uid tells nothing of the rest.
+            self._first_left = set(uids[:CHUNK])
         waiting = deque((list(uids[start : start + size]), 0) for start in range(0, len(uids), size))
         while waiting:
             chunk, tried = waiting.popleft()
