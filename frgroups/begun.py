@@ -42,9 +42,11 @@ def taken_back_by(plan: Plan) -> str:
 
 
 def note_taken_back(undo: Plan) -> None:
-    """Write down, on disk when this returns, that what an undo takes back is taken back; of other plans nothing."""
-    if undo.undoes is not None:
-        line = {"digest": undo.undoes, "undone_by": undo.digest, "at": undo.planned_at.isoformat()}
+    """Write down once, on disk when this returns, that what an undo takes back is taken back; of others nothing."""
+    if undo.undoes is None or undo.is_empty:
+        return
+    line = {"digest": undo.undoes, "undone_by": undo.digest, "at": undo.planned_at.isoformat()}
+    if line not in _lines(_file(undo)):
         append_line(_file(undo), _sealed(line))
 
 
@@ -82,7 +84,8 @@ def _lines(path: Path) -> Iterator[_Line]:
     try:
         whole = path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path}, which tells what was begun, cannot be read: {error}. Nothing was sent.") from error
+        text = f"{path}, which tells what was begun, cannot be read: {error}. Nothing was sent now."
+        raise InputError(text) from error
     for number, text in enumerate(whole.splitlines(keepends=True), start=1):  # Of bytes: texts split at U+2028 too.
         if not text.endswith(b"\n"):
             return  # Torn by a crash before anything was sent.
@@ -93,8 +96,8 @@ def _lines(path: Path) -> Iterator[_Line]:
             stated, line = "", {}
         if stated != sha256(canonical(line))[:16]:
             raise FileDamagedError(
-                f"{path}, which tells what was begun, was altered in line {number}. Nothing was sent. Whether this "
-                "plan was begun before can no longer be told: move that file away, load, and plan again.",
+                f"{path}, which tells what was begun, was altered in line {number}. Nothing was sent now. Whether "
+                "this plan was begun before can no longer be told: move that file away, load, and plan again.",
                 path=path,
             )
         yield line

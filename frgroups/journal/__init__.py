@@ -139,7 +139,7 @@ class Journal:
             whole = self.path.read_bytes()
         except OSError as error:
             raise InputError(
-                f"The journal {self.path} cannot be read: {error.strerror}. Nothing was sent."
+                f"The journal {self.path} cannot be read: {error.strerror}. Nothing was sent now."
             ) from error
         for number, raw in enumerate(whole.splitlines(keepends=True), start=1):
             line = _parsed(raw)
