@@ -84,8 +84,8 @@ def _lines(path: Path) -> Iterator[_Line]:
     try:
         whole = path.read_bytes()
     except OSError as error:
-        text = f"{path}, which tells what was begun, cannot be read: {error}. Nothing was sent now."
-        raise InputError(text) from error
+        told = f"{path}, which tells what was begun, cannot be read: {error}. Nothing was sent now."
+        raise InputError(told) from error
     for number, text in enumerate(whole.splitlines(keepends=True), start=1):  # Of bytes: texts split at U+2028 too.
         if not text.endswith(b"\n"):
             return  # Torn by a crash before anything was sent.
