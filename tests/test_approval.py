@@ -180,7 +180,7 @@ def test_a_rejection_counts_whatever_else_is_in_it(plan, tmp_path, odd):
     no = read_sealed(approve_plan(plan, tmp_path / "no.approval.json", by="Ola", reject="Too early"), "approval")
     write_sealed(tmp_path / "no.approval.json", "approval", no | odd)
 
-    with pytest.raises(NotApprovedError, match="rejected plan .* Too early"):
+    with pytest.raises(NotApprovedError, match=r"rejected plan .* Too early"):
         check_approval(plan, approval)
 
 
