@@ -120,15 +120,14 @@ def _since(snapshot: Snapshot, since: list[Cause]) -> list[str]:
     if not since:
         return []
     names = dict(zip(snapshot.codes.group_uids, snapshot.codes.group_names, strict=True))
-    return [
-        "",
-        "Since that snapshot (frgroups load reads what is so now):",
-        *(
+    lines = ["", "Since that snapshot (frgroups load reads what is so now):"]
+    for one in since:
+        lines.append(
             f"  {one.change} {_named(names.get(uid := one.customer_group_uid, uid), uid)} by "
             f"{_plan_named(one.plan_digest)} applied at {one.sent_at:%Y-%m-%d %H:%M} UTC: {one.state}."
-            for one in since
-        ),
-    ]
+        )
+        lines += [f"    For: {one.purpose}"] if one.purpose else []
+    return lines
 
 
 def _plan_named(digest: str | None) -> str:
