@@ -23,8 +23,8 @@ class Cost:
     """
     How many requests apply sends when nothing goes wrong, and about how many seconds that takes.
 
-    `n_before` read every touched group, `n_write` change them, `n_between` see who arrived before others leave (in the
-    groups that customers move to, and in those that are replaced whole), `n_after` read back. Pages of 500, 20
+    `n_before` read every touched group, `n_write` change them, `n_between` see who arrived before others leave (in
+    the groups that customers move to, and in those that are replaced whole), `n_after` read back. Pages of 500, 20
     requests a second, and 0.2 s until an answer is there: assumed, as is that every change shows at once.
 
     `n_search` comes on top, and is in neither `n_requests` nor `seconds`: the writes that find the `n_unknown`
