@@ -27,8 +27,7 @@ from frgroups.begun import note_begun, note_taken_back
 from frgroups.client import Client
 from frgroups.errors import FileDamagedError, FrgroupsError, InputError, StoppedError
 from frgroups.inputs import must_be
-from frgroups.journal import Journal
-from frgroups.journal.past import RunStopped
+from frgroups.journal import Journal, RunStopped
 from frgroups.logs import tell
 from frgroups.plan import Plan
 from frgroups.plan.cost import CHUNK

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from frgroups.client import Client
 from frgroups.errors import FrgroupsError, NotFoundError
-from frgroups.journal.past import RunStopped
+from frgroups.journal import RunStopped
 from frgroups.members import Listing, read_members, worker_threads
 
 _Changes = set[tuple[str, str]]  # customer uid, "add" or "remove"

@@ -13,8 +13,8 @@ from frgroups.apply.readings import Readings
 from frgroups.apply.sending import Sender
 from frgroups.client import Client
 from frgroups.errors import FrgroupsError, InputError
-from frgroups.journal import Journal
-from frgroups.journal.past import Item, RunStopped
+from frgroups.journal import Journal, RunStopped
+from frgroups.journal.past import Item
 from frgroups.plan import Plan
 from frgroups.progress import Progress
 from frgroups.receipt import Receipt
