@@ -36,9 +36,19 @@ def note_begun(plan: Plan, journal: Path) -> None:
 
 
 def taken_back_by(plan: Plan) -> str:
-    """The digest of the plan that took this one back, or "": of an undo that was planned after this plan was."""
-    made = [line for line in _lines(_file(plan)) if line["digest"] == plan.digest and "undone_by" in line]
-    return next((one["undone_by"] for one in made if datetime.fromisoformat(one["at"]) > plan.planned_at), "")
+    """
+    The digest of the plan that took this one back, or "".
+
+    An undo names a digest, and several plans may have it: it is of those that were begun before it, whatever their
+    clocks said, and of those begun elsewhere that were planned before it.
+    """
+    begun, undone_by = False, ""
+    for line in _about(plan.digest, plan):
+        if line.get("planned_at") == plan.planned_at.isoformat():
+            begun, undone_by = True, ""
+        elif "undone_by" in line and (begun or datetime.fromisoformat(line["at"]) > plan.planned_at):
+            undone_by = line["undone_by"]
+    return undone_by
 
 
 def note_taken_back(undo: Plan) -> None:
@@ -46,7 +56,7 @@ def note_taken_back(undo: Plan) -> None:
     if undo.undoes is None or undo.is_empty:
         return
     line = {"digest": undo.undoes, "undone_by": undo.digest, "at": undo.planned_at.isoformat()}
-    if line not in _lines(_file(undo)):
+    if _about(undo.undoes, undo)[-1:] != [line]:
         append_line(_file(undo), _sealed(line))
 
 
@@ -63,6 +73,11 @@ def forget_digest(before: Path, after: Path) -> None:
 def _without(line: _Line, digests: set[str], before: Path, after: Path) -> _Line:
     told = {name: FORGOTTEN if value in digests else value for name, value in line.items()}
     return told | {"journal": _in_home(after)} if told.get("journal") == _in_home(before) else told
+
+
+def _about(digest: str, plan: Plan) -> list[_Line]:
+    """What is told of this digest, in order, in the tenant and host of the plan."""
+    return [line for line in _lines(_file(plan)) if line["digest"] == digest]
 
 
 def _file(plan: Plan) -> Path:

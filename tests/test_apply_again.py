@@ -185,6 +185,35 @@ def test_a_plan_that_is_being_applied_is_settled_later(client, world, monkeypatc
     assert str(locked.value).endswith("Try again later.")
 
 
+def test_an_undo_from_a_machine_whose_clock_is_behind_is_one(client, world, monkeypatch):
+    "A plan that was begun before its undo is not gone on with, though the undo says that it was planned earlier."
+    plan = plan_for(client, {"vip": PEOPLE})
+    crashed(client, plan, monkeypatch)
+    undo = fg.plan_undo(fg.settle_plan(client, plan), limits=OPEN)
+    assert apply(client, replace(undo, planned_at=plan.planned_at - timedelta(minutes=5))).ok
+
+    with pytest.raises(PlanBlockedError, match="taken back by plan"):
+        apply(client, plan)
+
+    assert world.members("vip") == PEOPLE[:10]
+
+
+def test_a_plan_of_the_same_as_one_that_was_taken_back_is_a_plan_of_its_own(client, world, monkeypatch):
+    "Digest for digest it is the plan that was undone, and it is begun, gone on with and taken back itself."
+    first = plan_for(client, {"vip": PEOPLE})
+    crashed(client, first, monkeypatch)
+    apply(client, fg.plan_undo(fg.settle_plan(client, first), limits=OPEN))
+    again = plan_for(client, {"vip": PEOPLE})
+    crashed(client, again, monkeypatch)
+
+    receipt = apply(client, again)
+
+    assert receipt.ok and again.digest == first.digest and world.members("vip") == PEOPLE
+    assert fg.plan_undo(receipt).findings == ()
+    with pytest.raises(PlanBlockedError, match="taken back by plan"):
+        apply(client, first)
+
+
 def test_an_undo_that_is_gone_on_with_is_noted_once(client, world, tmp_path):
     "However often it is applied, one line tells that the plan was taken back."
     plan = plan_for(client, {"empty": PEOPLE[:20]})

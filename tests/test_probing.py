@@ -9,7 +9,14 @@ import frgroups as fg
 from frgroups.apply.facts import LONGEST_LAG, kept_facts
 from frgroups.apply.probing import NAME, PREFIX
 from frgroups.cli import main
-from frgroups.errors import BadAnswerError, FileDamagedError, ForbiddenError, InputError, NotWritableError, ServerError
+from frgroups.errors import (
+    BadAnswerError,
+    FileDamagedError,
+    ForbiddenError,
+    InputError,
+    NotWritableError,
+    ServerError,
+)
 from frgroups.plan.cost import CHUNK
 from frgroups.sandbox import Fault, Sandbox
 from frgroups.sealed import read_sealed, write_sealed
