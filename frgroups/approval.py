@@ -22,6 +22,7 @@ from frgroups.sealed import canonical, read_sealed, write_sealed
 VALID_FOR = timedelta(hours=72)
 CLOCKS_DIFFER = timedelta(minutes=10)  # at most, between the machines of who plans, approves and applies
 _NONE: Mapping[str, str] = MappingProxyType({})
+_NEVER = datetime.max.replace(tzinfo=UTC)  # A no does not end.
 _WRITTEN_HERE: set[str] = set()
 Approve = str | Path | Policy
 _DIGEST = re.compile(r"[0-9a-fA-F]{1,64}")
@@ -138,7 +139,7 @@ def check_approval(plan: Plan, approve: Approve, *, begun: Mapping[str, str] = _
             f"was made at {plan.planned_at:%Y-%m-%dT%H:%M}. One approval is for one apply."
         )
     if refused := rejection(plan, approve):
-        raise NotApprovedError(f"{refused}")
+        raise NotApprovedError(refused)
     if at > datetime.now(UTC) + CLOCKS_DIFFER:
         raise NotApprovedError(
             f"{approve} was approved at {at:%Y-%m-%d %H:%M} UTC, and by the clock of this machine it is "
@@ -158,8 +159,9 @@ def _check_rejections(plan: Plan, approve: Approve) -> None:
     """Raise NotApprovedError when a rejection of this plan lies where one would be looked for."""
     folders = {plan.path.parent} if plan.path else set()
     if isinstance(approve, Path) or (isinstance(approve, str) and not _DIGEST.fullmatch(approve.strip())):
-        with suppress(RuntimeError):  # No such user: `_read` says that there is no such file.
-            folders.add(Path(approve).expanduser().parent)
+        with suppress(RuntimeError, OSError):  # No such user, no such name: `_read` says that there is no such file.
+            folder = Path(approve).expanduser().parent
+            folders |= {folder} if folder.is_dir() else set()
     for path in sorted(path for folder in folders for path in folder.glob("*.approval.json")):
         if (decision := decision_in(path, plan)) and not decision.approved:
             raise NotApprovedError(f"{rejection(plan, path)} Delete {path} if that was taken back.")
@@ -178,13 +180,17 @@ def decision_in(path: Path, plan: Plan) -> Decision | None:
     """
     The decision on this plan in this file; None when it is of another plan, or cannot be read.
 
-    A yes is of one plan file; a no is of every plan that would do the same.
+    A yes is of one plan file; a no is of every plan that would do the same, and counts whatever else is in the file.
     """
     with suppress(FrgroupsError):
         content = _read(path)
-        decision = Decision(content["decision"] == "approved", str(content["by"]), _moment(content["until"], path))
-        same = not decision.approved or _moment(content["planned_at"], path) == plan.planned_at
-        return decision if same and content["digest"] == plan.digest else None
+        by = str(content["by"])
+        if content["digest"] != plan.digest:
+            return None
+        if content["decision"] != "approved":
+            return Decision(False, by, _NEVER)
+        if _moment(content["planned_at"], path) == plan.planned_at:
+            return Decision(True, by, _moment(content["until"], path))
     return None
 
 
@@ -232,7 +238,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _check_texts(content: Mapping[str, Any], path: str | Path) -> None:
-    """Refuse an approval with something else than text in it; a rejection counts, whatever else is in it."""
+    """Refuse an approval with something else than text in it."""
     if odd := sorted(name for name in _TEXTS if not isinstance(content[name], str)):
         raise FileDamagedError(f"{path} is not a whole approval: {', '.join(odd)} is no text. Have it made anew.")
     if not content["by"].strip():

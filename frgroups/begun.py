@@ -36,15 +36,27 @@ def note_begun(plan: Plan, journal: Path) -> None:
 
 
 def taken_back_by(plan: Plan) -> str:
-    """The digest of the plan that took this one back, or "": of an undo that was planned after this plan was."""
-    made = [line for line in _lines(_file(plan)) if line["digest"] == plan.digest and "undone_by" in line]
-    return next((one["undone_by"] for one in made if datetime.fromisoformat(one["at"]) > plan.planned_at), "")
+    """
+    The digest of the plan that took this one back, or "".
+
+    An undo names a digest, and several plans may have it: it is of those that were begun before it, whatever their
+    clocks said, and of those begun elsewhere that were planned before it.
+    """
+    begun, undone_by = False, ""
+    for line in _about(plan.digest, plan):
+        if line.get("planned_at") == plan.planned_at.isoformat():
+            begun, undone_by = True, ""
+        elif "undone_by" in line and (begun or datetime.fromisoformat(line["at"]) > plan.planned_at):
+            undone_by = line["undone_by"]
+    return undone_by
 
 
 def note_taken_back(undo: Plan) -> None:
-    """Write down, on disk when this returns, that what an undo takes back is taken back; of other plans nothing."""
-    if undo.undoes is not None:
-        line = {"digest": undo.undoes, "undone_by": undo.digest, "at": undo.planned_at.isoformat()}
+    """Write down once, on disk when this returns, that what an undo takes back is taken back; of others nothing."""
+    if undo.undoes is None or undo.is_empty:
+        return
+    line = {"digest": undo.undoes, "undone_by": undo.digest, "at": undo.planned_at.isoformat()}
+    if _about(undo.undoes, undo)[-1:] != [line]:
         append_line(_file(undo), _sealed(line))
 
 
@@ -61,6 +73,11 @@ def forget_digest(before: Path, after: Path) -> None:
 def _without(line: _Line, digests: set[str], before: Path, after: Path) -> _Line:
     told = {name: FORGOTTEN if value in digests else value for name, value in line.items()}
     return told | {"journal": _in_home(after)} if told.get("journal") == _in_home(before) else told
+
+
+def _about(digest: str, plan: Plan) -> list[_Line]:
+    """What is told of this digest, in order, in the tenant and host of the plan."""
+    return [line for line in _lines(_file(plan)) if line["digest"] == digest]
 
 
 def _file(plan: Plan) -> Path:
@@ -82,7 +99,8 @@ def _lines(path: Path) -> Iterator[_Line]:
     try:
         whole = path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path}, which tells what was begun, cannot be read: {error}. Nothing was sent.") from error
+        told = f"{path}, which tells what was begun, cannot be read: {error}. Nothing was sent now."
+        raise InputError(told) from error
     for number, text in enumerate(whole.splitlines(keepends=True), start=1):  # Of bytes: texts split at U+2028 too.
         if not text.endswith(b"\n"):
             return  # Torn by a crash before anything was sent.
@@ -93,8 +111,8 @@ def _lines(path: Path) -> Iterator[_Line]:
             stated, line = "", {}
         if stated != sha256(canonical(line))[:16]:
             raise FileDamagedError(
-                f"{path}, which tells what was begun, was altered in line {number}. Nothing was sent. Whether this "
-                "plan was begun before can no longer be told: move that file away, load, and plan again.",
+                f"{path}, which tells what was begun, was altered in line {number}. Nothing was sent now. Whether "
+                "this plan was begun before can no longer be told: move that file away, load, and plan again.",
                 path=path,
             )
         yield line

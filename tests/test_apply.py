@@ -26,8 +26,10 @@ from frgroups.errors import (
     PlanBlockedError,
     WrongTenantError,
 )
+from frgroups.home import tenant_folder
 from frgroups.journal import Journal
 from frgroups.sandbox import Fault
+from frgroups.sealed import write_sealed
 from frgroups.tenant_lock import tenant_lock
 
 OPEN = fg.Limits(
@@ -147,7 +149,7 @@ def test_without_the_right_approval_nothing_is_sent(client, world, approve):
 
 
 def test_every_refusal_says_once_that_nothing_was_sent(client, world, tmp_path):
-    "The approval, a limit, drift, a lock, a journal that cannot be: each tells it, and tells it once."
+    "The approval, a limit, drift, a lock, a journal or facts that cannot be: each tells it, and tells it once."
     plan = plan_for(client, {"vip": ["c200"]})
     blocked = plan_for(client, {"vip": ["c200"]}, limits=fg.Limits(additions_total=0))
     (tmp_path / "file").write_text("")
@@ -167,8 +169,14 @@ def test_every_refusal_says_once_that_nothing_was_sent(client, world, tmp_path):
     with pytest.raises(DriftError) as drifted:
         apply(client, plan)
 
-    said += [str(locked.value), str(drifted.value)]
-    assert [text.count("Nothing was sent.") for text in said] == [1] * 5
+    facts = fg.home() / "probes" / f"{tenant_folder(client.tenant_uid, client.base_url)}.json"
+    write_sealed(facts, "write facts", {})
+    with pytest.raises(FileDamagedError, match="probe again") as damaged:
+        apply(client, plan)
+    facts.unlink()
+
+    said += [str(locked.value), str(drifted.value), str(damaged.value)]
+    assert [text.count("Nothing was sent.") for text in said] == [1] * 6
     assert pickle.loads(pickle.dumps(drifted.value)).message == drifted.value.message
     assert writes(world) == []
 
@@ -708,7 +716,7 @@ def test_a_group_that_cannot_be_read_back_does_not_hide_the_others(world):
         receipt = apply(client, plan)
 
     states = dict(zip(receipt.table()["customer_uid"], receipt.table()["state"], strict=True))
-    assert states == {"c001": "unknown", "c200": "verified"} and "reading back failed" in receipt.stopped
+    assert states == {"c001": "unknown", "c200": "verified"} and "Reading back failed" in receipt.stopped
     assert fg.plan_undo(receipt).n_remove == 1
 
 
@@ -846,7 +854,29 @@ def test_what_a_later_reading_cannot_tell_an_earlier_one_does(client, world):
 
     receipt = apply(client, plan)
 
-    assert receipt.counts == {"verified": 2, "not_effective": 1} and "reading back failed" in receipt.stopped
+    assert receipt.counts == {"verified": 2, "not_effective": 1} and "Reading back failed" in receipt.stopped
+
+
+def test_an_undo_of_nothing_takes_nothing_back(client, world):
+    "Where no reading could tell what was done there is nothing to undo, and the plan can be gone on with."
+    plan = plan_for(client, {"empty": PEOPLE[:20]})
+    world.misbehave(Fault("status", method="GET", path="/empty/", status=500, skip=1, times=None))
+    undo = fg.plan_undo(apply(client, plan))
+    world.behave()
+
+    assert undo.is_empty and apply(client, undo).ok
+    assert apply(client, plan).ok
+
+
+def test_a_group_that_was_not_made_yet_is_not_read_back(client, world):
+    "Why the run stopped is all there is to tell; that a group is not there is no failure."
+    plan = plan_for(client, {"a": PEOPLE[:5], "b": PEOPLE[:5]}, create={"a": "A", "b": "B"})
+    world.misbehave(Fault("status", method="POST", status=401, skip=1, times=None))
+
+    receipt = apply(client, plan)
+
+    assert receipt.counts == {"not_sent": 10} and receipt.created == {"a"}
+    assert "401" in receipt.stopped and "Reading back" not in receipt.stopped
 
 
 def test_an_undo_knows_its_customers_but_not_their_groups(client, world):
@@ -869,7 +899,8 @@ def test_a_second_undo_says_that_it_is_one(client, world):
 
     again = fg.plan_undo(receipt)
 
-    assert [one.rule for one in again.findings] == ["undone_before"] and undo.digest[:12] in again.summary()
+    assert [one.rule for one in again.findings] == ["undone_before"]
+    assert "An undo of the same plan was sent before" in again.summary() and undo.digest[:12] not in again.summary()
 
 
 def test_an_undo_says_what_it_cannot_take_back(client, world):

@@ -12,9 +12,10 @@ from frgroups import approval as approving
 from frgroups.apply import sending
 from frgroups.cli import main
 from frgroups.client.retry import RetryPolicy
-from frgroups.errors import FileDamagedError, InputError, NotApprovedError, PlanBlockedError
+from frgroups.errors import FileDamagedError, InputError, LockedError, NotApprovedError, PlanBlockedError
 from frgroups.journal import Journal
 from frgroups.sandbox import Fault
+from frgroups.tenant_lock import tenant_lock
 from tests.test_apply import OPEN, PEOPLE, Crash, apply, arrange, plan_for, writes
 
 
@@ -97,7 +98,7 @@ def test_what_was_begun_cannot_be_altered_unseen(client, world, tmp_path):
 
     assert apply(client, other).ok
     path.write_text(whole.replace(plan.digest, other.digest))
-    with pytest.raises(FileDamagedError, match="altered in line 1"):
+    with pytest.raises(FileDamagedError, match=r"altered in line 1\. Nothing was sent now\."):
         apply(client, plan_for(client, {"vip": ["c102"]}))
 
 
@@ -159,6 +160,72 @@ def test_a_plan_that_cannot_be_gone_on_with_is_settled_and_undone(client, world,
     assert "settled" in receipt.stopped and fg.read_receipt(receipt.path).counts == receipt.counts
     assert apply(client, fg.plan_undo(receipt, limits=OPEN)).ok
     assert world.members("vip") == PEOPLE[:10]
+
+
+def test_a_plan_that_is_settled_without_a_reading_says_why(client, world, monkeypatch):
+    "What is unknown is so because the group could not be read, and that is told beside what settling is."
+    plan = plan_for(client, {"vip": PEOPLE})
+    crashed(client, plan, monkeypatch)
+    world.misbehave(Fault("status", method="GET", path="/vip/", status=500, times=None))
+
+    receipt = fg.settle_plan(client, plan)
+
+    assert receipt.counts == {"unknown": 200, "not_sent": 90}
+    assert "was settled as far as it came" in receipt.stopped and "Reading back failed" in receipt.stopped
+
+
+def test_a_plan_that_is_being_applied_is_settled_later(client, world, monkeypatch):
+    "Who settles is told to wait, and not to settle."
+    plan = plan_for(client, {"vip": PEOPLE})
+    crashed(client, plan, monkeypatch)
+
+    with tenant_lock(client.tenant_uid, client.base_url, "another"), pytest.raises(LockedError) as locked:
+        fg.settle_plan(client, plan)
+
+    assert str(locked.value).endswith("Try again later.")
+
+
+def test_an_undo_from_a_machine_whose_clock_is_behind_is_one(client, world, monkeypatch):
+    "A plan that was begun before its undo is not gone on with, though the undo says that it was planned earlier."
+    plan = plan_for(client, {"vip": PEOPLE})
+    crashed(client, plan, monkeypatch)
+    undo = fg.plan_undo(fg.settle_plan(client, plan), limits=OPEN)
+    assert apply(client, replace(undo, planned_at=plan.planned_at - timedelta(minutes=5))).ok
+
+    with pytest.raises(PlanBlockedError, match="taken back by plan"):
+        apply(client, plan)
+
+    assert world.members("vip") == PEOPLE[:10]
+
+
+def test_a_plan_of_the_same_as_one_that_was_taken_back_is_a_plan_of_its_own(client, world, monkeypatch):
+    "Digest for digest it is the plan that was undone, and it is begun, gone on with and taken back itself."
+    first = plan_for(client, {"vip": PEOPLE})
+    crashed(client, first, monkeypatch)
+    apply(client, fg.plan_undo(fg.settle_plan(client, first), limits=OPEN))
+    again = plan_for(client, {"vip": PEOPLE})
+    crashed(client, again, monkeypatch)
+
+    receipt = apply(client, again)
+
+    assert receipt.ok and again.digest == first.digest and world.members("vip") == PEOPLE
+    assert fg.plan_undo(receipt).findings == ()
+    with pytest.raises(PlanBlockedError, match="taken back by plan"):
+        apply(client, first)
+
+
+def test_an_undo_that_is_gone_on_with_is_noted_once(client, world, tmp_path):
+    "However often it is applied, one line tells that the plan was taken back."
+    plan = plan_for(client, {"empty": PEOPLE[:20]})
+    undo = fg.plan_undo(apply(client, plan))
+    world.misbehave(Fault("status", method="PUT", status=401, skip=2, times=None), max_uids_per_put=10)
+    assert apply(client, undo).counts == {"verified": 10, "not_sent": 10}
+    world.behave()
+    assert apply(client, undo).ok
+
+    [path] = (tmp_path / "home" / "begun").iterdir()
+
+    assert path.read_text().count("undone_by") == 1
 
 
 def test_a_settled_plan_may_still_be_finished(client, world, monkeypatch):

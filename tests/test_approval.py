@@ -72,7 +72,7 @@ def test_one_approval_file_is_for_one_plan_file(plan, other, tmp_path):
         check_approval(again, path)
 
 
-@pytest.mark.parametrize("approve", ["", "  ", None, True, 7, "ja", "0" * 65, "none.json", b"abc"])
+@pytest.mark.parametrize("approve", ["", "  ", None, True, 7, "ja", "0" * 65, "none.json", "a" * 999 + "/b", b"abc"])
 def test_what_is_no_approval_is_refused(plan, approve):
     "Nothing, a word, a number, a file that is not there."
     with pytest.raises(NotApprovedError, match="is neither a digest"):
@@ -171,6 +171,17 @@ def test_a_rejection_beside_an_approval_counts_however_the_folder_is_written(pla
 
     with pytest.raises(NotApprovedError, match="Ola rejected"):
         check_approval(plan, "~/ok.approval.json")
+
+
+@pytest.mark.parametrize("odd", [{"until": 5}, {"until": "soon"}, {"at": None}, {"planned_at": ""}, {"by": 5}])
+def test_a_rejection_counts_whatever_else_is_in_it(plan, tmp_path, odd):
+    "A no that was written by hand is a no, though its moments are none."
+    approval = approve_plan(plan, tmp_path / "ok.approval.json", by="Kari")
+    no = read_sealed(approve_plan(plan, tmp_path / "no.approval.json", by="Ola", reject="Too early"), "approval")
+    write_sealed(tmp_path / "no.approval.json", "approval", no | odd)
+
+    with pytest.raises(NotApprovedError, match=r"rejected plan .* Too early"):
+        check_approval(plan, approval)
 
 
 def test_an_approval_that_lacks_a_field_is_refused(plan, tmp_path):

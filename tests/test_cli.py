@@ -366,3 +366,21 @@ def test_a_name_does_not_steer_the_terminal(environment, capsys, tmp_path):
     told = capsys.readouterr()
     assert told.out.count("join Odd\\u001b[2K\\u202egroup") == 4 and "Odd\\u001b[2K" in told.err
     assert not {"\x1b", "\u202e"} & {*told.out, *told.err}
+
+
+def test_a_name_in_an_approval_does_not_steer_the_terminal(loaded, capsys, tmp_path):
+    "Who is told to have agreed is shown as it is written, wherever that is printed."
+    assert main(["plan", "--group", "Staff", "--members", "loyalty", "--out", str(tmp_path / "p.json")]) == 0
+    plan = fg.read_plan(tmp_path / "p.json")
+    approval = fg.approve_plan(plan, tmp_path / "p.approval.json", by="Kari\x1b[2K\u202e")
+    capsys.readouterr()
+    assert main(["apply", str(tmp_path / "p.json"), "--approve", str(approval)]) == 0
+    receipt = path_after("Receipt", capsys.readouterr().out)
+
+    assert main(["show", str(receipt)]) == 0
+    assert main(["load"]) == 0
+    assert main(["who", plan.groups[0].add[0]]) == 0
+    assert main(["approve", str(tmp_path / "p.json"), "--by", "Ola", "--reject", "no"]) == 0
+
+    told = capsys.readouterr().out
+    assert told.count("Kari\\u001b[2K\\u202e") == 3 and not {"\x1b", "\u202e"} & set(told)

@@ -1,5 +1,7 @@
 """What a plan says that it costs, and what applying it takes."""
 
+from dataclasses import replace
+
 import pytest
 
 import frgroups as fg
@@ -33,7 +35,24 @@ def test_a_plan_costs_as_many_requests_as_it_says(tenant):
     sent = tenant.requests()
     assert plan.cost.n_requests == len(sent)
     assert plan.cost.n_write == sum(one["method"] != "GET" for one in sent) == len(plan.requests())
-    assert plan.cost.n_moves > 0
+    assert plan.cost.n_between > 0
+
+
+def test_a_group_that_is_replaced_whole_is_looked_at_before_it_is_emptied(tenant):
+    "One reading more, unless the plan may leave the group without a member."
+    with tenant.client(writable=True) as client:
+        snapshot = fg.load_snapshot(client, False)
+        wanted = {"vip": sorted(set(PEOPLE) - set(snapshot["vip"]))}
+        open_plan, plan = (
+            fg.plan_memberships(snapshot, wanted, mode="mirror", limits=replace(OPEN, emptied_groups=allowed))
+            for allowed in (None, 0)
+        )
+        tenant.clear_requests()
+
+        assert fg.apply_plan(client, plan, approve=plan.digest).ok
+
+    assert plan.cost.n_requests == len(tenant.requests())
+    assert open_plan.cost.n_between == 0 < plan.cost.n_between and "to see who arrived" in plan.summary()
 
 
 def test_finding_who_is_refused_costs_at_most_what_was_said(tenant):
@@ -62,7 +81,7 @@ def test_who_ends_the_run_is_told_beforehand():
     ("cost", "told"),
     [
         (Cost(1, 1, 0, 1, 0.6), "3 requests in all, with 1 to read before, 1 to read back: under a minute at 20"),
-        (Cost(1, 1, 1, 1, 60.0), "4 requests in all, with 1 to read before, 1 to see that movers arrived, 1 to read"),
+        (Cost(1, 1, 1, 1, 60.0), "4 requests in all, with 1 to read before, 1 to see who arrived, 1 to read"),
         (
             Cost(600, 1000, 0, 600, 61.0),
             "2,200 requests in all, with 600 to read before, 600 to read back: about 2 min",

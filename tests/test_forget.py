@@ -567,6 +567,30 @@ def test_a_rejection_that_names_the_customer_is_reworded(home_folder):
     assert json.loads(path.read_text())["content"]["reason"] == "first ask (forgotten-1)"
 
 
+def test_a_purpose_that_names_the_customer_is_reworded(home_folder):
+    "What a plan of others is for goes on without the name; its digest stands, and its reviews are removed."
+    plan = replace(
+        fg.plan_memberships(snapshot_of({"all": ["c-2"], "vip": []}), {"vip": ["c-2"]}, purpose="As c-1 asked for"),
+        planned_at=NOON,
+    )
+    saved = plan.save(home_folder / "plans" / "a.json")
+    reviews = [
+        fg.save_review(plan, home_folder / "plans" / f"a.{ending}") for ending in ("html", "md", "txt", "xlsx")
+    ]
+    applied(plan)
+    assert fg.export_customer("c-1")["plans"][0]["purpose"] == "As c-1 asked for"
+
+    table = fg.forget("c-1")
+
+    assert sorted(done(table)) == [("plan", "rewritten"), ("receipt", "tombstoned"), *[("review", "removed")] * 4]
+    found = fg.read_plan(saved)
+    assert (found.digest, found.purpose) == (plan.digest, "As … asked for")
+    [receipt] = home_folder.rglob("*.receipt.json")
+    assert fg.read_receipt(receipt).plan.purpose == "As (forgotten-1) asked for"
+    assert not any(path.exists() for path in reviews) and files_with(home_folder, "c-1") == []
+    assert fg.forget("c-1").empty
+
+
 def test_an_empty_uid_is_refused():
     "Nobody is not a customer."
     for ask in (fg.forget, fg.export_customer):

@@ -222,6 +222,46 @@ def test_ctrl_c_stops_the_whole_queue(tenant, capsys, monkeypatch):
     assert "the other plans wait" in told.err and len({"one", "two"} & tenant.groups().keys()) == 1
 
 
+def test_a_plan_that_ctrl_c_stops_twice_is_not_set_aside(tenant, capsys, monkeypatch):
+    "That it came no further was no fault of the plan: the next run goes on with it."
+    assert main(["approve", str(queued(tenant, "one")), "--by", "Kari"]) == 0
+    send = Sender.send
+
+    def pressed(self, *args):
+        signal.raise_signal(signal.SIGINT)
+        send(self, *args)
+
+    capsys.readouterr()
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(Sender, "send", pressed)
+        codes = [main(["apply", "--approved", "--json"]) for _ in range(2)]
+    codes.append(main(["apply", "--approved", "--json"]))
+
+    assert codes == [5, 5, 0]
+    assert [line["outcome"] for line in lines(capsys)] == ["to be gone on with"] * 2 + ["done"]
+
+
+def test_what_the_queue_tells_does_not_steer_the_terminal(tenant, capsys):
+    "A name that would hide what stands in a line is written out, as a text and as JSON."
+    tenant.put_group("odd", "Odd\x1b[2K\u202egroup")
+    assert main(["load"]) == 0
+    assert main(["plan", "--group", "odd", "--members", "Staff", "--pending"]) == 0
+    [path] = queue_folder(tenant.tenant_uid, tenant.base_url, "pending").glob("*.plan.json")
+    assert main(["approve", str(path), "--by", "Kari"]) == 0
+    tenant.put_customers(others := [f"other-{n}" for n in range(10)])
+    tenant.add_members("odd", others)
+    capsys.readouterr()
+
+    assert main(["apply", "--approved"]) == 4
+    stopped = queue_folder(tenant.tenant_uid, tenant.base_url, "stopped") / path.name
+    shutil.move(stopped, path)
+    shutil.move(stopped.with_suffix(".approval.json"), path.parent)
+    assert main(["apply", "--approved", "--json"]) == 4
+
+    told = capsys.readouterr().out
+    assert told.count("Odd") == 2 and not {"\x1b", "\u202e"} & set(told)
+
+
 def test_a_policy_sends_small_plans_of_the_queue(tenant, tmp_path, capsys):
     "With --approve-policy what the policy allows needs nobody, and the rest waits for a person."
     small, large = queued(tenant, "one"), queued(tenant, "two")

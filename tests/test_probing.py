@@ -9,7 +9,14 @@ import frgroups as fg
 from frgroups.apply.facts import LONGEST_LAG, kept_facts
 from frgroups.apply.probing import NAME, PREFIX
 from frgroups.cli import main
-from frgroups.errors import FileDamagedError, ForbiddenError, InputError, NotWritableError, ServerError
+from frgroups.errors import (
+    BadAnswerError,
+    FileDamagedError,
+    ForbiddenError,
+    InputError,
+    NotWritableError,
+    ServerError,
+)
 from frgroups.plan.cost import CHUNK
 from frgroups.sandbox import Fault, Sandbox
 from frgroups.sealed import read_sealed, write_sealed
@@ -102,6 +109,18 @@ def test_the_group_is_deleted_when_a_probe_fails(home_folder):
 
     assert NAME not in names
     assert not (home_folder / "probes").exists()
+
+
+def test_a_group_whose_creation_was_answered_with_nonsense_is_deleted(home_folder):
+    "It may be there all the same, and is."
+    garbled = Fault("garbage", method="POST")
+    with Sandbox(customers=300, groups=8, faults=[garbled]) as sandbox, sandbox.client(writable=True) as client:
+        with pytest.raises(BadAnswerError):
+            fg.probe_writes(client)
+        names = [group.name for group in client.iter_groups()]
+        asked = [one["method"] for one in sandbox.requests()]
+
+    assert NAME not in names and asked.count("DELETE") == 1
 
 
 def test_a_group_that_cannot_be_deleted_is_named(home_folder):

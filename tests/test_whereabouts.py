@@ -61,14 +61,14 @@ def asked(capsys, *words):
 
 def test_what_a_plan_changed_since_the_snapshot_is_told(tenant, home_folder, capsys):
     "Right after an apply the kept snapshot shows nothing of it, and says where it will be seen."
-    plan = fg.plan_memberships(load(tenant), {"vip": ["c-2"]})
+    plan = fg.plan_memberships(load(tenant), {"vip": ["c-2"]}, purpose="the spring letter")
     applied(tenant, plan, plan.digest)
 
     code, out, _ = asked(capsys, "c-2")
     told = json.loads(asked(capsys, "c-2", "--json")[1])
 
     assert code == 0 and "Since that snapshot (frgroups load reads what is so now):" in out
-    assert f"joined VIP (vip) by plan {plan.digest[:12]} applied at " in out
+    assert f"joined VIP (vip) by plan {plan.digest[:12]} applied at " in out and "For: the spring letter" in out
     assert [(one["customer_group_uid"], one["state"]) for one in told["since"]] == [("vip", "verified")]
     load(tenant)
     assert "Since that snapshot" not in asked(capsys, "c-2")[1]

@@ -27,8 +27,7 @@ from frgroups.begun import note_begun, note_taken_back
 from frgroups.client import Client
 from frgroups.errors import FileDamagedError, FrgroupsError, InputError, StoppedError
 from frgroups.inputs import must_be
-from frgroups.journal import Journal
-from frgroups.journal.past import Past, RunStopped
+from frgroups.journal import Journal, RunStopped
 from frgroups.logs import tell
 from frgroups.plan import Plan
 from frgroups.plan.cost import CHUNK
@@ -99,11 +98,15 @@ def apply_plan(
         check_not_taken_back(plan)
         approval = check_approval(plan, approve, begun=begun.past.approval if begun.past.n_sent else {})
         check_limits(plan)
-    with patient_interrupt() as stop, _run(client, plan, journal, begun.past, progress, stop) as run:
+    with ExitStack() as held:
+        stop = held.enter_context(patient_interrupt())
+        with refusals_tell(begun.past):
+            run = held.enter_context(_run(client, plan, journal, progress, stop))
         if (done := _receipt_of_ended(run.journal)) is not None:
             return done
         check_place(plan, run.journal)
         with refusals_tell(run.journal.past):
+            check_not_taken_back(plan)  # Its undo may have been sent while nobody held the lock.
             _begin(run, plan, approval)
         receipt = run.settled(run.send())
     _tell_of(receipt)
@@ -149,7 +152,7 @@ def settle_plan(
         raise InputError(
             f"Plan {plan.digest[:12]} was not begun with the journal {begun.path}, so there is nothing to settle."
         )
-    with _run(client, plan, journal, begun.past, progress, threading.Event()) as run:
+    with _run(client, plan, journal, progress, threading.Event()) as run:
         done = _receipt_of_ended(run.journal)
         receipt = done or run.settled("the plan was settled as far as it came; for that nothing was sent.")
     _tell_of(receipt)
@@ -170,21 +173,15 @@ def _begin(run: Run, plan: Plan, approval: Approval) -> None:
 
 @contextmanager
 def _run(
-    client: Client,
-    plan: Plan,
-    journal: str | Path | None,
-    past: Past,
-    progress: ProgressOption,
-    stop: threading.Event,
+    client: Client, plan: Plan, journal: str | Path | None, progress: ProgressOption, stop: threading.Event
 ) -> Iterator[Run]:
-    """A run over the plan's journal that is alone with the tenant; `past` is what the journal told before."""
+    """A run over the plan's journal that is alone with the tenant."""
     facts = kept_facts(client.tenant_uid, client.base_url)
     readings = Readings(client, facts.settle_waits(SETTLE_WAITS) if facts else SETTLE_WAITS)
     chunk = facts.chunk if facts else CHUNK
     with ExitStack() as held:
-        with refusals_tell(past):
-            held.enter_context(tenant_lock(client.tenant_uid, client.base_url, f"plan {plan.digest[:12]}"))
-            written = held.enter_context(Journal.of(plan, journal))
+        held.enter_context(tenant_lock(client.tenant_uid, client.base_url, f"plan {plan.digest[:12]}"))
+        written = held.enter_context(Journal.of(plan, journal))
         total = plan.n_add + plan.n_remove
         bar = held.enter_context(Progress("Applying", unit="changes", show=progress, total=total))
         yield Run(client, plan, written, readings, chunk=chunk, progress=bar, stop=stop)

@@ -9,8 +9,7 @@ from frgroups.apply.guards import raise_if_broken
 from frgroups.apply.readings import Readings
 from frgroups.client import Client
 from frgroups.errors import DriftError, NotFoundError
-from frgroups.journal import Journal
-from frgroups.journal.past import RunStopped
+from frgroups.journal import Journal, RunStopped
 from frgroups.limits import GroupCounts, broken_limits
 from frgroups.plan import Plan
 from frgroups.plan.group_change import GroupChange

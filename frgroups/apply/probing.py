@@ -102,7 +102,7 @@ class _Probe:
         known = list(_some_customers(self._client, max(SIZES)))
         try:
             self._client.create_group(NAME, self._group)
-        except (ConnectionLostError, ServerError):  # It may be there all the same.
+        except (ConnectionLostError, ServerError, BadAnswerError):  # It may be there all the same.
             self._delete()
             raise
         try:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from frgroups.client import Client
 from frgroups.errors import FrgroupsError, NotFoundError
-from frgroups.journal.past import RunStopped
+from frgroups.journal import RunStopped
 from frgroups.members import Listing, read_members, worker_threads
 
 _Changes = set[tuple[str, str]]  # customer uid, "add" or "remove"
@@ -54,7 +54,7 @@ class Readings:
         """Read these groups anew, again after a while where a change does not show; what failed, or nothing."""
         self._last.clear()  # What was read before sending tells nothing of what came of it.
         failed = self._read_until_shown(expected)
-        return f"reading back failed: {next(iter(failed.values()))}" if failed else ""
+        return f"Reading back failed: {next(iter(failed.values()))}" if failed else ""
 
     def all_members(self) -> dict[str, frozenset[str]]:
         """The members of every group that could be read."""

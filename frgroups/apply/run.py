@@ -13,8 +13,8 @@ from frgroups.apply.readings import Readings
 from frgroups.apply.sending import Sender
 from frgroups.client import Client
 from frgroups.errors import FrgroupsError, InputError
-from frgroups.journal import Journal
-from frgroups.journal.past import Item, RunStopped
+from frgroups.journal import Journal, RunStopped
+from frgroups.journal.past import Item
 from frgroups.plan import Plan
 from frgroups.progress import Progress
 from frgroups.receipt import Receipt
@@ -56,7 +56,7 @@ class Run:
             self._keep_the_last()
             self._send_side("remove")
         except RunStopped as stop:
-            if isinstance(stop.__cause__, FrgroupsError) and not self._anything_done():
+            if isinstance(stop.__cause__, FrgroupsError) and not self.journal.past.n_sent:
                 raise stop.__cause__ from None
             return str(stop)
         return ""
@@ -115,10 +115,6 @@ class Run:
             if self._readings.members_when(group.uid, "add", joining) <= leaving:
                 self._last_members |= {(group.uid, uid, "remove") for uid in leaving}
 
-    def _anything_done(self) -> bool:
-        past = self.journal.past
-        return bool(past.created or past.creating or past.intended - past.unsent)
-
     def _receipt(self, stopped: str) -> Receipt:
         past = self.journal.past
         unreadable = self._readings.back(self._expected())
@@ -140,7 +136,7 @@ class Run:
             drift=self._drift,
             started_at=datetime.fromisoformat(past.started),
             read_at=datetime.now(UTC),
-            stopped=stopped or unreadable,
+            stopped=" ".join(filter(None, [stopped, unreadable])),
             n_journal_lines=self.journal.n_lines,
             path=self.journal.receipt_path,
         )
@@ -150,9 +146,11 @@ class Run:
         return {item: why for item in self._last_members if states[item] == "not_sent"}
 
     def _expected(self) -> dict[str, set[tuple[str, str]]]:
-        """What a reading back should show of each group: all that was accepted."""
-        expected: dict[str, set[tuple[str, str]]] = {group.uid: set() for group in self._plan.groups}
-        for group, uid, change in self.journal.past.accepted:
+        """What a reading back should show of each group that there may be: all that was accepted."""
+        past = self.journal.past
+        there = [group.uid for group in self._plan.groups if not group.create or group.uid in past.creating]
+        expected: dict[str, set[tuple[str, str]]] = {uid: set() for uid in there}
+        for group, uid, change in past.accepted:
             expected[group].add((uid, change))
         return expected
 

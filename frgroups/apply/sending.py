@@ -21,8 +21,7 @@ from frgroups.errors import (
     ServerError,
     TokenCommandError,
 )
-from frgroups.journal import Journal
-from frgroups.journal.past import RunStopped
+from frgroups.journal import Journal, RunStopped
 from frgroups.plan.cost import CHUNK, MOST_REFUSED
 from frgroups.progress import Progress
 

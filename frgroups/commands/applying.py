@@ -40,7 +40,7 @@ def approve(options: Namespace) -> int:
     print(f"{options.by} {word} plan {made.digest[:12]}. Written to {path}")
     if options.reject is not None:
         if before and before.approved:
-            print(f"It takes the place of the approval by {before.by}, which was in that file.")
+            print(readable(f"It takes the place of the approval by {before.by}, which was in that file."))
         return 0
     queued = options.file if options.out else move_plan(options.file, "approved")
     if queued != options.file:

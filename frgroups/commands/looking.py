@@ -10,11 +10,7 @@ import pandas as pd
 
 from frgroups.changes import group_changes, membership_changes
 from frgroups.commands.arguments import Add, of_register, of_snapshot
-from frgroups.commands.options import (
-    register_of,
-    snapshot_before,
-    snapshot_of,
-)
+from frgroups.commands.options import register_of, snapshot_before, snapshot_of
 from frgroups.commands.words import at_least, moment
 from frgroups.errors import UsageError
 from frgroups.health import SEVERITIES, health_report

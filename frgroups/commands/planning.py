@@ -1,4 +1,4 @@
-"""The commands that make a plan, and show one."""
+"""The commands that make a plan, show one, and write its review."""
 
 from __future__ import annotations
 
@@ -8,13 +8,7 @@ from pathlib import Path
 from frgroups.approval import approved_in_words
 from frgroups.cache import read_snapshot
 from frgroups.commands.arguments import LIMIT_HELP, Add, of_register, of_snapshot
-from frgroups.commands.options import (
-    held_customers,
-    limits_of,
-    register_of,
-    snapshot_of,
-    wanted_customers,
-)
+from frgroups.commands.options import held_customers, limits_of, register_of, snapshot_of, wanted_customers
 from frgroups.commands.words import filled, limit, limit_options, readable
 from frgroups.errors import FileDamagedError, InputError
 from frgroups.home import folder_in_home, tenant_folder
@@ -79,15 +73,16 @@ def show(options: Namespace) -> int:
     if (table := next((table for wanted, table in parts if wanted), None)) is not None:
         print(table().to_csv(index=False), end="")
         return 0
-    print(thing)
-    if isinstance(thing, Plan):
-        print(readable(thing.summary()))
-        print(f"Digest: {thing.digest}")
-    else:
-        at = f"{thing.started_at:%Y-%m-%d %H:%M} UTC"
-        print(f"{thing.plan.tenant_uid} at {thing.plan.base_url}, {at}, approved {approved_in_words(thing.approval)}")
-        print(readable(thing.summary()))
+    print(readable(_shown(thing)))
     return 0
+
+
+def _shown(thing: Plan | Receipt) -> str:
+    if isinstance(thing, Plan):
+        return f"{thing!r}\n{thing.summary()}\nDigest: {thing.digest}"
+    at = f"{thing.started_at:%Y-%m-%d %H:%M} UTC"
+    where = f"{thing.plan.tenant_uid} at {thing.plan.base_url}, {at}, approved {approved_in_words(thing.approval)}"
+    return f"{thing!r}\n{where}\n{thing.summary()}"
 
 
 def review(options: Namespace) -> int:

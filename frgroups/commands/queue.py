@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from argparse import Namespace
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,7 @@ from frgroups.approval import Approve
 from frgroups.client import Client
 from frgroups.commands.options import client_of
 from frgroups.commands.outcome import line_of
+from frgroups.commands.words import readable
 from frgroups.errors import DriftError, FrgroupsError, NotApprovedError, PlanBlockedError
 from frgroups.exits import code_of, worst
 from frgroups.plan import Plan
@@ -31,16 +33,18 @@ def apply_queue(options: Namespace, policy: Policy | None) -> int:
             if stop.is_set():
                 print("Interrupted: the other plans wait.", file=sys.stderr)
                 break
-            line = _applied(client, waiting, policy, options)
+            line = _applied(client, waiting, policy, options, stop)
             codes.append(line["exit_code"])
             text = f"{line['plan']}: {line['outcome']}. {line['message']}".rstrip()
-            print(json.dumps(line, ensure_ascii=False) if options.json else text, flush=True)
+            print(json.dumps(line, ensure_ascii=False) if options.json else readable(text), flush=True)
     if not codes and not options.json:
         print(f"Nothing waits for {client.tenant_uid} at {client.base_url}.")
     return worst(codes)
 
 
-def _applied(client: Client, waiting: Waiting, policy: Policy | None, options: Namespace) -> dict[str, Any]:
+def _applied(
+    client: Client, waiting: Waiting, policy: Policy | None, options: Namespace, stop: threading.Event
+) -> dict[str, Any]:
     """What became of one plan of the queue; one that will never get further is set aside."""
     rejected = waiting.decision is not None and not waiting.decision.approved
     approvals: list[Approve] = [waiting.approval] if waiting.approval else []
@@ -65,7 +69,7 @@ def _applied(client: Client, waiting: Waiting, policy: Policy | None, options: N
     line = line_of(waiting.path, receipt)
     if receipt.complete:
         return line | _moved(lambda: move_plan(waiting.path, "done"), line)
-    if before and before.counts == receipt.counts:
+    if before and before.counts == receipt.counts and not stop.is_set():
         message = f"{line['message']} This run came no further than the last one."
         return _set_aside(waiting, line | {"outcome": "set aside", "message": message})
     return line
@@ -93,7 +97,7 @@ def _unsent(waiting: Waiting, outcome: str, code: int, message: str) -> dict[str
         "exit_code": code,
         "counts": {},
         "receipt": None,
-        "message": message,
+        "message": readable(message),
     }
 
 

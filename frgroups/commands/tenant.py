@@ -16,10 +16,7 @@ from typing import Any
 from frgroups.apply.facts import kept_facts
 from frgroups.apply.probing import probe_writes
 from frgroups.commands.arguments import Add, of_tenant
-from frgroups.commands.options import (
-    client_of,
-    tenant_in_use,
-)
+from frgroups.commands.options import client_of, tenant_in_use
 from frgroups.commands.words import at_least
 from frgroups.errors import FrgroupsError
 from frgroups.home import folder_in_home, home

@@ -14,6 +14,7 @@ import pandas as pd
 from frgroups.approval import approved_in_words
 from frgroups.commands.arguments import Add, of_snapshot
 from frgroups.commands.options import snapshot_of
+from frgroups.commands.words import readable
 from frgroups.errors import InputError, NotFoundInCacheError
 from frgroups.history import customer_history
 from frgroups.history.causes import Cause, causes_of
@@ -48,8 +49,8 @@ def who(options: Namespace) -> int:
             f"No kept snapshot of {snapshot.tenant_uid} knows a customer {shown(uid)}. Check the uid (an external id "
             "needs --by external_id), or load again; customers who never were in a group cannot be seen."
         )
-    told = _as_json if options.json else _as_text
-    print(told(snapshot, uid, groups, history, since))
+    told = (snapshot, uid, groups, history, since)
+    print(_as_json(*told) if options.json else readable(_as_text(*told)))
     return 0
 
 
@@ -119,15 +120,14 @@ def _since(snapshot: Snapshot, since: list[Cause]) -> list[str]:
     if not since:
         return []
     names = dict(zip(snapshot.codes.group_uids, snapshot.codes.group_names, strict=True))
-    return [
-        "",
-        "Since that snapshot (frgroups load reads what is so now):",
-        *(
+    lines = ["", "Since that snapshot (frgroups load reads what is so now):"]
+    for one in since:
+        lines.append(
             f"  {one.change} {_named(names.get(uid := one.customer_group_uid, uid), uid)} by "
             f"{_plan_named(one.plan_digest)} applied at {one.sent_at:%Y-%m-%d %H:%M} UTC: {one.state}."
-            for one in since
-        ),
-    ]
+        )
+        lines += [f"    For: {one.purpose}"] if one.purpose else []
+    return lines
 
 
 def _plan_named(digest: str | None) -> str:

@@ -81,10 +81,12 @@ def erase_from_approval(path: Path, who: Wanted) -> Path:
 
 
 def erase_from_plan(path: Path, who: Wanted, *, undoes: bool) -> Path:
-    """Take out of a plan whom it holds back, and which one it takes back; its own digest covers neither."""
+    """Take a customer out of what the digest of a plan does not cover: whom it holds back, undoes, and what for."""
     plan = read_plan(path)
     held = [replace(one, note=who.words.sub("…", one.note)) for one in plan.held_back if one.customer_uid != who.uid]
-    return replace(plan, held_back=tuple(held), undoes=FORGOTTEN if undoes else plan.undoes).save(path)
+    purpose = who.words.sub("…", plan.purpose)
+    undone = FORGOTTEN if undoes else plan.undoes
+    return replace(plan, held_back=tuple(held), undoes=undone, purpose=purpose).save(path)
 
 
 def erase_from_receipt(path: Path, who: Wanted, seal: str = "") -> Path:
@@ -151,8 +153,14 @@ def _renamed(path: Path, seal: str) -> Path:
 def _buried_plan(plan: Plan, who: Wanted, stone: str) -> Plan:
     groups = tuple(_buried_change(one, who, stone) for one in plan.groups)
     held = tuple(_buried_hold(one, who, stone) for one in plan.held_back)
-    known = None if plan.known is None else plan.known.drop(index=who.uid, errors="ignore")
-    return replace(plan, groups=groups, held_back=held, undoes=FORGOTTEN if plan.undoes else None, known=known)
+    return replace(
+        plan,
+        groups=groups,
+        held_back=held,
+        undoes=FORGOTTEN if plan.undoes else None,
+        purpose=who.words.sub(stone, plan.purpose),
+        known=None if plan.known is None else plan.known.drop(index=who.uid, errors="ignore"),
+    )
 
 
 def _buried_hold(one: HeldBack, who: Wanted, stone: str) -> HeldBack:

@@ -102,6 +102,7 @@ def _in_plan(plan: Plan, who: Wanted) -> dict[str, Any]:
         "operations": _records(table[table["customer_uid"] == who.uid].drop(columns="customer_uid")),
         "held_back": _records(held[held["customer_uid"] == who.uid].drop(columns="customer_uid")),
         "member_before": [one.uid for one in plan.groups if who.uid in one.baseline],
+        **({"purpose": plan.purpose} if who.words.search(plan.purpose) else {}),
     }
 
 

@@ -49,6 +49,7 @@ _DIGEST = re.compile(r"(?<![0-9a-f])[0-9a-f]{12,64}(?![0-9a-f])")
 _SEALED = re.compile(rb'"kind": "frgroups (plan|receipt|approval)"')
 _REVIEW_CSV = '"customer_group_uid","group_name","customer_uid","change"'
 _REVIEW_TEXT = re.compile(r"Review: [^\n]*\n=+\n")
+_PURPOSE = re.compile(r"What for: ([^<\n]*)")
 _OF_GROUPS = ("groups.parquet", "reads.parquet")
 
 
@@ -194,9 +195,10 @@ def n_in_plan(plan: Plan, who: Wanted) -> int:
     return sum(who.n_in((*one.baseline, *one.add, *one.remove)) for one in plan.groups)
 
 
-def n_held_back(plan: Plan, who: Wanted) -> int:
-    """How often a plan holds the customer back, or names them in what a list says of another."""
-    return sum((one.customer_uid == who.uid) + len(who.words.findall(one.note)) for one in plan.held_back)
+def n_beside(plan: Plan, who: Wanted) -> int:
+    """How often a plan holds the customer back, or names them in what a list says of another or in what it is for."""
+    held = sum((one.customer_uid == who.uid) + len(who.words.findall(one.note)) for one in plan.held_back)
+    return held + len(who.words.findall(plan.purpose))
 
 
 def _trace_of_sealed(path: Path, kind: str, body: bytes, who: Wanted) -> Trace:
@@ -220,7 +222,7 @@ def _trace_of_sealed(path: Path, kind: str, body: bytes, who: Wanted) -> Trace:
 def _trace_of_plan(path: Path, plan: Plan, who: Wanted) -> Trace:
     known = who.is_in(plan.tenant_uid)
     planned = n_in_plan(plan, who) if known else 0
-    n = planned + n_held_back(plan, who) if known else 0
+    n = planned + n_beside(plan, who) if known else 0
     told = _digests(plan.undoes or "")
     digest = plan.digest if planned else ""  # What is held back is not in it.
     return Trace("plan", path, plan.tenant_uid, plan.base_url or "", n=n, digest=digest, mentions=told)
@@ -229,7 +231,7 @@ def _trace_of_plan(path: Path, plan: Plan, who: Wanted) -> Trace:
 def _trace_of_receipt(path: Path, receipt: Receipt, who: Wanted) -> Trace:
     plan = receipt.plan
     planned = n_in_plan(plan, who)
-    n = planned + n_held_back(plan, who) + sum(who.n_in(members) for members in receipt.members_after.values())
+    n = planned + n_beside(plan, who) + sum(who.n_in(members) for members in receipt.members_after.values())
     n += sum(len(who.words.findall(text)) for text in (*receipt.details.values(), receipt.stopped))
     known = who.is_in(plan.tenant_uid)
     return Trace(
@@ -298,6 +300,7 @@ def _trace_of_review(path: Path, text: str, who: Wanted) -> Trace:
         f">{html.escape(who.uid, quote=False)}</t>",  # in a workbook
     )
     n = len(who.words.findall(text)) if _REVIEW_TEXT.match(text) else sum(text.count(cell) for cell in cells)
+    n = n or sum(len(who.words.findall(html.unescape(purpose))) for purpose in _PURPOSE.findall(text))
     return Trace("review", path, tenant_uid, base_url, n=n if known else 0, mentions=_digests(f"{path.name} {text}"))
 
 

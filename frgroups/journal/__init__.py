@@ -15,10 +15,14 @@ from typing import Any
 from frgroups.advice import ANY, Advice
 from frgroups.errors import FileDamagedError, InputError
 from frgroups.home import as_folder, flush_to_disk, make_private, tenant_folder, write_text
-from frgroups.journal.past import Past, RunStopped
+from frgroups.journal.past import Past
 from frgroups.plan import Plan
 from frgroups.sealed import canonical, sha256
 from frgroups.tombstones import FORGOTTEN, is_tombstone
+
+
+class RunStopped(Exception):  # noqa: N818  # It ends a run in order; it is no error of its own.
+    """The run must end here; what was done is in the journal."""
 
 
 class Journal:
@@ -139,7 +143,7 @@ class Journal:
             whole = self.path.read_bytes()
         except OSError as error:
             raise InputError(
-                f"The journal {self.path} cannot be read: {error.strerror}. Nothing was sent."
+                f"The journal {self.path} cannot be read: {error.strerror}. Nothing was sent now."
             ) from error
         for number, raw in enumerate(whole.splitlines(keepends=True), start=1):
             line = _parsed(raw)

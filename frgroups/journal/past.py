@@ -10,10 +10,6 @@ from frgroups.human import counted
 Item = tuple[str, str, str]  # group uid, customer uid, "add" or "remove"
 
 
-class RunStopped(Exception):  # noqa: N818  # It ends a run in order; it is no error of its own.
-    """The run must end here; what was done is in the journal."""
-
-
 @dataclass
 class Past:
     """What a journal tells: the state of an apply when it was last alive."""

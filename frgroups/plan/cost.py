@@ -23,9 +23,9 @@ class Cost:
     """
     How many requests apply sends when nothing goes wrong, and about how many seconds that takes.
 
-    `n_before` read every touched group, `n_write` change them, `n_moves` see that who moves has arrived before
-    being removed elsewhere, `n_after` read back. Pages of 500, 20 requests a second, and 0.2 s until an answer is
-    there: assumed, as is that every change shows at once.
+    `n_before` read every touched group, `n_write` change them, `n_between` see who arrived before others leave (in
+    the groups that customers move to, and in those that are replaced whole), `n_after` read back. Pages of 500, 20
+    requests a second, and 0.2 s until an answer is there: assumed, as is that every change shows at once.
 
     `n_search` comes on top, and is in neither `n_requests` nor `seconds`: the writes that find the `n_unknown`
     customers that no snapshot knows, if the service refuses a chunk for each that does not exist.
@@ -33,7 +33,7 @@ class Cost:
 
     n_before: int
     n_write: int
-    n_moves: int
+    n_between: int
     n_after: int
     seconds: float
     n_unknown: int = 0
@@ -42,14 +42,14 @@ class Cost:
     @property
     def n_requests(self) -> int:
         """All of them."""
-        return self.n_before + self.n_write + self.n_moves + self.n_after
+        return self.n_before + self.n_write + self.n_between + self.n_after
 
     def __str__(self) -> str:
         minutes = math.ceil(self.seconds / 60)
         time = "under a minute" if minutes <= 1 else f"about {minutes:,} minutes"
-        moves = f"{self.n_moves:,} to see that movers arrived, " if self.n_moves else ""
+        between = f"{self.n_between:,} to see who arrived, " if self.n_between else ""
         return (
-            f"{counted(self.n_requests, 'request')} in all, with {self.n_before:,} to read before, {moves}"
+            f"{counted(self.n_requests, 'request')} in all, with {self.n_before:,} to read before, {between}"
             f"{self.n_after:,} to read back: {time} at {REQUESTS_PER_SECOND} a second, "
             f"if an answer takes {SECONDS_PER_ANSWER:g} s.{self._search()}"
         )
@@ -65,7 +65,7 @@ class Cost:
 
 def cost_of(groups: Sequence[GroupChange], *, n_write: int, arriving: Collection[str]) -> Cost:
     """
-    What it costs to apply these changes in `n_write` requests; customers move to the groups of `arriving`.
+    What it costs to apply these changes in `n_write` requests; who joins the groups of `arriving` is waited for.
 
     >>> print(cost_of([GroupChange("vip", "VIP", ("a",) * 1200, add=("c",))], n_write=1, arriving=()))
     7 requests in all, with 3 to read before, 3 to read back: under a minute at 20 a second, if an answer takes 0.2 s.

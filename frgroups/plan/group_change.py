@@ -41,6 +41,11 @@ class GroupChange:
         """How many members the group has when all of it took effect."""
         return len(self.baseline) + len(self.add) - len(self.remove)
 
+    @property
+    def is_replaced(self) -> bool:
+        """Whether all members leave, and others join."""
+        return bool(self.add) and 0 < len(self.remove) == len(self.baseline)
+
     def items(self) -> Iterator[tuple[str, str]]:
         """Every customer that joins or leaves, and which of it: "add" or "remove"; additions first, as sent."""
         yield from ((uid, "add") for uid in self.add)

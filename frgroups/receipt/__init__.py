@@ -1,4 +1,4 @@
-"""What became of each planned item, and the plan that takes it back."""
+"""What became of each planned item of one apply, as a value, in words and as a file."""
 
 from __future__ import annotations
 

@@ -50,11 +50,8 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
     changes, notes = [], []
     held_back: list[HeldBack] = []
     holds = Holds(never_add=never_added(receipt.plan))
-    if before := taken_back_by(receipt.plan):
-        text = (
-            f"Plan {receipt.plan.digest[:12]} was taken back before, by plan {before[:12]}: what others did again "
-            "since is taken back too."
-        )
+    if taken_back_by(receipt.plan):  # Told without digests: a plan file keeps this when a customer is forgotten.
+        text = "An undo of the same plan was sent before: what others did again since is taken back too."
         notes.append(Finding("undone_before", text))
     forgotten = [item for item, state in receipt.states.items() if state == "verified" and is_tombstone(item[1])]
     if n := len(forgotten):
