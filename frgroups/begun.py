@@ -28,6 +28,12 @@ def journal_begun(plan: Plan) -> Path | None:
     return None
 
 
+def journals_of_tenant(plan: Plan) -> list[Path]:
+    """The journals that are still there, of every plan begun from this home for the plan's tenant and host."""
+    paths = {home() / line["journal"] for line in _lines(_file(plan)) if "journal" in line}
+    return sorted(path for path in paths if path.exists())
+
+
 def note_begun(plan: Plan, journal: Path) -> None:
     """Write down, on disk when this returns, that the plan is begun with this journal."""
     if journal_begun(plan) is None:

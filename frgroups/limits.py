@@ -44,9 +44,10 @@ class Limits:
 
     A group is blocked when its removals exceed max(removal_floor, min(removals_per_group, removal_share of
     its members)); with both None there is no removal limit, a floor of None counts as 0, and where one of the
-    two is 0 nobody may leave, whatever the floor. `emptied_groups`
-    counts groups left without a member. `per_group` maps a uid, or a pattern such as "store_*", to the Limits
-    that replace these for that group as a whole; totals and ages are always these.
+    two is 0 nobody may leave, whatever the floor. `removals_per_day` counts those of one group by all plans that
+    were applied from this home in the 24 hours before, so that many small plans do not do what a large one may not.
+    `emptied_groups` counts groups left without a member. `per_group` maps a uid, or a pattern such as "store_*", to
+    the Limits that replace these for that group as a whole; totals and ages are always these.
 
     >>> Limits(removals_per_group=500).removals_allowed(baseline=1000)
     100.0
@@ -60,6 +61,7 @@ class Limits:
     removals_per_group: int | None = 100
     removal_share: float | None = 0.10
     removal_floor: int | None = 2
+    removals_per_day: int | None = None
     removals_total: int | None = 500
     emptied_groups: int | None = 0
     additions_per_group: int | None = 1000
@@ -149,8 +151,10 @@ class Limits:
         return None if share is None else max(float(self.drift_floor or 0), share)
 
     def document(self) -> dict[str, Any]:
-        """All values, for the plan file and the digest."""
+        """All values, for the plan file and the digest; the limit of a day only where there is one."""
         own = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "per_group"}
+        if self.removals_per_day is None:
+            del own["removals_per_day"]
         # Pairs, since the first pattern that matches counts: a JSON object does not keep its order.
         return own | {"per_group": [[key, limits.document()] for key, limits in self.per_group.items()]}
 
@@ -173,6 +177,7 @@ class GroupCounts:
     baseline: int
     adds: int
     removes: int
+    removed_before: int = 0  # In the 24 hours before, by what was applied from here; a plan alone does not know.
 
     @property
     def emptied(self) -> bool:
@@ -231,6 +236,20 @@ def _broken_in(limits: Limits, group: GroupCounts) -> list[Finding]:
                 group.uid,
                 group.removes,
                 (("removals_per_group", group.removes), ("removal_share", None)),
+            )
+        )
+    late = group.removes + group.removed_before
+    if own.removals_per_day is not None and group.removes and late > own.removals_per_day:
+        before = f", after {group.removed_before:,} in the 24 hours before" if group.removed_before else ""
+        found.append(
+            Finding(
+                "removals_per_day",
+                f"{group.name} would lose {counted(group.removes, 'customer')}{before}; "
+                f"the limit is {own.removals_per_day:,} a day.",
+                True,
+                group.uid,
+                late,
+                (("removals_per_day", late),),
             )
         )
     if own.additions_per_group is not None and group.adds > own.additions_per_group:

@@ -1,6 +1,8 @@
 """What holds of every apply, whatever its chunks, its groups and how often it was begun."""
 
 import math
+import os
+import time
 from dataclasses import replace
 
 import pytest
@@ -110,6 +112,29 @@ def test_no_first_or_small_plan_passes_a_limit(client, world, wanted, limits, op
         apply(client, plan)
 
     assert world.requests() == []
+
+
+def test_many_plans_of_a_day_pass_no_limit_that_one_may_not(client, world, tmp_path):
+    "A removal cut into plans is added up from their journals, in whatever folder; what is a day old counts no more."
+    limits = replace(OPEN, removals_per_day=8)
+    members = world.members("a")
+    for n in (1, 2):
+        part = plan_for(client, {"a": members[3 * n :]}, mode="mirror", limits=limits)
+        assert apply(client, part, journal=tmp_path / str(n)).counts["verified"] == 3
+    last = plan_for(client, {"a": members[9:]}, mode="mirror", limits=limits)
+    other = plan_for(client, {"b": world.members("b")[3:]}, mode="mirror", limits=limits)
+    world.clear_requests()
+
+    with pytest.raises(PlanBlockedError, match="lose 3 customers, after 6 in the 24 hours before; the limit is 8"):
+        apply(client, last)
+
+    assert writes(world) == [] and apply(client, other).ok
+    two = plan_for(client, {"a": members[8:]}, mode="mirror", limits=limits)
+    assert apply(client, two).ok and apply(client, two).repeated
+    yesterday = time.time() - 25 * 3600
+    for path in (tmp_path / "1").rglob("*.jsonl"):
+        os.utime(path, (yesterday, yesterday))
+    assert apply(client, plan_for(client, {"a": []}, mode="mirror", limits=limits)).ok
 
 
 def test_an_undo_and_a_selection_pass_no_limit(client, world):

@@ -214,8 +214,8 @@ def test_equal_numbers_are_equal_limits():
 
 def test_an_unknown_limit_in_a_document_is_refused():
     "A limit that this version does not know is not lost in silence."
-    with pytest.raises(InputError, match="Unknown limits: removals_per_day"):
-        Limits.from_document(Limits().document() | {"removals_per_day": 5})
+    with pytest.raises(InputError, match="Unknown limits: removals_per_week"):
+        Limits.from_document(Limits().document() | {"removals_per_week": 5})
 
 
 counts = st.none() | st.integers(0, 50)
@@ -225,6 +225,7 @@ some_limits = st.builds(
     removals_per_group=counts,
     removal_share=shares,
     removal_floor=counts,
+    removals_per_day=counts,
     removals_total=counts,
     emptied_groups=counts,
     additions_per_group=counts,
@@ -333,6 +334,21 @@ def test_what_is_advised_lets_the_plan_through_and_loosens_nothing_else(limits, 
         changed = {name for name in before if name != "per_group" and before[name] != after[name]}
         assert changed <= asked
     assert found or advised == limits
+
+
+def test_the_removals_of_a_day_are_added_up():
+    "What other plans took out of a group before counts, and one who does not take anybody out is not blocked by it."
+    limits = Limits(removals_per_group=None, removal_share=None, removals_per_day=10)
+    before = GroupCounts("g", "Group g", 100, 0, 4, removed_before=7)
+
+    [found] = broken_limits(limits, [before], snapshot_age=timedelta(0))
+
+    assert (found.rule, found.n, found.allow) == ("removals_per_day", 11, (("removals_per_day", 11),))
+    assert str(found).endswith(
+        "Group g would lose 4 customers, after 7 in the 24 hours before; the limit is 10 a day."
+    )
+    assert broken_limits(limits, [replace(before, removed_before=6)], snapshot_age=timedelta(0)) == []
+    assert broken_limits(limits, [replace(before, removes=0, removed_before=60)], snapshot_age=timedelta(0)) == []
 
 
 @pytest.mark.parametrize("none", [{"removals_per_group": 0}, {"removal_share": 0}])

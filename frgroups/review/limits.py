@@ -11,7 +11,14 @@ from frgroups.review.facts import age, hours, plan_expires, utc
 
 RESULTS = {"holds": "holds", "BROKEN": "BROKEN", "off": "switched off", "later": "checked when applied"}
 
-_GROUP_RULES = ("removals_per_group", "removal_share", "removal_floor", "emptied_groups", "additions_per_group")
+_GROUP_RULES = (
+    "removals_per_group",
+    "removal_share",
+    "removal_floor",
+    "removals_per_day",
+    "emptied_groups",
+    "additions_per_group",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,7 @@ def limit_checks(plan: Plan) -> list[LimitCheck]:
             "no limit" if limits.snapshot_max_age is None else age(limits.snapshot_max_age),
             _state(limits.snapshot_max_age, "snapshot_max_age", broken),
         ),
+        *_of_a_day(plan, broken),
         LimitCheck(
             "Changes by others since that reading",
             "looked at before anything is sent",
@@ -99,6 +107,16 @@ def _of_groups(plan: Plan, limit: str, rule: str, broken: set[str]) -> LimitChec
     own = plan.limits.of(group.uid)
     rule_text = f"{int(allowed):,} here ({_rule(own, removing)})" if removing else _rule(own, removing)
     return LimitCheck(limit, told, rule_text, _state(0, rule, broken))
+
+
+def _of_a_day(plan: Plan, broken: set[str]) -> list[LimitCheck]:
+    """Where days are counted, which is not usual; plans of the same day are known only when this one is applied."""
+    found = {plan.limits.of(group.uid).removals_per_day for group in plan.groups} - {None}
+    if not found:
+        return []
+    told = " or ".join(f"{one:,} a group" for one in sorted(filter(None, found)) or [0])
+    state: Literal["BROKEN", "later"] = "BROKEN" if "removals_per_day" in broken else "later"
+    return [LimitCheck("Leaving in one group within 24 hours", "looked at before anything is sent", told, state)]
 
 
 def _of_number(limit: str, n: int, allowed: int | None, rule: str, broken: set[str]) -> LimitCheck:
