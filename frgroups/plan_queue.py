@@ -76,7 +76,7 @@ def _decided(path: Path, files: list[Path]) -> Waiting:
     try:
         plan = read_plan(path)
     except FrgroupsError:
-        return Waiting(path, files[0], None)  # Who applies it will meet the same error, of this plan alone.
+        return Waiting(path, None, None)  # Who applies it will meet the same error, of this plan alone.
     said = [(file, decision) for file in files if file.exists() and (decision := decision_in(file, plan))]
     no = [one for one in said if not one[1].approved]
     file, decision = max(no or said, key=lambda one: one[1].until, default=(None, None))

@@ -973,3 +973,36 @@ def test_a_run_that_is_interrupted_before_it_sends_says_so(client, world, monkey
 
     monkeypatch.undo()
     assert apply(client, plan).ok and not isinstance(fg.errors.StoppedError(""), ValueError)
+
+
+def test_ctrl_c_does_not_wait_for_every_group_that_customers_move_to(client, world, monkeypatch):
+    "The group in hand is read, the next one is not, and nobody is taken out of any."
+    world.put_group("silver", "Silver")
+    plan = plan_for(client, {"empty": ["c000"], "silver": ["c001"], "vip": PEOPLE[2:10]}, mode="mirror")
+    look, looked = Readings.members_when, []
+
+    def press(self, group_uid, change, uids):
+        looked.append(group_uid)
+        signal.raise_signal(signal.SIGINT)
+        return look(self, group_uid, change, uids)
+
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(Readings, "members_when", press)
+        receipt = apply(client, plan)
+
+    assert looked == ["empty"] and "interrupted" in receipt.stopped
+    assert receipt.counts == {"verified": 2, "not_sent": 2} and apply(client, plan).ok
+
+
+def test_the_progress_of_an_apply_comes_to_its_end(client, world):
+    "What is true already, or was sent by an earlier run, counts as done: each run is told up to the last change."
+    plan = plan_for(client, {"vip": PEOPLE[:30]})
+    world.add_members("vip", ["c010"])
+    world.misbehave(Fault("status", method="PUT", path="/vip/", status=401, skip=2, times=None), max_uids_per_put=10)
+    first, second = [], []
+
+    apply(client, plan, progress=lambda *told: first.append(told))
+    world.behave()
+    apply(client, plan, progress=lambda *told: second.append(told))
+
+    assert 1 < first[-1][1] < 20 and second[-1] == ("Applying", 20, 20)

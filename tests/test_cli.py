@@ -88,6 +88,17 @@ def test_a_list_of_external_ids_is_resolved(loaded, capsys, tmp_path):
     assert main([*command, "--skip-unresolved"]) == 0
 
 
+def test_what_a_list_holds_does_not_steer_the_terminal(loaded, capsys, tmp_path):
+    "An id that is not known is shown as it is written."
+    path = tmp_path / "list.csv"
+    path.write_text("external_id\nE-no\u202ebody\n", encoding="utf-8")
+
+    assert main(["plan", "--group", "Staff", "--list", str(path)]) == 1
+
+    told = capsys.readouterr().out
+    assert "E-no\\u202ebody" in told and "\u202e" not in told
+
+
 def test_rejected_items_exit_with_5(loaded, capsys, tmp_path):
     "A list with an id that does not exist is partly done, and the id is told."
     path = tmp_path / "list.csv"

@@ -72,7 +72,8 @@ def apply_plan(
     StoppedError
         It was interrupted, or could not write its journal, before this call sent anything.
     InputError, FileDamagedError
-        The plan was begun with another journal, or one that was altered or lost; this call sent nothing.
+        The plan was begun with another journal, or one that was altered or lost; or the never-add list, or what a
+        probe of writes kept, cannot be read. This call sent nothing.
     DriftError
         A touched group changed too much since the plan was made; this call sent nothing.
     ApiError, TokenCommandError

@@ -36,6 +36,7 @@ class Run:
         stop: threading.Event,
     ) -> None:
         self._client, self._plan, self._readings, self._stop = client, plan, readings, stop
+        self._progress = progress
         self.journal = journal
         self._sender = Sender(client, journal, readings.members_when, stop, progress, chunk)
         self._drift: Drift = {}
@@ -84,19 +85,22 @@ class Run:
         done = past.already | past.accepted | past.refused.keys() | self._not_arrived.keys() | self._last_members
         for group in self._plan.groups:
             before = self._readings.members(group.uid)
+            uids = group.add if change == "add" else group.remove
             left = [
                 uid
-                for uid in (group.add if change == "add" else group.remove)
+                for uid in uids
                 if (group.uid, uid, change) not in done
                 # Sent by an earlier run that never saw the answer, and in effect.
                 and not ((group.uid, uid, change) in past.intended and (uid in before) == (change == "add"))
             ]
+            self._progress.advance(len(uids) - len(left))
             self._sender.send(group.uid, change, left)
 
     def _keep_who_did_not_arrive(self) -> None:
         """Leave out the removals of customers who are not seen in the group that the plan moves them to."""
         refused = self.journal.past.refused
         for to, moves in self._plan.moves().groupby("to_group"):
+            self._sender.stop_when_asked()
             asked = [uid for uid in moves["customer_uid"].unique() if (to, uid, "add") not in refused]
             arrived = self._readings.members_when(str(to), "add", asked)
             for uid, left in zip(moves["customer_uid"], moves["from_group"], strict=True):
@@ -110,6 +114,7 @@ class Run:
             may = self._plan.limits.of(group.uid).emptied_groups != 0
             if may or not (group.add and leaving and self._readings.members(group.uid) <= leaving):
                 continue
+            self._sender.stop_when_asked()
             refused = self.journal.past.refused
             joining = [uid for uid in group.add if (group.uid, uid, "add") not in refused]
             if self._readings.members_when(group.uid, "add", joining) <= leaving:

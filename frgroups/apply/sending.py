@@ -65,7 +65,7 @@ class Sender:
 
     def create(self, group: str, name: str) -> None:
         """Create a group; raises RunStopped when that is refused, or may or may not have happened."""
-        self._stop_when_asked()
+        self.stop_when_asked()
         self._journal.write("intent", create=True, group=group, name=name)
         result = "accepted"
         failed: FrgroupsError | None = None
@@ -119,7 +119,7 @@ class Sender:
                 self._in_effect(len(chunk))
 
     def _put(self, group: str, change: str, uids: list[str]) -> tuple[Result, str]:
-        self._stop_when_asked()
+        self.stop_when_asked()
         self._journal.write("intent", group=group, change=change, uids=uids)
         try:
             result, message = self._answered(group, change, uids)
@@ -177,7 +177,7 @@ class Sender:
                     raise RunStopped(text) from error
                 self._waited += wait
                 self._stop.wait(wait)
-                self._stop_when_asked()
+                self.stop_when_asked()
 
     def _refused_or_gone(self, group: str, error: NotFoundError) -> tuple[Result, str]:
         """A 404 is about a customer while the group is there, and is raised when it is about the group."""
@@ -194,7 +194,8 @@ class Sender:
         members = self._members_when(group, change, uids)
         return [uid for uid in uids if (uid in members) != (change == "add")]
 
-    def _stop_when_asked(self) -> None:
+    def stop_when_asked(self) -> None:
+        """Raise RunStopped once somebody wants the run to end."""
         if self._stop.is_set():
             raise RunStopped("interrupted between two requests.")
 

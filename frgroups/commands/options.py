@@ -14,6 +14,7 @@ from frgroups.cache import list_snapshots, read_snapshot
 from frgroups.client import Client
 from frgroups.client.tenants import Tenant, config_path, find_tenant, read_tenants
 from frgroups.client.transport import checked_base_url
+from frgroups.commands.words import readable
 from frgroups.errors import InputError, NotFoundInCacheError
 from frgroups.human import counted
 from frgroups.limits import Limits
@@ -168,7 +169,7 @@ def _resolved(snapshot: Snapshot, ids: pd.Series, kind: str, path: Path, directo
     lost = table[table["outcome"] != "resolved"]
     print(f"{counted(len(table), 'customer')} from {path}, by {kind}; {len(lost):,} of them not known")
     if len(lost):
-        print(f"  not known: {', '.join(lost['id'].head(10))}{' ...' if len(lost) > 10 else ''}")
+        print(readable(f"  not known: {', '.join(lost['id'].head(10))}{' ...' if len(lost) > 10 else ''}"))
     return table
 
 
