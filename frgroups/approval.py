@@ -25,6 +25,8 @@ _NONE: Mapping[str, str] = MappingProxyType({})
 _NEVER = datetime.max.replace(tzinfo=UTC)  # A no does not end.
 _WRITTEN_HERE: set[str] = set()
 Approve = str | Path | Policy
+MOST_BYTES = 65_536  # A larger file is looked at by no one who looks for approvals,
+LONGEST_REASON = 10_000  # and no approval is that large: so many characters, escapes included.
 _DIGEST = re.compile(r"[0-9a-fA-F]{1,64}")
 _TEXTS = {"digest", "planned_at", "decision", "reason", "by", "at", "until"}
 
@@ -56,7 +58,27 @@ def approve_plan(
     Write an approval of exactly this plan, valid for 72 hours, and return its absolute path.
 
     With `reject` (a reason) the file says no, and `apply_plan` refuses it. Anyone who can write a file can
-    write this one: it says who is told to have agreed, and proves nothing about who that was.
+    write this one: it says who is told to have agreed, and proves nothing about who that was. A yes is of this plan
+    file alone; a no is of every plan that would do the same, as long as its file lies where it is looked for.
+
+    Parameters
+    ----------
+    path
+        The file to write. `apply_plan` finds a rejection whose name has .approval in it, or that was made on the
+        review page, in the folder of the plan's file and in that of the approval.
+    by
+        Who decides.
+    reject
+        Why not.
+    valid_for
+        How long the yes is open, such as "24h".
+
+    Raises
+    ------
+    InputError
+        No name, a reason that is too long, or a file that cannot be written.
+    NotApprovedError
+        The plan is blocked by a limit, or was rejected in this very file.
 
     >>> import tempfile
     >>> plan = plan_memberships(sample_snapshot(), {"vip": ["c-7"]})
@@ -70,6 +92,10 @@ def approve_plan(
     must_be_text(by, "by")
     if reject is not None:
         must_be_text(reject, "reject")
+        if len(canonical(reject)) > LONGEST_REASON:
+            raise InputError(
+                f"The reason of a rejection has {LONGEST_REASON:,} characters at most, not {len(reject):,}."
+            )
     if reject is None and plan.blocked:
         broken = " ".join(finding.message for finding in plan.findings if finding.blocking)
         raise NotApprovedError(
@@ -162,9 +188,26 @@ def _check_rejections(plan: Plan, approve: Approve) -> None:
         with suppress(RuntimeError, OSError):  # No such user, no such name: `_read` says that there is no such file.
             folder = Path(approve).expanduser().parent
             folders |= {folder} if folder.is_dir() else set()
-    for path in sorted(path for folder in folders for path in folder.glob("*.approval.json")):
+    for path in (path for folder in sorted(folders) for path in approval_files(folder)):
         if (decision := decision_in(path, plan)) and not decision.approved:
             raise NotApprovedError(f"{rejection(plan, path)} Delete {path} if that was taken back.")
+
+
+def approval_files(folder: Path) -> list[Path]:
+    """
+    The approvals and rejections in a folder that say so by their name, or were made on the review page.
+
+    What the page hands out is renamed by browsers and people, so it is known by what it holds.
+    """
+    return sorted(path for path in folder.iterdir() if _is_approval(path)) if folder.is_dir() else []
+
+
+def _is_approval(path: Path) -> bool:
+    with suppress(OSError):
+        if path.is_file() and path.stat().st_size <= MOST_BYTES:
+            held = path.read_bytes()
+            return b'"frgroups approval"' in held and (".approval" in path.name or b'"from": "page"' in held)
+    return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
 from typing import Literal
 
-from frgroups.approval import Decision, decision_in
+from frgroups.approval import Decision, approval_files, decision_in
 from frgroups.errors import FrgroupsError
 from frgroups.home import flush_to_disk, folder_in_home, make_private, tenant_folder
 from frgroups.plan import Plan
@@ -49,26 +50,34 @@ def move_plan(path: Path, state: State) -> Path:
     return folder / path.name
 
 
-def set_aside(waiting: Waiting) -> None:
-    """Move a plan that gets no further to the stopped ones, with what rejects it: to try it again, move it back."""
-    moved = move_plan(waiting.path, "stopped")
-    if waiting.approval and waiting.decision and not waiting.decision.approved and waiting.approval.exists():
-        waiting.approval.replace(moved.parent / waiting.approval.name)
+def end_waiting(waiting: Waiting, state: State) -> None:
+    """Move a plan that waits no longer to those that are done or stopped, with the file that decided on it."""
+    folder = move_plan(waiting.path, state).parent
+    decided_by = waiting.approval
+    if decided_by is not None and decided_by.exists():
+        target = folder / decided_by.name
+        decided_by.replace(folder / f"{waiting.path.stem}.{decided_by.name}" if target.exists() else target)
 
 
 def waiting_plans(tenant_uid: str, base_url: str | None) -> Iterator[Waiting]:
     """
     The plans that are neither done nor stopped, oldest first.
 
-    An approval may lie beside its plan, or in the folder of approved ones under any name that ends in
-    .approval.json, as the review page hands it out. So may a rejection, which goes before any approval. Of several
-    approvals it is the one that is open longest.
+    An approval may lie in the folder of pending or of approved plans, as the review page hands it out. So may a
+    rejection, which goes before any approval. Of several approvals it is the one that is open longest.
     """
-    pending, approved = (queue_folder(tenant_uid, base_url, state) for state in ("pending", "approved"))
-    plans = [*approved.glob("*.plan.json"), *pending.glob("*.plan.json")]
-    for path in sorted(plans, key=lambda one: one.name):
-        beside = path.with_suffix(".approval.json")
-        yield _decided(path, [beside, *sorted(approved.glob("*.approval.json"))])
+    states: tuple[State, ...] = ("pending", "approved")
+    folders = [queue_folder(tenant_uid, base_url, state) for state in states]
+    files = [file for folder in folders for file in approval_files(folder)]
+    plans = [path for folder in folders for path in folder.glob("*.plan.json")]
+    yield from (_decided(path, files) for path in sorted(plans, key=_age))
+
+
+def _age(path: Path) -> tuple[str, str]:
+    """When a plan was made; the name of its file tells it to the second only."""
+    with suppress(FrgroupsError):
+        return read_plan(path).planned_at.astimezone(UTC).strftime("%Y%m%dT%H%M%S%f"), path.name
+    return path.name, path.name
 
 
 def _decided(path: Path, files: list[Path]) -> Waiting:
@@ -77,7 +86,7 @@ def _decided(path: Path, files: list[Path]) -> Waiting:
         plan = read_plan(path)
     except FrgroupsError:
         return Waiting(path, None, None)  # Who applies it will meet the same error, of this plan alone.
-    said = [(file, decision) for file in files if file.exists() and (decision := decision_in(file, plan))]
+    said = [(file, decision) for file in files if (decision := decision_in(file, plan))]
     no = [one for one in said if not one[1].approved]
     file, decision = max(no or said, key=lambda one: one[1].until, default=(None, None))
     return Waiting(path, file, decision)

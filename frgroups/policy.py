@@ -59,7 +59,11 @@ class Policy:
         created = [one.uid for one in plan.groups if one.create]
         if created and not self.create:
             told.append(f"{', '.join(created)} would be created; it lets no group be created.")
-        told += [f"{one.message}" for one in plan.findings if one.blocking or one.rule not in self.findings]
+        told += [
+            f"{one.message} (rule: {one.rule})"
+            for one in plan.findings
+            if one.blocking or one.rule not in self.findings
+        ]
         if self.valid_until and datetime.now(UTC).date() > self.valid_until:
             told.append(f"It was valid until {self.valid_until}.")
         return told

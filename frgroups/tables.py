@@ -164,7 +164,8 @@ def _column(frame: pd.DataFrame, name: str, dtype: Any) -> pd.Series:
     column = frame[name]
     try:
         if dtype == MOMENT:
-            column = pd.to_datetime(column, utc=True)
+            # With and without fractions of seconds in one column: the first row does not speak for the others.
+            column = pd.to_datetime(column, utc=True, format="ISO8601" if column.dtype == "str" else None)
         converted: pd.Series = column.astype(dtype)
         return converted
     except (TypeError, ValueError, OverflowError) as error:

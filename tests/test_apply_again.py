@@ -162,6 +162,40 @@ def test_a_plan_that_cannot_be_gone_on_with_is_settled_and_undone(client, world,
     assert world.members("vip") == PEOPLE[:10]
 
 
+def test_a_plan_of_which_all_took_effect_is_settled_as_complete(client, world, monkeypatch):
+    "A run that died before its receipt has one then, and nothing is left to go on with."
+    plan = plan_for(client, {"vip": PEOPLE[:15]})
+
+    def dying(self, stopped, **_):
+        raise Crash
+
+    with monkeypatch.context() as death:
+        death.setattr("frgroups.apply.run.Run.settled", dying)
+        with pytest.raises(Crash):
+            apply(client, plan)
+
+    receipt = fg.settle_plan(client, plan)
+
+    assert receipt.complete and not receipt.stopped and receipt.counts == {"verified": 5}
+    assert apply(client, plan).repeated
+
+
+def test_a_plan_that_was_taken_back_is_not_settled_anew(client, world, monkeypatch):
+    "The receipt that its undo stands on is not written over by what the groups are now."
+    plan = plan_for(client, {"vip": PEOPLE})
+    crashed(client, plan, monkeypatch)
+    receipt = fg.settle_plan(client, plan)
+    assert apply(client, fg.plan_undo(receipt, limits=OPEN)).ok
+    before = receipt.path.read_bytes()
+
+    for again in (fg.settle_plan, apply):
+        with pytest.raises(PlanBlockedError, match="told by its receipt, ") as refused:
+            again(client, plan)
+        assert "settle" not in str(refused.value)
+
+    assert receipt.path.read_bytes() == before
+
+
 def test_a_plan_that_is_settled_without_a_reading_says_why(client, world, monkeypatch):
     "What is unknown is so because the group could not be read, and that is told beside what settling is."
     plan = plan_for(client, {"vip": PEOPLE})

@@ -9,6 +9,7 @@ import pytest
 from frgroups.approval import approve_plan, check_approval
 from frgroups.errors import FileDamagedError, InputError, NotApprovedError
 from frgroups.limits import Limits
+from frgroups.plan.plan_file import read_plan
 from frgroups.plan.planning import plan_memberships
 from frgroups.sealed import read_sealed, write_sealed
 from frgroups.snapshot import sample_snapshot
@@ -94,6 +95,26 @@ def test_a_rejection_refuses_with_its_reason(plan, tmp_path):
         check_approval(plan, said)
     with pytest.raises(NotApprovedError, match="no reason given"):
         check_approval(plan, silent)
+
+
+@pytest.mark.parametrize("name", ["no.json", "abc.rejected.approval (1).json", "nei takk", "x.approval.json"])
+def test_a_rejection_from_the_page_counts_under_any_name(plan, tmp_path, name):
+    "Browsers and people rename what the page hands out; beside the plan or the approval it is a no all the same."
+    saved = read_plan(plan.save(tmp_path / "p.json"))
+    yes = approve_plan(plan, tmp_path / "yes.json", by="Kari")
+    content = read_sealed(approve_plan(plan, tmp_path / "made.json", by="Ola", reject="not now"), "approval")
+    (tmp_path / "made.json").unlink()
+    write_sealed(tmp_path / name, "approval", content | {"from": "page"})
+
+    for approve in (yes, plan.digest):
+        with pytest.raises(NotApprovedError, match="Ola rejected plan .*: not now"):
+            check_approval(saved, approve)
+
+
+def test_a_reason_without_end_is_refused(plan, tmp_path):
+    "So that no rejection is too large a file to be looked at."
+    with pytest.raises(InputError, match=r"10,000 characters at most, not 20,000"):
+        approve_plan(plan, tmp_path / "no.json", by="Kari", reject="x" * 20_000)
 
 
 def test_an_approval_ends(plan, tmp_path):

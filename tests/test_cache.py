@@ -352,6 +352,14 @@ def test_what_is_no_manifest_is_named(tmp_path, content):
     assert "old" in read_snapshot(tmp_path)
 
 
+def test_moments_with_and_without_fractions_stand_in_one_table(tmp_path):
+    "A snapshot of a whole second among others is listed like them."
+    save_snapshot(sample_snapshot("2026-11-03"), tmp_path)
+    save_snapshot(sample_snapshot("2026-11-04T10:11:12.345678+00:00"), tmp_path)
+
+    assert [one.microsecond for one in list_snapshots(tmp_path)["taken_at"]] == [0, 345678]
+
+
 def test_damage_is_set_aside_for_the_newest_good_one(three, caplog):
     "Where the caller allows it: nothing is deleted, the log names file, expected, found and the new place."
     for path in list_snapshots(three)["path"][1:]:

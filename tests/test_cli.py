@@ -99,6 +99,27 @@ def test_what_a_list_holds_does_not_steer_the_terminal(loaded, capsys, tmp_path)
     assert "E-no\\u202ebody" in told and "\u202e" not in told
 
 
+def test_also_adds_to_a_set_of_groups_too(loaded, capsys, tmp_path):
+    "Who is named by either is wanted; a set that is not one is an error."
+    out = tmp_path / "p.json"
+    words = ["plan", "--group", "x", "--create", "X", "--out", str(out)]
+
+    assert main([*words, "--members", "VIP - VIP", "--also", "Staff"]) == 0
+    assert set(fg.read_plan(out).groups[0].add) == set(loaded.members("staff"))
+    assert main([*words, "--members", "VIP", "--also", "nosuch"]) == 1
+
+
+def test_a_list_of_nobody_is_no_plan_unless_it_is_meant(loaded, capsys, tmp_path):
+    "Leading zeros that were lost would empty a group; new customers are said to be what the list holds."
+    path = tmp_path / "list.csv"
+    path.write_text("customer_uid\n28\n32\n", encoding="utf-8")
+    words = ["plan", "--group", "VIP", "--list", str(path)]
+
+    assert main(words) == 1
+    assert "None of the 2 ids" in capsys.readouterr().err
+    assert main([*words, "--ids", "customer_uid"]) == 0
+
+
 def test_rejected_items_exit_with_5(loaded, capsys, tmp_path):
     "A list with an id that does not exist is partly done, and the id is told."
     path = tmp_path / "list.csv"
@@ -136,6 +157,9 @@ def test_a_review_is_written_anew_in_any_form(loaded, capsys, tmp_path):
     assert main(["review", str(plan), "--out", str(tmp_path / "r.csv"), "--personal"]) == 1
     assert "personal" in capsys.readouterr().err
     assert main(["load", "--personal"]) == 0
+    nameless = page.read_bytes()
+    assert main(["review", str(plan), "--personal"]) == 0 and page.read_bytes() == nameless
+    assert plan.with_suffix(".personal.html").exists()
     assert main(["review", str(plan), "--out", str(tmp_path / "named.csv"), "--personal"]) == 0
     assert "personal: do not forward" in (tmp_path / "named.csv").read_text(encoding="utf-8-sig")
 

@@ -148,6 +148,36 @@ def test_a_rejected_plan_is_set_aside_and_is_not_sent(tenant, capsys):
     assert main(["apply", "--approved", "--json"]) == 0 and lines(capsys) == []
 
 
+def test_what_the_page_hands_out_may_lie_beside_the_plan(tenant, tmp_path, capsys):
+    "In the folder of pending plans it is found too, and goes where the plan goes."
+    yes, no = queued(tenant, "one"), queued(tenant, "two")
+    fg.approve_plan(fg.read_plan(yes), yes.parent / "a.approval (1).json", by="Kari")
+    fg.approve_plan(fg.read_plan(no), no.parent / "a.rejected.approval.json", by="Ola", reject="not now")
+    capsys.readouterr()
+
+    code = main(["apply", "--approved", "--json"])
+
+    outcomes = {line["plan"]: line["outcome"] for line in lines(capsys)}
+    assert code == 8 and outcomes == {yes.name: "done", no.name: "set aside"}
+    assert "a.approval (1).json" in files(tenant, "done") and "a.rejected.approval.json" in files(tenant, "stopped")
+    assert files(tenant, "pending") == []
+
+
+def test_a_blocked_plan_does_not_wait(tenant, capsys):
+    "Nobody could approve it: it stands with the other plans, and one that got into the queue is set aside."
+    command = ["plan", "--group", "x", "--create", "x", "--members", "Staff", "--limit", "additions_total=0"]
+    assert main([*command, "--pending"]) == 3
+    assert files(tenant, "pending") == [] and "does not wait in the queue" in capsys.readouterr().out
+
+    folder = queue_folder(tenant.tenant_uid, tenant.base_url, "pending")
+    folder.mkdir(parents=True, exist_ok=True)
+    [path] = (fg.home() / "plans").rglob("*.plan.json")
+    shutil.copy(path, folder)
+
+    assert main(["apply", "--approved", "--json"]) == 3
+    assert [line["outcome"] for line in lines(capsys)] == ["set aside"] and files(tenant, "pending") == []
+
+
 def test_the_approval_that_is_open_longest_counts(tenant, capsys):
     "A new yes from the page lies beside the one that has ended, and is found."
     path = queued(tenant, "one")
@@ -185,7 +215,7 @@ def test_a_plan_that_gets_no_further_is_set_aside(tenant, tmp_path, capsys, monk
     monkeypatch.setattr(applying, "SETTLE_WAITS", (0.01,))
     listed = tmp_path / "list.csv"
     listed.write_text("customer_uid\nnobody-1\n")
-    assert main(["plan", "--group", "Staff", "--list", str(listed), "--pending"]) == 0
+    assert main(["plan", "--group", "Staff", "--list", str(listed), "--ids", "customer_uid", "--pending"]) == 0
     [path] = queue_folder(tenant.tenant_uid, tenant.base_url, "pending").glob("*.plan.json")
     assert main(["approve", str(path), "--by", "Kari"]) == 0
     tenant.misbehave(unknown_uids="ignore")

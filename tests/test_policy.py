@@ -52,6 +52,7 @@ def test_what_a_policy_allows_has_no_refusal(written):
         (RULES, lambda: plan_of({"vip": []}, mode="mirror"), "1 removal; it allows 0"),
         (RULES, lambda: plan_of({"news_1": PEOPLE[:1]}, create={"news_1": "News"}), "would be created"),
         (RULES, lambda: plan_of({"vip": ["nobody"]}), "in no group now"),
+        (RULES, lambda: plan_of({"vip": ["nobody"]}), "(rule: unknown_customers)"),
         (RULES + "valid_until = 2020-01-01\n", lambda: plan_of({"vip": PEOPLE[:2]}), "valid until 2020-01-01"),
     ],
 )

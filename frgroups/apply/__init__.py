@@ -38,6 +38,7 @@ from frgroups.tenant_lock import tenant_lock
 log = logging.getLogger("frgroups.apply")
 
 SETTLE_WAITS = (0.5, 1.0, 2.0)
+_SETTLED = "the plan was settled as far as it came; for that nothing was sent."
 
 
 def apply_plan(
@@ -95,8 +96,8 @@ def apply_plan(
     if (done := _receipt_of_ended(begun)) is not None:
         return done
     check_place(plan, begun)
+    check_not_taken_back(plan, begun)
     with refusals_tell(begun.past):
-        check_not_taken_back(plan)
         approval = check_approval(plan, approve, begun=begun.past.approval if begun.past.n_sent else {})
         check_limits(plan)
     with ExitStack() as held:
@@ -106,8 +107,8 @@ def apply_plan(
         if (done := _receipt_of_ended(run.journal)) is not None:
             return done
         check_place(plan, run.journal)
+        check_not_taken_back(plan, run.journal)  # Its undo may have been sent while nobody held the lock.
         with refusals_tell(run.journal.past):
-            check_not_taken_back(plan)  # Its undo may have been sent while nobody held the lock.
             _begin(run, plan, approval)
         receipt = run.settled(run.send())
     _tell_of(receipt)
@@ -133,6 +134,8 @@ def settle_plan(
     ------
     InputError
         The plan was never begun with this journal, or with another one.
+    PlanBlockedError
+        An undo of the plan was sent: the receipt that it took back stands.
     WrongTenantError, LockedError, FileDamagedError
         As in `apply_plan`. What cannot be read is `unknown`, and `.stopped` says why.
 
@@ -153,9 +156,10 @@ def settle_plan(
         raise InputError(
             f"Plan {plan.digest[:12]} was not begun with the journal {begun.path}, so there is nothing to settle."
         )
+    check_not_taken_back(plan, begun)
     with _run(client, plan, journal, progress, threading.Event()) as run:
         done = _receipt_of_ended(run.journal)
-        receipt = done or run.settled("the plan was settled as far as it came; for that nothing was sent.")
+        receipt = done or run.settled(_SETTLED, if_open=True)
     _tell_of(receipt)
     return receipt
 

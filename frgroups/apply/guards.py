@@ -15,6 +15,7 @@ from frgroups.errors import (
     FileDamagedError,
     FrgroupsError,
     InputError,
+    LockedError,
     NotWritableError,
     PlanBlockedError,
     WrongTenantError,
@@ -68,12 +69,13 @@ def check_place(plan: Plan, journal: Journal) -> None:
     )
 
 
-def check_not_taken_back(plan: Plan) -> None:
+def check_not_taken_back(plan: Plan, journal: Journal) -> None:
     """Raise PlanBlockedError when an undo of it was sent: going on would do again what was taken back."""
+    receipt = f", {journal.receipt_path}" if journal.receipt_path.exists() else ""
     if undo := taken_back_by(plan):
         raise PlanBlockedError(
-            f"Plan {plan.digest[:12]} was taken back by plan {undo[:12]}, so it is not gone on with. "
-            "Load again and make a new plan."
+            f"Plan {plan.digest[:12]} was taken back by plan {undo[:12]}, so it is not gone on with. Nothing was "
+            f"sent now. What it had done is told by its receipt{receipt}. Load again and make a new plan."
         )
 
 
@@ -103,6 +105,8 @@ def refusals_tell(past: Past) -> Iterator[None]:
     try:
         yield
     except FrgroupsError as error:
+        if isinstance(error, LockedError):  # Who holds the lock may be the very run that has sent something.
+            past = Past()
         error.add(past.told(), *([_SETTLE] if past.n_sent else []))
         raise
 

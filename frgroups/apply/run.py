@@ -62,9 +62,12 @@ class Run:
             return str(stop)
         return ""
 
-    def settled(self, stopped: str) -> Receipt:
-        """Read back, keep the receipt, and write down that the run ended."""
-        receipt = self._kept(self._receipt(stopped))
+    def settled(self, stopped: str, *, if_open: bool = False) -> Receipt:
+        """Read back, keep the receipt, and write that the run ended; `if_open`: it was stopped unless all is done."""
+        receipt = self._receipt(stopped)
+        if if_open and (done := replace(receipt, stopped="")).complete:
+            receipt = done
+        receipt = self._kept(receipt)
         with suppress(RunStopped):  # Without this line applying again reads back once more; no harm is done.
             self.journal.write("end", complete=receipt.complete, counts=dict(receipt.counts))
         return receipt

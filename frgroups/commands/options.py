@@ -118,14 +118,18 @@ def _kept_at(at: date | str, like: Snapshot, options: Namespace) -> Snapshot:
 
 def wanted_customers(snapshot: Snapshot, options: Namespace) -> list[str]:
     """The customers that a plan is asked for, from a list or a set of groups; tells what is not known."""
+    also = list(members(snapshot, options.also)) if options.also else []
     if options.members:
-        return list(members(snapshot, options.members))
+        return [*members(snapshot, options.members), *also]
     ids = read_list(options.list, column=options.column, sheet=options.sheet)
     kind = options.ids or _kind_of_ids(snapshot, ids)
     table = _resolved(snapshot, ids, kind, options.list, options.directory)
     lost = table[table["outcome"] != "resolved"]
-    if len(lost) == len(table):
-        print("  None of them is known. Does the list hold other ids (--ids), or were leading zeros lost?")
+    if len(lost) == len(table) and not options.ids:
+        raise InputError(
+            f"None of the {counted(len(table), 'id')} of {options.list} is known as {kind}. Does it hold other ids, "
+            f"or were leading zeros lost? If they are customers who are in no group yet, say --ids {kind}."
+        )
     if kind == "customer_uid":
         found = list(table["id"])  # A customer in no group cannot be seen, and may exist all the same.
     elif len(lost) and not options.skip_unresolved:
@@ -135,7 +139,7 @@ def wanted_customers(snapshot: Snapshot, options: Namespace) -> list[str]:
         )
     else:
         found = list(table.loc[table["outcome"] == "resolved", "customer_uid"])
-    return found + (list(members(snapshot, options.also)) if options.also else [])
+    return found + also
 
 
 def held_customers(snapshot: Snapshot, uids: list[str], path: Path | None, directory: Path | None) -> list[str]:

@@ -19,7 +19,7 @@ from frgroups.plan.plan_file import read_plan
 from frgroups.plan.planning import plan_memberships
 from frgroups.plan_queue import plan_file_name, queue_folder
 from frgroups.receipt import Receipt, read_receipt
-from frgroups.review import save_review
+from frgroups.review import save_review, spoken_code
 from frgroups.widened import Widened
 
 
@@ -79,7 +79,7 @@ def show(options: Namespace) -> int:
 
 def _shown(thing: Plan | Receipt) -> str:
     if isinstance(thing, Plan):
-        return f"{thing!r}\n{thing.summary()}\nDigest: {thing.digest}"
+        return f"{thing!r}\n{thing.summary()}\nDigest: {thing.digest}\nCode: {spoken_code(thing.digest)}"
     at = f"{thing.started_at:%Y-%m-%d %H:%M} UTC"
     where = f"{thing.plan.tenant_uid} at {thing.plan.base_url}, {at}, approved {approved_in_words(thing.approval)}"
     return f"{thing!r}\n{where}\n{thing.summary()}"
@@ -91,7 +91,8 @@ def review(options: Namespace) -> int:
     personal = None
     if options.personal:
         personal = read_snapshot(options.cache, tenant_uid=made.tenant_uid, base_url=made.base_url)
-    path = save_review(made, options.out or options.file.with_suffix(".html"), personal=personal)
+    beside = options.file.with_suffix(".personal.html" if options.personal else ".html")
+    path = save_review(made, options.out or beside, personal=personal)
     print(f"Review  {path}")
     return 0
 
@@ -102,18 +103,21 @@ def keep_plan(made: Plan, out: Path | None, *, pending: bool = False, limits_of_
         print(readable(made.summary()))
         return
     folder = folder_in_home("plans") / tenant_folder(made.tenant_uid, made.base_url)
-    if pending:
+    if pending and not made.blocked:
         folder = queue_folder(made.tenant_uid, made.base_url, "pending")
     path = made.save(out or folder / plan_file_name(made))
     review = save_review(made, path.with_suffix(".html"))
     print(readable(made.summary()))
     print(f"\nDigest  {made.digest}")
+    print(f"Code    {spoken_code(made.digest)}   (to compare two copies by telephone)")
     print(f"Plan    {path}")
     print(f"Review  {review}   (open it in a browser, or mail it to who decides)")
     if made.blocked:
         own = _blocked_by_own(made)
         if wider := Widened([one for one in made.findings if one.blocking and one not in own], made.limits):
             print(f"Blocked. To allow it, make the plan again with {limit_options(wider)}")
+        if pending:
+            print("It does not wait in the queue, since nobody can approve it.")
         if own:
             print(f"Blocked by limits of {limits_of_groups}, which whoever answers for the group can change there.")
     else:
@@ -137,7 +141,7 @@ def _plan_words(add: Add) -> None:
     wanted = parser.add_mutually_exclusive_group(required=True)
     wanted.add_argument("--list", type=Path, metavar="FILE", help="CSV or Excel file with one customer a row")
     wanted.add_argument("--members", metavar="EXPRESSION", help='set of groups, such as "VIP & loyalty - staff"')
-    parser.add_argument("--also", metavar="EXPRESSION", help="add the members of this set of groups to the list")
+    parser.add_argument("--also", metavar="EXPRESSION", help="and the members of this set of groups")
     parser.add_argument("--column", metavar="NAME", help="column of the list that holds the ids")
     parser.add_argument(
         "--sheet", metavar="NAME", help="sheet of the workbook that holds the list (the only filled one)"
@@ -181,7 +185,7 @@ def _plan_words(add: Add) -> None:
         type=filled,
         default=[],
         metavar="GROUP",
-        help="groups that nobody is removed from, by uid or unique name",
+        help="groups that this plan removes nobody from, by uid or unique name; their members may leave other groups",
     )
     parser.add_argument(
         "--never-add-list",

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 from frgroups.apply import apply_plan, last_receipt
+from frgroups.apply.guards import check_limits
 from frgroups.apply.interrupts import patient_interrupt
-from frgroups.approval import Approve
+from frgroups.approval import Approve, rejection
 from frgroups.client import Client
 from frgroups.commands.options import client_of
 from frgroups.commands.outcome import line_of
@@ -20,7 +21,7 @@ from frgroups.errors import DriftError, FrgroupsError, NotApprovedError, PlanBlo
 from frgroups.exits import code_of, worst
 from frgroups.plan import Plan
 from frgroups.plan.plan_file import read_plan
-from frgroups.plan_queue import Waiting, move_plan, set_aside, waiting_plans
+from frgroups.plan_queue import Waiting, end_waiting, waiting_plans
 from frgroups.policy import Policy
 from frgroups.receipt import Receipt
 
@@ -54,12 +55,13 @@ def _applied(
         plan = read_plan(waiting.path)
         before = last_receipt(plan, options.journal)
         ended = before is not None and before.complete  # And could not be moved then.
+        if rejected and not ended:
+            return _rejected(waiting, plan)
         if not approvals and not ended:
+            check_limits(plan)
             return _unsent(waiting, "waits", 0, "Nobody has approved it yet.")
         receipt = _apply_by(client, plan, approvals, options)
     except NotApprovedError as error:
-        if rejected:
-            return _set_aside(waiting, _unsent(waiting, "set aside", code_of(error), str(error)))
         outcome, code = ("refused", code_of(error)) if waiting.approval else ("waits", 0)
         return _unsent(waiting, outcome, code, str(error))
     except (PlanBlockedError, DriftError) as error:
@@ -68,15 +70,21 @@ def _applied(
         return _unsent(waiting, "refused", code_of(error), str(error))
     line = line_of(waiting.path, receipt)
     if receipt.complete:
-        return line | _moved(lambda: move_plan(waiting.path, "done"), line)
+        return line | _moved(lambda: end_waiting(waiting, "done"), line)
     if before and before.counts == receipt.counts and not stop.is_set():
         message = f"{line['message']} This run came no further than the last one."
         return _set_aside(waiting, line | {"outcome": "set aside", "message": message})
     return line
 
 
+def _rejected(waiting: Waiting, plan: Plan) -> dict[str, Any]:
+    said = rejection(plan, waiting.approval) if waiting.approval else ""
+    text = f"{said} Its file goes with the plan to the stopped ones; if that was taken back, delete it there."
+    return _set_aside(waiting, _unsent(waiting, "set aside", code_of(NotApprovedError(text)), text))
+
+
 def _set_aside(waiting: Waiting, line: dict[str, Any]) -> dict[str, Any]:
-    return line | _moved(lambda: set_aside(waiting), line)
+    return line | _moved(lambda: end_waiting(waiting, "stopped"), line)
 
 
 def _apply_by(client: Client, plan: Plan, approvals: list[Approve], options: Namespace) -> Receipt:
