@@ -50,7 +50,11 @@ def move_plan(path: Path, state: State) -> Path:
 
 
 def set_aside(waiting: Waiting) -> None:
-    """Move a plan that gets no further to the stopped ones, with what rejects it: to try it again, move it back."""
+    """
+    Move a plan that gets no further to the stopped ones, with what rejects it.
+
+    To try it again, move it back; a no that was taken back is deleted first.
+    """
     moved = move_plan(waiting.path, "stopped")
     if waiting.approval and waiting.decision and not waiting.decision.approved and waiting.approval.exists():
         waiting.approval.replace(moved.parent / waiting.approval.name)
@@ -61,26 +65,33 @@ def waiting_plans(tenant_uid: str, base_url: str | None) -> Iterator[Waiting]:
     The plans that are neither done nor stopped, oldest first.
 
     An approval may lie beside its plan, or in the folder of approved ones under any name that ends in
-    .approval.json, as the review page hands it out. So may a rejection, which goes before any approval. Of several
-    approvals it is the one that is open longest.
+    .approval.json, as the review page hands it out. So may a rejection, which goes before any approval, and holds for
+    another plan of the same too when it was set aside. Of several approvals it is the one that is open longest.
     """
-    pending, approved = (queue_folder(tenant_uid, base_url, state) for state in ("pending", "approved"))
+    states: tuple[State, ...] = ("pending", "approved", "stopped")
+    pending, approved, stopped = (queue_folder(tenant_uid, base_url, state) for state in states)
     plans = [*approved.glob("*.plan.json"), *pending.glob("*.plan.json")]
     for path in sorted(plans, key=lambda one: one.name):
         beside = path.with_suffix(".approval.json")
-        yield _decided(path, [beside, *sorted(approved.glob("*.approval.json"))])
+        files = [beside, *sorted(approved.glob("*.approval.json"))]
+        yield _decided(path, files, sorted(stopped.glob("*.approval.json")))
 
 
-def _decided(path: Path, files: list[Path]) -> Waiting:
-    """The plan in `path` with the file that decides on it."""
+def _decided(path: Path, files: list[Path], set_aside: list[Path]) -> Waiting:
+    """The plan in `path` with the file that decides on it; of those that were set aside only a no counts."""
     try:
         plan = read_plan(path)
     except FrgroupsError:
         return Waiting(path, None, None)  # Who applies it will meet the same error, of this plan alone.
-    said = [(file, decision) for file in files if file.exists() and (decision := decision_in(file, plan))]
-    no = [one for one in said if not one[1].approved]
-    file, decision = max(no or said, key=lambda one: one[1].until, default=(None, None))
-    return Waiting(path, file, decision)
+    yes, no = [], []
+    for file in (*files, *set_aside):
+        decision = decision_in(file, plan)
+        if decision and not decision.approved:
+            no.append((file, decision))
+        elif decision and file in files:
+            yes.append((file, decision))
+    approval, found = max(no or yes, key=lambda one: one[1].until, default=(None, None))
+    return Waiting(path, approval, found)
 
 
 def _is_queued(path: Path) -> bool:
