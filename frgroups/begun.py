@@ -48,13 +48,15 @@ def taken_back_by(plan: Plan) -> str:
     An undo names a digest, and several plans may have it: it is of those that were begun before it, whatever their
     clocks said, and of those begun elsewhere that were planned before it.
     """
-    begun, undone_by = False, ""
+    begun, undone_by = False, [""]
     for line in _about(plan.digest, plan):
         if line.get("planned_at") == plan.planned_at.isoformat():
-            begun, undone_by = True, ""
+            begun, undone_by = True, [""]
         elif "undone_by" in line and (begun or datetime.fromisoformat(line["at"]) > plan.planned_at):
-            undone_by = line["undone_by"]
-    return undone_by
+            undone_by.append(line["undone_by"])
+        elif line.get("not_undone_by") in undone_by:
+            undone_by.remove(line["not_undone_by"])
+    return undone_by[-1]
 
 
 def note_taken_back(undo: Plan) -> None:
@@ -64,6 +66,12 @@ def note_taken_back(undo: Plan) -> None:
     line = {"digest": undo.undoes, "undone_by": undo.digest, "at": undo.planned_at.isoformat()}
     if _about(undo.undoes, undo)[-1:] != [line]:
         append_line(_file(undo), _sealed(line))
+
+
+def note_not_taken_back(undo: Plan) -> None:
+    """Write down that nothing of an undo was sent after all: its first request was turned away, or never made."""
+    if undo.undoes is not None and not undo.is_empty:
+        append_line(_file(undo), _sealed({"digest": undo.undoes, "not_undone_by": undo.digest}))
 
 
 def forget_digest(before: Path, after: Path) -> None:

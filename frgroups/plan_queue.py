@@ -51,10 +51,14 @@ def move_plan(path: Path, state: State) -> Path:
 
 
 def end_waiting(waiting: Waiting, state: State) -> None:
-    """Move a plan that waits no longer to those that are done or stopped, with the file that decided on it."""
+    """
+    Move a plan that waits no longer to those that are done or stopped, with the file that decided on it.
+
+    To try a stopped one again, move it back; a no that was taken back is deleted first.
+    """
     folder = move_plan(waiting.path, state).parent
     decided_by = waiting.approval
-    if decided_by is not None and decided_by.exists():
+    if decided_by is not None and decided_by.exists() and decided_by.parent != folder:
         target = folder / decided_by.name
         decided_by.replace(folder / f"{waiting.path.stem}.{decided_by.name}" if target.exists() else target)
 
@@ -64,13 +68,14 @@ def waiting_plans(tenant_uid: str, base_url: str | None) -> Iterator[Waiting]:
     The plans that are neither done nor stopped, oldest first.
 
     An approval may lie in the folder of pending or of approved plans, as the review page hands it out. So may a
-    rejection, which goes before any approval. Of several approvals it is the one that is open longest.
+    rejection, which goes before any approval, and holds for another plan of the same too when it was set aside. Of
+    several approvals it is the one that is open longest.
     """
-    states: tuple[State, ...] = ("pending", "approved")
-    folders = [queue_folder(tenant_uid, base_url, state) for state in states]
-    files = [file for folder in folders for file in approval_files(folder)]
-    plans = [path for folder in folders for path in folder.glob("*.plan.json")]
-    yield from (_decided(path, files) for path in sorted(plans, key=_age))
+    states: tuple[State, ...] = ("pending", "approved", "stopped")
+    pending, approved, stopped = (queue_folder(tenant_uid, base_url, state) for state in states)
+    plans = [path for folder in (pending, approved) for path in folder.glob("*.plan.json")]
+    for path in sorted(plans, key=_age):  # The files are looked for each time: a no may just have been set aside.
+        yield _decided(path, [*approval_files(pending), *approval_files(approved)], approval_files(stopped))
 
 
 def _age(path: Path) -> tuple[str, str]:
@@ -80,16 +85,21 @@ def _age(path: Path) -> tuple[str, str]:
     return path.name, path.name
 
 
-def _decided(path: Path, files: list[Path]) -> Waiting:
-    """The plan in `path` with the file that decides on it."""
+def _decided(path: Path, files: list[Path], set_aside: list[Path]) -> Waiting:
+    """The plan in `path` with the file that decides on it; of those that were set aside only a no counts."""
     try:
         plan = read_plan(path)
     except FrgroupsError:
         return Waiting(path, None, None)  # Who applies it will meet the same error, of this plan alone.
-    said = [(file, decision) for file in files if (decision := decision_in(file, plan))]
-    no = [one for one in said if not one[1].approved]
-    file, decision = max(no or said, key=lambda one: one[1].until, default=(None, None))
-    return Waiting(path, file, decision)
+    yes, no = [], []
+    for file in (*files, *set_aside):
+        decision = decision_in(file, plan)
+        if decision and not decision.approved:
+            no.append((file, decision))
+        elif decision and file in files:
+            yes.append((file, decision))
+    approval, found = max(no or yes, key=lambda one: one[1].until, default=(None, None))
+    return Waiting(path, approval, found)
 
 
 def _is_queued(path: Path) -> bool:

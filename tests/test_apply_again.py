@@ -1,6 +1,7 @@
 """A plan that was begun: gone on with under its own journal, or settled, and never sent a second time."""
 
 import json
+import signal
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -12,7 +13,14 @@ from frgroups import approval as approving
 from frgroups.apply import sending
 from frgroups.cli import main
 from frgroups.client.retry import RetryPolicy
-from frgroups.errors import FileDamagedError, InputError, LockedError, NotApprovedError, PlanBlockedError
+from frgroups.errors import (
+    FileDamagedError,
+    ForbiddenError,
+    InputError,
+    LockedError,
+    NotApprovedError,
+    PlanBlockedError,
+)
 from frgroups.journal import Journal
 from frgroups.sandbox import Fault
 from frgroups.tenant_lock import tenant_lock
@@ -246,6 +254,41 @@ def test_a_plan_of_the_same_as_one_that_was_taken_back_is_a_plan_of_its_own(clie
     assert fg.plan_undo(receipt).findings == ()
     with pytest.raises(PlanBlockedError, match="taken back by plan"):
         apply(client, first)
+
+
+@pytest.mark.parametrize("how", ["turned away", "interrupted"])
+def test_an_undo_that_sent_nothing_takes_nothing_back(client, world, monkeypatch, how):
+    "The plan can be gone on with until something of its undo was sent, and not after."
+    plan = plan_for(client, {"vip": PEOPLE})
+    crashed(client, plan, monkeypatch)
+    undo = fg.plan_undo(fg.settle_plan(client, plan), limits=OPEN)
+    if how == "turned away":
+        world.misbehave(Fault("status", method="PUT", status=403, times=None))
+        with pytest.raises(ForbiddenError):
+            apply(client, undo)
+        world.behave()
+    else:
+        with monkeypatch.context() as pressed:
+            pressed.setattr(sending.Sender, "send", pressing(sending.Sender.send))
+            assert apply(client, undo).counts == {"not_sent": 200}
+
+    world.misbehave(Fault("status", method="PUT", status=401, times=None))
+    assert apply(client, plan).counts == {"verified": 200, "not_sent": 90}
+    world.behave()
+    assert apply(client, undo).ok
+    with pytest.raises(PlanBlockedError, match="taken back by plan"):
+        apply(client, plan)
+
+
+def pressing(send):
+    """To send removals, with Ctrl-C pressed before."""
+
+    def pressed(self, group, change, uids):
+        if change == "remove":
+            signal.raise_signal(signal.SIGINT)
+        send(self, group, change, uids)
+
+    return pressed
 
 
 def test_an_undo_that_is_gone_on_with_is_noted_once(client, world, tmp_path):

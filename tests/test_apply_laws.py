@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 import frgroups as fg
 from frgroups import apply as applying
+from frgroups.apply.lately import removed_lately
+from frgroups.begun import note_begun
 from frgroups.errors import DriftError, PlanBlockedError
 from frgroups.journal import Journal
 from tests.test_apply import OPEN, PEOPLE, Crash, apply, arrange, plan_for, writes
@@ -135,6 +137,23 @@ def test_many_plans_of_a_day_pass_no_limit_that_one_may_not(client, world, tmp_p
     for path in (tmp_path / "1").rglob("*.jsonl"):
         os.utime(path, (yesterday, yesterday))
     assert apply(client, plan_for(client, {"a": []}, mode="mirror", limits=limits)).ok
+
+
+def test_a_removal_without_an_answer_counts_though_it_was_turned_away_later(client, world):
+    "The first request may have taken effect; what the service did not look at at all counts for nothing."
+    plan = plan_for(client, {"a": PEOPLE[2:10]}, mode="mirror")
+    other = plan_for(client, {"b": PEOPLE[2:10]}, mode="mirror")
+    own = Journal.of(other, None).path
+    before = removed_lately(other, own)["a"]
+
+    with Journal.of(plan, None) as journal:
+        note_begun(plan, journal.path)
+        for uid, result in (("c000", "unknown"), ("c000", "not_sent"), ("c001", "not_sent")):
+            item = {"group": "a", "change": "remove", "uids": [uid]}
+            journal.write("intent", **item)
+            journal.write("outcome", **item, result=result, message="")
+
+    assert removed_lately(other, own)["a"] == before + 1
 
 
 def test_an_undo_and_a_selection_pass_no_limit(client, world):

@@ -107,7 +107,7 @@ def test_a_rejection_from_the_page_counts_under_any_name(plan, tmp_path, name):
     write_sealed(tmp_path / name, "approval", content | {"from": "page"})
 
     for approve in (yes, plan.digest):
-        with pytest.raises(NotApprovedError, match="Ola rejected plan .*: not now"):
+        with pytest.raises(NotApprovedError, match=r"Ola rejected plan .*: not now"):
             check_approval(saved, approve)
 
 

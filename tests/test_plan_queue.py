@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -176,6 +178,31 @@ def test_a_blocked_plan_does_not_wait(tenant, capsys):
 
     assert main(["apply", "--approved", "--json"]) == 3
     assert [line["outcome"] for line in lines(capsys)] == ["set aside"] and files(tenant, "pending") == []
+
+
+@pytest.mark.parametrize("made", ["before", "after"])
+def test_a_no_is_of_every_plan_of_the_same(tenant, tmp_path, capsys, made):
+    "One that waits beside the rejected plan, or is made the next night, is not sent by a policy either."
+    path = queued(tenant, "one")
+    plan = fg.read_plan(path)
+    fg.approve_plan(plan, path.with_suffix(".approval.json"), by="Ola", reject="not now")
+    other = path.with_name("z-of-the-same.plan.json")
+    if made == "after":
+        assert main(["apply", "--approved"]) == 8
+    replace(plan, planned_at=plan.planned_at - timedelta(seconds=2)).save(other)
+    policy = tmp_path / "policy.toml"
+    rules = json.dumps(sorted({one.rule for one in plan.findings}))
+    policy.write_text(
+        f'by = "Kari"\ngroups = ["one"]\nmax_adds = 99\nmax_removes = 0\ncreate = true\nfindings = {rules}\n'
+    )
+    capsys.readouterr()
+
+    code = main(["apply", "--approved", "--approve-policy", str(policy), "--json"])
+
+    told = lines(capsys)
+    assert code == 8 and [line["outcome"] for line in told] == ["set aside"] * (2 if made == "before" else 1)
+    assert "Ola rejected" in told[-1]["message"] and "Delete" in told[-1]["message"]
+    assert "one" not in tenant.groups() and other.name in files(tenant, "stopped")
 
 
 def test_the_approval_that_is_open_longest_counts(tenant, capsys):

@@ -23,7 +23,7 @@ from frgroups.apply.interrupts import patient_interrupt
 from frgroups.apply.readings import Readings
 from frgroups.apply.run import Run
 from frgroups.approval import Approval, Approve, check_approval
-from frgroups.begun import note_begun, note_taken_back
+from frgroups.begun import note_begun, note_not_taken_back, note_taken_back
 from frgroups.client import Client
 from frgroups.errors import FileDamagedError, FrgroupsError, InputError, StoppedError
 from frgroups.inputs import must_be
@@ -110,7 +110,7 @@ def apply_plan(
         check_not_taken_back(plan, run.journal)  # Its undo may have been sent while nobody held the lock.
         with refusals_tell(run.journal.past):
             _begin(run, plan, approval)
-        receipt = run.settled(run.send())
+        receipt = run.settled(_sent(run, plan))
     _tell_of(receipt)
     return receipt
 
@@ -174,6 +174,18 @@ def _begin(run: Run, plan: Plan, approval: Approval) -> None:
     except RunStopped as error:
         begun = "gone on with" if run.journal.past.n_sent else "begun"
         raise StoppedError(f"Plan {plan.digest[:12]} was not {begun}: {error}") from error
+
+
+def _sent(run: Run, plan: Plan) -> str:
+    """Send all of it, or as far as it goes; why it stopped, or nothing."""
+    try:
+        stopped = run.send()
+    except FrgroupsError:  # Raised only where nothing was sent.
+        note_not_taken_back(plan)
+        raise
+    if stopped and not run.journal.past.n_sent:
+        note_not_taken_back(plan)
+    return stopped
 
 
 @contextmanager

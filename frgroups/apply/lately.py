@@ -8,6 +8,7 @@ from pathlib import Path
 
 from frgroups.begun import journals_of_tenant
 from frgroups.journal import Journal
+from frgroups.journal.past import Past
 from frgroups.plan import Plan
 
 DAY = timedelta(hours=24)
@@ -30,13 +31,9 @@ def _changed(path: Path) -> datetime:
 
 
 def _removed(path: Path, since: datetime) -> set[tuple[str, str]]:
-    removed: set[tuple[str, str]] = set()
+    past = Past()
     for line in Journal(path).lines():
-        if line.get("change") != "remove" or datetime.fromisoformat(line["at"]) < since:
-            continue
-        items = {(line["group"], uid) for uid in line["uids"]}
-        if line["event"] == "intent":
-            removed |= items
-        elif line["result"] in ("refused", "not_sent"):
-            removed -= items
-    return removed
+        if line["event"] in ("intent", "outcome") and datetime.fromisoformat(line["at"]) >= since:
+            past.take(line)
+    sent = past.intended - past.unsent - past.refused.keys()
+    return {(group, uid) for group, uid, change in sent if change == "remove"}

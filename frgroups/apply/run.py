@@ -49,7 +49,7 @@ class Run:
         self._drift = preflight(self._client, self._plan, self.journal, self._readings, self._stop)
 
     def send(self) -> str:
-        """Send all of it, or as far as it goes; why it stopped, or nothing."""
+        """Send all of it, or as far as it goes; why it stopped. Raises what failed before anything was sent."""
         try:
             self._create()
             self._send_side("add")

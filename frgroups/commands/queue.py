@@ -79,7 +79,7 @@ def _applied(
 
 def _rejected(waiting: Waiting, plan: Plan) -> dict[str, Any]:
     said = rejection(plan, waiting.approval) if waiting.approval else ""
-    text = f"{said} Its file goes with the plan to the stopped ones; if that was taken back, delete it there."
+    text = f"{said} Delete its file among the stopped ones if that was taken back."
     return _set_aside(waiting, _unsent(waiting, "set aside", code_of(NotApprovedError(text)), text))
 
 
