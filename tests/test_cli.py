@@ -144,6 +144,24 @@ def test_the_outcome_of_one_plan_is_a_line_of_json(loaded, capsys, tmp_path):
     loaded.delete_group("bw")
 
 
+def test_what_is_refused_is_a_line_of_json_too(loaded, capsys):
+    "With the exit code and the reason, which stands on stderr as well."
+    _, plan, _ = planned(loaded, capsys)
+
+    assert main(["apply", str(plan), "--approve", "0" * 64, "--json"]) == 8
+
+    out, err = capsys.readouterr()
+    line = json.loads(out)
+    assert (line["outcome"], line["exit_code"], line["counts"]) == ("refused", 8, {})
+    assert "digest of another plan" in line["message"] and "digest of another plan" in err
+
+
+def test_a_journal_is_no_receipt(tmp_path, capsys):
+    "Who gives one to undo is told where the receipt is, or how it is made."
+    assert main(["undo", str(tmp_path / "x.jsonl")]) == 1
+    assert "is a journal" in capsys.readouterr().err
+
+
 def test_a_review_is_written_anew_in_any_form(loaded, capsys, tmp_path):
     "Of a plan file, beside it or where it is asked for; with names where a snapshot knows them."
     _, plan, _ = planned(loaded, capsys)
@@ -200,6 +218,18 @@ def test_a_read_back_that_disagrees_exits_with_6(loaded, capsys, tmp_path):
     plan = path_after("Plan", capsys.readouterr().out)
 
     assert main(["apply", str(plan), "--approve", fg.read_plan(plan).digest]) == 6
+
+
+def test_without_a_tenant_those_of_the_file_are_named(home_folder, monkeypatch, capsys):
+    "Where the environment names none and tenants.toml has some, the words to say are told."
+    monkeypatch.delenv("FRGROUPS_TENANT_UID", raising=False)
+    home_folder.mkdir(exist_ok=True)
+    (home_folder / "tenants.toml").write_text(
+        '[sport_no]\ntenant_uid = "t-1"\ntoken_command = ["true"]\nbase_url = "stage"\n'
+    )
+
+    assert main(["apply", "--approved"]) == 1
+    assert "Say --tenant with one of sport_no" in capsys.readouterr().err
 
 
 def test_no_approval_exits_with_8(loaded, capsys):

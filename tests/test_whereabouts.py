@@ -74,6 +74,22 @@ def test_what_a_plan_changed_since_the_snapshot_is_told(tenant, home_folder, cap
     assert "Since that snapshot" not in asked(capsys, "c-2")[1]
 
 
+def test_what_was_over_before_a_snapshot_could_show_it_is_told(tenant, home_folder, capsys):
+    "A plan and its undo between two loads leave no trace in snapshots, and were applied all the same."
+    plan = fg.plan_memberships(load(tenant), {"vip": ["c-2"]}, purpose="the spring letter")
+    receipt = applied(tenant, plan, plan.digest)
+    undo = fg.plan_undo(receipt, limits=OPEN)
+    applied(tenant, undo, undo.digest)
+    load(tenant)
+
+    code, out, _ = asked(capsys, "c-2")
+    told = json.loads(asked(capsys, "c-2", "--json")[1])
+
+    assert code == 0 and "Applied from here, and over before a snapshot could show it:" in out
+    assert f"joined VIP (vip) by plan {plan.digest[:12]} applied at " in out
+    assert [one["change"] for one in told["unseen"]] == ["joined", "left"] and told["since"] == []
+
+
 def test_who_tells_groups_changes_plans_and_approvals(lived, capsys):
     "Where the customer is now, and of each change the days, the plan, who approved it, and the receipt."
     plan, receipt, undo = lived

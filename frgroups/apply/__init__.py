@@ -23,7 +23,7 @@ from frgroups.apply.interrupts import patient_interrupt
 from frgroups.apply.readings import Readings
 from frgroups.apply.run import Run
 from frgroups.approval import Approval, Approve, check_approval
-from frgroups.begun import note_begun, note_not_taken_back, note_taken_back
+from frgroups.begun import note_begun, note_not_taken_back, note_taken_back, taken_back_by
 from frgroups.client import Client
 from frgroups.errors import FileDamagedError, FrgroupsError, InputError, StoppedError
 from frgroups.inputs import must_be
@@ -231,4 +231,5 @@ def _receipt_of_ended(journal: Journal) -> Receipt | None:
             raise
         return None  # Of a run that is gone on with: it is made anew.
     check_whole(journal, receipt)
-    return replace(receipt, repeated=True) if journal.past.ended else None
+    undo = taken_back_by(receipt.plan)
+    return replace(receipt, repeated=True, taken_back_by=undo) if journal.past.ended else None

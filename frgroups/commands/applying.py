@@ -10,15 +10,16 @@ from frgroups.apply import apply_plan, settle_plan
 from frgroups.approval import approve_plan, decision_in
 from frgroups.commands.arguments import LIMIT_HELP, Add, of_tenant
 from frgroups.commands.options import client_of, limits_of
-from frgroups.commands.outcome import NOT_KEPT, exit_code_of, line_of
+from frgroups.commands.outcome import NOT_KEPT, exit_code_of, line_of, unsent
 from frgroups.commands.planning import keep_plan
 from frgroups.commands.queue import apply_queue
 from frgroups.commands.words import filled, limit, readable
-from frgroups.errors import UsageError
+from frgroups.errors import FrgroupsError, InputError, UsageError
+from frgroups.exits import code_of
 from frgroups.plan.plan_file import read_plan
 from frgroups.plan_queue import move_plan
-from frgroups.policy import read_policy
-from frgroups.receipt import read_receipt
+from frgroups.policy import Policy, read_policy
+from frgroups.receipt import Receipt, read_receipt
 from frgroups.receipt.undo import plan_undo
 
 
@@ -56,12 +57,12 @@ def apply(options: Namespace) -> int:
     policy = read_policy(options.approve_policy) if options.approve_policy else None
     if options.approved:
         return apply_queue(options, policy)
-    made = read_plan(options.file)
-    with client_of(options.tenant, writable=not options.settle) as client:
-        if options.settle:
-            receipt = settle_plan(client, made, journal=options.journal)
-        else:
-            receipt = apply_plan(client, made, approve=policy or options.approve, journal=options.journal)
+    try:
+        receipt = _applied(options, policy)
+    except FrgroupsError as error:
+        if options.json:
+            print(json.dumps(unsent(options.file, "refused", code_of(error), str(error)), ensure_ascii=False))
+        raise
     if options.json:
         print(json.dumps(line_of(options.file, receipt), ensure_ascii=False))
     else:
@@ -72,8 +73,21 @@ def apply(options: Namespace) -> int:
     return exit_code_of(receipt)
 
 
+def _applied(options: Namespace, policy: Policy | None) -> Receipt:
+    made = read_plan(options.file)
+    with client_of(options.tenant, writable=not options.settle) as client:
+        if options.settle:
+            return settle_plan(client, made, journal=options.journal)
+        return apply_plan(client, made, approve=policy or options.approve, journal=options.journal)
+
+
 def undo(options: Namespace) -> int:
     """Make the plan that takes a receipt back."""
+    if options.file.suffix == ".jsonl":
+        raise InputError(
+            f"{options.file} is a journal. An undo stands on the receipt beside it, which ends in .receipt.json; "
+            "where there is none yet, frgroups apply PLAN --settle makes it."
+        )
     receipt = read_receipt(options.file)
     made = plan_undo(receipt, limits=limits_of(options.limit, receipt.plan.limits) if options.limit else None)
     keep_plan(made, options.out)

@@ -194,4 +194,9 @@ def client_of(tenant: str | None, *, writable: bool = False) -> Client:
     """A client of the tenant that --tenant names, or else the environment."""
     if tenant:
         return Client.from_config(tenant, writable=writable)
+    if not tenant_in_use() and config_path().exists():
+        raise InputError(
+            f"Which tenant? Say --tenant with one of {', '.join(read_tenants())}, of {config_path()}; or set "
+            "FRGROUPS_TENANT_UID."
+        )
     return Client.from_env(writable=writable)

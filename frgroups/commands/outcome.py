@@ -28,3 +28,9 @@ def line_of(path: Path, receipt: Receipt) -> dict[str, Any]:
         "receipt": str(receipt.path) if receipt.path else None,
         "message": " ".join(readable(receipt.summary()).split()),
     }
+
+
+def unsent(path: Path, outcome: str, code: int, message: str) -> dict[str, Any]:
+    """The same of a plan of which nothing was sent now."""
+    line = {"plan": path.name, "outcome": outcome, "exit_code": code, "counts": {}, "receipt": None}
+    return line | {"message": readable(message)}

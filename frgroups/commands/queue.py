@@ -15,7 +15,7 @@ from frgroups.apply.interrupts import patient_interrupt
 from frgroups.approval import Approve, rejection
 from frgroups.client import Client
 from frgroups.commands.options import client_of
-from frgroups.commands.outcome import line_of
+from frgroups.commands.outcome import line_of, unsent
 from frgroups.commands.words import readable
 from frgroups.errors import DriftError, FrgroupsError, NotApprovedError, PlanBlockedError
 from frgroups.exits import code_of, worst
@@ -59,15 +59,15 @@ def _applied(
             return _rejected(waiting, plan)
         if not approvals and not ended:
             check_limits(plan)
-            return _unsent(waiting, "waits", 0, "Nobody has approved it yet.")
+            return unsent(waiting.path, "waits", 0, "Nobody has approved it yet.")
         receipt = _apply_by(client, plan, approvals, options)
     except NotApprovedError as error:
         outcome, code = ("refused", code_of(error)) if waiting.approval else ("waits", 0)
-        return _unsent(waiting, outcome, code, str(error))
+        return unsent(waiting.path, outcome, code, str(error))
     except (PlanBlockedError, DriftError) as error:
-        return _set_aside(waiting, _unsent(waiting, "set aside", code_of(error), str(error)))
+        return _set_aside(waiting, unsent(waiting.path, "set aside", code_of(error), str(error)))
     except (FrgroupsError, OSError) as error:
-        return _unsent(waiting, "refused", code_of(error), str(error))
+        return unsent(waiting.path, "refused", code_of(error), str(error))
     line = line_of(waiting.path, receipt)
     if receipt.complete:
         return line | _moved(lambda: end_waiting(waiting, "done"), line)
@@ -80,7 +80,7 @@ def _applied(
 def _rejected(waiting: Waiting, plan: Plan) -> dict[str, Any]:
     said = rejection(plan, waiting.approval) if waiting.approval else ""
     text = f"{said} Delete its file among the stopped ones if that was taken back."
-    return _set_aside(waiting, _unsent(waiting, "set aside", code_of(NotApprovedError(text)), text))
+    return _set_aside(waiting, unsent(waiting.path, "set aside", code_of(NotApprovedError(text)), text))
 
 
 def _set_aside(waiting: Waiting, line: dict[str, Any]) -> dict[str, Any]:
@@ -96,17 +96,6 @@ def _apply_by(client: Client, plan: Plan, approvals: list[Approve], options: Nam
         except NotApprovedError as error:
             refused = refused or error
     raise refused or NotApprovedError("Nobody has approved it yet.")
-
-
-def _unsent(waiting: Waiting, outcome: str, code: int, message: str) -> dict[str, Any]:
-    return {
-        "plan": waiting.path.name,
-        "outcome": outcome,
-        "exit_code": code,
-        "counts": {},
-        "receipt": None,
-        "message": readable(message),
-    }
 
 
 def _moved(move: Callable[[], object], line: dict[str, Any]) -> dict[str, Any]:

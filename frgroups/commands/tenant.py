@@ -10,6 +10,7 @@ import sys
 import threading
 from argparse import Namespace
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,8 @@ def notebooks(options: Namespace) -> int:
     """Start JupyterLab on the notebooks with a sandbox beside it."""
     from frgroups import Sandbox
 
+    if find_spec("jupyterlab") is None:
+        raise FrgroupsError('JupyterLab is not installed: pip install "frgroups[notebook]", or make notebooks.')
     folder = _notebook_folder()
     with Sandbox(process=True) as running:
         print(f"Notebooks in {folder}; a sandbox tenant at {running.base_url}.", flush=True)
@@ -116,9 +119,9 @@ def _environment(running: Any) -> dict[str, str]:
 
 def _notebook_folder() -> Path:
     """The notebooks of the project you are in, else a copy of the packaged ones in the home."""
-    own = home().parent / "notebooks"
-    if own.is_dir():
-        return own
+    for own in (home().parent / "notebooks", Path("notebooks").resolve()):
+        if own.is_dir():
+            return own
     packaged = Path(__file__).parents[1] / "notebooks"
     if not packaged.is_dir():
         raise FrgroupsError("There are no notebooks here. Run this in the project's folder.")

@@ -22,6 +22,7 @@ from frgroups.human import age_in_words, counted, day_in_words, span_in_words
 from frgroups.inputs import shown
 from frgroups.lists import resolve_customers
 from frgroups.snapshot import Snapshot
+from frgroups.tombstones import is_tombstone
 
 _HOW_SURE = {
     "drifted": "Not sure: the group changed while it was read.",
@@ -42,14 +43,16 @@ def who(options: Namespace) -> int:
     history = customer_history(uid, cache=options.cache, tenant_uid=tenant_uid, base_url=base_url, journal=journal)
     history = history[history["before"] <= snapshot.taken_at]
     groups = snapshot.codes.groups_of(uid)
-    causes = causes_of(uid, tenant_uid, base_url, journal)
+    causes = [] if is_tombstone(uid) else causes_of(uid, tenant_uid, base_url, journal)
     since = [one for one in causes if one.until > snapshot.read_until]
-    if history.empty and not since and uid not in set(snapshot.customers["customer_uid"]):
+    seen = {(row["customer_group_uid"], row["applied_at"]) for row in _rows(history)}
+    unseen = [one for one in causes if one not in since and (one.customer_group_uid, one.sent_at) not in seen]
+    if history.empty and not causes and uid not in set(snapshot.customers["customer_uid"]):
         raise NotFoundInCacheError(
             f"No kept snapshot of {snapshot.tenant_uid} knows a customer {shown(uid)}. Check the uid (an external id "
             "needs --by external_id), or load again; customers who never were in a group cannot be seen."
         )
-    told = (snapshot, uid, groups, history, since)
+    told = (snapshot, uid, groups, history, unseen, since)
     print(_as_json(*told) if options.json else readable(_as_text(*told)))
     return 0
 
@@ -68,7 +71,14 @@ def _uid_of(snapshot: Snapshot, options: Namespace) -> str:
     )
 
 
-def _as_json(snapshot: Snapshot, uid: str, groups: list[str], history: pd.DataFrame, since: list[Cause]) -> str:
+def _as_json(
+    snapshot: Snapshot,
+    uid: str,
+    groups: list[str],
+    history: pd.DataFrame,
+    unseen: list[Cause],
+    since: list[Cause],
+) -> str:
     now = [{"customer_group_uid": group, "name": snapshot.group_name(group)} for group in groups]
     return json.dumps(
         {
@@ -79,6 +89,7 @@ def _as_json(snapshot: Snapshot, uid: str, groups: list[str], history: pd.DataFr
             "verdict": snapshot.verdict,
             "groups": now,
             "history": [{name: _plain(value) for name, value in row.items()} for row in _rows(history)],
+            "unseen": [{name: _as_text_or_none(value) for name, value in asdict(one).items()} for one in unseen],
             "since": [{name: _as_text_or_none(value) for name, value in asdict(one).items()} for one in since],
         },
         ensure_ascii=False,
@@ -99,7 +110,14 @@ def _as_text_or_none(value: Any) -> str | None:
     return value.isoformat() if isinstance(value, datetime) else None if value is None else str(value)
 
 
-def _as_text(snapshot: Snapshot, uid: str, groups: list[str], history: pd.DataFrame, since: list[Cause]) -> str:
+def _as_text(
+    snapshot: Snapshot,
+    uid: str,
+    groups: list[str],
+    history: pd.DataFrame,
+    unseen: list[Cause],
+    since: list[Cause],
+) -> str:
     age = datetime.now(UTC) - snapshot.taken_at
     old = f", {age_in_words(age)} old" if age > timedelta(0) else ""
     lines = [
@@ -112,16 +130,18 @@ def _as_text(snapshot: Snapshot, uid: str, groups: list[str], history: pd.DataFr
     ]
     for row in _rows(history):
         lines += [f"  {_change(row)}", *(f"    {line}" for line in _why(row))]
-    return "\n".join([*lines, *_since(snapshot, since)])
+    lines += _by_plans(snapshot, "Applied from here, and over before a snapshot could show it:", unseen)
+    lines += _by_plans(snapshot, "Since that snapshot (frgroups load reads what is so now):", since)
+    return "\n".join(lines)
 
 
-def _since(snapshot: Snapshot, since: list[Cause]) -> list[str]:
-    """What plans changed after the snapshot was read, which shows no trace of it yet."""
-    if not since:
+def _by_plans(snapshot: Snapshot, title: str, causes: list[Cause]) -> list[str]:
+    """What plans changed that no snapshot up to this one shows."""
+    if not causes:
         return []
     names = dict(zip(snapshot.codes.group_uids, snapshot.codes.group_names, strict=True))
-    lines = ["", "Since that snapshot (frgroups load reads what is so now):"]
-    for one in since:
+    lines = ["", title]
+    for one in causes:
         lines.append(
             f"  {one.change} {_named(names.get(uid := one.customer_group_uid, uid), uid)} by "
             f"{_plan_named(one.plan_digest)} applied at {one.sent_at:%Y-%m-%d %H:%M} UTC: {one.state}."

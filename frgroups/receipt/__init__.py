@@ -34,7 +34,8 @@ class Receipt:
     `members_after` holds the members of each touched group at the last reading, `read_at` its moment;
     `proved` names the groups whose last reading proved itself; `drift` counts who else joined and left a group
     between plan and apply, and was left alone; `stopped` says why a run ended early; `repeated` is true when the
-    plan had been applied before, and nothing was sent for this receipt. `forgotten` is not "" when a customer of
+    plan had been applied before, and nothing was sent for this receipt; `taken_back_by` is then the digest of its
+    undo, if one was sent. `forgotten` is not "" when a customer of
     the plan was forgotten since: a tombstone stands in their place, and the plan's digest is of what is left.
     `n_journal_lines` is how long the journal was that all of this was told from.
     """
@@ -51,6 +52,7 @@ class Receipt:
     stopped: str = ""
     drift: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     repeated: bool = False
+    taken_back_by: str = ""
     forgotten: str = ""
     n_journal_lines: int = 0
     path: Path | None = field(default=None)
@@ -99,9 +101,10 @@ class Receipt:
         if self.stopped:
             lines.append(f"STOPPED: {self.stopped}")
         if self.repeated:
+            undone = f" It was taken back by plan {self.taken_back_by[:12]} since." if self.taken_back_by else ""
             lines.append(
                 f"This plan was applied before and read back at {self.read_at:%Y-%m-%d %H:%M} UTC; now nothing was "
-                "sent. What was changed since, by an undo too, is not told here."
+                f"sent.{undone} What else was changed since is not told here."
             )
         if not self.complete:
             lines.append(self._what_is_left())
