@@ -13,8 +13,30 @@ import msgspec
 
 from frgroups.errors import InputError
 from frgroups.human import counted
+from frgroups.inputs import shown
 from frgroups.plan import Plan
 from frgroups.sealed import sha256
+
+# The rules of findings that may be let through; a broken limit never is.
+RULES = (
+    "covered",
+    "created_group_stays",
+    "ended",
+    "idle_limits",
+    "never_add",
+    "not_settled",
+    "other_type",
+    "out_of_sight",
+    "own_pricelist",
+    "protected",
+    "protected_group",
+    "register_unknown",
+    "same_name",
+    "two_tiers",
+    "undone_before",
+    "unknown_customers",
+    "unverifiable",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +57,8 @@ class Policy:
     create
         Whether a plan may make groups.
     findings
-        Rules of findings that a plan may have, such as "unknown_customers"; with any other it needs a person.
+        Rules of findings that a plan may have, such as "unknown_customers"; with any other it needs a person, to whom
+        the refusal names the rule.
     valid_until
         The last day (UTC) on which it allows anything.
     """
@@ -102,7 +125,8 @@ def read_policy(path: str | Path) -> Policy:
     Raises
     ------
     InputError
-        The file cannot be read, lacks one of the first four, or has a key or value that is none of these.
+        The file cannot be read, lacks one of the first four, or has a key or value that is none of these, such as a
+        rule that no finding has.
 
     >>> path = home() / "policy.toml"
     >>> lines = ['by = "Kari"', 'groups = ["vip"]', "max_adds = 5", "max_removes = 0", 'findings = ["unverifiable"]']
@@ -123,4 +147,9 @@ def read_policy(path: str | Path) -> Policy:
             f"The policy {source} is not one: {error}. It has by, groups, max_adds and max_removes, and may have "
             "create, findings and valid_until."
         ) from error
+    if unknown := sorted(set(content.findings) - set(RULES)):
+        raise InputError(
+            f"The policy {source} names {', '.join(map(shown, unknown))} among its findings, which is the rule of "
+            f"none. Those that a policy may let through: {', '.join(RULES)}."
+        )
     return Policy(name=f"{source.name} {sha256(text.decode())[:12]}", **msgspec.structs.asdict(content))

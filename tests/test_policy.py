@@ -1,16 +1,21 @@
 """A policy lets small changes of certain groups through, and nothing else."""
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import get_args
 
 import pandas as pd
 import pytest
 
 import frgroups as fg
+from frgroups import policy
 from frgroups.approval import approved_in_words
 from frgroups.errors import InputError, NotApprovedError, PlanBlockedError
+from frgroups.plan import held_back
 
 RULES = 'by = "Kari"\ngroups = ["vip", "news_*"]\nmax_adds = 3\nmax_removes = 0\n'
 PEOPLE = [f"c-{n}" for n in range(20)]
@@ -79,6 +84,8 @@ def test_a_policy_may_allow_creations_and_findings(written):
         ("by = ", "no TOML"),
         ('by = "Kari"\n', "missing required field `groups`"),
         (RULES + "most = 3\n", "unknown field `most`"),
+        (RULES + 'findings = ["pricelist"]\n', "names 'pricelist' among its findings, which is the rule of none"),
+        (RULES + 'findings = ["additions_total"]\n', "Those that a policy may let through: covered, "),
         (RULES.replace("= 3", "= -1"), "max_adds"),
         (RULES.replace("= 3", "= true"), "max_adds"),
         (RULES.replace('"vip"', "7"), "groups"),
@@ -137,9 +144,7 @@ def test_a_policy_does_not_lift_a_limit(applied, written):
     plan = fg.plan_memberships(
         snapshot, {"staff": snapshot["Loyalty club"][:2]}, limits=fg.Limits(additions_per_group=0)
     )
-    lax = fg.read_policy(
-        written('by = "K"\ngroups = ["*"]\nmax_adds = 99\nmax_removes = 99\nfindings = ["additions_per_group"]\n')
-    )
+    lax = fg.read_policy(written('by = "K"\ngroups = ["*"]\nmax_adds = 99\nmax_removes = 99\n'))
 
     with pytest.raises((PlanBlockedError, NotApprovedError), match="Nothing was sent"):
         fg.apply_plan(client, plan, approve=lax)
@@ -178,3 +183,12 @@ def test_a_policy_ends_with_its_last_day(written):
     for day, n in ((today, 0), (today - timedelta(days=1), 1)):
         policy = fg.read_policy(written(RULES + f"valid_until = {day}\n"))
         assert len(policy.refusals(plan_of({"vip": PEOPLE[:2]}))) == n
+
+
+def test_a_policy_knows_every_rule_that_a_finding_may_have():
+    "What does not block stands in its list, and nothing else does; a broken limit is never let through."
+    package = Path(fg.__file__).parent
+    source = "".join(path.read_text() for path in [*package.rglob("plan/*.py"), *package.rglob("receipt/*.py")])
+    found = set(re.findall(r'Finding\(\s*"(\w+)"', source)) | set(get_args(held_back.Rule))
+
+    assert set(policy.RULES) == found - {"forgotten_customers"}

@@ -198,6 +198,20 @@ def test_what_the_page_rejects_is_not_applied(plan, page, sandbox):
     assert file.name == f"{plan.digest[:12]}.rejected.approval.json"
 
 
+def test_who_decides_twice_is_told_which_counts(plan, page):
+    "One notice stands, and says that a no goes before a yes, in whatever order they were made."
+    approved(page, "Kari")
+    rejected(page, "Wrong group", "Kari")
+
+    assert page.value("byId('approved').textContent") == ""
+    assert "It goes before the approval that you made before." in page.value("byId('rejected').textContent")
+
+    approved(page, "Kari")
+
+    assert page.value("byId('rejected').textContent") == ""
+    assert "Do not send the rejection that you made before" in page.value("byId('approved').textContent")
+
+
 def test_what_the_page_approves_is_applied(plan, page, sandbox):
     "The downloaded file is the approval of apply, and the receipt tells who agreed."
     file = approved(page, "Åse Øgård")

@@ -74,6 +74,7 @@ if (deciding) {
   };
   const filled = (...fields) => fields.forEach((field) => field.removeAttribute("aria-invalid"));
 
+  const made = new Set();
   const [by, approved] = [byId("by"), byId("approved")];
   byId("approve").addEventListener("click", () => {
     if (Date.now() > expires) {
@@ -84,7 +85,10 @@ if (deciding) {
     if (!whole(by.value)) return asked(by, approved, "Write your name first: the file says who agrees.");
     filled(by);
     const { name, until } = decided("approved", whole(by.value), "");
-    approved.textContent = `${name} was downloaded. Send it to the operator; it is open until ${until}.`;
+    const before = made.has("rejected") ? " Do not send the rejection that you made before: a no goes before a yes." : "";
+    made.add("approved");
+    rejected.textContent = "";
+    approved.textContent = `${name} was downloaded. Send it to the operator; it is open until ${until}.${before}`;
   });
 
   const [reason, rejectedBy, rejected] = [byId("reason"), byId("rejected-by"), byId("rejected")];
@@ -93,7 +97,10 @@ if (deciding) {
     if (!whole(reason.value)) return asked(reason, rejected, "Write what is wrong with it first.");
     if (!whole(rejectedBy.value)) return asked(rejectedBy, rejected, "Write your name: the file says who rejects.");
     const { name } = decided("rejected", whole(rejectedBy.value), whole(reason.value));
-    rejected.textContent = `${name} was downloaded. Send it to the operator: apply refuses this plan where the file lies beside it.`;
+    const before = made.has("approved") ? " It goes before the approval that you made before." : "";
+    made.add("rejected");
+    approved.textContent = "";
+    rejected.textContent = `${name} was downloaded. Send it to the operator: apply refuses this plan where the file lies beside it.${before}`;
   });
 
   deciding.hidden = byId("rejecting").hidden = false;
