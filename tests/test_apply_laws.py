@@ -68,10 +68,11 @@ def test_limits_of_one_group_keep_every_group_as_it_is(client, world):
 
 
 @pytest.mark.parametrize("unknown_uids", ["refuse", "ignore"])
-def test_a_group_whose_additions_all_fail_is_not_emptied(client, world, unknown_uids):
-    "Where no group may be emptied, who was to be replaced by customers that do not exist stays, and it is told why."
+@pytest.mark.parametrize("emptied_groups", [0, 1])
+def test_a_group_whose_additions_all_fail_is_not_emptied(client, world, unknown_uids, emptied_groups):
+    "Who was to be replaced by customers that do not exist stays: it was reviewed that somebody is left."
     world.misbehave(unknown_uids=unknown_uids)
-    limits = replace(OPEN, emptied_groups=0)
+    limits = replace(OPEN, emptied_groups=emptied_groups)
     plan = plan_for(client, {"a": [*PEOPLE[:10], "c200"], "b": ["typo-1", "typo-2"]}, mode="mirror", limits=limits)
 
     receipt = apply(client, plan)

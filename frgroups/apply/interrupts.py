@@ -18,13 +18,13 @@ def patient_interrupt() -> Iterator[threading.Event]:
     Sets the event at the first Ctrl-C, so that the request in flight can end; a second one interrupts at once.
 
     Within another one it is the same event: who applies many plans stops all of them. In other threads than the
-    main one nobody presses Ctrl-C, and nothing is set.
+    main one nobody presses Ctrl-C, and nothing is set, nor where a program around Python listens to it itself.
     """
     if (outer := _waiting.get()) is not None:
         yield outer
         return
     stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is None:
         yield stop
         return
 

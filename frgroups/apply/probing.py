@@ -135,7 +135,8 @@ class _Probe:
 
     def _seconds_until_shown(self, uid: str) -> float | None:
         """Add one customer, and read until the group shows it; None when it does not within LONGEST_LAG."""
-        self._answer_to_change(add=[uid])
+        if self._answer_to_change(add=[uid]) not in ("accepted", "no answer"):
+            return None
         return self._seconds_until(lambda: uid in self._members())
 
     def _seconds_until(self, shows: Callable[[], bool]) -> float | None:

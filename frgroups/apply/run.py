@@ -111,11 +111,15 @@ class Run:
                     self._not_arrived[left, uid, "remove"] = str(to)
 
     def _keep_the_last(self) -> None:
-        """Leave out the removals that empty a group which may not be emptied: none of who was to join is in it."""
+        """
+        Leave out the removals that would empty a group of which the plan tells that somebody is left in it.
+
+        As where none of who was to join did: that was reviewed otherwise. With emptied_groups off nobody minds.
+        """
         for group in self._plan.groups:
             leaving = {uid for uid in group.remove if (group.uid, uid, "remove") not in self._not_arrived}
-            may = self._plan.limits.of(group.uid).emptied_groups != 0
-            if may or not (group.add and leaving and self._readings.members(group.uid) <= leaving):
+            off = self._plan.limits.of(group.uid).emptied_groups is None
+            if off or not (group.add and leaving and self._readings.members(group.uid) <= leaving):
                 continue
             self._sender.stop_when_asked()
             refused = self.journal.past.refused
@@ -150,7 +154,7 @@ class Run:
         )
 
     def _why_the_last_stay(self, states: Mapping[Item, State]) -> dict[Item, str]:
-        why = "kept in this group: none of its additions took effect, and no group may be emptied (emptied_groups)"
+        why = "kept in this group: none of its additions took effect, so nobody would be left in it (emptied_groups)"
         return {item: why for item in self._last_members if states[item] == "not_sent"}
 
     def _expected(self) -> dict[str, set[tuple[str, str]]]:

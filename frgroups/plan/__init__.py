@@ -179,7 +179,8 @@ class Plan:
         >>> plan.cost.n_before, plan.cost.n_write, plan.cost.n_after, plan.cost.n_requests
         (1, 1, 1, 3)
         """
-        replaced = {one.uid for one in self.groups if one.is_replaced and self.limits.of(one.uid).emptied_groups == 0}
+        minded = {one.uid for one in self.groups if self.limits.of(one.uid).emptied_groups is not None}
+        replaced = {one.uid for one in self.groups if one.is_replaced and one.uid in minded}
         return cost_of(self.groups, n_write=len(self.requests()), arriving={*self._moves["to_group"], *replaced})
 
     def known_customers(self) -> pd.DataFrame | None:
