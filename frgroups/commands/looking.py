@@ -11,7 +11,7 @@ import pandas as pd
 from frgroups.changes import group_changes, membership_changes
 from frgroups.commands.arguments import Add, of_register, of_snapshot
 from frgroups.commands.options import register_of, snapshot_before, snapshot_of
-from frgroups.commands.words import at_least, moment
+from frgroups.commands.words import at_least, moment, readable
 from frgroups.errors import UsageError
 from frgroups.health import SEVERITIES, health_report
 from frgroups.home import write_text
@@ -66,7 +66,8 @@ def health(options: Namespace) -> int:
     print(snapshot)
     print(", ".join(f"{n_of.get(severity, 0)} {severity}" for severity in SEVERITIES))
     for row in table.head(options.top).to_dict("records"):
-        print(f"\n{row['severity'].upper()} {row['finding']}: {row['evidence']}\n  {row['suggested_action']}")
+        told = f"\n{row['severity'].upper()} {row['finding']}: {row['evidence']}\n  {row['suggested_action']}"
+        print(readable(told))
     print()
     _keep_table(options.csv, table, min(options.top, len(table)))
     return 0
@@ -82,7 +83,7 @@ def changes(options: Namespace) -> int:
         shown = table[(table["n_joined"] > 0) | (table["n_left"] > 0) | (table["status"] != "kept")]
         print(f"{len(shown)} of {len(table)} groups changed.")
         for row in table[table["renamed_from"] != ""].to_dict("records"):
-            print(f"{row['renamed_from']} is now called {row['name']}.")
+            print(readable(f"{row['renamed_from']} is now called {row['name']}."))
         if n := int((table["verdict"] == "drifted").sum()):
             print(f"{counted(n, 'group')} drifted while read, so that some of its changes may be none.")
         _show(shown.drop(columns=["customer_group_uid", "renamed_from"]), options.csv, table)
@@ -93,12 +94,12 @@ def changes(options: Namespace) -> int:
 
 def _show(table: pd.DataFrame, csv: Path | None, whole: pd.DataFrame) -> None:
     with pd.option_context("display.max_columns", None, "display.width", shutil.get_terminal_size().columns):
-        print(
-            "(none)"
-            if table.empty
-            else table.to_string(index=False, max_rows=None, float_format="{:.3f}".format, max_colwidth=40)
-        )
+        print("(none)" if table.empty else readable(_as_text(table)))
     _keep_table(csv, whole, len(table))
+
+
+def _as_text(table: pd.DataFrame) -> str:
+    return table.to_string(index=False, max_rows=None, float_format="{:.3f}".format, max_colwidth=40)
 
 
 def _keep_table(csv: Path | None, whole: pd.DataFrame, n_shown: int) -> None:

@@ -120,6 +120,9 @@ def keep_plan(made: Plan, out: Path | None, *, pending: bool = False, limits_of_
             print("It does not wait in the queue, since nobody can approve it.")
         if own:
             print(f"Blocked by limits of {limits_of_groups}, which whoever answers for the group can change there.")
+    elif pending:
+        print(f"Next    frgroups approve {path} --by NAME, or put the file of the page into {path.parent};")
+        print("        then frgroups apply --approved")
     else:
         print(f"Next    frgroups approve {path} --by NAME")
 
