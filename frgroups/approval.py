@@ -199,7 +199,18 @@ def approval_files(folder: Path) -> list[Path]:
 
     What the page hands out is renamed by browsers and people, so it is known by what it holds.
     """
-    return sorted(path for path in folder.iterdir() if _is_approval(path)) if folder.is_dir() else []
+    return [path for path in files_in(folder) if _is_approval(path)]
+
+
+def files_in(folder: Path) -> list[Path]:
+    """What is in a folder, in order of name, nothing where it is not there; InputError when that cannot be seen."""
+    try:
+        return sorted(folder.iterdir()) if folder.is_dir() else []
+    except OSError as error:
+        raise InputError(
+            f"The folder {folder} cannot be looked through for plans, approvals and rejections: {error.strerror}. "
+            "Let whoever applies read it."
+        ) from error
 
 
 def _is_approval(path: Path) -> bool:

@@ -118,7 +118,7 @@ class Codes:
             return self._code_of_uid[group]
         if isinstance(group, str):
             must_be_text(group, "group")
-        same_name = np.flatnonzero(self.group_names == group)
+        same_name = np.flatnonzero(self.group_names == group if isinstance(group, str) else [])
         if len(same_name) == 1:
             return int(same_name[0])
         if len(same_name) > 1:
@@ -215,6 +215,8 @@ def check_uids(frame: pd.DataFrame, column: str, what: str) -> pd.Series:
         raise InputError(f"{what} must be a DataFrame, not {type(frame).__name__}.")
     if column not in frame:
         raise InputError(f"{what} needs a column {column!r}; it has {', '.join(map(repr, frame.columns))}.")
+    if isinstance(frame[column], pd.DataFrame):
+        raise InputError(f"{what} has {frame[column].shape[1]} columns {column!r}; leave one of them.")
     uids = _without_categories(frame[column])
     if uids.notna().any() and (kind := pd.api.types.infer_dtype(uids, skipna=True)) != "string":
         wrong = next(value for value in uids.dropna() if not isinstance(value, str))

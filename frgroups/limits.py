@@ -227,6 +227,8 @@ def _broken_in(limits: Limits, group: GroupCounts) -> list[Finding]:
     allowed = own.removals_allowed(group.baseline)
     if allowed is not None and group.removes > allowed:
         share = f" ({group.removes / group.baseline:.0%})" if group.baseline else ""
+        # A floor that counted for nothing while nobody might leave would let through more than this.
+        floor = (("removal_floor", 0),) if (own.removal_floor or 0) > group.removes else ()
         found.append(
             Finding(
                 "removals_per_group",
@@ -235,7 +237,7 @@ def _broken_in(limits: Limits, group: GroupCounts) -> list[Finding]:
                 True,
                 group.uid,
                 group.removes,
-                (("removals_per_group", group.removes), ("removal_share", None)),
+                (("removals_per_group", group.removes), ("removal_share", None), *floor),
             )
         )
     late = group.removes + group.removed_before

@@ -9,7 +9,7 @@ from datetime import UTC
 from pathlib import Path
 from typing import Literal
 
-from frgroups.approval import Decision, approval_files, decision_in
+from frgroups.approval import Decision, approval_files, decision_in, files_in
 from frgroups.errors import FrgroupsError
 from frgroups.home import flush_to_disk, folder_in_home, make_private, tenant_folder
 from frgroups.plan import Plan
@@ -40,6 +40,7 @@ def plan_file_name(plan: Plan) -> str:
 
 def move_plan(path: Path, state: State) -> Path:
     """Move a plan with its page and approval to another state of its queue; a file that is no plan in one stays."""
+    path = path.absolute()
     if not _is_queued(path):
         return path
     folder = make_private(path.parent.parent / state)
@@ -58,6 +59,8 @@ def end_waiting(waiting: Waiting, state: State) -> None:
     """
     folder = move_plan(waiting.path, state).parent
     decided_by = waiting.approval
+    if state == "done" and waiting.decision is not None and not waiting.decision.approved:
+        return  # A no that came too late for this plan holds for others of the same, where it lies.
     if decided_by is not None and decided_by.exists() and decided_by.parent != folder:
         target = folder / decided_by.name
         decided_by.replace(folder / f"{waiting.path.stem}.{decided_by.name}" if target.exists() else target)
@@ -73,9 +76,21 @@ def waiting_plans(tenant_uid: str, base_url: str | None) -> Iterator[Waiting]:
     """
     states: tuple[State, ...] = ("pending", "approved", "stopped")
     pending, approved, stopped = (queue_folder(tenant_uid, base_url, state) for state in states)
-    plans = [path for folder in (pending, approved) for path in folder.glob("*.plan.json")]
+    plans = [path for folder in (pending, approved) for path in files_in(folder) if _is_plan(path)]
     for path in sorted(plans, key=_age):  # The files are looked for each time: a no may just have been set aside.
         yield _decided(path, [*approval_files(pending), *approval_files(approved)], approval_files(stopped))
+
+
+def _is_plan(path: Path) -> bool:
+    """Whether a file is named as plans are, or says at its end that it is one: browsers and people rename them."""
+    if path.name.endswith(".plan.json"):
+        return not path.is_fifo()
+    with suppress(OSError):
+        if path.suffix == ".json" and path.is_file():
+            with path.open("rb") as file:
+                file.seek(max(0, path.stat().st_size - 100))
+                return b'"frgroups plan"' in file.read()
+    return False
 
 
 def _age(path: Path) -> tuple[str, str]:

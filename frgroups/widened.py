@@ -30,9 +30,21 @@ emptied_groups=1, additions_total=3)})
     def __bool__(self) -> bool:
         return any(finding.allow for finding in self.findings)
 
+    def of_own(self) -> dict[str, dict[str, Any]]:
+        """The values to change by group, of groups that have limits of their own: those of all do not reach them."""
+        own: dict[str, list[Finding]] = {}
+        for one in self.findings:
+            if self._is_own(one) and one.allow:
+                own.setdefault(str(one.customer_group_uid), []).append(one)
+        return {uid: _widest(found) for uid, found in own.items()}
+
+    def _is_own(self, finding: Finding) -> bool:
+        uid = finding.customer_group_uid
+        return uid is not None and self.limits.of(uid) is not self.limits
+
     def of_all_groups(self) -> dict[str, Any]:
         """The values to change where limits of single groups cannot be said: the widest that a finding needs."""
-        return _widest(self.findings)
+        return _widest(one for one in self.findings if not self._is_own(one))
 
     def __repr__(self) -> str:
         return repr(self.as_limits())

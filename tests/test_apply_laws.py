@@ -4,6 +4,7 @@ import math
 import os
 import time
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -155,6 +156,27 @@ def test_a_removal_without_an_answer_counts_though_it_was_turned_away_later(clie
             journal.write("outcome", **item, result=result, message="")
 
     assert removed_lately(other, own)["a"] == before + 1
+
+
+def test_what_a_plan_itself_removed_two_days_ago_counts_no_more(client, world):
+    "A plan that is gone on with removes today what is left, and no more than that beside what others removed."
+    limits = replace(OPEN, removals_per_day=8)
+    members = world.members("a")
+    plan = plan_for(client, {"a": members[8:]}, mode="mirror", limits=limits)
+    long_ago = (datetime.now(UTC) - timedelta(days=2)).isoformat()
+    item = {"group": "a", "change": "remove", "uids": members[:5], "at": long_ago}
+    with Journal.of(plan, None) as journal:
+        note_begun(plan, journal.path)
+        journal.write("start", digest=plan.digest, approval={"how": "self", "by": "", "at": ""}, at=long_ago)
+        journal.write("intent", **item)
+        journal.write("outcome", **item, result="accepted", message="")
+    world.remove_members("a", members[:5])
+    other = plan_for(client, {"a": members[10:]}, mode="mirror", limits=replace(limits, removals_per_day=None))
+    assert apply(client, other.select(without=members[5:8])).counts["verified"] == 2
+
+    receipt = apply(client, plan)
+
+    assert receipt.ok and not set(members[:10]) & set(world.members("a"))
 
 
 def test_an_undo_and_a_selection_pass_no_limit(client, world):

@@ -351,6 +351,27 @@ def test_a_group_that_the_register_protects_blocks_a_plan(loaded, capsys, tmp_pa
     assert "Blocked by limits of the register" in out and "--limit" not in out
 
 
+def test_a_limit_of_a_group_of_its_own_is_not_advised_as_an_option(loaded, capsys, tmp_path):
+    "What apply finds broken there is changed where it stands: --limit does not reach it."
+    limits = tmp_path / "limits.toml"
+    limits.write_text("[per_group.staff]\nremovals_per_day = 1\n")
+    leaving = loaded.members("staff")[:2]
+    for uid, expected in zip(leaving, (0, 3), strict=True):
+        assert main(["load"]) == 0
+        staff = tmp_path / "staff.csv"
+        staff.write_text("\n".join(["customer_uid", *(one for one in loaded.members("staff") if one != uid)]))
+        capsys.readouterr()
+        plan = ["plan", "--group", "staff", "--list", str(staff), "--mode", "mirror", "--limits", str(limits)]
+        assert main(plan) == 0
+        path = path_after("Plan", capsys.readouterr().out)
+
+        code = main(["apply", str(path), "--approve", fg.read_plan(path).digest])
+
+        assert code == expected
+    assert "with removals_per_day=2 among the limits that staff has of its own" in capsys.readouterr().err
+    loaded.add_members("staff", leaving)
+
+
 def test_the_sample_list_is_of_the_default_tenant():
     "The committed list holds customers of the sandbox as it is made by default, and four mistyped ones."
     ids = fg.read_list(Path(__file__).parents[1] / "data" / "sample" / "black_week.csv")

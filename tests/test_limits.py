@@ -336,6 +336,21 @@ def test_what_is_advised_lets_the_plan_through_and_loosens_nothing_else(limits, 
     assert found or advised == limits
 
 
+@given(limits=some_limits, own=st.dictionaries(st.sampled_from(["a", "*"]), some_limits), groups=some_groups())
+def test_what_is_advised_lets_no_further_customer_leave(limits, own, groups):
+    "One removal more of a group that was blocked for them is blocked as before."
+    limits = replace(limits, per_group=own)
+    found = broken_limits(limits, groups, snapshot_age=timedelta(0))
+
+    advised = Widened(found, limits).as_limits()
+
+    blocked = {one.customer_group_uid for one in found if one.rule == "removals_per_group"}
+    for group in groups:
+        one_more = replace(group, removes=group.removes + 1, baseline=group.baseline + 1)
+        rules = {one.rule for one in broken_limits(advised, [one_more], snapshot_age=timedelta(0))}
+        assert group.uid not in blocked or "removals_per_group" in rules
+
+
 def test_the_removals_of_a_day_are_added_up():
     "What other plans took out of a group before counts, and one who does not take anybody out is not blocked by it."
     limits = Limits(removals_per_group=None, removal_share=None, removals_per_day=10)

@@ -1,14 +1,17 @@
 """Plans wait until somebody agrees; `frgroups apply --approved` sends what is approved, and nothing else."""
 
 import json
+import os
 import resource
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +21,7 @@ from frgroups.apply.sending import Sender
 from frgroups.cli import main
 from frgroups.plan_queue import queue_folder, waiting_plans
 from frgroups.sandbox import Fault
+from tests.test_load import nobody
 
 
 @pytest.fixture
@@ -83,6 +87,73 @@ def test_a_plan_that_ended_and_lost_its_approval_on_the_way_is_moved(tenant, cap
 
     assert [line["outcome"] for line in lines(capsys)] == ["done"] and path.name in files(tenant, "done")
     assert tenant.requests() == []
+
+
+def test_a_no_that_came_too_late_for_a_plan_holds_for_the_others(tenant, tmp_path, capsys):
+    "A plan that was done and could not be moved then does not take the no along that another of the same was told."
+    path = queued(tenant, "one")
+    first = fg.read_plan(path)
+    again = replace(first, planned_at=first.planned_at + timedelta(seconds=2)).save(path.with_name("2.plan.json"))
+    assert main(["approve", str(path), "--by", "Kari"]) == 0
+    tenant.misbehave(Fault("status", method="POST", times=None, status=403))
+    assert main(["apply", "--approved"]) == 1
+    tenant.misbehave()
+    approved = queue_folder(tenant.tenant_uid, tenant.base_url, "approved")
+    with tenant.client(writable=True) as client:
+        assert fg.apply_plan(client, first, approve=first.digest).ok
+    fg.approve_plan(fg.read_plan(again), approved / "no.approval.json", by="Ola", reject="not again")
+    capsys.readouterr()
+
+    code = main(["apply", "--approved", "--json"])
+
+    assert code == 8 and [line["outcome"] for line in lines(capsys)] == ["done", "set aside"]
+    assert path.name in files(tenant, "done") and "no.approval.json" in files(tenant, "stopped")
+
+
+def test_a_plan_waits_under_any_name(tenant, capsys):
+    "A file that was renamed on its way is known by what it holds; a pipe with the name of a plan is passed over."
+    path = queued(tenant, "one")
+    renamed = path.rename(path.with_name("one (1).json"))
+    os.mkfifo(path.with_name("pipe.plan.json"))
+    assert main(["approve", str(renamed), "--by", "Kari"]) == 0
+    capsys.readouterr()
+
+    assert main(["apply", "--approved", "--json"]) == 0
+
+    assert [(line["plan"], line["outcome"]) for line in lines(capsys)] == [(renamed.name, "done")]
+    assert files(tenant, "done") == ["one (1).approval.json", "one (1).json"]
+
+
+def test_a_plan_is_approved_from_within_its_folder(tenant, capsys, monkeypatch):
+    "Its bare name stands for the plan that waits there."
+    path = queued(tenant, "one")
+    monkeypatch.chdir(path.parent)
+
+    assert main(["approve", path.name, "--by", "Kari"]) == 0
+
+    assert "It waits in" in capsys.readouterr().out and path.name in files(tenant, "approved")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes")
+@pytest.mark.parametrize("state", ["pending", "approved"])
+def test_a_folder_of_the_queue_that_cannot_be_looked_through_is_told(tenant, tmp_path, capsys, monkeypatch, state):
+    "A rejection may lie there, and plans that are approved: nothing is sent, and it is not said that nothing waits."
+    monkeypatch.setenv("FRGROUPS_HOME", home := tempfile.mkdtemp())  # Where everybody may go.
+    assert main(["load"]) == 0
+    assert main(["approve", str(queued(tenant, "one")), "--by", "Kari"]) == 0
+    capsys.readouterr()
+    if os.geteuid() == 0:
+        for path in (Path(home), *Path(home).rglob("*")):
+            os.chown(path, 65534, -1)
+    queue_folder(tenant.tenant_uid, tenant.base_url, state).chmod(0o300)
+
+    with nobody():
+        code = main(["apply", "--approved"])
+
+    told = capsys.readouterr()
+    assert code == 1 and "cannot be looked through" in told.err and "Nothing waits" not in told.out
+    assert "one" not in tenant.groups()
+    shutil.rmtree(home)
 
 
 def test_what_nobody_approved_is_not_sent(tenant, capsys):

@@ -324,11 +324,28 @@ def test_who_is_in_no_wanted_group_is_not_looked_at():
         pd.Index(["c-7"]),
         np.array(["c-7"]),
         {"c-7": 1}.keys(),
+        pa.array(["c-7", "c-2"]),
+        pa.chunked_array([["c-7"], ["c-2"]]).dictionary_encode(),
     ],
 )
 def test_several_customers_come_in_any_form(customers):
     "Lists, sets, iterators, Series, Index, arrays: the plan is the same."
     assert operations(plan_memberships(sample_snapshot(), {"VIP": customers})) == {("vip", "c-7", "add")}
+
+
+@pytest.mark.parametrize("column", ["customer_uid", "customer_group_uid"])
+def test_a_table_with_a_column_twice_is_refused(column):
+    "Which of the two is meant, nobody can tell."
+    table = pd.DataFrame({"customer_group_uid": ["vip"], "customer_uid": ["c-7"]})
+
+    with pytest.raises(InputError, match=f"has 2 columns '{column}'; leave one"):
+        plan_memberships(sample_snapshot(), pd.concat([table, table[[column]]], axis=1))
+
+
+def test_a_key_that_is_no_text_names_no_group():
+    "As a column of several levels gives them."
+    with pytest.raises(GroupNotFoundError, match="No group has the uid or name"):
+        plan_memberships(sample_snapshot(), {("vip",): ["c-7"]})
 
 
 def test_a_table_and_a_snapshot_can_be_wanted():
@@ -483,6 +500,11 @@ def test_a_uid_that_the_api_does_not_take_is_refused(uid, mode):
         None,
         {"c-1": True},
         pd.DataFrame({"customer_uid": ["c-1"]}),
+        pd.MultiIndex.from_tuples([("c-1", "c-2")]),
+        np.array([["c-1", "c-2"]]),
+        np.array("c-1"),
+        np.array(["half \ud800"]),
+        pa.array(["c-1", None]),
         sample_snapshot(),
     ],
 )

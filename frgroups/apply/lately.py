@@ -26,6 +26,11 @@ def removed_lately(plan: Plan, own: Path) -> Counter[str]:
     return sum((Counter(group for group, _ in _removed(path, since)) for path in lately), Counter())
 
 
+def removed_by(journal: Path) -> set[tuple[str, str]]:
+    """The removals, by group and customer, that this one journal tells of in the last 24 hours."""
+    return _removed(journal, datetime.now(UTC) - DAY) if journal.exists() else set()
+
+
 def _changed(path: Path) -> datetime:
     return datetime.fromtimestamp(path.stat().st_mtime, UTC)
 

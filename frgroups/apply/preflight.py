@@ -7,12 +7,11 @@ from collections import Counter
 from datetime import timedelta
 
 from frgroups.apply.guards import raise_if_broken
-from frgroups.apply.lately import removed_lately
+from frgroups.apply.lately import removed_by, removed_lately
 from frgroups.apply.readings import Readings
 from frgroups.client import Client
 from frgroups.errors import DriftError, NotFoundError
 from frgroups.journal import Journal, RunStopped
-from frgroups.journal.past import Past
 from frgroups.limits import GroupCounts, broken_limits
 from frgroups.plan import Plan
 from frgroups.plan.group_change import GroupChange
@@ -44,8 +43,9 @@ def preflight(client: Client, plan: Plan, journal: Journal, readings: Readings, 
             f"{' '.join(problems.values())} Load again and make a new plan.",
             groups=list(problems),
         )
-    lately = removed_lately(plan, journal.path) if _counts_days(plan) else Counter()
-    counts = [_counts_now(group, readings, journal.past, lately[group.uid]) for group in plan.groups]
+    days = _counts_days(plan)
+    lately, own = (removed_lately(plan, journal.path), removed_by(journal.path)) if days else (Counter(), set())
+    counts = [_counts_now(group, readings, own, lately[group.uid]) for group in plan.groups]
     raise_if_broken(plan, broken_limits(plan.limits, counts, snapshot_age=timedelta(0)))
     for group in plan.groups:
         _note_what_is_true(group, journal, readings)
@@ -86,13 +86,14 @@ def _counts_days(plan: Plan) -> bool:
     return any(plan.limits.of(group.uid).removals_per_day is not None for group in plan.groups)
 
 
-def _counts_now(group: GroupChange, readings: Readings, past: Past, removed_before: int) -> GroupCounts:
-    """What the plan would change of the members that the group has now, and what was removed of late."""
+def _counts_now(
+    group: GroupChange, readings: Readings, own: set[tuple[str, str]], removed_before: int
+) -> GroupCounts:
+    """What the plan would change of the members that the group has now, and what it and others removed of late."""
     members = readings.members(group.uid)
     removes = sum(uid in members for uid in group.remove)
     adds = sum(uid not in members for uid in group.add)
-    ours = past.intended - past.unsent - past.refused.keys()
-    removed = sum((group.uid, uid, "remove") in ours and uid not in members for uid in group.remove)
+    removed = sum((group.uid, uid) in own and uid not in members for uid in group.remove)
     return GroupCounts(group.uid, group.name, len(members), adds, removes, removed_before + removed)
 
 

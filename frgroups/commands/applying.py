@@ -43,8 +43,8 @@ def approve(options: Namespace) -> int:
         if before and before.approved:
             print(readable(f"It takes the place of the approval by {before.by}, which was in that file."))
         return 0
-    queued = options.file if options.out else move_plan(options.file, "approved")
-    if queued != options.file:
+    queued = options.file.absolute() if options.out else move_plan(options.file, "approved")
+    if queued != options.file.absolute():
         print(f"It waits in {queued.parent}. Next: frgroups apply --approved")
     else:
         print(f"Next: frgroups apply {options.file} --approve {path}")

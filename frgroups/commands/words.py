@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentTypeError, Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from frgroups.advice import Form, Speaker
@@ -49,14 +49,20 @@ def speaker_of(options: Namespace) -> Speaker:
 
 def limit_options(wider: Widened) -> str:
     """
-    The options that set these limits.
+    The options that set these limits, and what must change where a group has limits of its own.
 
     >>> blocked = Finding("removals_total", "", True, n=600, allow=(("removals_total", 600),))
     >>> limit_options(Widened([blocked], Limits()))
     '--limit removals_total=600'
     """
-    values = wider.of_all_groups().items()
-    return " ".join(f"--limit {name}={'none' if value is None else value}" for name, value in values)
+    said = [" ".join(f"--limit {one}" for one in _told(wider.of_all_groups()))]
+    for uid, values in wider.of_own().items():
+        said.append(f"{', '.join(_told(values))} among the limits that {uid} has of its own (register, or --limits)")
+    return " and ".join(filter(None, said))
+
+
+def _told(values: Mapping[str, Any]) -> list[str]:
+    return [f"{name}={'none' if value is None else value}" for name, value in values.items()]
 
 
 def readable(text: object) -> str:

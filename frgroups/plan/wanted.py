@@ -120,8 +120,13 @@ def _of_table(desired: pd.DataFrame) -> _Wish:
 
 def _customer_uids(customers: Iterable[Any], what: str) -> pa.Array:
     """The customers of one group as texts."""
+    if isinstance(customers, pa.Array | pa.ChunkedArray):
+        customers = customers.to_pylist()
     if isinstance(customers, pd.Series | pd.Index | np.ndarray):
-        column = pd.DataFrame({"customer_uid": pd.Series(customers)})
+        if customers.ndim != 1 or isinstance(customers, pd.MultiIndex):
+            raise InputError(f"{what} is not one column; give the customer uids alone.")
+        given = customers.astype(object) if isinstance(customers, np.ndarray) else customers
+        column = pd.DataFrame({"customer_uid": pd.Series(given, dtype=getattr(given, "dtype", None))})
         return as_texts(check_uids(column, "customer_uid", what))
     if isinstance(customers, Mapping | pd.DataFrame) or not isinstance(customers, Iterable):
         raise InputError(f"{what} is a {type(customers).__name__}; give the customer uids.")
