@@ -27,6 +27,7 @@ _WRITTEN_HERE: set[str] = set()
 Approve = str | Path | Policy
 MOST_BYTES = 65_536  # A larger file is looked at by no one who looks for approvals,
 LONGEST_REASON = 10_000  # and no approval is that large: so many characters, escapes included.
+_DIGEST_TOLD = re.compile(rb'"digest":\s*"([0-9a-f]{64})"')
 _DIGEST = re.compile(r"[0-9a-fA-F]{1,64}")
 _TEXTS = {"digest", "planned_at", "decision", "reason", "by", "at", "until"}
 
@@ -147,7 +148,7 @@ def check_approval(plan: Plan, approve: Approve, *, begun: Mapping[str, str] = _
     A rejection in the folder of the plan's file, or of the approval, counts, whatever the approval says. `begun` is
     the approval that the plan was begun with: it was open then, so what it allowed may be brought to its end.
     """
-    _check_rejections(plan, approve)
+    check_rejections(plan, approve)
     if isinstance(approve, Policy):
         return _by_policy(plan, approve)
     if isinstance(approve, str) and _DIGEST.fullmatch(approve.strip()):
@@ -181,16 +182,33 @@ def check_approval(plan: Plan, approve: Approve, *, begun: Mapping[str, str] = _
     return approval
 
 
-def _check_rejections(plan: Plan, approve: Approve) -> None:
-    """Raise NotApprovedError when a rejection of this plan lies where one would be looked for."""
+def check_rejections(plan: Plan, approve: Approve) -> None:
+    """Raise NotApprovedError when a rejection of this plan, or what may be one, lies where it is looked for."""
     folders = {plan.path.parent} if plan.path else set()
     if isinstance(approve, Path) or (isinstance(approve, str) and not _DIGEST.fullmatch(approve.strip())):
         with suppress(RuntimeError, OSError):  # No such user, no such name: `_read` says that there is no such file.
             folder = Path(approve).expanduser().parent
             folders |= {folder} if folder.is_dir() else set()
-    for path in (path for folder in sorted(folders) for path in approval_files(folder)):
-        if (decision := decision_in(path, plan)) and not decision.approved:
+    for path in (path for folder in sorted(folders) for path in files_in(folder)):
+        if _spoiled_no(path, plan):
+            raise NotApprovedError(
+                f"{path} was cut or altered, and says no, perhaps to plan {plan.digest[:12]}. Have it made anew, "
+                "or delete it if it is of another."
+            )
+        if _is_approval(path) and (decision := decision_in(path, plan)) and not decision.approved:
             raise NotApprovedError(f"{rejection(plan, path)} Delete {path} if that was taken back.")
+
+
+def _spoiled_no(path: Path, plan: Plan) -> bool:
+    """Whether a file says by its name or its text that it rejects, cannot be read, and is of no other plan."""
+    held = _bytes_of_small(path)
+    if not (path.name.endswith(".rejected.approval.json") or b'"decision": "rejected"' in held):
+        return False
+    with suppress(FrgroupsError):
+        _read(path)
+        return False
+    told = _DIGEST_TOLD.search(held)
+    return told is None or told[1].decode() == plan.digest
 
 
 def approval_files(folder: Path) -> list[Path]:
@@ -214,11 +232,16 @@ def files_in(folder: Path) -> list[Path]:
 
 
 def _is_approval(path: Path) -> bool:
+    held = _bytes_of_small(path)
+    return b'"frgroups approval"' in held and (".approval" in path.name or b'"from": "page"' in held)
+
+
+def _bytes_of_small(path: Path) -> bytes:
+    """What a file holds; nothing of one that is larger than any approval, or cannot be read."""
     with suppress(OSError):
         if path.is_file() and path.stat().st_size <= MOST_BYTES:
-            held = path.read_bytes()
-            return b'"frgroups approval"' in held and (".approval" in path.name or b'"from": "page"' in held)
-    return False
+            return path.read_bytes()
+    return b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from frgroups.plan import Plan
 from frgroups.plan.plan_file import read_plan
 
 State = Literal["pending", "approved", "done", "stopped"]
+_STATES: tuple[State, ...] = ("pending", "approved", "done", "stopped")
 _ENDINGS = (".approval.json", ".html", ".json")  # The plan itself last: where it is, it all is.
 
 
@@ -36,6 +37,14 @@ def queue_folder(tenant_uid: str, base_url: str | None, state: State) -> Path:
 def plan_file_name(plan: Plan) -> str:
     """The name of a plan's file: when it was made, and its digest."""
     return f"{plan.planned_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{plan.digest[:12]}.plan.json"
+
+
+def where_now(path: Path) -> Path:
+    """Where a plan of the queue is that was approved, ended or set aside since it was called by this path."""
+    if path.exists() or path.absolute().parent.name not in _STATES:
+        return path
+    others = (path.absolute().parent.parent / state / path.name for state in _STATES)
+    return next((other for other in others if other.exists()), path)
 
 
 def move_plan(path: Path, state: State) -> Path:

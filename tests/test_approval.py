@@ -111,6 +111,22 @@ def test_a_rejection_from_the_page_counts_under_any_name(plan, tmp_path, name):
             check_approval(saved, approve)
 
 
+@pytest.mark.parametrize("spoil", [lambda text: text[:60], lambda text: text.replace("not now", "never")])
+def test_a_rejection_that_was_cut_or_altered_is_no_silence(plan, other, tmp_path, spoil):
+    "Nothing is sent until it is made anew or taken away. One of another plan is not minded."
+    saved = read_plan(plan.save(tmp_path / "p.json"))
+    no = approve_plan(plan, tmp_path / "no.rejected.approval.json", by="Ola", reject="not now")
+    no.write_text(spoil(no.read_text()))
+
+    with pytest.raises(NotApprovedError, match="was cut or altered, and says no"):
+        check_approval(saved, plan.digest)
+
+    theirs = approve_plan(other, tmp_path / "theirs.approval.json", by="Ola", reject="not now")
+    no.write_text(theirs.read_text().replace("not now", "never"))
+    theirs.unlink()
+    assert check_approval(saved, plan.digest).how == "digest"
+
+
 def test_a_reason_without_end_is_refused(plan, tmp_path):
     "So that no rejection is too large a file to be looked at."
     with pytest.raises(InputError, match=r"10,000 characters at most, not 20,000"):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -234,6 +235,20 @@ def test_what_the_page_hands_out_may_lie_beside_the_plan(tenant, tmp_path, capsy
     assert code == 8 and outcomes == {yes.name: "done", no.name: "set aside"}
     assert "a.approval (1).json" in files(tenant, "done") and "a.rejected.approval.json" in files(tenant, "stopped")
     assert files(tenant, "pending") == []
+
+
+def test_a_no_after_a_yes_finds_the_plan_where_it_is_now(tenant, capsys):
+    "The path that plan named is that of a pending plan; approve says where its file is, and reject works by it."
+    path = queued(tenant, "one")
+    assert main(["approve", str(path), "--by", "Kari"]) == 0
+    written = Path(re.search(r"Written to (\S+)", capsys.readouterr().out)[1])
+
+    assert written.exists() and written.parent.name == "approved" and not path.exists()
+    assert main(["approve", str(path), "--by", "Kari", "--reject", "no, wait"]) == 0
+    assert main(["approve", str(path), "--by", "Kari"]) == 8
+    assert main(["apply", "--approved"]) == 8
+
+    assert "one" not in tenant.groups() and path.name in files(tenant, "stopped")
 
 
 def test_a_blocked_plan_does_not_wait(tenant, capsys):

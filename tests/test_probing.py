@@ -172,7 +172,7 @@ def test_apply_sends_no_larger_chunks_than_were_taken(home_folder):
         sent = list(Path(receipt.path).parent.glob("*.jsonl"))
 
     assert receipt.ok
-    assert sent and not any("413" in path.read_text() for path in sent)
+    assert sent and not any(": 413" in path.read_text() for path in sent)
     assert client.n_requests > before
 
 

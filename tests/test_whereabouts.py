@@ -67,6 +67,7 @@ def test_what_a_plan_changed_since_the_snapshot_is_told(tenant, home_folder, cap
     code, out, _ = asked(capsys, "c-2")
     told = json.loads(asked(capsys, "c-2", "--json")[1])
 
+    assert "Approved by whoever made it, in the same process." in out
     assert code == 0 and "Since that snapshot (frgroups load reads what is so now):" in out
     assert f"joined VIP (vip) by plan {plan.digest[:12]} applied at " in out and "For: the spring letter" in out
     assert [(one["customer_group_uid"], one["state"]) for one in told["since"]] == [("vip", "verified")]

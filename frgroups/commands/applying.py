@@ -7,7 +7,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from frgroups.apply import apply_plan, settle_plan
-from frgroups.approval import approve_plan, decision_in
+from frgroups.approval import approve_plan, check_rejections, decision_in
 from frgroups.commands.arguments import LIMIT_HELP, Add, of_tenant
 from frgroups.commands.options import client_of, limits_of
 from frgroups.commands.outcome import NOT_KEPT, exit_code_of, line_of, unsent
@@ -17,7 +17,7 @@ from frgroups.commands.words import filled, limit, readable
 from frgroups.errors import FrgroupsError, InputError, UsageError
 from frgroups.exits import code_of
 from frgroups.plan.plan_file import read_plan
-from frgroups.plan_queue import move_plan
+from frgroups.plan_queue import move_plan, where_now
 from frgroups.policy import Policy, read_policy
 from frgroups.receipt import Receipt, read_receipt
 from frgroups.receipt.undo import plan_undo
@@ -32,22 +32,26 @@ def add_commands(add: Add) -> None:
 
 def approve(options: Namespace) -> int:
     """Write an approval, or a rejection; a plan that waits in the queue is approved there."""
-    made = read_plan(options.file)
-    target = options.out or options.file.with_suffix(".approval.json")
+    file = where_now(options.file)
+    made = read_plan(file)
+    target = options.out or file.with_suffix(".approval.json")
     before = decision_in(target, made)
+    if options.reject is None:
+        check_rejections(made, target)
     path = approve_plan(made, target, by=options.by, reject=options.reject)
     print(readable(made.summary()))
     word = "approved" if options.reject is None else "rejected"
-    print(f"{options.by} {word} plan {made.digest[:12]}. Written to {path}")
+    queued = file.absolute() if options.out or options.reject is not None else move_plan(file, "approved")
+    written = path if path.exists() else queued.with_suffix(".approval.json")
+    print(f"{options.by} {word} plan {made.digest[:12]}. Written to {written}")
     if options.reject is not None:
         if before and before.approved:
             print(readable(f"It takes the place of the approval by {before.by}, which was in that file."))
         return 0
-    queued = options.file.absolute() if options.out else move_plan(options.file, "approved")
-    if queued != options.file.absolute():
+    if queued != file.absolute():
         print(f"It waits in {queued.parent}. Next: frgroups apply --approved")
     else:
-        print(f"Next: frgroups apply {options.file} --approve {path}")
+        print(f"Next: frgroups apply {file} --approve {path}")
     return 0
 
 
@@ -74,7 +78,7 @@ def apply(options: Namespace) -> int:
 
 
 def _applied(options: Namespace, policy: Policy | None) -> Receipt:
-    made = read_plan(options.file)
+    made = read_plan(where_now(options.file))
     with client_of(options.tenant, writable=not options.settle) as client:
         if options.settle:
             return settle_plan(client, made, journal=options.journal)

@@ -17,7 +17,7 @@ from frgroups.limits_file import read_limits
 from frgroups.plan import MODES, Plan
 from frgroups.plan.plan_file import read_plan
 from frgroups.plan.planning import plan_memberships
-from frgroups.plan_queue import plan_file_name, queue_folder
+from frgroups.plan_queue import plan_file_name, queue_folder, where_now
 from frgroups.receipt import Receipt, read_receipt
 from frgroups.review import save_review, spoken_code
 from frgroups.widened import Widened
@@ -87,11 +87,11 @@ def _shown(thing: Plan | Receipt) -> str:
 
 def review(options: Namespace) -> int:
     """Write the review of a plan file anew, or in another form."""
-    made = read_plan(options.file)
+    made = read_plan(where_now(options.file))
     personal = None
     if options.personal:
         personal = read_snapshot(options.cache, tenant_uid=made.tenant_uid, base_url=made.base_url)
-    beside = options.file.with_suffix(".personal.html" if options.personal else ".html")
+    beside = where_now(options.file).with_suffix(".personal.html" if options.personal else ".html")
     path = save_review(made, options.out or beside, personal=personal)
     print(f"Review  {path}")
     return 0

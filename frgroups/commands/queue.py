@@ -79,7 +79,8 @@ def _applied(
 
 def _rejected(waiting: Waiting, plan: Plan) -> dict[str, Any]:
     said = rejection(plan, waiting.approval) if waiting.approval else ""
-    text = f"{said} Delete its file among the stopped ones if that was taken back."
+    name = waiting.approval.name if waiting.approval else "its file"
+    text = f"{said} Delete {name} among the stopped ones if that was taken back."
     return _set_aside(waiting, unsent(waiting.path, "set aside", code_of(NotApprovedError(text)), text))
 
 

@@ -147,6 +147,8 @@ def _by_plans(snapshot: Snapshot, title: str, causes: list[Cause]) -> list[str]:
             f"{_plan_named(one.plan_digest)} applied at {one.sent_at:%Y-%m-%d %H:%M} UTC: {one.state}."
         )
         lines += [f"    For: {one.purpose}"] if one.purpose else []
+        at = one.approved_at.isoformat() if one.approved_at else ""
+        lines.append(f"    Approved {approved_in_words({'how': one.approved_how, 'by': one.approved_by, 'at': at})}.")
     return lines
 
 
