@@ -190,25 +190,27 @@ def check_rejections(plan: Plan, approve: Approve) -> None:
             folder = Path(approve).expanduser().parent
             folders |= {folder} if folder.is_dir() else set()
     for path in (path for folder in sorted(folders) for path in files_in(folder)):
-        if _spoiled_no(path, plan):
+        held = _bytes_of_small(path)
+        if _is_approval(path, held) and (decision := decision_in(path, plan)):
+            if not decision.approved:
+                raise NotApprovedError(f"{rejection(plan, path)} Delete {path} if that was taken back.")
+        elif _is_spoiled_no(path, held, plan):
             raise NotApprovedError(
                 f"{path} was cut or altered, and says no, perhaps to plan {plan.digest[:12]}. Have it made anew, "
                 "or delete it if it is of another."
             )
-        if _is_approval(path) and (decision := decision_in(path, plan)) and not decision.approved:
-            raise NotApprovedError(f"{rejection(plan, path)} Delete {path} if that was taken back.")
 
 
-def _spoiled_no(path: Path, plan: Plan) -> bool:
-    """Whether a file says by its name or its text that it rejects, cannot be read, and is of no other plan."""
-    held = _bytes_of_small(path)
-    if not (path.name.endswith(".rejected.approval.json") or b'"decision": "rejected"' in held):
+def _is_spoiled_no(path: Path, held: bytes, plan: Plan) -> bool:
+    """Whether a file that cannot be read was a rejection of this plan, or by its name may have been one."""
+    told = _DIGEST_TOLD.search(held)
+    named, ours = ".rejected.approval" in path.name, told is not None and told[1].decode() == plan.digest
+    if not (ours and b'"decision": "rejected"' in held) and not (named and (ours or told is None)):
         return False
     with suppress(FrgroupsError):
         _read(path)
         return False
-    told = _DIGEST_TOLD.search(held)
-    return told is None or told[1].decode() == plan.digest
+    return True
 
 
 def approval_files(folder: Path) -> list[Path]:
@@ -217,7 +219,7 @@ def approval_files(folder: Path) -> list[Path]:
 
     What the page hands out is renamed by browsers and people, so it is known by what it holds.
     """
-    return [path for path in files_in(folder) if _is_approval(path)]
+    return [path for path in files_in(folder) if _is_approval(path, _bytes_of_small(path))]
 
 
 def files_in(folder: Path) -> list[Path]:
@@ -231,8 +233,7 @@ def files_in(folder: Path) -> list[Path]:
         ) from error
 
 
-def _is_approval(path: Path) -> bool:
-    held = _bytes_of_small(path)
+def _is_approval(path: Path, held: bytes) -> bool:
     return b'"frgroups approval"' in held and (".approval" in path.name or b'"from": "page"' in held)
 
 

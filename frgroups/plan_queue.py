@@ -22,9 +22,10 @@ _ENDINGS = (".approval.json", ".html", ".json")  # The plan itself last: where i
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A plan file in the queue, and the file that approves or rejects it, if there is one that can be read."""
+    """A plan of the queue, None where its file is damaged, and the file that approves or rejects it, if any."""
 
     path: Path
+    plan: Plan | None
     approval: Path | None
     decision: Decision | None
 
@@ -114,7 +115,7 @@ def _decided(path: Path, files: list[Path], set_aside: list[Path]) -> Waiting:
     try:
         plan = read_plan(path)
     except FrgroupsError:
-        return Waiting(path, None, None)  # Who applies it will meet the same error, of this plan alone.
+        return Waiting(path, None, None, None)  # Who applies it will meet the same error, of this plan alone.
     yes, no = [], []
     for file in (*files, *set_aside):
         decision = decision_in(file, plan)
@@ -123,7 +124,7 @@ def _decided(path: Path, files: list[Path], set_aside: list[Path]) -> Waiting:
         elif decision and file in files:
             yes.append((file, decision))
     approval, found = max(no or yes, key=lambda one: one[1].until, default=(None, None))
-    return Waiting(path, approval, found)
+    return Waiting(path, plan, approval, found)
 
 
 def _is_queued(path: Path) -> bool:

@@ -32,11 +32,7 @@ emptied_groups=1, additions_total=3)})
 
     def of_own(self) -> dict[str, dict[str, Any]]:
         """The values to change by group, of groups that have limits of their own: those of all do not reach them."""
-        own: dict[str, list[Finding]] = {}
-        for one in self.findings:
-            if self._is_own(one) and one.allow:
-                own.setdefault(str(one.customer_group_uid), []).append(one)
-        return {uid: _widest(found) for uid, found in own.items()}
+        return _widest_by_group(one for one in self.findings if self._is_own(one))
 
     def _is_own(self, finding: Finding) -> bool:
         uid = finding.customer_group_uid
@@ -52,16 +48,21 @@ emptied_groups=1, additions_total=3)})
     def as_limits(self) -> Limits:
         """The plan's own limits with these values; a group's finding widens the limits of that group alone."""
         every = replace(self.limits, **_widest(one for one in self.findings if one.customer_group_uid is None))
-        own: dict[str, list[Finding]] = {}
-        for one in self.findings:
-            if one.customer_group_uid is not None and one.allow:
-                own.setdefault(one.customer_group_uid, []).append(one)
-        groups = {uid: replace(every.of(uid), per_group={}, **_widest(found)) for uid, found in own.items()}
+        own = _widest_by_group(self.findings)
+        groups = {uid: replace(every.of(uid), per_group={}, **values) for uid, values in own.items()}
         return replace(every, per_group={**groups, **_others(self.limits, groups)})
 
 
 def _others(limits: Limits, groups: Iterable[str]) -> dict[str, Limits]:
     return {key: own for key, own in limits.per_group.items() if key not in groups}
+
+
+def _widest_by_group(findings: Iterable[Finding]) -> dict[str, dict[str, Any]]:
+    own: dict[str, list[Finding]] = {}
+    for one in findings:
+        if one.customer_group_uid is not None and one.allow:
+            own.setdefault(one.customer_group_uid, []).append(one)
+    return {uid: _widest(found) for uid, found in own.items()}
 
 
 def _widest(findings: Iterable[Finding]) -> dict[str, Any]:

@@ -127,6 +127,14 @@ def test_a_rejection_that_was_cut_or_altered_is_no_silence(plan, other, tmp_path
     assert check_approval(saved, plan.digest).how == "digest"
 
 
+def test_a_file_of_another_program_is_no_rejection(plan, tmp_path):
+    "Though it holds the same words: only what names this plan, or is called a rejection, is minded."
+    saved = read_plan(plan.save(tmp_path / "p.json"))
+    (tmp_path / "survey.json").write_text('{"decision": "rejected", "digest": "none"}')
+
+    assert check_approval(saved, plan.digest).how == "digest"
+
+
 def test_a_reason_without_end_is_refused(plan, tmp_path):
     "So that no rejection is too large a file to be looked at."
     with pytest.raises(InputError, match=r"10,000 characters at most, not 20,000"):

@@ -469,6 +469,16 @@ def test_select_keeps_these_groups():
     assert plan.select([]).is_empty
 
 
+def test_what_a_file_counts_of_all_groups_is_not_taken_for_the_selected(tmp_path):
+    "Without a snapshot the number cannot be told anew, and says once of what it is."
+    note = Finding("out_of_sight", "1 customer will be in no group.", n=1)
+    plan = read_plan(sample_plan(notes=(note,)).save(tmp_path / "p.json"))
+
+    [told] = [one for one in plan.select(["staff"]).select(["staff"]).findings if one.rule == "out_of_sight"]
+
+    assert told.message == "1 customer will be in no group. So it was of all groups of that plan."
+
+
 def test_select_leaves_out_groups_and_customers():
     "without= takes a group by uid or name, or a customer out of every group; a group with nothing left goes."
     plan = sample_plan()

@@ -178,13 +178,12 @@ def _begin(run: Run, plan: Plan, approval: Approval) -> None:
 
 def _sent(run: Run, plan: Plan) -> str:
     """Send all of it, or as far as it goes; why it stopped, or nothing."""
+    stopped = None
     try:
         stopped = run.send()
-    except FrgroupsError:  # Raised only where nothing was sent.
-        note_not_taken_back(plan)
-        raise
-    if stopped and not run.journal.past.n_sent:
-        note_not_taken_back(plan)
+    finally:
+        if stopped != "" and not run.journal.past.n_sent:
+            note_not_taken_back(plan)
     return stopped
 
 
@@ -212,10 +211,13 @@ def _tell_of(receipt: Receipt) -> None:
 
 
 def last_receipt(plan: Plan, journal: str | Path | None = None) -> Receipt | None:
-    """The receipt of the last run of a plan; None when there was none, or it cannot be read."""
+    """The receipt of the last run of a plan; None when there was none, or it does not stand."""
     with suppress(FrgroupsError):
-        path = Journal.of(plan, journal).receipt_path
-        return read_receipt(path) if path.exists() else None
+        told = Journal.of(plan, journal)
+        if told.receipt_path.exists():
+            receipt = read_receipt(told.receipt_path)
+            check_whole(told, receipt)
+            return receipt
     return None
 
 

@@ -20,7 +20,7 @@ from frgroups.errors import (
     PlanBlockedError,
     WrongTenantError,
 )
-from frgroups.human import counted
+from frgroups.human import age_in_words, counted
 from frgroups.journal import Journal
 from frgroups.journal.past import Past
 from frgroups.limits import Finding
@@ -120,7 +120,7 @@ def check_limits(plan: Plan) -> None:
         findings.append(Finding("plan_max_age", text, True))
     limit = plan.limits.plan_max_age
     if limit is not None and age > as_duration(limit):
-        text = f"The plan is {age.total_seconds() / 86400:,.1f} days old; the limit is {limit}. Plan again."
+        text = f"The plan is {age_in_words(age)} old; the limit is {limit}. Plan again."
         findings.append(Finding("plan_max_age", text, True, allow=(("plan_max_age", None),)))
     raise_if_broken(plan, findings)
 

@@ -87,11 +87,12 @@ def _shown(thing: Plan | Receipt) -> str:
 
 def review(options: Namespace) -> int:
     """Write the review of a plan file anew, or in another form."""
-    made = read_plan(where_now(options.file))
+    file = where_now(options.file)
+    made = read_plan(file)
     personal = None
     if options.personal:
         personal = read_snapshot(options.cache, tenant_uid=made.tenant_uid, base_url=made.base_url)
-    beside = where_now(options.file).with_suffix(".personal.html" if options.personal else ".html")
+    beside = file.with_suffix(".personal.html" if options.personal else ".html")
     path = save_review(made, options.out or beside, personal=personal)
     print(f"Review  {path}")
     return 0

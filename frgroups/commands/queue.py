@@ -52,7 +52,7 @@ def _applied(
     if policy and not rejected:
         approvals.append(policy)
     try:
-        plan = read_plan(waiting.path)
+        plan = waiting.plan or read_plan(waiting.path)  # Which says what is wrong with it.
         before = last_receipt(plan, options.journal)
         ended = before is not None and before.complete  # And could not be moved then.
         if rejected and not ended:
@@ -60,7 +60,7 @@ def _applied(
         if not approvals and not ended:
             check_limits(plan)
             return unsent(waiting.path, "waits", 0, "Nobody has approved it yet.")
-        receipt = _apply_by(client, plan, approvals, options)
+        receipt = _apply_by(client, plan, approvals, options) if approvals or not before else before
     except NotApprovedError as error:
         outcome, code = ("refused", code_of(error)) if waiting.approval else ("waits", 0)
         return unsent(waiting.path, outcome, code, str(error))
@@ -90,13 +90,13 @@ def _set_aside(waiting: Waiting, line: dict[str, Any]) -> dict[str, Any]:
 
 def _apply_by(client: Client, plan: Plan, approvals: list[Approve], options: Namespace) -> Receipt:
     """Apply a plan by the first of these that approves it; what the first one says, when none does."""
-    refused = None
-    for approve in approvals or [""]:
+    refused = []
+    for approve in approvals:
         try:
             return apply_plan(client, plan, approve=approve, journal=options.journal, progress=False)
         except NotApprovedError as error:
-            refused = refused or error
-    raise refused or NotApprovedError("Nobody has approved it yet.")
+            refused.append(error)
+    raise refused[0]
 
 
 def _moved(move: Callable[[], object], line: dict[str, Any]) -> dict[str, Any]:

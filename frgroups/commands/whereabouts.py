@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,18 @@ _HOW_SURE = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Whereabouts:
+    """The groups of a customer now, what snapshots saw change, and what plans changed that they do not show."""
+
+    snapshot: Snapshot
+    uid: str
+    groups: list[str]
+    history: list[dict[str, Any]]
+    unseen: list[Cause]
+    since: list[Cause]
+
+
 def add_commands(add: Add) -> None:
     """What each of these commands takes."""
     _who_words(add)
@@ -45,15 +57,16 @@ def who(options: Namespace) -> int:
     groups = snapshot.codes.groups_of(uid)
     causes = [] if is_tombstone(uid) else causes_of(uid, tenant_uid, base_url, journal)
     since = [one for one in causes if one.until > snapshot.read_until]
-    seen = {(row["customer_group_uid"], row["applied_at"]) for row in _rows(history)}
+    rows = [{str(name): value for name, value in row.items()} for row in history.to_dict("records")]
+    seen = {(row["customer_group_uid"], row["applied_at"]) for row in rows}
     unseen = [one for one in causes if one not in since and (one.customer_group_uid, one.sent_at) not in seen]
     if history.empty and not causes and uid not in set(snapshot.customers["customer_uid"]):
         raise NotFoundInCacheError(
             f"No kept snapshot of {snapshot.tenant_uid} knows a customer {shown(uid)}. Check the uid (an external id "
             "needs --by external_id), or load again; customers who never were in a group cannot be seen."
         )
-    told = (snapshot, uid, groups, history, unseen, since)
-    print(_as_json(*told) if options.json else readable(_as_text(*told)))
+    told = _Whereabouts(snapshot, uid, groups, rows, unseen, since)
+    print(_as_json(told) if options.json else readable(_as_text(told)))
     return 0
 
 
@@ -71,67 +84,53 @@ def _uid_of(snapshot: Snapshot, options: Namespace) -> str:
     )
 
 
-def _as_json(
-    snapshot: Snapshot,
-    uid: str,
-    groups: list[str],
-    history: pd.DataFrame,
-    unseen: list[Cause],
-    since: list[Cause],
-) -> str:
-    now = [{"customer_group_uid": group, "name": snapshot.group_name(group)} for group in groups]
+def _as_json(told: _Whereabouts) -> str:
+    snapshot = told.snapshot
+    now = [{"customer_group_uid": group, "name": snapshot.group_name(group)} for group in told.groups]
     return json.dumps(
         {
             "tenant_uid": snapshot.tenant_uid,
             "base_url": snapshot.base_url,
-            "customer_uid": uid,
+            "customer_uid": told.uid,
             "taken_at": snapshot.taken_at.astimezone(UTC).isoformat(),
             "verdict": snapshot.verdict,
             "groups": now,
-            "history": [{name: _plain(value) for name, value in row.items()} for row in _rows(history)],
-            "unseen": [{name: _as_text_or_none(value) for name, value in asdict(one).items()} for one in unseen],
-            "since": [{name: _as_text_or_none(value) for name, value in asdict(one).items()} for one in since],
+            "history": [_plain(row) for row in told.history],
+            "unseen": [_plain(asdict(one)) for one in told.unseen],
+            "since": [_plain(asdict(one)) for one in told.since],
         },
         ensure_ascii=False,
     )
 
 
-def _rows(history: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(name): value for name, value in row.items()} for row in history.to_dict("records")]
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: _plain_value(value) for name, value in row.items()}
 
 
-def _plain(value: Any) -> Any:
+def _plain_value(value: Any) -> Any:
     if pd.isna(value):
         return None
-    return value.isoformat() if isinstance(value, datetime) else value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value) if isinstance(value, Path) else value
 
 
-def _as_text_or_none(value: Any) -> str | None:
-    return value.isoformat() if isinstance(value, datetime) else None if value is None else str(value)
-
-
-def _as_text(
-    snapshot: Snapshot,
-    uid: str,
-    groups: list[str],
-    history: pd.DataFrame,
-    unseen: list[Cause],
-    since: list[Cause],
-) -> str:
+def _as_text(told: _Whereabouts) -> str:
+    snapshot, groups = told.snapshot, told.groups
     age = datetime.now(UTC) - snapshot.taken_at
     old = f", {age_in_words(age)} old" if age > timedelta(0) else ""
     lines = [
-        f"Customer {uid} of {snapshot.tenant_uid} at {snapshot.base_url or 'no host'}, by the snapshot of "
+        f"Customer {told.uid} of {snapshot.tenant_uid} at {snapshot.base_url or 'no host'}, by the snapshot of "
         f"{snapshot.taken_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC{old}, {snapshot.verdict}:",
         f"in {counted(len(groups), 'group')}{':' if groups else ' (deleted, merged, or in none; nobody can tell).'}",
         *(f"  {_named(snapshot.group_name(group), group)}" for group in groups),
         "",
-        "History, as far as kept snapshots tell (days in UTC):" if len(history) else "No history is kept.",
+        "History, as far as kept snapshots tell (days in UTC):" if told.history else "No history is kept.",
     ]
-    for row in _rows(history):
+    for row in told.history:
         lines += [f"  {_change(row)}", *(f"    {line}" for line in _why(row))]
-    lines += _by_plans(snapshot, "Applied from here, and over before a snapshot could show it:", unseen)
-    lines += _by_plans(snapshot, "Since that snapshot (frgroups load reads what is so now):", since)
+    lines += _by_plans(snapshot, "Applied from here, and over before a snapshot could show it:", told.unseen)
+    lines += _by_plans(snapshot, "Since that snapshot (frgroups load reads what is so now):", told.since)
     return "\n".join(lines)
 
 
@@ -147,9 +146,14 @@ def _by_plans(snapshot: Snapshot, title: str, causes: list[Cause]) -> list[str]:
             f"{_plan_named(one.plan_digest)} applied at {one.sent_at:%Y-%m-%d %H:%M} UTC: {one.state}."
         )
         lines += [f"    For: {one.purpose}"] if one.purpose else []
-        at = one.approved_at.isoformat() if one.approved_at else ""
-        lines.append(f"    Approved {approved_in_words({'how': one.approved_how, 'by': one.approved_by, 'at': at})}.")
+        lines.append(f"    Approved {_approved(asdict(one))}.")
     return lines
+
+
+def _approved(told: dict[str, Any]) -> str:
+    """How and by whom, of a cause or of a row of the history, which have it under the same names."""
+    at = "" if pd.isna(told["approved_at"]) else told["approved_at"].isoformat()
+    return approved_in_words({"how": told["approved_how"], "by": told["approved_by"], "at": at})
 
 
 def _plan_named(digest: str | None) -> str:
@@ -178,12 +182,10 @@ def _why(row: dict[str, Any]) -> list[str]:
         return [*lines, "By no plan that was applied from here."]
     plan = _plan_named(None if pd.isna(row["plan_digest"]) else row["plan_digest"])
     undoes = "" if pd.isna(row["undoes"]) else f", which takes back plan {row['undoes'][:12]}"
-    at = "" if pd.isna(row["approved_at"]) else row["approved_at"].isoformat()
-    approved = approved_in_words({"how": row["approved_how"], "by": row["approved_by"], "at": at})
     lines += [
         f"By {plan} of {row['planned_at']:%Y-%m-%d %H:%M} UTC{undoes}.",
         *([f"For: {row['purpose']}"] if row["purpose"] else []),
-        f"Approved {approved}; applied at {row['applied_at']:%Y-%m-%d %H:%M} UTC: {row['plan_state']}.",
+        f"Approved {_approved(row)}; applied at {row['applied_at']:%Y-%m-%d %H:%M} UTC: {row['plan_state']}.",
     ]
     return lines if pd.isna(row["receipt_path"]) else [*lines, f"Receipt: {row['receipt_path']}"]
 

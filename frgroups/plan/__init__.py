@@ -32,6 +32,7 @@ from frgroups.wire import membership_payload
 Mode = Literal["add_only", "remove_only", "mirror"]
 MODES: tuple[Mode, ...] = ("add_only", "remove_only", "mirror")
 ORDER = "add_first"
+_OF_ALL = "So it was of all groups of that plan."
 TABLE_COLUMNS = ["customer_group_uid", "customer_uid", "change", "finding"]
 
 
@@ -286,9 +287,10 @@ class Plan:
 
     def _of_selection(self, note: Finding) -> Finding:
         """A number that a plan read from a file tells of all its groups cannot be told anew for some of them."""
-        if self.snapshot is not None or note.customer_group_uid is not None or not note.n:
+        told = _OF_ALL in note.message or not note.n
+        if self.snapshot is not None or note.customer_group_uid is not None or told:
             return note
-        return replace(note, message=f"{note.message} So it was of all groups of that plan.")
+        return replace(note, message=f"{note.message} {_OF_ALL}")
 
     def save(self, path: str | Path) -> Path:
         """

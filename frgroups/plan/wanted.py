@@ -121,7 +121,7 @@ def _of_table(desired: pd.DataFrame) -> _Wish:
 def _customer_uids(customers: Iterable[Any], what: str) -> pa.Array:
     """The customers of one group as texts."""
     if isinstance(customers, pa.Array | pa.ChunkedArray):
-        customers = customers.to_pylist()
+        customers = customers.to_pandas()
     if isinstance(customers, pd.Series | pd.Index | np.ndarray):
         if customers.ndim != 1 or isinstance(customers, pd.MultiIndex):
             raise InputError(f"{what} is not one column; give the customer uids alone.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from frgroups.limits import Finding, GroupCounts, Limits
+from frgroups.limits import GroupCounts, Limits
 from frgroups.plan import Plan
 from frgroups.review.facts import age, hours, plan_expires, utc
 
@@ -55,7 +55,7 @@ def limit_checks(plan: Plan) -> list[LimitCheck]:
             "no limit" if limits.snapshot_max_age is None else age(limits.snapshot_max_age),
             _state(limits.snapshot_max_age, "snapshot_max_age", broken),
         ),
-        *_of_a_day(plan, broken),
+        *_of_a_day(plan),
         LimitCheck(
             "Changes by others since that reading",
             "looked at before anything is sent",
@@ -109,25 +109,20 @@ def _of_groups(plan: Plan, limit: str, rule: str, broken: set[str]) -> LimitChec
     return LimitCheck(limit, told, rule_text, _state(0, rule, broken))
 
 
-def _of_a_day(plan: Plan, broken: set[str]) -> list[LimitCheck]:
+def _of_a_day(plan: Plan) -> list[LimitCheck]:
     """Where days are counted, which is not usual; plans of the same day are known only when this one is applied."""
     own = [plan.limits.of(group.uid).removals_per_day for group in plan.groups]
     found = sorted({one for one in own if one is not None})
     if not found:
         return []
     told = " or ".join(f"{one:,} a group" for one in found)
-    blocked = [one for one in plan.findings if one.rule == "removals_per_day"]
-    if "removals_per_day" not in broken or not blocked:
-        return [
-            LimitCheck("Leaving in one group within 24 hours", "looked at before anything is sent", told, "later")
-        ]
-    most = max(blocked, key=lambda one: one.n)
-    now = f"{most.n:,} in {_name(plan, most)}"
-    return [LimitCheck("Leaving in one group within 24 hours", now, told, "BROKEN")]
-
-
-def _name(plan: Plan, finding: Finding) -> str:
-    return next(one.name for one in plan.groups if one.uid == finding.customer_group_uid)
+    broken = [one for one in plan.findings if one.rule == "removals_per_day"]
+    what = "Leaving in one group within 24 hours"
+    if not broken:
+        return [LimitCheck(what, "looked at before anything is sent", told, "later")]
+    most = max(broken, key=lambda one: one.n)
+    names = {group.uid: group.name for group in plan.groups}
+    return [LimitCheck(what, f"{most.n:,} in {names[str(most.customer_group_uid)]}", told, "BROKEN")]
 
 
 def _of_number(limit: str, n: int, allowed: int | None, rule: str, broken: set[str]) -> LimitCheck:
