@@ -15,60 +15,59 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from frgroups import errors
-from frgroups.apply import apply_plan, settle_plan
-from frgroups.apply.facts import WriteFacts
-from frgroups.apply.probing import probe_writes
-from frgroups.approval import approve_plan
-from frgroups.cache import cache_info, list_snapshots, prune, read_snapshot, save_snapshot
-from frgroups.changes import group_changes, membership_changes
-from frgroups.changes.flow import group_flow
-from frgroups.client import Client
-from frgroups.client.check import Check
-from frgroups.client.transport import PRODUCTION, STAGE
-from frgroups.described import describe
+from frgroups.analysis.campaigns import campaign_reach
+from frgroups.analysis.changes import group_changes, membership_changes
+from frgroups.analysis.clusters import group_clusters
+from frgroups.analysis.describe import describe
+from frgroups.analysis.duplicates import duplicate_groups, subset_groups
+from frgroups.analysis.flow import group_flow
+from frgroups.analysis.group_expressions import members
+from frgroups.analysis.health import health_report
+from frgroups.analysis.intersections import intersections, region_members
+from frgroups.analysis.overlap import overlap_matrix, overlap_pairs
+from frgroups.analysis.profile import compare_groups, group_profile
+from frgroups.analysis.reach import incremental_reach, reachability
+from frgroups.analysis.register import read_register
+from frgroups.analysis.segments import segment
+from frgroups.analysis.set_cover import set_cover
+from frgroups.analysis.sizes import group_sizes, groups_per_customer
+from frgroups.api.client import Client
+from frgroups.api.connection_check import Check
+from frgroups.api.environments import PRODUCTION, STAGE
+from frgroups.api.schema.records import Customer, Group
+from frgroups.apply.executor import apply_plan, settle_plan
+from frgroups.apply.receipt import Receipt, read_receipt
+from frgroups.apply.undo import plan_undo
+from frgroups.apply.write_capabilities import WriteFacts
+from frgroups.apply.write_probe import probe_writes
 from frgroups.errors import FrgroupsError
-from frgroups.fleet import tenant_status
-from frgroups.health import health_report
-from frgroups.history import customer_history, size_history
-from frgroups.home import home
-from frgroups.limits import Finding, Limits
-from frgroups.limits_file import read_limits
-from frgroups.lists import read_list, resolve_customers
-from frgroups.load import load_snapshot, refresh_groups
-from frgroups.logs import log_json
-from frgroups.overlap import overlap_matrix, overlap_pairs
-from frgroups.overlap.regions import intersections, region_members
-from frgroups.plan import Plan
-from frgroups.plan.never_add import never_add_path
+from frgroups.history.customer_history import customer_history
+from frgroups.history.size_history import size_history
+from frgroups.internals.paths import home
+from frgroups.internals.structured_logging import log_json
+from frgroups.internals.versions import __version__, show_versions
+from frgroups.load.loader import load_snapshot, refresh_groups
+from frgroups.load.tenant_status import tenant_status
+from frgroups.plan.limits import Finding, Limits, read_limits
+from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
-from frgroups.plan.planning import plan_memberships
-from frgroups.policy import Policy, read_policy
-from frgroups.profile import compare_groups, group_profile
-from frgroups.reach import incremental_reach, reachability
-from frgroups.receipt import Receipt, read_receipt
-from frgroups.receipt.undo import plan_undo
-from frgroups.redundancy import duplicate_groups, subset_groups
-from frgroups.redundancy.clusters import group_clusters
-from frgroups.redundancy.fewest import set_cover
-from frgroups.register import read_register
-from frgroups.register.campaigns import campaign_reach
-from frgroups.segments import segment
+from frgroups.plan.planner import plan_memberships
+from frgroups.plan.suppression_list import never_add_path
+from frgroups.review.approval import approve_plan
+from frgroups.review.approval_policy import Policy, read_policy
 from frgroups.session import Session, start_session
-from frgroups.sizes import group_sizes, groups_per_customer
-from frgroups.snapshot import Snapshot, sample_snapshot, snapshot_from_frames
-from frgroups.versions import __version__, show_versions
-from frgroups.wire.records import Customer, Group
-
-# isort: split
-# Last, so that frgroups.members is this function, not the module that reads the members of groups.
-from frgroups.segments.expressions import members
+from frgroups.snapshot.customer_lists import read_list, resolve_customers
+from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
+from frgroups.snapshot.snapshot import Snapshot
+from frgroups.store.retention import cache_info, list_snapshots, prune
+from frgroups.store.snapshot_store import read_snapshot, save_snapshot
 
 if TYPE_CHECKING:
     from frgroups import plot
-    from frgroups.forgetting import forget
-    from frgroups.forgetting.export import export_customer
-    from frgroups.review import save_review
-    from frgroups.sandbox import Sandbox
+    from frgroups.privacy.erasure import forget
+    from frgroups.privacy.subject_access import export_customer
+    from frgroups.review.writer import save_review
+    from frgroups.sandbox.sandbox import Sandbox
 
 __all__ = [
     "PRODUCTION",
@@ -149,11 +148,11 @@ __all__ = [
 
 # What needs an extra, or few sessions need, comes on first use.
 _LATER = {
-    "Sandbox": ("frgroups.sandbox", "Sandbox"),
-    "export_customer": ("frgroups.forgetting.export", "export_customer"),
-    "forget": ("frgroups.forgetting", "forget"),
+    "Sandbox": ("frgroups.sandbox.sandbox", "Sandbox"),
+    "export_customer": ("frgroups.privacy.subject_access", "export_customer"),
+    "forget": ("frgroups.privacy.erasure", "forget"),
     "plot": ("frgroups.plot", None),
-    "save_review": ("frgroups.review", "save_review"),
+    "save_review": ("frgroups.review.writer", "save_review"),
 }
 
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from frgroups.cli import main
+from frgroups.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -8,12 +8,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from frgroups.card import Card
-from frgroups.client import Client
-from frgroups.client.check import place
+from frgroups.api.client import Client
+from frgroups.api.environments import environment_label
+from frgroups.internals.html import Card
 
 if TYPE_CHECKING:
-    from frgroups.sandbox import Sandbox
+    from frgroups.sandbox.sandbox import Sandbox
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -37,7 +37,7 @@ class Session:
         """Where the tenant is: "sandbox", "stage", "PRODUCTION", or else the host."""
         if self.sandbox is not None:
             return "sandbox"
-        return place(self.client.base_url) or str(urlsplit(self.client.base_url).hostname)
+        return environment_label(self.client.base_url) or str(urlsplit(self.client.base_url).hostname)
 
     def close(self) -> None:
         """Close the client, and the sandbox, which is gone then."""
@@ -92,7 +92,7 @@ def start_session(*, customers: int = 6000, groups: int = 40, days_ago: float = 
     """
     if os.environ.get("FRGROUPS_TENANT_UID", "").strip() and not os.environ.get("FRGROUPS_SANDBOX"):
         return Session(Client.from_env(writable=False))
-    from frgroups.sandbox import Sandbox
+    from frgroups.sandbox.sandbox import Sandbox
 
     sandbox = Sandbox(customers=customers, groups=groups, days_ago=days_ago).start()
     return Session(sandbox.client(writable=True), sandbox)

@@ -27,7 +27,7 @@ def home_folder(tmp_path_factory, monkeypatch):
 @pytest.fixture
 def no_pause(monkeypatch):
     """What disagreed is read again at once."""
-    monkeypatch.setattr(importlib.import_module("frgroups.members"), "PAUSE", 0)
+    monkeypatch.setattr(importlib.import_module("frgroups.load.verified_listing"), "PAUSE", 0)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The package is one pipeline: imports point down, and only a few files may reach the network."""
+"""Imports point down the layers, and only a few modules reach the network."""
 
 import ast
 import re
@@ -8,52 +8,40 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "frgroups"
 
-# From the top down; a module imports only from rows below its own.
+# One row per package, from the top down; a package imports only packages of lower rows.
 ROWS = [
-    ["__main__"],
-    ["__init__", "cli"],
-    ["commands", "session", "plot"],
-    ["forgetting", "history", "apply", "described", "fleet"],
-    ["review", "receipt", "plan_queue"],
-    ["journal", "approval", "begun"],
-    ["policy"],
-    ["plan", "health", "segments"],
-    ["register", "profile", "reach"],
-    ["load", "redundancy", "lists", "changes", "sandbox"],
-    ["members", "cache", "overlap", "sizes", "consents", "limits_file", "widened"],
-    ["client", "snapshot", "limits"],
-    ["wire", "universe", "greedy", "windows"],
-    ["codes", "tables", "sealed", "tombstones", "tenant_lock"],
-    [
-        "human",
-        "page_assets",
-        "home",
-        "progress",
-        "card",
-        "versions",
-        "durations",
-        "inputs",
-        "places",
-        "suppression",
-        "exits",
-    ],
-    ["logs"],
-    ["errors"],
-    ["advice"],
+    "cli",
+    "session",
+    "plot",
+    "history",
+    "privacy",
+    "apply",
+    "review",
+    "plan",
+    "load",
+    "analysis",
+    "store",
+    "sandbox",
+    "api",
+    "snapshot",
+    "internals",
+    "errors",
+    "advice",
 ]
-ROW = {module: number for number, row in enumerate(ROWS) for module in row}
-MAY_IMPORT_CLIENT = {"__init__", "members", "load", "apply", "sandbox", "commands", "fleet", "session"}
+ROW = {package: number for number, package in enumerate(ROWS)}
+ROOT_MODULES = {"__init__", "__main__", "advice", "errors", "session"}
+MAY_IMPORT_CLIENT = {"__init__", "load", "apply", "sandbox", "cli", "session"}
 
 
 def modules():
-    """Every module of the package, a subpackage counted as one."""
+    """Yield (package, path) for every module; a root module counts as a package."""
     for path in sorted(PACKAGE.rglob("*.py")):
         parts = path.relative_to(PACKAGE).with_suffix("").parts
         yield parts[0], path
 
 
 def imported(path):
-    """The frgroups modules that a file imports, late imports too."""
+    """Yield the frgroups packages that a file imports, late imports included."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module == "frgroups":
             yield from (alias.name for alias in node.names)
@@ -63,62 +51,64 @@ def imported(path):
             yield from (alias.name.split(".")[1] for alias in node.names if alias.name.startswith("frgroups."))
 
 
-@pytest.mark.parametrize(("module", "path"), [pytest.param(m, p, id=p.stem) for m, p in modules()])
-def test_imports_point_down(module, path):
-    "A module imports only what stands in a lower row."
-    assert module in ROW, f"{module} has no row: add it to ROWS, where it belongs"
-    wrong = []
-    for name in imported(path):
-        inside = name == module
-        from_front = name in ("Sandbox", "plot", "errors", "commands")
-        if not inside and not from_front and ROW[name] <= ROW[module]:
-            wrong.append(name)
-
-    assert wrong == []
+IN_LAYERS = [pytest.param(p, f, id=f"{p}-{f.stem}") for p, f in modules() if p not in ("__init__", "__main__")]
 
 
-def test_only_a_few_files_import_the_client():
-    "Analysis and planning cannot reach a tenant: they never import the client."
-    found = {module for module, path in modules() if module != "client" and "client" in imported(path)}
+@pytest.mark.parametrize(("package", "path"), IN_LAYERS)
+def test_imports_point_down(package, path):
+    "A module imports only from its own package and from packages in lower rows."
+    assert package in ROW, f"{package} has no row in ROWS"
+    upward = [name for name in imported(path) if name != package and ROW[name] <= ROW[package]]
+
+    assert upward == []
+
+
+def test_root_modules():
+    "Code lives in packages; four modules are at the root."
+    assert {path.stem for path in PACKAGE.glob("*.py")} == ROOT_MODULES
+
+
+def test_analysis_and_planning_cannot_reach_a_tenant():
+    "Only a few packages import the client or the transport."
+    found = {
+        package
+        for package, path in modules()
+        if package != "api"
+        and re.search(r"^ *from frgroups\.api\.(client|transport) ", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
 
     assert found <= MAY_IMPORT_CLIENT
 
 
-def test_httpx_is_imported_by_the_transport_and_its_connections():
-    "The HTTP library could be exchanged by changing what sends calls, and what lies under it."
+def test_httpx_imports():
+    "Only the transport imports the HTTP library."
     found = {path.stem for _, path in modules() if "httpx" in path.read_text(encoding="utf-8").split()}
 
     assert found - {"versions"} == {"transport", "connections"}
 
 
-def test_the_sandbox_knows_nothing_of_wire():
-    "A wrong field name cannot pass on both sides, because the two sides share none."
-    found = {name for module, path in modules() if module == "sandbox" for name in imported(path)}
+def test_sandbox_shares_no_names_with_the_schema():
+    "The sandbox does not import the schema, so that a wrong field name cannot pass on both sides."
+    sources = [
+        (path, node.module or "")
+        for package, path in modules()
+        if package == "sandbox"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom)
+    ]
 
-    assert found & {"wire", "load"} == set()
+    assert [(path, module) for path, module in sources if module.startswith("frgroups.api.schema")] == []
 
 
 def test_only_the_sender_and_the_probe_write():
-    "Nothing else in the package calls an operation that changes a tenant."
+    "No other module calls an operation that changes a tenant."
     writes = {"create_group", "update_group", "delete_group", "update_group_customers"}
     found = {
-        f"{module}/{path.name}"
-        for module, path in modules()
-        if module not in ("client", "sandbox")
+        f"{package}/{path.name}"
+        for package, path in modules()
+        if package not in ("api", "sandbox")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Attribute) and node.attr in writes
     }
 
-    assert found == {"apply/sending.py", "apply/probing.py"}
-
-
-def test_the_map_of_changes_names_files_that_exist():
-    "CONTRIBUTING sends nobody to a file that was moved."
-    table = (PACKAGE.parent / "CONTRIBUTING.md").read_text(encoding="utf-8").split("## House style")[0]
-    known = {path.name for path in PACKAGE.rglob("*.*")} | {path.name for path in Path(__file__).parent.glob("*.py")}
-
-    named = {Path(name).name for name in re.findall(r"`([\w/]+\.(?:py|html))`", table)}
-
-    assert named - known == set()
-    flat = {name for name in re.findall(r"\| `(\w+\.py)`", table) if "/" not in name}
-    assert {name for name in flat if not name.startswith("test_") and not (PACKAGE / name).exists()} == set()
+    assert found == {"apply/sender.py", "apply/write_probe.py"}

@@ -22,14 +22,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import frgroups as fg
-from frgroups.cli import main
-from frgroups.client.retry import RetryPolicy
+from frgroups.api.retry import RetryPolicy
+from frgroups.cli.main import main
 from frgroups.errors import ApiError, BadAnswerError, ConnectionLostError, FrgroupsError, TokenCommandError
-from frgroups.fleet.status_page import status_html
-from frgroups.inputs import masked, without_contacts
-from frgroups.review import review_csv, review_markdown
-from frgroups.sandbox import Fault
-from frgroups.tenant_lock import tenant_lock
+from frgroups.internals.locks import tenant_lock
+from frgroups.internals.redaction import masked, without_contacts
+from frgroups.load.status_page import status_html
+from frgroups.review.markdown import review_markdown
+from frgroups.review.spreadsheet import review_csv
+from frgroups.sandbox.faults import Fault
 
 REPOSITORY = Path(__file__).parents[1]
 TOKEN = "planted-token-0123456789abcdef"
@@ -421,7 +422,7 @@ def done_in_a_terminal(sandbox, home, monkeypatch, *, personal):
     assert main([*loud, "apply", str(plan), "--approve", fg.read_plan(plan).digest, "--tenant", "no"]) == 0
     if not personal:
         assert main([*loud, "export-customer", "c1", "--out", str(home / "c1.json")]) == 0
-    command = [sys.executable, "-m", "frgroups.cli", *loud, "load", "--tenant", "no", *more]
+    command = [sys.executable, "-m", "frgroups.cli.main", *loud, "load", "--tenant", "no", *more]
     ended = subprocess.run(command, capture_output=True, text=True, check=True)
     assert '"event"' in ended.stderr
     return ended.stdout + ended.stderr

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from frgroups.cli import EXIT_CODES
+from frgroups.cli.main import EXIT_CODES
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.S)

@@ -52,7 +52,7 @@ def test_the_wheel_holds_what_the_package_needs(wheel):
     assert {
         "frgroups/py.typed",
         "frgroups/review/page.html",
-        "frgroups/fleet/status_page.css",
+        "frgroups/load/status_page.css",
         "frgroups/notebooks/00_first_look.ipynb",
     } <= names
     assert not [name for name in names if "test" in name]

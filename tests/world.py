@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import msgspec
 import pandas as pd
 
-from frgroups.wire import decode_page
-from frgroups.wire.records import ROW_OF, Group, Member, Page
+from frgroups.api.schema.codec import decode_page
+from frgroups.api.schema.records import ROW_OF, Group, Member, Page
 
 TABLES = ("groups", "customers", "consents", "memberships", "reads")
 

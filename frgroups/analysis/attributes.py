@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from frgroups.codes import check_uids
-from frgroups.consents import GIVEN, NONE, UNTOLD, WITHDRAWN, consents_of
+from frgroups.analysis.consent import GIVEN, NONE, UNTOLD, WITHDRAWN, consents_of
 from frgroups.errors import InputError
-from frgroups.inputs import several, shown
-from frgroups.snapshot import Snapshot
-from frgroups.tables import PERSONAL, with_room
+from frgroups.internals.redaction import shown
+from frgroups.internals.typing import FloatArray, IndexArray
+from frgroups.internals.validation import several
+from frgroups.snapshot.membership_matrix import check_uids
+from frgroups.snapshot.schema import PERSONAL, with_room
+from frgroups.snapshot.snapshot import Snapshot
 
 Kind = Literal["category", "flag", "number"]
 Asked = Iterable[str] | pd.DataFrame | None
@@ -41,8 +42,8 @@ class Attribute:
     name: str
     kind: Kind
     labels: list[str]
-    code: npt.NDArray[np.intp]
-    numbers: npt.NDArray[np.float64] | None = None
+    code: IndexArray
+    numbers: FloatArray | None = None
 
 
 def attributes_of(snapshot: Snapshot, asked: Asked, *, apart_from: Iterable[str] = ()) -> Iterator[Attribute]:

@@ -6,18 +6,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from frgroups.codes import Codes, check_uids, codes_of
+from frgroups.analysis.register import KEYS, REGISTER, begun, ended
 from frgroups.errors import InputError
-from frgroups.places import Ints
-from frgroups.register import KEYS, REGISTER
-from frgroups.register.registered import begun, ended
-from frgroups.snapshot import as_moment
-from frgroups.tables import conform
-
-Numbers = npt.NDArray[np.int64]
+from frgroups.internals.timestamps import as_moment
+from frgroups.internals.typing import FloatArray, Int32Array, IntArray
+from frgroups.snapshot.membership_matrix import Codes, check_uids, codes_of
+from frgroups.snapshot.schema import conform
 
 
 def campaign_reach(data: Any, campaigns: pd.DataFrame, *, at: datetime | str | None = None) -> pd.DataFrame:
@@ -108,7 +104,7 @@ def _running(codes: Codes, campaigns: pd.DataFrame, at: datetime) -> pd.DataFram
     return table.sort_values(order, ascending=[False, True, True], ignore_index=True)
 
 
-def _best_of_each(members: list[Ints], n_customers: int) -> Numbers:
+def _best_of_each(members: list[Int32Array], n_customers: int) -> IntArray:
     """The first row, which is the best, that reaches each customer."""
     best = np.full(n_customers, len(members), dtype=np.int64)
     for row in reversed(range(len(members))):
@@ -116,7 +112,7 @@ def _best_of_each(members: list[Ints], n_customers: int) -> Numbers:
     return best
 
 
-def _shadowed(members: list[Ints], discount: npt.NDArray[np.float64], best: Numbers) -> tuple[Numbers, Numbers]:
+def _shadowed(members: list[Int32Array], discount: FloatArray, best: IntArray) -> tuple[IntArray, IntArray]:
     """Of each row, how many members a larger discount reaches, and the best row that does; -1 for none."""
     n_shadowed, by = np.zeros(len(members), dtype=np.int64), np.full(len(members), -1, dtype=np.int64)
     for row, codes in enumerate(members):

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from frgroups.changes.compared import Compared, Positions, Side
+from frgroups.analysis.snapshot_comparison import Compared, Side
+from frgroups.internals.typing import BoolArray, IntArray, StringArray
 
 
 def membership_changes(old: Any, new: Any) -> pd.DataFrame:
@@ -122,15 +123,15 @@ def group_changes(old: Any, new: Any) -> pd.DataFrame:
 class _Differences:
     """The memberships that are in one of the two and not in the other, by group and customer."""
 
-    group: Positions
-    customer: Positions
-    joined: npt.NDArray[np.bool_]
+    group: IntArray
+    customer: IntArray
+    joined: BoolArray
 
     @classmethod
     def of(cls, both: Compared) -> _Differences:
         width = max(len(both.customers), 1)
 
-        def keys(side: Side) -> Positions:
+        def keys(side: Side) -> IntArray:
             return side.group[side.codes.group_code] * width + side.customer[side.codes.customer_code]
 
         # The side stands in the last bit, so one sort puts a kept membership's two keys next to each other. Both
@@ -143,17 +144,17 @@ class _Differences:
         return cls(group, customer, changed % 2 == 1)
 
 
-def _sizes(side: Side, both: Compared) -> Positions:
+def _sizes(side: Side, both: Compared) -> IntArray:
     sizes = np.zeros(len(both.groups), dtype=np.int64)
     sizes[side.group] = side.codes.sizes
     return sizes
 
 
-def _counts(groups: Positions, both: Compared) -> Positions:
+def _counts(groups: IntArray, both: Compared) -> IntArray:
     return np.bincount(groups, minlength=len(both.groups)).astype(np.int64)
 
 
-def _status(both: Compared) -> npt.NDArray[np.str_]:
+def _status(both: Compared) -> StringArray:
     status = np.full(len(both.groups), "new", dtype="U7")
     status[both.old.group] = "deleted"
     status[np.intersect1d(both.old.group, both.new.group)] = "kept"

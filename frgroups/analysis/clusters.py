@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import Any, Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from frgroups.codes import codes_of
+from frgroups.analysis.overlap import overlap_matrix
 from frgroups.errors import InputError
-from frgroups.overlap import Floats, overlap_matrix
+from frgroups.internals.typing import FloatArray, IndexArray, IntArray
+from frgroups.snapshot.membership_matrix import codes_of
 
 Likeness = Literal["jaccard", "overlap_coefficient"]
 Method = Literal["average", "complete", "single", "weighted"]
-Positions = npt.NDArray[np.intp]
 
 _ORDERED_WELL = 300  # the best order of the leaves costs the third power of their number
 
@@ -81,7 +80,7 @@ def group_clusters(
     return table.sort_values(["cluster", "position"], ignore_index=True)
 
 
-def leaf_order(likeness: Floats, method: Method = "average") -> Positions:
+def leaf_order(likeness: FloatArray, method: Method = "average") -> IndexArray:
     """
     The order in which alike groups are neighbours: the leaves of the tree, best turned where there are up to 300.
 
@@ -97,7 +96,7 @@ def leaf_order(likeness: Floats, method: Method = "average") -> Positions:
     return np.concatenate([some[leaves_list(_tree(likeness, some, method))], last])
 
 
-def _clusters(likeness: Floats, method: Method, cut: float) -> Positions:
+def _clusters(likeness: FloatArray, method: Method, cut: float) -> IndexArray:
     """A number of its cluster for each group, in no particular order."""
     numbers = np.arange(len(likeness)) + len(likeness)
     some = _with_members(likeness)
@@ -108,7 +107,7 @@ def _clusters(likeness: Floats, method: Method, cut: float) -> Positions:
     return numbers
 
 
-def _tree(likeness: Floats, some: Positions, method: Method) -> Floats:
+def _tree(likeness: FloatArray, some: IndexArray, method: Method) -> FloatArray:
     from scipy.cluster.hierarchy import linkage
     from scipy.spatial.distance import squareform
 
@@ -119,11 +118,11 @@ def _tree(likeness: Floats, some: Positions, method: Method) -> Floats:
     )
 
 
-def _with_members(likeness: Floats) -> Positions:
+def _with_members(likeness: FloatArray) -> IndexArray:
     return np.flatnonzero(~np.isnan(np.diag(likeness)))
 
 
-def _by_size(numbers: Positions) -> npt.NDArray[np.int64]:
+def _by_size(numbers: IndexArray) -> IntArray:
     """The clusters numbered anew from 1, the largest first, equal ones by their first group."""
     _, first, where, n = np.unique(numbers, return_index=True, return_inverse=True, return_counts=True)
     rank = np.empty(len(n), dtype=np.int64)

@@ -6,12 +6,9 @@ import operator
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from frgroups.errors import InputError
-
-Mask = npt.NDArray[np.bool_]
-Counts = npt.NDArray[np.int64]
+from frgroups.internals.typing import BoolArray, IntArray
 
 
 def is_small(n: Any, min_count: int) -> Any:
@@ -24,7 +21,7 @@ def is_small(n: Any, min_count: int) -> Any:
     return (n > 0) & (n < min_count)
 
 
-def hidden_rows(n_in: Counts, n_ref: Counts, *, min_count: int, top: int | None = None) -> Mask:
+def hidden_rows(n_in: IntArray, n_ref: IntArray, *, min_count: int, top: int | None = None) -> BoolArray:
     """
     Which values of one attribute may not stand in a table that compares two sets of customers.
 
@@ -43,7 +40,7 @@ def hidden_rows(n_in: Counts, n_ref: Counts, *, min_count: int, top: int | None 
     >>> hidden_rows(np.array([40, 30, 0]), np.array([90, 80, 70]), min_count=5).tolist()
     [False, False, False]
     """
-    small: Mask = is_small(n_in, min_count) | is_small(n_ref, min_count)
+    small: BoolArray = is_small(n_in, min_count) | is_small(n_ref, min_count)
     total = n_in.sum() + n_ref.sum()
     if 0 < total <= min_count or (small.any() and not _is_safe(n_in.sum(), n_ref.sum(), len(n_in), min_count)):
         return np.ones_like(small)
@@ -76,13 +73,13 @@ def _is_safe(n_in: Any, n_ref: Any, n_values: Any, min_count: int) -> Any:
     return (np.minimum(n_in, n_ref) > min_count) & (n_in + n_ref >= 2 * min_count + n_values)
 
 
-def _next(n_in: Counts, n_ref: Counts, hide: Mask, min_count: int) -> int:
+def _next(n_in: IntArray, n_ref: IntArray, hide: BoolArray, min_count: int) -> int:
     rows = _smallest_first(n_in + n_ref, ~hide)
     enough = _is_safe(n_in[hide].sum() + n_in[rows], n_ref[hide].sum() + n_ref[rows], hide.sum() + 1, min_count)
     return int(rows[enough.argmax() if enough.any() else -1])
 
 
-def _smallest_first(n: Counts, among: Mask) -> Counts:
+def _smallest_first(n: IntArray, among: BoolArray) -> IntArray:
     """The rows among these, the smallest first; of equal ones the last, so that it is the first to be left out."""
     rows = np.flatnonzero(among)[::-1]
     return rows[np.argsort(n[rows], kind="stable")].astype(np.int64)

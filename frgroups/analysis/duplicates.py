@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from frgroups.codes import Codes, codes_of
-from frgroups.inputs import must_be_share
-from frgroups.overlap.counting import Counts, pair_counts
+from frgroups.analysis.overlap import pair_counts
+from frgroups.internals.typing import BoolArray, IntArray
+from frgroups.internals.validation import must_be_share
+from frgroups.snapshot.membership_matrix import Codes, codes_of
 
 
 def duplicate_groups(data: Any, *, min_jaccard: float = 1.0) -> pd.DataFrame:
@@ -48,7 +48,7 @@ def duplicate_groups(data: Any, *, min_jaccard: float = 1.0) -> pd.DataFrame:
     return duplicates_in(codes, pair_counts(codes), min_jaccard)
 
 
-def duplicates_in(codes: Codes, both: Counts, min_jaccard: float) -> pd.DataFrame:
+def duplicates_in(codes: Codes, both: IntArray, min_jaccard: float) -> pd.DataFrame:
     """The table of `duplicate_groups` from pairs that were counted already."""
     n = codes.sizes
     either = n[:, None] + n[None, :] - both
@@ -93,7 +93,7 @@ def subset_groups(data: Any, *, min_share: float = 1.0) -> pd.DataFrame:
     return subsets_in(codes, pair_counts(codes), min_share)
 
 
-def subsets_in(codes: Codes, both: Counts, min_share: float = 1.0) -> pd.DataFrame:
+def subsets_in(codes: Codes, both: IntArray, min_share: float = 1.0) -> pd.DataFrame:
     """The table of `subset_groups` from pairs that were counted already."""
     n = codes.sizes
     share = both / np.maximum(n, 1)[:, None]
@@ -103,7 +103,7 @@ def subsets_in(codes: Codes, both: Counts, min_share: float = 1.0) -> pd.DataFra
     return _most_first(table, "share_of_a")
 
 
-def _pairs(codes: Codes, both: Counts, chosen: npt.NDArray[np.bool_]) -> pd.DataFrame:
+def _pairs(codes: Codes, both: IntArray, chosen: BoolArray) -> pd.DataFrame:
     """The pairs that a square mask marks, in uid order, with their counts."""
     a, b = np.nonzero(chosen)
     return pd.DataFrame(

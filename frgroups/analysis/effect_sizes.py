@@ -5,27 +5,25 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Counts = npt.NDArray[np.int64]
+from frgroups.internals.typing import FloatArray, IntArray
 
 # Below this expected count the chi-square approximation is not to be trusted (Cochran 1954).
 _FEW = 5
 
 
-def cohens_h(share_a: Floats, share_b: Floats) -> Floats:
+def cohens_h(share_a: FloatArray, share_b: FloatArray) -> FloatArray:
     """
     The difference of two shares on a scale where equal steps are equally easy to notice (Cohen 1988, ch. 6).
 
     >>> cohens_h(np.array([0.5, 0.1]), np.array([0.5, 0.0])).round(3).tolist()
     [0.0, 0.644]
     """
-    difference: Floats = 2 * np.arcsin(np.sqrt(share_a)) - 2 * np.arcsin(np.sqrt(share_b))
+    difference: FloatArray = 2 * np.arcsin(np.sqrt(share_a)) - 2 * np.arcsin(np.sqrt(share_b))
     return difference
 
 
-def p_of_shares(n_a: Counts, size_a: int, n_b: Counts, size_b: int) -> Floats:
+def p_of_shares(n_a: IntArray, size_a: int, n_b: IntArray, size_b: int) -> FloatArray:
     """
     The two-sided p that n_a of size_a and n_b of size_b are as different as this by chance, for each value.
 
@@ -63,7 +61,7 @@ class Numbers(NamedTuple):
     variance: float
 
     @classmethod
-    def of(cls, values: Floats) -> Numbers:
+    def of(cls, values: FloatArray) -> Numbers:
         """The facts of these numbers, NaN where there are too few; equal numbers have no variance at all."""
         if not len(values):
             return cls(0, np.nan, np.nan, np.nan)
@@ -101,7 +99,7 @@ def p_of_means(a: Numbers, b: Numbers) -> float:
     return float(test.pvalue)
 
 
-def q_values(p: Floats) -> Floats:
+def q_values(p: FloatArray) -> FloatArray:
     """
     The p after Benjamini & Hochberg (1995), over those that are there.
 

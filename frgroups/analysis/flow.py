@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from frgroups.changes.compared import Compared, Positions, Side
-from frgroups.inputs import several
+from frgroups.analysis.snapshot_comparison import Compared, Side
+from frgroups.internals.typing import IntArray
+from frgroups.internals.validation import several
 
 NONE, SEVERAL = "(none)", "(several)"
 
@@ -87,7 +88,7 @@ class _States:
     """
 
     both: Compared
-    chosen: Positions
+    chosen: IntArray
     n_first: int
 
     @classmethod
@@ -115,7 +116,7 @@ class _States:
     def names(self) -> pd.Index:
         return _with_words(self.both.names.take(self.chosen))
 
-    def of_customers(self, side: Side) -> Positions:
+    def of_customers(self, side: Side) -> IntArray:
         """The state of every customer of either snapshot, on one side."""
         code_of = dict(zip(side.group.tolist(), range(side.codes.n_groups), strict=True))
         state = np.full(len(self.both.customers), self.none, dtype=np.int64)

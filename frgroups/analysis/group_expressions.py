@@ -7,16 +7,14 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from frgroups.codes import Codes, codes_of
 from frgroups.errors import GroupNotFoundError, InputError
-
-Mask = npt.NDArray[np.bool_]
+from frgroups.internals.typing import BoolArray
+from frgroups.snapshot.membership_matrix import Codes, codes_of
 
 _BINDS = {"-": 4, "&": 3, "^": 2, "|": 1}
-_APPLY: dict[str, Callable[[Mask, Mask], Mask]] = {
+_APPLY: dict[str, Callable[[BoolArray, BoolArray], BoolArray]] = {
     "-": lambda a, b: a & ~b,
     "&": np.logical_and,
     "^": np.logical_xor,
@@ -78,9 +76,9 @@ class _Token(NamedTuple):
     start: int
 
 
-def _value(codes: Codes, expression: str) -> Mask:
+def _value(codes: Codes, expression: str) -> BoolArray:
     """Evaluates from left to right with a stack of operators that wait for what binds closer."""
-    values: list[Mask] = []
+    values: list[BoolArray] = []
     waiting: list[_Token] = []
     wants_group = True
     for token in _tokens(expression):
@@ -152,7 +150,7 @@ _OPERATORS = (
 )
 
 
-def _mask(codes: Codes, token: _Token, expression: str) -> Mask:
+def _mask(codes: Codes, token: _Token, expression: str) -> BoolArray:
     mask = np.zeros(codes.n_customers, dtype=np.bool_)
     try:
         mask[codes.member_codes(token.text)] = True

@@ -6,14 +6,21 @@ from itertools import chain
 
 import pandas as pd
 
+from frgroups.analysis.health_checks import (
+    HealthFinding,
+    Severity,
+    found_redundant,
+    names_alike,
+    old_years,
+    small,
+    under_register,
+    unsure,
+)
+from frgroups.analysis.register import registered
+from frgroups.analysis.register_checks import found_by_register
 from frgroups.errors import InputError
-from frgroups.health.finding import HealthFinding, Severity, under_register
-from frgroups.health.groups import names_alike, old_years, small, unsure
-from frgroups.health.redundant import found_redundant
-from frgroups.health.to_register import found_by_register
-from frgroups.inputs import must_be, must_be_share
-from frgroups.register.registered import registered
-from frgroups.snapshot import Snapshot
+from frgroups.internals.validation import must_be, must_be_share
+from frgroups.snapshot.snapshot import Snapshot
 
 SEVERITIES: tuple[Severity, ...] = ("high", "medium", "low")
 _COLUMNS = dict.fromkeys(HealthFinding._fields, "str") | {"n": "int64", "owner": "str"}

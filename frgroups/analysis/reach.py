@@ -6,19 +6,16 @@ from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from frgroups.codes import Codes
+from frgroups.analysis.consent import Channel, channels_of
+from frgroups.analysis.disclosure_control import checked_min_count, is_small
+from frgroups.analysis.set_cover import greedy_cover
 from frgroups.errors import InputError
-from frgroups.greedy import greedy_cover
-from frgroups.inputs import must_be, several
-from frgroups.reach.channels import Channel, channels_of
-from frgroups.snapshot import Snapshot
-from frgroups.suppression import checked_min_count, is_small
-
-Mask = npt.NDArray[np.bool_]
-Counts = npt.NDArray[np.int64]
+from frgroups.internals.typing import BoolArray, IntArray
+from frgroups.internals.validation import must_be, several
+from frgroups.snapshot.membership_matrix import Codes
+from frgroups.snapshot.snapshot import Snapshot
 
 ANY = "(any)"
 _COUNTS = ("n_with_contact", "n_consented", "n_reachable")
@@ -185,25 +182,25 @@ def _any_table(codes: Codes, channels: list[Channel], tables: list[pd.DataFrame]
     return _frame(codes, ANY, consent, counts, hide)
 
 
-def _is_untold(codes: Codes, n: Counts, min_count: int) -> Mask:
+def _is_untold(codes: Codes, n: IntArray, min_count: int) -> BoolArray:
     """Where so many of the members are too few to be told, or leave too few others."""
     few = (codes.sizes <= min_count) & (codes.sizes > 0) & (min_count > 0)
-    untold: Mask = few | _any_small([n, codes.sizes - n], min_count)
+    untold: BoolArray = few | _any_small([n, codes.sizes - n], min_count)
     return untold
 
 
-def _any_small(counts: list[Counts], min_count: int) -> Mask:
-    small: Mask = np.any([is_small(n, min_count) for n in counts], axis=0)
+def _any_small(counts: list[IntArray], min_count: int) -> BoolArray:
+    small: BoolArray = np.any([is_small(n, min_count) for n in counts], axis=0)
     return small
 
 
-def _counted(codes: Codes, mask: Mask) -> Counts:
+def _counted(codes: Codes, mask: BoolArray) -> IntArray:
     """How many members of each group the mask holds."""
     return np.bincount(codes.group_code[mask[codes.customer_code]], minlength=codes.n_groups).astype(np.int64)
 
 
 def _frame(
-    codes: Codes, channel: str, consent: str, counts: dict[str, Counts], hide: dict[str, Mask]
+    codes: Codes, channel: str, consent: str, counts: dict[str, IntArray], hide: dict[str, BoolArray]
 ) -> pd.DataFrame:
     with np.errstate(invalid="ignore"):
         share = np.where(hide["n_reachable"], np.nan, counts["n_reachable"] / codes.sizes)
@@ -221,7 +218,7 @@ def _frame(
     )
 
 
-def _only(codes: Codes, mask: Mask) -> Codes:
+def _only(codes: Codes, mask: BoolArray) -> Codes:
     """The same groups with only these customers as members."""
     keep = mask[codes.customer_code]
     return Codes.from_codes(
@@ -233,7 +230,7 @@ def _only(codes: Codes, mask: Mask) -> Codes:
     )
 
 
-def _as_given(codes: Codes, named: list[str] | None, target: float) -> tuple[Counts, Counts]:
+def _as_given(codes: Codes, named: list[str] | None, target: float) -> tuple[IntArray, IntArray]:
     """The groups as they are named (or in uid order), up to the one that reaches the target."""
     order = range(codes.n_groups) if named is None else dict.fromkeys(map(codes.group_code_of, named))
     free = np.ones(codes.n_customers, dtype=np.bool_)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from datetime import date
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from frgroups.errors import ListError
-from frgroups.inputs import shown
-from frgroups.lists.listfiles import Table, plain, read_table, refuse_spoiled
-from frgroups.tables import MOMENT, conform
+from frgroups.errors import GroupNotFoundError, InputError, ListError
+from frgroups.internals.redaction import shown
+from frgroups.internals.spreadsheets import Table, plain, read_table, refuse_spoiled
+from frgroups.snapshot.membership_matrix import check_uids
+from frgroups.snapshot.schema import MOMENT, conform
+
+_ONE_DAY = pd.Timedelta(days=1)
+
 
 KEYS = ("customer_group_uid", "group")
 REGISTER = {
@@ -198,3 +202,60 @@ def _check_days(table: Table, read: dict[str, list[Any]]) -> None:
                 f"{table.source}, row {number}, column valid_to: {last} is before {first}, its valid_from. "
                 "Write the last day on which it counts."
             )
+
+
+def registered(register: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
+    """
+    The register with the uid of the group of each row, among these groups {uid: name}.
+
+    Columns: customer_group_uid (missing where no group answers), group (what the register calls it), then those
+    of `read_register`. Raises InputError for what is no register, a name that several groups have, or two rows of
+    one group.
+
+    >>> register = pd.DataFrame({"group": ["VIP", "gone"], "owner": ["Marketing", "Marketing"]})
+    >>> registered(register, {"vip": "VIP"})[["customer_group_uid", "group", "owner"]]
+      customer_group_uid group      owner
+    0                vip   VIP  Marketing
+    1                NaN  gone  Marketing
+    """
+    if not isinstance(register, pd.DataFrame):
+        raise InputError(
+            f"register is a {type(register).__name__}; give the table of fg.read_register(path), or one like it."
+        )
+    key = next((name for name in KEYS if name in register), KEYS[0])
+    words = check_uids(register, key, "register").reset_index(drop=True)
+    uids = words.where(words.isin(list(names))) if key == KEYS[0] else _uids_of(words, names)
+    if (twice := uids.dropna()[uids.dropna().duplicated(keep=False)]).size:
+        first = twice.iloc[0]
+        told = " and ".join(map(repr, words[uids == first]))
+        raise InputError(f"register has {(uids == first).sum()} rows of the group {first!r}: {told}. Keep one.")
+    rows = conform(register, REGISTER).drop(columns=[name for name in KEYS if name in register])
+    rows["protected"] = rows["protected"].fillna(False).astype("bool")
+    rows.insert(0, "customer_group_uid", uids.astype("str"))
+    rows.insert(1, "group", words)
+    return rows
+
+
+def ended(rows: pd.DataFrame, at: datetime) -> pd.Series:
+    """Which rows of a register no longer count at this moment; the last day still does."""
+    return rows["valid_to"] + _ONE_DAY <= pd.Timestamp(at)
+
+
+def begun(rows: pd.DataFrame, at: datetime) -> pd.Series:
+    """Which rows of a register count already at this moment, or have no first day."""
+    return ~(rows["valid_from"] > pd.Timestamp(at))
+
+
+def _uids_of(words: pd.Series, names: Mapping[str, str]) -> pd.Series:
+    """The uid of each word that is a uid, or else a unique name."""
+    of_name: dict[str, list[str]] = {}
+    for uid, name in names.items():
+        of_name.setdefault(name, []).append(uid)
+    for word in words:
+        if word not in names and len(found := of_name.get(word, ())) > 1:
+            raise GroupNotFoundError(
+                f"The register names {word!r}, but {len(found)} groups have that name: {', '.join(found)}. "
+                "Write the uid.",
+                close=found,
+            )
+    return words.map(lambda word: word if word in names else next(iter(of_name.get(word, ())), None)).astype("str")

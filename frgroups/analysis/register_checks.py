@@ -8,12 +8,12 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
-from frgroups.health.finding import CHECK, HealthFinding, each, plan_call, quoted
-from frgroups.human import counted
-from frgroups.overlap import overlap_pairs
-from frgroups.register.campaigns import campaign_reach
-from frgroups.register.registered import begun, ended
-from frgroups.snapshot import Snapshot
+from frgroups.analysis.campaigns import campaign_reach
+from frgroups.analysis.health_checks import CHECK, HealthFinding, each, plan_call, quoted
+from frgroups.analysis.overlap import overlap_pairs
+from frgroups.analysis.register import begun, ended
+from frgroups.internals.formatting import counted
+from frgroups.snapshot.snapshot import Snapshot
 
 
 def found_by_register(snapshot: Snapshot, register: pd.DataFrame) -> Iterator[HealthFinding]:

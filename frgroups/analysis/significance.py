@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from frgroups.internals.typing import FloatArray
 
 _CHUNK = 2**13  # pairs at once: what a step works on stays in a core's own cache
 _STEPS = 8  # terms between two looks at which sums are done
@@ -21,8 +21,8 @@ _FIRST_RESTS = np.array([0.0, *(math.lgamma(n + 1) - n * math.log(n) + n for n i
 class Tails(NamedTuple):
     """P(X >= n_both) and P(X <= n_both) of each pair."""
 
-    over: Floats
-    under: Floats
+    over: FloatArray
+    under: FloatArray
 
 
 def hypergeometric_tails(n_both: npt.ArrayLike, universe: int, n_a: npt.ArrayLike, n_b: npt.ArrayLike) -> Tails:
@@ -48,7 +48,7 @@ def hypergeometric_tails(n_both: npt.ArrayLike, universe: int, n_a: npt.ArrayLik
     return Tails(over, under)
 
 
-def benjamini_hochberg(p: Floats) -> Floats:
+def benjamini_hochberg(p: FloatArray) -> FloatArray:
     """
     The least false discovery rate at which each p would be called a finding (Benjamini & Hochberg 1995).
 
@@ -61,7 +61,7 @@ def benjamini_hochberg(p: Floats) -> Floats:
     return q
 
 
-def _tails(both: Floats, a: Floats, b: Floats, universe: float) -> Tails:
+def _tails(both: FloatArray, a: FloatArray, b: FloatArray, universe: float) -> Tails:
     """The tails of some pairs; a is the smaller group."""
     point = _point(both, a, b, universe)
     below = both * universe < a * b
@@ -73,7 +73,7 @@ def _tails(both: Floats, a: Floats, b: Floats, universe: float) -> Tails:
     return Tails(np.where(both <= np.maximum(a + b - universe, 0.0), 1.0, over), np.where(both >= a, 1.0, under))
 
 
-def _point(both: Floats, a: Floats, b: Floats, universe: float) -> Floats:
+def _point(both: FloatArray, a: FloatArray, b: FloatArray, universe: float) -> FloatArray:
     """P(X = both)."""
     out_a, out_b = universe - a, universe - b
     margins = a, b, out_a, out_b
@@ -83,19 +83,19 @@ def _point(both: Floats, a: Floats, b: Floats, universe: float) -> Floats:
     return np.exp(np.minimum(log - reduce(np.add, map(_deviance, cells, means)), 0.0))
 
 
-def _rest(n: Floats) -> Floats:
+def _rest(n: FloatArray) -> FloatArray:
     """What Stirling's formula leaves of a factorial: log n! - n log n + n."""
     m = np.maximum(n, _SERIES)
     inverse = 1.0 / m
     square = inverse * inverse
     series = inverse * (1 / 12 - square * (1 / 360 - square * (1 / 1260 - square * (1 / 1680 - square / 1188))))
-    rest: Floats = 0.5 * np.log(2.0 * math.pi * m) + series
+    rest: FloatArray = 0.5 * np.log(2.0 * math.pi * m) + series
     few = n < _SERIES
     rest[few] = _FIRST_RESTS[n[few].astype(np.int64)]
     return rest
 
 
-def _deviance(x: Floats, mean: Floats) -> Floats:
+def _deviance(x: FloatArray, mean: FloatArray) -> FloatArray:
     """How far x is from its mean, x log(x / mean) + mean - x, exact where they are close too."""
     v = (x - mean) / (x + mean)
     square = v * v
@@ -106,7 +106,7 @@ def _deviance(x: Floats, mean: Floats) -> Floats:
     return np.where(x == 0, mean, value)
 
 
-def _sum_of_ratios(x: Floats, a: Floats, b: Floats, universe: float) -> Floats:
+def _sum_of_ratios(x: FloatArray, a: FloatArray, b: FloatArray, universe: float) -> FloatArray:
     """P(X >= x) / P(X = x) for x not below the mean, so that each term is smaller than the one before."""
     result, going = np.ones_like(x), np.arange(len(x))
     total, term, outside = np.ones_like(x), np.ones_like(x), universe - a - b

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from frgroups.codes import Codes, codes_of
-from frgroups.universe import universe_of
+from frgroups.internals.typing import IntArray
+from frgroups.snapshot.membership_matrix import Codes, codes_of
+from frgroups.snapshot.universe import universe_of
 
 
 def group_sizes(data: Any, *, universe: int | None = None) -> pd.DataFrame:
@@ -108,6 +108,6 @@ def groups_per_customer(data: Any, *, universe: int | None = None) -> pd.DataFra
     )
 
 
-def _n_groups_of(codes: Codes) -> npt.NDArray[np.int64]:
+def _n_groups_of(codes: Codes) -> IntArray:
     """The number of groups of each customer."""
     return np.bincount(codes.customer_code, minlength=codes.n_customers)

@@ -8,14 +8,12 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from frgroups.codes import Codes, codes_of
 from frgroups.errors import InputError
-from frgroups.snapshot import Snapshot
-
-Positions = npt.NDArray[np.int64]
+from frgroups.internals.typing import IntArray
+from frgroups.snapshot.membership_matrix import Codes, codes_of
+from frgroups.snapshot.snapshot import Snapshot
 
 _FROM_SURE_TO_UNSURE = pd.Index(["consistent", "unverifiable", "drifted"])
 
@@ -29,8 +27,8 @@ class Side:
     """
 
     codes: Codes
-    group: Positions
-    customer: Positions
+    group: IntArray
+    customer: IntArray
     named: bool
 
 
@@ -106,7 +104,7 @@ def _names(groups: pd.Index, *sides: Side) -> pd.Index:
     return named
 
 
-def _union(old: pd.Index, new: pd.Index) -> tuple[pd.Index, Positions, Positions]:
+def _union(old: pd.Index, new: pd.Index) -> tuple[pd.Index, IntArray, IntArray]:
     """The uids of either in uid order, and where the old and the new ones stand in it."""
     if old.equals(new):
         where = np.arange(len(new), dtype=np.int64)

@@ -10,20 +10,28 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-from frgroups import wire
 from frgroups.advice import Advice
-from frgroups.card import Card
-from frgroups.client.check import Check, place
-from frgroups.client.creation import settled_creation
-from frgroups.client.paging import iter_pages
-from frgroups.client.retry import RetryPolicy
-from frgroups.client.tenants import find_tenant
-from frgroups.client.transport import STAGE, Call, Result, Token, Transport
-from frgroups.errors import InputError, NotWritableError
-from frgroups.inputs import must_be_text
-from frgroups.progress import in_notebook
-from frgroups.wire.records import Customer, Group, Member, Page, Person, Record
-from frgroups.wire.repair import NotTheApiError
+from frgroups.api.connection_check import Check
+from frgroups.api.environments import STAGE, environment_label
+from frgroups.api.pagination import iter_pages
+from frgroups.api.retry import RetryPolicy
+from frgroups.api.schema import codec as wire
+from frgroups.api.schema.lenient_decoding import NotTheApiError
+from frgroups.api.schema.records import Customer, Group, Member, Page, Person, Record
+from frgroups.api.tenants_config import find_tenant
+from frgroups.api.transport import Call, Result, Token, Transport
+from frgroups.errors import (
+    ApiError,
+    ConnectionLostError,
+    InputError,
+    NotFoundError,
+    NotWritableError,
+    RefusedError,
+    ServerError,
+)
+from frgroups.internals.html import Card
+from frgroups.internals.progress import in_notebook
+from frgroups.internals.validation import must_be_text
 
 Direction = Literal["ASC", "DESC"]
 
@@ -329,7 +337,7 @@ class Client:
 
     def _repr_html_(self) -> str:
         facts = {"Host": self.base_url, "May": self._may(), "Page size": str(self.page_size)}
-        return Card(f"Client of {self.tenant_uid}", facts, mark=place(self.base_url)).html()
+        return Card(f"Client of {self.tenant_uid}", facts, mark=environment_label(self.base_url)).html()
 
     def _may(self) -> str:
         return "reads and writes" if self.writable else "reads only"
@@ -373,3 +381,36 @@ def _group_name(name: str) -> str:
         raise InputError(f"A group needs a name of at least one character, not {name!r}.")
     must_be_text(name, "name")
     return name
+
+
+def settled_creation(send: Callable[[], Group], find: Callable[[], Group], name: str) -> Group:
+    """
+    The group that `send` creates under a uid of one's own, sent once more only if `find` does not find it.
+
+    Raises InputError when a group of that uid is there with another name: it is somebody else's.
+    """
+    try:
+        return send()
+    except (ConnectionLostError, ServerError) as error:
+        lost = error
+    try:
+        found = find()
+    except NotFoundError:
+        return _created_late(send, find, name)
+    except ApiError as error:
+        raise lost from error
+    return _ours(found, name)
+
+
+def _created_late(send: Callable[[], Group], find: Callable[[], Group], name: str) -> Group:
+    """Send the creation once more; a refusal may mean that the lost one arrived after all."""
+    try:
+        return send()
+    except RefusedError:
+        return _ours(find(), name)
+
+
+def _ours(found: Group, name: str) -> Group:
+    if found.name != name:
+        raise InputError(f"Group {found.uid!r} already exists and is named {found.name!r}, not {name!r}.")
+    return found

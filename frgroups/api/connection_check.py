@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from frgroups.card import Card
-from frgroups.client.transport import PRODUCTION, STAGE
+from frgroups.api.environments import environment_label
+from frgroups.internals.html import Card
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +40,10 @@ class Check:
         }
 
     def __repr__(self) -> str:
-        return Card("Check", self.facts, mark=place(self.base_url)).text()
+        return Card("Check", self.facts, mark=environment_label(self.base_url)).text()
 
     def _repr_html_(self) -> str:
-        return Card("Check", self.facts, mark=place(self.base_url)).html()
-
-
-def place(base_url: str) -> str:
-    """What a card marks a host with."""
-    return {PRODUCTION: "PRODUCTION", STAGE: "stage"}.get(base_url, "")
+        return Card("Check", self.facts, mark=environment_label(self.base_url)).html()
 
 
 def _clock(skew: float | None) -> str:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 
+from frgroups.api.schema.records import Page, Record
 from frgroups.errors import DriftedReadError
-from frgroups.wire.records import Page, Record
+
+Window = tuple[int, int]  # (k, s): the rows k*s to (k+1)*s
+
+# From so many pages on, a total that the last page does not bear out is not worth the rest of them.
+MANY_PAGES = 20
 
 
 def iter_pages(read: Callable[[int | None], Page[Record]], what: str) -> Iterator[Record]:
@@ -33,3 +39,47 @@ def iter_pages(read: Callable[[int | None], Page[Record]], what: str) -> Iterato
             f"Read {len(seen)} of {what}, but the service counts {page.total_count}: they changed while "
             "being read, or the count is wrong. Read again."
         )
+
+
+def seams(page_size: int, total: int) -> list[Window] | None:
+    """
+    The windows after the first page that cover `total` rows, each sharing a row with the one before.
+
+    None where no choice of size advances (page sizes 1 and 2, and some small ones).
+
+    >>> seams(500, 1200)
+    [(1, 499), (2, 498)]
+    >>> seams(2, 5) is None
+    True
+    """
+    windows: list[Window] = []
+    end = page_size
+    while end < total:
+        farthest, window = end, None
+        for size in range(page_size, max(page_size // 2, 1) - 1, -1):
+            if end - 1 + size <= farthest:
+                break  # No smaller size reaches farther.
+            k = (end - 1) // size
+            if k and (k + 1) * size > farthest:
+                farthest, window = (k + 1) * size, (k, size)
+        if window is None:
+            return None
+        windows.append(window)
+        end = farthest
+    return windows
+
+
+@cache
+def n_pages(page_size: int, total: int) -> int:
+    """
+    How many requests read a list of `total` rows with proof, when it holds still.
+
+    Behind a page that is full, and all there is, one more is asked for, which must be empty.
+
+    >>> n_pages(500, 0), n_pages(500, 500), n_pages(500, 1200), n_pages(500, 100_000)
+    (1, 2, 3, 212)
+    """
+    pages = max(-(-total // page_size), 1)
+    windows = seams(page_size, total)
+    whole = 2 * pages if windows is None and pages > 1 else 1 + len(windows or ())
+    return whole + (pages > MANY_PAGES) + (total == page_size)

@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from ipaddress import ip_address
 from math import isfinite
 from typing import Any, NoReturn, TypeVar, cast
 from urllib.request import getproxies
 
 import httpx
 
-from frgroups import wire
 from frgroups.advice import ANY, Advice
-from frgroups.client.connections import Connections
-from frgroups.client.retry import Pacer, RetryPolicy, retry_after, sleep
+from frgroups.api.connections import Connections
+from frgroups.api.environments import BASE_URLS, is_loopback
+from frgroups.api.retry import Pacer, RetryPolicy, retry_after, sleep
+from frgroups.api.schema import codec as wire
 from frgroups.errors import (
     AuthError,
     BadAnswerError,
@@ -33,7 +33,7 @@ from frgroups.errors import (
     RefusedError,
     ServerError,
 )
-from frgroups.logs import tell
+from frgroups.internals.structured_logging import tell
 
 log = logging.getLogger("frgroups.transport")
 
@@ -43,10 +43,6 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 
 Token = str | Callable[[], str]
 Result = TypeVar("Result")
-
-PRODUCTION = "https://api.flowretail.com/v2"
-STAGE = "https://api.stage.flowretail.com/v2"
-_BY_NAME = {"stage": STAGE, "production": PRODUCTION}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +80,7 @@ def checked_base_url(base_url: str) -> str:
     'https://api.stage.flowretail.com/v2'
     """
     try:
-        url = httpx.URL(_BY_NAME.get(base_url, base_url))
+        url = httpx.URL(BASE_URLS.get(base_url, base_url))
         url.host.encode("idna")
     except (httpx.InvalidURL, TypeError, UnicodeError):
         url = httpx.URL()
@@ -97,14 +93,6 @@ def checked_base_url(base_url: str) -> str:
     if url.scheme == "http" and not is_loopback(url.host):
         raise InputError(f"{base_url!r} would send the token unencrypted; use https (http is for loopback only).")
     return str(url).rstrip("/")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine."""
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class Transport:

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from frgroups.advice import ANY, FUNCTION, Advice
-from frgroups.approval import CLOCKS_DIFFER
-from frgroups.begun import journal_begun, taken_back_by
-from frgroups.client import Client
-from frgroups.durations import as_duration
+from frgroups.api.client import Client
+from frgroups.apply.journal import Journal, Past
+from frgroups.apply.receipt import Receipt
+from frgroups.apply.run_registry import journal_begun, taken_back_by
 from frgroups.errors import (
     FileDamagedError,
     FrgroupsError,
@@ -20,15 +20,14 @@ from frgroups.errors import (
     PlanBlockedError,
     WrongTenantError,
 )
-from frgroups.human import age_in_words, counted
-from frgroups.journal import Journal
-from frgroups.journal.past import Past
-from frgroups.limits import Finding
-from frgroups.plan import Plan
-from frgroups.plan.never_add import listed_by_now
-from frgroups.receipt import Receipt
-from frgroups.tombstones import FORGOTTEN
-from frgroups.widened import Widened
+from frgroups.internals.formatting import age_in_words, counted
+from frgroups.internals.timestamps import as_duration
+from frgroups.internals.tombstones import FORGOTTEN
+from frgroups.plan.limits import Finding
+from frgroups.plan.plan import Plan
+from frgroups.plan.suppression_list import never_add_path, never_added
+from frgroups.plan.widened import Widened
+from frgroups.review.approval import CLOCKS_DIFFER
 
 _SETTLE = Advice("To have a receipt of what was sent, which can be undone, use {settle_plan}.", settle_plan=FUNCTION)
 
@@ -137,3 +136,18 @@ def raise_if_broken(plan: Plan, findings: list[Finding]) -> None:
             *([allow] if wider else []),
             findings=broken,
         )
+
+
+def listed_by_now(plan: Plan) -> list[Finding]:
+    """What keeps a plan from being applied that adds customers who are on the never-add list by now."""
+    listed = never_added(plan)
+    added = [(group.uid, uid) for group in plan.groups for uid in group.add if uid in listed]
+    if not added:
+        return []
+    groups, customers = {group for group, _ in added}, {uid for _, uid in added}
+    text = (
+        f"{counted(len(customers), 'customer')} whom it adds, to {counted(len(groups), 'group')}, "
+        f"{'is' if len(customers) == 1 else 'are'} on the never-add list by now: {never_add_path(plan)}. "
+        "Plan again, which leaves them out."
+    )
+    return [Finding("never_add", text, True, n=len(added))]

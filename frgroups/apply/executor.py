@@ -9,8 +9,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from frgroups.apply.facts import kept_facts
-from frgroups.apply.guards import (
+from frgroups.api.client import Client
+from frgroups.apply.checks import (
     check_limits,
     check_not_taken_back,
     check_place,
@@ -19,21 +19,21 @@ from frgroups.apply.guards import (
     check_writable,
     refusals_tell,
 )
+from frgroups.apply.group_reader import Readings
 from frgroups.apply.interrupts import patient_interrupt
-from frgroups.apply.readings import Readings
+from frgroups.apply.journal import Journal, RunStopped
+from frgroups.apply.receipt import Receipt, read_receipt
 from frgroups.apply.run import Run
-from frgroups.approval import Approval, Approve, check_approval
-from frgroups.begun import note_begun, note_not_taken_back, note_taken_back, taken_back_by
-from frgroups.client import Client
+from frgroups.apply.run_registry import note_begun, note_not_taken_back, note_taken_back, taken_back_by
+from frgroups.apply.write_capabilities import kept_facts
 from frgroups.errors import FileDamagedError, FrgroupsError, InputError, StoppedError
-from frgroups.inputs import must_be
-from frgroups.journal import Journal, RunStopped
-from frgroups.logs import tell
-from frgroups.plan import Plan
-from frgroups.plan.cost import CHUNK
-from frgroups.progress import Progress, ProgressOption
-from frgroups.receipt import Receipt, read_receipt
-from frgroups.tenant_lock import tenant_lock
+from frgroups.internals.locks import tenant_lock
+from frgroups.internals.progress import Progress, ProgressOption
+from frgroups.internals.structured_logging import tell
+from frgroups.internals.validation import must_be
+from frgroups.plan.plan import Plan
+from frgroups.plan.request_estimate import CHUNK
+from frgroups.review.approval import Approval, Approve, check_approval
 
 log = logging.getLogger("frgroups.apply")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 
-from frgroups.client import Client
+from frgroups.api.client import Client
+from frgroups.apply.journal import RunStopped
 from frgroups.errors import FrgroupsError, NotFoundError
-from frgroups.journal import RunStopped
-from frgroups.members import Listing, read_members, worker_threads
+from frgroups.load.verified_listing import Listing, read_members, worker_threads
 
 _Changes = set[tuple[str, str]]  # customer uid, "add" or "remove"
 

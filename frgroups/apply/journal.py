@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -14,11 +15,14 @@ from typing import Any
 
 from frgroups.advice import ANY, Advice
 from frgroups.errors import FileDamagedError, InputError
-from frgroups.home import as_folder, flush_to_disk, make_private, tenant_folder, write_text
-from frgroups.journal.past import Past
-from frgroups.plan import Plan
-from frgroups.sealed import canonical, sha256
-from frgroups.tombstones import FORGOTTEN, is_tombstone
+from frgroups.internals.atomic_files import flush_to_disk, make_private, write_text
+from frgroups.internals.checksummed_json import canonical, sha256
+from frgroups.internals.formatting import counted
+from frgroups.internals.paths import as_folder, tenant_folder
+from frgroups.internals.tombstones import FORGOTTEN, is_tombstone
+from frgroups.plan.plan import Plan
+
+Item = tuple[str, str, str]  # group uid, customer uid, "add" or "remove"
 
 
 class RunStopped(Exception):  # noqa: N818  # It ends a run in order; it is no error of its own.
@@ -183,3 +187,72 @@ def _parsed(raw: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return line if isinstance(line, dict) and raw.endswith(b"\n") else None
+
+
+@dataclass
+class Past:
+    """What a journal tells: the state of an apply when it was last alive."""
+
+    started: str = ""
+    digest: str = ""  # Of the plan that it tells of.
+    approval: dict[str, str] = field(default_factory=dict)
+    already: set[Item] = field(default_factory=set)
+    looked_at: set[str] = field(default_factory=set)
+    intended: set[Item] = field(default_factory=set)
+    accepted: set[Item] = field(default_factory=set)
+    refused: dict[Item, str] = field(default_factory=dict)
+    unsent: set[Item] = field(default_factory=set)
+    unanswered: set[Item] = field(default_factory=set)  # Sent once without an answer: it may show late.
+    creating: set[str] = field(default_factory=set)
+    created: set[str] = field(default_factory=set)
+    ended: bool = False
+    forgotten: str = ""  # A customer of it was forgotten since: it can be read, not gone on with.
+
+    @property
+    def n_sent(self) -> int:
+        """How many changes were sent, or may have been."""
+        return len(self.intended - self.unsent) + len(self.creating)
+
+    def told(self) -> str:
+        """
+        What to say of what was sent when nothing is sent now.
+
+        >>> Past().told()
+        'Nothing was sent.'
+        """
+        if not self.n_sent:
+            return "Nothing was sent."
+        changes = counted(self.n_sent, "change")
+        return f"An earlier run sent {changes}, of which this plan's journal tells; now nothing more was sent."
+
+    def take(self, line: dict[str, Any]) -> None:
+        """Take one line of the journal in."""
+        event, group = line["event"], line.get("group", "")
+        items = {(group, uid, line["change"]) for uid in line.get("uids", ())} if "change" in line else set()
+        if event == "start":
+            self.started = self.started or line["at"]
+            self.digest = line.get("digest", "")
+            self.approval = line["approval"]
+            self.forgotten = self.forgotten or line.get("forgotten", "")
+        elif event == "look":
+            self.looked_at.add(group)
+            self.already |= {(group, uid, change) for change in ("add", "remove") for uid in line[change]}
+        elif event == "intent" and line.get("create"):
+            self.creating.add(group)
+        elif event == "outcome" and line.get("create"):
+            if line["result"] == "accepted":
+                self.created.add(group)
+            elif line["result"] == "refused":
+                self.creating.discard(group)
+        elif event == "intent":
+            self.unanswered |= (items & self.intended) - self.unsent - self.refused.keys()
+            self.intended |= items
+            self.unsent -= items
+        elif event == "outcome" and line["result"] == "accepted":
+            self.accepted |= items
+        elif event == "outcome" and line["result"] == "refused":
+            self.refused |= dict.fromkeys(items, line["message"])
+        elif event == "outcome" and line["result"] == "not_sent":
+            self.unsent |= items - self.unanswered
+        elif event == "end":
+            self.ended = line["complete"]

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
-from frgroups.apply.guards import raise_if_broken
-from frgroups.apply.lately import removed_by, removed_lately
-from frgroups.apply.readings import Readings
-from frgroups.client import Client
+from frgroups.api.client import Client
+from frgroups.apply.checks import raise_if_broken
+from frgroups.apply.group_reader import Readings
+from frgroups.apply.journal import Journal, Past, RunStopped
+from frgroups.apply.run_registry import journals_of_tenant
 from frgroups.errors import DriftError, NotFoundError
-from frgroups.journal import Journal, RunStopped
-from frgroups.limits import GroupCounts, broken_limits
-from frgroups.plan import Plan
 from frgroups.plan.group_change import GroupChange
+from frgroups.plan.limits import GroupCounts, broken_limits
+from frgroups.plan.plan import Plan
+
+DAY = timedelta(hours=24)
+
 
 Drift = dict[str, tuple[int, int]]  # by group uid: how many others joined and left since the plan was made
 
@@ -113,3 +117,33 @@ def _note_what_is_true(group: GroupChange, journal: Journal, readings: Readings)
     }
     if group.uid not in past.looked_at or true["add"] or true["remove"]:
         journal.write("look", group=group.uid, n_members=len(members), **true)
+
+
+def removed_lately(plan: Plan, own: Path) -> Counter[str]:
+    """
+    By group the removals that other plans have sent in the last 24 hours, refused and turned away ones left out.
+
+    `own` is the journal of the plan itself. Raises FileDamagedError for a journal that was altered: what it told of
+    would not be counted.
+    """
+    since = datetime.now(UTC) - DAY
+    lately = (path for path in journals_of_tenant(plan) if path != own and _changed(path) >= since)
+    return sum((Counter(group for group, _ in _removed(path, since)) for path in lately), Counter())
+
+
+def removed_by(journal: Path) -> set[tuple[str, str]]:
+    """The removals, by group and customer, that this one journal tells of in the last 24 hours."""
+    return _removed(journal, datetime.now(UTC) - DAY) if journal.exists() else set()
+
+
+def _changed(path: Path) -> datetime:
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+
+
+def _removed(path: Path, since: datetime) -> set[tuple[str, str]]:
+    past = Past()
+    for line in Journal(path).lines():
+        if line["event"] in ("intent", "outcome") and datetime.fromisoformat(line["at"]) >= since:
+            past.take(line)
+    sent = past.intended - past.unsent - past.refused.keys()
+    return {(group, uid) for group, uid, change in sent if change == "remove"}

@@ -8,20 +8,31 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
-from frgroups.approval import approved_in_words
-from frgroups.card import Card
+from frgroups.apply.journal import Item, Past
 from frgroups.errors import FileDamagedError
-from frgroups.human import counted
-from frgroups.journal.past import Item
-from frgroups.plan import Plan
+from frgroups.internals.checksummed_json import read_sealed, write_sealed
+from frgroups.internals.formatting import counted
+from frgroups.internals.html import Card
+from frgroups.internals.tombstones import n_forgotten
+from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import plan_of_document
-from frgroups.receipt.states import STATES, State
-from frgroups.sealed import read_sealed, write_sealed
-from frgroups.tombstones import n_forgotten
+from frgroups.review.approval import approved_in_words
+
+State = Literal["verified", "already", "rejected", "not_effective", "not_sent", "unknown"]
+
+STATES: dict[State, str] = {
+    "verified": "took effect, as a reading afterwards showed",
+    "already": "was true before anything was sent",
+    "rejected": "refused by the service",
+    "not_effective": "accepted, but a reading afterwards did not show it",
+    "not_sent": "not sent, or sent without an answer and not in effect",
+    "unknown": "sent, and no reading could tell what became of it",
+}
+
 
 MOST_TOLD = 20
 
@@ -206,3 +217,41 @@ def read_receipt(path: str | Path) -> Receipt:
 def _listed(uids: pd.Series) -> str:
     more = f" and {len(uids) - MOST_TOLD:,} more" if len(uids) > MOST_TOLD else ""
     return ", ".join(uids.head(MOST_TOLD)) + more
+
+
+def decide(
+    plan: Plan, past: Past, now: Mapping[str, frozenset[str]], proved: frozenset[str]
+) -> tuple[dict[Item, State], dict[Item, str]]:
+    """The state of every item of a plan, from the journal and the last reading of each group; and details."""
+    states: dict[Item, State] = {}
+    for group in plan.groups:
+        for uid, change in group.items():
+            item = (group.uid, uid, change)
+            states[item] = _state(item, past, _holds(item, now.get(group.uid), group.uid in proved))
+    return states, {item: past.refused[item] for item in states if item in past.refused}
+
+
+def _state(item: Item, past: Past, holds: bool | None) -> State:
+    if item in past.already:
+        return "already"
+    if item not in past.intended:
+        return "not_sent"
+    if item in past.unsent:  # Turned away before anybody looked at it: who made it true was somebody else.
+        return "already" if holds else "not_sent"
+    if holds:
+        return "verified"
+    if item in past.refused:
+        return "rejected"
+    if holds is None:
+        return "unknown"
+    return "not_effective" if item in past.accepted else "not_sent"
+
+
+def _holds(item: Item, members: frozenset[str] | None, proved: bool) -> bool | None:
+    """Whether the item is true now; absence counts only in a reading that proved itself."""
+    if members is None:
+        return None
+    _, uid, change = item
+    if uid in members:
+        return change == "add"
+    return (change == "remove") if proved else None

@@ -8,17 +8,15 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from frgroups.api.client import Client
+from frgroups.apply.group_reader import Readings
+from frgroups.apply.journal import Item, Journal, RunStopped
 from frgroups.apply.preflight import Drift, preflight
-from frgroups.apply.readings import Readings
-from frgroups.apply.sending import Sender
-from frgroups.client import Client
+from frgroups.apply.receipt import Receipt, State, decide
+from frgroups.apply.sender import Sender
 from frgroups.errors import FrgroupsError, InputError
-from frgroups.journal import Journal, RunStopped
-from frgroups.journal.past import Item
-from frgroups.plan import Plan
-from frgroups.progress import Progress
-from frgroups.receipt import Receipt
-from frgroups.receipt.states import State, decide
+from frgroups.internals.progress import Progress
+from frgroups.plan.plan import Plan
 
 
 class Run:

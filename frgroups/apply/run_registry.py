@@ -12,10 +12,11 @@ from datetime import datetime
 from pathlib import Path
 
 from frgroups.errors import FileDamagedError, InputError
-from frgroups.home import append_line, folder_in_home, home, tenant_folder, write_text
-from frgroups.plan import Plan
-from frgroups.sealed import canonical, sha256
-from frgroups.tombstones import FORGOTTEN
+from frgroups.internals.atomic_files import append_line, write_text
+from frgroups.internals.checksummed_json import canonical, sha256
+from frgroups.internals.paths import folder_in_home, home, tenant_folder
+from frgroups.internals.tombstones import FORGOTTEN
+from frgroups.plan.plan import Plan
 
 _Line = dict[str, str]
 

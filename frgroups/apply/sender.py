@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from frgroups.client import Client
+from frgroups.api.client import Client
+from frgroups.apply.journal import Journal, RunStopped
 from frgroups.errors import (
     AuthError,
     BadAnswerError,
@@ -21,9 +22,8 @@ from frgroups.errors import (
     ServerError,
     TokenCommandError,
 )
-from frgroups.journal import Journal, RunStopped
-from frgroups.plan.cost import CHUNK, MOST_REFUSED
-from frgroups.progress import Progress
+from frgroups.internals.progress import Progress
+from frgroups.plan.request_estimate import CHUNK, MOST_REFUSED
 
 Result = Literal["accepted", "refused", "too_large", "unknown"]
 

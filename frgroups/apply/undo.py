@@ -6,17 +6,16 @@ from datetime import UTC, datetime
 
 import pandas as pd
 
-from frgroups.begun import taken_back_by
-from frgroups.human import counted
-from frgroups.inputs import must_be
-from frgroups.limits import Finding, Limits
-from frgroups.plan import Plan
+from frgroups.apply.receipt import Receipt
+from frgroups.apply.run_registry import taken_back_by
+from frgroups.internals.formatting import counted
+from frgroups.internals.tombstones import is_tombstone
+from frgroups.internals.validation import must_be
+from frgroups.plan.exclusions import HeldBack, Holds, hold_back
 from frgroups.plan.group_change import GroupChange
-from frgroups.plan.held_back import HeldBack
-from frgroups.plan.holds import Holds, hold_back
-from frgroups.plan.never_add import never_added
-from frgroups.receipt import Receipt
-from frgroups.tombstones import is_tombstone
+from frgroups.plan.limits import Finding, Limits
+from frgroups.plan.plan import Plan
+from frgroups.plan.suppression_list import never_added
 
 
 def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:

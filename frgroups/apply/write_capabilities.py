@@ -11,12 +11,12 @@ from typing import Any
 
 import msgspec
 
-from frgroups.card import Card
-from frgroups.client.check import place
+from frgroups.api.environments import environment_label
 from frgroups.errors import FileDamagedError
-from frgroups.home import folder_in_home, tenant_folder
-from frgroups.plan.cost import CHUNK
-from frgroups.sealed import read_sealed, write_sealed
+from frgroups.internals.checksummed_json import read_sealed, write_sealed
+from frgroups.internals.html import Card
+from frgroups.internals.paths import folder_in_home, tenant_folder
+from frgroups.plan.request_estimate import CHUNK
 
 _KIND = "write facts"
 LONGEST_LAG = 30.0  # seconds that a probe waits until a change shows
@@ -95,10 +95,10 @@ class WriteFacts:
         return write_sealed(_path(self.tenant_uid, self.base_url), _KIND, content)
 
     def __repr__(self) -> str:
-        return Card("What writes do", self.facts, mark=place(self.base_url)).text()
+        return Card("What writes do", self.facts, mark=environment_label(self.base_url)).text()
 
     def _repr_html_(self) -> str:
-        return Card("What writes do", self.facts, mark=place(self.base_url)).html()
+        return Card("What writes do", self.facts, mark=environment_label(self.base_url)).html()
 
 
 def kept_facts(tenant_uid: str, base_url: str) -> WriteFacts | None:

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from frgroups.advice import Advice
-from frgroups.apply.facts import LONGEST_LAG, WriteFacts
-from frgroups.client import Client
-from frgroups.client.transport import STAGE, is_loopback
+from frgroups.api.client import Client
+from frgroups.api.environments import STAGE, is_loopback
+from frgroups.apply.write_capabilities import LONGEST_LAG, WriteFacts
 from frgroups.errors import (
     ApiError,
     AuthError,
@@ -27,10 +27,10 @@ from frgroups.errors import (
     RateLimitedError,
     ServerError,
 )
-from frgroups.inputs import must_be
-from frgroups.logs import tell
-from frgroups.members import read_members
-from frgroups.tenant_lock import tenant_lock
+from frgroups.internals.locks import tenant_lock
+from frgroups.internals.structured_logging import tell
+from frgroups.internals.validation import must_be
+from frgroups.load.verified_listing import read_members
 
 log = logging.getLogger("frgroups.apply")
 

@@ -1,1 +1,1 @@
-"""The commands of the terminal: what each takes and does; options in, the package's functions, text out."""
+"""Commands of the `frgroups` command line."""

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from frgroups.changes import group_changes, membership_changes
-from frgroups.commands.arguments import Add, of_register, of_snapshot
-from frgroups.commands.options import register_of, snapshot_before, snapshot_of
-from frgroups.commands.words import at_least, moment, readable
+from frgroups.analysis.changes import group_changes, membership_changes
+from frgroups.analysis.health import SEVERITIES, health_report
+from frgroups.analysis.overlap import overlap_pairs
+from frgroups.analysis.sizes import group_sizes
+from frgroups.cli.arguments import Add, of_register, of_snapshot
+from frgroups.cli.resolve import register_of, snapshot_before, snapshot_of
+from frgroups.cli.types import at_least, moment, readable
 from frgroups.errors import UsageError
-from frgroups.health import SEVERITIES, health_report
-from frgroups.home import write_text
-from frgroups.human import counted
-from frgroups.overlap import overlap_pairs
-from frgroups.sizes import group_sizes
-from frgroups.universe import universe_of
+from frgroups.internals.atomic_files import write_text
+from frgroups.internals.formatting import counted
+from frgroups.snapshot.universe import universe_of
 
 
 def add_commands(add: Add) -> None:

@@ -6,21 +6,21 @@ import json
 from argparse import Namespace
 from pathlib import Path
 
-from frgroups.apply import apply_plan, settle_plan
-from frgroups.approval import approve_plan, check_rejections, decision_in
-from frgroups.commands.arguments import LIMIT_HELP, Add, of_tenant
-from frgroups.commands.options import client_of, limits_of
-from frgroups.commands.outcome import NOT_KEPT, exit_code_of, line_of, unsent
-from frgroups.commands.planning import keep_plan
-from frgroups.commands.queue import apply_queue
-from frgroups.commands.words import filled, limit, readable
+from frgroups.apply.executor import apply_plan, settle_plan
+from frgroups.apply.receipt import Receipt, read_receipt
+from frgroups.apply.undo import plan_undo
+from frgroups.cli.apply_queue import apply_queue
+from frgroups.cli.apply_result import NOT_KEPT, exit_code_of, line_of, unsent
+from frgroups.cli.arguments import LIMIT_HELP, Add, of_tenant
+from frgroups.cli.plan import keep_plan
+from frgroups.cli.resolve import client_of, limits_of
+from frgroups.cli.types import filled, limit, readable
 from frgroups.errors import FrgroupsError, InputError, UsageError
-from frgroups.exits import code_of
+from frgroups.internals.exit_codes import code_of
 from frgroups.plan.plan_file import read_plan
-from frgroups.plan_queue import move_plan, where_now
-from frgroups.policy import Policy, read_policy
-from frgroups.receipt import Receipt, read_receipt
-from frgroups.receipt.undo import plan_undo
+from frgroups.review.approval import approve_plan, check_rejections, decision_in
+from frgroups.review.approval_policy import Policy, read_policy
+from frgroups.review.plan_queue import move_plan, where_now
 
 
 def add_commands(add: Add) -> None:

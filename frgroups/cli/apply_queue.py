@@ -9,21 +9,21 @@ from argparse import Namespace
 from collections.abc import Callable
 from typing import Any
 
-from frgroups.apply import apply_plan, last_receipt
-from frgroups.apply.guards import check_limits
+from frgroups.api.client import Client
+from frgroups.apply.checks import check_limits
+from frgroups.apply.executor import apply_plan, last_receipt
 from frgroups.apply.interrupts import patient_interrupt
-from frgroups.approval import Approve, rejection
-from frgroups.client import Client
-from frgroups.commands.options import client_of
-from frgroups.commands.outcome import line_of, unsent
-from frgroups.commands.words import readable
+from frgroups.apply.receipt import Receipt
+from frgroups.cli.apply_result import line_of, unsent
+from frgroups.cli.resolve import client_of
+from frgroups.cli.types import readable
 from frgroups.errors import DriftError, FrgroupsError, NotApprovedError, PlanBlockedError
-from frgroups.exits import code_of, worst
-from frgroups.plan import Plan
+from frgroups.internals.exit_codes import code_of, worst
+from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
-from frgroups.plan_queue import Waiting, end_waiting, waiting_plans
-from frgroups.policy import Policy
-from frgroups.receipt import Receipt
+from frgroups.review.approval import Approve, rejection
+from frgroups.review.approval_policy import Policy
+from frgroups.review.plan_queue import Waiting, end_waiting, waiting_plans
 
 
 def apply_queue(options: Namespace, policy: Policy | None) -> int:

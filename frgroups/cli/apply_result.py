@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from frgroups.commands.words import readable
-from frgroups.receipt import Receipt
+from frgroups.apply.receipt import Receipt
+from frgroups.cli.types import readable
 
 NOT_KEPT = "not kept. When there is room for it, apply the same plan again: that keeps one, for undo to take back."
 

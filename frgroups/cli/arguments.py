@@ -9,8 +9,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Protocol
 
-from frgroups.commands.words import filled, host, moment
-from frgroups.limits import Limits
+from frgroups.cli.types import filled, host, moment
+from frgroups.plan.limits import Limits
 
 LIMIT_HELP = "another limit, such as removals_total=800; none = off. Names: " + ", ".join(
     one.name for one in fields(Limits) if one.name != "per_group"

@@ -6,23 +6,24 @@ import shutil
 import time
 from pathlib import Path
 
-from frgroups.apply import apply_plan
-from frgroups.approval import approve_plan
-from frgroups.changes import group_changes
-from frgroups.client import Client
-from frgroups.home import folder_in_home, write_text
-from frgroups.limits import Limits
-from frgroups.lists import read_list
-from frgroups.load import load_snapshot
-from frgroups.overlap import overlap_pairs
-from frgroups.plan import Plan
-from frgroups.plan.planning import plan_memberships
-from frgroups.receipt import Receipt
-from frgroups.receipt.undo import plan_undo
-from frgroups.review import save_review
-from frgroups.segments.expressions import members
-from frgroups.sizes import group_sizes
-from frgroups.snapshot import Snapshot
+from frgroups.analysis.changes import group_changes
+from frgroups.analysis.group_expressions import members
+from frgroups.analysis.overlap import overlap_pairs
+from frgroups.analysis.sizes import group_sizes
+from frgroups.api.client import Client
+from frgroups.apply.executor import apply_plan
+from frgroups.apply.receipt import Receipt
+from frgroups.apply.undo import plan_undo
+from frgroups.internals.atomic_files import write_text
+from frgroups.internals.paths import folder_in_home
+from frgroups.load.loader import load_snapshot
+from frgroups.plan.limits import Limits
+from frgroups.plan.plan import Plan
+from frgroups.plan.planner import plan_memberships
+from frgroups.review.approval import approve_plan
+from frgroups.review.writer import save_review
+from frgroups.snapshot.customer_lists import read_list
+from frgroups.snapshot.snapshot import Snapshot
 
 GROUP, NAME = "black_week_vip", "Black Week VIP"
 AUDIENCE = "VIP & loyalty - staff"
@@ -30,7 +31,7 @@ AUDIENCE = "VIP & loyalty - staff"
 
 def run_demo(*, customers: int = 20_000) -> int:
     """Run the demo, print its story, and return its exit code."""
-    from frgroups import Sandbox
+    from frgroups.sandbox.sandbox import Sandbox
 
     started = time.monotonic()
     folder = folder_in_home("demo")

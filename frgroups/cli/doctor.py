@@ -14,16 +14,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from frgroups.apply.facts import kept_facts
-from frgroups.apply.probing import probe_writes
-from frgroups.commands.arguments import Add, of_tenant
-from frgroups.commands.options import client_of, tenant_in_use
-from frgroups.commands.words import at_least
+from frgroups.apply.write_capabilities import kept_facts
+from frgroups.apply.write_probe import probe_writes
+from frgroups.cli.arguments import Add, of_tenant
+from frgroups.cli.resolve import client_of, tenant_in_use
+from frgroups.cli.types import at_least
 from frgroups.errors import FrgroupsError
-from frgroups.home import folder_in_home, home
-from frgroups.human import counted
-from frgroups.plan.never_add import never_add_path, never_added
-from frgroups.versions import show_versions
+from frgroups.internals.formatting import counted
+from frgroups.internals.paths import folder_in_home, home
+from frgroups.internals.versions import show_versions
+from frgroups.plan.suppression_list import never_add_path, never_added
 
 # Those of the sandbox, which is an extra and not imported for its limits.
 FEWEST_CUSTOMERS, FEWEST_GROUPS = 50, 8
@@ -39,7 +39,7 @@ def add_commands(add: Add) -> None:
 
 def demo(options: Namespace) -> int:
     """Run the demo."""
-    from frgroups.commands.demo import run_demo
+    from frgroups.cli.demo import run_demo
 
     return run_demo(customers=options.customers)
 
@@ -60,7 +60,7 @@ def doctor(options: Namespace) -> int:
 
 def sandbox(options: Namespace) -> int:
     """Serve a sandbox until Ctrl-C."""
-    from frgroups import Sandbox
+    from frgroups.sandbox.sandbox import Sandbox
 
     tenant = Sandbox(
         options.path,
@@ -83,7 +83,7 @@ def sandbox(options: Namespace) -> int:
 
 def notebooks(options: Namespace) -> int:
     """Start JupyterLab on the notebooks with a sandbox beside it."""
-    from frgroups import Sandbox
+    from frgroups.sandbox.sandbox import Sandbox
 
     if find_spec("jupyterlab") is None:
         raise FrgroupsError('JupyterLab is not installed: pip install "frgroups[notebook]", or make notebooks.')

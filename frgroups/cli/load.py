@@ -12,28 +12,20 @@ from typing import Any
 
 import pandas as pd
 
-from frgroups.cache import list_snapshots
-from frgroups.client import Client
-from frgroups.commands.arguments import Add, of_fleet
-from frgroups.commands.options import named_tenants, tenants_asked_for
-from frgroups.commands.words import at_least, duration, more_than_none
+from frgroups.api.client import Client
+from frgroups.cli.arguments import Add, of_fleet
+from frgroups.cli.resolve import named_tenants, tenants_asked_for
+from frgroups.cli.types import at_least, duration, more_than_none
 from frgroups.errors import InputError
-from frgroups.exits import worst
-from frgroups.fleet import (
-    Loaded,
-    exit_code_of,
-    in_question,
-    load_many,
-    load_one,
-    not_loaded,
-    status_html,
-    stopped_by_signals,
-    summary_of,
-    tenant_status,
-)
-from frgroups.home import folder_in_home, write_text
-from frgroups.human import counted, size_in_words
-from frgroups.load import load_snapshot
+from frgroups.internals.atomic_files import write_text
+from frgroups.internals.exit_codes import worst
+from frgroups.internals.formatting import counted, size_in_words
+from frgroups.internals.paths import folder_in_home
+from frgroups.load.batch import Loaded, exit_code_of, load_many, load_one, not_loaded, stopped_by_signals
+from frgroups.load.loader import load_snapshot
+from frgroups.load.status_page import status_html
+from frgroups.load.tenant_status import in_question, summary_of, tenant_status
+from frgroups.store.retention import list_snapshots
 
 _SAID = ("wrong", "detail")  # Where nothing is said, nothing is wrong.
 

@@ -10,13 +10,19 @@ from textwrap import fill
 from typing import NoReturn
 
 from frgroups.advice import spoken_by
-from frgroups.commands import applying, customer, fleet, looking, planning, tenant, whereabouts
-from frgroups.commands.arguments import of_log
-from frgroups.commands.words import readable, speaker_of
+from frgroups.cli import analyze as looking
+from frgroups.cli import apply as applying
+from frgroups.cli import doctor as tenant
+from frgroups.cli import load as fleet
+from frgroups.cli import plan as planning
+from frgroups.cli import privacy as customer
+from frgroups.cli import who as whereabouts
+from frgroups.cli.arguments import of_log
+from frgroups.cli.types import readable, speaker_of
 from frgroups.errors import FrgroupsError
-from frgroups.exits import EXIT_CODES, code_of
-from frgroups.logs import logged_to_stderr
-from frgroups.versions import __version__
+from frgroups.internals.exit_codes import EXIT_CODES, code_of
+from frgroups.internals.structured_logging import logged_to_stderr
+from frgroups.internals.versions import __version__
 
 _ENVIRONMENT = """\
 where to connect:

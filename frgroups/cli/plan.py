@@ -5,22 +5,22 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from frgroups.approval import approved_in_words
-from frgroups.cache import read_snapshot
-from frgroups.commands.arguments import LIMIT_HELP, Add, of_register, of_snapshot
-from frgroups.commands.options import held_customers, limits_of, register_of, snapshot_of, wanted_customers
-from frgroups.commands.words import filled, limit, limit_options, readable
+from frgroups.apply.receipt import Receipt, read_receipt
+from frgroups.cli.arguments import LIMIT_HELP, Add, of_register, of_snapshot
+from frgroups.cli.resolve import held_customers, limits_of, register_of, snapshot_of, wanted_customers
+from frgroups.cli.types import filled, limit, limit_options, readable
 from frgroups.errors import FileDamagedError, InputError
-from frgroups.home import folder_in_home, tenant_folder
-from frgroups.limits import Finding, Limits
-from frgroups.limits_file import read_limits
-from frgroups.plan import MODES, Plan
+from frgroups.internals.paths import folder_in_home, tenant_folder
+from frgroups.plan.limits import Finding, Limits, read_limits
+from frgroups.plan.plan import MODES, Plan
 from frgroups.plan.plan_file import read_plan
-from frgroups.plan.planning import plan_memberships
-from frgroups.plan_queue import plan_file_name, queue_folder, where_now
-from frgroups.receipt import Receipt, read_receipt
-from frgroups.review import save_review, spoken_code
-from frgroups.widened import Widened
+from frgroups.plan.planner import plan_memberships
+from frgroups.plan.widened import Widened
+from frgroups.review.approval import approved_in_words
+from frgroups.review.plan_queue import plan_file_name, queue_folder, where_now
+from frgroups.review.plan_text import spoken_code
+from frgroups.review.writer import save_review
+from frgroups.store.snapshot_store import read_snapshot
 
 
 def add_commands(add: Add) -> None:

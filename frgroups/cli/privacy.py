@@ -7,13 +7,14 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from frgroups.commands.arguments import Add, of_customer
-from frgroups.commands.options import tenant_uid_of
-from frgroups.forgetting import COULD_NOT
-from frgroups.forgetting import forget as forgotten
-from frgroups.forgetting.export import export_customer as exported
-from frgroups.home import home, write_text
-from frgroups.human import counted
+from frgroups.cli.arguments import Add, of_customer
+from frgroups.cli.resolve import tenant_uid_of
+from frgroups.internals.atomic_files import write_text
+from frgroups.internals.formatting import counted
+from frgroups.internals.paths import home
+from frgroups.privacy.erasure import COULD_NOT
+from frgroups.privacy.erasure import forget as forgotten
+from frgroups.privacy.subject_access import export_customer as exported
 
 
 def add_commands(add: Add) -> None:

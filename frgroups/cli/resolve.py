@@ -10,18 +10,19 @@ from typing import Any
 
 import pandas as pd
 
-from frgroups.cache import list_snapshots, read_snapshot
-from frgroups.client import Client
-from frgroups.client.tenants import Tenant, config_path, find_tenant, read_tenants
-from frgroups.client.transport import checked_base_url
-from frgroups.commands.words import readable
+from frgroups.analysis.group_expressions import members
+from frgroups.analysis.register import read_register
+from frgroups.api.client import Client
+from frgroups.api.tenants_config import Tenant, config_path, find_tenant, read_tenants
+from frgroups.api.transport import checked_base_url
+from frgroups.cli.types import readable
 from frgroups.errors import InputError, NotFoundInCacheError
-from frgroups.human import counted
-from frgroups.limits import Limits
-from frgroups.lists import read_list, resolve_customers
-from frgroups.register import read_register
-from frgroups.segments.expressions import members
-from frgroups.snapshot import Snapshot
+from frgroups.internals.formatting import counted
+from frgroups.plan.limits import Limits
+from frgroups.snapshot.customer_lists import read_list, resolve_customers
+from frgroups.snapshot.snapshot import Snapshot
+from frgroups.store.retention import list_snapshots
+from frgroups.store.snapshot_store import read_snapshot
 
 
 def snapshot_of(options: Namespace) -> Snapshot:

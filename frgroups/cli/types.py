@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from frgroups.advice import Form, Speaker
-from frgroups.cache import end_of
-from frgroups.client.transport import checked_base_url
-from frgroups.durations import as_duration
+from frgroups.api.transport import checked_base_url
 from frgroups.errors import InputError
-from frgroups.limits import Limits
-from frgroups.review.facts import visible
-from frgroups.widened import Widened
+from frgroups.internals.formatting import visible
+from frgroups.internals.timestamps import as_duration
+from frgroups.plan.limits import Limits
+from frgroups.plan.widened import Widened
+from frgroups.store.snapshot_store import end_of
 
 Number = TypeVar("Number", int, float)
 

@@ -11,18 +11,18 @@ from typing import Any
 
 import pandas as pd
 
-from frgroups.approval import approved_in_words
-from frgroups.commands.arguments import Add, of_snapshot
-from frgroups.commands.options import snapshot_of
-from frgroups.commands.words import readable
+from frgroups.cli.arguments import Add, of_snapshot
+from frgroups.cli.resolve import snapshot_of
+from frgroups.cli.types import readable
 from frgroups.errors import InputError, NotFoundInCacheError
-from frgroups.history import customer_history
-from frgroups.history.causes import Cause, causes_of
-from frgroups.human import age_in_words, counted, day_in_words, span_in_words
-from frgroups.inputs import shown
-from frgroups.lists import resolve_customers
-from frgroups.snapshot import Snapshot
-from frgroups.tombstones import is_tombstone
+from frgroups.history.change_attribution import Cause, causes_of
+from frgroups.history.customer_history import customer_history
+from frgroups.internals.formatting import age_in_words, counted, day_in_words, span_in_words
+from frgroups.internals.redaction import shown
+from frgroups.internals.tombstones import is_tombstone
+from frgroups.review.approval import approved_in_words
+from frgroups.snapshot.customer_lists import resolve_customers
+from frgroups.snapshot.snapshot import Snapshot
 
 _HOW_SURE = {
     "drifted": "Not sure: the group changed while it was read.",

@@ -9,15 +9,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from frgroups.apply.journal import Item, Journal, Past
+from frgroups.apply.receipt import Receipt, State, read_receipt
 from frgroups.errors import FrgroupsError
-from frgroups.home import as_folder, tenant_folder
-from frgroups.journal import Journal
-from frgroups.journal.past import Item, Past
-from frgroups.logs import tell, told_error
-from frgroups.receipt import Receipt, read_receipt
-from frgroups.receipt.states import State
-from frgroups.sealed import canonical
-from frgroups.tombstones import FORGOTTEN
+from frgroups.internals.checksummed_json import canonical
+from frgroups.internals.paths import as_folder, tenant_folder
+from frgroups.internals.structured_logging import tell, told_error
+from frgroups.internals.tombstones import FORGOTTEN
 
 log = logging.getLogger("frgroups.history")
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import pandas as pd
 
-from frgroups.cache import kept_of_one_place
-from frgroups.changes.compared import less_sure, verdicts_of
-from frgroups.history.causes import Cause, causes_of
-from frgroups.history.readings import read_in_turn
-from frgroups.inputs import must_be
-from frgroups.snapshot import Snapshot
-from frgroups.tables import MOMENT, conform
+from frgroups.analysis.snapshot_comparison import less_sure, verdicts_of
+from frgroups.history.change_attribution import Cause, causes_of
+from frgroups.history.snapshot_series import read_in_turn
+from frgroups.internals.validation import must_be
+from frgroups.snapshot.schema import MOMENT, conform
+from frgroups.snapshot.snapshot import Snapshot
+from frgroups.store.snapshot_store import kept_of_one_place
 
 _COLUMNS = {
     "customer_group_uid": "str",

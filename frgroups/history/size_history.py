@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from frgroups.cache import kept_of_one_place
-from frgroups.changes import group_changes
-from frgroups.changes.compared import verdicts_of
-from frgroups.codes import Codes
+from frgroups.analysis.changes import group_changes
+from frgroups.analysis.snapshot_comparison import verdicts_of
 from frgroups.errors import InputError
-from frgroups.history.readings import Given, read_given, read_in_turn
-from frgroups.snapshot import Snapshot
-from frgroups.tables import MOMENT, conform
+from frgroups.history.snapshot_series import Given, read_given, read_in_turn
+from frgroups.snapshot.membership_matrix import Codes
+from frgroups.snapshot.schema import MOMENT, conform
+from frgroups.snapshot.snapshot import Snapshot
+from frgroups.store.snapshot_store import kept_of_one_place
 
 _COLUMNS = {
     "taken_at": MOMENT,

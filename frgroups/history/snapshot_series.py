@@ -9,11 +9,12 @@ from typing import Any
 
 import pandas as pd
 
-from frgroups.cache import Kept, kept_at, read_kept
 from frgroups.errors import FileDamagedError, InputError, NotFoundInCacheError
-from frgroups.inputs import several
-from frgroups.logs import tell
-from frgroups.snapshot import Snapshot
+from frgroups.internals.structured_logging import tell
+from frgroups.internals.validation import several
+from frgroups.snapshot.snapshot import Snapshot
+from frgroups.store.manifest import Kept
+from frgroups.store.snapshot_store import kept_at, read_kept
 
 log = logging.getLogger("frgroups.history")
 

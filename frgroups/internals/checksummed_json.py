@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from frgroups.errors import FileDamagedError, InputError
-from frgroups.home import write_text
+from frgroups.internals.atomic_files import write_text
 
 FORMAT_VERSION = 1
 

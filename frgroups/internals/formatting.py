@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+import unicodedata
+from datetime import UTC, date, datetime, timedelta
+
+from frgroups.internals.timestamps import as_duration
 
 # Not from the calendar module, whose months are in the language of the machine.
 _MONTHS = "January February March April May June July August September October November December".split()  # noqa: SIM905
@@ -115,3 +118,44 @@ def span_in_words(first: datetime, last: datetime) -> str:
     if first.year == last.year:
         start = str(first.day) if first.month == last.month else start.removesuffix(f" {first.year}")
     return f"between {start} and {day_in_words(last)}"
+
+
+def utc(moment: datetime) -> str:
+    """A moment as text: 2026-11-23 08:10 UTC."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def age(value: str) -> str:
+    """
+    A duration in words.
+
+    >>> age("7d"), age("24h"), age("90min")
+    ('7 days', '24 hours', '1.5 hours')
+    """
+    n = hours(as_duration(value))
+    if n >= 48 and n % 24 == 0:
+        return f"{n / 24:,.0f} days"
+    return "1 hour" if n == 1 else f"{round(n, 2):,g} hours"
+
+
+def hours(duration: timedelta) -> float:
+    """A duration in hours."""
+    return duration / timedelta(hours=1)
+
+
+def visible(text: object) -> str:
+    r"""
+    Text with the characters that hide or reverse others written out, so that what is read is what is there.
+
+    >>> visible("VIP\u202epiv")
+    'VIP\\u202epiv'
+    """
+    shown = str(text)
+    if shown.isprintable():
+        return shown
+    return "".join(f"\\u{ord(one):04x}" if _hides(one) else one for one in shown)
+
+
+def _hides(character: str) -> bool:
+    # Joiners are part of emoji and of some scripts.
+    return unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp") and character not in "\u200c\u200d"

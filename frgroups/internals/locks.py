@@ -16,8 +16,9 @@ from pathlib import Path
 import filelock
 
 from frgroups.errors import InputError, LockedError
-from frgroups.home import folder_in_home, make_private, tenant_and_host, tenant_folder
-from frgroups.logs import tell
+from frgroups.internals.atomic_files import make_private
+from frgroups.internals.paths import folder_in_home, tenant_and_host, tenant_folder
+from frgroups.internals.structured_logging import tell
 
 log = logging.getLogger("frgroups.load")
 

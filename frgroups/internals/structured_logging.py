@@ -15,7 +15,7 @@ from typing import Any, TextIO
 
 from frgroups.errors import FrgroupsError, InputError
 
-_PACKAGE = Path(__file__).parent
+_PACKAGE = Path(__file__).parents[1]
 # Nothing is set up by importing; until somebody does, Python itself shows warnings, which a notebook should not hide.
 _ROOT = logging.getLogger("frgroups")
 

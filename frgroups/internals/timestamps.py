@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
 
 from frgroups.errors import InputError
 
@@ -33,3 +35,17 @@ def as_duration(value: timedelta | str) -> timedelta:
     if duration > _LONGEST:
         raise InputError(f"{str(value)[:30]!r} is longer than a thousand years, which no date can be counted by.")
     return duration
+
+
+def as_moment(value: datetime | str) -> datetime:
+    """
+    A moment in UTC, as which one without a time zone is taken.
+
+    >>> as_moment("2026-11-23 08:10").isoformat()
+    '2026-11-23T08:10:00+00:00'
+    """
+    try:
+        moment = pd.Timestamp(value).to_pydatetime(warn=False)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{value!r} is not a moment; write it like '2026-11-23T08:10Z'.") from error
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

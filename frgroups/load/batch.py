@@ -9,6 +9,7 @@ start for each tenant, and share one interpreter for decoding.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -16,18 +17,27 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from types import FrameType
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
-from frgroups.client.tenants import Tenant, read_tenants
-from frgroups.client.transport import is_loopback
-from frgroups.errors import FrgroupsError
-from frgroups.fleet.loaded import Loaded, not_loaded
-from frgroups.home import home
+from frgroups.api.client import Client
+from frgroups.api.environments import is_loopback
+from frgroups.api.tenants_config import Tenant, find_tenant, read_tenants
+from frgroups.errors import FrgroupsError, InputError
+from frgroups.internals.exit_codes import code_of
+from frgroups.internals.paths import home
+from frgroups.internals.structured_logging import tell, told_error
+from frgroups.load.loader import load_snapshot
+from frgroups.snapshot.snapshot import Snapshot
+from frgroups.store.retention import list_snapshots
+
+log = logging.getLogger("frgroups.load")
+
 
 # What one client does off this machine when it is told nothing else; several at one service share it.
 REQUESTS_PER_SECOND = 20.0
@@ -35,7 +45,7 @@ REQUESTS_PER_SECOND = 20.0
 _CHILD = """\
 import signal, sys
 signal.signal(signal.SIGINT, signal.SIG_DFL)
-from frgroups.cli import main
+from frgroups.cli.main import main
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.exit(main())
 """
@@ -167,3 +177,108 @@ def _share(tenant: object, jobs: int, at_once: Counter[str], budget: float | Non
         return []
     share = (budget or REQUESTS_PER_SECOND) / min(jobs, at_once[tenant.base_url])
     return [f"--requests-per-second={min(share, own or share):g}"]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """
+    What became of loading one tenant: one line of `frgroups load --json`. It holds no token and no customer.
+
+    `path` is the folder of the snapshot, `error` the type and message of what went wrong; `ok` is exit code 0.
+    """
+
+    name: str | None
+    tenant_uid: str | None = None
+    base_url: str | None = None
+    ok: bool = False
+    exit_code: int = 1
+    verdict: str | None = None
+    n_groups: int | None = None
+    n_customers: int | None = None
+    n_memberships: int | None = None
+    n_requests: int | None = None
+    seconds: float | None = None
+    taken_at: str | None = None
+    path: str | None = None
+    error: Mapping[str, str] | None = None
+
+    def json(self) -> str:
+        """The line."""
+        return json.dumps(asdict(self))
+
+    @property
+    def sentence(self) -> str:
+        """The same for people."""
+        who = self.name or self.tenant_uid or "the tenant"
+        if self.error is not None:
+            message = " ".join(self.error["message"].split())
+            return f"{who}: FAILED after {self.seconds or 0:.1f} s. {self.error['type']}: {message}"
+        return (
+            f"{who}: {self.verdict}, {self.n_groups:,} groups, {self.n_customers:,} customers, "
+            f"{self.n_memberships:,} memberships, {self.n_requests:,} requests in {self.seconds:.1f} s"
+        )
+
+
+def load_one(name: str | None, *, requests_per_second: float | None = None, **how: Any) -> Loaded:
+    """
+    Load one tenant, of this name or else that of the environment; whatever goes wrong is in what comes back.
+
+    >>> load_one("nobody").error["type"]
+    'InputError'
+    """
+    started, client = time.monotonic(), None
+    pace: dict[str, Any] = {} if requests_per_second is None else {"requests_per_second": requests_per_second}
+    try:
+        client = Client.from_env(**pace) if name is None else Client.from_config(name, **pace)
+        with client:
+            snapshot = load_snapshot(client, progress=False, **how)
+        facts = _facts(snapshot)
+    except (Exception, KeyboardInterrupt) as error:
+        facts = {"exit_code": code_of(error), "error": told_error(error)}
+    where = _where(name) if client is None else (client.tenant_uid, client.base_url)
+    done = Loaded(
+        name,
+        *where,
+        ok=facts["exit_code"] == 0,
+        n_requests=0 if client is None else client.n_requests,
+        seconds=round(time.monotonic() - started, 3),
+        **facts,
+    )
+    event, level = ("tenant_failed", logging.ERROR) if done.error else ("tenant_loaded", logging.INFO)
+    if log.isEnabledFor(logging.INFO):  # Else nobody asked for a log, and the line says the same.
+        line = asdict(done)
+        tell(log, level, event, done.sentence, tenant=line.pop("name"), **line)
+    return done
+
+
+def not_loaded(name: str, error: BaseException, *, seconds: float = 0.0) -> Loaded:
+    """The line of a tenant that another process did not load, or had no time to."""
+    return Loaded(name, *_where(name), seconds=round(seconds, 3), error=told_error(error))
+
+
+def exit_code_of(snapshot: Snapshot) -> int:
+    """What loading it ends with."""
+    return 4 if snapshot.verdict == "drifted" else 0
+
+
+def _facts(snapshot: Snapshot) -> dict[str, Any]:
+    kept = list_snapshots(tenant_uid=snapshot.tenant_uid)
+    own = kept[(kept["base_url"] == snapshot.base_url) & (kept["taken_at"] == snapshot.taken_at)]
+    return {
+        "exit_code": exit_code_of(snapshot),
+        "verdict": snapshot.verdict,
+        "n_groups": len(snapshot.groups),
+        "n_customers": len(snapshot.customers),
+        "n_memberships": len(snapshot.codes),
+        "taken_at": snapshot.taken_at.isoformat(),
+        "path": None if own.empty else str(own["path"].iloc[-1]),
+    }
+
+
+def _where(name: str | None) -> tuple[str | None, str | None]:
+    """Uid and host of a tenant that no client was made for, where its table says them."""
+    try:
+        tenant = None if name is None else find_tenant(name)
+    except InputError:
+        tenant = None
+    return (None, None) if tenant is None else (tenant.tenant_uid, tenant.base_url)

@@ -11,14 +11,14 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from frgroups.tables import ARROW, CONSENTS, CUSTOMERS, GROUPS, MOMENT, PERSONAL, frame_of
-from frgroups.wire import opened
-from frgroups.wire.records import NESTED, Customer, Group, Member, Row
+from frgroups.api.schema.codec import opened
+from frgroups.api.schema.records import NESTED, Customer, Group, Member, Row
+from frgroups.internals.typing import IntArray
+from frgroups.snapshot.schema import ARROW, CONSENTS, CUSTOMERS, GROUPS, MOMENT, PERSONAL, frame_of
 
 # So many customers become columns at a time: what waits for it are Python's own values, which take more room.
 PORTION = 4096
@@ -72,14 +72,14 @@ class CustomerColumns:
         if len(self._waiting["email"]) >= PORTION:
             self._to_columns()
 
-    def customers(self, uids: pa.Array, order: npt.NDArray[np.int64]) -> pd.DataFrame:
+    def customers(self, uids: pa.Array, order: IntArray) -> pd.DataFrame:
         """The customers at these places, in this order; `uids` are those of all that were added."""
         self._to_columns()
         places = pa.array(order)
         columns = {name: column.take(places) for name, column in self._kept.whole().items()}
         return frame_of({"customer_uid": uids.take(places), **columns}, self._dtypes)
 
-    def consents(self, uids: pa.Array, order: npt.NDArray[np.int64]) -> pd.DataFrame:
+    def consents(self, uids: pa.Array, order: IntArray) -> pd.DataFrame:
         """One row per consent of the customers at these places, in the order of customer and consent uid."""
         self._to_columns()
         rank = np.full(len(uids), -1)

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from frgroups.load.reading import TenantReading
-from frgroups.members import Rows
+from frgroups.load.tenant_reader import TenantReading
+from frgroups.load.verified_listing import Rows
 
 # The first pages of so many groups tell whether there is a group of everybody; as many as go at once take no longer.
 SAMPLE = 8

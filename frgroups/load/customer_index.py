@@ -11,17 +11,15 @@ from itertools import chain, repeat
 from operator import attrgetter, contains
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from frgroups.load.records import CustomerColumns
-from frgroups.members import Rows, rows_of
-from frgroups.wire import opened
-from frgroups.wire.records import Member, Page, Row
-
-Codes = npt.NDArray[np.int64]
+from frgroups.api.schema.codec import opened
+from frgroups.api.schema.records import Member, Page, Row
+from frgroups.internals.typing import BoolArray, IntArray
+from frgroups.load.column_builder import CustomerColumns
+from frgroups.load.verified_listing import Rows, rows_of
 
 _UID, _GROUPS = attrgetter("customer_uid"), attrgetter("customer_group_uids")
 
@@ -33,17 +31,17 @@ _SILENT = -1
 class Naming:
     """Which customer names which group: `keys` are group x `width` + customer, each once and rising."""
 
-    keys: Codes
+    keys: IntArray
     width: int
     n_groups: int
-    silent: npt.NDArray[np.bool_]
+    silent: BoolArray
 
     @cached_property
-    def counts(self) -> Codes:
+    def counts(self) -> IntArray:
         """How many customers name each group."""
         return np.bincount(self.keys // self.width, minlength=self.n_groups)
 
-    def customers(self, group: int) -> Codes:
+    def customers(self, group: int) -> IntArray:
         """The customers that name a group, rising."""
         first, last = np.searchsorted(self.keys, [group * self.width, (group + 1) * self.width])
         return self.keys[first:last] - group * self.width
@@ -53,7 +51,7 @@ class Naming:
         """Whether anybody tells no groups at all."""
         return bool(self.silent.any())
 
-    def contradicts(self, group: int, members: Codes) -> bool:
+    def contradicts(self, group: int, members: IntArray) -> bool:
         """Whether a member does not name the group, or one who names it is no member; who is silent is neither."""
         told = members[~self.silent[members]] if self.any_silent else members
         return not np.array_equal(np.sort(told), self.customers(group))
@@ -124,7 +122,7 @@ class Seen:
         self._naming = (now, naming)
         return naming
 
-    def customers(self, codes: Codes) -> tuple[pd.DataFrame, pd.DataFrame, Codes]:
+    def customers(self, codes: IntArray) -> tuple[pd.DataFrame, pd.DataFrame, IntArray]:
         """The tables of these customers and of their consents, and the codes in the order of the first."""
         uids = pa.array(self._codes, pa.large_string())
         ordered = codes[pc.sort_indices(uids.take(pa.array(codes))).to_numpy()]

@@ -7,8 +7,8 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 
-from frgroups.client import Client
-from frgroups.progress import Progress
+from frgroups.api.client import Client
+from frgroups.internals.progress import Progress
 
 
 class Shown:

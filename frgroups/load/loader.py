@@ -18,23 +18,25 @@ import numpy as np
 import pandas as pd
 
 from frgroups.advice import ANY, ATTRIBUTE, FUNCTION, Advice
-from frgroups.cache import Kept, kept_snapshots, newest_good, newest_kept, read_kept, save_snapshot
-from frgroups.client import Client
-from frgroups.codes import Codes
-from frgroups.durations import as_duration
+from frgroups.api.client import Client
+from frgroups.api.schema.records import Customer, Group, Member
 from frgroups.errors import DriftedReadError, FileDamagedError, InputError, WrongTenantError
-from frgroups.home import as_folder, make_private
-from frgroups.human import counted
-from frgroups.inputs import several
-from frgroups.load.cover import read_all_groups
-from frgroups.load.reading import TenantReading, overall
-from frgroups.logs import tell
-from frgroups.members import REREADS, read_groups, worker_threads
-from frgroups.progress import Progress, ProgressOption
-from frgroups.snapshot import Snapshot
-from frgroups.tables import PERSONAL
-from frgroups.tenant_lock import load_lock
-from frgroups.wire.records import Customer, Group, Member
+from frgroups.internals.atomic_files import make_private
+from frgroups.internals.formatting import counted
+from frgroups.internals.locks import load_lock
+from frgroups.internals.paths import as_folder
+from frgroups.internals.progress import Progress, ProgressOption
+from frgroups.internals.structured_logging import tell
+from frgroups.internals.timestamps import as_duration
+from frgroups.internals.validation import several
+from frgroups.load.cover_strategy import read_all_groups
+from frgroups.load.tenant_reader import TenantReading, overall
+from frgroups.load.verified_listing import REREADS, read_groups, worker_threads
+from frgroups.snapshot.membership_matrix import Codes
+from frgroups.snapshot.schema import PERSONAL
+from frgroups.snapshot.snapshot import Snapshot
+from frgroups.store.manifest import Kept, kept_snapshots
+from frgroups.store.snapshot_store import newest_good, newest_kept, read_kept, save_snapshot
 
 log = logging.getLogger("frgroups.load")
 

@@ -7,12 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from frgroups.client.check import place
-from frgroups.durations import as_duration
-from frgroups.fleet.status import in_question, summary_of
-from frgroups.human import duration_in_words, size_in_words
-from frgroups.page_assets import framed
-from frgroups.review.markup import escaped, time_tag
+from frgroups.api.environments import environment_label
+from frgroups.internals.formatting import duration_in_words, size_in_words
+from frgroups.internals.html import escaped, framed, time_tag
+from frgroups.internals.timestamps import as_duration
+from frgroups.load.tenant_status import in_question, summary_of
 
 # Headings, and which of them stand over numbers.
 _HEAD = ("Tenant", "Host", "Age", "State", "Groups", "Customers", "Memberships", "Snapshots", "Size")
@@ -33,7 +32,7 @@ def status_html(table: pd.DataFrame, *, max_age: timedelta | str = "24h", now: d
     moment, own = now or datetime.now(UTC), in_question(table)
     headline = summary_of(table).rstrip(".").partition(";")[0]
     return framed(
-        "fleet/status_page",
+        "load/status_page",
         title=escaped(headline),
         moment=time_tag(moment),
         headline=escaped(headline),
@@ -105,7 +104,7 @@ def _row(row: dict[str, Any], now: datetime) -> str:
 
 
 def _host(row: dict[str, Any]) -> str:
-    return place(row["base_url"]).lower() or row["host"]
+    return environment_label(row["base_url"]).lower() or row["host"]
 
 
 def _state(row: dict[str, Any]) -> str:

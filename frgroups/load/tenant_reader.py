@@ -14,19 +14,20 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from frgroups.client import Client
-from frgroups.codes import Codes as Memberships
+from frgroups.api.client import Client
+from frgroups.api.schema.codec import UID
+from frgroups.api.schema.records import ROW_OF, Group, Member
 from frgroups.errors import NotFoundError
-from frgroups.load.records import groups_table
-from frgroups.load.seen import Codes, Naming, Seen
-from frgroups.load.shown import Shown
-from frgroups.logs import tell
-from frgroups.members import Listing, Rows, naming_the_list, read_listing
-from frgroups.progress import Progress
-from frgroups.snapshot import Snapshot, Verdict
-from frgroups.tables import READS, conform
-from frgroups.wire import UID
-from frgroups.wire.records import ROW_OF, Group, Member
+from frgroups.internals.progress import Progress
+from frgroups.internals.structured_logging import tell
+from frgroups.internals.typing import IntArray
+from frgroups.load.column_builder import groups_table
+from frgroups.load.customer_index import Naming, Seen
+from frgroups.load.load_progress import Shown
+from frgroups.load.verified_listing import Listing, Rows, naming_the_list, read_listing
+from frgroups.snapshot.membership_matrix import Codes
+from frgroups.snapshot.schema import READS, conform
+from frgroups.snapshot.snapshot import Snapshot, Verdict
 
 log = logging.getLogger("frgroups.load")
 
@@ -53,7 +54,7 @@ class TenantReading:
     pool: Executor
     readers: Executor
     bar: Progress
-    members: dict[str, Codes] = field(default_factory=dict)
+    members: dict[str, IntArray] = field(default_factory=dict)
     covered: dict[str, int] = field(default_factory=dict)
     reads: dict[str, dict[str, Any]] = field(default_factory=dict)
     lists_hold: bool = True
@@ -184,7 +185,7 @@ class TenantReading:
             customers=customers,
             consents=consents,
             reads=conform(reads, READS),
-            codes=Memberships.from_codes(
+            codes=Codes.from_codes(
                 np.repeat(np.arange(len(uids)), [len(codes) for codes in members]),
                 rank[every],
                 group_uids=pd.Index(groups["customer_group_uid"], dtype="str"),
@@ -198,7 +199,7 @@ class TenantReading:
             verdict=overall([list_verdict, *reads["verdict"]]),
         )
 
-    def _member_codes(self, uids: Iterable[str]) -> list[Codes]:
+    def _member_codes(self, uids: Iterable[str]) -> list[IntArray]:
         """The codes of the members of each of these groups."""
         naming = self.seen.naming()
         return [naming.customers(self.code_of[uid]) if uid in self.covered else self.members[uid] for uid in uids]

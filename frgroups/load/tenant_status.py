@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 
 import pandas as pd
 
-from frgroups.cache import list_snapshots
-from frgroups.cache.kept import Kept, kept_snapshots
-from frgroups.client.tenants import Tenant, config_path, find_tenant, read_tenants
-from frgroups.durations import as_duration
+from frgroups.api.tenants_config import Tenant, config_path, find_tenant, read_tenants
 from frgroups.errors import FileDamagedError, InputError
-from frgroups.home import tenant_and_host, tenant_folder
-from frgroups.human import age_in_words, duration_in_words
+from frgroups.internals.formatting import age_in_words, duration_in_words
+from frgroups.internals.paths import tenant_and_host, tenant_folder
+from frgroups.internals.timestamps import as_duration
+from frgroups.store.manifest import Kept, kept_snapshots
+from frgroups.store.retention import list_snapshots
 
 # What a clock may be off without a snapshot being called one of the future.
 _SKEW = timedelta(minutes=5)

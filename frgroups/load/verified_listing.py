@@ -17,11 +17,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from frgroups.client import Client
-from frgroups.client.retry import sleep, stop_waiting_at
+from frgroups.api.client import Client
+from frgroups.api.pagination import MANY_PAGES, Window, seams
+from frgroups.api.retry import sleep, stop_waiting_at
+from frgroups.api.schema.records import Group, Named, Page, Record
 from frgroups.errors import BadAnswerError
-from frgroups.windows import MANY_PAGES, Window, seams
-from frgroups.wire.records import Group, Named, Page, Record
 
 Key = TypeVar("Key", bound=Hashable)
 

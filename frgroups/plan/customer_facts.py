@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from frgroups.snapshot import Snapshot
+from frgroups.snapshot.snapshot import Snapshot
 
 KNOWN_COLUMNS = ["external_id", "customer_type", "default_store", "pricelist_uid", "groups_now"]
 WITHHELD = "(not shown: may be contact data)"

@@ -7,17 +7,16 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from frgroups.human import counted, share_in_words
-from frgroups.limits import Finding
+from frgroups.analysis.register import ended
+from frgroups.internals.formatting import counted, share_in_words
+from frgroups.internals.typing import IntArray
 from frgroups.plan.group_change import GroupChange
+from frgroups.plan.limits import Finding
 from frgroups.plan.uid_table import UidTable
-from frgroups.register.registered import ended
-from frgroups.snapshot import Snapshot
+from frgroups.snapshot.snapshot import Snapshot
 
-Numbers = npt.NDArray[np.int64]
 Row = Mapping[Hashable, Any]
 
 # So large a share of one type, in a group of at least so many, makes joining customers of another type stand out.
@@ -66,7 +65,7 @@ class _Moved:
         self.add = self._numbers({group.uid: group.add for group in groups})
         self.remove = self._numbers({group.uid: group.remove for group in groups})
 
-    def _numbers(self, sides: Mapping[str, Sequence[str]]) -> dict[str, Numbers]:
+    def _numbers(self, sides: Mapping[str, Sequence[str]]) -> dict[str, IntArray]:
         at = self._known.codes_of_lists(sides.values()).astype(np.int64)
         if len(self._unknown):
             at = np.where(at < 0, self.n_known + self._unknown.codes_of_lists(sides.values()), at)
@@ -83,7 +82,7 @@ class _Moved:
         """The types of customers."""
         return _Attribute(self.customers["customer_type"])
 
-    def after(self, uid: str) -> Numbers:
+    def after(self, uid: str) -> IntArray:
         """Who is in a group when the plan took effect."""
         there = self.codes.group_uids.get_indexer(pd.Index([uid], dtype="str"))[0] >= 0
         now = (self.codes.member_codes(uid) if there else np.empty(0)).astype(np.int64)
@@ -99,7 +98,7 @@ class _Attribute:
         self._code, names = pd.factorize(column.where(column != "").astype("str"))
         self._names = list(map(str, names))
 
-    def counts(self, numbers: Numbers) -> dict[str, int]:
+    def counts(self, numbers: IntArray) -> dict[str, int]:
         """How many of these customers have which value; customers that no snapshot knows have none."""
         known = self._code[numbers[numbers < len(self._code)]]
         n_of = np.bincount(known[known >= 0], minlength=len(self._names))

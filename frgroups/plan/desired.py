@@ -11,14 +11,14 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from frgroups import wire
 from frgroups.advice import Advice, Form
-from frgroups.codes import as_chunks, as_texts, check_uids
+from frgroups.api.schema import codec as wire
 from frgroups.errors import GroupNotFoundError, InputError, WrongTenantError
-from frgroups.inputs import several
-from frgroups.places import Ints
+from frgroups.internals.typing import Int32Array, IntArray
+from frgroups.internals.validation import several
 from frgroups.plan.uid_table import UidTable, odd_ones
-from frgroups.snapshot import Snapshot
+from frgroups.snapshot.membership_matrix import as_chunks, as_texts, check_uids
+from frgroups.snapshot.snapshot import Snapshot
 
 Desired = Mapping[str, Iterable[str]] | pd.DataFrame | Snapshot
 
@@ -27,7 +27,7 @@ Desired = Mapping[str, Iterable[str]] | pd.DataFrame | Snapshot
 class Wanted:
     """Who is wanted in one group: known customers by code, in any order, perhaps repeated, and the uids of others."""
 
-    codes: Ints
+    codes: Int32Array
     unknown: frozenset[str] = frozenset()
 
 
@@ -69,7 +69,7 @@ class _Wish:
     """
 
     groups: Sequence[str]
-    starts: npt.NDArray[np.int64]
+    starts: IntArray
     texts: pa.ChunkedArray
     places: npt.NDArray[Any] | None = None
 
@@ -141,9 +141,7 @@ def _customer_uids(customers: Iterable[Any], what: str) -> pa.Array:
     return pa.array(wire.check_uids_once(listed, what), type=pa.large_string())
 
 
-def _check_customers(
-    wish: _Wish, codes: Ints, new_at: npt.NDArray[np.int64], new_texts: pa.Array, uids: UidTable
-) -> None:
+def _check_customers(wish: _Wish, codes: Int32Array, new_at: IntArray, new_texts: pa.Array, uids: UidTable) -> None:
     """Refuse the first wanted customer whose uid the API does not take."""
     odd = np.zeros(len(codes), dtype=np.bool_) if uids.odd is None else uids.odd[codes] & (codes >= 0)
     odd[new_at] = odd_ones(new_texts)

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from frgroups.human import counted
-from frgroups.limits import Finding, GroupCounts
+from frgroups.internals.checksummed_json import canonical, sha256
+from frgroups.internals.formatting import counted
+from frgroups.plan.limits import Finding, GroupCounts
 from frgroups.plan.uid_table import CodedUids
-from frgroups.sealed import canonical, sha256
 
 NAMED = 5  # How many customers a finding names; of more it says how many.
 

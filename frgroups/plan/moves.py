@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from frgroups.human import counted
+from frgroups.internals.formatting import counted
 from frgroups.plan.group_change import GroupChange
 
 MOVES_COLUMNS = ["customer_uid", "from_group", "to_group", "from_name", "to_name"]

@@ -11,23 +11,23 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from frgroups.card import Card
+from frgroups.api.schema.codec import membership_payload
 from frgroups.errors import InputError
-from frgroups.human import counted
-from frgroups.inputs import several
-from frgroups.limits import Finding, Limits, broken_limits
-from frgroups.plan.cost import CHUNK, Cost, cost_of
-from frgroups.plan.findings import plan_findings
+from frgroups.internals.checksummed_json import canonical, sha256, write_sealed
+from frgroups.internals.formatting import counted
+from frgroups.internals.html import Card
+from frgroups.internals.tombstones import n_forgotten
+from frgroups.internals.validation import several
+from frgroups.plan.customer_facts import known_customers, known_document
+from frgroups.plan.customer_findings import plan_findings
+from frgroups.plan.exclusions import HeldBack, held_findings, held_table, of_groups, without_word
 from frgroups.plan.group_change import GroupChange, without_customer
-from frgroups.plan.held_back import HeldBack, held_findings, held_table, of_groups, without_word
-from frgroups.plan.known import known_customers, known_document
+from frgroups.plan.limits import Finding, Limits, broken_limits
 from frgroups.plan.moves import moves_in_words, moves_table
 from frgroups.plan.preview import after_all, after_touched
+from frgroups.plan.request_estimate import CHUNK, Cost, cost_of
 from frgroups.plan.uid_table import CodedUids
-from frgroups.sealed import canonical, sha256, write_sealed
-from frgroups.snapshot import Snapshot
-from frgroups.tombstones import n_forgotten
-from frgroups.wire import membership_payload
+from frgroups.snapshot.snapshot import Snapshot
 
 Mode = Literal["add_only", "remove_only", "mirror"]
 MODES: tuple[Mode, ...] = ("add_only", "remove_only", "mirror")

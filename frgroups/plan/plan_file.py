@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from frgroups.errors import FileDamagedError
-from frgroups.limits import Finding, Limits
-from frgroups.plan import Plan
+from frgroups.internals.checksummed_json import read_sealed
+from frgroups.plan.customer_facts import known_of_document
+from frgroups.plan.exclusions import HeldBack
 from frgroups.plan.group_change import GroupChange, check_texts
-from frgroups.plan.held_back import HeldBack
-from frgroups.plan.known import known_of_document
-from frgroups.sealed import read_sealed
+from frgroups.plan.limits import Finding, Limits
+from frgroups.plan.plan import Plan
 
 
 def read_plan(path: str | Path) -> Plan:

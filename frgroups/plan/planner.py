@@ -9,20 +9,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from frgroups import wire
 from frgroups.advice import Advice, Form
+from frgroups.analysis.register import registered
+from frgroups.api.schema import codec as wire
 from frgroups.errors import DriftedReadError, InputError
-from frgroups.inputs import must_be, must_be_text
-from frgroups.limits import Finding, Limits
-from frgroups.places import Ints
-from frgroups.plan import MODES, Mode, Plan
+from frgroups.internals.typing import Int32Array
+from frgroups.internals.validation import must_be, must_be_text
+from frgroups.plan.desired import NOBODY, Desired, Wanted, wanted_members
+from frgroups.plan.exclusions import HeldBack, hold_back, holds_of
 from frgroups.plan.group_change import GroupChange
-from frgroups.plan.held_back import HeldBack
-from frgroups.plan.holds import hold_back, holds_of
+from frgroups.plan.limits import Finding, Limits, register_limits
+from frgroups.plan.plan import MODES, Mode, Plan
 from frgroups.plan.uid_table import CodedUids, UidTable
-from frgroups.plan.wanted import NOBODY, Desired, Wanted, wanted_members
-from frgroups.register.registered import register_limits, registered
-from frgroups.snapshot import Snapshot
+from frgroups.snapshot.snapshot import Snapshot
 
 Reads = Mapping[Hashable, Mapping[Hashable, Any]]
 
@@ -184,7 +183,7 @@ class _Difference:
         baseline = CodedUids(self._uids, now) if add or remove else ()
         return GroupChange(uid, self._snapshot.group_name(uid), baseline, add, remove, unknown)
 
-    def _moving(self, now: Ints, wanted: Ints) -> tuple[Ints, Ints]:
+    def _moving(self, now: Int32Array, wanted: Int32Array) -> tuple[Int32Array, Int32Array]:
         """Those who are wanted and not there, and those who are there and not wanted, each in the order given."""
         self._marked[wanted] = True
         leaving = now[~self._marked[now]]

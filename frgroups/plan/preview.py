@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from frgroups.codes import Codes
+from frgroups.internals.typing import IntArray
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.uid_table import UidTable
-from frgroups.snapshot import Snapshot, snapshot_from_codes, snapshot_from_frames
-
-Numbers = npt.NDArray[np.int64]
+from frgroups.snapshot.from_frames import snapshot_from_codes, snapshot_from_frames
+from frgroups.snapshot.membership_matrix import Codes
+from frgroups.snapshot.snapshot import Snapshot
 
 
 def after_all(snapshot: Snapshot, groups: Sequence[GroupChange], *, taken_at: datetime) -> Snapshot:
@@ -56,7 +55,7 @@ class _Customers:
         old = snapshot.codes.customer_uids
         self.n = len(old) + len(new)
         self.moved = np.arange(len(old), dtype=np.int64)
-        self._order: Numbers | None = None
+        self._order: IntArray | None = None
         self.uids = old
         if new:
             at = np.asarray(old.searchsorted(self._new["customer_uid"]))
@@ -64,7 +63,7 @@ class _Customers:
             self._order = np.argsort(np.concatenate([self.moved, at + np.arange(len(new))]))
             self.uids = old.append(pd.Index(new, dtype="str")).take(self._order)
 
-    def keys(self, groups: Sequence[GroupChange], side: str, code_of: dict[str, int]) -> Numbers:
+    def keys(self, groups: Sequence[GroupChange], side: str, code_of: dict[str, int]) -> IntArray:
         """The memberships that one side of these changes names, in order: group by group, customer by customer."""
         sides = [getattr(one, side) for one in groups]
         group = np.repeat([code_of[one.uid] for one in groups], [len(uids) for uids in sides]).astype(np.int64)

@@ -6,9 +6,9 @@ import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from frgroups.human import counted
+from frgroups.api.pagination import n_pages
+from frgroups.internals.formatting import counted
 from frgroups.plan.group_change import GroupChange
-from frgroups.windows import n_pages
 
 # What a client asks for, and keeps to off this machine, unless it is told otherwise.
 PAGE_SIZE, WORKERS, REQUESTS_PER_SECOND = 500, 4, 20

@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import Protocol
 
 from frgroups.errors import ListError
-from frgroups.home import folder_in_home, tenant_folder
-from frgroups.human import counted
-from frgroups.inputs import without_contacts
-from frgroups.limits import Finding
-from frgroups.lists.listfiles import plain, read_table, refuse_spoiled
-from frgroups.plan import Plan
+from frgroups.internals.formatting import counted
+from frgroups.internals.paths import folder_in_home, tenant_folder
+from frgroups.internals.redaction import without_contacts
+from frgroups.internals.spreadsheets import plain, read_table, refuse_spoiled
 
 NEVER_ADD = "never_add"
 
@@ -57,21 +55,6 @@ def never_added(of: OfTenant) -> dict[str, str]:
     """
     path = never_add_path(of)
     return _read(path) if path.exists() or path.is_symlink() else {}
-
-
-def listed_by_now(plan: Plan) -> list[Finding]:
-    """What keeps a plan from being applied that adds customers who are on the never-add list by now."""
-    listed = never_added(plan)
-    added = [(group.uid, uid) for group in plan.groups for uid in group.add if uid in listed]
-    if not added:
-        return []
-    groups, customers = {group for group, _ in added}, {uid for _, uid in added}
-    text = (
-        f"{counted(len(customers), 'customer')} whom it adds, to {counted(len(groups), 'group')}, "
-        f"{'is' if len(customers) == 1 else 'are'} on the never-add list by now: {never_add_path(plan)}. "
-        "Plan again, which leaves them out."
-    )
-    return [Finding("never_add", text, True, n=len(added))]
 
 
 def _read(path: Path) -> dict[str, str]:

@@ -13,12 +13,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from frgroups.codes import as_texts
-from frgroups.places import Ints, places_of
-from frgroups.sealed import canonical
-from frgroups.wire import UID
-
-Mask = npt.NDArray[np.bool_]
+from frgroups.api.schema.codec import UID
+from frgroups.internals.checksummed_json import canonical
+from frgroups.internals.typing import BoolArray, Int32Array
+from frgroups.snapshot.membership_matrix import as_texts
+from frgroups.snapshot.uid_lookup import places_of
 
 
 class UidTable:
@@ -30,11 +29,11 @@ class UidTable:
     def __len__(self) -> int:
         return len(self.texts)
 
-    def codes_of(self, texts: pa.ChunkedArray) -> Ints:
+    def codes_of(self, texts: pa.ChunkedArray) -> Int32Array:
         """The code of each of these uids, -1 for those that are not here."""
         return places_of(texts, self.texts)
 
-    def codes_of_lists(self, lists: Iterable[Sequence[str]]) -> Ints:
+    def codes_of_lists(self, lists: Iterable[Sequence[str]]) -> Int32Array:
         """The same of the uids of several lists, one after the other."""
         texts = [pa.array(uids, type=pa.large_string()) for uids in lists]
         return self.codes_of(pa.chunked_array(texts, type=pa.large_string()))
@@ -44,7 +43,7 @@ class UidTable:
         return list(self.texts.take(pa.array(codes)).to_pylist())
 
     @cached_property
-    def odd(self) -> Mask | None:
+    def odd(self) -> BoolArray | None:
         """Which uids the API does not take; None when it takes them all, as those that it gave."""
         mask = odd_ones(self.texts)
         return mask if mask.any() else None
@@ -59,7 +58,7 @@ class UidTable:
         escaped = [f"{canonical(uid)},".encode() for uid in self.take(np.flatnonzero(self.odd))]
         return pc.replace_with_mask(quoted, pa.array(self.odd), pa.array(escaped, type=pa.large_binary()))
 
-    def sha256(self, codes: Ints) -> str:
+    def sha256(self, codes: Int32Array) -> str:
         """The SHA-256 of the canonical JSON of the list of these uids; the text is never made whole."""
         digest = hashlib.sha256(b"[")
         taken = self._json.take(pa.array(codes))
@@ -79,7 +78,7 @@ class CodedUids(Sequence[str]):
     (2, ['a', 'c'], True)
     """
 
-    def __init__(self, table: UidTable, codes: Ints) -> None:
+    def __init__(self, table: UidTable, codes: Int32Array) -> None:
         self.table = table
         self.codes = codes
 
@@ -118,6 +117,6 @@ class CodedUids(Sequence[str]):
         return self.table.sha256(self.codes)
 
 
-def odd_ones(texts: pa.Array | pa.ChunkedArray) -> Mask:
+def odd_ones(texts: pa.Array | pa.ChunkedArray) -> BoolArray:
     """Which of these are no uids that the API takes."""
     return ~np.asarray(pc.match_substring_regex(texts, rf"\A(?:{UID.pattern})\z"), dtype=np.bool_)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from frgroups.limits import Finding, Limits
+from frgroups.plan.limits import Finding, Limits
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -9,13 +9,13 @@ font that has them can be added: ``matplotlib.rcParams["font.family"] = ["DejaVu
 
 from __future__ import annotations
 
-from frgroups.plot.alluvial import flow
-from frgroups.plot.bars import changes, sizes
-from frgroups.plot.dumbbells import profile
-from frgroups.plot.heatmap import overlap_heatmap
-from frgroups.plot.lines import history
-from frgroups.plot.reached import campaign_reach, incremental_reach, reach
-from frgroups.plot.upset import upset
+from frgroups.plot.bars_chart import changes, sizes
+from frgroups.plot.flow_chart import flow
+from frgroups.plot.heatmap_chart import overlap_heatmap
+from frgroups.plot.history_chart import history
+from frgroups.plot.profile_chart import profile
+from frgroups.plot.reach_chart import campaign_reach, incremental_reach, reach
+from frgroups.plot.upset_chart import upset
 
 __all__ = [
     "campaign_reach",

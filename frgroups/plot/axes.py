@@ -8,11 +8,12 @@ from typing import Any, Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from frgroups.codes import Codes
+from frgroups.internals.typing import FloatArray
+from frgroups.snapshot.membership_matrix import Codes
 
 # Okabe & Ito's colours, told apart by the colour-blind; the first three also differ in grey.
 BLUE, SKY, ORANGE = "#0072B2", "#56B4E9", "#E69F00"
@@ -72,7 +73,7 @@ def room(ax: Axes, n_signs: float, most: float = 0.35) -> float:
     return min(most, 6.0 * n_signs / points(ax)[0])
 
 
-def spread(wanted: Sequence[float], gap: float, last: float) -> npt.NDArray[np.float64]:
+def spread(wanted: Sequence[float], gap: float, last: float) -> FloatArray:
     """Places as near as may be to those wanted, each at least `gap` from the next, none after `last`."""
     order = np.argsort(wanted, kind="stable")
     places = np.array(wanted, dtype=float)
@@ -97,3 +98,38 @@ def largest(codes: Codes, top: int | None) -> Sequence[str] | None:
         return None
     order = np.argsort(-codes.sizes, kind="stable")[:top]
     return list(codes.group_uids.take(order))
+
+
+def beside(ax: Axes, text: str, x: float, row: Any, *, left: bool = False, size: float = 8) -> None:
+    """A text right of where a bar ends, or left of it."""
+    ax.annotate(
+        text,
+        (x, row),
+        (-3 if left else 3, 0),
+        textcoords="offset points",
+        va="center",
+        ha="right" if left else "left",
+        fontsize=size,
+        color=INK,
+        parse_math=False,
+    )
+
+
+def name_rows(ax: Axes, names: list[str]) -> None:
+    """The names beside the rows, the first on top, with room for a legend below the last."""
+    ax.set_yticks(range(len(names)), labels=names, fontsize=8, parse_math=False)
+    ax.set_ylim(len(names) + 0.9, -0.7)
+    ax.tick_params(axis="y", length=0)
+    open_frame(ax, "bottom")
+
+
+def count_axis(ax: Axes, label: str) -> None:
+    """The axis of a number of customers: whole, without signs, with thousands separators."""
+    ax.set_xlabel(label)
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{abs(value):,.0f}"))
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+
+
+def legend(ax: Axes, columns: int = 2) -> None:
+    """What the marks mean, below the last row."""
+    ax.legend(loc="lower right", ncols=columns, fontsize=8, frameon=False, borderpad=0.1)

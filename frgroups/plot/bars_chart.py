@@ -7,12 +7,26 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from frgroups.changes import group_changes
+from frgroups.analysis.changes import group_changes
+from frgroups.analysis.sizes import group_sizes
 from frgroups.errors import InputError
-from frgroups.plot.canvas import BLUE, INK, ORANGE, SKY, empty_chart, is_table, new_axes, percent, room, titled
-from frgroups.plot.names import shown_names
-from frgroups.plot.rows import beside, count_axis, legend, name_rows
-from frgroups.sizes import group_sizes
+from frgroups.plot.axes import (
+    BLUE,
+    INK,
+    ORANGE,
+    SKY,
+    beside,
+    count_axis,
+    empty_chart,
+    is_table,
+    legend,
+    name_rows,
+    new_axes,
+    percent,
+    room,
+    titled,
+)
+from frgroups.plot.labels import shown_names
 
 
 def sizes(data: Any, *, top: int | None = 30, ax: Axes | None = None) -> Axes:

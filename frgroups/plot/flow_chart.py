@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path
 
-from frgroups.changes.flow import NONE, SEVERAL, group_flow
-from frgroups.described.wording import each
+from frgroups.analysis.describe import each
+from frgroups.analysis.flow import NONE, SEVERAL, group_flow
 from frgroups.errors import InputError
-from frgroups.plot.canvas import (
+from frgroups.plot.axes import (
     BLUE,
     GREEN,
     INK,
@@ -31,7 +31,7 @@ from frgroups.plot.canvas import (
     spread,
     titled,
 )
-from frgroups.plot.names import shown_names
+from frgroups.plot.labels import shown_names
 
 _COLOURS = (BLUE, ORANGE, GREEN, PURPLE, VERMILLION, SKY)
 _OTHERS = "(other groups)"

@@ -6,20 +6,20 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from frgroups.codes import codes_of
+from frgroups.analysis.clusters import leaf_order
+from frgroups.analysis.overlap import Measure, measure_of, overlap_matrix
 from frgroups.errors import InputError
-from frgroups.overlap import Measure, measure_of, overlap_matrix
-from frgroups.plot.canvas import empty_chart, largest, new_axes, points, titled
-from frgroups.plot.names import short_name, shown_names
-from frgroups.redundancy.clusters import leaf_order
-from frgroups.universe import universe_of
+from frgroups.internals.typing import FloatArray
+from frgroups.plot.axes import empty_chart, largest, new_axes, points, titled
+from frgroups.plot.labels import short_name, shown_names
+from frgroups.snapshot.membership_matrix import codes_of
+from frgroups.snapshot.universe import universe_of
 
 _MEASURES = {
     "count": ("customers", "Customers in both groups"),
@@ -118,9 +118,9 @@ def _is_matrix(data: Any) -> bool:
 
 def _write_cells(
     ax: Axes,
-    values: npt.NDArray[np.float64],
-    off_diagonal: npt.NDArray[np.float64],
-    colours: npt.NDArray[np.float64],
+    values: FloatArray,
+    off_diagonal: FloatArray,
+    colours: FloatArray,
     measure: Measure,
 ) -> None:
     n = len(values)

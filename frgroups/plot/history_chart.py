@@ -6,16 +6,15 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num, num2date
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
-from frgroups.history import size_history
-from frgroups.history.sizes import only_groups
-from frgroups.human import day_in_words, growth_in_words
-from frgroups.plot.canvas import (
+from frgroups.history.size_history import only_groups, size_history
+from frgroups.internals.formatting import day_in_words, growth_in_words
+from frgroups.internals.typing import FloatArray
+from frgroups.plot.axes import (
     BLUE,
     FAINT,
     GREEN,
@@ -33,13 +32,11 @@ from frgroups.plot.canvas import (
     spread,
     titled,
 )
-from frgroups.plot.names import shown_names
+from frgroups.plot.labels import shown_names
 
 _COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, INK)
 _STYLES = ("-", "--", "-.", ":")
 _FONT = 8
-
-Numbers = npt.NDArray[np.float64]
 
 
 def history(data: Any, groups: Iterable[str] | None = None, *, top: int | None = 8, ax: Axes | None = None) -> Axes:
@@ -81,11 +78,11 @@ def history(data: Any, groups: Iterable[str] | None = None, *, top: int | None =
     return titled(ax, heading, _notes(table, len(named), len(last)))
 
 
-def _sizes(rows: pd.DataFrame) -> Numbers:
+def _sizes(rows: pd.DataFrame) -> FloatArray:
     return rows["n_members"].to_numpy(dtype=float, na_value=np.nan)
 
 
-def _line(ax: Axes, x: Numbers, rows: pd.DataFrame, number: int) -> None:
+def _line(ax: Axes, x: FloatArray, rows: pd.DataFrame, number: int) -> None:
     sizes, colour = _sizes(rows), _COLOURS[number % len(_COLOURS)]
     style = _STYLES[number % len(_STYLES)]
     ax.plot(x, sizes, linestyle=style, color=colour, linewidth=1.8, zorder=3)
@@ -112,7 +109,7 @@ def _told(rows: pd.DataFrame) -> str:
     return f"{sizes.iloc[-1]:,}{growth}"
 
 
-def _name_ends(ax: Axes, x: Numbers, lines: list[Numbers], labels: list[str]) -> None:
+def _name_ends(ax: Axes, x: FloatArray, lines: list[FloatArray], labels: list[str]) -> None:
     """The names right of the lines, apart from each other, each led to by a thin line from its end."""
     ends = [int(np.flatnonzero(~np.isnan(line))[-1]) for line in lines]
     sizes = [float(line[end]) for line, end in zip(lines, ends, strict=True)]
@@ -137,7 +134,7 @@ def _name_ends(ax: Axes, x: Numbers, lines: list[Numbers], labels: list[str]) ->
         )
 
 
-def _dates(ax: Axes, x: Numbers) -> None:
+def _dates(ax: Axes, x: FloatArray) -> None:
     locator = AutoDateLocator(maxticks=7)
     ticks = locator.tick_values(*num2date([x[0], x[-1]])) if len(x) > 1 else x
     ax.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if x[0] <= tick <= x[-1]] or list(x)))

@@ -8,13 +8,23 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
-from frgroups.described.customers import CHANCE, is_mean, means_in_words, strongest, value_name
-from frgroups.described.wording import each
+from frgroups.analysis.describe import CHANCE, each, is_mean, means_in_words, strongest, value_name
+from frgroups.analysis.profile import group_profile
 from frgroups.errors import InputError
-from frgroups.plot.canvas import BLUE, FAINT, INK, empty_chart, is_table, new_axes, room, titled
-from frgroups.plot.names import short_name
-from frgroups.plot.rows import beside, legend, name_rows
-from frgroups.profile import group_profile
+from frgroups.plot.axes import (
+    BLUE,
+    FAINT,
+    INK,
+    beside,
+    empty_chart,
+    is_table,
+    legend,
+    name_rows,
+    new_axes,
+    room,
+    titled,
+)
+from frgroups.plot.labels import short_name
 
 
 def profile(

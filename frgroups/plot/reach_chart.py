@@ -9,14 +9,28 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from frgroups.described.wording import each
+from frgroups.analysis.campaigns import campaign_reach as campaign_table
+from frgroups.analysis.describe import each
+from frgroups.analysis.reach import incremental_reach as incremental_table
+from frgroups.analysis.reach import reachability
 from frgroups.errors import InputError
-from frgroups.plot.canvas import BLUE, FAINT, INK, ORANGE, empty_chart, is_table, new_axes, percent, room, titled
-from frgroups.plot.names import short_name, shown_names
-from frgroups.plot.rows import beside, count_axis, legend, name_rows
-from frgroups.reach import incremental_reach as incremental_table
-from frgroups.reach import reachability
-from frgroups.register.campaigns import campaign_reach as campaign_table
+from frgroups.plot.axes import (
+    BLUE,
+    FAINT,
+    INK,
+    ORANGE,
+    beside,
+    count_axis,
+    empty_chart,
+    is_table,
+    legend,
+    name_rows,
+    new_axes,
+    percent,
+    room,
+    titled,
+)
+from frgroups.plot.labels import short_name, shown_names
 
 
 def reach(

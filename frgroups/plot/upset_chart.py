@@ -13,22 +13,11 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.gridspec import GridSpec, GridSpecBase
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from frgroups.codes import codes_of
+from frgroups.analysis.intersections import OTHER, Mode, intersections
 from frgroups.errors import InputError
-from frgroups.overlap.regions import OTHER, Mode, intersections
-from frgroups.plot.canvas import (
-    BLUE,
-    FAINT,
-    INK,
-    is_table,
-    largest,
-    open_frame,
-    percent,
-    points,
-    titled,
-    wrapped,
-)
-from frgroups.plot.names import short_name, shown_names
+from frgroups.plot.axes import BLUE, FAINT, INK, is_table, largest, open_frame, percent, points, titled, wrapped
+from frgroups.plot.labels import short_name, shown_names
+from frgroups.snapshot.membership_matrix import codes_of
 
 
 def upset(

@@ -12,17 +12,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from frgroups.cache.folders import remove
 from frgroups.errors import FrgroupsError, LockedError
-from frgroups.forgetting import erase
-from frgroups.forgetting.held import Places, find_held, known_ids, look_for
-from frgroups.forgetting.mentions import Wanted
-from frgroups.forgetting.traces import KEPT_BY_DIGEST, Trace
-from frgroups.home import tenant_and_host, tenant_folder
-from frgroups.human import counted
-from frgroups.logs import tell
-from frgroups.tables import conform
-from frgroups.tenant_lock import load_lock, tenant_lock, tenants_ever_locked
+from frgroups.internals.formatting import counted
+from frgroups.internals.locks import load_lock, tenant_lock, tenants_ever_locked
+from frgroups.internals.paths import tenant_and_host, tenant_folder
+from frgroups.internals.structured_logging import tell
+from frgroups.privacy import rewriters as erase
+from frgroups.privacy.file_scanners import KEPT_BY_DIGEST, Trace
+from frgroups.privacy.search import Places, find_held, known_ids, look_for
+from frgroups.privacy.text_search import Wanted
+from frgroups.snapshot.schema import conform
+from frgroups.store.folders import remove
 
 log = logging.getLogger("frgroups.forget")
 

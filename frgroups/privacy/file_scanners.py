@@ -16,10 +16,16 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from frgroups.cache.kept import read_manifest
+from frgroups.apply.journal import Journal
+from frgroups.apply.receipt import Receipt, read_receipt
 from frgroups.errors import FileDamagedError, FrgroupsError, InputError, ListError
-from frgroups.forgetting.listrows import part_list
-from frgroups.forgetting.mentions import (
+from frgroups.internals.checksummed_json import read_sealed
+from frgroups.internals.paths import tenant_and_host
+from frgroups.plan.plan import Plan
+from frgroups.plan.plan_file import read_plan
+from frgroups.plan.suppression_list import NEVER_ADD
+from frgroups.privacy.list_rows import part_list
+from frgroups.privacy.text_search import (
     LARGEST,
     Wanted,
     as_text,
@@ -30,13 +36,7 @@ from frgroups.forgetting.mentions import (
     read_parquet,
     telling_columns,
 )
-from frgroups.home import tenant_and_host
-from frgroups.journal import Journal
-from frgroups.plan import Plan
-from frgroups.plan.never_add import NEVER_ADD
-from frgroups.plan.plan_file import read_plan
-from frgroups.receipt import Receipt, read_receipt
-from frgroups.sealed import read_sealed
+from frgroups.store.manifest import read_manifest
 
 Kind = Literal["snapshot", "set aside", "draft", "plan", "review", "approval", "receipt", "journal", "list", "other"]
 

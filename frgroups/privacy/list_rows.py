@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from frgroups.errors import ListError
-from frgroups.lists import OTHER_IDS, USUAL_NAMES
-from frgroups.lists.listfiles import plain, trim
-from frgroups.tombstones import as_words
+from frgroups.internals.spreadsheets import plain, trim
+from frgroups.internals.tombstones import as_words
+from frgroups.snapshot.customer_lists import OTHER_IDS, USUAL_NAMES
 
 _SEPARATORS = (";", ",", "\t")
 _WORKBOOK, _OLD_WORKBOOK = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"

@@ -11,24 +11,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from frgroups.begun import forget_digest
-from frgroups.cache import read_kept, replace_kept
-from frgroups.cache.kept import read_manifest
-from frgroups.codes import Codes
+from frgroups.apply.journal import Journal, write_journal
+from frgroups.apply.receipt import read_receipt
+from frgroups.apply.run_registry import forget_digest
 from frgroups.errors import FrgroupsError
-from frgroups.forgetting.listrows import part_list
-from frgroups.forgetting.mentions import Wanted
-from frgroups.forgetting.traces import KEPT_BY_DIGEST, uids_of_line
-from frgroups.home import flush_to_disk, whole_file
-from frgroups.journal import Journal, write_journal
-from frgroups.plan import Plan
+from frgroups.internals.atomic_files import flush_to_disk, whole_file
+from frgroups.internals.checksummed_json import read_sealed, write_sealed
+from frgroups.internals.tombstones import FORGOTTEN, next_tombstone
+from frgroups.plan.exclusions import HeldBack
 from frgroups.plan.group_change import GroupChange
-from frgroups.plan.held_back import HeldBack
+from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
-from frgroups.receipt import read_receipt
-from frgroups.sealed import read_sealed, write_sealed
-from frgroups.snapshot import Snapshot
-from frgroups.tombstones import FORGOTTEN, next_tombstone
+from frgroups.privacy.file_scanners import KEPT_BY_DIGEST, uids_of_line
+from frgroups.privacy.list_rows import part_list
+from frgroups.privacy.text_search import Wanted
+from frgroups.snapshot.membership_matrix import Codes
+from frgroups.snapshot.snapshot import Snapshot
+from frgroups.store.manifest import read_manifest
+from frgroups.store.snapshot_store import read_kept, replace_kept
 
 
 def without_customer(snapshot: Snapshot, uid: str) -> Snapshot:

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from frgroups.cache.folders import DAMAGED, DRAFT, GONE, names_in, shown
 from frgroups.errors import InputError
-from frgroups.forgetting.mentions import Wanted
-from frgroups.forgetting.traces import (
+from frgroups.internals.paths import as_folder, home
+from frgroups.internals.validation import must_be, several
+from frgroups.privacy.file_scanners import (
     DIGEST_LENGTH,
     KEPT_BY_DIGEST,
     Trace,
@@ -21,8 +21,8 @@ from frgroups.forgetting.traces import (
     trace_of_file,
     trace_of_snapshot,
 )
-from frgroups.home import as_folder, home
-from frgroups.inputs import must_be, several
+from frgroups.privacy.text_search import Wanted
+from frgroups.store.folders import DAMAGED, DRAFT, GONE, names_in, shown
 
 _ASIDE = (DRAFT, DAMAGED, GONE)
 _LOCKS = ("locks", ".locks")  # Notes on who is running; no customers.

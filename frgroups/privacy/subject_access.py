@@ -10,18 +10,18 @@ from typing import Any
 
 import pandas as pd
 
-from frgroups.cache import read_kept
-from frgroups.cache.kept import read_manifest
+from frgroups.apply.journal import Journal
+from frgroups.apply.receipt import read_receipt
 from frgroups.errors import FrgroupsError
-from frgroups.forgetting.held import find_held, known_ids, look_for
-from frgroups.forgetting.listrows import part_list
-from frgroups.forgetting.mentions import Wanted
-from frgroups.forgetting.traces import Kind, Trace, uids_of_line
-from frgroups.home import home
-from frgroups.journal import Journal
-from frgroups.plan import Plan
+from frgroups.internals.paths import home
+from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
-from frgroups.receipt import read_receipt
+from frgroups.privacy.file_scanners import Kind, Trace, uids_of_line
+from frgroups.privacy.list_rows import part_list
+from frgroups.privacy.search import find_held, known_ids, look_for
+from frgroups.privacy.text_search import Wanted
+from frgroups.store.manifest import read_manifest
+from frgroups.store.snapshot_store import read_kept
 
 
 def export_customer(

@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from frgroups.forgetting.listrows import n_in_zip, telling
-from frgroups.tables import CUSTOMERS
-from frgroups.tombstones import as_words
+from frgroups.internals.tombstones import as_words
+from frgroups.privacy.list_rows import n_in_zip, telling
+from frgroups.snapshot.schema import CUSTOMERS
 
 LARGEST = 256 * 2**20  # A larger file is looked through where it lies.
 

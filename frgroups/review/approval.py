@@ -12,12 +12,13 @@ from types import MappingProxyType
 from typing import Any
 
 from frgroups.advice import ANY, Advice
-from frgroups.durations import as_duration
 from frgroups.errors import FileDamagedError, FrgroupsError, InputError, NotApprovedError
-from frgroups.inputs import must_be, must_be_text, shown
-from frgroups.plan import Plan
-from frgroups.policy import Policy
-from frgroups.sealed import canonical, read_sealed, write_sealed
+from frgroups.internals.checksummed_json import canonical, read_sealed, write_sealed
+from frgroups.internals.redaction import shown
+from frgroups.internals.timestamps import as_duration
+from frgroups.internals.validation import must_be, must_be_text
+from frgroups.plan.plan import Plan
+from frgroups.review.approval_policy import Policy
 
 VALID_FOR = timedelta(hours=72)
 CLOCKS_DIFFER = timedelta(minutes=10)  # at most, between the machines of who plans, approves and applies

@@ -12,10 +12,10 @@ from typing import Annotated
 import msgspec
 
 from frgroups.errors import InputError
-from frgroups.human import counted
-from frgroups.inputs import shown
-from frgroups.plan import Plan
-from frgroups.sealed import sha256
+from frgroups.internals.checksummed_json import sha256
+from frgroups.internals.formatting import counted
+from frgroups.internals.redaction import shown
+from frgroups.plan.plan import Plan
 
 # The rules of findings that may be let through; a broken limit never is.
 RULES = (

@@ -6,9 +6,9 @@ import pandas as pd
 
 from frgroups.advice import Advice
 from frgroups.errors import InputError
-from frgroups.inputs import must_be
-from frgroups.plan import Plan
-from frgroups.snapshot import Snapshot
+from frgroups.internals.validation import must_be
+from frgroups.plan.plan import Plan
+from frgroups.snapshot.snapshot import Snapshot
 
 WATERMARK = "Holds names of customers: do not forward it, and delete it when the decision is made."
 # The heading says it in a table that has no other place for it.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from frgroups.plan import Plan
+from frgroups.internals.formatting import visible
+from frgroups.internals.html import LISTED, cell, cut_note, escaped
 from frgroups.plan.group_change import GroupChange
-from frgroups.review import facts, markup
-from frgroups.review.markup import cell, cut_note, escaped
+from frgroups.plan.plan import Plan
+from frgroups.review import plan_text as facts
 
 PICTURED_GROUPS = 6  # So many are on the first screen.
 
@@ -66,14 +67,14 @@ def all_groups(plan: Plan) -> str:
     blocked = facts.blocked_groups(plan)
     rows = "".join(
         f"<tr{' class=broken' if one.uid in blocked else ''}>"
-        + cell(facts.visible(one.name) + (" (new group)" if one.create else ""), "Group")
+        + cell(visible(one.name) + (" (new group)" if one.create else ""), "Group")
         + cell(one.uid, "Group uid", "uid")
         + cell(f"{len(one.baseline):,}", "Before", "number")
         + cell(f"{len(one.add):,}", "Join", "number")
         + cell(f"{len(one.remove):,}", "Leave", "number")
         + cell(f"{one.n_after:,}", "After", "number")
         + "</tr>"
-        for one in groups[: markup.LISTED]
+        for one in groups[:LISTED]
     )
     head = "".join(
         f'<th scope="col"{" class=number" if at > 1 else ""}>{label}</th>'
@@ -81,7 +82,7 @@ def all_groups(plan: Plan) -> str:
     )
     return (
         f'<section aria-labelledby="groups-title"><h2 id="groups-title">All {len(groups):,} groups</h2>'
-        f'{cut_note(len(groups), markup.LISTED, "groups")}<div class="wide"><table class="cards">'
+        f'{cut_note(len(groups), LISTED, "groups")}<div class="wide"><table class="cards">'
         "<caption>Blocked groups first, then by how many leave and how many join</caption>"
         f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></section>"
     )

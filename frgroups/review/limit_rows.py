@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from frgroups.limits import GroupCounts, Limits
-from frgroups.plan import Plan
-from frgroups.review.facts import age, hours, plan_expires, utc
+from frgroups.internals.formatting import age, hours, utc
+from frgroups.plan.limits import GroupCounts, Limits
+from frgroups.plan.plan import Plan
+from frgroups.review.plan_text import plan_expires
 
 RESULTS = {"holds": "holds", "BROKEN": "BROKEN", "off": "switched off", "later": "checked when applied"}
 

@@ -6,10 +6,10 @@ import re
 
 import pandas as pd
 
-from frgroups.plan import Plan
-from frgroups.review.facts import visible
+from frgroups.internals.formatting import visible
+from frgroups.plan.plan import Plan
 from frgroups.review.outline import Section, outline
-from frgroups.snapshot import Snapshot
+from frgroups.snapshot.snapshot import Snapshot
 
 
 def review_markdown(plan: Plan, personal: Snapshot | None = None) -> str:

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from frgroups.plan.known import KNOWN_COLUMNS
-from frgroups.review.markup import cell
-from frgroups.review.personal import NAME
+from frgroups.internals.html import cell
+from frgroups.plan.customer_facts import KNOWN_COLUMNS
+from frgroups.review.customer_names import NAME
 from frgroups.review.spot_checks import advice
 
 # What the page shows at most; where it cuts, it says so with numbers.

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from frgroups.approval import VALID_FOR
-from frgroups.plan import Plan
-from frgroups.review import facts
-from frgroups.review.limits import RESULTS, limit_checks, own_limits
-from frgroups.review.personal import WATERMARK
+from frgroups.api.environments import environment_of
+from frgroups.internals.formatting import hours, utc
+from frgroups.plan.plan import Plan
+from frgroups.review import plan_text as facts
+from frgroups.review.approval import VALID_FOR
+from frgroups.review.customer_names import WATERMARK
+from frgroups.review.limit_rows import RESULTS, limit_checks, own_limits
 from frgroups.review.spot_checks import advice, spot_checks
-from frgroups.snapshot import Snapshot
+from frgroups.snapshot.snapshot import Snapshot
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,14 +44,15 @@ def outline(plan: Plan, personal: Snapshot | None = None) -> list[Section]:
 
 
 def _head(plan: Plan, personal: Snapshot | None) -> Section:
-    place = facts.place_of(plan.base_url)
+    environment = environment_of(plan.base_url)
     alarms = [] if personal is None else [WATERMARK]
     if plan.blocked:
         alarms.append("BLOCKED: this plan breaks a limit and can be neither approved nor applied.")
     lines = [f"What for: {plan.purpose}"] if plan.purpose else []
+    host = plan.base_url or "no host"
     lines += [
-        f"Where: {place.title}, {plan.base_url or 'no host'}, tenant {plan.tenant_uid}. {place.words}",
-        f"Planned: {facts.utc(plan.planned_at)}, from a reading of {facts.utc(plan.snapshot_taken_at)}",
+        f"Where: {environment.title}, {host}, tenant {plan.tenant_uid}. {environment.description}",
+        f"Planned: {utc(plan.planned_at)}, from a reading of {utc(plan.snapshot_taken_at)}",
     ]
     if plan.undoes:
         lines.append(f"Takes back: plan {plan.undoes[:12]}")
@@ -76,10 +79,10 @@ def _decision(plan: Plan) -> Section:
         f"Digest: {plan.digest}",
         f"Code for the telephone: {facts.spoken_code(plan.digest)}",
         f"If you agree, tell the operator: approved {short}",
-        f"An approval file is valid for {facts.hours(VALID_FOR):g} hours from when it is given",
+        f"An approval file is valid for {hours(VALID_FOR):g} hours from when it is given",
     ]
     if until is not None:
-        lines.append(f"The plan itself can be applied until {facts.utc(until)}")
+        lines.append(f"The plan itself can be applied until {utc(until)}")
     lines.append("The operator then runs these, the second with the file that the first writes:")
     commands = ('frgroups approve PLAN --by "WHO AGREED"', "frgroups apply PLAN --approve APPROVAL")
     return Section("To approve", lines=tuple(lines), commands=commands)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from frgroups.limits import Finding
-from frgroups.page_assets import framed
-from frgroups.plan import Plan
-from frgroups.review import facts, markup
-from frgroups.review.decision import decision
-from frgroups.review.groups import all_groups, pictures
-from frgroups.review.limits import RESULTS, limit_checks, own_limits
-from frgroups.review.markup import cell, cut_note, escaped, paragraph, time_tag
-from frgroups.review.operations import operations_data, operations_section, spot_checks_section
-from frgroups.review.personal import WATERMARK
+from frgroups.api.environments import environment_of
+from frgroups.internals.html import LISTED, cell, cut_note, escaped, framed, paragraph, time_tag
+from frgroups.plan.limits import Finding
+from frgroups.plan.plan import Plan
+from frgroups.plan.widened import Widened
+from frgroups.review import plan_text as facts
+from frgroups.review.customer_names import WATERMARK
+from frgroups.review.decision_section import decision
+from frgroups.review.groups_section import all_groups, pictures
+from frgroups.review.limit_rows import RESULTS, limit_checks, own_limits
+from frgroups.review.operations_section import operations_data, operations_section, spot_checks_section
 from frgroups.review.spot_checks import spot_checks
-from frgroups.snapshot import Snapshot
-from frgroups.widened import Widened
+from frgroups.snapshot.snapshot import Snapshot
 
 # What the first screen shows at most; where it cuts, it says so with numbers.
 FIRST_BLOCKING = 6
@@ -29,17 +29,17 @@ def review_html(plan: Plan, personal: Snapshot | None = None) -> str:
     >>> "1 customer joins VIP (2 -&gt; 3)." in page
     True
     """
-    place = facts.place_of(plan.base_url)
+    environment = environment_of(plan.base_url)
     table = facts.operations(plan, personal)
     checks = spot_checks(plan, table)
     return framed(
         "review/page",
         scripts=("review/page.js", "review/approval.js"),
-        title=escaped(f"{'BLOCKED: ' if plan.blocked else ''}Review of plan {plan.digest[:12]}, {place.title}"),
+        title=escaped(f"{'BLOCKED: ' if plan.blocked else ''}Review of plan {plan.digest[:12]}, {environment.title}"),
         watermark="" if personal is None else f'<section class="names" aria-label="Warning">{WATERMARK}</section>',
-        place_kind=place.kind,
-        place_title=escaped(place.title),
-        place_words=escaped(place.words),
+        place_kind=environment.kind,
+        place_title=escaped(environment.title),
+        place_words=escaped(environment.description),
         tenant=escaped(plan.tenant_uid),
         host=escaped(plan.base_url or "none"),
         kicker=_kicker(plan),
@@ -134,10 +134,10 @@ def _all_findings(plan: Plan) -> str:
     found = facts.findings_by_weight(plan)
     if not _first(plan)[1]:
         return ""
-    items = "".join(_finding(plan, one) for one in found[: markup.LISTED])
+    items = "".join(_finding(plan, one) for one in found[:LISTED])
     return (
         '<section aria-labelledby="findings-title">'
-        f'<h2 id="findings-title">All {len(found):,} findings</h2>{cut_note(len(found), markup.LISTED, "findings")}'
+        f'<h2 id="findings-title">All {len(found):,} findings</h2>{cut_note(len(found), LISTED, "findings")}'
         f'<ul class="findings">{items}</ul></section>'
     )
 

@@ -9,11 +9,12 @@ from datetime import UTC
 from pathlib import Path
 from typing import Literal
 
-from frgroups.approval import Decision, approval_files, decision_in, files_in
 from frgroups.errors import FrgroupsError
-from frgroups.home import flush_to_disk, folder_in_home, make_private, tenant_folder
-from frgroups.plan import Plan
+from frgroups.internals.atomic_files import flush_to_disk, make_private
+from frgroups.internals.paths import folder_in_home, tenant_folder
+from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
+from frgroups.review.approval import Decision, approval_files, decision_in, files_in
 
 State = Literal["pending", "approved", "done", "stopped"]
 _STATES: tuple[State, ...] = ("pending", "approved", "done", "stopped")

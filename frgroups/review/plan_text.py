@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Literal
-from urllib.parse import urlsplit
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
 
-from frgroups.durations import as_duration
-from frgroups.limits import Finding
-from frgroups.plan import Plan
+from frgroups.internals.timestamps import as_duration
+from frgroups.plan.customer_facts import known_customers
 from frgroups.plan.group_change import GroupChange
-from frgroups.plan.known import known_customers
+from frgroups.plan.limits import Finding
 from frgroups.plan.moves import moves_in_words
-from frgroups.review.personal import NAME, names_of
-from frgroups.snapshot import Snapshot
+from frgroups.plan.plan import Plan
+from frgroups.review.customer_names import NAME, names_of
+from frgroups.snapshot.snapshot import Snapshot
 
 # 64 words that are hard to mistake for each other on the telephone: 6 bits each.
 _WORDS = (
@@ -32,39 +27,6 @@ _WORDS = (
     "rabbit ribbon rocket saddle salmon shadow silver spider "
     "sunset table tiger tomato tunnel velvet violin winter "
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a plan would be sent: `kind` for the eye, `title` in a word or two, `words` in a sentence."""
-
-    kind: Literal["production", "stage", "local", "other", "none"]
-    title: str
-    words: str
-
-
-# The addresses are those of the client, which this file may not import; a test holds them together.
-_PRODUCTION = Place("production", "PRODUCTION", "Real customers. The change takes effect in shops and tills.")
-_STAGE = Place("stage", "Stage", "The service's stage environment, not production.")
-_LOCAL = Place("local", "Local sandbox", "A service on the computer of the analyst, not production.")
-_OTHER = Place("other", "UNKNOWN HOST", "Neither production nor stage by its address. Treat it as production.")
-_NOWHERE = Place("none", "No host", "Made from tables, not from a tenant: it can be read, but not applied.")
-_PLACES = {"api.flowretail.com": _PRODUCTION, "api.stage.flowretail.com": _STAGE}
-
-
-def place_of(base_url: str | None) -> Place:
-    """
-    Where this base URL leads; an address that nobody knows is marked like production.
-
-    >>> place_of("https://api.flowretail.com/v2").title
-    'PRODUCTION'
-    """
-    if not base_url:
-        return _NOWHERE
-    host = urlsplit(base_url).hostname or ""
-    if host == "localhost" or host == "::1" or re.fullmatch(r"127\.\d+\.\d+\.\d+", host):
-        return _LOCAL
-    return _PLACES.get(host, _OTHER)
 
 
 def spoken_code(digest: str) -> str:
@@ -168,47 +130,6 @@ def plan_expires(plan: Plan) -> datetime | None:
     if plan.limits.plan_max_age is None:
         return None
     return plan.planned_at + as_duration(plan.limits.plan_max_age)
-
-
-def utc(moment: datetime) -> str:
-    """A moment as text: 2026-11-23 08:10 UTC."""
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def age(value: str) -> str:
-    """
-    A duration in words.
-
-    >>> age("7d"), age("24h"), age("90min")
-    ('7 days', '24 hours', '1.5 hours')
-    """
-    n = hours(as_duration(value))
-    if n >= 48 and n % 24 == 0:
-        return f"{n / 24:,.0f} days"
-    return "1 hour" if n == 1 else f"{round(n, 2):,g} hours"
-
-
-def hours(duration: timedelta) -> float:
-    """A duration in hours."""
-    return duration / timedelta(hours=1)
-
-
-def visible(text: object) -> str:
-    r"""
-    Text with the characters that hide or reverse others written out, so that what is read is what is there.
-
-    >>> visible("VIP\u202epiv")
-    'VIP\\u202epiv'
-    """
-    shown = str(text)
-    if shown.isprintable():
-        return shown
-    return "".join(f"\\u{ord(one):04x}" if _hides(one) else one for one in shown)
-
-
-def _hides(character: str) -> bool:
-    # Joiners are part of emoji and of some scripts.
-    return unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp") and character not in "\u200c\u200d"
 
 
 def findings_by_weight(plan: Plan) -> tuple[Finding, ...]:

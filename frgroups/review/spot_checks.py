@@ -6,7 +6,7 @@ import random
 
 import pandas as pd
 
-from frgroups.plan import Plan
+from frgroups.plan.plan import Plan
 
 N_CHECKS = 20
 _KEY = ["customer_group_uid", "customer_uid", "change"]

@@ -11,12 +11,12 @@ from typing import Any
 import pandas as pd
 
 from frgroups.errors import InputError
-from frgroups.plan import Plan
-from frgroups.review import facts
-from frgroups.review.facts import visible
+from frgroups.internals.formatting import visible
+from frgroups.plan.plan import Plan
+from frgroups.review import plan_text as facts
+from frgroups.review.customer_names import WATERMARK
 from frgroups.review.outline import outline
-from frgroups.review.personal import WATERMARK
-from frgroups.snapshot import Snapshot
+from frgroups.snapshot.snapshot import Snapshot
 
 # What Excel holds at most.
 CELL, ROWS = 32_767, 1_048_575

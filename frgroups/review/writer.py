@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from frgroups.errors import InputError
-from frgroups.home import whole_file
-from frgroups.inputs import must_be
-from frgroups.plan import Plan
-from frgroups.review.facts import spoken_code
+from frgroups.internals.atomic_files import whole_file
+from frgroups.internals.validation import must_be
+from frgroups.plan.plan import Plan
+from frgroups.review.customer_names import check_personal
 from frgroups.review.markdown import review_markdown, review_text
 from frgroups.review.page import review_html
-from frgroups.review.personal import check_personal
-from frgroups.review.sheets import review_csv, write_workbook
-from frgroups.snapshot import Snapshot
+from frgroups.review.plan_text import spoken_code
+from frgroups.review.spreadsheet import review_csv, write_workbook
+from frgroups.snapshot.snapshot import Snapshot
 
 
 def save_review(plan: Plan, path: str | Path, *, personal: Snapshot | None = None) -> Path:

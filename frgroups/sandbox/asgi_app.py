@@ -12,9 +12,8 @@ import msgspec
 from starlette.responses import HTMLResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
-from frgroups.sandbox.faults import Behaviour, Fault
-from frgroups.sandbox.mischief import Mischief
-from frgroups.sandbox.questions import Question
+from frgroups.sandbox.faults import Behaviour, Fault, Mischief
+from frgroups.sandbox.request_validation import Question
 from frgroups.sandbox.service import Service, json_response
 from frgroups.sandbox.store import Store
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
-from frgroups.sandbox import words
+from frgroups.sandbox import vocabulary as words
 from frgroups.sandbox.store import CustomerRow
-from frgroups.sandbox.words import Country
+from frgroups.sandbox.vocabulary import Country
 
 Record = dict[str, Any]
 

@@ -10,8 +10,8 @@ from random import Random
 
 from frgroups.advice import Advice
 from frgroups.errors import InputError
-from frgroups.sandbox import words
-from frgroups.sandbox.people import People, Record, customer_row, stamp
+from frgroups.sandbox import vocabulary as words
+from frgroups.sandbox.fake_customers import People, Record, customer_row, stamp
 from frgroups.sandbox.store import Store
 
 FEWEST_CUSTOMERS = 50

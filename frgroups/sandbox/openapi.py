@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from frgroups.sandbox.questions import LARGEST
+from frgroups.sandbox.request_validation import LARGEST
 from frgroups.sandbox.store import CUSTOMER_SORTS, GROUP_SORTS
 
 Schema = dict[str, Any]

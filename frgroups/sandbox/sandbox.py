@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from frgroups.errors import FrgroupsError, InputError
-from frgroups.sandbox.arranger import Arranger, check_uids
+from frgroups.sandbox.fake_tenant import make_tenant
 from frgroups.sandbox.faults import Behaviour, Fault, behaviour
-from frgroups.sandbox.month import advance
+from frgroups.sandbox.simulation import advance
 from frgroups.sandbox.store import Store
-from frgroups.sandbox.tenant import make_tenant
+from frgroups.sandbox.tenant_controls import Arranger, check_uids
 
 if TYPE_CHECKING:
-    from frgroups.client import Client
+    from frgroups.api.client import Client
     from frgroups.sandbox.server import Server
 
 
@@ -198,7 +198,7 @@ class Sandbox(Arranger):
 
     def client(self, writable: bool = False, **options: Any) -> Client:
         """A client of this tenant, whose clock is the sandbox's."""
-        from frgroups.client import Client
+        from frgroups.api.client import Client
 
         options = {"base_url": self.base_url, "clock": self.now, **options}
         return Client(self.tenant_uid, self.token, writable=writable, **options)

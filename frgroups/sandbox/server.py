@@ -21,7 +21,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from frgroups.advice import Advice
 from frgroups.errors import FrgroupsError, InputError
-from frgroups.sandbox.application import Application
+from frgroups.sandbox.asgi_app import Application
 from frgroups.sandbox.store import Store
 
 HOST = "127.0.0.1"

@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
-from frgroups.sandbox import mischief
-from frgroups.sandbox.contract import contract
-from frgroups.sandbox.people import stamp
-from frgroups.sandbox.questions import Question, Refusal, check_name, check_uid, check_uids
+from frgroups.sandbox.fake_customers import stamp
+from frgroups.sandbox.faults import Mischief, move, show
+from frgroups.sandbox.openapi import contract
+from frgroups.sandbox.request_validation import Question, Refusal, check_name, check_uid, check_uids
 from frgroups.sandbox.store import CUSTOMER_SORTS, GROUP_SORTS, Store
 
 ALLOWED = {
@@ -31,7 +31,7 @@ class Service:
     def __init__(self, store: Store) -> None:
         settings = store.settings()
         self.store = store
-        self.mischief = mischief.Mischief()
+        self.mischief = Mischief()
         self.tenant_uid: str = settings["tenant_uid"]
         self.page_base: int = settings["page_base"]
         self.default_page_size: int = settings["default_page_size"]
@@ -123,13 +123,13 @@ class Service:
             rows = self.store.member_page(uid, page.sort_by, page.direction, page.size, offset)
         if rows and offset + len(rows) < total and (page.sort_by, page.direction) == ("customerUid", "ASC"):
             self._move(uid, [row[0] for row in rows])
-        return self._listing(page, total, [mischief.show(row, uid, behaviour) for row in rows])
+        return self._listing(page, total, [show(row, uid, behaviour) for row in rows])
 
     def _move(self, uid: str, served: Sequence[str]) -> None:
         how = self.mischief.next_move(uid)
         if how is not None:
             self.mischief.moved += 1
-            mischief.move(self.store, how, uid, served, self.mischief.moved)
+            move(self.store, how, uid, served, self.mischief.moved)
 
     def _put_customers(self, question: Question, uid: str, who: str) -> Response:
         behaviour = self.mischief.behaviour

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from random import Random
 
-from frgroups.sandbox.people import People, Record, customer_row, stamp
+from frgroups.sandbox.fake_customers import People, Record, customer_row, stamp
 from frgroups.sandbox.store import Store
 
 DAYS = 30

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from frgroups.errors import InputError
-from frgroups.sandbox.people import blank_customer, customer_row, stamp
-from frgroups.sandbox.questions import UID
+from frgroups.sandbox.fake_customers import blank_customer, customer_row, stamp
+from frgroups.sandbox.request_validation import UID
 from frgroups.sandbox.store import Store
 
 WHO = "admin"

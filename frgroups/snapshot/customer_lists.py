@@ -10,11 +10,11 @@ from pathlib import Path
 import pandas as pd
 
 from frgroups.advice import ANY, Advice
-from frgroups.codes import check_uids
 from frgroups.errors import InputError, ListError
-from frgroups.lists.listfiles import NotText, Row, Table, plain, read_table, refuse_spoiled, trim
-from frgroups.logs import tell
-from frgroups.snapshot import Snapshot
+from frgroups.internals.spreadsheets import NotText, Row, Table, plain, read_table, refuse_spoiled, trim
+from frgroups.internals.structured_logging import tell
+from frgroups.snapshot.membership_matrix import check_uids
+from frgroups.snapshot.snapshot import Snapshot
 
 log = logging.getLogger("frgroups.lists")
 

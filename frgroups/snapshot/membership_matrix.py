@@ -14,8 +14,9 @@ import pandas as pd
 import pyarrow as pa
 
 from frgroups.errors import GroupNotFoundError, InputError
-from frgroups.inputs import must_be_text, several
-from frgroups.places import Ints, places_of
+from frgroups.internals.typing import Int32Array, IntArray
+from frgroups.internals.validation import must_be_text, several
+from frgroups.snapshot.uid_lookup import places_of
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -30,8 +31,8 @@ class Codes:
     group_uids: pd.Index
     group_names: pd.Index
     customer_uids: pd.Index
-    starts: npt.NDArray[np.int64]
-    customer_code: Ints
+    starts: IntArray
+    customer_code: Int32Array
 
     @classmethod
     def from_uids(
@@ -94,12 +95,12 @@ class Codes:
         return len(self.customer_uids)
 
     @property
-    def sizes(self) -> npt.NDArray[np.int64]:
+    def sizes(self) -> IntArray:
         """The number of members of each group, in group order."""
         return np.diff(self.starts)
 
     @cached_property
-    def group_code(self) -> Ints:
+    def group_code(self) -> Int32Array:
         """The group of each membership."""
         return np.repeat(np.arange(self.n_groups, dtype=np.int32), self.sizes)
 
@@ -137,7 +138,7 @@ class Codes:
         """The uid of the group of this uid or unique name."""
         return str(self.group_uids[self.group_code_of(group)])
 
-    def member_codes(self, group: str) -> Ints:
+    def member_codes(self, group: str) -> Int32Array:
         """The customer codes of one group, rising."""
         code = self.group_code_of(group)
         return self.customer_code[self.starts[code] : self.starts[code + 1]]
@@ -259,7 +260,7 @@ def as_chunks(uids: pd.Index | pd.Series) -> pa.ChunkedArray:
     return texts if isinstance(texts, pa.ChunkedArray) else pa.chunked_array([texts])
 
 
-def _places(uids: pd.Series, among: pd.Index) -> Ints:
+def _places(uids: pd.Series, among: pd.Index) -> Int32Array:
     return places_of(as_texts(uids), as_texts(among))
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-Ints = npt.NDArray[np.int32]
-Records = npt.NDArray[np.void]
+from frgroups.internals.typing import Int32Array, IntArray, RecordArray, UInt64Array
 
 _FEW = 50_000
 _BATCH = 1 << 15  # What is looked up at a time stays in the cache of the processor.
@@ -18,7 +16,7 @@ _ODD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio: spreads wha
 _ABSENT, _TAKEN = -1, -2
 
 
-def places_of(texts: pa.Array | pa.ChunkedArray, among: pa.Array) -> Ints:
+def places_of(texts: pa.Array | pa.ChunkedArray, among: pa.Array) -> Int32Array:
     """
     The place of each text among others, which are unique; -1 for those that are not there.
 
@@ -45,7 +43,7 @@ def places_of(texts: pa.Array | pa.ChunkedArray, among: pa.Array) -> Ints:
 class _Slots:
     """A slot for each hash, with the place of one text that has it; others that have it too are without a slot."""
 
-    def __init__(self, among: Records) -> None:
+    def __init__(self, among: RecordArray) -> None:
         self._among = among
         bits = (8 * len(among)).bit_length()
         self._shift = np.uint64(64 - bits)
@@ -54,7 +52,7 @@ class _Slots:
         self._text_of[slots] = own
         self.others = own[self._text_of.take(slots) != own]
 
-    def places(self, texts: Records) -> Ints:
+    def places(self, texts: RecordArray) -> Int32Array:
         """The place of each text; _TAKEN where its slot is that of another text, and it may be one of the others."""
         words = _words(texts)
         places = self._text_of.take(self._slots(words))
@@ -65,7 +63,7 @@ class _Slots:
         places[~same & (places >= 0)] = _TAKEN
         return places
 
-    def _slots(self, words: list[npt.NDArray[np.uint64]]) -> npt.NDArray[np.int64]:
+    def _slots(self, words: list[UInt64Array]) -> IntArray:
         # The ends tell most uids apart; where they do not, slots are taken, and that costs time only.
         mixed = words[0] * _ODD
         mixed ^= mixed >> np.uint64(32)
@@ -75,7 +73,7 @@ class _Slots:
         return mixed.view(np.int64)
 
 
-def _places_in(table: _Slots, texts: pa.Array, width: int) -> Ints:
+def _places_in(table: _Slots, texts: pa.Array, width: int) -> Int32Array:
     fits = _lengths(texts) == width
     if fits.all():
         return table.places(_records(texts, width))
@@ -85,7 +83,7 @@ def _places_in(table: _Slots, texts: pa.Array, width: int) -> Ints:
     return places
 
 
-def _by_index(texts: pa.Array | pa.ChunkedArray, among: pa.Array) -> Ints:
+def _by_index(texts: pa.Array | pa.ChunkedArray, among: pa.Array) -> Int32Array:
     return np.asarray(pc.index_in(texts, value_set=among).fill_null(_ABSENT), dtype=np.int32)
 
 
@@ -95,11 +93,11 @@ def _batches(texts: pa.Array | pa.ChunkedArray) -> Iterator[pa.Array]:
             yield chunk.slice(start, _BATCH)
 
 
-def _ends(texts: pa.Array) -> npt.NDArray[np.int64]:
+def _ends(texts: pa.Array) -> IntArray:
     return np.frombuffer(texts.buffers()[1], dtype=np.int64)[texts.offset : texts.offset + len(texts) + 1]
 
 
-def _lengths(texts: pa.Array) -> npt.NDArray[np.int64]:
+def _lengths(texts: pa.Array) -> IntArray:
     return np.diff(_ends(texts))
 
 
@@ -111,13 +109,13 @@ def _width(texts: pa.Array) -> int | None:
     return int(lengths[0]) if (lengths == lengths[0]).all() else None
 
 
-def _records(texts: pa.Array, width: int) -> Records:
+def _records(texts: pa.Array, width: int) -> RecordArray:
     """The bytes of each text, all of this width: a view of what Arrow keeps."""
     start = int(_ends(texts)[0])
     return np.frombuffer(texts.buffers()[2], dtype=f"V{width}", count=len(texts), offset=start)
 
 
-def _words(records: Records) -> list[npt.NDArray[np.uint64]]:
+def _words(records: RecordArray) -> list[UInt64Array]:
     """Eight bytes of each record at a time, as views; the last of them may overlap those before."""
     width = records.itemsize
     starts = [*range(0, width - 8, 8), width - 8]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import operator
 from typing import Any
 
-from frgroups.codes import Codes
 from frgroups.errors import InputError
+from frgroups.snapshot.membership_matrix import Codes
 
 
 def universe_of(data: Any, universe: int | None, codes: Codes) -> int | None:

@@ -21,7 +21,8 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from frgroups.home import flush_to_disk, tenant_folder
+from frgroups.internals.atomic_files import flush_to_disk
+from frgroups.internals.paths import tenant_folder
 
 DRAFT, GONE, DAMAGED = ".draft-", ".gone-", ".damaged-"
 _DEAD_AFTER = timedelta(days=1)

@@ -16,12 +16,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from frgroups.advice import Advice, Form
-from frgroups.cache import folders
 from frgroups.errors import FileDamagedError, InputError
-from frgroups.home import as_folder, tenant_folder
-from frgroups.logs import tell
-from frgroups.sealed import canonical, sha256
-from frgroups.versions import __version__
+from frgroups.internals.checksummed_json import canonical, sha256
+from frgroups.internals.paths import as_folder, tenant_folder
+from frgroups.internals.structured_logging import tell
+from frgroups.internals.versions import __version__
+from frgroups.store import folders
 
 log = logging.getLogger("frgroups.cache")
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import pandas as pd
 
-from frgroups.cache import folders
-from frgroups.cache.kept import Cache, Kept, kept_in, kept_snapshots, warn_of_damage
-from frgroups.durations import as_duration
 from frgroups.errors import InputError
-from frgroups.home import as_folder, tenant_and_host
-from frgroups.tables import MOMENT, conform
+from frgroups.internals.paths import as_folder, tenant_and_host
+from frgroups.internals.timestamps import as_duration
+from frgroups.snapshot.schema import MOMENT, conform
+from frgroups.store import folders
+from frgroups.store.manifest import Cache, Kept, kept_in, kept_snapshots, warn_of_damage
 
 _SNAPSHOT = {
     "tenant_uid": "str",

@@ -10,10 +10,12 @@ from pathlib import Path
 import pandas as pd
 
 from frgroups.advice import ANY, FUNCTION, Advice
-from frgroups.cache import folders
-from frgroups.cache.agreement import DisagreementError, check_rows
-from frgroups.cache.inventory import cache_info, list_snapshots, prune
-from frgroups.cache.kept import (
+from frgroups.errors import FileDamagedError, InputError, NotFoundInCacheError
+from frgroups.internals.atomic_files import make_private
+from frgroups.internals.paths import as_folder, tenant_folder
+from frgroups.snapshot.snapshot import Snapshot
+from frgroups.store import folders
+from frgroups.store.manifest import (
     LOAD,
     MANIFEST,
     Cache,
@@ -25,10 +27,15 @@ from frgroups.cache.kept import (
     warn_of_other_versions,
     write_manifest,
 )
-from frgroups.cache.tablefiles import Tables, read_membership_tables, read_tables, write_tables
-from frgroups.errors import FileDamagedError, InputError, NotFoundInCacheError
-from frgroups.home import as_folder, make_private, tenant_folder
-from frgroups.snapshot import Snapshot
+from frgroups.store.parquet_tables import (
+    DisagreementError,
+    Tables,
+    check_rows,
+    read_membership_tables,
+    read_tables,
+    write_tables,
+)
+from frgroups.store.retention import cache_info, list_snapshots, prune
 
 # What the rest of the package needs of keeping snapshots; the files below this one are its parts.
 __all__ = [

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from frgroups.analysis.campaigns import campaign_reach
 from frgroups.errors import GroupNotFoundError, InputError
-from frgroups.register.campaigns import campaign_reach
-from frgroups.snapshot import sample_snapshot
+from frgroups.snapshot.from_frames import sample_snapshot
 
 law = settings(max_examples=80)
 COLUMNS = {

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frgroups.changes import group_changes, membership_changes
+from frgroups.analysis.changes import group_changes, membership_changes
 from frgroups.errors import InputError
-from frgroups.plan.planning import plan_memberships
-from frgroups.snapshot import sample_snapshot, snapshot_from_frames
+from frgroups.plan.planner import plan_memberships
+from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 
 LAW = settings(deadline=None, max_examples=60)
 FEW = settings(deadline=None, max_examples=25)

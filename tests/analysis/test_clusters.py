@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.cluster.hierarchy import fcluster, linkage
 
+from frgroups.analysis.clusters import group_clusters, leaf_order
+from frgroups.analysis.overlap import overlap_matrix
 from frgroups.errors import InputError
-from frgroups.overlap import overlap_matrix
-from frgroups.redundancy.clusters import group_clusters, leaf_order
-from frgroups.snapshot import sample_snapshot, snapshot_from_frames
+from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 
 law = settings(max_examples=50)
 COLUMNS = {

@@ -9,18 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frgroups import plot
-from frgroups.changes import group_changes
-from frgroups.changes.flow import group_flow
-from frgroups.described import describe
+from frgroups.analysis.campaigns import campaign_reach
+from frgroups.analysis.changes import group_changes
+from frgroups.analysis.describe import describe
+from frgroups.analysis.flow import group_flow
+from frgroups.analysis.intersections import intersections
+from frgroups.analysis.overlap import overlap_matrix, overlap_pairs
+from frgroups.analysis.profile import compare_groups, group_profile
+from frgroups.analysis.reach import incremental_reach, reachability
+from frgroups.analysis.sizes import group_sizes
 from frgroups.errors import InputError
-from frgroups.history import size_history
-from frgroups.overlap import overlap_matrix, overlap_pairs
-from frgroups.overlap.regions import intersections
-from frgroups.profile import compare_groups, group_profile
-from frgroups.reach import incremental_reach, reachability
-from frgroups.register.campaigns import campaign_reach
-from frgroups.sizes import group_sizes
-from frgroups.snapshot import sample_snapshot, snapshot_from_frames
+from frgroups.history.size_history import size_history
+from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 
 COLUMNS = ["customer_group_uid", "customer_uid"]
 CONSENT = {"mobile": "newsletter"}

@@ -9,11 +9,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from frgroups.analysis.disclosure_control import checked_min_count, hidden_rows, is_small
+from frgroups.analysis.profile import OTHER, group_profile
 from frgroups.errors import InputError
-from frgroups.profile import group_profile
-from frgroups.profile.comparison import OTHER
-from frgroups.snapshot import snapshot_from_frames
-from frgroups.suppression import checked_min_count, hidden_rows, is_small
+from frgroups.snapshot.from_frames import snapshot_from_frames
 
 LAW = settings(deadline=None, max_examples=60)
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from frgroups.analysis.duplicates import duplicate_groups, subset_groups
 from frgroups.errors import InputError
-from frgroups.redundancy import duplicate_groups, subset_groups
-from frgroups.snapshot import sample_snapshot, snapshot_from_frames
+from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 
 law = settings(max_examples=60)
 PAIR = {

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frgroups.changes.flow import NONE, SEVERAL, group_flow
+from frgroups.analysis.flow import NONE, SEVERAL, group_flow
 from frgroups.errors import GroupNotFoundError, InputError
-from frgroups.snapshot import sample_snapshot, snapshot_from_frames
+from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 
 LAW = settings(deadline=None, max_examples=60)
 GROUPS = ["0150", "b", "c", "Ålesund", "ω"]

@@ -10,18 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import frgroups as fg
-from frgroups import redundancy
+from frgroups.analysis import duplicates as redundancy
+from frgroups.analysis import health_checks
+from frgroups.analysis.health import SEVERITIES, health_report
+from frgroups.analysis.overlap import pair_counts
 from frgroups.errors import GroupNotFoundError, InputError
-from frgroups.health import SEVERITIES, health_report, redundant
-from frgroups.overlap.counting import pair_counts
-from frgroups.snapshot import sample_snapshot, snapshot_from_frames
+from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 
 COLUMNS = {
     **dict.fromkeys(["severity", "finding", "customer_group_uid", "name", "other_group_uid", "other_name"], "str"),
     "n": "int64",
     **dict.fromkeys(["evidence", "suggested_action", "owner"], "str"),
 }
-SAMPLE = Path(__file__).parents[1] / "data" / "sample" / "register.csv"
+SAMPLE = Path(__file__).parents[2] / "data" / "sample" / "register.csv"
 memberships = st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from("123456")), max_size=30)
 
 
@@ -357,7 +358,7 @@ def test_the_customers_of_two_groups_are_counted_once(monkeypatch):
         counted.append(codes.n_groups)
         return pair_counts(codes)
 
-    for module in (redundancy, redundant):
+    for module in (redundancy, health_checks):
         monkeypatch.setattr(module, "pair_counts", counting)
 
     report = health_report(snapshot_of({"a": "1234", "b": "1234", "c": "12"}))

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from frgroups.analysis import intersections as module
+from frgroups.analysis.intersections import OTHER, intersections, region_members
 from frgroups.errors import InputError
-from frgroups.overlap import region_counts
-from frgroups.overlap.regions import OTHER, intersections, region_members
-from frgroups.snapshot import sample_snapshot
+from frgroups.snapshot.from_frames import sample_snapshot
 
 # No deadline: a busy machine is no failure.
 LAW = settings(deadline=None, max_examples=50)
@@ -113,7 +113,7 @@ def test_more_than_sixty_four_groups_are_told_apart():
 
 def test_too_many_combinations_are_refused_and_top_still_answers(monkeypatch):
     "One customer in 30 groups makes a thousand million sets: an error names top, and top=3 is quick."
-    monkeypatch.setattr(region_counts, "_MOST_SETS", 1_000)
+    monkeypatch.setattr(module, "_MOST_SETS", 1_000)
     rows = [(f"g{n:02d}", "x") for n in range(30)]
 
     with pytest.raises(InputError, match="top="):
@@ -152,8 +152,8 @@ def test_few_groups_are_counted_as_many_are(rows, top):
     expected = intersections(frame(rows), top=top)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(region_counts, "_FEW", -1)
-        patch.setattr(region_counts, "_AT_ONCE", 2)
+        patch.setattr(module, "_FEW", -1)
+        patch.setattr(module, "_AT_ONCE", 2)
         found = intersections(frame(rows), top=top)
 
     pdt.assert_frame_equal(found, expected)

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import false_discovery_control, hypergeom
 
-from frgroups.codes import Codes
+from frgroups.analysis.intersections import intersections
+from frgroups.analysis.overlap import overlap_matrix, overlap_pairs
 from frgroups.errors import GroupNotFoundError, InputError
-from frgroups.overlap import overlap_matrix, overlap_pairs
-from frgroups.overlap.regions import intersections
-from frgroups.snapshot import sample_snapshot, snapshot_from_frames
+from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
+from frgroups.snapshot.membership_matrix import Codes
 
 # No deadline: a busy machine is no failure.
 LAW = settings(deadline=None, max_examples=50)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frgroups.codes import Codes
-from frgroups.overlap import counting as module
-from frgroups.overlap.counting import pair_counts
+from frgroups.analysis import overlap as module
+from frgroups.analysis.overlap import _blocks, _cheaper, pair_counts
+from frgroups.snapshot.membership_matrix import Codes
 
 # No deadline: a busy machine is no failure.
 LAW = settings(deadline=None, max_examples=50)
@@ -88,10 +88,10 @@ def test_a_customer_may_be_in_hundreds_of_groups(engine):
 def test_the_engine_is_chosen_by_how_full_the_groups_are(density, expected):
     "Groups that hold few of the customers are counted by pairs, those that hold half of them by bits."
     member = np.random.default_rng(3).random((100, 5_000)) < density
-    (block,) = module._blocks(codes_of_matrix(member))
+    (block,) = _blocks(codes_of_matrix(member))
     degree = np.bincount(block.customer, minlength=block.n_customers)
 
-    assert module._cheaper(block, degree) == expected
+    assert _cheaper(block, degree) == expected
 
 
 def test_memory_does_not_grow_with_the_pairs():

@@ -14,13 +14,13 @@ from scipy.stats import chi2_contingency, fisher_exact, ttest_ind
 from scipy.stats import t as student_t
 
 import frgroups as fg
-from frgroups.consents import consents_of
+from frgroups.analysis.attributes import attributes_of
+from frgroups.analysis.consent import consents_of
+from frgroups.analysis.effect_sizes import Numbers, p_of_means, p_of_shares, q_values, standardised_difference
+from frgroups.analysis.profile import compare_groups, group_profile
 from frgroups.errors import GroupNotFoundError, InputError
-from frgroups.profile import compare_groups, group_profile
-from frgroups.profile.attributes import attributes_of
-from frgroups.profile.effects import Numbers, p_of_means, p_of_shares, q_values, standardised_difference
-from frgroups.snapshot import sample_snapshot, snapshot_from_frames
-from frgroups.tables import PERSONAL
+from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
+from frgroups.snapshot.schema import PERSONAL
 
 LAW = settings(deadline=None, max_examples=30)
 FEW = settings(deadline=None, max_examples=10)

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import frgroups as fg
-from frgroups.codes import codes_of
+from frgroups.analysis.reach import incremental_reach, reachability
+from frgroups.analysis.set_cover import greedy_cover
 from frgroups.errors import GroupNotFoundError, InputError
-from frgroups.greedy import greedy_cover
-from frgroups.reach import incremental_reach, reachability
-from frgroups.snapshot import sample_snapshot, snapshot_from_frames
+from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
+from frgroups.snapshot.membership_matrix import codes_of
 
 LAW = settings(deadline=None, max_examples=40)
 COLUMNS = {

@@ -7,11 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from frgroups.overlap import overlap_matrix, overlap_pairs
-from frgroups.overlap.counting import pair_counts
-from frgroups.overlap.regions import intersections
-from frgroups.sizes import group_sizes, groups_per_customer
-from frgroups.snapshot import snapshot_from_frames
+from frgroups.analysis.intersections import intersections
+from frgroups.analysis.overlap import overlap_matrix, overlap_pairs, pair_counts
+from frgroups.analysis.sizes import group_sizes, groups_per_customer
+from frgroups.snapshot.from_frames import snapshot_from_frames
 
 GRAPH = nx.davis_southern_women_graph()
 WOMEN, EVENTS = GRAPH.graph["top"], GRAPH.graph["bottom"]

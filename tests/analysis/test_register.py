@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from frgroups.analysis.register import begun, ended, read_register, registered
 from frgroups.errors import GroupNotFoundError, InputError, ListError
-from frgroups.limits import Limits
-from frgroups.register import read_register
-from frgroups.register.registered import begun, ended, register_limits, registered
+from frgroups.plan.limits import Limits, register_limits
 
 COLUMNS = {
     "owner": "str",
@@ -287,8 +286,8 @@ def test_a_uid_in_the_limits_goes_before_the_register_and_a_pattern_after():
 
 def test_the_sample_register_is_of_the_sandbox():
     "Its groups are those of the local tenant, but for one that is gone, as happens."
-    register = read_register(Path(__file__).parents[1] / "data" / "sample" / "register.csv")
-    from frgroups.sandbox.tenant import BASE
+    register = read_register(Path(__file__).parents[2] / "data" / "sample" / "register.csv")
+    from frgroups.sandbox.fake_tenant import BASE
 
     known = {uid for uid, _, _ in BASE[:40]} | {name for _, name, _ in BASE[:40]}
 

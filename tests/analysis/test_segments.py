@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from frgroups.analysis.group_expressions import members
+from frgroups.analysis.segments import segment
 from frgroups.errors import GroupNotFoundError, InputError
-from frgroups.plan.planning import plan_memberships
-from frgroups.segments import segment
-from frgroups.segments.expressions import members
-from frgroups.snapshot import sample_snapshot, snapshot_from_frames
+from frgroups.plan.planner import plan_memberships
+from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 
 LAW = settings(deadline=None, max_examples=100)
 SETS = {

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frgroups.codes import Codes
+from frgroups.analysis.set_cover import set_cover
 from frgroups.errors import GroupNotFoundError, InputError
-from frgroups.redundancy.fewest import set_cover
-from frgroups.snapshot import sample_snapshot, snapshot_from_frames
+from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
+from frgroups.snapshot.membership_matrix import Codes
 
 law = settings(max_examples=60)
 COLUMNS = {

@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.stats import false_discovery_control, hypergeom
 
-from frgroups.overlap.chances import benjamini_hochberg, hypergeometric_tails
+from frgroups.analysis.significance import benjamini_hochberg, hypergeometric_tails
 
 # No deadline: a busy machine is no failure.
 LAW = settings(deadline=None, max_examples=200)

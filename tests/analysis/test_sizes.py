@@ -6,9 +6,9 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from frgroups.analysis.sizes import group_sizes, groups_per_customer
 from frgroups.errors import InputError
-from frgroups.sizes import group_sizes, groups_per_customer
-from frgroups.snapshot import sample_snapshot, snapshot_from_frames
+from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 
 # No deadline: a busy machine is no failure.
 LAW = settings(deadline=None, max_examples=50)

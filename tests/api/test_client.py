@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import pytest
 
 import frgroups as fg
-from frgroups.client.retry import RetryPolicy
+from frgroups.api.retry import RetryPolicy
 from frgroups.errors import (
     ApiError,
     AuthError,
@@ -26,7 +26,7 @@ from frgroups.errors import (
     RefusedError,
     ServerError,
 )
-from frgroups.sandbox import Fault
+from frgroups.sandbox.faults import Fault
 
 TENANT = "sport_nordic"
 # Three quick tries; a Retry-After of more than 5 s is too long.
@@ -1048,6 +1048,6 @@ def test_an_answer_that_drips_is_given_up(dripping):
 @pytest.mark.parametrize("dripping", [(0.0, b" " * 65536)], indirect=True)
 def test_an_answer_without_end_is_cut_off(dripping, monkeypatch):
     "A body that grows without end is no answer of this API."
-    monkeypatch.setattr("frgroups.client.transport.LARGEST_BODY", 4 << 20)
+    monkeypatch.setattr("frgroups.api.transport.LARGEST_BODY", 4 << 20)
     with fg.Client("t-1", "secret", base_url=dripping.base_url) as client, pytest.raises(BadAnswerError, match="MiB"):
         client.get_group("vip")

@@ -16,8 +16,8 @@ import httpx
 import pytest
 
 import frgroups as fg
-from frgroups.client.connections import Connections
-from frgroups.client.retry import RetryPolicy
+from frgroups.api.connections import Connections
+from frgroups.api.retry import RetryPolicy
 from frgroups.errors import ConnectionLostError, RefusedError
 
 EMPTY = b'{"items":[],"paging":{"pageNumber":1,"pageSize":500,"totalCount":0}}'
@@ -280,7 +280,7 @@ def test_a_large_body_comes_whole():
 
 def test_a_body_larger_than_a_piece_comes_piece_by_piece(monkeypatch):
     "Beyond the largest piece the body is as whole as below, and its connection is used again."
-    monkeypatch.setattr("frgroups.client.connections.LARGEST_PIECE", 1000)
+    monkeypatch.setattr("frgroups.api.connections.LARGEST_PIECE", 1000)
     with Service(whole(b"x" * 200_000)) as service, raw(service) as http:
         assert [len(http.get("/").content) for _ in range(2)] == [200_000] * 2
 

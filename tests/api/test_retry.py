@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import frgroups as fg
-from frgroups.client.retry import Pacer, RetryPolicy, retry_after, sleep, stop_waiting_at
+from frgroups.api.retry import Pacer, RetryPolicy, retry_after, sleep, stop_waiting_at
 from frgroups.errors import ConnectionLostError, RateLimitedError, ServerError
-from frgroups.sandbox import Fault
+from frgroups.sandbox.faults import Fault
 
 NOW = datetime(2026, 11, 23, 8, 10, tzinfo=UTC)
 

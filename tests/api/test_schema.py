@@ -7,9 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frgroups.errors import InputError
-from frgroups.wire import (
-    NotTheApiError,
+from frgroups.api.schema.codec import (
     check_uid,
     check_uids_once,
     decode_group,
@@ -21,7 +19,9 @@ from frgroups.wire import (
     opened,
     query,
 )
-from frgroups.wire.records import NESTED, ROW_OF, Consent, Credit, Customer, Group, Member
+from frgroups.api.schema.lenient_decoding import NotTheApiError
+from frgroups.api.schema.records import NESTED, ROW_OF, Consent, Credit, Customer, Group, Member
+from frgroups.errors import InputError
 
 PAGING = {"pageNumber": 0, "pageSize": 500, "totalCount": 1}
 

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 import frgroups as fg
-from frgroups.client import token_command
-from frgroups.client.tenants import find_tenant, read_tenants
-from frgroups.client.token_command import printed_token
+from frgroups.api import tenants_config
+from frgroups.api.tenants_config import find_tenant, printed_token, read_tenants
 from frgroups.errors import AuthError, InputError, TokenCommandError
 
 SECRET = "eyJhbGciOiJIUzI1NiJ9.planted-token.0123456789"
@@ -304,7 +303,7 @@ def test_a_command_that_is_not_there_is_told():
 
 def test_a_command_that_hangs_is_stopped(monkeypatch):
     "After its time it is killed, also when a child of its own holds the pipe open."
-    monkeypatch.setattr(token_command, "PATIENCE", 0.5)
+    monkeypatch.setattr(tenants_config, "PATIENCE", 0.5)
     hangs = "import subprocess, time; subprocess.Popen(['sleep', '5']); time.sleep(60)"
 
     with pytest.raises(TokenCommandError, match=r"was not done after 0\.5 s and was stopped"):

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frgroups.members import read_members
-from frgroups.windows import n_pages
+from frgroups.api.pagination import n_pages
+from frgroups.load.verified_listing import read_members
 from tests.world import World
 
 

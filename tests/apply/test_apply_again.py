@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 import frgroups as fg
-from frgroups import apply as applying
-from frgroups import approval as approving
-from frgroups.apply import sending
-from frgroups.cli import main
-from frgroups.client.retry import RetryPolicy
+from frgroups.api.retry import RetryPolicy
+from frgroups.apply import checks
+from frgroups.apply import executor as applying
+from frgroups.apply import sender as sending
+from frgroups.apply.journal import Journal
+from frgroups.cli.main import main
 from frgroups.errors import (
     FileDamagedError,
     ForbiddenError,
@@ -21,10 +22,10 @@ from frgroups.errors import (
     NotApprovedError,
     PlanBlockedError,
 )
-from frgroups.journal import Journal
-from frgroups.sandbox import Fault
-from frgroups.tenant_lock import tenant_lock
-from tests.test_apply import OPEN, PEOPLE, Crash, apply, arrange, plan_for, writes
+from frgroups.internals.locks import tenant_lock
+from frgroups.review import approval as approving
+from frgroups.sandbox.faults import Fault
+from tests.apply.test_executor import OPEN, PEOPLE, Crash, apply, arrange, plan_for, writes
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +145,7 @@ def test_a_refused_resume_says_what_was_sent(client, world, monkeypatch):
     "A limit that stops a begun plan does not claim that nothing was sent."
     plan = plan_for(client, {"vip": PEOPLE}, limits=replace(OPEN, plan_max_age="1h"))
     crashed(client, plan, monkeypatch)
-    guards = applying.guards
+    guards = checks
     monkeypatch.setattr(guards, "datetime", moved_clock(datetime.now(UTC) + timedelta(hours=2)))
 
     with pytest.raises(PlanBlockedError, match="An earlier run sent 200 changes") as refused:
@@ -518,7 +519,7 @@ def test_a_clock_that_was_set_back_stops_an_apply(client, world, tmp_path, monke
 
     with pytest.raises(NotApprovedError, match="Is a clock wrong"):
         fg.apply_plan(client, plan, approve=approval)
-    monkeypatch.setattr(applying.guards, "datetime", yesterday)
+    monkeypatch.setattr(checks, "datetime", yesterday)
     with pytest.raises(PlanBlockedError, match="Is a clock wrong"):
         fg.apply_plan(client, plan, approve=plan.digest)
 

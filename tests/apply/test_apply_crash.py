@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 import frgroups as fg
-from frgroups import apply as applying
-from frgroups.client.connections import Connections
-from frgroups.client.retry import RetryPolicy
-from frgroups.journal import Journal
-from tests.test_apply import OPEN
-from tests.test_crash import forked
+from frgroups.api.connections import Connections
+from frgroups.api.retry import RetryPolicy
+from frgroups.apply import executor as applying
+from frgroups.apply.journal import Journal
+from tests.apply.test_executor import OPEN
+from tests.store.test_store_crash import forked
 
 PEOPLE = [f"c{n:02d}" for n in range(12)]
 BEFORE = {"all": PEOPLE, "silver": PEOPLE[6:10], "vip": PEOPLE[:6]}
@@ -34,9 +34,9 @@ DIED = 7
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a process for each death needs fork")
 def test_a_run_that_dies_anywhere_is_gone_on_with(tmp_path):
     "Dead once, or twice in a row, before, in or after any write, sync, request or answer: nothing is lost or added."
-    command = [sys.executable, "-m", "tests.test_apply_crash", str(tmp_path)]
+    command = [sys.executable, "-m", "tests.apply.test_apply_crash", str(tmp_path)]
 
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=Path(__file__).parents[1])
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=Path(__file__).parents[2])
 
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)

@@ -6,13 +6,13 @@ import time
 import pytest
 
 import frgroups as fg
-from frgroups import apply as applying
-from frgroups.apply import sending
-from frgroups.client.retry import RetryPolicy
-from frgroups.commands.outcome import exit_code_of
-from frgroups.exits import code_of
-from frgroups.sandbox import Fault
-from tests.test_apply import OPEN
+from frgroups.api.retry import RetryPolicy
+from frgroups.apply import executor as applying
+from frgroups.apply import sender as sending
+from frgroups.cli.apply_result import exit_code_of
+from frgroups.internals.exit_codes import code_of
+from frgroups.sandbox.faults import Fault
+from tests.apply.test_executor import OPEN
 
 PEOPLE = [f"c{n:02d}" for n in range(15)]
 BEFORE = {"all": PEOPLE, "vip": PEOPLE[:10]}

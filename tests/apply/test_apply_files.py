@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from frgroups.approval import approve_plan, check_approval
+from frgroups.apply.journal import Journal
+from frgroups.apply.receipt import Receipt, read_receipt
 from frgroups.errors import FrgroupsError, InputError
-from frgroups.journal import Journal
 from frgroups.plan.plan_file import read_plan
-from frgroups.plan.planning import plan_memberships
-from frgroups.receipt import Receipt, read_receipt
-from frgroups.snapshot import sample_snapshot
+from frgroups.plan.planner import plan_memberships
+from frgroups.review.approval import approve_plan, check_approval
+from frgroups.snapshot.from_frames import sample_snapshot
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 import frgroups as fg
-from tests.test_apply import OPEN
+from tests.apply.test_executor import OPEN
 
 N = 200_000
 APPLIER = """
 import json, sys
 import frgroups as fg
-import frgroups.apply, frgroups.plan.planning
+import frgroups.apply.executor, frgroups.plan.planner
 
 def peak():
     status = open("/proc/self/status").read()  # Unlike getrusage it does not count the process that started this one.

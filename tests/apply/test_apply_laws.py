@@ -11,13 +11,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import frgroups as fg
-from frgroups import apply as applying
-from frgroups.apply.lately import removed_lately
-from frgroups.begun import note_begun
+from frgroups.apply import executor as applying
+from frgroups.apply.journal import Journal
+from frgroups.apply.preflight import removed_lately
+from frgroups.apply.run_registry import note_begun
 from frgroups.errors import DriftError, PlanBlockedError
-from frgroups.journal import Journal
-from tests.test_apply import OPEN, PEOPLE, Crash, apply, arrange, plan_for, writes
-from tests.test_apply_faults import sent
+from tests.apply.test_apply_faults import sent
+from tests.apply.test_executor import OPEN, PEOPLE, Crash, apply, arrange, plan_for, writes
 
 TYPO = "c012-typo"  # Not in the first chunk, which ends a run when it is refused to its last uid.
 slow = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}

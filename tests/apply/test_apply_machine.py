@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 import frgroups as fg
-from frgroups import apply as applying
-from frgroups.client.retry import RetryPolicy
+from frgroups.api.retry import RetryPolicy
+from frgroups.apply import executor as applying
+from frgroups.apply.journal import Journal
 from frgroups.errors import DriftError
-from frgroups.journal import Journal
-from frgroups.sandbox import Fault
-from tests.test_apply import OPEN, Crash
-from tests.test_apply_faults import sent
+from frgroups.sandbox.faults import Fault
+from tests.apply.test_apply_faults import sent
+from tests.apply.test_executor import OPEN, Crash
 
 PEOPLE = [f"c{n:02d}" for n in range(9)]
 GROUPS = ["a", "b", "other"]

@@ -9,15 +9,15 @@ import pytest
 
 import frgroups as fg
 from frgroups.errors import LockedError
-from frgroups.exits import code_of
-from tests.test_apply import OPEN
+from frgroups.internals.exit_codes import code_of
+from tests.apply.test_executor import OPEN
 
 PEOPLE = [f"c{n:03d}" for n in range(60)]
 APPLIER = """
 import os, sys, time
 import frgroups as fg
-from frgroups import exits
-from frgroups.commands.outcome import exit_code_of
+from frgroups.internals import exit_codes as exits
+from frgroups.cli.apply_result import exit_code_of
 
 path, tenant_uid, token, base_url, ready, go = sys.argv[1:]
 plan = fg.read_plan(path)

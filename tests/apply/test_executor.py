@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import frgroups as fg
-from frgroups import apply as applying
-from frgroups.apply.readings import Readings
-from frgroups.client.retry import RetryPolicy
+from frgroups.api.retry import RetryPolicy
+from frgroups.apply import executor as applying
+from frgroups.apply.group_reader import Readings
+from frgroups.apply.journal import Journal
 from frgroups.errors import (
     DriftError,
     FileDamagedError,
@@ -26,11 +27,10 @@ from frgroups.errors import (
     PlanBlockedError,
     WrongTenantError,
 )
-from frgroups.home import tenant_folder
-from frgroups.journal import Journal
-from frgroups.sandbox import Fault
-from frgroups.sealed import write_sealed
-from frgroups.tenant_lock import tenant_lock
+from frgroups.internals.checksummed_json import write_sealed
+from frgroups.internals.locks import tenant_lock
+from frgroups.internals.paths import tenant_folder
+from frgroups.sandbox.faults import Fault
 
 OPEN = fg.Limits(
     removals_per_group=None,

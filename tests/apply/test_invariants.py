@@ -11,27 +11,27 @@ import frgroups as fg
 INVARIANTS = {
     1: (
         "Applying the plan makes the world as wanted; other groups stay.",
-        "planning.test_applying_a_mirror_makes_the_world_as_wanted",
-        "apply.test_load_plan_apply_load_gives_the_wanted_membership",
+        "planner.test_applying_a_mirror_makes_the_world_as_wanted",
+        "executor.test_load_plan_apply_load_gives_the_wanted_membership",
     ),
     2: (
         "What is as wanted needs nothing, also right after an apply.",
-        "planning.test_what_is_as_wanted_needs_nothing",
-        "apply.test_load_plan_apply_load_gives_the_wanted_membership",
+        "planner.test_what_is_as_wanted_needs_nothing",
+        "executor.test_load_plan_apply_load_gives_the_wanted_membership",
     ),
     3: (
         "A plan is minimal.",
-        "planning.test_a_plan_is_minimal",
+        "planner.test_a_plan_is_minimal",
     ),
     4: (
         "add_only does not remove, remove_only does not add; there is no mode `managed`.",
-        "planning.test_add_only_unites_and_remove_only_intersects",
+        "planner.test_add_only_unites_and_remove_only_intersects",
     ),
     5: (
         "Who is protected is never removed; a protected group blocks.",
-        "planning.test_who_is_protected_is_never_removed",
-        "held_back.test_exactly_those_are_held_who_may_not",
-        "plan_findings.test_a_protected_group_is_refused_by_apply",
+        "planner.test_who_is_protected_is_never_removed",
+        "exclusions.test_exactly_those_are_held_who_may_not",
+        "customer_findings.test_a_protected_group_is_refused_by_apply",
     ),
     6: (
         "The digest is blind to representation and sees every part of the meaning.",
@@ -43,28 +43,28 @@ INVARIANTS = {
         "plan.test_every_plan_survives_its_file",
         "plan.test_any_altered_byte_is_noticed",
         "plan.test_another_version_is_refused",
-        "apply.test_a_plan_goes_to_its_own_tenant_and_host_only",
+        "executor.test_a_plan_goes_to_its_own_tenant_and_host_only",
     ),
     8: (
         "Plans of single groups make up the whole; a selection has limits of its own.",
-        "planning.test_plans_of_single_groups_make_up_the_whole",
-        "planning.test_a_selection_is_the_plan_of_these_groups_alone",
+        "planner.test_plans_of_single_groups_make_up_the_whole",
+        "planner.test_a_selection_is_the_plan_of_these_groups_alone",
         "plan.test_limits_are_looked_at_again_after_a_selection",
     ),
     9: (
         "A group that drifted while it was read is not planned on; an unverifiable one is a finding.",
-        "planning.test_a_touched_group_that_drifted_is_refused",
-        "planning.test_weaker_evidence_is_a_finding",
+        "planner.test_a_touched_group_that_drifted_is_refused",
+        "planner.test_weaker_evidence_is_a_finding",
     ),
     10: (
         "Every id has one outcome; an unknown customer uid is a finding, and ends as rejected.",
-        "lists.test_every_id_has_one_outcome_and_nobody_is_guessed",
-        "planning.test_customers_whom_no_snapshot_knows_are_told_of",
+        "customer_lists.test_every_id_has_one_outcome_and_nobody_is_guessed",
+        "planner.test_customers_whom_no_snapshot_knows_are_told_of",
     ),
     11: (
         "Nothing passes beyond a limit.",
         "limits.test_nothing_passes_beyond_a_limit",
-        "apply.test_a_blocked_plan_is_refused_with_its_numbers",
+        "executor.test_a_blocked_plan_is_refused_with_its_numbers",
     ),
     12: (
         "A stricter limit never unblocks.",
@@ -99,8 +99,8 @@ INVARIANTS = {
     18: (
         "Drift of one group keeps all as they are. Others' changes within the limits are told and left.",
         "apply_laws.test_drift_of_one_group_keeps_every_group_as_it_is",
-        "apply.test_drift_beyond_the_floor_is_refused",
-        "apply.test_drift_that_was_let_through_is_told",
+        "executor.test_drift_beyond_the_floor_is_refused",
+        "executor.test_drift_that_was_let_through_is_told",
     ),
     19: (
         "World and states do not depend on chunks; writes are never sent side by side.",
@@ -109,7 +109,7 @@ INVARIANTS = {
     20: (
         "A crash anywhere, and two in a row, lose nothing.",
         "apply_crash.test_a_run_that_dies_anywhere_is_gone_on_with",
-        "apply.test_a_crash_at_any_line_of_the_journal_loses_nothing",
+        "executor.test_a_crash_at_any_line_of_the_journal_loses_nothing",
     ),
     21: (
         "What is sent is in the plan.",
@@ -124,7 +124,7 @@ INVARIANTS = {
     ),
     23: (
         "An outcome that nobody told is decided by reading.",
-        "apply.test_unknown_outcomes_are_decided_by_reading",
+        "executor.test_unknown_outcomes_are_decided_by_reading",
         "apply_faults.test_a_fault_ends_as_the_matrix_says",
     ),
     24: (
@@ -140,24 +140,24 @@ INVARIANTS = {
     26: (
         "A move arrives before it leaves.",
         "moves.test_a_removal_waits_for_a_reading_that_shows_the_customer_arrived",
-        "apply.test_a_customer_who_may_not_join_keeps_the_group_that_the_plan_would_have_taken",
+        "executor.test_a_customer_who_may_not_join_keeps_the_group_that_the_plan_would_have_taken",
     ),
     27: (
         "Verified was read; states partition the plan; what is passed over is not effective.",
         "receipt.test_the_states_partition_the_plan",
-        "apply.test_ignored_customers_are_not_effective",
+        "executor.test_ignored_customers_are_not_effective",
         "apply_machine.test_any_order_of_steps_keeps_the_promises",
     ),
     28: (
         "Of two applies one sends. The lock is the system's, so a dead holder's is free at once.",
         "apply_race.test_of_two_processes_one_sends",
-        "tenant_lock.test_the_locks_of_a_killed_process_do_not_hold",
+        "locks.test_the_locks_of_a_killed_process_do_not_hold",
     ),
     29: (
         "Undo takes back what really changed, and nothing else.",
         "receipt.test_an_undo_restores_every_customer_that_the_plan_changed",
         "receipt.test_an_undo_of_an_undo_is_the_plan",
-        "apply.test_what_others_did_to_others_stays",
+        "executor.test_what_others_did_to_others_stays",
         "apply_machine.test_any_order_of_steps_keeps_the_promises",
     ),
     30: (
@@ -165,37 +165,37 @@ INVARIANTS = {
         "journal.test_the_state_while_writing_is_the_state_that_is_read",
         "journal.test_a_torn_last_line_is_dropped_wherever_it_tore",
         "journal.test_an_altered_byte_is_noticed_at_every_position",
-        "apply.test_the_journal_holds_no_secret_and_no_contact",
+        "executor.test_the_journal_holds_no_secret_and_no_contact",
     ),
     31: (
         "Without an approval nothing is sent. It records and does not authenticate, so the same person may approve.",
-        "apply.test_without_the_right_approval_nothing_is_sent",
+        "executor.test_without_the_right_approval_nothing_is_sent",
         "approval.test_an_approval_ends",
     ),
     32: (
         "Exit codes are disjoint.",
-        "cli.test_rejected_items_exit_with_5",
-        "cli.test_a_read_back_that_disagrees_exits_with_6",
-        "cli.test_no_approval_exits_with_8",
-        "cli.test_drift_exits_with_4",
-        "cli.test_a_locked_tenant_exits_with_7",
-        "cli.test_nothing_to_do_exits_with_0",
+        "main.test_rejected_items_exit_with_5",
+        "main.test_a_read_back_that_disagrees_exits_with_6",
+        "main.test_no_approval_exits_with_8",
+        "main.test_drift_exits_with_4",
+        "main.test_a_locked_tenant_exits_with_7",
+        "main.test_nothing_to_do_exits_with_0",
         "apply_faults.test_a_fault_ends_as_the_matrix_says",
     ),
     33: (
         "Every rendering holds the same operations, escapes, and says what is cut.",
-        "review.test_every_rendering_holds_the_same_operations",
-        "review.test_hostile_names_do_not_leave_their_place",
-        "review.test_a_spreadsheet_runs_no_formula",
-        "review.test_what_is_cut_is_said_with_numbers",
+        "writer.test_every_rendering_holds_the_same_operations",
+        "writer.test_hostile_names_do_not_leave_their_place",
+        "writer.test_a_spreadsheet_runs_no_formula",
+        "writer.test_what_is_cut_is_said_with_numbers",
     ),
     34: (
         "The same plan gives the same page, and the same world the same digest.",
-        "review.test_the_same_plan_gives_the_same_page",
-        "apply.test_the_same_world_plans_to_the_same_digest",
+        "writer.test_the_same_plan_gives_the_same_page",
+        "executor.test_the_same_world_plans_to_the_same_digest",
     ),
 }
-HERE = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 HELD_BY = [(number, test) for number, (_, *tests) in INVARIANTS.items() for test in tests]
 
 
@@ -210,7 +210,9 @@ def test_the_tests_that_hold_an_invariant_exist(number, test):
     "Whoever renames or deletes such a test says here what holds the invariant now."
     file, name = test.split(".")
 
-    found = re.findall(rf"^def {name}\(", (HERE / f"test_{file}.py").read_text(encoding="utf-8"), re.MULTILINE)
+    found = re.findall(
+        rf"^def {name}\(", next(TESTS.rglob(f"test_{file}.py")).read_text(encoding="utf-8"), re.MULTILINE
+    )
 
     assert len(found) == 1
 

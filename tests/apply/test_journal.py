@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from frgroups.apply.journal import Journal, Past
 from frgroups.errors import FileDamagedError, InputError
-from frgroups.journal import Journal
-from frgroups.journal.past import Past
-from frgroups.plan.planning import plan_memberships
-from frgroups.snapshot import sample_snapshot
+from frgroups.plan.planner import plan_memberships
+from frgroups.snapshot.from_frames import sample_snapshot
 
 STORY = [
     ("start", {"digest": "d" * 64, "planned_at": "2026-11-23T12:00:00+00:00", "approval": {"how": "digest"}}),
@@ -200,7 +199,7 @@ def test_looking_at_a_journal_makes_no_file(plan, home_folder):
 def test_a_line_is_on_disk_when_write_returns(tmp_path, monkeypatch):
     "Each line is flushed and synced before anything else may happen."
     synced = []
-    module = sys.modules["frgroups.journal"]
+    module = sys.modules["frgroups.apply.journal"]
     with Journal(tmp_path / "j.jsonl") as journal:
         monkeypatch.setattr(module.os, "fsync", lambda _: synced.append(journal.path.read_bytes()))
 
@@ -219,7 +218,7 @@ def test_a_journal_that_cannot_be_written_is_refused(plan, tmp_path, monkeypatch
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(sys.modules["frgroups.journal"].os, "open", refuse)
+    monkeypatch.setattr(sys.modules["frgroups.apply.journal"].os, "open", refuse)
     with (
         pytest.raises(InputError, match=r"Permission denied. Name another folder with journal="),
         Journal.of(plan, tmp_path),

@@ -9,15 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from frgroups.apply.journal import Past
+from frgroups.apply.receipt import STATES, Receipt, decide, read_receipt
+from frgroups.apply.undo import plan_undo
 from frgroups.errors import FileDamagedError, InputError
-from frgroups.journal.past import Past
-from frgroups.limits import Limits
-from frgroups.plan import Plan
+from frgroups.internals.checksummed_json import write_sealed
 from frgroups.plan.group_change import GroupChange
-from frgroups.receipt import Receipt, read_receipt
-from frgroups.receipt.states import STATES, decide
-from frgroups.receipt.undo import plan_undo
-from frgroups.sealed import write_sealed
+from frgroups.plan.limits import Limits
+from frgroups.plan.plan import Plan
 
 NOON = datetime.now(UTC) - timedelta(minutes=5)
 few = settings(max_examples=60)

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 import frgroups as fg
-from frgroups.apply.facts import LONGEST_LAG, kept_facts
-from frgroups.apply.probing import NAME, PREFIX
-from frgroups.cli import main
+from frgroups.apply.write_capabilities import LONGEST_LAG, kept_facts
+from frgroups.apply.write_probe import NAME, PREFIX
+from frgroups.cli.main import main
 from frgroups.errors import (
     BadAnswerError,
     FileDamagedError,
@@ -17,9 +17,10 @@ from frgroups.errors import (
     NotWritableError,
     ServerError,
 )
-from frgroups.plan.cost import CHUNK
-from frgroups.sandbox import Fault, Sandbox
-from frgroups.sealed import read_sealed, write_sealed
+from frgroups.internals.checksummed_json import read_sealed, write_sealed
+from frgroups.plan.request_estimate import CHUNK
+from frgroups.sandbox.faults import Fault
+from frgroups.sandbox.sandbox import Sandbox
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ def test_a_service_that_is_busy_or_down_tells_nothing_of_sizes(home_folder, stat
 
 def test_a_change_that_was_not_seen_in_time_makes_the_longest_waits(home_folder, monkeypatch):
     "No change within the time of a probe is not the same as one at once."
-    monkeypatch.setattr("frgroups.apply.probing.LONGEST_LAG", 0.3)
+    monkeypatch.setattr("frgroups.apply.write_probe.LONGEST_LAG", 0.3)
     found = probed(lag_seconds=3.0)
 
     assert found.visible_after is None and found.largest_chunk

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 import frgroups as fg
-from frgroups.plan.cost import CHUNK
-from frgroups.windows import n_pages
+from frgroups.api.pagination import n_pages
+from frgroups.plan.request_estimate import CHUNK
 from tests.bench.child import Stopwatch
 from tests.bench.planning import NO_LIMIT
 from tests.bench.server import stats

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 import frgroups as fg
-from frgroups.codes import Codes
-from frgroups.overlap.counting import pair_counts
+from frgroups.analysis.overlap import pair_counts
+from frgroups.snapshot.membership_matrix import Codes
 from tests.bench.child import Stopwatch
 
 

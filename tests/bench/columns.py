@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from frgroups.wire import opened
-from frgroups.wire.records import Member, Row
+from frgroups.api.schema.codec import opened
+from frgroups.api.schema.records import Member, Row
 from tests.bench.child import found
 
 _PLAIN = [

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 import frgroups as fg
-from frgroups.codes import Codes
+from frgroups.snapshot.membership_matrix import Codes
 from tests.bench.child import Stopwatch
 from tests.bench.memberships import group_codes
 

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pandas as pd
 
 import frgroups as fg
-from frgroups.codes import Codes
-from frgroups.tables import CONSENTS, CUSTOMERS, GROUPS, READS, conform
+from frgroups.snapshot.membership_matrix import Codes
+from frgroups.snapshot.schema import CONSENTS, CUSTOMERS, GROUPS, READS, conform
 from tests.bench.child import Stopwatch
 from tests.bench.runs import Job, run
 from tests.bench.tenants import SEED, SKEW

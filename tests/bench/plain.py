@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import frgroups as fg
-from frgroups.wire.records import ROW_OF, Member, Row
+from frgroups.api.schema.records import ROW_OF, Member, Row
 from tests.bench.child import Stopwatch
 from tests.bench.columns import Columns, page_numbers
 from tests.bench.server import TENANT_UID

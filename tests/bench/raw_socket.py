@@ -5,8 +5,8 @@ from __future__ import annotations
 import socket
 from urllib.parse import urlsplit
 
-from frgroups.wire import decode_page
-from frgroups.wire.records import ROW_OF, Group, Member, Page, Record
+from frgroups.api.schema.codec import decode_page
+from frgroups.api.schema.records import ROW_OF, Group, Member, Page, Record
 from tests.bench.child import Stopwatch
 from tests.bench.columns import Columns, page_numbers
 from tests.bench.server import TENANT_UID

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import frgroups as fg
-from frgroups.cli import EXIT_CODES, main
-from frgroups.sandbox import Fault
+from frgroups.cli.main import EXIT_CODES, main
+from frgroups.sandbox.faults import Fault
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +200,7 @@ def test_what_the_system_refuses_says_how_to_go_on(loaded, capsys, monkeypatch):
         raise OSError(22, "Invalid argument")
 
     with monkeypatch.context() as broken:
-        broken.setattr("frgroups.apply.readings.time.sleep", refuse)
+        broken.setattr("frgroups.apply.group_reader.time.sleep", refuse)
         assert main(["apply", str(plan), "--approve", fg.read_plan(plan).digest]) == 1
     told = capsys.readouterr().err
     assert "Invalid argument. What was sent is in the journal" in told
@@ -250,7 +250,7 @@ def test_drift_exits_with_4(loaded, capsys):
 
 def test_a_locked_tenant_exits_with_7(loaded, capsys):
     "While another apply runs, nothing is sent."
-    from frgroups.tenant_lock import tenant_lock
+    from frgroups.internals.locks import tenant_lock
 
     _, path, _ = planned(loaded, capsys)
     plan = fg.read_plan(path)
@@ -374,7 +374,7 @@ def test_a_limit_of_a_group_of_its_own_is_not_advised_as_an_option(loaded, capsy
 
 def test_the_sample_list_is_of_the_default_tenant():
     "The committed list holds customers of the sandbox as it is made by default, and four mistyped ones."
-    ids = fg.read_list(Path(__file__).parents[1] / "data" / "sample" / "black_week.csv")
+    ids = fg.read_list(Path(__file__).parents[2] / "data" / "sample" / "black_week.csv")
 
     with fg.Sandbox() as sandbox:
         known = {record["customer_uid"] for record in sandbox.customer_export()}

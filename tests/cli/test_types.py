@@ -15,11 +15,11 @@ from openpyxl import Workbook
 
 import frgroups as fg
 from frgroups.advice import ANY, ATTRIBUTE, FUNCTION, Advice, Form, spoken_by
-from frgroups.cli import main
-from frgroups.commands.tenant import FEWEST_CUSTOMERS, FEWEST_GROUPS
-from frgroups.commands.words import speaker_of
+from frgroups.cli.doctor import FEWEST_CUSTOMERS, FEWEST_GROUPS
+from frgroups.cli.main import main
+from frgroups.cli.types import speaker_of
 from frgroups.errors import FrgroupsError, GroupNotFoundError, InputError
-from frgroups.sandbox import tenant
+from frgroups.sandbox import fake_tenant as tenant
 
 # An argument or a function of Python; NAME=VALUE after --limit is the terminal's own.
 PYTHON = re.compile(r"(?<!--limit )\b[a-z_]+=|\b(load|save|read|refresh|plan|apply)_\w+\b|Limits\(|\bfg\.")

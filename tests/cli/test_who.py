@@ -5,8 +5,8 @@ import json
 import pytest
 
 import frgroups as fg
-from frgroups import apply as applying
-from frgroups.cli import main
+from frgroups.apply import executor as applying
+from frgroups.cli.main import main
 
 OPEN = fg.Limits(removals_per_group=None, removal_share=None, removals_total=None, emptied_groups=None)
 

@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import frgroups as fg
-from frgroups import apply as applying
-from frgroups.cache import kept_of_one_place
+from frgroups.apply import executor as applying
+from frgroups.apply.journal import Journal
 from frgroups.errors import GroupNotFoundError, InputError, NotFoundInCacheError
-from frgroups.history.readings import read_in_turn
-from frgroups.journal import Journal
-from frgroups.sandbox import Fault
+from frgroups.history.snapshot_series import read_in_turn
+from frgroups.sandbox.faults import Fault
+from frgroups.store.snapshot_store import kept_of_one_place
 
 LAW = settings(deadline=None, max_examples=60)
 FEW = settings(deadline=None, max_examples=15)

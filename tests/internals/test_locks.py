@@ -12,14 +12,14 @@ import filelock
 import pytest
 
 from frgroups.errors import LockedError
-from frgroups.home import home
-from frgroups.tenant_lock import load_lock, tenant_lock, tenants_ever_locked
+from frgroups.internals.locks import load_lock, tenant_lock, tenants_ever_locked
+from frgroups.internals.paths import home
 
 HOST = "https://a.example"
 HOLDER = """
 import sys, time
 from pathlib import Path
-from frgroups.tenant_lock import load_lock, tenant_lock
+from frgroups.internals.locks import load_lock, tenant_lock
 host = "https://a.example"
 with tenant_lock("t-1", host, "plan 0123456789ab"), load_lock(Path(sys.argv[1]), "t-1", host):
     print("held", flush=True)
@@ -28,7 +28,7 @@ with tenant_lock("t-1", host, "plan 0123456789ab"), load_lock(Path(sys.argv[1]),
 WAITER = """
 import sys
 from pathlib import Path
-from frgroups.tenant_lock import load_lock
+from frgroups.internals.locks import load_lock
 with load_lock(Path(sys.argv[1]), "t-1", "https://a.example", waiting=lambda _: print("held", flush=True)):
     pass
 """

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frgroups.errors import InputError
-from frgroups.home import as_folder, folder_in_home, home, make_private, tenant_folder, whole_file, write_text
+from frgroups.internals.atomic_files import make_private, whole_file, write_text
+from frgroups.internals.paths import as_folder, folder_in_home, home, tenant_folder
 
-module = importlib.import_module("frgroups.home")  # fg.home is the function
+module = importlib.import_module("frgroups.internals.paths")
 
 
 @pytest.fixture

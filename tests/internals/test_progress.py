@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from frgroups.errors import InputError
-from frgroups.progress import Progress
+from frgroups.internals.progress import Progress
 
 
 def work(progress):

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import frgroups as fg
-from frgroups.cli import main
-from frgroups.logs import log_text, tell, told_error
+from frgroups.cli.main import main
+from frgroups.internals.structured_logging import log_text, tell, told_error
 
 log = logging.getLogger("frgroups.test")
 
@@ -167,7 +167,7 @@ def test_an_exception_is_told_without_its_values():
         log.exception("It failed again")
 
     stranger, ours = lines(stream)
-    assert stranger["error"]["type"] == "ValueError" and "test_logs.py" in stranger["error"]["message"]
+    assert stranger["error"]["type"] == "ValueError" and "test_structured_logging.py" in stranger["error"]["message"]
     assert ours["error"] == {"type": "FrgroupsError", "message": "Nothing was kept."}
     assert "kari" not in stream.getvalue() and token not in stream.getvalue()
 

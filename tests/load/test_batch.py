@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 import frgroups as fg
-from frgroups.cli import main
-from frgroups.commands import fleet as commands_fleet
-from frgroups.exits import EXIT_CODES, worst
-from frgroups.fleet import processes
-from frgroups.fleet.loaded import Loaded, load_one
-from frgroups.sandbox import Fault
+from frgroups.cli import load as commands_fleet
+from frgroups.cli.main import main
+from frgroups.internals.exit_codes import EXIT_CODES, worst
+from frgroups.load import batch as processes
+from frgroups.load.batch import Loaded, load_one
+from frgroups.sandbox.faults import Fault
 
 KEYS = {
     *("name", "tenant_uid", "base_url", "ok", "exit_code", "verdict", "n_groups", "n_customers", "n_memberships"),
@@ -230,11 +230,11 @@ def test_whatever_happens_is_a_line(tenants, monkeypatch):
     def surprise(*_, **__):
         raise RuntimeError("kari@example.org")
 
-    monkeypatch.setattr("frgroups.fleet.loaded.load_snapshot", surprise)
+    monkeypatch.setattr("frgroups.load.batch.load_snapshot", surprise)
 
     done = load_one("fine")
     assert (done.ok, done.exit_code, done.error["type"]) == (False, 1, "RuntimeError")
-    assert "loaded.py line" in done.error["message"] and "kari" not in done.json()
+    assert "batch.py line" in done.error["message"] and "kari" not in done.json()
 
 
 @pytest.mark.parametrize(("code", "told"), [("import os; os.abort()", "signal 6"), ("print('[]')", "exit code 0")])
@@ -292,7 +292,7 @@ def test_those_of_one_service_share_its_requests(home_folder):
 
 def start(*words):
     """The command in a process of its own."""
-    command = [sys.executable, "-m", "frgroups.cli", *words]
+    command = [sys.executable, "-m", "frgroups.cli.main", *words]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

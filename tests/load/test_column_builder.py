@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frgroups.load.records import CustomerColumns, groups_table
-from frgroups.tables import CONSENTS, CUSTOMERS, GROUPS, PERSONAL
-from frgroups.wire.records import AccountManager, Consent, Credit, Customer, Group, Member, Store
+from frgroups.api.schema.records import AccountManager, Consent, Credit, Customer, Group, Member, Store
+from frgroups.load.column_builder import CustomerColumns, groups_table
+from frgroups.snapshot.schema import CONSENTS, CUSTOMERS, GROUPS, PERSONAL
 from tests.world import rows_of
 
 FULL = {
@@ -220,7 +220,7 @@ def test_the_portions_that_customers_come_in_do_not_show(record, monkeypatch):
     at_once = CustomerColumns(record)
     rows = rows_of(members, record)
     at_once.add(rows)
-    monkeypatch.setattr("frgroups.load.records.PORTION", 4)
+    monkeypatch.setattr("frgroups.load.column_builder.PORTION", 4)
     by_and_by = CustomerColumns(record)
     for n in range(0, 100, 3):
         by_and_by.add(rows[n : n + 3])

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import frgroups as fg
-from frgroups.members import seams
+from frgroups.load.verified_listing import seams
 from tests.world import World, arrange, assert_same_tables, members_in
 
 PEOPLE = [f"c{n:03d}" for n in range(40)]
@@ -21,7 +21,7 @@ def sandbox(short_pages):
 @pytest.fixture
 def glance_of_one(monkeypatch):
     """Glances of one customer, which no page is as short as."""
-    monkeypatch.setattr("frgroups.load.reading.GLANCE", 1)
+    monkeypatch.setattr("frgroups.load.tenant_reader.GLANCE", 1)
 
 
 def load(world, *, cover=True):

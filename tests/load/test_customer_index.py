@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frgroups.load.seen import Seen
-from frgroups.wire.records import Customer, Member, Page
+from frgroups.api.schema.records import Customer, Member, Page
+from frgroups.load.customer_index import Seen
 from tests.world import rows_of
 
 GROUPS = ["a", "b", "c"]

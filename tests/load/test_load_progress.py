@@ -5,8 +5,8 @@ from types import SimpleNamespace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frgroups.load.shown import Shown
-from frgroups.progress import Progress
+from frgroups.internals.progress import Progress
+from frgroups.load.load_progress import Shown
 
 QUIET = SimpleNamespace(n_requests=7, paused_for=0.0)
 

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import frgroups as fg
-from frgroups.client.retry import RetryPolicy
+from frgroups.api.retry import RetryPolicy
 from frgroups.errors import (
     AuthError,
     BadAnswerError,
@@ -31,7 +31,7 @@ from frgroups.errors import (
     ServerError,
     WrongTenantError,
 )
-from frgroups.sandbox import Fault
+from frgroups.sandbox.faults import Fault
 from tests.world import arrange, assert_same_tables, members_in
 
 PEOPLE = [f"c{n:03d}" for n in range(30)]

@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 import frgroups as fg
-from frgroups.cli import main
-from frgroups.fleet.status import summary_of
-from frgroups.fleet.status_page import status_html
-from frgroups.human import age_in_words
-from frgroups.page_assets import asset, fingerprint
+from frgroups.cli.main import main
+from frgroups.internals.formatting import age_in_words
+from frgroups.internals.html import asset, fingerprint
+from frgroups.load.status_page import status_html
+from frgroups.load.tenant_status import summary_of
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 SAMPLE = fg.sample_snapshot()
@@ -293,10 +293,10 @@ def test_the_page_asks_nothing_of_the_network(write):
 
     assert "default-src 'none'" in policy
     assert (
-        fingerprint(asset("fleet/status_page.css")) in policy and fingerprint(asset("fleet/status_page.js")) in policy
+        fingerprint(asset("load/status_page.css")) in policy and fingerprint(asset("load/status_page.js")) in policy
     )
     assert not any({"src", "href", "style", "onclick"} & attributes.keys() for _, attributes in tags)
-    assert not re.search(r"@import|url\(", asset("fleet/status_page.css"))
+    assert not re.search(r"@import|url\(", asset("load/status_page.css"))
 
 
 def test_whatever_is_in_a_name_is_shown_and_not_run(write):

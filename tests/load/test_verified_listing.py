@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frgroups.errors import BadAnswerError
-from frgroups.members import Rows, read_listing, seams
+from frgroups.load.verified_listing import Rows, read_listing, seams
 
 
 @pytest.fixture(autouse=True)
@@ -15,7 +15,7 @@ def _no_pause(monkeypatch):
     monkeypatch.setattr(reading, "PAUSE", 0)
 
 
-reading = importlib.import_module("frgroups.members")  # fg.members is the set expression
+reading = importlib.import_module("frgroups.load.verified_listing")
 
 
 class List_:

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 import frgroups as fg
 from frgroups.errors import InputError
-from frgroups.limits import Limits
+from frgroups.plan.limits import Limits
 from frgroups.plan.plan_file import read_plan
-from frgroups.plan.planning import plan_memberships
-from frgroups.review import review_html, review_markdown
-from frgroups.snapshot import sample_snapshot, snapshot_from_frames
+from frgroups.plan.planner import plan_memberships
+from frgroups.review.markdown import review_markdown
+from frgroups.review.page import review_html
+from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 
 law = settings(max_examples=60)
 WIDE = Limits(removals_per_group=None, removal_share=None, removals_total=None, emptied_groups=None)

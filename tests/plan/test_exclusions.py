@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import frgroups as fg
-from frgroups.cli import main
+from frgroups.cli.main import main
 from frgroups.errors import GroupNotFoundError, InputError
-from frgroups.plan.planning import plan_memberships
-from frgroups.snapshot import sample_snapshot
-from tests.test_planning import CUSTOMERS, MODES, NEW, applied, cases, operations, snapshot_of
+from frgroups.plan.planner import plan_memberships
+from frgroups.snapshot.from_frames import sample_snapshot
+from tests.plan.test_planner import CUSTOMERS, MODES, NEW, applied, cases, operations, snapshot_of
 
 few = settings(max_examples=60)
 COLUMNS = ["customer_group_uid", "customer_uid", "change", "reason"]

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frgroups.errors import InputError
-from frgroups.limits import GroupCounts, Limits, broken_limits
-from frgroups.widened import Widened
+from frgroups.plan.limits import GroupCounts, Limits, broken_limits
+from frgroups.plan.widened import Widened
 
 NO_LIMITS = Limits(
     removals_per_group=None,

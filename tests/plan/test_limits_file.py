@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import frgroups as fg
 from frgroups.errors import InputError
-from frgroups.limits import Limits
+from frgroups.plan.limits import Limits
 
 numbers = st.none() | st.integers(0, 10_000)
 shares = st.none() | st.floats(0, 1).map(lambda share: round(share, 4))

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import frgroups as fg
-from frgroups import apply as applying
-from frgroups.plan.planning import plan_memberships
-from tests.test_planning import MODES, cases, operations, snapshot_of
+from frgroups.apply import executor as applying
+from frgroups.plan.planner import plan_memberships
+from tests.plan.test_planner import MODES, cases, operations, snapshot_of
 
 few = settings(max_examples=60)
 COLUMNS = ["customer_uid", "from_group", "to_group", "from_name", "to_name"]

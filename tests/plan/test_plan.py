@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frgroups.errors import FileDamagedError, InputError
-from frgroups.limits import Finding, Limits
-from frgroups.plan import Plan
+from frgroups.internals.checksummed_json import canonical, sha256, write_sealed
 from frgroups.plan.group_change import GroupChange
+from frgroups.plan.limits import Finding, Limits
+from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
-from frgroups.plan.planning import plan_memberships
-from frgroups.sealed import canonical, sha256, write_sealed
-from frgroups.snapshot import sample_snapshot, snapshot_from_frames
+from frgroups.plan.planner import plan_memberships
+from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 
 few = settings(max_examples=30)
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -308,7 +308,7 @@ def test_a_plan_that_cannot_be_written_leaves_the_old_file(tmp_path, monkeypatch
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(sys.modules["frgroups.home"], "flush_to_disk", full)  # fg.home is the function
+    monkeypatch.setattr(sys.modules["frgroups.internals.atomic_files"], "flush_to_disk", full)
     with pytest.raises(InputError, match="No space left"):
         sample_plan(tenant_uid="t-2").save(path)
 

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frgroups.errors import DriftedReadError, GroupNotFoundError, InputError, WrongTenantError
-from frgroups.limits import Limits
+from frgroups.plan.limits import Limits
 from frgroups.plan.plan_file import read_plan
-from frgroups.plan.planning import plan_memberships
-from frgroups.snapshot import sample_snapshot, snapshot_from_frames
+from frgroups.plan.planner import plan_memberships
+from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 from tests.bench.child import Stopwatch
 
 few = settings(max_examples=40)

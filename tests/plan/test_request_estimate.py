@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 import frgroups as fg
-from frgroups.plan.cost import Cost
+from frgroups.plan.request_estimate import Cost
 
 PEOPLE = [f"c{n:04d}" for n in range(1300)]
 OPEN = fg.Limits(removals_per_group=None, removal_share=None, removals_total=None, emptied_groups=None)

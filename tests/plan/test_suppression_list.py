@@ -6,7 +6,7 @@ import pytest
 
 import frgroups as fg
 from frgroups.errors import ListError, PlanBlockedError
-from frgroups.plan.never_add import never_added
+from frgroups.plan.suppression_list import never_added
 
 PEOPLE = [f"c{n:02d}" for n in range(20)]
 

@@ -6,9 +6,9 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from frgroups.api.schema.codec import UID
+from frgroups.internals.checksummed_json import canonical, sha256
 from frgroups.plan.uid_table import CodedUids, UidTable, odd_ones
-from frgroups.sealed import canonical, sha256
-from frgroups.wire import UID
 
 some = settings(max_examples=150)
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6)

@@ -15,16 +15,16 @@ from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.text import Text
 
 from frgroups import plot
-from frgroups.changes import group_changes
-from frgroups.changes.flow import group_flow
+from frgroups.analysis.changes import group_changes
+from frgroups.analysis.flow import group_flow
+from frgroups.analysis.intersections import intersections
+from frgroups.analysis.overlap import overlap_matrix
+from frgroups.analysis.profile import group_profile
+from frgroups.analysis.reach import incremental_reach, reachability
+from frgroups.analysis.sizes import group_sizes
 from frgroups.errors import InputError
-from frgroups.history import size_history
-from frgroups.overlap import overlap_matrix
-from frgroups.overlap.regions import intersections
-from frgroups.profile import group_profile
-from frgroups.reach import incremental_reach, reachability
-from frgroups.sizes import group_sizes
-from frgroups.snapshot import sample_snapshot, snapshot_from_frames
+from frgroups.history.size_history import size_history
+from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 
 EMPTY = sample_snapshot().memberships[:0]
 

@@ -22,17 +22,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import frgroups as fg
-from frgroups import apply as applying
-from frgroups import forgetting
-from frgroups.cache.kept import kept_snapshots
-from frgroups.cli import main
+from frgroups.apply import executor as applying
+from frgroups.apply.journal import Journal
+from frgroups.apply.receipt import Receipt
+from frgroups.cli.main import main
 from frgroups.errors import InputError, LockedError, NotApprovedError, PlanBlockedError
-from frgroups.forgetting.listrows import part_list
-from frgroups.forgetting.mentions import Wanted
-from frgroups.journal import Journal
-from frgroups.receipt import Receipt
-from frgroups.tenant_lock import load_lock, tenant_lock
-from frgroups.tombstones import as_words
+from frgroups.internals.locks import load_lock, tenant_lock
+from frgroups.internals.tombstones import as_words
+from frgroups.privacy import erasure as forgetting
+from frgroups.privacy.list_rows import part_list
+from frgroups.privacy.text_search import Wanted
+from frgroups.store.manifest import kept_snapshots
 
 OPEN = fg.Limits(removals_per_group=None, removal_share=None, removals_total=None, emptied_groups=None)
 HOST = "https://api.example"

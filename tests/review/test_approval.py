@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from frgroups.approval import approve_plan, check_approval
 from frgroups.errors import FileDamagedError, InputError, NotApprovedError
-from frgroups.limits import Limits
+from frgroups.internals.checksummed_json import read_sealed, write_sealed
+from frgroups.plan.limits import Limits
 from frgroups.plan.plan_file import read_plan
-from frgroups.plan.planning import plan_memberships
-from frgroups.sealed import read_sealed, write_sealed
-from frgroups.snapshot import sample_snapshot
+from frgroups.plan.planner import plan_memberships
+from frgroups.review.approval import approve_plan, check_approval
+from frgroups.snapshot.from_frames import sample_snapshot
 
 
 @pytest.fixture

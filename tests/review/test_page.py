@@ -10,14 +10,14 @@ import pandas as pd
 import pytest
 
 import frgroups as fg
-from frgroups.approval import approve_plan
 from frgroups.errors import NotApprovedError
-from frgroups.sealed import read_sealed
+from frgroups.internals.checksummed_json import read_sealed
+from frgroups.review.approval import approve_plan
 from tests import chromium
-from tests.test_review import blocked, planned
-from tests.test_review_formats import named
+from tests.review.test_review_formats import named
+from tests.review.test_writer import blocked, planned
 
-AXE = Path(__file__).parent / "axe" / "axe.min.js"
+AXE = Path(__file__).parents[1] / "axe" / "axe.min.js"
 NAME = 'Kåre "Ø" Ærlig\\\t🙂\u2028'
 NEEDED = os.environ.get("FRGROUPS_NEED_CHROMIUM") == "1"
 

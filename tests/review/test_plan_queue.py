@@ -17,12 +17,12 @@ from pathlib import Path
 import pytest
 
 import frgroups as fg
-from frgroups import apply as applying
-from frgroups.apply.sending import Sender
-from frgroups.cli import main
-from frgroups.plan_queue import queue_folder, waiting_plans
-from frgroups.sandbox import Fault
-from tests.test_load import nobody
+from frgroups.apply import executor as applying
+from frgroups.apply.sender import Sender
+from frgroups.cli.main import main
+from frgroups.review.plan_queue import queue_folder, waiting_plans
+from frgroups.sandbox.faults import Fault
+from tests.load.test_loader import nobody
 
 
 @pytest.fixture

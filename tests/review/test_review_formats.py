@@ -13,9 +13,11 @@ import pandas as pd
 import pytest
 
 from frgroups.errors import InputError
-from frgroups.review import review_csv, review_text, save_review
-from frgroups.review.personal import NAME
-from tests.test_review import csv_rows, in_html, many, planned, snapshot
+from frgroups.review.customer_names import NAME
+from frgroups.review.markdown import review_text
+from frgroups.review.spreadsheet import review_csv
+from frgroups.review.writer import save_review
+from tests.review.test_writer import csv_rows, in_html, many, planned, snapshot
 
 ENDINGS = (".html", ".md", ".txt", ".csv", ".xlsx")
 
@@ -75,7 +77,7 @@ def test_what_no_workbook_can_hold_is_written_out_or_cut(tmp_path):
 
 def test_a_workbook_that_cannot_hold_the_plan_is_an_error(tmp_path, monkeypatch):
     "No row is left out in silence: the error has both numbers and names the ending that holds all."
-    monkeypatch.setattr("frgroups.review.sheets.ROWS", 3)
+    monkeypatch.setattr("frgroups.review.spreadsheet.ROWS", 3)
 
     with pytest.raises(InputError, match=r"holds 3 rows, and the plan has 4\. Write \.csv"):
         save_review(planned(), tmp_path / "r.xlsx")

@@ -17,22 +17,28 @@ from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from frgroups.client.transport import PRODUCTION, STAGE
+from frgroups.api.environments import PRODUCTION, STAGE, environment_of
 from frgroups.errors import InputError
-from frgroups.limits import Limits
-from frgroups.page_assets import fingerprint
-from frgroups.plan import Plan
+from frgroups.internals.html import fingerprint
+from frgroups.plan.customer_facts import WITHHELD
 from frgroups.plan.group_change import GroupChange
-from frgroups.plan.known import WITHHELD
+from frgroups.plan.limits import Limits
+from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
-from frgroups.plan.planning import plan_memberships
-from frgroups.review import facts, markup, review_csv, review_html, review_markdown, save_review, spoken_code
-from frgroups.review import operations as operations_part
-from frgroups.review.facts import place_of
-from frgroups.review.limits import limit_checks
+from frgroups.plan.planner import plan_memberships
+from frgroups.plan.widened import Widened
+from frgroups.review import groups_section
+from frgroups.review import operations_section as operations_part
+from frgroups.review import page as page_module
+from frgroups.review import plan_text as facts
+from frgroups.review.limit_rows import limit_checks
+from frgroups.review.markdown import review_markdown
+from frgroups.review.page import review_html
+from frgroups.review.plan_text import spoken_code
 from frgroups.review.spot_checks import spot_checks
-from frgroups.snapshot import snapshot_from_frames
-from frgroups.widened import Widened
+from frgroups.review.spreadsheet import review_csv
+from frgroups.review.writer import save_review
+from frgroups.snapshot.from_frames import snapshot_from_frames
 
 PLANNED_AT = datetime(2026, 11, 23, 8, 10, tzinfo=UTC)
 
@@ -212,7 +218,7 @@ def test_production_cannot_be_taken_for_anything_else(base_url, kind):
     page = review_html(planned(snapshot(base_url=base_url)))
 
     assert f'<header class="place {kind}">' in page
-    assert place_of(base_url).title in page
+    assert environment_of(base_url).title in page
 
 
 def test_a_plan_without_a_host_cannot_be_approved():
@@ -560,7 +566,8 @@ def test_what_is_cut_is_said_with_numbers(monkeypatch):
     "The page that cannot hold all operations, groups or findings says how many there are and how many it shows."
     monkeypatch.setattr(operations_part, "PAGE_ROWS", 30)
     monkeypatch.setattr(operations_part, "PLAIN_ROWS", 10)
-    monkeypatch.setattr(markup, "LISTED", 12)
+    monkeypatch.setattr(groups_section, "LISTED", 12)
+    monkeypatch.setattr(page_module, "LISTED", 12)
     wanted = {f"g-{n:02d}": [f"x-{n}", f"y-{n}"] for n in range(20)}
     plan = planned(wanted=wanted, create={uid: f"Butikk {uid}" for uid in wanted})
 

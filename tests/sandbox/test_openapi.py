@@ -14,9 +14,9 @@ import httpx
 import jsonschema
 import pytest
 
-from frgroups.sandbox import Sandbox
+from frgroups.sandbox.sandbox import Sandbox
 
-PUBLISHED = json.loads((Path(__file__).parent / "published_contract.json").read_text(encoding="utf-8"))
+PUBLISHED = json.loads((Path(__file__).parents[1] / "published_contract.json").read_text(encoding="utf-8"))
 
 
 def _as_json_schema(part: Any) -> Any:

@@ -19,7 +19,8 @@ import httpx
 import pytest
 
 from frgroups.errors import FrgroupsError, InputError
-from frgroups.sandbox import Behaviour, Fault, Sandbox
+from frgroups.sandbox.faults import Behaviour, Fault
+from frgroups.sandbox.sandbox import Sandbox
 
 CUSTOMERS = [f"c-{number:02d}" for number in range(25)]
 
@@ -655,7 +656,7 @@ def test_a_child_process_serves_the_same() -> None:
 def test_a_child_ends_with_its_parent(tmp_path: Any) -> None:
     "When the parent is killed, the port is free again."
     program = (
-        "import os, sys; from frgroups.sandbox import Sandbox;"
+        "import os, sys; from frgroups.sandbox.sandbox import Sandbox;"
         "s = Sandbox(sys.argv[1], empty=True, process=True).start();"
         "print(s.base_url, flush=True); sys.stdin.readline(); os._exit(1)"
     )

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frgroups.errors import InputError, ListError
-from frgroups.lists import USUAL_NAMES, read_list, resolve_customers
-from frgroups.plan.planning import plan_memberships
-from frgroups.snapshot import sample_snapshot, snapshot_from_frames
+from frgroups.plan.planner import plan_memberships
+from frgroups.snapshot.customer_lists import USUAL_NAMES, read_list, resolve_customers
+from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 
 
 @pytest.fixture

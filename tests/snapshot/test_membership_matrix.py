@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frgroups.codes import Codes, check_uids, codes_of
 from frgroups.errors import FrgroupsError, GroupNotFoundError, InputError
-from frgroups.snapshot import sample_snapshot, snapshot_from_frames
+from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
+from frgroups.snapshot.membership_matrix import Codes, check_uids, codes_of
 
 LAW = settings(deadline=None, max_examples=60)
 FEW = settings(deadline=None, max_examples=25)

@@ -8,10 +8,10 @@ import pandas as pd
 import pandas.testing as pdt
 import pytest
 
-from frgroups.card import Card
 from frgroups.errors import GroupNotFoundError, InputError
-from frgroups.snapshot import sample_snapshot, snapshot_from_frames
-from frgroups.tables import CONSENTS, CUSTOMERS, GROUPS, READS, conform
+from frgroups.internals.html import Card
+from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
+from frgroups.snapshot.schema import CONSENTS, CUSTOMERS, GROUPS, READS, conform
 
 MEMBERSHIPS = pd.DataFrame({"customer_group_uid": ["vip", "0150", "vip"], "customer_uid": ["c-2", "c-1", "c-1"]})
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frgroups.places import places_of
+from frgroups.snapshot.uid_lookup import places_of
 
 N = 60_000
 

@@ -8,13 +8,13 @@ import pandas.testing as pdt
 import pytest
 
 import frgroups as fg
-from frgroups.cache.kept import MANIFEST
+from frgroups.analysis.overlap import overlap_matrix, overlap_pairs
+from frgroups.analysis.sizes import group_sizes, groups_per_customer
 from frgroups.errors import InputError
-from frgroups.forgetting.erase import without_customer
-from frgroups.overlap import overlap_matrix, overlap_pairs
-from frgroups.sealed import canonical, sha256
-from frgroups.sizes import group_sizes, groups_per_customer
-from frgroups.snapshot import sample_snapshot
+from frgroups.internals.checksummed_json import canonical, sha256
+from frgroups.privacy.rewriters import without_customer
+from frgroups.snapshot.from_frames import sample_snapshot
+from frgroups.store.manifest import MANIFEST
 from tests.world import World
 
 TABLES = [

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from frgroups.cache import save_snapshot
-from frgroups.sizes import group_sizes
-from frgroups.snapshot import sample_snapshot
+from frgroups.analysis.sizes import group_sizes
+from frgroups.snapshot.from_frames import sample_snapshot
+from frgroups.store.snapshot_store import save_snapshot
 
 TABLES = ["groups", "customers", "consents", "reads", "memberships"]
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from frgroups.cache import cache_info, list_snapshots, prune, read_snapshot, save_snapshot
-from tests.test_cache import left_in, snapshot_of
+from frgroups.store.retention import cache_info, list_snapshots, prune
+from frgroups.store.snapshot_store import read_snapshot, save_snapshot
+from tests.store.test_snapshot_store import left_in, snapshot_of
 
 NOW = datetime.now(UTC)
 

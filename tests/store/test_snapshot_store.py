@@ -19,25 +19,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frgroups.cache import (
-    cache_info,
+from frgroups.errors import FileDamagedError, FrgroupsError, InputError, NotFoundInCacheError
+from frgroups.internals.checksummed_json import canonical, sha256
+from frgroups.load.tenant_status import tenant_status
+from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
+from frgroups.store.manifest import kept_snapshots, write_manifest
+from frgroups.store.retention import cache_info, list_snapshots, prune
+from frgroups.store.snapshot_store import (
     kept_at,
-    kept_snapshots,
-    list_snapshots,
     newest_good,
     newest_kept,
-    prune,
     read_kept,
     read_snapshot,
     replace_kept,
     save_snapshot,
     sweep,
 )
-from frgroups.cache.kept import write_manifest
-from frgroups.errors import FileDamagedError, FrgroupsError, InputError, NotFoundInCacheError
-from frgroups.fleet.status import tenant_status
-from frgroups.sealed import canonical, sha256
-from frgroups.snapshot import sample_snapshot, snapshot_from_frames
 
 FRAMES = ["groups", "customers", "consents", "reads", "memberships"]
 FILES = ["groups.parquet", "customers.parquet", "consents.parquet", "reads.parquet", "memberships.parquet"]
@@ -537,11 +534,11 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch, n):
 @pytest.mark.parametrize(
     ("module", "step"),
     [
-        ("cache.tablefiles", "flush_to_disk"),
-        ("cache", "write_manifest"),
-        ("cache.kept", "fingerprint"),
-        ("cache.folders", "flush_to_disk"),
-        ("cache.folders", "_named"),
+        ("store.parquet_tables", "flush_to_disk"),
+        ("store.snapshot_store", "write_manifest"),
+        ("store.manifest", "fingerprint"),
+        ("store.folders", "flush_to_disk"),
+        ("store.folders", "_named"),
     ],
 )
 def test_an_interruption_leaves_nothing_behind(tmp_path, monkeypatch, module, step):

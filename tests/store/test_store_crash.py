@@ -18,9 +18,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from frgroups.cache import kept_snapshots, list_snapshots, prune, read_snapshot, replace_kept, save_snapshot, sweep
 from frgroups.errors import InputError
-from frgroups.snapshot import snapshot_from_frames
+from frgroups.snapshot.from_frames import snapshot_from_frames
+from frgroups.store.manifest import kept_snapshots
+from frgroups.store.retention import list_snapshots, prune
+from frgroups.store.snapshot_store import read_snapshot, replace_kept, save_snapshot, sweep
 
 # Python tells of these before they happen; a full disk refuses those that write.
 WRITES = {"os.rename", "os.mkdir"}
@@ -65,9 +67,9 @@ RUNS = {
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a process for each operation needs fork")
 def test_the_newest_snapshot_survives_every_end(tmp_path):
     "Killed or out of disk at whichever operation: what is found is whole, and the next save works."
-    command = [sys.executable, "-m", "tests.test_crash", str(tmp_path)]
+    command = [sys.executable, "-m", "tests.store.test_store_crash", str(tmp_path)]
 
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=Path(__file__).parents[1])
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=Path(__file__).parents[2])
 
     assert done.returncode == 0, done.stderr
     operations = json.loads(done.stdout)

@@ -11,10 +11,11 @@ from typing import Any
 
 import msgspec
 
+from frgroups.api.schema.lenient_decoding import NOT_JSON, NotTheApiError, fitting, json_of, repaired, repaired_page
+from frgroups.api.schema.records import NESTED, ROW_OF, Count, Group, Member, Named, Page, Record, Value
 from frgroups.errors import InputError
-from frgroups.inputs import masked, several, shown
-from frgroups.wire.records import NESTED, ROW_OF, Count, Group, Member, Named, Page, Record, Value
-from frgroups.wire.repair import NOT_JSON, NotTheApiError, fitting, json_of, repaired, repaired_page
+from frgroups.internals.redaction import masked, shown
+from frgroups.internals.validation import several
 
 # The published pattern has no end anchor; whole strings are matched here.
 UID = re.compile(r"[A-Za-z0-9_-]+")

@@ -10,7 +10,7 @@ from typing import Any, Union, get_args, get_origin
 
 import msgspec
 
-from frgroups.wire.records import Page, Record, Value
+from frgroups.api.schema.records import Page, Record, Value
 
 NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 

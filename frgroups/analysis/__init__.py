@@ -1,0 +1,1 @@
+"""Answer segment questions: sizes, overlaps, redundancy, profiles, reach, changes and health."""

@@ -1,0 +1,1 @@
+"""Call the customer group API: client, transport, retries, pagination and configuration."""

@@ -1,0 +1,1 @@
+"""Apply an approved plan and record, verify, finalize and undo it."""

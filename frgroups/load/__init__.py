@@ -1,0 +1,1 @@
+"""Load groups and members of one or many tenants and verify that the result is complete."""

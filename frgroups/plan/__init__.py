@@ -1,0 +1,1 @@
+"""Compute the changes between current and desired memberships, their limits and findings."""

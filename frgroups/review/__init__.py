@@ -1,0 +1,1 @@
+"""Render review pages and record approvals and rejections."""

@@ -1,0 +1,1 @@
+"""Groups, customers and memberships of one tenant at one time."""

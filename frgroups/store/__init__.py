@@ -1,0 +1,1 @@
+"""Store snapshots as parquet tables with a manifest."""
