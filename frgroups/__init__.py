@@ -35,10 +35,10 @@ from frgroups.api.client import Client
 from frgroups.api.connection_check import Check
 from frgroups.api.environments import PRODUCTION, STAGE
 from frgroups.api.schema.records import Customer, Group
-from frgroups.apply.executor import apply_plan, settle_plan
+from frgroups.apply.executor import apply_plan, finalize_plan
 from frgroups.apply.receipt import Receipt, read_receipt
 from frgroups.apply.undo import plan_undo
-from frgroups.apply.write_capabilities import WriteFacts
+from frgroups.apply.write_capabilities import WriteCapabilities
 from frgroups.apply.write_probe import probe_writes
 from frgroups.errors import FrgroupsError
 from frgroups.history.customer_history import customer_history
@@ -52,7 +52,7 @@ from frgroups.plan.limits import Finding, Limits, read_limits
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
 from frgroups.plan.planner import plan_memberships
-from frgroups.plan.suppression_list import never_add_path
+from frgroups.plan.suppression_list import suppression_list_path
 from frgroups.review.approval import approve_plan
 from frgroups.review.approval_policy import Policy, read_policy
 from frgroups.session import Session, start_session
@@ -64,7 +64,7 @@ from frgroups.store.snapshot_store import read_snapshot, save_snapshot
 
 if TYPE_CHECKING:
     from frgroups import plot
-    from frgroups.privacy.erasure import forget
+    from frgroups.privacy.erasure import erase_customer
     from frgroups.privacy.subject_access import export_customer
     from frgroups.review.writer import save_review
     from frgroups.sandbox.sandbox import Sandbox
@@ -85,7 +85,7 @@ __all__ = [
     "Sandbox",
     "Session",
     "Snapshot",
-    "WriteFacts",
+    "WriteCapabilities",
     "__version__",
     "apply_plan",
     "approve_plan",
@@ -95,9 +95,10 @@ __all__ = [
     "customer_history",
     "describe",
     "duplicate_groups",
+    "erase_customer",
     "errors",
     "export_customer",
-    "forget",
+    "finalize_plan",
     "group_changes",
     "group_clusters",
     "group_flow",
@@ -113,7 +114,6 @@ __all__ = [
     "log_json",
     "members",
     "membership_changes",
-    "never_add_path",
     "overlap_matrix",
     "overlap_pairs",
     "plan_memberships",
@@ -137,12 +137,12 @@ __all__ = [
     "save_snapshot",
     "segment",
     "set_cover",
-    "settle_plan",
     "show_versions",
     "size_history",
     "snapshot_from_frames",
     "start_session",
     "subset_groups",
+    "suppression_list_path",
     "tenant_status",
 ]
 
@@ -150,7 +150,7 @@ __all__ = [
 _LATER = {
     "Sandbox": ("frgroups.sandbox.sandbox", "Sandbox"),
     "export_customer": ("frgroups.privacy.subject_access", "export_customer"),
-    "forget": ("frgroups.privacy.erasure", "forget"),
+    "erase_customer": ("frgroups.privacy.erasure", "erase_customer"),
     "plot": ("frgroups.plot", None),
     "save_review": ("frgroups.review.writer", "save_review"),
 }

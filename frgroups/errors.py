@@ -5,26 +5,26 @@ Every error of frgroups, under one tree.
     ├── InputError                what you passed cannot be right (also a ValueError)
     │   ├── GroupNotFoundError    no group, or more than one, of that uid or name (also a KeyError)
     │   ├── ListError             a list of customers that cannot be read safely
-    │   ├── FileDamagedError      a snapshot, plan, journal or approval that is not what was written
+    │   ├── CorruptFileError      a snapshot, plan, journal or approval that is not what was written
     │   ├── WrongTenantError      a plan or receipt for another tenant or host
     │   └── UsageError            options of a command that do not go together
     ├── TokenCommandError         the command that tells a tenant's token did not; has .tenant .command .exit_code
-    ├── NotFoundInCacheError      no kept snapshot answers the question
+    ├── SnapshotNotFoundError      no kept snapshot answers the question
     ├── NotWritableError          a write through a client that was made to read
     ├── ApiError                  the service failed or refused; has .operation .tenant_uid .status .message
-    │   ├── ConnectionLostError   no whole answer came: down, slow, cut
-    │   ├── BadAnswerError        an answer that is not the API's: HTML, a missing field, endless pages
+    │   ├── ConnectionFailedError   no whole answer came: down, slow, cut
+    │   ├── UnexpectedResponseError        an answer that is not the API's: HTML, a missing field, endless pages
     │   ├── AuthError             401: the token was not accepted
     │   ├── ForbiddenError        403: the token may not do this
     │   ├── NotFoundError         404: no such tenant, group or route
-    │   ├── RefusedError          any other 4xx
+    │   ├── RequestRejectedError          any other 4xx
     │   ├── RateLimitedError      429: has .retry_after in seconds
     │   └── ServerError           5xx: a write may or may not have happened
     ├── DriftedReadError          a group changed faster than it could be read
     ├── PlanBlockedError          the plan breaks a limit, has .findings; or it was taken back
     ├── DriftError                the tenant moved away from the plan's baseline; has .groups
     ├── NotApprovedError          no approval, another digest, expired, or rejected
-    ├── StoppedError              a run that was interrupted, or cannot keep its journal, before it sent anything
+    ├── ApplyAbortedError              a run that was interrupted, or cannot keep its journal, before it sent anything
     └── LockedError               another apply, or forget, holds this tenant; or a load would wait for itself
 """
 
@@ -76,7 +76,7 @@ class ListError(InputError):
     """A list of customers that cannot be read without guessing."""
 
 
-class FileDamagedError(InputError):
+class CorruptFileError(InputError):
     """A file of ours that is not as it was written; the message names file, expected and found."""
 
 
@@ -96,7 +96,7 @@ class TokenCommandError(FrgroupsError):
     exit_code: int | None = None
 
 
-class NotFoundInCacheError(FrgroupsError, LookupError):
+class SnapshotNotFoundError(FrgroupsError, LookupError):
     """No kept snapshot answers the question."""
 
 
@@ -118,11 +118,11 @@ class ApiError(FrgroupsError):
     said: str = ""
 
 
-class ConnectionLostError(ApiError):
+class ConnectionFailedError(ApiError):
     """No whole answer came. After a write this leaves open whether it happened."""
 
 
-class BadAnswerError(ApiError):
+class UnexpectedResponseError(ApiError):
     """The answer was not one that this API gives."""
 
 
@@ -138,7 +138,7 @@ class NotFoundError(ApiError):
     """404: no such tenant, group or route."""
 
 
-class RefusedError(ApiError):
+class RequestRejectedError(ApiError):
     """Any other 4xx: the request was understood and refused."""
 
 
@@ -172,7 +172,7 @@ class NotApprovedError(FrgroupsError):
     """The plan is not approved: no approval, another digest, too old, or rejected. The call sent nothing."""
 
 
-class StoppedError(FrgroupsError):
+class ApplyAbortedError(FrgroupsError):
     """A run of a plan that was interrupted, or could not write its journal, before it sent anything."""
 
 

@@ -89,7 +89,7 @@ def test_a_plan_is_not_applied_to_a_tenant_of_the_environment(environment):
             plan = fg.plan_memberships(snapshot, {"pilot": list(snapshot["loyalty"][:2])})
 
             with pytest.raises(NotWritableError):
-                fg.apply_plan(session.client, plan, approve=plan.digest)
+                fg.apply_plan(session.client, plan, approval=plan.digest)
             methods = {request["method"] for request in sandbox.requests()}
 
     assert methods == {"GET"}

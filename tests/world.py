@@ -11,7 +11,7 @@ from frgroups.api.schema.records import ROW_OF, Group, Member, Page
 TABLES = ("groups", "customers", "consents", "memberships", "reads")
 
 
-def rows_of(members, record=Member):
+def page_rows(members, record=Member):
     """These members as a page of a load brings them."""
     return as_records(members, ROW_OF[record])
 

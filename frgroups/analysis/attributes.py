@@ -9,13 +9,13 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from frgroups.analysis.consent import GIVEN, NONE, UNTOLD, WITHDRAWN, consents_of
+from frgroups.analysis.consent import GIVEN, NONE, UNKNOWN, WITHDRAWN, latest_consents
 from frgroups.errors import InputError
-from frgroups.internals.redaction import shown
+from frgroups.internals.redaction import safe_repr
 from frgroups.internals.typing import FloatArray, IndexArray
-from frgroups.internals.validation import several
+from frgroups.internals.validation import as_list
 from frgroups.snapshot.membership_matrix import check_uids
-from frgroups.snapshot.schema import PERSONAL, with_room
+from frgroups.snapshot.schema import PERSONAL, make_nullable
 from frgroups.snapshot.snapshot import Snapshot
 
 Kind = Literal["category", "flag", "number"]
@@ -32,7 +32,7 @@ _NEVER = {"customer_uid", "external_id", "customer_parent_uid", *PERSONAL} - {"e
 # Numbers that are a choice among a few, not an amount.
 _CHOICES = {"payment_terms"}
 _SINCE = "days_since_"
-_SAID = {GIVEN: "given", UNTOLD: MISSING, WITHDRAWN: "withdrawn", NONE: "none"}
+_SAID = {GIVEN: "given", UNKNOWN: MISSING, WITHDRAWN: "withdrawn", NONE: "none"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class Attribute:
     numbers: FloatArray | None = None
 
 
-def attributes_of(snapshot: Snapshot, asked: Asked, *, apart_from: Iterable[str] = ()) -> Iterator[Attribute]:
+def customer_attributes(snapshot: Snapshot, asked: Asked, *, apart_from: Iterable[str] = ()) -> Iterator[Attribute]:
     """
     The attributes that were asked for, in that order; None asks for the usual ones.
 
@@ -54,7 +54,7 @@ def attributes_of(snapshot: Snapshot, asked: Asked, *, apart_from: Iterable[str]
     postal code), consents (one attribute for each), n_other_groups (without those in `apart_from`) and
     days_since_X for a column X of moments, counted back from taken_at. A frame asks for all its columns.
 
-    >>> [(one.name, one.labels) for one in attributes_of(sample_snapshot(), ["country_code", "has_email"])]
+    >>> [(one.name, one.labels) for one in customer_attributes(sample_snapshot(), ["country_code", "has_email"])]
     [('country_code', ['DK', 'FI', 'NO', 'SE']), ('has_email', ['no', 'yes'])]
     """
     if isinstance(asked, pd.DataFrame):
@@ -62,7 +62,7 @@ def attributes_of(snapshot: Snapshot, asked: Asked, *, apart_from: Iterable[str]
         for name in _allowed(own.columns):
             yield _attribute(name, own[name], snapshot)
         return
-    for name in USUAL if asked is None else _allowed(several(asked, "attributes")):
+    for name in USUAL if asked is None else _allowed(as_list(asked, "attributes")):
         if name == "consents":
             yield from _consents(snapshot)
         else:
@@ -91,7 +91,7 @@ def own_columns(snapshot: Snapshot, table: pd.DataFrame) -> pd.DataFrame:
             f"attributes has {len(uids):,} rows, {repeated:,} of them for a customer who stands there already. "
             "Make it one row per customer, as with groupby('customer_uid')."
         )
-    customers = snapshot.codes.customer_uids
+    customers = snapshot.matrix.customer_uids
     where = pd.Index(uids).get_indexer(customers)
     if len(uids) and len(customers) and (where < 0).all():
         raise InputError(
@@ -100,8 +100,8 @@ def own_columns(snapshot: Snapshot, table: pd.DataFrame) -> pd.DataFrame:
         )
     own = keyed.drop(columns="customer_uid").reset_index(drop=True)
     if not own.columns.is_unique:
-        raise InputError(f"attributes has two columns named {shown(own.columns[own.columns.duplicated()][0])}.")
-    own = pd.DataFrame({name: with_room(own[name]) for name in own.columns}, index=own.index)
+        raise InputError(f"attributes has two columns named {safe_repr(own.columns[own.columns.duplicated()][0])}.")
+    own = pd.DataFrame({name: make_nullable(own[name]) for name in own.columns}, index=own.index)
     return own.reindex(pd.Index(np.where(where < 0, len(own), where))).set_axis(snapshot.customers.index, axis=0)
 
 
@@ -119,7 +119,7 @@ def _allowed(names: Iterable[object]) -> list[str]:
     asked = []
     for name in names:
         if not isinstance(name, str):
-            raise InputError(f"attributes holds {shown(name)}; an attribute is the name of a column.")
+            raise InputError(f"attributes holds {safe_repr(name)}; an attribute is the name of a column.")
         if name in _NEVER:
             other = (
                 f"; has_{name} tells who has one" if name in ("email", "mobile", "loyalty_id", "vat_number") else ""
@@ -136,15 +136,15 @@ def _column(snapshot: Snapshot, name: str, apart_from: set[str]) -> pd.Series:
     if name == "postal_area":
         return _postal_area(customers)
     if name == "n_other_groups":
-        codes = snapshot.codes
+        codes = snapshot.matrix
         others = ~codes.group_uids.isin(list(apart_from))[codes.group_code]
-        return pd.Series(np.bincount(codes.customer_code[others], minlength=codes.n_customers))
+        return pd.Series(np.bincount(codes.indices[others], minlength=codes.n_customers))
     column = name.removeprefix(_SINCE)
     if name not in customers and column in customers and pd.api.types.is_datetime64_any_dtype(customers[column]):
         return customers[column]
     if name not in customers:
         there = [*(c for c in customers.columns if c not in _NEVER), "postal_area", "consents", "n_other_groups"]
-        raise InputError(f"No attribute is named {shown(name)}. There are {', '.join(map(str, there))}.")
+        raise InputError(f"No attribute is named {safe_repr(name)}. There are {', '.join(map(str, there))}.")
     return customers[name]
 
 
@@ -156,7 +156,7 @@ def _postal_area(customers: pd.DataFrame) -> pd.Series:
 
 
 def _consents(snapshot: Snapshot) -> Iterator[Attribute]:
-    consents = consents_of(snapshot)
+    consents = latest_consents(snapshot)
     names = [consent.name for consent in consents]
     for consent in consents:
         name = consent.name if names.count(consent.name) == 1 else f"{consent.name} ({consent.uid})"
@@ -166,7 +166,7 @@ def _consents(snapshot: Snapshot) -> Iterator[Attribute]:
 
 
 def _attribute(name: str, column: pd.Series, snapshot: Snapshot) -> Attribute:
-    column = with_room(column)
+    column = make_nullable(column)
     if pd.api.types.is_datetime64_any_dtype(column):
         ago = (pd.Timestamp(snapshot.taken_at) - pd.to_datetime(column, utc=True)).dt.total_seconds() / 86_400
         return _number(name if name.startswith(_SINCE) else _SINCE + name, ago)

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from frgroups.analysis.register import KEYS, REGISTER, begun, ended
+from frgroups.analysis.register import KEYS, REGISTER, has_ended, has_started
 from frgroups.errors import InputError
-from frgroups.internals.timestamps import as_moment
+from frgroups.internals.timestamps import parse_timestamp
 from frgroups.internals.typing import FloatArray, Int32Array, IntArray
-from frgroups.snapshot.membership_matrix import Codes, check_uids, codes_of
-from frgroups.snapshot.schema import conform
+from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix, check_uids
+from frgroups.snapshot.schema import coerce_schema
 
 
 def campaign_reach(data: Any, campaigns: pd.DataFrame, *, at: datetime | str | None = None) -> pd.DataFrame:
@@ -59,8 +59,8 @@ def campaign_reach(data: Any, campaigns: pd.DataFrame, *, at: datetime | str | N
     0          VIP          2           0            2         NaN
     1  All members        250           2          248         vip
     """
-    codes = codes_of(data)
-    moment = as_moment(at or getattr(data, "taken_at", None) or datetime.now(UTC))
+    codes = as_membership_matrix(data)
+    moment = parse_timestamp(at or getattr(data, "taken_at", None) or datetime.now(UTC))
     table = _running(codes, campaigns, moment)
     members = [codes.member_codes(uid) for uid in table["customer_group_uid"]]
     discount = table["discount_percent"].to_numpy()
@@ -76,7 +76,7 @@ def campaign_reach(data: Any, campaigns: pd.DataFrame, *, at: datetime | str | N
     )
 
 
-def _running(codes: Codes, campaigns: pd.DataFrame, at: datetime) -> pd.DataFrame:
+def _running(codes: MembershipMatrix, campaigns: pd.DataFrame, at: datetime) -> pd.DataFrame:
     """The campaigns that run at this moment, their groups as uids, in the order of the result."""
     if not isinstance(campaigns, pd.DataFrame):
         raise InputError(f"campaigns is a {type(campaigns).__name__}; give a table, such as fg.read_register(path).")
@@ -86,8 +86,8 @@ def _running(codes: Codes, campaigns: pd.DataFrame, at: datetime) -> pd.DataFram
         )
     key = next((name for name in KEYS if name in campaigns), KEYS[0])
     words = check_uids(campaigns, key, "campaigns").reset_index(drop=True)
-    rows = conform(campaigns, {"name": "str", **REGISTER})
-    runs = rows["discount_percent"].notna() & begun(rows, at) & ~ended(rows, at)
+    rows = coerce_schema(campaigns, {"name": "str", **REGISTER})
+    runs = rows["discount_percent"].notna() & has_started(rows, at) & ~has_ended(rows, at)
     rows, words = rows[runs], words[runs]
     if len(wrong := rows.loc[~rows["discount_percent"].between(0, 100), "discount_percent"]):
         raise InputError(f"campaigns has a discount_percent of {wrong.iloc[0]:g}; it is between 0 and 100.")

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from frgroups.analysis.snapshot_comparison import Compared, Side
+from frgroups.analysis.snapshot_comparison import Side, SnapshotComparison
 from frgroups.internals.typing import BoolArray, IntArray, StringArray
 
 
@@ -45,10 +45,10 @@ def membership_changes(old: Any, new: Any) -> pd.DataFrame:
     0                vip          c-1    left       False
     1                vip          c-3  joined        True
     """
-    both = Compared.of(old, new)
+    both = SnapshotComparison.of(old, new)
     found = _Differences.of(both)
     in_new = np.zeros(len(both.customers), dtype=np.bool_)
-    in_new[both.new.customer[both.new.codes.customer_code]] = True
+    in_new[both.new.customer[both.new.matrix.indices]] = True
     return pd.DataFrame(
         {
             "customer_group_uid": both.groups.take(found.group).array,
@@ -93,7 +93,7 @@ def group_changes(old: Any, new: Any) -> pd.DataFrame:
     1              staff      1         0       0      1          0.0   kept
     2                vip      1         1       0      2          1.0   kept
     """
-    both = Compared.of(old, new)
+    both = SnapshotComparison.of(old, new)
     found = _Differences.of(both)
     n_old, n_new = _sizes(both.old, both), _sizes(both.new, both)
     n_joined = _counts(found.group[found.joined], both)
@@ -128,11 +128,11 @@ class _Differences:
     joined: BoolArray
 
     @classmethod
-    def of(cls, both: Compared) -> _Differences:
+    def of(cls, both: SnapshotComparison) -> _Differences:
         width = max(len(both.customers), 1)
 
         def keys(side: Side) -> IntArray:
-            return side.group[side.codes.group_code] * width + side.customer[side.codes.customer_code]
+            return side.group[side.matrix.group_code] * width + side.customer[side.matrix.indices]
 
         # The side stands in the last bit, so one sort puts a kept membership's two keys next to each other. Both
         # sides rise already: a stable sort finds these two runs and merges them.
@@ -144,26 +144,26 @@ class _Differences:
         return cls(group, customer, changed % 2 == 1)
 
 
-def _sizes(side: Side, both: Compared) -> IntArray:
+def _sizes(side: Side, both: SnapshotComparison) -> IntArray:
     sizes = np.zeros(len(both.groups), dtype=np.int64)
-    sizes[side.group] = side.codes.sizes
+    sizes[side.group] = side.matrix.sizes
     return sizes
 
 
-def _counts(groups: IntArray, both: Compared) -> IntArray:
+def _counts(groups: IntArray, both: SnapshotComparison) -> IntArray:
     return np.bincount(groups, minlength=len(both.groups)).astype(np.int64)
 
 
-def _status(both: Compared) -> StringArray:
+def _status(both: SnapshotComparison) -> StringArray:
     status = np.full(len(both.groups), "new", dtype="U7")
     status[both.old.group] = "deleted"
     status[np.intersect1d(both.old.group, both.new.group)] = "kept"
     return status
 
 
-def _renamed_from(both: Compared) -> npt.NDArray[np.object_]:
+def _renamed_from(both: SnapshotComparison) -> npt.NDArray[np.object_]:
     newer = both.names.to_numpy(dtype=object)
     older = newer.copy()
     if both.old.named and both.new.named:
-        older[both.old.group] = both.old.codes.group_names
+        older[both.old.group] = both.old.matrix.group_names
     return np.where(older == newer, "", older)

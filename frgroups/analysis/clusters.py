@@ -10,7 +10,7 @@ import pandas as pd
 from frgroups.analysis.overlap import overlap_matrix
 from frgroups.errors import InputError
 from frgroups.internals.typing import FloatArray, IndexArray, IntArray
-from frgroups.snapshot.membership_matrix import codes_of
+from frgroups.snapshot.membership_matrix import as_membership_matrix
 
 Likeness = Literal["jaccard", "overlap_coefficient"]
 Method = Literal["average", "complete", "single", "weighted"]
@@ -64,7 +64,7 @@ def group_clusters(
         raise InputError(f"method={method!r} is not one of {', '.join(get_args(Method))}.")
     if isinstance(cut, bool) or not isinstance(cut, int | float) or not 0 <= cut <= 1:
         raise InputError(f"cut={cut!r} is not a distance between 0 and 1.")
-    codes = codes_of(data)
+    codes = as_membership_matrix(data)
     likeness = overlap_matrix(codes, measure=measure).to_numpy()
     position = np.empty(codes.n_groups, dtype=np.int64)
     position[leaf_order(likeness, method)] = np.arange(codes.n_groups)

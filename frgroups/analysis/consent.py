@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 
 from frgroups.errors import InputError
-from frgroups.internals.redaction import shown
+from frgroups.internals.redaction import safe_repr
 from frgroups.internals.typing import BoolArray, Int8Array
-from frgroups.internals.validation import several
+from frgroups.internals.validation import as_list
 from frgroups.snapshot.snapshot import Snapshot
 
 # In this order the last of several rows of one moment is the most cautious.
-GIVEN, UNTOLD, WITHDRAWN, NONE = range(4)
+GIVEN, UNKNOWN, WITHDRAWN, NONE = range(4)
 
 
 # A channel, the column that tells whether it has a contact point, and words by which its consent may be known.
@@ -43,23 +43,23 @@ class Channel:
         return self.contact & self.given
 
 
-def channels_of(snapshot: Snapshot, channels: Iterable[str], consent: Mapping[str, str]) -> list[Channel]:
+def reach_channels(snapshot: Snapshot, channels: Iterable[str], consent: Mapping[str, str]) -> list[Channel]:
     """
     The channels that were asked for, with the consent that was named for each or that sounds like it.
 
-    >>> [(one.consent, int(one.reachable.sum())) for one in channels_of(sample_snapshot(), ["email"], {})]
+    >>> [(one.consent, int(one.reachable.sum())) for one in reach_channels(sample_snapshot(), ["email"], {})]
     [('Newsletter', 120)]
     """
-    asked = several(channels, "channels")
+    asked = as_list(channels, "channels")
     if not isinstance(consent, Mapping):
         raise InputError(f"consent is a {type(consent).__name__}; give {{'email': the uid or name of a consent}}.")
     if unknown := [name for name in [*asked, *consent] if name not in _CHANNELS]:
-        raise InputError(f"No channel is named {shown(unknown[0])}; there are {', '.join(_CHANNELS)}.")
+        raise InputError(f"No channel is named {safe_repr(unknown[0])}; there are {', '.join(_CHANNELS)}.")
     if not asked or len(set(asked)) < len(asked):
         raise InputError(
-            f"channels={shown(asked)}; name each of {', '.join(_CHANNELS)} at most once, and one at least."
+            f"channels={safe_repr(asked)}; name each of {', '.join(_CHANNELS)} at most once, and one at least."
         )
-    there = consents_of(snapshot)
+    there = latest_consents(snapshot)
     return [_channel(snapshot, name, _consent(snapshot, there, name, consent.get(name))) for name in asked]
 
 
@@ -85,7 +85,7 @@ def _consent(snapshot: Snapshot, there: list[Consent], channel: str, asked: str 
         return found[0]
     if not len(snapshot.customers):
         return None
-    told = f"consent {shown(asked)}" if asked is not None else f"the consent for {channel}"
+    told = f"consent {safe_repr(asked)}" if asked is not None else f"the consent for {channel}"
     listed = ", ".join(f"{one.name!r} ({one.uid}, given by {int(one.given.sum()):,})" for one in there)
     raise InputError(
         f"{told[0].upper()}{told[1:]} cannot be told: {len(found)} of the {len(there)} consents fit. "
@@ -108,7 +108,7 @@ class Consent:
         return given
 
 
-def consents_of(snapshot: Snapshot) -> list[Consent]:
+def latest_consents(snapshot: Snapshot) -> list[Consent]:
     """
     The consents that any customer of the snapshot was asked for, in uid order.
 
@@ -116,7 +116,7 @@ def consents_of(snapshot: Snapshot) -> list[Consent]:
     Among rows of one moment a withdrawal counts, so that reach is never told too large. A consent without a uid
     goes by its name.
 
-    >>> [(consent.uid, consent.name, int(consent.given.sum())) for consent in consents_of(sample_snapshot())]
+    >>> [(consent.uid, consent.name, int(consent.given.sum())) for consent in latest_consents(sample_snapshot())]
     [('newsletter', 'Newsletter', 150)]
     """
     rows = snapshot.consents
@@ -126,7 +126,7 @@ def consents_of(snapshot: Snapshot) -> list[Consent]:
             "uid": rows["consent_uid"].where(rows["consent_uid"] != "").fillna(name),
             "name": name,
             "at": rows["created_at"],
-            "customer": snapshot.codes.customer_uids.get_indexer(pd.Index(rows["customer_uid"])),
+            "customer": snapshot.matrix.customer_uids.get_indexer(pd.Index(rows["customer_uid"])),
             "said": _said(rows["status"]),
         }
     )
@@ -137,7 +137,7 @@ def consents_of(snapshot: Snapshot) -> list[Consent]:
 
 def _said(status: pd.Series) -> Int8Array:
     said = np.where(status.fillna(False).to_numpy(dtype=np.bool_), GIVEN, WITHDRAWN)
-    return np.where(status.isna(), UNTOLD, said).astype(np.int8)
+    return np.where(status.isna(), UNKNOWN, said).astype(np.int8)
 
 
 def _latest_statuses(uid: str, rows: pd.DataFrame, n_customers: int) -> Consent:

@@ -13,7 +13,7 @@ from frgroups.analysis.intersections import OTHER
 from frgroups.analysis.overlap import Measure, measure_of
 from frgroups.analysis.sizes import group_sizes
 from frgroups.errors import InputError
-from frgroups.internals.formatting import counted, day_in_words, growth_in_words, share_in_words
+from frgroups.internals.formatting import format_day, format_growth, format_share, pluralize
 from frgroups.snapshot.snapshot import Snapshot
 
 _SYMMETRIC = ("count", "jaccard", "overlap_coefficient", "lift", "phi", "pmi")
@@ -102,7 +102,7 @@ def name_of(uids: Iterable[str], names: Iterable[str]) -> dict[str, str]:
     }
 
 
-def names_in(table: pd.DataFrame) -> dict[str, str]:
+def all_folder_names(table: pd.DataFrame) -> dict[str, str]:
     """The last name of each group of a table."""
     last = table.drop_duplicates("customer_group_uid", keep="last")
     return name_of(last["customer_group_uid"], last["name"])
@@ -147,8 +147,8 @@ def told_changes(table: pd.DataFrame, top: int) -> str:
         return "No groups."
     moved = table.assign(n_moved=table["n_joined"] + table["n_left"]).query("n_moved > 0")
     if moved.empty:
-        return f"No change in {counted(len(table), 'group')}."
-    names = names_in(table)
+        return f"No change in {pluralize(len(table), 'group')}."
+    names = all_folder_names(table)
     order = moved.sort_values(["n_moved", "customer_group_uid"], ascending=[False, True])
     notes = {"new": " (new)", "deleted": " (deleted)"}
     items = [
@@ -157,7 +157,7 @@ def told_changes(table: pd.DataFrame, top: int) -> str:
     ]
     left = order.iloc[top:]
     return sentences(
-        f"{len(moved):,} of {counted(len(table), 'group')} changed: {int(table['n_joined'].sum()):,} joined, "
+        f"{len(moved):,} of {pluralize(len(table), 'group')} changed: {int(table['n_joined'].sum()):,} joined, "
         f"{int(table['n_left'].sum()):,} left",
         listed("The most changed, joined and left", items),
         f"{len(left):,} more: +{int(left['n_joined'].sum()):,} −{int(left['n_left'].sum()):,}" if len(left) else "",
@@ -168,7 +168,7 @@ def told_history(table: pd.DataFrame, top: int) -> str:
     """`size_history` in words: from the first to the last size of the largest groups."""
     if table.empty:
         return "No readings."
-    names = names_in(table)
+    names = all_folder_names(table)
     first = table.drop_duplicates("customer_group_uid").set_index("customer_group_uid")
     last = table.drop_duplicates("customer_group_uid", keep="last")
     order = last.sort_values(["n_members", "customer_group_uid"], ascending=[False, True])
@@ -176,16 +176,16 @@ def told_history(table: pd.DataFrame, top: int) -> str:
         f"{names[row.customer_group_uid]} {_from_to(first.loc[row.customer_group_uid], row)}"
         for row in each(order.head(top))
     ]
-    since, until = (day_in_words(moment.date()) for moment in (table["taken_at"].min(), table["taken_at"].max()))
+    since, until = (format_day(moment.date()) for moment in (table["taken_at"].min(), table["taken_at"].max()))
     unsure = int((table["verdict"] != "consistent").sum())
     n_deleted = int((last["status"] == "deleted").sum())
     return sentences(
-        f"{counted(len(last), 'group')} at {counted(table['taken_at'].nunique(), 'moment')}, "
+        f"{pluralize(len(last), 'group')} at {pluralize(table['taken_at'].nunique(), 'moment')}, "
         + (since if since == until else f"{since} to {until}"),
         listed("The largest", items),
         f"{len(order) - top:,} more" if len(order) > top else "",
         f"Deleted meanwhile: {n_deleted:,}" if n_deleted else "",
-        f"Not consistent: {unsure:,} of {counted(len(table), 'reading')}" if unsure else "",
+        f"Not consistent: {unsure:,} of {pluralize(len(table), 'reading')}" if unsure else "",
     )
 
 
@@ -202,10 +202,10 @@ def told_flow(table: pd.DataFrame, top: int) -> str:
     items = [f"{names[row.from_group]} to {names[row.to_group]} {row.n:,}" for row in each(moves.head(top))]
     left = moves.iloc[top:]
     return sentences(
-        f"{counted(n_all, 'customer')}, of whom {n_stayed:,} stayed where they were "
-        f"({share_in_words(n_stayed, n_all)})",
+        f"{pluralize(n_all, 'customer')}, of whom {n_stayed:,} stayed where they were "
+        f"({format_share(n_stayed, n_all)})",
         listed("The largest moves", items),
-        f"{counted(len(left), 'move')} more of {counted(int(left['n'].sum()), 'customer')}" if len(left) else "",
+        f"{pluralize(len(left), 'move')} more of {pluralize(int(left['n'].sum()), 'customer')}" if len(left) else "",
     )
 
 
@@ -213,7 +213,7 @@ def _from_to(first: Any, last: Any) -> str:
     if last.status == "deleted":
         return f"from {first.n_members:,} to its deletion"
     new = " (new)" if first.status == "new" else ""
-    growth = f" ({growth_in_words(first.n_members, last.n_members)})" if first.n_members and not new else ""
+    growth = f" ({format_growth(first.n_members, last.n_members)})" if first.n_members and not new else ""
     return f"from {first.n_members:,} to {last.n_members:,}{growth}{new}"
 
 
@@ -225,11 +225,11 @@ def told_profile(table: pd.DataFrame, top: int) -> str:
     n_chance = int((known["q_value"] > CHANCE).sum())
     items = [f"{value_name(row)} {_beside(row)}" for row in each(known.head(top))]
     return sentences(
-        f"{counted(len(known), 'value')} of {counted(known['attribute'].nunique(), 'attribute')}"
+        f"{pluralize(len(known), 'value')} of {pluralize(known['attribute'].nunique(), 'attribute')}"
         if len(known)
         else "No value that tells the two apart",
         listed("The strongest effects, in the group and among the others", items),
-        f"{counted(n_chance, 'value')} with a q above {CHANCE}, which may be chance" if n_chance else "",
+        f"{pluralize(n_chance, 'value')} with a q above {CHANCE}, which may be chance" if n_chance else "",
         f"Suppressed, since they tell of too few customers: {n_left_out:,}" if n_left_out else "",
     )
 
@@ -271,16 +271,16 @@ def told_reach(table: pd.DataFrame, top: int) -> str:
     """`reachability` in words: of the largest groups, who may be written to by each channel."""
     if table.empty:
         return "No groups."
-    names, n_left_out = names_in(table), int(table["suppressed"].sum())
+    names, n_left_out = all_folder_names(table), int(table["suppressed"].sum())
     order = table.drop_duplicates("customer_group_uid").sort_values(
         ["n_members", "customer_group_uid"], ascending=[False, True]
     )
     groups = [table[table["customer_group_uid"] == uid] for uid in order["customer_group_uid"].head(top)]
     n_more = len(order) - len(groups)
     return sentences(
-        f"{counted(len(order), 'group')}; who may be written to gives consent and has a contact point",
+        f"{pluralize(len(order), 'group')}; who may be written to gives consent and has a contact point",
         *[_channels(names[rows["customer_group_uid"].iloc[0]], rows) for rows in groups],
-        f"{counted(n_more, 'group')} more, smaller ones" if n_more else "",
+        f"{pluralize(n_more, 'group')} more, smaller ones" if n_more else "",
         f"In {n_left_out:,} of {len(table):,} rows something is suppressed" if n_left_out else "",
     )
 
@@ -289,14 +289,15 @@ def told_steps(table: pd.DataFrame, top: int) -> str:
     """`incremental_reach` in words: what each step adds."""
     if table.empty:
         return "Nobody can be reached."
-    names, n_all = names_in(table), int(table["n_cumulative"].iloc[-1])
+    names, n_all = all_folder_names(table), int(table["n_cumulative"].iloc[-1])
     items = [
         f"{names[row.customer_group_uid]} adds {row.n_new:,} ({percent(row.share_cumulative)})"
         for row in each(table.head(top))
     ]
     left = table.iloc[top:]
     return sentences(
-        f"{counted(len(table), 'group')} {'reaches' if len(table) == 1 else 'reach'} {counted(n_all, 'customer')}, "
+        f"{pluralize(len(table), 'group')} {'reaches' if len(table) == 1 else 'reach'} "
+        f"{pluralize(n_all, 'customer')}, "
         f"{percent(table['share_cumulative'].iloc[-1])} of all who can be reached in any",
         listed("Step by step, with the share reached so far", items),
         f"{len(left):,} more add {int(left['n_new'].sum()):,}" if len(left) else "",
@@ -315,7 +316,7 @@ def told_campaigns(table: pd.DataFrame, top: int) -> str:
         items.append(f"{names[uid]} ({row.discount_percent:g}%) for {row.n_effective:,} of {row.n_members:,}{better}")
     n_none = int(((table["n_effective"] == 0) & (table["n_members"] > 0)).sum())
     return sentences(
-        counted(len(table), "campaign"),
+        pluralize(len(table), "campaign"),
         listed("For whom each may matter, at most, the largest discount first", items),
         f"{len(table) - top:,} with smaller discounts" if len(table) > top else "",
         f"Of which all members have a better one: {n_none:,}" if n_none else "",
@@ -334,10 +335,10 @@ def _channels(name: str, rows: pd.DataFrame) -> str:
     told = [
         f"{row.channel} suppressed"
         if pd.isna(row.n_reachable)
-        else f"{row.channel} {row.n_reachable:,} ({share_in_words(int(row.n_reachable), max(n_members, 1))})"
+        else f"{row.channel} {row.n_reachable:,} ({format_share(int(row.n_reachable), max(n_members, 1))})"
         for row in each(rows)
     ]
-    return f"{name}, {counted(n_members, 'member')}: {', '.join(told)}"
+    return f"{name}, {pluralize(n_members, 'member')}: {', '.join(told)}"
 
 
 def _number(value: float) -> str:
@@ -350,16 +351,16 @@ def told_sizes(table: pd.DataFrame, top: int) -> str:
     """`group_sizes` in words."""
     if table.empty:
         return "No groups."
-    names, total = names_in(table), int(table["n_members"].sum())
+    names, total = all_folder_names(table), int(table["n_members"].sum())
     order = table.sort_values(["n_members", "customer_group_uid"], ascending=[False, True])
     shown, rest = order.head(top), order.iloc[top:]
     items = [f"{names[row.customer_group_uid]} with {row.n_members:,} ({row.n_exclusive:,})" for row in each(shown)]
     items[0] = items[0].removesuffix(")") + " in no other group)"
     n_rest, n_empty = int(rest["n_members"].sum()), int((table["n_members"] == 0).sum())
     return sentences(
-        f"{counted(len(table), 'group')} with {counted(total, 'membership')}",
+        f"{pluralize(len(table), 'group')} with {pluralize(total, 'membership')}",
         listed("The largest", items),
-        f"The other {len(rest):,} hold {n_rest:,} ({share_in_words(n_rest, max(total, 1))})" if len(rest) else "",
+        f"The other {len(rest):,} hold {n_rest:,} ({format_share(n_rest, max(total, 1))})" if len(rest) else "",
         f"Without a member: {n_empty:,}" if n_empty else "",
     )
 
@@ -379,10 +380,10 @@ def told_matrix(matrix: pd.DataFrame, top: int, measure: Measure) -> str:
     n_pairs = n * (n - 1) // 2
     unknown = len(pairs) - len(known)
     return sentences(
-        f"{counted(n, 'group')}, {counted(n_pairs, 'pair')}, by {_WORDS[measure]}",
+        f"{pluralize(n, 'group')}, {pluralize(n_pairs, 'pair')}, by {_WORDS[measure]}",
         listed("The largest values", items),
-        f"Unknown or without bound: {counted(unknown, 'value')}" if unknown else "",
-        f"Of 0: {counted(int((known['value'] == 0).sum()), 'value')}" if measure in _OF_CUSTOMERS else "",
+        f"Unknown or without bound: {pluralize(unknown, 'value')}" if unknown else "",
+        f"Of 0: {pluralize(int((known['value'] == 0).sum()), 'value')}" if measure in _OF_CUSTOMERS else "",
     )
 
 
@@ -395,14 +396,14 @@ def told_intersections(table: pd.DataFrame, top: int) -> str:
     n_all = round(table["n"].iloc[0] / table["share"].iloc[0])
     exclusive = table["mode"].iloc[0] == "exclusive"
     how = "exactly these groups" if exclusive else "all of these groups, whatever else they are in"
-    items = [f"{' & '.join(row.groups)} {row.n:,} ({share_in_words(row.n, n_all)})" for row in each(whole.head(top))]
+    items = [f"{' & '.join(row.groups)} {row.n:,} ({format_share(row.n, n_all)})" for row in each(whole.head(top))]
     left = whole.iloc[top:]
     n_left = int(left["n"].sum())
-    summed = f" with {counted(n_left, 'customer')}" if exclusive else ""
+    summed = f" with {pluralize(n_left, 'customer')}" if exclusive else ""
     return sentences(
-        f"{counted(n_all, 'customer')}, {counted(len(whole), 'combination')}; customers in {how}",
+        f"{pluralize(n_all, 'customer')}, {pluralize(len(whole), 'combination')}; customers in {how}",
         listed("The most", items),
-        f"{counted(len(left), 'combination')} more{summed}" if len(left) else "",
+        f"{pluralize(len(left), 'combination')} more{summed}" if len(left) else "",
         f"In none of these combinations, cut from the table: {others:,}" if others else "",
     )
 

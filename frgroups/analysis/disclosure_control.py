@@ -21,7 +21,7 @@ def is_small(n: Any, min_count: int) -> Any:
     return (n > 0) & (n < min_count)
 
 
-def hidden_rows(n_in: IntArray, n_ref: IntArray, *, min_count: int, top: int | None = None) -> BoolArray:
+def suppressed_rows(n_in: IntArray, n_ref: IntArray, *, min_count: int, top: int | None = None) -> BoolArray:
     """
     Which values of one attribute may not stand in a table that compares two sets of customers.
 
@@ -35,9 +35,9 @@ def hidden_rows(n_in: IntArray, n_ref: IntArray, *, min_count: int, top: int | N
     small in one set or the other on its own account, so that nothing tells which had to be hidden, and why.
     (Secondary suppression and protection intervals: Hundepool et al. 2012, Statistical Disclosure Control, ch. 4.)
 
-    >>> hidden_rows(np.array([40, 30, 3]), np.array([90, 80, 70]), min_count=5).tolist()
+    >>> suppressed_rows(np.array([40, 30, 3]), np.array([90, 80, 70]), min_count=5).tolist()
     [False, True, True]
-    >>> hidden_rows(np.array([40, 30, 0]), np.array([90, 80, 70]), min_count=5).tolist()
+    >>> suppressed_rows(np.array([40, 30, 0]), np.array([90, 80, 70]), min_count=5).tolist()
     [False, False, False]
     """
     small: BoolArray = is_small(n_in, min_count) | is_small(n_ref, min_count)
@@ -52,11 +52,11 @@ def hidden_rows(n_in: IntArray, n_ref: IntArray, *, min_count: int, top: int | N
     return hide
 
 
-def checked_min_count(min_count: int) -> int:
+def check_min_count(min_count: int) -> int:
     """
     The number, or an error that says what it is for.
 
-    >>> checked_min_count(5)
+    >>> check_min_count(5)
     5
     """
     try:

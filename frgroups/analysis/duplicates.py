@@ -9,8 +9,8 @@ import pandas as pd
 
 from frgroups.analysis.overlap import pair_counts
 from frgroups.internals.typing import BoolArray, IntArray
-from frgroups.internals.validation import must_be_share
-from frgroups.snapshot.membership_matrix import Codes, codes_of
+from frgroups.internals.validation import check_share
+from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
 
 
 def duplicate_groups(data: Any, *, min_jaccard: float = 1.0) -> pd.DataFrame:
@@ -43,12 +43,12 @@ def duplicate_groups(data: Any, *, min_jaccard: float = 1.0) -> pd.DataFrame:
       group_a group_b name_a name_b  n_a  n_b  n_both  jaccard
     0       a       b      a      b    2    2       2      1.0
     """
-    must_be_share(min_jaccard, "min_jaccard")
-    codes = codes_of(data)
+    check_share(min_jaccard, "min_jaccard")
+    codes = as_membership_matrix(data)
     return duplicates_in(codes, pair_counts(codes), min_jaccard)
 
 
-def duplicates_in(codes: Codes, both: IntArray, min_jaccard: float) -> pd.DataFrame:
+def duplicates_in(codes: MembershipMatrix, both: IntArray, min_jaccard: float) -> pd.DataFrame:
     """The table of `duplicate_groups` from pairs that were counted already."""
     n = codes.sizes
     either = n[:, None] + n[None, :] - both
@@ -88,12 +88,12 @@ def subset_groups(data: Any, *, min_share: float = 1.0) -> pd.DataFrame:
       group_a group_b name_a       name_b  n_a  n_b  n_both  share_of_a
     0     vip     all    VIP  All members    2  250       2         1.0
     """
-    must_be_share(min_share, "min_share")
-    codes = codes_of(data)
+    check_share(min_share, "min_share")
+    codes = as_membership_matrix(data)
     return subsets_in(codes, pair_counts(codes), min_share)
 
 
-def subsets_in(codes: Codes, both: IntArray, min_share: float = 1.0) -> pd.DataFrame:
+def subsets_in(codes: MembershipMatrix, both: IntArray, min_share: float = 1.0) -> pd.DataFrame:
     """The table of `subset_groups` from pairs that were counted already."""
     n = codes.sizes
     share = both / np.maximum(n, 1)[:, None]
@@ -103,7 +103,7 @@ def subsets_in(codes: Codes, both: IntArray, min_share: float = 1.0) -> pd.DataF
     return _most_first(table, "share_of_a")
 
 
-def _pairs(codes: Codes, both: IntArray, chosen: BoolArray) -> pd.DataFrame:
+def _pairs(codes: MembershipMatrix, both: IntArray, chosen: BoolArray) -> pd.DataFrame:
     """The pairs that a square mask marks, in uid order, with their counts."""
     a, b = np.nonzero(chosen)
     return pd.DataFrame(

@@ -23,14 +23,14 @@ def cohens_h(share_a: FloatArray, share_b: FloatArray) -> FloatArray:
     return difference
 
 
-def p_of_shares(n_a: IntArray, size_a: int, n_b: IntArray, size_b: int) -> FloatArray:
+def p_value_of_shares(n_a: IntArray, size_a: int, n_b: IntArray, size_b: int) -> FloatArray:
     """
     The two-sided p that n_a of size_a and n_b of size_b are as different as this by chance, for each value.
 
     Pearson's chi-square of the two-by-two table without continuity correction (the square of the z of two
     proportions); where an expected count is below 5, Fisher's exact test. NaN where a size is 0.
 
-    >>> p_of_shares(np.array([30, 3]), 100, np.array([50, 0]), 100).round(4).tolist()
+    >>> p_value_of_shares(np.array([30, 3]), 100, np.array([50, 0]), 100).round(4).tolist()
     [0.0039, 0.2462]
     """
     p = np.full(len(n_a), np.nan)
@@ -70,24 +70,24 @@ class Numbers(NamedTuple):
         return cls(len(values), float(values.mean()), float(np.median(values)), float(values.var(ddof=1)))
 
 
-def standardised_difference(a: Numbers, b: Numbers) -> float:
+def standardized_difference(a: Numbers, b: Numbers) -> float:
     """
     The difference of two means in standard deviations: over the root of the mean of both variances.
 
     (Cohen 1988, p. 44; Austin 2011.) NaN where neither varies, or one has fewer than two numbers.
 
-    >>> round(standardised_difference(Numbers(9, 12, 12, 4), Numbers(9, 10, 10, 4)), 3)
+    >>> round(standardized_difference(Numbers(9, 12, 12, 4), Numbers(9, 10, 10, 4)), 3)
     1.0
     """
     spread = np.sqrt((a.variance + b.variance) / 2)
     return float((a.mean - b.mean) / spread) if spread > 0 else np.nan
 
 
-def p_of_means(a: Numbers, b: Numbers) -> float:
+def p_value_of_means(a: Numbers, b: Numbers) -> float:
     """
     The two-sided p of Welch's t (1947), which does not take the variances for equal; NaN as above.
 
-    >>> round(p_of_means(Numbers(9, 12, 12, 4), Numbers(9, 10, 10, 4)), 3)
+    >>> round(p_value_of_means(Numbers(9, 12, 12, 4), Numbers(9, 10, 10, 4)), 3)
     0.05
     """
     if not a.variance + b.variance > 0:

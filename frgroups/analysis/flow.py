@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from frgroups.analysis.snapshot_comparison import Compared, Side
+from frgroups.analysis.snapshot_comparison import Side, SnapshotComparison
 from frgroups.internals.typing import IntArray
-from frgroups.internals.validation import several
+from frgroups.internals.validation import as_list
 
 NONE, SEVERAL = "(none)", "(several)"
 
@@ -58,7 +58,7 @@ def group_flow(
     1        all      vip    1       0.004016
     2        all      all  248       0.995984
     """
-    both = Compared.of(old, new)
+    both = SnapshotComparison.of(old, new)
     states = _States.of(both, groups, priority)
     n_states = states.none + 1
     pairs = states.of_customers(both.old) * n_states + states.of_customers(both.new)
@@ -87,15 +87,15 @@ class _States:
     The first `n_first` groups go before any other that holds the customer.
     """
 
-    both: Compared
+    both: SnapshotComparison
     chosen: IntArray
     n_first: int
 
     @classmethod
-    def of(cls, both: Compared, groups: Iterable[str] | None, priority: Iterable[str]) -> _States:
-        first = dict.fromkeys(both.group_code_of(group) for group in several(priority, "priority"))
+    def of(cls, both: SnapshotComparison, groups: Iterable[str] | None, priority: Iterable[str]) -> _States:
+        first = dict.fromkeys(both.group_code_of(group) for group in as_list(priority, "priority"))
         if groups is not None:
-            others = {both.group_code_of(group) for group in several(groups, "groups")}
+            others = {both.group_code_of(group) for group in as_list(groups, "groups")}
         else:
             others = set() if first else set(range(len(both.groups)))
         return cls(both, np.array([*first, *sorted(others - first.keys())], dtype=np.int64), len(first))
@@ -118,14 +118,14 @@ class _States:
 
     def of_customers(self, side: Side) -> IntArray:
         """The state of every customer of either snapshot, on one side."""
-        code_of = dict(zip(side.group.tolist(), range(side.codes.n_groups), strict=True))
+        code_of = dict(zip(side.group.tolist(), range(side.matrix.n_groups), strict=True))
         state = np.full(len(self.both.customers), self.none, dtype=np.int64)
         n_held = np.zeros(len(state), dtype=np.int64)
         for number in reversed(range(len(self.chosen))):
             if (code := code_of.get(int(self.chosen[number]))) is None:
                 continue
-            starts = side.codes.starts
-            members = side.customer[side.codes.customer_code[starts[code] : starts[code + 1]]]
+            starts = side.matrix.indptr
+            members = side.customer[side.matrix.indices[starts[code] : starts[code + 1]]]
             state[members] = number
             n_held[members] += 1
         state[(n_held > 1) & (state >= self.n_first)] = self.several

@@ -11,7 +11,7 @@ import pandas as pd
 
 from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.internals.typing import BoolArray
-from frgroups.snapshot.membership_matrix import Codes, codes_of
+from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
 
 _BINDS = {"-": 4, "&": 3, "^": 2, "|": 1}
 _APPLY: dict[str, Callable[[BoolArray, BoolArray], BoolArray]] = {
@@ -66,7 +66,7 @@ def members(data: Any, expression: str) -> pd.Index:
     """
     if not isinstance(expression, str):
         raise InputError(f"A set expression is text like 'VIP & staff', not {type(expression).__name__}.")
-    codes = codes_of(data)
+    codes = as_membership_matrix(data)
     return codes.customer_uids[_value(codes, expression)].rename("customer_uid")
 
 
@@ -76,7 +76,7 @@ class _Token(NamedTuple):
     start: int
 
 
-def _value(codes: Codes, expression: str) -> BoolArray:
+def _value(codes: MembershipMatrix, expression: str) -> BoolArray:
     """Evaluates from left to right with a stack of operators that wait for what binds closer."""
     values: list[BoolArray] = []
     waiting: list[_Token] = []
@@ -150,7 +150,7 @@ _OPERATORS = (
 )
 
 
-def _mask(codes: Codes, token: _Token, expression: str) -> BoolArray:
+def _mask(codes: MembershipMatrix, token: _Token, expression: str) -> BoolArray:
     mask = np.zeros(codes.n_customers, dtype=np.bool_)
     try:
         mask[codes.member_codes(token.text)] = True
@@ -167,7 +167,7 @@ def _mask(codes: Codes, token: _Token, expression: str) -> BoolArray:
     return mask
 
 
-def _longer_name(codes: Codes, token: _Token, expression: str) -> str | None:
+def _longer_name(codes: MembershipMatrix, token: _Token, expression: str) -> str | None:
     """The group whose whole name, operators and all, stands where only its beginning was read."""
     names = [str(name) for name in codes.group_names if expression.startswith(str(name), token.start)]
     return max((name for name in names if len(name) > len(token.text)), key=len, default=None)

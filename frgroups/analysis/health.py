@@ -9,17 +9,17 @@ import pandas as pd
 from frgroups.analysis.health_checks import (
     HealthFinding,
     Severity,
-    found_redundant,
-    names_alike,
     old_years,
-    small,
-    under_register,
-    unsure,
+    redundant_groups,
+    register_names,
+    similar_names,
+    small_groups,
+    unverified_groups,
 )
-from frgroups.analysis.register import registered
-from frgroups.analysis.register_checks import found_by_register
+from frgroups.analysis.register import match_register
+from frgroups.analysis.register_checks import register_findings
 from frgroups.errors import InputError
-from frgroups.internals.validation import must_be, must_be_share
+from frgroups.internals.validation import check_share, check_type
 from frgroups.snapshot.snapshot import Snapshot
 
 SEVERITIES: tuple[Severity, ...] = ("high", "medium", "low")
@@ -81,23 +81,23 @@ def health_report(
     >>> report["evidence"][0]
     'All 2 members of VIP are also among the 250 of All members.'
     """
-    must_be(snapshot, Snapshot, "snapshot")
-    must_be_share(min_jaccard, "min_jaccard")
+    check_type(snapshot, Snapshot, "snapshot")
+    check_share(min_jaccard, "min_jaccard")
     if isinstance(tiny, bool) or not isinstance(tiny, int) or tiny < 0:
         raise InputError(f"tiny={tiny!r} is not a number of members, 0 or more.")
-    names = dict(zip(snapshot.codes.group_uids, snapshot.codes.group_names, strict=True))
-    rows = None if register is None else registered(register, names)
+    names = dict(zip(snapshot.matrix.group_uids, snapshot.matrix.group_names, strict=True))
+    rows = None if register is None else match_register(register, names)
     found = chain(
-        unsure(snapshot),
-        small(snapshot, tiny),
-        names_alike(snapshot),
+        unverified_groups(snapshot),
+        small_groups(snapshot, tiny),
+        similar_names(snapshot),
         old_years(snapshot, rows),
-        found_redundant(snapshot, min_jaccard),
-        () if rows is None else found_by_register(snapshot, rows),
+        redundant_groups(snapshot, min_jaccard),
+        () if rows is None else register_findings(snapshot, rows),
     )
     if rows is None:
         return _table([*found], {})
-    return _table([under_register(one) for one in found], _owners(rows))
+    return _table([register_names(one) for one in found], _owners(rows))
 
 
 def _owners(rows: pd.DataFrame) -> dict[str, str]:

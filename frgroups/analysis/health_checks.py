@@ -11,7 +11,7 @@ import pandas as pd
 from frgroups.analysis.duplicates import duplicates_in, subsets_in
 from frgroups.analysis.overlap import pair_counts
 from frgroups.analysis.sizes import group_sizes
-from frgroups.internals.formatting import counted, share_in_words
+from frgroups.internals.formatting import format_share, pluralize
 from frgroups.internals.typing import IntArray
 from frgroups.snapshot.snapshot import Snapshot
 
@@ -23,7 +23,7 @@ CHECK = "Check the back office for campaigns and price lists that use"
 _YEAR = re.compile(r"(?<!\d)20\d\d(?!\d)")
 
 
-def unsure(snapshot: Snapshot) -> Iterator[HealthFinding]:
+def unverified_groups(snapshot: Snapshot) -> Iterator[HealthFinding]:
     """Groups that changed while they were read, or whose reading nothing proves."""
     reads = snapshot.reads
     for row in each(reads[(reads["verdict"] != "consistent") & (reads["how"] != "given")]):
@@ -38,12 +38,12 @@ def unsure(snapshot: Snapshot) -> Iterator[HealthFinding]:
             None,
             None,
             row.n_rows,
-            f"{name} {what} ({counted(row.n_rows, 'member')}, {counted(row.rereads, 'time')} read again){note}.",
+            f"{name} {what} ({pluralize(row.n_rows, 'member')}, {pluralize(row.rereads, 'time')} read again){note}.",
             f"Read it again: snapshot = fg.refresh_groups(client, snapshot, [{row.customer_group_uid!r}])",
         )
 
 
-def small(snapshot: Snapshot, tiny: int) -> Iterator[HealthFinding]:
+def small_groups(snapshot: Snapshot, tiny: int) -> Iterator[HealthFinding]:
     """Groups without a member, and those with fewer than `tiny`."""
     for row in each(group_sizes(snapshot)):
         uid, name, n = row.customer_group_uid, row.name, row.n_members
@@ -53,16 +53,16 @@ def small(snapshot: Snapshot, tiny: int) -> Iterator[HealthFinding]:
             yield HealthFinding("medium", "empty", uid, name, None, None, 0, evidence, action)
         elif n < tiny:
             alone = f", {row.n_exclusive} of them in no other group" if row.n_exclusive else ""
-            evidence = f"{name} has {counted(n, 'member')}{alone}."
+            evidence = f"{name} has {pluralize(n, 'member')}{alone}."
             action = f"{CHECK} {uid}, and ask whether so few are meant."
             yield HealthFinding("low", "tiny", uid, name, None, None, n, evidence, action)
 
 
-def names_alike(snapshot: Snapshot) -> Iterator[HealthFinding]:
+def similar_names(snapshot: Snapshot) -> Iterator[HealthFinding]:
     """Groups of the same name, or but for case and blanks, each against the first of them in uid order."""
     of_name: dict[str, list[str]] = {}
     alike: dict[str, list[str]] = {}
-    for uid, name in zip(snapshot.codes.group_uids, snapshot.codes.group_names, strict=True):
+    for uid, name in zip(snapshot.matrix.group_uids, snapshot.matrix.group_names, strict=True):
         if name not in of_name:
             alike.setdefault(" ".join(name.split()).casefold(), []).append(name)
         of_name.setdefault(name, []).append(uid)
@@ -84,11 +84,11 @@ def names_alike(snapshot: Snapshot) -> Iterator[HealthFinding]:
 def old_years(snapshot: Snapshot, register: pd.DataFrame | None) -> Iterator[HealthFinding]:
     """Groups with members whose name tells a year that is over; not those whose last day the register knows."""
     dated = set() if register is None else set(register.loc[register["valid_to"].notna(), "customer_group_uid"])
-    codes, this_year = snapshot.codes, snapshot.taken_at.year
+    codes, this_year = snapshot.matrix, snapshot.taken_at.year
     for uid, name, n in zip(codes.group_uids, codes.group_names, codes.sizes.tolist(), strict=True):
         years = [int(year) for year in _YEAR.findall(name)]
         if n and years and max(years) < this_year and uid not in dated:
-            evidence = f"{name} still has {counted(n, 'member')} in {this_year}."
+            evidence = f"{name} still has {pluralize(n, 'member')} in {this_year}."
             action = f"{CHECK} {uid}. If it is over: {plan_call(uid, '')}"
             yield HealthFinding("low", "old_year", uid, name, None, None, n, evidence, action)
 
@@ -131,7 +131,7 @@ def plan_call(uid: str, wanted: str, mode: str = "mirror") -> str:
     return f"fg.plan_memberships(snapshot, {{{uid!r}: {customers}}}, mode={mode!r})"
 
 
-def under_register(found: HealthFinding) -> HealthFinding:
+def register_names(found: HealthFinding) -> HealthFinding:
     """The same finding, the plan that it suggests under the limits of the register too."""
     if "fg.plan_memberships(" not in found.suggested_action:
         return found
@@ -149,16 +149,16 @@ def quoted(uid: str) -> str:
     return f"{quote}{uid}{quote}"
 
 
-def found_redundant(snapshot: Snapshot, min_jaccard: float) -> Iterator[HealthFinding]:
+def redundant_groups(snapshot: Snapshot, min_jaccard: float) -> Iterator[HealthFinding]:
     """All of them; the customers of each two groups are counted once."""
-    both = pair_counts(snapshot.codes)
+    both = pair_counts(snapshot.matrix)
     yield from _alike(snapshot, both, min_jaccard)
     yield from _parts(snapshot, both, min_jaccard)
 
 
 def _alike(snapshot: Snapshot, both: IntArray, min_jaccard: float) -> Iterator[HealthFinding]:
     """Of groups with the same members a finding for each but the first; and the pairs that are nearly the same."""
-    pairs = duplicates_in(snapshot.codes, both, min_jaccard)
+    pairs = duplicates_in(snapshot.matrix, both, min_jaccard)
     same = pairs[pairs["jaccard"] == 1].drop_duplicates("group_b")
     for row in each(same):
         evidence = f"{row.name_b} has the same {row.n_both:,} members as {row.name_a}."
@@ -176,7 +176,7 @@ def _alike(snapshot: Snapshot, both: IntArray, min_jaccard: float) -> Iterator[H
         either = row.n_a + row.n_b - row.n_both
         evidence = (
             f"{row.n_both:,} of the {either:,} customers of {row.name_a} ({row.n_a:,}) or {row.name_b} ({row.n_b:,}) "
-            f"are in both ({share_in_words(row.n_both, either)})."
+            f"are in both ({format_share(row.n_both, either)})."
         )
         action = (
             f"{CHECK} {row.group_a} or {row.group_b}. To let everybody of one into the other: "
@@ -190,7 +190,7 @@ def _alike(snapshot: Snapshot, both: IntArray, min_jaccard: float) -> Iterator[H
 
 def _parts(snapshot: Snapshot, both: IntArray, min_jaccard: float) -> Iterator[HealthFinding]:
     """Groups that are part of another one and not nearly all of it, each with the smallest that holds it."""
-    pairs = subsets_in(snapshot.codes, both)
+    pairs = subsets_in(snapshot.matrix, both)
     pairs = pairs[pairs["n_a"] < min_jaccard * pairs["n_b"]].sort_values(["group_a", "n_b", "group_b"])
     n_holding = pairs["group_a"].value_counts()
     for row in each(pairs.drop_duplicates("group_a")):

@@ -15,8 +15,8 @@ import pandas as pd
 from frgroups.advice import ANY, Advice
 from frgroups.errors import InputError
 from frgroups.internals.typing import IntArray, UInt32Array
-from frgroups.internals.validation import several
-from frgroups.snapshot.membership_matrix import Codes, codes_of
+from frgroups.internals.validation import as_list
+from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
 
 # -n, degree, groups, and the memberships (region, group) that may extend them
 _Branch = tuple[int, int, tuple[int, ...], IntArray, IntArray]
@@ -87,7 +87,7 @@ def intersections(
         raise InputError(f"mode={mode!r} is neither 'exclusive' nor 'inclusive'.")
     if top is not None and top < 0:
         raise InputError(f"top={top} is negative; leave it out for all rows.")
-    codes = codes_of(data).select(groups)
+    codes = as_membership_matrix(data).select(groups)
     regions = RegionCounts.of(codes)
     found = regions.exclusive(top) if mode == "exclusive" else regions.inclusive(top)
     uids = codes.group_uids.tolist()
@@ -115,8 +115,8 @@ def region_members(data: Any, *, include: Iterable[str], exclude: Iterable[str] 
     >>> len(region_members(sample_snapshot(), include=["all"], exclude=["vip"]))
     248
     """
-    include, exclude = several(include, "include"), several(exclude, "exclude")
-    codes = codes_of(data)
+    include, exclude = as_list(include, "include"), as_list(exclude, "exclude")
+    codes = as_membership_matrix(data)
     inside = np.ones(codes.n_customers, dtype=np.bool_)
     for group in include:
         mask = np.zeros_like(inside)
@@ -149,7 +149,7 @@ class RegionCounts:
     words: UInt32Array
 
     @classmethod
-    def of(cls, codes: Codes) -> RegionCounts:
+    def of(cls, codes: MembershipMatrix) -> RegionCounts:
         """The regions of these groups, none of them for customers in no group."""
         n, words = _of_few_groups(codes) if codes.n_groups <= _FEW else _of_many_groups(codes)
         in_any = words.any(axis=1)
@@ -229,14 +229,14 @@ class RegionCounts:
             yield some[row], group
 
 
-def _of_few_groups(codes: Codes) -> tuple[IntArray, UInt32Array]:
+def _of_few_groups(codes: MembershipMatrix) -> tuple[IntArray, UInt32Array]:
     """How many customers each combination has, and its bits: few enough for a counter for each."""
     n = np.bincount(_word(codes, 0, codes.n_groups), minlength=1)
     found = np.flatnonzero(n)
     return n[found], (found << (_BITS - codes.n_groups)).astype(np.uint32)[:, None]
 
 
-def _of_many_groups(codes: Codes) -> tuple[IntArray, UInt32Array]:
+def _of_many_groups(codes: MembershipMatrix) -> tuple[IntArray, UInt32Array]:
     """The same word by word: customers get a number for their bits so far, and are told apart by the next word."""
     number: IntArray = np.zeros(codes.n_customers, dtype=np.int64)
     words = np.zeros((1, 0), dtype=np.uint32)
@@ -248,10 +248,10 @@ def _of_many_groups(codes: Codes) -> tuple[IntArray, UInt32Array]:
     return np.bincount(number, minlength=len(words)), words
 
 
-def _word(codes: Codes, first: int, width: int) -> npt.NDArray[np.unsignedinteger[Any]]:
+def _word(codes: MembershipMatrix, first: int, width: int) -> npt.NDArray[np.unsignedinteger[Any]]:
     """The bits of each customer for so many groups from this one on, the first group the highest bit."""
     word = np.zeros(codes.n_customers, dtype=np.min_scalar_type(2**width - 1))
     for group in range(first, first + width):
         bit = word.dtype.type(1 << (first + width - 1 - group))
-        word[codes.customer_code[codes.starts[group] : codes.starts[group + 1]]] |= bit
+        word[codes.indices[codes.indptr[group] : codes.indptr[group + 1]]] |= bit
     return word

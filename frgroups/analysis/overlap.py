@@ -15,8 +15,8 @@ from frgroups.advice import ANY, Advice
 from frgroups.analysis.significance import benjamini_hochberg, hypergeometric_tails
 from frgroups.errors import InputError
 from frgroups.internals.typing import FloatArray, IndexArray, Int32Array, IntArray
-from frgroups.snapshot.membership_matrix import Codes, codes_of
-from frgroups.snapshot.universe import universe_of
+from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
+from frgroups.snapshot.universe import resolve_universe
 
 Engine = Literal["pairs", "bits"]
 
@@ -95,8 +95,8 @@ def overlap_matrix(
         raise InputError(f"measure={measure!r} is not one of {', '.join(get_args(Measure))}.")
     if labels not in ("uid", "name"):
         raise InputError(f"labels={labels!r} is neither 'uid' nor 'name'.")
-    seen = codes_of(data)
-    universe, codes = universe_of(data, universe, seen), seen.select(groups)
+    seen = as_membership_matrix(data)
+    universe, codes = resolve_universe(data, universe, seen), seen.select(groups)
     both, sizes = pair_counts(codes), codes.sizes
     values = both if measure == "count" else pair_measure(measure, sizes[:, None], sizes[None, :], both, universe)
     axis = codes.group_uids.rename("customer_group_uid") if labels == "uid" else codes.group_names.rename("name")
@@ -170,8 +170,8 @@ def overlap_pairs(
     1     all     vip       2         1.0   4.0
     2   staff     vip       0         0.0   0.0
     """
-    seen = codes_of(data)
-    universe, codes = universe_of(data, universe, seen), seen.select(groups)
+    seen = as_membership_matrix(data)
+    universe, codes = resolve_universe(data, universe, seen), seen.select(groups)
     both = pair_counts(codes)
     a, b = np.triu_indices(codes.n_groups, k=1)
     n_a, n_b, n_both = codes.sizes[a], codes.sizes[b], both[a, b]
@@ -247,7 +247,7 @@ class _Block:
     n_customers: int
 
 
-def pair_counts(codes: Codes, engine: Engine | None = None) -> IntArray:
+def pair_counts(codes: MembershipMatrix, engine: Engine | None = None) -> IntArray:
     """How many customers each two groups share; their sizes on the diagonal. `engine` None takes the cheaper one."""
     upper = np.zeros((codes.n_groups, codes.n_groups), dtype=np.int32)
     for block in _blocks(codes):
@@ -262,8 +262,8 @@ def pair_counts(codes: Codes, engine: Engine | None = None) -> IntArray:
     return counts
 
 
-def _blocks(codes: Codes) -> Iterator[_Block]:
-    n, slices = codes.n_customers, [codes.customer_code[a:b] for a, b in pairwise(codes.starts.tolist())]
+def _blocks(codes: MembershipMatrix) -> Iterator[_Block]:
+    n, slices = codes.n_customers, [codes.indices[a:b] for a, b in pairwise(codes.indptr.tolist())]
     n_blocks = max(1, -(-n // _CUSTOMERS), -(-len(codes) // _MEMBERSHIPS))
     borders = np.linspace(0, n, n_blocks + 1).astype(np.int32)
     cuts = np.array([np.searchsorted(members, borders) for members in slices]).reshape(len(slices), len(borders))

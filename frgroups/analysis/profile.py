@@ -10,20 +10,20 @@ import numpy as np
 import pandas as pd
 
 from frgroups.advice import Advice
-from frgroups.analysis.attributes import NUMBER, Asked, Attribute, attributes_of
-from frgroups.analysis.disclosure_control import checked_min_count, hidden_rows
+from frgroups.analysis.attributes import NUMBER, Asked, Attribute, customer_attributes
+from frgroups.analysis.disclosure_control import check_min_count, suppressed_rows
 from frgroups.analysis.effect_sizes import (
     Numbers,
     cohens_h,
-    p_of_means,
-    p_of_shares,
+    p_value_of_means,
+    p_value_of_shares,
     q_values,
-    standardised_difference,
+    standardized_difference,
 )
 from frgroups.errors import InputError
-from frgroups.internals.redaction import shown
+from frgroups.internals.redaction import safe_repr
 from frgroups.internals.typing import BoolArray, IntArray
-from frgroups.internals.validation import must_be, several
+from frgroups.internals.validation import as_list, check_type
 from frgroups.snapshot.snapshot import Snapshot
 
 Row = dict[str, Any]
@@ -101,7 +101,7 @@ def group_profile(
     -----
     *Suppression.* What is left out could be computed from the size of the group, so further values are left out
     until it cannot: any reader, even one who knows this rule, is left with at least `min_count` numbers that each
-    of them could be (see `hidden_rows`). An attribute of which nothing can be shown has one row, "(suppressed)".
+    of them could be (see `suppressed_rows`). An attribute of which nothing can be shown has one row, "(suppressed)".
     Where `top` cuts, small values go to "(other)" instead. This protects each attribute of one table: the tables of
     two groups that differ in few customers can still be subtracted, attributes that always go together (companies
     and VAT numbers) be set side by side, and a mean can tell much of one customer with nearly all of the money.
@@ -128,14 +128,14 @@ def group_profile(
     inside = _mask(snapshot, group, "group")
     if isinstance(versus, str) and versus in ("rest", "all"):
         sides = Sides(inside, ~inside, whole=versus == "all")
-        own = attributes_of(snapshot, attributes, apart_from=_uids(snapshot, group))
+        own = customer_attributes(snapshot, attributes, apart_from=_uids(snapshot, group))
         return _profile(own, sides, min_count, top)
     others = _mask(snapshot, versus, "versus")
     if others.any() and not (others & ~inside).any():
         raise InputError(
             f"All {int(others.sum()):,} customers of versus are in the group too, so nobody is left to compare with."
         )
-    own = attributes_of(snapshot, attributes, apart_from=_uids(snapshot, group, versus))
+    own = customer_attributes(snapshot, attributes, apart_from=_uids(snapshot, group, versus))
     return _profile(own, Sides(inside, others & ~inside), min_count, top)
 
 
@@ -175,22 +175,22 @@ def compare_groups(
                 f"All {int(one.sum()):,} customers of {name} are in the other group too, nothing is left. "
                 "group_profile(snapshot, part, versus=larger) compares a group with the rest of a larger one."
             )
-    own = attributes_of(snapshot, attributes, apart_from=_uids(snapshot, a, b))
+    own = customer_attributes(snapshot, attributes, apart_from=_uids(snapshot, a, b))
     return _profile(own, Sides(in_a & ~in_b, in_b & ~in_a), min_count, top)
 
 
 def _mask(snapshot: Snapshot, customers: Customers, name: str) -> BoolArray:
     """Who of the customers of the snapshot is meant."""
-    must_be(snapshot, Snapshot, "snapshot")
-    codes = snapshot.codes
+    check_type(snapshot, Snapshot, "snapshot")
+    codes = snapshot.matrix
     mask = np.zeros(codes.n_customers, dtype=np.bool_)
     if isinstance(customers, str):
         mask[codes.member_codes(customers)] = True
         return mask
-    uids = several(customers, name)
+    uids = as_list(customers, name)
     if odd := [uid for uid in uids if not isinstance(uid, str)]:
         raise InputError(
-            f"{name} holds {shown(odd[0])}; give a group by uid or name, or customer uids, which are text."
+            f"{name} holds {safe_repr(odd[0])}; give a group by uid or name, or customer uids, which are text."
         )
     where = codes.customer_uids.get_indexer(pd.Index(uids, dtype="str"))
     if unknown := int((where < 0).sum()):
@@ -204,10 +204,10 @@ def _uids(snapshot: Snapshot, *groups: Customers) -> list[str]:
 
 
 def _profile(attributes: Iterable[Attribute], sides: Sides, min_count: int, top: int | None) -> pd.DataFrame:
-    checked_min_count(min_count)
+    check_min_count(min_count)
     if top is not None and top < 1:
         raise InputError(f"top={top} shows no value.", Advice("Leave it at 10, or say {top} for all.", top=None))
-    rows = [row for attribute in attributes for row in rows_of(attribute, sides, min_count, top)]
+    rows = [row for attribute in attributes for row in page_rows(attribute, sides, min_count, top)]
     table = pd.DataFrame(rows, columns=list(_COLUMNS)).astype(_COLUMNS)
     return table.assign(q_value=q_values(table["p_value"].to_numpy()))
 
@@ -226,13 +226,13 @@ class Sides:
         return self.inside | self.others if self.whole else self.others
 
 
-def rows_of(attribute: Attribute, sides: Sides, min_count: int, top: int | None) -> list[Row]:
+def page_rows(attribute: Attribute, sides: Sides, min_count: int, top: int | None) -> list[Row]:
     """The rows of one attribute, in their order."""
     n_labels = len(attribute.labels)
     n_in = np.bincount(attribute.code[sides.inside], minlength=n_labels)
     n_others = np.bincount(attribute.code[sides.others], minlength=n_labels)
     there = np.flatnonzero(n_in + n_others)
-    hide = hidden_rows(n_in[there], n_others[there], min_count=min_count, top=top)
+    hide = suppressed_rows(n_in[there], n_others[there], min_count=min_count, top=top)
     keep, rest = there[~hide], there[hide]
     rows = _counted([attribute.labels[code] for code in keep], n_in[keep], n_others[keep], sides)
     rows = sorted((row | _means(attribute, row["value"], sides) for row in rows), key=_by_strength)
@@ -260,7 +260,7 @@ def _counted(labels: list[str], n_in: IntArray, n_others: IntArray, sides: Sides
             "index": 100 * np.where(share_ref > 0, share_in / share_ref, np.nan),
             "difference_pp": 100 * (share_in - share_ref),
             "effect_size": cohens_h(share_in, share_ref),
-            "p_value": p_of_shares(n_in, size_in, n_others, size_others),
+            "p_value": p_value_of_shares(n_in, size_in, n_others, size_others),
         }
     return [dict(zip(columns, row, strict=True), suppressed=False) for row in zip(*columns.values(), strict=True)]
 
@@ -276,8 +276,8 @@ def _means(attribute: Attribute, label: str, sides: Sides) -> Row:
     return {
         "index": 100 * inside.mean / reference.mean if reference.mean > 0 else np.nan,
         "difference_pp": np.nan,
-        "effect_size": standardised_difference(inside, reference),
-        "p_value": p_of_means(inside, others),
+        "effect_size": standardized_difference(inside, reference),
+        "p_value": p_value_of_means(inside, others),
         "mean_in": inside.mean,
         "mean_ref": reference.mean,
         "median_in": inside.median,

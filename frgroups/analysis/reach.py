@@ -8,13 +8,13 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from frgroups.analysis.consent import Channel, channels_of
-from frgroups.analysis.disclosure_control import checked_min_count, is_small
+from frgroups.analysis.consent import Channel, reach_channels
+from frgroups.analysis.disclosure_control import check_min_count, is_small
 from frgroups.analysis.set_cover import greedy_cover
 from frgroups.errors import InputError
 from frgroups.internals.typing import BoolArray, IntArray
-from frgroups.internals.validation import must_be, several
-from frgroups.snapshot.membership_matrix import Codes
+from frgroups.internals.validation import as_list, check_type
+from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.snapshot import Snapshot
 
 ANY = "(any)"
@@ -57,7 +57,7 @@ def reachability(
 
     Notes
     -----
-    Only the newest row of a consent counts, see `consents_of`. A contact point is one that is not empty; whether
+    Only the newest row of a consent counts, see `latest_consents`. A contact point is one that is not empty; whether
     anything arrives there nobody knows here.
 
     Left out is n_reachable where fewer than `min_count` are reached, or are not reached (nobody and everybody are
@@ -78,10 +78,10 @@ def reachability(
     1  mobile        250             167          150          100             0.40
     2   (any)        250             234          150          140             0.56
     """
-    must_be(snapshot, Snapshot, "snapshot")
-    checked_min_count(min_count)
-    asked = channels_of(snapshot, channels, consent or {})
-    codes = snapshot.codes.select(groups)
+    check_type(snapshot, Snapshot, "snapshot")
+    check_min_count(min_count)
+    asked = reach_channels(snapshot, channels, consent or {})
+    codes = snapshot.matrix.select(groups)
     tables = [_table(codes, channel, min_count) for channel in asked]
     if len(asked) > 1:
         tables.append(_any_table(codes, asked, tables, min_count))
@@ -124,14 +124,14 @@ def incremental_reach(
        step         name  n_reachable  n_new  share_cumulative
     0     1  All members          120    120               1.0
     """
-    must_be(snapshot, Snapshot, "snapshot")
+    check_type(snapshot, Snapshot, "snapshot")
     if order not in ("greedy", "given"):
         raise InputError(f"order={order!r} is neither 'greedy' nor 'given'.")
     if not 0 < target <= 1:
         raise InputError(f"target={target!r} is no share; give a number above 0, up to 1.")
-    [reached] = channels_of(snapshot, [channel], consent or {})
-    named = None if groups is None else several(groups, "groups")
-    codes = _only(snapshot.codes.select(named), reached.reachable)
+    [reached] = reach_channels(snapshot, [channel], consent or {})
+    named = None if groups is None else as_list(groups, "groups")
+    codes = _only(snapshot.matrix.select(named), reached.reachable)
     if order == "greedy":
         chosen, n_new = greedy_cover(codes, target)
     else:
@@ -145,12 +145,12 @@ def incremental_reach(
             "n_reachable": codes.sizes[chosen],
             "n_new": n_new,
             "n_cumulative": cumulative,
-            "share_cumulative": cumulative / max(len(np.unique(codes.customer_code)), 1),
+            "share_cumulative": cumulative / max(len(np.unique(codes.indices)), 1),
         }
     )
 
 
-def _table(codes: Codes, channel: Channel, min_count: int) -> pd.DataFrame:
+def _table(codes: MembershipMatrix, channel: Channel, min_count: int) -> pd.DataFrame:
     counts = {
         "n_with_contact": _counted(codes, channel.contact),
         "n_consented": _counted(codes, channel.given),
@@ -164,7 +164,9 @@ def _table(codes: Codes, channel: Channel, min_count: int) -> pd.DataFrame:
     return _frame(codes, channel.name, channel.consent, counts, hide)
 
 
-def _any_table(codes: Codes, channels: list[Channel], tables: list[pd.DataFrame], min_count: int) -> pd.DataFrame:
+def _any_table(
+    codes: MembershipMatrix, channels: list[Channel], tables: list[pd.DataFrame], min_count: int
+) -> pd.DataFrame:
     """Those who are reached by at least one of the two channels."""
     one, other = channels
     counts = {
@@ -182,7 +184,7 @@ def _any_table(codes: Codes, channels: list[Channel], tables: list[pd.DataFrame]
     return _frame(codes, ANY, consent, counts, hide)
 
 
-def _is_untold(codes: Codes, n: IntArray, min_count: int) -> BoolArray:
+def _is_untold(codes: MembershipMatrix, n: IntArray, min_count: int) -> BoolArray:
     """Where so many of the members are too few to be told, or leave too few others."""
     few = (codes.sizes <= min_count) & (codes.sizes > 0) & (min_count > 0)
     untold: BoolArray = few | _any_small([n, codes.sizes - n], min_count)
@@ -194,13 +196,13 @@ def _any_small(counts: list[IntArray], min_count: int) -> BoolArray:
     return small
 
 
-def _counted(codes: Codes, mask: BoolArray) -> IntArray:
+def _counted(codes: MembershipMatrix, mask: BoolArray) -> IntArray:
     """How many members of each group the mask holds."""
-    return np.bincount(codes.group_code[mask[codes.customer_code]], minlength=codes.n_groups).astype(np.int64)
+    return np.bincount(codes.group_code[mask[codes.indices]], minlength=codes.n_groups).astype(np.int64)
 
 
 def _frame(
-    codes: Codes, channel: str, consent: str, counts: dict[str, IntArray], hide: dict[str, BoolArray]
+    codes: MembershipMatrix, channel: str, consent: str, counts: dict[str, IntArray], hide: dict[str, BoolArray]
 ) -> pd.DataFrame:
     with np.errstate(invalid="ignore"):
         share = np.where(hide["n_reachable"], np.nan, counts["n_reachable"] / codes.sizes)
@@ -218,28 +220,28 @@ def _frame(
     )
 
 
-def _only(codes: Codes, mask: BoolArray) -> Codes:
+def _only(codes: MembershipMatrix, mask: BoolArray) -> MembershipMatrix:
     """The same groups with only these customers as members."""
-    keep = mask[codes.customer_code]
-    return Codes.from_codes(
+    keep = mask[codes.indices]
+    return MembershipMatrix.from_codes(
         codes.group_code[keep],
-        codes.customer_code[keep],
+        codes.indices[keep],
         group_uids=codes.group_uids,
         group_names=codes.group_names,
         customer_uids=codes.customer_uids,
     )
 
 
-def _as_given(codes: Codes, named: list[str] | None, target: float) -> tuple[IntArray, IntArray]:
+def _as_given(codes: MembershipMatrix, named: list[str] | None, target: float) -> tuple[IntArray, IntArray]:
     """The groups as they are named (or in uid order), up to the one that reaches the target."""
     order = range(codes.n_groups) if named is None else dict.fromkeys(map(codes.group_code_of, named))
     free = np.ones(codes.n_customers, dtype=np.bool_)
-    wanted = target * len(np.unique(codes.customer_code))
+    wanted = target * len(np.unique(codes.indices))
     steps: list[tuple[int, int]] = []
     for group in order:
         if wanted <= sum(n for _, n in steps):
             break
-        members = codes.customer_code[codes.starts[group] : codes.starts[group + 1]]
+        members = codes.indices[codes.indptr[group] : codes.indptr[group + 1]]
         steps.append((group, int(free[members].sum())))
         free[members] = False
     table = np.array(steps, dtype=np.int64).reshape(-1, 2)

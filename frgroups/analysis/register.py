@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from frgroups.errors import GroupNotFoundError, InputError, ListError
-from frgroups.internals.redaction import shown
-from frgroups.internals.spreadsheets import Table, plain, read_table, refuse_spoiled
+from frgroups.internals.redaction import safe_repr
+from frgroups.internals.spreadsheets import Table, plain, read_table, reject_damaged_ids
 from frgroups.snapshot.membership_matrix import check_uids
-from frgroups.snapshot.schema import MOMENT, conform
+from frgroups.snapshot.schema import TIMESTAMP_DTYPE, coerce_schema
 
 _ONE_DAY = pd.Timedelta(days=1)
 
@@ -25,8 +25,8 @@ REGISTER = {
     "purpose": "str",
     "campaign_uid": "str",
     "discount_percent": "float64",
-    "valid_from": MOMENT,
-    "valid_to": MOMENT,
+    "valid_from": TIMESTAMP_DTYPE,
+    "valid_to": TIMESTAMP_DTYPE,
     "exclusive_set": "str",
     "protected": "boolean",
     "expected_type": "str",
@@ -97,10 +97,12 @@ def read_register(path: str | Path, *, sheet: str | None = None) -> pd.DataFrame
     columns = {name: [(number, row[place]) for number, row in table.rows[1:]] for place, name in enumerate(header)}
     _check_key(table.source, key, columns[key])
     if "campaign_uid" in columns:
-        refuse_spoiled(columns["campaign_uid"], table.source)
+        reject_damaged_ids(columns["campaign_uid"], table.source)
     read = {name: _read(table.source, name, cells) for name, cells in columns.items()}
     _check_days(table, read)
-    frame = conform(pd.DataFrame({key: pd.Series(read.pop(key), dtype="str"), **read}), {key: "str", **REGISTER})
+    frame = coerce_schema(
+        pd.DataFrame({key: pd.Series(read.pop(key), dtype="str"), **read}), {key: "str", **REGISTER}
+    )
     return frame.assign(protected=frame["protected"].fillna(False).astype("bool"))
 
 
@@ -170,7 +172,7 @@ def _header(table: Table) -> list[str]:
 
 def _check_key(source: Path, key: str, cells: Sequence[tuple[int, str]]) -> None:
     """Every row names a group, and no two the same one."""
-    refuse_spoiled(cells, source)
+    reject_damaged_ids(cells, source)
     seen: dict[str, int] = {}
     for number, cell in cells:
         if not cell:
@@ -189,7 +191,7 @@ def _read(source: Path, name: str, cells: Sequence[tuple[int, str]]) -> list[Any
             values.append(kind.read(cell) if cell else None)
         except ValueError:
             raise ListError(
-                f"{source}, row {number}, column {name}: {shown(str(cell))} cannot be read. Write {kind.write}."
+                f"{source}, row {number}, column {name}: {safe_repr(str(cell))} cannot be read. Write {kind.write}."
             ) from None
     return values
 
@@ -204,7 +206,7 @@ def _check_days(table: Table, read: dict[str, list[Any]]) -> None:
             )
 
 
-def registered(register: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
+def match_register(register: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
     """
     The register with the uid of the group of each row, among these groups {uid: name}.
 
@@ -213,7 +215,7 @@ def registered(register: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame
     one group.
 
     >>> register = pd.DataFrame({"group": ["VIP", "gone"], "owner": ["Marketing", "Marketing"]})
-    >>> registered(register, {"vip": "VIP"})[["customer_group_uid", "group", "owner"]]
+    >>> match_register(register, {"vip": "VIP"})[["customer_group_uid", "group", "owner"]]
       customer_group_uid group      owner
     0                vip   VIP  Marketing
     1                NaN  gone  Marketing
@@ -229,19 +231,19 @@ def registered(register: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame
         first = twice.iloc[0]
         told = " and ".join(map(repr, words[uids == first]))
         raise InputError(f"register has {(uids == first).sum()} rows of the group {first!r}: {told}. Keep one.")
-    rows = conform(register, REGISTER).drop(columns=[name for name in KEYS if name in register])
+    rows = coerce_schema(register, REGISTER).drop(columns=[name for name in KEYS if name in register])
     rows["protected"] = rows["protected"].fillna(False).astype("bool")
     rows.insert(0, "customer_group_uid", uids.astype("str"))
     rows.insert(1, "group", words)
     return rows
 
 
-def ended(rows: pd.DataFrame, at: datetime) -> pd.Series:
+def has_ended(rows: pd.DataFrame, at: datetime) -> pd.Series:
     """Which rows of a register no longer count at this moment; the last day still does."""
     return rows["valid_to"] + _ONE_DAY <= pd.Timestamp(at)
 
 
-def begun(rows: pd.DataFrame, at: datetime) -> pd.Series:
+def has_started(rows: pd.DataFrame, at: datetime) -> pd.Series:
     """Which rows of a register count already at this moment, or have no first day."""
     return ~(rows["valid_from"] > pd.Timestamp(at))
 

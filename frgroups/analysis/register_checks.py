@@ -11,14 +11,14 @@ import pandas as pd
 from frgroups.analysis.campaigns import campaign_reach
 from frgroups.analysis.health_checks import CHECK, HealthFinding, each, plan_call, quoted
 from frgroups.analysis.overlap import overlap_pairs
-from frgroups.analysis.register import begun, ended
-from frgroups.internals.formatting import counted
+from frgroups.analysis.register import has_ended, has_started
+from frgroups.internals.formatting import pluralize
 from frgroups.snapshot.snapshot import Snapshot
 
 
-def found_by_register(snapshot: Snapshot, register: pd.DataFrame) -> Iterator[HealthFinding]:
+def register_findings(snapshot: Snapshot, register: pd.DataFrame) -> Iterator[HealthFinding]:
     """All of them; `register` is the table of `registered`."""
-    codes = snapshot.codes
+    codes = snapshot.matrix
     there = register["customer_group_uid"].notna()
     known = register[there].sort_values("customer_group_uid", ignore_index=True)
     where = codes.group_uids.get_indexer(pd.Index(known["customer_group_uid"]))
@@ -42,10 +42,10 @@ def _not_in_tenant(lost: pd.DataFrame) -> Iterator[HealthFinding]:
 
 
 def _not_registered(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[HealthFinding]:
-    codes, there = snapshot.codes, set(known["customer_group_uid"])
+    codes, there = snapshot.matrix, set(known["customer_group_uid"])
     for uid, name, n in zip(codes.group_uids, codes.group_names, codes.sizes.tolist(), strict=True):
         if uid not in there:
-            evidence = f"{name} has {counted(n, 'member')} and no row in the register."
+            evidence = f"{name} has {pluralize(n, 'member')} and no row in the register."
             action = f"Find out who answers for it, and write a row for {uid}."
             yield HealthFinding("low", "not_registered", uid, name, None, None, n, evidence, action)
 
@@ -54,7 +54,7 @@ def _no_owner(known: pd.DataFrame) -> Iterator[HealthFinding]:
     if known["owner"].isna().all():  # A register that does not tell owners.
         return
     for row in each(known[known["owner"].isna()]):
-        evidence = f"The register names nobody who answers for {row.name}, which has {counted(row.n, 'member')}."
+        evidence = f"The register names nobody who answers for {row.name}, which has {pluralize(row.n, 'member')}."
         action = f"Find out who answers for it, and write it in the row of {row.customer_group_uid}."
         yield HealthFinding("low", "no_owner", row.customer_group_uid, row.name, None, None, row.n, evidence, action)
 
@@ -62,15 +62,17 @@ def _no_owner(known: pd.DataFrame) -> Iterator[HealthFinding]:
 def _out_of_time(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[HealthFinding]:
     """Groups with members before the first day or after the last."""
     some = known["n"] > 0
-    for row in each(known[ended(known, snapshot.taken_at) & some]):
-        uid = row.customer_group_uid
-        evidence = f"{row.name} ended on {row.valid_to:%Y-%m-%d} by the register, and has {counted(row.n, 'member')}."
-        action = f"{CHECK} {uid}. If it is over: {plan_call(uid, '')}"
-        yield HealthFinding("high", "ended", uid, row.name, None, None, row.n, evidence, action)
-    for row in each(known[~begun(known, snapshot.taken_at) & some]):
+    for row in each(known[has_ended(known, snapshot.taken_at) & some]):
         uid = row.customer_group_uid
         evidence = (
-            f"{row.name} begins on {row.valid_from:%Y-%m-%d} by the register, and has {counted(row.n, 'member')}."
+            f"{row.name} ended on {row.valid_to:%Y-%m-%d} by the register, and has {pluralize(row.n, 'member')}."
+        )
+        action = f"{CHECK} {uid}. If it is over: {plan_call(uid, '')}"
+        yield HealthFinding("high", "ended", uid, row.name, None, None, row.n, evidence, action)
+    for row in each(known[~has_started(known, snapshot.taken_at) & some]):
+        uid = row.customer_group_uid
+        evidence = (
+            f"{row.name} begins on {row.valid_from:%Y-%m-%d} by the register, and has {pluralize(row.n, 'member')}."
         )
         action = f"{CHECK} {uid}, and see whether they grant anything before that day."
         yield HealthFinding("low", "not_begun", uid, row.name, None, None, row.n, evidence, action)
@@ -100,17 +102,19 @@ def _wrong_type(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[HealthFindi
     number, kinds = pd.factorize(types.mask(types == ""))
     for row in each(known[known["expected_type"].notna()]):
         uid, usual = row.customer_group_uid, row.expected_type.split("|")
-        n_of = np.bincount(number[snapshot.codes.member_codes(uid)] + 1, minlength=len(kinds) + 1)[1:].tolist()
+        n_of = np.bincount(number[snapshot.matrix.member_codes(uid)] + 1, minlength=len(kinds) + 1)[1:].tolist()
         others = {kind: n for kind, n in sorted(zip(kinds, n_of, strict=True)) if n and kind not in usual}
         if others:
             n_other = sum(others.values())
             told = " and ".join(f"{n:,} {kind}" for kind, n in others.items())
             expected = " or ".join(usual)
-            evidence = f"{told} among the {counted(row.n, 'member')} of {row.name}; the register expects {expected}."
+            evidence = (
+                f"{told} among the {pluralize(row.n, 'member')} of {row.name}; the register expects {expected}."
+            )
             rule = f"customer_type not in {list(others)}"
             action = (
                 f"{CHECK} {uid}. If they should leave: fg.plan_memberships(snapshot, "
-                f"fg.segment(snapshot, {{{uid!r}: {rule!r}}}), mode='remove_only')"
+                f"fg.segment(snapshot, {{{uid!r}: {rule!r}}}), mode='keep_only')"
             )
             yield HealthFinding("medium", "wrong_type", uid, row.name, None, None, n_other, evidence, action)
 
@@ -127,7 +131,7 @@ def _shadowed(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[HealthFinding
         other = of_label[row.shadowed_by]
         whole = row.n_effective == 0
         evidence = (
-            f"{row.n_shadowed:,} of {counted(row.n_members, 'member')} of {row.name} ({row.discount_percent:g}%) "
+            f"{row.n_shadowed:,} of {pluralize(row.n_members, 'member')} of {row.name} ({row.discount_percent:g}%) "
             f"get a better discount elsewhere, up to {best[other]:g}% from {names[other]}."
         )
         action = (

@@ -13,7 +13,7 @@ import pandas as pd
 
 from frgroups.analysis.attributes import joined
 from frgroups.errors import InputError
-from frgroups.internals.redaction import shown, without_contacts
+from frgroups.internals.redaction import mask_explicit_contacts, safe_repr
 from frgroups.internals.typing import BoolArray
 from frgroups.snapshot.snapshot import Snapshot
 
@@ -96,11 +96,11 @@ def segment(
 def _chosen(customers: pd.DataFrame, group: str, rule: Rule) -> BoolArray:
     try:
         if isinstance(rule, str):
-            answer = answer_of(rule, customers)
+            answer = evaluate_rule(rule, customers)
         else:
             answer = rule(customers.copy()) if callable(rule) else rule
     except Exception as error:
-        columns, why = ", ".join(map(str, customers.columns)), without_contacts(str(error))
+        columns, why = ", ".join(map(str, customers.columns)), mask_explicit_contacts(str(error))
         raise InputError(
             f"The rule of {group!r}, {_shown(rule)}, cannot be evaluated: {why}. The columns are {columns}.",
             group=group,
@@ -136,17 +136,17 @@ def _aligned(answer: pd.Series, customers: pd.DataFrame, group: str) -> BoolArra
 
 def _shown(rule: Rule) -> str:
     if isinstance(rule, str):
-        return repr(without_contacts(rule))
+        return repr(mask_explicit_contacts(rule))
     return str(getattr(rule, "__name__", None) or type(rule).__name__)
 
 
-def answer_of(rule: str, customers: pd.DataFrame) -> Any:
+def evaluate_rule(rule: str, customers: pd.DataFrame) -> Any:
     """
     What the rule gives for these customers; raises InputError when something stands in it that may not.
 
-    >>> answer_of("credit_limit > 0 and country_code == 'SE'", sample_snapshot().customers).sum()
+    >>> evaluate_rule("credit_limit > 0 and country_code == 'SE'", sample_snapshot().customers).sum()
     np.int64(3)
-    >>> answer_of("country_code.to_csv('x.csv')", sample_snapshot().customers)
+    >>> evaluate_rule("country_code.to_csv('x.csv')", sample_snapshot().customers)
     Traceback (most recent call last):
     frgroups.errors.InputError: .to_csv is not for rules; there are abs, between, fillna, isin, isna, ...
     """
@@ -229,7 +229,7 @@ def _check_kinds(compared: list[ast.expr], frame: pd.DataFrame, aliases: dict[st
             if kind == "text" and isinstance(given, int | float):
                 raise InputError(f"{told} is text, and {given!r} is none; text stands in quotes: {str(given)!r}")
             if kind != "text" and kind and isinstance(given, str):
-                raise InputError(f"{told} holds {kind}, and {shown(given)} is text")
+                raise InputError(f"{told} holds {kind}, and {safe_repr(given)} is text")
 
 
 def _kind_of(column: pd.Series) -> str:

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from frgroups.internals.typing import IntArray
-from frgroups.internals.validation import must_be_share
-from frgroups.snapshot.membership_matrix import Codes, codes_of
+from frgroups.internals.validation import check_share
+from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
 
 
 def set_cover(data: Any, groups: Iterable[str] | None = None, *, target: float = 1.0) -> pd.DataFrame:
@@ -49,11 +49,11 @@ def set_cover(data: Any, groups: Iterable[str] | None = None, *, target: float =
     0     1                all  All members    250           250          0.996016
     1     2              staff        Staff      1           251          1.000000
     """
-    must_be_share(target, "target")
-    codes = codes_of(data).select(groups)
+    check_share(target, "target")
+    codes = as_membership_matrix(data).select(groups)
     chosen, n_new = greedy_cover(codes, target)
     n_cumulative = np.cumsum(n_new)
-    n_all = int(np.count_nonzero(np.bincount(codes.customer_code)))
+    n_all = int(np.count_nonzero(np.bincount(codes.indices)))
     return pd.DataFrame(
         {
             "step": np.arange(1, len(chosen) + 1, dtype=np.int64),
@@ -66,7 +66,7 @@ def set_cover(data: Any, groups: Iterable[str] | None = None, *, target: float =
     )
 
 
-def greedy_cover(codes: Codes, target: float = 1.0) -> tuple[IntArray, IntArray]:
+def greedy_cover(codes: MembershipMatrix, target: float = 1.0) -> tuple[IntArray, IntArray]:
     """
     Groups in the order in which each adds the most customers who are in none before it, and how many it adds.
 
@@ -75,20 +75,20 @@ def greedy_cover(codes: Codes, target: float = 1.0) -> tuple[IntArray, IntArray]
     most ln(n) + 1 times as many (Chvátal 1979). What a group adds only falls as others are taken, so a group is
     counted again only when it comes to the front (Minoux 1978).
 
-    >>> codes = sample_snapshot().codes
+    >>> codes = sample_snapshot().matrix
     >>> chosen, n_new = greedy_cover(codes)
     >>> list(codes.group_uids[chosen]), n_new.tolist()
     (['all', 'staff'], [250, 1])
     """
     free = np.ones(codes.n_customers, dtype=np.bool_)
-    n_all = int(np.count_nonzero(np.bincount(codes.customer_code)))
+    n_all = int(np.count_nonzero(np.bincount(codes.indices)))
     heap = [(-int(size), group) for group, size in enumerate(codes.sizes) if size]
     heapq.heapify(heap)
     chosen: list[tuple[int, int]] = []
     covered = 0
     while heap and covered / n_all < target:
         _, group = heapq.heappop(heap)
-        members = codes.customer_code[codes.starts[group] : codes.starts[group + 1]]
+        members = codes.indices[codes.indptr[group] : codes.indptr[group + 1]]
         new = int(free[members].sum())
         if heap and (-new, group) > heap[0]:
             if new:

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from frgroups.internals.typing import IntArray
-from frgroups.snapshot.membership_matrix import Codes, codes_of
-from frgroups.snapshot.universe import universe_of
+from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
+from frgroups.snapshot.universe import resolve_universe
 
 
 def group_sizes(data: Any, *, universe: int | None = None) -> pd.DataFrame:
@@ -44,10 +44,10 @@ def group_sizes(data: Any, *, universe: int | None = None) -> pd.DataFrame:
     1        Staff          1            1            1.000            0.003984
     2          VIP          2            0            0.000            0.007968
     """
-    codes = codes_of(data)
-    universe = universe_of(data, universe, codes)
+    codes = as_membership_matrix(data)
+    universe = resolve_universe(data, universe, codes)
     n_groups_of = _n_groups_of(codes)
-    alone = n_groups_of[codes.customer_code] == 1
+    alone = n_groups_of[codes.indices] == 1
     n_exclusive = np.bincount(codes.group_code[alone], minlength=codes.n_groups)
     with np.errstate(invalid="ignore"):
         return pd.DataFrame(
@@ -94,8 +94,8 @@ def groups_per_customer(data: Any, *, universe: int | None = None) -> pd.DataFra
     1         1          249  0.249
     2         2            2  0.002
     """
-    codes = codes_of(data)
-    universe = universe_of(data, universe, codes)
+    codes = as_membership_matrix(data)
+    universe = resolve_universe(data, universe, codes)
     n_customers = np.bincount(_n_groups_of(codes), minlength=1)
     if universe is not None:
         n_customers[0] = universe - n_customers[1:].sum()
@@ -108,6 +108,6 @@ def groups_per_customer(data: Any, *, universe: int | None = None) -> pd.DataFra
     )
 
 
-def _n_groups_of(codes: Codes) -> IntArray:
+def _n_groups_of(codes: MembershipMatrix) -> IntArray:
     """The number of groups of each customer."""
-    return np.bincount(codes.customer_code, minlength=codes.n_customers)
+    return np.bincount(codes.indices, minlength=codes.n_customers)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from frgroups.errors import InputError
 from frgroups.internals.typing import IntArray
-from frgroups.snapshot.membership_matrix import Codes, codes_of
+from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
 from frgroups.snapshot.snapshot import Snapshot
 
 _FROM_SURE_TO_UNSURE = pd.Index(["consistent", "unverifiable", "drifted"])
@@ -26,14 +26,14 @@ class Side:
     A table of memberships is not `named`: it has uids in the place of names.
     """
 
-    codes: Codes
+    matrix: MembershipMatrix
     group: IntArray
     customer: IntArray
     named: bool
 
 
 @dataclass(frozen=True, eq=False)
-class Compared:
+class SnapshotComparison:
     """
     An older and a newer snapshot over the groups and customers of either, both in uid order.
 
@@ -48,17 +48,17 @@ class Compared:
     verdicts: pd.Index
 
     @classmethod
-    def of(cls, old: Any, new: Any) -> Compared:
+    def of(cls, old: Any, new: Any) -> SnapshotComparison:
         """Snapshots, or tables of memberships; InputError when they cannot be compared in this order."""
         _check_comparable(old, new)
-        before, after = codes_of(old), codes_of(new)
+        before, after = as_membership_matrix(old), as_membership_matrix(new)
         groups, group_before, group_after = _union(before.group_uids, after.group_uids)
         customers, customer_before, customer_after = _union(before.customer_uids, after.customer_uids)
         sides = (
             Side(before, group_before, customer_before, isinstance(old, Snapshot)),
             Side(after, group_after, customer_after, isinstance(new, Snapshot)),
         )
-        unsure = np.maximum(*(_FROM_SURE_TO_UNSURE.get_indexer(verdicts_of(one, groups)) for one in (old, new)))
+        unsure = np.maximum(*(_FROM_SURE_TO_UNSURE.get_indexer(group_verdicts(one, groups)) for one in (old, new)))
         return cls(*sides, groups, _names(groups, *sides), customers, _FROM_SURE_TO_UNSURE.take(unsure))
 
     def group_code_of(self, group: str) -> int:
@@ -66,12 +66,12 @@ class Compared:
         return self._nobody.group_code_of(group)
 
     @cached_property
-    def _nobody(self) -> Codes:
+    def _nobody(self) -> MembershipMatrix:
         starts = np.zeros(len(self.groups) + 1, dtype=np.int64)
-        return Codes(self.groups, self.names, self.customers[:0], starts, np.empty(0, dtype=np.int32))
+        return MembershipMatrix(self.groups, self.names, self.customers[:0], starts, np.empty(0, dtype=np.int32))
 
 
-def verdicts_of(data: Any, groups: pd.Index) -> pd.Index:
+def group_verdicts(data: Any, groups: pd.Index) -> pd.Index:
     """
     How sure it is who is in these groups, in their order; a table of memberships proves nothing.
 
@@ -84,11 +84,11 @@ def verdicts_of(data: Any, groups: pd.Index) -> pd.Index:
     return verdicts
 
 
-def less_sure(*verdicts: str) -> str:
+def weaker_verdict(*verdicts: str) -> str:
     """
     The less sure of these verdicts.
 
-    >>> less_sure("unverifiable", "consistent"), less_sure("drifted", "unverifiable")
+    >>> weaker_verdict("unverifiable", "consistent"), weaker_verdict("drifted", "unverifiable")
     ('unverifiable', 'drifted')
     """
     return str(max(verdicts, key=list(_FROM_SURE_TO_UNSURE).index))
@@ -99,7 +99,7 @@ def _names(groups: pd.Index, *sides: Side) -> pd.Index:
     names = groups.to_numpy(dtype=object, copy=True)
     for side in sides:
         if side.named:
-            names[side.group] = side.codes.group_names
+            names[side.group] = side.matrix.group_names
     named: pd.Index = pd.Index(names, dtype="str")
     return named
 

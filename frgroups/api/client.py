@@ -22,16 +22,16 @@ from frgroups.api.tenants_config import find_tenant
 from frgroups.api.transport import Call, Result, Token, Transport
 from frgroups.errors import (
     ApiError,
-    ConnectionLostError,
+    ConnectionFailedError,
     InputError,
     NotFoundError,
     NotWritableError,
-    RefusedError,
+    RequestRejectedError,
     ServerError,
 )
 from frgroups.internals.html import Card
 from frgroups.internals.progress import in_notebook
-from frgroups.internals.validation import must_be_text
+from frgroups.internals.validation import check_text
 
 Direction = Literal["ASC", "DESC"]
 
@@ -379,7 +379,7 @@ def _group_path(uid: str) -> str:
 def _group_name(name: str) -> str:
     if not isinstance(name, str) or not name.strip():
         raise InputError(f"A group needs a name of at least one character, not {name!r}.")
-    must_be_text(name, "name")
+    check_text(name, "name")
     return name
 
 
@@ -391,7 +391,7 @@ def settled_creation(send: Callable[[], Group], find: Callable[[], Group], name:
     """
     try:
         return send()
-    except (ConnectionLostError, ServerError) as error:
+    except (ConnectionFailedError, ServerError) as error:
         lost = error
     try:
         found = find()
@@ -406,7 +406,7 @@ def _created_late(send: Callable[[], Group], find: Callable[[], Group], name: st
     """Send the creation once more; a refusal may mean that the lost one arrived after all."""
     try:
         return send()
-    except RefusedError:
+    except RequestRejectedError:
         return _ours(find(), name)
 
 

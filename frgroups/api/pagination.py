@@ -28,7 +28,7 @@ def iter_pages(read: Callable[[int | None], Page[Record]], what: str) -> Iterato
         if not new:
             raise DriftedReadError(f"Page {number} of {what} holds nothing new: the service repeats itself.")
         seen.update(item.uid for item in new)
-        rows += len(page.items) + page.nameless
+        rows += len(page.items) + page.without_uid
         yield from new
         if rows >= page.total_count:
             break
@@ -41,15 +41,15 @@ def iter_pages(read: Callable[[int | None], Page[Record]], what: str) -> Iterato
         )
 
 
-def seams(page_size: int, total: int) -> list[Window] | None:
+def overlapping_windows(page_size: int, total: int) -> list[Window] | None:
     """
     The windows after the first page that cover `total` rows, each sharing a row with the one before.
 
     None where no choice of size advances (page sizes 1 and 2, and some small ones).
 
-    >>> seams(500, 1200)
+    >>> overlapping_windows(500, 1200)
     [(1, 499), (2, 498)]
-    >>> seams(2, 5) is None
+    >>> overlapping_windows(2, 5) is None
     True
     """
     windows: list[Window] = []
@@ -70,16 +70,16 @@ def seams(page_size: int, total: int) -> list[Window] | None:
 
 
 @cache
-def n_pages(page_size: int, total: int) -> int:
+def count_pages(page_size: int, total: int) -> int:
     """
     How many requests read a list of `total` rows with proof, when it holds still.
 
     Behind a page that is full, and all there is, one more is asked for, which must be empty.
 
-    >>> n_pages(500, 0), n_pages(500, 500), n_pages(500, 1200), n_pages(500, 100_000)
+    >>> count_pages(500, 0), count_pages(500, 500), count_pages(500, 1200), count_pages(500, 100_000)
     (1, 2, 3, 212)
     """
     pages = max(-(-total // page_size), 1)
-    windows = seams(page_size, total)
+    windows = overlapping_windows(page_size, total)
     whole = 2 * pages if windows is None and pages > 1 else 1 + len(windows or ())
     return whole + (pages > MANY_PAGES) + (total == page_size)

@@ -19,8 +19,8 @@ from frgroups.api.schema import codec as wire
 from frgroups.api.transport import checked_base_url
 from frgroups.errors import InputError, TokenCommandError
 from frgroups.internals.paths import home
-from frgroups.internals.structured_logging import tell
-from frgroups.internals.validation import must_be
+from frgroups.internals.structured_logging import log_event
+from frgroups.internals.validation import check_type
 
 PATIENCE = 60.0
 
@@ -76,7 +76,7 @@ def find_tenant(name: str, path: str | Path | None = None) -> Tenant:
         No file (the message shows what to write in it), no such name (with the close ones), or a table that is not
         right. No message repeats a value that may be a secret.
     """
-    must_be(name, str, "name")
+    check_type(name, str, "name")
     file = config_path(path)
     if not file.exists():
         raise InputError(f"{name!r} is taken for the name of a tenant in {file}, which is not there. {_HOW_TO}")
@@ -141,7 +141,7 @@ def _refuse_strangers(file: Path) -> None:
         )
     if mode & stat.S_IWGRP:
         text = f"{file} may be written by its group, and its commands run as you; chmod g-w unless that is meant"
-        tell(log, logging.WARNING, "config_writable", text, file=file, mode=f"{stat.S_IMODE(mode):04o}")
+        log_event(log, logging.WARNING, "config_writable", text, file=file, mode=f"{stat.S_IMODE(mode):04o}")
 
 
 def _checked(name: str, table: dict[str, Any], file: Path) -> Tenant | InputError:
@@ -259,7 +259,9 @@ def printed_token(tenant: str, words: Sequence[str], folder: Path | None) -> str
         raise _failed(tenant, words, "printed nothing, where the token should be", 0)
     if "\n" in token:
         raise _failed(tenant, words, f"printed {len(token.splitlines())} lines; the token must be the only one", 0)
-    tell(log, logging.INFO, "token_asked", f"The token of {tenant} was asked for with its command", tenant=tenant)
+    log_event(
+        log, logging.INFO, "token_asked", f"The token of {tenant} was asked for with its command", tenant=tenant
+    )
     return token
 
 

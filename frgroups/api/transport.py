@@ -24,16 +24,16 @@ from frgroups.api.retry import Pacer, RetryPolicy, retry_after, sleep
 from frgroups.api.schema import codec as wire
 from frgroups.errors import (
     AuthError,
-    BadAnswerError,
-    ConnectionLostError,
+    ConnectionFailedError,
     ForbiddenError,
     InputError,
     NotFoundError,
     RateLimitedError,
-    RefusedError,
+    RequestRejectedError,
     ServerError,
+    UnexpectedResponseError,
 )
-from frgroups.internals.structured_logging import tell
+from frgroups.internals.structured_logging import log_event
 
 log = logging.getLogger("frgroups.transport")
 
@@ -163,7 +163,7 @@ class Transport:
             tried += 1
             try:
                 return self._answered(call, take)
-            except (RateLimitedError, ServerError, ConnectionLostError) as error:
+            except (RateLimitedError, ServerError, ConnectionFailedError) as error:
                 asked = error.retry_after if isinstance(error, RateLimitedError) else None
                 if asked is not None and asked <= self._retry.longest_wait:
                     self._pacer.pause(asked)
@@ -172,7 +172,7 @@ class Transport:
                     raise
                 text = f"{call.operation}: {error.status or 'no answer'}; try {tried + 1} after {wait:.1f} s"
                 facts = {**self._facts(call, error.status), "tried": tried, "wait_seconds": wait}
-                tell(log, logging.INFO, "request_repeated", text, **facts)
+                log_event(log, logging.INFO, "request_repeated", text, **facts)
                 waited += wait
                 sleep(wait)
 
@@ -195,7 +195,7 @@ class Transport:
                 raise InputError(f"{call.operation}: this client is closed; nothing was sent. Make another one.")
             self._count()
             started = time.monotonic()
-            broken: ConnectionLostError | None = None
+            broken: ConnectionFailedError | None = None
             try:
                 patience = {"patience": self._patience}
                 with self._http.stream(
@@ -211,7 +211,7 @@ class Transport:
             except (httpx.TransportError, httpx.DecodingError) as error:
                 broken = self._lost(call, error)
             except httpx.InvalidURL as error:
-                raise BadAnswerError(
+                raise UnexpectedResponseError(
                     f"{self._where(call)}: 3xx, the service redirects to what is no address. Check the base URL.",
                     **self._facts(call, 302),
                 ) from error
@@ -220,19 +220,19 @@ class Transport:
             if log.isEnabledFor(logging.DEBUG):
                 seconds = round(time.monotonic() - started, 3)
                 text = f"{call.operation} {answer.status} in {seconds:.3f} s"
-                tell(log, logging.DEBUG, "answered", text, **self._facts(call, answer.status), seconds=seconds)
+                log_event(log, logging.DEBUG, "answered", text, **self._facts(call, answer.status), seconds=seconds)
             self._note_clock(answer)
             if not (answer.status in _REDIRECTS and "Location" in answer.headers and call.method == "GET"):
                 return answer
             target = url.join(answer.headers["Location"])
             if (target.scheme, target.host, target.port) != (url.scheme, url.host, url.port):
-                raise BadAnswerError(
+                raise UnexpectedResponseError(
                     f"{self._where(call)}: {answer.status}, the service redirects to another host, "
                     f"{target.host!r}; not followed, and the token was not sent there. Check the base URL.",
                     **self._facts(call, answer.status),
                 )
             url = target
-        raise BadAnswerError(
+        raise UnexpectedResponseError(
             f"{self._where(call)}: {answer.status}, redirected more than 3 times. Check the base URL.",
             **self._facts(call, answer.status),
         )
@@ -274,7 +274,7 @@ class Transport:
             except (ValueError, TypeError, OverflowError):
                 return
 
-    def _lost(self, call: Call, error: Exception) -> ConnectionLostError:
+    def _lost(self, call: Call, error: Exception) -> ConnectionFailedError:
         kind = "no answer in time" if isinstance(error, httpx.TimeoutException) else "the connection was lost"
         if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
             url = httpx.URL(self.base_url)
@@ -284,7 +284,7 @@ class Transport:
             if call.method != "GET"
             else " Is the service up and the base URL right?"
         )
-        return ConnectionLostError(
+        return ConnectionFailedError(
             f"{self._where(call)}: {kind} ({type(error).__name__}).{after}", **self._facts(call, None)
         )
 
@@ -317,8 +317,10 @@ class Transport:
             after = " Whether the change happened is not known." if call.method != "GET" else ""
             raise ServerError(f"{where}, the service failed.{after}{said}", **facts)
         if status >= 400:
-            raise RefusedError(f"{where}, refused.{said}", **facts)
-        raise BadAnswerError(f"{where}, an answer this API does not give. Check the base URL.{said}", **facts)
+            raise RequestRejectedError(f"{where}, refused.{said}", **facts)
+        raise UnexpectedResponseError(
+            f"{where}, an answer this API does not give. Check the base URL.{said}", **facts
+        )
 
     def _said(self, answer: Answer) -> str:
         """The service's own words, without the token should it repeat it."""
@@ -326,10 +328,10 @@ class Transport:
         said = wire.error_message(answer.body.replace(answer.token.encode(), "…".encode()))
         return said.replace(answer.token, "…")
 
-    def bad_answer(self, call: Call, problem: str) -> BadAnswerError:
+    def bad_answer(self, call: Call, problem: str) -> UnexpectedResponseError:
         """The error for a 2xx answer (told as 200) whose body is not the API's."""
         after = " Whether the change happened is not known." if call.method != "GET" else ""
-        return BadAnswerError(
+        return UnexpectedResponseError(
             f"{self._where(call)}: 200, but not an answer of this API: {problem}.{after} Is {self.base_url} the API?",
             **self._facts(call, 200),
         )

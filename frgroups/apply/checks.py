@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 
 from frgroups.advice import ANY, FUNCTION, Advice
 from frgroups.api.client import Client
-from frgroups.apply.journal import Journal, Past
+from frgroups.apply.journal import Journal, JournalState
 from frgroups.apply.receipt import Receipt
-from frgroups.apply.run_registry import journal_begun, taken_back_by
+from frgroups.apply.run_registry import registered_journal, reverted_by
 from frgroups.errors import (
-    FileDamagedError,
+    CorruptFileError,
     FrgroupsError,
     InputError,
     LockedError,
@@ -20,16 +20,18 @@ from frgroups.errors import (
     PlanBlockedError,
     WrongTenantError,
 )
-from frgroups.internals.formatting import age_in_words, counted
-from frgroups.internals.timestamps import as_duration
-from frgroups.internals.tombstones import FORGOTTEN
+from frgroups.internals.formatting import format_age, pluralize
+from frgroups.internals.timestamps import parse_duration
+from frgroups.internals.tombstones import TOMBSTONE_PREFIX
 from frgroups.plan.limits import Finding
 from frgroups.plan.plan import Plan
-from frgroups.plan.suppression_list import never_add_path, never_added
+from frgroups.plan.suppression_list import suppressed_customers, suppression_list_path
 from frgroups.plan.widened import Widened
-from frgroups.review.approval import CLOCKS_DIFFER
+from frgroups.review.approval import CLOCK_TOLERANCE
 
-_SETTLE = Advice("To have a receipt of what was sent, which can be undone, use {settle_plan}.", settle_plan=FUNCTION)
+_SETTLE = Advice(
+    "To have a receipt of what was sent, which can be undone, use {finalize_plan}.", finalize_plan=FUNCTION
+)
 
 
 def check_target(client: Client, plan: Plan) -> None:
@@ -54,9 +56,9 @@ def check_writable(client: Client) -> None:
         )
 
 
-def check_place(plan: Plan, journal: Journal) -> None:
+def check_same_journal(plan: Plan, journal: Journal) -> None:
     """Raise InputError when the plan was begun with a journal in another folder, by which it is gone on with."""
-    begun = journal_begun(plan)
+    begun = registered_journal(plan)
     if begun is None or (begun == journal.path and begun.exists()):
         return
     another = "" if begun == journal.path else f" with another, {journal.path}"
@@ -68,29 +70,29 @@ def check_place(plan: Plan, journal: Journal) -> None:
     )
 
 
-def check_not_taken_back(plan: Plan, journal: Journal) -> None:
+def check_not_reverted(plan: Plan, journal: Journal) -> None:
     """Raise PlanBlockedError when an undo of it was sent: going on would do again what was taken back."""
     receipt = f", {journal.receipt_path}" if journal.receipt_path.exists() else ""
-    if undo := taken_back_by(plan):
+    if undo := reverted_by(plan):
         raise PlanBlockedError(
             f"Plan {plan.digest[:12]} was taken back by plan {undo[:12]}, so it is not gone on with. Nothing was "
             f"sent now. What it had done is told by its receipt{receipt}. Load again and make a new plan."
         )
 
 
-def check_whole(journal: Journal, receipt: Receipt) -> None:
-    """Raise FileDamagedError when a receipt is of another plan, or tells of a longer journal."""
+def check_receipt_matches(journal: Journal, receipt: Receipt) -> None:
+    """Raise CorruptFileError when a receipt is of another plan, or tells of a longer journal."""
     known = journal.past.digest
-    if known not in ("", FORGOTTEN, receipt.plan.digest) and not receipt.forgotten:
-        raise FileDamagedError(
+    if known not in ("", TOMBSTONE_PREFIX, receipt.plan.digest) and not receipt.forgotten:
+        raise CorruptFileError(
             f"{journal.receipt_path} is the receipt of plan {receipt.plan.digest[:12]}, in the place of that of "
             f"{known[:12]}. Nothing was sent now. Move it away, and apply again: the receipt is made anew from the "
             "journal.",
             path=journal.receipt_path,
         )
     if journal.n_lines < receipt.n_journal_lines:
-        raise FileDamagedError(
-            f"{journal.path} has {counted(journal.n_lines, 'line')}, and had {receipt.n_journal_lines:,} when its "
+        raise CorruptFileError(
+            f"{journal.path} has {pluralize(journal.n_lines, 'line')}, and had {receipt.n_journal_lines:,} when its "
             "receipt was made: the last ones are lost, so what was sent can no longer be told from it. Nothing was "
             f"sent now. The receipt {journal.receipt_path} tells of it, and can be undone. Load again and make a new "
             "plan.",
@@ -99,32 +101,32 @@ def check_whole(journal: Journal, receipt: Receipt) -> None:
 
 
 @contextmanager
-def refusals_tell(past: Past) -> Iterator[None]:
+def with_run_status(past: JournalState) -> Iterator[None]:
     """Have what is refused here say that nothing was sent; or what an earlier run has sent, and what can be done."""
     try:
         yield
     except FrgroupsError as error:
         if isinstance(error, LockedError):  # Who holds the lock may be the very run that has sent something.
-            past = Past()
+            past = JournalState()
         error.add(past.told(), *([_SETTLE] if past.n_sent else []))
         raise
 
 
 def check_limits(plan: Plan) -> None:
     """Raise PlanBlockedError when the plan breaks a limit, is too old by now, or adds who may never be added."""
-    findings = [*plan.findings, *listed_by_now(plan)]
+    findings = [*plan.findings, *newly_suppressed(plan)]
     age = datetime.now(UTC) - plan.planned_at
-    if -age > CLOCKS_DIFFER:
+    if -age > CLOCK_TOLERANCE:
         text = f"The plan was made {-age} after the time that this machine's clock shows. Is a clock wrong?"
         findings.append(Finding("plan_max_age", text, True))
     limit = plan.limits.plan_max_age
-    if limit is not None and age > as_duration(limit):
-        text = f"The plan is {age_in_words(age)} old; the limit is {limit}. Plan again."
+    if limit is not None and age > parse_duration(limit):
+        text = f"The plan is {format_age(age)} old; the limit is {limit}. Plan again."
         findings.append(Finding("plan_max_age", text, True, allow=(("plan_max_age", None),)))
-    raise_if_broken(plan, findings)
+    raise_if_limits_exceeded(plan, findings)
 
 
-def raise_if_broken(plan: Plan, findings: list[Finding]) -> None:
+def raise_if_limits_exceeded(plan: Plan, findings: list[Finding]) -> None:
     """Raise PlanBlockedError when a finding blocks, with what would allow it."""
     broken = tuple(finding for finding in findings if finding.blocking)
     if broken:
@@ -132,22 +134,22 @@ def raise_if_broken(plan: Plan, findings: list[Finding]) -> None:
         wider = Widened(broken, plan.limits)
         allow = Advice("To allow it, make a plan with {limits} and have that reviewed.", limits=wider)
         raise PlanBlockedError(
-            f"Plan {plan.digest[:12]} is blocked by {counted(len(broken), 'limit')}. {told}",
+            f"Plan {plan.digest[:12]} is blocked by {pluralize(len(broken), 'limit')}. {told}",
             *([allow] if wider else []),
             findings=broken,
         )
 
 
-def listed_by_now(plan: Plan) -> list[Finding]:
+def newly_suppressed(plan: Plan) -> list[Finding]:
     """What keeps a plan from being applied that adds customers who are on the never-add list by now."""
-    listed = never_added(plan)
+    listed = suppressed_customers(plan)
     added = [(group.uid, uid) for group in plan.groups for uid in group.add if uid in listed]
     if not added:
         return []
     groups, customers = {group for group, _ in added}, {uid for _, uid in added}
     text = (
-        f"{counted(len(customers), 'customer')} whom it adds, to {counted(len(groups), 'group')}, "
-        f"{'is' if len(customers) == 1 else 'are'} on the never-add list by now: {never_add_path(plan)}. "
+        f"{pluralize(len(customers), 'customer')} whom it adds, to {pluralize(len(groups), 'group')}, "
+        f"{'is' if len(customers) == 1 else 'are'} on the never-add list by now: {suppression_list_path(plan)}. "
         "Plan again, which leaves them out."
     )
-    return [Finding("never_add", text, True, n=len(added))]
+    return [Finding("suppression_list", text, True, n=len(added))]

@@ -12,25 +12,25 @@ from pathlib import Path
 from frgroups.api.client import Client
 from frgroups.apply.checks import (
     check_limits,
-    check_not_taken_back,
-    check_place,
+    check_not_reverted,
+    check_receipt_matches,
+    check_same_journal,
     check_target,
-    check_whole,
     check_writable,
-    refusals_tell,
+    with_run_status,
 )
-from frgroups.apply.group_reader import Readings
-from frgroups.apply.interrupts import patient_interrupt
-from frgroups.apply.journal import Journal, RunStopped
+from frgroups.apply.group_reader import GroupReader
+from frgroups.apply.interrupts import deferred_interrupt
+from frgroups.apply.journal import Journal, RunAborted
 from frgroups.apply.receipt import Receipt, read_receipt
 from frgroups.apply.run import Run
-from frgroups.apply.run_registry import note_begun, note_not_taken_back, note_taken_back, taken_back_by
-from frgroups.apply.write_capabilities import kept_facts
-from frgroups.errors import FileDamagedError, FrgroupsError, InputError, StoppedError
+from frgroups.apply.run_registry import register_revert, register_run, reverted_by, unregister_revert
+from frgroups.apply.write_capabilities import stored_capabilities
+from frgroups.errors import ApplyAbortedError, CorruptFileError, FrgroupsError, InputError
 from frgroups.internals.locks import tenant_lock
 from frgroups.internals.progress import Progress, ProgressOption
-from frgroups.internals.structured_logging import tell
-from frgroups.internals.validation import must_be
+from frgroups.internals.structured_logging import log_event
+from frgroups.internals.validation import check_type
 from frgroups.plan.plan import Plan
 from frgroups.plan.request_estimate import CHUNK
 from frgroups.review.approval import Approval, Approve, check_approval
@@ -45,7 +45,7 @@ def apply_plan(
     client: Client,
     plan: Plan,
     *,
-    approve: Approve,
+    approval: Approve,
     journal: str | Path | None = None,
     progress: ProgressOption = None,
 ) -> Receipt:
@@ -58,7 +58,7 @@ def apply_plan(
 
     Parameters
     ----------
-    approve
+    approval
         The digest that was reviewed (64 hex digits, or its first 12 at least), an approval file, or for small changes
         of certain groups a policy, as `read_policy` reads it.
     journal
@@ -70,9 +70,9 @@ def apply_plan(
     ------
     NotApprovedError, NotWritableError, WrongTenantError, PlanBlockedError, LockedError
         This call sent nothing. PlanBlockedError too where an undo of the plan was sent.
-    StoppedError
+    ApplyAbortedError
         It was interrupted, or could not write its journal, before this call sent anything.
-    InputError, FileDamagedError
+    InputError, CorruptFileError
         The plan was begun with another journal, or one that was altered or lost; or the never-add list, or what a
         probe of writes kept, cannot be read. This call sent nothing.
     DriftError
@@ -84,38 +84,39 @@ def apply_plan(
     >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client(writable=True) as client:
     ...     snapshot = load_snapshot(client)
     ...     plan = plan_memberships(snapshot, {"VIP": snapshot["Staff"]})
-    ...     receipt = apply_plan(client, plan, approve=plan.digest)
+    ...     receipt = apply_plan(client, plan, approval=plan.digest)
     >>> receipt.ok, receipt.counts["verified"] + receipt.counts["already"] == plan.n_add
     (True, True)
     """
-    must_be(client, Client, "client")
-    must_be(plan, Plan, "plan")
+    check_type(client, Client, "client")
+    check_type(plan, Plan, "plan")
     check_target(client, plan)
     check_writable(client)
     begun = Journal.of(plan, journal)
     if (done := _receipt_of_ended(begun)) is not None:
         return done
-    check_place(plan, begun)
-    check_not_taken_back(plan, begun)
-    with refusals_tell(begun.past):
-        approval = check_approval(plan, approve, begun=begun.past.approval if begun.past.n_sent else {})
+    check_same_journal(plan, begun)
+    check_not_reverted(plan, begun)
+    with with_run_status(begun.past):
+        earlier = begun.past.approval if begun.past.n_sent else {}
+        checked = check_approval(plan, approval, begun=earlier)
         check_limits(plan)
     with ExitStack() as held:
-        stop = held.enter_context(patient_interrupt())
-        with refusals_tell(begun.past):
+        stop = held.enter_context(deferred_interrupt())
+        with with_run_status(begun.past):
             run = held.enter_context(_run(client, plan, journal, progress, stop))
         if (done := _receipt_of_ended(run.journal)) is not None:
             return done
-        check_place(plan, run.journal)
-        check_not_taken_back(plan, run.journal)  # Its undo may have been sent while nobody held the lock.
-        with refusals_tell(run.journal.past):
-            _begin(run, plan, approval)
-        receipt = run.settled(_sent(run, plan))
-    _tell_of(receipt)
+        check_same_journal(plan, run.journal)
+        check_not_reverted(plan, run.journal)  # Its undo may have been sent while nobody held the lock.
+        with with_run_status(run.journal.past):
+            _begin(run, plan, checked)
+        receipt = run.settled(_send_plan(run, plan))
+    _log_result(receipt)
     return receipt
 
 
-def settle_plan(
+def finalize_plan(
     client: Client, plan: Plan, *, journal: str | Path | None = None, progress: ProgressOption = None
 ) -> Receipt:
     """
@@ -136,54 +137,54 @@ def settle_plan(
         The plan was never begun with this journal, or with another one.
     PlanBlockedError
         An undo of the plan was sent: the receipt that it took back stands.
-    WrongTenantError, LockedError, FileDamagedError
+    WrongTenantError, LockedError, CorruptFileError
         As in `apply_plan`. What cannot be read is `unknown`, and `.stopped` says why.
 
     >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client(writable=True) as client:
     ...     plan = plan_memberships(load_snapshot(client), {"VIP": ["no-such-customer"]})
-    ...     rejected = apply_plan(client, plan, approve=plan.digest)
-    ...     settle_plan(client, plan).counts == rejected.counts
+    ...     rejected = apply_plan(client, plan, approval=plan.digest)
+    ...     finalize_plan(client, plan).counts == rejected.counts
     True
     """
-    must_be(client, Client, "client")
-    must_be(plan, Plan, "plan")
+    check_type(client, Client, "client")
+    check_type(plan, Plan, "plan")
     check_target(client, plan)
     begun = Journal.of(plan, journal)
     if (done := _receipt_of_ended(begun)) is not None:
         return done
-    check_place(plan, begun)
+    check_same_journal(plan, begun)
     if not begun.past.started:
         raise InputError(
             f"Plan {plan.digest[:12]} was not begun with the journal {begun.path}, so there is nothing to settle."
         )
-    check_not_taken_back(plan, begun)
+    check_not_reverted(plan, begun)
     with _run(client, plan, journal, progress, threading.Event()) as run:
         done = _receipt_of_ended(run.journal)
         receipt = done or run.settled(_SETTLED, if_open=True)
-    _tell_of(receipt)
+    _log_result(receipt)
     return receipt
 
 
 def _begin(run: Run, plan: Plan, approval: Approval) -> None:
-    start = {"digest": plan.digest, "planned_at": plan.planned_at.isoformat(), "approval": approval.document()}
+    start = {"digest": plan.digest, "planned_at": plan.planned_at.isoformat(), "approval": approval.to_dict()}
     try:
-        note_begun(plan, run.journal.path)
+        register_run(plan, run.journal.path)
         run.journal.write("start", **start)
         run.preflight()
-        note_taken_back(plan)
-    except RunStopped as error:
+        register_revert(plan)
+    except RunAborted as error:
         begun = "gone on with" if run.journal.past.n_sent else "begun"
-        raise StoppedError(f"Plan {plan.digest[:12]} was not {begun}: {error}") from error
+        raise ApplyAbortedError(f"Plan {plan.digest[:12]} was not {begun}: {error}") from error
 
 
-def _sent(run: Run, plan: Plan) -> str:
+def _send_plan(run: Run, plan: Plan) -> str:
     """Send all of it, or as far as it goes; why it stopped, or nothing."""
     stopped = None
     try:
         stopped = run.send()
     finally:
         if stopped != "" and not run.journal.past.n_sent:
-            note_not_taken_back(plan)
+            unregister_revert(plan)
     return stopped
 
 
@@ -192,8 +193,8 @@ def _run(
     client: Client, plan: Plan, journal: str | Path | None, progress: ProgressOption, stop: threading.Event
 ) -> Iterator[Run]:
     """A run over the plan's journal that is alone with the tenant."""
-    facts = kept_facts(client.tenant_uid, client.base_url)
-    readings = Readings(client, facts.settle_waits(SETTLE_WAITS) if facts else SETTLE_WAITS)
+    facts = stored_capabilities(client.tenant_uid, client.base_url)
+    readings = GroupReader(client, facts.read_back_waits(SETTLE_WAITS) if facts else SETTLE_WAITS)
     chunk = facts.chunk if facts else CHUNK
     with ExitStack() as held:
         held.enter_context(tenant_lock(client.tenant_uid, client.base_url, f"plan {plan.digest[:12]}"))
@@ -203,11 +204,11 @@ def _run(
         yield Run(client, plan, written, readings, chunk=chunk, progress=bar, stop=stop)
 
 
-def _tell_of(receipt: Receipt) -> None:
+def _log_result(receipt: Receipt) -> None:
     plan, counts = receipt.plan, dict(receipt.counts)
     told = ", ".join(f"{n:,} {state}" for state, n in counts.items() if n) or "nothing to do"
     facts = {"tenant_uid": plan.tenant_uid, "digest": plan.digest, "counts": counts, "ok": receipt.ok}
-    tell(log, logging.INFO, "plan_applied", f"Plan {plan.digest[:12]}: {told}.", **facts)
+    log_event(log, logging.INFO, "plan_applied", f"Plan {plan.digest[:12]}: {told}.", **facts)
 
 
 def last_receipt(plan: Plan, journal: str | Path | None = None) -> Receipt | None:
@@ -216,7 +217,7 @@ def last_receipt(plan: Plan, journal: str | Path | None = None) -> Receipt | Non
         told = Journal.of(plan, journal)
         if told.receipt_path.exists():
             receipt = read_receipt(told.receipt_path)
-            check_whole(told, receipt)
+            check_receipt_matches(told, receipt)
             return receipt
     return None
 
@@ -228,10 +229,10 @@ def _receipt_of_ended(journal: Journal) -> Receipt | None:
         return None
     try:
         receipt = read_receipt(path)
-    except FileDamagedError:
+    except CorruptFileError:
         if journal.past.ended:
             raise
         return None  # Of a run that is gone on with: it is made anew.
-    check_whole(journal, receipt)
-    undo = taken_back_by(receipt.plan)
-    return replace(receipt, repeated=True, taken_back_by=undo) if journal.past.ended else None
+    check_receipt_matches(journal, receipt)
+    undo = reverted_by(receipt.plan)
+    return replace(receipt, repeated=True, reverted_by=undo) if journal.past.ended else None

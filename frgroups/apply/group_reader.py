@@ -6,14 +6,14 @@ import time
 from collections.abc import Mapping, Sequence
 
 from frgroups.api.client import Client
-from frgroups.apply.journal import RunStopped
+from frgroups.apply.journal import RunAborted
 from frgroups.errors import FrgroupsError, NotFoundError
 from frgroups.load.verified_listing import Listing, read_members, worker_threads
 
 _Changes = set[tuple[str, str]]  # customer uid, "add" or "remove"
 
 
-class Readings:
+class GroupReader:
     """The last reading of each group; `waits` are the seconds between readings while a change does not show."""
 
     def __init__(self, client: Client, waits: Sequence[float]) -> None:
@@ -44,10 +44,10 @@ class Readings:
         listing = self._last.get(group_uid)
         return listing is None or listing.verdict == "consistent"
 
-    def members_when(self, group_uid: str, change: str, uids: Sequence[str]) -> frozenset[str]:
+    def members_until(self, group_uid: str, change: str, uids: Sequence[str]) -> frozenset[str]:
         """The members of a group, read again for a while as long as these changes do not all show."""
         if failed := self._read_until_shown({group_uid: {(uid, change) for uid in uids}}):
-            raise RunStopped(f"group {group_uid} could not be read: {failed[group_uid]}")
+            raise RunAborted(f"group {group_uid} could not be read: {failed[group_uid]}")
         return self.members(group_uid)
 
     def back(self, expected: Mapping[str, _Changes]) -> str:

@@ -13,7 +13,7 @@ _waiting: ContextVar[threading.Event | None] = ContextVar("_waiting", default=No
 
 
 @contextmanager
-def patient_interrupt() -> Iterator[threading.Event]:
+def deferred_interrupt() -> Iterator[threading.Event]:
     """
     Sets the event at the first Ctrl-C, so that the request in flight can end; a second one interrupts at once.
 

@@ -14,18 +14,18 @@ from types import TracebackType
 from typing import Any
 
 from frgroups.advice import ANY, Advice
-from frgroups.errors import FileDamagedError, InputError
-from frgroups.internals.atomic_files import flush_to_disk, make_private, write_text
-from frgroups.internals.checksummed_json import canonical, sha256
-from frgroups.internals.formatting import counted
-from frgroups.internals.paths import as_folder, tenant_folder
-from frgroups.internals.tombstones import FORGOTTEN, is_tombstone
+from frgroups.errors import CorruptFileError, InputError
+from frgroups.internals.atomic_files import ensure_private_dir, fsync_path, write_text
+from frgroups.internals.checksummed_json import canonical_json, sha256
+from frgroups.internals.formatting import pluralize
+from frgroups.internals.paths import resolve_folder, tenant_folder
+from frgroups.internals.tombstones import TOMBSTONE_PREFIX, is_tombstone
 from frgroups.plan.plan import Plan
 
 Item = tuple[str, str, str]  # group uid, customer uid, "add" or "remove"
 
 
-class RunStopped(Exception):  # noqa: N818  # It ends a run in order; it is no error of its own.
+class RunAborted(Exception):  # noqa: N818  # It ends a run in order; it is no error of its own.
     """The run must end here; what was done is in the journal."""
 
 
@@ -42,7 +42,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.past = Past()
+        self.past = JournalState()
         self.n_lines = 0
         self._last = ""
         self._end = 0
@@ -56,17 +56,17 @@ class Journal:
         The journal of this plan in a folder (None: the home's), new or as it was left.
 
         Raises InputError when a customer of the plan was forgotten and it was not applied to its end before, and
-        FileDamagedError when the journal of another plan lies there.
+        CorruptFileError when the journal of another plan lies there.
         """
-        place = as_folder(folder, "journals") / tenant_folder(plan.tenant_uid, plan.base_url)
+        place = resolve_folder(folder, "journals") / tenant_folder(plan.tenant_uid, plan.base_url)
         moment = f"{plan.planned_at:%Y%m%dT%H%M%S%fZ}"
         own = place / f"{moment}-{plan.digest[:16]}.jsonl"
         if not own.exists():  # A digest would tell who was forgotten, so it is no longer in the name.
-            others = map(cls, sorted(place.glob(f"{moment}-{FORGOTTEN}-*.jsonl")))
+            others = map(cls, sorted(place.glob(f"{moment}-{TOMBSTONE_PREFIX}-*.jsonl")))
             own = next((other.path for other in others if other._may_be_of(plan)), own)
         journal = cls(own)
-        if journal.past.digest not in ("", FORGOTTEN, plan.digest):
-            raise FileDamagedError(
+        if journal.past.digest not in ("", TOMBSTONE_PREFIX, plan.digest):
+            raise CorruptFileError(
                 f"{own} is the journal of plan {journal.past.digest[:12]}, in the place of that of "
                 f"{plan.digest[:12]}, of which nothing can be told so. Nothing was sent now. Put the right file "
                 "there again; where it is lost, compare the groups with the plan by hand, load, and plan again.",
@@ -85,13 +85,13 @@ class Journal:
         return self.path.with_suffix(".receipt.json")
 
     def __enter__(self) -> Journal:
-        make_private(self.path.parent)
+        ensure_private_dir(self.path.parent)
         try:
             handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
             self._file = os.fdopen(handle, "r+b", buffering=0)
             self._file.truncate(self._end)
             self._file.seek(self._end)
-            flush_to_disk(self.path.parent)
+            fsync_path(self.path.parent)
         except OSError as error:
             if self._file is not None:
                 self._file.close()
@@ -107,7 +107,7 @@ class Journal:
         self._file.close()
 
     def write(self, event: str, **facts: Any) -> None:
-        """Put one line on disk; returns when the disk has it, and raises RunStopped when it cannot have it."""
+        """Put one line on disk; returns when the disk has it, and raises RunAborted when it cannot have it."""
         line = {"event": event, "at": datetime.now(UTC).isoformat(), **facts}
         checksum, raw = _chained(self._last, line)
         try:
@@ -118,7 +118,7 @@ class Journal:
             with suppress(OSError):  # A torn line is dropped when the journal is read, too.
                 self._file.truncate(self._end)
                 self._file.seek(self._end)
-            raise RunStopped(
+            raise RunAborted(
                 f"the journal {self.path} cannot be written ({error.strerror}), so nothing more was sent."
             ) from error
         self._last, self._end = checksum, self._end + len(raw)
@@ -134,7 +134,7 @@ class Journal:
         """Whether what this journal tells of those who were not forgotten is in the plan."""
         planned = {(one.uid, uid, change) for one in plan.groups for uid, change in one.items()}
         told = self.past.already | self.past.intended
-        groups = self.past.looked_at | self.past.creating | {group for group, _, _ in told}
+        groups = self.past.observed | self.past.creating | {group for group, _, _ in told}
         return (
             groups <= {one.uid for one in plan.groups}
             and {item for item in told if not is_tombstone(item[1])} <= planned
@@ -155,7 +155,7 @@ class Journal:
             if line is None or line.get("sum") != expected:
                 if self._end + len(raw) == len(whole) and not raw.endswith(b"\n"):
                     return  # Torn by a crash: it was never on disk whole, so nothing followed from it.
-                raise FileDamagedError(
+                raise CorruptFileError(
                     f"{self.path} was altered: line {number} does not fit the one before it. What was sent can no "
                     "longer be told from it; compare the groups with the plan by hand.",
                     path=self.path,
@@ -177,8 +177,8 @@ def write_journal(path: Path, lines: Iterable[dict[str, Any]]) -> Path:
 
 def _chained(last: str, line: dict[str, Any]) -> tuple[str, bytes]:
     """The checksum of a line behind the one with the checksum `last`, and its bytes."""
-    checksum = sha256(last + canonical(line))[:16]
-    return checksum, (canonical(line | {"sum": checksum}) + "\n").encode()
+    checksum = sha256(last + canonical_json(line))[:16]
+    return checksum, (canonical_json(line | {"sum": checksum}) + "\n").encode()
 
 
 def _parsed(raw: bytes) -> dict[str, Any] | None:
@@ -190,19 +190,19 @@ def _parsed(raw: bytes) -> dict[str, Any] | None:
 
 
 @dataclass
-class Past:
+class JournalState:
     """What a journal tells: the state of an apply when it was last alive."""
 
     started: str = ""
     digest: str = ""  # Of the plan that it tells of.
     approval: dict[str, str] = field(default_factory=dict)
     already: set[Item] = field(default_factory=set)
-    looked_at: set[str] = field(default_factory=set)
+    observed: set[str] = field(default_factory=set)
     intended: set[Item] = field(default_factory=set)
     accepted: set[Item] = field(default_factory=set)
     refused: dict[Item, str] = field(default_factory=dict)
-    unsent: set[Item] = field(default_factory=set)
-    unanswered: set[Item] = field(default_factory=set)  # Sent once without an answer: it may show late.
+    not_sent: set[Item] = field(default_factory=set)
+    in_doubt: set[Item] = field(default_factory=set)  # Sent once without an answer: it may show late.
     creating: set[str] = field(default_factory=set)
     created: set[str] = field(default_factory=set)
     ended: bool = False
@@ -211,18 +211,18 @@ class Past:
     @property
     def n_sent(self) -> int:
         """How many changes were sent, or may have been."""
-        return len(self.intended - self.unsent) + len(self.creating)
+        return len(self.intended - self.not_sent) + len(self.creating)
 
     def told(self) -> str:
         """
         What to say of what was sent when nothing is sent now.
 
-        >>> Past().told()
+        >>> JournalState().told()
         'Nothing was sent.'
         """
         if not self.n_sent:
             return "Nothing was sent."
-        changes = counted(self.n_sent, "change")
+        changes = pluralize(self.n_sent, "change")
         return f"An earlier run sent {changes}, of which this plan's journal tells; now nothing more was sent."
 
     def take(self, line: dict[str, Any]) -> None:
@@ -235,7 +235,7 @@ class Past:
             self.approval = line["approval"]
             self.forgotten = self.forgotten or line.get("forgotten", "")
         elif event == "look":
-            self.looked_at.add(group)
+            self.observed.add(group)
             self.already |= {(group, uid, change) for change in ("add", "remove") for uid in line[change]}
         elif event == "intent" and line.get("create"):
             self.creating.add(group)
@@ -245,14 +245,14 @@ class Past:
             elif line["result"] == "refused":
                 self.creating.discard(group)
         elif event == "intent":
-            self.unanswered |= (items & self.intended) - self.unsent - self.refused.keys()
+            self.in_doubt |= (items & self.intended) - self.not_sent - self.refused.keys()
             self.intended |= items
-            self.unsent -= items
+            self.not_sent -= items
         elif event == "outcome" and line["result"] == "accepted":
             self.accepted |= items
         elif event == "outcome" and line["result"] == "refused":
             self.refused |= dict.fromkeys(items, line["message"])
         elif event == "outcome" and line["result"] == "not_sent":
-            self.unsent |= items - self.unanswered
+            self.not_sent |= items - self.in_doubt
         elif event == "end":
             self.ended = line["complete"]

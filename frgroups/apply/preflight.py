@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from frgroups.api.client import Client
-from frgroups.apply.checks import raise_if_broken
-from frgroups.apply.group_reader import Readings
-from frgroups.apply.journal import Journal, Past, RunStopped
-from frgroups.apply.run_registry import journals_of_tenant
+from frgroups.apply.checks import raise_if_limits_exceeded
+from frgroups.apply.group_reader import GroupReader
+from frgroups.apply.journal import Journal, JournalState, RunAborted
+from frgroups.apply.run_registry import tenant_journals
 from frgroups.errors import DriftError, NotFoundError
 from frgroups.plan.group_change import GroupChange
-from frgroups.plan.limits import GroupCounts, broken_limits
+from frgroups.plan.limits import GroupCounts, limit_violations
 from frgroups.plan.plan import Plan
 
 DAY = timedelta(hours=24)
@@ -23,18 +23,18 @@ DAY = timedelta(hours=24)
 Drift = dict[str, tuple[int, int]]  # by group uid: how many others joined and left since the plan was made
 
 
-def preflight(client: Client, plan: Plan, journal: Journal, readings: Readings, stop: threading.Event) -> Drift:
+def preflight(client: Client, plan: Plan, journal: Journal, readings: GroupReader, stop: threading.Event) -> Drift:
     """
     Read every touched group, and write down what is true; returns who else came and went.
 
     Raises DriftError when a group is no longer what the plan was made from, PlanBlockedError when a limit is broken
-    by what the groups are now, RunStopped when it was interrupted.
+    by what the groups are now, RunAborted when it was interrupted.
     """
     drift: Drift = {}
     problems = {}
     for group in plan.groups:
         if stop.is_set():
-            raise RunStopped("interrupted while its groups were read.")
+            raise RunAborted("interrupted while its groups were read.")
         if group.create and group.uid not in journal.past.creating:
             problem = _should_not_exist(client, group)
         else:
@@ -48,9 +48,9 @@ def preflight(client: Client, plan: Plan, journal: Journal, readings: Readings, 
             groups=list(problems),
         )
     days = _counts_days(plan)
-    lately, own = (removed_lately(plan, journal.path), removed_by(journal.path)) if days else (Counter(), set())
+    lately, own = (recent_removals(plan, journal.path), removals_of_run(journal.path)) if days else (Counter(), set())
     counts = [_counts_now(group, readings, own, lately[group.uid]) for group in plan.groups]
-    raise_if_broken(plan, broken_limits(plan.limits, counts, snapshot_age=timedelta(0)))
+    raise_if_limits_exceeded(plan, limit_violations(plan.limits, counts, snapshot_age=timedelta(0)))
     for group in plan.groups:
         _note_what_is_true(group, journal, readings)
     return drift
@@ -64,7 +64,7 @@ def _should_not_exist(client: Client, group: GroupChange) -> str:
     return f"Group {group.uid} was to be created, but it exists."
 
 
-def _drifted(plan: Plan, group: GroupChange, readings: Readings, drift: Drift, *, made: bool) -> str:
+def _drifted(plan: Plan, group: GroupChange, readings: GroupReader, drift: Drift, *, made: bool) -> str:
     """What keeps this group, which an earlier run of the plan may have `made`, from being changed, or nothing."""
     try:
         listing = readings.read(group.uid)
@@ -91,7 +91,7 @@ def _counts_days(plan: Plan) -> bool:
 
 
 def _counts_now(
-    group: GroupChange, readings: Readings, own: set[tuple[str, str]], removed_before: int
+    group: GroupChange, readings: GroupReader, own: set[tuple[str, str]], removed_before: int
 ) -> GroupCounts:
     """What the plan would change of the members that the group has now, and what it and others removed of late."""
     members = readings.members(group.uid)
@@ -101,7 +101,7 @@ def _counts_now(
     return GroupCounts(group.uid, group.name, len(members), adds, removes, removed_before + removed)
 
 
-def _note_what_is_true(group: GroupChange, journal: Journal, readings: Readings) -> None:
+def _note_what_is_true(group: GroupChange, journal: Journal, readings: GroupReader) -> None:
     """Journal the items that are true though we have not brought that about: they are `already`."""
     past, members = journal.past, readings.members(group.uid)
     true = {
@@ -111,27 +111,27 @@ def _note_what_is_true(group: GroupChange, journal: Journal, readings: Readings)
             if (uid in members) == (change == "add")
             and (change == "add" or readings.proves_absence(group.uid))
             and (group.uid, uid, change) not in past.already
-            and ((group.uid, uid, change) not in past.intended or (group.uid, uid, change) in past.unsent)
+            and ((group.uid, uid, change) not in past.intended or (group.uid, uid, change) in past.not_sent)
         ]
         for change, uids in (("add", group.add), ("remove", group.remove))
     }
-    if group.uid not in past.looked_at or true["add"] or true["remove"]:
+    if group.uid not in past.observed or true["add"] or true["remove"]:
         journal.write("look", group=group.uid, n_members=len(members), **true)
 
 
-def removed_lately(plan: Plan, own: Path) -> Counter[str]:
+def recent_removals(plan: Plan, own: Path) -> Counter[str]:
     """
     By group the removals that other plans have sent in the last 24 hours, refused and turned away ones left out.
 
-    `own` is the journal of the plan itself. Raises FileDamagedError for a journal that was altered: what it told of
+    `own` is the journal of the plan itself. Raises CorruptFileError for a journal that was altered: what it told of
     would not be counted.
     """
     since = datetime.now(UTC) - DAY
-    lately = (path for path in journals_of_tenant(plan) if path != own and _changed(path) >= since)
+    lately = (path for path in tenant_journals(plan) if path != own and _changed(path) >= since)
     return sum((Counter(group for group, _ in _removed(path, since)) for path in lately), Counter())
 
 
-def removed_by(journal: Path) -> set[tuple[str, str]]:
+def removals_of_run(journal: Path) -> set[tuple[str, str]]:
     """The removals, by group and customer, that this one journal tells of in the last 24 hours."""
     return _removed(journal, datetime.now(UTC) - DAY) if journal.exists() else set()
 
@@ -141,9 +141,9 @@ def _changed(path: Path) -> datetime:
 
 
 def _removed(path: Path, since: datetime) -> set[tuple[str, str]]:
-    past = Past()
+    past = JournalState()
     for line in Journal(path).lines():
         if line["event"] in ("intent", "outcome") and datetime.fromisoformat(line["at"]) >= since:
             past.take(line)
-    sent = past.intended - past.unsent - past.refused.keys()
+    sent = past.intended - past.not_sent - past.refused.keys()
     return {(group, uid) for group, uid, change in sent if change == "remove"}

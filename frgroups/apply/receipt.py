@@ -12,14 +12,14 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from frgroups.apply.journal import Item, Past
-from frgroups.errors import FileDamagedError
-from frgroups.internals.checksummed_json import read_sealed, write_sealed
-from frgroups.internals.formatting import counted
+from frgroups.apply.journal import Item, JournalState
+from frgroups.errors import CorruptFileError
+from frgroups.internals.checksummed_json import read_checksummed, write_checksummed
+from frgroups.internals.formatting import pluralize
 from frgroups.internals.html import Card
-from frgroups.internals.tombstones import n_forgotten
+from frgroups.internals.tombstones import count_tombstones
 from frgroups.plan.plan import Plan
-from frgroups.plan.plan_file import plan_of_document
+from frgroups.plan.plan_file import plan_from_dict
 from frgroups.review.approval import approved_in_words
 
 State = Literal["verified", "already", "rejected", "not_effective", "not_sent", "unknown"]
@@ -34,7 +34,7 @@ STATES: dict[State, str] = {
 }
 
 
-MOST_TOLD = 20
+MAX_LISTED = 20
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -45,7 +45,7 @@ class Receipt:
     `members_after` holds the members of each touched group at the last reading, `read_at` its moment;
     `proved` names the groups whose last reading proved itself; `drift` counts who else joined and left a group
     between plan and apply, and was left alone; `stopped` says why a run ended early; `repeated` is true when the
-    plan had been applied before, and nothing was sent for this receipt; `taken_back_by` is then the digest of its
+    plan had been applied before, and nothing was sent for this receipt; `reverted_by` is then the digest of its
     undo, if one was sent. `forgotten` is not "" when a customer of
     the plan was forgotten since: a tombstone stands in their place, and the plan's digest is of what is left.
     `n_journal_lines` is how long the journal was that all of this was told from.
@@ -63,7 +63,7 @@ class Receipt:
     stopped: str = ""
     drift: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     repeated: bool = False
-    taken_back_by: str = ""
+    reverted_by: str = ""
     forgotten: str = ""
     n_journal_lines: int = 0
     path: Path | None = field(default=None)
@@ -108,11 +108,11 @@ class Receipt:
             lines.append(f"Group {uid} was created.")
         if n := self._n_forgotten():
             were = "was" if n == 1 else "were"
-            lines.append(f"{counted(n, 'customer')} {were} forgotten since; a tombstone stands for each.")
+            lines.append(f"{pluralize(n, 'customer')} {were} forgotten since; a tombstone stands for each.")
         if self.stopped:
             lines.append(f"STOPPED: {self.stopped}")
         if self.repeated:
-            undone = f" It was taken back by plan {self.taken_back_by[:12]} since." if self.taken_back_by else ""
+            undone = f" It was taken back by plan {self.reverted_by[:12]} since." if self.reverted_by else ""
             lines.append(
                 f"This plan was applied before and read back at {self.read_at:%Y-%m-%d %H:%M} UTC; now nothing was "
                 f"sent.{undone} What else was changed since is not told here."
@@ -132,14 +132,14 @@ class Receipt:
         """A line for each group and answer of the service: who was refused so."""
         table = self.table().query("state == 'rejected'")
         alike = list(table.groupby(["customer_group_uid", "change", "detail"])["customer_uid"])
-        lines = [f"  {change} {group}: {_listed(uids)}: {why}" for (group, change, why), uids in alike[:MOST_TOLD]]
-        more = len(table) - sum(len(uids) for _, uids in alike[:MOST_TOLD])
+        lines = [f"  {change} {group}: {_listed(uids)}: {why}" for (group, change, why), uids in alike[:MAX_LISTED]]
+        more = len(table) - sum(len(uids) for _, uids in alike[:MAX_LISTED])
         return lines + ([f"  and {more:,} more; the table has all."] if more else [])
 
-    def document(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """All of it as plain values, for the receipt file."""
         return {
-            "plan": self.plan.document_with_customers(),
+            "plan": self.plan.to_dict_with_customers(),
             "states": [[*item, state, self.details.get(item, "")] for item, state in self.states.items()],
             "members_after": {uid: list(members) for uid, members in self.members_after.items()},
             "proved": sorted(self.proved),
@@ -156,11 +156,11 @@ class Receipt:
     def _n_forgotten(self) -> int:
         groups, after = self.plan.groups, self.members_after.values()
         planned = (uid for one in groups for uid in (*one.baseline, *one.add, *one.remove))
-        return n_forgotten([*planned, *(uid for members in after for uid in members)])
+        return count_tombstones([*planned, *(uid for members in after for uid in members)])
 
     def save(self, path: str | Path) -> Path:
         """Write the receipt file, whole or not at all."""
-        return write_sealed(path, "receipt", self.document())
+        return write_checksummed(path, "receipt", self.to_dict())
 
     def __repr__(self) -> str:
         told = ", ".join(f"{self.counts[state]:,} {state}" for state in STATES if self.counts[state])
@@ -182,17 +182,17 @@ class Receipt:
 
 def read_receipt(path: str | Path) -> Receipt:
     """
-    The receipt in this file; FileDamagedError when it is not as it was written.
+    The receipt in this file; CorruptFileError when it is not as it was written.
 
     >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client(writable=True) as client:
     ...     snapshot = load_snapshot(client)
     ...     plan = plan_memberships(snapshot, {"VIP": snapshot["Staff"]})
-    ...     receipt = apply_plan(client, plan, approve=plan.digest)
+    ...     receipt = apply_plan(client, plan, approval=plan.digest)
     >>> read_receipt(receipt.path).counts == receipt.counts
     True
     """
-    content = read_sealed(path, "receipt")
-    plan = plan_of_document(content.get("plan") or {}, path)
+    content = read_checksummed(path, "receipt")
+    plan = plan_from_dict(content.get("plan") or {}, path)
     try:
         return Receipt(
             plan=plan,
@@ -211,16 +211,16 @@ def read_receipt(path: str | Path) -> Receipt:
             path=Path(path).expanduser().resolve(),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise FileDamagedError(f"{path} is not a whole receipt: {error!r}.") from error
+        raise CorruptFileError(f"{path} is not a whole receipt: {error!r}.") from error
 
 
 def _listed(uids: pd.Series) -> str:
-    more = f" and {len(uids) - MOST_TOLD:,} more" if len(uids) > MOST_TOLD else ""
-    return ", ".join(uids.head(MOST_TOLD)) + more
+    more = f" and {len(uids) - MAX_LISTED:,} more" if len(uids) > MAX_LISTED else ""
+    return ", ".join(uids.head(MAX_LISTED)) + more
 
 
-def decide(
-    plan: Plan, past: Past, now: Mapping[str, frozenset[str]], proved: frozenset[str]
+def item_states(
+    plan: Plan, past: JournalState, now: Mapping[str, frozenset[str]], proved: frozenset[str]
 ) -> tuple[dict[Item, State], dict[Item, str]]:
     """The state of every item of a plan, from the journal and the last reading of each group; and details."""
     states: dict[Item, State] = {}
@@ -231,12 +231,12 @@ def decide(
     return states, {item: past.refused[item] for item in states if item in past.refused}
 
 
-def _state(item: Item, past: Past, holds: bool | None) -> State:
+def _state(item: Item, past: JournalState, holds: bool | None) -> State:
     if item in past.already:
         return "already"
     if item not in past.intended:
         return "not_sent"
-    if item in past.unsent:  # Turned away before anybody looked at it: who made it true was somebody else.
+    if item in past.not_sent:  # Turned away before anybody looked at it: who made it true was somebody else.
         return "already" if holds else "not_sent"
     if holds:
         return "verified"

@@ -9,10 +9,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from frgroups.api.client import Client
-from frgroups.apply.group_reader import Readings
-from frgroups.apply.journal import Item, Journal, RunStopped
+from frgroups.apply.group_reader import GroupReader
+from frgroups.apply.journal import Item, Journal, RunAborted
 from frgroups.apply.preflight import Drift, preflight
-from frgroups.apply.receipt import Receipt, State, decide
+from frgroups.apply.receipt import Receipt, State, item_states
 from frgroups.apply.sender import Sender
 from frgroups.errors import FrgroupsError, InputError
 from frgroups.internals.progress import Progress
@@ -27,7 +27,7 @@ class Run:
         client: Client,
         plan: Plan,
         journal: Journal,
-        readings: Readings,
+        readings: GroupReader,
         *,
         chunk: int,
         progress: Progress,
@@ -36,7 +36,7 @@ class Run:
         self._client, self._plan, self._readings, self._stop = client, plan, readings, stop
         self._progress = progress
         self.journal = journal
-        self._sender = Sender(client, journal, readings.members_when, stop, progress, chunk)
+        self._sender = Sender(client, journal, readings.members_until, stop, progress, chunk)
         self._drift: Drift = {}
         # Removals of customers who did not arrive, and the group where they should have.
         self._not_arrived: dict[Item, str] = {}
@@ -51,10 +51,10 @@ class Run:
         try:
             self._create()
             self._send_side("add")
-            self._keep_who_did_not_arrive()
-            self._keep_the_last()
+            self._keep_failed_moves()
+            self._avoid_emptying_groups()
             self._send_side("remove")
-        except RunStopped as stop:
+        except RunAborted as stop:
             if isinstance(stop.__cause__, FrgroupsError) and not self.journal.past.n_sent:
                 raise stop.__cause__ from None
             return str(stop)
@@ -66,7 +66,7 @@ class Run:
         if if_open and (done := replace(receipt, stopped="")).complete:
             receipt = done
         receipt = self._kept(receipt)
-        with suppress(RunStopped):  # Without this line applying again reads back once more; no harm is done.
+        with suppress(RunAborted):  # Without this line applying again reads back once more; no harm is done.
             self.journal.write("end", complete=receipt.complete, counts=dict(receipt.counts))
         return receipt
 
@@ -97,18 +97,18 @@ class Run:
             self._progress.advance(len(uids) - len(left))
             self._sender.send(group.uid, change, left)
 
-    def _keep_who_did_not_arrive(self) -> None:
+    def _keep_failed_moves(self) -> None:
         """Leave out the removals of customers who are not seen in the group that the plan moves them to."""
         refused = self.journal.past.refused
         for to, moves in self._plan.moves().groupby("to_group"):
             self._sender.stop_when_asked()
             asked = [uid for uid in moves["customer_uid"].unique() if (to, uid, "add") not in refused]
-            arrived = self._readings.members_when(str(to), "add", asked)
+            arrived = self._readings.members_until(str(to), "add", asked)
             for uid, left in zip(moves["customer_uid"], moves["from_group"], strict=True):
                 if uid not in arrived:
                     self._not_arrived[left, uid, "remove"] = str(to)
 
-    def _keep_the_last(self) -> None:
+    def _avoid_emptying_groups(self) -> None:
         """
         Leave out the removals that would empty a group of which the plan tells that somebody is left in it.
 
@@ -122,14 +122,14 @@ class Run:
             self._sender.stop_when_asked()
             refused = self.journal.past.refused
             joining = [uid for uid in group.add if (group.uid, uid, "add") not in refused]
-            if self._readings.members_when(group.uid, "add", joining) <= leaving:
+            if self._readings.members_until(group.uid, "add", joining) <= leaving:
                 self._last_members |= {(group.uid, uid, "remove") for uid in leaving}
 
     def _receipt(self, stopped: str) -> Receipt:
         past = self.journal.past
         unreadable = self._readings.back(self._expected())
         now, proved = self._readings.all_members(), self._readings.proved()
-        states, details = decide(self._plan, past, now, proved)
+        states, details = item_states(self._plan, past, now, proved)
         kept = {
             item: f"kept in this group: the addition to {to} did not take effect"
             for item, to in self._not_arrived.items()
@@ -138,7 +138,7 @@ class Run:
         return Receipt(
             plan=self._plan,
             states=states,
-            details=details | kept | self._why_the_last_stay(states),
+            details=details | kept | self._explain_kept_members(states),
             members_after={uid: tuple(sorted(members)) for uid, members in now.items()},
             proved=proved,
             created=frozenset(past.created | (past.creating & now.keys())),
@@ -151,7 +151,7 @@ class Run:
             path=self.journal.receipt_path,
         )
 
-    def _why_the_last_stay(self, states: Mapping[Item, State]) -> dict[Item, str]:
+    def _explain_kept_members(self, states: Mapping[Item, State]) -> dict[Item, str]:
         why = "kept in this group: none of its additions took effect, so nobody would be left in it (emptied_groups)"
         return {item: why for item in self._last_members if states[item] == "not_sent"}
 

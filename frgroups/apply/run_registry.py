@@ -11,17 +11,17 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from frgroups.errors import FileDamagedError, InputError
-from frgroups.internals.atomic_files import append_line, write_text
-from frgroups.internals.checksummed_json import canonical, sha256
-from frgroups.internals.paths import folder_in_home, home, tenant_folder
-from frgroups.internals.tombstones import FORGOTTEN
+from frgroups.errors import CorruptFileError, InputError
+from frgroups.internals.atomic_files import append_durable, write_text
+from frgroups.internals.checksummed_json import canonical_json, sha256
+from frgroups.internals.paths import data_subdir, home, tenant_folder
+from frgroups.internals.tombstones import TOMBSTONE_PREFIX
 from frgroups.plan.plan import Plan
 
 _Line = dict[str, str]
 
 
-def journal_begun(plan: Plan) -> Path | None:
+def registered_journal(plan: Plan) -> Path | None:
     """The journal under which this plan was begun from this home; None when it was not."""
     for line in _lines(_file(plan)):
         if "journal" in line and (line["planned_at"], line["digest"]) == (plan.planned_at.isoformat(), plan.digest):
@@ -29,20 +29,20 @@ def journal_begun(plan: Plan) -> Path | None:
     return None
 
 
-def journals_of_tenant(plan: Plan) -> list[Path]:
+def tenant_journals(plan: Plan) -> list[Path]:
     """The journals that are still there, of every plan begun from this home for the plan's tenant and host."""
     paths = {home() / line["journal"] for line in _lines(_file(plan)) if "journal" in line}
     return sorted(path for path in paths if path.exists())
 
 
-def note_begun(plan: Plan, journal: Path) -> None:
+def register_run(plan: Plan, journal: Path) -> None:
     """Write down, on disk when this returns, that the plan is begun with this journal."""
-    if journal_begun(plan) is None:
+    if registered_journal(plan) is None:
         line = {"digest": plan.digest, "planned_at": plan.planned_at.isoformat(), "journal": _in_home(journal)}
-        append_line(_file(plan), _sealed(line))
+        append_durable(_file(plan), _sealed(line))
 
 
-def taken_back_by(plan: Plan) -> str:
+def reverted_by(plan: Plan) -> str:
     """
     The digest of the plan that took this one back, or "".
 
@@ -60,24 +60,24 @@ def taken_back_by(plan: Plan) -> str:
     return undone_by[-1]
 
 
-def note_taken_back(undo: Plan) -> None:
+def register_revert(undo: Plan) -> None:
     """Write down once, on disk when this returns, that what an undo takes back is taken back; of others nothing."""
-    if undo.undoes is None or undo.is_empty:
+    if undo.reverts is None or undo.is_empty:
         return
-    line = {"digest": undo.undoes, "undone_by": undo.digest, "at": undo.planned_at.isoformat()}
-    if _about(undo.undoes, undo)[-1:] != [line]:
-        append_line(_file(undo), _sealed(line))
+    line = {"digest": undo.reverts, "undone_by": undo.digest, "at": undo.planned_at.isoformat()}
+    if _about(undo.reverts, undo)[-1:] != [line]:
+        append_durable(_file(undo), _sealed(line))
 
 
-def note_not_taken_back(undo: Plan) -> None:
+def unregister_revert(undo: Plan) -> None:
     """Write down that nothing of an undo was sent after all: its first request was turned away, or never made."""
-    if undo.undoes is not None and not undo.is_empty:
-        append_line(_file(undo), _sealed({"digest": undo.undoes, "not_undone_by": undo.digest}))
+    if undo.reverts is not None and not undo.is_empty:
+        append_durable(_file(undo), _sealed({"digest": undo.reverts, "not_undone_by": undo.digest}))
 
 
-def forget_digest(before: Path, after: Path) -> None:
+def replace_digest(before: Path, after: Path) -> None:
     """A journal was renamed, since its digest would tell of a forgotten customer: here it goes too."""
-    for path in folder_in_home("begun").glob("*.jsonl"):
+    for path in data_subdir("begun").glob("*.jsonl"):
         lines = list(_lines(path))
         gone = {line["digest"] for line in lines if "journal" in line and home() / line["journal"] == before}
         renamed = [_without(line, gone, before, after) for line in lines]
@@ -86,7 +86,7 @@ def forget_digest(before: Path, after: Path) -> None:
 
 
 def _without(line: _Line, digests: set[str], before: Path, after: Path) -> _Line:
-    told = {name: FORGOTTEN if value in digests else value for name, value in line.items()}
+    told = {name: TOMBSTONE_PREFIX if value in digests else value for name, value in line.items()}
     return told | {"journal": _in_home(after)} if told.get("journal") == _in_home(before) else told
 
 
@@ -96,7 +96,7 @@ def _about(digest: str, plan: Plan) -> list[_Line]:
 
 
 def _file(plan: Plan) -> Path:
-    return folder_in_home("begun") / f"{tenant_folder(plan.tenant_uid, plan.base_url)}.jsonl"
+    return data_subdir("begun") / f"{tenant_folder(plan.tenant_uid, plan.base_url)}.jsonl"
 
 
 def _in_home(journal: Path) -> str:
@@ -105,7 +105,7 @@ def _in_home(journal: Path) -> str:
 
 
 def _sealed(line: _Line) -> str:
-    return canonical(line | {"sum": sha256(canonical(line))[:16]}) + "\n"
+    return canonical_json(line | {"sum": sha256(canonical_json(line))[:16]}) + "\n"
 
 
 def _lines(path: Path) -> Iterator[_Line]:
@@ -124,8 +124,8 @@ def _lines(path: Path) -> Iterator[_Line]:
             stated = line.pop("sum")
         except (ValueError, KeyError, TypeError, AttributeError):
             stated, line = "", {}
-        if stated != sha256(canonical(line))[:16]:
-            raise FileDamagedError(
+        if stated != sha256(canonical_json(line))[:16]:
+            raise CorruptFileError(
                 f"{path}, which tells what was begun, was altered in line {number}. Nothing was sent now. Whether "
                 "this plan was begun before can no longer be told: move that file away, load, and plan again.",
                 path=path,

@@ -8,22 +8,22 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from frgroups.api.client import Client
-from frgroups.apply.journal import Journal, RunStopped
+from frgroups.apply.journal import Journal, RunAborted
 from frgroups.errors import (
     AuthError,
-    BadAnswerError,
-    ConnectionLostError,
+    ConnectionFailedError,
     ForbiddenError,
     FrgroupsError,
     InputError,
     NotFoundError,
     RateLimitedError,
-    RefusedError,
+    RequestRejectedError,
     ServerError,
     TokenCommandError,
+    UnexpectedResponseError,
 )
 from frgroups.internals.progress import Progress
-from frgroups.plan.request_estimate import CHUNK, MOST_REFUSED
+from frgroups.plan.request_estimate import CHUNK, MAX_REJECTED
 
 Result = Literal["accepted", "refused", "too_large", "unknown"]
 
@@ -64,32 +64,32 @@ class Sender:
         self._first_left: set[str] | None = set() if journal.past.n_sent else None
 
     def create(self, group: str, name: str) -> None:
-        """Create a group; raises RunStopped when that is refused, or may or may not have happened."""
+        """Create a group; raises RunAborted when that is refused, or may or may not have happened."""
         self.stop_when_asked()
         self._journal.write("intent", create=True, group=group, name=name)
         result = "accepted"
         failed: FrgroupsError | None = None
         try:
             self._patiently(lambda: self._client.create_group(name, group))
-        except RunStopped as stop:  # While it waited after a 429: this request was turned away.
+        except RunAborted as stop:  # While it waited after a 429: this request was turned away.
             self.created(group, "refused", str(stop))
             raise
-        except RefusedError as error:
+        except RequestRejectedError as error:
             result, failed = "unknown" if error.status in _NO_ANSWER else "refused", error
         except (*_TURNED_AWAY, RateLimitedError, NotFoundError) as error:
             result, failed = "refused", error
-        except (ConnectionLostError, ServerError, BadAnswerError) as error:
+        except (ConnectionFailedError, ServerError, UnexpectedResponseError) as error:
             result, failed = "unknown", error
         self.created(group, result, failed.message if failed else "")
         if failed:
-            raise RunStopped(failed.message) from failed
+            raise RunAborted(failed.message) from failed
 
     def created(self, group: str, result: str, message: str = "") -> None:
         """Write down what became of a creation."""
         self._journal.write("outcome", create=True, group=group, result=result, message=message)
 
     def send(self, group: str, change: str, uids: Sequence[str]) -> None:
-        """Send one side of one group; raises RunStopped when the run must end."""
+        """Send one side of one group; raises RunAborted when the run must end."""
         size = self._chunk
         if self._first_left is None and uids:
             # Of small chunks the first few: one bad uid tells nothing of the rest.
@@ -105,7 +105,7 @@ class Sender:
                 left = self._still_open(group, change, chunk)
                 self._in_effect(len(chunk) - len(left))
                 if left and tried + 1 >= MOST_TRIES:
-                    raise RunStopped(f"{message} It was sent {MOST_TRIES} times and is still not in effect.")
+                    raise RunAborted(f"{message} It was sent {MOST_TRIES} times and is still not in effect.")
                 if left:
                     waiting.extendleft(reversed(_halves(left, tried + 1) if len(left) > 1 else [(left, tried + 1)]))
             elif result == "too_large":
@@ -123,16 +123,16 @@ class Sender:
         self._journal.write("intent", group=group, change=change, uids=uids)
         try:
             result, message = self._answered(group, change, uids)
-        except RunStopped as stop:  # While it waited after a 429, or after too many: this request was turned away.
+        except RunAborted as stop:  # While it waited after a 429, or after too many: this request was turned away.
             self._outcome(group, change, uids, "not_sent", str(stop))
             raise
-        except BadAnswerError as error:
+        except UnexpectedResponseError as error:
             self._outcome(group, change, uids, "unknown", error.message)
-            raise RunStopped(error.message) from error
+            raise RunAborted(error.message) from error
         except (*_TURNED_AWAY, RateLimitedError, NotFoundError) as error:
             # The service did not look at the customers at all.
             self._outcome(group, change, uids, "not_sent", error.message)
-            raise RunStopped(error.message) from error
+            raise RunAborted(error.message) from error
         # A chunk that is refused as a whole says nothing of its uids: they are sent again in smaller chunks. Nor does
         # the document say that none of them took effect.
         refused = "refused" if len(uids) == 1 else "unknown"
@@ -150,9 +150,9 @@ class Sender:
             return "accepted", ""
         except NotFoundError as error:
             return self._refused_or_gone(group, error)
-        except (ConnectionLostError, ServerError) as error:
+        except (ConnectionFailedError, ServerError) as error:
             return "unknown", error.message
-        except RefusedError as error:
+        except RequestRejectedError as error:
             if error.status in _NO_ANSWER:
                 return "unknown", error.message
             too_large = error.status == 413 and len(uids) > 1
@@ -174,7 +174,7 @@ class Sender:
                     text = (
                         f"{error.message} This run has waited {self._waited:.0f} s after 429s, and waits no longer."
                     )
-                    raise RunStopped(text) from error
+                    raise RunAborted(text) from error
                 self._waited += wait
                 self._stop.wait(wait)
                 self.stop_when_asked()
@@ -195,9 +195,9 @@ class Sender:
         return [uid for uid in uids if (uid in members) != (change == "add")]
 
     def stop_when_asked(self) -> None:
-        """Raise RunStopped once somebody wants the run to end."""
+        """Raise RunAborted once somebody wants the run to end."""
         if self._stop.is_set():
-            raise RunStopped("interrupted between two requests.")
+            raise RunAborted("interrupted between two requests.")
 
     def _in_effect(self, n: int) -> None:
         if n:
@@ -210,9 +210,9 @@ class Sender:
         if self._first_left:
             self._first_left.discard(uid)
             if not self._first_left:
-                raise RunStopped(f"every customer of the first chunk was refused. {message}")
-        if self._refused_alone >= MOST_REFUSED:
-            raise RunStopped(
+                raise RunAborted(f"every customer of the first chunk was refused. {message}")
+        if self._refused_alone >= MAX_REJECTED:
+            raise RunAborted(
                 f"{self._refused_alone} customers of this plan were refused, the last one so: {message} "
                 "Find out why, and make a new plan without them."
             )

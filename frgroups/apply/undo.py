@@ -7,15 +7,15 @@ from datetime import UTC, datetime
 import pandas as pd
 
 from frgroups.apply.receipt import Receipt
-from frgroups.apply.run_registry import taken_back_by
-from frgroups.internals.formatting import counted
+from frgroups.apply.run_registry import reverted_by
+from frgroups.internals.formatting import pluralize
 from frgroups.internals.tombstones import is_tombstone
-from frgroups.internals.validation import must_be
-from frgroups.plan.exclusions import HeldBack, Holds, hold_back
+from frgroups.internals.validation import check_type
+from frgroups.plan.exclusions import ExcludedChange, Exclusions, apply_exclusions
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.limits import Finding, Limits
 from frgroups.plan.plan import Plan
-from frgroups.plan.suppression_list import never_added
+from frgroups.plan.suppression_list import suppressed_customers
 
 
 def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
@@ -41,20 +41,20 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
     >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client(writable=True) as client:
     ...     snapshot = load_snapshot(client)
     ...     plan = plan_memberships(snapshot, {"VIP": snapshot["Staff"]})
-    ...     receipt = apply_plan(client, plan, approve=plan.digest)
+    ...     receipt = apply_plan(client, plan, approval=plan.digest)
     >>> plan_undo(receipt).n_remove == receipt.counts["verified"]
     True
     """
-    must_be(receipt, Receipt, "receipt")
+    check_type(receipt, Receipt, "receipt")
     changes, notes = [], []
-    held_back: list[HeldBack] = []
-    holds = Holds(never_add=never_added(receipt.plan))
-    if taken_back_by(receipt.plan):  # Told without digests: a plan file keeps this when a customer is forgotten.
+    held_back: list[ExcludedChange] = []
+    holds = Exclusions(suppression_list=suppressed_customers(receipt.plan))
+    if reverted_by(receipt.plan):  # Told without digests: a plan file keeps this when a customer is forgotten.
         text = "An undo of the same plan was sent before: what others did again since is taken back too."
         notes.append(Finding("undone_before", text))
     forgotten = [item for item, state in receipt.states.items() if state == "verified" and is_tombstone(item[1])]
     if n := len(forgotten):
-        text = f"{counted(n, 'change')} of customers who were forgotten since {'is' if n == 1 else 'are'} left out."
+        text = f"{pluralize(n, 'change')} of customers who were forgotten since {'is' if n == 1 else 'are'} left out."
         notes.append(Finding("forgotten_customers", text, n=n))
     for group in receipt.plan.groups:
         after = tuple(uid for uid in receipt.members_after.get(group.uid, ()) if not is_tombstone(uid))
@@ -67,7 +67,7 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
             remove=tuple(sorted(done["add"] & set(after))),
         )
         notes += _not_settled(receipt, group)
-        change, held = hold_back(change, holds)
+        change, held = apply_exclusions(change, holds)
         held_back += held
         if change.add or change.remove:
             changes.append(change)
@@ -88,8 +88,8 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
         planned_at=datetime.now(UTC),
         snapshot_taken_at=receipt.read_at,
         notes=tuple(notes),
-        undoes=receipt.plan.digest,
-        held_back=tuple(held_back),
+        reverts=receipt.plan.digest,
+        excluded=tuple(held_back),
         known=_known_before(receipt.plan),
         purpose=f"to take back: {receipt.plan.purpose}" if receipt.plan.purpose else "",
     )
@@ -97,7 +97,7 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
 
 def _known_before(plan: Plan) -> pd.DataFrame | None:
     """What the plan knew of its customers, but for their groups, which it has changed."""
-    known = plan.known_customers()
+    known = plan.customer_facts()
     return None if known is None else known.assign(groups_now="").astype("str")
 
 
@@ -108,8 +108,9 @@ def _not_settled(receipt: Receipt, group: GroupChange) -> list[Finding]:
     if not n:
         return []
     text = (
-        f"{counted(n, 'change')} of {group.name} {'was' if n == 1 else 'were'} sent and not seen to take effect, and "
-        f"{'is' if n == 1 else 'are'} not taken back. Apply the plan again, or settle it, to find out, and undo then."
+        f"{pluralize(n, 'change')} of {group.name} {'was' if n == 1 else 'were'} sent and not seen to take effect, "
+        f"and {'is' if n == 1 else 'are'} not taken back. Apply the plan again, or finalize it, "
+        "and undo then."
     )
     return [Finding("not_settled", text, False, group.uid, n)]
 

@@ -13,12 +13,11 @@ from urllib.parse import urlsplit
 from frgroups.advice import Advice
 from frgroups.api.client import Client
 from frgroups.api.environments import STAGE, is_loopback
-from frgroups.apply.write_capabilities import LONGEST_LAG, WriteFacts
+from frgroups.apply.write_capabilities import MAX_LAG, WriteCapabilities
 from frgroups.errors import (
     ApiError,
     AuthError,
-    BadAnswerError,
-    ConnectionLostError,
+    ConnectionFailedError,
     ForbiddenError,
     FrgroupsError,
     InputError,
@@ -26,10 +25,11 @@ from frgroups.errors import (
     NotWritableError,
     RateLimitedError,
     ServerError,
+    UnexpectedResponseError,
 )
 from frgroups.internals.locks import tenant_lock
-from frgroups.internals.structured_logging import tell
-from frgroups.internals.validation import must_be
+from frgroups.internals.structured_logging import log_event
+from frgroups.internals.validation import check_type
 from frgroups.load.verified_listing import read_members
 
 log = logging.getLogger("frgroups.apply")
@@ -43,7 +43,7 @@ _WRITABLE = Advice("Make one with {writable}.", writable=True)
 _PAUSES = (0.0, 0.2, 0.5, 1.0, 2.0)
 
 
-def probe_writes(client: Client) -> WriteFacts:
+def probe_writes(client: Client) -> WriteCapabilities:
     """
     What the service does with writes where its contract is silent; on stage or a sandbox, never in production.
 
@@ -69,13 +69,13 @@ def probe_writes(client: Client) -> WriteFacts:
     >>> found.largest_chunk, found.unknown_uid, found.unknown_uid_spoils_chunk
     (200, '400', True)
     """
-    must_be(client, Client, "client")
+    check_type(client, Client, "client")
     _check_allowed(client)
     with tenant_lock(client.tenant_uid, client.base_url, "a probe of writes"):
         found = _Probe(client).run()
     found.save()
     facts = {"tenant_uid": client.tenant_uid, "largest_chunk": found.largest_chunk}
-    tell(log, logging.INFO, "writes_probed", f"probed what writes do to {client.tenant_uid}", **facts)
+    log_event(log, logging.INFO, "writes_probed", f"probed what writes do to {client.tenant_uid}", **facts)
     return found
 
 
@@ -97,12 +97,12 @@ class _Probe:
         self._client = client
         self._group = f"{PREFIX}{uuid.uuid4().hex[:12]}"
 
-    def run(self) -> WriteFacts:
+    def run(self) -> WriteCapabilities:
         """Make the group, try all of it, and delete the group whatever happens."""
         known = list(_some_customers(self._client, max(SIZES)))
         try:
             self._client.create_group(NAME, self._group)
-        except (ConnectionLostError, ServerError, BadAnswerError):  # It may be there all the same.
+        except (ConnectionFailedError, ServerError, UnexpectedResponseError):  # It may be there all the same.
             self._delete()
             raise
         try:
@@ -110,13 +110,13 @@ class _Probe:
         finally:
             self._delete()
 
-    def _tried(self, known: list[str]) -> WriteFacts:
+    def _tried(self, known: list[str]) -> WriteCapabilities:
         duplicate = _answer_to(lambda: self._client.create_group(NAME, self._group))
         visible_after = self._seconds_until_shown(known[0]) if known else None
         largest, refused = self._chunks(known)
         repeated = self._repeated(known[:1]) if known else None
         unknown, spoils = self._with_an_unknown(known)
-        return WriteFacts(
+        return WriteCapabilities(
             tenant_uid=self._client.tenant_uid,
             base_url=self._client.base_url,
             probed_at=datetime.now(UTC).replace(microsecond=0),
@@ -134,14 +134,14 @@ class _Probe:
         return _answer_to(lambda: self._client.update_group_customers(self._group, add=add, remove=remove))
 
     def _seconds_until_shown(self, uid: str) -> float | None:
-        """Add one customer, and read until the group shows it; None when it does not within LONGEST_LAG."""
+        """Add one customer, and read until the group shows it; None when it does not within MAX_LAG."""
         if self._answer_to_change(add=[uid]) not in ("accepted", "no answer"):
             return None
         return self._seconds_until(lambda: uid in self._members())
 
     def _seconds_until(self, shows: Callable[[], bool]) -> float | None:
         started, pauses = time.monotonic(), iter(_PAUSES)
-        while time.monotonic() - started < LONGEST_LAG:
+        while time.monotonic() - started < MAX_LAG:
             time.sleep(next(pauses, _PAUSES[-1]))
             if shows():
                 return round(time.monotonic() - started, 1)
@@ -218,7 +218,7 @@ def _answer_to(send: Callable[[], object]) -> str:
             continue
         except (AuthError, ForbiddenError):
             raise
-        except (ConnectionLostError, BadAnswerError, ServerError):
+        except (ConnectionFailedError, UnexpectedResponseError, ServerError):
             return "no answer"
         except ApiError as error:
             return str(error.status)

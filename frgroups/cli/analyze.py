@@ -17,8 +17,8 @@ from frgroups.cli.resolve import register_of, snapshot_before, snapshot_of
 from frgroups.cli.types import at_least, moment, readable
 from frgroups.errors import UsageError
 from frgroups.internals.atomic_files import write_text
-from frgroups.internals.formatting import counted
-from frgroups.snapshot.universe import universe_of
+from frgroups.internals.formatting import pluralize
+from frgroups.snapshot.universe import resolve_universe
 
 
 def add_commands(add: Add) -> None:
@@ -42,7 +42,7 @@ def sizes(options: Namespace) -> int:
 def overlap(options: Namespace) -> int:
     """Show the pairs that overlap most."""
     snapshot = snapshot_of(options)
-    universe = universe_of(snapshot, options.universe, snapshot.codes)
+    universe = resolve_universe(snapshot, options.universe, snapshot.matrix)
     if options.by == "lift" and universe is None:
         raise UsageError("--by lift compares with chance, which needs --universe N, the number of customers in all.")
     table = overlap_pairs(snapshot, universe=universe, min_both=1)
@@ -85,7 +85,7 @@ def changes(options: Namespace) -> int:
         for row in table[table["renamed_from"] != ""].to_dict("records"):
             print(readable(f"{row['renamed_from']} is now called {row['name']}."))
         if n := int((table["verdict"] == "drifted").sum()):
-            print(f"{counted(n, 'group')} drifted while read, so that some of its changes may be none.")
+            print(f"{pluralize(n, 'group')} drifted while read, so that some of its changes may be none.")
         _show(shown.drop(columns=["customer_group_uid", "renamed_from"]), options.csv, table)
     else:
         _show(table.head(50), options.csv, table)

@@ -6,11 +6,11 @@ import json
 from argparse import Namespace
 from pathlib import Path
 
-from frgroups.apply.executor import apply_plan, settle_plan
+from frgroups.apply.executor import apply_plan, finalize_plan
 from frgroups.apply.receipt import Receipt, read_receipt
 from frgroups.apply.undo import plan_undo
 from frgroups.cli.apply_queue import apply_queue
-from frgroups.cli.apply_result import NOT_KEPT, exit_code_of, line_of, unsent
+from frgroups.cli.apply_result import NOT_SAVED, load_exit_code, result_line, unsent_line
 from frgroups.cli.arguments import LIMIT_HELP, Add, of_tenant
 from frgroups.cli.plan import keep_plan
 from frgroups.cli.resolve import client_of, limits_of
@@ -18,9 +18,9 @@ from frgroups.cli.types import filled, limit, readable
 from frgroups.errors import FrgroupsError, InputError, UsageError
 from frgroups.internals.exit_codes import code_of
 from frgroups.plan.plan_file import read_plan
-from frgroups.review.approval import approve_plan, check_rejections, decision_in
+from frgroups.review.approval import approve_plan, check_rejections, read_decision
 from frgroups.review.approval_policy import Policy, read_policy
-from frgroups.review.plan_queue import move_plan, where_now
+from frgroups.review.plan_queue import locate_plan, move_plan
 
 
 def add_commands(add: Add) -> None:
@@ -32,10 +32,10 @@ def add_commands(add: Add) -> None:
 
 def approve(options: Namespace) -> int:
     """Write an approval, or a rejection; a plan that waits in the queue is approved there."""
-    file = where_now(options.file)
+    file = locate_plan(options.file)
     made = read_plan(file)
     target = options.out or file.with_suffix(".approval.json")
-    before = decision_in(target, made)
+    before = read_decision(target, made)
     if options.reject is None:
         check_rejections(made, target)
     path = approve_plan(made, target, by=options.by, reject=options.reject)
@@ -65,24 +65,24 @@ def apply(options: Namespace) -> int:
         receipt = _applied(options, policy)
     except FrgroupsError as error:
         if options.json:
-            print(json.dumps(unsent(options.file, "refused", code_of(error), str(error)), ensure_ascii=False))
+            print(json.dumps(unsent_line(options.file, "refused", code_of(error), str(error)), ensure_ascii=False))
         raise
     if options.json:
-        print(json.dumps(line_of(options.file, receipt), ensure_ascii=False))
+        print(json.dumps(result_line(options.file, receipt), ensure_ascii=False))
     else:
         print(readable(receipt.summary()))
-        print(f"Receipt: {receipt.path or NOT_KEPT}")
+        print(f"Receipt: {receipt.path or NOT_SAVED}")
         if receipt.counts["verified"] and receipt.path:
             print(f"To take it back: frgroups undo {receipt.path}")
-    return exit_code_of(receipt)
+    return load_exit_code(receipt)
 
 
 def _applied(options: Namespace, policy: Policy | None) -> Receipt:
-    made = read_plan(where_now(options.file))
+    made = read_plan(locate_plan(options.file))
     with client_of(options.tenant, writable=not options.settle) as client:
         if options.settle:
-            return settle_plan(client, made, journal=options.journal)
-        return apply_plan(client, made, approve=policy or options.approve, journal=options.journal)
+            return finalize_plan(client, made, journal=options.journal)
+        return apply_plan(client, made, approval=policy or options.approve, journal=options.journal)
 
 
 def undo(options: Namespace) -> int:

@@ -12,9 +12,9 @@ from typing import Any
 from frgroups.api.client import Client
 from frgroups.apply.checks import check_limits
 from frgroups.apply.executor import apply_plan, last_receipt
-from frgroups.apply.interrupts import patient_interrupt
+from frgroups.apply.interrupts import deferred_interrupt
 from frgroups.apply.receipt import Receipt
-from frgroups.cli.apply_result import line_of, unsent
+from frgroups.cli.apply_result import result_line, unsent_line
 from frgroups.cli.resolve import client_of
 from frgroups.cli.types import readable
 from frgroups.errors import DriftError, FrgroupsError, NotApprovedError, PlanBlockedError
@@ -23,14 +23,14 @@ from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
 from frgroups.review.approval import Approve, rejection
 from frgroups.review.approval_policy import Policy
-from frgroups.review.plan_queue import Waiting, end_waiting, waiting_plans
+from frgroups.review.plan_queue import QueuedPlan, archive_plan, queued_plans
 
 
 def apply_queue(options: Namespace, policy: Policy | None) -> int:
     """Apply every plan of the queue that is approved; one that fails does not stop the others."""
     codes = []
-    with client_of(options.tenant, writable=True) as client, patient_interrupt() as stop:
-        for waiting in waiting_plans(client.tenant_uid, client.base_url):
+    with client_of(options.tenant, writable=True) as client, deferred_interrupt() as stop:
+        for waiting in queued_plans(client.tenant_uid, client.base_url):
             if stop.is_set():
                 print("Interrupted: the other plans wait.", file=sys.stderr)
                 break
@@ -44,7 +44,7 @@ def apply_queue(options: Namespace, policy: Policy | None) -> int:
 
 
 def _applied(
-    client: Client, waiting: Waiting, policy: Policy | None, options: Namespace, stop: threading.Event
+    client: Client, waiting: QueuedPlan, policy: Policy | None, options: Namespace, stop: threading.Event
 ) -> dict[str, Any]:
     """What became of one plan of the queue; one that will never get further is set aside."""
     rejected = waiting.decision is not None and not waiting.decision.approved
@@ -59,33 +59,33 @@ def _applied(
             return _rejected(waiting, plan)
         if not approvals and not ended:
             check_limits(plan)
-            return unsent(waiting.path, "waits", 0, "Nobody has approved it yet.")
+            return unsent_line(waiting.path, "waits", 0, "Nobody has approved it yet.")
         receipt = _apply_by(client, plan, approvals, options) if approvals or not before else before
     except NotApprovedError as error:
         outcome, code = ("refused", code_of(error)) if waiting.approval else ("waits", 0)
-        return unsent(waiting.path, outcome, code, str(error))
+        return unsent_line(waiting.path, outcome, code, str(error))
     except (PlanBlockedError, DriftError) as error:
-        return _set_aside(waiting, unsent(waiting.path, "set aside", code_of(error), str(error)))
+        return _set_aside(waiting, unsent_line(waiting.path, "set aside", code_of(error), str(error)))
     except (FrgroupsError, OSError) as error:
-        return unsent(waiting.path, "refused", code_of(error), str(error))
-    line = line_of(waiting.path, receipt)
+        return unsent_line(waiting.path, "refused", code_of(error), str(error))
+    line = result_line(waiting.path, receipt)
     if receipt.complete:
-        return line | _moved(lambda: end_waiting(waiting, "done"), line)
+        return line | _moved(lambda: archive_plan(waiting, "done"), line)
     if before and before.counts == receipt.counts and not stop.is_set():
         message = f"{line['message']} This run came no further than the last one."
         return _set_aside(waiting, line | {"outcome": "set aside", "message": message})
     return line
 
 
-def _rejected(waiting: Waiting, plan: Plan) -> dict[str, Any]:
+def _rejected(waiting: QueuedPlan, plan: Plan) -> dict[str, Any]:
     said = rejection(plan, waiting.approval) if waiting.approval else ""
     name = waiting.approval.name if waiting.approval else "its file"
     text = f"{said} Delete {name} among the stopped ones if that was taken back."
-    return _set_aside(waiting, unsent(waiting.path, "set aside", code_of(NotApprovedError(text)), text))
+    return _set_aside(waiting, unsent_line(waiting.path, "set aside", code_of(NotApprovedError(text)), text))
 
 
-def _set_aside(waiting: Waiting, line: dict[str, Any]) -> dict[str, Any]:
-    return line | _moved(lambda: end_waiting(waiting, "stopped"), line)
+def _set_aside(waiting: QueuedPlan, line: dict[str, Any]) -> dict[str, Any]:
+    return line | _moved(lambda: archive_plan(waiting, "stopped"), line)
 
 
 def _apply_by(client: Client, plan: Plan, approvals: list[Approve], options: Namespace) -> Receipt:
@@ -93,7 +93,7 @@ def _apply_by(client: Client, plan: Plan, approvals: list[Approve], options: Nam
     refused = []
     for approve in approvals:
         try:
-            return apply_plan(client, plan, approve=approve, journal=options.journal, progress=False)
+            return apply_plan(client, plan, approval=approve, journal=options.journal, progress=False)
         except NotApprovedError as error:
             refused.append(error)
     raise refused[0]

@@ -15,7 +15,7 @@ from frgroups.apply.executor import apply_plan
 from frgroups.apply.receipt import Receipt
 from frgroups.apply.undo import plan_undo
 from frgroups.internals.atomic_files import write_text
-from frgroups.internals.paths import folder_in_home
+from frgroups.internals.paths import data_subdir
 from frgroups.load.loader import load_snapshot
 from frgroups.plan.limits import Limits
 from frgroups.plan.plan import Plan
@@ -34,7 +34,7 @@ def run_demo(*, customers: int = 20_000) -> int:
     from frgroups.sandbox.sandbox import Sandbox
 
     started = time.monotonic()
-    folder = folder_in_home("demo")
+    folder = data_subdir("demo")
     shutil.rmtree(folder, ignore_errors=True)
     _say(f"1. A made-up tenant: a Nordic sports retailer with {customers:,} customers, served on this machine")
     with Sandbox(customers=customers, process=True, days_ago=30) as sandbox, sandbox.client(writable=True) as client:
@@ -129,7 +129,7 @@ def _apply(client: Client, plan: Plan, folder: Path) -> Receipt:
     approval = approve_plan(plan, folder / f"{GROUP}.approval.json", by="Kari (demo)")
     print(f"Approval    {approval}\nDigest      {plan.digest}")
     _say("7. Apply: read again, create, add, read back")
-    receipt = apply_plan(client, plan, approve=approval, journal=folder / "journals")
+    receipt = apply_plan(client, plan, approval=approval, journal=folder / "journals")
     print(receipt.summary())
     return receipt
 
@@ -143,7 +143,7 @@ def _undo(client: Client, receipt: Receipt, folder: Path) -> None:
     undo = plan_undo(receipt, limits=limits)
     print(undo.summary())
     undo.save(folder / f"{GROUP}.undo.plan.json")
-    print(apply_plan(client, undo, approve=undo.digest, journal=folder / "journals").summary())
+    print(apply_plan(client, undo, approval=undo.digest, journal=folder / "journals").summary())
 
 
 def _say(title: str) -> None:

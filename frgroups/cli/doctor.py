@@ -14,16 +14,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from frgroups.apply.write_capabilities import kept_facts
+from frgroups.apply.write_capabilities import stored_capabilities
 from frgroups.apply.write_probe import probe_writes
 from frgroups.cli.arguments import Add, of_tenant
 from frgroups.cli.resolve import client_of, tenant_in_use
 from frgroups.cli.types import at_least
 from frgroups.errors import FrgroupsError
-from frgroups.internals.formatting import counted
-from frgroups.internals.paths import folder_in_home, home
+from frgroups.internals.formatting import pluralize
+from frgroups.internals.paths import data_subdir, home
 from frgroups.internals.versions import show_versions
-from frgroups.plan.suppression_list import never_add_path, never_added
+from frgroups.plan.suppression_list import suppressed_customers, suppression_list_path
 
 # Those of the sandbox, which is an extra and not imported for its limits.
 FEWEST_CUSTOMERS, FEWEST_GROUPS = 50, 8
@@ -50,9 +50,11 @@ def doctor(options: Namespace) -> int:
     print(f"home        {home()}")
     with client_of(options.tenant, writable=options.probe_writes) as client:
         print(client.check())
-        facts = probe_writes(client) if options.probe_writes else kept_facts(client.tenant_uid, client.base_url)
-        path, n = never_add_path(client), len(never_added(client))
-    print(f"never add   {counted(n, 'customer')}, by {path}{'' if path.exists() else ' (not there)'}")
+        facts = (
+            probe_writes(client) if options.probe_writes else stored_capabilities(client.tenant_uid, client.base_url)
+        )
+        path, n = suppression_list_path(client), len(suppressed_customers(client))
+    print(f"never add   {pluralize(n, 'customer')}, by {path}{'' if path.exists() else ' (not there)'}")
     if facts:
         print(facts)
     return 0
@@ -125,7 +127,7 @@ def _notebook_folder() -> Path:
     packaged = Path(__file__).parents[1] / "notebooks"
     if not packaged.is_dir():
         raise FrgroupsError("There are no notebooks here. Run this in the project's folder.")
-    target = folder_in_home("notebooks")
+    target = data_subdir("notebooks")
     shutil.copytree(packaged, target, dirs_exist_ok=True)
     return target
 

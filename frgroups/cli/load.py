@@ -19,12 +19,12 @@ from frgroups.cli.types import at_least, duration, more_than_none
 from frgroups.errors import InputError
 from frgroups.internals.atomic_files import write_text
 from frgroups.internals.exit_codes import worst
-from frgroups.internals.formatting import counted, size_in_words
-from frgroups.internals.paths import folder_in_home
-from frgroups.load.batch import Loaded, exit_code_of, load_many, load_one, not_loaded, stopped_by_signals
+from frgroups.internals.formatting import format_size, pluralize
+from frgroups.internals.paths import data_subdir
+from frgroups.load.batch import Loaded, failed_load, load_exit_code, load_many, load_one, stopped_by_signals
 from frgroups.load.loader import load_snapshot
 from frgroups.load.status_page import status_html
-from frgroups.load.tenant_status import in_question, summary_of, tenant_status
+from frgroups.load.tenant_status import is_questionable, status_summary, tenant_status
 from frgroups.store.retention import list_snapshots
 
 _SAID = ("wrong", "detail")  # Where nothing is said, nothing is wrong.
@@ -54,8 +54,8 @@ def load(options: Namespace) -> int:
     print(snapshot)
     print(snapshot.describe())
     kept = list_snapshots(tenant_uid=snapshot.tenant_uid).query("base_url == @snapshot.base_url")
-    print(f"Kept in {folder_in_home('snapshots')}: {counted(len(kept), 'snapshot')} of {snapshot.tenant_uid}")
-    return exit_code_of(snapshot)
+    print(f"Kept in {data_subdir('snapshots')}: {pluralize(len(kept), 'snapshot')} of {snapshot.tenant_uid}")
+    return load_exit_code(snapshot)
 
 
 def status(options: Namespace) -> int:
@@ -63,7 +63,7 @@ def status(options: Namespace) -> int:
     table = tenants_asked_for(tenant_status(options.cache, names=options.tenant, max_age=options.max_age), options)
     if table.empty:
         raise InputError(
-            f"No tenant is known: {folder_in_home('snapshots')} is empty, and there is no tenants.toml. "
+            f"No tenant is known: {data_subdir('snapshots')} is empty, and there is no tenants.toml. "
             "frgroups load keeps a snapshot of the tenant that the environment names."
         )
     if options.html is not None:
@@ -74,7 +74,7 @@ def status(options: Namespace) -> int:
             print(_status_line(row))
     else:
         print(_status_text(table))
-    return 0 if in_question(table)["ok"].all() else 9
+    return 0 if is_questionable(table)["ok"].all() else 9
 
 
 def _load_many(names: list[str], options: Namespace) -> int:
@@ -96,7 +96,7 @@ def _load_many(names: list[str], options: Namespace) -> int:
         except KeyboardInterrupt as interrupt:
             for name in names:
                 if name not in done:
-                    tell_of(not_loaded(name, interrupt))
+                    tell_of(failed_load(name, interrupt))
             kept = sum(one.path is not None for one in done.values())
             print(f"frgroups load: interrupted; {kept} of {len(names)} were loaded and are kept.", file=sys.stderr)
             return 1
@@ -127,7 +127,7 @@ def _loaded_text(done: list[Loaded]) -> str:
         for one in done
     ]
     n = sum(one.ok for one in done)
-    return f"\n{pd.DataFrame(rows).to_string(index=False)}\n\n{n} of {counted(len(done), 'tenant')} loaded."
+    return f"\n{pd.DataFrame(rows).to_string(index=False)}\n\n{n} of {pluralize(len(done), 'tenant')} loaded."
 
 
 def _status_line(row: dict[Hashable, Any]) -> str:
@@ -151,11 +151,11 @@ def _status_text(table: pd.DataFrame) -> str:
             "customers": table["n_customers"].map(_number),
             "memberships": table["n_memberships"].map(_number),
             "snapshots": table["n_snapshots"],
-            "size": table["size_bytes"].map(size_in_words),
+            "size": table["size_bytes"].map(format_size),
             "wrong": table["detail"],
         }
     )
-    return f"{shown.to_string(index=False, max_colwidth=60)}\n\n{summary_of(table)}"
+    return f"{shown.to_string(index=False, max_colwidth=60)}\n\n{status_summary(table)}"
 
 
 def _number(n: Any) -> str:

@@ -9,15 +9,15 @@ from frgroups.apply.receipt import Receipt, read_receipt
 from frgroups.cli.arguments import LIMIT_HELP, Add, of_register, of_snapshot
 from frgroups.cli.resolve import held_customers, limits_of, register_of, snapshot_of, wanted_customers
 from frgroups.cli.types import filled, limit, limit_options, readable
-from frgroups.errors import FileDamagedError, InputError
-from frgroups.internals.paths import folder_in_home, tenant_folder
+from frgroups.errors import CorruptFileError, InputError
+from frgroups.internals.paths import data_subdir, tenant_folder
 from frgroups.plan.limits import Finding, Limits, read_limits
 from frgroups.plan.plan import MODES, Plan
 from frgroups.plan.plan_file import read_plan
 from frgroups.plan.planner import plan_memberships
 from frgroups.plan.widened import Widened
 from frgroups.review.approval import approved_in_words
-from frgroups.review.plan_queue import plan_file_name, queue_folder, where_now
+from frgroups.review.plan_queue import locate_plan, plan_file_name, queue_folder
 from frgroups.review.plan_text import spoken_code
 from frgroups.review.writer import save_review
 from frgroups.store.snapshot_store import read_snapshot
@@ -42,7 +42,7 @@ def plan(options: Namespace) -> int:
         limits=limits_of(options.limit, read_limits(options.limits) if options.limits else Limits()),
         protect=held_customers(snapshot, options.protect, options.protect_list, options.directory),
         protect_groups=options.protect_group,
-        never_add=held_customers(snapshot, [], options.never_add_list, options.directory),
+        suppression_list=held_customers(snapshot, [], options.never_add_list, options.directory),
         register=register_of(options),
         purpose=options.purpose,
     )
@@ -64,7 +64,7 @@ def show(options: Namespace) -> int:
     thing: Plan | Receipt
     try:
         thing = read_plan(options.file)
-    except FileDamagedError:
+    except CorruptFileError:
         raise
     except InputError:
         thing = read_receipt(options.file)
@@ -87,7 +87,7 @@ def _shown(thing: Plan | Receipt) -> str:
 
 def review(options: Namespace) -> int:
     """Write the review of a plan file anew, or in another form."""
-    file = where_now(options.file)
+    file = locate_plan(options.file)
     made = read_plan(file)
     personal = None
     if options.personal:
@@ -103,7 +103,7 @@ def keep_plan(made: Plan, out: Path | None, *, pending: bool = False, limits_of_
     if made.is_empty:
         print(readable(made.summary()))
         return
-    folder = folder_in_home("plans") / tenant_folder(made.tenant_uid, made.base_url)
+    folder = data_subdir("plans") / tenant_folder(made.tenant_uid, made.base_url)
     if pending and not made.blocked:
         folder = queue_folder(made.tenant_uid, made.base_url, "pending")
     path = made.save(out or folder / plan_file_name(made))
@@ -164,9 +164,9 @@ def _plan_words(add: Add) -> None:
     )
     parser.add_argument(
         "--mode",
-        default="add_only",
+        default="add",
         choices=MODES,
-        help="add_only: those wanted who are missing join (default); remove_only: members who are NOT in the list "
+        help="add: those wanted who are missing join (default); keep_only: members who are NOT in the list "
         "leave; mirror: both. To take listed customers out: --mode mirror --members 'GROUP - OTHER'",
     )
     parser.add_argument("--create", metavar="NAME", help="make a group first: its name, and --group is its new uid")
@@ -195,7 +195,7 @@ def _plan_words(add: Add) -> None:
         "--never-add-list",
         type=Path,
         metavar="FILE",
-        help="a list of customers who are never added, beside the one of the tenant in the home (lists/never_add)",
+        help="a list of customers who are never added, beside the tenant's own (lists/suppression_list)",
     )
     of_register(parser)
     parser.add_argument(

@@ -10,10 +10,10 @@ from typing import Any
 from frgroups.cli.arguments import Add, of_customer
 from frgroups.cli.resolve import tenant_uid_of
 from frgroups.internals.atomic_files import write_text
-from frgroups.internals.formatting import counted
+from frgroups.internals.formatting import pluralize
 from frgroups.internals.paths import home
 from frgroups.privacy.erasure import COULD_NOT
-from frgroups.privacy.erasure import forget as forgotten
+from frgroups.privacy.erasure import erase_customer as forgotten
 from frgroups.privacy.subject_access import export_customer as exported
 
 
@@ -37,9 +37,11 @@ def forget(options: Namespace) -> int:
     failed = int((table["action"] == COULD_NOT).sum())
     if not options.yes:
         cannot = f", {failed} could not be done" if failed else ""
-        print(f"{counted(len(table) - failed, 'file')} would change{cannot}; nothing was changed. Do it: with --yes.")
+        print(
+            f"{pluralize(len(table) - failed, 'file')} would change{cannot}; nothing was changed. Do it: with --yes."
+        )
         return 5 if failed else 0
-    print(f"{counted(len(table) - failed, 'file')} done, {failed} could not be done.")
+    print(f"{pluralize(len(table) - failed, 'file')} done, {failed} could not be done.")
     if len(table) > failed:
         print("Delete the customer in the tenant too: what is there still, the next load keeps again.")
     return 5 if failed else 0

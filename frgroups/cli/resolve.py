@@ -16,8 +16,8 @@ from frgroups.api.client import Client
 from frgroups.api.tenants_config import Tenant, config_path, find_tenant, read_tenants
 from frgroups.api.transport import checked_base_url
 from frgroups.cli.types import readable
-from frgroups.errors import InputError, NotFoundInCacheError
-from frgroups.internals.formatting import counted
+from frgroups.errors import InputError, SnapshotNotFoundError
+from frgroups.internals.formatting import pluralize
 from frgroups.plan.limits import Limits
 from frgroups.snapshot.customer_lists import read_list, resolve_customers
 from frgroups.snapshot.snapshot import Snapshot
@@ -32,8 +32,8 @@ def snapshot_of(options: Namespace) -> Snapshot:
         return read_snapshot(
             options.cache, tenant_uid=tenant_uid, at=options.at, base_url=base_url, allow_older=options.allow_older
         )
-    except NotFoundInCacheError as error:
-        raise NotFoundInCacheError(f"{error.message}{_taken_for_uid(options.tenant)}", *error.advice) from error
+    except SnapshotNotFoundError as error:
+        raise SnapshotNotFoundError(f"{error.message}{_taken_for_uid(options.tenant)}", *error.advice) from error
 
 
 def _tenant_and_host(options: Namespace) -> tuple[str | None, str | None]:
@@ -128,8 +128,8 @@ def wanted_customers(snapshot: Snapshot, options: Namespace) -> list[str]:
     lost = table[table["outcome"] != "resolved"]
     if len(lost) == len(table) and not options.ids:
         raise InputError(
-            f"None of the {counted(len(table), 'id')} of {options.list} is known as {kind}. Does it hold other ids, "
-            f"or were leading zeros lost? If they are customers who are in no group yet, say --ids {kind}."
+            f"None of the {pluralize(len(table), 'id')} of {options.list} is known as {kind}. Does it hold other "
+            f"ids, or were leading zeros lost? If they are customers who are in no group yet, say --ids {kind}."
         )
     if kind == "customer_uid":
         found = list(table["id"])  # A customer in no group cannot be seen, and may exist all the same.
@@ -172,7 +172,7 @@ def _resolved(snapshot: Snapshot, ids: pd.Series, kind: str, path: Path, directo
     """Who these ids of a list are; tells how many, and who is not known."""
     table = resolve_customers(snapshot, ids, by=kind, directory=directory)
     lost = table[table["outcome"] != "resolved"]
-    print(f"{counted(len(table), 'customer')} from {path}, by {kind}; {len(lost):,} of them not known")
+    print(f"{pluralize(len(table), 'customer')} from {path}, by {kind}; {len(lost):,} of them not known")
     if len(lost):
         print(readable(f"  not known: {', '.join(lost['id'].head(10))}{' ...' if len(lost) > 10 else ''}"))
     return table
@@ -188,7 +188,7 @@ def _kind_of_ids(snapshot: Snapshot, ids: pd.Series) -> str:
 
 def limits_of(changed: list[tuple[str, Any]], limits: Limits) -> Limits:
     """These limits with what --limit changes, of all groups that have none of their own."""
-    return Limits.from_document(limits.document() | dict(changed))
+    return Limits.from_dict(limits.to_dict() | dict(changed))
 
 
 def client_of(tenant: str | None, *, writable: bool = False) -> Client:

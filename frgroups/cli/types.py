@@ -9,18 +9,18 @@ from typing import Any, TypeVar
 from frgroups.advice import Form, Speaker
 from frgroups.api.transport import checked_base_url
 from frgroups.errors import InputError
-from frgroups.internals.formatting import visible
-from frgroups.internals.timestamps import as_duration
+from frgroups.internals.formatting import escape_invisible
+from frgroups.internals.timestamps import parse_duration
 from frgroups.plan.limits import Limits
 from frgroups.plan.widened import Widened
-from frgroups.store.snapshot_store import end_of
+from frgroups.store.snapshot_store import end_of_period
 
 Number = TypeVar("Number", int, float)
 
 _COMMANDS = {
     "load_snapshot": "frgroups load",
     "refresh_groups": "frgroups load",
-    "settle_plan": "frgroups apply PLAN --settle",
+    "finalize_plan": "frgroups apply PLAN --settle",
 }
 _OPTIONS = {"tenant_uid": "tenant"}
 
@@ -72,18 +72,18 @@ def readable(text: object) -> str:
     >>> readable("one\ntwo \x1b[2K")
     'one\ntwo \\u001b[2K'
     """
-    return "\n".join(visible(line) for line in str(text).split("\n"))
+    return "\n".join(escape_invisible(line) for line in str(text).split("\n"))
 
 
 def duration(text: str) -> str:
     """A duration, left as it is written."""
-    _check(as_duration, text)
+    _check(parse_duration, text)
     return text
 
 
 def moment(text: str) -> str:
     """A date or a moment, left as it is written."""
-    _check(end_of, text)
+    _check(end_of_period, text)
     return text
 
 
@@ -113,7 +113,7 @@ def limit(text: str) -> tuple[str, Any]:
     if name == "per_group":
         raise ArgumentTypeError("per_group has limits of its own, which only Python can say")
     found = (name, _limit_value(value))
-    _check(Limits.from_document, dict([found]))
+    _check(Limits.from_dict, dict([found]))
     return found
 
 

@@ -14,11 +14,11 @@ import pandas as pd
 from frgroups.cli.arguments import Add, of_snapshot
 from frgroups.cli.resolve import snapshot_of
 from frgroups.cli.types import readable
-from frgroups.errors import InputError, NotFoundInCacheError
-from frgroups.history.change_attribution import Cause, causes_of
+from frgroups.errors import InputError, SnapshotNotFoundError
+from frgroups.history.change_attribution import Cause, change_causes
 from frgroups.history.customer_history import customer_history
-from frgroups.internals.formatting import age_in_words, counted, day_in_words, span_in_words
-from frgroups.internals.redaction import shown
+from frgroups.internals.formatting import format_age, format_day, format_day_span, pluralize
+from frgroups.internals.redaction import safe_repr
 from frgroups.internals.tombstones import is_tombstone
 from frgroups.review.approval import approved_in_words
 from frgroups.snapshot.customer_lists import resolve_customers
@@ -54,16 +54,16 @@ def who(options: Namespace) -> int:
     tenant_uid, base_url, journal = snapshot.tenant_uid, snapshot.base_url, options.journal
     history = customer_history(uid, cache=options.cache, tenant_uid=tenant_uid, base_url=base_url, journal=journal)
     history = history[history["before"] <= snapshot.taken_at]
-    groups = snapshot.codes.groups_of(uid)
-    causes = [] if is_tombstone(uid) else causes_of(uid, tenant_uid, base_url, journal)
+    groups = snapshot.matrix.groups_of(uid)
+    causes = [] if is_tombstone(uid) else change_causes(uid, tenant_uid, base_url, journal)
     since = [one for one in causes if one.until > snapshot.read_until]
     rows = [{str(name): value for name, value in row.items()} for row in history.to_dict("records")]
     seen = {(row["customer_group_uid"], row["applied_at"]) for row in rows}
     unseen = [one for one in causes if one not in since and (one.customer_group_uid, one.sent_at) not in seen]
     if history.empty and not causes and uid not in set(snapshot.customers["customer_uid"]):
-        raise NotFoundInCacheError(
-            f"No kept snapshot of {snapshot.tenant_uid} knows a customer {shown(uid)}. Check the uid (an external id "
-            "needs --by external_id), or load again; customers who never were in a group cannot be seen."
+        raise SnapshotNotFoundError(
+            f"No kept snapshot of {snapshot.tenant_uid} knows a customer {safe_repr(uid)}. Check the uid (an "
+            "external id needs --by external_id), or load again; customers who never were in a group cannot be seen."
         )
     told = _Whereabouts(snapshot, uid, groups, rows, unseen, since)
     print(_as_json(told) if options.json else readable(_as_text(told)))
@@ -78,8 +78,8 @@ def _uid_of(snapshot: Snapshot, options: Namespace) -> str:
         return str(found["customer_uid"])
     several = found["outcome"] == "ambiguous"
     raise InputError(
-        f"{'Several customers have' if several else 'No customer has'} the {options.by} {shown(options.uid)} in the "
-        f"snapshot of {snapshot.taken_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC. "
+        f"{'Several customers have' if several else 'No customer has'} the {options.by} {safe_repr(options.uid)} in "
+        f"the snapshot of {snapshot.taken_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC. "
         + ("Say which by its customer uid." if several else "An older one may know it (--at DATE).")
     )
 
@@ -118,11 +118,11 @@ def _plain_value(value: Any) -> Any:
 def _as_text(told: _Whereabouts) -> str:
     snapshot, groups = told.snapshot, told.groups
     age = datetime.now(UTC) - snapshot.taken_at
-    old = f", {age_in_words(age)} old" if age > timedelta(0) else ""
+    old = f", {format_age(age)} old" if age > timedelta(0) else ""
     lines = [
         f"Customer {told.uid} of {snapshot.tenant_uid} at {snapshot.base_url or 'no host'}, by the snapshot of "
         f"{snapshot.taken_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC{old}, {snapshot.verdict}:",
-        f"in {counted(len(groups), 'group')}{':' if groups else ' (deleted, merged, or in none; nobody can tell).'}",
+        f"in {pluralize(len(groups), 'group')}{':' if groups else ' (deleted, merged, or in none).'}",
         *(f"  {_named(snapshot.group_name(group), group)}" for group in groups),
         "",
         "History, as far as kept snapshots tell (days in UTC):" if told.history else "No history is kept.",
@@ -138,7 +138,7 @@ def _by_plans(snapshot: Snapshot, title: str, causes: list[Cause]) -> list[str]:
     """What plans changed that no snapshot up to this one shows."""
     if not causes:
         return []
-    names = dict(zip(snapshot.codes.group_uids, snapshot.codes.group_names, strict=True))
+    names = dict(zip(snapshot.matrix.group_uids, snapshot.matrix.group_names, strict=True))
     lines = ["", title]
     for one in causes:
         lines.append(
@@ -167,9 +167,9 @@ def _named(name: str, uid: str) -> str:
 def _change(row: dict[str, Any]) -> str:
     name = _named(row["name"], row["customer_group_uid"])
     if row["change"] == "was in":
-        return f"was in {name} on {day_in_words(row['before'])}, when the first snapshot was taken."
+        return f"was in {name} on {format_day(row['before'])}, when the first snapshot was taken."
     group = {"new": " The group was new.", "deleted": " The group was deleted."}.get(row["group_status"], "")
-    return f"{row['change']} {name} {span_in_words(row['after'], row['before'])}.{group}"
+    return f"{row['change']} {name} {format_day_span(row['after'], row['before'])}.{group}"
 
 
 def _why(row: dict[str, Any]) -> list[str]:

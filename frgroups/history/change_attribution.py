@@ -9,13 +9,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from frgroups.apply.journal import Item, Journal, Past
+from frgroups.apply.journal import Item, Journal, JournalState
 from frgroups.apply.receipt import Receipt, State, read_receipt
 from frgroups.errors import FrgroupsError
-from frgroups.internals.checksummed_json import canonical
-from frgroups.internals.paths import as_folder, tenant_folder
-from frgroups.internals.structured_logging import tell, told_error
-from frgroups.internals.tombstones import FORGOTTEN
+from frgroups.internals.checksummed_json import canonical_json
+from frgroups.internals.paths import resolve_folder, tenant_folder
+from frgroups.internals.structured_logging import error_info, log_event
+from frgroups.internals.tombstones import TOMBSTONE_PREFIX
 
 log = logging.getLogger("frgroups.history")
 
@@ -38,7 +38,7 @@ class Cause:
     until: datetime
     state: State
     plan_digest: str | None
-    undoes: str | None
+    reverts: str | None
     planned_at: datetime
     approved_by: str
     approved_how: str
@@ -52,27 +52,27 @@ class Cause:
         return same and self.sent_at <= before and self.until >= after
 
 
-def causes_of(
+def change_causes(
     customer_uid: str, tenant_uid: str, base_url: str | None, journal: str | Path | None = None
 ) -> list[Cause]:
     """What applied plans did to a customer, in the order in which it was sent; `journal` as in `apply_plan`."""
-    folder = as_folder(journal, "journals") / tenant_folder(tenant_uid, base_url)
-    mention = canonical(customer_uid).encode()
+    folder = resolve_folder(journal, "journals") / tenant_folder(tenant_uid, base_url)
+    mention = canonical_json(customer_uid).encode()
     causes: list[Cause] = []
     for path in sorted(folder.glob("*.jsonl")):
         try:
             if mention in path.read_bytes():
                 causes += list(_causes_in(Journal(path), customer_uid))
         except (FrgroupsError, OSError, KeyError, TypeError, ValueError) as error:
-            text = f"It is not told which changes {path} made: {told_error(error)['message']}"
-            tell(log, logging.WARNING, "journal_unreadable", text, path=str(path))
+            text = f"It is not told which changes {path} made: {error_info(error)['message']}"
+            log_event(log, logging.WARNING, "journal_unreadable", text, path=str(path))
     return sorted(causes, key=lambda one: one.sent_at)
 
 
 def _causes_in(journal: Journal, customer_uid: str) -> Iterator[Cause]:
     start: dict[str, Any] = {}
     sent: dict[Item, tuple[dict[str, Any], str]] = {}
-    last, past = "", Past()
+    last, past = "", JournalState()
     for line in journal.lines():
         past.take(line)
         last = line["at"]
@@ -83,7 +83,7 @@ def _causes_in(journal: Journal, customer_uid: str) -> Iterator[Cause]:
         item = (line["group"], customer_uid, line["change"])
         if line["event"] == "intent":
             sent[item] = (start, last)  # It is sent again only where the first time had no effect.
-        elif item in past.refused or item in past.unsent:
+        elif item in past.refused or item in past.not_sent:
             sent.pop(item, None)
     receipt = _receipt_of(journal) if sent else None
     for item, (begun, at) in sent.items():
@@ -102,7 +102,7 @@ def _cause(item: Item, start: dict[str, Any], sent_at: datetime, last: datetime,
         until=receipt.read_at if receipt and read else last,
         state=receipt.states.get(item, "unknown") if receipt and read else "unknown",
         plan_digest=_unless_forgotten(start["digest"]),
-        undoes=_unless_forgotten(receipt.plan.undoes) if receipt else None,
+        reverts=_unless_forgotten(receipt.plan.reverts) if receipt else None,
         planned_at=datetime.fromisoformat(start["planned_at"]),
         approved_by=approval.get("by", ""),
         approved_how=approval.get("how", ""),
@@ -118,9 +118,9 @@ def _receipt_of(journal: Journal) -> Receipt | None:
     try:
         return read_receipt(journal.receipt_path)
     except FrgroupsError as error:
-        tell(log, logging.WARNING, "receipt_unreadable", str(error), path=str(journal.receipt_path))
+        log_event(log, logging.WARNING, "receipt_unreadable", str(error), path=str(journal.receipt_path))
         return None
 
 
 def _unless_forgotten(digest: str | None) -> str | None:
-    return None if digest in (None, FORGOTTEN) else digest
+    return None if digest in (None, TOMBSTONE_PREFIX) else digest

@@ -10,32 +10,32 @@ from typing import Any
 
 import pandas as pd
 
-from frgroups.analysis.snapshot_comparison import less_sure, verdicts_of
-from frgroups.history.change_attribution import Cause, causes_of
-from frgroups.history.snapshot_series import read_in_turn
-from frgroups.internals.validation import must_be
-from frgroups.snapshot.schema import MOMENT, conform
+from frgroups.analysis.snapshot_comparison import group_verdicts, weaker_verdict
+from frgroups.history.change_attribution import Cause, change_causes
+from frgroups.history.snapshot_series import iter_snapshots
+from frgroups.internals.validation import check_type
+from frgroups.snapshot.schema import TIMESTAMP_DTYPE, coerce_schema
 from frgroups.snapshot.snapshot import Snapshot
-from frgroups.store.snapshot_store import kept_of_one_place
+from frgroups.store.snapshot_store import stored_of_one_tenant
 
 _COLUMNS = {
     "customer_group_uid": "str",
     "name": "str",
     "change": "str",
-    "after": MOMENT,
-    "before": MOMENT,
+    "after": TIMESTAMP_DTYPE,
+    "before": TIMESTAMP_DTYPE,
     "still_seen": "bool",
     "group_status": "str",
     "verdict": "str",
     "plan_digest": "str",
     "undoes": "str",
     "purpose": "str",
-    "planned_at": MOMENT,
-    "applied_at": MOMENT,
+    "planned_at": TIMESTAMP_DTYPE,
+    "applied_at": TIMESTAMP_DTYPE,
     "plan_state": "str",
     "approved_by": "str",
     "approved_how": "str",
-    "approved_at": MOMENT,
+    "approved_at": TIMESTAMP_DTYPE,
     "receipt_path": "str",
 }
 
@@ -79,7 +79,7 @@ def customer_history(
 
     Raises
     ------
-    NotFoundInCacheError
+    SnapshotNotFoundError
         Nothing is kept, or nothing of it can be read.
     InputError
         The snapshots are of several tenants or hosts.
@@ -91,17 +91,17 @@ def customer_history(
     0  All members  was in 2026-11-03 00:00:00+00:00
     1          VIP  was in 2026-11-03 00:00:00+00:00
     """
-    must_be(customer_uid, str, "customer_uid")
-    kept = kept_of_one_place(cache, tenant_uid, base_url)
+    check_type(customer_uid, str, "customer_uid")
+    kept = stored_of_one_tenant(cache, tenant_uid, base_url)
     own = kept[0].manifest
-    causes = causes_of(customer_uid, own["tenant_uid"], own["base_url"], journal)
+    causes = change_causes(customer_uid, own["tenant_uid"], own["base_url"], journal)
     rows: list[dict[str, Any]] = []
     before = None
-    for snapshot in read_in_turn(kept):
+    for snapshot in iter_snapshots(kept):
         now = _Seen.of(snapshot, customer_uid)
         rows += now.first_rows() if before is None else now.rows_since(before, causes)
         before = now
-    return conform(pd.DataFrame(rows, columns=list(_COLUMNS)), _COLUMNS)
+    return coerce_schema(pd.DataFrame(rows, columns=list(_COLUMNS)), _COLUMNS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,12 +117,12 @@ class _Seen:
 
     @classmethod
     def of(cls, snapshot: Snapshot, customer_uid: str) -> _Seen:
-        codes = snapshot.codes
+        codes = snapshot.matrix
         return cls(
             snapshot.taken_at.astimezone(UTC),
             snapshot.read_until.astimezone(UTC),
             dict(zip(codes.group_uids, codes.group_names, strict=True)),
-            dict(zip(codes.group_uids, verdicts_of(snapshot, codes.group_uids), strict=True)),
+            dict(zip(codes.group_uids, group_verdicts(snapshot, codes.group_uids), strict=True)),
             snapshot.verdict,
             frozenset(codes.groups_of(customer_uid)),
         )
@@ -149,7 +149,7 @@ class _Seen:
             "before": self.taken_at,
             "still_seen": bool(self.groups),
             "group_status": status,
-            "verdict": less_sure(*(one.verdicts.get(uid, one.verdict) for one in (before, self))),
+            "verdict": weaker_verdict(*(one.verdicts.get(uid, one.verdict) for one in (before, self))),
             **(_facts_of(why[-1]) if why else {}),
         }
 
@@ -157,7 +157,7 @@ class _Seen:
 def _facts_of(cause: Cause) -> dict[str, Any]:
     return {
         "plan_digest": cause.plan_digest,
-        "undoes": cause.undoes,
+        "undoes": cause.reverts,
         "purpose": cause.purpose,
         "planned_at": cause.planned_at,
         "applied_at": cause.sent_at,

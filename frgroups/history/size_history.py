@@ -9,16 +9,16 @@ import numpy as np
 import pandas as pd
 
 from frgroups.analysis.changes import group_changes
-from frgroups.analysis.snapshot_comparison import verdicts_of
+from frgroups.analysis.snapshot_comparison import group_verdicts
 from frgroups.errors import InputError
-from frgroups.history.snapshot_series import Given, read_given, read_in_turn
-from frgroups.snapshot.membership_matrix import Codes
-from frgroups.snapshot.schema import MOMENT, conform
+from frgroups.history.snapshot_series import Given, iter_snapshots, read_snapshots
+from frgroups.snapshot.membership_matrix import MembershipMatrix
+from frgroups.snapshot.schema import TIMESTAMP_DTYPE, coerce_schema
 from frgroups.snapshot.snapshot import Snapshot
-from frgroups.store.snapshot_store import kept_of_one_place
+from frgroups.store.snapshot_store import stored_of_one_tenant
 
 _COLUMNS = {
-    "taken_at": MOMENT,
+    "taken_at": TIMESTAMP_DTYPE,
     "customer_group_uid": "str",
     "name": "str",
     "n_members": "int64",
@@ -65,7 +65,7 @@ def size_history(
 
     Raises
     ------
-    NotFoundInCacheError
+    SnapshotNotFoundError
         Nothing is kept, or nothing of it can be read.
     InputError
         The snapshots are of several tenants or hosts; a folder that holds no snapshot; an unknown group.
@@ -79,15 +79,15 @@ def size_history(
     if snapshots is not None and not (cache is tenant_uid is base_url is None):
         raise InputError("Both snapshots and a cache, tenant or host were passed; snapshots alone say which.")
     if snapshots is None:
-        readings = read_in_turn(kept_of_one_place(cache, tenant_uid, base_url))
+        readings = iter_snapshots(stored_of_one_tenant(cache, tenant_uid, base_url))
     else:
-        readings = read_given(snapshots)
+        readings = read_snapshots(snapshots)
     tables, before = [], None
     for now in readings:
         tables.append(_first_sizes(now) if before is None else _sizes_since(before, now))
         before = now
     empty = pd.DataFrame(columns=list(_COLUMNS))
-    history = conform(pd.concat(tables, ignore_index=True) if tables else empty, _COLUMNS)
+    history = coerce_schema(pd.concat(tables, ignore_index=True) if tables else empty, _COLUMNS)
     return history if groups is None else only_groups(history, groups)
 
 
@@ -95,7 +95,7 @@ def only_groups(history: pd.DataFrame, groups: Iterable[str]) -> pd.DataFrame:
     """The rows of these groups, by uid or by the unique last name."""
     last = history.drop_duplicates("customer_group_uid", keep="last").sort_values("customer_group_uid")
     nobody = np.empty(0, dtype=np.int64)
-    known = Codes.from_codes(
+    known = MembershipMatrix.from_codes(
         nobody,
         nobody,
         group_uids=pd.Index(last["customer_group_uid"]),
@@ -106,7 +106,7 @@ def only_groups(history: pd.DataFrame, groups: Iterable[str]) -> pd.DataFrame:
 
 
 def _first_sizes(now: Snapshot) -> pd.DataFrame:
-    codes = now.codes
+    codes = now.matrix
     return pd.DataFrame(
         {
             "taken_at": now.taken_at,
@@ -116,13 +116,13 @@ def _first_sizes(now: Snapshot) -> pd.DataFrame:
             "n_joined": pd.array([pd.NA] * codes.n_groups, dtype="Int64"),
             "n_left": pd.array([pd.NA] * codes.n_groups, dtype="Int64"),
             "status": "first",
-            "verdict": verdicts_of(now, codes.group_uids).array,
+            "verdict": group_verdicts(now, codes.group_uids).array,
         }
     )
 
 
 def _sizes_since(before: Snapshot, now: Snapshot) -> pd.DataFrame:
     table = group_changes(before, now).rename(columns={"n_new": "n_members"})
-    verdicts = verdicts_of(now, pd.Index(table["customer_group_uid"]))
+    verdicts = group_verdicts(now, pd.Index(table["customer_group_uid"]))
     counts = table[["n_joined", "n_left"]].astype("Int64")
     return table.assign(taken_at=now.taken_at, verdict=verdicts.array, **counts)[list(_COLUMNS)]

@@ -9,41 +9,41 @@ from typing import Any
 
 import pandas as pd
 
-from frgroups.errors import FileDamagedError, InputError, NotFoundInCacheError
-from frgroups.internals.structured_logging import tell
-from frgroups.internals.validation import several
+from frgroups.errors import CorruptFileError, InputError, SnapshotNotFoundError
+from frgroups.internals.structured_logging import log_event
+from frgroups.internals.validation import as_list
 from frgroups.snapshot.snapshot import Snapshot
-from frgroups.store.manifest import Kept
-from frgroups.store.snapshot_store import kept_at, read_kept
+from frgroups.store.manifest import StoredSnapshot
+from frgroups.store.snapshot_store import read_stored, stored_at
 
 log = logging.getLogger("frgroups.history")
 
 Given = pd.DataFrame | Iterable[Snapshot | str | Path]
 
 
-def read_given(snapshots: Given) -> Iterator[Snapshot]:
+def read_snapshots(snapshots: Given) -> Iterator[Snapshot]:
     """Snapshots, folders of kept ones, or rows of `list_snapshots`; of several of one moment the last."""
     if isinstance(snapshots, pd.DataFrame):
         if "path" not in snapshots:
             raise InputError("snapshots has no column 'path'; pass the table of list_snapshots, or rows of it.")
         snapshots = snapshots["path"]
-    given = several(snapshots, "snapshots")
+    given = as_list(snapshots, "snapshots")
     found = sorted((one for one in map(_found, given) if one is not None), key=lambda one: one.taken_at)
-    return read_in_turn(list({one.taken_at: one for one in found}.values()), n_known=len(given))
+    return iter_snapshots(list({one.taken_at: one for one in found}.values()), n_known=len(given))
 
 
-def read_in_turn(sources: Sequence[Snapshot | Kept], *, n_known: int | None = None) -> Iterator[Snapshot]:
+def iter_snapshots(sources: Sequence[Snapshot | StoredSnapshot], *, n_known: int | None = None) -> Iterator[Snapshot]:
     """
     Each of these when it is its turn, so that no more than the reader keeps are in memory.
 
-    Raises NotFoundInCacheError when there are some (`n_known` counts those that were not found, too), and none can
+    Raises SnapshotNotFoundError when there are some (`n_known` counts those that were not found, too), and none can
     be read: their history is not empty, but unknown.
     """
     n_known = len(sources) if n_known is None else n_known
     n_read = 0
     for source in sources:
         try:
-            snapshot = source if isinstance(source, Snapshot) else read_kept(source, only_memberships=True)
+            snapshot = source if isinstance(source, Snapshot) else read_stored(source, only_memberships=True)
         except FileNotFoundError:  # Pruned meanwhile.
             continue
         except InputError as error:
@@ -52,22 +52,22 @@ def read_in_turn(sources: Sequence[Snapshot | Kept], *, n_known: int | None = No
         n_read += 1
         yield snapshot
     if n_known and not n_read:
-        raise NotFoundInCacheError(f"None of {n_known:,} snapshots can be read; the log tells why of each.")
+        raise SnapshotNotFoundError(f"None of {n_known:,} snapshots can be read; the log tells why of each.")
 
 
-def _found(one: Any) -> Snapshot | Kept | None:
+def _found(one: Any) -> Snapshot | StoredSnapshot | None:
     if isinstance(one, Snapshot):
         return one
     if not isinstance(one, str | Path):
         raise InputError(f"snapshots takes Snapshots and folders of kept ones, not a {type(one).__name__}.")
     try:
-        return kept_at(one)
-    except FileDamagedError as error:
+        return stored_at(one)
+    except CorruptFileError as error:
         _leave_out(error)
         return None
 
 
 def _leave_out(error: InputError) -> None:
     # What a damaged file advises is for a reader that stopped at it.
-    text = error.message if isinstance(error, FileDamagedError) else str(error)
-    tell(log, logging.WARNING, "snapshot_left_out", f"{text} The history goes on without it.")
+    text = error.message if isinstance(error, CorruptFileError) else str(error)
+    log_event(log, logging.WARNING, "snapshot_left_out", f"{text} The history goes on without it.")

@@ -12,7 +12,7 @@ from pathlib import Path
 from frgroups.errors import InputError
 
 
-def make_private(folder: Path) -> Path:
+def ensure_private_dir(folder: Path) -> Path:
     """The folder, made with mode 0700 where it was not there; parents that exist are left as they are."""
     try:
         missing = [path for path in (folder, *folder.parents) if not path.exists()]
@@ -26,7 +26,7 @@ def make_private(folder: Path) -> Path:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """
     A draft beside `path` to write to; it takes the place of `path` only when the block ends well.
 
@@ -34,28 +34,28 @@ def whole_file(path: Path) -> Iterator[Path]:
     """
     if path.exists() and not path.is_file():
         raise InputError(f"{path} is no file that can be replaced; name another.")
-    make_private(path.parent)
+    ensure_private_dir(path.parent)
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.draft")
     try:
         draft.touch(mode=0o600)
         yield draft
-        flush_to_disk(draft)
+        fsync_path(draft)
         draft.replace(path)
-        flush_to_disk(path.parent)
+        fsync_path(path.parent)
     finally:
         draft.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> Path:
     """Write a text file whole or not at all."""
-    with whole_file(path) as draft:
+    with atomic_write(path) as draft:
         draft.write_text(text, encoding="utf-8", newline="\n")
     return path
 
 
-def append_line(path: Path, line: str) -> None:
+def append_durable(path: Path, line: str) -> None:
     """Put a line behind the others of a file, on disk when this returns; a last line that was torn goes."""
-    make_private(path.parent)
+    ensure_private_dir(path.parent)
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         with os.fdopen(handle, "r+b", buffering=0) as file:
@@ -64,12 +64,12 @@ def append_line(path: Path, line: str) -> None:
             if file.write(line.encode()) != len(line.encode()):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(file.fileno())
-        flush_to_disk(path.parent)
+        fsync_path(path.parent)
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}.") from error
 
 
-def flush_to_disk(path: Path) -> None:
+def fsync_path(path: Path) -> None:
     """Have the system write a file or folder out."""
     if path.is_dir() and os.name == "nt":
         return  # Windows cannot open folders.

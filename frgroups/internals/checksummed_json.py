@@ -9,17 +9,17 @@ from typing import Any
 
 import msgspec
 
-from frgroups.errors import FileDamagedError, InputError
+from frgroups.errors import CorruptFileError, InputError
 from frgroups.internals.atomic_files import write_text
 
 FORMAT_VERSION = 1
 
 
-def canonical(value: Any) -> str:
+def canonical_json(value: Any) -> str:
     """
     The one JSON text of a value: keys sorted, no spaces, no ASCII escapes.
 
-    >>> canonical({"b": 1, "a": ["ø"]})
+    >>> canonical_json({"b": 1, "a": ["ø"]})
     '{"a":["ø"],"b":1}'
     """
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -30,17 +30,17 @@ def sha256(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
-def write_sealed(path: str | Path, kind: str, content: dict[str, Any]) -> Path:
+def write_checksummed(path: str | Path, kind: str, content: dict[str, Any]) -> Path:
     """Write a file of this kind whole or not at all, with mode 0600; returns its absolute path."""
     target = _as_file(path, kind)
     if target.is_dir():
         raise InputError(f"{target} is a folder; name the {kind} file to write in it.")
     if target.is_file() and f'"kind": "frgroups {kind}"'.encode() not in target.read_bytes():
         raise InputError(f"{target} exists and is no {kind}; it is left as it is. Name another file.")
-    text = canonical(content)
+    text = canonical_json(content)
     # The text of the content is made once: a plan may hold millions of uids.
     envelope = {"checksum": sha256(text), "content": 0, "format_version": FORMAT_VERSION, "kind": f"frgroups {kind}"}
-    sealed = canonical(envelope).replace('"content":0', f'"content":{text}', 1)
+    sealed = canonical_json(envelope).replace('"content":0', f'"content":{text}', 1)
     try:
         return write_text(target, msgspec.json.format(sealed, indent=1) + "\n")
     except OSError as error:
@@ -52,20 +52,20 @@ def write_sealed(path: str | Path, kind: str, content: dict[str, Any]) -> Path:
         ) from error
 
 
-def read_sealed(path: str | Path, kind: str) -> dict[str, Any]:
-    """The content of a file of this kind; FileDamagedError when it is not what was written."""
+def read_checksummed(path: str | Path, kind: str) -> dict[str, Any]:
+    """The content of a file of this kind; CorruptFileError when it is not what was written."""
     source = _as_file(path, kind)
     try:
         text = source.read_text(encoding="utf-8")
     except OSError as error:
         raise InputError(f"The {kind} file {source} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        raise FileDamagedError(f"{source} is not a {kind} of frgroups: it is not text.") from error
+        raise CorruptFileError(f"{source} is not a {kind} of frgroups: it is not text.") from error
     try:
         sealed = json.loads(text)
         found, version = sealed["kind"], sealed["format_version"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise FileDamagedError(
+        raise CorruptFileError(
             f"{source} is not a whole {kind} of frgroups ({len(text)} characters that do not read as one). "
             "Take the original file again."
         ) from error
@@ -77,9 +77,9 @@ def read_sealed(path: str | Path, kind: str) -> dict[str, Any]:
             f"Make the {kind} again, or use the frgroups that wrote it."
         )
     content, expected = sealed.get("content"), sealed.get("checksum")
-    actual = sha256(canonical(content))
+    actual = sha256(canonical_json(content))
     if not isinstance(content, dict) or actual != expected:
-        raise FileDamagedError(
+        raise CorruptFileError(
             f"{source} was altered after it was written: checksum {str(expected)[:12]} expected, "
             f"{actual[:12]} found. Take the original file again, or make the {kind} anew.",
             path=source,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from datetime import UTC, date, datetime, timedelta
 
-from frgroups.internals.timestamps import as_duration
+from frgroups.internals.timestamps import parse_duration
 
 # Not from the calendar module, whose months are in the language of the machine.
 _MONTHS = "January February March April May June July August September October November December".split()  # noqa: SIM905
@@ -13,22 +13,22 @@ _MONTHS = "January February March April May June July August September October N
 _UNITS = (("w", 7 * 86_400), ("d", 86_400), ("h", 3_600), ("min", 60))
 
 
-def counted(n: int, what: str) -> str:
+def pluralize(n: int, what: str) -> str:
     """
     A number and its noun.
 
-    >>> counted(1, "group left without a member"), counted(1200, "removal")
+    >>> pluralize(1, "group left without a member"), pluralize(1200, "removal")
     ('1 group left without a member', '1,200 removals')
     """
     noun, space, rest = what.partition(" ")
     return f"{n:,} {noun}{'' if n == 1 else 's'}{space}{rest}"
 
 
-def age_in_words(age: timedelta) -> str:
+def format_age(age: timedelta) -> str:
     """
     An age in its largest unit that counts to two or more, rounded down.
 
-    >>> [age_in_words(timedelta(seconds=n)) for n in (5, 95, 95 * 60, 3 * 86_400 + 1)]
+    >>> [format_age(timedelta(seconds=n)) for n in (5, 95, 95 * 60, 3 * 86_400 + 1)]
     ['5 s', '95 s', '95 min', '3 d']
     """
     seconds = max(int(age.total_seconds()), 0)
@@ -36,11 +36,11 @@ def age_in_words(age: timedelta) -> str:
     return f"{seconds // size} {unit}"
 
 
-def duration_in_words(duration: timedelta) -> str:
+def format_duration(duration: timedelta) -> str:
     """
     A duration as it is, in the largest unit in which it is a whole number of two or more.
 
-    >>> [duration_in_words(timedelta(**one)) for one in ({"seconds": 1}, {"minutes": 90}, {"days": 1}, {"days": 2})]
+    >>> [format_duration(timedelta(**one)) for one in ({"seconds": 1}, {"minutes": 90}, {"days": 1}, {"days": 2})]
     ['1 s', '90 min', '24 h', '2 d']
     """
     seconds = duration.total_seconds()
@@ -49,11 +49,11 @@ def duration_in_words(duration: timedelta) -> str:
     return f"{seconds / size:g} {unit}"
 
 
-def size_in_words(size: int) -> str:
+def format_size(size: int) -> str:
     """
     Bytes as people say them.
 
-    >>> size_in_words(0), size_in_words(830), size_in_words(12_345_678)
+    >>> format_size(0), format_size(830), format_size(12_345_678)
     ('', '1 kB', '12.3 MB')
     """
     if size == 0:
@@ -64,21 +64,21 @@ def size_in_words(size: int) -> str:
     return f"{max(round(size / 1000), 1)} kB"
 
 
-def share_in_words(n: int, of: int) -> str:
+def format_share(n: int, of: int) -> str:
     """
     A share in per cent; only all is 100%.
 
-    >>> share_in_words(1997, 2000), share_in_words(1999, 2000), share_in_words(2000, 2000), share_in_words(1, 4)
+    >>> format_share(1997, 2000), format_share(1999, 2000), format_share(2000, 2000), format_share(1, 4)
     ('99.8%', '99.9%', '100%', '25%')
     """
     return f"{1000 * n // of / 10:g}%"
 
 
-def growth_in_words(first: int, last: int) -> str:
+def format_growth(first: int, last: int) -> str:
     """
     How much something grew or shrank, in per cent of what it was; only no change at all is 0%.
 
-    >>> growth_in_words(100, 112), growth_in_words(100, 95), growth_in_words(973, 970), growth_in_words(7, 7)
+    >>> format_growth(100, 112), format_growth(100, 95), format_growth(973, 970), format_growth(7, 7)
     ('+12%', '−5%', '−0.3%', '0%')
     """
     if first == last:
@@ -88,66 +88,66 @@ def growth_in_words(first: int, last: int) -> str:
     return f"{told.replace('-', '−')}%"
 
 
-def day_in_words(day: date) -> str:
+def format_day(day: date) -> str:
     """
     A day without figures for its month.
 
-    >>> day_in_words(date(2026, 11, 3))
+    >>> format_day(date(2026, 11, 3))
     '3 November 2026'
     """
     return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
 
 
-def span_in_words(first: datetime, last: datetime) -> str:
+def format_day_span(first: datetime, last: datetime) -> str:
     """
     The days that something happened between, or the times where it was one day.
 
-    >>> span_in_words(datetime(2026, 11, 3), datetime(2026, 11, 10))
+    >>> format_day_span(datetime(2026, 11, 3), datetime(2026, 11, 10))
     'between 3 and 10 November 2026'
-    >>> span_in_words(datetime(2025, 12, 28), datetime(2026, 1, 3))
+    >>> format_day_span(datetime(2025, 12, 28), datetime(2026, 1, 3))
     'between 28 December 2025 and 3 January 2026'
-    >>> span_in_words(datetime(2026, 11, 3, 8, 10), datetime(2026, 11, 3, 12))
+    >>> format_day_span(datetime(2026, 11, 3, 8, 10), datetime(2026, 11, 3, 12))
     'on 3 November 2026 between 08:10 and 12:00'
-    >>> span_in_words(datetime(2026, 11, 3, 8, 10), datetime(2026, 11, 3, 8, 10, 30))
+    >>> format_day_span(datetime(2026, 11, 3, 8, 10), datetime(2026, 11, 3, 8, 10, 30))
     'on 3 November 2026 at 08:10'
     """
     if first.date() == last.date():
         since, until = f"{first:%H:%M}", f"{last:%H:%M}"
-        return f"on {day_in_words(first)} {f'at {since}' if since == until else f'between {since} and {until}'}"
-    start = day_in_words(first)
+        return f"on {format_day(first)} {f'at {since}' if since == until else f'between {since} and {until}'}"
+    start = format_day(first)
     if first.year == last.year:
         start = str(first.day) if first.month == last.month else start.removesuffix(f" {first.year}")
-    return f"between {start} and {day_in_words(last)}"
+    return f"between {start} and {format_day(last)}"
 
 
-def utc(moment: datetime) -> str:
+def format_utc(moment: datetime) -> str:
     """A moment as text: 2026-11-23 08:10 UTC."""
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def age(value: str) -> str:
+def format_age_between(value: str) -> str:
     """
     A duration in words.
 
-    >>> age("7d"), age("24h"), age("90min")
+    >>> format_age_between("7d"), format_age_between("24h"), format_age_between("90min")
     ('7 days', '24 hours', '1.5 hours')
     """
-    n = hours(as_duration(value))
+    n = total_hours(parse_duration(value))
     if n >= 48 and n % 24 == 0:
         return f"{n / 24:,.0f} days"
     return "1 hour" if n == 1 else f"{round(n, 2):,g} hours"
 
 
-def hours(duration: timedelta) -> float:
+def total_hours(duration: timedelta) -> float:
     """A duration in hours."""
     return duration / timedelta(hours=1)
 
 
-def visible(text: object) -> str:
+def escape_invisible(text: object) -> str:
     r"""
     Text with the characters that hide or reverse others written out, so that what is read is what is there.
 
-    >>> visible("VIP\u202epiv")
+    >>> escape_invisible("VIP\u202epiv")
     'VIP\\u202epiv'
     """
     shown = str(text)

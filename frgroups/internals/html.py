@@ -12,7 +12,7 @@ from html import escape
 from pathlib import Path
 from string import Template
 
-from frgroups.internals.formatting import utc, visible
+from frgroups.internals.formatting import escape_invisible, format_utc
 
 LISTED = 1_000  # So many findings and groups are listed at most.
 
@@ -59,7 +59,7 @@ def asset(name: str) -> str:
     return Path(__file__).parents[1].joinpath(name).read_bytes().decode().replace("\r\n", "\n")
 
 
-def framed(name: str, *, title: str, scripts: tuple[str, ...] = (), **parts: str) -> str:
+def render_page(name: str, *, title: str, scripts: tuple[str, ...] = (), **parts: str) -> str:
     """
     A whole page of the parts of `name`.html, with `name`.css and `name`.js in it, or `scripts`; the parts are HTML.
 
@@ -69,19 +69,19 @@ def framed(name: str, *, title: str, scripts: tuple[str, ...] = (), **parts: str
     script = "".join(map(asset, scripts or (f"{name}.js",)))
     return Template(asset("internals/page_frame.html")).substitute(
         style=style,
-        style_hash=fingerprint(style),
+        style_hash=csp_hash(style),
         script=script,
-        script_hash=fingerprint(script),
+        script_hash=csp_hash(script),
         title=title,
         body=Template(asset(f"{name}.html")).substitute(parts),
     )
 
 
-def fingerprint(text: str) -> str:
+def csp_hash(text: str) -> str:
     """
     What a Content-Security-Policy calls a style or script that stands in its page.
 
-    >>> fingerprint("")[:14]
+    >>> csp_hash("")[:14]
     'sha256-47DEQpj'
     """
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
@@ -108,9 +108,9 @@ def paragraph(text: str) -> str:
 
 def time_tag(moment: datetime) -> str:
     """A moment, for people and for the script."""
-    return f'<time datetime="{moment.isoformat()}">{utc(moment)}</time>'
+    return f'<time datetime="{moment.isoformat()}">{format_utc(moment)}</time>'
 
 
 def escaped(text: object) -> str:
     """A text as it may stand in a page, with what cannot be seen made visible."""
-    return escape(visible(text))
+    return escape(escape_invisible(text))

@@ -16,9 +16,9 @@ from pathlib import Path
 import filelock
 
 from frgroups.errors import InputError, LockedError
-from frgroups.internals.atomic_files import make_private
-from frgroups.internals.paths import folder_in_home, tenant_and_host, tenant_folder
-from frgroups.internals.structured_logging import tell
+from frgroups.internals.atomic_files import ensure_private_dir
+from frgroups.internals.paths import data_subdir, parse_tenant_folder, tenant_folder
+from frgroups.internals.structured_logging import log_event
 
 log = logging.getLogger("frgroups.load")
 
@@ -32,7 +32,7 @@ _own = threading.local()
 @contextmanager
 def tenant_lock(tenant_uid: str, base_url: str, what: str) -> Iterator[None]:
     """One apply at a time from one home, told by `what` it is; the lock of a dead process does not hold."""
-    path = make_private(folder_in_home("locks")) / f"{tenant_folder(tenant_uid, base_url)}.lock"
+    path = ensure_private_dir(data_subdir("locks")) / f"{tenant_folder(tenant_uid, base_url)}.lock"
     with ExitStack() as held:
         try:
             held.enter_context(_lock(path, what, timeout=0))
@@ -64,7 +64,7 @@ def load_lock(
     waited = False
     with _once_in_a_thread(path, tenant_uid), ExitStack() as held:
         try:
-            make_private(path.parent)
+            ensure_private_dir(path.parent)
             try:
                 held.enter_context(_lock(path, what, timeout=0))
             except filelock.Timeout:
@@ -73,20 +73,20 @@ def load_lock(
                 held.enter_context(_lock(path, what, timeout=-1))
         except (InputError, OSError, NotImplementedError) as error:
             text = f"A {what} of {tenant_uid} without a lock, for none can be made in {path.parent}: {_reason(error)}"
-            tell(log, logging.WARNING, "load_not_locked", text, tenant_uid=tenant_uid)
+            log_event(log, logging.WARNING, "load_not_locked", text, tenant_uid=tenant_uid)
         yield waited
 
 
-def tenants_ever_locked(caches: Iterable[Path]) -> set[tuple[str, str]]:
+def locked_tenants(caches: Iterable[Path]) -> set[tuple[str, str]]:
     """
     Tenant and host of every apply, and of every load into one of these cache folders, that has ever begun.
 
     What is under way is among them, also when it has kept nothing yet. A lock has the name of a host alone, so each
     is told as https.
     """
-    folders = [folder_in_home("locks"), *(cache / _LOCKS_OF_A_CACHE for cache in caches)]
+    folders = [data_subdir("locks"), *(cache / _LOCKS_OF_A_CACHE for cache in caches)]
     names = {path.stem for folder in folders for path in folder.glob("*@*.lock")}
-    return {(tenant_uid, f"https://{host}") for tenant_uid, host in map(tenant_and_host, names)}
+    return {(tenant_uid, f"https://{host}") for tenant_uid, host in map(parse_tenant_folder, names)}
 
 
 @contextmanager
@@ -122,7 +122,7 @@ def _reason(error: Exception) -> str:
 
 def _log_waiting(text: str) -> None:
     # A warning, which is seen without asking: who waits should know for whom.
-    tell(log, logging.WARNING, "load_waiting", text)
+    log_event(log, logging.WARNING, "load_waiting", text)
 
 
 def _leave_note(note: Path, what: str) -> None:

@@ -29,15 +29,15 @@ def home() -> Path:
     return _user_data() / "frgroups"
 
 
-def folder_in_home(name: str) -> Path:
+def data_subdir(name: str) -> Path:
     """A folder of the home, such as "snapshots"."""
     return home() / name
 
 
-def as_folder(path: str | Path | None, name: str) -> Path:
+def resolve_folder(path: str | Path | None, name: str) -> Path:
     """The folder that was asked for, or the one of this name in the home."""
     if path is None:
-        return folder_in_home(name)
+        return data_subdir(name)
     if isinstance(path, str) and not path.strip():  # It would mean the current folder.
         raise InputError(f"An empty text is no folder for {name}; None is the one of the home, '.' the current one.")
     try:
@@ -54,11 +54,11 @@ def tenant_folder(tenant_uid: str, base_url: str | None) -> str:
     return f"{quote(tenant_uid, safe='')}@{quote(host, safe='.')}"
 
 
-def tenant_and_host(folder: str) -> tuple[str, str]:
+def parse_tenant_folder(folder: str) -> tuple[str, str]:
     """
     Whose folder this is, by its name; two empty texts when it is nobody's.
 
-    >>> tenant_and_host(tenant_folder("t/1", "http://127.0.0.1:8020/v2"))
+    >>> parse_tenant_folder(tenant_folder("t/1", "http://127.0.0.1:8020/v2"))
     ('t/1', '127.0.0.1:8020')
     """
     tenant, at, host = folder.partition("@")

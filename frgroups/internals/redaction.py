@@ -17,28 +17,28 @@ _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _LONGEST = 60
 
 
-def shown(value: object) -> str:
+def safe_repr(value: object) -> str:
     """
     A value as an error may repeat it: no e-mail address or phone number, and not without end.
 
-    >>> shown("0150"), shown("kari@example.org")
+    >>> safe_repr("0150"), safe_repr("kari@example.org")
     ("'0150'", "'…@…'")
     """
-    text = without_contacts(value) if isinstance(value, str) else value
+    text = mask_explicit_contacts(value) if isinstance(value, str) else value
     told = repr(text)
     return told if len(told) <= _LONGEST else f"{told[:_LONGEST]}… ({len(told):,} characters)"
 
 
-def masked(text: str) -> str:
+def mask_contacts(text: str) -> str:
     """
     The words of others without what looks like an e-mail address or a phone number; when in doubt it is one.
 
-    >>> masked("no customer <kari@example.org>, +47 900 00 000 or 987 65 432, since 2026-11-03")
+    >>> mask_contacts("no customer <kari@example.org>, +47 900 00 000 or 987 65 432, since 2026-11-03")
     'no customer <…@…>, +… or …, since 2026-11-03'
     """
-    return _DIALLED.sub(lambda found: found[0] if _DAY.match(found[0]) else "…", without_contacts(text))
+    return _DIALLED.sub(lambda found: found[0] if _DAY.match(found[0]) else "…", mask_explicit_contacts(text))
 
 
-def without_contacts(text: str) -> str:
+def mask_explicit_contacts(text: str) -> str:
     """The same of what a caller passed, of whom digits may be a uid: only what is written as a phone number."""
     return _PHONE.sub("+…", _ADDRESS.sub("…@…", text))

@@ -39,12 +39,12 @@ class Table:
         return len(self.rows[0][1])
 
 
-class NotText(str):
+class NonTextCell(str):
     """A cell of a workbook that is not text, as `kind` says; only the id column minds."""
 
     kind: str
 
-    def __new__(cls, text: str, kind: str) -> NotText:
+    def __new__(cls, text: str, kind: str) -> NonTextCell:
         """The text of a cell, and the kind of it."""
         one = super().__new__(cls, text)
         one.kind = kind
@@ -77,7 +77,7 @@ def read_table(path: str | Path, sheet: str | None) -> Table:
     return Table(source, _same_width(rows, source))
 
 
-def refuse_spoiled(cells: Sequence[tuple[int, str]], source: Path) -> None:
+def reject_damaged_ids(cells: Sequence[tuple[int, str]], source: Path) -> None:
     """Raise when a spreadsheet or a number column has made these ids something else."""
     kinds = [(number, cell, kind) for number, cell in cells if (kind := _spoiled(cell))]
     if not kinds:
@@ -94,8 +94,8 @@ def refuse_spoiled(cells: Sequence[tuple[int, str]], source: Path) -> None:
 def trim(cell: str) -> str:
     """A cell without the blanks around it, and without the signs by which a spreadsheet keeps it as text."""
     trimmed = cell.strip().strip("\u200b\ufeff").strip()
-    if isinstance(cell, NotText):
-        return NotText(trimmed, cell.kind)
+    if isinstance(cell, NonTextCell):
+        return NonTextCell(trimmed, cell.kind)
     kept = _KEPT_AS_TEXT.fullmatch(trimmed)
     return kept[1].strip() if kept else trimmed
 
@@ -134,7 +134,7 @@ def _csv_rows(text: str, source: Path) -> list[Row]:
     lines = list(enumerate((trim(line) for line in text.splitlines()), skipped + 1))
     first = next((line for _, line in lines if line), "")
     if "," not in first or _spoiled(first):  # One column: a comma in a line is then part of a number.
-        refuse_spoiled(lines, source)
+        reject_damaged_ids(lines, source)
     found: dict[str, list[Row]] = {}
     broken = ""
     for separator in _SEPARATORS:
@@ -247,11 +247,11 @@ def _cell_text(cell: Any) -> str:
     if cell.data_type in ("s", "inlineStr", "str") and isinstance(value, str):
         return value
     kinds = {"n": "a number", "d": "a date", "b": "TRUE or FALSE", "f": "a formula", "e": "an Excel error"}
-    return NotText(str(value), kinds.get(cell.data_type, f"a cell of kind {cell.data_type!r}"))
+    return NonTextCell(str(value), kinds.get(cell.data_type, f"a cell of kind {cell.data_type!r}"))
 
 
 def _spoiled(cell: str) -> str:
-    if isinstance(cell, NotText):
+    if isinstance(cell, NonTextCell):
         return cell.kind
     if _POINT_ZERO.fullmatch(cell) or _SCIENTIFIC.fullmatch(cell):
         return "a number"

@@ -24,7 +24,7 @@ _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "task
 _FIRST = ("time", "level", "logger", "event", "message")
 
 
-def tell(log: logging.Logger, level: int, event: str, text: str, **facts: object) -> None:
+def log_event(log: logging.Logger, level: int, event: str, text: str, **facts: object) -> None:
     """
     Log a sentence for people; the event and its facts are attributes of the record, for machines.
 
@@ -35,7 +35,7 @@ def tell(log: logging.Logger, level: int, event: str, text: str, **facts: object
     >>> import sys
     >>> handler = log_json(sys.stdout)
     >>> log = logging.getLogger("frgroups.load")
-    >>> tell(log, logging.INFO, "page_retried", "Trying again in 2 s.", wait_seconds=2.0)
+    >>> log_event(log, logging.INFO, "page_retried", "Trying again in 2 s.", wait_seconds=2.0)
     {"time": "...", "level": "INFO", "logger": "frgroups.load", "event": "page_retried",
      "message": "Trying again in 2 s.", "wait_seconds": 2.0}
     >>> _ROOT.removeHandler(handler)
@@ -60,7 +60,7 @@ def log_json(stream: TextIO | None = None, *, level: int | str = "INFO", **facts
     True
     >>> logging.getLogger("frgroups").removeHandler(handler)
     """
-    return _attached(stream, level, JsonLines(facts))
+    return _attached(stream, level, JsonFormatter(facts))
 
 
 def log_text(stream: TextIO | None = None, *, level: int | str = "INFO", **facts: object) -> logging.Handler:
@@ -69,18 +69,18 @@ def log_text(stream: TextIO | None = None, *, level: int | str = "INFO", **facts
 
     >>> import sys
     >>> handler = log_text(sys.stdout)
-    >>> tell(logging.getLogger("frgroups.load"), logging.INFO, "page_retried", "Trying again in 2 s.")
+    >>> log_event(logging.getLogger("frgroups.load"), logging.INFO, "page_retried", "Trying again in 2 s.")
     INFO load: Trying again in 2 s.
     >>> _ROOT.removeHandler(handler)
     """
-    return _attached(stream, level, Sentences(facts))
+    return _attached(stream, level, TextFormatter(facts))
 
 
 @contextmanager
 def logged_to_stderr(form: str, level: int | str, **facts: object) -> Iterator[None]:
     """Log as "json" or "text" for the length of a block, and leave the logger as it was."""
     before = _ROOT.level
-    handler = _attached(None, level, JsonLines(facts) if form == "json" else Sentences(facts))
+    handler = _attached(None, level, JsonFormatter(facts) if form == "json" else TextFormatter(facts))
     try:
         yield
     finally:
@@ -88,7 +88,7 @@ def logged_to_stderr(form: str, level: int | str, **facts: object) -> Iterator[N
         _ROOT.setLevel(before)
 
 
-class JsonLines(logging.Formatter):
+class JsonFormatter(logging.Formatter):
     """A log record as one line of JSON, with these facts on each."""
 
     def __init__(self, facts: Mapping[str, object] | None = None) -> None:
@@ -107,11 +107,11 @@ class JsonLines(logging.Formatter):
         facts = {name: value for name, value in vars(record).items() if name not in _OWN}
         line |= {name: _plain(value) for name, value in (self._facts | facts).items() if name not in line}
         if record.exc_info and record.exc_info[1] is not None:
-            line["error"] = told_error(record.exc_info[1])
+            line["error"] = error_info(record.exc_info[1])
         return json.dumps(line, allow_nan=False)
 
 
-class Sentences(logging.Formatter):
+class TextFormatter(logging.Formatter):
     """A log record as one line for people."""
 
     def __init__(self, facts: Mapping[str, object] | None = None) -> None:
@@ -127,13 +127,13 @@ class Sentences(logging.Formatter):
         return " ".join(f"{record.levelname} {self._before}{where}: {text}".split())
 
 
-def told_error(error: BaseException) -> dict[str, str]:
+def error_info(error: BaseException) -> dict[str, str]:
     """
     An error as type and message, without values that are not ours.
 
     The message of a stranger may hold anything, a customer's name too; of such an error the place is told.
 
-    >>> told_error(InputError("No token."))
+    >>> error_info(InputError("No token."))
     {'type': 'InputError', 'message': 'No token.'}
     """
     if isinstance(error, FrgroupsError):
@@ -156,15 +156,15 @@ def _place(error: BaseException) -> str:
 
 
 def _line_of(error: BaseException) -> str:
-    told = told_error(error)
+    told = error_info(error)
     return f"{told['type']}: {told['message']}"
 
 
 def _attached(stream: TextIO | None, level: int | str, formatter: logging.Formatter) -> logging.Handler:
     """The one handler of ours, moved to this stream; the logger lets through what it let through before, or more."""
     wanted = _number(level)
-    ours = next((one for one in _ROOT.handlers if isinstance(one, _Ours)), None)
-    handler = ours or _Ours()
+    ours = next((one for one in _ROOT.handlers if isinstance(one, _FrgroupsHandler)), None)
+    handler = ours or _FrgroupsHandler()
     handler.setStream(stream or sys.stderr)
     handler.setLevel(wanted)
     handler.setFormatter(formatter)
@@ -175,7 +175,7 @@ def _attached(stream: TextIO | None, level: int | str, formatter: logging.Format
     return handler
 
 
-class _Ours(logging.StreamHandler[TextIO]):
+class _FrgroupsHandler(logging.StreamHandler[TextIO]):
     """The handler that log_json and log_text share."""
 
 

@@ -14,11 +14,11 @@ _WRITTEN = re.compile(rf"\s*(\d+(?:\.\d+)?)\s*({'|'.join(_UNITS)})\s*", re.IGNOR
 _LONGEST = timedelta(days=365_000)
 
 
-def as_duration(value: timedelta | str) -> timedelta:
+def parse_duration(value: timedelta | str) -> timedelta:
     """
     A timedelta, also written as text.
 
-    >>> as_duration("36h")
+    >>> parse_duration("36h")
     datetime.timedelta(days=1, seconds=43200)
     """
     if isinstance(value, timedelta):
@@ -37,11 +37,11 @@ def as_duration(value: timedelta | str) -> timedelta:
     return duration
 
 
-def as_moment(value: datetime | str) -> datetime:
+def parse_timestamp(value: datetime | str) -> datetime:
     """
     A moment in UTC, as which one without a time zone is taken.
 
-    >>> as_moment("2026-11-23 08:10").isoformat()
+    >>> parse_timestamp("2026-11-23 08:10").isoformat()
     '2026-11-23T08:10:00+00:00'
     """
     try:

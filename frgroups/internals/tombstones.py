@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 # In the place of a digest that was made from a forgotten customer: with the rest at hand, it would tell who.
-FORGOTTEN = "forgotten"
+TOMBSTONE_PREFIX = "forgotten"
 
 # The parentheses are not in the API's alphabet: neither a plan nor the client lets a tombstone through.
 _TOMBSTONE = re.compile(r"\(forgotten-([1-9]\d*)\)")
@@ -32,21 +32,21 @@ def next_tombstone(text: str) -> str:
     return f"(forgotten-{1 + max(map(int, _TOMBSTONE.findall(text)), default=0)})"
 
 
-def n_forgotten(uids: Iterable[str]) -> int:
+def count_tombstones(uids: Iterable[str]) -> int:
     """
     How many different forgotten customers are among these.
 
-    >>> n_forgotten(["c-1", "(forgotten-1)", "(forgotten-1)", "(forgotten-2)"])
+    >>> count_tombstones(["c-1", "(forgotten-1)", "(forgotten-1)", "(forgotten-2)"])
     2
     """
     return len({uid for uid in uids if is_tombstone(uid)})
 
 
-def as_words(words: Iterable[str]) -> re.Pattern[str]:
+def format_tombstones(words: Iterable[str]) -> re.Pattern[str]:
     """
     Finds these words where they stand whole: `c-1` not in `c-10`, nor in `abc-1`; e-mail addresses in any case.
 
-    >>> as_words(["c-1"]).sub("…", "c-1, c-10 and abc-1: no customer c-1.")
+    >>> format_tombstones(["c-1"]).sub("…", "c-1, c-10 and abc-1: no customer c-1.")
     '…, c-10 and abc-1: no customer ….'
     """
     longest_first = sorted(words, key=len, reverse=True)

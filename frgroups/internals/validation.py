@@ -6,54 +6,54 @@ from collections.abc import Iterable
 from typing import Any
 
 from frgroups.errors import InputError
-from frgroups.internals.redaction import shown
+from frgroups.internals.redaction import safe_repr
 
 
-def several(values: Iterable[Any], name: str) -> list[Any]:
+def as_list(values: Iterable[Any], name: str) -> list[Any]:
     """
     The values as a list; one text is refused, since its letters would be taken for values.
 
-    >>> several(("a", "b"), "groups")
+    >>> as_list(("a", "b"), "groups")
     ['a', 'b']
     """
     if isinstance(values, str):
-        raise InputError(f"{name} takes several, not the text {shown(values)}; write [{shown(values)}].")
+        raise InputError(f"{name} takes several, not the text {safe_repr(values)}; write [{safe_repr(values)}].")
     if not isinstance(values, Iterable):
         raise InputError(f"{name} takes several, not a {type(values).__name__}.")
     return list(values)
 
 
-def must_be(value: object, kind: type, name: str) -> None:
+def check_type(value: object, kind: type, name: str) -> None:
     """
     Refuse a value of another type, with what came.
 
-    >>> must_be("vip", str, "group")
+    >>> check_type("vip", str, "group")
     """
     if not isinstance(value, kind):
         raise InputError(f"{name} must be a {kind.__name__}, not {type(value).__name__}.")
 
 
-def must_be_text(value: object, name: str) -> None:
+def check_text(value: object, name: str) -> None:
     """
     Refuse what is no text, or text that no file can hold, as a name typed in another encoding may become.
 
-    >>> must_be_text("Black Week", "name")
+    >>> check_text("Black Week", "name")
     """
-    must_be(value, str, name)
+    check_type(value, str, name)
     try:
         str(value).encode()
     except UnicodeEncodeError as error:
         raise InputError(
-            f"{name}={shown(value)} holds a character that is half of one ({error.object[error.start]!a}), which no "
-            "file or request can hold. Type it again."
+            f"{name}={safe_repr(value)} holds a character that is half of one ({error.object[error.start]!a}), which "
+            "no file or request can hold. Type it again."
         ) from error
 
 
-def must_be_share(value: object, name: str) -> None:
+def check_share(value: object, name: str) -> None:
     """
     Refuse what is not a share above 0 and at most 1, with what came.
 
-    >>> must_be_share(0.9, "target")
+    >>> check_share(0.9, "target")
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
-        raise InputError(f"{name}={shown(value)} is not a share above 0 and at most 1; 90 % is 0.9.")
+        raise InputError(f"{name}={safe_repr(value)} is not a share above 0 and at most 1; 90 % is 0.9.")

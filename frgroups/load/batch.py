@@ -31,7 +31,7 @@ from frgroups.api.tenants_config import Tenant, find_tenant, read_tenants
 from frgroups.errors import FrgroupsError, InputError
 from frgroups.internals.exit_codes import code_of
 from frgroups.internals.paths import home
-from frgroups.internals.structured_logging import tell, told_error
+from frgroups.internals.structured_logging import error_info, log_event
 from frgroups.load.loader import load_snapshot
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.store.retention import list_snapshots
@@ -147,7 +147,7 @@ def _load_apart(name: str, processes: _Processes, words: Sequence[str]) -> Loade
         out, _ = process.communicate()
         return _read_line(name, out, process.returncode)
     except (Exception, KeyboardInterrupt) as error:
-        return not_loaded(name, error, seconds=time.monotonic() - started)
+        return failed_load(name, error, seconds=time.monotonic() - started)
 
 
 def _read_line(name: str, out: bytes, code: int) -> Loaded:
@@ -234,7 +234,7 @@ def load_one(name: str | None, *, requests_per_second: float | None = None, **ho
             snapshot = load_snapshot(client, progress=False, **how)
         facts = _facts(snapshot)
     except (Exception, KeyboardInterrupt) as error:
-        facts = {"exit_code": code_of(error), "error": told_error(error)}
+        facts = {"exit_code": code_of(error), "error": error_info(error)}
     where = _where(name) if client is None else (client.tenant_uid, client.base_url)
     done = Loaded(
         name,
@@ -247,16 +247,16 @@ def load_one(name: str | None, *, requests_per_second: float | None = None, **ho
     event, level = ("tenant_failed", logging.ERROR) if done.error else ("tenant_loaded", logging.INFO)
     if log.isEnabledFor(logging.INFO):  # Else nobody asked for a log, and the line says the same.
         line = asdict(done)
-        tell(log, level, event, done.sentence, tenant=line.pop("name"), **line)
+        log_event(log, level, event, done.sentence, tenant=line.pop("name"), **line)
     return done
 
 
-def not_loaded(name: str, error: BaseException, *, seconds: float = 0.0) -> Loaded:
+def failed_load(name: str, error: BaseException, *, seconds: float = 0.0) -> Loaded:
     """The line of a tenant that another process did not load, or had no time to."""
-    return Loaded(name, *_where(name), seconds=round(seconds, 3), error=told_error(error))
+    return Loaded(name, *_where(name), seconds=round(seconds, 3), error=error_info(error))
 
 
-def exit_code_of(snapshot: Snapshot) -> int:
+def load_exit_code(snapshot: Snapshot) -> int:
     """What loading it ends with."""
     return 4 if snapshot.verdict == "drifted" else 0
 
@@ -265,11 +265,11 @@ def _facts(snapshot: Snapshot) -> dict[str, Any]:
     kept = list_snapshots(tenant_uid=snapshot.tenant_uid)
     own = kept[(kept["base_url"] == snapshot.base_url) & (kept["taken_at"] == snapshot.taken_at)]
     return {
-        "exit_code": exit_code_of(snapshot),
+        "exit_code": load_exit_code(snapshot),
         "verdict": snapshot.verdict,
         "n_groups": len(snapshot.groups),
         "n_customers": len(snapshot.customers),
-        "n_memberships": len(snapshot.codes),
+        "n_memberships": len(snapshot.matrix),
         "taken_at": snapshot.taken_at.isoformat(),
         "path": None if own.empty else str(own["path"].iloc[-1]),
     }

@@ -18,10 +18,10 @@ import pyarrow.compute as pc
 from frgroups.api.schema.codec import opened
 from frgroups.api.schema.records import NESTED, Customer, Group, Member, Row
 from frgroups.internals.typing import IntArray
-from frgroups.snapshot.schema import ARROW, CONSENTS, CUSTOMERS, GROUPS, MOMENT, PERSONAL, frame_of
+from frgroups.snapshot.schema import ARROW, CONSENTS, CUSTOMERS, GROUPS, PERSONAL, TIMESTAMP_DTYPE, frame_from_arrow
 
 # So many customers become columns at a time: what waits for it are Python's own values, which take more room.
-PORTION = 4096
+BATCH_SIZE = 4096
 
 _ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d+)?)?([Zz]|[+-]\d\d(:?\d\d)?)?)?")
 _BEYOND_MICROSECONDS = re.compile(r"([.,]\d{6})\d+")
@@ -43,7 +43,7 @@ def groups_table(groups: Iterable[Group]) -> pd.DataFrame:
         "created_at": [row.created_at for row in rows],
         "last_modified_at": [row.last_modified_at for row in rows],
     }
-    return frame_of({name: _column(columns[name], dtype) for name, dtype in GROUPS.items()}, GROUPS)
+    return frame_from_arrow({name: _column(columns[name], dtype) for name, dtype in GROUPS.items()}, GROUPS)
 
 
 class CustomerColumns:
@@ -61,15 +61,15 @@ class CustomerColumns:
         self._value_of = {name: attrgetter(name) for name in fields}
         self._waiting: dict[str, list[Any]] = {name: [] for name in fields}
         self._n_done = 0
-        self._kept = _Growing({name: dtype for name, dtype in self._dtypes.items() if name != "customer_uid"})
-        self._consents = _Growing({"place": "int64"} | {name: CONSENTS[name] for name in _OF_CONSENT})
+        self._kept = _ColumnBuffer({name: dtype for name, dtype in self._dtypes.items() if name != "customer_uid"})
+        self._consents = _ColumnBuffer({"place": "int64"} | {name: CONSENTS[name] for name in _OF_CONSENT})
 
     def add(self, customers: Sequence[Row]) -> None:
         """Take the values of these customers; the records, and the pages behind them, are not held on to."""
         for name, value_of in self._value_of.items():
             values = map(value_of, customers)
             self._waiting[name].extend([b",".join(values)] if name in NESTED else values)
-        if len(self._waiting["email"]) >= PORTION:
+        if len(self._waiting["email"]) >= BATCH_SIZE:
             self._to_columns()
 
     def customers(self, uids: pa.Array, order: IntArray) -> pd.DataFrame:
@@ -77,7 +77,7 @@ class CustomerColumns:
         self._to_columns()
         places = pa.array(order)
         columns = {name: column.take(places) for name, column in self._kept.whole().items()}
-        return frame_of({"customer_uid": uids.take(places), **columns}, self._dtypes)
+        return frame_from_arrow({"customer_uid": uids.take(places), **columns}, self._dtypes)
 
     def consents(self, uids: pa.Array, order: IntArray) -> pd.DataFrame:
         """One row per consent of the customers at these places, in the order of customer and consent uid."""
@@ -90,7 +90,7 @@ class CustomerColumns:
         table = table.filter(pa.array(ranks >= 0))
         table = table.sort_by([("rank", "ascending"), ("consent_uid", "ascending"), ("n", "ascending")])
         columns = {name: table[name] for name in _OF_CONSENT}
-        return frame_of({"customer_uid": uids.take(table["place"]), **columns}, CONSENTS)
+        return frame_from_arrow({"customer_uid": uids.take(table["place"]), **columns}, CONSENTS)
 
     def _to_columns(self) -> None:
         values, self._waiting = self._waiting, {name: [] for name in self._waiting}
@@ -103,7 +103,7 @@ class CustomerColumns:
         self._n_done += len(lists)
 
 
-class _Growing:
+class _ColumnBuffer:
     """Columns that grow by portions."""
 
     def __init__(self, dtypes: dict[str, str]) -> None:
@@ -150,21 +150,21 @@ def _kept(name: str, values: Mapping[str, Sequence[Any]]) -> Sequence[Any]:
 
 
 def _column(values: Sequence[Any], dtype: str) -> pa.Array:
-    if dtype in ("str", MOMENT) and "" in values:
+    if dtype in ("str", TIMESTAMP_DTYPE) and "" in values:
         values = [value or None for value in values]
-    return _moments(values) if dtype == MOMENT else pa.array(values, _ARROW[dtype])
+    return _moments(values) if dtype == TIMESTAMP_DTYPE else pa.array(values, _ARROW[dtype])
 
 
 def _moments(values: Sequence[str | None]) -> pa.Array:
     """Dates from text; one that is none ("" or nonsense) is a missing date, not a reason to lose the customer."""
     try:
-        moments = pa.array(values, pa.string()).cast(ARROW[MOMENT])
+        moments = pa.array(values, pa.string()).cast(ARROW[TIMESTAMP_DTYPE])
         first_last = pc.min_max(moments).as_py()  # Fails where no calendar has the year.
         if first_last["min"] is None or first_last["min"].year > 0:
             return moments
     except (pa.ArrowInvalid, OverflowError, ValueError):
         pass
-    return pa.array([value and _moment(value) for value in values], ARROW[MOMENT])
+    return pa.array([value and _moment(value) for value in values], ARROW[TIMESTAMP_DTYPE])
 
 
 def _moment(text: str) -> datetime | None:

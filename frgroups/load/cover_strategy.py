@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from frgroups.load.tenant_reader import TenantReading
-from frgroups.load.verified_listing import Rows
+from frgroups.load.tenant_reader import TenantReader
+from frgroups.load.verified_listing import PageRows
 
 # The first pages of so many groups tell whether there is a group of everybody; as many as go at once take no longer.
 SAMPLE = 8
@@ -22,7 +22,7 @@ SAMPLE = 8
 TRIAL = 3
 
 
-def read_all_groups(tenant: TenantReading, *, cover: bool) -> None:
+def read_all_groups(tenant: TenantReader, *, cover: bool) -> None:
     """Read every group by pages, or where that saves requests by cover, and settle what disagrees."""
     sample = _spread(tenant.unread(), max(SAMPLE, tenant.client.workers))
     firsts = tenant.first_pages(sample if cover else tenant.unread())
@@ -33,14 +33,14 @@ def read_all_groups(tenant: TenantReading, *, cover: bool) -> None:
     waiting = {uid: firsts[uid] for uid in tenant.unread()}
     while waiting:
         if cover:
-            tenant.glance(_whole(tenant, waiting))
+            tenant.probe_total(_whole(tenant, waiting))
         waiting = _largest_first({uid: waiting[uid] for uid in tenant.unread()})
         tenant.page({uid: waiting[uid] for uid in _not_to_be_whole(tenant, waiting, cover=cover)})
         waiting = {uid: waiting[uid] for uid in tenant.unread()}
     tenant.settle()
 
 
-def _group_of_everybody(tenant: TenantReading, firsts: Mapping[str, Rows[int]]) -> str | None:
+def _group_of_everybody(tenant: TenantReader, firsts: Mapping[str, PageRows[int]]) -> str | None:
     """A group that all customers seen so far are in, those of other groups too."""
     if sum(1 for rows in firsts.values() if rows.keys) < 3:
         return None
@@ -50,7 +50,7 @@ def _group_of_everybody(tenant: TenantReading, firsts: Mapping[str, Rows[int]]) 
     return max(found, key=lambda uid: firsts[uid].total_count if uid in firsts else 0, default=None)
 
 
-def _glance_at_many(tenant: TenantReading, firsts: Mapping[str, Rows[int]]) -> None:
+def _glance_at_many(tenant: TenantReader, firsts: Mapping[str, PageRows[int]]) -> None:
     """With everybody seen, the sizes of all groups are known but for what a glance at each confirms."""
     counts = tenant.seen.naming().counts
     expected = {uid: int(counts[tenant.code_of[uid]]) for uid in tenant.unread()}
@@ -58,18 +58,18 @@ def _glance_at_many(tenant: TenantReading, firsts: Mapping[str, Rows[int]]) -> N
     page_size = max(rows.page_size for rows in firsts.values())
     worth = [uid for uid, n in expected.items() if n > page_size * (2 if uid in firsts else 1)]
     trial = _spread(worth, TRIAL)
-    if 2 * len(tenant.glance(trial)) < len(trial):
-        tenant.glance(uid for uid in worth if uid not in trial)
+    if 2 * len(tenant.probe_total(trial)) < len(trial):
+        tenant.probe_total(uid for uid in worth if uid not in trial)
 
 
-def _whole(tenant: TenantReading, waiting: Mapping[str, Rows[int]]) -> list[str]:
+def _whole(tenant: TenantReader, waiting: Mapping[str, PageRows[int]]) -> list[str]:
     """The groups of three pages and more whose totals, as they were at first, are the customers that name them."""
     counts = tenant.seen.naming().counts
     long = [uid for uid, first in waiting.items() if first.total_count > 2 * first.page_size]
     return [uid for uid in long if counts[tenant.code_of[uid]] == waiting[uid].total_count]
 
 
-def _not_to_be_whole(tenant: TenantReading, waiting: Mapping[str, Rows[int]], *, cover: bool) -> list[str]:
+def _not_to_be_whole(tenant: TenantReader, waiting: Mapping[str, PageRows[int]], *, cover: bool) -> list[str]:
     """
     The groups that no reading of larger ones will make whole; of those that wait, the largest at least.
 
@@ -89,7 +89,7 @@ def _not_to_be_whole(tenant: TenantReading, waiting: Mapping[str, Rows[int]], *,
     return found
 
 
-def _largest_first(firsts: Mapping[str, Rows[int]]) -> dict[str, Rows[int]]:
+def _largest_first(firsts: Mapping[str, PageRows[int]]) -> dict[str, PageRows[int]]:
     return dict(sorted(firsts.items(), key=lambda item: (-item[1].total_count, item[0])))
 
 

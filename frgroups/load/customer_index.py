@@ -19,7 +19,7 @@ from frgroups.api.schema.codec import opened
 from frgroups.api.schema.records import Member, Page, Row
 from frgroups.internals.typing import BoolArray, IntArray
 from frgroups.load.column_builder import CustomerColumns
-from frgroups.load.verified_listing import Rows, rows_of
+from frgroups.load.verified_listing import PageRows, page_rows
 
 _UID, _GROUPS = attrgetter("customer_uid"), attrgetter("customer_group_uids")
 
@@ -28,7 +28,7 @@ _SILENT = -1
 
 
 @dataclass(frozen=True)
-class Naming:
+class GroupReferences:
     """Which customer names which group: `keys` are group x `width` + customer, each once and rising."""
 
     keys: IntArray
@@ -57,7 +57,7 @@ class Naming:
         return not np.array_equal(np.sort(told), self.customers(group))
 
 
-class Seen:
+class CustomerIndex:
     """
     The customers seen so far, coded in the order of their first sight; pages may come from several threads.
 
@@ -76,13 +76,13 @@ class Seen:
         self._fingerprints = array("q")
         self._renamed: dict[int, list[int] | None] = {}
         self._n_changes = 0
-        self._naming: tuple[tuple[int, int], Naming] | None = None
+        self._naming: tuple[tuple[int, int], GroupReferences] | None = None
         self._turn = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._codes)
 
-    def take(self, page: Page[Row], group_uid: str) -> Rows[int]:
+    def take(self, page: Page[Row], group_uid: str) -> PageRows[int]:
         """The page as codes. What may be kept is kept of those who are new."""
         uids, lists = list(map(_UID, page.items)), list(map(bytes, map(_GROUPS, page.items)))
         fingerprints = list(map(hash, lists))
@@ -95,9 +95,11 @@ class Seen:
                 self._add(page.items, _first_places(codes, n_before), lists, fingerprints)
             if list(map(self._fingerprints.__getitem__, codes)) != fingerprints:
                 self._rename(codes, lists, fingerprints)
-        return rows_of(page, codes, misnamed=[codes[n] for n in misnamed], n_naming=n_naming, n_new=n_new)
+        return page_rows(
+            page, codes, missing_backreference=[codes[n] for n in misnamed], n_naming=n_naming, n_new=n_new
+        )
 
-    def naming(self) -> Naming:
+    def naming(self) -> GroupReferences:
         """Who names which group, as the customers last told it."""
         with self._turn:
             now = (len(self._codes), self._n_changes)
@@ -118,7 +120,7 @@ class Seen:
         keys = groups.astype(np.int64) * width + customers
         keys = np.sort(keys[groups < self._n_groups])  # Beyond are groups that the list of groups does not have.
         keys = keys[np.diff(keys, prepend=-1) > 0]  # Who names a group twice is in it once.
-        naming = Naming(keys, width, self._n_groups, silent)
+        naming = GroupReferences(keys, width, self._n_groups, silent)
         self._naming = (now, naming)
         return naming
 

@@ -11,7 +11,7 @@ from frgroups.api.client import Client
 from frgroups.internals.progress import Progress
 
 
-class Shown:
+class LoadProgress:
     """
     The memberships read so far, group by group, and how many there are in all as soon as every total is known.
 

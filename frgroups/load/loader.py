@@ -20,23 +20,23 @@ import pandas as pd
 from frgroups.advice import ANY, ATTRIBUTE, FUNCTION, Advice
 from frgroups.api.client import Client
 from frgroups.api.schema.records import Customer, Group, Member
-from frgroups.errors import DriftedReadError, FileDamagedError, InputError, WrongTenantError
-from frgroups.internals.atomic_files import make_private
-from frgroups.internals.formatting import counted
+from frgroups.errors import CorruptFileError, DriftedReadError, InputError, WrongTenantError
+from frgroups.internals.atomic_files import ensure_private_dir
+from frgroups.internals.formatting import pluralize
 from frgroups.internals.locks import load_lock
-from frgroups.internals.paths import as_folder
+from frgroups.internals.paths import resolve_folder
 from frgroups.internals.progress import Progress, ProgressOption
-from frgroups.internals.structured_logging import tell
-from frgroups.internals.timestamps import as_duration
-from frgroups.internals.validation import several
+from frgroups.internals.structured_logging import log_event
+from frgroups.internals.timestamps import parse_duration
+from frgroups.internals.validation import as_list
 from frgroups.load.cover_strategy import read_all_groups
-from frgroups.load.tenant_reader import TenantReading, overall
-from frgroups.load.verified_listing import REREADS, read_groups, worker_threads
-from frgroups.snapshot.membership_matrix import Codes
+from frgroups.load.tenant_reader import TenantReader, overall
+from frgroups.load.verified_listing import MAX_REREADS, read_groups, worker_threads
+from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.schema import PERSONAL
 from frgroups.snapshot.snapshot import Snapshot
-from frgroups.store.manifest import Kept, kept_snapshots
-from frgroups.store.snapshot_store import newest_good, newest_kept, read_kept, save_snapshot
+from frgroups.store.manifest import StoredSnapshot, list_stored_snapshots
+from frgroups.store.snapshot_store import latest_snapshot, latest_valid_snapshot, read_stored, save_snapshot
 
 log = logging.getLogger("frgroups.load")
 
@@ -93,11 +93,11 @@ def load_snapshot(
     record = Customer if personal else Member
     if cache is False:
         return _read_tenant(client, cover=cover, record=record, progress=progress)
-    folder = as_folder(cache, "snapshots")
+    folder = resolve_folder(cache, "snapshots")
     _check_writable(folder)
     if (young := _young(client, folder, max_age, cover, personal)) is not None:
         text = f"{client.tenant_uid}: took what was kept at {young.taken_at}, which is young enough"
-        tell(log, logging.INFO, "snapshot_taken", text, tenant_uid=client.tenant_uid)
+        log_event(log, logging.INFO, "snapshot_taken", text, tenant_uid=client.tenant_uid)
         return young
     before = {one.path for one in _kept_of(client, folder)}
     with load_lock(folder, client.tenant_uid, client.base_url) as waited:
@@ -129,7 +129,7 @@ def refresh_groups(
             f"The snapshot is of {snapshot.tenant_uid} at {snapshot.base_url}, "
             f"the client of {client.tenant_uid} at {client.base_url}."
         )
-    uids = [snapshot.group_uid(group) for group in several(groups, "groups")]
+    uids = [snapshot.group_uid(group) for group in as_list(groups, "groups")]
     personal = "firstname" in snapshot.customers
     groups = {uid: Group(customer_group_uid=uid) for uid in uids}
     record = Customer if personal else Member
@@ -137,13 +137,13 @@ def refresh_groups(
         _reading_threads(client) as (pool, readers),
         Progress("Reading again", unit="memberships", show=progress) as bar,
     ):
-        tenant = TenantReading(client, groups, record, pool, readers, bar)
+        tenant = TenantReader(client, groups, record, pool, readers, bar)
         tenant.page(tenant.first_pages(uids))
     return _merged(snapshot, tenant, set(uids) - set(tenant.members), client.clock())
 
 
 def _check_writable(folder: Path) -> None:
-    make_private(folder)
+    ensure_private_dir(folder)
     try:
         with tempfile.TemporaryFile(dir=folder):
             return
@@ -161,7 +161,7 @@ def _young(
     """The newest good kept snapshot, if it is young enough and holds what was asked for."""
     if max_age is None:
         return None
-    limit = as_duration(max_age)
+    limit = parse_duration(max_age)
     snapshot = _newest(client, folder, lambda taken_at: timedelta(0) <= client.clock() - taken_at <= limit)
     return None if snapshot is None else _as_asked(snapshot, cover, personal)
 
@@ -170,35 +170,35 @@ def _shared(client: Client, folder: Path, before: set[Path], cover: bool, person
     """What a load that was under way has kept meanwhile, if it holds what was asked for."""
     new = [one for one in _kept_of(client, folder) if one.path not in before and one.taken_at <= client.clock()]
     try:
-        snapshot = read_kept(new[-1]) if new else None
-    except (FileDamagedError, FileNotFoundError):  # Rewritten or removed since: there is nothing to share.
+        snapshot = read_stored(new[-1]) if new else None
+    except (CorruptFileError, FileNotFoundError):  # Rewritten or removed since: there is nothing to share.
         return None
     if snapshot is None or (snapshot := _as_asked(snapshot, cover, personal)) is None:
         return None
     text = f"{client.tenant_uid}: took the snapshot that another load kept meanwhile, begun {snapshot.taken_at}"
-    tell(log, logging.INFO, "load_shared", text, tenant_uid=client.tenant_uid)
+    log_event(log, logging.INFO, "load_shared", text, tenant_uid=client.tenant_uid)
     return snapshot
 
 
 def _newest(client: Client, folder: Path, wanted: Callable[[datetime], bool]) -> Snapshot | None:
     """The newest kept snapshot that was taken at a wanted moment; a damaged one is set aside for the next."""
     try:
-        kept = newest_kept(folder, client.tenant_uid, client.base_url)
+        kept = latest_snapshot(folder, client.tenant_uid, client.base_url)
         if kept is None or not wanted(kept.taken_at):
             return None
-        return read_kept(kept)
+        return read_stored(kept)
     except FileNotFoundError:  # Another process has rewritten or removed it since.
         pass
-    except FileDamagedError as error:
+    except CorruptFileError as error:
         text = f"{error.message} A whole one is taken, or the tenant is read, instead."
-        tell(log, logging.WARNING, "snapshot_damaged", text, tenant_uid=client.tenant_uid)
-    good = newest_good(folder, client.tenant_uid, client.base_url)
+        log_event(log, logging.WARNING, "snapshot_damaged", text, tenant_uid=client.tenant_uid)
+    good = latest_valid_snapshot(folder, client.tenant_uid, client.base_url)
     return good if good is not None and wanted(good.taken_at) else None
 
 
-def _kept_of(client: Client, folder: Path) -> list[Kept]:
+def _kept_of(client: Client, folder: Path) -> list[StoredSnapshot]:
     """What is kept of the client's tenant and host; damage is for those to tell who read it."""
-    kept = kept_snapshots(folder, client.tenant_uid, on_damage=lambda _folder, _error: None)
+    kept = list_stored_snapshots(folder, client.tenant_uid, on_damage=lambda _folder, _error: None)
     return [one for one in kept if one.is_of(client.base_url)]
 
 
@@ -227,59 +227,59 @@ def _keep(snapshot: Snapshot, cache: Path) -> None:
             snapshot=snapshot,
         ) from error
     text = f"kept {snapshot.tenant_uid} as {path}"
-    tell(log, logging.INFO, "snapshot_kept", text, tenant_uid=snapshot.tenant_uid, path=path)
+    log_event(log, logging.INFO, "snapshot_kept", text, tenant_uid=snapshot.tenant_uid, path=path)
     _warn_unless_newest(snapshot, cache)
 
 
 def _warn_unless_newest(snapshot: Snapshot, cache: Path) -> None:
     """What is read later is the snapshot with the newest date, whichever was made last."""
     newest = None
-    with suppress(FileDamagedError):  # Who reads it is told.
-        newest = newest_kept(cache, snapshot.tenant_uid, snapshot.base_url or "")
+    with suppress(CorruptFileError):  # Who reads it is told.
+        newest = latest_snapshot(cache, snapshot.tenant_uid, snapshot.base_url or "")
     if newest is not None and newest.taken_at > snapshot.taken_at:
         text = (
             f"the snapshot of {snapshot.tenant_uid} that was just kept is of {snapshot.taken_at:%Y-%m-%d %H:%M} UTC, "
             f"and the one of {newest.taken_at:%Y-%m-%d %H:%M} UTC is taken for the newest. Is a clock wrong?"
         )
-        tell(log, logging.WARNING, "snapshot_not_newest", text, tenant_uid=snapshot.tenant_uid, path=newest.path)
+        log_event(log, logging.WARNING, "snapshot_not_newest", text, tenant_uid=snapshot.tenant_uid, path=newest.path)
 
 
 def _read_tenant(client: Client, *, cover: bool, record: type[Member], progress: ProgressOption) -> Snapshot:
     taken_at, n_before, started = client.clock(), client.n_requests, time.monotonic()
     text = f"reading {client.tenant_uid} at {client.base_url}"
-    tell(log, logging.INFO, "load_started", text, tenant_uid=client.tenant_uid, base_url=client.base_url)
+    log_event(log, logging.INFO, "load_started", text, tenant_uid=client.tenant_uid, base_url=client.base_url)
     with _reading_threads(client) as (pool, readers), Progress("Loading", unit="memberships", show=progress) as bar:
         groups, listed = read_groups(client, pool=pool)
         if listed.verdict == "drifted":
             raise DriftedReadError(
-                f"The list of groups of {client.tenant_uid} did not add up in any of {REREADS + 1} readings "
+                f"The list of groups of {client.tenant_uid} did not add up in any of {MAX_REREADS + 1} readings "
                 f"({listed.note}). Load again when nobody edits groups; if it stays so, the service itself lists or "
                 "counts them wrongly."
             )
         if listed.note:
             text = f"the list of groups of {client.tenant_uid}: {listed.note}"
-            tell(log, logging.WARNING, "groups_unverifiable", text, tenant_uid=client.tenant_uid)
-        text = f"{client.tenant_uid} has {counted(len(groups), 'group')}"
-        tell(log, logging.INFO, "groups_listed", text, tenant_uid=client.tenant_uid, n_groups=len(groups))
-        tenant = TenantReading(client, groups, record, pool, readers, bar)
+            log_event(log, logging.WARNING, "groups_unverifiable", text, tenant_uid=client.tenant_uid)
+        text = f"{client.tenant_uid} has {pluralize(len(groups), 'group')}"
+        log_event(log, logging.INFO, "groups_listed", text, tenant_uid=client.tenant_uid, n_groups=len(groups))
+        tenant = TenantReader(client, groups, record, pool, readers, bar)
         read_all_groups(tenant, cover=cover)
         snapshot = tenant.snapshot(listed.verdict, taken_at, client.clock())
-    _tell_of(snapshot, n_requests=client.n_requests - n_before, seconds=round(time.monotonic() - started, 3))
+    _log_result(snapshot, n_requests=client.n_requests - n_before, seconds=round(time.monotonic() - started, 3))
     return snapshot
 
 
-def _tell_of(snapshot: Snapshot, *, n_requests: int, seconds: float) -> None:
+def _log_result(snapshot: Snapshot, *, n_requests: int, seconds: float) -> None:
     counts = {
         "n_groups": len(snapshot.groups),
         "n_customers": len(snapshot.customers),
-        "n_memberships": len(snapshot.codes),
+        "n_memberships": len(snapshot.matrix),
         "n_requests": n_requests,
     }
     n_covered = int((snapshot.reads["how"] == "cover").sum())
-    told = ", ".join(counted(n, name.removeprefix("n_").removesuffix("s")) for name, n in counts.items())
+    told = ", ".join(pluralize(n, name.removeprefix("n_").removesuffix("s")) for name, n in counts.items())
     text = f"read {snapshot.tenant_uid} in {seconds:.1f} s: {told}; {snapshot.verdict}, {n_covered:,} by cover"
     facts = {"verdict": snapshot.verdict, **counts, "n_covered": n_covered, "seconds": seconds}
-    tell(log, logging.INFO, "load_finished", text, tenant_uid=snapshot.tenant_uid, **facts)
+    log_event(log, logging.INFO, "load_finished", text, tenant_uid=snapshot.tenant_uid, **facts)
 
 
 @contextmanager
@@ -289,14 +289,14 @@ def _reading_threads(client: Client) -> Iterator[tuple[Executor, Executor]]:
         yield pool, readers
 
 
-def _merged(snapshot: Snapshot, tenant: TenantReading, gone: set[str], read_until: datetime) -> Snapshot:
+def _merged(snapshot: Snapshot, tenant: TenantReader, gone: set[str], read_until: datetime) -> Snapshot:
     """The old snapshot with the groups that were read again in place of its own, without those that are gone."""
     # What the list of groups left open is not settled by reading groups again.
     list_verdict = [snapshot.verdict] if overall(snapshot.reads["verdict"]) == "consistent" else []
     fresh = tenant.snapshot("consistent", snapshot.taken_at, read_until)
-    again = {uid: fresh.codes.members(uid) for uid in fresh.groups["customer_group_uid"]}
+    again = {uid: fresh.matrix.members(uid) for uid in fresh.groups["customer_group_uid"]}
     groups = snapshot.groups[~snapshot.groups["customer_group_uid"].isin(gone)].reset_index(drop=True)
-    members = {uid: again.get(uid, snapshot.codes.members(uid)) for uid in groups["customer_group_uid"]}
+    members = {uid: again.get(uid, snapshot.matrix.members(uid)) for uid in groups["customer_group_uid"]}
     wanted = {key for keys in members.values() for key in keys}
     stays = snapshot.customers["customer_uid"].isin(wanted - set(fresh.customers["customer_uid"]))
     customers = pd.concat([snapshot.customers[stays], fresh.customers])
@@ -311,7 +311,7 @@ def _merged(snapshot: Snapshot, tenant: TenantReading, gone: set[str], read_unti
         customers=customers,
         consents=consents.sort_values(["customer_uid", "consent_uid"], ignore_index=True),
         reads=reads,
-        codes=Codes.from_uids(
+        matrix=MembershipMatrix.from_uids(
             pd.Series(np.repeat(list(members), [len(keys) for keys in members.values()]), dtype="str"),
             pd.Series(list(chain.from_iterable(members.values())), dtype="str"),
             all_groups=groups["customer_group_uid"],
@@ -333,5 +333,5 @@ def _still_possible(snapshot: Snapshot, n_customers: int) -> int | None:
         f"{n_customers:,} customers were met, more than the {universe:,} that the tenant was said to have in all: "
         "the snapshot has no universe any more; tell it again by with_universe."
     )
-    tell(log, logging.WARNING, "universe_too_small", text, universe=universe, n_customers=n_customers)
+    log_event(log, logging.WARNING, "universe_too_small", text, universe=universe, n_customers=n_customers)
     return None

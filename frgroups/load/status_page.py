@@ -8,10 +8,10 @@ from typing import Any
 import pandas as pd
 
 from frgroups.api.environments import environment_label
-from frgroups.internals.formatting import duration_in_words, size_in_words
-from frgroups.internals.html import escaped, framed, time_tag
-from frgroups.internals.timestamps import as_duration
-from frgroups.load.tenant_status import in_question, summary_of
+from frgroups.internals.formatting import format_duration, format_size
+from frgroups.internals.html import escaped, render_page, time_tag
+from frgroups.internals.timestamps import parse_duration
+from frgroups.load.tenant_status import is_questionable, status_summary
 
 # Headings, and which of them stand over numbers.
 _HEAD = ("Tenant", "Host", "Age", "State", "Groups", "Customers", "Memberships", "Snapshots", "Size")
@@ -29,9 +29,9 @@ def status_html(table: pd.DataFrame, *, max_age: timedelta | str = "24h", now: d
     >>> "0 of 1 tenant fresh and consistent" in status_html(tenant_status())
     True
     """
-    moment, own = now or datetime.now(UTC), in_question(table)
-    headline = summary_of(table).rstrip(".").partition(";")[0]
-    return framed(
+    moment, own = now or datetime.now(UTC), is_questionable(table)
+    headline = status_summary(table).rstrip(".").partition(";")[0]
+    return render_page(
         "load/status_page",
         title=escaped(headline),
         moment=time_tag(moment),
@@ -39,7 +39,7 @@ def status_html(table: pd.DataFrame, *, max_age: timedelta | str = "24h", now: d
         share=_share(own),
         legend=_legend(own),
         meaning=escaped(
-            f"Fresh: read from the tenant no longer than {duration_in_words(as_duration(max_age))} ago. "
+            f"Fresh: read from the tenant no longer than {format_duration(parse_duration(max_age))} ago. "
             "Consistent: the reading proved that nobody was missed."
         ),
         totals=_totals(table, own),
@@ -75,7 +75,7 @@ def _totals(table: pd.DataFrame, own: pd.DataFrame) -> str:
     columns = {"Groups": "n_groups", "Customers": "n_customers", "Memberships": "n_memberships"}
     items = {label: f"{int(own[column].fillna(0).sum()):,}" for label, column in columns.items()}
     items["Snapshots kept"] = f"{int(table['n_snapshots'].sum()):,}"
-    items["On disk"] = size_in_words(int(table["total_bytes"].sum())) or "nothing"
+    items["On disk"] = format_size(int(table["total_bytes"].sum())) or "nothing"
     return "".join(f"<div><dt>{escaped(label)}</dt><dd>{escaped(value)}</dd></div>" for label, value in items.items())
 
 
@@ -99,7 +99,7 @@ def _row(row: dict[str, Any], now: datetime) -> str:
         f'<td class="state" data-label="State">{_state(row)}</td>{counts}'
         + _count(row["n_snapshots"], "Snapshots")
         + f'<td class="number{"" if size else " none"}" data-label="Size" data-sort="{size}">'
-        f"{escaped(size_in_words(size) or '–')}</td></tr>"
+        f"{escaped(format_size(size) or '–')}</td></tr>"
     )
 
 

@@ -19,20 +19,20 @@ from frgroups.api.schema.codec import UID
 from frgroups.api.schema.records import ROW_OF, Group, Member
 from frgroups.errors import NotFoundError
 from frgroups.internals.progress import Progress
-from frgroups.internals.structured_logging import tell
+from frgroups.internals.structured_logging import log_event
 from frgroups.internals.typing import IntArray
 from frgroups.load.column_builder import groups_table
-from frgroups.load.customer_index import Naming, Seen
-from frgroups.load.load_progress import Shown
-from frgroups.load.verified_listing import Listing, Rows, naming_the_list, read_listing
-from frgroups.snapshot.membership_matrix import Codes
-from frgroups.snapshot.schema import READS, conform
+from frgroups.load.customer_index import CustomerIndex, GroupReferences
+from frgroups.load.load_progress import LoadProgress
+from frgroups.load.verified_listing import Listing, PageRows, listing_context, read_listing
+from frgroups.snapshot.membership_matrix import MembershipMatrix
+from frgroups.snapshot.schema import READS, coerce_schema
 from frgroups.snapshot.snapshot import Snapshot, Verdict
 
 log = logging.getLogger("frgroups.load")
 
 # Where only the total of a group is wanted: a few of its customers, since they are evidence too.
-GLANCE = 20
+PROBE_SIZE = 20
 
 TICK = 0.25
 _NOBODY = np.empty(0, np.int64)
@@ -41,7 +41,7 @@ Found = TypeVar("Found")
 
 
 @dataclass
-class TenantReading:
+class TenantReader:
     """
     What has been read of a tenant so far; the one mutable thing of a load.
 
@@ -61,8 +61,8 @@ class TenantReading:
 
     def __post_init__(self) -> None:
         self.code_of = {uid: code for code, uid in enumerate(self.groups)}
-        self.seen = Seen(self.record, list(self.groups))
-        self.shown = Shown(self.bar, self.groups, requests_before=self.client.n_requests)
+        self.seen = CustomerIndex(self.record, list(self.groups))
+        self.shown = LoadProgress(self.bar, self.groups, requests_before=self.client.n_requests)
         for uid in [uid for uid in self.groups if not UID.fullmatch(uid)]:
             note = "its uid is not one that the API takes, so its members cannot be asked for"
             self._take(uid, "pages", Listing([], "none", "unverifiable", 0, 0, 0, 0, 0.0, note))
@@ -72,20 +72,20 @@ class TenantReading:
         """The groups that are not in `reads` yet, in the order of the service."""
         return [uid for uid in self.groups if uid not in self.reads]
 
-    def first_pages(self, uids: Iterable[str]) -> dict[str, Rows[int]]:
+    def first_pages(self, uids: Iterable[str]) -> dict[str, PageRows[int]]:
         """The first page of each of these groups; a group deleted meanwhile is left out."""
         return dict(self._each(uids, self._rows, self.pool))
 
-    def page(self, firsts: Mapping[str, Rows[int] | None]) -> None:
+    def page(self, firsts: Mapping[str, PageRows[int] | None]) -> None:
         """Read these groups by pages; a first page that is there already is not asked for again."""
         for uid, listing in self._each(firsts, lambda uid: self._listing(uid, firsts[uid]), self.readers):
             self.covered.pop(uid, None)
             self.members[uid] = np.array(listing.uids, np.int64)
             self._take(uid, "pages", listing)
-            if listing.misnamed:
+            if listing.missing_backreference:
                 self.lists_hold = False
 
-    def glance(self, uids: Iterable[str]) -> list[str]:
+    def probe_total(self, uids: Iterable[str]) -> list[str]:
         """
         Take as read each of these groups whose total, now, is the number of customers seen that name it.
 
@@ -100,9 +100,9 @@ class TenantReading:
             if (
                 rows.total_count != n
                 or rows.n_new
-                or rows.nameless
+                or rows.without_uid
                 or (n and not rows.keys)
-                or rows.n_naming - len(rows.misnamed) < len(rows.keys)
+                or rows.n_naming - len(rows.missing_backreference) < len(rows.keys)
             ):
                 missed.append(uid)
                 continue
@@ -116,7 +116,7 @@ class TenantReading:
         while True:
             naming = self.seen.naming()
             contradicted = [uid for uid in self._contradicted(naming, tried) if uid not in tried]
-            again = [*self._covered_in_vain(naming), *contradicted, *self._met_in(naming, contradicted)]
+            again = [*self._stale_inferences(naming), *contradicted, *self._groups_to_reread(naming, contradicted)]
             if not again:
                 break
             tried.update(contradicted)
@@ -126,12 +126,12 @@ class TenantReading:
             note = f"{n} customers name it, {len(self.members[uid])} came from its pages"
             self.reads[uid] |= {"verdict": "drifted", "evidence": "none", "note": note}
 
-    def _covered_in_vain(self, naming: Naming) -> list[str]:
+    def _stale_inferences(self, naming: GroupReferences) -> list[str]:
         """The covered groups that the customers' lists, as they are now, do not bear out."""
         counts = naming.counts
         return [uid for uid, n in self.covered.items() if not self.lists_hold or counts[self.code_of[uid]] != n]
 
-    def _contradicted(self, naming: Naming, again: Collection[str]) -> list[str]:
+    def _contradicted(self, naming: GroupReferences, again: Collection[str]) -> list[str]:
         """
         The paged groups whose members and whose customers' own lists disagree.
 
@@ -143,7 +143,7 @@ class TenantReading:
         found = [uid for uid in sure if naming.contradicts(self.code_of[uid], self.members[uid])]
         return [uid for uid in found if uid not in again or not self._has_only_lost(uid, naming)]
 
-    def _has_only_lost(self, uid: str, naming: Naming) -> bool:
+    def _has_only_lost(self, uid: str, naming: GroupReferences) -> bool:
         """Whether members and lists differ in nothing but customers who are in no group now, as far as was read."""
         named, members = naming.customers(self.code_of[uid]), self.members[uid]
         lost = np.setdiff1d(named, members, assume_unique=True)
@@ -152,7 +152,7 @@ class TenantReading:
         elsewhere = [*self.members.values(), *(naming.customers(self.code_of[one]) for one in self.covered)]
         return not any(np.isin(lost, others).any() for others in elsewhere)
 
-    def _met_in(self, naming: Naming, contradicted: Iterable[str]) -> list[str]:
+    def _groups_to_reread(self, naming: GroupReferences, contradicted: Iterable[str]) -> list[str]:
         """
         The smallest groups in which those were met who name a contradicted group and did not come with it.
 
@@ -184,8 +184,8 @@ class TenantReading:
             groups=groups,
             customers=customers,
             consents=consents,
-            reads=conform(reads, READS),
-            codes=Codes.from_codes(
+            reads=coerce_schema(reads, READS),
+            matrix=MembershipMatrix.from_codes(
                 np.repeat(np.arange(len(uids)), [len(codes) for codes in members]),
                 rank[every],
                 group_uids=pd.Index(groups["customer_group_uid"], dtype="str"),
@@ -204,21 +204,21 @@ class TenantReading:
         naming = self.seen.naming()
         return [naming.customers(self.code_of[uid]) if uid in self.covered else self.members[uid] for uid in uids]
 
-    def _listing(self, uid: str, first: Rows[int] | None) -> Listing[int]:
-        with naming_the_list(self.client, "get-customer-groups-customers", f"the customers of group {uid}"):
+    def _listing(self, uid: str, first: PageRows[int] | None) -> Listing[int]:
+        with listing_context(self.client, "get-customer-groups-customers", f"the customers of group {uid}"):
             return read_listing(lambda number, size: self._rows(uid, number, size), first=first, pool=self.pool)
 
-    def _rows(self, uid: str, number: int | None = None, size: int | None = None) -> Rows[int]:
+    def _rows(self, uid: str, number: int | None = None, size: int | None = None) -> PageRows[int]:
         rows = self.client.take_customer_page(
             uid, number, size, record=ROW_OF[self.record], take=lambda page: self.seen.take(page, uid)
         )
         self.shown.more(uid, len(rows.keys), rows.total_count)
         return rows
 
-    def _glanced(self, uid: str) -> tuple[Rows[int], float]:
+    def _glanced(self, uid: str) -> tuple[PageRows[int], float]:
         started = time.monotonic()
         rows = self.client.take_customer_page(
-            uid, None, GLANCE, record=ROW_OF[self.record], take=lambda page: self.seen.take(page, uid)
+            uid, None, PROBE_SIZE, record=ROW_OF[self.record], take=lambda page: self.seen.take(page, uid)
         )
         return rows, round(time.monotonic() - started, 3)
 
@@ -265,7 +265,7 @@ class TenantReading:
         level = logging.DEBUG if listing.verdict == "consistent" else logging.INFO
         text = f"group {uid}: {listing.verdict}{f' ({listing.note})' if listing.note else ''}"
         facts = {name: value for name, value in self.reads[uid].items() if name != "note"}
-        tell(log, level, "group_read", text, tenant_uid=self.client.tenant_uid, **facts)
+        log_event(log, level, "group_read", text, tenant_uid=self.client.tenant_uid, **facts)
 
     def _exists(self, uid: str) -> bool:
         """Whether the service still knows the group: then it is no answer that its customers are not found."""
@@ -277,7 +277,7 @@ class TenantReading:
 
     def _drop(self, uid: str) -> None:
         text = f"group {uid} was deleted while the tenant was read; it is left out"
-        tell(log, logging.INFO, "group_gone", text, tenant_uid=self.client.tenant_uid, customer_group_uid=uid)
+        log_event(log, logging.INFO, "group_gone", text, tenant_uid=self.client.tenant_uid, customer_group_uid=uid)
         for known in (self.groups, self.members, self.covered, self.reads):
             known.pop(uid, None)
         self.shown.whole(uid, 0)

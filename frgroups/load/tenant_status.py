@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 import pandas as pd
 
 from frgroups.api.tenants_config import Tenant, config_path, find_tenant, read_tenants
-from frgroups.errors import FileDamagedError, InputError
-from frgroups.internals.formatting import age_in_words, duration_in_words
-from frgroups.internals.paths import tenant_and_host, tenant_folder
-from frgroups.internals.timestamps import as_duration
-from frgroups.store.manifest import Kept, kept_snapshots
+from frgroups.errors import CorruptFileError, InputError
+from frgroups.internals.formatting import format_age, format_duration
+from frgroups.internals.paths import parse_tenant_folder, tenant_folder
+from frgroups.internals.timestamps import parse_duration
+from frgroups.store.manifest import StoredSnapshot, list_stored_snapshots
 from frgroups.store.retention import list_snapshots
 
 # What a clock may be off without a snapshot being called one of the future.
@@ -77,11 +77,11 @@ def tenant_status(
     >>> table[["tenant_uid", "host", "age", "verdict", "ok"]].values.tolist()
     [['t-1', 'tables', '3 h', 'unverifiable', False]]
     """
-    limit, moment = as_duration(max_age), now or datetime.now(UTC)
+    limit, moment = parse_duration(max_age), now or datetime.now(UTC)
     if moment.tzinfo is None:
         raise InputError(f"now={now!r} has no time zone; write it like datetime.now(UTC).")
     damaged: dict[str, list[str]] = {}
-    whole = kept_snapshots(
+    whole = list_stored_snapshots(
         cache, on_damage=lambda folder, _: damaged.setdefault(folder.parent.name, []).append(folder.name)
     )
     newest = {one.path.parent.name: one for one in whole}
@@ -100,19 +100,19 @@ def tenant_status(
     return table.sort_values(["taken_at", "name", "tenant_uid"], na_position="first", ignore_index=True)
 
 
-def in_question(table: pd.DataFrame) -> pd.DataFrame:
+def is_questionable(table: pd.DataFrame) -> pd.DataFrame:
     """The rows that the total is of: those in the file, or all where it names none of them."""
     return table[table["in_config"]] if table["in_config"].any() else table
 
 
-def summary_of(table: pd.DataFrame) -> str:
+def status_summary(table: pd.DataFrame) -> str:
     """
     The total in a sentence.
 
-    >>> summary_of(tenant_status(names=[]))
+    >>> status_summary(tenant_status(names=[]))
     'No tenant is known.'
     """
-    own = in_question(table)
+    own = is_questionable(table)
     if own.empty:
         return "No tenant is known."
     noun = "tenant" if len(own) == 1 else "tenants"
@@ -152,9 +152,9 @@ def _place(name: str, found: Tenant | InputError) -> _Place:
     return _Place(folder, name, found.tenant_uid, found.base_url, host, in_config=True)
 
 
-def _on_disk(folder: str, newest: Kept | None) -> _Place:
+def _on_disk(folder: str, newest: StoredSnapshot | None) -> _Place:
     """A tenant that no table of the file names."""
-    uid, host = tenant_and_host(folder)
+    uid, host = parse_tenant_folder(folder)
     base_url = newest.manifest["base_url"] if newest else None
     return _Place(folder, tenant_uid=uid, base_url=base_url or "", host=host)
 
@@ -174,7 +174,7 @@ def _row(place: _Place, kept: pd.DataFrame) -> dict[str, Any]:
 
 
 def _judged(
-    place: _Place, newest: Kept | None, damaged: Sequence[str], now: datetime, max_age: timedelta
+    place: _Place, newest: StoredSnapshot | None, damaged: Sequence[str], now: datetime, max_age: timedelta
 ) -> dict[str, Any]:
     """Age, and what is wrong: for machines, and in words."""
     wrong = {"config": place.problem} if place.problem else {}
@@ -184,16 +184,16 @@ def _judged(
         wrong |= _wrong_with(newest, now, max_age)
     elif not wrong:
         wrong["never loaded"] = "never loaded"
-    age = "" if newest is None else age_in_words(now - newest.taken_at)
+    age = "" if newest is None else format_age(now - newest.taken_at)
     return {"age": age, "ok": not wrong, "wrong": ", ".join(wrong), "detail": "; ".join(wrong.values())}
 
 
-def _wrong_with(newest: Kept, now: datetime, max_age: timedelta) -> dict[str, str]:
+def _wrong_with(newest: StoredSnapshot, now: datetime, max_age: timedelta) -> dict[str, str]:
     age, verdict = now - newest.taken_at, str(newest.manifest["verdict"])
     wrong = {}
     try:
         newest.check()
-    except FileDamagedError as error:
+    except CorruptFileError as error:
         file = Path(getattr(error, "path", newest.path)).name
         wrong["damaged"] = f"{file} of {newest.path.name} is not as it was written"
     except InputError:
@@ -201,9 +201,9 @@ def _wrong_with(newest: Kept, now: datetime, max_age: timedelta) -> dict[str, st
     except FileNotFoundError:
         pass  # Pruned or replaced meanwhile.
     if age < -_SKEW:
-        wrong["clock"] = f"taken {age_in_words(-age)} from now: is a clock wrong?"
+        wrong["clock"] = f"taken {format_age(-age)} from now: is a clock wrong?"
     if age > max_age:
-        wrong["old"] = f"older than {duration_in_words(max_age)}"
+        wrong["old"] = f"older than {format_duration(max_age)}"
     if verdict != "consistent":
         wrong[verdict] = f"{verdict} while it was read" if verdict == "drifted" else verdict
     return wrong

@@ -18,26 +18,26 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from frgroups.api.client import Client
-from frgroups.api.pagination import MANY_PAGES, Window, seams
+from frgroups.api.pagination import MANY_PAGES, Window, overlapping_windows
 from frgroups.api.retry import sleep, stop_waiting_at
 from frgroups.api.schema.records import Group, Named, Page, Record
-from frgroups.errors import BadAnswerError
+from frgroups.errors import UnexpectedResponseError
 
 Key = TypeVar("Key", bound=Hashable)
 
 # No list of customers is longer; who counts more is not asked for them.
-MOST_ROWS = 200_000_000
+MAX_ROWS = 200_000_000
 
-# Stands for the operation until `naming_the_list` knows which list it was.
+# Stands for the operation until `listing_context` knows which list it was.
 _REPEATS = "a later page repeats the first one"
 _PAGING = "paging"
 
-REREADS = 3
+MAX_REREADS = 3
 PAUSE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Rows(Generic[Key]):
+class PageRows(Generic[Key]):
     """
     What the proof of a list needs of one page: who stands on it, as uids or as codes for them.
 
@@ -49,13 +49,13 @@ class Rows(Generic[Key]):
     page_number: int
     page_size: int
     total_count: int
-    nameless: int = 0
-    misnamed: Sequence[Key] = ()
+    without_uid: int = 0
+    missing_backreference: Sequence[Key] = ()
     n_naming: int = 0
     n_new: int = 0
 
 
-ReadRows = Callable[[int | None, int | None], Rows[Key]]
+ReadRows = Callable[[int | None, int | None], PageRows[Key]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +78,19 @@ class Listing(Generic[Key]):
     rereads: int
     seconds: float
     note: str = ""
-    misnamed: int = 0
+    missing_backreference: int = 0
 
 
 def read_groups(client: Client, *, pool: Executor | None = None) -> tuple[dict[str, Group], Listing[str]]:
     """Every group of the tenant by its uid, and how sure the list is."""
     groups: dict[str, Group] = {}
 
-    def read(number: int | None, size: int | None) -> Rows[str]:
+    def read(number: int | None, size: int | None) -> PageRows[str]:
         page = client.read_group_page(number, size)
         groups.update({group.uid: group for group in page.items})
-        return rows_of(page, page.uids)
+        return page_rows(page, page.uids)
 
-    with naming_the_list(client, "get-customer-groups", "the groups"):
+    with listing_context(client, "get-customer-groups", "the groups"):
         listing = read_listing(read, pool=pool)
     return {uid: groups[uid] for uid in listing.uids}, listing
 
@@ -103,13 +103,13 @@ def read_members(client: Client, group_uid: str, *, pool: Executor | None = None
     their groups at all.
     """
 
-    def read(number: int | None, size: int | None) -> Rows[str]:
+    def read(number: int | None, size: int | None) -> PageRows[str]:
         page = client.read_customer_page(group_uid, number, size, record=Named)
         misnamed = [one.uid for one in page.items if _misnames(one, group_uid)]
         naming = sum(1 for one in page.items if one.customer_group_uids)
-        return rows_of(page, page.uids, misnamed=misnamed, n_naming=naming)
+        return page_rows(page, page.uids, missing_backreference=misnamed, n_naming=naming)
 
-    with naming_the_list(client, "get-customer-groups-customers", f"the customers of group {group_uid}"):
+    with listing_context(client, "get-customer-groups-customers", f"the customers of group {group_uid}"):
         return read_listing(read, pool=pool)
 
 
@@ -117,38 +117,38 @@ def _misnames(customer: Named, group_uid: str) -> bool:
     return customer.customer_group_uids is not None and group_uid not in customer.customer_group_uids
 
 
-def rows_of(
+def page_rows(
     page: Page[Record],
     keys: list[Key],
     *,
-    misnamed: Sequence[Key] = (),
+    missing_backreference: Sequence[Key] = (),
     n_naming: int = 0,
     n_new: int = 0,
-) -> Rows[Key]:
+) -> PageRows[Key]:
     """The page with these keys in place of its records."""
-    told = (page.page_number, page.page_size, page.total_count, page.nameless)
-    return Rows(keys, *told, misnamed=misnamed, n_naming=n_naming, n_new=n_new)
+    told = (page.page_number, page.page_size, page.total_count, page.without_uid)
+    return PageRows(keys, *told, missing_backreference=missing_backreference, n_naming=n_naming, n_new=n_new)
 
 
 def read_listing(
-    read_page: ReadRows[Key], *, first: Rows[Key] | None = None, pool: Executor | None = None
+    read_page: ReadRows[Key], *, first: PageRows[Key] | None = None, pool: Executor | None = None
 ) -> Listing[Key]:
     """Read until a reading proves itself, at most REREADS times more."""
     started = time.monotonic()
-    reading = Reading(read_page, first or read_page(None, None), pool)
+    reading = ListingReader(read_page, first or read_page(None, None), pool)
     total_first, pages, rereads = reading.total, 0, 0
     while True:
-        misnamed = reading.misnamed()
+        misnamed = reading.missing_backreference()
         problem = reading.disagreement()
         if not problem and misnamed:
             problem = f"{misnamed} records do not name the group they came from"
         pages += reading.pages
-        if not problem or rereads == REREADS:
+        if not problem or rereads == MAX_REREADS:
             break
         rereads += 1
         sleep(PAUSE * rereads)
-        reading = Reading(read_page, read_page(None, None), pool)
-    unverifiable = reading.nameless > 0 and not problem
+        reading = ListingReader(read_page, read_page(None, None), pool)
+    unverifiable = reading.without_uid > 0 and not problem
     return Listing(
         uids=list(dict.fromkeys(reading.keys)),
         evidence="none" if unverifiable or problem else reading.evidence,
@@ -158,34 +158,34 @@ def read_listing(
         total_last=reading.total_last,
         rereads=rereads,
         seconds=round(time.monotonic() - started, 3),
-        note=f"{reading.nameless} records without a uid" if unverifiable else problem,
-        misnamed=misnamed,
+        note=f"{reading.without_uid} records without a uid" if unverifiable else problem,
+        missing_backreference=misnamed,
     )
 
 
-class Reading(Generic[Key]):
+class ListingReader(Generic[Key]):
     """One reading of a list from its first page to its end, and what in it disagrees."""
 
-    def __init__(self, read_page: ReadRows[Key], first: Rows[Key], pool: Executor | None) -> None:
+    def __init__(self, read_page: ReadRows[Key], first: PageRows[Key], pool: Executor | None) -> None:
         self._read_page = read_page
         self._map = pool.map if pool is not None else map
         self._base = first.page_number
         self._first = first
-        self._misnamed: set[Key] = set(first.misnamed)
+        self._misnamed: set[Key] = set(first.missing_backreference)
         self._n_naming = first.n_naming
         self.total = self.total_last = first.total_count
-        self.nameless = first.nameless
+        self.without_uid = first.without_uid
         self.pages = 1
         self.keys: list[Key] = list(first.keys)
         self._problem = ""
-        if first.total_count <= len(first.keys) + first.nameless:
+        if first.total_count <= len(first.keys) + first.without_uid:
             self.evidence = "counts"
             if first.total_count < len(first.keys):
                 self._problem = f"{len(first.keys)} came of {first.total_count} counted"
-            elif 0 < first.page_size <= len(first.keys) + first.nameless:
-                self._look_behind()
+            elif 0 < first.page_size <= len(first.keys) + first.without_uid:
+                self._check_next_page()
             return
-        if first.total_count > MOST_ROWS:
+        if first.total_count > MAX_ROWS:
             raise _not_paged(f"{first.total_count} rows are counted", first)
         if first.page_size < 1:
             raise _not_paged(f"a page says that its size is {first.page_size}", first)
@@ -194,9 +194,9 @@ class Reading(Generic[Key]):
             self.evidence = "none"
             return
         short = len(first.keys) < first.page_size
-        windows = None if short else seams(first.page_size, first.total_count)
+        windows = None if short else overlapping_windows(first.page_size, first.total_count)
         if windows is None or not self._seamed(windows):
-            self._twice()
+            self._read_two_passes()
 
     def disagreement(self) -> str:
         """What speaks against this reading, or nothing."""
@@ -207,11 +207,11 @@ class Reading(Generic[Key]):
             return f"{len(self.keys) - distinct} came twice"
         if self.total_last != self.total:
             return f"the total moved from {self.total} to {self.total_last}"
-        if distinct + self.nameless != self.total:
+        if distinct + self.without_uid != self.total:
             return f"{distinct} came of {self.total} counted"
         return ""
 
-    def misnamed(self) -> int:
+    def missing_backreference(self) -> int:
         """How many name groups, and not this one; a list in which nobody names any says nothing."""
         return len(self._misnamed) if self._n_naming else 0
 
@@ -221,7 +221,7 @@ class Reading(Generic[Key]):
         self.pages += len(pages)
         self.evidence = "seams"
         self._refuse_repetition(pages)
-        if any(page.page_size != size or page.nameless for page, (_, size) in zip(pages, windows, strict=True)):
+        if any(page.page_size != size or page.without_uid for page, (_, size) in zip(pages, windows, strict=True)):
             return False
         keys = list(self._first.keys)
         for page, (k, size) in zip(pages, windows, strict=True):
@@ -234,7 +234,7 @@ class Reading(Generic[Key]):
         self.keys = keys
         return True
 
-    def _twice(self) -> None:
+    def _read_two_passes(self) -> None:
         """Read all pages at one size, and then again: two passes that agree are the evidence."""
         self.evidence = "second pass"
         rest = range(1, -(-self.total // self._first.page_size))
@@ -248,13 +248,13 @@ class Reading(Generic[Key]):
             self._refuse_repetition(pages)
             for page in pages:
                 self._look_at(page)
-            self.nameless = first.nameless + sum(page.nameless for page in pages)
+            self.without_uid = first.without_uid + sum(page.without_uid for page in pages)
             passes.append([*first.keys, *(key for page in pages for key in page.keys)])
         self.keys = passes[-1]
         if passes[0] != passes[1]:
             self._problem = "two passes over the pages differ"
 
-    def _look_behind(self) -> None:
+    def _check_next_page(self) -> None:
         """Whether a full page is all there is, as its total says: a service may count the page, not the list."""
         behind = self._same_size(1)
         self.pages += 1
@@ -271,16 +271,16 @@ class Reading(Generic[Key]):
         page = self._same_size(last)
         self.pages += 1
         starts_at = (page.page_number - self._base) * page.page_size
-        return not page.keys and not page.nameless and starts_at < self.total
+        return not page.keys and not page.without_uid and starts_at < self.total
 
-    def _window(self, window: Window) -> Rows[Key]:
+    def _window(self, window: Window) -> PageRows[Key]:
         k, size = window
         return self._read_page(self._base + k, size)
 
-    def _same_size(self, k: int) -> Rows[Key]:
+    def _same_size(self, k: int) -> PageRows[Key]:
         return self._read_page(self._base + k, None)
 
-    def _refuse_repetition(self, pages: Sequence[Rows[Key]]) -> None:
+    def _refuse_repetition(self, pages: Sequence[PageRows[Key]]) -> None:
         """Raise when each later page begins as the first one does, whatever its size: no page number was heeded."""
         if len(pages) > 1 and all(
             len(page.keys) > 1 and page.keys == self._first.keys[: len(page.keys)] and page.total_count == self.total
@@ -288,8 +288,8 @@ class Reading(Generic[Key]):
         ):
             raise _not_paged(_REPEATS, pages[0])
 
-    def _look_at(self, page: Rows[Key]) -> None:
-        self._misnamed.update(page.misnamed)
+    def _look_at(self, page: PageRows[Key]) -> None:
+        self._misnamed.update(page.missing_backreference)
         self._n_naming += page.n_naming
         if page.total_count != self.total:
             # Who joined may have pushed the whole first page to a later one: that is movement, no repetition.
@@ -298,8 +298,8 @@ class Reading(Generic[Key]):
             raise _not_paged(_REPEATS, page)
 
 
-def _not_paged(what: str, page: Rows[Key]) -> BadAnswerError:
-    return BadAnswerError(
+def _not_paged(what: str, page: PageRows[Key]) -> UnexpectedResponseError:
+    return UnexpectedResponseError(
         f"{what} ({len(page.keys)} rows of {page.total_count}): the service does not page this list. "
         "Nothing can be read for sure.",
         operation=_PAGING,
@@ -322,14 +322,14 @@ def worker_threads(client: Client) -> Iterator[ThreadPoolExecutor]:
 
 
 @contextmanager
-def naming_the_list(client: Client, operation: str, what: str) -> Iterator[None]:
+def listing_context(client: Client, operation: str, what: str) -> Iterator[None]:
     """Say of a list that is not paged which one it is."""
     try:
         yield
-    except BadAnswerError as error:
+    except UnexpectedResponseError as error:
         if error.operation != _PAGING:
             raise
-        raise BadAnswerError(
+        raise UnexpectedResponseError(
             f"{operation}, {what} of tenant {client.tenant_uid}: 200, but {error.message} "
             f"Is {client.base_url} the API?",
             operation=operation,

@@ -10,16 +10,16 @@ import pandas as pd
 
 from frgroups.snapshot.snapshot import Snapshot
 
-KNOWN_COLUMNS = ["external_id", "customer_type", "default_store", "pricelist_uid", "groups_now"]
+FACT_COLUMNS = ["external_id", "customer_type", "default_store", "pricelist_uid", "groups_now"]
 WITHHELD = "(not shown: may be contact data)"
-_REPEATING = KNOWN_COLUMNS[1:]  # In a plan file each value of these stands once.
+_REPEATING = FACT_COLUMNS[1:]  # In a plan file each value of these stands once.
 
 
-def known_customers(snapshot: Snapshot, customer_uids: Iterable[str]) -> pd.DataFrame:
+def customer_facts(snapshot: Snapshot, customer_uids: Iterable[str]) -> pd.DataFrame:
     """
     What a snapshot knows of these customers: columns of text, by customer_uid, "" where it knows nothing.
 
-    >>> known_customers(sample_snapshot(), ["c-1", "c-999"])["groups_now"].tolist()
+    >>> customer_facts(sample_snapshot(), ["c-1", "c-999"])["groups_now"].tolist()
     ['All members, VIP', '']
     """
     uids = pd.Index(pd.unique(pd.Series(list(customer_uids), dtype="str")), name="customer_uid")
@@ -40,15 +40,15 @@ def known_customers(snapshot: Snapshot, customer_uids: Iterable[str]) -> pd.Data
     )
 
 
-def known_document(known: pd.DataFrame) -> dict[str, Any]:
-    """The table as plain values; `known_of_document` makes it again."""
+def facts_to_dict(known: pd.DataFrame) -> dict[str, Any]:
+    """The table as plain values; `facts_from_dict` makes it again."""
     plain = {"customer_uid": known.index.tolist(), "external_id": known["external_id"].tolist()}
     codes = {name: pd.factorize(known[name]) for name in _REPEATING}
     return plain | {name: {"of": at.tolist(), "words": list(words)} for name, (at, words) in codes.items()}
 
 
-def known_of_document(content: dict[str, Any]) -> pd.DataFrame:
-    """The table that `known_document` wrote; ValueError where it is not whole."""
+def facts_from_dict(content: dict[str, Any]) -> pd.DataFrame:
+    """The table that `facts_to_dict` wrote; ValueError where it is not whole."""
     columns = {"external_id": content["external_id"]}
     for name in _REPEATING:
         words = content[name]["words"]
@@ -60,13 +60,13 @@ def known_of_document(content: dict[str, Any]) -> pd.DataFrame:
 
 def _groups_now(snapshot: Snapshot, customer_uids: pd.Index) -> list[str]:
     """The names of the groups of each of these customers; customers in the same groups share one text."""
-    codes = snapshot.codes
+    codes = snapshot.matrix
     at = codes.customer_uids.get_indexer(customer_uids)
     wanted = np.zeros(codes.n_customers + 1, dtype=bool)
     wanted[at] = True
-    kept = np.flatnonzero(wanted[codes.customer_code])
-    kept = kept[np.argsort(codes.customer_code[kept], kind="stable")]
-    customers, groups = codes.customer_code[kept], codes.group_code[kept]
+    kept = np.flatnonzero(wanted[codes.indices])
+    kept = kept[np.argsort(codes.indices[kept], kind="stable")]
+    customers, groups = codes.indices[kept], codes.group_code[kept]
     starts = np.searchsorted(customers, at, side="left").tolist()
     ends = np.searchsorted(customers, at, side="right").tolist()
     names = [str(name) for name in codes.group_names]

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from frgroups.analysis.register import ended
-from frgroups.internals.formatting import counted, share_in_words
+from frgroups.analysis.register import has_ended
+from frgroups.internals.formatting import format_share, pluralize
 from frgroups.internals.typing import IntArray
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.limits import Finding
@@ -29,7 +29,7 @@ def plan_findings(
     """
     What the snapshot, and the register where there is one, tell of these changes; none of it blocks.
 
-    `register` is the table of `registered`. Its limits are limits of the plan, which `broken_limits` looks at.
+    `register` is the table of `registered`. Its limits are limits of the plan, which `limit_violations` looks at.
     """
     if not groups:
         return ()
@@ -37,7 +37,7 @@ def plan_findings(
     rows: dict[str, Row] = {}
     found: list[Finding] = []
     if register is not None:
-        known = register.assign(ended=ended(register, snapshot.taken_at)).dropna(subset="customer_group_uid")
+        known = register.assign(ended=has_ended(register, snapshot.taken_at)).dropna(subset="customer_group_uid")
         rows = {row["customer_group_uid"]: row for row in known.to_dict("records")}
         found += _of_nobody(register)
     for group in groups:
@@ -55,7 +55,7 @@ class _Moved:
     """Codes of the customers whom a plan moves, those that no snapshot knows numbered after all others."""
 
     def __init__(self, snapshot: Snapshot, groups: Sequence[GroupChange]) -> None:
-        self.codes = snapshot.codes
+        self.codes = snapshot.matrix
         self.customers = snapshot.customers
         self.groups = {group.uid: group for group in groups}
         self.n_known = self.codes.n_customers
@@ -111,7 +111,9 @@ def _of_nobody(register: pd.DataFrame) -> Iterator[Finding]:
     lost = register.loc[guards & register["customer_group_uid"].isna(), "group"]
     if n := len(lost):
         told = ", ".join(map(repr, lost[:3])) + (f" and {n - 3:,} more" if n > 3 else "")
-        text = f"{counted(n, 'row')} of the register with limits or protection that no group here answers to: {told}."
+        text = (
+            f"{pluralize(n, 'row')} of the register with limits or protection that no group here answers to: {told}."
+        )
         yield Finding("register_unknown", text, n=n)
 
 
@@ -122,8 +124,8 @@ def _registered(group: GroupChange, row: Row) -> Iterator[Finding]:
     if group.add and row["ended"]:
         n = len(group.add)
         text = (
-            f"{counted(n, 'customer')} would join {group.name}, which ended on {row['valid_to']:%Y-%m-%d} according "
-            "to the register."
+            f"{pluralize(n, 'customer')} would join {group.name}, which ended on {row['valid_to']:%Y-%m-%d} "
+            "according to the register."
         )
         yield Finding("ended", text, False, group.uid, n)
 
@@ -131,7 +133,7 @@ def _registered(group: GroupChange, row: Row) -> Iterator[Finding]:
 def _own_pricelist(moved: _Moved, group: GroupChange) -> Iterator[Finding]:
     if n := sum(moved.pricelist.counts(moved.add[group.uid]).values()):
         text = (
-            f"{n:,} of {counted(len(group.add), 'customer')} to join {group.name} {'has' if n == 1 else 'have'} "
+            f"{n:,} of {pluralize(len(group.add), 'customer')} to join {group.name} {'has' if n == 1 else 'have'} "
             "a price list of their own; whether that goes before what the group grants, the API does not tell."
         )
         yield Finding("own_pricelist", text, False, group.uid, n)
@@ -161,7 +163,7 @@ def _usual_type(moved: _Moved, group: GroupChange) -> tuple[list[str], str]:
     if total < _FEWEST or n_of[usual] < _MOST * total:
         return [], ""
     n = n_of[usual]
-    return [usual], f"whose {total:,} members are {share_in_words(n, total)} {usual}"
+    return [usual], f"whose {total:,} members are {format_share(n, total)} {usual}"
 
 
 def _two_tiers(moved: _Moved, group: GroupChange, rows: Mapping[str, Row]) -> Iterator[Finding]:
@@ -175,8 +177,8 @@ def _two_tiers(moved: _Moved, group: GroupChange, rows: Mapping[str, Row]) -> It
         elsewhere[moved.after(uid)] = True
     if n := int(elsewhere[moved.add[group.uid]].sum()):
         text = (
-            f"{n:,} of {counted(len(group.add), 'customer')} to join {group.name} would be in two tiers of one set, "
-            f"{named!r} in the register."
+            f"{n:,} of {pluralize(len(group.add), 'customer')} to join {group.name} would be in two tiers of one "
+            f"set, {named!r} in the register."
         )
         yield Finding("two_tiers", text, False, group.uid, n)
 
@@ -186,9 +188,9 @@ def _out_of_sight(moved: _Moved) -> Iterator[Finding]:
     leaving = np.concatenate([*moved.remove.values()])
     if not len(leaving):
         return
-    n_groups = np.bincount(moved.codes.customer_code, minlength=moved.n)
+    n_groups = np.bincount(moved.codes.indices, minlength=moved.n)
     n_groups -= np.bincount(leaving, minlength=moved.n)
     n_groups += np.bincount(np.concatenate([*moved.add.values()]), minlength=moved.n)
     if n := int((n_groups[np.unique(leaving)] == 0).sum()):
-        text = f"{counted(n, 'customer')} will be in no group and out of sight: no later load can read them."
+        text = f"{pluralize(n, 'customer')} will be in no group and out of sight: no later load can read them."
         yield Finding("out_of_sight", text, False, None, n)

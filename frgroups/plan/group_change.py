@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from frgroups.internals.checksummed_json import canonical, sha256
-from frgroups.internals.formatting import counted
+from frgroups.internals.checksummed_json import canonical_json, sha256
+from frgroups.internals.formatting import pluralize
 from frgroups.plan.limits import Finding, GroupCounts
 from frgroups.plan.uid_table import CodedUids
 
@@ -42,7 +42,7 @@ class GroupChange:
         return len(self.baseline) + len(self.add) - len(self.remove)
 
     @property
-    def is_replaced(self) -> bool:
+    def replaces_all_members(self) -> bool:
         """Whether all members leave, and others join."""
         return bool(self.add) and 0 < len(self.remove) == len(self.baseline)
 
@@ -51,7 +51,7 @@ class GroupChange:
         yield from ((uid, "add") for uid in self.add)
         yield from ((uid, "remove") for uid in self.remove)
 
-    def meaning(self) -> dict[str, Any]:
+    def digest_payload(self) -> dict[str, Any]:
         """What the digest covers of this group."""
         return {
             "customer_group_uid": self.uid,
@@ -80,12 +80,12 @@ class GroupChange:
         """
         now = f"({len(self.baseline):,} -> {self.n_after:,})"
         new = " (new group)" if self.create else ""
-        joins = f"{counted(len(self.add), 'customer')} {'joins' if len(self.add) == 1 else 'join'}"
+        joins = f"{pluralize(len(self.add), 'customer')} {'joins' if len(self.add) == 1 else 'join'}"
         leaves = f"{len(self.remove):,} {'leaves' if len(self.remove) == 1 else 'leave'}"
         if self.add and self.remove:
             return f"{joins} {self.name}{new} {now}. {leaves}."
         if self.remove:
-            leaves = f"{counted(len(self.remove), 'customer')} {'leaves' if len(self.remove) == 1 else 'leave'}"
+            leaves = f"{pluralize(len(self.remove), 'customer')} {'leaves' if len(self.remove) == 1 else 'leave'}"
             return f"{leaves} {self.name} {now}."
         return f"{joins} {self.name}{new} {now}." if self.add else f"{self.name} is created, empty."
 
@@ -109,4 +109,4 @@ def check_texts(group: GroupChange) -> None:
 
 
 def _hash_of(uids: Sequence[str]) -> str:
-    return uids.sha256() if isinstance(uids, CodedUids) else sha256(canonical(uids))
+    return uids.sha256() if isinstance(uids, CodedUids) else sha256(canonical_json(uids))

@@ -14,9 +14,9 @@ from typing import Any
 import pandas as pd
 
 from frgroups.errors import InputError
-from frgroups.internals.formatting import counted
-from frgroups.internals.redaction import shown
-from frgroups.internals.timestamps import as_duration
+from frgroups.internals.formatting import pluralize
+from frgroups.internals.redaction import safe_repr
+from frgroups.internals.timestamps import parse_duration
 
 _OFF = "none"
 
@@ -87,7 +87,7 @@ class Limits:
             if one.name in _AGES:
                 if not isinstance(value, str):
                     raise _refused(one.name, value, "a duration as text, such as '24h', or None")
-                as_duration(value)
+                parse_duration(value)
             elif isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
                 raise _refused(one.name, value, "a number of 0 or more, or None to switch it off")
             elif one.name in _SHARES and value > 1:
@@ -157,21 +157,21 @@ class Limits:
         share = _share(self.drift_share, baseline)
         return None if share is None else max(float(self.drift_floor or 0), share)
 
-    def document(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """All values, for the plan file and the digest; the limit of a day only where there is one."""
         own = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "per_group"}
         if self.removals_per_day is None:
             del own["removals_per_day"]
         # Pairs, since the first pattern that matches counts: a JSON object does not keep its order.
-        return own | {"per_group": [[key, limits.document()] for key, limits in self.per_group.items()]}
+        return own | {"per_group": [[key, limits.to_dict()] for key, limits in self.per_group.items()]}
 
     @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> Limits:
+    def from_dict(cls, document: Mapping[str, Any]) -> Limits:
         """The limits that `document` gave; an unknown name is an error, so that no limit is lost."""
         known = {one.name for one in fields(cls)}
         if unknown := sorted(set(document) - known):
             raise InputError(f"Unknown limits: {', '.join(unknown)}. Known: {', '.join(sorted(known))}.")
-        own = {key: cls.from_document(value) for key, value in document.get("per_group") or ()}
+        own = {key: cls.from_dict(value) for key, value in document.get("per_group") or ()}
         return cls(**{**document, "per_group": own})
 
 
@@ -192,7 +192,7 @@ class GroupCounts:
         return self.baseline > 0 and self.baseline + self.adds == self.removes
 
 
-def broken_limits(limits: Limits, groups: list[GroupCounts], *, snapshot_age: timedelta) -> list[Finding]:
+def limit_violations(limits: Limits, groups: list[GroupCounts], *, snapshot_age: timedelta) -> list[Finding]:
     """Every limit that these changes break, all groups looked at."""
     found = [finding for group in groups for finding in _broken_in(limits, group)]
     totals = (
@@ -206,11 +206,11 @@ def broken_limits(limits: Limits, groups: list[GroupCounts], *, snapshot_age: ti
         ),
     )
     found += [
-        Finding(rule, f"{counted(n, what)} in all; the limit is {limit:,}.", True, n=n, allow=((rule, n),))
+        Finding(rule, f"{pluralize(n, what)} in all; the limit is {limit:,}.", True, n=n, allow=((rule, n),))
         for rule, what, n, limit in totals
         if limit is not None and n > limit
     ]
-    if limits.snapshot_max_age is not None and snapshot_age > as_duration(limits.snapshot_max_age):
+    if limits.snapshot_max_age is not None and snapshot_age > parse_duration(limits.snapshot_max_age):
         hours = snapshot_age.total_seconds() / 3600
         found.append(
             Finding(
@@ -225,7 +225,7 @@ def broken_limits(limits: Limits, groups: list[GroupCounts], *, snapshot_age: ti
 
 
 def _refused(name: str, value: object, wanted: str) -> InputError:
-    return InputError(f"The limit {name} is {wanted}, not {shown(value)}.")
+    return InputError(f"The limit {name} is {wanted}, not {safe_repr(value)}.")
 
 
 def _broken_in(limits: Limits, group: GroupCounts) -> list[Finding]:
@@ -239,7 +239,7 @@ def _broken_in(limits: Limits, group: GroupCounts) -> list[Finding]:
         found.append(
             Finding(
                 "removals_per_group",
-                f"{group.name} would lose {group.removes:,} of {counted(group.baseline, 'customer')}{share}; "
+                f"{group.name} would lose {group.removes:,} of {pluralize(group.baseline, 'customer')}{share}; "
                 f"the limit is {int(allowed):,} here ({own.removal_rule()}).",
                 True,
                 group.uid,
@@ -253,7 +253,7 @@ def _broken_in(limits: Limits, group: GroupCounts) -> list[Finding]:
         found.append(
             Finding(
                 "removals_per_day",
-                f"{group.name} would lose {counted(group.removes, 'customer')}{before}; "
+                f"{group.name} would lose {pluralize(group.removes, 'customer')}{before}; "
                 f"the limit is {own.removals_per_day:,} a day.",
                 True,
                 group.uid,
@@ -265,7 +265,7 @@ def _broken_in(limits: Limits, group: GroupCounts) -> list[Finding]:
         found.append(
             Finding(
                 "additions_per_group",
-                f"{group.name} would gain {counted(group.adds, 'customer')}; "
+                f"{group.name} would gain {pluralize(group.adds, 'customer')}; "
                 f"the limit is {own.additions_per_group:,}.",
                 True,
                 group.uid,
@@ -288,8 +288,8 @@ def register_limits(limits: Limits, rows: pd.DataFrame) -> Limits:
     """
     These limits, with those that a register has for its groups; a uid in `limits.per_group` goes before the register.
 
-    >>> from frgroups.analysis.register import registered
-    >>> rows = registered(pd.DataFrame({"group": ["vip"], "protected": [True]}), {"vip": "VIP"})
+    >>> from frgroups.analysis.register import match_register
+    >>> rows = match_register(pd.DataFrame({"group": ["vip"], "protected": [True]}), {"vip": "VIP"})
     >>> register_limits(Limits(), rows).of("vip").additions_per_group
     0
     """

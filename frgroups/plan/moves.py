@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from frgroups.internals.formatting import counted
+from frgroups.internals.formatting import pluralize
 from frgroups.plan.group_change import GroupChange
 
 MOVES_COLUMNS = ["customer_uid", "from_group", "to_group", "from_name", "to_name"]
-MOST_TOLD = 5
+MAX_LISTED = 5
 
 
 def moves_table(groups: Sequence[GroupChange]) -> pd.DataFrame:
@@ -31,23 +31,25 @@ def moves_table(groups: Sequence[GroupChange]) -> pd.DataFrame:
     return moved.sort_values(["customer_uid", "from_group", "to_group"], ignore_index=True)
 
 
-def moves_in_words(moves: pd.DataFrame) -> list[str]:
+def format_moves(moves: pd.DataFrame) -> list[str]:
     """
     How many move from which group to which, most first, and the rest by number.
 
     >>> moves = pd.DataFrame([["c", "vip", "gold", "VIP", "Gold"]], columns=MOVES_COLUMNS)
-    >>> moves_in_words(moves)
+    >>> format_moves(moves)
     ['1 moves from VIP to Gold.']
     """
     pairs = moves.groupby(["from_group", "to_group", "from_name", "to_name"], as_index=False).size()
     pairs = pairs.sort_values(["size", "from_group", "to_group"], ascending=[False, True, True])
     lines = [
         f"{row.size:,} {'moves' if row.size == 1 else 'move'} from {row.from_name} to {row.to_name}."
-        for row in pairs.head(MOST_TOLD).itertuples()
+        for row in pairs.head(MAX_LISTED).itertuples()
     ]
-    rest = pairs["size"].iloc[MOST_TOLD:]
+    rest = pairs["size"].iloc[MAX_LISTED:]
     if len(rest):
-        lines.append(f"{counted(int(rest.sum()), 'move')} more between {counted(len(rest), 'pair of other groups')}.")
+        lines.append(
+            f"{pluralize(int(rest.sum()), 'move')} more between {pluralize(len(rest), 'pair of other groups')}."
+        )
     return lines
 
 

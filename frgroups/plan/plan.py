@@ -13,24 +13,26 @@ import pandas as pd
 
 from frgroups.api.schema.codec import membership_payload
 from frgroups.errors import InputError
-from frgroups.internals.checksummed_json import canonical, sha256, write_sealed
-from frgroups.internals.formatting import counted
+from frgroups.internals.checksummed_json import canonical_json, sha256, write_checksummed
+from frgroups.internals.formatting import pluralize
 from frgroups.internals.html import Card
-from frgroups.internals.tombstones import n_forgotten
-from frgroups.internals.validation import several
-from frgroups.plan.customer_facts import known_customers, known_document
+from frgroups.internals.tombstones import count_tombstones
+from frgroups.internals.validation import as_list
+from frgroups.plan.customer_facts import customer_facts, facts_to_dict
 from frgroups.plan.customer_findings import plan_findings
-from frgroups.plan.exclusions import HeldBack, held_findings, held_table, of_groups, without_word
+from frgroups.plan.exclusions import ExcludedChange, excluded_table, exclusion_findings, of_groups, remove_from_note
 from frgroups.plan.group_change import GroupChange, without_customer
-from frgroups.plan.limits import Finding, Limits, broken_limits
-from frgroups.plan.moves import moves_in_words, moves_table
-from frgroups.plan.preview import after_all, after_touched
-from frgroups.plan.request_estimate import CHUNK, Cost, cost_of
+from frgroups.plan.limits import Finding, Limits, limit_violations
+from frgroups.plan.moves import format_moves, moves_table
+from frgroups.plan.preview import preview_snapshot, preview_touched
+from frgroups.plan.request_estimate import CHUNK, RequestEstimate, estimate_requests
 from frgroups.plan.uid_table import CodedUids
 from frgroups.snapshot.snapshot import Snapshot
 
-Mode = Literal["add_only", "remove_only", "mirror"]
-MODES: tuple[Mode, ...] = ("add_only", "remove_only", "mirror")
+Mode = Literal["add", "keep_only", "mirror"]
+MODES: tuple[Mode, ...] = ("add", "keep_only", "mirror")
+# Earlier names, for the error that names the current one.
+RENAMED_MODES = {"add_only": "add", "remove_only": "keep_only"}
 ORDER = "add_first"
 _OF_ALL = "So it was of all groups of that plan."
 TABLE_COLUMNS = ["customer_group_uid", "customer_uid", "change", "finding"]
@@ -59,8 +61,8 @@ class Plan:
     planned_at: datetime
     snapshot_taken_at: datetime
     notes: tuple[Finding, ...] = ()
-    undoes: str | None = None
-    held_back: tuple[HeldBack, ...] = ()
+    reverts: str | None = None
+    excluded: tuple[ExcludedChange, ...] = ()
     snapshot: Snapshot | None = field(default=None, repr=False)
     register: pd.DataFrame | None = field(default=None, repr=False)
     path: Path | None = None
@@ -71,15 +73,15 @@ class Plan:
     def digest(self) -> str:
         """64 hex digits that stand for this plan; its first 12 are enough to approve it."""
         return sha256(
-            canonical(
+            canonical_json(
                 {
                     "tenant_uid": self.tenant_uid,
                     "base_url": self.base_url,
                     "mode": self.mode,
                     "order": ORDER,
-                    "limits": self.limits.for_groups(group.uid for group in self.groups).document(),
+                    "limits": self.limits.for_groups(group.uid for group in self.groups).to_dict(),
                     "create": {group.uid: group.name for group in self.groups if group.create},
-                    "groups": [group.meaning() for group in self.groups],
+                    "groups": [group.digest_payload() for group in self.groups],
                 }
             )
         )
@@ -88,13 +90,13 @@ class Plan:
     def findings(self) -> tuple[Finding, ...]:
         """What a reviewer must know: broken limits (blocking) first, then the rest."""
         # An undo stands on the reading back of its own apply; how the group changed since is seen by apply.
-        age = timedelta(0) if self.undoes else self.planned_at - self.snapshot_taken_at
-        broken = broken_limits(self.limits, [group.counts for group in self.groups], snapshot_age=age)
+        age = timedelta(0) if self.reverts else self.planned_at - self.snapshot_taken_at
+        broken = limit_violations(self.limits, [group.counts for group in self.groups], snapshot_age=age)
         return (
             *self._forgotten(),
             *broken,
             *(group.unknown_finding() for group in self.groups if group.unknown),
-            *held_findings(self.held_back),
+            *exclusion_findings(self.excluded),
             *self._told,
         )
 
@@ -144,14 +146,14 @@ class Plan:
         Who was held back: customer_group_uid, customer_uid, change ("add" | "remove"), reason; all `str`.
 
         A row per change that was wanted and is not in the plan, in group order. `reason` is "protected customer"
-        (`protect`), "protected group" (`protect_groups`) or "never add" (`never_add`, or the list of the home, whose
-        own reason then stands behind a colon).
+        (`protect`), "protected group" (`protect_groups`) or "never add" (`suppression_list`, or the list of the home,
+        whose own reason then stands behind a colon).
 
         >>> plan = plan_memberships(sample_snapshot(), {"vip": ["c-7"]}, mode="mirror", protect=["c-1"])
         >>> plan.held().to_dict("records")
         [{'customer_group_uid': 'vip', 'customer_uid': 'c-1', 'change': 'remove', 'reason': 'protected customer'}]
         """
-        return held_table(self.held_back)
+        return excluded_table(self.excluded)
 
     def moves(self) -> pd.DataFrame:
         """
@@ -172,7 +174,7 @@ class Plan:
         return moves_table(self.groups)
 
     @cached_property
-    def cost(self) -> Cost:
+    def cost(self) -> RequestEstimate:
         """
         How many requests applying it takes when nothing goes wrong, and about how long; as text it is a sentence.
 
@@ -181,10 +183,12 @@ class Plan:
         (1, 1, 1, 3)
         """
         minded = {one.uid for one in self.groups if self.limits.of(one.uid).emptied_groups is not None}
-        replaced = {one.uid for one in self.groups if one.is_replaced and one.uid in minded}
-        return cost_of(self.groups, n_write=len(self.requests()), arriving={*self._moves["to_group"], *replaced})
+        replaced = {one.uid for one in self.groups if one.replaces_all_members and one.uid in minded}
+        return estimate_requests(
+            self.groups, n_write=len(self.requests()), arriving={*self._moves["to_group"], *replaced}
+        )
 
-    def known_customers(self) -> pd.DataFrame | None:
+    def customer_facts(self) -> pd.DataFrame | None:
         """
         What the plan knows of the customers that join or leave, apart from names and contact data.
 
@@ -194,7 +198,7 @@ class Plan:
         """
         touched = dict.fromkeys(uid for group in self.groups for uid, _ in group.items())
         if self.snapshot is not None:
-            return known_customers(self.snapshot, touched)
+            return customer_facts(self.snapshot, touched)
         return None if self.known is None else self.known[self.known.index.isin(touched)]
 
     def summary(self) -> str:
@@ -203,7 +207,7 @@ class Plan:
             return "\n".join([self._nothing(), *map(str, self.findings)])
         lines = [f"For: {self.purpose}"] if self.purpose else []
         lines += [group.sentence() for group in self.groups]
-        lines += moves_in_words(self._moves)
+        lines += format_moves(self._moves)
         lines += [str(finding) for finding in self.findings]
         n = self.cost.n_write
         where = self.base_url or "no host: it can be reviewed, not applied"
@@ -212,9 +216,9 @@ class Plan:
         return "\n".join(lines)
 
     def _nothing(self) -> str:
-        if self.undoes:
-            return f"Nothing to take back of plan {self.undoes[:12]}."
-        if self.held_back:
+        if self.reverts:
+            return f"Nothing to take back of plan {self.reverts[:12]}."
+        if self.excluded:
             return f"Nothing to do: {self.tenant_uid} is as wanted but for what is held back."
         return f"Nothing to do: {self.tenant_uid} already is as wanted."
 
@@ -258,8 +262,8 @@ class Plan:
         """
         taken_at = max(self.planned_at, self.snapshot_taken_at)  # Never older than what it comes after.
         if self.snapshot is not None:
-            return after_all(self.snapshot, self.groups, taken_at=taken_at)
-        return after_touched(self.groups, tenant_uid=self.tenant_uid, taken_at=taken_at, base_url=self.base_url)
+            return preview_snapshot(self.snapshot, self.groups, taken_at=taken_at)
+        return preview_touched(self.groups, tenant_uid=self.tenant_uid, taken_at=taken_at, base_url=self.base_url)
 
     def select(self, groups: Iterable[str] | None = None, *, without: Iterable[str] = ()) -> Plan:
         """
@@ -269,12 +273,12 @@ class Plan:
         chosen stays. Raises InputError for a word that the plan does not know. A plan that was read from a file has
         no snapshot to look at again: what was found of the customers of a group it says as before.
         """
-        chosen = self.groups if groups is None else tuple(self._group(name) for name in several(groups, "groups"))
+        chosen = self.groups if groups is None else tuple(self._group(name) for name in as_list(groups, "groups"))
         chosen = tuple(one for one in self.groups if one in chosen)
-        held = self.held_back if groups is None else of_groups(self.held_back, {one.uid for one in chosen})
-        for word in several(without, "without"):
+        held = self.excluded if groups is None else of_groups(self.excluded, {one.uid for one in chosen})
+        for word in as_list(without, "without"):
             left = tuple(one for one in chosen if word not in (one.uid, one.name))
-            still_held = without_word(held, word)
+            still_held = remove_from_note(held, word)
             if len(left) == len(chosen):
                 left = tuple(without_customer(one, word) for one in chosen)
                 if left == chosen and still_held == held:
@@ -283,7 +287,7 @@ class Plan:
         kept = tuple(one for one in chosen if one.add or one.remove or one.create)
         uids = {one.uid for one in kept}
         notes = tuple(self._of_selection(note) for note in self.notes if note.customer_group_uid in (None, *uids))
-        return replace(self, groups=kept, notes=notes, held_back=held, path=None)
+        return replace(self, groups=kept, notes=notes, excluded=held, path=None)
 
     def _of_selection(self, note: Finding) -> Finding:
         """A number that a plan read from a file tells of all its groups cannot be told anew for some of them."""
@@ -299,14 +303,14 @@ class Plan:
         It holds the member uids of the groups it touches: keep it; what is mailed is the review page. What is known
         of the customers that it moves is in it for that page, and is no part of the digest.
         """
-        return write_sealed(path, "plan", self.document_with_customers())
+        return write_checksummed(path, "plan", self.to_dict_with_customers())
 
-    def document_with_customers(self) -> dict[str, Any]:
+    def to_dict_with_customers(self) -> dict[str, Any]:
         """The document, and what is known of the customers that it moves."""
-        known = self.known_customers()
-        return self.document() | ({} if known is None else {"customers": known_document(known)})
+        known = self.customer_facts()
+        return self.to_dict() | ({} if known is None else {"customers": facts_to_dict(known)})
 
-    def document(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """All of it that matters to apply and undo, as plain values."""
         return {
             "digest": self.digest,
@@ -314,12 +318,12 @@ class Plan:
             "base_url": self.base_url,
             "mode": self.mode,
             "order": ORDER,
-            "limits": self.limits.document(),
+            "limits": self.limits.to_dict(),
             "planned_at": self.planned_at.isoformat(),
             "snapshot_taken_at": self.snapshot_taken_at.isoformat(),
-            "undoes": self.undoes,
+            "undoes": self.reverts,
             "purpose": self.purpose,
-            "held_back": [one.row() for one in self.held_back],
+            "held_back": [one.row() for one in self.excluded],
             "notes": [asdict(one) for one in self._told],
             "groups": [
                 {
@@ -337,10 +341,10 @@ class Plan:
 
     def __repr__(self) -> str:
         broken = sum(finding.blocking for finding in self.findings)
-        blocked = f", BLOCKED by {counted(broken, 'limit')}" if broken else ""
+        blocked = f", BLOCKED by {pluralize(broken, 'limit')}" if broken else ""
         return (
-            f"<Plan {self.digest[:12]} for {self.tenant_uid}: {counted(self.n_add, 'add')}, "
-            f"{counted(self.n_remove, 'remove')} in {counted(len(self.groups), 'group')}{blocked}>"
+            f"<Plan {self.digest[:12]} for {self.tenant_uid}: {pluralize(self.n_add, 'add')}, "
+            f"{pluralize(self.n_remove, 'remove')} in {pluralize(len(self.groups), 'group')}{blocked}>"
         )
 
     def _repr_html_(self) -> str:
@@ -348,7 +352,7 @@ class Plan:
             "Tenant": f"{self.tenant_uid} at {self.base_url or 'no host: to review only'}",
             **({"For": self.purpose} if self.purpose else {}),
             "Change": " ".join(one.sentence() for one in self.groups[:5]) or "Nothing to do",
-            **({"Held back": counted(len(self.held_back), "change")} if self.held_back else {}),
+            **({"Held back": pluralize(len(self.excluded), "change")} if self.excluded else {}),
             "Findings": " ".join(map(str, self.findings[:5])) or "none",
             "Digest": self.digest,
         }
@@ -359,10 +363,10 @@ class Plan:
 
     def _forgotten(self) -> list[Finding]:
         """What keeps a plan that names a forgotten customer from being applied: nobody can be sent in their place."""
-        n = n_forgotten(uid for one in self.groups for uid in (*_odd_ones(one.baseline), *one.add, *one.remove))
+        n = count_tombstones(uid for one in self.groups for uid in (*_odd_ones(one.baseline), *one.add, *one.remove))
         if not n:
             return []
-        who = f"{counted(n, 'customer')} of this plan {'was' if n == 1 else 'were'}"
+        who = f"{pluralize(n, 'customer')} of this plan {'was' if n == 1 else 'were'}"
         text = f"{who} forgotten since. Load and plan again."
         return [Finding("forgotten_customers", text, True, n=n)]
 

@@ -10,16 +10,16 @@ import numpy as np
 import pandas as pd
 
 from frgroups.advice import Advice, Form
-from frgroups.analysis.register import registered
+from frgroups.analysis.register import match_register
 from frgroups.api.schema import codec as wire
 from frgroups.errors import DriftedReadError, InputError
 from frgroups.internals.typing import Int32Array
-from frgroups.internals.validation import must_be, must_be_text
-from frgroups.plan.desired import NOBODY, Desired, Wanted, wanted_members
-from frgroups.plan.exclusions import HeldBack, hold_back, holds_of
+from frgroups.internals.validation import check_text, check_type
+from frgroups.plan.desired import NOBODY, Desired, DesiredMemberships, desired_memberships
+from frgroups.plan.exclusions import ExcludedChange, apply_exclusions, resolve_exclusions
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.limits import Finding, Limits, register_limits
-from frgroups.plan.plan import MODES, Mode, Plan
+from frgroups.plan.plan import MODES, RENAMED_MODES, Mode, Plan
 from frgroups.plan.uid_table import CodedUids, UidTable
 from frgroups.snapshot.snapshot import Snapshot
 
@@ -30,12 +30,12 @@ def plan_memberships(
     snapshot: Snapshot,
     desired: Desired,
     *,
-    mode: Mode = "add_only",
+    mode: Mode = "add",
     create: Mapping[str, str] | None = None,
     limits: Limits | None = None,
     protect: Iterable[str] = (),
     protect_groups: Iterable[str] = (),
-    never_add: Iterable[str] = (),
+    suppression_list: Iterable[str] = (),
     register: pd.DataFrame | None = None,
     purpose: str = "",
 ) -> Plan:
@@ -48,7 +48,7 @@ def plan_memberships(
         Who shall be in which group: {group: customer uids}, a table with customer_group_uid and customer_uid,
         or a Snapshot. Groups by uid or unique name. A group that is not named here is never touched.
     mode
-        "add_only" adds those who are missing; "remove_only" removes those who are members and not wanted;
+        "add" adds those who are missing; "keep_only" removes those who are members and not wanted;
         "mirror" does both.
     create
         {uid: name} of groups to make first; a name alone is enough for nothing else.
@@ -58,8 +58,8 @@ def plan_memberships(
         Customer uids that are never removed from any group.
     protect_groups
         Groups, by uid or unique name, that nobody is removed from.
-    never_add
-        Customer uids that are never added to any group, beside those on the list that `never_add_path` names.
+    suppression_list
+        Customer uids that are never added to any group, beside those on the list that `suppression_list_path` names.
     register
         The table of `read_register`. Of the groups that the plan touches, its protection and its numbers become
         limits, except of those that `limits.per_group` has by uid; what else it says is a finding, if it matters.
@@ -92,25 +92,28 @@ def plan_memberships(
     >>> plan
     <Plan b693905e706c for t-1: 1 add, 1 remove in 1 group>
     """
-    must_be(snapshot, Snapshot, "snapshot")
+    check_type(snapshot, Snapshot, "snapshot")
     if mode not in MODES:
-        raise InputError(f"mode={mode!r}; choose {', '.join(MODES)}.")
+        renamed = f" {mode!r} is now called {RENAMED_MODES[mode]!r}." if mode in RENAMED_MODES else ""
+        raise InputError(f"mode={mode!r} is not valid; choose {', '.join(MODES)}.{renamed}")
     if limits is not None and not isinstance(limits, Limits):
         raise InputError(
             f"limits is a {type(limits).__name__}; give fg.Limits(...), such as fg.Limits(removals_total=50)."
         )
-    must_be_text(purpose, "purpose")
+    check_text(purpose, "purpose")
     new = _checked_create(snapshot, create or {})
-    uids = UidTable(snapshot.codes.customer_uids)
-    wanted = dict(wanted_members(snapshot, desired, new, uids))
-    holds = holds_of(snapshot, protect=protect, protect_groups=protect_groups, never_add=never_add)
-    rows = None if register is None else registered(register, _names(snapshot) | new)
+    uids = UidTable(snapshot.matrix.customer_uids)
+    wanted = dict(desired_memberships(snapshot, desired, new, uids))
+    holds = resolve_exclusions(
+        snapshot, protect=protect, protect_groups=protect_groups, suppression_list=suppression_list
+    )
+    rows = None if register is None else match_register(register, _names(snapshot) | new)
     difference = _Difference(snapshot, uids, mode)
     reads = snapshot.reads.set_index("customer_group_uid")[["verdict", "how", "note"]].to_dict("index")
     changes, notes = [], []
-    held_back: list[HeldBack] = []
+    held_back: list[ExcludedChange] = []
     for uid in sorted({*wanted, *new}):
-        change, held = hold_back(difference.change(uid, wanted.get(uid, NOBODY), new), holds)
+        change, held = apply_exclusions(difference.change(uid, wanted.get(uid, NOBODY), new), holds)
         held_back += held
         if change.add or change.remove or change.create:
             _check_sendable(change)
@@ -120,7 +123,7 @@ def plan_memberships(
         text = "The snapshot was made from tables, so nothing proves it. Each group is read before applying."
         notes.append(Finding("unverifiable", text))
     limits = limits or Limits()
-    notes += _idle_limits(limits, {*snapshot.codes.group_uids, *new})
+    notes += _unused_limits(limits, {*snapshot.matrix.group_uids, *new})
     if rows is not None:
         limits = register_limits(limits, rows[rows["customer_group_uid"].isin([one.uid for one in changes])])
     return Plan(
@@ -132,7 +135,7 @@ def plan_memberships(
         planned_at=datetime.now(UTC),
         snapshot_taken_at=snapshot.taken_at,
         notes=tuple(notes),
-        held_back=tuple(held_back),
+        excluded=tuple(held_back),
         snapshot=snapshot,
         register=rows,
         purpose=" ".join(purpose.split()),
@@ -140,13 +143,13 @@ def plan_memberships(
 
 
 def _names(snapshot: Snapshot) -> dict[str, str]:
-    return dict(zip(snapshot.codes.group_uids, snapshot.codes.group_names, strict=True))
+    return dict(zip(snapshot.matrix.group_uids, snapshot.matrix.group_names, strict=True))
 
 
 def _checked_create(snapshot: Snapshot, create: Mapping[str, str]) -> dict[str, str]:
     if not isinstance(create, Mapping):
         raise InputError(f"create is a {type(create).__name__}; give {{group uid: name}} of the groups to make.")
-    known = set(snapshot.codes.group_uids)
+    known = set(snapshot.matrix.group_uids)
     for uid, name in create.items():
         wire.check_uid(uid, "customer group uid")
         if uid in known:
@@ -155,7 +158,7 @@ def _checked_create(snapshot: Snapshot, create: Mapping[str, str]) -> dict[str, 
             )
         if not isinstance(name, str) or not name.strip():
             raise InputError(f"The new group {uid!r} needs a name, not {name!r}.")
-        must_be_text(name, f"create[{uid!r}]")
+        check_text(name, f"create[{uid!r}]")
     return dict(create)
 
 
@@ -166,17 +169,17 @@ class _Difference:
         self._snapshot, self._uids, self._mode = snapshot, uids, mode
         self._marked = np.zeros(len(uids), dtype=np.bool_)
 
-    def change(self, uid: str, wanted: Wanted, new: Mapping[str, str]) -> GroupChange:
+    def change(self, uid: str, wanted: DesiredMemberships, new: Mapping[str, str]) -> GroupChange:
         """What one group needs."""
-        now = np.empty(0, dtype=np.int32) if uid in new else self._snapshot.codes.member_codes(uid)
+        now = np.empty(0, dtype=np.int32) if uid in new else self._snapshot.matrix.member_codes(uid)
         add: tuple[str, ...] = ()
         remove: tuple[str, ...] = ()
         unknown: frozenset[str] = frozenset()
         joining, leaving = self._moving(now, wanted.codes)
-        if self._mode != "remove_only":
+        if self._mode != "keep_only":
             unknown = wanted.unknown
             add = tuple(sorted([*self._uids.take(np.unique(joining)), *unknown]))
-        if self._mode != "add_only":
+        if self._mode != "add":
             remove = tuple(self._uids.take(leaving))
         if uid in new:
             return GroupChange(uid, new[uid], (), add=add, unknown=unknown, create=True)
@@ -204,7 +207,7 @@ def _check_sendable(change: GroupChange) -> None:
     wire.check_uid(change.uid, "customer group uid")
 
 
-def _idle_limits(limits: Limits, uids: Collection[str]) -> list[Finding]:
+def _unused_limits(limits: Limits, uids: Collection[str]) -> list[Finding]:
     """Limits of single groups, not of patterns, that no group has, as where a name stands in place of the uid."""
     named = [key for key in limits.per_group if not set(key) & set("*?[")]
     return [
@@ -218,7 +221,7 @@ def _group_notes(snapshot: Snapshot, reads: Reads, change: GroupChange) -> list[
     """What a reviewer must know of a touched group; raises when it drifted while it was read."""
     notes = []
     if change.create:
-        if change.name in set(snapshot.codes.group_names):
+        if change.name in set(snapshot.matrix.group_names):
             notes.append(Finding("same_name", f"Another group is already named {change.name}.", False, change.uid, 1))
         return notes
     read = reads[change.uid]

@@ -11,32 +11,32 @@ import pandas as pd
 from frgroups.internals.typing import IntArray
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.uid_table import UidTable
-from frgroups.snapshot.from_frames import snapshot_from_codes, snapshot_from_frames
-from frgroups.snapshot.membership_matrix import Codes
+from frgroups.snapshot.from_frames import snapshot_from_frames, snapshot_from_matrix
+from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.snapshot import Snapshot
 
 
-def after_all(snapshot: Snapshot, groups: Sequence[GroupChange], *, taken_at: datetime) -> Snapshot:
+def preview_snapshot(snapshot: Snapshot, groups: Sequence[GroupChange], *, taken_at: datetime) -> Snapshot:
     """All groups of a snapshot after these changes; who is new to all groups gets a row of customers."""
-    before = snapshot.codes
+    before = snapshot.matrix
     named = dict(zip(before.group_uids, before.group_names, strict=True)) | {one.uid: one.name for one in groups}
     uids = sorted(named)
     customers = _Customers(snapshot, sorted(frozenset().union(*(one.unknown for one in groups))))
     code_of = {uid: code for code, uid in enumerate(uids)}
     width = max(customers.n, 1)
     now = np.array([code_of[uid] for uid in before.group_uids], dtype=np.int64)[before.group_code] * width
-    now += customers.moved[before.customer_code]
+    now += customers.moved[before.indices]
     add, leave = (customers.keys(groups, side, code_of) for side in ("add", "remove"))
     at = np.searchsorted(now, leave)
     keys = np.concatenate([np.delete(now, at), add])
-    codes = Codes.from_codes(
+    codes = MembershipMatrix.from_codes(
         keys // width,
         keys % width,
         group_uids=pd.Index(uids, dtype="str"),
         group_names=pd.Index([named[uid] for uid in uids], dtype="str"),
         customer_uids=customers.uids,
     )
-    return snapshot_from_codes(
+    return snapshot_from_matrix(
         codes,
         pd.DataFrame({"customer_group_uid": codes.group_uids, "name": codes.group_names}),
         customers.table(),
@@ -52,7 +52,7 @@ class _Customers:
 
     def __init__(self, snapshot: Snapshot, new: list[str]) -> None:
         self._customers, self._new = snapshot.customers, pd.DataFrame({"customer_uid": pd.Series(new, dtype="str")})
-        old = snapshot.codes.customer_uids
+        old = snapshot.matrix.customer_uids
         self.n = len(old) + len(new)
         self.moved = np.arange(len(old), dtype=np.int64)
         self._order: IntArray | None = None
@@ -76,7 +76,7 @@ class _Customers:
         return pd.concat([self._customers, self._new], ignore_index=True).take(self._order)
 
 
-def after_touched(
+def preview_touched(
     groups: Sequence[GroupChange], *, tenant_uid: str, taken_at: datetime, base_url: str | None
 ) -> Snapshot:
     """Only the groups that change: of the others a plan file does not tell."""

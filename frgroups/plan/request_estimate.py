@@ -6,8 +6,8 @@ import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from frgroups.api.pagination import n_pages
-from frgroups.internals.formatting import counted
+from frgroups.api.pagination import count_pages
+from frgroups.internals.formatting import pluralize
 from frgroups.plan.group_change import GroupChange
 
 # What a client asks for, and keeps to off this machine, unless it is told otherwise.
@@ -15,11 +15,11 @@ PAGE_SIZE, WORKERS, REQUESTS_PER_SECOND = 500, 4, 20
 # Assumed: nothing tells it before a request was sent.
 SECONDS_PER_ANSWER = 0.2
 CHUNK = 200  # customers in one write, unless a probe found that the service takes fewer
-MOST_REFUSED = 50  # customers refused one by one end a run
+MAX_REJECTED = 50  # customers refused one by one end a run
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class RequestEstimate:
     """
     How many requests apply sends when nothing goes wrong, and about how many seconds that takes.
 
@@ -49,7 +49,7 @@ class Cost:
         time = "under a minute" if minutes <= 1 else f"about {minutes:,} minutes"
         between = f"{self.n_between:,} to see who arrived, " if self.n_between else ""
         return (
-            f"{counted(self.n_requests, 'request')} in all, with {self.n_before:,} to read before, {between}"
+            f"{pluralize(self.n_requests, 'request')} in all, with {self.n_before:,} to read before, {between}"
             f"{self.n_after:,} to read back: {time} at {REQUESTS_PER_SECOND} a second, "
             f"if an answer takes {SECONDS_PER_ANSWER:g} s.{self._search()}"
         )
@@ -58,16 +58,16 @@ class Cost:
         if not self.n_unknown:
             return ""
         who = "the customer that is" if self.n_unknown == 1 else f"the {self.n_unknown:,} customers that are"
-        if self.n_unknown >= MOST_REFUSED:
-            return f" If {who} in no group do not exist, the run stops after {MOST_REFUSED} were refused."
+        if self.n_unknown >= MAX_REJECTED:
+            return f" If {who} in no group do not exist, the run stops after {MAX_REJECTED} were refused."
         return f" Up to {self.n_search:,} more to find {who} in no group, if refused."
 
 
-def cost_of(groups: Sequence[GroupChange], *, n_write: int, arriving: Collection[str]) -> Cost:
+def estimate_requests(groups: Sequence[GroupChange], *, n_write: int, arriving: Collection[str]) -> RequestEstimate:
     """
     What it costs to apply these changes in `n_write` requests; who joins the groups of `arriving` is waited for.
 
-    >>> print(cost_of([GroupChange("vip", "VIP", ("a",) * 1200, add=("c",))], n_write=1, arriving=()))
+    >>> print(estimate_requests([GroupChange("vip", "VIP", ("a",) * 1200, add=("c",))], n_write=1, arriving=()))
     7 requests in all, with 3 to read before, 3 to read back: under a minute at 20 a second, if an answer takes 0.2 s.
     """
     before = [1 if group.create else _pages(len(group.baseline)) for group in groups]
@@ -76,7 +76,7 @@ def cost_of(groups: Sequence[GroupChange], *, n_write: int, arriving: Collection
     reading = sum(map(_seconds_of_list, (*before, *between, *after)))
     seconds = reading + n_write * max(SECONDS_PER_ANSWER, 1 / REQUESTS_PER_SECOND)
     unknown, search = sum(len(group.unknown) for group in groups), sum(map(_n_search, groups))
-    return Cost(sum(before), n_write, sum(between), sum(after), round(seconds, 3), unknown, search)
+    return RequestEstimate(sum(before), n_write, sum(between), sum(after), round(seconds, 3), unknown, search)
 
 
 def _n_search(group: GroupChange) -> int:
@@ -96,7 +96,7 @@ def _n_halves(chunk: Sequence[bool]) -> int:
 
 
 def _pages(n_members: int) -> int:
-    return n_pages(PAGE_SIZE, n_members)
+    return count_pages(PAGE_SIZE, n_members)
 
 
 def _seconds_of_list(pages: int) -> float:

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Protocol
 
 from frgroups.errors import ListError
-from frgroups.internals.formatting import counted
-from frgroups.internals.paths import folder_in_home, tenant_folder
-from frgroups.internals.redaction import without_contacts
-from frgroups.internals.spreadsheets import plain, read_table, refuse_spoiled
+from frgroups.internals.formatting import pluralize
+from frgroups.internals.paths import data_subdir, tenant_folder
+from frgroups.internals.redaction import mask_explicit_contacts
+from frgroups.internals.spreadsheets import plain, read_table, reject_damaged_ids
 
-NEVER_ADD = "never_add"
+SUPPRESSION_LIST = "suppression_list"
 
 
 class OfTenant(Protocol):
@@ -26,7 +26,7 @@ class OfTenant(Protocol):
         """The host."""
 
 
-def never_add_path(of: OfTenant) -> Path:
+def suppression_list_path(of: OfTenant) -> Path:
     """
     Where the never-add list of a tenant is looked for: a file that you write, and that need not be there.
 
@@ -40,20 +40,20 @@ def never_add_path(of: OfTenant) -> Path:
     of
         Whose list: a Snapshot, a Plan, or a Client of the tenant.
 
-    >>> path = never_add_path(sample_snapshot())
+    >>> path = suppression_list_path(sample_snapshot())
     >>> path.parent.relative_to(home()).as_posix(), path.name.split("@")
-    ('lists/never_add', ['t-1', 'tables.csv'])
+    ('lists/suppression_list', ['t-1', 'tables.csv'])
     """
-    return folder_in_home("lists") / NEVER_ADD / f"{tenant_folder(of.tenant_uid, of.base_url)}.csv"
+    return data_subdir("lists") / SUPPRESSION_LIST / f"{tenant_folder(of.tenant_uid, of.base_url)}.csv"
 
 
-def never_added(of: OfTenant) -> dict[str, str]:
+def suppressed_customers(of: OfTenant) -> dict[str, str]:
     """
     Who is on the never-add list of a tenant, and the reason it gives; nobody where there is no such file.
 
     Raises ListError for a file that cannot be read without guessing: nobody is passed over in silence.
     """
-    path = never_add_path(of)
+    path = suppression_list_path(of)
     return _read(path) if path.exists() or path.is_symlink() else {}
 
 
@@ -66,15 +66,15 @@ def _read(path: Path) -> dict[str, str]:
             "name one so; a column reason may stand beside it."
         )
     where, rows = header.index("customeruid"), table.rows[1:]
-    refuse_spoiled([(number, row[where]) for number, row in rows], path)
+    reject_damaged_ids([(number, row[where]) for number, row in rows], path)
     if blank := [number for number, row in rows if not row[where]]:
         raise ListError(
-            f"The never-add list {path} has no customer_uid in {counted(len(blank), 'row')}, the first is row "
+            f"The never-add list {path} has no customer_uid in {pluralize(len(blank), 'row')}, the first is row "
             f"{blank[0]}. Fill or delete them: whoever is meant could be added."
         )
     why = header.index("reason") if "reason" in header else None
     listed: dict[str, str] = {}
     for _, row in rows:
-        reason = without_contacts(row[why]) if why is not None else ""
+        reason = mask_explicit_contacts(row[why]) if why is not None else ""
         listed[row[where]] = listed.get(row[where]) or reason
     return listed

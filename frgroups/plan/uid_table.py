@@ -14,29 +14,29 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from frgroups.api.schema.codec import UID
-from frgroups.internals.checksummed_json import canonical
+from frgroups.internals.checksummed_json import canonical_json
 from frgroups.internals.typing import BoolArray, Int32Array
-from frgroups.snapshot.membership_matrix import as_texts
-from frgroups.snapshot.uid_lookup import places_of
+from frgroups.snapshot.membership_matrix import to_string_array
+from frgroups.snapshot.uid_lookup import lookup_positions
 
 
 class UidTable:
     """Unique uids in uid order: the code of a uid is its place."""
 
     def __init__(self, uids: pd.Index) -> None:
-        self.texts = as_texts(uids)
+        self.texts = to_string_array(uids)
 
     def __len__(self) -> int:
         return len(self.texts)
 
-    def codes_of(self, texts: pa.ChunkedArray) -> Int32Array:
+    def as_membership_matrix(self, texts: pa.ChunkedArray) -> Int32Array:
         """The code of each of these uids, -1 for those that are not here."""
-        return places_of(texts, self.texts)
+        return lookup_positions(texts, self.texts)
 
     def codes_of_lists(self, lists: Iterable[Sequence[str]]) -> Int32Array:
         """The same of the uids of several lists, one after the other."""
         texts = [pa.array(uids, type=pa.large_string()) for uids in lists]
-        return self.codes_of(pa.chunked_array(texts, type=pa.large_string()))
+        return self.as_membership_matrix(pa.chunked_array(texts, type=pa.large_string()))
 
     def take(self, codes: npt.NDArray[Any]) -> list[str]:
         """The uids of these codes."""
@@ -55,7 +55,7 @@ class UidTable:
         quoted = pc.binary_join_element_wise(parts[0], self.texts, *parts[1:]).cast(pa.large_binary())
         if self.odd is None:
             return quoted
-        escaped = [f"{canonical(uid)},".encode() for uid in self.take(np.flatnonzero(self.odd))]
+        escaped = [f"{canonical_json(uid)},".encode() for uid in self.take(np.flatnonzero(self.odd))]
         return pc.replace_with_mask(quoted, pa.array(self.odd), pa.array(escaped, type=pa.large_binary()))
 
     def sha256(self, codes: Int32Array) -> str:

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from frgroups.internals.typing import FloatArray
-from frgroups.snapshot.membership_matrix import Codes
+from frgroups.snapshot.membership_matrix import MembershipMatrix
 
 # Okabe & Ito's colours, told apart by the colour-blind; the first three also differ in grey.
 BLUE, SKY, ORANGE = "#0072B2", "#56B4E9", "#E69F00"
@@ -92,7 +92,7 @@ def is_table(data: Any, column: str) -> bool:
     return isinstance(data, pd.DataFrame) and column in data
 
 
-def largest(codes: Codes, top: int | None) -> Sequence[str] | None:
+def largest(codes: MembershipMatrix, top: int | None) -> Sequence[str] | None:
     """The uids of the `top` largest groups; None, which is all, when there are no more."""
     if top is None or top >= codes.n_groups:
         return None

@@ -26,7 +26,7 @@ from frgroups.plot.axes import (
     room,
     titled,
 )
-from frgroups.plot.labels import shown_names
+from frgroups.plot.labels import display_names
 
 
 def sizes(data: Any, *, top: int | None = 30, ax: Axes | None = None) -> Axes:
@@ -43,7 +43,7 @@ def sizes(data: Any, *, top: int | None = 30, ax: Axes | None = None) -> Axes:
     table = data if is_table(data, "n_members") else group_sizes(data)
     order = table.sort_values(["n_members", "customer_group_uid"], ascending=[False, True])
     shown = order.head(len(order) if top is None else top)
-    names = shown_names(shown["customer_group_uid"], shown["name"])
+    names = display_names(shown["customer_group_uid"], shown["name"])
     ax = ax or new_axes(8.0, 1.4 + 0.26 * max(len(shown), 2))
     if shown.empty:
         return empty_chart(ax, "Members of each group", "no groups")
@@ -94,7 +94,7 @@ def changes(
     heading = "Customers who joined and left"
     if shown.empty:
         return empty_chart(ax, heading, f"no change in {len(table):,} groups" if len(table) else "no groups")
-    names = shown_names(shown["customer_group_uid"], shown["name"])
+    names = display_names(shown["customer_group_uid"], shown["name"])
     notes = {"new": " (new)", "deleted": " (deleted)"}
     names = [name + notes.get(status, "") for name, status in zip(names, shown["status"], strict=True)]
     joined, left = shown["n_joined"].to_numpy(), shown["n_left"].to_numpy()

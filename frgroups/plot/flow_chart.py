@@ -31,7 +31,7 @@ from frgroups.plot.axes import (
     spread,
     titled,
 )
-from frgroups.plot.labels import shown_names
+from frgroups.plot.labels import display_names
 
 _COLOURS = (BLUE, ORANGE, GREEN, PURPLE, VERMILLION, SKY)
 _OTHERS = "(other groups)"
@@ -141,7 +141,7 @@ def _states(moved: pd.DataFrame) -> list[str]:
 def _labels(moved: pd.DataFrame, states: list[str]) -> dict[str, str]:
     name_of = dict(zip(moved["from_group"], moved["from_name"], strict=True))
     name_of |= dict(zip(moved["to_group"], moved["to_name"], strict=True))
-    return dict(zip(states, shown_names(states, [name_of[state] for state in states]), strict=True))
+    return dict(zip(states, display_names(states, [name_of[state] for state in states]), strict=True))
 
 
 def _look(state: str, states: list[str]) -> tuple[str, str]:

@@ -17,9 +17,9 @@ from frgroups.analysis.overlap import Measure, measure_of, overlap_matrix
 from frgroups.errors import InputError
 from frgroups.internals.typing import FloatArray
 from frgroups.plot.axes import empty_chart, largest, new_axes, points, titled
-from frgroups.plot.labels import short_name, shown_names
-from frgroups.snapshot.membership_matrix import codes_of
-from frgroups.snapshot.universe import universe_of
+from frgroups.plot.labels import display_names, short_name
+from frgroups.snapshot.membership_matrix import as_membership_matrix
+from frgroups.snapshot.universe import resolve_universe
 
 _MEASURES = {
     "count": ("customers", "Customers in both groups"),
@@ -101,14 +101,14 @@ def _heatmap_of(
     if _is_matrix(data):
         matrix = data if top is None else data.iloc[:top, :top]
         return matrix, [short_name(label) for label in matrix.index], len(data)
-    seen = codes_of(data)
-    universe, codes = universe_of(data, universe, seen), seen.select(groups)
+    seen = as_membership_matrix(data)
+    universe, codes = resolve_universe(data, universe, seen), seen.select(groups)
     if measure in _NEEDS_UNIVERSE and universe is None:
         raise InputError(f"measure={measure!r} needs universe=, the number of customers that the tenant has in all.")
     chosen = codes.select(largest(codes, top))
     matrix = overlap_matrix(chosen, measure=measure, universe=universe)
     order = leaf_order(overlap_matrix(chosen, measure="jaccard").to_numpy())
-    names = shown_names(chosen.group_uids.take(order), chosen.group_names.take(order))
+    names = display_names(chosen.group_uids.take(order), chosen.group_names.take(order))
     return matrix.iloc[order, order], names, codes.n_groups
 
 

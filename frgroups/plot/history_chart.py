@@ -12,7 +12,7 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num, nu
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from frgroups.history.size_history import only_groups, size_history
-from frgroups.internals.formatting import day_in_words, growth_in_words
+from frgroups.internals.formatting import format_day, format_growth
 from frgroups.internals.typing import FloatArray
 from frgroups.plot.axes import (
     BLUE,
@@ -32,7 +32,7 @@ from frgroups.plot.axes import (
     spread,
     titled,
 )
-from frgroups.plot.labels import shown_names
+from frgroups.plot.labels import display_names
 
 _COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, INK)
 _STYLES = ("-", "--", "-.", ":")
@@ -69,7 +69,7 @@ def history(data: Any, groups: Iterable[str] | None = None, *, top: int | None =
         ax.plot(x, _sizes(of_group[uid]), color="#C8C8C8", linewidth=0.8, marker=".", markersize=2, zorder=1)
     for at, uid in enumerate(named["customer_group_uid"]):
         _line(ax, x, of_group[uid], at)
-    names = shown_names(named["customer_group_uid"], named["name"])
+    names = display_names(named["customer_group_uid"], named["name"])
     uids = named["customer_group_uid"]
     labels = [f"{name}  {_told(of_group[uid])}" for name, uid in zip(names, uids, strict=True)]
     ax.set_ylim(0, max(int(table["n_members"].max()), 1) * 1.05)
@@ -105,7 +105,7 @@ def _told(rows: pd.DataFrame) -> str:
         return "(deleted)"
     if known["status"].iloc[0] == "new":
         return f"{sizes.iloc[-1]:,} (new)"
-    growth = f" ({growth_in_words(sizes.iloc[0], sizes.iloc[-1])})" if sizes.iloc[0] else ""
+    growth = f" ({format_growth(sizes.iloc[0], sizes.iloc[-1])})" if sizes.iloc[0] else ""
     return f"{sizes.iloc[-1]:,}{growth}"
 
 
@@ -139,7 +139,7 @@ def _dates(ax: Axes, x: FloatArray) -> None:
     ticks = locator.tick_values(*num2date([x[0], x[-1]])) if len(x) > 1 else x
     ax.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if x[0] <= tick <= x[-1]] or list(x)))
     ax.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
-    first, last = (day_in_words(num2date(at).date()) for at in (x[0], x[-1]))
+    first, last = (format_day(num2date(at).date()) for at in (x[0], x[-1]))
     ax.set_xlabel(first if first == last else f"{first} to {last}", loc="left")
     ax.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))

@@ -13,7 +13,7 @@ _LONGEST_NAME = 30
 _UNKNOWN = "□"
 
 
-def shown_names(uids: Iterable[str], names: Iterable[str]) -> list[str]:
+def display_names(uids: Iterable[str], names: Iterable[str]) -> list[str]:
     """Short names to show; those that would look the same, or cannot be shown whole, carry their uid."""
     uids, short = list(uids), [short_name(name) for name in names]
     twice = {name for name in short if short.count(name) > 1}

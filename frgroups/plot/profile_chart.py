@@ -51,7 +51,7 @@ def profile(
     else:
         table = group_profile(data, group, versus=versus)
         if isinstance(group, str):
-            name = short_name(data.codes.group_names[data.codes.group_code_of(group)])
+            name = short_name(data.matrix.group_names[data.matrix.group_code_of(group)])
             heading = f"What sets {name} apart: shares in the group and among the others"
     known = strongest(table)
     shown = known.head(len(known) if top is None else top)

@@ -30,7 +30,7 @@ from frgroups.plot.axes import (
     room,
     titled,
 )
-from frgroups.plot.labels import short_name, shown_names
+from frgroups.plot.labels import display_names, short_name
 
 
 def reach(
@@ -128,7 +128,7 @@ def incremental_reach(
     for at, label in enumerate(labels):
         beside(ax, label, so_far[at], at)
     ax.set_xlim(0, max(so_far.max(), 1) / (1 - room(ax, max(map(len, labels)) + 1.5)))
-    name_rows(ax, shown_names(shown["customer_group_uid"], shown["name"]))
+    name_rows(ax, display_names(shown["customer_group_uid"], shown["name"]))
     count_axis(ax, "customers reached")
     legend(ax)
     cut = ""
@@ -182,7 +182,7 @@ def campaign_reach(
     total = matters + shadowed
     ax.set_xlim(0, max(total.max(), 1) / (1 - room(ax, max(map(len, labels)) + 1.5, 0.5)))
     uids = shown["campaign_uid"].fillna(shown["customer_group_uid"])
-    names = shown_names(uids, shown["name"])
+    names = display_names(uids, shown["name"])
     discounts = shown["discount_percent"]
     name_rows(ax, [f"{name}, {discount:g} %" for name, discount in zip(names, discounts, strict=True)])
     count_axis(ax, "customers")
@@ -200,7 +200,7 @@ def _reached(row: Any) -> str:
 def _channel_rows(shown: pd.DataFrame) -> list[str]:
     """The name and size of a group before its first channel, then the other channels alone."""
     first = ~shown["customer_group_uid"].duplicated()
-    names = iter(shown_names(shown.loc[first, "customer_group_uid"], shown.loc[first, "name"]))
+    names = iter(display_names(shown.loc[first, "customer_group_uid"], shown.loc[first, "name"]))
     return [
         f"{next(names)}, {row.n_members:,}   {row.channel}" if is_first else row.channel
         for row, is_first in zip(each(shown), first, strict=True)

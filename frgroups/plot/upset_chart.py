@@ -16,8 +16,8 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from frgroups.analysis.intersections import OTHER, Mode, intersections
 from frgroups.errors import InputError
 from frgroups.plot.axes import BLUE, FAINT, INK, is_table, largest, open_frame, percent, points, titled, wrapped
-from frgroups.plot.labels import short_name, shown_names
-from frgroups.snapshot.membership_matrix import codes_of
+from frgroups.plot.labels import display_names, short_name
+from frgroups.snapshot.membership_matrix import as_membership_matrix
 
 
 def upset(
@@ -130,13 +130,13 @@ def _upset_of(
         table, notes = data, []
         shown = _groups_of(table, mode)
     else:
-        codes = codes_of(data)
+        codes = as_membership_matrix(data)
         chosen = codes.select(largest(codes, n_groups) if groups is None else groups)
         table = intersections(chosen, mode=mode, top=None if mode == "exclusive" else top)
         shown = pd.DataFrame(
             {
                 "customer_group_uid": chosen.group_uids,
-                "label": shown_names(chosen.group_uids, chosen.group_names),
+                "label": display_names(chosen.group_uids, chosen.group_names),
                 "n": chosen.sizes,
             }
         )

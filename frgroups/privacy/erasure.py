@@ -13,15 +13,15 @@ from pathlib import Path
 import pandas as pd
 
 from frgroups.errors import FrgroupsError, LockedError
-from frgroups.internals.formatting import counted
-from frgroups.internals.locks import load_lock, tenant_lock, tenants_ever_locked
-from frgroups.internals.paths import tenant_and_host, tenant_folder
-from frgroups.internals.structured_logging import tell
+from frgroups.internals.formatting import pluralize
+from frgroups.internals.locks import load_lock, locked_tenants, tenant_lock
+from frgroups.internals.paths import parse_tenant_folder, tenant_folder
+from frgroups.internals.structured_logging import log_event
 from frgroups.privacy import rewriters as erase
-from frgroups.privacy.file_scanners import KEPT_BY_DIGEST, Trace
-from frgroups.privacy.search import Places, find_held, known_ids, look_for
-from frgroups.privacy.text_search import Wanted
-from frgroups.snapshot.schema import conform
+from frgroups.privacy.file_scanners import FILES_NAMED_BY_DIGEST, FileMatch
+from frgroups.privacy.search import Places, known_ids, search_customer, search_files
+from frgroups.privacy.text_search import Subject
+from frgroups.snapshot.schema import coerce_schema
 from frgroups.store.folders import remove
 
 log = logging.getLogger("frgroups.forget")
@@ -30,7 +30,7 @@ COULD_NOT = "could not"
 _COLUMNS = {"kind": "str", "path": "str", "tenant_uid": "str", "action": "str", "n": "int64", "note": "str"}
 
 
-def forget(
+def erase_customer(
     customer_uid: str,
     *,
     tenant_uid: str | None = None,
@@ -93,16 +93,18 @@ def forget(
     Each file is the old one or the new one at any moment. What was cut off is completed by running it again.
 
     >>> path = save_snapshot(sample_snapshot())
-    >>> forget("c-251", tenant_uid="t-1")[["kind", "action", "n"]].tail(1).to_dict("records")
+    >>> erase_customer("c-251", tenant_uid="t-1")[["kind", "action", "n"]].tail(1).to_dict("records")
     [{'kind': 'snapshot', 'action': 'rewritten', 'n': 2}]
-    >>> len(forget("c-251", tenant_uid="t-1"))
+    >>> len(erase_customer("c-251", tenant_uid="t-1"))
     0
     """
-    asked, places = look_for(customer_uid, tenant_uid=tenant_uid, cache=cache, journal=journal, also=also, ids=ids)
+    asked, places = search_files(
+        customer_uid, tenant_uid=tenant_uid, cache=cache, journal=journal, also=also, ids=ids
+    )
     with ExitStack() as locks:
         who, held = _looked_up(asked, places, None if dry_run else locks)
         rows = [_Row.planned(trace) for trace in held] if dry_run else list(_forgotten(held, who, places))
-    table = conform(pd.DataFrame([row.values() for row in rows], columns=list(_COLUMNS)), _COLUMNS)
+    table = coerce_schema(pd.DataFrame([row.values() for row in rows], columns=list(_COLUMNS)), _COLUMNS)
     if not dry_run:
         _log(customer_uid, table)
     return table
@@ -112,13 +114,13 @@ def forget(
 class _Row:
     """What becomes of one file."""
 
-    trace: Trace
+    trace: FileMatch
     action: str
     note: str
     path: Path
 
     @classmethod
-    def planned(cls, trace: Trace) -> _Row:
+    def planned(cls, trace: FileMatch) -> _Row:
         action, note = _decided(trace)
         return cls(trace, action, note, trace.path)
 
@@ -127,7 +129,7 @@ class _Row:
         return [self.trace.kind, str(self.path), self.trace.tenant_uid, self.action, n, self.note]
 
 
-def _decided(trace: Trace) -> tuple[str, str]:
+def _decided(trace: FileMatch) -> tuple[str, str]:
     """What is to be done with a file that holds a customer, and why."""
     name_only = not trace.n and trace.mentions
     if trace.kind in ("set aside", "draft"):
@@ -147,7 +149,10 @@ def _decided(trace: Trace) -> tuple[str, str]:
         return COULD_NOT, "frgroups did not write it: edit or delete it"
     if trace.n_left:
         done = "the customer's rows go; " if trace.n else ""
-        return COULD_NOT, f"{done}{counted(trace.n_left, 'mention')} in longer text or in others' rows: edit by hand"
+        return (
+            COULD_NOT,
+            f"{done}{pluralize(trace.n_left, 'mention')} in longer text or in others' rows: edit by hand",
+        )
     if name_only:
         return ("rewritten" if trace.kind == "plan" else "tombstoned"), "it repeated the digest of such a plan"
     if trace.kind in ("receipt", "journal"):
@@ -155,7 +160,7 @@ def _decided(trace: Trace) -> tuple[str, str]:
     return "rewritten", ""
 
 
-def _looked_up(asked: Wanted, places: Places, locks: ExitStack | None) -> tuple[Wanted, list[Trace]]:
+def _looked_up(asked: Subject, places: Places, locks: ExitStack | None) -> tuple[Subject, list[FileMatch]]:
     """
     Find what is held, and keep applies and loads away from every tenant in question before it is counted on.
 
@@ -163,23 +168,23 @@ def _looked_up(asked: Wanted, places: Places, locks: ExitStack | None) -> tuple[
     of what is found. Locks are taken anew, in order, when others are found to matter: two runs cannot block each
     other.
     """
-    tenants = {one for one in tenants_ever_locked(places.caches()) if asked.is_in(one[0])}
+    tenants = {one for one in locked_tenants(places.caches()) if asked.is_in(one[0])}
     while True:
         if locks is not None:
             locks.close()
             for tenant_uid, base_url in sorted(tenants):
                 _lock(tenant_uid, base_url, places, locks)
         who = replace(asked, ids=known_ids(asked, places))
-        held = find_held(who, places)
+        held = search_customer(who, places)
         others = {_by_folder(one) for one in held if one.base_url} - tenants
         if locks is None or not others:
             return who, held
         tenants |= others
 
 
-def _by_folder(trace: Trace) -> tuple[str, str]:
+def _by_folder(trace: FileMatch) -> tuple[str, str]:
     """Tenant and host as the name of a folder, or of a lock, tells them."""
-    tenant_uid, host = tenant_and_host(tenant_folder(trace.tenant_uid, trace.base_url))
+    tenant_uid, host = parse_tenant_folder(tenant_folder(trace.tenant_uid, trace.base_url))
     return tenant_uid, f"https://{host}"
 
 
@@ -193,20 +198,20 @@ def _lock(tenant_uid: str, base_url: str, places: Places, locks: ExitStack) -> N
         raise LockedError(f"{error.message} Nobody was forgotten.") from error
 
 
-def _forgotten(held: Sequence[Trace], who: Wanted, places: Places) -> Iterator[_Row]:
+def _forgotten(held: Sequence[FileMatch], who: Subject, places: Places) -> Iterator[_Row]:
     """Do it, and look again whether anything is left."""
     moved: dict[Path, Path] = {}
     rows = [_performed(trace, who, moved) for trace in held]
     yield from (replace(row, path=moved.get(row.path, row.path)) for row in rows)
     told = {moved.get(row.path, row.path) for row in rows}
-    for trace in find_held(who, places):
+    for trace in search_customer(who, places):
         if trace.path not in told:
             row = _Row.planned(trace)
             note = row.note if row.action == COULD_NOT else "it came, or was left, while this ran: run it again"
             yield replace(row, action=COULD_NOT, note=note)
 
 
-def _performed(trace: Trace, who: Wanted, moved: dict[Path, Path]) -> _Row:
+def _performed(trace: FileMatch, who: Subject, moved: dict[Path, Path]) -> _Row:
     row = _Row.planned(trace)
     try:
         return replace(row, path=moved.get(trace.path) or _perform(row, who, moved))
@@ -218,7 +223,7 @@ def _performed(trace: Trace, who: Wanted, moved: dict[Path, Path]) -> _Row:
         return replace(row, action=COULD_NOT, note=who.words.sub("…", error.message))
 
 
-def _perform(row: _Row, who: Wanted, moved: dict[Path, Path]) -> Path:
+def _perform(row: _Row, who: Subject, moved: dict[Path, Path]) -> Path:
     """Do what was decided of one file; returns its path as it is then."""
     trace, path = row.trace, row.trace.path
     if row.action == "removed":
@@ -232,17 +237,17 @@ def _perform(row: _Row, who: Wanted, moved: dict[Path, Path]) -> Path:
     elif trace.kind == "approval":
         erase.erase_from_approval(path, who)
     elif trace.kind == "plan":
-        erase.erase_from_plan(path, who, undoes=bool(trace.mentions))
+        erase.erase_from_plan(path, who, reverts=bool(trace.mentions))
     elif trace.kind in ("receipt", "journal"):
         moved |= _buried(trace, who)
         return moved[path]
     return path
 
 
-def _buried(trace: Trace, who: Wanted) -> dict[Path, Path]:
+def _buried(trace: FileMatch, who: Subject) -> dict[Path, Path]:
     """Bury the customer in a journal or receipt; where each file is then."""
     told_by_digest = trace.digest or trace.unfinished or (trace.kind == "journal" and trace.mentions)
-    if told_by_digest and KEPT_BY_DIGEST.fullmatch(trace.path.name):
+    if told_by_digest and FILES_NAMED_BY_DIGEST.fullmatch(trace.path.name):
         return erase.erase_from_apply(trace.path, who)
     seal = uuid.uuid4().hex[:8] if told_by_digest else ""
     erase_from = erase.erase_from_receipt if trace.kind == "receipt" else erase.erase_from_journal
@@ -254,4 +259,4 @@ def _log(customer_uid: str, table: pd.DataFrame) -> None:
     short = hashlib.sha256(customer_uid.encode()).hexdigest()[:8]
     told = ", ".join(f"{n:,} {action}" for action, n in counts.items()) or "nothing was held"
     level = logging.WARNING if counts.get(COULD_NOT) else logging.INFO
-    tell(log, level, "customer_forgotten", f"Customer {short}: {told}.", customer=short, counts=counts)
+    log_event(log, level, "customer_forgotten", f"Customer {short}: {told}.", customer=short, counts=counts)

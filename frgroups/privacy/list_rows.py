@@ -13,7 +13,7 @@ from typing import Any
 
 from frgroups.errors import ListError
 from frgroups.internals.spreadsheets import plain, trim
-from frgroups.internals.tombstones import as_words
+from frgroups.internals.tombstones import format_tombstones
 from frgroups.snapshot.customer_lists import OTHER_IDS, USUAL_NAMES
 
 _SEPARATORS = (";", ",", "\t")
@@ -23,7 +23,7 @@ Named = Callable[[Sequence[str]], bool]
 
 
 @dataclass(frozen=True)
-class Parted:
+class ListRowsResult:
     """A list file without the rows of a customer: its new bytes, those rows, and how often it still names them."""
 
     body: bytes
@@ -31,7 +31,7 @@ class Parted:
     n_left: int
 
 
-def part_list(body: bytes, uid: str, ids: Iterable[str]) -> Parted:
+def remove_list_rows(body: bytes, uid: str, ids: Iterable[str]) -> ListRowsResult:
     r"""
     The file without the rows that a customer uid, or another id of the customer, stands in.
 
@@ -39,7 +39,7 @@ def part_list(body: bytes, uid: str, ids: Iterable[str]) -> Parted:
     column customer_uid is compared with the uid, one named external_id with the other ids, the rest with both.
     Raises ListError for a file that cannot be read, or written again without losing something.
 
-    >>> part_list(b"customer_uid;note\nc-1;\nc-10;\n", "c-1", ["0150"]).body
+    >>> remove_list_rows(b"customer_uid;note\nc-1;\nc-10;\n", "c-1", ["0150"]).body
     b'customer_uid;note\nc-10;\n'
     """
     others = frozenset(ids)
@@ -50,7 +50,7 @@ def part_list(body: bytes, uid: str, ids: Iterable[str]) -> Parted:
     return _part_text(body, uid, others)
 
 
-def _part_text(body: bytes, uid: str, ids: frozenset[str]) -> Parted:
+def _part_text(body: bytes, uid: str, ids: frozenset[str]) -> ListRowsResult:
     whole, encoding = _decoded(body)
     # The mark of UTF, and Excel's own way to tell the separator, are not part of the first row.
     mark = re.match(r"\ufeff?(?:sep=[;,\t]\r?\n)?", whole)
@@ -62,10 +62,12 @@ def _part_text(body: bytes, uid: str, ids: frozenset[str]) -> Parted:
     is_named = _named(next((cells for _, cells in records if any(cells)), []), uid, ids)
     rows = [cells for _, cells in records if is_named(cells)]
     rest = whole.removesuffix(text) + "".join(raw for raw, cells in records if not is_named(cells))
-    return Parted(rest.encode(encoding), rows, len(as_words([uid, *telling(ids)]).findall(rest)))
+    return ListRowsResult(
+        rest.encode(encoding), rows, len(format_tombstones([uid, *distinctive_ids(ids)]).findall(rest))
+    )
 
 
-def telling(ids: Iterable[str]) -> list[str]:
+def distinctive_ids(ids: Iterable[str]) -> list[str]:
     """The ids that are long enough to mean this customer wherever they stand as a word."""
     return [one for one in ids if len(one) >= 5]
 
@@ -144,8 +146,8 @@ def _cell(text: str) -> str:
     return (cell[1:-1] if quoted else cell).removeprefix("'")  # An apostrophe keeps a spreadsheet from counting.
 
 
-def _part_workbook(body: bytes, uid: str, ids: frozenset[str]) -> Parted:
-    words = as_words([uid, *telling(ids)])
+def _part_workbook(body: bytes, uid: str, ids: frozenset[str]) -> ListRowsResult:
+    words = format_tombstones([uid, *distinctive_ids(ids)])
     rows: list[list[str]] = []
     book = _workbook(body)
     for sheet in book.worksheets:
@@ -160,10 +162,10 @@ def _part_workbook(body: bytes, uid: str, ids: frozenset[str]) -> Parted:
         for number in reversed(going):
             sheet.delete_rows(number)
     if not rows:
-        return Parted(body, [], n_in_zip(body, words))
+        return ListRowsResult(body, [], count_in_zip(body, words))
     written = io.BytesIO()
     book.save(written)
-    return Parted(written.getvalue(), rows, n_in_zip(written.getvalue(), words))
+    return ListRowsResult(written.getvalue(), rows, count_in_zip(written.getvalue(), words))
 
 
 def _workbook(body: bytes) -> Any:
@@ -194,7 +196,7 @@ def _fixed(sheet: Any) -> str:
     return " and ".join(name for name, there in parts.items() if there)
 
 
-def n_in_zip(body: bytes, words: re.Pattern[str]) -> int:
+def count_in_zip(body: bytes, words: re.Pattern[str]) -> int:
     """How often these words stand in the parts of a zip file, such as a workbook."""
     with zipfile.ZipFile(io.BytesIO(body)) as parts:
         return sum(len(words.findall(parts.read(name).decode("utf-8", "replace"))) for name in parts.namelist())

@@ -9,20 +9,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from frgroups.errors import InputError
-from frgroups.internals.paths import as_folder, home
-from frgroups.internals.validation import must_be, several
+from frgroups.internals.paths import home, resolve_folder
+from frgroups.internals.validation import as_list, check_type
 from frgroups.privacy.file_scanners import (
     DIGEST_LENGTH,
-    KEPT_BY_DIGEST,
-    Trace,
+    FILES_NAMED_BY_DIGEST,
+    FileMatch,
     ids_in_snapshot,
+    scan_file,
+    scan_quarantined,
+    scan_snapshot,
     tenant_of,
-    trace_of_aside,
-    trace_of_file,
-    trace_of_snapshot,
 )
-from frgroups.privacy.text_search import Wanted
-from frgroups.store.folders import DAMAGED, DRAFT, GONE, names_in, shown
+from frgroups.privacy.text_search import Subject
+from frgroups.store.folders import DAMAGED, DRAFT, GONE, all_folder_names, visible_folder_names
 
 _ASIDE = (DRAFT, DAMAGED, GONE)
 _LOCKS = ("locks", ".locks")  # Notes on who is running; no customers.
@@ -39,12 +39,12 @@ class Places:
 
     def __post_init__(self) -> None:
         for path in (self.cache, self.journal, *self.also):
-            if path is not None and not as_folder(path, "this").exists():
+            if path is not None and not resolve_folder(path, "this").exists():
                 raise InputError(f"{path} does not exist, so nothing was looked at. Name a file or folder that does.")
 
     def caches(self) -> list[Path]:
         """The folders of kept snapshots."""
-        return _once([as_folder(None, "snapshots"), as_folder(self.cache, "snapshots")])
+        return _once([resolve_folder(None, "snapshots"), resolve_folder(self.cache, "snapshots")])
 
     def entries(self) -> Iterator[tuple[Path, bool, bool]]:
         """
@@ -52,8 +52,8 @@ class Places:
 
         In a cache or journal folder outside the home only what frgroups made counts.
         """
-        named = [as_folder(path, "lists") for path in self.also]
-        apart = [*self.caches(), as_folder(self.journal, "journals")]
+        named = [resolve_folder(path, "lists") for path in self.also]
+        apart = [*self.caches(), resolve_folder(self.journal, "journals")]
         seen = set()
         for roots, all_kinds in ((named, True), ([home()], True), (apart, False)):
             for path in (path for root in roots for path in _walk(root)):
@@ -63,7 +63,7 @@ class Places:
                     yield path, is_list, all_kinds
 
 
-def look_for(
+def search_files(
     customer_uid: str,
     *,
     tenant_uid: str | None,
@@ -71,16 +71,16 @@ def look_for(
     journal: str | Path | None,
     also: Iterable[str | Path],
     ids: Iterable[str],
-) -> tuple[Wanted, Places]:
+) -> tuple[Subject, Places]:
     """Whom to look for and where, as `forget` and `export_customer` are asked."""
-    must_be(customer_uid, str, "customer_uid")
+    check_type(customer_uid, str, "customer_uid")
     if not customer_uid.strip():
         raise InputError("customer_uid is empty; name the customer.")
-    places = Places(cache, journal, tuple(several(also, "also")))
-    return Wanted(customer_uid, tenant_uid, frozenset(several(ids, "ids"))), places
+    places = Places(cache, journal, tuple(as_list(also, "also")))
+    return Subject(customer_uid, tenant_uid, frozenset(as_list(ids, "ids"))), places
 
 
-def find_held(who: Wanted, places: Places) -> list[Trace]:
+def search_customer(who: Subject, places: Places) -> list[FileMatch]:
     """
     What is held of a customer, in the order in which it must be forgotten.
 
@@ -95,7 +95,7 @@ def find_held(who: Wanted, places: Places) -> list[Trace]:
     return sorted(held, key=lambda one: (_ORDER.index(one.kind), bool(one.digest), one.path))
 
 
-def known_ids(who: Wanted, places: Places) -> frozenset[str]:
+def known_ids(who: Subject, places: Places) -> frozenset[str]:
     """The other ids that any kept snapshot knows of the customer."""
     folders = [path for path, _, _ in places.entries() if path.is_dir()]
     return who.ids.union(*(ids_in_snapshot(folder, who) for folder in folders))
@@ -104,27 +104,29 @@ def known_ids(who: Wanted, places: Places) -> frozenset[str]:
 _ORDER = ["list", "other", "approval", "review", "plan", "receipt", "journal", "draft", "set aside", "snapshot"]
 
 
-def _may_hold(trace: Trace) -> bool:
+def _may_hold(trace: FileMatch) -> bool:
     """Whether a file that cannot be read may hold the customer; of plans, receipts and journals the text tells."""
     return trace.damaged or (bool(trace.trouble) and trace.kind in ("list", "other", "set aside", "snapshot"))
 
 
-def _trace(path: Path, who: Wanted, is_list: bool, whole: bool) -> Iterable[Trace]:
+def _trace(path: Path, who: Subject, is_list: bool, whole: bool) -> Iterable[FileMatch]:
     try:
         if path.is_dir():
-            names = names_in(path.parent)
-            replaced = path.name in names and path.name not in shown(names)
+            names = all_folder_names(path.parent)
+            replaced = path.name in names and path.name not in visible_folder_names(names)
             aside = replaced or path.name.startswith(_ASIDE)
-            return [trace_of_aside(path, who) if aside else trace_of_snapshot(path, who)]
-        trace = trace_of_file(path, who, is_list=is_list)
+            return [scan_quarantined(path, who) if aside else scan_snapshot(path, who)]
+        trace = scan_file(path, who, is_list=is_list)
     except FileNotFoundError:  # Gone since it was found.
         return []
     except (OSError, ValueError) as error:
-        return [Trace("other", path, trouble=f"it cannot be read ({type(error).__name__}); it may hold the customer")]
+        return [
+            FileMatch("other", path, trouble=f"it cannot be read ({type(error).__name__}); it may hold the customer")
+        ]
     if _DRAFT_FILE.fullmatch(path.name):
         # The draft of a journal or receipt is named by its digest. While an apply writes one, its tenant is locked.
-        by_digest = KEPT_BY_DIGEST.match(path.name[1:])
-        return [Trace("draft", path, *tenant_of(path), n=trace.n, unfinished=bool(by_digest))]
+        by_digest = FILES_NAMED_BY_DIGEST.match(path.name[1:])
+        return [FileMatch("draft", path, *tenant_of(path), n=trace.n, unfinished=bool(by_digest))]
     if path.is_symlink() and trace.n:
         return [replace(trace, trouble=f"it is a link to {path.resolve()}")]
     return [trace] if whole or trace.kind != "other" else []

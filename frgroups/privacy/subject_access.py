@@ -16,12 +16,12 @@ from frgroups.errors import FrgroupsError
 from frgroups.internals.paths import home
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
-from frgroups.privacy.file_scanners import Kind, Trace, uids_of_line
-from frgroups.privacy.list_rows import part_list
-from frgroups.privacy.search import find_held, known_ids, look_for
-from frgroups.privacy.text_search import Wanted
+from frgroups.privacy.file_scanners import FileMatch, Kind, uids_of_line
+from frgroups.privacy.list_rows import remove_list_rows
+from frgroups.privacy.search import known_ids, search_customer, search_files
+from frgroups.privacy.text_search import Subject
 from frgroups.store.manifest import read_manifest
-from frgroups.store.snapshot_store import read_kept
+from frgroups.store.snapshot_store import read_stored
 
 
 def export_customer(
@@ -49,7 +49,9 @@ def export_customer(
     >>> held["snapshots"][-1]["attributes"]["external_id"], len(held["snapshots"][-1]["consents"])
     ('0001', 1)
     """
-    asked, places = look_for(customer_uid, tenant_uid=tenant_uid, cache=cache, journal=journal, also=also, ids=ids)
+    asked, places = search_files(
+        customer_uid, tenant_uid=tenant_uid, cache=cache, journal=journal, also=also, ids=ids
+    )
     who = replace(asked, ids=known_ids(asked, places))
     told: dict[str, Any] = {
         "customer_uid": customer_uid,
@@ -58,14 +60,14 @@ def export_customer(
         **{f"{kind}s": [] for kind in _TELL},
         "other": [],
     }
-    for trace in find_held(who, places):
+    for trace in search_customer(who, places):
         if trace.n or trace.n_left or trace.trouble or trace.damaged:
             section, facts = _told(trace, who)
             told[section].append({"path": str(trace.path), "tenant_uid": trace.tenant_uid} | facts)
     return told
 
 
-def _told(trace: Trace, who: Wanted) -> tuple[str, dict[str, Any]]:
+def _told(trace: FileMatch, who: Subject) -> tuple[str, dict[str, Any]]:
     if trace.kind in _TELL and not trace.trouble and not trace.damaged:
         try:
             return f"{trace.kind}s", _TELL[trace.kind](trace.path, who)
@@ -76,8 +78,8 @@ def _told(trace: Trace, who: Wanted) -> tuple[str, dict[str, Any]]:
     return "other", {"kind": trace.kind, "n": n, "note": trace.trouble or damage}
 
 
-def _of_snapshot(folder: Path, who: Wanted) -> dict[str, Any]:
-    snapshot = read_kept(read_manifest(folder))
+def _of_snapshot(folder: Path, who: Subject) -> dict[str, Any]:
+    snapshot = read_stored(read_manifest(folder))
     uid, customers, memberships = who.uid, snapshot.customers, snapshot.memberships
     groups = memberships.loc[memberships["customer_uid"] == uid, "customer_group_uid"]
     own = _records(customers[customers["customer_uid"] == uid])
@@ -91,12 +93,12 @@ def _of_snapshot(folder: Path, who: Wanted) -> dict[str, Any]:
     }
 
 
-def _of_plan(path: Path, who: Wanted) -> dict[str, Any]:
+def _of_plan(path: Path, who: Subject) -> dict[str, Any]:
     plan = read_plan(path)
     return {"digest": plan.digest, "planned_at": plan.planned_at.isoformat()} | _in_plan(plan, who)
 
 
-def _in_plan(plan: Plan, who: Wanted) -> dict[str, Any]:
+def _in_plan(plan: Plan, who: Subject) -> dict[str, Any]:
     table, held = plan.table(), plan.held()
     return {
         "operations": _records(table[table["customer_uid"] == who.uid].drop(columns="customer_uid")),
@@ -106,7 +108,7 @@ def _in_plan(plan: Plan, who: Wanted) -> dict[str, Any]:
     }
 
 
-def _of_receipt(path: Path, who: Wanted) -> dict[str, Any]:
+def _of_receipt(path: Path, who: Subject) -> dict[str, Any]:
     receipt = read_receipt(path)
     table = receipt.table()
     own = _records(table[table["customer_uid"] == who.uid].drop(columns="customer_uid"))
@@ -115,7 +117,7 @@ def _of_receipt(path: Path, who: Wanted) -> dict[str, Any]:
     return moments | _in_plan(receipt.plan, who) | {"operations": own, "member_after": after}
 
 
-def _of_journal(path: Path, who: Wanted) -> dict[str, Any]:
+def _of_journal(path: Path, who: Subject) -> dict[str, Any]:
     lines = []
     for number, line in enumerate(Journal(path).lines(), 1):
         named = [name for name, uids in uids_of_line(line).items() if who.uid in uids]
@@ -126,20 +128,20 @@ def _of_journal(path: Path, who: Wanted) -> dict[str, Any]:
     return {"lines": lines}
 
 
-def _of_list(path: Path, who: Wanted) -> dict[str, Any]:
-    parted = part_list(path.read_bytes(), who.uid, who.ids)
+def _of_list(path: Path, who: Subject) -> dict[str, Any]:
+    parted = remove_list_rows(path.read_bytes(), who.uid, who.ids)
     return {"rows": parted.rows, "n_other_mentions": parted.n_left}
 
 
-def _of_approval(_path: Path, _who: Wanted) -> dict[str, Any]:
+def _of_approval(_path: Path, _who: Subject) -> dict[str, Any]:
     return {"note": "the reason of a rejection names the customer"}
 
 
-def _of_review(_path: Path, _who: Wanted) -> dict[str, Any]:
+def _of_review(_path: Path, _who: Subject) -> dict[str, Any]:
     return {"note": "the page shows a planned change of the customer"}
 
 
-_TELL: dict[Kind, Callable[[Path, Wanted], dict[str, Any]]] = {
+_TELL: dict[Kind, Callable[[Path, Subject], dict[str, Any]]] = {
     "snapshot": _of_snapshot,
     "plan": _of_plan,
     "review": _of_review,

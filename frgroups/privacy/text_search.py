@@ -18,15 +18,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from frgroups.internals.tombstones import as_words
-from frgroups.privacy.list_rows import n_in_zip, telling
+from frgroups.internals.tombstones import format_tombstones
+from frgroups.privacy.list_rows import count_in_zip, distinctive_ids
 from frgroups.snapshot.schema import CUSTOMERS
 
-LARGEST = 256 * 2**20  # A larger file is looked through where it lies.
+MAX_BYTES = 256 * 2**20  # A larger file is looked through where it lies.
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Subject:
     """Whom to look for: a customer uid, in one tenant or all, and the other ids that are known of the customer."""
 
     uid: str
@@ -35,7 +35,7 @@ class Wanted:
     words: re.Pattern[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "words", as_words([self.uid, *telling(self.ids)]))
+        object.__setattr__(self, "words", format_tombstones([self.uid, *distinctive_ids(self.ids)]))
 
     def n_in(self, uids: Iterable[str]) -> int:
         """How many of these are the uid."""
@@ -56,18 +56,18 @@ def as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(pa.string())
 
 
-def n_equal(table: pa.Table, name: str, uid: str) -> int:
+def count_equal(table: pa.Table, name: str, uid: str) -> int:
     """How many cells of a column are the uid; none where there is no such column."""
     return pc.sum(pc.equal(as_text(table[name]), uid)).as_py() or 0 if name in table.column_names else 0
 
 
-def telling_columns(path: Path) -> list[str]:
+def identifying_columns(path: Path) -> list[str]:
     """The uids, and what may hold text about anybody."""
     columns = pq.read_schema(path).names
     return [name for name in columns if name not in CUSTOMERS or name in ("customer_uid", "customer_parent_uid")]
 
 
-def n_told(table: pa.Table, who: Wanted, skip: int = -1) -> int:
+def count_mentions(table: pa.Table, who: Subject, skip: int = -1) -> int:
     """How often words of the customer stand in the text of other rows; the columns of frgroups hold no such text."""
     n = 0
     for name in table.column_names:
@@ -81,34 +81,34 @@ def n_told(table: pa.Table, who: Wanted, skip: int = -1) -> int:
     return n
 
 
-def _rows_to_read(column: pa.ChunkedArray, who: Wanted) -> Iterable[tuple[int, object]]:
+def _rows_to_read(column: pa.ChunkedArray, who: Subject) -> Iterable[tuple[int, object]]:
     """The rows of a column in which a word of the customer may stand; all of them when it is not plain text."""
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         return enumerate(column.to_pylist())
     found = set()
-    for word in (who.uid, *telling(who.ids)):
+    for word in (who.uid, *distinctive_ids(who.ids)):
         found.update(pc.indices_nonzero(pc.match_substring(column, word, ignore_case="@" in word)).to_pylist())
     return ((row, column[row].as_py()) for row in sorted(found))
 
 
-def n_in_file(path: Path, who: Wanted) -> int:
+def count_in_file(path: Path, who: Subject) -> int:
     """How often the customer stands in a file of any kind, unpacked where it is packed."""
     if path.suffix == ".parquet":
         table = read_parquet(path)
-        return n_told(table, who) + sum(
-            n_equal(table, name, who.uid) for name in ("customer_uid", "customer_parent_uid") if name in CUSTOMERS
+        return count_mentions(table, who) + sum(
+            count_equal(table, name, who.uid) for name in ("customer_uid", "customer_parent_uid") if name in CUSTOMERS
         )
-    if path.stat().st_size > LARGEST:
+    if path.stat().st_size > MAX_BYTES:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as body:
             return sum(1 for _ in _raw(who).finditer(body))
-    return n_in_body(path.read_bytes(), who)
+    return count_in_body(path.read_bytes(), who)
 
 
-def n_in_body(body: bytes, who: Wanted) -> int:
+def count_in_body(body: bytes, who: Subject) -> int:
     """The same in the bytes of a file."""
     if body[:4] == b"PK\x03\x04":
         with suppress(zipfile.BadZipFile):
-            return n_in_zip(body, who.words)
+            return count_in_zip(body, who.words)
     if body[:2] == b"\x1f\x8b":
         with suppress(OSError, EOFError):
             body = gzip.decompress(body)
@@ -117,8 +117,8 @@ def n_in_body(body: bytes, who: Wanted) -> int:
     return len(_raw(who).findall(body))
 
 
-def _raw(who: Wanted) -> re.Pattern[bytes]:
+def _raw(who: Subject) -> re.Pattern[bytes]:
     """The words as they may stand in a file: plain, in JSON, in HTML."""
-    words = {who.uid, *telling(who.ids)}
+    words = {who.uid, *distinctive_ids(who.ids)}
     written = words | {json.dumps(one)[1:-1] for one in words} | {html.escape(one) for one in words}
-    return re.compile(as_words(written).pattern.encode())
+    return re.compile(format_tombstones(written).pattern.encode())

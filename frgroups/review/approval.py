@@ -12,22 +12,22 @@ from types import MappingProxyType
 from typing import Any
 
 from frgroups.advice import ANY, Advice
-from frgroups.errors import FileDamagedError, FrgroupsError, InputError, NotApprovedError
-from frgroups.internals.checksummed_json import canonical, read_sealed, write_sealed
-from frgroups.internals.redaction import shown
-from frgroups.internals.timestamps import as_duration
-from frgroups.internals.validation import must_be, must_be_text
+from frgroups.errors import CorruptFileError, FrgroupsError, InputError, NotApprovedError
+from frgroups.internals.checksummed_json import canonical_json, read_checksummed, write_checksummed
+from frgroups.internals.redaction import safe_repr
+from frgroups.internals.timestamps import parse_duration
+from frgroups.internals.validation import check_text, check_type
 from frgroups.plan.plan import Plan
 from frgroups.review.approval_policy import Policy
 
 VALID_FOR = timedelta(hours=72)
-CLOCKS_DIFFER = timedelta(minutes=10)  # at most, between the machines of who plans, approves and applies
+CLOCK_TOLERANCE = timedelta(minutes=10)  # at most, between the machines of who plans, approves and applies
 _NONE: Mapping[str, str] = MappingProxyType({})
 _NEVER = datetime.max.replace(tzinfo=UTC)  # A no does not end.
 _WRITTEN_HERE: set[str] = set()
 Approve = str | Path | Policy
-MOST_BYTES = 65_536  # A larger file is looked at by no one who looks for approvals,
-LONGEST_REASON = 10_000  # and no approval is that large: so many characters, escapes included.
+MAX_BYTES = 65_536  # A larger file is looked at by no one who looks for approvals,
+MAX_REASON_LENGTH = 10_000  # and no approval is that large: so many characters, escapes included.
 _DIGEST_TOLD = re.compile(rb'"digest":\s*"([0-9a-f]{64})"')
 _DIGEST = re.compile(r"[0-9a-fA-F]{1,64}")
 _TEXTS = {"digest", "planned_at", "decision", "reason", "by", "at", "until"}
@@ -48,7 +48,7 @@ class Approval:
     by: str = ""
     at: datetime | None = None
 
-    def document(self) -> dict[str, str]:
+    def to_dict(self) -> dict[str, str]:
         """As plain values, for the journal and the receipt."""
         return {"how": self.how, "by": self.by, "at": self.at.isoformat() if self.at else ""}
 
@@ -88,15 +88,15 @@ def approve_plan(
     ...     approve_plan(plan, f"{folder}/ok.approval.json", by="Kari").name
     'ok.approval.json'
     """
-    must_be(plan, Plan, "plan")
+    check_type(plan, Plan, "plan")
     if not isinstance(by, str) or not by.strip():
         raise InputError("An approval needs the name of the person who agrees.", Advice("Say it with {by}.", by=ANY))
-    must_be_text(by, "by")
+    check_text(by, "by")
     if reject is not None:
-        must_be_text(reject, "reject")
-        if len(canonical(reject)) > LONGEST_REASON:
+        check_text(reject, "reject")
+        if len(canonical_json(reject)) > MAX_REASON_LENGTH:
             raise InputError(
-                f"The reason of a rejection has {LONGEST_REASON:,} characters at most, not {len(reject):,}."
+                f"The reason of a rejection has {MAX_REASON_LENGTH:,} characters at most, not {len(reject):,}."
             )
     if reject is None and plan.blocked:
         broken = " ".join(finding.message for finding in plan.findings if finding.blocking)
@@ -114,10 +114,10 @@ def approve_plan(
         "reason": reject or "",
         "by": by.strip(),
         "at": now.isoformat(),
-        "until": (now + as_duration(valid_for)).isoformat(),
+        "until": (now + parse_duration(valid_for)).isoformat(),
     }
-    written = write_sealed(path, "approval", content)
-    _WRITTEN_HERE.add(canonical(content))
+    written = write_checksummed(path, "approval", content)
+    _WRITTEN_HERE.add(canonical_json(content))
     return written
 
 
@@ -168,14 +168,14 @@ def check_approval(plan: Plan, approve: Approve, *, begun: Mapping[str, str] = _
         )
     if refused := rejection(plan, approve):
         raise NotApprovedError(refused)
-    if at > datetime.now(UTC) + CLOCKS_DIFFER:
+    if at > datetime.now(UTC) + CLOCK_TOLERANCE:
         raise NotApprovedError(
             f"{approve} was approved at {at:%Y-%m-%d %H:%M} UTC, and by the clock of this machine it is "
             f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC. Is a clock wrong?"
         )
-    how = "self" if canonical(content) in _WRITTEN_HERE else "person"
+    how = "self" if canonical_json(content) in _WRITTEN_HERE else "person"
     approval = Approval(how, plan.digest, content["by"], at)
-    if datetime.now(UTC) > until and {**approval.document(), "how": begun.get("how")} != begun:
+    if datetime.now(UTC) > until and {**approval.to_dict(), "how": begun.get("how")} != begun:
         raise NotApprovedError(
             f"The approval of plan {plan.digest[:12]} by {content['by']} was valid until "
             f"{until:%Y-%m-%d %H:%M} UTC. Ask again."
@@ -192,17 +192,17 @@ def check_rejections(plan: Plan, approve: Approve) -> None:
             folders |= {folder} if folder.is_dir() else set()
     for path in (path for folder in sorted(folders) for path in files_in(folder)):
         held = _bytes_of_small(path)
-        if _is_approval(path, held) and (decision := decision_in(path, plan)):
+        if _is_approval(path, held) and (decision := read_decision(path, plan)):
             if not decision.approved:
                 raise NotApprovedError(f"{rejection(plan, path)} Delete {path} if that was taken back.")
-        elif _is_spoiled_no(path, held, plan):
+        elif _is_corrupt_rejection(path, held, plan):
             raise NotApprovedError(
                 f"{path} was cut or altered, and says no, perhaps to plan {plan.digest[:12]}. Have it made anew, "
                 "or delete it if it is of another."
             )
 
 
-def _is_spoiled_no(path: Path, held: bytes, plan: Plan) -> bool:
+def _is_corrupt_rejection(path: Path, held: bytes, plan: Plan) -> bool:
     """Whether a file that cannot be read was a rejection of this plan, or by its name may have been one."""
     told = _DIGEST_TOLD.search(held)
     named, ours = ".rejected.approval" in path.name, told is not None and told[1].decode() == plan.digest
@@ -241,7 +241,7 @@ def _is_approval(path: Path, held: bytes) -> bool:
 def _bytes_of_small(path: Path) -> bytes:
     """What a file holds; nothing of one that is larger than any approval, or cannot be read."""
     with suppress(OSError):
-        if path.is_file() and path.stat().st_size <= MOST_BYTES:
+        if path.is_file() and path.stat().st_size <= MAX_BYTES:
             return path.read_bytes()
     return b""
 
@@ -255,7 +255,7 @@ class Decision:
     until: datetime
 
 
-def decision_in(path: Path, plan: Plan) -> Decision | None:
+def read_decision(path: Path, plan: Plan) -> Decision | None:
     """
     The decision on this plan in this file; None when it is of another plan, or cannot be read.
 
@@ -309,19 +309,19 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, RuntimeError, ValueError):
         there = False
     if not there:
-        raise NotApprovedError(f"{shown(str(path))} is neither a digest nor an approval file that exists.")
-    content = read_sealed(path, "approval")
+        raise NotApprovedError(f"{safe_repr(str(path))} is neither a digest nor an approval file that exists.")
+    content = read_checksummed(path, "approval")
     if missing := _TEXTS - set(content):
-        raise FileDamagedError(f"{path} is not a whole approval: it lacks {', '.join(sorted(missing))}.")
+        raise CorruptFileError(f"{path} is not a whole approval: it lacks {', '.join(sorted(missing))}.")
     return content
 
 
 def _check_texts(content: Mapping[str, Any], path: str | Path) -> None:
     """Refuse an approval with something else than text in it."""
     if odd := sorted(name for name in _TEXTS if not isinstance(content[name], str)):
-        raise FileDamagedError(f"{path} is not a whole approval: {', '.join(odd)} is no text. Have it made anew.")
+        raise CorruptFileError(f"{path} is not a whole approval: {', '.join(odd)} is no text. Have it made anew.")
     if not content["by"].strip():
-        raise FileDamagedError(f"{path} is not a whole approval: it does not say who agreed. Have it made anew.")
+        raise CorruptFileError(f"{path} is not a whole approval: it does not say who agreed. Have it made anew.")
 
 
 def _moment(text: str, path: str | Path) -> datetime:
@@ -329,7 +329,7 @@ def _moment(text: str, path: str | Path) -> datetime:
         moment = datetime.fromisoformat(text)
         in_utc = moment.astimezone(UTC)
     except (TypeError, ValueError, OverflowError) as error:
-        raise FileDamagedError(f"{path} is not a whole approval: {text!r} is not a moment.") from error
+        raise CorruptFileError(f"{path} is not a whole approval: {text!r} is not a moment.") from error
     if moment.tzinfo is None:
-        raise FileDamagedError(f"{path} is not a whole approval: {text!r} has no time zone.")
+        raise CorruptFileError(f"{path} is not a whole approval: {text!r} has no time zone.")
     return in_utc

@@ -13,8 +13,8 @@ import msgspec
 
 from frgroups.errors import InputError
 from frgroups.internals.checksummed_json import sha256
-from frgroups.internals.formatting import counted
-from frgroups.internals.redaction import shown
+from frgroups.internals.formatting import pluralize
+from frgroups.internals.redaction import safe_repr
 from frgroups.plan.plan import Plan
 
 # The rules of findings that may be let through; a broken limit never is.
@@ -23,7 +23,7 @@ RULES = (
     "created_group_stays",
     "ended",
     "idle_limits",
-    "never_add",
+    "suppression_list",
     "not_settled",
     "other_type",
     "out_of_sight",
@@ -78,7 +78,7 @@ class Policy:
         told = [f"{one.name} ({one.uid}) is none of its groups." for one in others]
         for n, most, what in ((plan.n_add, self.max_adds, "addition"), (plan.n_remove, self.max_removes, "removal")):
             if n > most:
-                told.append(f"{counted(n, what)}; it allows {most:,}.")
+                told.append(f"{pluralize(n, what)}; it allows {most:,}.")
         created = [one.uid for one in plan.groups if one.create]
         if created and not self.create:
             told.append(f"{', '.join(created)} would be created; it lets no group be created.")
@@ -110,7 +110,7 @@ class _Content(msgspec.Struct, forbid_unknown_fields=True):
 
 def read_policy(path: str | Path) -> Policy:
     r"""
-    The policy in a TOML file, for `apply_plan(approve=...)` and `frgroups apply --approve-policy`.
+    The policy in a TOML file, for `apply_plan(approval=...)` and `frgroups apply --approve-policy`.
 
     ::
 
@@ -149,7 +149,7 @@ def read_policy(path: str | Path) -> Policy:
         ) from error
     if unknown := sorted(set(content.findings) - set(RULES)):
         raise InputError(
-            f"The policy {source} names {', '.join(map(shown, unknown))} among its findings, which is the rule of "
-            f"none. Those that a policy may let through: {', '.join(RULES)}."
+            f"The policy {source} names {', '.join(map(safe_repr, unknown))} among its findings, which is the rule "
+            f"of none. Those that a policy may let through: {', '.join(RULES)}."
         )
     return Policy(name=f"{source.name} {sha256(text.decode())[:12]}", **msgspec.structs.asdict(content))

@@ -6,7 +6,7 @@ import pandas as pd
 
 from frgroups.advice import Advice
 from frgroups.errors import InputError
-from frgroups.internals.validation import must_be
+from frgroups.internals.validation import check_type
 from frgroups.plan.plan import Plan
 from frgroups.snapshot.snapshot import Snapshot
 
@@ -17,7 +17,7 @@ NAME = "customer_name (personal: do not forward)"
 
 def check_personal(plan: Plan, personal: Snapshot) -> None:
     """Refuse a snapshot without names, or of another tenant."""
-    must_be(personal, Snapshot, "personal")
+    check_type(personal, Snapshot, "personal")
     if personal.tenant_uid != plan.tenant_uid:
         raise InputError(
             f"personal is a snapshot of tenant {personal.tenant_uid}, and the plan is for {plan.tenant_uid}: the "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from frgroups.internals.formatting import hours, utc
+from frgroups.internals.formatting import format_utc, total_hours
 from frgroups.internals.html import escaped
 from frgroups.plan.plan import Plan
 from frgroups.review import plan_text as facts
@@ -61,7 +61,7 @@ def _by_file(plan: Plan) -> str:
     """The part that only a script can work; without one the answer by word of mouth is left."""
     return (
         f'<span class="by-file" id="deciding" data-digest="{plan.digest}" '
-        f'data-planned-at="{plan.planned_at.isoformat()}" data-hours="{hours(VALID_FOR):g}" hidden>'
+        f'data-planned-at="{plan.planned_at.isoformat()}" data-hours="{total_hours(VALID_FOR):g}" hidden>'
         "send the operator an approval file: "
         '<span class="field"><label for="by">Your name</label>'
         '<input id="by" type="text" autocomplete="name" maxlength="200" aria-describedby="recorded"></span>'
@@ -94,7 +94,7 @@ def _rejecting() -> str:
 
 
 def _until(plan: Plan) -> str:
-    valid_hours, expires = f"{hours(VALID_FOR):g}", facts.plan_expires(plan)
+    valid_hours, expires = f"{total_hours(VALID_FOR):g}", facts.plan_expires(plan)
     text = (
         f"<p>An approval file is open for {valid_hours} hours from when it is given."
         f'<span id="open-until" data-hours="{valid_hours}"></span></p>'
@@ -103,7 +103,7 @@ def _until(plan: Plan) -> str:
         return text + "<p>The plan itself has no end: the limit of its age is switched off.</p>"
     return text + (
         f'<p>The plan itself can be applied until <time id="expires" datetime="{expires.isoformat()}">'
-        f"{utc(expires)}</time>.</p>"
+        f"{format_utc(expires)}</time>.</p>"
     )
 
 

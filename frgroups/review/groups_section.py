@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from frgroups.internals.formatting import visible
+from frgroups.internals.formatting import escape_invisible
 from frgroups.internals.html import LISTED, cell, cut_note, escaped
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.plan import Plan
@@ -67,7 +67,7 @@ def all_groups(plan: Plan) -> str:
     blocked = facts.blocked_groups(plan)
     rows = "".join(
         f"<tr{' class=broken' if one.uid in blocked else ''}>"
-        + cell(visible(one.name) + (" (new group)" if one.create else ""), "Group")
+        + cell(escape_invisible(one.name) + (" (new group)" if one.create else ""), "Group")
         + cell(one.uid, "Group uid", "uid")
         + cell(f"{len(one.baseline):,}", "Before", "number")
         + cell(f"{len(one.add):,}", "Join", "number")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from frgroups.internals.formatting import age, hours, utc
+from frgroups.internals.formatting import format_age_between, format_utc, total_hours
 from frgroups.plan.limits import GroupCounts, Limits
 from frgroups.plan.plan import Plan
 from frgroups.review.plan_text import plan_expires
@@ -38,7 +38,7 @@ def limit_checks(plan: Plan) -> list[LimitCheck]:
     broken = {finding.rule for finding in plan.findings if finding.blocking}
     emptied = [group for group in plan.groups if group.counts.emptied]
     n_own = sum(limits.of(group.uid) is not limits for group in emptied)
-    taken = hours(plan.planned_at - plan.snapshot_taken_at)
+    taken = total_hours(plan.planned_at - plan.snapshot_taken_at)
     checks = [
         _of_groups(plan, "Leaving in one group", "removals_per_group", broken),
         _of_groups(plan, "Joining in one group", "additions_per_group", broken),
@@ -52,8 +52,8 @@ def limit_checks(plan: Plan) -> list[LimitCheck]:
         ),
         LimitCheck(
             "Age of the reading that the plan stands on",
-            f"{taken:,.1f} hours when planned ({utc(plan.snapshot_taken_at)})",
-            "no limit" if limits.snapshot_max_age is None else age(limits.snapshot_max_age),
+            f"{taken:,.1f} hours when planned ({format_utc(plan.snapshot_taken_at)})",
+            "no limit" if limits.snapshot_max_age is None else format_age_between(limits.snapshot_max_age),
             _state(limits.snapshot_max_age, "snapshot_max_age", broken),
         ),
         *_of_a_day(plan),
@@ -68,7 +68,9 @@ def limit_checks(plan: Plan) -> list[LimitCheck]:
         LimitCheck(
             "Age of the plan",
             "looked at before anything is sent",
-            "no limit" if (until := plan_expires(plan)) is None else f"{age(str(limits.plan_max_age))}: {utc(until)}",
+            "no limit"
+            if (until := plan_expires(plan)) is None
+            else f"{format_age_between(str(limits.plan_max_age))}: {format_utc(until)}",
             "off" if limits.plan_max_age is None else "later",
         ),
     ]
@@ -79,7 +81,7 @@ def own_limits(plan: Plan) -> list[str]:
     """The groups that have limits of their own, a line each."""
     lines = []
     for key, limits in plan.limits.per_group.items():
-        values = {name: value for name, value in limits.document().items() if name in _GROUP_RULES}
+        values = {name: value for name, value in limits.to_dict().items() if name in _GROUP_RULES}
         told = ", ".join(f"{name} {'off' if value is None else value}" for name, value in values.items())
         lines.append(f"{key} has limits of its own: {told}")
     return lines

@@ -6,7 +6,7 @@ import re
 
 import pandas as pd
 
-from frgroups.internals.formatting import visible
+from frgroups.internals.formatting import escape_invisible
 from frgroups.plan.plan import Plan
 from frgroups.review.outline import Section, outline
 from frgroups.snapshot.snapshot import Snapshot
@@ -33,11 +33,11 @@ def review_text(plan: Plan, personal: Snapshot | None = None) -> str:
     """
     lines = []
     for at, section in enumerate(outline(plan, personal)):
-        title = visible(section.title)
+        title = escape_invisible(section.title)
         lines += [title, ("-" if at else "=") * len(title), ""]
-        lines += [visible(f"!! {alarm}") for alarm in section.alarms]
-        lines += [visible(f"- {line}") for line in section.lines]
-        lines += [visible(f"    {command}") for command in section.commands]
+        lines += [escape_invisible(f"!! {alarm}") for alarm in section.alarms]
+        lines += [escape_invisible(f"- {line}") for line in section.lines]
+        lines += [escape_invisible(f"    {command}") for command in section.commands]
         if section.table is not None:
             lines += [*([""] if section.lines else []), *_padded(section.table)]
         lines.append("")
@@ -56,7 +56,7 @@ def _section(level: str, section: Section) -> list[str]:
 
 def _md(text: object) -> str:
     """Text that Markdown shows as it is; the last pattern is what begins a quote, heading or list."""
-    inline = re.sub(r"([\\`*_\[\]<&|~])", r"\\\1", visible(text))
+    inline = re.sub(r"([\\`*_\[\]<&|~])", r"\\\1", escape_invisible(text))
     return re.sub(r"^(\s*\d*)([>#+.)-])", r"\1\\\2", inline)
 
 
@@ -66,6 +66,6 @@ def _md_table(columns: list[str], rows: list[list[str]]) -> list[str]:
 
 
 def _padded(table: pd.DataFrame) -> list[str]:
-    rows = [list(table.columns), *([visible(value) for value in row] for row in table.to_numpy().tolist())]
+    rows = [list(table.columns), *([escape_invisible(value) for value in row] for row in table.to_numpy().tolist())]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from frgroups.internals.html import cell
-from frgroups.plan.customer_facts import KNOWN_COLUMNS
+from frgroups.plan.customer_facts import FACT_COLUMNS
 from frgroups.review.customer_names import NAME
 from frgroups.review.spot_checks import advice
 
@@ -96,7 +96,7 @@ def _rows(table: pd.DataFrame, columns: list[str]) -> str:
 
 def _columns(table: pd.DataFrame) -> list[str]:
     """The columns to show; what is known of no customer at all is left out."""
-    empty = {name for name in (NAME, *KNOWN_COLUMNS) if name not in table or (table[name] == "").all()}
+    empty = {name for name in (NAME, *FACT_COLUMNS) if name not in table or (table[name] == "").all()}
     return [name for name in _LABELS if name not in empty]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from frgroups.api.environments import environment_of
-from frgroups.internals.formatting import hours, utc
+from frgroups.internals.formatting import format_utc, total_hours
 from frgroups.plan.plan import Plan
 from frgroups.review import plan_text as facts
 from frgroups.review.approval import VALID_FOR
@@ -52,10 +52,10 @@ def _head(plan: Plan, personal: Snapshot | None) -> Section:
     host = plan.base_url or "no host"
     lines += [
         f"Where: {environment.title}, {host}, tenant {plan.tenant_uid}. {environment.description}",
-        f"Planned: {utc(plan.planned_at)}, from a reading of {utc(plan.snapshot_taken_at)}",
+        f"Planned: {format_utc(plan.planned_at)}, from a reading of {format_utc(plan.snapshot_taken_at)}",
     ]
-    if plan.undoes:
-        lines.append(f"Takes back: plan {plan.undoes[:12]}")
+    if plan.reverts:
+        lines.append(f"Takes back: plan {plan.reverts[:12]}")
     if customers := facts.customers_sentence(plan):
         lines += [customers, *facts.moves(plan), f"To apply it: {plan.cost}"]
     return Section(f"Review: {facts.headline(plan)}", tuple(alarms), tuple(lines))
@@ -79,10 +79,10 @@ def _decision(plan: Plan) -> Section:
         f"Digest: {plan.digest}",
         f"Code for the telephone: {facts.spoken_code(plan.digest)}",
         f"If you agree, tell the operator: approved {short}",
-        f"An approval file is valid for {hours(VALID_FOR):g} hours from when it is given",
+        f"An approval file is valid for {total_hours(VALID_FOR):g} hours from when it is given",
     ]
     if until is not None:
-        lines.append(f"The plan itself can be applied until {utc(until)}")
+        lines.append(f"The plan itself can be applied until {format_utc(until)}")
     lines.append("The operator then runs these, the second with the file that the first writes:")
     commands = ('frgroups approve PLAN --by "WHO AGREED"', "frgroups apply PLAN --approve APPROVAL")
     return Section("To approve", lines=tuple(lines), commands=commands)

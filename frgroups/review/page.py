@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from frgroups.api.environments import environment_of
-from frgroups.internals.html import LISTED, cell, cut_note, escaped, framed, paragraph, time_tag
+from frgroups.internals.html import LISTED, cell, cut_note, escaped, paragraph, render_page, time_tag
 from frgroups.plan.limits import Finding
 from frgroups.plan.plan import Plan
 from frgroups.plan.widened import Widened
@@ -32,7 +32,7 @@ def review_html(plan: Plan, personal: Snapshot | None = None) -> str:
     environment = environment_of(plan.base_url)
     table = facts.operations(plan, personal)
     checks = spot_checks(plan, table)
-    return framed(
+    return render_page(
         "review/page",
         scripts=("review/page.js", "review/approval.js"),
         title=escaped(f"{'BLOCKED: ' if plan.blocked else ''}Review of plan {plan.digest[:12]}, {environment.title}"),
@@ -64,7 +64,7 @@ def review_html(plan: Plan, personal: Snapshot | None = None) -> str:
 
 
 def _kicker(plan: Plan) -> str:
-    undo = f"This plan takes back plan {escaped(plan.undoes[:12])}. " if plan.undoes else ""
+    undo = f"This plan takes back plan {escaped(plan.reverts[:12])}. " if plan.reverts else ""
     made = time_tag(plan.planned_at)
     return f"{undo}Plan <span class='mono'>{plan.digest[:12]}</span> for customer groups, made {made}"
 
@@ -163,7 +163,7 @@ def _limits(plan: Plan) -> str:
 
 
 def _footer(plan: Plan, personal: Snapshot | None) -> str:
-    told = personal is not None or plan.known_customers() is not None
+    told = personal is not None or plan.customer_facts() is not None
     n = plan.cost.n_write
     names = (
         "This page holds no names or contact data of customers; uids are personal data all the same."

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Literal
 
 from frgroups.errors import FrgroupsError
-from frgroups.internals.atomic_files import flush_to_disk, make_private
-from frgroups.internals.paths import folder_in_home, tenant_folder
+from frgroups.internals.atomic_files import ensure_private_dir, fsync_path
+from frgroups.internals.paths import data_subdir, tenant_folder
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
-from frgroups.review.approval import Decision, approval_files, decision_in, files_in
+from frgroups.review.approval import Decision, approval_files, files_in, read_decision
 
 State = Literal["pending", "approved", "done", "stopped"]
 _STATES: tuple[State, ...] = ("pending", "approved", "done", "stopped")
@@ -22,7 +22,7 @@ _ENDINGS = (".approval.json", ".html", ".json")  # The plan itself last: where i
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class QueuedPlan:
     """A plan of the queue, None where its file is damaged, and the file that approves or rejects it, if any."""
 
     path: Path
@@ -33,7 +33,7 @@ class Waiting:
 
 def queue_folder(tenant_uid: str, base_url: str | None, state: State) -> Path:
     """Where the plans of a tenant and host stand that are in this state."""
-    return folder_in_home("queue") / tenant_folder(tenant_uid, base_url) / state
+    return data_subdir("queue") / tenant_folder(tenant_uid, base_url) / state
 
 
 def plan_file_name(plan: Plan) -> str:
@@ -41,7 +41,7 @@ def plan_file_name(plan: Plan) -> str:
     return f"{plan.planned_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{plan.digest[:12]}.plan.json"
 
 
-def where_now(path: Path) -> Path:
+def locate_plan(path: Path) -> Path:
     """Where a plan of the queue is that was approved, ended or set aside since it was called by this path."""
     if path.exists() or path.absolute().parent.name not in _STATES:
         return path
@@ -54,15 +54,15 @@ def move_plan(path: Path, state: State) -> Path:
     path = path.absolute()
     if not _is_queued(path):
         return path
-    folder = make_private(path.parent.parent / state)
+    folder = ensure_private_dir(path.parent.parent / state)
     for ending in _ENDINGS:
         if path.with_suffix(ending).exists():
             path.with_suffix(ending).replace(folder / path.with_suffix(ending).name)
-    flush_to_disk(folder)
+    fsync_path(folder)
     return folder / path.name
 
 
-def end_waiting(waiting: Waiting, state: State) -> None:
+def archive_plan(waiting: QueuedPlan, state: State) -> None:
     """
     Move a plan that waits no longer to those that are done or stopped, with the file that decided on it.
 
@@ -77,7 +77,7 @@ def end_waiting(waiting: Waiting, state: State) -> None:
         decided_by.replace(folder / f"{waiting.path.stem}.{decided_by.name}" if target.exists() else target)
 
 
-def waiting_plans(tenant_uid: str, base_url: str | None) -> Iterator[Waiting]:
+def queued_plans(tenant_uid: str, base_url: str | None) -> Iterator[QueuedPlan]:
     """
     The plans that are neither done nor stopped, oldest first.
 
@@ -111,23 +111,23 @@ def _age(path: Path) -> tuple[str, str]:
     return path.name, path.name
 
 
-def _decided(path: Path, files: list[Path], set_aside: list[Path]) -> Waiting:
+def _decided(path: Path, files: list[Path], quarantine: list[Path]) -> QueuedPlan:
     """The plan in `path` with the file that decides on it; of those that were set aside only a no counts."""
     try:
         plan = read_plan(path)
     except FrgroupsError:
-        return Waiting(path, None, None, None)  # Who applies it will meet the same error, of this plan alone.
+        return QueuedPlan(path, None, None, None)  # Who applies it will meet the same error, of this plan alone.
     yes, no = [], []
-    for file in (*files, *set_aside):
-        decision = decision_in(file, plan)
+    for file in (*files, *quarantine):
+        decision = read_decision(file, plan)
         if decision and not decision.approved:
             no.append((file, decision))
         elif decision and file in files:
             yes.append((file, decision))
     approval, found = max(no or yes, key=lambda one: one[1].until, default=(None, None))
-    return Waiting(path, plan, approval, found)
+    return QueuedPlan(path, plan, approval, found)
 
 
 def _is_queued(path: Path) -> bool:
-    queues = folder_in_home("queue").resolve()  # It may be a link to a shared folder.
+    queues = data_subdir("queue").resolve()  # It may be a link to a shared folder.
     return path.resolve().is_relative_to(queues) and path.parent.name in ("pending", "approved")

@@ -7,11 +7,11 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 
-from frgroups.internals.timestamps import as_duration
-from frgroups.plan.customer_facts import known_customers
+from frgroups.internals.timestamps import parse_duration
+from frgroups.plan.customer_facts import customer_facts
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.limits import Finding
-from frgroups.plan.moves import moves_in_words
+from frgroups.plan.moves import format_moves
 from frgroups.plan.plan import Plan
 from frgroups.review.customer_names import NAME, names_of
 from frgroups.snapshot.snapshot import Snapshot
@@ -57,9 +57,9 @@ def operations(plan: Plan, personal: Snapshot | None = None) -> pd.DataFrame:
     table = table.iloc[np.argsort(rank, kind="stable")].reset_index(drop=True)
     if personal is not None:
         table[NAME] = pd.Series(names_of(personal, table["customer_uid"]), dtype="str")
-    known = plan.known_customers()
-    if personal is not None and (known is None or plan.undoes):
-        known = known_customers(personal, table["customer_uid"])
+    known = plan.customer_facts()
+    if personal is not None and (known is None or plan.reverts):
+        known = customer_facts(personal, table["customer_uid"])
     if known is None or table.empty:
         return table
     return pd.concat([table, known.reindex(table["customer_uid"], fill_value="").reset_index(drop=True)], axis=1)
@@ -67,7 +67,7 @@ def operations(plan: Plan, personal: Snapshot | None = None) -> pd.DataFrame:
 
 def headline(plan: Plan) -> str:
     """The whole plan in one line."""
-    return f"Undo: {_change(plan)}" if plan.undoes and not plan.is_empty else _change(plan)
+    return f"Undo: {_change(plan)}" if plan.reverts and not plan.is_empty else _change(plan)
 
 
 def _change(plan: Plan) -> str:
@@ -103,7 +103,7 @@ def customers_sentence(plan: Plan) -> str:
 
 def moves(plan: Plan) -> list[str]:
     """How many move from which group to which."""
-    return moves_in_words(plan.moves())
+    return format_moves(plan.moves())
 
 
 def sentence(group: GroupChange) -> str:
@@ -129,7 +129,7 @@ def plan_expires(plan: Plan) -> datetime | None:
     """When the plan itself is too old to be applied; None where no limit says so."""
     if plan.limits.plan_max_age is None:
         return None
-    return plan.planned_at + as_duration(plan.limits.plan_max_age)
+    return plan.planned_at + parse_duration(plan.limits.plan_max_age)
 
 
 def findings_by_weight(plan: Plan) -> tuple[Finding, ...]:

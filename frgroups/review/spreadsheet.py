@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from frgroups.errors import InputError
-from frgroups.internals.formatting import visible
+from frgroups.internals.formatting import escape_invisible
 from frgroups.plan.plan import Plan
 from frgroups.review import plan_text as facts
 from frgroups.review.customer_names import WATERMARK
@@ -72,7 +72,7 @@ def write_workbook(path: Path, plan: Plan, personal: Snapshot | None = None) -> 
     book = _new_workbook()
     # By these forget knows the workbook again, also after Excel has saved it.
     book.properties.title = f"Review of plan {plan.digest[:12]}"
-    book.properties.subject = f"Tenant {visible(plan.tenant_uid)}"
+    book.properties.subject = f"Tenant {escape_invisible(plan.tenant_uid)}"
     book.properties.creator = "frgroups"
     _write_reading(book.create_sheet("Review"), plan, personal)
     if len(table):
@@ -141,7 +141,7 @@ def _texts(sheet: Any, values: Any, style: Any) -> list[Any]:
 
     cells = []
     for value in values:
-        cell = WriteOnlyCell(sheet, _fitting(visible(value)))
+        cell = WriteOnlyCell(sheet, _fitting(escape_invisible(value)))
         cell.data_type = "s"  # A text that begins like a formula would be one.
         cell._style = style
         cells.append(cell)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from frgroups.errors import InputError
-from frgroups.internals.atomic_files import whole_file
-from frgroups.internals.validation import must_be
+from frgroups.internals.atomic_files import atomic_write
+from frgroups.internals.validation import check_type
 from frgroups.plan.plan import Plan
 from frgroups.review.customer_names import check_personal
 from frgroups.review.markdown import review_markdown, review_text
@@ -43,7 +43,7 @@ def save_review(plan: Plan, path: str | Path, *, personal: Snapshot | None = Non
     ...     save_review(plan, f"{folder}/review.html").name
     'review.html'
     """
-    must_be(plan, Plan, "plan")
+    check_type(plan, Plan, "plan")
     if personal is not None:
         check_personal(plan, personal)
     target = Path(path).expanduser().resolve()
@@ -54,7 +54,7 @@ def save_review(plan: Plan, path: str | Path, *, personal: Snapshot | None = Non
         known = ", ".join([*_TEXTS, ".xlsx"])
         raise InputError(f"A review ends in {known}, not in {target.suffix or 'nothing'!r}: {target.name}.")
     try:
-        with whole_file(target) as draft:
+        with atomic_write(target) as draft:
             if ending == ".xlsx":
                 write_workbook(draft, plan, personal)
             else:

@@ -12,8 +12,8 @@ import msgspec
 from starlette.responses import HTMLResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
-from frgroups.sandbox.faults import Behaviour, Fault, Mischief
-from frgroups.sandbox.request_validation import Question
+from frgroups.sandbox.faults import Behavior, Fault, FaultInjector
+from frgroups.sandbox.request_validation import ValidatedRequest
 from frgroups.sandbox.service import Service, json_response
 from frgroups.sandbox.store import Store
 
@@ -36,13 +36,13 @@ class Application:
             body = await _read_body(receive)
             if body is None:
                 return
-            question = Question.of(scope, body)
+            question = ValidatedRequest.of(scope, body)
             if question.segments[:1] == ("_sandbox",):
                 await self._control(question)(scope, receive, send)
                 return
             await self._answer(question, scope, receive, send)
 
-    async def _answer(self, question: Question, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer(self, question: ValidatedRequest, scope: Scope, receive: Receive, send: Send) -> None:
         mischief = self.service.mischief
         fault = mischief.next_fault(question.method, question.target)
         if fault is not None and fault.kind == "hang":
@@ -58,8 +58,8 @@ class Application:
                 "sent": question.body.decode("utf-8", "replace"),
             }
         )
-        if mischief.behaviour.latency:
-            await asyncio.sleep(mischief.behaviour.latency)
+        if mischief.behavior.latency:
+            await asyncio.sleep(mischief.behavior.latency)
         if cut:
             await _cut(scope, receive)
         elif fault is not None and fault.kind == "cut_during":
@@ -68,7 +68,7 @@ class Application:
         else:
             await response(scope, receive, send)
 
-    def _response(self, question: Question, fault: Fault | None) -> Response:
+    def _response(self, question: ValidatedRequest, fault: Fault | None) -> Response:
         match fault:
             case Fault(kind="cut_before"):
                 return Response()
@@ -87,7 +87,7 @@ class Application:
                 return Response(body[: len(body) // 2], response.status_code, media_type="application/json")
         return response
 
-    def _control(self, question: Question) -> Response:
+    def _control(self, question: ValidatedRequest) -> Response:
         token = question.headers.get("x-sandbox-control", "")
         if not hmac.compare_digest(token.encode(), self.control_token.encode()):
             return json_response(403, {"message": "Only the owner of the sandbox may steer it."})
@@ -97,8 +97,8 @@ class Application:
             case "DELETE", ("requests",):
                 self.log.clear()
                 return Response(status_code=204)
-            case "PUT", ("behaviour",):
-                self.service.mischief = Mischief(msgspec.json.decode(question.body, type=Behaviour))
+            case "PUT", ("behavior",):
+                self.service.mischief = FaultInjector(msgspec.json.decode(question.body, type=Behavior))
                 return Response(status_code=204)
         return json_response(404, {"message": "There is no such control."})
 

@@ -75,7 +75,7 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Behaviour:
+class Behavior:
     """
     How a sandbox behaves where the API leaves it open, and where it lies.
 
@@ -120,7 +120,7 @@ class Behaviour:
     max_uids_per_put: int | None = None
     unknown_uids: Literal["refuse", "refuse_named", "ignore"] = "refuse"
     group_uids: Literal["filled", "absent", "empty", "wrong"] = "filled"
-    honour_page_size: bool = True
+    honor_page_size: bool = True
     endless: int = 0
     repeat_page: bool = False
     lag_seconds: float = 0.0
@@ -134,13 +134,13 @@ class Behaviour:
             raise InputError(f"moving_every={self.moving_every} must be 1 or more pages.")
 
 
-def behaviour(faults: tuple[Fault, ...], options: dict[str, object]) -> Behaviour:
-    """A Behaviour from what a caller wrote; a word that it does not know is an InputError with the known ones."""
-    known = [name for name in Behaviour.__dataclass_fields__ if name != "faults"]
+def make_behavior(faults: tuple[Fault, ...], options: dict[str, object]) -> Behavior:
+    """A Behavior from what a caller wrote; a word that it does not know is an InputError with the known ones."""
+    known = [name for name in Behavior.__dataclass_fields__ if name != "faults"]
     unknown = sorted(set(options) - set(known))
     if unknown:
         raise InputError(f"A sandbox knows no {', '.join(unknown)}; it knows {', '.join(known)}.")
-    return Behaviour(faults, **options)  # type: ignore[arg-type]
+    return Behavior(faults, **options)  # type: ignore[arg-type]
 
 
 def _one_of(name: str, value: object, known: tuple[object, ...]) -> None:
@@ -149,17 +149,17 @@ def _one_of(name: str, value: object, known: tuple[object, ...]) -> None:
 
 
 @dataclass
-class Mischief:
+class FaultInjector:
     """Counts what has matched, and says what goes wrong with the next request."""
 
-    behaviour: Behaviour = field(default_factory=Behaviour)
+    behavior: Behavior = field(default_factory=Behavior)
     matched: dict[int, int] = field(default_factory=dict)
     pages_served: dict[str, int] = field(default_factory=dict)
     moved: int = 0
 
     def next_fault(self, method: str, target: str) -> Fault | None:
         """The fault that acts on this request, if any."""
-        for number, fault in enumerate(self.behaviour.faults):
+        for number, fault in enumerate(self.behavior.faults):
             if fault.method not in (None, method) or fault.path not in target:
                 continue
             before = self.matched.get(number, 0)
@@ -172,7 +172,7 @@ class Mischief:
 
     def next_move(self, group_uid: str) -> Literal["swap", "join", "leave"] | None:
         """How members move after this page of this group, if they do."""
-        how = self.behaviour
+        how = self.behavior
         if how.moving is None or how.moving_group not in (None, group_uid):
             return None
         served = self.pages_served[group_uid] = self.pages_served.get(group_uid, 0) + 1
@@ -209,16 +209,16 @@ def _newcomer(store: Store, uid: str) -> str:
     return uid
 
 
-def show(customer: ListedCustomer, group_uid: str, behaviour: Behaviour) -> bytes:
-    """The JSON of a customer as this behaviour shows it in the listing of this group."""
+def show(customer: ListedCustomer, group_uid: str, behavior: Behavior) -> bytes:
+    """The JSON of a customer as this behavior shows it in the listing of this group."""
     uid, body, group_uids = customer
-    if behaviour.odd_records:
+    if behavior.odd_records:
         body = msgspec.json.encode(_odd(uid, msgspec.json.decode(body + b"}")))[:-1]
-    if behaviour.group_uids == "absent":
+    if behavior.group_uids == "absent":
         return body + b"}"
-    if behaviour.group_uids == "empty":
+    if behavior.group_uids == "empty":
         group_uids = b"[]"
-    if behaviour.group_uids == "wrong":
+    if behavior.group_uids == "wrong":
         group_uids = msgspec.json.encode([other for other in msgspec.json.decode(group_uids) if other != group_uid])
     return body + b',"customerGroupUids":' + group_uids + b"}"
 

@@ -15,7 +15,7 @@ INTEGER = re.compile(r"-?[0-9]{1,18}")
 LARGEST = 2**31 - 1
 
 
-class Refusal(Exception):  # noqa: N818
+class RequestError(Exception):
     """An answer that refuses the request."""
 
     def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
@@ -26,7 +26,7 @@ class Refusal(Exception):  # noqa: N818
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ValidatedRequest:
     """One request, read whole."""
 
     method: str
@@ -37,7 +37,7 @@ class Question:
     body: bytes = field(repr=False)
 
     @classmethod
-    def of(cls, scope: Mapping[str, Any], body: bytes) -> Question:
+    def of(cls, scope: Mapping[str, Any], body: bytes) -> ValidatedRequest:
         """
         The question in an ASGI scope.
 
@@ -59,7 +59,7 @@ class Question:
         """The value of a query parameter that may be given once; others are not looked at."""
         values = [value for key, value in self.query if key == name]
         if len(values) > 1:
-            raise Refusal(400, f"{name} is given {len(values)} times; give it once.")
+            raise RequestError(400, f"{name} is given {len(values)} times; give it once.")
         return values[0] if values else None
 
     def integer(self, name: str, default: int, least: int) -> int:
@@ -68,9 +68,9 @@ class Question:
         if text is None:
             return default
         if not INTEGER.fullmatch(text):
-            raise Refusal(400, f"{name} must be a whole number.")
+            raise RequestError(400, f"{name} must be a whole number.")
         if not least <= int(text) <= LARGEST:
-            raise Refusal(400, f"{name} must be between {least} and {LARGEST}.")
+            raise RequestError(400, f"{name} must be between {least} and {LARGEST}.")
         return int(text)
 
     def choice(self, name: str, default: str, known: Sequence[str]) -> str:
@@ -79,42 +79,42 @@ class Question:
         if text is None:
             return default
         if text not in known:
-            raise Refusal(400, f"{name} must be one of {', '.join(known)}.")
+            raise RequestError(400, f"{name} must be one of {', '.join(known)}.")
         return text
 
     def fields(self, known: Sequence[str]) -> dict[str, Any]:
         """The fields of the JSON object in the body; a field that is not known is refused."""
         content_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
         if content_type != "application/json":
-            raise Refusal(400, "The body must be sent with Content-Type: application/json.")
+            raise RequestError(400, "The body must be sent with Content-Type: application/json.")
         try:
             fields = msgspec.json.decode(self.body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise Refusal(400, f"The body is not JSON: {error}.") from error
+            raise RequestError(400, f"The body is not JSON: {error}.") from error
         if not isinstance(fields, dict):
-            raise Refusal(400, "The body must be a JSON object.")
+            raise RequestError(400, "The body must be a JSON object.")
         unknown = sorted(set(fields) - set(known))
         if unknown:
-            raise Refusal(400, f"The body may hold {' and '.join(known)}; it holds {', '.join(unknown)}.")
+            raise RequestError(400, f"The body may hold {' and '.join(known)}; it holds {', '.join(unknown)}.")
         return fields
 
 
 def check_uid(value: object, what: str) -> str:
     """The uid, matched whole."""
     if not isinstance(value, str) or not UID.fullmatch(value):
-        raise Refusal(400, f"{what} must be made of letters A-Z a-z, digits, - and _.")
+        raise RequestError(400, f"{what} must be made of letters A-Z a-z, digits, - and _.")
     return value
 
 
 def check_name(value: object) -> str:
     """The name of a group."""
     if not isinstance(value, str) or not value:
-        raise Refusal(400, "name must be a text that is not empty.")
+        raise RequestError(400, "name must be a text that is not empty.")
     return value
 
 
 def check_uids(value: object, what: str) -> list[str]:
     """The uids of a list."""
     if not isinstance(value, list):
-        raise Refusal(400, f"{what} must be a list of customer uids.")
+        raise RequestError(400, f"{what} must be a list of customer uids.")
     return [check_uid(uid, f"Each of {what}") for uid in value]

@@ -17,17 +17,17 @@ import msgspec
 
 from frgroups.errors import FrgroupsError, InputError
 from frgroups.sandbox.fake_tenant import make_tenant
-from frgroups.sandbox.faults import Behaviour, Fault, behaviour
+from frgroups.sandbox.faults import Behavior, Fault, make_behavior
 from frgroups.sandbox.simulation import advance
 from frgroups.sandbox.store import Store
-from frgroups.sandbox.tenant_controls import Arranger, check_uids
+from frgroups.sandbox.tenant_controls import TenantControls, check_uids
 
 if TYPE_CHECKING:
     from frgroups.api.client import Client
     from frgroups.sandbox.server import Server
 
 
-class Sandbox(Arranger):
+class Sandbox(TenantControls):
     """
     A made-up tenant that answers the documented API over HTTP on loopback.
 
@@ -37,7 +37,7 @@ class Sandbox(Arranger):
     ----------
     path
         A file to keep the tenant in. If it holds one already, that one is used with the settings it was made
-        with: of the other arguments then only `token`, `process`, `port`, faults and behaviour count.
+        with: of the other arguments then only `token`, `process`, `port`, faults and behavior count.
         Without a path the tenant is gone after `close()`.
     customers, groups, seed
         How large the tenant is; the same numbers make the same members. At least 50 and 8.
@@ -104,7 +104,7 @@ class Sandbox(Arranger):
         self._token = token
         self._process = process
         self._wanted_port = port
-        self._behaviour = behaviour(tuple(faults), how)
+        self._behavior = make_behavior(tuple(faults), how)
         self._running: _Running | None = None
 
     def __repr__(self) -> str:
@@ -136,7 +136,7 @@ class Sandbox(Arranger):
         except BaseException:
             _end(None, store, folder)
             raise
-        self._show_behaviour(self._behaviour)
+        self._sync_behavior(self._behavior)
         return self
 
     def _fill(self, store: Store) -> None:
@@ -215,23 +215,23 @@ class Sandbox(Arranger):
             raise InputError(f"days={days}: time cannot go back.")
         advance(self._store, days)
 
-    # Misbehaviour, and what was asked.
+    # Misbehavior, and what was asked.
 
     def misbehave(self, *faults: Fault, **how: Any) -> None:
         """
         From now on behave like this, and no longer as told before.
 
-        `how` takes the keywords of `Behaviour`:
+        `how` takes the keywords of `Behavior`:
         `sandbox.misbehave(Fault("status", status=429, times=2), latency=0.1, unknown_uids="ignore")`.
         """
-        self._show_behaviour(behaviour(faults, how))
+        self._sync_behavior(make_behavior(faults, how))
 
     def behave(self) -> None:
         """Do nothing wrong from now on."""
-        self._show_behaviour(Behaviour())
+        self._sync_behavior(Behavior())
 
-    def _show_behaviour(self, wanted: Behaviour) -> None:
-        self._steer("PUT", "behaviour", msgspec.json.encode(wanted))
+    def _sync_behavior(self, wanted: Behavior) -> None:
+        self._steer("PUT", "behavior", msgspec.json.encode(wanted))
 
     def requests(self) -> list[dict[str, Any]]:
         """

@@ -12,9 +12,9 @@ import msgspec
 from starlette.responses import Response
 
 from frgroups.sandbox.fake_customers import stamp
-from frgroups.sandbox.faults import Mischief, move, show
+from frgroups.sandbox.faults import FaultInjector, move, show
 from frgroups.sandbox.openapi import contract
-from frgroups.sandbox.request_validation import Question, Refusal, check_name, check_uid, check_uids
+from frgroups.sandbox.request_validation import RequestError, ValidatedRequest, check_name, check_uid, check_uids
 from frgroups.sandbox.store import CUSTOMER_SORTS, GROUP_SORTS, Store
 
 ALLOWED = {
@@ -31,7 +31,7 @@ class Service:
     def __init__(self, store: Store) -> None:
         settings = store.settings()
         self.store = store
-        self.mischief = Mischief()
+        self.mischief = FaultInjector()
         self.tenant_uid: str = settings["tenant_uid"]
         self.page_base: int = settings["page_base"]
         self.default_page_size: int = settings["default_page_size"]
@@ -42,61 +42,63 @@ class Service:
             settings["read_only_token"]: ("read", "reporting"),
         }
 
-    def answer(self, question: Question) -> Response:
+    def answer(self, question: ValidatedRequest) -> Response:
         """The answer to a question, whatever it is."""
         try:
             return self._answer(question)
-        except Refusal as refusal:
+        except RequestError as refusal:
             return json_response(refusal.status, {"message": refusal.message}, refusal.headers)
 
-    def _answer(self, question: Question) -> Response:
+    def _answer(self, question: ValidatedRequest) -> Response:
         kind, uid = _route(question.segments)
         if question.method not in ALLOWED[kind]:
             allow = ", ".join(ALLOWED[kind])
-            raise Refusal(405, f"{question.method} is not possible here; {allow} is.", {"Allow": allow})
+            raise RequestError(405, f"{question.method} is not possible here; {allow} is.", {"Allow": allow})
         if kind == "contract":
             return json_response(200, contract(self.tenant_uid, self.page_base))
         may, who = self._who(question)
         if check_uid(question.segments[2], "The uid of the tenant") != self.tenant_uid:
-            raise Refusal(404, f"There is no tenant {question.segments[2]}.")
+            raise RequestError(404, f"There is no tenant {question.segments[2]}.")
         if question.method != "GET" and may != "write":
-            raise Refusal(403, "This token lacks the permission CUSTOMER.")
+            raise RequestError(403, "This token lacks the permission CUSTOMER.")
         if kind in ("group", "customers"):
             check_uid(uid, "The uid of the customer group")
-        operation: Callable[[Question, str, str], Response] = getattr(self, f"_{question.method.lower()}_{kind}")
+        operation: Callable[[ValidatedRequest, str, str], Response] = getattr(
+            self, f"_{question.method.lower()}_{kind}"
+        )
         return operation(question, uid, who)
 
-    def _who(self, question: Question) -> tuple[str, str]:
+    def _who(self, question: ValidatedRequest) -> tuple[str, str]:
         scheme, _, token = question.headers.get("authorization", "").partition(" ")
         for known, rights in self.tokens.items():
             if scheme.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), known.encode()):
                 return rights
-        raise Refusal(401, "A valid bearer token is needed.", {"WWW-Authenticate": "Bearer"})
+        raise RequestError(401, "A valid bearer token is needed.", {"WWW-Authenticate": "Bearer"})
 
     # Groups.
 
-    def _get_groups(self, question: Question, _uid: str, _who: str) -> Response:
+    def _get_groups(self, question: ValidatedRequest, _uid: str, _who: str) -> Response:
         page = self._page(question, GROUP_SORTS, "customerGroupUid")
         with self.store.steady():
             total = self.store.count_groups()
             rows = self.store.group_page(page.sort_by, page.direction, page.size, min(page.offset, total))
         return self._listing(page, total, [msgspec.json.encode(_group_fields(row)) for row in rows])
 
-    def _post_groups(self, question: Question, _uid: str, who: str) -> Response:
+    def _post_groups(self, question: ValidatedRequest, _uid: str, who: str) -> Response:
         fields = question.fields(("name", "customerGroupUid"))
         name = check_name(fields.get("name"))
         uid = fields.get("customerGroupUid", "")
         uid = str(uuid.uuid4()) if uid == "" else check_uid(uid, "customerGroupUid")
         with self.store.write():
             if self.store.group(uid) is not None:
-                raise Refusal(409, f"There is a customer group {uid} already.")
+                raise RequestError(409, f"There is a customer group {uid} already.")
             self.store.put_group(uid, name, who, self._now())
         return json_response(201, _group_fields(self._group(uid)))
 
-    def _get_group(self, _question: Question, uid: str, _who: str) -> Response:
+    def _get_group(self, _question: ValidatedRequest, uid: str, _who: str) -> Response:
         return json_response(200, _group_fields(self._group(uid)))
 
-    def _put_group(self, question: Question, uid: str, who: str) -> Response:
+    def _put_group(self, question: ValidatedRequest, uid: str, who: str) -> Response:
         fields = question.fields(("name",))
         name = check_name(fields["name"]) if "name" in fields else None
         with self.store.write():
@@ -104,7 +106,7 @@ class Service:
             self.store.put_group(uid, name or group[1], who, self._now())
         return json_response(200, _group_fields(self._group(uid)))
 
-    def _delete_group(self, _question: Question, uid: str, _who: str) -> Response:
+    def _delete_group(self, _question: ValidatedRequest, uid: str, _who: str) -> Response:
         with self.store.write():
             self._group(uid)
             self.store.delete_group(uid)
@@ -112,18 +114,18 @@ class Service:
 
     # Members.
 
-    def _get_customers(self, question: Question, uid: str, _who: str) -> Response:
-        behaviour = self.mischief.behaviour
+    def _get_customers(self, question: ValidatedRequest, uid: str, _who: str) -> Response:
+        behavior = self.mischief.behavior
         page = self._page(question, CUSTOMER_SORTS, "customerUid")
         self.store.settle(time.time())
         with self.store.steady():
             self._group(uid)
             total = self.store.count_members(uid)
-            offset = 0 if behaviour.repeat_page else min(page.offset, total)
+            offset = 0 if behavior.repeat_page else min(page.offset, total)
             rows = self.store.member_page(uid, page.sort_by, page.direction, page.size, offset)
         if rows and offset + len(rows) < total and (page.sort_by, page.direction) == ("customerUid", "ASC"):
             self._move(uid, [row[0] for row in rows])
-        return self._listing(page, total, [show(row, uid, behaviour) for row in rows])
+        return self._listing(page, total, [show(row, uid, behavior) for row in rows])
 
     def _move(self, uid: str, served: Sequence[str]) -> None:
         how = self.mischief.next_move(uid)
@@ -131,22 +133,22 @@ class Service:
             self.mischief.moved += 1
             move(self.store, how, uid, served, self.mischief.moved)
 
-    def _put_customers(self, question: Question, uid: str, who: str) -> Response:
-        behaviour = self.mischief.behaviour
+    def _put_customers(self, question: ValidatedRequest, uid: str, who: str) -> Response:
+        behavior = self.mischief.behavior
         fields = question.fields(("addCustomerUids", "removeCustomerUids"))
         add = check_uids(fields.get("addCustomerUids", []), "addCustomerUids")
         remove = check_uids(fields.get("removeCustomerUids", []), "removeCustomerUids")
         if both := set(add) & set(remove):
-            raise Refusal(400, f"{len(both)} customer uids are to be added and removed at once.")
+            raise RequestError(400, f"{len(both)} customer uids are to be added and removed at once.")
         self._group(uid)
-        if behaviour.max_uids_per_put is not None and len(add) + len(remove) > behaviour.max_uids_per_put:
-            raise Refusal(413, f"{len(add) + len(remove)} uids are too many for one request.")
-        if behaviour.unknown_uids != "ignore" and (unknown := self.store.unknown_customers(add)):
-            named = f": {', '.join(unknown)}" if behaviour.unknown_uids == "refuse_named" else ""
-            raise Refusal(400, f"addCustomerUids holds customers that do not exist{named}.")
+        if behavior.max_uids_per_put is not None and len(add) + len(remove) > behavior.max_uids_per_put:
+            raise RequestError(413, f"{len(add) + len(remove)} uids are too many for one request.")
+        if behavior.unknown_uids != "ignore" and (unknown := self.store.unknown_customers(add)):
+            named = f": {', '.join(unknown)}" if behavior.unknown_uids == "refuse_named" else ""
+            raise RequestError(400, f"addCustomerUids holds customers that do not exist{named}.")
         with self.store.write():
-            if behaviour.lag_seconds:
-                self.store.change_members_later(time.time() + behaviour.lag_seconds, uid, add, remove)
+            if behavior.lag_seconds:
+                self.store.change_members_later(time.time() + behavior.lag_seconds, uid, add, remove)
             else:
                 self.store.settle(time.time())
                 self.store.change_members(uid, add, remove)
@@ -161,13 +163,13 @@ class Service:
     def _group(self, uid: str) -> tuple[str, ...]:
         group = self.store.group(uid)
         if group is None:
-            raise Refusal(404, f"There is no customer group {uid}.")
+            raise RequestError(404, f"There is no customer group {uid}.")
         return group
 
-    def _page(self, question: Question, sorts: dict[str, str], default_sort: str) -> _Page:
+    def _page(self, question: ValidatedRequest, sorts: dict[str, str], default_sort: str) -> _Page:
         number = question.integer("pageNumber", self.page_base, self.page_base)
         size = min(question.integer("pageSize", self.default_page_size, 1), self.max_page_size)
-        if not self.mischief.behaviour.honour_page_size:
+        if not self.mischief.behavior.honor_page_size:
             size = self.default_page_size
         return _Page(
             number,
@@ -181,7 +183,7 @@ class Service:
         paging = {
             "pageNumber": page.number,
             "pageSize": page.size,
-            "totalCount": total + self.mischief.behaviour.endless,
+            "totalCount": total + self.mischief.behavior.endless,
         }
         # The items are JSON already, so a page is put together without looking into them.
         body = b'{"items":[%b],"paging":%b}' % (b",".join(items), msgspec.json.encode(paging))
@@ -211,7 +213,7 @@ def _route(segments: tuple[str, ...]) -> tuple[str, str]:
             return "group", uid
         case ("v2", "tenants", _, "customer-groups", uid, "customers") if uid:
             return "customers", uid
-    raise Refusal(404, "There is nothing here.")
+    raise RequestError(404, "There is nothing here.")
 
 
 def _group_fields(row: tuple[str, ...]) -> dict[str, str]:

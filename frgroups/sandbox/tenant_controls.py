@@ -16,7 +16,7 @@ from frgroups.sandbox.store import Store
 WHO = "admin"
 
 
-class Arranger:
+class TenantControls:
     """What may be done to a tenant behind the back of its API."""
 
     @property

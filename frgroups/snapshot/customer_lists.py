@@ -11,8 +11,8 @@ import pandas as pd
 
 from frgroups.advice import ANY, Advice
 from frgroups.errors import InputError, ListError
-from frgroups.internals.spreadsheets import NotText, Row, Table, plain, read_table, refuse_spoiled, trim
-from frgroups.internals.structured_logging import tell
+from frgroups.internals.spreadsheets import NonTextCell, Row, Table, plain, read_table, reject_damaged_ids, trim
+from frgroups.internals.structured_logging import log_event
 from frgroups.snapshot.membership_matrix import check_uids
 from frgroups.snapshot.snapshot import Snapshot
 
@@ -72,7 +72,7 @@ def read_list(path: str | Path, column: str | None = None, *, sheet: str | None 
     table = read_table(path, sheet)
     where, name, rows = _id_column(table, column)
     cells = [(number, row[where]) for number, row in rows]
-    refuse_spoiled(cells, table.source)
+    reject_damaged_ids(cells, table.source)
     ids = [cell for _, cell in cells if cell]
     if not ids:
         raise ListError(
@@ -80,11 +80,11 @@ def read_list(path: str | Path, column: str | None = None, *, sheet: str | None 
         )
     if lost := sum(not row[where] and any(row) for _, row in rows):
         text = f"{table.source}: {lost} rows have no id in column {name!r} and were left out"
-        tell(log, logging.WARNING, "rows_without_id", text, file=table.source, column=name, n_rows=lost)
+        log_event(log, logging.WARNING, "rows_without_id", text, file=table.source, column=name, n_rows=lost)
     once = list(dict.fromkeys(ids))
     again = len(ids) - len(once)
     text = f"{table.source}: {len(once)} ids in column {name!r}, {again} repetitions dropped"
-    tell(log, logging.INFO, "list_read", text, file=table.source, column=name, n_ids=len(once), n_repeated=again)
+    log_event(log, logging.INFO, "list_read", text, file=table.source, column=name, n_ids=len(once), n_repeated=again)
     return pd.Series(once, dtype="str", name=name)
 
 
@@ -185,9 +185,9 @@ def _is_header(table: Table) -> bool:
     [first], below = table.rows[0][1], [row[0] for _, row in table.rows[1:]]
     if plain(first) in {plain(name) for name in OTHER_IDS}:
         return True
-    if isinstance(first, NotText) or _looks_like_id(first):
+    if isinstance(first, NonTextCell) or _looks_like_id(first):
         return False
-    if below and all(isinstance(cell, NotText) or _looks_like_id(cell) for cell in below):
+    if below and all(isinstance(cell, NonTextCell) or _looks_like_id(cell) for cell in below):
         return True
     raise ListError(
         f"{table.source}: its first row may be a header or an id.",
@@ -250,7 +250,7 @@ def _directory_file(path: str | Path, by: str) -> pd.DataFrame:
         where = _named(header, name, table.source)
         if where is None:
             raise ListError(f"{table.source} needs a column {name!r} to be a directory; {_describe(header)}.")
-        refuse_spoiled([(number, row[where]) for number, row in rows], table.source)
+        reject_damaged_ids([(number, row[where]) for number, row in rows], table.source)
         columns[name] = [row[where] for _, row in rows]
     return pd.DataFrame(columns, dtype="str")
 

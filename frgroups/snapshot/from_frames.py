@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from frgroups.errors import InputError
-from frgroups.internals.timestamps import as_moment
-from frgroups.internals.validation import must_be_text
-from frgroups.snapshot.membership_matrix import Codes, as_str, check_uids
-from frgroups.snapshot.schema import CONSENTS, CUSTOMERS, GROUPS, READS, conform, with_room
+from frgroups.internals.timestamps import parse_timestamp
+from frgroups.internals.validation import check_text
+from frgroups.snapshot.membership_matrix import MembershipMatrix, as_str, check_uids
+from frgroups.snapshot.schema import CONSENTS, CUSTOMERS, GROUPS, READS, coerce_schema, make_nullable
 from frgroups.snapshot.snapshot import Snapshot
 
 
@@ -45,7 +45,7 @@ def snapshot_from_frames(
     """
     for value, name in ((tenant_uid, "tenant_uid"), (base_url, "base_url")):
         if isinstance(value, str):
-            must_be_text(value, name)
+            check_text(value, name)
     group_uids = check_uids(memberships, "customer_group_uid", "memberships")
     customer_uids = check_uids(memberships, "customer_uid", "memberships")
     known_groups = _table(groups, "customer_group_uid", "groups", group_uids)
@@ -56,22 +56,22 @@ def snapshot_from_frames(
     named = known_groups.get("name", pd.Series(None, index=known_groups.index, dtype="str"))
     named = as_str(named.fillna(known_groups["customer_group_uid"]), "groups['name']")
     known_groups = known_groups.assign(name=named)
-    known_customers = _table(customers, "customer_uid", "customers", customer_uids)
-    moment = as_moment(taken_at)
-    codes = Codes.from_uids(
+    customer_facts = _table(customers, "customer_uid", "customers", customer_uids)
+    moment = parse_timestamp(taken_at)
+    codes = MembershipMatrix.from_uids(
         group_uids,
         customer_uids,
         all_groups=known_groups["customer_group_uid"],
         group_names=known_groups["name"],
-        all_customers=known_customers["customer_uid"],
+        all_customers=customer_facts["customer_uid"],
     )
-    return snapshot_from_codes(
-        codes, known_groups, known_customers, consents, tenant_uid=tenant_uid, taken_at=moment, base_url=base_url
+    return snapshot_from_matrix(
+        codes, known_groups, customer_facts, consents, tenant_uid=tenant_uid, taken_at=moment, base_url=base_url
     )
 
 
-def snapshot_from_codes(
-    codes: Codes,
+def snapshot_from_matrix(
+    codes: MembershipMatrix,
     groups: pd.DataFrame,
     customers: pd.DataFrame,
     consents: pd.DataFrame | None,
@@ -82,11 +82,11 @@ def snapshot_from_codes(
 ) -> Snapshot:
     """A Snapshot that was not read from a tenant, of codes and of tables in their order."""
     return Snapshot(
-        groups=conform(groups, GROUPS),
-        customers=conform(customers, CUSTOMERS),
-        consents=conform(consents, CONSENTS),
+        groups=coerce_schema(groups, GROUPS),
+        customers=coerce_schema(customers, CUSTOMERS),
+        consents=coerce_schema(consents, CONSENTS),
         reads=_unproved(codes),
-        codes=codes,
+        matrix=codes,
         tenant_uid=tenant_uid,
         taken_at=taken_at,
         read_until=taken_at,
@@ -105,15 +105,17 @@ def _table(frame: pd.DataFrame | None, key: str, what: str, seen: pd.Series) -> 
             raise InputError(f"{what} has {twice!r} more than once; each uid may stand there once.")
         unseen = uids[~uids[key].isin(own[key])]
         if what == "customers" and len(unseen):
-            own = own.assign(**{str(name): with_room(own[name]) for name in own.select_dtypes(["bool", "integer"])})
+            own = own.assign(
+                **{str(name): make_nullable(own[name]) for name in own.select_dtypes(["bool", "integer"])}
+            )
             own = pd.concat([own, unseen], ignore_index=True)
         uids = own
     return uids.sort_values(key, ignore_index=True)
 
 
-def _unproved(codes: Codes) -> pd.DataFrame:
+def _unproved(codes: MembershipMatrix) -> pd.DataFrame:
     rows = np.bincount(codes.group_code, minlength=codes.n_groups)
-    return conform(
+    return coerce_schema(
         pd.DataFrame(
             {
                 "customer_group_uid": codes.group_uids,

@@ -15,12 +15,12 @@ import pyarrow as pa
 
 from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.internals.typing import Int32Array, IntArray
-from frgroups.internals.validation import must_be_text, several
-from frgroups.snapshot.uid_lookup import places_of
+from frgroups.internals.validation import as_list, check_text
+from frgroups.snapshot.uid_lookup import lookup_positions
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Codes:
+class MembershipMatrix:
     """
     Memberships in compressed rows: the customers of group g are `customer_code[starts[g]:starts[g + 1]]`.
 
@@ -31,8 +31,8 @@ class Codes:
     group_uids: pd.Index
     group_names: pd.Index
     customer_uids: pd.Index
-    starts: IntArray
-    customer_code: Int32Array
+    indptr: IntArray
+    indices: Int32Array
 
     @classmethod
     def from_uids(
@@ -43,7 +43,7 @@ class Codes:
         all_groups: Iterable[str] | None = None,
         group_names: Iterable[str] | None = None,
         all_customers: Iterable[str] | None = None,
-    ) -> Codes:
+    ) -> MembershipMatrix:
         """Codes of memberships given as two columns of uids, in any order, repetitions counted once."""
         groups = _uid_index(group_uids if all_groups is None else all_groups)
         customers = _uid_index(customer_uids if all_customers is None else all_customers)
@@ -65,7 +65,7 @@ class Codes:
         group_uids: pd.Index,
         group_names: pd.Index,
         customer_uids: pd.Index,
-    ) -> Codes:
+    ) -> MembershipMatrix:
         """Codes of memberships given as codes into these uids, in any order, repetitions counted once."""
         if (group_code < 0).any() or (customer_code < 0).any():
             raise InputError("A membership names a group or customer that is not in the list of all of them.")
@@ -82,7 +82,7 @@ class Codes:
         )
 
     def __len__(self) -> int:
-        return len(self.customer_code)
+        return len(self.indices)
 
     @property
     def n_groups(self) -> int:
@@ -97,7 +97,7 @@ class Codes:
     @property
     def sizes(self) -> IntArray:
         """The number of members of each group, in group order."""
-        return np.diff(self.starts)
+        return np.diff(self.indptr)
 
     @cached_property
     def group_code(self) -> Int32Array:
@@ -109,7 +109,7 @@ class Codes:
         return pd.DataFrame(
             {
                 "customer_group_uid": self.group_uids.take(self.group_code).array,
-                "customer_uid": self.customer_uids.take(self.customer_code).array,
+                "customer_uid": self.customer_uids.take(self.indices).array,
             }
         )
 
@@ -118,7 +118,7 @@ class Codes:
         if group in self._code_of_uid:
             return self._code_of_uid[group]
         if isinstance(group, str):
-            must_be_text(group, "group")
+            check_text(group, "group")
         same_name = np.flatnonzero(self.group_names == group if isinstance(group, str) else [])
         if len(same_name) == 1:
             return int(same_name[0])
@@ -141,7 +141,7 @@ class Codes:
     def member_codes(self, group: str) -> Int32Array:
         """The customer codes of one group, rising."""
         code = self.group_code_of(group)
-        return self.customer_code[self.starts[code] : self.starts[code + 1]]
+        return self.indices[self.indptr[code] : self.indptr[code + 1]]
 
     def members(self, group: str) -> list[str]:
         """The customer uids of one group, in uid order."""
@@ -150,21 +150,21 @@ class Codes:
     def groups_of(self, customer_uid: str) -> list[str]:
         """The uids of the groups that a customer is in, in uid order; none for a customer who is not known."""
         code = np.flatnonzero(self.customer_uids == customer_uid)
-        where = np.flatnonzero(self.customer_code == code[0]) if len(code) else code
-        return list(self.group_uids.take(np.searchsorted(self.starts, where, side="right") - 1))
+        where = np.flatnonzero(self.indices == code[0]) if len(code) else code
+        return list(self.group_uids.take(np.searchsorted(self.indptr, where, side="right") - 1))
 
-    def select(self, groups: Iterable[str] | None) -> Codes:
+    def select(self, groups: Iterable[str] | None) -> MembershipMatrix:
         """The same customers with only these groups, in uid order; None keeps all."""
         if groups is None:
             return self
-        chosen = np.unique([self.group_code_of(group) for group in several(groups, "groups")]).astype(np.int64)
-        parts = [self.customer_code[self.starts[code] : self.starts[code + 1]] for code in chosen]
-        return Codes(
+        chosen = np.unique([self.group_code_of(group) for group in as_list(groups, "groups")]).astype(np.int64)
+        parts = [self.indices[self.indptr[code] : self.indptr[code + 1]] for code in chosen]
+        return MembershipMatrix(
             self.group_uids.take(chosen),
             self.group_names.take(chosen),
             self.customer_uids,
             np.concatenate([[0], np.cumsum(self.sizes[chosen])]).astype(np.int64),
-            np.concatenate([self.customer_code[:0], *parts]),
+            np.concatenate([self.indices[:0], *parts]),
         )
 
     @cached_property
@@ -177,7 +177,7 @@ class Codes:
         return [folded[name] for name in found]
 
 
-def codes_of(data: Any) -> Codes:
+def as_membership_matrix(data: Any) -> MembershipMatrix:
     """
     The codes behind a Snapshot, a memberships DataFrame, or any table that speaks Arrow.
 
@@ -185,15 +185,15 @@ def codes_of(data: Any) -> Codes:
     frame by `collect()`, one of Spark by `toArrow()`. A frame needs the columns customer_group_uid and customer_uid;
     the group names are then the uids.
     """
-    if isinstance(data, Codes):
+    if isinstance(data, MembershipMatrix):
         return data
-    if isinstance(codes := getattr(data, "codes", None), Codes):
+    if isinstance(codes := getattr(data, "matrix", None), MembershipMatrix):
         return codes
     if not isinstance(data, pd.DataFrame):
         columns = ["customer_group_uid", "customer_uid"]
         data = _as_arrow(data)
         data = data.select([name for name in columns if name in data.column_names]).to_pandas()
-    return Codes.from_uids(
+    return MembershipMatrix.from_uids(
         check_uids(data, "customer_group_uid", "memberships"),
         check_uids(data, "customer_uid", "memberships"),
     )
@@ -244,24 +244,24 @@ def as_str(texts: pd.Series, what: str) -> pd.Series:
         return texts.astype("str")
     except UnicodeEncodeError:
         for text in texts.dropna():
-            must_be_text(text, what)
+            check_text(text, what)
         raise
 
 
-def as_texts(uids: pd.Index | pd.Series) -> pa.Array:
+def to_string_array(uids: pd.Index | pd.Series) -> pa.Array:
     """Uids as one Arrow array, whatever pandas keeps them in."""
-    chunks = as_chunks(uids)
+    chunks = to_chunked_array(uids)
     return chunks.chunk(0) if chunks.num_chunks == 1 else chunks.combine_chunks()
 
 
-def as_chunks(uids: pd.Index | pd.Series) -> pa.ChunkedArray:
+def to_chunked_array(uids: pd.Index | pd.Series) -> pa.ChunkedArray:
     """The same in the pieces that pandas keeps them in: nothing is copied that is text of Arrow already."""
     texts = pa.array(uids, type=pa.large_string(), from_pandas=True)
     return texts if isinstance(texts, pa.ChunkedArray) else pa.chunked_array([texts])
 
 
 def _places(uids: pd.Series, among: pd.Index) -> Int32Array:
-    return places_of(as_texts(uids), as_texts(among))
+    return lookup_positions(to_string_array(uids), to_string_array(among))
 
 
 def _uid_index(uids: Iterable[str]) -> pd.Index:

@@ -10,13 +10,13 @@ import pyarrow as pa
 
 from frgroups.errors import InputError
 
-MOMENT = "datetime64[us, UTC]"
+TIMESTAMP_DTYPE = "datetime64[us, UTC]"
 
 GROUPS = {
     "customer_group_uid": "str",
     "name": "str",
-    "created_at": MOMENT,
-    "last_modified_at": MOMENT,
+    "created_at": TIMESTAMP_DTYPE,
+    "last_modified_at": TIMESTAMP_DTYPE,
 }
 
 CUSTOMERS = {
@@ -27,8 +27,8 @@ CUSTOMERS = {
     "postal_code": "str",
     "city": "str",
     "origin": "str",
-    "created_at": MOMENT,
-    "last_modified_at": MOMENT,
+    "created_at": TIMESTAMP_DTYPE,
+    "last_modified_at": TIMESTAMP_DTYPE,
     "pricelist_uid": "str",
     "payment_terms": "Int64",
     # Integers of money, as the API gives them: probably minor units (øre, cent).
@@ -73,7 +73,7 @@ CONSENTS = {
     "name": "str",
     "status": "boolean",
     "source": "str",
-    "created_at": MOMENT,
+    "created_at": TIMESTAMP_DTYPE,
 }
 
 READS = {
@@ -91,7 +91,7 @@ READS = {
 }
 
 
-def conform(frame: pd.DataFrame | None, columns: dict[str, str]) -> pd.DataFrame:
+def coerce_schema(frame: pd.DataFrame | None, columns: dict[str, str]) -> pd.DataFrame:
     """
     A new frame with exactly these columns and dtypes first, and the frame's other columns after them.
 
@@ -103,11 +103,11 @@ def conform(frame: pd.DataFrame | None, columns: dict[str, str]) -> pd.DataFrame
     return pd.DataFrame(own | rest, index=given.index).reset_index(drop=True)
 
 
-def with_room(column: pd.Series) -> pd.Series:
+def make_nullable(column: pd.Series) -> pd.Series:
     """
     The column in a dtype that can miss a value, where whole numbers would become floats, and yes or no text.
 
-    >>> str(with_room(pd.Series([True, False])).dtype), str(with_room(pd.Series([0.5])).dtype)
+    >>> str(make_nullable(pd.Series([True, False])).dtype), str(make_nullable(pd.Series([0.5])).dtype)
     ('boolean', 'float64')
     """
     exact = pd.api.types.is_bool_dtype(column) or pd.api.types.is_integer_dtype(column) or column.dtype == object
@@ -127,7 +127,7 @@ _TEXT = pd.StringDtype(na_value=np.nan)
 _PANDAS = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype(), pa.string(): _TEXT, pa.large_string(): _TEXT}
 
 
-def frame_of(columns: dict[str, Any], dtypes: dict[str, str]) -> pd.DataFrame:
+def frame_from_arrow(columns: dict[str, Any], dtypes: dict[str, str]) -> pd.DataFrame:
     """The frame of these Arrow columns, in the order and dtypes of `dtypes`."""
     series = {name: columns[name].to_pandas(types_mapper=_PANDAS.get) for name in dtypes}
     frame = pd.DataFrame(series, copy=False)
@@ -153,7 +153,7 @@ def from_arrow(table: pa.Table, columns: dict[str, str]) -> pd.DataFrame:
     """The frame that `to_arrow` was given."""
     frame = table.to_pandas()
     as_it_should_be = all(name in frame and frame[name].dtype == dtype for name, dtype in columns.items())
-    return frame if as_it_should_be else conform(frame, columns)  # Conforming copies.
+    return frame if as_it_should_be else coerce_schema(frame, columns)  # Conforming copies.
 
 
 def _column(frame: pd.DataFrame, name: str, dtype: Any) -> pd.Series:
@@ -163,7 +163,7 @@ def _column(frame: pd.DataFrame, name: str, dtype: Any) -> pd.Series:
         return missing
     column = frame[name]
     try:
-        if dtype == MOMENT:
+        if dtype == TIMESTAMP_DTYPE:
             # With and without fractions of seconds in one column: the first row does not speak for the others.
             column = pd.to_datetime(column, utc=True, format="ISO8601" if column.dtype == "str" else None)
         converted: pd.Series = column.astype(dtype)

@@ -12,9 +12,9 @@ import pandas as pd
 
 from frgroups.advice import FUNCTION, Advice
 from frgroups.errors import InputError
-from frgroups.internals.formatting import counted
+from frgroups.internals.formatting import pluralize
 from frgroups.internals.html import Card
-from frgroups.snapshot.membership_matrix import Codes
+from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.universe import check_universe
 
 Verdict = Literal["consistent", "drifted", "unverifiable"]
@@ -62,7 +62,7 @@ class Snapshot:
     customers: pd.DataFrame
     consents: pd.DataFrame
     reads: pd.DataFrame
-    codes: Codes = field(repr=False)
+    matrix: MembershipMatrix = field(repr=False)
     tenant_uid: str
     taken_at: datetime
     read_until: datetime
@@ -75,13 +75,13 @@ class Snapshot:
             raise InputError(f"A snapshot needs moments with a time zone, not {self.taken_at!r}.")
         if not self.tenant_uid:
             raise InputError("A snapshot needs a tenant_uid.")
-        if len(self.groups) != self.codes.n_groups or len(self.customers) != self.codes.n_customers:
+        if len(self.groups) != self.matrix.n_groups or len(self.customers) != self.matrix.n_customers:
             raise InputError(
                 f"The tables tell {len(self.groups)} groups and {len(self.customers)} customers, "
-                f"the memberships {self.codes.n_groups} and {self.codes.n_customers}."
+                f"the memberships {self.matrix.n_groups} and {self.matrix.n_customers}."
             )
         if self.universe is not None:
-            check_universe(self.universe, self.codes.n_customers)
+            check_universe(self.universe, self.matrix.n_customers)
 
     @property
     def memberships(self) -> pd.DataFrame:
@@ -91,7 +91,7 @@ class Snapshot:
 
     @cached_property
     def _memberships(self) -> pd.DataFrame:
-        return self.codes.frame()
+        return self.matrix.frame()
 
     def with_universe(self, universe: int) -> Snapshot:
         """
@@ -109,7 +109,7 @@ class Snapshot:
         >>> sample_snapshot("2026-11-23T08:10Z").with_universe(1_240_000)
         <Snapshot of t-1 at 2026-11-23 08:10: 3 groups, 251 of 1,240,000 customers, 253 memberships>
         """
-        return replace(self, universe=check_universe(universe, self.codes.n_customers))
+        return replace(self, universe=check_universe(universe, self.matrix.n_customers))
 
     def group_uid(self, group: str) -> str:
         """
@@ -118,15 +118,15 @@ class Snapshot:
         >>> sample_snapshot().group_uid("VIP")
         'vip'
         """
-        return self.codes.group_uid(group)
+        return self.matrix.group_uid(group)
 
     def group_name(self, group: str) -> str:
         """The name of the group of this uid or unique name."""
-        return str(self.codes.group_names[self.codes.group_code_of(group)])
+        return str(self.matrix.group_names[self.matrix.group_code_of(group)])
 
     def __getitem__(self, group: str) -> pd.Index:
         """The customer uids of one group, by uid or unique name, in uid order."""
-        return pd.Index(self.codes.members(group), dtype="str", name="customer_uid")
+        return pd.Index(self.matrix.members(group), dtype="str", name="customer_uid")
 
     def __contains__(self, group: object) -> bool:
         """Whether a group has this uid or unique name."""
@@ -141,7 +141,7 @@ class Snapshot:
     def __repr__(self) -> str:
         return (
             f"<Snapshot of {self.tenant_uid} at {self.taken_at.astimezone(UTC):%Y-%m-%d %H:%M}: "
-            f"{len(self.groups):,} groups, {self._seen()} customers, {len(self.codes):,} memberships>"
+            f"{len(self.groups):,} groups, {self._seen()} customers, {len(self.matrix):,} memberships>"
         )
 
     def _repr_html_(self) -> str:
@@ -152,7 +152,7 @@ class Snapshot:
                 "Host": self.base_url or "none (made from tables)",
                 "Groups": f"{len(self.groups):,}",
                 "Customers": self._seen(),
-                "Memberships": f"{len(self.codes):,}",
+                "Memberships": f"{len(self.matrix):,}",
                 "Verdict": self._proof(),
             },
         ).html()
@@ -173,7 +173,7 @@ class Snapshot:
         uids = dict(list(self.reads.groupby("verdict")["customer_group_uid"]))
         short = self._short()
         drifted, unproved = uids.get("drifted", ()), uids.get("unverifiable", ())
-        told = [f"{len(uids.get('consistent', ())):,} of {counted(len(self.reads), 'group')} proved"]
+        told = [f"{len(uids.get('consistent', ())):,} of {pluralize(len(self.reads), 'group')} proved"]
         for uid, n, total in short[:NAMED]:
             told.append(f"of {self.group_name(uid)} {n:,} of {total:,} counted came")
         if short:

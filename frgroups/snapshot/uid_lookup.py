@@ -16,14 +16,14 @@ _ODD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio: spreads wha
 _ABSENT, _TAKEN = -1, -2
 
 
-def places_of(texts: pa.Array | pa.ChunkedArray, among: pa.Array) -> Int32Array:
+def lookup_positions(texts: pa.Array | pa.ChunkedArray, among: pa.Array) -> Int32Array:
     """
     The place of each text among others, which are unique; -1 for those that are not there.
 
     Both are large_string without gaps. Uids of one length, as UUIDs are, are compared eight bytes at a time, which
     takes a quarter of the time of an index of any texts.
 
-    >>> places_of(pa.array(["b", "x"], type=pa.large_string()), pa.array(["a", "b"], type=pa.large_string()))
+    >>> lookup_positions(pa.array(["b", "x"], type=pa.large_string()), pa.array(["a", "b"], type=pa.large_string()))
     array([ 1, -1], dtype=int32)
     """
     width = _width(among)
@@ -31,8 +31,8 @@ def places_of(texts: pa.Array | pa.ChunkedArray, among: pa.Array) -> Int32Array:
         return _by_index(texts, among)
     if isinstance(texts, pa.ChunkedArray) and texts.num_chunks > len(texts) // 1000:
         texts = texts.combine_chunks()  # As of many small groups: so many pieces would each be a batch.
-    table = _Slots(_records(among, width))
-    places = np.concatenate([_places_in(table, part, width) for part in _batches(texts)])
+    table = _HashTable(_records(among, width))
+    places = np.concatenate([_positions_in(table, part, width) for part in _batches(texts)])
     rest = places == _TAKEN
     if rest.any():
         there = _by_index(texts.filter(pa.array(rest)), among.take(pa.array(table.others)))
@@ -40,7 +40,7 @@ def places_of(texts: pa.Array | pa.ChunkedArray, among: pa.Array) -> Int32Array:
     return places
 
 
-class _Slots:
+class _HashTable:
     """A slot for each hash, with the place of one text that has it; others that have it too are without a slot."""
 
     def __init__(self, among: RecordArray) -> None:
@@ -73,7 +73,7 @@ class _Slots:
         return mixed.view(np.int64)
 
 
-def _places_in(table: _Slots, texts: pa.Array, width: int) -> Int32Array:
+def _positions_in(table: _HashTable, texts: pa.Array, width: int) -> Int32Array:
     fits = _lengths(texts) == width
     if fits.all():
         return table.places(_records(texts, width))

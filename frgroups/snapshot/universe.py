@@ -6,22 +6,22 @@ import operator
 from typing import Any
 
 from frgroups.errors import InputError
-from frgroups.snapshot.membership_matrix import Codes
+from frgroups.snapshot.membership_matrix import MembershipMatrix
 
 
-def universe_of(data: Any, universe: int | None, codes: Codes) -> int | None:
+def resolve_universe(data: Any, universe: int | None, codes: MembershipMatrix) -> int | None:
     """
     The number that was passed, or else the one that the Snapshot was given; None when nobody told.
 
     `codes` are those of `data`, which may be a stream that can be read only once.
 
     >>> snapshot = sample_snapshot().with_universe(1_000)
-    >>> universe_of(snapshot, None, snapshot.codes), universe_of(snapshot, 2_000, snapshot.codes)
+    >>> resolve_universe(snapshot, None, snapshot.matrix), resolve_universe(snapshot, 2_000, snapshot.matrix)
     (1000, 2000)
     """
     if universe is not None:
         return check_universe(universe, codes.n_customers)
-    is_snapshot = isinstance(getattr(data, "codes", None), Codes)
+    is_snapshot = isinstance(getattr(data, "matrix", None), MembershipMatrix)
     return data.universe if is_snapshot else None
 
 

@@ -21,7 +21,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from frgroups.internals.atomic_files import flush_to_disk
+from frgroups.internals.atomic_files import fsync_path
 from frgroups.internals.paths import tenant_folder
 
 DRAFT, GONE, DAMAGED = ".draft-", ".gone-", ".damaged-"
@@ -36,20 +36,20 @@ def tenant_folders(cache: Path, tenant_uid: str | None = None) -> list[Path]:
     return sorted(folder for folder in cache.glob(f"{own}@*") if folder.is_dir())
 
 
-def names_in(root: Path) -> frozenset[str]:
+def all_folder_names(root: Path) -> frozenset[str]:
     """The names of all snapshots in a tenant's folder, replaced ones among them."""
     with suppress(FileNotFoundError):
         return frozenset(path.name for path in root.iterdir() if _NAME.fullmatch(path.name) and path.is_dir())
     return frozenset()
 
 
-def shown(names: Iterable[str]) -> list[str]:
+def visible_folder_names(names: Iterable[str]) -> list[str]:
     """The names without those that were replaced, in order."""
-    newest = dict(sorted(map(place, names)))
+    newest = dict(sorted(map(base_name, names)))
     return [_name(own, number) for own, number in newest.items()]
 
 
-def place(name: str) -> tuple[str, int]:
+def base_name(name: str) -> tuple[str, int]:
     """What snapshots are ordered by: the name one was first kept under, and how often it was replaced since."""
     found = _NAME.fullmatch(name)
     return (found["own"], int(found["number"] or 0)) if found else (name, 0)
@@ -61,12 +61,12 @@ def make_folder(root: Path, names: Iterator[str], fill: Callable[[Path], None]) 
     try:
         draft.mkdir(mode=0o700)
         fill(draft)
-        flush_to_disk(draft)
+        fsync_path(draft)
         final = _named(draft, names)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     try:
-        flush_to_disk(root)
+        fsync_path(root)
     except BaseException:
         with suppress(OSError):
             remove(final)
@@ -76,7 +76,7 @@ def make_folder(root: Path, names: Iterator[str], fill: Callable[[Path], None]) 
 
 def new_names(root: Path, name: str) -> Iterator[str]:
     """A second snapshot of the same microsecond gets a number behind; a number is not given twice."""
-    taken = {place(other)[0] for other in names_in(root)}
+    taken = {base_name(other)[0] for other in all_folder_names(root)}
     free = [name, *(f"{name}-{number:02d}" for number in range(2, _MOST))]
     last = max((at for at, one in enumerate(free) if one in taken), default=-1)
     yield from free[last + 1 :]
@@ -84,8 +84,8 @@ def new_names(root: Path, name: str) -> Iterator[str]:
 
 def replacing_names(root: Path, name: str) -> Iterator[str]:
     """Names that hide this one and stand where it stood."""
-    own, _ = place(name)
-    last = max((number for other, number in map(place, names_in(root)) if other == own), default=0)
+    own, _ = base_name(name)
+    last = max((number for other, number in map(base_name, all_folder_names(root)) if other == own), default=0)
     yield from (_name(own, number) for number in range(last + 1, last + _MOST))
 
 
@@ -97,25 +97,25 @@ def remove(folder: Path) -> None:
     shutil.rmtree(gone, ignore_errors=True)
 
 
-def sweep(root: Path) -> None:
+def clean_temp_folders(root: Path) -> None:
     """Remove what interrupted runs left: what was replaced or half removed, and drafts of more than a day ago."""
-    names = names_in(root)
-    for name in sorted(names - set(shown(names))):
+    names = all_folder_names(root)
+    for name in sorted(names - set(visible_folder_names(names))):
         with suppress(OSError):
             remove(root / name)
-    dead_drafts = of_kind(root, DRAFT, before=datetime.now(UTC) - _DEAD_AFTER)
-    for left in of_kind(root, GONE) + dead_drafts:
+    dead_drafts = folders_of_kind(root, DRAFT, before=datetime.now(UTC) - _DEAD_AFTER)
+    for left in folders_of_kind(root, GONE) + dead_drafts:
         shutil.rmtree(left, ignore_errors=True)
 
 
-def set_aside(folder: Path) -> Path:
+def quarantine_name(folder: Path) -> Path:
     """Rename a folder so that no reader finds it again; nothing is deleted."""
-    sweep(folder.parent)  # What this one had replaced must not be seen again in its stead.
+    clean_temp_folders(folder.parent)  # What this one had replaced must not be seen again in its stead.
     names = [f"{DAMAGED}{folder.name}", *(f"{DAMAGED}{folder.name}-{number}" for number in range(2, _MOST))]
     return _named(folder, iter(names))
 
 
-def of_kind(root: Path, kind: str, *, before: datetime | None = None) -> list[Path]:
+def folders_of_kind(root: Path, kind: str, *, before: datetime | None = None) -> list[Path]:
     """The drafts, the half removed or the damaged ones; with a moment, those that nothing was written to since."""
     found = []
     for folder in root.glob(f"{kind}*"):

@@ -16,10 +16,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from frgroups.advice import Advice, Form
-from frgroups.errors import FileDamagedError, InputError
-from frgroups.internals.checksummed_json import canonical, sha256
-from frgroups.internals.paths import as_folder, tenant_folder
-from frgroups.internals.structured_logging import tell
+from frgroups.errors import CorruptFileError, InputError
+from frgroups.internals.checksummed_json import canonical_json, sha256
+from frgroups.internals.paths import resolve_folder, tenant_folder
+from frgroups.internals.structured_logging import log_event
 from frgroups.internals.versions import __version__
 from frgroups.store import folders
 
@@ -71,7 +71,7 @@ class _Manifest(_AnyManifest):
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredSnapshot:
     """One kept snapshot: its folder and what its manifest says."""
 
     path: Path
@@ -92,19 +92,19 @@ class Kept:
         return base_url in (None, self.manifest["base_url"])
 
     def content(self, file: str) -> bytes:
-        """The bytes of one of its files; FileDamagedError when they are not those that were written."""
+        """The bytes of one of its files; CorruptFileError when they are not those that were written."""
         path, expected = self.path / file, self.manifest["files"][file]
         content = _bytes_of(path, _in_words(**expected))
-        if (found := fingerprint(content)) != expected:
+        if (found := file_digest(content)) != expected:
             raise _damaged(path, _in_words(**expected), _in_words(**found))
         return content
 
-    def damaged(self, file: str, expected: str, found: str) -> FileDamagedError:
+    def damaged(self, file: str, expected: str, found: str) -> CorruptFileError:
         """The error for one of its files that does not agree with the others."""
         return _damaged(self.path / file, expected, found)
 
     def check(self) -> None:
-        """Raise InputError unless this version can read it, and FileDamagedError unless every file is whole."""
+        """Raise InputError unless this version can read it, and CorruptFileError unless every file is whole."""
         self.check_version()
         for file in self.manifest["files"]:
             self.content(file)
@@ -131,28 +131,28 @@ class Kept:
             )
 
 
-def kept_snapshots(
+def list_stored_snapshots(
     cache: Cache = None,
     tenant_uid: str | None = None,
     *,
-    on_damage: Callable[[Path, FileDamagedError], object] | None = None,
-) -> list[Kept]:
+    on_damage: Callable[[Path, CorruptFileError], object] | None = None,
+) -> list[StoredSnapshot]:
     """
     Every kept snapshot, oldest first, its tables unread.
 
-    With a tenant only its own folders are looked at. A damaged manifest raises FileDamagedError, unless
+    With a tenant only its own folders are looked at. A damaged manifest raises CorruptFileError, unless
     `on_damage` takes its folder and the error; it is left out then.
     """
-    roots = folders.tenant_folders(as_folder(cache, "snapshots"), tenant_uid)
-    kept = [one for root in roots for one in kept_in(root, on_damage or _refuse)]
-    return sorted(kept, key=lambda one: (one.taken_at, folders.place(one.path.name)))
+    roots = folders.tenant_folders(resolve_folder(cache, "snapshots"), tenant_uid)
+    kept = [one for root in roots for one in store_folder(root, on_damage or _refuse)]
+    return sorted(kept, key=lambda one: (one.taken_at, folders.base_name(one.path.name)))
 
 
 def write_manifest(folder: Path, facts: dict[str, Any]) -> None:
     """Seal a folder of files that will not change any more."""
-    files = {file.name: fingerprint(file.read_bytes()) for file in sorted(folder.iterdir())}
+    files = {file.name: file_digest(file.read_bytes()) for file in sorted(folder.iterdir())}
     manifest = {"schema_version": SCHEMA_VERSION, "written_by": __version__, **facts, "files": files}
-    manifest["checksum"] = sha256(canonical(manifest))
+    manifest["checksum"] = sha256(canonical_json(manifest))
     handle = os.open(folder / MANIFEST, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "wb") as file:
         file.write(json.dumps(manifest, indent=1).encode())
@@ -160,7 +160,7 @@ def write_manifest(folder: Path, facts: dict[str, Any]) -> None:
         os.fsync(file.fileno())
 
 
-def read_manifest(folder: Path) -> Kept:
+def read_manifest(folder: Path) -> StoredSnapshot:
     """The snapshot that was kept in this folder, its tables unread."""
     path = folder / MANIFEST
     content = _bytes_of(path, "a manifest")
@@ -168,12 +168,12 @@ def read_manifest(folder: Path) -> Kept:
         manifest = json.loads(content)
         facts = {name: value for name, value in manifest.items() if name != "checksum"}
         datetime.fromisoformat(manifest["taken_at"])
-        if manifest["schema_version"] == SCHEMA_VERSION and manifest["checksum"] != sha256(canonical(facts)):
+        if manifest["schema_version"] == SCHEMA_VERSION and manifest["checksum"] != sha256(canonical_json(facts)):
             raise ValueError("it was altered")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _damaged(path, "a manifest as it was written", f"{len(content)} other bytes") from error
     _check_manifest(path, manifest)
-    return Kept(folder, manifest)
+    return StoredSnapshot(folder, manifest)
 
 
 def _check_manifest(path: Path, manifest: dict[str, Any]) -> None:
@@ -187,71 +187,71 @@ def _check_manifest(path: Path, manifest: dict[str, Any]) -> None:
         raise _damaged(path, f"a manifest that lists {', '.join(_FILES)}", f"none of {', '.join(missing)}")
 
 
-def fingerprint(content: bytes) -> dict[str, Any]:
+def file_digest(content: bytes) -> dict[str, Any]:
     """What a manifest tells of a file."""
     return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
-def set_aside(folder: Path, error: FileDamagedError) -> None:
+def quarantine(folder: Path, error: CorruptFileError) -> None:
     """Move a damaged snapshot out of every reader's sight, and say so in the log; it is not deleted."""
     facts = {name: str(getattr(error, name, "")) for name in ("path", "expected", "found")}
     try:
-        aside = folders.set_aside(folder)
+        aside = folders.quarantine_name(folder)
     except OSError as refused:  # A folder that cannot be written: the older one is used all the same.
         text = f"{error.message} Its folder stays where it is: {refused.strerror or refused}."
-        tell(log, logging.WARNING, "snapshot_damaged", text, **facts)
+        log_event(log, logging.WARNING, "snapshot_damaged", text, **facts)
     else:
         text = f"{error.message} It is set aside as {aside}; delete that folder when you need it no more."
-        tell(log, logging.WARNING, "snapshot_set_aside", text, aside=str(aside), **facts)
+        log_event(log, logging.WARNING, "snapshot_set_aside", text, aside=str(aside), **facts)
 
 
-def warn_of_damage(_: Path, error: FileDamagedError) -> None:
+def warn_of_damage(_: Path, error: CorruptFileError) -> None:
     """Leave a damaged snapshot where it is, and say so in the log."""
-    tell(log, logging.WARNING, "snapshot_damaged", error.message, path=str(getattr(error, "path", "")))
+    log_event(log, logging.WARNING, "snapshot_damaged", error.message, path=str(getattr(error, "path", "")))
 
 
-def warn_of_other_versions(kept: list[Kept]) -> None:
+def warn_of_other_versions(kept: list[StoredSnapshot]) -> None:
     """Say in the log which ones were passed over for an older one, though nothing is wrong with them."""
     for one in kept:
         if not one.readable:
             text = f"{one.version} An older one is used."
-            tell(log, logging.WARNING, "snapshot_of_another_version", text, path=str(one.path))
+            log_event(log, logging.WARNING, "snapshot_of_another_version", text, path=str(one.path))
 
 
-def kept_in(root: Path, on_damage: Callable[[Path, FileDamagedError], object]) -> list[Kept]:
+def store_folder(root: Path, on_damage: Callable[[Path, CorruptFileError], object]) -> list[StoredSnapshot]:
     """
     The kept snapshots of one tenant and host.
 
     A folder that changed while it was looked at is looked at again: a snapshot that was replaced between two
     looks would be missed under both of its names.
     """
-    kept: dict[str, Kept | None] = {}
+    kept: dict[str, StoredSnapshot | None] = {}
     for _ in range(_LOOKS):
-        names = folders.names_in(root)
-        for name in set(folders.shown(names)) - kept.keys():
+        names = folders.all_folder_names(root)
+        for name in set(folders.visible_folder_names(names)) - kept.keys():
             kept[name] = _looked_at(root / name, on_damage)
-        if names == folders.names_in(root):
+        if names == folders.all_folder_names(root):
             break
-    return [one for name in folders.shown(names) if (one := kept[name]) is not None]
+    return [one for name in folders.visible_folder_names(names) if (one := kept[name]) is not None]
 
 
-def _refuse(_: Path, error: FileDamagedError) -> None:
+def _refuse(_: Path, error: CorruptFileError) -> None:
     raise error
 
 
-def _looked_at(folder: Path, on_damage: Callable[[Path, FileDamagedError], object]) -> Kept | None:
+def _looked_at(folder: Path, on_damage: Callable[[Path, CorruptFileError], object]) -> StoredSnapshot | None:
     try:
         kept = read_manifest(folder)
         _check_place(kept)
     except FileNotFoundError:  # Pruned or replaced meanwhile.
         return None
-    except FileDamagedError as error:
+    except CorruptFileError as error:
         on_damage(folder, error)
         return None
     return kept
 
 
-def _check_place(kept: Kept) -> None:
+def _check_place(kept: StoredSnapshot) -> None:
     """A snapshot lies in the folder of its own tenant and host, whatever capitals the disk makes of that."""
     own = tenant_folder(kept.manifest["tenant_uid"], kept.manifest["base_url"])
     if own.casefold() != kept.path.parent.name.casefold():
@@ -275,9 +275,9 @@ def _bytes_of(path: Path, expected: str) -> bytes:
     raise _damaged(path, expected, found)
 
 
-def _damaged(path: Path, expected: str, found: str) -> FileDamagedError:
+def _damaged(path: Path, expected: str, found: str) -> CorruptFileError:
     text = f"{path} is damaged: expected {expected}, found {found}."
-    return FileDamagedError(text, *_WHAT_TO_DO, path=path, expected=expected, found=found)
+    return CorruptFileError(text, *_WHAT_TO_DO, path=path, expected=expected, found=found)
 
 
 def _in_words(*, bytes: int, sha256: str) -> str:  # noqa: A002  # The manifest's words.

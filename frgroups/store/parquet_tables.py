@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from frgroups.errors import InputError
-from frgroups.internals.atomic_files import flush_to_disk
-from frgroups.snapshot.membership_matrix import Codes
-from frgroups.snapshot.schema import CONSENTS, CUSTOMERS, GROUPS, READS, conform, from_arrow, to_arrow
+from frgroups.internals.atomic_files import fsync_path
+from frgroups.snapshot.membership_matrix import MembershipMatrix
+from frgroups.snapshot.schema import CONSENTS, CUSTOMERS, GROUPS, READS, coerce_schema, from_arrow, to_arrow
 from frgroups.snapshot.snapshot import Snapshot
 
 # Without these columns the files say nothing; others may be missing.
@@ -53,7 +53,7 @@ class Tables:
     customers: pd.DataFrame
     consents: pd.DataFrame
     reads: pd.DataFrame
-    codes: Codes
+    matrix: MembershipMatrix
 
 
 def write_tables(snapshot: Snapshot, folder: Path) -> None:
@@ -74,7 +74,7 @@ def write_tables(snapshot: Snapshot, folder: Path) -> None:
             use_dictionary=[column for column in columns if column not in encodings] or False,
             write_page_checksum=True,
         )
-        flush_to_disk(path)
+        fsync_path(path)
 
 
 def read_tables(content: Callable[[str], bytes]) -> Tables:
@@ -86,7 +86,7 @@ def read_tables(content: Callable[[str], bytes]) -> Tables:
         frames = [future.result() for future in (customers, *others)]
         coded = memberships.result()
     tables = dict(zip(_TABLES, frames, strict=True))
-    return Tables(**tables, codes=_codes(tables["groups"], tables["customers"], coded))
+    return Tables(**tables, matrix=_codes(tables["groups"], tables["customers"], coded))
 
 
 def read_membership_tables(content: Callable[[str], bytes]) -> Tables:
@@ -94,12 +94,12 @@ def read_membership_tables(content: Callable[[str], bytes]) -> Tables:
     customers = _frame(content, "customers", only=["customer_uid"])
     groups, reads = _frame(content, "groups"), _frame(content, "reads")
     codes = _codes(groups, customers, _opened(content, "memberships").read())
-    return Tables(groups, customers, conform(None, CONSENTS), reads, codes)
+    return Tables(groups, customers, coerce_schema(None, CONSENTS), reads, codes)
 
 
-def _codes(groups: pd.DataFrame, customers: pd.DataFrame, coded: pa.Table) -> Codes:
+def _codes(groups: pd.DataFrame, customers: pd.DataFrame, coded: pa.Table) -> MembershipMatrix:
     check_codes(coded[GROUP_CODE], coded[CUSTOMER_CODE], len(groups), len(customers))
-    return Codes(
+    return MembershipMatrix(
         pd.Index(groups["customer_group_uid"], dtype="str"),
         pd.Index(groups["name"], dtype="str"),
         pd.Index(customers["customer_uid"], dtype="str"),
@@ -116,8 +116,8 @@ def _arrow_tables(snapshot: Snapshot) -> Iterator[tuple[str, pa.Table]]:
             yield name, table.add_column(0, code, pa.array(np.arange(len(frame), dtype=np.int32)))
         else:
             yield name, to_arrow(frame, columns)
-    codes = snapshot.codes
-    group_code, customer_code = pa.array(codes.group_code, pa.int32()), pa.array(codes.customer_code, pa.int32())
+    codes = snapshot.matrix
+    group_code, customer_code = pa.array(codes.group_code, pa.int32()), pa.array(codes.indices, pa.int32())
     yield "memberships", pa.table({GROUP_CODE: group_code, CUSTOMER_CODE: customer_code})
 
 
@@ -174,7 +174,7 @@ def _clashing(frame: pd.DataFrame, code: str) -> list[str]:
 
 
 class DisagreementError(Exception):
-    """What a file holds beside what the others say; who knows the folder makes a FileDamagedError of it."""
+    """What a file holds beside what the others say; who knows the folder makes a CorruptFileError of it."""
 
     def __init__(self, table: str, expected: str, found: str) -> None:
         super().__init__(f"{table}: expected {expected}, found {found}")

@@ -11,17 +11,17 @@ from typing import Any
 import pandas as pd
 
 from frgroups.errors import InputError
-from frgroups.internals.paths import as_folder, tenant_and_host
-from frgroups.internals.timestamps import as_duration
-from frgroups.snapshot.schema import MOMENT, conform
+from frgroups.internals.paths import parse_tenant_folder, resolve_folder
+from frgroups.internals.timestamps import parse_duration
+from frgroups.snapshot.schema import TIMESTAMP_DTYPE, coerce_schema
 from frgroups.store import folders
-from frgroups.store.manifest import Cache, Kept, kept_in, kept_snapshots, warn_of_damage
+from frgroups.store.manifest import Cache, StoredSnapshot, list_stored_snapshots, store_folder, warn_of_damage
 
 _SNAPSHOT = {
     "tenant_uid": "str",
     "base_url": "str",
-    "taken_at": MOMENT,
-    "read_until": MOMENT,
+    "taken_at": TIMESTAMP_DTYPE,
+    "read_until": TIMESTAMP_DTYPE,
     "verdict": "str",
     "n_groups": "int64",
     "n_customers": "int64",
@@ -33,8 +33,8 @@ _PLACE = {
     "tenant_uid": "str",
     "base_url": "str",
     "n_snapshots": "int64",
-    "oldest": MOMENT,
-    "newest": MOMENT,
+    "oldest": TIMESTAMP_DTYPE,
+    "newest": TIMESTAMP_DTYPE,
     "verdict": "str",
     "size_bytes": "int64",
     "n_damaged": "int64",
@@ -54,7 +54,7 @@ def list_snapshots(cache: Cache = None, *, tenant_uid: str | None = None) -> pd.
     >>> list_snapshots(tenant_uid="t-1")[["tenant_uid", "n_groups", "n_customers"]].tail(1).values.tolist()
     [['t-1', 3, 251]]
     """
-    return _table(kept_snapshots(cache, tenant_uid, on_damage=warn_of_damage))
+    return _table(list_stored_snapshots(cache, tenant_uid, on_damage=warn_of_damage))
 
 
 def cache_info(cache: Cache = None) -> pd.DataFrame:
@@ -69,8 +69,8 @@ def cache_info(cache: Cache = None) -> pd.DataFrame:
     >>> cache_info()[["tenant_uid", "verdict", "n_damaged"]].values.tolist()
     [['t-1', 'unverifiable', 0]]
     """
-    rows = [_place(root) for root in folders.tenant_folders(as_folder(cache, "snapshots"))]
-    return conform(pd.DataFrame(rows, columns=list(_PLACE)), _PLACE)
+    rows = [_place(root) for root in folders.tenant_folders(resolve_folder(cache, "snapshots"))]
+    return coerce_schema(pd.DataFrame(rows, columns=list(_PLACE)), _PLACE)
 
 
 def prune(
@@ -86,18 +86,18 @@ def prune(
     >>> len(prune(keep=timedelta(days=0)))  # The newest one of a tenant stays.
     0
     """
-    before = datetime.now(UTC) - as_duration(keep)
+    before = datetime.now(UTC) - parse_duration(keep)
     places = defaultdict(list)
-    for one in kept_snapshots(cache, tenant_uid, on_damage=warn_of_damage):
+    for one in list_stored_snapshots(cache, tenant_uid, on_damage=warn_of_damage):
         places[one.manifest["tenant_uid"], one.manifest["base_url"]].append(one)
     old = [one for kept in places.values() for one in _spare(kept, before)]
     removed = _table(sorted(old, key=lambda one: one.taken_at))
     for one in old:
         _remove(one.path)
-    for root in folders.tenant_folders(as_folder(cache, "snapshots"), tenant_uid):
-        for damaged in folders.of_kind(root, folders.DAMAGED, before=before):
+    for root in folders.tenant_folders(resolve_folder(cache, "snapshots"), tenant_uid):
+        for damaged in folders.folders_of_kind(root, folders.DAMAGED, before=before):
             _remove(damaged)
-        folders.sweep(root)
+        folders.clean_temp_folders(root)
     return removed
 
 
@@ -108,42 +108,43 @@ def _remove(folder: Path) -> None:
         raise InputError(f"{folder} could not be removed: {error.strerror or error}.") from error
 
 
-def _table(kept: list[Kept]) -> pd.DataFrame:
+def _table(kept: list[StoredSnapshot]) -> pd.DataFrame:
     rows = [
         {name: one.manifest.get(name) for name in _SNAPSHOT} | {"path": str(one.path), "size_bytes": _size(one.path)}
         for one in kept
     ]
-    return conform(pd.DataFrame(rows, columns=list(_SNAPSHOT)), _SNAPSHOT)
+    return coerce_schema(pd.DataFrame(rows, columns=list(_SNAPSHOT)), _SNAPSHOT)
 
 
 def _place(root: Path) -> dict[str, Any]:
     """What is in the folder of one tenant and host."""
     unreadable: list[Path] = []
-    kept = kept_in(root, lambda folder, _: unreadable.append(folder))
+    kept = store_folder(root, lambda folder, _: unreadable.append(folder))
     newest = kept[-1].manifest if kept else {}
     return {
-        "tenant_uid": newest.get("tenant_uid", tenant_and_host(root.name)[0]),
+        "tenant_uid": newest.get("tenant_uid", parse_tenant_folder(root.name)[0]),
         "base_url": newest.get("base_url"),
         "n_snapshots": len(kept),
         "oldest": kept[0].taken_at if kept else None,
         "newest": kept[-1].taken_at if kept else None,
         "verdict": newest.get("verdict"),
         "size_bytes": _size(root),
-        "n_damaged": len(folders.of_kind(root, folders.DAMAGED)) + len(unreadable),
-        "n_drafts": len(folders.of_kind(root, folders.DRAFT)) + len(folders.of_kind(root, folders.GONE)),
+        "n_damaged": len(folders.folders_of_kind(root, folders.DAMAGED)) + len(unreadable),
+        "n_drafts": len(folders.folders_of_kind(root, folders.DRAFT))
+        + len(folders.folders_of_kind(root, folders.GONE)),
         "path": str(root),
     }
 
 
-def _spare(kept: list[Kept], before: datetime) -> list[Kept]:
+def _spare(kept: list[StoredSnapshot], before: datetime) -> list[StoredSnapshot]:
     """The snapshots taken before a moment, as far as a good one was taken after them."""
     if not any(one.taken_at < before for one in kept):
         return []
-    newest_good = next((one.taken_at for one in reversed(kept) if _is_good(one)), kept[0].taken_at)
-    return [one for one in kept if one.taken_at < min(before, newest_good)]
+    latest_valid_snapshot = next((one.taken_at for one in reversed(kept) if _is_good(one)), kept[0].taken_at)
+    return [one for one in kept if one.taken_at < min(before, latest_valid_snapshot)]
 
 
-def _is_good(kept: Kept) -> bool:
+def _is_good(kept: StoredSnapshot) -> bool:
     try:
         kept.check()
     except (InputError, FileNotFoundError):

@@ -10,19 +10,19 @@ from pathlib import Path
 import pandas as pd
 
 from frgroups.advice import ANY, FUNCTION, Advice
-from frgroups.errors import FileDamagedError, InputError, NotFoundInCacheError
-from frgroups.internals.atomic_files import make_private
-from frgroups.internals.paths import as_folder, tenant_folder
+from frgroups.errors import CorruptFileError, InputError, SnapshotNotFoundError
+from frgroups.internals.atomic_files import ensure_private_dir
+from frgroups.internals.paths import resolve_folder, tenant_folder
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.store import folders
 from frgroups.store.manifest import (
     LOAD,
     MANIFEST,
     Cache,
-    Kept,
-    kept_snapshots,
+    StoredSnapshot,
+    list_stored_snapshots,
+    quarantine,
     read_manifest,
-    set_aside,
     warn_of_damage,
     warn_of_other_versions,
     write_manifest,
@@ -39,22 +39,22 @@ from frgroups.store.retention import cache_info, list_snapshots, prune
 
 # What the rest of the package needs of keeping snapshots; the files below this one are its parts.
 __all__ = [
-    "Kept",
+    "StoredSnapshot",
     "cache_info",
-    "end_of",
-    "kept_at",
-    "kept_of_one_place",
-    "kept_snapshots",
+    "clean_temp_folders",
+    "end_of_period",
+    "latest_snapshot",
+    "latest_valid_snapshot",
     "list_snapshots",
-    "newest_good",
-    "newest_kept",
+    "list_stored_snapshots",
     "prune",
-    "read_kept",
+    "quarantine",
     "read_snapshot",
-    "replace_kept",
+    "read_stored",
+    "replace_stored",
     "save_snapshot",
-    "set_aside",
-    "sweep",
+    "stored_at",
+    "stored_of_one_tenant",
 ]
 
 _TRIES = 5
@@ -73,12 +73,14 @@ def save_snapshot(snapshot: Snapshot, cache: Cache = None) -> Path:
     >>> save_snapshot(sample_snapshot()).parent.name
     't-1@tables'
     """
-    root = make_private(as_folder(cache, "snapshots") / tenant_folder(snapshot.tenant_uid, snapshot.base_url))
+    root = ensure_private_dir(
+        resolve_folder(cache, "snapshots") / tenant_folder(snapshot.tenant_uid, snapshot.base_url)
+    )
     name = f"{snapshot.taken_at.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}"
     return _write(snapshot, root, folders.new_names(root, name))
 
 
-def replace_kept(kept: Kept, snapshot: Snapshot) -> Path:
+def replace_stored(kept: StoredSnapshot, snapshot: Snapshot) -> Path:
     """
     Put a snapshot in the place of a kept one of the same moment; returns its folder, which has another name.
 
@@ -120,59 +122,59 @@ def read_snapshot(
 
     Raises
     ------
-    NotFoundInCacheError
+    SnapshotNotFoundError
         Nothing was kept that answers; the message says what is there.
     InputError
         The cache holds several tenants or hosts, and neither `tenant_uid` nor `base_url` says which. Or the
         snapshot was written by a frgroups that keeps them in another way, and with `allow_older` so was every other.
-    FileDamagedError
+    CorruptFileError
         A file is not as it was written; the message names it, and says what was expected and found.
 
     >>> path = save_snapshot(sample_snapshot("2026-11-23T08:10Z"))
     >>> read_snapshot(tenant_uid="t-1", at="2026-11-23")
     <Snapshot of t-1 at 2026-11-23 08:10: 3 groups, 251 customers, 253 memberships>
     """
-    until = None if at is None else end_of(at)
-    folder = as_folder(cache, "snapshots")
+    until = None if at is None else end_of_period(at)
+    folder = resolve_folder(cache, "snapshots")
     if (folder / MANIFEST).is_file():
-        return read_kept(read_manifest(folder))
+        return read_stored(read_manifest(folder))
     damaged: list[Path] = []
 
-    def on_damage(path: Path, error: FileDamagedError) -> None:
+    def on_damage(path: Path, error: CorruptFileError) -> None:
         if not allow_older:
             raise error
         damaged.append(path)
-        set_aside(path, error)
+        quarantine(path, error)
 
     for _ in range(_TRIES):
-        kept = [one for one in kept_snapshots(folder, tenant_uid, on_damage=on_damage) if one.is_of(base_url)]
+        kept = [one for one in list_stored_snapshots(folder, tenant_uid, on_damage=on_damage) if one.is_of(base_url)]
         found = [one for one in kept if until is None or one.taken_at <= until]
         _check_one_place(found, folder)
         with suppress(FileNotFoundError):  # It was pruned or replaced between being found and being read: look again.
             readable = [one for one in found if one.readable]
             for one in reversed((allow_older and readable) or found):
                 try:
-                    whole = read_kept(one)
-                except FileDamagedError as error:
+                    whole = read_stored(one)
+                except CorruptFileError as error:
                     on_damage(one.path, error)
                 else:
                     warn_of_other_versions(found[found.index(one) + 1 :])
                     return whole
             raise _nothing_found(kept, damaged, folder, (tenant_uid, base_url), until)
-    raise NotFoundInCacheError(f"Snapshots in {folder} are removed as fast as they are read.")
+    raise SnapshotNotFoundError(f"Snapshots in {folder} are removed as fast as they are read.")
 
 
-def kept_of_one_place(cache: Cache, tenant_uid: str | None, base_url: str | None) -> list[Kept]:
+def stored_of_one_tenant(cache: Cache, tenant_uid: str | None, base_url: str | None) -> list[StoredSnapshot]:
     """
     What is kept of one tenant and host, oldest first and unread, one for each moment; a warning tells of damage.
 
-    `cache` may also be the folder of one snapshot. Raises NotFoundInCacheError when nothing is kept, and InputError
+    `cache` may also be the folder of one snapshot. Raises SnapshotNotFoundError when nothing is kept, and InputError
     when the cache holds several tenants or hosts, and nothing says which.
     """
-    folder = as_folder(cache, "snapshots")
+    folder = resolve_folder(cache, "snapshots")
     if (folder / MANIFEST).is_file():
-        return [kept_at(folder)]
-    kept = kept_snapshots(folder, tenant_uid, on_damage=warn_of_damage)
+        return [stored_at(folder)]
+    kept = list_stored_snapshots(folder, tenant_uid, on_damage=warn_of_damage)
     found = [one for one in kept if one.is_of(base_url)]
     _check_one_place(found, folder)
     if not found:
@@ -180,15 +182,15 @@ def kept_of_one_place(cache: Cache, tenant_uid: str | None, base_url: str | None
     return list({one.taken_at: one for one in found}.values())
 
 
-def kept_at(path: str | Path) -> Kept:
+def stored_at(path: str | Path) -> StoredSnapshot:
     """The snapshot that is kept in this folder, unread; InputError when there is none."""
-    folder = as_folder(path, "a snapshot")
+    folder = resolve_folder(path, "a snapshot")
     if not (folder / MANIFEST).is_file():
         raise InputError(f"{folder} is not the folder of a kept snapshot; list_snapshots tells each in `path`.")
     return read_manifest(folder)
 
 
-def read_kept(kept: Kept, *, only_memberships: bool = False) -> Snapshot:
+def read_stored(kept: StoredSnapshot, *, only_memberships: bool = False) -> Snapshot:
     """
     The snapshot in this folder, every file that is read checked.
 
@@ -200,7 +202,7 @@ def read_kept(kept: Kept, *, only_memberships: bool = False) -> Snapshot:
         for table, rows in (
             ("groups", tables.groups),
             ("customers", tables.customers),
-            ("memberships", tables.codes),
+            ("memberships", tables.matrix),
         ):
             check_rows(table, kept.manifest[f"n_{table}"], len(rows))
     except DisagreementError as error:
@@ -211,14 +213,14 @@ def read_kept(kept: Kept, *, only_memberships: bool = False) -> Snapshot:
         raise kept.damaged(MANIFEST, "facts that agree with the tables", str(error)) from error
 
 
-def _snapshot(kept: Kept, tables: Tables) -> Snapshot:
+def _snapshot(kept: StoredSnapshot, tables: Tables) -> Snapshot:
     manifest = kept.manifest
     return Snapshot(
         groups=tables.groups,
         customers=tables.customers,
         consents=tables.consents,
         reads=tables.reads,
-        codes=tables.codes,
+        matrix=tables.matrix,
         tenant_uid=manifest["tenant_uid"],
         base_url=manifest["base_url"],
         taken_at=kept.taken_at,
@@ -228,29 +230,29 @@ def _snapshot(kept: Kept, tables: Tables) -> Snapshot:
     )
 
 
-def newest_kept(cache: Cache, tenant_uid: str, base_url: str) -> Kept | None:
+def latest_snapshot(cache: Cache, tenant_uid: str, base_url: str) -> StoredSnapshot | None:
     """The newest kept snapshot of this tenant and host that this version can read, unread."""
-    kept = [one for one in kept_snapshots(cache, tenant_uid) if one.is_of(base_url) and one.readable]
+    kept = [one for one in list_stored_snapshots(cache, tenant_uid) if one.is_of(base_url) and one.readable]
     return kept[-1] if kept else None
 
 
-def newest_good(cache: Cache, tenant_uid: str, base_url: str) -> Snapshot | None:
+def latest_valid_snapshot(cache: Cache, tenant_uid: str, base_url: str) -> Snapshot | None:
     """The newest whole snapshot of this tenant and host; damaged ones are set aside on the way."""
-    for one in reversed(kept_snapshots(cache, tenant_uid, on_damage=set_aside)):
+    for one in reversed(list_stored_snapshots(cache, tenant_uid, on_damage=quarantine)):
         if one.is_of(base_url) and one.readable:
             try:
-                return read_kept(one)
+                return read_stored(one)
             except FileNotFoundError:  # Pruned meanwhile.
                 continue
-            except FileDamagedError as error:
-                set_aside(one.path, error)
+            except CorruptFileError as error:
+                quarantine(one.path, error)
     return None
 
 
-def sweep(cache: Cache = None, tenant_uid: str | None = None) -> None:
+def clean_temp_folders(cache: Cache = None, tenant_uid: str | None = None) -> None:
     """Remove what interrupted replacements and removals left on disk, where no reader finds it."""
-    for root in folders.tenant_folders(as_folder(cache, "snapshots"), tenant_uid):
-        folders.sweep(root)
+    for root in folders.tenant_folders(resolve_folder(cache, "snapshots"), tenant_uid):
+        folders.clean_temp_folders(root)
 
 
 def _write(snapshot: Snapshot, root: Path, names: Iterator[str]) -> Path:
@@ -263,7 +265,7 @@ def _write(snapshot: Snapshot, root: Path, names: Iterator[str]) -> Path:
         "universe": snapshot.universe,
         "n_groups": len(snapshot.groups),
         "n_customers": len(snapshot.customers),
-        "n_memberships": len(snapshot.codes),
+        "n_memberships": len(snapshot.matrix),
     }
 
     def fill(draft: Path) -> None:
@@ -271,7 +273,7 @@ def _write(snapshot: Snapshot, root: Path, names: Iterator[str]) -> Path:
         write_manifest(draft, facts)
 
     try:
-        folders.sweep(root)
+        folders.clean_temp_folders(root)
         return folders.make_folder(root, names, fill)
     except OSError as error:
         raise InputError(
@@ -280,7 +282,7 @@ def _write(snapshot: Snapshot, root: Path, names: Iterator[str]) -> Path:
         ) from error
 
 
-def _check_one_place(found: list[Kept], folder: Path) -> None:
+def _check_one_place(found: list[StoredSnapshot], folder: Path) -> None:
     places = sorted({(one.manifest["tenant_uid"], one.manifest["base_url"] or "no host") for one in found})
     if len(places) > 1:
         listed = ", ".join(f"{tenant} at {host}" for tenant, host in places)
@@ -292,12 +294,12 @@ def _check_one_place(found: list[Kept], folder: Path) -> None:
 
 
 def _nothing_found(
-    kept: list[Kept],
+    kept: list[StoredSnapshot],
     damaged: list[Path],
     folder: Path,
     wanted: tuple[str | None, str | None],
     until: datetime | None,
-) -> NotFoundInCacheError:
+) -> SnapshotNotFoundError:
     tenant_uid, base_url = wanted
     asked = "" if tenant_uid is None else f" of tenant {tenant_uid}"
     asked += "" if base_url is None else f" at {base_url}"
@@ -305,13 +307,13 @@ def _nothing_found(
     oldest = f" The oldest of {len(kept)} is of {kept[0].taken_at:%Y-%m-%d %H:%M} UTC." if kept else ""
     if damaged:
         oldest = f" {len(damaged)} were damaged and are set aside; the log tells where."
-    return NotFoundInCacheError(
+    return SnapshotNotFoundError(
         f"No {'whole ' if damaged else ''}snapshot{asked}{when} is kept in {folder}.{oldest}",
         Advice("{load_snapshot} keeps one.", load_snapshot=LOAD),
     )
 
 
-def end_of(at: date | str) -> datetime:
+def end_of_period(at: date | str) -> datetime:
     """The moment that is meant, of a date the end of its day (UTC); InputError when it is none."""
     try:
         moment = pd.Timestamp(at)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from frgroups.analysis.disclosure_control import checked_min_count, hidden_rows, is_small
+from frgroups.analysis.disclosure_control import check_min_count, is_small, suppressed_rows
 from frgroups.analysis.profile import OTHER, group_profile
 from frgroups.errors import InputError
 from frgroups.snapshot.from_frames import snapshot_from_frames
@@ -33,7 +33,7 @@ def picture(n_in, n_ref, min_count, top):
     """All that a reader sees of an attribute; a value that nobody has has no row."""
     there = [value for value in range(len(n_in)) if n_in[value] + n_ref[value]]
     counts = np.array([n_in[v] for v in there], dtype=int), np.array([n_ref[v] for v in there], dtype=int)
-    hide = hidden_rows(*counts, min_count=min_count, top=top)
+    hide = suppressed_rows(*counts, min_count=min_count, top=top)
     shown = {v: (n_in[v], n_ref[v]) for v, hidden in zip(there, hide, strict=True) if not hidden}
     if there and not shown:
         return "all suppressed", ()
@@ -125,7 +125,7 @@ def test_no_count_that_is_shown_is_small(counts, min_count, top):
     "What is not hidden is nobody, or min_count at least; with min_count 0 only top hides."
     n_in, n_ref = np.array(counts, dtype=int).reshape(-1, 2).T
 
-    hide = hidden_rows(n_in, n_ref, min_count=min_count, top=top)
+    hide = suppressed_rows(n_in, n_ref, min_count=min_count, top=top)
 
     assert not any(is_secret(a, b, min_count) for a, b in zip(n_in[~hide], n_ref[~hide], strict=True))
     if min_count == 0:
@@ -136,7 +136,7 @@ def test_the_smallest_value_that_is_enough_goes_too():
     "One small value takes the next smallest with it, not the largest; nobody is not small."
     n_in, n_ref = np.array([90, 30, 20, 2, 0]), np.array([80, 70, 60, 50, 40])
 
-    hide = hidden_rows(n_in, n_ref, min_count=5)
+    hide = suppressed_rows(n_in, n_ref, min_count=5)
 
     assert hide.tolist() == [False, False, True, True, False]
 
@@ -145,20 +145,20 @@ def test_many_values_of_one_customer_each_are_not_left_alone():
     "Eight values of one customer each would be known from their number and their sum; so the largest goes too."
     n_in, n_ref = np.array([1, 1, 1, 1, 0, 0, 0, 0, 50]), np.array([0, 0, 0, 0, 1, 1, 1, 1, 60])
 
-    assert hidden_rows(n_in, n_ref, min_count=3).all()
+    assert suppressed_rows(n_in, n_ref, min_count=3).all()
 
 
 def test_a_small_set_tells_nothing():
     "Where one set has fewer than min_count customers, all is hidden."
-    assert hidden_rows(np.array([4, 0]), np.array([50, 60]), min_count=5).all()
-    assert hidden_rows(np.array([50, 60]), np.array([4, 0]), min_count=5).all()
+    assert suppressed_rows(np.array([4, 0]), np.array([50, 60]), min_count=5).all()
+    assert suppressed_rows(np.array([50, 60]), np.array([4, 0]), min_count=5).all()
 
 
 @pytest.mark.parametrize("min_count", [-1, 2.5, "5", None])
 def test_min_count_is_a_number_of_customers(min_count):
     "Anything else is refused, with what would show everything."
     with pytest.raises(InputError, match="0 shows every count"):
-        checked_min_count(min_count)
+        check_min_count(min_count)
 
 
 def test_nobody_is_not_small():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from frgroups.analysis import overlap as module
 from frgroups.analysis.overlap import _blocks, _cheaper, pair_counts
-from frgroups.snapshot.membership_matrix import Codes
+from frgroups.snapshot.membership_matrix import MembershipMatrix
 
 # No deadline: a busy machine is no failure.
 LAW = settings(deadline=None, max_examples=50)
@@ -21,7 +21,7 @@ def codes_of_matrix(member):
     """Codes of a matrix of groups by customers."""
     group, customer = np.nonzero(member)
     uids = pd.Index([f"g{n:04d}" for n in range(len(member))], dtype="str")
-    return Codes.from_codes(
+    return MembershipMatrix.from_codes(
         group, customer, group_uids=uids, group_names=uids, customer_uids=pd.RangeIndex(member.shape[1])
     )
 
@@ -98,7 +98,7 @@ def test_memory_does_not_grow_with_the_pairs():
     "Forty-odd million pairs, 350 MB if they were held at once, are counted in less than 100 MB."
     rng = np.random.default_rng(4)
     codes = codes_of_matrix(rng.random((300, 100_000)) < 0.1)
-    degree = np.bincount(codes.customer_code).astype(np.int64)
+    degree = np.bincount(codes.indices).astype(np.int64)
     assert (degree * (degree - 1) // 2).sum() > 40_000_000
 
     tracemalloc.start()
@@ -112,10 +112,10 @@ def test_memory_does_not_grow_with_the_pairs():
 def test_the_codes_stay_as_they_were():
     "Counting writes into nothing that it was given."
     codes = codes_of_matrix(np.random.default_rng(5).random((9, 500)) < 0.3)
-    before = codes.starts.copy(), codes.customer_code.copy()
+    before = codes.indptr.copy(), codes.indices.copy()
 
     for engine in ENGINES:
         pair_counts(codes, engine)
 
-    np.testing.assert_array_equal(codes.starts, before[0])
-    np.testing.assert_array_equal(codes.customer_code, before[1])
+    np.testing.assert_array_equal(codes.indptr, before[0])
+    np.testing.assert_array_equal(codes.indices, before[1])

@@ -14,9 +14,15 @@ from scipy.stats import chi2_contingency, fisher_exact, ttest_ind
 from scipy.stats import t as student_t
 
 import frgroups as fg
-from frgroups.analysis.attributes import attributes_of
-from frgroups.analysis.consent import consents_of
-from frgroups.analysis.effect_sizes import Numbers, p_of_means, p_of_shares, q_values, standardised_difference
+from frgroups.analysis.attributes import customer_attributes
+from frgroups.analysis.consent import latest_consents
+from frgroups.analysis.effect_sizes import (
+    Numbers,
+    p_value_of_means,
+    p_value_of_shares,
+    q_values,
+    standardized_difference,
+)
 from frgroups.analysis.profile import compare_groups, group_profile
 from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
@@ -286,7 +292,7 @@ def test_a_few_attributes_are_made_of_others():
     snapshot = snapshot_of(rows, postal_code=["0150", " 01200", "SW1A", ""], created_at=came)
 
     asked = ["postal_area", "days_since_created_at", "n_other_groups"]
-    area, tenure, others = attributes_of(snapshot, asked, apart_from=["a"])
+    area, tenure, others = customer_attributes(snapshot, asked, apart_from=["a"])
 
     assert [area.labels[code] for code in area.code] == ["NO 01", "FI 01", "SW", "(missing)"]
     np.testing.assert_allclose(tenure.numbers, [10, 0.5, nan, nan])
@@ -370,7 +376,9 @@ def test_the_newest_row_of_a_consent_counts(told):
         {"status": object}
     )
 
-    found = {(c.uid, n): int(said) for c in consents_of(snapshot_of(rows, table)) for n, said in enumerate(c.said)}
+    found = {
+        (c.uid, n): int(said) for c in latest_consents(snapshot_of(rows, table)) for n, said in enumerate(c.said)
+    }
 
     order = {True: 0, None: 1, False: 2}
     for uid in {row[1] for row in told}:
@@ -407,7 +415,7 @@ def test_p_of_two_shares_is_scipys(size_a, size_b, data):
     "Chi-square without correction, or Fisher's where a cell expects fewer than five."
     a, b = data.draw(st.integers(0, size_a)), data.draw(st.integers(0, size_b))
 
-    [p] = p_of_shares(np.array([a]), size_a, np.array([b]), size_b)
+    [p] = p_value_of_shares(np.array([a]), size_a, np.array([b]), size_b)
 
     assert p == (close(p_by_scipy(a, size_a, b, size_b)) if size_a and size_b else close(nan))
 
@@ -417,15 +425,17 @@ def test_numbers_that_do_not_vary_have_no_test():
     same = Numbers.of(np.full(7, 0.1))
 
     assert same.variance == 0.0
-    assert isnan(p_of_means(same, Numbers.of(np.full(9, 0.3))))
-    assert isnan(standardised_difference(same, same))
-    assert isnan(p_of_means(Numbers.of(np.array([1.0])), Numbers.of(np.array([1.0, 2.0]))))
+    assert isnan(p_value_of_means(same, Numbers.of(np.full(9, 0.3))))
+    assert isnan(standardized_difference(same, same))
+    assert isnan(p_value_of_means(Numbers.of(np.array([1.0])), Numbers.of(np.array([1.0, 2.0]))))
     assert isnan(Numbers.of(np.array([])).mean)
 
 
 def test_shares_hold_among_millions():
     "A difference that chance would bring once in ages has a p without a warning or NaN."
-    p = p_of_shares(np.array([900_000, 0, 1_000_000]), 1_000_000, np.array([1_000_000, 3, 5_000_000]), 5_000_000)
+    p = p_value_of_shares(
+        np.array([900_000, 0, 1_000_000]), 1_000_000, np.array([1_000_000, 3, 5_000_000]), 5_000_000
+    )
 
     assert p[0] < 1e-300 and p[1] == close(fisher_exact([[0, 1_000_000], [3, 4_999_997]]).pvalue) and p[2] == 1
     assert isnan(q_values(np.array([nan]))[0])
@@ -506,6 +516,6 @@ def test_a_loaded_tenant_tells_what_its_groups_are_made_of():
     norway = group_profile(snapshot, "Norge", attributes=["country_code"]).set_index("value")
     loyal = group_profile(snapshot, fg.members(snapshot, "loyalty - staff"), attributes=["has_loyalty_id"])
 
-    assert list(snapshot.customers["customer_uid"]) == list(snapshot.codes.customer_uids)
+    assert list(snapshot.customers["customer_uid"]) == list(snapshot.matrix.customer_uids)
     assert norway.loc["NO", "share_in"] == 1 and norway.loc[["SE", "DK", "FI"], "n_in"].eq(0).all()
     assert loyal["effect_size"].abs().max() > 0.8 and loyal["q_value"].max() < 1e-6

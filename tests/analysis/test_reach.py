@@ -16,7 +16,7 @@ from frgroups.analysis.reach import incremental_reach, reachability
 from frgroups.analysis.set_cover import greedy_cover
 from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
-from frgroups.snapshot.membership_matrix import codes_of
+from frgroups.snapshot.membership_matrix import as_membership_matrix
 
 LAW = settings(deadline=None, max_examples=40)
 COLUMNS = {
@@ -274,7 +274,7 @@ memberships_of = st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from("
 
 
 def codes_from(rows):
-    return codes_of(pd.DataFrame(rows, columns=["customer_group_uid", "customer_uid"], dtype="str"))
+    return as_membership_matrix(pd.DataFrame(rows, columns=["customer_group_uid", "customer_uid"], dtype="str"))
 
 
 @LAW

@@ -43,7 +43,7 @@ def test_common_women_are_the_weights_of_networkx(events, engine):
     projected = nx.bipartite.weighted_projected_graph(GRAPH, EVENTS)
     expected = nx.to_pandas_adjacency(projected, nodelist=sorted(EVENTS), dtype=np.int64).to_numpy()
 
-    counts = pair_counts(events.codes, engine)
+    counts = pair_counts(events.matrix, engine)
 
     np.testing.assert_array_equal(counts - np.diag(np.diag(counts)), expected)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frgroups.analysis.register import begun, ended, read_register, registered
+from frgroups.analysis.register import has_ended, has_started, match_register, read_register
 from frgroups.errors import GroupNotFoundError, InputError, ListError
 from frgroups.plan.limits import Limits, register_limits
 
@@ -186,7 +186,7 @@ def test_what_is_written_is_read_again(tmp_path_factory, day, percent):
 
 def test_a_group_is_found_by_uid_or_else_by_unique_name():
     "A uid goes before a name that is the same; what nobody answers to is missing."
-    rows = registered(register_of(group=["VIP", "Staff", "gone"]), NAMES)
+    rows = match_register(register_of(group=["VIP", "Staff", "gone"]), NAMES)
 
     assert rows["customer_group_uid"].tolist()[:2] == ["vip", "Staff"]
     assert rows["customer_group_uid"].isna().tolist() == [False, False, True]
@@ -195,7 +195,7 @@ def test_a_group_is_found_by_uid_or_else_by_unique_name():
 
 def test_a_column_of_uids_holds_no_names():
     "Under customer_group_uid a name is a group that is not there."
-    rows = registered(register_of(customer_group_uid=["VIP", "vip"]), NAMES)
+    rows = match_register(register_of(customer_group_uid=["VIP", "vip"]), NAMES)
 
     assert rows["customer_group_uid"].isna().tolist() == [True, False]
 
@@ -205,7 +205,7 @@ def test_a_register_made_by_hand_is_brought_into_form():
     mine = register_of(group=["vip"], discount_percent=[10], valid_to=["2026-12-31"])
     before = mine.copy(deep=True)
 
-    rows = registered(mine, NAMES)
+    rows = match_register(mine, NAMES)
 
     assert rows.dtypes.astype(str).to_dict() == {"customer_group_uid": "str", "group": "str", **COLUMNS}
     pd.testing.assert_frame_equal(mine, before)
@@ -225,7 +225,7 @@ def test_a_register_made_by_hand_is_brought_into_form():
 def test_what_is_no_register_is_refused(register, error, words):
     "The error says what came and what to write."
     with pytest.raises(error, match=words):
-        registered(register, NAMES)
+        match_register(register, NAMES)
 
 
 @pytest.mark.parametrize(
@@ -239,18 +239,18 @@ def test_what_is_no_register_is_refused(register, error, words):
 )
 def test_the_first_and_the_last_day_count(moment, over, started):
     "A row counts from the start of its first day to the end of its last, in UTC."
-    rows = registered(register_of(group=["vip"], valid_from=["2026-01-10"], valid_to=["2026-01-20"]), NAMES)
+    rows = match_register(register_of(group=["vip"], valid_from=["2026-01-10"], valid_to=["2026-01-20"]), NAMES)
 
-    assert ended(rows, datetime.fromisoformat(moment)).tolist() == [over]
-    assert begun(rows, datetime.fromisoformat(moment)).tolist() == [started]
+    assert has_ended(rows, datetime.fromisoformat(moment)).tolist() == [over]
+    assert has_started(rows, datetime.fromisoformat(moment)).tolist() == [started]
 
 
 def test_a_row_without_days_always_counts():
     "Nothing written is no first day and no last one."
-    rows = registered(register_of(group=["vip"]), NAMES)
+    rows = match_register(register_of(group=["vip"]), NAMES)
 
-    assert not ended(rows, datetime.now(UTC)).any()
-    assert begun(rows, datetime.now(UTC)).all()
+    assert not has_ended(rows, datetime.now(UTC)).any()
+    assert has_started(rows, datetime.now(UTC)).all()
 
 
 # Its limits
@@ -264,7 +264,7 @@ def test_protection_and_numbers_become_limits_of_the_group():
     )  # fmt: skip
     limits = Limits(removals_total=50)
 
-    made = register_limits(limits, registered(register, NAMES))
+    made = register_limits(limits, match_register(register, NAMES))
 
     assert made.of("vip").removals_allowed(1000) == 0 and made.of("vip").additions_per_group == 0
     assert made.of("k1").removals_allowed(10) == 7 and made.of("k1").additions_per_group == 1000
@@ -277,7 +277,7 @@ def test_a_uid_in_the_limits_goes_before_the_register_and_a_pattern_after():
     limits = Limits(per_group={"vip": Limits(additions_per_group=3), "k*": Limits(additions_per_group=4)})
     register = register_of(group=["vip", "k1"], protected=[True, False], max_removals=[None, 2])
 
-    made = register_limits(limits, registered(register, NAMES))
+    made = register_limits(limits, match_register(register, NAMES))
 
     assert made.of("vip").additions_per_group == 3
     assert (made.of("k1").additions_per_group, made.of("k1").removals_allowed(1000)) == (4, 2)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from frgroups.analysis.set_cover import set_cover
 from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
-from frgroups.snapshot.membership_matrix import Codes
+from frgroups.snapshot.membership_matrix import MembershipMatrix
 
 law = settings(max_examples=60)
 COLUMNS = {
@@ -64,7 +64,9 @@ def test_many_groups_are_taken_in_the_greedy_order_too(seed, n_groups, density):
     member = np.random.default_rng(seed).random((n_groups, 80)) < density
     group, customer = np.nonzero(member)
     uids = pd.Index([f"g{n:02d}" for n in range(n_groups)], dtype="str")
-    codes = Codes.from_codes(group, customer, group_uids=uids, group_names=uids, customer_uids=pd.RangeIndex(80))
+    codes = MembershipMatrix.from_codes(
+        group, customer, group_uids=uids, group_names=uids, customer_uids=pd.RangeIndex(80)
+    )
 
     table = set_cover(codes)
 

@@ -70,7 +70,7 @@ OF_SNAPSHOTS = {
 OF_FILES = {
     "cache_info",
     "customer_history",
-    "forget",
+    "erase_customer",
     "list_snapshots",
     "prune",
     "read_register",
@@ -178,7 +178,7 @@ def test_what_is_passed_is_left_alone(function, takes_frames):
     tables = [
         deepcopy(getattr(snapshot, name)) for name in ("groups", "customers", "memberships", "consents", "reads")
     ]
-    codes = [snapshot.codes.starts.copy(), snapshot.codes.customer_code.copy()]
+    codes = [snapshot.matrix.indptr.copy(), snapshot.matrix.indices.copy()]
 
     function(snapshot, True)
     if takes_frames:
@@ -186,8 +186,8 @@ def test_what_is_passed_is_left_alone(function, takes_frames):
 
     for name, before in zip(("groups", "customers", "memberships", "consents", "reads"), tables, strict=True):
         pdt.assert_frame_equal(getattr(snapshot, name), before)
-    np.testing.assert_array_equal(snapshot.codes.starts, codes[0])
-    np.testing.assert_array_equal(snapshot.codes.customer_code, codes[1])
+    np.testing.assert_array_equal(snapshot.matrix.indptr, codes[0])
+    np.testing.assert_array_equal(snapshot.matrix.indices, codes[1])
     pdt.assert_frame_equal(frame, MEMBERSHIPS)
 
 

@@ -15,16 +15,16 @@ from frgroups.api.retry import RetryPolicy
 from frgroups.errors import (
     ApiError,
     AuthError,
-    BadAnswerError,
-    ConnectionLostError,
+    ConnectionFailedError,
     DriftedReadError,
     ForbiddenError,
     InputError,
     NotFoundError,
     NotWritableError,
     RateLimitedError,
-    RefusedError,
+    RequestRejectedError,
     ServerError,
+    UnexpectedResponseError,
 )
 from frgroups.sandbox.faults import Fault
 
@@ -49,26 +49,26 @@ WITHOUT_BODY = ["delete-customer-groups", "put-customer-groups-customers"]
 
 # What goes wrong, the error that says so, and the status it holds.
 FAILURES = {
-    "cut before": (Fault("cut_before", times=None), ConnectionLostError, None),
-    "cut after": (Fault("cut_after", times=None), ConnectionLostError, None),
-    "cut during": (Fault("cut_during", times=None), ConnectionLostError, None),
+    "cut before": (Fault("cut_before", times=None), ConnectionFailedError, None),
+    "cut after": (Fault("cut_after", times=None), ConnectionFailedError, None),
+    "cut during": (Fault("cut_during", times=None), ConnectionFailedError, None),
     # Longer than any test, so that no write is done late in the tenant of another test.
-    "slow": (Fault("hang", times=None, seconds=3600), ConnectionLostError, None),
+    "slow": (Fault("hang", times=None, seconds=3600), ConnectionFailedError, None),
     "500": (Fault("status", times=None, status=500), ServerError, 500),
     "502": (Fault("status", times=None, status=502), ServerError, 502),
     "503 after doing it": (Fault("status_after", times=None, status=503), ServerError, 503),
     "429": (Fault("status", times=None, status=429), RateLimitedError, 429),
     "429 for an hour": (Fault("status", times=None, status=429, retry_after="3600"), RateLimitedError, 429),
-    "HTML": (Fault("html", times=None), BadAnswerError, 200),
-    "garbage": (Fault("garbage", times=None), BadAnswerError, 200),
-    "redirect": (Fault("redirect", times=None, location="https://elsewhere.example/"), BadAnswerError, 302),
-    "400": (Fault("status", times=None, status=400), RefusedError, 400),
+    "HTML": (Fault("html", times=None), UnexpectedResponseError, 200),
+    "garbage": (Fault("garbage", times=None), UnexpectedResponseError, 200),
+    "redirect": (Fault("redirect", times=None, location="https://elsewhere.example/"), UnexpectedResponseError, 302),
+    "400": (Fault("status", times=None, status=400), RequestRejectedError, 400),
     "401": (Fault("status", times=None, status=401), AuthError, 401),
     "403": (Fault("status", times=None, status=403), ForbiddenError, 403),
     "404": (Fault("status", times=None, status=404), NotFoundError, 404),
-    "405": (Fault("status", times=None, status=405), RefusedError, 405),
-    "409": (Fault("status", times=None, status=409), RefusedError, 409),
-    "413": (Fault("status", times=None, status=413), RefusedError, 413),
+    "405": (Fault("status", times=None, status=405), RequestRejectedError, 405),
+    "409": (Fault("status", times=None, status=409), RequestRejectedError, 409),
+    "413": (Fault("status", times=None, status=413), RequestRejectedError, 413),
 }
 PASSING = {"cut before", "cut after", "cut during", "slow", "500", "502", "503 after doing it", "429"}
 
@@ -160,7 +160,7 @@ def test_an_unknown_sort_is_refused_in_the_words_of_the_service(sandbox, connect
     "A column that the service cannot sort by is its 400, with its own words in `.said`."
     client = connect(sandbox)
 
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(RequestRejectedError) as caught:
         list(client.iter_groups(sort_by="shoe_size"))
 
     assert caught.value.status == 400
@@ -246,7 +246,7 @@ def test_a_service_that_is_down_is_a_lost_connection(operation, sandbox, connect
         port = taken.getsockname()[1]
     client = connect(sandbox, base_url=f"http://127.0.0.1:{port}/v2", writable=True)
 
-    with pytest.raises(ConnectionLostError, match=f"could not connect to 127.0.0.1:{port} ") as caught:
+    with pytest.raises(ConnectionFailedError, match=f"could not connect to 127.0.0.1:{port} ") as caught:
         OPERATIONS[operation](client)
 
     assert (caught.value.operation, caught.value.status) == (operation, None)
@@ -275,7 +275,7 @@ def test_a_write_without_its_own_uid_is_sent_exactly_once(operation, sandbox, co
     client = connect(sandbox, writable=True)
     sandbox.misbehave(Fault("cut_before"))
 
-    with pytest.raises(ConnectionLostError):
+    with pytest.raises(ConnectionFailedError):
         OPERATIONS[operation](client)
 
     assert len(sandbox.requests()) == 1
@@ -287,7 +287,7 @@ def test_a_write_behind_a_login_page_is_no_success(operation, sandbox, connect):
     client = connect(sandbox, writable=True)
     sandbox.misbehave(Fault("html"))
 
-    with pytest.raises(BadAnswerError, match="HTML"):
+    with pytest.raises(UnexpectedResponseError, match="HTML"):
         OPERATIONS[operation](client)
 
     assert sandbox.groups() == {"staff": "Staff", "vip": "VIP"}
@@ -337,7 +337,7 @@ def test_a_create_is_repeated_once_at_most(sandbox, connect):
     client = connect(sandbox, writable=True)
     sandbox.misbehave(Fault("cut_before", method="POST", times=None))
 
-    with pytest.raises(ConnectionLostError) as caught:
+    with pytest.raises(ConnectionFailedError) as caught:
         client.create_group("Summer", "summer")
 
     assert caught.value.operation == "post-customer-groups"
@@ -349,7 +349,7 @@ def test_a_create_that_cannot_be_read_back_is_an_error_about_the_create(sandbox,
     client = connect(sandbox, writable=True)
     sandbox.misbehave(Fault("cut_after", method="POST"), Fault("status", method="GET", times=None))
 
-    with pytest.raises(ConnectionLostError, match="Whether the change happened is not known") as caught:
+    with pytest.raises(ConnectionFailedError, match="Whether the change happened is not known") as caught:
         client.create_group("Summer", "summer")
 
     assert caught.value.operation == "post-customer-groups"
@@ -484,7 +484,7 @@ def test_a_redirect_to_another_host_gets_no_token(sandbox, connect):
     with fg.Sandbox(empty=True) as other:
         sandbox.misbehave(Fault("redirect", location=f"{other.base_url}/tenants/{TENANT}/customer-groups/vip"))
 
-        with pytest.raises(BadAnswerError, match="not followed, and the token was not sent there"):
+        with pytest.raises(UnexpectedResponseError, match="not followed, and the token was not sent there"):
             client.get_group("vip")
 
         assert other.requests() == []
@@ -505,7 +505,7 @@ def test_a_redirected_write_is_not_followed(sandbox, connect):
     client = connect(sandbox, writable=True)
     sandbox.misbehave(Fault("redirect", location=f"/v2/tenants/{TENANT}/customer-groups/staff"))
 
-    with pytest.raises(BadAnswerError, match="302"):
+    with pytest.raises(UnexpectedResponseError, match="302"):
         client.delete_group("vip")
 
     assert sandbox.groups() == {"staff": "Staff", "vip": "VIP"}
@@ -519,7 +519,7 @@ def test_redirects_in_a_circle_end(sandbox, connect):
         Fault("redirect", times=None, location=f"/v2/tenants/{TENANT}/customer-groups/vip"),
     )
 
-    with pytest.raises(BadAnswerError, match="redirected more than 3 times"):
+    with pytest.raises(UnexpectedResponseError, match="redirected more than 3 times"):
         client.get_group("vip")
 
     assert len(sandbox.requests()) == 4
@@ -805,7 +805,7 @@ def test_every_page_base_and_size_reads_everything_once(base, cap):
 def test_the_granted_page_size_is_believed():
     "A service that grants 2 where 500 were asked, and ignores other wishes, is read whole."
     uids = [f"c{n:02d}" for n in range(9)]
-    with fg.Sandbox(empty=True, default_page_size=2, honour_page_size=False) as tenant, tenant.client() as client:
+    with fg.Sandbox(empty=True, default_page_size=2, honor_page_size=False) as tenant, tenant.client() as client:
         tenant.put_customers(uids)
         tenant.put_group("a", "A")
         tenant.add_members("a", uids)
@@ -1040,7 +1040,7 @@ def test_an_answer_that_drips_is_given_up(dripping):
     options = {"base_url": dripping.base_url, "timeout": 0.2, "retry": RetryPolicy(tries=1)}
     with (
         fg.Client("t-1", "secret", **options) as client,
-        pytest.raises(ConnectionLostError, match="no answer in time"),
+        pytest.raises(ConnectionFailedError, match="no answer in time"),
     ):
         client.get_group("vip")
 
@@ -1049,5 +1049,8 @@ def test_an_answer_that_drips_is_given_up(dripping):
 def test_an_answer_without_end_is_cut_off(dripping, monkeypatch):
     "A body that grows without end is no answer of this API."
     monkeypatch.setattr("frgroups.api.transport.LARGEST_BODY", 4 << 20)
-    with fg.Client("t-1", "secret", base_url=dripping.base_url) as client, pytest.raises(BadAnswerError, match="MiB"):
+    with (
+        fg.Client("t-1", "secret", base_url=dripping.base_url) as client,
+        pytest.raises(UnexpectedResponseError, match="MiB"),
+    ):
         client.get_group("vip")

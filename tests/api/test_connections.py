@@ -18,7 +18,7 @@ import pytest
 import frgroups as fg
 from frgroups.api.connections import Connections
 from frgroups.api.retry import RetryPolicy
-from frgroups.errors import ConnectionLostError, RefusedError
+from frgroups.errors import ConnectionFailedError, RequestRejectedError
 
 EMPTY = b'{"items":[],"paging":{"pageNumber":1,"pageSize":500,"totalCount":0}}'
 ONCE = RetryPolicy(tries=1)
@@ -265,7 +265,7 @@ def test_a_body_that_is_cut_is_a_lost_connection(answer):
     with Service(answer) as service, raw(service) as http, client_of(service) as client:
         with pytest.raises(httpx.RemoteProtocolError):
             http.get("/")
-        with pytest.raises(ConnectionLostError, match="the connection was lost"):
+        with pytest.raises(ConnectionFailedError, match="the connection was lost"):
             client.read_group_page()
 
 
@@ -293,7 +293,7 @@ def test_a_length_that_lies_takes_no_memory(length):
     with Service(cut(head(f"Content-Length: {length}") + EMPTY)) as service, client_of(service) as client:
         tracemalloc.start()
         try:
-            with pytest.raises(ConnectionLostError):
+            with pytest.raises(ConnectionFailedError):
                 client.read_group_page()
             _, peak = tracemalloc.get_traced_memory()
         finally:
@@ -312,7 +312,7 @@ def test_an_answer_that_drips_is_given_up(first):
     with Service(drip(first)) as service, client_of(service, timeout=0.1) as client:
         started = time.monotonic()
 
-        with pytest.raises(ConnectionLostError, match="no answer in time"):
+        with pytest.raises(ConnectionFailedError, match="no answer in time"):
             client.read_group_page()
 
         assert 0.3 < time.monotonic() - started < 2
@@ -323,7 +323,7 @@ def test_silence_is_given_up():
     with (
         Service(lambda connection: time.sleep(0.5)) as service,
         client_of(service, timeout=0.1) as client,
-        pytest.raises(ConnectionLostError, match=r"no answer in time \(ReadTimeout\)"),
+        pytest.raises(ConnectionFailedError, match=r"no answer in time \(ReadTimeout\)"),
     ):
         client.read_group_page()
 
@@ -370,7 +370,7 @@ def test_odd_bytes_in_a_header_are_passed_on():
 )
 def test_a_head_that_is_none_is_a_lost_connection(answer):
     "No answer, nonsense, hundreds of headers, a line without end: an error of ours, every time."
-    with Service(cut(answer)) as service, client_of(service) as client, pytest.raises(ConnectionLostError):
+    with Service(cut(answer)) as service, client_of(service) as client, pytest.raises(ConnectionFailedError):
         client.read_group_page()
 
 
@@ -393,7 +393,7 @@ def test_an_answer_before_the_request_was_sent_is_heard():
     with (
         Service(refuse) as service,
         client_of(service, writable=True) as client,
-        pytest.raises(RefusedError) as caught,
+        pytest.raises(RequestRejectedError) as caught,
     ):
         client.update_group_customers("vip", add=uids)
 
@@ -430,7 +430,7 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(secure):
     "A self-signed certificate is no connection; nothing was sent over it."
     with (
         client_of(secure) as client,
-        pytest.raises(ConnectionLostError, match=r"could not connect to .*:\d+ \(ConnectError\)"),
+        pytest.raises(ConnectionFailedError, match=r"could not connect to .*:\d+ \(ConnectError\)"),
     ):
         client.read_group_page()
 
@@ -452,7 +452,7 @@ def test_a_certificate_for_another_host_is_refused(secure, certificate):
     url = f"https://localhost:{secure.port}/v2"
     with (
         fg.Client("t-1", "secret", base_url=url, verify=context, retry=ONCE) as client,
-        pytest.raises(ConnectionLostError, match="could not connect"),
+        pytest.raises(ConnectionFailedError, match="could not connect"),
     ):
         client.read_group_page()
 
@@ -479,7 +479,7 @@ def test_another_host_is_reached_through_the_proxy_of_the_environment(name, monk
         monkeypatch.delenv(known, raising=False)
     with Service(whole(b"", status="502 Bad Gateway")) as proxy:
         monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
-        with shop() as client, pytest.raises(ConnectionLostError):
+        with shop() as client, pytest.raises(ConnectionFailedError):
             client.read_group_page()
 
     (_, asked), *more = proxy.requests
@@ -499,7 +499,7 @@ def test_a_host_that_needs_no_proxy_is_reached_without(monkeypatch):
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
         monkeypatch.setenv("NO_PROXY", "shop.test")
         monkeypatch.setattr(socket, "getaddrinfo", nowhere)
-        with shop() as client, pytest.raises(ConnectionLostError, match="could not connect"):
+        with shop() as client, pytest.raises(ConnectionFailedError, match="could not connect"):
             client.read_group_page()
 
     assert proxy.requests == []
@@ -517,7 +517,7 @@ def test_the_host_that_is_reached_is_the_one_of_the_url(monkeypatch):
     for known in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(known, raising=False)
     monkeypatch.setattr(socket, "getaddrinfo", nowhere)
-    with shop("https://straße.test/v2") as client, pytest.raises(ConnectionLostError, match="could not connect"):
+    with shop("https://straße.test/v2") as client, pytest.raises(ConnectionFailedError, match="could not connect"):
         client.read_group_page()
 
     assert found == ["xn--strae-oqa.test"]

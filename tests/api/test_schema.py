@@ -42,7 +42,7 @@ def test_a_page_is_read():
     found = decode_page(page({"customerUid": "c-1"}, {"customerUid": "0150"}, pageNumber=3, totalCount=7), Member)
 
     assert found.uids == ["c-1", "0150"]
-    assert (found.page_number, found.page_size, found.total_count, found.nameless) == (3, 500, 7, 0)
+    assert (found.page_number, found.page_size, found.total_count, found.without_uid) == (3, 500, 7, 0)
 
 
 def test_fields_are_read_under_their_python_names():
@@ -118,7 +118,7 @@ def test_a_record_without_a_uid_is_counted_not_lost(uid):
     )
 
     assert found.uids == ["c-1"]
-    assert found.nameless == 2
+    assert found.without_uid == 2
 
 
 def test_a_number_for_a_uid_is_its_digits():
@@ -209,7 +209,7 @@ def test_no_record_breaks_a_page_or_vanishes(items):
     "Whatever the records hold, each is read or counted as nameless, and what is read keeps its types."
     found = decode_page(page(*items), Customer)
 
-    assert len(found.items) + found.nameless == len(items)
+    assert len(found.items) + found.without_uid == len(items)
     assert all(isinstance(uid, str) and uid for uid in found.uids)
     for item in found.items:
         again = msgspec.convert(json.loads(msgspec.json.encode(item)), Customer)

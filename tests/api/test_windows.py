@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frgroups.api.pagination import n_pages
+from frgroups.api.pagination import count_pages
 from frgroups.load.verified_listing import read_members
 from tests.world import World
 
@@ -17,6 +17,6 @@ def test_a_list_is_read_in_as_many_pages_as_foretold(cap, total):
 
     assert (listing.verdict, listing.pages, world.n_requests) == (
         "consistent",
-        n_pages(cap, total),
-        n_pages(cap, total),
+        count_pages(cap, total),
+        count_pages(cap, total),
     )

@@ -15,7 +15,7 @@ from frgroups.apply import sender as sending
 from frgroups.apply.journal import Journal
 from frgroups.cli.main import main
 from frgroups.errors import (
-    FileDamagedError,
+    CorruptFileError,
     ForbiddenError,
     InputError,
     LockedError,
@@ -68,7 +68,7 @@ def crashed(client, plan, monkeypatch, **options):
     """Apply a plan up to the first outcome: its chunk of 200 took effect, and the other 90 are not sent."""
     die_at(monkeypatch, 1)
     with pytest.raises(Crash):
-        fg.apply_plan(client, plan, **({"approve": plan.digest} | options))
+        fg.apply_plan(client, plan, **({"approval": plan.digest} | options))
 
 
 def test_another_folder_for_the_journal_does_not_send_a_plan_again(client, world, tmp_path):
@@ -107,7 +107,7 @@ def test_what_was_begun_cannot_be_altered_unseen(client, world, tmp_path):
 
     assert apply(client, other).ok
     path.write_text(whole.replace(plan.digest, other.digest))
-    with pytest.raises(FileDamagedError, match=r"altered in line 1\. Nothing was sent now\."):
+    with pytest.raises(CorruptFileError, match=r"altered in line 1\. Nothing was sent now\."):
         apply(client, plan_for(client, {"vip": ["c102"]}))
 
 
@@ -115,18 +115,18 @@ def test_an_approval_that_ends_meanwhile_lets_a_begun_plan_be_finished(client, w
     "It was open when the plan was begun; another approval of the same plan must be open now."
     plan = plan_for(client, {"vip": PEOPLE})
     short = fg.approve_plan(plan, tmp_path / "a.approval.json", by="Kari")
-    crashed(client, plan, monkeypatch, approve=short)
+    crashed(client, plan, monkeypatch, approval=short)
     later = datetime.now(UTC) + timedelta(hours=80)
     monkeypatch.setattr(approving, "datetime", moved_clock(later))
     other = tmp_path / "elsewhere" / "b.approval.json"
     expired = json.loads(short.read_text())["content"] | {"by": "Ola"}
-    approving.write_sealed(other, "approval", expired)
+    approving.write_checksummed(other, "approval", expired)
 
     with pytest.raises(NotApprovedError, match="An earlier run sent") as refused:
-        fg.apply_plan(client, plan, approve=other)
-    receipt = fg.apply_plan(client, plan, approve=short)
+        fg.apply_plan(client, plan, approval=other)
+    receipt = fg.apply_plan(client, plan, approval=short)
 
-    assert "settle_plan" in str(refused.value)
+    assert "finalize_plan" in str(refused.value)
     assert receipt.ok and world.members("vip") == PEOPLE
 
 
@@ -161,7 +161,7 @@ def test_a_plan_that_cannot_be_gone_on_with_is_settled_and_undone(client, world,
     world.clear_requests()
 
     with world.client() as reader:
-        receipt = fg.settle_plan(reader, plan)
+        receipt = fg.finalize_plan(reader, plan)
 
     assert writes(world) == []
     assert receipt.counts["verified"] == len(world.members("vip")) - 10 == 200
@@ -183,7 +183,7 @@ def test_a_plan_of_which_all_took_effect_is_settled_as_complete(client, world, m
         with pytest.raises(Crash):
             apply(client, plan)
 
-    receipt = fg.settle_plan(client, plan)
+    receipt = fg.finalize_plan(client, plan)
 
     assert receipt.complete and not receipt.stopped and receipt.counts == {"verified": 5}
     assert apply(client, plan).repeated
@@ -193,11 +193,11 @@ def test_a_plan_that_was_taken_back_is_not_settled_anew(client, world, monkeypat
     "The receipt that its undo stands on is not written over by what the groups are now."
     plan = plan_for(client, {"vip": PEOPLE})
     crashed(client, plan, monkeypatch)
-    receipt = fg.settle_plan(client, plan)
+    receipt = fg.finalize_plan(client, plan)
     assert apply(client, fg.plan_undo(receipt, limits=OPEN)).ok
     before = receipt.path.read_bytes()
 
-    for again in (fg.settle_plan, apply):
+    for again in (fg.finalize_plan, apply):
         with pytest.raises(PlanBlockedError, match="told by its receipt, ") as refused:
             again(client, plan)
         assert "settle" not in str(refused.value)
@@ -211,7 +211,7 @@ def test_a_plan_that_is_settled_without_a_reading_says_why(client, world, monkey
     crashed(client, plan, monkeypatch)
     world.misbehave(Fault("status", method="GET", path="/vip/", status=500, times=None))
 
-    receipt = fg.settle_plan(client, plan)
+    receipt = fg.finalize_plan(client, plan)
 
     assert receipt.counts == {"unknown": 200, "not_sent": 90}
     assert "was settled as far as it came" in receipt.stopped and "Reading back failed" in receipt.stopped
@@ -223,7 +223,7 @@ def test_a_plan_that_is_being_applied_is_settled_later(client, world, monkeypatc
     crashed(client, plan, monkeypatch)
 
     with tenant_lock(client.tenant_uid, client.base_url, "another"), pytest.raises(LockedError) as locked:
-        fg.settle_plan(client, plan)
+        fg.finalize_plan(client, plan)
 
     assert str(locked.value).endswith("Try again later.")
 
@@ -232,7 +232,7 @@ def test_an_undo_from_a_machine_whose_clock_is_behind_is_one(client, world, monk
     "A plan that was begun before its undo is not gone on with, though the undo says that it was planned earlier."
     plan = plan_for(client, {"vip": PEOPLE})
     crashed(client, plan, monkeypatch)
-    undo = fg.plan_undo(fg.settle_plan(client, plan), limits=OPEN)
+    undo = fg.plan_undo(fg.finalize_plan(client, plan), limits=OPEN)
     assert apply(client, replace(undo, planned_at=plan.planned_at - timedelta(minutes=5))).ok
 
     with pytest.raises(PlanBlockedError, match="taken back by plan"):
@@ -245,7 +245,7 @@ def test_a_plan_of_the_same_as_one_that_was_taken_back_is_a_plan_of_its_own(clie
     "Digest for digest it is the plan that was undone, and it is begun, gone on with and taken back itself."
     first = plan_for(client, {"vip": PEOPLE})
     crashed(client, first, monkeypatch)
-    apply(client, fg.plan_undo(fg.settle_plan(client, first), limits=OPEN))
+    apply(client, fg.plan_undo(fg.finalize_plan(client, first), limits=OPEN))
     again = plan_for(client, {"vip": PEOPLE})
     crashed(client, again, monkeypatch)
 
@@ -262,7 +262,7 @@ def test_an_undo_that_sent_nothing_takes_nothing_back(client, world, monkeypatch
     "The plan can be gone on with until something of its undo was sent, and not after."
     plan = plan_for(client, {"vip": PEOPLE})
     crashed(client, plan, monkeypatch)
-    undo = fg.plan_undo(fg.settle_plan(client, plan), limits=OPEN)
+    undo = fg.plan_undo(fg.finalize_plan(client, plan), limits=OPEN)
     if how == "turned away":
         world.misbehave(Fault("status", method="PUT", status=403, times=None))
         with pytest.raises(ForbiddenError):
@@ -310,12 +310,12 @@ def test_a_settled_plan_may_still_be_finished(client, world, monkeypatch):
     "Settling gives nothing up: as long as nothing keeps it, the same plan goes on."
     plan = plan_for(client, {"vip": PEOPLE})
     crashed(client, plan, monkeypatch)
-    fg.settle_plan(client, plan)
+    fg.finalize_plan(client, plan)
 
     receipt = apply(client, plan)
 
     assert receipt.ok and receipt.counts["verified"] == 290
-    assert fg.settle_plan(client, plan).repeated
+    assert fg.finalize_plan(client, plan).repeated
 
 
 def test_a_plan_that_was_never_begun_has_nothing_to_settle(client, world):
@@ -323,7 +323,7 @@ def test_a_plan_that_was_never_begun_has_nothing_to_settle(client, world):
     plan = plan_for(client, {"vip": PEOPLE})
 
     with pytest.raises(InputError, match="nothing to settle"):
-        fg.settle_plan(client, plan)
+        fg.finalize_plan(client, plan)
 
     assert not Journal.of(plan, None).path.exists()
 
@@ -378,10 +378,10 @@ def test_a_rejection_beside_the_plan_or_the_approval_counts_in_python_too(client
 
     for made, approve in ((fg.read_plan(saved), plan.digest), (fg.read_plan(saved), approval)):
         with pytest.raises(NotApprovedError, match=r"Ola rejected plan .* not in November"):
-            fg.apply_plan(client, made, approve=approve)
+            fg.apply_plan(client, made, approval=approve)
     no.rename(approval.parent / "no.approval.json")
     with pytest.raises(NotApprovedError, match="Ola rejected"):
-        fg.apply_plan(client, plan, approve=approval)
+        fg.apply_plan(client, plan, approval=approval)
     assert writes(world) == []
 
 
@@ -391,7 +391,7 @@ def test_a_damaged_file_beside_an_approval_is_no_rejection(client, world, tmp_pa
     (tmp_path / "broken.approval.json").write_text("{")
     approval = fg.approve_plan(plan, tmp_path / "yes.approval.json", by="Kari")
 
-    assert fg.apply_plan(client, plan, approve=approval).ok
+    assert fg.apply_plan(client, plan, approval=approval).ok
 
 
 def test_a_begun_plan_whose_journal_was_deleted_is_not_sent_again(client, world):
@@ -423,8 +423,8 @@ def test_lines_lost_from_the_end_of_a_journal_are_missed_by_its_receipt(client, 
     if n_lost == 1:
         assert apply(client, plan).counts == {"verified": 290}
     else:
-        for call in (lambda: apply(client, plan), lambda: fg.settle_plan(client, plan)):
-            with pytest.raises(FileDamagedError, match=f"had {len(lines) - 1} when its receipt was made"):
+        for call in (lambda: apply(client, plan), lambda: fg.finalize_plan(client, plan)):
+            with pytest.raises(CorruptFileError, match=f"had {len(lines) - 1} when its receipt was made"):
                 call()
         assert writes(world) == [] and fg.plan_undo(receipt).n_remove == 200
 
@@ -490,7 +490,7 @@ def test_a_group_whose_creation_was_not_heard_of_is_ours_in_a_settled_receipt(cl
     plan = plan_for(client, {"new": ["c001"]}, create={"new": "New"})
     crashed(client, plan, monkeypatch)
 
-    receipt = fg.settle_plan(client, plan)
+    receipt = fg.finalize_plan(client, plan)
 
     assert receipt.created == {"new"} and receipt.counts == {"not_sent": 1}
     assert [one.rule for one in fg.plan_undo(receipt).findings] == ["created_group_stays"]
@@ -518,10 +518,10 @@ def test_a_clock_that_was_set_back_stops_an_apply(client, world, tmp_path, monke
     monkeypatch.setattr(approving, "datetime", yesterday)
 
     with pytest.raises(NotApprovedError, match="Is a clock wrong"):
-        fg.apply_plan(client, plan, approve=approval)
+        fg.apply_plan(client, plan, approval=approval)
     monkeypatch.setattr(checks, "datetime", yesterday)
     with pytest.raises(PlanBlockedError, match="Is a clock wrong"):
-        fg.apply_plan(client, plan, approve=plan.digest)
+        fg.apply_plan(client, plan, approval=plan.digest)
 
     assert writes(world) == []
 
@@ -534,7 +534,7 @@ def test_what_is_kept_of_another_plan_is_not_taken_for_this_ones(client, world, 
     other.with_suffix(ending).write_bytes(one.with_suffix(ending).read_bytes())
     world.clear_requests()
 
-    with pytest.raises(FileDamagedError, match=f"of plan {plans[0].digest[:12]}") as refused:
+    with pytest.raises(CorruptFileError, match=f"of plan {plans[0].digest[:12]}") as refused:
         apply(client, plans[1])
 
     assert refused.value.path == other.with_suffix(ending) and world.requests() == []

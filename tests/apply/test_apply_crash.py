@@ -128,7 +128,7 @@ def act(sandbox, path, n):
     client = sandbox.client(**patient())
     last = LastBoundary(n)
     last.watch()
-    fg.apply_plan(client, plan, approve=plan.digest, progress=False)
+    fg.apply_plan(client, plan, approval=plan.digest, progress=False)
     told, last.left = -last.left, 0
     path.with_suffix(".n").write_text(str(told))
     return 0
@@ -138,11 +138,11 @@ def check(sandbox, path):
     """Go on, and take it back."""
     plan = fg.read_plan(path)
     with sandbox.client(**patient()) as client:
-        receipt = fg.apply_plan(client, plan, approve=plan.digest, progress=False)
+        receipt = fg.apply_plan(client, plan, approval=plan.digest, progress=False)
         assert receipt.counts == COUNTS and not receipt.stopped, receipt
         assert members(client) == AFTER, members(client)
         undo = fg.plan_undo(receipt)
-        assert fg.apply_plan(client, undo, approve=undo.digest, progress=False).ok
+        assert fg.apply_plan(client, undo, approval=undo.digest, progress=False).ok
         assert members(client) == UNDONE, members(client)
     return 0
 

@@ -9,7 +9,7 @@ import frgroups as fg
 from frgroups.api.retry import RetryPolicy
 from frgroups.apply import executor as applying
 from frgroups.apply import sender as sending
-from frgroups.cli.apply_result import exit_code_of
+from frgroups.cli.apply_result import load_exit_code
 from frgroups.internals.exit_codes import code_of
 from frgroups.sandbox.faults import Fault
 from tests.apply.test_executor import OPEN
@@ -146,10 +146,10 @@ def test_a_fault_ends_as_the_matrix_says(world, phase, fault, times, outcome):
 def end_of(client, plan):
     """The exit code of an apply, and the states of its items; none where it was refused."""
     try:
-        receipt = fg.apply_plan(client, plan, approve=plan.digest)
+        receipt = fg.apply_plan(client, plan, approval=plan.digest)
     except fg.FrgroupsError as error:
         return code_of(error), None
-    return exit_code_of(receipt), {state: n for state, n in receipt.counts.items() if n}
+    return load_exit_code(receipt), {state: n for state, n in receipt.counts.items() if n}
 
 
 def expected_counts(phase, times, outcome):

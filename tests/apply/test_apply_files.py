@@ -127,7 +127,7 @@ def test_every_flipped_bit_is_refused_or_is_a_blank(files, kind, bit):
 
 def meaning(found):
     """What was read, as a value that can be compared."""
-    return found.document()
+    return found.to_dict()
 
 
 def test_an_approval_of_another_tenant_or_host_is_refused(files, plan, tmp_path):

@@ -25,7 +25,7 @@ before = peak()
 plan = fg.read_plan(path)
 read = peak()
 with fg.Client(tenant_uid, token, base_url=base_url, writable=True, page_size=5000) as client:
-    receipt = fg.apply_plan(client, plan, approve=plan.digest, progress=False)
+    receipt = fg.apply_plan(client, plan, approval=plan.digest, progress=False)
 print(json.dumps({"ok": receipt.ok, "plan": read - before, "apply": peak() - read}))
 """
 

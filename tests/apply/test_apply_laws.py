@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import frgroups as fg
 from frgroups.apply import executor as applying
 from frgroups.apply.journal import Journal
-from frgroups.apply.preflight import removed_lately
-from frgroups.apply.run_registry import note_begun
+from frgroups.apply.preflight import recent_removals
+from frgroups.apply.run_registry import register_run
 from frgroups.errors import DriftError, PlanBlockedError
 from tests.apply.test_apply_faults import sent
 from tests.apply.test_executor import OPEN, PEOPLE, Crash, apply, arrange, plan_for, writes
@@ -146,16 +146,16 @@ def test_a_removal_without_an_answer_counts_though_it_was_turned_away_later(clie
     plan = plan_for(client, {"a": PEOPLE[2:10]}, mode="mirror")
     other = plan_for(client, {"b": PEOPLE[2:10]}, mode="mirror")
     own = Journal.of(other, None).path
-    before = removed_lately(other, own)["a"]
+    before = recent_removals(other, own)["a"]
 
     with Journal.of(plan, None) as journal:
-        note_begun(plan, journal.path)
+        register_run(plan, journal.path)
         for uid, result in (("c000", "unknown"), ("c000", "not_sent"), ("c001", "not_sent")):
             item = {"group": "a", "change": "remove", "uids": [uid]}
             journal.write("intent", **item)
             journal.write("outcome", **item, result=result, message="")
 
-    assert removed_lately(other, own)["a"] == before + 1
+    assert recent_removals(other, own)["a"] == before + 1
 
 
 def test_what_a_plan_itself_removed_two_days_ago_counts_no_more(client, world):
@@ -166,7 +166,7 @@ def test_what_a_plan_itself_removed_two_days_ago_counts_no_more(client, world):
     long_ago = (datetime.now(UTC) - timedelta(days=2)).isoformat()
     item = {"group": "a", "change": "remove", "uids": members[:5], "at": long_ago}
     with Journal.of(plan, None) as journal:
-        note_begun(plan, journal.path)
+        register_run(plan, journal.path)
         journal.write("start", digest=plan.digest, approval={"how": "self", "by": "", "at": ""}, at=long_ago)
         journal.write("intent", **item)
         journal.write("outcome", **item, result="accepted", message="")

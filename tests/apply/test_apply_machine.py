@@ -64,7 +64,7 @@ class Applying(RuleBasedStateMachine):
             self.client.close()
         Journal.write = WRITE
 
-    @rule(a=customers, b=customers, mode=st.sampled_from(["mirror", "mirror", "add_only", "remove_only"]))
+    @rule(a=customers, b=customers, mode=st.sampled_from(["mirror", "mirror", "add", "keep_only"]))
     def make_plan(self, a, b, mode):
         "A new plan takes the place of the one before, wherever that is."
         snapshot = fg.load_snapshot(self.client, False)
@@ -117,7 +117,7 @@ class Applying(RuleBasedStateMachine):
         plan = fg.plan_undo(self.receipt)
 
         try:
-            receipt = fg.apply_plan(self.client, plan, approve=plan.digest)
+            receipt = fg.apply_plan(self.client, plan, approval=plan.digest)
         except DriftError:
             assert self.members() == before
             return
@@ -135,7 +135,7 @@ class Applying(RuleBasedStateMachine):
         self.tenant.clear_requests()
         before, repeated = self.members(), self.receipt is not None and self.receipt.complete
         try:
-            self.receipt = fg.apply_plan(self.client, self.plan, approve=self.plan.digest)
+            self.receipt = fg.apply_plan(self.client, self.plan, approval=self.plan.digest)
         except DriftError:
             assert sent(self.tenant.requests()) == []
         except fg.FrgroupsError:

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 import frgroups as fg
 from frgroups.api.retry import RetryPolicy
 from frgroups.apply import executor as applying
-from frgroups.apply.group_reader import Readings
+from frgroups.apply.group_reader import GroupReader
 from frgroups.apply.journal import Journal
 from frgroups.errors import (
+    CorruptFileError,
     DriftError,
-    FileDamagedError,
     ForbiddenError,
     LockedError,
     NotApprovedError,
@@ -27,7 +27,7 @@ from frgroups.errors import (
     PlanBlockedError,
     WrongTenantError,
 )
-from frgroups.internals.checksummed_json import write_sealed
+from frgroups.internals.checksummed_json import write_checksummed
 from frgroups.internals.locks import tenant_lock
 from frgroups.internals.paths import tenant_folder
 from frgroups.sandbox.faults import Fault
@@ -81,7 +81,7 @@ def writes(world):
 
 
 def apply(client, plan, **options):
-    return fg.apply_plan(client, plan, approve=plan.digest, **options)
+    return fg.apply_plan(client, plan, approval=plan.digest, **options)
 
 
 def test_a_plan_is_applied_verified_and_undone(client, world):
@@ -103,7 +103,7 @@ groups = st.dictionaries(
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(before=groups, wanted=groups, mode=st.sampled_from(["mirror", "add_only", "remove_only"]))
+@given(before=groups, wanted=groups, mode=st.sampled_from(["mirror", "add", "keep_only"]))
 def test_load_plan_apply_load_gives_the_wanted_membership(tenant, before, wanted, mode):
     "What was planned is what is there; planning again is empty; undo gives the old; and once more works."
     arrange(tenant, {"a": [], "b": [], "c": []} | before)
@@ -112,8 +112,8 @@ def test_load_plan_apply_load_gives_the_wanted_membership(tenant, before, wanted
     for uid, members in wanted.items():
         expected[uid] = {
             "mirror": members,
-            "add_only": expected[uid] | members,
-            "remove_only": expected[uid] & members,
+            "add": expected[uid] | members,
+            "keep_only": expected[uid] & members,
         }[mode]
 
     with tenant.client(writable=True) as client:
@@ -143,7 +143,7 @@ def test_without_the_right_approval_nothing_is_sent(client, world, approve):
     world.clear_requests()
 
     with pytest.raises(NotApprovedError):
-        fg.apply_plan(client, plan, approve=approve)
+        fg.apply_plan(client, plan, approval=approve)
 
     assert world.requests() == []
 
@@ -161,7 +161,7 @@ def test_every_refusal_says_once_that_nothing_was_sent(client, world, tmp_path):
         (plan, plan.digest, {"journal": tmp_path / "file"}),
     ]:
         with pytest.raises(fg.FrgroupsError) as error:
-            fg.apply_plan(client, refused, approve=approve, **options)
+            fg.apply_plan(client, refused, approval=approve, **options)
         said.append(str(error.value))
     with tenant_lock(client.tenant_uid, client.base_url, "another"), pytest.raises(LockedError) as locked:
         apply(client, plan)
@@ -170,8 +170,8 @@ def test_every_refusal_says_once_that_nothing_was_sent(client, world, tmp_path):
         apply(client, plan)
 
     facts = fg.home() / "probes" / f"{tenant_folder(client.tenant_uid, client.base_url)}.json"
-    write_sealed(facts, "write facts", {})
-    with pytest.raises(FileDamagedError, match="probe again") as damaged:
+    write_checksummed(facts, "write facts", {})
+    with pytest.raises(CorruptFileError, match="probe again") as damaged:
         apply(client, plan)
     facts.unlink()
 
@@ -185,7 +185,7 @@ def test_a_prefix_of_twelve_digits_approves(client):
     "The first twelve digits of the digest are enough."
     plan = plan_for(client, {"vip": ["c200"]})
 
-    assert fg.apply_plan(client, plan, approve=plan.digest[:12]).ok
+    assert fg.apply_plan(client, plan, approval=plan.digest[:12]).ok
 
 
 def test_an_approval_file_is_bound_to_its_plan(client, world, tmp_path):
@@ -195,10 +195,10 @@ def test_an_approval_file_is_bound_to_its_plan(client, world, tmp_path):
     no = fg.approve_plan(plan, tmp_path / "no.json", by="Kari", reject="too many")
 
     with pytest.raises(NotApprovedError, match="not this one"):
-        fg.apply_plan(client, other, approve=yes)
+        fg.apply_plan(client, other, approval=yes)
     with pytest.raises(NotApprovedError, match="too many"):
-        fg.apply_plan(client, plan, approve=no)
-    receipt = fg.apply_plan(client, plan, approve=yes)
+        fg.apply_plan(client, plan, approval=no)
+    receipt = fg.apply_plan(client, plan, approval=yes)
 
     assert receipt.ok and receipt.approval["by"] == "Kari"
 
@@ -343,7 +343,7 @@ def test_one_bad_customer_ahead_of_small_chunks_does_not_stop_the_run(client, wo
     plan = plan_for(client, {"vip": ["a-nobody", *PEOPLE[20:25]]})
     facts = {"unknown_uid_spoils_chunk": None, "largest_chunk": 1, "refused_chunk": 2, "visible_after": 0.0}
     words = dict.fromkeys(("duplicate_create", "unknown_uid", "repeated_add", "both_sides"), "accepted")
-    fg.WriteFacts(client.tenant_uid, client.base_url, datetime.now(UTC), **words, **facts).save()
+    fg.WriteCapabilities(client.tenant_uid, client.base_url, datetime.now(UTC), **words, **facts).save()
 
     receipt = apply(client, plan)
 
@@ -491,7 +491,7 @@ def test_a_damaged_journal_is_refused(client, world, tmp_path):
     path = next(tmp_path.rglob("*.jsonl"))
     path.write_text(path.read_text().replace("c150", "c151", 1))
 
-    with pytest.raises(FileDamagedError, match="altered"):
+    with pytest.raises(CorruptFileError, match="altered"):
         apply(client, plan, journal=tmp_path)
 
 
@@ -692,10 +692,10 @@ def test_a_finished_plan_gives_its_receipt_whatever_the_approval(client, world, 
     "The receipt of a plan that was applied is there for whoever asks, also after its approval ran out."
     plan = plan_for(client, {"vip": ["c200"]})
     path = fg.approve_plan(plan, tmp_path / "ok.json", by="Kari", valid_for=timedelta(seconds=0.3))
-    receipt = fg.apply_plan(client, plan, approve=path)
+    receipt = fg.apply_plan(client, plan, approval=path)
     time.sleep(0.3)
 
-    assert fg.apply_plan(client, plan, approve=path).counts == receipt.counts
+    assert fg.apply_plan(client, plan, approval=path).counts == receipt.counts
 
 
 def test_an_undo_of_yesterday_is_not_too_old(client, world):
@@ -835,12 +835,12 @@ def test_an_approval_that_ended_before_anything_was_sent_is_asked_for_again(clie
     path = fg.approve_plan(plan, tmp_path / "ok.json", by="Kari", valid_for="1s")
     world.misbehave(Fault("status", method="GET", status=500, times=None))
     with pytest.raises(fg.errors.ServerError, match=r"Nothing was sent\."):
-        fg.apply_plan(client, plan, approve=path)
+        fg.apply_plan(client, plan, approval=path)
     world.behave()
     time.sleep(1.1)
 
     with pytest.raises(NotApprovedError, match="was valid until"):
-        fg.apply_plan(client, plan, approve=path)
+        fg.apply_plan(client, plan, approval=path)
 
     assert writes(world) == []
 
@@ -884,7 +884,7 @@ def test_an_undo_knows_its_customers_but_not_their_groups(client, world):
     world.put_customers([{"customerUid": "c200", "externalId": "E-200", "customerType": "EMPLOYEE"}])
     receipt = apply(client, plan_for(client, {"vip": ["c200"]}, purpose="the spring letter"))
 
-    [row] = fg.plan_undo(fg.read_receipt(receipt.path)).known_customers().reset_index().to_dict("records")
+    [row] = fg.plan_undo(fg.read_receipt(receipt.path)).customer_facts().reset_index().to_dict("records")
 
     assert (row["customer_uid"], row["external_id"], row["customer_type"]) == ("c200", "E-200", "EMPLOYEE")
     assert row["groups_now"] == ""
@@ -915,7 +915,7 @@ def test_an_undo_says_what_it_cannot_take_back(client, world):
     assert receipt.counts == {"unknown": 20} and undo.is_empty
     assert [one.rule for one in undo.findings] == ["not_settled"]
     assert undo.summary().startswith("Nothing to take back") and "20 changes of EMPTY were sent" in undo.summary()
-    assert fg.plan_undo(fg.settle_plan(client, plan)).n_remove == 20
+    assert fg.plan_undo(fg.finalize_plan(client, plan)).n_remove == 20
 
 
 def test_what_was_turned_away_and_done_by_somebody_else_is_not_ours(client, world):
@@ -926,7 +926,7 @@ def test_what_was_turned_away_and_done_by_somebody_else_is_not_ours(client, worl
     world.add_members("vip", ["c010", "c011"])
     world.behave()
 
-    settled = fg.settle_plan(client, plan)
+    settled = fg.finalize_plan(client, plan)
 
     assert receipt.counts == {"verified": 2, "not_sent": 2}
     assert settled.counts == {"verified": 2, "already": 2}
@@ -960,26 +960,26 @@ def test_fifty_refusals_end_a_plan_however_often_it_is_applied(client, world):
 def test_a_run_that_is_interrupted_before_it_sends_says_so(client, world, monkeypatch):
     "It was not begun, or not gone on with, and is no bad input."
     plan = plan_for(client, {"vip": PEOPLE, "empty": PEOPLE})
-    read = Readings.read
+    read = GroupReader.read
 
     def press(self, group_uid):
         signal.raise_signal(signal.SIGINT)
         return read(self, group_uid)
 
-    monkeypatch.setattr(Readings, "read", press)
+    monkeypatch.setattr(GroupReader, "read", press)
 
-    with pytest.raises(fg.errors.StoppedError, match=r"was not begun: interrupted .* Nothing was sent\."):
+    with pytest.raises(fg.errors.ApplyAbortedError, match=r"was not begun: interrupted .* Nothing was sent\."):
         apply(client, plan)
 
     monkeypatch.undo()
-    assert apply(client, plan).ok and not isinstance(fg.errors.StoppedError(""), ValueError)
+    assert apply(client, plan).ok and not isinstance(fg.errors.ApplyAbortedError(""), ValueError)
 
 
 def test_ctrl_c_does_not_wait_for_every_group_that_customers_move_to(client, world, monkeypatch):
     "The group in hand is read, the next one is not, and nobody is taken out of any."
     world.put_group("silver", "Silver")
     plan = plan_for(client, {"empty": ["c000"], "silver": ["c001"], "vip": PEOPLE[2:10]}, mode="mirror")
-    look, looked = Readings.members_when, []
+    look, looked = GroupReader.members_until, []
 
     def press(self, group_uid, change, uids):
         looked.append(group_uid)
@@ -987,7 +987,7 @@ def test_ctrl_c_does_not_wait_for_every_group_that_customers_move_to(client, wor
         return look(self, group_uid, change, uids)
 
     with monkeypatch.context() as interrupted:
-        interrupted.setattr(Readings, "members_when", press)
+        interrupted.setattr(GroupReader, "members_until", press)
         receipt = apply(client, plan)
 
     assert looked == ["empty"] and "interrupted" in receipt.stopped

@@ -24,7 +24,7 @@ INVARIANTS = {
         "planner.test_a_plan_is_minimal",
     ),
     4: (
-        "add_only does not remove, remove_only does not add; there is no mode `managed`.",
+        "add does not remove, keep_only does not add; there is no mode `managed`.",
         "planner.test_add_only_unites_and_remove_only_intersects",
     ),
     5: (

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frgroups.apply.journal import Journal, Past
-from frgroups.errors import FileDamagedError, InputError
+from frgroups.apply.journal import Journal, JournalState
+from frgroups.errors import CorruptFileError, InputError
 from frgroups.plan.planner import plan_memberships
 from frgroups.snapshot.from_frames import sample_snapshot
 
@@ -44,7 +44,7 @@ def written(path, story=STORY):
 
 def past_of(story):
     """What a story tells, without a file."""
-    past = Past()
+    past = JournalState()
     for event, facts in story:
         past.take({"event": event, "at": "", **facts})
     past.started = ""
@@ -64,13 +64,13 @@ def test_a_journal_tells_what_was_written(tmp_path):
 
     assert past.started.startswith("20")
     assert past.approval == {"how": "digest"}
-    assert past.looked_at == {"vip"}
+    assert past.observed == {"vip"}
     assert past.already == {("vip", "c-1", "add"), ("vip", "c-9", "remove")}
     assert past.creating == past.created == {"bw"}
     assert past.intended == {("vip", uid, "add") for uid in ("c-2", "c-3", "c-4")}
     assert past.accepted == {("vip", "c-2", "add")}
     assert past.refused == {("vip", "c-3", "add"): "no such ø"}
-    assert past.unsent == {("vip", "c-4", "add")}
+    assert past.not_sent == {("vip", "c-4", "add")}
     assert past.ended
 
 
@@ -117,7 +117,7 @@ def test_a_deleted_line_is_noticed_at_every_position(tmp_path):
 
     for gone in range(len(lines) - 1):
         path.write_bytes(b"".join(lines[:gone] + lines[gone + 1 :]))
-        with pytest.raises(FileDamagedError, match=rf"altered: line {gone + 1} does not fit") as caught:
+        with pytest.raises(CorruptFileError, match=rf"altered: line {gone + 1} does not fit") as caught:
             Journal(path)
         assert caught.value.path == path
 
@@ -129,7 +129,7 @@ def test_an_altered_byte_is_noticed_at_every_position(tmp_path):
 
     for place in range(len(whole) - 1):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
-        with pytest.raises(FileDamagedError, match="compare the groups with the plan by hand"):
+        with pytest.raises(CorruptFileError, match="compare the groups with the plan by hand"):
             Journal(path)
 
 
@@ -144,7 +144,7 @@ def test_lines_in_another_order_are_noticed(tmp_path_factory, order):
     if list(order) == sorted(order):
         assert read(folder / "other.jsonl") == past_of(STORY)
     else:
-        with pytest.raises(FileDamagedError):
+        with pytest.raises(CorruptFileError):
             Journal(folder / "other.jsonl")
 
 
@@ -154,7 +154,7 @@ def test_a_line_of_another_journal_is_noticed(tmp_path):
     other = written(tmp_path / "b.jsonl", STORY[:2]).read_bytes().splitlines(keepends=True)
     (tmp_path / "c.jsonl").write_bytes(one[0] + other[1])
 
-    with pytest.raises(FileDamagedError, match="line 2"):
+    with pytest.raises(CorruptFileError, match="line 2"):
         Journal(tmp_path / "c.jsonl")
 
 
@@ -164,7 +164,7 @@ def test_what_is_no_journal_is_refused(tmp_path, content):
     path = tmp_path / "j.jsonl"
     path.write_bytes(content)
 
-    with pytest.raises(FileDamagedError, match="line 1"):
+    with pytest.raises(CorruptFileError, match="line 1"):
         Journal(path)
 
 
@@ -240,5 +240,5 @@ def test_what_was_not_sent_counts_as_sent_once_it_is_tried_again():
     intent = ("intent", {"group": "g", "change": "remove", "uids": ["a", "b"]})
     unsent = ("outcome", {"group": "g", "change": "remove", "uids": ["a", "b"], "result": "not_sent", "message": ""})
 
-    assert past_of([intent, unsent]).unsent == {("g", "a", "remove"), ("g", "b", "remove")}
-    assert past_of([intent, unsent, ("intent", intent[1] | {"uids": ["a"]})]).unsent == {("g", "b", "remove")}
+    assert past_of([intent, unsent]).not_sent == {("g", "a", "remove"), ("g", "b", "remove")}
+    assert past_of([intent, unsent, ("intent", intent[1] | {"uids": ["a"]})]).not_sent == {("g", "b", "remove")}

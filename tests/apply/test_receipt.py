@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frgroups.apply.journal import Past
-from frgroups.apply.receipt import STATES, Receipt, decide, read_receipt
+from frgroups.apply.journal import JournalState
+from frgroups.apply.receipt import STATES, Receipt, item_states, read_receipt
 from frgroups.apply.undo import plan_undo
-from frgroups.errors import FileDamagedError, InputError
-from frgroups.internals.checksummed_json import write_sealed
+from frgroups.errors import CorruptFileError, InputError
+from frgroups.internals.checksummed_json import write_checksummed
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.limits import Limits
 from frgroups.plan.plan import Plan
@@ -81,19 +81,19 @@ def test_the_state_of_an_item_in_every_combination(journal, reading, change):
     "Journal and reading together give one state; absence counts only in a reading that proved itself."
     already, intended, accepted, refused, unsent = journal
     item = ("g", "c", change)
-    past = Past(
+    past = JournalState(
         already={item} if already else set(),
         intended={item} if intended else set(),
         accepted={item} if accepted else set(),
         refused={item: "no"} if refused else {},
-        unsent={item} if unsent else set(),
+        not_sent={item} if unsent else set(),
     )
     present = {"holds": change == "add", "does not hold": change == "remove"}.get(reading, False)
     now = {} if reading == "not read" else {"g": frozenset({"c"} if present else ())}
     proved = frozenset() if reading == "absent in an unproved reading" else frozenset({"g"})
     change_of = {"add": GroupChange("g", "G", (), add=("c",)), "remove": GroupChange("g", "G", ("c",), remove=("c",))}
 
-    states, details = decide(plan_of(change_of[change]), past, now, proved)
+    states, details = item_states(plan_of(change_of[change]), past, now, proved)
 
     assert states == {item: expected_state(already, intended, refused, unsent, accepted, reading)}
     assert details == ({item: "no"} if refused else {})
@@ -104,7 +104,7 @@ def test_presence_counts_in_a_reading_that_did_not_prove_itself():
     plan = plan_of(GroupChange("g", "G", ("b",), add=("a",), remove=("b",)))
     items = {("g", "a", "add"), ("g", "b", "remove")}
 
-    states, _ = decide(plan, Past(intended=items, accepted=items), {"g": frozenset("ab")}, frozenset())
+    states, _ = item_states(plan, JournalState(intended=items, accepted=items), {"g": frozenset("ab")}, frozenset())
 
     assert states == {("g", "a", "add"): "verified", ("g", "b", "remove"): "not_effective"}
 
@@ -119,11 +119,11 @@ items_of = st.sets(st.tuples(st.just("g"), st.sampled_from("abcdef"), st.sampled
     now=st.none() | sets,
     proved=st.booleans(),
     past=st.builds(
-        Past,
+        JournalState,
         already=items_of,
         intended=items_of,
         accepted=items_of,
-        unsent=items_of,
+        not_sent=items_of,
         refused=items_of.map(lambda items: dict.fromkeys(items, "no")),
     ),
 )
@@ -132,7 +132,7 @@ def test_the_states_partition_the_plan(add, remove, now, proved, past):
     group = GroupChange("g", "G", (), add=tuple(sorted(add)), remove=tuple(sorted(remove)))
     readings = {} if now is None else {"g": now}
 
-    states, _ = decide(plan_of(group), past, readings, frozenset("g") if proved else frozenset())
+    states, _ = item_states(plan_of(group), past, readings, frozenset("g") if proved else frozenset())
 
     assert set(states) == {("g", uid, "add") for uid in add} | {("g", uid, "remove") for uid in remove}
     assert set(states.values()) <= set(STATES)
@@ -142,7 +142,7 @@ def test_the_states_partition_the_plan(add, remove, now, proved, past):
             assert (uid in now) == (change == "add")
         if state == "not_sent":
             item = ("g", uid, change)
-            assert item not in past.intended or item in past.unsent or item not in past.accepted
+            assert item not in past.intended or item in past.not_sent or item not in past.accepted
 
 
 # The receipt
@@ -218,7 +218,7 @@ def test_a_saved_receipt_is_read_as_it_was(tmp_path):
     path = receipt.save(tmp_path / "r.json")
 
     found = read_receipt(path)
-    assert found.document() == receipt.document()
+    assert found.to_dict() == receipt.to_dict()
     assert found.path == path
     assert found.states == receipt.states
     pd.testing.assert_frame_equal(found.table(), receipt.table())
@@ -239,9 +239,9 @@ def test_an_altered_receipt_is_refused(tmp_path):
 @pytest.mark.parametrize("broken", [{"states": [["vip"]]}, {"read_at": "now"}, {"plan": None}, {"members_after": []}])
 def test_a_sealed_file_that_is_no_receipt_is_refused(tmp_path, broken):
     "The right checksum over the wrong content is still no receipt."
-    path = write_sealed(tmp_path / "r.json", "receipt", receipt_of(PLAN, DONE, AFTER).document() | broken)
+    path = write_checksummed(tmp_path / "r.json", "receipt", receipt_of(PLAN, DONE, AFTER).to_dict() | broken)
 
-    with pytest.raises(FileDamagedError):
+    with pytest.raises(CorruptFileError):
         read_receipt(path)
 
 
@@ -268,7 +268,7 @@ def test_an_undo_takes_back_what_was_verified():
         ("vip", "c-2", "remove"),
         ("vip", "c-3", "add"),
     }
-    assert undo.undoes == PLAN.digest
+    assert undo.reverts == PLAN.digest
     assert not any(one.create for one in undo.groups)
     assert [note.rule for note in undo.notes] == ["created_group_stays"]
     assert "stays, 0 members left" in undo.notes[0].message

@@ -6,18 +6,18 @@ from pathlib import Path
 import pytest
 
 import frgroups as fg
-from frgroups.apply.write_capabilities import LONGEST_LAG, kept_facts
+from frgroups.apply.write_capabilities import MAX_LAG, stored_capabilities
 from frgroups.apply.write_probe import NAME, PREFIX
 from frgroups.cli.main import main
 from frgroups.errors import (
-    BadAnswerError,
-    FileDamagedError,
+    CorruptFileError,
     ForbiddenError,
     InputError,
     NotWritableError,
     ServerError,
+    UnexpectedResponseError,
 )
-from frgroups.internals.checksummed_json import read_sealed, write_sealed
+from frgroups.internals.checksummed_json import read_checksummed, write_checksummed
 from frgroups.plan.request_estimate import CHUNK
 from frgroups.sandbox.faults import Fault
 from frgroups.sandbox.sandbox import Sandbox
@@ -30,9 +30,9 @@ def home_folder(tmp_path, monkeypatch):
     return tmp_path / "home"
 
 
-def probed(**behaviour):
+def probed(**behavior):
     """The facts that a probe finds of a sandbox that behaves so."""
-    with Sandbox(customers=300, groups=8, **behaviour) as sandbox, sandbox.client(writable=True) as client:
+    with Sandbox(customers=300, groups=8, **behavior) as sandbox, sandbox.client(writable=True) as client:
         return fg.probe_writes(client)
 
 
@@ -44,8 +44,8 @@ def test_what_the_sandbox_does_is_what_the_probe_finds(home_folder):
     assert (found.duplicate_create[0], found.repeated_add, found.both_sides) == ("4", "accepted", "accepted")
     assert (found.largest_chunk, found.refused_chunk) == (200, None)
     assert found.visible_after < 1
-    assert kept_facts(found.tenant_uid, found.base_url) == found
-    assert kept_facts(found.tenant_uid, fg.STAGE) is None
+    assert stored_capabilities(found.tenant_uid, found.base_url) == found
+    assert stored_capabilities(found.tenant_uid, fg.STAGE) is None
 
 
 def test_an_unknown_customer_may_be_passed_over(home_folder):
@@ -75,11 +75,11 @@ def test_a_service_that_is_busy_or_down_tells_nothing_of_sizes(home_folder, stat
 
 def test_a_change_that_was_not_seen_in_time_makes_the_longest_waits(home_folder, monkeypatch):
     "No change within the time of a probe is not the same as one at once."
-    monkeypatch.setattr("frgroups.apply.write_probe.LONGEST_LAG", 0.3)
+    monkeypatch.setattr("frgroups.apply.write_probe.MAX_LAG", 0.3)
     found = probed(lag_seconds=3.0)
 
     assert found.visible_after is None and found.largest_chunk
-    assert sum(found.settle_waits((0.5, 1.0, 2.0))) >= 2 * LONGEST_LAG
+    assert sum(found.read_back_waits((0.5, 1.0, 2.0))) >= 2 * MAX_LAG
 
 
 def test_the_time_until_a_change_shows_is_measured(home_folder):
@@ -116,7 +116,7 @@ def test_a_group_whose_creation_was_answered_with_nonsense_is_deleted(home_folde
     "It may be there all the same, and is."
     garbled = Fault("garbage", method="POST")
     with Sandbox(customers=300, groups=8, faults=[garbled]) as sandbox, sandbox.client(writable=True) as client:
-        with pytest.raises(BadAnswerError):
+        with pytest.raises(UnexpectedResponseError):
             fg.probe_writes(client)
         names = [group.name for group in client.iter_groups()]
         asked = [one["method"] for one in sandbox.requests()]
@@ -169,7 +169,7 @@ def test_apply_sends_no_larger_chunks_than_were_taken(home_folder):
         snapshot = fg.load_snapshot(client)
         plan = fg.plan_memberships(snapshot, {"new": list(snapshot["Loyalty club"])[:150]}, create={"new": "New"})
         before = client.n_requests
-        receipt = fg.apply_plan(client, plan, approve=plan.digest)
+        receipt = fg.apply_plan(client, plan, approval=plan.digest)
         sent = list(Path(receipt.path).parent.glob("*.jsonl"))
 
     assert receipt.ok
@@ -182,9 +182,9 @@ def test_apply_waits_as_long_as_a_change_took(home_folder):
     with Sandbox(customers=300, groups=8) as sandbox, sandbox.client(writable=True) as client:
         found = fg.probe_writes(client)
 
-    assert sum(found.settle_waits((0.5, 1.0, 2.0))) == 3.5
-    slow = fg.WriteFacts("t", "u", datetime.now(UTC), "409", "400", None, None, None, None, None, 30.0)
-    assert sum(slow.settle_waits((0.5, 1.0, 2.0))) >= 60
+    assert sum(found.read_back_waits((0.5, 1.0, 2.0))) == 3.5
+    slow = fg.WriteCapabilities("t", "u", datetime.now(UTC), "409", "400", None, None, None, None, None, 30.0)
+    assert sum(slow.read_back_waits((0.5, 1.0, 2.0))) >= 60
 
 
 def test_damaged_facts_are_named(home_folder):
@@ -193,8 +193,8 @@ def test_damaged_facts_are_named(home_folder):
     [path] = (home_folder / "probes").iterdir()
     path.write_text(path.read_text().replace('"largest_chunk": 200', '"largest_chunk": 900'))
 
-    with pytest.raises(FileDamagedError, match="altered"):
-        kept_facts(found.tenant_uid, found.base_url)
+    with pytest.raises(CorruptFileError, match="altered"):
+        stored_capabilities(found.tenant_uid, found.base_url)
 
 
 @pytest.mark.parametrize(
@@ -212,10 +212,10 @@ def test_facts_that_no_probe_finds_are_not_gone_by(home_folder, absurd):
     "Numbers that would stop an apply, or have it wait for years, are named, with what to do."
     found = probed()
     [path] = (home_folder / "probes").iterdir()
-    write_sealed(path, "write facts", read_sealed(path, "write facts") | absurd)
+    write_checksummed(path, "write facts", read_checksummed(path, "write facts") | absurd)
 
-    with pytest.raises(FileDamagedError, match="probe again"):
-        kept_facts(found.tenant_uid, found.base_url)
+    with pytest.raises(CorruptFileError, match="probe again"):
+        stored_capabilities(found.tenant_uid, found.base_url)
 
 
 def test_doctor_probes_when_asked_and_tells_later_what_was_found(home_folder, monkeypatch, capsys):

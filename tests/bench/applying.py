@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import frgroups as fg
-from frgroups.api.pagination import n_pages
+from frgroups.api.pagination import count_pages
 from frgroups.plan.request_estimate import CHUNK
 from tests.bench.child import Stopwatch
 from tests.bench.planning import NO_LIMIT
@@ -24,7 +24,7 @@ def apply(clock: Stopwatch, *, base_url: str, page_size: int, changes: int) -> d
         plan = fg.plan_memberships(snapshot, _wanted(snapshot, changes), mode="mirror", limits=NO_LIMIT)
         before = stats(base_url)["requests"]
         with clock:
-            receipt = fg.apply_plan(client, plan, approve=plan.digest)
+            receipt = fg.apply_plan(client, plan, approval=plan.digest)
         # The question for the numbers itself is answered before it is counted.
         requests = stats(base_url)["requests"] - before
     assert receipt.ok, receipt.counts
@@ -34,16 +34,16 @@ def apply(clock: Stopwatch, *, base_url: str, page_size: int, changes: int) -> d
         "changes": plan.n_add + plan.n_remove,
         "groups": len(plan.groups),
         "requests": requests,
-        "proved": chunks + sum(n_pages(page_size, n) for n in sizes),
+        "proved": chunks + sum(count_pages(page_size, n) for n in sizes),
         "plain": chunks + sum(ceil(n / page_size) for n in sizes),
     }
 
 
 def _wanted(snapshot: fg.Snapshot, changes: int) -> dict[str, list[str]]:
     """Half of the changes join, half leave; nobody does both, so that nobody has to be seen to arrive."""
-    codes, each = snapshot.codes, changes // snapshot.codes.n_groups // 2
+    codes, each = snapshot.matrix, changes // snapshot.matrix.n_groups // 2
     # Another draw when the tenant was changed: each time the same half would run out of members.
-    rng = np.random.default_rng([SEED + 6, int(codes.customer_code.sum(dtype=np.int64))])
+    rng = np.random.default_rng([SEED + 6, int(codes.indices.sum(dtype=np.int64))])
     leaving = rng.random(codes.n_customers) < 0.5
     wanted = {}
     for uid in codes.group_uids:

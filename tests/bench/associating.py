@@ -8,7 +8,7 @@ import numpy as np
 
 import frgroups as fg
 from frgroups.analysis.overlap import pair_counts
-from frgroups.snapshot.membership_matrix import Codes
+from frgroups.snapshot.membership_matrix import MembershipMatrix
 from tests.bench.child import Stopwatch
 
 
@@ -16,15 +16,15 @@ def pairs(clock: Stopwatch, *, path: str) -> dict[str, int]:
     """overlap_pairs whole: uids, names, counts, shares, association, p of both tails and q."""
     snapshot = fg.read_snapshot(path)
     with clock:
-        table = fg.overlap_pairs(snapshot, universe=_universe(snapshot.codes))
-    return _told(snapshot.codes, len(table), table["n_both"].sum(), table["p_over"].sum(), table["p_under"].sum())
+        table = fg.overlap_pairs(snapshot, universe=_universe(snapshot.matrix))
+    return _told(snapshot.matrix, len(table), table["n_both"].sum(), table["p_over"].sum(), table["p_under"].sum())
 
 
 def pairs_by_scipy(clock: Stopwatch, *, path: str) -> dict[str, int]:
     """The counts, and scipy's hypergeometric distribution over arrays, either tail; nothing else."""
     from scipy.stats import hypergeom
 
-    codes = fg.read_snapshot(path).codes
+    codes = fg.read_snapshot(path).matrix
     universe = _universe(codes)
     with clock:
         counts = pair_counts(codes)
@@ -37,17 +37,17 @@ def pairs_by_scipy(clock: Stopwatch, *, path: str) -> dict[str, int]:
 def combinations(clock: Stopwatch, *, path: str) -> dict[str, int]:
     """Intersections of the largest groups."""
     snapshot = fg.read_snapshot(path)
-    largest = _largest(snapshot.codes)
+    largest = _largest(snapshot.matrix)
     with clock:
         table = fg.intersections(snapshot, largest)
-    return _told(snapshot.codes, len(table), *np.sort(table["n"])[-3:])
+    return _told(snapshot.matrix, len(table), *np.sort(table["n"])[-3:])
 
 
 def combinations_by_groupby(clock: Stopwatch, *, path: str) -> dict[str, int]:
     """What a pandas user types on a frame of booleans that is there already."""
     import pandas as pd
 
-    codes = fg.read_snapshot(path).codes
+    codes = fg.read_snapshot(path).matrix
     largest = _largest(codes)
     frame = pd.DataFrame(
         {group: np.isin(np.arange(codes.n_customers), codes.member_codes(group)) for group in largest}
@@ -59,15 +59,15 @@ def combinations_by_groupby(clock: Stopwatch, *, path: str) -> dict[str, int]:
     return _told(codes, len(some), *np.sort(some)[-3:])
 
 
-def _universe(codes: Codes) -> int:
+def _universe(codes: MembershipMatrix) -> int:
     return codes.n_customers * 5 // 4
 
 
-def _largest(codes: Codes) -> list[str]:
+def _largest(codes: MembershipMatrix) -> list[str]:
     return list(codes.group_uids[np.sort(np.argsort(-codes.sizes)[:12])])
 
 
-def _told(codes: Codes, n_rows: int, *sums: Any) -> dict[str, int]:
+def _told(codes: MembershipMatrix, n_rows: int, *sums: Any) -> dict[str, int]:
     """Sums of p are told to the nearest whole: the ways agree to nine digits, not to the last bit."""
     digest = sum(place * round(float(sum_)) for place, sum_ in enumerate(sums, start=1))
     return {"memberships": len(codes), "customers": codes.n_customers, "digest": n_rows + digest}

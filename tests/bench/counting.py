@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 import frgroups as fg
-from frgroups.snapshot.membership_matrix import Codes
+from frgroups.snapshot.membership_matrix import MembershipMatrix
 from tests.bench.child import Stopwatch
 from tests.bench.memberships import group_codes
 
@@ -18,15 +18,15 @@ def by_overlap_matrix(clock: Stopwatch, *, path: str) -> dict[str, int]:
     snapshot = fg.read_snapshot(path)
     with clock:
         counts = fg.overlap_matrix(snapshot)
-    return counted(counts.to_numpy(), snapshot.codes)
+    return counted(counts.to_numpy(), snapshot.matrix)
 
 
 def by_self_merge(clock: Stopwatch, *, path: str) -> dict[str, int]:
     """What a pandas user types, on codes, which are faster to merge on than uids."""
     import pandas as pd
 
-    codes = fg.read_snapshot(path).codes
-    frame = pd.DataFrame({"group": group_codes(codes), "customer": codes.customer_code})
+    codes = fg.read_snapshot(path).matrix
+    frame = pd.DataFrame({"group": group_codes(codes), "customer": codes.indices})
     with clock:
         pairs = frame.merge(frame, on="customer").groupby(["group_x", "group_y"]).size().reset_index(name="n")
         counts = _square(codes.n_groups, pairs["group_x"], pairs["group_y"], pairs["n"])
@@ -37,11 +37,11 @@ def by_scipy(clock: Stopwatch, *, path: str) -> dict[str, int]:
     """A sparse matrix of customers by groups, times itself."""
     from scipy.sparse import csc_array
 
-    codes = fg.read_snapshot(path).codes
-    starts = codes.starts.astype(np.int32)
+    codes = fg.read_snapshot(path).matrix
+    starts = codes.indptr.astype(np.int32)
     with clock:
         ones = np.ones(len(codes), dtype=np.int32)
-        member = csc_array((ones, codes.customer_code, starts), shape=(codes.n_customers, codes.n_groups))
+        member = csc_array((ones, codes.indices, starts), shape=(codes.n_customers, codes.n_groups))
         counts = (member.T @ member).toarray()
     return counted(counts, codes)
 
@@ -51,8 +51,8 @@ def by_duckdb(clock: Stopwatch, *, path: str) -> dict[str, int]:
     import duckdb
     import pyarrow as pa
 
-    codes = fg.read_snapshot(path).codes
-    memberships = pa.table({"g": group_codes(codes), "customer": codes.customer_code})
+    codes = fg.read_snapshot(path).matrix
+    memberships = pa.table({"g": group_codes(codes), "customer": codes.indices})
     sql = "SELECT a.g AS x, b.g AS y, count(*) AS n FROM t AS a JOIN t AS b USING (customer) GROUP BY ALL"
     with clock, duckdb.connect() as connection:
         connection.register("t", memberships)
@@ -65,9 +65,9 @@ def by_pyroaring(clock: Stopwatch, *, path: str) -> dict[str, int]:
     """A compressed bitmap for each group, every two intersected."""
     from pyroaring import BitMap
 
-    codes = fg.read_snapshot(path).codes
+    codes = fg.read_snapshot(path).matrix
     with clock:
-        maps = [BitMap(members) for members in np.split(codes.customer_code, codes.starts[1:-1])]
+        maps = [BitMap(members) for members in np.split(codes.indices, codes.indptr[1:-1])]
         upper = np.zeros((len(maps), len(maps)), dtype=np.int64)
         for group, one in enumerate(maps):
             upper[group, group:] = [one.intersection_cardinality(other) for other in maps[group:]]
@@ -79,11 +79,11 @@ def by_numba(clock: Stopwatch, *, path: str) -> dict[str, int]:
     """The compiled loop that does nothing but count: customers' groups side by side, then every two of them."""
     from numba import njit
 
-    codes = fg.read_snapshot(path).codes
+    codes = fg.read_snapshot(path).matrix
     loop = njit(_loop)
-    loop(codes.starts[:1], codes.customer_code[:0], 0)  # Compiled before the clock.
+    loop(codes.indptr[:1], codes.indices[:0], 0)  # Compiled before the clock.
     with clock:
-        upper = loop(codes.starts, codes.customer_code, codes.n_customers)
+        upper = loop(codes.indptr, codes.indices, codes.n_customers)
         counts = upper + np.triu(upper, k=1).T
     return counted(counts, codes)
 
@@ -114,7 +114,7 @@ def _square(n_groups: int, row: Any, column: Any, n: Any) -> npt.NDArray[np.int6
     return counts
 
 
-def counted(counts: npt.NDArray[Any], codes: Codes) -> dict[str, int]:
+def counted(counts: npt.NDArray[Any], codes: MembershipMatrix) -> dict[str, int]:
     """What was counted, to compare with others, and a digest of it."""
     weights = np.arange(1, counts.size + 1, dtype=np.uint64).reshape(counts.shape)
     digest = int((counts.astype(np.uint64) * weights).sum())

@@ -69,7 +69,7 @@ def read_ours(clock: Stopwatch, *, folder: str) -> dict[str, Any]:
     """The newest snapshot, checked, until its codes are at hand: overlap_matrix starts from them."""
     _warm(folder, "cache/**/*")
     with clock:
-        codes = fg.read_snapshot(Path(folder, "cache")).codes
+        codes = fg.read_snapshot(Path(folder, "cache")).matrix
     return {"memberships": len(codes)}
 
 

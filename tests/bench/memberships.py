@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pandas as pd
 
 import frgroups as fg
-from frgroups.snapshot.membership_matrix import Codes
-from frgroups.snapshot.schema import CONSENTS, CUSTOMERS, GROUPS, READS, conform
+from frgroups.snapshot.membership_matrix import MembershipMatrix
+from frgroups.snapshot.schema import CONSENTS, CUSTOMERS, GROUPS, READS, coerce_schema
 from tests.bench.child import Stopwatch
 from tests.bench.runs import Job, run
 from tests.bench.tenants import SEED, SKEW
@@ -48,11 +48,11 @@ def keep(clock: Stopwatch, *, shape: str, folder: str) -> dict[str, Any]:
     moment = pd.Timestamp("2026-11-23T08:10Z").to_pydatetime()
     groups = pd.DataFrame({"customer_group_uid": codes.group_uids, "name": codes.group_names})
     snapshot = fg.Snapshot(
-        groups=conform(groups, GROUPS),
-        customers=conform(pd.DataFrame({"customer_uid": codes.customer_uids}), CUSTOMERS),
-        consents=conform(None, CONSENTS),
-        reads=conform(None, READS),
-        codes=codes,
+        groups=coerce_schema(groups, GROUPS),
+        customers=coerce_schema(pd.DataFrame({"customer_uid": codes.customer_uids}), CUSTOMERS),
+        consents=coerce_schema(None, CONSENTS),
+        reads=coerce_schema(None, READS),
+        matrix=codes,
         tenant_uid="bench",
         taken_at=moment,
         read_until=moment,
@@ -61,7 +61,7 @@ def keep(clock: Stopwatch, *, shape: str, folder: str) -> dict[str, Any]:
     return {"path": os.fspath(fg.save_snapshot(snapshot, folder))}
 
 
-def make_codes(shape: Shape) -> Codes:
+def make_codes(shape: Shape) -> MembershipMatrix:
     """The same memberships on every machine; some customers are in many groups, most in few."""
     rng = np.random.default_rng(SEED)
     activity = rng.gamma(1.8, size=shape.customers)
@@ -78,13 +78,15 @@ def make_codes(shape: Shape) -> Codes:
     sizes = np.bincount(keys // shape.customers, minlength=shape.groups)
     uids = _uids("g", shape.groups)
     starts = np.concatenate([[0], np.cumsum(sizes)])
-    return Codes(uids, uids, _uids("c", shape.customers), starts, (keys % shape.customers).astype(np.int32))
+    return MembershipMatrix(
+        uids, uids, _uids("c", shape.customers), starts, (keys % shape.customers).astype(np.int32)
+    )
 
 
 def _uids(letter: str, n: int) -> pd.Index:
     return pd.Index(np.char.mod(f"{letter}-%08d", np.arange(n)), dtype="str")
 
 
-def group_codes(codes: Codes) -> npt.NDArray[np.int32]:
+def group_codes(codes: MembershipMatrix) -> npt.NDArray[np.int32]:
     """The group of each membership; not the property of codes, which would keep it."""
     return np.repeat(np.arange(codes.n_groups, dtype=np.int32), codes.sizes)

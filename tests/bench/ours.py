@@ -15,7 +15,7 @@ def load(
     """A snapshot that is not kept; `options` are the client's."""
     with clock, fg.Client(TENANT_UID, "bench", base_url=base_url, page_size=page_size, **options) as client:
         snapshot = fg.load_snapshot(client, False, cover=cover, progress=False)
-    told = {"verdict": snapshot.verdict, "memberships": len(snapshot.codes), "customers": len(snapshot.customers)}
+    told = {"verdict": snapshot.verdict, "memberships": len(snapshot.matrix), "customers": len(snapshot.customers)}
     if digest:
         memberships = snapshot.memberships
         told |= found(memberships["customer_group_uid"], memberships["customer_uid"], len(snapshot.customers))

@@ -75,7 +75,7 @@ def by_plan_whole(clock: Stopwatch, *, folder: str) -> dict[str, int]:
     with clock:
         plan = fg.plan_memberships(snapshot, wanted, mode="mirror", limits=NO_LIMIT)
         table = plan.table()
-        assert plan.digest and len(plan.preview().codes) == len(wanted)
+        assert plan.digest and len(plan.preview().matrix) == len(wanted)
     return _told(table, plan.n_add)
 
 

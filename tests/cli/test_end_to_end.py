@@ -43,7 +43,7 @@ def test_one_uid_through_every_room(tmp_path):
 
         # apply, journal, receipt
         sandbox.clear_requests()
-        receipt = fg.apply_plan(client, plan, approve=approval)
+        receipt = fg.apply_plan(client, plan, approval=approval)
         sent = [json.loads(request["sent"]) for request in sandbox.requests() if request["method"] == "PUT"]
         assert sent == [{"addCustomerUids": [UID]}]
         row = {"customer_group_uid": "vip", "customer_uid": UID, "change": "add", "finding": "", "state": "verified"}
@@ -55,6 +55,6 @@ def test_one_uid_through_every_room(tmp_path):
         change = {"customer_group_uid": "vip", "customer_uid": UID, "change": "joined", "still_seen": True}
         assert fg.membership_changes(before, after).to_dict("records") == [change]
         undo = fg.plan_undo(fg.read_receipt(receipt.path))
-        assert fg.apply_plan(client, undo, approve=undo.digest).counts == {"verified": 1}
+        assert fg.apply_plan(client, undo, approval=undo.digest).counts == {"verified": 1}
         assert sandbox.members("vip") == ["c-1"]
         assert len(fg.list_snapshots()) == 2

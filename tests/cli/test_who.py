@@ -34,7 +34,7 @@ def load(tenant):
 
 def applied(tenant, plan, approve):
     with tenant.client(writable=True) as client:
-        return fg.apply_plan(client, plan, approve=approve, progress=False)
+        return fg.apply_plan(client, plan, approval=approve, progress=False)
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_what_no_plan_did_is_said_and_what_became_of_the_group(lived, capsys):
     code, third, _ = asked(capsys, "c-3")
 
     assert "The group was deleted.\n    By no plan that was applied from here." in first
-    assert code == 0 and "in 0 groups (deleted, merged, or in none; nobody can tell)." in third
+    assert code == 0 and "in 0 groups (deleted, merged, or in none)." in third
     assert "In no group since: left the last one, was deleted or merged; the API cannot say which." in third
 
 
@@ -179,7 +179,7 @@ def test_a_customer_who_is_not_known_is_an_error_that_says_what_to_do(lived, cap
 
 def test_a_forgotten_customer_is_not_known(lived, capsys):
     "Neither by the uid nor by what stands in its place; of others the plan is told without its digest."
-    fg.forget("c-2")
+    fg.erase_customer("c-2")
 
     for word in ("c-2", "(forgotten-1)"):
         assert asked(capsys, word)[0] == 1
@@ -191,7 +191,7 @@ def test_a_plan_without_a_digest_is_told_as_such(tenant, capsys):
     plan = fg.plan_memberships(load(tenant), {"vip": ["c-2", "c-3"]})
     applied(tenant, plan, plan.digest)
     load(tenant)
-    fg.forget("c-3")
+    fg.erase_customer("c-3")
 
     _, out, _ = asked(capsys, "c-2")
 

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 import frgroups as fg
 from frgroups.apply import executor as applying
 from frgroups.apply.journal import Journal
-from frgroups.errors import GroupNotFoundError, InputError, NotFoundInCacheError
-from frgroups.history.snapshot_series import read_in_turn
+from frgroups.errors import GroupNotFoundError, InputError, SnapshotNotFoundError
+from frgroups.history.snapshot_series import iter_snapshots
 from frgroups.sandbox.faults import Fault
-from frgroups.store.snapshot_store import kept_of_one_place
+from frgroups.store.snapshot_store import stored_of_one_tenant
 
 LAW = settings(deadline=None, max_examples=60)
 FEW = settings(deadline=None, max_examples=15)
@@ -200,10 +200,10 @@ def test_a_snapshot_of_another_version_is_left_out_and_named(tmp_path, caplog):
 
 def test_where_nothing_can_be_read_history_is_unknown_not_empty(tmp_path):
     "All damaged, nothing kept and nothing of this tenant are errors; no snapshots at all, on request, are a table."
-    with pytest.raises(NotFoundInCacheError, match="load_snapshot"):
+    with pytest.raises(SnapshotNotFoundError, match="load_snapshot"):
         fg.size_history(cache=tmp_path)
     path = fg.save_snapshot(week(0, [("vip", "1")]), tmp_path)
-    with pytest.raises(NotFoundInCacheError, match="tenant t-9"):
+    with pytest.raises(SnapshotNotFoundError, match="tenant t-9"):
         fg.customer_history("1", cache=tmp_path, tenant_uid="t-9")
     damage(path)
 
@@ -212,7 +212,7 @@ def test_where_nothing_can_be_read_history_is_unknown_not_empty(tmp_path):
         lambda: fg.size_history([path]),
         lambda: fg.customer_history("1", cache=tmp_path),
     ):
-        with pytest.raises(NotFoundInCacheError, match="None of 1 snapshots can be read"):
+        with pytest.raises(SnapshotNotFoundError, match="None of 1 snapshots can be read"):
             ask()
     empty = fg.size_history([])
     assert empty.empty and empty.dtypes.astype(str).to_dict() == SIZES
@@ -261,7 +261,7 @@ def test_two_snapshots_at_most_are_in_memory(tmp_path):
         fg.save_snapshot(week(number, [("vip", "1")]), tmp_path)
     known, before, most = [], None, 0
 
-    for now in read_in_turn(kept_of_one_place(tmp_path, None, None)):
+    for now in iter_snapshots(stored_of_one_tenant(tmp_path, None, None)):
         known.append(weakref.ref(now))
         most = max(most, sum(one() is not None for one in known))
         before = now
@@ -375,9 +375,9 @@ def load(tenant):
         return fg.load_snapshot(client, progress=False)
 
 
-def applied(tenant, plan, approve=None):
+def applied(tenant, plan, approval=None):
     with tenant.client(writable=True) as client:
-        return fg.apply_plan(client, plan, approve=approve or plan.digest, progress=False)
+        return fg.apply_plan(client, plan, approval=approval or plan.digest, progress=False)
 
 
 def changes_of(uid):
@@ -604,7 +604,7 @@ def test_forgetting_one_customer_leaves_the_history_of_the_others_in_order(tenan
     load(tenant)
     before = fg.customer_history("c-3")
 
-    fg.forget("c-4")
+    fg.erase_customer("c-4")
     after = fg.customer_history("c-3")
 
     unchanged = [name for name in CUSTOMER if name not in ("plan_digest", "receipt_path")]
@@ -618,7 +618,7 @@ def test_another_folder_of_journals_can_be_named(tenant, tmp_path):
     "Journals that are kept elsewhere are found where they are, and not in the home."
     plan = fg.plan_memberships(load(tenant), {"vip": ["c-3"]})
     with tenant.client(writable=True) as client:
-        fg.apply_plan(client, plan, approve=plan.digest, journal=tmp_path, progress=False)
+        fg.apply_plan(client, plan, approval=plan.digest, journal=tmp_path, progress=False)
     load(tenant)
 
     found = fg.customer_history("c-3", journal=tmp_path)

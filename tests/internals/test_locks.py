@@ -12,7 +12,7 @@ import filelock
 import pytest
 
 from frgroups.errors import LockedError
-from frgroups.internals.locks import load_lock, tenant_lock, tenants_ever_locked
+from frgroups.internals.locks import load_lock, locked_tenants, tenant_lock
 from frgroups.internals.paths import home
 
 HOST = "https://a.example"
@@ -188,7 +188,7 @@ def test_every_tenant_that_was_ever_locked_is_known(tmp_path):
     with load_lock(tmp_path / "b", "t-3", HOST):
         pass
 
-    assert tenants_ever_locked([tmp_path / "a", tmp_path / "c"]) == {
+    assert locked_tenants([tmp_path / "a", tmp_path / "c"]) == {
         ("t/1", HOST),
         ("t-2", "https://127.0.0.1:8020"),
     }

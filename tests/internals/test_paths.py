@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frgroups.errors import InputError
-from frgroups.internals.atomic_files import make_private, whole_file, write_text
-from frgroups.internals.paths import as_folder, folder_in_home, home, tenant_folder
+from frgroups.internals.atomic_files import atomic_write, ensure_private_dir, write_text
+from frgroups.internals.paths import data_subdir, home, resolve_folder, tenant_folder
 
 module = importlib.import_module("frgroups.internals.paths")
 
@@ -69,9 +69,9 @@ def test_asking_makes_nothing(monkeypatch, tmp_path):
     "Neither the home nor a folder in it is made before something is kept."
     monkeypatch.setenv("FRGROUPS_HOME", str(tmp_path / "new"))
 
-    assert folder_in_home("plans") == tmp_path / "new" / "plans"
-    assert as_folder(None, "plans") == tmp_path / "new" / "plans"
-    assert as_folder(tmp_path / "own", "plans") == tmp_path / "own"
+    assert data_subdir("plans") == tmp_path / "new" / "plans"
+    assert resolve_folder(None, "plans") == tmp_path / "new" / "plans"
+    assert resolve_folder(tmp_path / "own", "plans") == tmp_path / "own"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -81,11 +81,11 @@ def test_new_folders_are_private_and_old_ones_stay_as_they_are(tmp_path):
     opened.mkdir()
     opened.chmod(0o755)
 
-    made = make_private(opened / "a" / "b")
+    made = ensure_private_dir(opened / "a" / "b")
 
     assert made.is_dir()
     assert [path.stat().st_mode & 0o777 for path in (opened, opened / "a", made)] == [0o755, 0o700, 0o700]
-    assert make_private(made) == made
+    assert ensure_private_dir(made) == made
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
@@ -93,14 +93,14 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
 
     with pytest.raises(InputError, match=r"Cannot write in .*file.*FRGROUPS_HOME"):
-        make_private(tmp_path / "file" / "deep")
+        ensure_private_dir(tmp_path / "file" / "deep")
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path):
     "A block that fails leaves the old file and no draft."
     path = write_text(tmp_path / "deep" / "f.txt", "old")
 
-    with pytest.raises(KeyboardInterrupt), whole_file(path) as draft:
+    with pytest.raises(KeyboardInterrupt), atomic_write(path) as draft:
         draft.write_text("half")
         raise KeyboardInterrupt
 
@@ -122,7 +122,7 @@ def test_a_written_file_is_private_and_its_line_ends_are_plain(tmp_path):
 
 def test_the_draft_is_private_while_it_is_written(tmp_path):
     "Nobody else can read a file before it is in its place."
-    with whole_file(tmp_path / "f.txt") as draft:
+    with atomic_write(tmp_path / "f.txt") as draft:
         assert draft.parent == tmp_path
         assert draft.stat().st_mode & 0o777 == 0o600
         assert not (tmp_path / "f.txt").exists()
@@ -153,13 +153,13 @@ def test_hosts_of_one_tenant_are_kept_apart():
 def test_an_empty_text_is_no_folder(anywhere, path):
     "It does not mean the current folder, which a dot does."
     with pytest.raises(InputError, match="empty text is no folder for snapshots"):
-        as_folder(path, "snapshots")
+        resolve_folder(path, "snapshots")
 
-    assert as_folder(".", "snapshots") == anywhere
+    assert resolve_folder(".", "snapshots") == anywhere
 
 
 @pytest.mark.parametrize("path", ["a" * 300, 5, b"folder", "\0"])
 def test_what_can_be_no_folder_is_an_error_of_ours(path):
     "A name that is too long, and what is no name, are told with what they were meant for."
     with pytest.raises(InputError, match="is no folder for journals"):
-        as_folder(path, "journals")
+        resolve_folder(path, "journals")

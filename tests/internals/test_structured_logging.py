@@ -14,7 +14,7 @@ import pytest
 
 import frgroups as fg
 from frgroups.cli.main import main
-from frgroups.internals.structured_logging import log_text, tell, told_error
+from frgroups.internals.structured_logging import error_info, log_event, log_text
 
 log = logging.getLogger("frgroups.test")
 
@@ -38,7 +38,7 @@ def test_an_event_is_a_sentence_and_its_facts():
     stream = io.StringIO()
     fg.log_json(stream)
 
-    tell(
+    log_event(
         log, logging.WARNING, "page_retried", "100% busy; again in 2 s", operation="get", wait_seconds=2.0, left=None
     )
 
@@ -60,7 +60,7 @@ def test_the_facts_are_attributes_of_the_record(caplog):
     "A handler of one's own finds event and facts on the record."
     caplog.set_level(logging.INFO, "frgroups")
 
-    tell(log, logging.INFO, "list_read", "3 ids", n_ids=3)
+    log_event(log, logging.INFO, "list_read", "3 ids", n_ids=3)
 
     (record,) = caplog.records
     assert (record.event, record.n_ids, record.getMessage(), record.funcName) == (
@@ -89,7 +89,7 @@ def test_any_fact_can_be_told():
         "counts": {1: Path("c")},
     }
 
-    tell(log, logging.INFO, "odd", "the sentence", **facts)
+    log_event(log, logging.INFO, "odd", "the sentence", **facts)
 
     (line,) = lines(stream)
     assert line["message"] == "the sentence" and line["time"].startswith("20")
@@ -117,7 +117,7 @@ def test_log_json_twice_is_one_handler():
 
     handler = fg.log_json(first)
     assert fg.log_json(second, level="DEBUG") is handler
-    tell(log, logging.DEBUG, "once", "once")
+    log_event(log, logging.DEBUG, "once", "once")
 
     assert (first.getvalue(), len(lines(second))) == ("", 1)
     logging.getLogger("frgroups").removeHandler(handler)
@@ -129,7 +129,7 @@ def test_log_json_never_hides_what_was_seen_before():
     root.setLevel(logging.DEBUG)
 
     fg.log_json(stream, level="WARNING")
-    tell(log, logging.INFO, "quiet", "quiet")
+    log_event(log, logging.INFO, "quiet", "quiet")
 
     assert (root.level, stream.getvalue()) == (logging.DEBUG, "")
 
@@ -146,8 +146,8 @@ def test_facts_of_ones_own_are_on_every_line():
     stream = io.StringIO()
     fg.log_json(stream, tenant="sport_no", job="nightly")
 
-    tell(log, logging.INFO, "a", "a")
-    tell(log, logging.INFO, "b", "b", job="other")
+    log_event(log, logging.INFO, "a", "a")
+    log_event(log, logging.INFO, "b", "b", job="other")
 
     assert [(one["tenant"], one["job"]) for one in lines(stream)] == [("sport_no", "nightly"), ("sport_no", "other")]
 
@@ -174,8 +174,8 @@ def test_an_exception_is_told_without_its_values():
 
 def test_a_full_disk_is_named_and_a_stranger_is_not_quoted():
     "An OSError keeps its reason and file; a KeyError, whose message is a value, does not."
-    assert told_error(OSError(28, "No space left on device", "/x"))["message"] == "/x: No space left on device"
-    assert told_error(KeyError("kari@example.org")) == {"type": "KeyError", "message": "Unexpected KeyError."}
+    assert error_info(OSError(28, "No space left on device", "/x"))["message"] == "/x: No space left on device"
+    assert error_info(KeyError("kari@example.org")) == {"type": "KeyError", "message": "Unexpected KeyError."}
 
 
 def test_text_is_one_line_whatever_is_in_it():
@@ -183,7 +183,7 @@ def test_text_is_one_line_whatever_is_in_it():
     stream = io.StringIO()
     log_text(stream, tenant="sport_no")
 
-    tell(log, logging.INFO, "odd", "two\nlines")
+    log_event(log, logging.INFO, "odd", "two\nlines")
 
     assert stream.getvalue() == "INFO [sport_no] test: two lines\n"
 
@@ -195,7 +195,7 @@ def test_lines_of_many_threads_do_not_mix():
 
     def work(number):
         for at in range(50):
-            tell(log, logging.INFO, "work", "x" * 200, number=number, at=at)
+            log_event(log, logging.INFO, "work", "x" * 200, number=number, at=at)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
     for thread in threads:

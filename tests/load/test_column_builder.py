@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from frgroups.api.schema.records import AccountManager, Consent, Credit, Customer, Group, Member, Store
 from frgroups.load.column_builder import CustomerColumns, groups_table
 from frgroups.snapshot.schema import CONSENTS, CUSTOMERS, GROUPS, PERSONAL
-from tests.world import rows_of
+from tests.world import page_rows
 
 FULL = {
     "customer_uid": "c-1",
@@ -56,14 +56,14 @@ def uids_of(members):
 def customers_table(members, record, order=None):
     """The customers' table of these members, in uid order unless told otherwise."""
     columns = CustomerColumns(record)
-    columns.add(rows_of(members, record))
+    columns.add(page_rows(members, record))
     return columns.customers(uids_of(members), np.array(in_uid_order(members) if order is None else order, np.int64))
 
 
 def consents_table(members, order=None):
     """The consents' table of these members."""
     columns = CustomerColumns(Member)
-    columns.add(rows_of(members))
+    columns.add(page_rows(members))
     return columns.consents(uids_of(members), np.array(in_uid_order(members) if order is None else order, np.int64))
 
 
@@ -218,9 +218,9 @@ def test_the_portions_that_customers_come_in_do_not_show(record, monkeypatch):
     ]
     order = np.array(range(99, -1, -3))
     at_once = CustomerColumns(record)
-    rows = rows_of(members, record)
+    rows = page_rows(members, record)
     at_once.add(rows)
-    monkeypatch.setattr("frgroups.load.column_builder.PORTION", 4)
+    monkeypatch.setattr("frgroups.load.column_builder.BATCH_SIZE", 4)
     by_and_by = CustomerColumns(record)
     for n in range(0, 100, 3):
         by_and_by.add(rows[n : n + 3])

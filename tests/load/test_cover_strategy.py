@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import frgroups as fg
-from frgroups.load.verified_listing import seams
+from frgroups.api.pagination import overlapping_windows
 from tests.world import World, arrange, assert_same_tables, members_in
 
 PEOPLE = [f"c{n:03d}" for n in range(40)]
@@ -21,7 +21,7 @@ def sandbox(short_pages):
 @pytest.fixture
 def glance_of_one(monkeypatch):
     """Glances of one customer, which no page is as short as."""
-    monkeypatch.setattr("frgroups.load.tenant_reader.GLANCE", 1)
+    monkeypatch.setattr("frgroups.load.tenant_reader.PROBE_SIZE", 1)
 
 
 def load(world, *, cover=True):
@@ -57,11 +57,11 @@ def test_with_a_group_of_everybody_each_other_group_costs_one_small_request(sand
     lists_of_groups = [path for path in paths if "/customers" not in path]
     small = [path for path in paths if "pageSize=20" in path]
     first_pages_of_others = {path for path in paths if "/g" in path and "pageSize=500" in path}
-    assert len(lists_of_groups) == 1 + len(seams(5, 21))
+    assert len(lists_of_groups) == 1 + len(overlapping_windows(5, 21))
     assert sorted(path.split("/")[-2] for path in small) == [f"g{n:02d}" for n in range(20)]
     # "all" is one of the eight groups whose first pages are looked at.
     assert len(first_pages_of_others) == 7
-    assert len(paths) == len(lists_of_groups) + 8 + len(seams(5, 40)) + 20
+    assert len(paths) == len(lists_of_groups) + 8 + len(overlapping_windows(5, 40)) + 20
     assert reads_of(snapshot) == {f"g{n:02d}": "cover" for n in range(20)} | {"all": "pages"}
 
 
@@ -76,7 +76,7 @@ def test_a_group_of_everybody_that_is_not_looked_at_first_is_found_all_the_same(
 
     asked = [request["path"].split("/")[-2] for request in sandbox.requests() if "/customers" in request["path"]]
     assert "g00b" not in asked[:8]
-    assert asked.count("g00b") == 1 + len(seams(5, 40))
+    assert asked.count("g00b") == 1 + len(overlapping_windows(5, 40))
     assert [uid for uid, how in reads_of(snapshot).items() if how == "pages"] == ["g00b"]
 
 
@@ -223,7 +223,7 @@ def test_a_glance_at_records_without_a_uid_covers_nothing():
 
     def nameless(uid, number, size, *, record):
         page = read(uid, number, size, record=record)
-        return type(page)(page.items, page.page_number, page.page_size, page.total_count, nameless=uid == "g02")
+        return type(page)(page.items, page.page_number, page.page_size, page.total_count, without_uid=uid == "g02")
 
     world.read_customer_page = nameless
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frgroups.api.schema.records import Customer, Member, Page
-from frgroups.load.customer_index import Seen
-from tests.world import rows_of
+from frgroups.load.customer_index import CustomerIndex
+from tests.world import page_rows
 
 GROUPS = ["a", "b", "c"]
 
@@ -18,12 +18,12 @@ def page_of(named, number=1, size=500, total=None, **facts):
     """A page of {uid: groups named} or of such pairs."""
     pairs = list(named.items() if isinstance(named, dict) else named)
     items = [Member(customer_uid=uid, customer_group_uids=groups, city=f"city of {uid}") for uid, groups in pairs]
-    return Page(rows_of(items), number, size, len(items) if total is None else total, **facts)
+    return Page(page_rows(items), number, size, len(items) if total is None else total, **facts)
 
 
 def taken(*pages, groups=GROUPS):
     """A Seen that took these (group, page)."""
-    seen = Seen(Member, groups)
+    seen = CustomerIndex(Member, groups)
     rows = [seen.take(page_of(page), group) for group, page in pages]
     return seen, rows
 
@@ -50,7 +50,7 @@ def test_codes_are_in_the_order_of_first_sight():
 def test_pages_may_come_from_many_threads():
     "However the pages of many threads are mixed, each uid has one code, and each code the customer it stands for."
     pages = [page_of({f"c{(n * 7 + m) % 300}": ("a",) for m in range(50)}) for n in range(120)]
-    seen = Seen(Member, GROUPS)
+    seen = CustomerIndex(Member, GROUPS)
     with ThreadPoolExecutor(16) as pool:
         rows = list(pool.map(lambda page: seen.take(page, "a"), pages))
 
@@ -68,7 +68,7 @@ def test_pages_may_come_from_many_threads():
 def test_a_customer_twice_on_one_page_is_one():
     "Its first row is kept, and the groups of its last count."
     pairs = [("x", ("a",)), ("y", ("a",)), ("x", ("b",))]
-    seen = Seen(Member, GROUPS)
+    seen = CustomerIndex(Member, GROUPS)
 
     rows = seen.take(page_of(pairs), "a")
 
@@ -92,7 +92,7 @@ def test_no_list_is_no_empty_list():
     naming = seen.naming()
 
     assert naming.silent.tolist() == [True, False, False]
-    assert (rows.misnamed, rows.n_naming) == ([1], 1)
+    assert (rows.missing_backreference, rows.n_naming) == ([1], 1)
     assert not naming.contradicts(0, np.array([0, 2]))
     assert naming.contradicts(0, np.array([0, 1, 2]))
     assert naming.contradicts(0, np.array([0]))
@@ -125,7 +125,7 @@ def test_groups_that_are_not_listed_are_passed_over():
 def test_nobody_and_nothing_are_tables_too():
     "Before the first page, and without groups."
     for groups in ([], GROUPS):
-        seen = Seen(Member, groups)
+        seen = CustomerIndex(Member, groups)
         seen.take(page_of({}), "a")
         naming = seen.naming()
 
@@ -136,9 +136,9 @@ def test_nobody_and_nothing_are_tables_too():
 @pytest.mark.parametrize("record", [Member, Customer])
 def test_customers_come_in_uid_order(record):
     "The tables are in uid order whatever came first, and the codes say who is where; others are left out."
-    seen = Seen(record, GROUPS)
+    seen = CustomerIndex(record, GROUPS)
     people = [record(customer_uid=uid, city=uid.upper()) for uid in ["m", "Z", "a", "0", "ø", "zz"]]
-    seen.take(Page(rows_of(people, record), 1, 9, 6), "a")
+    seen.take(Page(page_rows(people, record), 1, 9, 6), "a")
 
     customers, consents, ordered = seen.customers(np.array([4, 0, 1, 2]))
 
@@ -150,9 +150,9 @@ def test_customers_come_in_uid_order(record):
 
 def test_a_page_keeps_its_facts():
     "Number, size, total, and how many have no uid."
-    rows = Seen(Member, GROUPS).take(page_of({"x": ("a",)}, 7, 20, 300, nameless=2), "a")
+    rows = CustomerIndex(Member, GROUPS).take(page_of({"x": ("a",)}, 7, 20, 300, without_uid=2), "a")
 
-    assert (rows.page_number, rows.page_size, rows.total_count, rows.nameless) == (7, 20, 300, 2)
+    assert (rows.page_number, rows.page_size, rows.total_count, rows.without_uid) == (7, 20, 300, 2)
 
 
 people = st.tuples(
@@ -177,7 +177,7 @@ def test_naming_is_the_last_word_of_each(pages):
     assert naming.silent.tolist() == [last[uid] is None for uid in order]
     for (group, page), one in zip(pages, rows, strict=True):
         assert one.keys == [order.index(uid) for uid, _ in page]
-        assert list(one.misnamed) == [
+        assert list(one.missing_backreference) == [
             order.index(uid) for uid, names in page if names is not None and group not in names
         ]
         assert one.n_naming == sum(1 for _, names in page if names)

@@ -14,7 +14,7 @@ GROUPS = ["a", "b", "c", "d"]
 @pytest.fixture(autouse=True)
 def _quick(no_pause, monkeypatch):
     """Where lists are short, glances are shorter than lists."""
-    monkeypatch.setattr("frgroups.load.tenant_reader.GLANCE", 2)
+    monkeypatch.setattr("frgroups.load.tenant_reader.PROBE_SIZE", 2)
 
 
 def load(world, *, cover=True):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frgroups.internals.progress import Progress
-from frgroups.load.load_progress import Shown
+from frgroups.load.load_progress import LoadProgress
 
 QUIET = SimpleNamespace(n_requests=7, paused_for=0.0)
 
@@ -24,7 +24,7 @@ class Bar(Progress):
 
 def shown(*groups):
     bar = Bar()
-    return Shown(bar, groups), bar
+    return LoadProgress(bar, groups), bar
 
 
 def test_the_total_is_told_as_soon_as_every_group_has_one():

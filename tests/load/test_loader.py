@@ -22,13 +22,13 @@ import frgroups as fg
 from frgroups.api.retry import RetryPolicy
 from frgroups.errors import (
     AuthError,
-    BadAnswerError,
     DriftedReadError,
     GroupNotFoundError,
     InputError,
     LockedError,
     NotFoundError,
     ServerError,
+    UnexpectedResponseError,
     WrongTenantError,
 )
 from frgroups.sandbox.faults import Fault
@@ -263,7 +263,7 @@ def test_pages_that_repeat_are_an_error_with_its_facts(sandbox, client):
     "A service that gives its first page for ever: operation, group, tenant, status, and what to ask."
     sandbox.misbehave(repeat_page=True)
 
-    with pytest.raises(BadAnswerError, match="repeats the first") as caught:
+    with pytest.raises(UnexpectedResponseError, match="repeats the first") as caught:
         fg.load_snapshot(client, False)
 
     error = caught.value
@@ -536,8 +536,8 @@ def test_a_full_disk_leaves_no_half_snapshot(sandbox, client, tmp_path):
     ("fault", "kind"),
     [
         (Fault("status", path="/loyal/customers", times=None), ServerError),
-        (Fault("html", path="/loyal/customers", times=None), BadAnswerError),
-        (Fault("garbage", path="pageNumber", skip=2, times=None), BadAnswerError),
+        (Fault("html", path="/loyal/customers", times=None), UnexpectedResponseError),
+        (Fault("garbage", path="pageNumber", skip=2, times=None), UnexpectedResponseError),
         (Fault("status", path="/customers", status=401, times=None), AuthError),
     ],
 )
@@ -825,7 +825,7 @@ def test_a_list_of_groups_that_lost_one_is_not_called_whole(sandbox, client, mon
     "A group without a uid cannot be kept: the snapshot is unverifiable, and the log says why."
     read = client.read_group_page
     monkeypatch.setattr(
-        client, "read_group_page", lambda *args, **kw: replace(read(*args, **kw), nameless=1, total_count=5)
+        client, "read_group_page", lambda *args, **kw: replace(read(*args, **kw), without_uid=1, total_count=5)
     )
 
     snapshot = fg.load_snapshot(client, False)

@@ -10,10 +10,10 @@ import pytest
 
 import frgroups as fg
 from frgroups.cli.main import main
-from frgroups.internals.formatting import age_in_words
-from frgroups.internals.html import asset, fingerprint
+from frgroups.internals.formatting import format_age
+from frgroups.internals.html import asset, csp_hash
 from frgroups.load.status_page import status_html
-from frgroups.load.tenant_status import summary_of
+from frgroups.load.tenant_status import status_summary
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 SAMPLE = fg.sample_snapshot()
@@ -77,7 +77,7 @@ def test_every_tenant_has_a_row_with_what_is_wrong(write):
     assert fresh["taken_at"] == NOW - timedelta(hours=3) and fresh["path"] == str(newest)
     assert 0 < fresh["size_bytes"] < fresh["total_bytes"]
     assert pd.isna(rows.loc["never", "taken_at"]) and pd.isna(rows.loc["never", "n_groups"])
-    assert summary_of(table) == "1 of 6 tenants fresh and consistent."
+    assert status_summary(table) == "1 of 6 tenants fresh and consistent."
 
 
 def test_what_is_old_is_yours_to_say(write):
@@ -104,7 +104,7 @@ def test_a_tenant_on_disk_that_no_table_names_is_shown_and_not_counted(write):
         ("t", "api.flowretail.com", False),
         ("t", "api.stage.flowretail.com", True),
     ]
-    assert summary_of(table) == "1 of 1 tenant fresh and consistent; 2 more on disk are not in tenants.toml."
+    assert status_summary(table) == "1 of 1 tenant fresh and consistent; 2 more on disk are not in tenants.toml."
 
 
 def test_without_a_file_all_that_is_kept_counts():
@@ -112,7 +112,7 @@ def test_without_a_file_all_that_is_kept_counts():
     keep("a", 1)
     keep("b", 100)
 
-    assert summary_of(fg.tenant_status(now=NOW)) == "1 of 2 tenants fresh and consistent."
+    assert status_summary(fg.tenant_status(now=NOW)) == "1 of 2 tenants fresh and consistent."
 
 
 def test_only_those_named(write):
@@ -193,7 +193,7 @@ def test_nothing_known_is_an_empty_table():
 )
 def test_ages_are_said_as_people_do(age, told):
     "In the largest unit of which there are two."
-    assert age_in_words(timedelta(minutes=age)) == told
+    assert format_age(timedelta(minutes=age)) == told
 
 
 # The command.
@@ -292,9 +292,7 @@ def test_the_page_asks_nothing_of_the_network(write):
     policy = next(a["content"] for tag, a in tags if a.get("http-equiv") == "Content-Security-Policy")
 
     assert "default-src 'none'" in policy
-    assert (
-        fingerprint(asset("load/status_page.css")) in policy and fingerprint(asset("load/status_page.js")) in policy
-    )
+    assert csp_hash(asset("load/status_page.css")) in policy and csp_hash(asset("load/status_page.js")) in policy
     assert not any({"src", "href", "style", "onclick"} & attributes.keys() for _, attributes in tags)
     assert not re.search(r"@import|url\(", asset("load/status_page.css"))
 

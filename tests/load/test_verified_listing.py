@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frgroups.errors import BadAnswerError
-from frgroups.load.verified_listing import Rows, read_listing, seams
+from frgroups.api.pagination import overlapping_windows
+from frgroups.errors import UnexpectedResponseError
+from frgroups.load.verified_listing import PageRows, read_listing
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +40,7 @@ class List_:
         number = self.base if number is None else number
         size = self.cap if size is None or self.ignores_size else min(size, self.cap)
         start = (number - self.base) * size
-        return Rows(self.uids[start : start + size], number, size, len(self.uids))
+        return PageRows(self.uids[start : start + size], number, size, len(self.uids))
 
 
 def uids(n):
@@ -109,7 +110,7 @@ def test_a_list_that_never_holds_still_is_drifted():
 
     listing = read_listing(server)
 
-    assert (listing.verdict, listing.evidence, listing.rereads) == ("drifted", "none", reading.REREADS)
+    assert (listing.verdict, listing.evidence, listing.rereads) == ("drifted", "none", reading.MAX_REREADS)
     assert listing.note
 
 
@@ -118,7 +119,7 @@ def test_a_total_that_never_comes_true_is_drifted():
 
     def server(number, size):
         page = List_(uids(12), cap=5)(number, size)
-        return Rows(page.keys, page.page_number, page.page_size, page.total_count + 3)
+        return PageRows(page.keys, page.page_number, page.page_size, page.total_count + 3)
 
     listing = read_listing(server)
 
@@ -130,7 +131,7 @@ def test_a_page_that_repeats_is_an_error():
     "A service that gives its first page for ever ends in a clear error, not in a loop."
     first = List_(uids(12), cap=5)(None, None)
 
-    with pytest.raises(BadAnswerError, match="repeats the first"):
+    with pytest.raises(UnexpectedResponseError, match="repeats the first"):
         read_listing(lambda number, size: first)
 
 
@@ -139,7 +140,7 @@ def test_a_service_that_counts_its_page_is_not_believed():
 
     def server(number, size):
         page = List_(uids(23), cap=5)(number, size)
-        return Rows(page.keys, page.page_number, page.page_size, len(page.keys))
+        return PageRows(page.keys, page.page_number, page.page_size, len(page.keys))
 
     listing = read_listing(server)
 
@@ -160,15 +161,15 @@ def test_a_service_that_heeds_no_page_number_is_recognised(honours_size):
 
     def server(number, size):
         size = min(size or 5, 5) if honours_size else 5
-        return Rows(uids(23)[:size], number or 1, size, 23)
+        return PageRows(uids(23)[:size], number or 1, size, 23)
 
-    with pytest.raises(BadAnswerError, match="does not page this list"):
+    with pytest.raises(UnexpectedResponseError, match="does not page this list"):
         read_listing(server)
 
 
 def test_records_without_a_uid_make_a_list_unverifiable():
     "What cannot be named cannot be kept, and the listing says that it is not whole."
-    listing = read_listing(lambda number, size: Rows(uids(4), 1, 5, 5, nameless=1))
+    listing = read_listing(lambda number, size: PageRows(uids(4), 1, 5, 5, without_uid=1))
 
     assert (listing.verdict, listing.note) == ("unverifiable", "1 records without a uid")
 
@@ -176,7 +177,7 @@ def test_records_without_a_uid_make_a_list_unverifiable():
 @given(page_size=st.integers(4, 1000), total=st.integers(0, 50_000))
 def test_seams_share_a_row_and_reach_the_end(page_size, total):
     "Each window starts before the last one ended, fits the page size, and the last one reaches the total."
-    windows = seams(page_size, total)
+    windows = overlapping_windows(page_size, total)
 
     if windows is not None:
         end = page_size
@@ -188,7 +189,7 @@ def test_seams_share_a_row_and_reach_the_end(page_size, total):
 
 def test_seams_cost_little():
     "At usual page sizes the proof costs at most 6 % more requests than plain paging."
-    assert (len(seams(500, 100_000)) + 1, len(seams(1000, 100_000)) + 1) == (211, 104)
+    assert (len(overlapping_windows(500, 100_000)) + 1, len(overlapping_windows(1000, 100_000)) + 1) == (211, 104)
 
 
 def test_a_total_that_is_far_too_high_costs_few_requests():
@@ -198,14 +199,14 @@ def test_a_total_that_is_far_too_high_costs_few_requests():
     def server(number, size):
         requests.append(number)
         page = List_(uids(5), cap=5)(number, size)
-        return Rows(page.keys, page.page_number, page.page_size, 5_000_000)
+        return PageRows(page.keys, page.page_number, page.page_size, 5_000_000)
 
     listing = read_listing(server)
 
-    assert listing.verdict == "drifted" and len(requests) == 2 * (1 + reading.REREADS)
+    assert listing.verdict == "drifted" and len(requests) == 2 * (1 + reading.MAX_REREADS)
 
 
 def test_a_page_size_of_zero_is_an_error():
     "A service that says its pages have no size does not page."
-    with pytest.raises(BadAnswerError, match="size is 0"):
-        read_listing(lambda number, size: Rows([], 1, 0, 7))
+    with pytest.raises(UnexpectedResponseError, match="size is 0"):
+        read_listing(lambda number, size: PageRows([], 1, 0, 7))

@@ -20,7 +20,7 @@ holds = st.fixed_dictionaries(
     {
         "protect": st.sets(st.sampled_from(CUSTOMERS)),
         "protect_groups": st.sets(st.sampled_from(["g1", "g2", "g3"])),
-        "never_add": st.sets(st.sampled_from([*CUSTOMERS, *NEW])),
+        "suppression_list": st.sets(st.sampled_from([*CUSTOMERS, *NEW])),
     }
 )
 
@@ -71,14 +71,14 @@ def test_exactly_those_are_held_who_may_not(case, options, mode):
 
     def reason(group, customer, change):
         if change == "add":
-            return "never add" if customer in options["never_add"] else None
+            return "never add" if customer in options["suppression_list"] else None
         if customer in options["protect"]:
             return "protected customer"
         return "protected group" if group in options["protect_groups"] else None
 
     assert all(reason(*one) == told for one, told in held_of(plan).items())
     assert [one for one in operations(plan) if reason(*one)] == []
-    assert sum(finding.n for finding in plan.findings if finding.rule != "unverifiable") >= len(plan.held_back)
+    assert sum(finding.n for finding in plan.findings if finding.rule != "unverifiable") >= len(plan.excluded)
     after = applied(now, plan)
     assert all(after[uid] >= now[uid] for uid in options["protect_groups"])
 
@@ -100,7 +100,7 @@ def test_holding_back_leaves_the_plan_of_what_is_left(case, options):
 
 def test_the_plan_shows_who_is_held_back_and_why():
     "A row for each in group order; the summary and the findings count them, and none of that blocks."
-    plan = sample_plan(protect=["c-1"], protect_groups=["Staff"], never_add=["c-7"])
+    plan = sample_plan(protect=["c-1"], protect_groups=["Staff"], suppression_list=["c-7"])
 
     assert plan.held().values.tolist() == [
         ["staff", "c-251", "remove", "protected group"],
@@ -120,7 +120,7 @@ def test_nothing_held_back_is_an_empty_table():
     held = sample_plan().held()
 
     assert held.empty and list(held.columns) == COLUMNS
-    assert set(held.dtypes) == set(sample_plan(never_add=["c-7"]).held().dtypes)
+    assert set(held.dtypes) == set(sample_plan(suppression_list=["c-7"]).held().dtypes)
 
 
 def test_a_plan_of_which_everything_is_held_back_says_so():
@@ -136,7 +136,7 @@ def test_a_plan_of_which_everything_is_held_back_says_so():
 
 def test_the_plan_file_keeps_what_is_held_back(tmp_path):
     "The plan in the file holds back the same, with the findings; one that was written before has none."
-    plan = sample_plan(protect=["c-1"], never_add=["c-7"])
+    plan = sample_plan(protect=["c-1"], suppression_list=["c-7"])
 
     again = fg.read_plan(plan.save(tmp_path / "plan.json"))
 
@@ -147,10 +147,10 @@ def test_the_plan_file_keeps_what_is_held_back(tmp_path):
 
 def test_select_keeps_what_is_held_back_of_what_is_chosen():
     "By group and without a customer; a customer who is only held back can be left out too."
-    plan = sample_plan(protect=["c-1"], protect_groups=["staff"], never_add=["c-7"])
+    plan = sample_plan(protect=["c-1"], protect_groups=["staff"], suppression_list=["c-7"])
 
     assert set(plan.select(["vip"]).held()["customer_group_uid"]) == {"vip"}
-    assert plan.select().held_back == plan.held_back
+    assert plan.select().excluded == plan.excluded
     assert set(plan.select(without=["Staff"]).held()["customer_group_uid"]) == {"vip"}
     without = plan.select(without=["c-7"])
     assert "c-7" not in set(without.held()["customer_uid"]) and without.digest == plan.digest
@@ -160,7 +160,9 @@ def test_select_keeps_what_is_held_back_of_what_is_chosen():
 
 def test_a_new_group_keeps_out_who_may_never_be_added():
     "It is created all the same."
-    plan = plan_memberships(sample_snapshot(), {"new": ["c-7", "c-1"]}, create={"new": "New"}, never_add=["c-7"])
+    plan = plan_memberships(
+        sample_snapshot(), {"new": ["c-7", "c-1"]}, create={"new": "New"}, suppression_list=["c-7"]
+    )
 
     assert operations(plan) == {("new", "c-1", "add")}
     assert held_of(plan) == {("new", "c-7", "add"): "never add"}
@@ -168,12 +170,12 @@ def test_a_new_group_keeps_out_who_may_never_be_added():
 
 def test_who_is_not_known_is_kept_out_too():
     "A customer in no group is no longer counted among the unknown ones to join."
-    plan = plan_memberships(sample_snapshot(), {"vip": ["x-1", "x-2"]}, never_add=["x-1"])
+    plan = plan_memberships(sample_snapshot(), {"vip": ["x-1", "x-2"]}, suppression_list=["x-1"])
 
-    assert [(one.rule, one.n) for one in plan.findings][:2] == [("unknown_customers", 1), ("never_add", 1)]
+    assert [(one.rule, one.n) for one in plan.findings][:2] == [("unknown_customers", 1), ("suppression_list", 1)]
 
 
-@pytest.mark.parametrize("name", ["protect", "never_add"])
+@pytest.mark.parametrize("name", ["protect", "suppression_list"])
 @pytest.mark.parametrize(
     ("value", "told"),
     [
@@ -205,7 +207,7 @@ def test_a_list_that_was_read_can_be_given(tmp_path):
     path = tmp_path / "never.csv"
     path.write_text("customer_uid\nc-7\n")
 
-    assert len(sample_plan(never_add=fg.read_list(path)).held_back) == 1
+    assert len(sample_plan(suppression_list=fg.read_list(path)).excluded) == 1
 
 
 def members_of(group):
@@ -312,7 +314,7 @@ def test_show_lists_who_is_held_back_and_who_moves(tmp_path, capsys):
 def test_doctor_tells_where_the_never_add_list_is(loaded, capsys):
     "With how many it holds; or that it is not there."
     with loaded.client() as client:
-        path = fg.never_add_path(client)
+        path = fg.suppression_list_path(client)
 
     assert main(["doctor"]) == 0
     assert f"never add   0 customers, by {path} (not there)" in capsys.readouterr().out

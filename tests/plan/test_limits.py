@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from frgroups.errors import InputError
-from frgroups.plan.limits import GroupCounts, Limits, broken_limits
+from frgroups.plan.limits import GroupCounts, Limits, limit_violations
 from frgroups.plan.widened import Widened
 
 NO_LIMITS = Limits(
@@ -34,12 +34,12 @@ def group(*, baseline=0, adds=0, removes=0, uid="g"):
 def broken(limits, *groups, age="1h"):
     """The rules that these changes break."""
     hours = timedelta(hours=float(age.rstrip("h")))
-    return [finding.rule for finding in broken_limits(limits, list(groups), snapshot_age=hours)]
+    return [finding.rule for finding in limit_violations(limits, list(groups), snapshot_age=hours)]
 
 
 def test_the_defaults_are_those_of_the_design():
     "The limits that nobody set are the ones that are documented."
-    assert Limits().document() == {
+    assert Limits().to_dict() == {
         "removals_per_group": 100,
         "removal_share": 0.10,
         "removal_floor": 2,
@@ -85,7 +85,7 @@ def test_a_group_is_blocked_by_one_removal_too_many(removes, rules):
 
 def test_a_broken_limit_tells_the_numbers_and_the_way_out():
     "The finding names the group, the counts, the share, the limit and the argument that allows it."
-    [finding] = broken_limits(
+    [finding] = limit_violations(
         Limits(removals_total=None), [group(baseline=250, removes=90)], snapshot_age=timedelta(0)
     )
 
@@ -145,7 +145,7 @@ def test_the_first_pattern_that_matches_counts_after_a_round_trip_too():
         limits = Limits(per_group={first: Limits(removals_per_group=1), second: Limits(removals_per_group=2)})
 
         assert limits.of("store_1").removals_per_group == 1
-        assert Limits.from_document(limits.document()).of("store_1").removals_per_group == 1
+        assert Limits.from_dict(limits.to_dict()).of("store_1").removals_per_group == 1
 
 
 def test_a_group_with_limits_of_its_own_answers_for_its_emptying():
@@ -207,15 +207,15 @@ def test_limits_do_not_change_with_what_they_were_made_of():
 
 def test_equal_numbers_are_equal_limits():
     "100.0 is 100, and 1 is 1.0, in the document too."
-    assert str(Limits(removals_total=100.0, removal_share=1).document()) == str(
-        Limits(removals_total=100, removal_share=1.0).document()
+    assert str(Limits(removals_total=100.0, removal_share=1).to_dict()) == str(
+        Limits(removals_total=100, removal_share=1.0).to_dict()
     )
 
 
 def test_an_unknown_limit_in_a_document_is_refused():
     "A limit that this version does not know is not lost in silence."
     with pytest.raises(InputError, match="Unknown limits: removals_per_week"):
-        Limits.from_document(Limits().document() | {"removals_per_week": 5})
+        Limits.from_dict(Limits().to_dict() | {"removals_per_week": 5})
 
 
 counts = st.none() | st.integers(0, 50)
@@ -252,11 +252,9 @@ def some_groups(draw):
 @given(limits=some_limits, own=st.dictionaries(st.sampled_from(["a", "*", "[bc]"]), some_limits))
 def test_limits_survive_their_document(limits, own):
     "from_document(document) is the same limits, those of single groups included."
-    limits = Limits(
-        **{name: value for name, value in limits.document().items() if name != "per_group"}, per_group=own
-    )
+    limits = Limits(**{name: value for name, value in limits.to_dict().items() if name != "per_group"}, per_group=own)
 
-    assert Limits.from_document(limits.document()) == limits
+    assert Limits.from_dict(limits.to_dict()) == limits
 
 
 @given(limits=some_limits, groups=some_groups())
@@ -280,12 +278,12 @@ def test_nothing_passes_beyond_a_limit(limits, groups):
 @given(limits=some_limits, groups=some_groups(), data=st.data())
 def test_a_stricter_limit_never_unblocks(limits, groups, data):
     "Lowering one number, or setting one that was off, keeps every rule broken that was."
-    names = [name for name in limits.document() if name not in ("per_group", "snapshot_max_age", "plan_max_age")]
+    names = [name for name in limits.to_dict() if name not in ("per_group", "snapshot_max_age", "plan_max_age")]
     name = data.draw(st.sampled_from(names))
     old = getattr(limits, name)
     stricter = 0 if old is None else data.draw(st.floats(0, old) if name.endswith("share") else st.integers(0, old))
 
-    values = limits.document() | {name: stricter}
+    values = limits.to_dict() | {name: stricter}
     values["per_group"] = {}
 
     assert set(broken(limits, *groups)) <= set(broken(Limits(**values), *groups))
@@ -310,7 +308,7 @@ def test_one_customer_is_one_customer():
     "The sentence of a limit counts in the singular too."
     none_allowed = Limits(removals_per_group=0, additions_per_group=0, emptied_groups=None)
 
-    found = broken_limits(none_allowed, [GroupCounts("g", "G", 1, 1, 1)], snapshot_age=timedelta(0))
+    found = limit_violations(none_allowed, [GroupCounts("g", "G", 1, 1, 1)], snapshot_age=timedelta(0))
 
     told = " ".join(map(str, found))
     assert "would gain 1 customer; the limit is 0." in told and "would lose 1 of 1 customer (100%)" in told
@@ -322,7 +320,7 @@ def test_one_customer_is_one_customer():
 def test_what_is_advised_lets_the_plan_through_and_loosens_nothing_else(limits, own, groups):
     "With the limits that are named nothing blocks, and every value that no finding asks for is as it was."
     limits = replace(limits, per_group=own)
-    found = broken_limits(limits, groups, snapshot_age=timedelta(0))
+    found = limit_violations(limits, groups, snapshot_age=timedelta(0))
 
     advised = Widened(found, limits).as_limits()
 
@@ -330,7 +328,7 @@ def test_what_is_advised_lets_the_plan_through_and_loosens_nothing_else(limits, 
     assert broken(advised, *groups, age="0h") == []
     asked = {name for finding in found for name, _ in finding.allow}
     for uid in [one.uid for one in groups] + ["other"]:
-        before, after = limits.of(uid).document(), advised.of(uid).document()
+        before, after = limits.of(uid).to_dict(), advised.of(uid).to_dict()
         changed = {name for name in before if name != "per_group" and before[name] != after[name]}
         assert changed <= asked
     assert found or advised == limits
@@ -340,14 +338,14 @@ def test_what_is_advised_lets_the_plan_through_and_loosens_nothing_else(limits, 
 def test_what_is_advised_lets_no_further_customer_leave(limits, own, groups):
     "One removal more of a group that was blocked for them is blocked as before."
     limits = replace(limits, per_group=own)
-    found = broken_limits(limits, groups, snapshot_age=timedelta(0))
+    found = limit_violations(limits, groups, snapshot_age=timedelta(0))
 
     advised = Widened(found, limits).as_limits()
 
     blocked = {one.customer_group_uid for one in found if one.rule == "removals_per_group"}
     for group in groups:
         one_more = replace(group, removes=group.removes + 1, baseline=group.baseline + 1)
-        rules = {one.rule for one in broken_limits(advised, [one_more], snapshot_age=timedelta(0))}
+        rules = {one.rule for one in limit_violations(advised, [one_more], snapshot_age=timedelta(0))}
         assert group.uid not in blocked or "removals_per_group" in rules
 
 
@@ -356,14 +354,14 @@ def test_the_removals_of_a_day_are_added_up():
     limits = Limits(removals_per_group=None, removal_share=None, removals_per_day=10)
     before = GroupCounts("g", "Group g", 100, 0, 4, removed_before=7)
 
-    [found] = broken_limits(limits, [before], snapshot_age=timedelta(0))
+    [found] = limit_violations(limits, [before], snapshot_age=timedelta(0))
 
     assert (found.rule, found.n, found.allow) == ("removals_per_day", 11, (("removals_per_day", 11),))
     assert str(found).endswith(
         "Group g would lose 4 customers, after 7 in the 24 hours before; the limit is 10 a day."
     )
-    assert broken_limits(limits, [replace(before, removed_before=6)], snapshot_age=timedelta(0)) == []
-    assert broken_limits(limits, [replace(before, removes=0, removed_before=60)], snapshot_age=timedelta(0)) == []
+    assert limit_violations(limits, [replace(before, removed_before=6)], snapshot_age=timedelta(0)) == []
+    assert limit_violations(limits, [replace(before, removes=0, removed_before=60)], snapshot_age=timedelta(0)) == []
 
 
 @pytest.mark.parametrize("none", [{"removals_per_group": 0}, {"removal_share": 0}])

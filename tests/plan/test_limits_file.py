@@ -53,12 +53,12 @@ def test_the_file_says_what_python_says(values, groups, tmp_path_factory):
     limits = fg.read_limits(written(tmp_path_factory.mktemp("limits"), text))
 
     expected = Limits(**values, per_group={key: Limits(**own) for key, own in groups.items()})
-    assert limits.document() == expected.document()
+    assert limits.to_dict() == expected.to_dict()
 
 
 def test_an_empty_file_is_the_usual_limits(tmp_path):
     "What is not said is as in Limits()."
-    assert fg.read_limits(written(tmp_path, "")).document() == Limits().document()
+    assert fg.read_limits(written(tmp_path, "")).to_dict() == Limits().to_dict()
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def test_a_removal_waits_for_a_reading_that_shows_the_customer_arrived(tenant, m
         tenant.misbehave(lag_seconds=0.04)
         tenant.clear_requests()
 
-        receipt = fg.apply_plan(client, plan, approve=plan.digest)
+        receipt = fg.apply_plan(client, plan, approval=plan.digest)
 
     sent = [(one["method"], one["path"].split("/customer-groups/")[1].split("?")[0]) for one in tenant.requests()]
     add, remove = sent.index(("PUT", "gold/customers")), sent.index(("PUT", "vip/customers"))

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frgroups.errors import FileDamagedError, InputError
-from frgroups.internals.checksummed_json import canonical, sha256, write_sealed
+from frgroups.errors import CorruptFileError, InputError
+from frgroups.internals.checksummed_json import canonical_json, sha256, write_checksummed
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.limits import Finding, Limits
 from frgroups.plan.plan import Plan
@@ -67,7 +67,7 @@ def test_the_digest_is_64_hex_digits_and_the_same_every_time():
         sample_plan(tenant_uid="t-2"),
         sample_plan(base_url="https://api.example:8443"),
         sample_plan(base_url=None),
-        sample_plan(mode="add_only"),
+        sample_plan(mode="add"),
         sample_plan(limits=Limits(removals_total=501)),
         sample_plan(limits=Limits(removals_total=None)),
         sample_plan(limits=Limits(plan_max_age="8d")),
@@ -95,7 +95,7 @@ def test_every_part_of_the_meaning_changes_the_digest(other):
         sample_plan(planned_at=NOON + timedelta(days=3)),
         sample_plan(snapshot_taken_at=NOON),
         sample_plan(notes=()),
-        sample_plan(undoes="0" * 64),
+        sample_plan(reverts="0" * 64),
         sample_plan(limits=Limits(removals_total=500.0)),
         changed("vip", name="Very important"),
     ],
@@ -156,13 +156,13 @@ def test_the_digest_is_blind_to_how_the_tables_are_written(now, wanted, data):
 
 def facts(plan):
     """All that a plan says."""
-    return plan.document(), plan.findings, plan.summary()
+    return plan.to_dict(), plan.findings, plan.summary()
 
 
 def test_a_saved_plan_is_read_as_it_was(tmp_path):
     "Operations, baselines, limits, findings, moments and digest come back."
     limits = Limits(removals_per_group=1, removal_floor=1, per_group={"s*": Limits(), "*": Limits(removals_total=7)})
-    plan = sample_plan(limits=limits, undoes="ab" * 32)
+    plan = sample_plan(limits=limits, reverts="ab" * 32)
 
     path = plan.save(tmp_path / "deep" / "black-week.plan.json")
 
@@ -173,7 +173,7 @@ def test_a_saved_plan_is_read_as_it_was(tmp_path):
 
 
 @few
-@given(now=worlds, wanted=worlds, mode=st.sampled_from(["add_only", "remove_only", "mirror"]))
+@given(now=worlds, wanted=worlds, mode=st.sampled_from(["add", "keep_only", "mirror"]))
 def test_every_plan_survives_its_file(tmp_path_factory, now, wanted, mode):
     "read_plan(save(plan)) says what the plan said."
     plan = plan_memberships(snapshot_of(now), wanted, mode=mode)
@@ -216,17 +216,17 @@ def test_half_a_file_is_refused(tmp_path, n):
     path = sample_plan().save(tmp_path / "p.json")
     path.write_bytes(path.read_bytes()[:n])
 
-    with pytest.raises(FileDamagedError, match=r"p\.json is not a whole plan.*Take the original file again"):
+    with pytest.raises(CorruptFileError, match=r"p\.json is not a whole plan.*Take the original file again"):
         read_plan(path)
 
 
 def test_operations_altered_together_with_the_checksum_are_refused_by_the_digest(tmp_path):
     "Who mends the checksum after a change still meets the digest."
-    content = sample_plan().document()
+    content = sample_plan().to_dict()
     content["groups"][2]["remove"] = []
-    path = write_sealed(tmp_path / "p.json", "plan", content)
+    path = write_checksummed(tmp_path / "p.json", "plan", content)
 
-    with pytest.raises(FileDamagedError, match=f"says its digest is {sample_plan().digest[:12]}"):
+    with pytest.raises(CorruptFileError, match=f"says its digest is {sample_plan().digest[:12]}"):
         read_plan(path)
 
 
@@ -245,9 +245,9 @@ def test_operations_altered_together_with_the_checksum_are_refused_by_the_digest
 )
 def test_a_sealed_file_that_is_no_plan_is_refused(tmp_path, broken):
     "The right checksum over the wrong content is still no plan."
-    path = write_sealed(tmp_path / "p.json", "plan", sample_plan().document() | broken)
+    path = write_checksummed(tmp_path / "p.json", "plan", sample_plan().to_dict() | broken)
 
-    with pytest.raises(FileDamagedError, match="does not hold a whole plan"):
+    with pytest.raises(CorruptFileError, match="does not hold a whole plan"):
         read_plan(path)
 
 
@@ -258,9 +258,9 @@ def test_a_sealed_plan_of_what_is_no_uid_is_refused(tmp_path, side, uid):
     path = sample_plan().save(tmp_path / "p.json")
     sealed = json.loads(path.read_text())
     sealed["content"]["groups"][0][side] = [uid]
-    path.write_text(json.dumps(sealed | {"checksum": sha256(canonical(sealed["content"]))}))
+    path.write_text(json.dumps(sealed | {"checksum": sha256(canonical_json(sealed["content"]))}))
 
-    with pytest.raises(FileDamagedError, match="does not hold a whole plan"):
+    with pytest.raises(CorruptFileError, match="does not hold a whole plan"):
         read_plan(path)
 
 
@@ -275,7 +275,7 @@ def test_another_version_is_refused(tmp_path):
 
 def test_another_kind_of_file_is_refused(tmp_path):
     "An approval, a folder, a missing file and other people's JSON are no plans."
-    approval = write_sealed(tmp_path / "a.json", "approval", {})
+    approval = write_checksummed(tmp_path / "a.json", "approval", {})
     other = tmp_path / "other.json"
     other.write_text('{"plan": 1}')
 
@@ -308,7 +308,7 @@ def test_a_plan_that_cannot_be_written_leaves_the_old_file(tmp_path, monkeypatch
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(sys.modules["frgroups.internals.atomic_files"], "flush_to_disk", full)
+    monkeypatch.setattr(sys.modules["frgroups.internals.atomic_files"], "fsync_path", full)
     with pytest.raises(InputError, match="No space left"):
         sample_plan(tenant_uid="t-2").save(path)
 
@@ -318,7 +318,7 @@ def test_a_plan_that_cannot_be_written_leaves_the_old_file(tmp_path, monkeypatch
 
 def test_the_canonical_text_is_the_one_of_its_value():
     "Key order and spaces do not matter, the order of a list does."
-    assert canonical({"b": [2, 1], "a": "ø"}) == '{"a":"ø","b":[2,1]}'
+    assert canonical_json({"b": [2, 1], "a": "ø"}) == '{"a":"ø","b":[2,1]}'
     assert sha256("") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 

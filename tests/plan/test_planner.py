@@ -18,7 +18,7 @@ from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 from tests.bench.child import Stopwatch
 
 few = settings(max_examples=40)
-MODES = ["add_only", "remove_only", "mirror"]
+MODES = ["add", "keep_only", "mirror"]
 CUSTOMERS = [f"c-{n}" for n in range(8)]
 NEW = ["x-1", "x-2"]
 
@@ -80,11 +80,11 @@ def test_applying_a_mirror_makes_the_world_as_wanted(case):
 @few
 @given(case=cases())
 def test_add_only_unites_and_remove_only_intersects(case):
-    "add_only leaves everybody in; remove_only lets nobody in."
+    "add leaves everybody in; keep_only lets nobody in."
     now, wanted = case
 
     united = applied(now, plan_memberships(snapshot_of(now), wanted))
-    cut = applied(now, plan_memberships(snapshot_of(now), wanted, mode="remove_only"))
+    cut = applied(now, plan_memberships(snapshot_of(now), wanted, mode="keep_only"))
 
     assert united == {uid: members | wanted.get(uid, set()) for uid, members in now.items()}
     assert cut == {uid: members & wanted.get(uid, members) for uid, members in now.items()}
@@ -192,7 +192,7 @@ def difference(now, wanted, mode):
     """{(group, customer, change)} by plain sets."""
     add = {(uid, one, "add") for uid, members in wanted.items() for one in members - now.get(uid, set())}
     remove = {(uid, one, "remove") for uid, members in wanted.items() for one in now.get(uid, set()) - members}
-    return {"add_only": add, "remove_only": remove, "mirror": add | remove}[mode]
+    return {"add": add, "keep_only": remove, "mirror": add | remove}[mode]
 
 
 def table_of(wanted, order):
@@ -277,7 +277,7 @@ def test_a_new_group_starts_with_nobody(wanted, mode):
     plan = plan_memberships(snapshot_of({"g1": CUSTOMERS}), {"bw": wanted}, mode=mode, create={"bw": "Black Week"})
 
     assert operations(plan) == difference({}, {"bw": wanted}, mode)
-    assert plan.groups[0].unknown == (frozenset() if mode == "remove_only" else wanted - {*CUSTOMERS})
+    assert plan.groups[0].unknown == (frozenset() if mode == "keep_only" else wanted - {*CUSTOMERS})
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -533,9 +533,16 @@ def test_a_wish_of_another_form_is_refused(desired):
         plan_memberships(sample_snapshot(), desired)
 
 
+@pytest.mark.parametrize(("old", "new"), [("add_" + "only", "'add'"), ("remove_" + "only", "'keep_only'")])
+def test_renamed_mode(old, new):
+    "The error for an earlier mode name states the current name."
+    with pytest.raises(InputError, match=f"is now called {new}"):
+        plan_memberships(sample_snapshot(), {}, mode=old)
+
+
 def test_an_unknown_mode_is_refused():
     "A misspelled mode does not fall back to another."
-    with pytest.raises(InputError, match="choose add_only, remove_only, mirror"):
+    with pytest.raises(InputError, match="choose add, keep_only, mirror"):
         plan_memberships(sample_snapshot(), {}, mode="replace")
 
 
@@ -598,7 +605,7 @@ def test_a_large_group_takes_little_memory(tmp_path):
         again = read_plan(plan.save(tmp_path / "p.json"))
 
     assert (plan.n_add, plan.n_remove, again.digest) == (1, 500, plan.digest)
-    assert len(plan.preview().codes) == len(again.preview().codes) == 199_501
+    assert len(plan.preview().matrix) == len(again.preview().matrix) == 199_501
     assert clock.added_mb < 250
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 import frgroups as fg
-from frgroups.plan.request_estimate import Cost
+from frgroups.plan.request_estimate import RequestEstimate
 
 PEOPLE = [f"c{n:04d}" for n in range(1300)]
 OPEN = fg.Limits(removals_per_group=None, removal_share=None, removals_total=None, emptied_groups=None)
@@ -29,7 +29,7 @@ def test_a_plan_costs_as_many_requests_as_it_says(tenant):
         plan = fg.plan_memberships(snapshot, wanted, mode="mirror", create={"new": "New"}, limits=OPEN)
         tenant.clear_requests()
 
-        receipt = fg.apply_plan(client, plan, approve=plan.digest)
+        receipt = fg.apply_plan(client, plan, approval=plan.digest)
 
     assert receipt.ok
     sent = tenant.requests()
@@ -49,7 +49,7 @@ def test_a_group_that_is_replaced_whole_is_looked_at_before_it_is_emptied(tenant
         )
         tenant.clear_requests()
 
-        assert fg.apply_plan(client, plan, approve=plan.digest).ok
+        assert fg.apply_plan(client, plan, approval=plan.digest).ok
 
     assert plan.cost.n_requests == len(tenant.requests())
     assert open_plan.cost.n_between == 0 < plan.cost.n_between and "to see who arrived" in plan.summary()
@@ -62,7 +62,7 @@ def test_finding_who_is_refused_costs_at_most_what_was_said(tenant):
         plan = fg.plan_memberships(fg.load_snapshot(client, False), wanted, limits=OPEN)
         tenant.clear_requests()
 
-        receipt = fg.apply_plan(client, plan, approve=plan.digest)
+        receipt = fg.apply_plan(client, plan, approval=plan.digest)
 
     writes = sum(one["method"] != "GET" for one in tenant.requests())
     assert receipt.counts["rejected"] == 3
@@ -80,10 +80,16 @@ def test_who_ends_the_run_is_told_beforehand():
 @pytest.mark.parametrize(
     ("cost", "told"),
     [
-        (Cost(1, 1, 0, 1, 0.6), "3 requests in all, with 1 to read before, 1 to read back: under a minute at 20"),
-        (Cost(1, 1, 1, 1, 60.0), "4 requests in all, with 1 to read before, 1 to see who arrived, 1 to read"),
         (
-            Cost(600, 1000, 0, 600, 61.0),
+            RequestEstimate(1, 1, 0, 1, 0.6),
+            "3 requests in all, with 1 to read before, 1 to read back: under a minute at 20",
+        ),
+        (
+            RequestEstimate(1, 1, 1, 1, 60.0),
+            "4 requests in all, with 1 to read before, 1 to see who arrived, 1 to read",
+        ),
+        (
+            RequestEstimate(600, 1000, 0, 600, 61.0),
             "2,200 requests in all, with 600 to read before, 600 to read back: about 2 min",
         ),
     ],
@@ -100,7 +106,7 @@ def test_a_plan_costs_its_parts_and_nothing_costs_nothing():
     plan = fg.plan_memberships(snapshot, {"vip": ["c-7"], "staff": ["c-8"]})
 
     assert plan.cost.n_requests == 6 and plan.select(["vip"]).cost.n_requests == 3
-    assert plan.select([]).cost == Cost(0, 0, 0, 0, 0.0)
+    assert plan.select([]).cost == RequestEstimate(0, 0, 0, 0, 0.0)
 
 
 def test_writing_is_one_after_the_other_and_reading_side_by_side():

@@ -6,14 +6,14 @@ import pytest
 
 import frgroups as fg
 from frgroups.errors import ListError, PlanBlockedError
-from frgroups.plan.suppression_list import never_added
+from frgroups.plan.suppression_list import suppressed_customers
 
 PEOPLE = [f"c{n:02d}" for n in range(20)]
 
 
 def listed(of, text, *, encoding="utf-8"):
     """Write the never-add list of a tenant."""
-    path = fg.never_add_path(of)
+    path = fg.suppression_list_path(of)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding=encoding)
     return path
@@ -45,7 +45,7 @@ def test_the_list_is_read(text, known):
     snapshot = fg.sample_snapshot()
     listed(snapshot, text)
 
-    assert never_added(snapshot) == known
+    assert suppressed_customers(snapshot) == known
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_list_that_is_not_clear_stops_the_plan(text, told):
 def test_a_link_to_nothing_is_no_missing_list():
     "A list that is on a disk that is away is an error; only where there is no such file is nobody listed."
     snapshot = fg.sample_snapshot()
-    path = fg.never_add_path(snapshot)
+    path = fg.suppression_list_path(snapshot)
     path.parent.mkdir(parents=True)
     path.symlink_to(path.parent / "away.csv")
 
@@ -91,7 +91,7 @@ def test_each_tenant_and_host_has_its_own(home_folder):
 
     listed(snapshot, "customer_uid\nc-7\n")
 
-    assert fg.never_add_path(snapshot).is_relative_to(home_folder / "lists" / "never_add")
+    assert fg.suppression_list_path(snapshot).is_relative_to(home_folder / "lists" / "suppression_list")
     assert held_of(fg.plan_memberships(snapshot, {"vip": ["c-7"]})) == [("c-7", "add", "never add")]
     assert [held_of(fg.plan_memberships(one, {"vip": ["c-7"]})) for one in others] == [[], []]
 
@@ -101,7 +101,7 @@ def test_the_list_and_the_argument_are_one():
     snapshot = fg.sample_snapshot()
     listed(snapshot, "customer_uid,reason\nc-7,asked us to\n")
 
-    plan = fg.plan_memberships(snapshot, {"vip": ["c-7", "c-8", "c-9"]}, never_add=["c-7", "c-8"])
+    plan = fg.plan_memberships(snapshot, {"vip": ["c-7", "c-8", "c-9"]}, suppression_list=["c-7", "c-8"])
 
     assert held_of(plan) == [("c-7", "add", "never add: asked us to"), ("c-8", "add", "never add")]
     assert "2 customers who may never be added are kept out of VIP." in plan.summary()
@@ -161,14 +161,14 @@ def test_a_plan_that_adds_who_is_listed_by_now_is_refused(client, tenant):
     tenant.clear_requests()
 
     with pytest.raises(PlanBlockedError) as error:
-        fg.apply_plan(client, plan, approve=plan.digest)
+        fg.apply_plan(client, plan, approval=plan.digest)
 
     assert f"2 customers whom it adds, to 2 groups, are on the never-add list by now: {path}" in str(error.value)
     assert "Nothing was sent" in str(error.value) and "Plan again" in str(error.value)
-    assert [(one.rule, one.n) for one in error.value.findings] == [("never_add", 4)]
+    assert [(one.rule, one.n) for one in error.value.findings] == [("suppression_list", 4)]
     assert tenant.requests() == []
     again = plan_for(client, wanted)
-    assert fg.apply_plan(client, again, approve=again.digest).ok
+    assert fg.apply_plan(client, again, approval=again.digest).ok
     assert tenant.members("vip") == PEOPLE[:12] and tenant.members("gold") == ["c14"]
 
 
@@ -179,7 +179,7 @@ def test_a_list_that_cannot_be_read_stops_an_apply(client, tenant):
     tenant.clear_requests()
 
     with pytest.raises(ListError, match="never-add list"):
-        fg.apply_plan(client, plan, approve=plan.digest)
+        fg.apply_plan(client, plan, approval=plan.digest)
 
     assert tenant.requests() == []
 
@@ -189,7 +189,7 @@ def test_a_plan_that_only_removes_them_is_applied(client, tenant):
     plan = plan_for(client, {"vip": PEOPLE[1:10]}, mode="mirror")
     listed(client, "customer_uid\nc00\n")
 
-    assert fg.apply_plan(client, plan, approve=plan.digest).ok
+    assert fg.apply_plan(client, plan, approval=plan.digest).ok
     assert tenant.members("vip") == PEOPLE[1:10]
 
 
@@ -197,13 +197,13 @@ def test_an_undo_does_not_bring_back_who_is_listed_by_now(client, tenant):
     "It says who is held back, and is applied; others come back."
     limits = fg.Limits(removals_per_group=None, removal_share=None)
     plan = plan_for(client, {"vip": PEOPLE[2:10]}, mode="mirror", limits=limits)
-    receipt = fg.apply_plan(client, plan, approve=plan.digest)
+    receipt = fg.apply_plan(client, plan, approval=plan.digest)
     listed(client, "customer_uid,reason\nc00,asked us to\n")
 
     undo = fg.plan_undo(receipt)
 
     assert held_of(undo) == [("c00", "add", "never add: asked us to")]
-    assert fg.apply_plan(client, undo, approve=undo.digest).ok
+    assert fg.apply_plan(client, undo, approval=undo.digest).ok
     assert tenant.members("vip") == PEOPLE[1:10]
 
 
@@ -217,7 +217,7 @@ def test_forget_takes_a_customer_off_the_list_and_out_of_what_is_held_back():
     plan = fg.plan_memberships(snapshot, {"vip": ["c-7", "c-8", "c-9"]})
     saved = plan.save(fg.home() / "plans" / "plan.json")
 
-    table = fg.forget("c-7")
+    table = fg.erase_customer("c-7")
 
     assert sorted(table[["kind", "action"]].itertuples(index=False, name=None)) == [
         ("list", "rewritten"),
@@ -227,7 +227,7 @@ def test_forget_takes_a_customer_off_the_list_and_out_of_what_is_held_back():
     again = fg.read_plan(saved)
     assert (again.digest, held_of(again)) == (plan.digest, [("c-8", "add", "never add: fraud")])
     assert "c-7" not in saved.read_text()
-    assert fg.forget("c-7").empty
+    assert fg.erase_customer("c-7").empty
 
 
 def test_forget_in_one_tenant_leaves_the_list_of_another():
@@ -235,7 +235,7 @@ def test_forget_in_one_tenant_leaves_the_list_of_another():
     snapshot = fg.sample_snapshot()
     own, other = (listed(one, "customer_uid\nc-7\n") for one in (snapshot, replace(snapshot, tenant_uid="t-2")))
 
-    table = fg.forget("c-7", tenant_uid="t-1")
+    table = fg.erase_customer("c-7", tenant_uid="t-1")
 
     assert table[["path", "tenant_uid"]].values.tolist() == [[str(own), "t-1"]]
     assert (own.read_text(), other.read_text()) == ("customer_uid\n", "customer_uid\nc-7\n")
@@ -248,7 +248,7 @@ def test_what_is_told_of_another_names_nobody_who_was_forgotten():
     listed(snapshot, "customer_uid,reason\nc-8,same person as c-7\n")
     path = fg.plan_memberships(snapshot, {"vip": ["c-8", "c-9"]}).save(fg.home() / "plans" / "plan.json")
 
-    table = fg.forget("c-7")
+    table = fg.erase_customer("c-7")
 
     assert "c-7" not in path.read_text()
     assert set(table["action"]) == {"rewritten", "could not"}  # The list is yours: it says to edit it by hand.
@@ -258,10 +258,10 @@ def test_a_receipt_buries_who_was_held_back(client):
     "A tombstone stands in the row; the receipt stays the one of its plan, and can be undone."
     listed(client, "customer_uid\nc11\n")
     plan = plan_for(client, {"gold": ["c10", "c11"]})
-    receipt = fg.apply_plan(client, plan, approve=plan.digest)
+    receipt = fg.apply_plan(client, plan, approval=plan.digest)
     assert held_of(fg.read_receipt(receipt.path).plan) == [("c11", "add", "never add")]
 
-    fg.forget("c11")
+    fg.erase_customer("c11")
 
     again = fg.read_receipt(receipt.path)
     assert held_of(again.plan) == [("(forgotten-1)", "add", "never add")]

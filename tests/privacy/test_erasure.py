@@ -28,11 +28,11 @@ from frgroups.apply.receipt import Receipt
 from frgroups.cli.main import main
 from frgroups.errors import InputError, LockedError, NotApprovedError, PlanBlockedError
 from frgroups.internals.locks import load_lock, tenant_lock
-from frgroups.internals.tombstones import as_words
+from frgroups.internals.tombstones import format_tombstones
 from frgroups.privacy import erasure as forgetting
-from frgroups.privacy.list_rows import part_list
-from frgroups.privacy.text_search import Wanted
-from frgroups.store.manifest import kept_snapshots
+from frgroups.privacy.list_rows import remove_list_rows
+from frgroups.privacy.text_search import Subject
+from frgroups.store.manifest import list_stored_snapshots
 
 OPEN = fg.Limits(removals_per_group=None, removal_share=None, removals_total=None, emptied_groups=None)
 HOST = "https://api.example"
@@ -64,7 +64,7 @@ def texts_in(folder):
 
 def files_with(folder, *words):
     """The files in which one of these words stands, not as the beginning of a longer one."""
-    pattern = as_words(words)
+    pattern = format_tombstones(words)
     return [path for path, text in texts_in(folder).items() if pattern.search(text)]
 
 
@@ -122,7 +122,7 @@ def lived_in(tenant, home_folder):
         for ending in (".html", ".md", ".csv", ".txt", ".xlsx"):
             fg.save_review(plan, path.with_suffix(ending), personal=snapshot)
         approval = fg.approve_plan(plan, path.with_suffix(".approval.json"), by="Kari")
-        receipt = fg.apply_plan(client, plan, approve=approval)
+        receipt = fg.apply_plan(client, plan, approval=approval)
         fg.load_snapshot(client)
     undo = fg.plan_undo(receipt)
     undo.save(home_folder / "plans" / "undo.plan.json")
@@ -150,13 +150,13 @@ def test_nothing_of_a_forgotten_customer_is_left(lived_in, home_folder):
     "No byte, cell or name of any file in the home holds the uid, external id, e-mail, mobile or name."
     assert len(files_with(home_folder, *about(1))) == 15
 
-    table = fg.forget("c-1")
+    table = fg.erase_customer("c-1")
 
     assert files_with(home_folder, *about(1)) == []
     assert dict(zip(table["kind"], table["action"], strict=True)) == ACTIONS
     assert done(table).count(("list", "rewritten")) == 3
     assert files_with(home_folder, "c-10"), "c-10 begins like c-1 and is somebody else"
-    assert not as_words(about(1)).search(table.drop(columns="path").to_csv())
+    assert not format_tombstones(about(1)).search(table.drop(columns="path").to_csv())
 
 
 def test_what_was_made_of_a_forgotten_customer_is_left_nowhere(lived_in, home_folder):
@@ -165,7 +165,7 @@ def test_what_was_made_of_a_forgotten_customer_is_left_nowhere(lived_in, home_fo
     undo = fg.read_plan(home_folder / "plans" / "undo.plan.json")
     assert any(plan.digest[:12] in text for text in texts_in(home_folder).values())
 
-    fg.forget("c-1")
+    fg.erase_customer("c-1")
 
     for digest in (plan.digest, undo.digest):
         assert not any(digest[:12] in text for text in texts_in(home_folder).values())
@@ -175,11 +175,11 @@ def test_what_was_made_of_a_forgotten_customer_is_left_nowhere(lived_in, home_fo
 def test_what_is_left_reads_and_adds_up(lived_in, home_folder):
     "Snapshots, receipt and journal read as before without the customer; the receipt counts the tombstone."
     _, receipt = lived_in
-    before = [fg.read_snapshot(kept.path) for kept in kept_snapshots()]
+    before = [fg.read_snapshot(kept.path) for kept in list_stored_snapshots()]
 
-    fg.forget("c-1")
+    fg.erase_customer("c-1")
 
-    after = [fg.read_snapshot(kept.path) for kept in kept_snapshots()]
+    after = [fg.read_snapshot(kept.path) for kept in list_stored_snapshots()]
     for old, new in zip(before, after, strict=True):
         assert_same_without(old, new, "c-1")
     [path] = home_folder.rglob("*.receipt.json")
@@ -201,16 +201,16 @@ def test_a_dry_run_tells_the_same_and_changes_nothing(lived_in, home_folder):
     "What is told beforehand is what is then done, and no byte is touched."
     before = bytes_in(home_folder)
 
-    told = fg.forget("c-1", dry_run=True)
+    told = fg.erase_customer("c-1", dry_run=True)
 
     assert bytes_in(home_folder) == before
-    assert done(told) == done(fg.forget("c-1"))
+    assert done(told) == done(fg.erase_customer("c-1"))
 
 
 def test_a_second_run_finds_nothing(lived_in):
     "Once forgotten, there is nothing to do; the empty table has the same columns."
-    first = fg.forget("c-1")
-    again = fg.forget("c-1")
+    first = fg.erase_customer("c-1")
+    again = fg.erase_customer("c-1")
 
     assert first.dtypes.astype(str).to_dict() == again.dtypes.astype(str).to_dict() == COLUMNS
     assert again.empty
@@ -219,8 +219,8 @@ def test_a_second_run_finds_nothing(lived_in):
 def test_another_customer_is_forgotten_after_the_first(lived_in, home_folder):
     "Each gets a tombstone of its own, and the counts still add up."
     _, receipt = lived_in
-    fg.forget("c-1")
-    fg.forget("c-2")
+    fg.erase_customer("c-1")
+    fg.erase_customer("c-2")
 
     [path] = home_folder.rglob("*.receipt.json")
     found = fg.read_receipt(path)
@@ -235,7 +235,7 @@ def test_another_customer_is_forgotten_after_the_first(lived_in, home_folder):
 
 def test_an_undo_leaves_a_forgotten_customer_out_and_says_so(tenant, lived_in, home_folder):
     "It takes the others back, can be applied, and never names a tombstone."
-    fg.forget("c-1")
+    fg.erase_customer("c-1")
     [path] = home_folder.rglob("*.receipt.json")
 
     undo = fg.plan_undo(fg.read_receipt(path))
@@ -245,7 +245,7 @@ def test_an_undo_leaves_a_forgotten_customer_out_and_says_so(tenant, lived_in, h
     ]
     assert "1 change of customers who were forgotten since is left out." in undo.summary()
     with tenant.client(writable=True) as client:
-        assert fg.apply_plan(client, undo, approve=undo.digest).ok
+        assert fg.apply_plan(client, undo, approval=undo.digest).ok
     assert tenant.members("vip") == ["c-1", "c-2", "c-3"]
 
 
@@ -253,8 +253,8 @@ def test_an_undo_of_nothing_but_a_forgotten_customer_says_why_it_is_empty(tenant
     "Nothing to do, because the one it was about was forgotten."
     with tenant.client(writable=True) as client:
         plan = fg.plan_memberships(fg.load_snapshot(client), {"vip": ["c-1"]})
-        fg.apply_plan(client, plan, approve=plan.digest)
-    fg.forget("c-1")
+        fg.apply_plan(client, plan, approval=plan.digest)
+    fg.erase_customer("c-1")
     [path] = home_folder.rglob("*.receipt.json")
 
     undo = fg.plan_undo(fg.read_receipt(path))
@@ -266,11 +266,11 @@ def test_an_undo_of_nothing_but_a_forgotten_customer_says_why_it_is_empty(tenant
 def test_a_plan_that_was_applied_is_known_though_its_digest_is_not(tenant, lived_in):
     "A copy of the plan, applied again, gets its receipt, and nothing is sent."
     plan, receipt = lived_in
-    fg.forget("c-1")
+    fg.erase_customer("c-1")
     tenant.clear_requests()
 
     with tenant.client(writable=True) as client:
-        again = fg.apply_plan(client, plan, approve=plan.digest)
+        again = fg.apply_plan(client, plan, approval=plan.digest)
 
     assert again.repeated and again.counts == receipt.counts
     assert [request for request in tenant.requests() if request["method"] != "GET"] == []
@@ -282,10 +282,10 @@ def test_another_plan_of_the_same_moment_is_not_taken_for_it(tenant, home_folder
     with tenant.client(writable=True) as client:
         whole = fg.plan_memberships(fg.load_snapshot(client), {"vip": ["c-1"], "bw": ["c-5"]})
         one, other = whole.select(["vip"]), whole.select(["bw"])
-        fg.apply_plan(client, one, approve=one.digest)
-        fg.forget("c-1")
+        fg.apply_plan(client, one, approval=one.digest)
+        fg.erase_customer("c-1")
 
-        receipt = fg.apply_plan(client, other, approve=other.digest)
+        receipt = fg.apply_plan(client, other, approval=other.digest)
 
     assert receipt.ok and not receipt.repeated
     assert tenant.members("bw") == ["c-5"]
@@ -299,20 +299,20 @@ def test_an_apply_that_was_not_at_its_end_cannot_be_gone_on_with(tenant, home_fo
             journal.write("start", digest=plan.digest, planned_at=plan.planned_at.isoformat(), approval={})
             journal.write("look", group="vip", n_members=2, add=[], remove=[])
             journal.write("intent", group="vip", change="add", uids=["c-1", "c-5"])
-        fg.forget("c-1")
+        fg.erase_customer("c-1")
         tenant.clear_requests()
 
         with pytest.raises(
             InputError, match=r"a customer of it was forgotten since .*Load again and make a new plan"
         ):
-            fg.apply_plan(client, plan, approve=plan.digest)
+            fg.apply_plan(client, plan, approval=plan.digest)
 
     assert tenant.requests() == []
 
 
 def test_a_plan_with_a_tombstone_is_blocked(tenant, lived_in, home_folder):
     "The plan in a receipt can be neither approved nor applied, and the client would refuse its uid too."
-    fg.forget("c-1")
+    fg.erase_customer("c-1")
     [path] = home_folder.rglob("*.receipt.json")
     plan = replace(fg.read_receipt(path).plan, planned_at=datetime.now(UTC))
     tenant.clear_requests()
@@ -320,7 +320,7 @@ def test_a_plan_with_a_tombstone_is_blocked(tenant, lived_in, home_folder):
     assert plan.blocked and "1 customer of this plan was forgotten since. Load and plan again." in plan.summary()
     with tenant.client(writable=True) as client:
         with pytest.raises(PlanBlockedError, match="forgotten since"):
-            fg.apply_plan(client, plan, approve=plan.digest)
+            fg.apply_plan(client, plan, approval=plan.digest)
         with pytest.raises(InputError):
             client.update_group_customers("vip", add=["(forgotten-1)"])
     with pytest.raises(NotApprovedError, match="forgotten since"):
@@ -335,9 +335,9 @@ def test_a_running_apply_is_not_disturbed(lived_in, home_folder, tenant):
     with tenant_lock(tenant.tenant_uid, tenant.base_url, "plan"):
         for uid in ("c-1", "c-99"):
             with pytest.raises(LockedError, match=r"is locked: plan by .*Nobody was forgotten"):
-                fg.forget(uid)
-        assert len(fg.forget("c-1", dry_run=True)) > 10
-        assert fg.forget("c-99", tenant_uid="another").empty
+                fg.erase_customer(uid)
+        assert len(fg.erase_customer("c-1", dry_run=True)) > 10
+        assert fg.erase_customer("c-99", tenant_uid="another").empty
 
     assert bytes_in(home_folder) == before
 
@@ -369,7 +369,7 @@ def test_a_load_that_is_under_way_is_waited_for(tenant, home_folder, told_of_wai
     with tenant.client() as client, ThreadPoolExecutor(2) as pool:
         load = pool.submit(fg.load_snapshot, client, progress=slow)
         assert begun.wait(30)
-        table = pool.submit(fg.forget, "c-1").result(60)
+        table = pool.submit(fg.erase_customer, "c-1").result(60)
 
         assert "c-1" in load.result(60)["all"]
     assert done(table) == [("snapshot", "rewritten")]
@@ -391,7 +391,7 @@ def test_a_load_waits_for_forget(tenant, home_folder, told_of_waiting):
 def test_within_a_load_nobody_is_forgotten(tenant):
     "A progress callback would wait for the load that calls it, without end."
     with tenant.client() as client, pytest.raises(LockedError, match=r"in this very thread.*Nobody was forgotten"):
-        fg.load_snapshot(client, progress=lambda *_: fg.forget("c-1"))
+        fg.load_snapshot(client, progress=lambda *_: fg.erase_customer("c-1"))
 
 
 # A home without a service, made in no time
@@ -469,7 +469,7 @@ def test_the_last_member_leaves_an_empty_group(home_folder):
     "The group stays, with no member; the others' groups are as they were."
     path = fg.save_snapshot(snapshot_of({"all": ["c-1", "c-2"], "vip": ["c-1"]}))
 
-    fg.forget("c-1")
+    fg.erase_customer("c-1")
 
     assert not path.exists()
     snapshot = fg.read_snapshot()
@@ -481,7 +481,7 @@ def test_a_parent_is_forgotten_too(home_folder):
     customers = pd.DataFrame({"customer_uid": ["c-1", "c-2", "c-3"], "customer_parent_uid": [None, "c-1", "c-2"]})
     fg.save_snapshot(snapshot_of({"all": ["c-1", "c-2", "c-3"]}, customers=customers))
 
-    assert fg.forget("c-1")["n"].tolist() == [3]  # the customer, a membership, a child
+    assert fg.erase_customer("c-1")["n"].tolist() == [3]  # the customer, a membership, a child
 
     assert fg.read_snapshot().customers["customer_parent_uid"].fillna("").tolist() == ["", "c-2"]
 
@@ -497,12 +497,12 @@ def test_one_tenant_or_all(home_folder, tmp_path):
         applied(plan, tmp_path / "journals")
     where = {"cache": tmp_path / "cache", "journal": tmp_path / "journals"}
 
-    first = fg.forget("c-1", tenant_uid="t-2", **where)
+    first = fg.erase_customer("c-1", tenant_uid="t-2", **where)
 
     assert set(first["tenant_uid"]) == {"t-2"} and len(first) == 6
     assert "c-1" in fg.read_snapshot(tenant_uid="t-1")["all"]
-    assert fg.forget("c-1", tenant_uid="t-2", **where).empty
-    rest = fg.forget("c-1", **where)
+    assert fg.erase_customer("c-1", tenant_uid="t-2", **where).empty
+    rest = fg.erase_customer("c-1", **where)
     assert set(rest["tenant_uid"]) == {"t-1"} and len(rest) == 6
     assert files_with(home_folder, "c-1") == files_with(tmp_path, "c-1") == []
 
@@ -513,7 +513,7 @@ def test_a_plan_that_only_knew_the_customer_as_a_member_goes_too(home_folder):
     plan.save(home_folder / "plans" / "p.json")
     fg.save_review(plan, home_folder / "plans" / "p.html")
 
-    assert done(fg.forget("c-1")) == [("plan", "removed"), ("review", "removed")]
+    assert done(fg.erase_customer("c-1")) == [("plan", "removed"), ("review", "removed")]
 
 
 def test_a_plan_that_took_such_a_plan_back_no_longer_says_which(home_folder):
@@ -521,14 +521,14 @@ def test_a_plan_that_took_such_a_plan_back_no_longer_says_which(home_folder):
     snapshot = snapshot_of({"all": ["c-1", "c-2"], "vip": []})
     first = fg.plan_memberships(snapshot, {"vip": ["c-1"]})
     first.save(home_folder / "plans" / "first.json")
-    other = replace(fg.plan_memberships(snapshot, {"vip": ["c-2"]}), undoes=first.digest)
+    other = replace(fg.plan_memberships(snapshot, {"vip": ["c-2"]}), reverts=first.digest)
     other.save(home_folder / "plans" / "other.json")
 
-    table = fg.forget("c-1")
+    table = fg.erase_customer("c-1")
 
     assert done(table) == [("plan", "removed"), ("plan", "rewritten")]
     found = fg.read_plan(home_folder / "plans" / "other.json")
-    assert (found.digest, found.undoes) == (other.digest, "forgotten")
+    assert (found.digest, found.reverts) == (other.digest, "forgotten")
 
 
 def test_what_the_service_said_of_the_customer_goes(home_folder):
@@ -546,7 +546,7 @@ def test_what_the_service_said_of_the_customer_goes(home_folder):
         written.write("outcome", uids=["c-1"], message="Kari is blocked", **refused)
         written.write("outcome", uids=["c-2"], message="c-2 is the spouse of c-1", **refused)
 
-    fg.forget("c-1")
+    fg.erase_customer("c-1")
 
     [path] = home_folder.rglob("*.receipt.json")
     spouse = "c-2 is the spouse of (forgotten-1)"
@@ -562,7 +562,7 @@ def test_a_rejection_that_names_the_customer_is_reworded(home_folder):
     plan = fg.plan_memberships(snapshot_of({"all": ["c-2"], "vip": []}), {"vip": ["c-2"]})
     path = fg.approve_plan(plan, home_folder / "plans" / "a.json", by="Kari", reject="first ask c-1")
 
-    assert done(fg.forget("c-1")) == [("approval", "rewritten")]
+    assert done(fg.erase_customer("c-1")) == [("approval", "rewritten")]
 
     assert json.loads(path.read_text())["content"]["reason"] == "first ask (forgotten-1)"
 
@@ -580,7 +580,7 @@ def test_a_purpose_that_names_the_customer_is_reworded(home_folder):
     applied(plan)
     assert fg.export_customer("c-1")["plans"][0]["purpose"] == "As c-1 asked for"
 
-    table = fg.forget("c-1")
+    table = fg.erase_customer("c-1")
 
     assert sorted(done(table)) == [("plan", "rewritten"), ("receipt", "tombstoned"), *[("review", "removed")] * 4]
     found = fg.read_plan(saved)
@@ -588,24 +588,24 @@ def test_a_purpose_that_names_the_customer_is_reworded(home_folder):
     [receipt] = home_folder.rglob("*.receipt.json")
     assert fg.read_receipt(receipt).plan.purpose == "As (forgotten-1) asked for"
     assert not any(path.exists() for path in reviews) and files_with(home_folder, "c-1") == []
-    assert fg.forget("c-1").empty
+    assert fg.erase_customer("c-1").empty
 
 
 def test_an_empty_uid_is_refused():
     "Nobody is not a customer."
-    for ask in (fg.forget, fg.export_customer):
+    for ask in (fg.erase_customer, fg.export_customer):
         for wrong in ("", " ", None, 7):
             with pytest.raises(InputError, match="customer_uid"):
                 ask(wrong)
     with pytest.raises(InputError, match="also takes several"):
-        fg.forget("c-1", also="list.csv")
+        fg.erase_customer("c-1", also="list.csv")
 
 
 def test_the_log_does_not_name_the_customer(small, caplog):
     "A short hash stands for the uid, in words and in facts."
     caplog.set_level(logging.DEBUG, logger="frgroups")
 
-    fg.forget("c-1")
+    fg.erase_customer("c-1")
 
     [record] = [one for one in caplog.records if getattr(one, "event", "") == "customer_forgotten"]
     assert "4 removed, 3 rewritten, 2 tombstoned" in record.getMessage()
@@ -640,7 +640,7 @@ def test_rows_of_a_list_go_and_every_other_byte_stays(before, after, encoding):
     "Whatever the separator, the quotes and the line ends are, only the customer's rows are missing afterwards."
     mark = "\ufeff" if encoding == "utf-16-le" and not before.startswith("\ufeff") else ""
 
-    parted = part_list((mark + before).encode(encoding), "c-1", ["E0001"])
+    parted = remove_list_rows((mark + before).encode(encoding), "c-1", ["E0001"])
 
     assert parted.body.decode(encoding) == mark + after
     assert (len(parted.rows), parted.n_left) == (1, 0)
@@ -650,7 +650,7 @@ def test_an_id_in_a_column_of_something_else_is_not_the_customer():
     "A rank of 7 is not the customer 7, nor is another customer's external id."
     body = b"customer_uid;external_id;rank\n3;7;1\n4;5;7\n"
 
-    parted = part_list(body, "7", ["5"])
+    parted = remove_list_rows(body, "7", ["5"])
 
     assert parted.body == b"customer_uid;external_id;rank\n3;7;1\n"
     assert parted.rows == [["4", "5", "7"]]
@@ -662,7 +662,7 @@ def test_a_list_that_names_the_customer_in_a_longer_text_is_told(home_folder):
     path.parent.mkdir()
     path.write_text("customer_uid;note\nc-1;\nc-2;friend of c-1\n")
 
-    table = fg.forget("c-1")
+    table = fg.erase_customer("c-1")
 
     assert done(table) == [("list", "could not")]
     assert "edit by hand" in table["note"][0]
@@ -683,7 +683,7 @@ def test_rows_of_a_workbook_go(small):
     path = small / "lists" / "vip.xlsx"
     workbook(path, [["Kundenummer", "Navn"], ["E0001", "Kari"], ["E0002", "Ola"]])
 
-    fg.forget("c-1")
+    fg.erase_customer("c-1")
 
     assert list(fg.read_list(path)) == ["E0002"]
     assert files_with(small, "c-1", "E0001", "Kari") == []
@@ -702,7 +702,7 @@ def test_a_workbook_that_cannot_be_written_again_is_told(home_folder, change, wh
     workbook(path, [["customer_uid", "n"], ["c-1", 1], ["c-2", 2]], change)
     before = path.read_bytes()
 
-    table = fg.forget("c-1")
+    table = fg.erase_customer("c-1")
 
     assert done(table) == [("list", "could not")]
     assert what in table["note"][0]
@@ -716,7 +716,7 @@ def test_a_list_that_cannot_be_read_is_told(home_folder, body):
     path.parent.mkdir()
     path.write_bytes(body)
 
-    table = fg.forget("c-1")
+    table = fg.erase_customer("c-1")
 
     assert done(table) == [("list", "could not")]
     assert "it may hold the customer" in table["note"][0]
@@ -729,7 +729,7 @@ def test_files_elsewhere_are_looked_at_when_named(tmp_path):
     plan = fg.plan_memberships(snapshot_of({"vip": ["c-2"]}), {"vip": ["c-1"]})
     plan.save(tmp_path / "plans" / "p.json")
 
-    table = fg.forget("c-1", also=[tmp_path / "a.csv", tmp_path / "b.txt", tmp_path / "plans"], ids=["0150"])
+    table = fg.erase_customer("c-1", also=[tmp_path / "a.csv", tmp_path / "b.txt", tmp_path / "plans"], ids=["0150"])
 
     assert done(table) == [("list", "rewritten"), ("list", "rewritten"), ("plan", "removed")]
     assert files_with(tmp_path, "c-1", "0150") == []
@@ -739,7 +739,7 @@ def test_a_place_that_does_not_exist_is_refused(tmp_path, small):
     "A misspelt folder must not pass for one that holds nothing."
     for where in ({"cache": tmp_path / "x"}, {"journal": tmp_path / "x"}, {"also": [tmp_path / "x"]}):
         with pytest.raises(InputError, match="does not exist"):
-            fg.forget("c-1", **where)
+            fg.erase_customer("c-1", **where)
     assert files_with(small, "c-1")
 
 
@@ -748,7 +748,7 @@ def test_a_place_that_does_not_exist_is_refused(tmp_path, small):
 
 def test_what_was_set_aside_and_left_behind_goes(small):
     "Damaged folders and drafts that hold the customer are removed; those that do not are left alone."
-    [kept, _] = kept_snapshots()
+    [kept, _] = list_stored_snapshots()
     root = kept.path.parent
     for name in (".damaged-1", ".draft-1", ".gone-1"):
         shutil.copytree(kept.path, root / name)
@@ -757,7 +757,7 @@ def test_what_was_set_aside_and_left_behind_goes(small):
     path.rename(path.with_name(".damaged-2"))
     (small / "plans" / ".vip.plan.json.0123abcd.draft").write_text('{"add": ["c-1"')
 
-    table = fg.forget("c-1")
+    table = fg.erase_customer("c-1")
 
     assert {("draft", "removed"), ("set aside", "removed")} <= set(done(table))
     assert done(table).count(("set aside", "removed")) == 3
@@ -771,7 +771,7 @@ def test_what_was_set_aside_and_cannot_be_read_goes(home_folder):
     (path / "customers.parquet").write_bytes(b"torn")
     aside = path.rename(path.with_name(".damaged-1"))
 
-    assert done(fg.forget("c-1")) == [("set aside", "removed")]
+    assert done(fg.erase_customer("c-1")) == [("set aside", "removed")]
     assert not aside.exists()
 
 
@@ -781,7 +781,7 @@ def test_a_damaged_snapshot_that_holds_the_customer_goes(home_folder):
     bad = fg.save_snapshot(snapshot_of({"all": ["c-1"]}, taken_at=NOON + timedelta(days=1)))
     (bad / "reads.parquet").write_bytes(b"torn")
 
-    table = fg.forget("c-1")
+    table = fg.erase_customer("c-1")
 
     assert done(table) == [("snapshot", "removed"), ("snapshot", "rewritten")]
     assert not bad.exists() and not good.exists()
@@ -799,9 +799,9 @@ def test_a_damaged_snapshot_that_may_hold_the_customer_goes(home_folder, file, d
     path = fg.save_snapshot(snapshot_of({"all": ["c-1"]}))
     damage(path / file)
     [other] = fg.export_customer("c-1")["other"]
-    told = fg.forget("c-1", dry_run=True)
+    told = fg.erase_customer("c-1", dry_run=True)
 
-    table = fg.forget("c-1")
+    table = fg.erase_customer("c-1")
 
     pd.testing.assert_frame_equal(table, told)
     assert done(table) == [("snapshot", "removed")]
@@ -815,7 +815,7 @@ def test_a_damaged_snapshot_that_does_not_hold_the_customer_stays(home_folder):
     path = fg.save_snapshot(snapshot_of({"all": ["c-1"]}))
     torn(path / "reads.parquet")
 
-    assert fg.forget("c-2").empty
+    assert fg.erase_customer("c-2").empty
     assert path.exists()
 
 
@@ -838,9 +838,9 @@ def test_dry_run_and_run_agree(lived_in, home_folder):
     bad = fg.save_snapshot(snapshot_of({"all": ["c-1"]}, tenant_uid="t-2"))
     torn(bad / "customers.parquet")
     (home_folder / "notes.md").write_text("ask c-1")
-    told, code = fg.forget("c-1", dry_run=True), main(["forget", "c-1"])
+    told, code = fg.erase_customer("c-1", dry_run=True), main(["forget", "c-1"])
 
-    table = fg.forget("c-1")
+    table = fg.erase_customer("c-1")
 
     assert done(table) == done(told)
     assert code == 5 and done(table).count(("other", "could not")) == 1
@@ -853,7 +853,7 @@ def test_a_snapshot_of_another_version_is_told(home_folder):
     manifest = json.loads((path / "manifest.json").read_text()) | {"schema_version": 99}
     (path / "manifest.json").write_text(json.dumps(manifest))
 
-    table = fg.forget("c-1")
+    table = fg.erase_customer("c-1")
 
     assert done(table) == [("snapshot", "could not")]
     assert "another version" in table["note"][0]
@@ -864,7 +864,7 @@ def test_other_peoples_text_is_told_and_left(home_folder):
     customers = pd.DataFrame({"customer_uid": ["c-1", "c-2"], "internal_note": ["x", "spouse of c-1"]})
     fg.save_snapshot(snapshot_of({"all": ["c-1", "c-2"]}, customers=customers))
 
-    table = fg.forget("c-1")
+    table = fg.erase_customer("c-1")
 
     assert done(table) == [("snapshot", "could not")]
     assert "the customer's rows go; 1 mention" in table["note"][0]
@@ -877,7 +877,7 @@ def test_a_damaged_record_of_what_was_sent_is_told(small, ending):
     [path] = small.rglob(f"*{ending}")
     path.write_bytes(path.read_bytes().replace(b"vip", b"VIP", 1))
 
-    table = fg.forget("c-1").set_index("kind")
+    table = fg.erase_customer("c-1").set_index("kind")
 
     kinds = ["receipt", "journal"]
     damaged, whole = kinds if ending == ".receipt.json" else reversed(kinds)
@@ -893,7 +893,7 @@ def test_a_damaged_plan_that_names_the_customer_goes(small):
     path.write_bytes(path.read_bytes()[:-20])
     path.write_text(path.read_text() + '"kind": "frgroups plan"')
 
-    fg.forget("c-1")
+    fg.erase_customer("c-1")
 
     assert not path.exists()
 
@@ -904,7 +904,7 @@ def test_a_torn_last_line_goes_with_the_customer(small):
     with path.open("a") as file:
         file.write('{"event": "intent", "uids": ["c-1"')
 
-    fg.forget("c-1")
+    fg.erase_customer("c-1")
 
     assert files_with(small, "c-1") == []
     [path] = small.rglob("*.jsonl")
@@ -921,12 +921,12 @@ def test_other_files_in_the_home_are_told(small, tmp_path):
     (tmp_path / "list.csv").write_text("id\nc-1\n")
     (small / "lists" / "link.csv").symlink_to(tmp_path / "list.csv")
 
-    table = fg.forget("c-1")
+    table = fg.erase_customer("c-1")
 
     failed = table[table["action"] == "could not"]
     assert sorted(Path(path).name for path in failed["path"]) == ["export.parquet", "link.csv", "notes.md", "old.zip"]
     assert (tmp_path / "list.csv").read_text() == "id\nc-1\n"
-    assert fg.forget("c-1")["kind"].tolist() == failed["kind"].tolist()
+    assert fg.erase_customer("c-1")["kind"].tolist() == failed["kind"].tolist()
 
 
 def test_what_comes_while_it_runs_is_told(small, monkeypatch):
@@ -938,12 +938,12 @@ def test_what_comes_while_it_runs_is_told(small, monkeypatch):
         forgetting.erase, "erase_from_list", lambda *told: (fg.save_snapshot(late), erase_from_list(*told))[1]
     )
 
-    table = fg.forget("c-1")
+    table = fg.erase_customer("c-1")
 
     assert table["note"][table["action"] == "could not"].tolist() == [
         "it came, or was left, while this ran: run it again"
     ]
-    assert done(fg.forget("c-1")) == [("snapshot", "rewritten")]
+    assert done(fg.erase_customer("c-1")) == [("snapshot", "rewritten")]
 
 
 def test_a_file_that_cannot_be_written_does_not_stop_the_others(small, monkeypatch):
@@ -954,11 +954,11 @@ def test_a_file_that_cannot_be_written_does_not_stop_the_others(small, monkeypat
 
     with monkeypatch.context() as patch:
         patch.setattr(forgetting.erase, "erase_from_list", refuse)
-        table = fg.forget("c-1")
+        table = fg.erase_customer("c-1")
 
     assert table["note"][table["action"] == "could not"].tolist() == ["Permission denied"]
     assert files_with(small, "c-1") == [] and files_with(small, "E0001") == ["lists/vip.csv"]
-    assert done(fg.forget("c-1", ids=["E0001"])) == [("list", "rewritten")]
+    assert done(fg.erase_customer("c-1", ids=["E0001"])) == [("list", "rewritten")]
 
 
 # A run that is cut off
@@ -1005,9 +1005,9 @@ def meaning(folder):
     """What a home holds apart from random names and moments."""
     receipts = [fg.read_receipt(path) for path in folder.rglob("*.receipt.json")]
     journals = [Journal(path).past for path in folder.rglob("*.jsonl")]
-    snapshots = [fg.read_snapshot(kept.path) for kept in kept_snapshots()]
+    snapshots = [fg.read_snapshot(kept.path) for kept in list_stored_snapshots()]
     return {
-        "receipts": [replace(one, forgotten="", path=None).document() for one in receipts],
+        "receipts": [replace(one, forgotten="", path=None).to_dict() for one in receipts],
         "journals": [(past.intended, past.accepted, past.ended, bool(past.forgotten)) for past in journals],
         "snapshots": [(one.taken_at, one.memberships.to_csv(), one.customers.to_csv()) for one in snapshots],
         "files": {
@@ -1024,7 +1024,7 @@ def test_a_run_that_is_killed_anywhere_is_completed_by_another(tmp_path, monkeyp
     whole = tmp_path / "whole"
     shutil.copytree(template, whole)
     monkeypatch.setenv("FRGROUPS_HOME", str(whole))
-    assert (fg.forget("c-1")["action"] != "could not").all()
+    assert (fg.erase_customer("c-1")["action"] != "could not").all()
     expected = meaning(whole)
 
     deaths = 0
@@ -1034,13 +1034,13 @@ def test_a_run_that_is_killed_anywhere_is_completed_by_another(tmp_path, monkeyp
         monkeypatch.setenv("FRGROUPS_HOME", str(home))
         try:
             with life_of(n, home):
-                fg.forget("c-1")
+                fg.erase_customer("c-1")
             break
         except Killed:
             deaths += 1
             gc.collect()
         meaning(home)  # Everything that is there reads.
-        again = fg.forget("c-1")
+        again = fg.erase_customer("c-1")
         assert (again["action"] != "could not").all()
         assert meaning(home) == expected
         assert files_with(home, "c-1", "E0001") == []
@@ -1053,10 +1053,10 @@ def test_a_run_that_is_killed_anywhere_is_completed_by_another(tmp_path, monkeyp
 def test_a_record_that_was_buried_and_not_renamed_is_renamed(small):
     "The last step of a run that died: without the journal beside it the receipt still loses its name."
     [path] = small.rglob("*.receipt.json")
-    forgetting.erase.erase_from_receipt(path, Wanted("c-1"), "0123abcd")
+    forgetting.erase.erase_from_receipt(path, Subject("c-1"), "0123abcd")
     path.with_name(path.name.replace(".receipt.json", ".jsonl")).unlink()
 
-    table = fg.forget("c-1")
+    table = fg.erase_customer("c-1")
 
     assert ("receipt", "tombstoned") in done(table)
     assert [one.name[22:] for one in small.rglob("*.receipt.json")] == ["-forgotten-0123abcd.receipt.json"]
@@ -1101,12 +1101,12 @@ def test_what_remains_is_what_was_there_without_the_customer(tmp_path_factory, w
         (folder / "lists" / "a.csv").write_text("".join(f"{uid};x\n" for uid in ["uid", *listed]))
         held = files_with(folder, gone)
 
-        table = fg.forget(gone)
+        table = fg.erase_customer(gone)
 
         assert (table["action"] != "could not").all()
         assert len(table) >= len({path.split("/")[-2] if "parquet" in path else path for path in held})
         assert files_with(folder, gone) == []
-        for old, kept in zip(snapshots, kept_snapshots(), strict=True):
+        for old, kept in zip(snapshots, list_stored_snapshots(), strict=True):
             assert_same_without(old, fg.read_snapshot(kept.path), gone)
         named = [any(gone in (*one.baseline, *one.add, *one.remove) for one in plan.groups) for plan in plans]
         left = [fg.read_plan(path).digest for path in sorted((folder / "plans").glob("*.json"))]
@@ -1166,8 +1166,8 @@ def test_all_that_is_held_of_a_customer_can_be_handed_out(lived_in, home_folder)
         ["c-1"],
     ]
     assert len(held["plans"]) == 2 and len(held["reviews"]) == 6
-    assert not as_words(about(10)).search(json.dumps(held))
-    fg.forget("c-1")
+    assert not format_tombstones(about(10)).search(json.dumps(held))
+    fg.erase_customer("c-1")
     empty = fg.export_customer("c-1")
     assert not any(value for value in empty.values() if isinstance(value, list))
 

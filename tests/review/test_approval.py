@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from frgroups.errors import FileDamagedError, InputError, NotApprovedError
-from frgroups.internals.checksummed_json import read_sealed, write_sealed
+from frgroups.errors import CorruptFileError, InputError, NotApprovedError
+from frgroups.internals.checksummed_json import read_checksummed, write_checksummed
 from frgroups.plan.limits import Limits
 from frgroups.plan.plan_file import read_plan
 from frgroups.plan.planner import plan_memberships
@@ -45,7 +45,7 @@ def test_a_digest_approves_its_plan(plan, form):
     approval = check_approval(plan, form(plan.digest))
 
     assert (approval.how, approval.digest, approval.by, approval.at) == ("self", plan.digest, "", None)
-    assert approval.document() == {"how": "self", "by": "", "at": ""}
+    assert approval.to_dict() == {"how": "self", "by": "", "at": ""}
 
 
 def test_an_approval_of_another_plan_is_none(plan, other, tmp_path):
@@ -102,9 +102,9 @@ def test_a_rejection_from_the_page_counts_under_any_name(plan, tmp_path, name):
     "Browsers and people rename what the page hands out; beside the plan or the approval it is a no all the same."
     saved = read_plan(plan.save(tmp_path / "p.json"))
     yes = approve_plan(plan, tmp_path / "yes.json", by="Kari")
-    content = read_sealed(approve_plan(plan, tmp_path / "made.json", by="Ola", reject="not now"), "approval")
+    content = read_checksummed(approve_plan(plan, tmp_path / "made.json", by="Ola", reject="not now"), "approval")
     (tmp_path / "made.json").unlink()
-    write_sealed(tmp_path / name, "approval", content | {"from": "page"})
+    write_checksummed(tmp_path / name, "approval", content | {"from": "page"})
 
     for approve in (yes, plan.digest):
         with pytest.raises(NotApprovedError, match=r"Ola rejected plan .*: not now"):
@@ -145,7 +145,7 @@ def test_an_approval_ends(plan, tmp_path):
     "72 hours, or what was asked; afterwards it is none."
     path = approve_plan(plan, tmp_path / "ok.json", by="Kari")
     old = approve_plan(plan, tmp_path / "old.json", by="Kari", valid_for="0s")
-    content = read_sealed(path, "approval")
+    content = read_checksummed(path, "approval")
 
     assert datetime.fromisoformat(content["until"]) - datetime.fromisoformat(content["at"]) == timedelta(hours=72)
     with pytest.raises(NotApprovedError, match="by Kari was valid until"):
@@ -174,7 +174,7 @@ def test_an_altered_approval_is_refused(plan, tmp_path):
     path = approve_plan(plan, tmp_path / "no.json", by="Kari", reject="no")
     path.write_text(path.read_text().replace('"rejected"', '"approved"'))
 
-    with pytest.raises(FileDamagedError, match="was altered"):
+    with pytest.raises(CorruptFileError, match="was altered"):
         check_approval(plan, path)
 
 
@@ -192,17 +192,17 @@ def test_an_altered_approval_is_refused(plan, tmp_path):
 )
 def test_an_approval_written_by_hand_is_checked_like_any_other(plan, tmp_path, values, told):
     "The right checksum over strange values is refused; any decision but 'approved' is a no."
-    content = read_sealed(approve_plan(plan, tmp_path / "ok.json", by="Kari"), "approval")
-    path = write_sealed(tmp_path / "hand.json", "approval", content | values)
+    content = read_checksummed(approve_plan(plan, tmp_path / "ok.json", by="Kari"), "approval")
+    path = write_checksummed(tmp_path / "hand.json", "approval", content | values)
 
-    with pytest.raises((FileDamagedError, NotApprovedError), match=told):
+    with pytest.raises((CorruptFileError, NotApprovedError), match=told):
         check_approval(plan, path)
 
 
 def test_the_end_of_an_approval_is_told_in_utc(plan, tmp_path):
     "Whatever zone a file gives its moments in, they are told in the one that is named."
-    content = read_sealed(approve_plan(plan, tmp_path / "ok.json", by="Kari"), "approval")
-    path = write_sealed(tmp_path / "hand.json", "approval", content | {"until": "2026-11-01T01:30:00+09:00"})
+    content = read_checksummed(approve_plan(plan, tmp_path / "ok.json", by="Kari"), "approval")
+    path = write_checksummed(tmp_path / "hand.json", "approval", content | {"until": "2026-11-01T01:30:00+09:00"})
 
     with pytest.raises(NotApprovedError, match="2026-10-31 16:30 UTC"):
         check_approval(plan, path)
@@ -222,8 +222,8 @@ def test_a_rejection_beside_an_approval_counts_however_the_folder_is_written(pla
 def test_a_rejection_counts_whatever_else_is_in_it(plan, tmp_path, odd):
     "A no that was written by hand is a no, though its moments are none."
     approval = approve_plan(plan, tmp_path / "ok.approval.json", by="Kari")
-    no = read_sealed(approve_plan(plan, tmp_path / "no.approval.json", by="Ola", reject="Too early"), "approval")
-    write_sealed(tmp_path / "no.approval.json", "approval", no | odd)
+    no = read_checksummed(approve_plan(plan, tmp_path / "no.approval.json", by="Ola", reject="Too early"), "approval")
+    write_checksummed(tmp_path / "no.approval.json", "approval", no | odd)
 
     with pytest.raises(NotApprovedError, match=r"rejected plan .* Too early"):
         check_approval(plan, approval)
@@ -231,9 +231,9 @@ def test_a_rejection_counts_whatever_else_is_in_it(plan, tmp_path, odd):
 
 def test_an_approval_that_lacks_a_field_is_refused(plan, tmp_path):
     "What is missing is named."
-    path = write_sealed(tmp_path / "hand.json", "approval", {"digest": plan.digest, "decision": "approved"})
+    path = write_checksummed(tmp_path / "hand.json", "approval", {"digest": plan.digest, "decision": "approved"})
 
-    with pytest.raises(FileDamagedError, match="lacks at, by, planned_at, reason, until"):
+    with pytest.raises(CorruptFileError, match="lacks at, by, planned_at, reason, until"):
         check_approval(plan, path)
 
 
@@ -267,5 +267,5 @@ def test_half_a_character_put_into_an_approval_is_an_alteration(plan, tmp_path):
     path = approve_plan(plan, tmp_path / "a.json", by="Kari")
     path.write_text(path.read_text().replace('"Kari"', '"Kari\\ud83d"'))
 
-    with pytest.raises(FileDamagedError, match="altered"):
+    with pytest.raises(CorruptFileError, match="altered"):
         check_approval(plan, path)

@@ -123,11 +123,11 @@ def test_receipts_tell_how_a_plan_was_approved(applied, written, tmp_path):
 
     policy = fg.read_policy(written(RULES.replace('"vip"', '"staff"')))
     small = plan(0)
-    receipts = [fg.apply_plan(client, small, approve=policy)]
+    receipts = [fg.apply_plan(client, small, approval=policy)]
     made = plan(1)
-    receipts.append(fg.apply_plan(client, made, approve=made.digest))
+    receipts.append(fg.apply_plan(client, made, approval=made.digest))
     read = fg.read_plan(plan(2).save(tmp_path / "p.plan.json"))
-    receipts.append(fg.apply_plan(client, read, approve=read.digest))
+    receipts.append(fg.apply_plan(client, read, approval=read.digest))
 
     assert [one.approval["how"] for one in receipts] == ["policy", "self", "digest"]
     assert (
@@ -147,7 +147,7 @@ def test_a_policy_does_not_lift_a_limit(applied, written):
     lax = fg.read_policy(written('by = "K"\ngroups = ["*"]\nmax_adds = 99\nmax_removes = 99\n'))
 
     with pytest.raises((PlanBlockedError, NotApprovedError), match="Nothing was sent"):
-        fg.apply_plan(client, plan, approve=lax)
+        fg.apply_plan(client, plan, approval=lax)
 
 
 def test_what_a_policy_refuses_is_not_sent(applied, written):
@@ -158,7 +158,7 @@ def test_what_a_policy_refuses_is_not_sent(applied, written):
     sandbox.clear_requests()
 
     with pytest.raises(NotApprovedError, match="Have a person look at it"):
-        fg.apply_plan(client, plan, approve=fg.read_policy(written()))
+        fg.apply_plan(client, plan, approval=fg.read_policy(written()))
 
     assert sandbox.requests() == []
 
@@ -172,7 +172,7 @@ def test_an_approval_that_another_process_wrote_is_a_persons(applied, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
-    receipt = fg.apply_plan(client, fg.read_plan(saved), approve=saved.with_suffix(".approval.json"))
+    receipt = fg.apply_plan(client, fg.read_plan(saved), approval=saved.with_suffix(".approval.json"))
 
     assert receipt.approval["how"] == "person" and receipt.approval["by"] == "Kari"
 

@@ -11,7 +11,7 @@ import pytest
 
 import frgroups as fg
 from frgroups.errors import NotApprovedError
-from frgroups.internals.checksummed_json import read_sealed
+from frgroups.internals.checksummed_json import read_checksummed
 from frgroups.review.approval import approve_plan
 from tests import chromium
 from tests.review.test_review_formats import named
@@ -136,7 +136,7 @@ def test_the_approval_of_the_page_is_the_file_that_approve_plan_writes(plan, pag
 
     theirs = approved(page)
 
-    content, expected = read_sealed(theirs, "approval"), read_sealed(ours, "approval")
+    content, expected = read_checksummed(theirs, "approval"), read_checksummed(ours, "approval")
     assert content.pop("from") == "page"
     changing = {"at": "", "until": ""}
     assert content | changing == expected | changing
@@ -193,8 +193,8 @@ def test_what_the_page_rejects_is_not_applied(plan, page, sandbox):
         sandbox.client(writable=True) as client,
         pytest.raises(NotApprovedError, match=r"Åse rejected plan .*: Feil gruppe: «Ansatte»"),
     ):
-        fg.apply_plan(client, plan, approve=file)
-    assert read_sealed(file, "approval")["decision"] == "rejected"
+        fg.apply_plan(client, plan, approval=file)
+    assert read_checksummed(file, "approval")["decision"] == "rejected"
     assert file.name == f"{plan.digest[:12]}.rejected.approval.json"
 
 
@@ -217,7 +217,7 @@ def test_what_the_page_approves_is_applied(plan, page, sandbox):
     file = approved(page, "Åse Øgård")
 
     with sandbox.client(writable=True) as client:
-        receipt = fg.apply_plan(client, plan, approve=file)
+        receipt = fg.apply_plan(client, plan, approval=file)
 
     assert receipt.counts["verified"] == 161
     assert receipt.approval["by"] == "Åse Øgård"
@@ -244,7 +244,7 @@ def test_all_of_it_works_by_keyboard(page):
     page.type("Kari")
     page.press("Tab", 9)
     page.press("Enter", 13, "\r")
-    assert read_sealed(page.downloaded(), "approval")["by"] == "Kari"
+    assert read_checksummed(page.downloaded(), "approval")["by"] == "Kari"
 
 
 def test_copy_approval_copies_what_to_tell_the_operator(page, plan):

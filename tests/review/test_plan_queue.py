@@ -20,7 +20,7 @@ import frgroups as fg
 from frgroups.apply import executor as applying
 from frgroups.apply.sender import Sender
 from frgroups.cli.main import main
-from frgroups.review.plan_queue import queue_folder, waiting_plans
+from frgroups.review.plan_queue import queue_folder, queued_plans
 from frgroups.sandbox.faults import Fault
 from tests.load.test_loader import nobody
 
@@ -101,7 +101,7 @@ def test_a_no_that_came_too_late_for_a_plan_holds_for_the_others(tenant, tmp_pat
     tenant.misbehave()
     approved = queue_folder(tenant.tenant_uid, tenant.base_url, "approved")
     with tenant.client(writable=True) as client:
-        assert fg.apply_plan(client, first, approve=first.digest).ok
+        assert fg.apply_plan(client, first, approval=first.digest).ok
     fg.approve_plan(fg.read_plan(again), approved / "no.approval.json", by="Ola", reject="not again")
     capsys.readouterr()
 
@@ -176,7 +176,7 @@ def test_an_approval_from_the_page_is_found_under_any_name(tenant, tmp_path, cap
     folder.mkdir(parents=True)
     shutil.move(approval, folder)
 
-    assert [waiting.approval is None for waiting in waiting_plans(tenant.tenant_uid, tenant.base_url)].count(
+    assert [waiting.approval is None for waiting in queued_plans(tenant.tenant_uid, tenant.base_url)].count(
         False
     ) == 1
     assert main(["apply", "--approved"]) == 0
@@ -457,7 +457,7 @@ def test_forgetting_finds_plans_that_wait(tenant):
     path = queued(tenant, "one")
     uid = fg.read_plan(path).groups[0].add[0]
 
-    table = fg.forget(uid)
+    table = fg.erase_customer(uid)
 
     assert str(path) in set(map(str, table["path"])) and not path.exists() and files(tenant, "pending") == []
 

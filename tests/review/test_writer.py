@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from frgroups.api.environments import PRODUCTION, STAGE, environment_of
 from frgroups.errors import InputError
-from frgroups.internals.html import fingerprint
+from frgroups.internals.html import csp_hash
 from frgroups.plan.customer_facts import WITHHELD
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.limits import Limits
@@ -264,7 +264,7 @@ def test_blocking_findings_come_first_with_what_would_allow_them():
 
 def test_what_the_change_is_for_stands_on_the_first_screen():
     "Before who joins and leaves, escaped, in every rendering."
-    plan = replace(planned(wanted={"bw": ["c-001"]}, mode="add_only"), purpose="Black <Week> *2026*")
+    plan = replace(planned(wanted={"bw": ["c-001"]}, mode="add"), purpose="Black <Week> *2026*")
 
     page = review_html(plan)
 
@@ -275,7 +275,7 @@ def test_what_the_change_is_for_stands_on_the_first_screen():
 
 def test_an_empty_plan_has_nothing_to_do():
     "A plan without operations says so, in each rendering, and asks for no approval."
-    plan = planned(wanted={"bw": ["c-000"]}, mode="add_only")
+    plan = planned(wanted={"bw": ["c-000"]}, mode="add")
 
     assert plan.is_empty
     assert "Nothing to do" in Page(review_html(plan)).text
@@ -286,7 +286,7 @@ def test_an_empty_plan_has_nothing_to_do():
 
 def test_an_undo_says_which_plan_it_takes_back():
     "The page and the Markdown of an undo name the plan that it undoes."
-    plan = replace(planned(), undoes="3f9c2a71d0e4" + "0" * 52)
+    plan = replace(planned(), reverts="3f9c2a71d0e4" + "0" * 52)
 
     assert "takes back plan 3f9c2a71d0e4" in Page(review_html(plan)).text
     assert "Undo: 2 join" in review_html(plan)
@@ -306,7 +306,7 @@ def test_removals_come_first_then_findings_then_the_rest():
 def many():
     """A plan of forty operations: nobody leaves, twenty customers join two groups."""
     wanted = {"an": [f"c-{n:03d}" for n in range(20)], "st": [f"c-{n:03d}" for n in range(30, 50)]}
-    return planned(wanted=wanted, mode="add_only")
+    return planned(wanted=wanted, mode="add")
 
 
 def keys(table):
@@ -476,8 +476,8 @@ def test_the_page_asks_nothing_of_the_network():
     assert not re.search(r"\son\w+=|style=", html)
     style = html.split("<style>")[1].split("</style>")[0]
     script = html.rsplit("<script>", 1)[1].split("</script>")[0]
-    assert f"style-src '{fingerprint(style)}'" in policy
-    assert f"script-src '{fingerprint(script)}'" in policy
+    assert f"style-src '{csp_hash(style)}'" in policy
+    assert f"script-src '{csp_hash(script)}'" in policy
 
 
 def test_the_same_plan_gives_the_same_page():

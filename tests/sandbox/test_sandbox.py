@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from frgroups.errors import FrgroupsError, InputError
-from frgroups.sandbox.faults import Behaviour, Fault
+from frgroups.sandbox.faults import Behavior, Fault
 from frgroups.sandbox.sandbox import Sandbox
 
 CUSTOMERS = [f"c-{number:02d}" for number in range(25)]
@@ -464,7 +464,7 @@ def test_customers_tell_their_groups_or_do_not(
 
 def test_pages_may_lie(call: Caller, sandbox: Sandbox) -> None:
     "Page sizes that are not honoured, totals never reached, pages that repeat."
-    sandbox.misbehave(honour_page_size=False)
+    sandbox.misbehave(honor_page_size=False)
     assert call.page(pageSize=3)[1] == {"pageNumber": 1, "pageSize": 100, "totalCount": 25}
 
     sandbox.misbehave(endless=7)
@@ -510,8 +510,8 @@ def test_odd_records_keep_their_uid(call: Caller, sandbox: Sandbox) -> None:
         lambda: Fault("explode"),  # type: ignore[arg-type]
         lambda: Fault("status", status=99),
         lambda: Fault("status", times=-1),
-        lambda: Behaviour(moving="about"),  # type: ignore[arg-type]
-        lambda: Behaviour(moving_every=0),
+        lambda: Behavior(moving="about"),  # type: ignore[arg-type]
+        lambda: Behavior(moving_every=0),
         lambda: Sandbox(slow=True),
         lambda: Sandbox(page_base=2),
         lambda: Sandbox(default_page_size=501),

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from frgroups.errors import FrgroupsError, GroupNotFoundError, InputError
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
-from frgroups.snapshot.membership_matrix import Codes, check_uids, codes_of
+from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix, check_uids
 
 LAW = settings(deadline=None, max_examples=60)
 FEW = settings(deadline=None, max_examples=25)
 uids = st.text(st.sampled_from("01aÅωя -"), min_size=1, max_size=3)
-rows_of = st.lists(st.tuples(uids, uids), max_size=30)
+page_rows = st.lists(st.tuples(uids, uids), max_size=30)
 
 
 def frame(rows):
@@ -22,10 +22,10 @@ def frame(rows):
 
 
 @LAW
-@given(rows_of)
+@given(page_rows)
 def test_codes_hold_each_membership_once_in_uid_order(rows):
     "Whatever the order and repetition, the codes are the sorted set of memberships; uid order is Python's."
-    codes = codes_of(frame(rows))
+    codes = as_membership_matrix(frame(rows))
 
     assert list(codes.frame().itertuples(index=False, name=None)) == sorted(set(rows))
     assert list(codes.group_uids) == sorted({g for g, _ in rows})
@@ -35,32 +35,32 @@ def test_codes_hold_each_membership_once_in_uid_order(rows):
 
 
 @LAW
-@given(rows_of)
+@given(page_rows)
 def test_members_are_those_of_sets(rows):
     "Each group's members are its set of customers, in uid order."
-    codes = codes_of(frame(rows))
+    codes = as_membership_matrix(frame(rows))
 
     for group in codes.group_uids:
         assert codes.members(group) == sorted({c for g, c in rows if g == group})
 
 
 @LAW
-@given(rows_of, st.lists(uids, max_size=3))
+@given(page_rows, st.lists(uids, max_size=3))
 def test_the_groups_of_a_customer_are_those_of_sets(rows, empty):
     "The groups that a customer is in, in uid order, among groups without a member; none for who is not there."
     groups = sorted({*empty, *(group for group, _ in rows)})
     table = frame(rows)
-    codes = Codes.from_uids(table["customer_group_uid"], table["customer_uid"], all_groups=groups)
+    codes = MembershipMatrix.from_uids(table["customer_group_uid"], table["customer_uid"], all_groups=groups)
 
     for uid in {*(customer for _, customer in rows), "nobody"}:
         assert codes.groups_of(uid) == sorted({group for group, customer in rows if customer == uid})
 
 
 @LAW
-@given(rows_of, st.data())
+@given(page_rows, st.data())
 def test_a_selection_keeps_the_chosen_groups_and_all_customers(rows, data):
     "Selected groups come in uid order, each once, with their members; no customer is forgotten."
-    codes = codes_of(frame(rows))
+    codes = as_membership_matrix(frame(rows))
     chosen = data.draw(st.lists(st.sampled_from(list(codes.group_uids)))) if rows else []
 
     part = codes.select(chosen)
@@ -72,11 +72,11 @@ def test_a_selection_keeps_the_chosen_groups_and_all_customers(rows, data):
 
 
 @FEW
-@given(rows_of)
+@given(page_rows)
 def test_every_container_gives_the_same_codes(rows):
     "Text, object, categories, Arrow and a snapshot are coded alike."
     plain = frame(rows)
-    expected = codes_of(plain).frame()
+    expected = as_membership_matrix(plain).frame()
 
     for other in [
         plain.astype(object),
@@ -85,23 +85,23 @@ def test_every_container_gives_the_same_codes(rows):
         plain.astype(pd.ArrowDtype(pa.dictionary(pa.int32(), pa.string()))),
         pa.Table.from_pandas(plain),
         snapshot_from_frames(plain, tenant_uid="t", taken_at="2026-11-23"),
-        codes_of(plain),
+        as_membership_matrix(plain),
     ]:
-        pd.testing.assert_frame_equal(codes_of(other).frame(), expected)
+        pd.testing.assert_frame_equal(as_membership_matrix(other).frame(), expected)
 
 
 def test_more_columns_do_not_matter():
     "A frame or Arrow table may carry columns that cannot be converted; they are not looked at."
     table = sample_snapshot().memberships.assign(extra=object())
 
-    assert len(codes_of(table)) == 253
-    assert len(codes_of(pa.table({**frame([("a", "1")]).to_dict("list"), "price": [1.5]}))) == 1
+    assert len(as_membership_matrix(table)) == 253
+    assert len(as_membership_matrix(pa.table({**frame([("a", "1")]).to_dict("list"), "price": [1.5]}))) == 1
 
 
 def test_a_group_goes_by_its_uid_first_and_then_by_its_unique_name():
     "A name that is another group's uid never wins over the uid; a name that two groups share is refused."
     groups = pd.DataFrame({"customer_group_uid": ["a", "b", "c", "d"], "name": ["b", "x", "Twin", "Twin"]})
-    codes = snapshot_from_frames(frame([("a", "1")]), groups, tenant_uid="t", taken_at="2026-11-23").codes
+    codes = snapshot_from_frames(frame([("a", "1")]), groups, tenant_uid="t", taken_at="2026-11-23").matrix
 
     assert codes.group_uid("b") == "b"
     assert codes.group_uid("x") == "b"
@@ -113,7 +113,7 @@ def test_a_group_goes_by_its_uid_first_and_then_by_its_unique_name():
 def test_an_unknown_group_is_named_with_close_matches():
     "The error is a KeyError and a ValueError, reads as a sentence, and suggests names whatever their case."
     with pytest.raises(GroupNotFoundError) as caught:
-        sample_snapshot().codes.member_codes("all member")
+        sample_snapshot().matrix.member_codes("all member")
 
     assert "All members" in str(caught.value) and not str(caught.value).startswith('"')
     assert isinstance(caught.value, KeyError) and isinstance(caught.value, ValueError)
@@ -135,7 +135,7 @@ def test_an_unknown_group_is_named_with_close_matches():
 def test_what_is_no_table_of_uids_is_refused_in_words(data, words):
     "The error names the column and what is wrong with it."
     with pytest.raises(InputError, match=words):
-        codes_of(data)
+        as_membership_matrix(data)
 
 
 def test_uids_keep_their_leading_zeros_and_look_alikes():
@@ -143,12 +143,12 @@ def test_uids_keep_their_leading_zeros_and_look_alikes():
     odd = ["0150", "150", "1e5", "NA", "null", "nan", " 1", "1 "]
 
     assert list(check_uids(frame([("g", uid) for uid in odd]), "customer_uid", "memberships")) == odd
-    assert codes_of(frame([("g", uid) for uid in odd])).members("g") == sorted(odd)
+    assert as_membership_matrix(frame([("g", uid) for uid in odd])).members("g") == sorted(odd)
 
 
 def test_codes_of_codes_need_no_uids_to_be_compared():
     "from_codes takes any order and repetition, and keeps groups without a member."
-    codes = Codes.from_codes(
+    codes = MembershipMatrix.from_codes(
         np.array([2, 0, 2, 2]),
         np.array([1, 0, 0, 1]),
         group_uids=pd.Index(["a", "b", "c"], dtype="str"),

@@ -11,7 +11,7 @@ import pytest
 from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.internals.html import Card
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
-from frgroups.snapshot.schema import CONSENTS, CUSTOMERS, GROUPS, READS, conform
+from frgroups.snapshot.schema import CONSENTS, CUSTOMERS, GROUPS, READS, coerce_schema
 
 MEMBERSHIPS = pd.DataFrame({"customer_group_uid": ["vip", "0150", "vip"], "customer_uid": ["c-2", "c-1", "c-1"]})
 
@@ -228,12 +228,12 @@ def test_conform_fills_what_is_missing_and_keeps_what_is_more():
     "Missing columns are filled, further ones follow, the index starts at 0, and text stays text."
     frame = pd.DataFrame({"extra": [1.5], "customer_uid": ["0150"]}, index=[7])
 
-    table = conform(frame, CUSTOMERS)
+    table = coerce_schema(frame, CUSTOMERS)
 
     assert list(table.columns) == [*CUSTOMERS, "extra"]
     assert table["customer_uid"][0] == "0150" and table["extra"][0] == 1.5
     assert table.drop(columns=["customer_uid", "extra"]).isna().all(axis=None)
-    assert list(conform(None, CONSENTS).columns) == list(CONSENTS)
+    assert list(coerce_schema(None, CONSENTS).columns) == list(CONSENTS)
 
 
 def test_extra_columns_keep_their_dtypes_beside_customers_without_a_row():

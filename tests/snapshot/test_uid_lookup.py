@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frgroups.snapshot.uid_lookup import places_of
+from frgroups.snapshot.uid_lookup import lookup_positions
 
 N = 60_000
 
@@ -41,9 +41,9 @@ def test_each_text_is_found_where_it_stands(among):
     place_of = {text: place for place, text in enumerate(among)}
     expected = [place_of.get(text, -1) for text in looked_up]
 
-    whole = places_of(texts_of(looked_up), texts_of(among))
-    sliced = places_of(texts_of(["y", *looked_up, "y"])[1:-1], texts_of(["y", *among])[1:])
-    in_parts = places_of(pa.chunked_array([texts_of(own), texts_of([]), texts_of(strange)]), texts_of(among))
+    whole = lookup_positions(texts_of(looked_up), texts_of(among))
+    sliced = lookup_positions(texts_of(["y", *looked_up, "y"])[1:-1], texts_of(["y", *among])[1:])
+    in_parts = lookup_positions(pa.chunked_array([texts_of(own), texts_of([]), texts_of(strange)]), texts_of(among))
 
     assert whole.tolist() == sliced.tolist() == in_parts.tolist() == expected
 
@@ -78,7 +78,7 @@ def test_texts_of_one_length_are_told_apart_by_every_byte(case, in_order, cuts):
     place_of = {text: place for place, text in enumerate(among)}
     expected = np.array([place_of.get(text, -1) for text in texts])[at]
 
-    found = places_of(pa.chunked_array([texts_of(texts).take(piece) for piece in pieces]), texts_of(among))
+    found = lookup_positions(pa.chunked_array([texts_of(texts).take(piece) for piece in pieces]), texts_of(among))
 
     assert np.array_equal(found, expected)
 
@@ -88,6 +88,6 @@ def test_many_small_pieces_are_looked_up_as_one_would_be():
     among = [f"{n:08d}-of-one-length" for n in range(N)]
     pieces = [texts_of([*among[start : start + 7], "00000000-of-two-length"]) for start in range(0, N, 7)]
 
-    found = places_of(pa.chunked_array(pieces), texts_of(among))
+    found = lookup_positions(pa.chunked_array(pieces), texts_of(among))
 
     assert np.array_equal(found[found >= 0], np.arange(N)) and (found == -1).sum() == len(pieces)

@@ -11,7 +11,7 @@ import frgroups as fg
 from frgroups.analysis.overlap import overlap_matrix, overlap_pairs
 from frgroups.analysis.sizes import group_sizes, groups_per_customer
 from frgroups.errors import InputError
-from frgroups.internals.checksummed_json import canonical, sha256
+from frgroups.internals.checksummed_json import canonical_json, sha256
 from frgroups.privacy.rewriters import without_customer
 from frgroups.snapshot.from_frames import sample_snapshot
 from frgroups.store.manifest import MANIFEST
@@ -50,7 +50,7 @@ def test_the_snapshot_that_is_told_stays_as_it_was():
     told = snapshot.with_universe(np.int64(1_000))
 
     assert (snapshot.universe, told.universe, type(told.universe)) == (None, 1_000, int)
-    assert told.codes is snapshot.codes and told.taken_at == snapshot.taken_at
+    assert told.matrix is snapshot.matrix and told.taken_at == snapshot.taken_at
     assert overlap_pairs(snapshot)["lift"].isna().all()
 
 
@@ -108,7 +108,7 @@ def test_a_snapshot_that_was_kept_without_the_fact_has_none():
     path = fg.save_snapshot(sample_snapshot()) / MANIFEST
     facts = json.loads(path.read_text())
     del facts["universe"], facts["checksum"]
-    path.write_text(json.dumps(facts | {"checksum": sha256(canonical(facts))}))
+    path.write_text(json.dumps(facts | {"checksum": sha256(canonical_json(facts))}))
 
     assert fg.read_snapshot().universe is None
 

@@ -19,21 +19,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from frgroups.errors import FileDamagedError, FrgroupsError, InputError, NotFoundInCacheError
-from frgroups.internals.checksummed_json import canonical, sha256
+from frgroups.errors import CorruptFileError, FrgroupsError, InputError, SnapshotNotFoundError
+from frgroups.internals.checksummed_json import canonical_json, sha256
 from frgroups.load.tenant_status import tenant_status
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
-from frgroups.store.manifest import kept_snapshots, write_manifest
+from frgroups.store.manifest import list_stored_snapshots, write_manifest
 from frgroups.store.retention import cache_info, list_snapshots, prune
 from frgroups.store.snapshot_store import (
-    kept_at,
-    newest_good,
-    newest_kept,
-    read_kept,
+    clean_temp_folders,
+    latest_snapshot,
+    latest_valid_snapshot,
     read_snapshot,
-    replace_kept,
+    read_stored,
+    replace_stored,
     save_snapshot,
-    sweep,
+    stored_at,
 )
 
 FRAMES = ["groups", "customers", "consents", "reads", "memberships"]
@@ -62,9 +62,9 @@ def assert_equal(found, expected):
     assert [getattr(found, fact) for fact in facts] == [getattr(expected, fact) for fact in facts]
     assert repr(found) == repr(expected)
     for name in ("group_uids", "group_names", "customer_uids"):
-        pd.testing.assert_index_equal(getattr(found.codes, name), getattr(expected.codes, name), check_names=False)
-    assert list(found.codes.starts) == list(expected.codes.starts)
-    assert found.codes.customer_code.dtype == expected.codes.customer_code.dtype
+        pd.testing.assert_index_equal(getattr(found.matrix, name), getattr(expected.matrix, name), check_names=False)
+    assert list(found.matrix.indptr) == list(expected.matrix.indptr)
+    assert found.matrix.indices.dtype == expected.matrix.indices.dtype
 
 
 def left_in(folder):
@@ -79,18 +79,18 @@ def left_in(folder):
 def test_who_was_where_can_be_read_alone(tmp_path, world):
     "The same groups, readings and memberships as in the whole snapshot; of customers the uids, of consents nothing."
     saved = snapshot_of(world, customers=pd.DataFrame({"customer_uid": ["c-0", "c-1"], "city": ["Oslo", "Ås"]}))
-    kept = kept_at(save_snapshot(saved, tmp_path))
+    kept = stored_at(save_snapshot(saved, tmp_path))
 
-    found = read_kept(kept, only_memberships=True)
+    found = read_stored(kept, only_memberships=True)
 
     assert found.customers.columns.to_list() == ["customer_uid"] and found.consents.empty
-    assert_equal(replace(found, customers=saved.customers, consents=saved.consents), read_kept(kept))
+    assert_equal(replace(found, customers=saved.customers, consents=saved.consents), read_stored(kept))
 
 
 def test_a_folder_without_a_snapshot_is_said_to_be_none(tmp_path):
     "The error says where folders of snapshots are told."
     with pytest.raises(InputError, match="not the folder of a kept snapshot; list_snapshots"):
-        kept_at(tmp_path)
+        stored_at(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -241,11 +241,11 @@ def test_at_is_the_newest_at_or_before_a_moment(three, at, day):
 
 def test_nothing_that_answers_is_an_error_that_tells_what_is_there(three, tmp_path):
     "Before the oldest, for another tenant, in an empty or missing folder."
-    with pytest.raises(NotFoundInCacheError, match="The oldest of 3 is of 2026-11-01 08:10 UTC"):
+    with pytest.raises(SnapshotNotFoundError, match="The oldest of 3 is of 2026-11-01 08:10 UTC"):
         read_snapshot(three, at="2026-10-31")
-    with pytest.raises(NotFoundInCacheError, match="No snapshot of tenant t-2"):
+    with pytest.raises(SnapshotNotFoundError, match="No snapshot of tenant t-2"):
         read_snapshot(three, tenant_uid="t-2")
-    with pytest.raises(NotFoundInCacheError, match=r"load_snapshot .* keeps one"):
+    with pytest.raises(SnapshotNotFoundError, match=r"load_snapshot .* keeps one"):
         read_snapshot(tmp_path / "none")
 
 
@@ -283,16 +283,16 @@ def test_two_snapshots_of_one_moment_are_both_kept(tmp_path):
 
 
 def test_the_newest_of_a_host_can_be_looked_at_unread(tmp_path):
-    "newest_kept reads no table; read_kept does."
+    "latest_snapshot reads no table; read_stored does."
     host = "https://a.example"
     save_snapshot(snapshot_of({"vip": ["c-1"]}, base_url=host), tmp_path)
 
-    kept = newest_kept(tmp_path, "t-1", host)
+    kept = latest_snapshot(tmp_path, "t-1", host)
 
     assert kept.taken_at == datetime(2026, 11, 23, 8, 10, tzinfo=UTC)
-    assert list(read_kept(kept)["vip"]) == ["c-1"]
-    assert newest_kept(tmp_path, "t-1", "https://b.example") is None
-    assert newest_kept(tmp_path / "none", "t-1", host) is None
+    assert list(read_stored(kept)["vip"]) == ["c-1"]
+    assert latest_snapshot(tmp_path, "t-1", "https://b.example") is None
+    assert latest_snapshot(tmp_path / "none", "t-1", host) is None
 
 
 # Damage
@@ -317,7 +317,7 @@ def test_damage_of_any_table_is_named(tmp_path, file, damage):
     said = (
         f"{file} is damaged: expected {len(whole)} bytes, sha256 [0-9a-f]{{12}}, found .*allow_older=True.*load again"
     )
-    with pytest.raises(FileDamagedError, match=said) as caught:
+    with pytest.raises(CorruptFileError, match=said) as caught:
         read_snapshot(tmp_path)
     assert caught.value.path == path
     assert path.parent.is_dir()
@@ -342,7 +342,7 @@ def test_what_is_no_manifest_is_named(tmp_path, content):
     path.unlink() if content is None else path.write_bytes(content)
 
     found = "no such file" if content is None else f"{len(content)} other bytes"
-    with pytest.raises(FileDamagedError, match=f"expected a manifest.*, found {found}") as caught:
+    with pytest.raises(CorruptFileError, match=f"expected a manifest.*, found {found}") as caught:
         read_snapshot(tmp_path)
     assert str(path) in str(caught.value)
     assert "old" in read_snapshot(tmp_path, allow_older=True)
@@ -381,9 +381,9 @@ def test_where_none_is_good_that_is_said(tmp_path):
     path = save_snapshot(sample_snapshot(), tmp_path)
     (path / "groups.parquet").write_bytes(b"")
 
-    with pytest.raises(NotFoundInCacheError, match=r"No whole snapshot .*1 were damaged .*load_snapshot"):
+    with pytest.raises(SnapshotNotFoundError, match=r"No whole snapshot .*1 were damaged .*load_snapshot"):
         read_snapshot(tmp_path, allow_older=True)
-    with pytest.raises(NotFoundInCacheError, match="No snapshot is kept"):
+    with pytest.raises(SnapshotNotFoundError, match="No snapshot is kept"):
         read_snapshot(tmp_path, allow_older=True)
 
 
@@ -402,7 +402,7 @@ def test_two_damaged_ones_of_one_moment_are_both_set_aside(tmp_path):
     "The second takes another name."
     for _ in range(2):
         (save_snapshot(sample_snapshot(), tmp_path) / "groups.parquet").unlink()
-        with pytest.raises(NotFoundInCacheError):
+        with pytest.raises(SnapshotNotFoundError):
             read_snapshot(tmp_path, allow_older=True)
 
     assert len(list(tmp_path.glob("*/.damaged-*"))) == 2
@@ -419,7 +419,7 @@ def test_a_folder_that_cannot_be_written_is_read_all_the_same(three, monkeypatch
     monkeypatch.setattr(Path, "rename", refuse)  # The tests may run as root, whom no mode keeps out.
 
     assert "day-02" in read_snapshot(three, allow_older=True)
-    assert "day-02" in newest_good(three, "t-1", None)
+    assert "day-02" in latest_valid_snapshot(three, "t-1", None)
     assert "stays where it is: Permission denied" in caplog.text
     assert path.is_dir()
 
@@ -436,7 +436,7 @@ def test_a_file_that_may_not_be_read_is_not_called_damaged(three, monkeypatch):
     monkeypatch.setattr(Path, "read_bytes", refuse)
     with pytest.raises(InputError, match=r"reads\.parquet cannot be read: Permission denied") as caught:
         read_snapshot(three, allow_older=True)
-    assert not isinstance(caught.value, FileDamagedError)
+    assert not isinstance(caught.value, CorruptFileError)
     assert len(list_snapshots(three)) == 3
 
 
@@ -447,10 +447,10 @@ def test_the_newest_good_one_of_a_host_is_found(tmp_path):
     for file, day in (("groups.parquet", "02"), ("manifest.json", "03")):
         (save_snapshot(snapshot_of(base_url=host, taken_at=f"2026-11-{day}"), tmp_path) / file).write_bytes(b"half")
 
-    assert "good" in newest_good(tmp_path, "t-1", host)
+    assert "good" in latest_valid_snapshot(tmp_path, "t-1", host)
     assert len(list(tmp_path.glob("*/.damaged-*"))) == 2
-    assert newest_good(tmp_path, "t-1", "https://b.example") is None
-    assert newest_good(tmp_path / "none", "t-1", host) is None
+    assert latest_valid_snapshot(tmp_path, "t-1", "https://b.example") is None
+    assert latest_valid_snapshot(tmp_path / "none", "t-1", host) is None
 
 
 def with_version(folder, version, **facts):
@@ -474,8 +474,8 @@ def test_a_snapshot_of_another_version_is_no_newest_one(tmp_path):
     save_snapshot(snapshot_of({"ours": []}, base_url=host, taken_at="2026-11-01"), tmp_path)
     with_version(save_snapshot(snapshot_of(base_url=host, taken_at="2026-11-02"), tmp_path), 1)
 
-    assert "ours" in newest_good(tmp_path, "t-1", host)
-    assert "ours" in read_kept(newest_kept(tmp_path, "t-1", host))
+    assert "ours" in latest_valid_snapshot(tmp_path, "t-1", host)
+    assert "ours" in read_stored(latest_snapshot(tmp_path, "t-1", host))
     assert len(list_snapshots(tmp_path)) == 2
 
 
@@ -488,7 +488,7 @@ def test_the_checksums_are_those_of_the_files(tmp_path):
         body = (folder / file).read_bytes()
         assert manifest["files"][file] == {"bytes": len(body), "sha256": hashlib.sha256(body).hexdigest()}
     checksum = manifest.pop("checksum")
-    assert checksum == sha256(canonical(manifest))
+    assert checksum == sha256(canonical_json(manifest))
 
 
 # Whole or not at all
@@ -534,10 +534,10 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch, n):
 @pytest.mark.parametrize(
     ("module", "step"),
     [
-        ("store.parquet_tables", "flush_to_disk"),
+        ("store.parquet_tables", "fsync_path"),
         ("store.snapshot_store", "write_manifest"),
-        ("store.manifest", "fingerprint"),
-        ("store.folders", "flush_to_disk"),
+        ("store.manifest", "file_digest"),
+        ("store.folders", "fsync_path"),
         ("store.folders", "_named"),
     ],
 )
@@ -598,13 +598,13 @@ def test_a_snapshot_is_for_its_owner_alone(tmp_path):
 
 def test_a_replaced_snapshot_is_gone(three):
     "The other stands where it stood, under another name; the rest is as it was."
-    middle = kept_snapshots(three)[1]
+    middle = list_stored_snapshots(three)[1]
 
-    path = replace_kept(middle, snapshot_of({"rewritten": []}, taken_at="2026-11-02T08:10Z"))
-    again = replace_kept(kept_snapshots(three)[1], snapshot_of({"twice": []}, taken_at="2026-11-02T08:10Z"))
+    path = replace_stored(middle, snapshot_of({"rewritten": []}, taken_at="2026-11-02T08:10Z"))
+    again = replace_stored(list_stored_snapshots(three)[1], snapshot_of({"twice": []}, taken_at="2026-11-02T08:10Z"))
 
     assert [path.name, again.name] == ["20261102T081000.000000Z-r1", "20261102T081000.000000Z-r2"]
-    assert [next(iter(read_kept(one).groups["name"])) for one in kept_snapshots(three)] == [
+    assert [next(iter(read_stored(one).groups["name"])) for one in list_stored_snapshots(three)] == [
         "day-01",
         "twice",
         "day-03",
@@ -617,9 +617,9 @@ def test_a_replaced_snapshot_keeps_its_place_among_those_of_its_moment(tmp_path)
     for group in ("one", "two"):
         save_snapshot(snapshot_of({group: []}), tmp_path)
 
-    replace_kept(kept_snapshots(tmp_path)[0], snapshot_of({"one again": []}))
+    replace_stored(list_stored_snapshots(tmp_path)[0], snapshot_of({"one again": []}))
     assert "two" in read_snapshot(tmp_path)
-    replace_kept(kept_snapshots(tmp_path)[1], snapshot_of({"two again": []}))
+    replace_stored(list_stored_snapshots(tmp_path)[1], snapshot_of({"two again": []}))
     assert "two again" in read_snapshot(tmp_path)
     save_snapshot(snapshot_of({"three": []}), tmp_path)
     assert "three" in read_snapshot(tmp_path)
@@ -629,7 +629,7 @@ def test_a_replaced_snapshot_keeps_its_place_among_those_of_its_moment(tmp_path)
 def test_a_name_is_not_given_twice(tmp_path):
     "A snapshot saved after the first was replaced is not hidden by what replaced it."
     save_snapshot(snapshot_of({"one": []}), tmp_path)
-    replace_kept(kept_snapshots(tmp_path)[0], snapshot_of({"one again": []}))
+    replace_stored(list_stored_snapshots(tmp_path)[0], snapshot_of({"one again": []}))
 
     save_snapshot(snapshot_of({"two": []}), tmp_path)
 
@@ -638,13 +638,13 @@ def test_a_name_is_not_given_twice(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "clean", [sweep, prune, lambda cache: save_snapshot(snapshot_of(taken_at="2026-11-30"), cache)]
+    "clean", [clean_temp_folders, prune, lambda cache: save_snapshot(snapshot_of(taken_at="2026-11-30"), cache)]
 )
 def test_what_was_replaced_is_hidden_and_then_swept(tmp_path, clean):
     "A run that was cut off between the two leaves both on disk; the older is not found, and goes later."
     path = save_snapshot(snapshot_of({"old": []}), tmp_path)
     shutil.copytree(path, tmp_path / "copy")
-    replace_kept(kept_snapshots(tmp_path)[0], snapshot_of({"new": []}))
+    replace_stored(list_stored_snapshots(tmp_path)[0], snapshot_of({"new": []}))
     (tmp_path / "copy").rename(path)
     (path.parent / ".gone-0123").mkdir()
 
@@ -659,11 +659,11 @@ def test_what_was_replaced_does_not_come_back_when_the_other_is_damaged(tmp_path
     "Setting the other aside removes it first: it may hold a customer who is to be forgotten."
     path = save_snapshot(snapshot_of({"old": []}), tmp_path)
     shutil.copytree(path, tmp_path / "copy")
-    other = replace_kept(kept_snapshots(tmp_path)[0], snapshot_of({"new": []}))
+    other = replace_stored(list_stored_snapshots(tmp_path)[0], snapshot_of({"new": []}))
     (tmp_path / "copy").rename(path)
     (other / "groups.parquet").unlink()
 
-    with pytest.raises(NotFoundInCacheError):
+    with pytest.raises(SnapshotNotFoundError):
         read_snapshot(tmp_path, allow_older=True)
     assert not path.exists()
 
@@ -674,7 +674,7 @@ def test_only_a_snapshot_of_the_same_moment_takes_the_place(three):
 
     for other in (snapshot_of(), snapshot_of(taken_at="2026-11-03T08:10Z", tenant_uid="t-2")):
         with pytest.raises(InputError, match="another tenant, host or moment"):
-            replace_kept(kept_snapshots(three)[2], other)
+            replace_stored(list_stored_snapshots(three)[2], other)
     assert left_in(three) == before
 
 
@@ -685,7 +685,7 @@ def test_a_reader_finds_one_or_the_other_at_every_moment(tmp_path):
 
     def replace_over_and_over():
         for n in range(1, 25):
-            replace_kept(kept_snapshots(tmp_path)[-1], snapshot_of({"group": [f"c-{n}"]}))
+            replace_stored(list_stored_snapshots(tmp_path)[-1], snapshot_of({"group": [f"c-{n}"]}))
         end.set()
 
     seen = []
@@ -703,9 +703,9 @@ def test_a_reader_finds_one_or_the_other_at_every_moment(tmp_path):
 
 def test_every_error_of_the_cache_is_an_frgroups_error():
     "One except clause catches them all."
-    assert issubclass(NotFoundInCacheError, FrgroupsError)
-    assert issubclass(NotFoundInCacheError, LookupError)
-    assert issubclass(FileDamagedError, ValueError)
+    assert issubclass(SnapshotNotFoundError, FrgroupsError)
+    assert issubclass(SnapshotNotFoundError, LookupError)
+    assert issubclass(CorruptFileError, ValueError)
 
 
 def test_a_manifest_that_lacks_a_table_is_damage(tmp_path):
@@ -718,7 +718,7 @@ def test_a_manifest_that_lacks_a_table_is_damage(tmp_path):
     own = ("schema_version", "written_by", "files", "checksum")
     write_manifest(folder, {name: value for name, value in manifest.items() if name not in own})
 
-    with pytest.raises(FileDamagedError) as caught:
+    with pytest.raises(CorruptFileError) as caught:
         read_snapshot(tmp_path)
     assert caught.value.path == folder / "manifest.json"
     assert "reads.parquet" in caught.value.expected and caught.value.found == "none of reads.parquet"
@@ -752,14 +752,14 @@ def test_a_sealed_manifest_of_another_shape_is_damage(tmp_path, wrong):
     folder = save_snapshot(sample_snapshot(), tmp_path)
     manifest = json.loads((folder / "manifest.json").read_bytes()) | wrong
     del manifest["checksum"]
-    manifest["checksum"] = sha256(canonical(manifest))
+    manifest["checksum"] = sha256(canonical_json(manifest))
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
-    with pytest.raises(FileDamagedError) as caught:
+    with pytest.raises(CorruptFileError) as caught:
         read_snapshot(tmp_path)
     assert caught.value.path == folder / "manifest.json" and caught.value.expected and caught.value.found
     assert list_snapshots(tmp_path).empty and cache_info(tmp_path)["n_damaged"].tolist() == [1]
-    with pytest.raises(NotFoundInCacheError):
+    with pytest.raises(SnapshotNotFoundError):
         read_snapshot(tmp_path, allow_older=True)
     assert not folder.exists()
 
@@ -784,7 +784,7 @@ def test_a_pipe_in_the_place_of_a_file_is_damage(tmp_path, file):
     (folder / file).unlink()
     os.mkfifo(folder / file)
 
-    with pytest.raises(FileDamagedError, match=r"found no regular file") as caught:
+    with pytest.raises(CorruptFileError, match=r"found no regular file") as caught:
         read_snapshot(tmp_path)
     assert caught.value.path == folder / file
 
@@ -872,8 +872,8 @@ def test_tables_that_do_not_agree_are_damage(tmp_path, file, change, said, only_
     folder = save_snapshot(sample_snapshot(), tmp_path)
     resealed(folder, file, change)
 
-    with pytest.raises(FileDamagedError, match=said) as caught:
-        read_kept(kept_at(folder), only_memberships=only_memberships)
+    with pytest.raises(CorruptFileError, match=said) as caught:
+        read_stored(stored_at(folder), only_memberships=only_memberships)
     assert caught.value.path == folder / file
 
 
@@ -884,7 +884,7 @@ def test_customers_that_were_cut_are_damage(tmp_path, facts):
     folder = save_snapshot(sample_snapshot(), tmp_path)
     resealed(folder, "customers.parquet", lambda table: table.slice(0, 10), **facts)
 
-    with pytest.raises(FileDamagedError, match=r"251|below 10"):
+    with pytest.raises(CorruptFileError, match=r"251|below 10"):
         read_snapshot(tmp_path)
     assert "old" in read_snapshot(tmp_path, allow_older=True)
 
@@ -894,7 +894,7 @@ def test_facts_that_do_not_agree_with_the_tables_are_damage(tmp_path, facts):
     "A count and a universe that the tables belie."
     resealed(save_snapshot(sample_snapshot(), tmp_path), **facts)
 
-    with pytest.raises(FileDamagedError):
+    with pytest.raises(CorruptFileError):
         read_snapshot(tmp_path)
 
 
@@ -903,6 +903,6 @@ def test_a_snapshot_in_the_folder_of_another_tenant_is_damage(tmp_path):
     folder = save_snapshot(sample_snapshot(), tmp_path)
     resealed(folder, tenant_uid="t-2")
 
-    with pytest.raises(FileDamagedError, match=r"expected a snapshot of t-1@tables, found one of t-2@tables"):
+    with pytest.raises(CorruptFileError, match=r"expected a snapshot of t-1@tables, found one of t-2@tables"):
         read_snapshot(tmp_path)
     assert list_snapshots(tmp_path).empty

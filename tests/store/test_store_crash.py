@@ -20,9 +20,9 @@ import pytest
 
 from frgroups.errors import InputError
 from frgroups.snapshot.from_frames import snapshot_from_frames
-from frgroups.store.manifest import kept_snapshots
+from frgroups.store.manifest import list_stored_snapshots
 from frgroups.store.retention import list_snapshots, prune
-from frgroups.store.snapshot_store import read_snapshot, replace_kept, save_snapshot, sweep
+from frgroups.store.snapshot_store import clean_temp_folders, read_snapshot, replace_stored, save_snapshot
 
 # Python tells of these before they happen; a full disk refuses those that write.
 WRITES = {"os.rename", "os.mkdir"}
@@ -53,7 +53,7 @@ def remove_the_oldest(cache):
 
 def replace_the_older(cache):
     """Put another snapshot in the place of the newest."""
-    replace_kept(kept_snapshots(cache)[-1], REWRITTEN)
+    replace_stored(list_stored_snapshots(cache)[-1], REWRITTEN)
 
 
 # What is done, and what may be found afterwards.
@@ -142,7 +142,7 @@ def check(cache, run):
         pd.testing.assert_frame_equal(one.memberships, whole[group].memberships)
         assert one.taken_at == whole[group].taken_at
 
-    sweep(cache)
+    clean_temp_folders(cache)
     assert [name for name in left_in(cache) if "Z" in name] == [Path(path).name for path in listed["path"]]
     assert not any(".gone" in name for name in left_in(cache))
     save_snapshot(snapshot_of("next", 0), cache)

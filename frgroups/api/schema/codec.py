@@ -14,8 +14,8 @@ import msgspec
 from frgroups.api.schema.lenient_decoding import NOT_JSON, NotTheApiError, fitting, json_of, repaired, repaired_page
 from frgroups.api.schema.records import NESTED, ROW_OF, Count, Group, Member, Named, Page, Record, Value
 from frgroups.errors import InputError
-from frgroups.internals.redaction import masked, shown
-from frgroups.internals.validation import several
+from frgroups.internals.redaction import mask_contacts, safe_repr
+from frgroups.internals.validation import as_list
 
 # The published pattern has no end anchor; whole strings are matched here.
 UID = re.compile(r"[A-Za-z0-9_-]+")
@@ -123,7 +123,7 @@ def error_message(body: bytes) -> str:
         return ""
     if isinstance(said, dict):
         said = next((said[key] for key in ("message", "error", "title", "detail") if said.get(key)), "")
-    return masked(" ".join(said.split()))[:300] if isinstance(said, str) else ""
+    return mask_contacts(" ".join(said.split()))[:300] if isinstance(said, str) else ""
 
 
 def check_uid(uid: str, what: str = "uid") -> str:
@@ -134,14 +134,16 @@ def check_uid(uid: str, what: str = "uid") -> str:
     '0150'
     """
     if not isinstance(uid, str):
-        raise InputError(f"A {what} is text, not {type(uid).__name__}: {shown(uid)}. Leading zeros would be lost.")
+        raise InputError(
+            f"A {what} is text, not {type(uid).__name__}: {safe_repr(uid)}. Leading zeros would be lost."
+        )
     if not UID.fullmatch(uid):
         raise InputError(
-            f"{shown(uid)} is not a {what} that the API takes: letters A-Z a-z, digits, '-' and '_', at least one."
+            f"{safe_repr(uid)} is not a {what} that the API takes: letters A-Z a-z, digits, '-' and '_'."
         )
     return uid if type(uid) is str else str(uid)  # numpy's texts cannot be encoded
 
 
 def check_uids_once(uids: Iterable[str], what: str) -> list[str]:
     """These uids, checked, each once, in the order given."""
-    return list(dict.fromkeys(check_uid(uid, "customer uid") for uid in several(uids, what)))
+    return list(dict.fromkeys(check_uid(uid, "customer uid") for uid in as_list(uids, what)))

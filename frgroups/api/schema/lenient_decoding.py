@@ -60,7 +60,7 @@ def repaired_page(body: bytes, record: type[Record]) -> Page[Record]:
     items = [repaired(item, record) for item in page["items"]]
     kept = [item for item in items if item is not None]
     page_number, page_size, total_count = usable
-    return Page(kept, page_number, page_size, total_count, nameless=len(items) - len(kept))
+    return Page(kept, page_number, page_size, total_count, without_uid=len(items) - len(kept))
 
 
 def repaired(item: Any, record: type[Record]) -> Record | None:

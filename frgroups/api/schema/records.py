@@ -186,7 +186,7 @@ class Page(Generic[Record]):
     page_number: int
     page_size: int
     total_count: int
-    nameless: int = 0
+    without_uid: int = 0
 
     @property
     def uids(self) -> list[str]:
