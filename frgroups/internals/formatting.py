@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from datetime import UTC, date, datetime, timedelta
 
@@ -22,6 +23,34 @@ def pluralize(n: int, what: str) -> str:
     """
     noun, space, rest = what.partition(" ")
     return f"{n:,} {noun}{'' if n == 1 else 's'}{space}{rest}"
+
+
+def agree(n: int, singular: str, plural: str) -> str:
+    """
+    Return the word form that agrees with a number.
+
+    >>> agree(1, "is", "are"), agree(2, "is", "are")
+    ('is', 'are')
+    """
+    return singular if n == 1 else plural
+
+
+def format_percentage(share: float, decimals: int = 1) -> str:
+    """
+    Format a share as a percentage.
+
+    The result is rounded down, so that only the whole is 100%, and a share above 0 is never shown as 0%.
+
+    >>> format_percentage(0.25), format_percentage(0.99999), format_percentage(1.0), format_percentage(0.0)
+    ('25%', '99.9%', '100%', '0%')
+    >>> format_percentage(0.00001)
+    '<0.1%'
+    """
+    scale = 10**decimals
+    floored = math.floor(share * 100 * scale + 1e-9) / scale
+    if share > 0 and floored == 0:
+        return f"<{1 / scale:g}%"
+    return f"{floored:g}%"
 
 
 def format_age(age: timedelta) -> str:

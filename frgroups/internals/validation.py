@@ -57,3 +57,53 @@ def check_share(value: object, name: str) -> None:
     """
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
         raise InputError(f"{name}={safe_repr(value)} is not a share above 0 and at most 1; 90 % is 0.9.")
+
+
+def check_number(
+    value: object,
+    name: str,
+    *,
+    at_least: float | None = None,
+    above: float | None = None,
+    at_most: float | None = None,
+    whole: bool = False,
+) -> None:
+    """
+    Raise InputError if a value is not a number within the given bounds.
+
+    Parameters
+    ----------
+    value
+        The value to check. Booleans and NaN are rejected.
+    name
+        Name of the argument in the message.
+    at_least, above, at_most
+        Inclusive lower bound, exclusive lower bound and inclusive upper bound; None means unbounded.
+    whole
+        Whether only integers are valid.
+
+    >>> check_number(4, "workers", at_least=1, whole=True)
+    >>> check_number(0, "workers", at_least=1, whole=True)
+    Traceback (most recent call last):
+        ...
+    frgroups.errors.InputError: workers=0 is not valid. It must be a whole number of at least 1.
+    """
+    kinds = (int,) if whole else (int, float)
+    is_number = isinstance(value, kinds) and not isinstance(value, bool)
+    if (
+        is_number
+        and (at_least is None or value >= at_least)  # type: ignore[operator]
+        and (above is None or value > above)  # type: ignore[operator]
+        and (at_most is None or value <= at_most)  # type: ignore[operator]
+        and value == value
+    ):
+        return
+    bounds = [
+        f"{text} {bound:,}"
+        for text, bound in (("of at least", at_least), ("above", above), ("of at most", at_most))
+        if bound is not None
+    ]
+    kind = "a whole number" if whole else "a number"
+    raise InputError(
+        f"{name}={safe_repr(value)} is not valid. It must be {' '.join([kind, ' and '.join(bounds)]).strip()}."
+    )
