@@ -33,33 +33,64 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from frgroups.advice import Advice
-
 
 class FrgroupsError(Exception):
     """
-    The root of all errors that frgroups raises on purpose; its facts are attributes.
+    Root of the exceptions that frgroups raises deliberately; its facts are attributes.
 
-    `.message` is what was asked and what came, `.advice` what to do about it where that names arguments; as text an
-    error is both.
+    Parameters
+    ----------
+    message
+        The problem and the value that caused it.
+    hint
+        The next action in terms of the Python API, "" for none. `str(error)` is the message and the hint.
+    cli_hint
+        The next action in terms of the command line. None means that `hint` is correct there too, "" means that the
+        command line has no such action. `cli_text` is the message and this hint.
+    **facts
+        Further attributes of the error.
+
+    Examples
+    --------
+    >>> error = FrgroupsError(
+    ...     "The file has 3 columns.", hint="Pass column= to choose one.", cli_hint="Pass --column to choose one."
+    ... )
+    >>> str(error)
+    'The file has 3 columns. Pass column= to choose one.'
+    >>> error.cli_text
+    'The file has 3 columns. Pass --column to choose one.'
     """
 
-    def __init__(self, message: str, *advice: Advice, **facts: Any) -> None:
-        super().__init__(message, *advice)
+    def __init__(self, message: str, *, hint: str = "", cli_hint: str | None = None, **facts: Any) -> None:
+        super().__init__(message)
         self.message = message
-        self.advice = advice
+        self.hint = hint
+        self.cli_hint = cli_hint
         for name, value in facts.items():
             setattr(self, name, value)
 
-    def add(self, message: str, *advice: Advice) -> None:
-        """Say this too, behind the rest."""
-        self.message = f"{self.message} {message}"
-        self.advice = (*self.advice, *advice)
-        self.args = (self.message, *self.advice)
+    @property
+    def cli_text(self) -> str:
+        """The message and the hint for the command line."""
+        return _join(self.message, self.hint if self.cli_hint is None else self.cli_hint)
+
+    def add(self, message: str = "", hint: str = "", cli_hint: str | None = None) -> None:
+        """Append a message and a hint to those of this error."""
+        if self.cli_hint is not None or cli_hint is not None:
+            first = self.hint if self.cli_hint is None else self.cli_hint
+            second = hint if cli_hint is None else cli_hint
+            self.cli_hint = _join(first, second)
+        self.message = _join(self.message, message)
+        self.hint = _join(self.hint, hint)
+        self.args = (self.message,)
 
     def __str__(self) -> str:
-        # KeyError would show the repr of its argument.
-        return " ".join([self.message, *filter(None, map(str, self.advice))])
+        # KeyError would return the repr of its argument.
+        return _join(self.message, self.hint)
+
+
+def _join(*sentences: str) -> str:
+    return " ".join(filter(None, sentences))
 
 
 class InputError(FrgroupsError, ValueError):

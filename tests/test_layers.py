@@ -26,10 +26,9 @@ ROWS = [
     "snapshot",
     "internals",
     "errors",
-    "advice",
 ]
 ROW = {package: number for number, package in enumerate(ROWS)}
-ROOT_MODULES = {"__init__", "__main__", "advice", "errors", "session"}
+ROOT_MODULES = {"__init__", "__main__", "errors", "session"}
 MAY_IMPORT_CLIENT = {"__init__", "load", "apply", "sandbox", "cli", "session"}
 
 

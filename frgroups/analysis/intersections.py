@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from frgroups.advice import ANY, Advice
 from frgroups.errors import InputError
 from frgroups.internals.typing import IntArray, UInt32Array
 from frgroups.internals.validation import as_list
@@ -180,7 +179,7 @@ class RegionCounts:
         if top is None and len(rows) > _MOST_SETS:
             raise InputError(
                 f"Customers are in more than {_MOST_SETS:,} combinations of these groups.",
-                Advice("Say {top}, or choose fewer groups.", top=ANY),
+                hint="Pass top= to limit the number of combinations, or choose fewer groups.",
             )
         shown, inside = rows[:top], np.zeros(len(self.n), dtype=np.bool_)
         for _, _, regions in shown:

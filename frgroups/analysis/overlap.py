@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from frgroups.advice import ANY, Advice
 from frgroups.analysis.significance import benjamini_hochberg, hypergeometric_tails
 from frgroups.errors import InputError
 from frgroups.internals.typing import FloatArray, IndexArray, Int32Array, IntArray
@@ -114,7 +113,7 @@ def measure_of(matrix: pd.DataFrame, measure: Measure | None) -> Measure:
     """
     said = matrix.attrs.get("measure") if measure is None else measure
     if said is None:
-        raise InputError("This matrix does not say what it measures.", Advice("Say it with {measure}.", measure=ANY))
+        raise InputError("This matrix does not say what it measures.", hint="Pass measure= to name the measure.")
     if said not in get_args(Measure):
         raise InputError(f"measure={said!r} is not one of {', '.join(get_args(Measure))}.")
     known: Measure = said

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from frgroups.advice import Advice
 from frgroups.analysis.attributes import NUMBER, Asked, Attribute, customer_attributes
 from frgroups.analysis.disclosure_control import check_min_count, suppressed_rows
 from frgroups.analysis.effect_sizes import (
@@ -206,7 +205,9 @@ def _uids(snapshot: Snapshot, *groups: Customers) -> list[str]:
 def _profile(attributes: Iterable[Attribute], sides: Sides, min_count: int, top: int | None) -> pd.DataFrame:
     check_min_count(min_count)
     if top is not None and top < 1:
-        raise InputError(f"top={top} shows no value.", Advice("Leave it at 10, or say {top} for all.", top=None))
+        raise InputError(
+            f"top={top} shows no value.", hint="Pass a number of 1 or more, or top=None to show all values."
+        )
     rows = [row for attribute in attributes for row in page_rows(attribute, sides, min_count, top)]
     table = pd.DataFrame(rows, columns=list(_COLUMNS)).astype(_COLUMNS)
     return table.assign(q_value=q_values(table["p_value"].to_numpy()))

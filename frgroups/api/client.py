@@ -10,7 +10,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-from frgroups.advice import Advice
 from frgroups.api.connection_check import Check
 from frgroups.api.environments import STAGE, environment_label
 from frgroups.api.pagination import iter_pages
@@ -359,7 +358,7 @@ class Client:
         if not self.writable:
             raise NotWritableError(
                 f"{call.operation}: this client only reads; nothing was sent.",
-                Advice("Make it with {writable} to change the tenant.", writable=True),
+                hint="To change the tenant, create the client with writable=True.",
             )
         body = self._transport.send(call, _as_it_is)
         if body.lstrip().startswith(b"<"):

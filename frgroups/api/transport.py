@@ -17,7 +17,6 @@ from urllib.request import getproxies
 
 import httpx
 
-from frgroups.advice import ANY, Advice
 from frgroups.api.connections import Connections
 from frgroups.api.environments import BASE_URLS, is_loopback
 from frgroups.api.retry import Pacer, RetryPolicy, retry_after, sleep
@@ -308,8 +307,8 @@ class Transport:
             wait = f" It asks to wait {'for ever' if long else f'{asked:.0f} s'}." if asked is not None else ""
             raise RateLimitedError(
                 f"{where}, too many requests.{wait}{said}",
-                Advice("Ask with fewer connections at once: a smaller {workers}.", workers=ANY),
-                Advice("Or ask less often: a lower {requests_per_second}.", requests_per_second=ANY),
+                hint="Create the client with fewer workers= or with a lower requests_per_second=.",
+                cli_hint="To load with fewer requests per second, use frgroups load --requests-per-second.",
                 retry_after=asked,
                 **facts,
             )

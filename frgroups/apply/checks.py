@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from frgroups.advice import ANY, FUNCTION, Advice
 from frgroups.api.client import Client
 from frgroups.apply.journal import Journal, JournalState
 from frgroups.apply.receipt import Receipt
@@ -23,14 +22,14 @@ from frgroups.errors import (
 from frgroups.internals.formatting import format_age, pluralize
 from frgroups.internals.timestamps import parse_duration
 from frgroups.internals.tombstones import TOMBSTONE_PREFIX
-from frgroups.plan.limits import Finding
+from frgroups.plan.limits import Finding, limit_options, relaxed_limits
 from frgroups.plan.plan import Plan
 from frgroups.plan.suppression_list import suppressed_customers, suppression_list_path
-from frgroups.plan.widened import Widened
 from frgroups.review.approval import CLOCK_TOLERANCE
 
-_SETTLE = Advice(
-    "To have a receipt of what was sent, which can be undone, use {finalize_plan}.", finalize_plan=FUNCTION
+_SETTLE = "To get a receipt of the changes that were sent, which can be undone, use finalize_plan."
+_SETTLE_IN_CLI = (
+    "To get a receipt of the changes that were sent, which can be undone, use frgroups apply PLAN --settle."
 )
 
 
@@ -39,7 +38,8 @@ def check_target(client: Client, plan: Plan) -> None:
     if plan.base_url is None:
         raise WrongTenantError(
             f"Plan {plan.digest[:12]} was made from tables without a host, so it can be reviewed, not applied.",
-            Advice("Pass {base_url} to snapshot_from_frames.", base_url=ANY),
+            hint="Pass base_url= to snapshot_from_frames.",
+            cli_hint="",
         )
     if (client.tenant_uid, client.base_url) != (plan.tenant_uid, plan.base_url):
         raise WrongTenantError(
@@ -52,7 +52,7 @@ def check_writable(client: Client) -> None:
     """Raise NotWritableError if the client only reads."""
     if not client.writable:
         raise NotWritableError(
-            "This client only reads; nothing was sent.", Advice("Make it with {writable} to apply.", writable=True)
+            "This client only reads; nothing was sent.", hint="To apply a plan, create the client with writable=True."
         )
 
 
@@ -63,10 +63,16 @@ def check_same_journal(plan: Plan, journal: Journal) -> None:
         return
     another = "" if begun == journal.path else f" with another, {journal.path}"
     kept = "" if begun.exists() else " That file is not there any more, so what was sent cannot be told."
+    hint = cli_hint = ""
+    if begun.exists():
+        folder = str(begun.parent.parent)
+        hint = f"To resume the plan, pass journal={folder!r}."
+        cli_hint = f"To resume the plan, pass --journal {folder}."
     raise InputError(
         f"Plan {plan.digest[:12]} was begun with the journal {begun}, and is not sent a second time{another}. "
         f"Nothing was sent now.{kept} Load again and make a new plan.",
-        *([Advice("Or go on with {journal}.", journal=str(begun.parent.parent))] if begun.exists() else []),
+        hint=hint,
+        cli_hint=cli_hint,
     )
 
 
@@ -108,7 +114,9 @@ def with_run_status(past: JournalState) -> Iterator[None]:
     except FrgroupsError as error:
         if isinstance(error, LockedError):  # Who holds the lock may be the very run that has sent something.
             past = JournalState()
-        error.add(past.told(), *([_SETTLE] if past.n_sent else []))
+        error.add(past.told())
+        if past.n_sent:
+            error.add(hint=_SETTLE, cli_hint=_SETTLE_IN_CLI)
         raise
 
 
@@ -131,11 +139,15 @@ def raise_if_limits_exceeded(plan: Plan, findings: list[Finding]) -> None:
     broken = tuple(finding for finding in findings if finding.blocking)
     if broken:
         told = " ".join(finding.message for finding in broken)
-        wider = Widened(broken, plan.limits)
-        allow = Advice("To allow it, make a plan with {limits} and have that reviewed.", limits=wider)
+        hint = cli_hint = ""
+        if any(finding.allow for finding in broken):
+            limits, options = relaxed_limits(broken, plan.limits), limit_options(broken, plan.limits)
+            hint = f"To allow this, create a plan with limits={limits!r} and have it reviewed."
+            cli_hint = f"To allow this, create a plan with {options} and have it reviewed."
         raise PlanBlockedError(
             f"Plan {plan.digest[:12]} is blocked by {pluralize(len(broken), 'limit')}. {told}",
-            *([allow] if wider else []),
+            hint=hint,
+            cli_hint=cli_hint,
             findings=broken,
         )
 

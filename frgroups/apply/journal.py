@@ -13,7 +13,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from frgroups.advice import ANY, Advice
 from frgroups.errors import CorruptFileError, InputError
 from frgroups.internals.atomic_files import ensure_private_dir, fsync_path, write_text
 from frgroups.internals.checksummed_json import canonical_json, sha256
@@ -97,7 +96,8 @@ class Journal:
                 self._file.close()
             raise InputError(
                 f"The journal {self.path} cannot be written: {error.strerror}.",
-                Advice("Name another folder with {journal}.", journal=ANY),
+                hint="Pass journal= to choose another folder.",
+                cli_hint="Pass --journal to choose another folder.",
             ) from error
         return self
 

@@ -10,7 +10,6 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from frgroups.advice import Advice
 from frgroups.api.client import Client
 from frgroups.api.environments import STAGE, is_loopback
 from frgroups.apply.write_capabilities import MAX_LAG, WriteCapabilities
@@ -39,7 +38,6 @@ NAME = "frgroups probe, safe to delete"
 SIZES = (1, 50, 100, 200, 500, 1000)
 _OF_SIZE = ("400", "413", "422")  # What a request that is too large may be answered.
 _MOST_WAITS, _LONGEST_WAIT = 5, 60.0  # after a 429, in seconds
-_WRITABLE = Advice("Make one with {writable}.", writable=True)
 _PAUSES = (0.0, 0.2, 0.5, 1.0, 2.0)
 
 
@@ -87,7 +85,10 @@ def _check_allowed(client: Client) -> None:
             "Probe stage, which runs the same service."
         )
     if not client.writable:
-        raise NotWritableError("This client was made to read, and a probe writes; nothing was sent.", _WRITABLE)
+        raise NotWritableError(
+            "This client was made to read, and a probe writes; nothing was sent.",
+            hint="Create the client with writable=True.",
+        )
 
 
 class _Probe:

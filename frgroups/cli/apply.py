@@ -65,7 +65,9 @@ def apply(options: Namespace) -> int:
         receipt = _applied(options, policy)
     except FrgroupsError as error:
         if options.json:
-            print(json.dumps(unsent_line(options.file, "refused", code_of(error), str(error)), ensure_ascii=False))
+            print(
+                json.dumps(unsent_line(options.file, "refused", code_of(error), error.cli_text), ensure_ascii=False)
+            )
         raise
     if options.json:
         print(json.dumps(result_line(options.file, receipt), ensure_ascii=False))

@@ -16,7 +16,7 @@ from frgroups.apply.interrupts import deferred_interrupt
 from frgroups.apply.receipt import Receipt
 from frgroups.cli.apply_result import result_line, unsent_line
 from frgroups.cli.resolve import client_of
-from frgroups.cli.types import readable
+from frgroups.cli.types import error_text, readable
 from frgroups.errors import DriftError, FrgroupsError, NotApprovedError, PlanBlockedError
 from frgroups.internals.exit_codes import code_of, worst
 from frgroups.plan.plan import Plan
@@ -63,11 +63,11 @@ def _applied(
         receipt = _apply_by(client, plan, approvals, options) if approvals or not before else before
     except NotApprovedError as error:
         outcome, code = ("refused", code_of(error)) if waiting.approval else ("waits", 0)
-        return unsent_line(waiting.path, outcome, code, str(error))
+        return unsent_line(waiting.path, outcome, code, error.cli_text)
     except (PlanBlockedError, DriftError) as error:
-        return _set_aside(waiting, unsent_line(waiting.path, "set aside", code_of(error), str(error)))
+        return _set_aside(waiting, unsent_line(waiting.path, "set aside", code_of(error), error.cli_text))
     except (FrgroupsError, OSError) as error:
-        return unsent_line(waiting.path, "refused", code_of(error), str(error))
+        return unsent_line(waiting.path, "refused", code_of(error), error_text(error))
     line = result_line(waiting.path, receipt)
     if receipt.complete:
         return line | _moved(lambda: archive_plan(waiting, "done"), line)
@@ -104,6 +104,6 @@ def _moved(move: Callable[[], object], line: dict[str, Any]) -> dict[str, Any]:
     try:
         move()
     except (FrgroupsError, OSError) as error:
-        told = f"It could not be moved: {error} The next apply tries again, and sends nothing for that."
+        told = f"It could not be moved: {error_text(error)} The next apply tries again, and sends nothing for that."
         return {"message": f"{line['message']} {told}", "exit_code": worst([line["exit_code"], 1])}
     return {}

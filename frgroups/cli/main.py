@@ -9,7 +9,6 @@ from contextlib import AbstractContextManager
 from textwrap import fill
 from typing import NoReturn
 
-from frgroups.advice import spoken_by
 from frgroups.cli import analyze as looking
 from frgroups.cli import apply as applying
 from frgroups.cli import doctor as tenant
@@ -18,7 +17,7 @@ from frgroups.cli import plan as planning
 from frgroups.cli import privacy as customer
 from frgroups.cli import who as whereabouts
 from frgroups.cli.arguments import of_log
-from frgroups.cli.types import readable, speaker_of
+from frgroups.cli.types import readable
 from frgroups.errors import FrgroupsError
 from frgroups.internals.exit_codes import EXIT_CODES, code_of
 from frgroups.internals.structured_logging import logged_to_stderr
@@ -61,16 +60,11 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
-    with spoken_by(speaker_of(options)):
-        return _done(options)
-
-
-def _done(options: argparse.Namespace) -> int:
     try:
         with _log(options):
             return int(options.run(options) or 0)
     except FrgroupsError as error:
-        print(f"frgroups {options.command}: {readable(error)}", file=sys.stderr)
+        print(f"frgroups {options.command}: {readable(error.cli_text)}", file=sys.stderr)
         return code_of(error)
     except BrokenPipeError:
         sys.stderr.close()

@@ -8,14 +8,13 @@ from pathlib import Path
 from frgroups.apply.receipt import Receipt, read_receipt
 from frgroups.cli.arguments import LIMIT_HELP, Add, of_register, of_snapshot
 from frgroups.cli.resolve import held_customers, limits_of, register_of, snapshot_of, wanted_customers
-from frgroups.cli.types import filled, limit, limit_options, readable
+from frgroups.cli.types import filled, limit, readable
 from frgroups.errors import CorruptFileError, InputError
 from frgroups.internals.paths import data_subdir, tenant_folder
-from frgroups.plan.limits import Finding, Limits, read_limits
+from frgroups.plan.limits import Finding, Limits, limit_options, read_limits
 from frgroups.plan.plan import MODES, Plan
 from frgroups.plan.plan_file import read_plan
 from frgroups.plan.planner import plan_memberships
-from frgroups.plan.widened import Widened
 from frgroups.review.approval import approved_in_words
 from frgroups.review.plan_queue import locate_plan, plan_file_name, queue_folder
 from frgroups.review.plan_text import spoken_code
@@ -115,8 +114,9 @@ def keep_plan(made: Plan, out: Path | None, *, pending: bool = False, limits_of_
     print(f"Review  {review}   (open it in a browser, or mail it to who decides)")
     if made.blocked:
         own = _blocked_by_own(made)
-        if wider := Widened([one for one in made.findings if one.blocking and one not in own], made.limits):
-            print(f"Blocked. To allow it, make the plan again with {limit_options(wider)}")
+        others = [finding for finding in made.findings if finding.blocking and finding not in own]
+        if options := limit_options(others, made.limits):
+            print(f"Blocked. To allow this, create the plan again with {options}")
         if pending:
             print("It does not wait in the queue, since nobody can approve it.")
         if own:

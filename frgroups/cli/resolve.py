@@ -33,7 +33,8 @@ def snapshot_of(options: Namespace) -> Snapshot:
             options.cache, tenant_uid=tenant_uid, at=options.at, base_url=base_url, allow_older=options.allow_older
         )
     except SnapshotNotFoundError as error:
-        raise SnapshotNotFoundError(f"{error.message}{_taken_for_uid(options.tenant)}", *error.advice) from error
+        message = f"{error.message}{_taken_for_uid(options.tenant)}"
+        raise SnapshotNotFoundError(message, hint=error.hint, cli_hint=error.cli_hint) from error
 
 
 def _tenant_and_host(options: Namespace) -> tuple[str | None, str | None]:

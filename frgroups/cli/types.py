@@ -1,68 +1,29 @@
-"""The words of the terminal: what a value after an option may be, and what an argument is called here."""
+"""Convert and check the values of options, and format texts for the terminal."""
 
 from __future__ import annotations
 
-from argparse import ArgumentTypeError, Namespace
-from collections.abc import Callable, Mapping
+from argparse import ArgumentTypeError
+from collections.abc import Callable
 from typing import Any, TypeVar
 
-from frgroups.advice import Form, Speaker
 from frgroups.api.transport import checked_base_url
-from frgroups.errors import InputError
+from frgroups.errors import FrgroupsError, InputError
 from frgroups.internals.formatting import escape_invisible
 from frgroups.internals.timestamps import parse_duration
 from frgroups.plan.limits import Limits
-from frgroups.plan.widened import Widened
 from frgroups.store.snapshot_store import end_of_period
 
 Number = TypeVar("Number", int, float)
 
-_COMMANDS = {
-    "load_snapshot": "frgroups load",
-    "refresh_groups": "frgroups load",
-    "finalize_plan": "frgroups apply PLAN --settle",
-}
-_OPTIONS = {"tenant_uid": "tenant"}
 
-
-def speaker_of(options: Namespace) -> Speaker:
+def error_text(error: Exception) -> str:
     """
-    What says an argument as the option of this command that stands for it; None where it has none.
+    Return the text of an error as the command line prints it.
 
-    >>> speaker_of(Namespace(tenant=None, port=1))("port", 0), speaker_of(Namespace(tenant=None))("empty", True)
-    ('--port 0', None)
+    >>> error_text(InputError("The port is in use.", hint="Pass port=0.", cli_hint="Pass --port 0."))
+    'The port is in use. Pass --port 0.'
     """
-
-    def word(name: str, value: object) -> str | None:
-        if isinstance(value, Form) and value.is_function:
-            return _COMMANDS.get(name)
-        if isinstance(value, Widened):
-            return limit_options(value)
-        destination = _OPTIONS.get(name, name)
-        if value is None or value is False or not hasattr(options, destination):
-            return None
-        option = f"--{destination.replace('_', '-')}"
-        return option if value is True or not isinstance(value, int | float | str) else f"{option} {value}"
-
-    return word
-
-
-def limit_options(wider: Widened) -> str:
-    """
-    The options that set these limits, and what must change where a group has limits of its own.
-
-    >>> blocked = Finding("removals_total", "", True, n=600, allow=(("removals_total", 600),))
-    >>> limit_options(Widened([blocked], Limits()))
-    '--limit removals_total=600'
-    """
-    said = [" ".join(f"--limit {one}" for one in _told(wider.of_all_groups()))]
-    for uid, values in wider.of_own().items():
-        said.append(f"{', '.join(_told(values))} among the limits that {uid} has of its own (register, or --limits)")
-    return " and ".join(filter(None, said))
-
-
-def _told(values: Mapping[str, Any]) -> list[str]:
-    return [f"{name}={'none' if value is None else value}" for name, value in values.items()]
+    return error.cli_text if isinstance(error, FrgroupsError) else str(error)
 
 
 def readable(text: object) -> str:
@@ -151,7 +112,7 @@ def _check(check: Callable[[Any], object], value: object) -> None:
     try:
         check(value)
     except InputError as error:
-        raise ArgumentTypeError(str(error)) from error
+        raise ArgumentTypeError(error.cli_text) from error
 
 
 def _limit_value(text: str) -> Any:

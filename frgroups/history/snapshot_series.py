@@ -68,6 +68,5 @@ def _found(one: Any) -> Snapshot | StoredSnapshot | None:
 
 
 def _leave_out(error: InputError) -> None:
-    # What a damaged file advises is for a reader that stopped at it.
-    text = error.message if isinstance(error, CorruptFileError) else str(error)
-    log_event(log, logging.WARNING, "snapshot_left_out", f"{text} The history goes on without it.")
+    # The hint is for a caller that stops at the error.
+    log_event(log, logging.WARNING, "snapshot_left_out", f"{error.message} The history goes on without it.")

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from frgroups.advice import ANY, Advice
 from frgroups.errors import ListError
 
 _SEPARATORS = {";": "semicolon", ",": "comma", "\t": "tab"}
@@ -235,7 +234,10 @@ def _sheet(body: bytes, source: Path, sheet: str | None) -> Any:
         raise ListError(f"{source} has no visible sheet {sheet!r}; it has {titles}.")
     if filled:
         raise ListError(
-            f"{source} has {len(filled)} filled sheets: {titles}.", Advice("Say which with {sheet}.", sheet=ANY)
+            f"{source} has {len(filled)} filled sheets: {titles}.",
+            hint="Pass sheet= to choose one.",
+            cli_hint="Pass --sheet to choose the sheet of the --list file of frgroups plan. In any other workbook, "
+            "leave only one sheet filled.",
         )
     raise ListError(f"{source} is empty: no cell is filled in {titles}. Write one id per row.")
 

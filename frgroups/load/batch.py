@@ -234,7 +234,7 @@ def load_one(name: str | None, *, requests_per_second: float | None = None, **ho
             snapshot = load_snapshot(client, progress=False, **how)
         facts = _facts(snapshot)
     except (Exception, KeyboardInterrupt) as error:
-        facts = {"exit_code": code_of(error), "error": error_info(error)}
+        facts = {"exit_code": code_of(error), "error": _failure(error)}
     where = _where(name) if client is None else (client.tenant_uid, client.base_url)
     done = Loaded(
         name,
@@ -253,7 +253,14 @@ def load_one(name: str | None, *, requests_per_second: float | None = None, **ho
 
 def failed_load(name: str, error: BaseException, *, seconds: float = 0.0) -> Loaded:
     """The line of a tenant that another process did not load, or had no time to."""
-    return Loaded(name, *_where(name), seconds=round(seconds, 3), error=error_info(error))
+    return Loaded(name, *_where(name), seconds=round(seconds, 3), error=_failure(error))
+
+
+def _failure(error: BaseException) -> dict[str, str]:
+    """Return the type and the text of an error, with the hint for the command line."""
+    if isinstance(error, FrgroupsError):
+        return {"type": type(error).__name__, "message": error.cli_text}
+    return error_info(error)
 
 
 def load_exit_code(snapshot: Snapshot) -> int:

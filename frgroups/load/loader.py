@@ -17,7 +17,6 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from frgroups.advice import ANY, ATTRIBUTE, FUNCTION, Advice
 from frgroups.api.client import Client
 from frgroups.api.schema.records import Customer, Group, Member
 from frgroups.errors import CorruptFileError, DriftedReadError, InputError, WrongTenantError
@@ -150,8 +149,8 @@ def _check_writable(folder: Path) -> None:
     except OSError as error:
         raise InputError(
             f"Cannot write in {folder}: {error.strerror}. Nothing was read. Set FRGROUPS_HOME to another folder.",
-            Advice("Or name one with {cache}.", cache=ANY),
-            Advice("{cache} keeps nothing.", cache=False),
+            hint="Or pass cache= to choose another folder. With cache=False, the snapshot is not stored.",
+            cli_hint="",
         ) from error
 
 
@@ -216,16 +215,13 @@ def _keep(snapshot: Snapshot, cache: Path) -> None:
     try:
         path = save_snapshot(snapshot, cache)
     except InputError as error:
-        raise InputError(
-            error.message,
-            *error.advice,
-            Advice(
-                "What was read is not lost: it is this error's {snapshot}; {save_snapshot} keeps it elsewhere.",
-                snapshot=ATTRIBUTE,
-                save_snapshot=FUNCTION,
-            ),
-            snapshot=snapshot,
-        ) from error
+        unsaved = InputError(error.message, hint=error.hint, cli_hint=error.cli_hint, snapshot=snapshot)
+        unsaved.add(
+            hint="The loaded snapshot is the attribute .snapshot of this error. Use save_snapshot to store it in "
+            "another folder.",
+            cli_hint="",
+        )
+        raise unsaved from error
     text = f"kept {snapshot.tenant_uid} as {path}"
     log_event(log, logging.INFO, "snapshot_kept", text, tenant_uid=snapshot.tenant_uid, path=path)
     _warn_unless_newest(snapshot, cache)

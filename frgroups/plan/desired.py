@@ -11,7 +11,6 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from frgroups.advice import Advice, Form
 from frgroups.api.schema import codec as wire
 from frgroups.errors import GroupNotFoundError, InputError, WrongTenantError
 from frgroups.internals.typing import Int32Array, IntArray
@@ -172,6 +171,7 @@ def _group_uid(snapshot: Snapshot, group: str, new: Mapping[str, str]) -> str:
             return named[0]
         raise GroupNotFoundError(
             error.message,
-            Advice("To make a new group, name it in {create}.", create=Form("{}={uid: name}")),
+            hint="To create a group, pass create={uid: name}.",
+            cli_hint="To create a group, pass its uid to --group and its name to --create.",
             close=error.close,
         ) from None

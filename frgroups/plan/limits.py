@@ -224,6 +224,77 @@ def limit_violations(limits: Limits, groups: list[GroupCounts], *, snapshot_age:
     return found
 
 
+def relaxed_limits(findings: Iterable[Finding], limits: Limits) -> Limits:
+    """
+    Return `limits` with the smallest changes that let these findings through.
+
+    The finding of one group relaxes the limits of that group only.
+
+    >>> wider = (("removals_per_group", 90), ("removal_share", None))
+    >>> loss = Finding("removals_per_group", "", True, "vip", 90, wider)
+    >>> emptied = Finding("emptied_groups", "", True, n=1, allow=(("emptied_groups", 1),))
+    >>> relaxed_limits([loss, emptied], Limits(additions_total=3))
+    Limits(emptied_groups=1, additions_total=3, per_group={'vip': Limits(removals_per_group=90, removal_share=None, \
+emptied_groups=1, additions_total=3)})
+    """
+    findings = list(findings)
+    for_all = _widest(finding for finding in findings if finding.customer_group_uid is None)
+    common = replace(limits, **for_all)
+    per_group = {
+        uid: replace(common.of(uid), per_group={}, **values) for uid, values in _widest_by_group(findings).items()
+    }
+    # Exact uids come before the patterns of the original limits.
+    others = {key: own for key, own in limits.per_group.items() if key not in per_group}
+    return replace(common, per_group=per_group | others)
+
+
+def limit_options(findings: Iterable[Finding], limits: Limits) -> str:
+    """
+    Return the options of `frgroups plan` that let these findings through, "" if no option does.
+
+    An option applies to all groups that have no limits of their own. If a group has its own, the text names the
+    values to change there.
+
+    >>> finding = Finding("removals_total", "", True, n=600, allow=(("removals_total", 600),))
+    >>> limit_options([finding], Limits())
+    '--limit removals_total=600'
+    """
+    of_groups: list[Finding] = []
+    of_plan: list[Finding] = []
+    for finding in findings:
+        uid = finding.customer_group_uid
+        has_own_limits = uid is not None and limits.of(uid) is not limits
+        if has_own_limits:
+            of_groups.append(finding)
+        else:
+            of_plan.append(finding)
+    parts = [" ".join(f"--limit {setting}" for setting in _settings(_widest(of_plan)))]
+    for uid, values in _widest_by_group(of_groups).items():
+        parts.append(f"{', '.join(_settings(values))} among the limits of group {uid} (register, or --limits)")
+    return " and ".join(filter(None, parts))
+
+
+def _widest_by_group(findings: Iterable[Finding]) -> dict[str, dict[str, Any]]:
+    by_group: dict[str, list[Finding]] = {}
+    for finding in findings:
+        if finding.customer_group_uid is not None and finding.allow:
+            by_group.setdefault(finding.customer_group_uid, []).append(finding)
+    return {uid: _widest(group_findings) for uid, group_findings in by_group.items()}
+
+
+def _widest(findings: Iterable[Finding]) -> dict[str, Any]:
+    widest: dict[str, Any] = {}
+    for finding in findings:
+        for name, value in finding.allow:
+            before = widest.get(name, value)
+            widest[name] = None if value is None or before is None else max(value, before)
+    return widest
+
+
+def _settings(values: Mapping[str, Any]) -> list[str]:
+    return [f"{name}={_OFF if value is None else value}" for name, value in values.items()]
+
+
 def _refused(name: str, value: object, wanted: str) -> InputError:
     return InputError(f"The limit {name} is {wanted}, not {safe_repr(value)}.")
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from frgroups.advice import Advice, Form
 from frgroups.analysis.register import match_register
 from frgroups.api.schema import codec as wire
 from frgroups.errors import DriftedReadError, InputError
@@ -202,7 +201,8 @@ def _check_sendable(change: GroupChange) -> None:
         if not wire.UID.fullmatch(customer):
             raise InputError(
                 f"Customer {customer!r} of {change.uid} has a uid that the API does not take and cannot be removed.",
-                Advice("{protect} leaves it in.", protect=[customer]),
+                hint=f"Pass protect=[{customer!r}] to keep this customer in the group.",
+                cli_hint="Pass --protect to frgroups plan to keep this customer in the group.",
             )
     wire.check_uid(change.uid, "customer group uid")
 
@@ -228,10 +228,8 @@ def _group_notes(snapshot: Snapshot, reads: Reads, change: GroupChange) -> list[
     if read["verdict"] == "drifted":
         raise DriftedReadError(
             f"{change.name} ({change.uid}) changed while the snapshot was read: {read['note']}.",
-            Advice(
-                "Read it again with {refresh_groups}, and plan then.",
-                refresh_groups=Form(f"{{}}(client, snapshot, [{change.uid!r}])", is_function=True),
-            ),
+            hint=f"Read the group again with refresh_groups(client, snapshot, [{change.uid!r}]) and plan again.",
+            cli_hint="Read the tenant again with frgroups load and plan again.",
         )
     if read["how"] == "cover":
         text = f"{change.name} was read through larger groups that hold it. It is read by itself before applying."

@@ -11,7 +11,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from frgroups.advice import ANY, Advice
 from frgroups.errors import CorruptFileError, FrgroupsError, InputError, NotApprovedError
 from frgroups.internals.checksummed_json import canonical_json, read_checksummed, write_checksummed
 from frgroups.internals.redaction import safe_repr
@@ -90,7 +89,11 @@ def approve_plan(
     """
     check_type(plan, Plan, "plan")
     if not isinstance(by, str) or not by.strip():
-        raise InputError("An approval needs the name of the person who agrees.", Advice("Say it with {by}.", by=ANY))
+        raise InputError(
+            "An approval needs the name of the person who agrees.",
+            hint="Pass by= with the name of the reviewer.",
+            cli_hint="Pass --by with the name of the reviewer.",
+        )
     check_text(by, "by")
     if reject is not None:
         check_text(reject, "reject")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pandas as pd
 
-from frgroups.advice import Advice
 from frgroups.errors import InputError
 from frgroups.internals.validation import check_type
 from frgroups.plan.plan import Plan
@@ -25,7 +24,9 @@ def check_personal(plan: Plan, personal: Snapshot) -> None:
         )
     if "firstname" not in personal.customers:
         raise InputError(
-            "The snapshot holds no names of customers.", Advice("Load it with {personal}.", personal=True)
+            "The snapshot holds no names of customers.",
+            hint="Load it with personal=True.",
+            cli_hint="Load the tenant with frgroups load --personal.",
         )
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from frgroups.api.environments import environment_of
 from frgroups.internals.html import LISTED, cell, cut_note, escaped, paragraph, render_page, time_tag
-from frgroups.plan.limits import Finding
+from frgroups.plan.limits import Finding, relaxed_limits
 from frgroups.plan.plan import Plan
-from frgroups.plan.widened import Widened
 from frgroups.review import plan_text as facts
 from frgroups.review.customer_names import WATERMARK
 from frgroups.review.decision_section import decision
@@ -121,12 +120,10 @@ def _finding(plan: Plan, finding: Finding, like: int = 0) -> str:
     if not finding.blocking:
         more = f" <b>And {like:,} more like this.</b>" if like else ""
         return f"<li>{escaped(finding.message)}{more}</li>"
-    wider = Widened((finding,), plan.limits)
-    allow = (
-        f'<span class="allow">To allow it, the analyst plans again with {escaped(repr(wider))}.</span>'
-        if wider
-        else ""
-    )
+    allow = ""
+    if finding.allow:
+        limits = escaped(repr(relaxed_limits([finding], plan.limits)))
+        allow = f'<span class="allow">To allow this, the analyst creates the plan again with {limits}.</span>'
     return f'<li class="blocking">{escaped(finding.message)}{allow}</li>'
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
 
-from frgroups.advice import Advice
 from frgroups.errors import InputError
 from frgroups.sandbox import vocabulary as words
 from frgroups.sandbox.fake_customers import People, Record, customer_row, stamp
@@ -52,7 +51,8 @@ def make_tenant(store: Store, *, customers: int, groups: int, seed: int, now: da
         raise InputError(
             f"A tenant of {customers} customers and {groups} groups is too small to look real; "
             f"make it {FEWEST_CUSTOMERS} and {FEWEST_GROUPS} at least.",
-            Advice("Or start with {empty}.", empty=True),
+            hint="Or pass empty=True to start with an empty tenant.",
+            cli_hint="",
         )
     rng = Random(seed)  # noqa: S311
     people = People(rng, now)

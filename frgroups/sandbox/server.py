@@ -19,7 +19,6 @@ from typing import Any, Protocol
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from frgroups.advice import Advice
 from frgroups.errors import FrgroupsError, InputError
 from frgroups.sandbox.asgi_app import Application
 from frgroups.sandbox.store import Store
@@ -172,7 +171,9 @@ def listen(port: int) -> socket.socket:
 
 def _not_listening(port: int, reason: str) -> InputError:
     text = f"The sandbox cannot listen on port {port}: {reason}."
-    return InputError(text, Advice("{port} finds a free one.", port=0), reason=reason)
+    return InputError(
+        text, hint="Pass port=0 to use a free port.", cli_hint="Pass --port 0 to use a free port.", reason=reason
+    )
 
 
 async def serve(

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from frgroups.advice import ANY, Advice
 from frgroups.errors import InputError, ListError
 from frgroups.internals.spreadsheets import NonTextCell, Row, Table, plain, read_table, reject_damaged_ids, trim
 from frgroups.internals.structured_logging import log_event
@@ -17,6 +16,12 @@ from frgroups.snapshot.membership_matrix import check_uids
 from frgroups.snapshot.snapshot import Snapshot
 
 log = logging.getLogger("frgroups.lists")
+
+_COLUMN_IN_CLI = (
+    "Pass --column to choose the id column of the --list file of frgroups plan. In any other list, rename the id "
+    "column to customer_uid or external_id."
+)
+_IF_ID = "If it is an id, insert a row with the header customer_uid above it."
 
 USUAL_NAMES = (
     *("customer_uid", "customer_id", "uid"),
@@ -156,7 +161,8 @@ def _id_column(table: Table, column: str | None) -> tuple[int, str, list[Row]]:
     raise ListError(
         f"{table.source} has {table.width} columns, none with a usual name of an id column such as customer_uid, "
         f"external_id or kundenummer; {_describe(first)}.",
-        Advice("Say which holds the ids with {column}.", column=ANY),
+        hint="Pass column= to choose the id column.",
+        cli_hint=_COLUMN_IN_CLI,
     )
 
 
@@ -168,7 +174,8 @@ def _named(header: Sequence[str], name: str, source: Path, *, exact: bool = True
         names = " and ".join(repr(header[place]) for place in same)
         raise ListError(
             f"{source} has {len(same)} columns for {name!r}: {names}.",
-            Advice("Rename one, or say which with {column}.", column=ANY),
+            hint="Rename one of them, or pass the exact name of the id column as column=.",
+            cli_hint=f"Rename one of them. {_COLUMN_IN_CLI}",
         )
     return same[0] if same else None
 
@@ -191,10 +198,8 @@ def _is_header(table: Table) -> bool:
         return True
     raise ListError(
         f"{table.source}: its first row may be a header or an id.",
-        Advice(
-            "Say {column} with its words if it is a header; write the header customer_uid above it if it is an id.",
-            column=ANY,
-        ),
+        hint=f"If it is a header, pass it as column=. {_IF_ID}",
+        cli_hint=f"If it is a header of the --list file of frgroups plan, pass it to --column. {_IF_ID}",
     )
 
 
@@ -227,7 +232,7 @@ def _customers_by(snapshot: Snapshot, by: str) -> pd.DataFrame:
     if by not in snapshot.customers:
         raise InputError(
             f"Customers by {by} need contact data, which this snapshot does not hold.",
-            Advice("Load it with {personal}, or choose external_id or customer_uid.", personal=True),
+            hint="Load it with personal=True, or choose external_id or customer_uid.",
         )
     return snapshot.customers
 

@@ -10,7 +10,6 @@ from typing import Literal
 
 import pandas as pd
 
-from frgroups.advice import FUNCTION, Advice
 from frgroups.errors import InputError
 from frgroups.internals.formatting import pluralize
 from frgroups.internals.html import Card
@@ -24,7 +23,7 @@ WHOLE = 0.95  # of a list: where less of it came, it is no change in between, an
 _TOO_SHORT = (
     "Too little for any analysis. Load again; if it stays so, the service lists or counts these groups wrongly."
 )
-_REFRESH = Advice("Fine for analysis; {refresh_groups} before planning.", refresh_groups=FUNCTION)
+_REFRESH = "The snapshot can be used for analysis. Read these groups again before planning."
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -184,8 +183,8 @@ class Snapshot:
             told.append(f"for {self._named(unproved)} there was no proof to be had")
         elif self.verdict == "unverifiable":
             told.append("whether these are all groups could not be proved")
-        advice = [str(_REFRESH)] if len(drifted) else []
-        return " ".join([f"{'; '.join(told)}.", *advice])
+        sentence = f"{'; '.join(told)}."
+        return f"{sentence} {_REFRESH}" if len(drifted) else sentence
 
     def _short(self) -> list[tuple[str, int, int]]:
         """The groups of which too little came: uid, rows, and the least that was counted."""

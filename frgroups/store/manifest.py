@@ -15,7 +15,6 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from frgroups.advice import Advice, Form
 from frgroups.errors import CorruptFileError, InputError
 from frgroups.internals.checksummed_json import canonical_json, sha256
 from frgroups.internals.paths import resolve_folder, tenant_folder
@@ -29,11 +28,10 @@ SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"
 _LOOKS = 20
 _FILES = tuple(f"{name}.parquet" for name in ("groups", "customers", "consents", "reads", "memberships"))
-# Who finds something wrong in Python may have kept it from a terminal.
-LOAD = Form("{} (frgroups load)", is_function=True)
-_WHAT_TO_DO = (
-    Advice("Read the newest good one with {allow_older}, which sets this one aside.", allow_older=True),
-    Advice("Or load again with {load_snapshot}.", load_snapshot=LOAD),
+# A Python user may have loaded the snapshot in a terminal, so the hints name both.
+_ALLOW_OLDER = "Pass allow_older=True to read the newest undamaged snapshot and to move this one aside"
+_ALLOW_OLDER_IN_CLI = (
+    "The commands that have the option --allow-older can read the newest undamaged snapshot and move this one aside"
 )
 
 Cache = str | Path | None
@@ -123,11 +121,11 @@ class StoredSnapshot:
         if not self.readable:
             raise InputError(
                 self.version,
-                Advice("Read the newest one that it reads with {allow_older}.", allow_older=True),
-                Advice(
-                    "Load the tenant again with {load_snapshot}, or use the frgroups that wrote it.",
-                    load_snapshot=LOAD,
-                ),
+                hint="Pass allow_older=True to read the newest snapshot of a supported version, load the tenant "
+                "again with load_snapshot (frgroups load), or use the version of frgroups that wrote this one.",
+                cli_hint="Load the tenant again with frgroups load, or use the version of frgroups that wrote this "
+                "one. The commands that have the option --allow-older can read the newest snapshot of a supported "
+                "version.",
             )
 
 
@@ -277,7 +275,14 @@ def _bytes_of(path: Path, expected: str) -> bytes:
 
 def _damaged(path: Path, expected: str, found: str) -> CorruptFileError:
     text = f"{path} is damaged: expected {expected}, found {found}."
-    return CorruptFileError(text, *_WHAT_TO_DO, path=path, expected=expected, found=found)
+    return CorruptFileError(
+        text,
+        hint=f"{_ALLOW_OLDER}, or load the tenant again with load_snapshot (frgroups load).",
+        cli_hint=f"Load the tenant again with frgroups load. {_ALLOW_OLDER_IN_CLI}.",
+        path=path,
+        expected=expected,
+        found=found,
+    )
 
 
 def _in_words(*, bytes: int, sha256: str) -> str:  # noqa: A002  # The manifest's words.

@@ -9,14 +9,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from frgroups.advice import ANY, FUNCTION, Advice
 from frgroups.errors import CorruptFileError, InputError, SnapshotNotFoundError
 from frgroups.internals.atomic_files import ensure_private_dir
 from frgroups.internals.paths import resolve_folder, tenant_folder
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.store import folders
 from frgroups.store.manifest import (
-    LOAD,
     MANIFEST,
     Cache,
     StoredSnapshot,
@@ -58,9 +56,8 @@ __all__ = [
 ]
 
 _TRIES = 5
-_OF_TABLES = (
-    Advice("One without a host is read by its folder, as {list_snapshots} tells it.", list_snapshots=FUNCTION),
-)
+_CHOOSE_PLACE = "Pass tenant_uid= and base_url= to choose one."
+_WITHOUT_HOST = "Read a snapshot without a host by its folder, which is in the column path of list_snapshots."
 
 
 def save_snapshot(snapshot: Snapshot, cache: Cache = None) -> Path:
@@ -286,10 +283,11 @@ def _check_one_place(found: list[StoredSnapshot], folder: Path) -> None:
     places = sorted({(one.manifest["tenant_uid"], one.manifest["base_url"] or "no host") for one in found})
     if len(places) > 1:
         listed = ", ".join(f"{tenant} at {host}" for tenant, host in places)
+        without_host = any(host == "no host" for _, host in places)
         raise InputError(
             f"{folder} holds snapshots of {listed}.",
-            Advice("Say which with {tenant_uid} and {base_url}.", tenant_uid=ANY, base_url=ANY),
-            *_OF_TABLES[: any(host == "no host" for _, host in places)],
+            hint=f"{_CHOOSE_PLACE} {_WITHOUT_HOST}" if without_host else _CHOOSE_PLACE,
+            cli_hint="Pass --tenant and --base-url to choose one.",
         )
 
 
@@ -309,7 +307,8 @@ def _nothing_found(
         oldest = f" {len(damaged)} were damaged and are set aside; the log tells where."
     return SnapshotNotFoundError(
         f"No {'whole ' if damaged else ''}snapshot{asked}{when} is kept in {folder}.{oldest}",
-        Advice("{load_snapshot} keeps one.", load_snapshot=LOAD),
+        hint="Load the tenant with load_snapshot (frgroups load).",
+        cli_hint="Load the tenant with frgroups load.",
     )
 
 

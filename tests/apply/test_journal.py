@@ -220,7 +220,7 @@ def test_a_journal_that_cannot_be_written_is_refused(plan, tmp_path, monkeypatch
 
     monkeypatch.setattr(sys.modules["frgroups.apply.journal"].os, "open", refuse)
     with (
-        pytest.raises(InputError, match=r"Permission denied. Name another folder with journal="),
+        pytest.raises(InputError, match=r"Permission denied. Pass journal="),
         Journal.of(plan, tmp_path),
     ):
         pass

@@ -300,7 +300,9 @@ def test_errors_are_one_line_without_a_traceback(environment, monkeypatch, capsy
     assert main(["doctor"]) == 1
 
     err = capsys.readouterr().err
-    assert "Traceback" not in err and "FRGROUPS_TOKEN is not set" in err and "frgroups load keeps one" in err
+    assert (
+        "Traceback" not in err and "FRGROUPS_TOKEN is not set" in err and "Load the tenant with frgroups load." in err
+    )
 
 
 def test_changes_between_two_loads(loaded, capsys):

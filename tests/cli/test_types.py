@@ -1,11 +1,9 @@
-"""What to do about an error, in the words of who reads it; and wrong values after options, which are wrong usage."""
+"""Hints of errors in Python and on the command line, and exit code 64 for invalid option values."""
 
 import ast
 import pickle
 import re
 import socket
-import threading
-from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,10 +12,8 @@ import pytest
 from openpyxl import Workbook
 
 import frgroups as fg
-from frgroups.advice import ANY, ATTRIBUTE, FUNCTION, Advice, Form, spoken_by
 from frgroups.cli.doctor import FEWEST_CUSTOMERS, FEWEST_GROUPS
 from frgroups.cli.main import main
-from frgroups.cli.types import speaker_of
 from frgroups.errors import FrgroupsError, GroupNotFoundError, InputError
 from frgroups.sandbox import fake_tenant as tenant
 
@@ -28,64 +24,51 @@ PYTHON = re.compile(r"(?<!--limit )\b[a-z_]+=|\b(load|save|read|refresh|plan|app
 # In Python
 
 
-def test_an_error_is_its_message_and_its_advice():
-    "As text it is both; the message alone is what happened, and the facts are attributes."
-    error = InputError("It is damaged.", Advice("Try {allow_older}.", allow_older=True), path="a")
+def test_message_hint_and_facts():
+    "`str(error)` joins message and hint, `cli_text` joins message and `cli_hint`, and facts are attributes."
+    error = InputError("It is damaged.", hint="Pass a=1.", cli_hint="Pass --a 1.", path="a")
 
-    assert str(error) == "It is damaged. Try allow_older=True."
+    assert (str(error), error.cli_text) == ("It is damaged. Pass a=1.", "It is damaged. Pass --a 1.")
     assert (error.message, error.path) == ("It is damaged.", "a")
 
 
-def test_an_error_survives_another_process():
-    "Pickled, it says the same."
-    error = GroupNotFoundError("No group.", Advice("Name it in {create}.", create=ANY), close=["a"])
-
-    again = pickle.loads(pickle.dumps(error))
-
-    assert (type(again), str(again), again.close) == (GroupNotFoundError, "No group. Name it in create=.", ["a"])
+@pytest.mark.parametrize(("cli_hint", "text"), [(None, "No. Load again."), ("", "No."), ("Run b.", "No. Run b.")])
+def test_cli_hint(cli_hint, text):
+    "Without a `cli_hint` the command line prints the hint; an empty one prints none."
+    assert InputError("No.", hint="Load again.", cli_hint=cli_hint).cli_text == text
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("first", "second", "text", "cli_text"),
     [
-        (True, "it=True"),
-        (0, "it=0"),
-        ("{a}", "it='{a}'"),
-        (ANY, "it="),
-        (FUNCTION, "it"),
-        (ATTRIBUTE, ".it"),
-        (Form("{}={uid: name}"), "it={uid: name}"),
-        (Form("{}(client)", is_function=True), "it(client)"),
+        ({}, {}, "No. Why.", "No. Why."),
+        ({"hint": "A."}, {"hint": "B."}, "No. Why. A. B.", "No. Why. A. B."),
+        ({"hint": "A.", "cli_hint": "a."}, {"hint": "B."}, "No. Why. A. B.", "No. Why. a. B."),
+        ({"hint": "A."}, {"hint": "B.", "cli_hint": ""}, "No. Why. A. B.", "No. Why. A."),
+        ({"hint": "A.", "cli_hint": ""}, {"hint": "B.", "cli_hint": "b."}, "No. Why. A. B.", "No. Why. b."),
     ],
 )
-def test_python_is_told_arguments_and_functions(value, told):
-    "As they are written, braces and all."
-    assert str(Advice("{it}.", it=value)) == f"{told}."
+def test_add_to_an_error(first, second, text, cli_text):
+    "`add` appends the message and both hints."
+    error = InputError("No.", **first)
+
+    error.add("Why.", **second)
+
+    assert (str(error), error.cli_text) == (text, cli_text)
 
 
-def test_what_cannot_be_said_is_no_advice():
-    "A sentence for which the speaker lacks a word is left out, in each thread; afterwards Python is spoken again."
-    error = InputError("No.", Advice("Try {a}.", a=1), Advice("Or {b}.", b=2))
-    heard = []
+def test_pickled_error():
+    "An error has the same type, texts and facts in another process."
+    error = GroupNotFoundError("No group.", hint="Pass create=.", cli_hint="Pass --create.", close=["a"])
 
-    with spoken_by(lambda name, value: None if name == "a" else f"<{name} {value}>"):
-        thread = threading.Thread(target=lambda: heard.append(str(error)))
-        thread.start()
-        thread.join()
+    again = pickle.loads(pickle.dumps(error))
 
-    assert heard == ["No. Or <b 2>."]
-    assert str(error) == "No. Try a=1. Or b=2."
-
-
-def test_the_terminal_says_what_its_command_takes():
-    "Options by their names, with the value where there is one; functions by the command that does the same."
-    word = speaker_of(Namespace(tenant=None, allow_older=False, port=1, create=None))
-
-    told = [word(*one) for one in (("tenant_uid", ANY), ("allow_older", True), ("port", 0), ("create", ANY))]
-
-    assert told == ["--tenant", "--allow-older", "--port 0", "--create"]
-    assert word("refresh_groups", Form("{}(client)", is_function=True)) == "frgroups load"
-    assert word("empty", True) is word("port", None) is word("save_snapshot", FUNCTION) is None
+    assert (type(again), str(again), again.cli_text, again.close) == (
+        GroupNotFoundError,
+        "No group. Pass create=.",
+        "No group. Pass --create.",
+        ["a"],
+    )
 
 
 # In a terminal
@@ -116,13 +99,13 @@ OTHER = ["--tenant", "t-1", "--cache", "{home}/snapshots"]
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
-        (["sizes", *OTHER], 1, "Read the newest good one with --allow-older"),
-        (["sizes"], 1, "frgroups load keeps one."),
+        (["sizes", *OTHER], 1, "--allow-older"),
+        (["sizes"], 1, "Load the tenant with frgroups load."),
         (["sizes", "--tenant", "typo"], 1, "'typo' is taken for the uid of a tenant"),
-        (["plan", "--group", "Vipp", "--members", "VIP", "--allow-older", *OTHER], 1, "name it in --create."),
-        (["plan", "--group", "vip", "--list", "{wide}", "--allow-older", *OTHER], 1, "the ids with --column."),
-        (["plan", "--group", "vip", "--list", "{sheets}", "--allow-older", *OTHER], 1, "Say which with --sheet."),
-        (["sandbox", "--port", "{taken}", "--customers", "50", "--groups", "8"], 1, "--port 0 finds a free one."),
+        (["plan", "--group", "Vipp", "--members", "VIP", "--allow-older", *OTHER], 1, "its name to --create."),
+        (["plan", "--group", "vip", "--list", "{wide}", "--allow-older", *OTHER], 1, "Pass --column"),
+        (["plan", "--group", "vip", "--list", "{sheets}", "--allow-older", *OTHER], 1, "Pass --sheet"),
+        (["sandbox", "--port", "{taken}", "--customers", "50", "--groups", "8"], 1, "Pass --port 0"),
         (["apply", "{blocked}", "--approve", "{digest}"], 3, "a plan with --limit removals_total=600 and have"),
         (["apply", "{blocked}", "--approve", "0123"], 8, "'0123' is too short"),
         (["apply", "{blocked}", "--approve", "nothing"], 8, "'nothing' is neither a digest"),
@@ -130,8 +113,8 @@ OTHER = ["--tenant", "t-1", "--cache", "{home}/snapshots"]
         (["load"], 0, ""),
     ],
 )
-def test_advice_speaks_of_options(words, code, told, environment, home_folder, capsys, monkeypatch, tmp_path):
-    "What a command says to do can be typed; no argument or function of Python is named."
+def test_cli_hints_name_options(words, code, told, environment, home_folder, capsys, monkeypatch, tmp_path):
+    "The hint of a command names options and commands, and no argument or function of Python."
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -182,8 +165,10 @@ def test_a_drifted_tenant_is_told_what_to_do_in_a_terminal(running, environment,
     assert main(["plan", "--group", small, "--members", f"'{large}'"]) == 4
 
     out, err = capsys.readouterr()
-    assert "changed while read. Fine for analysis; frgroups load before planning." in out
-    assert "Read it again with frgroups load, and plan then." in err
+    assert (
+        "changed while read. The snapshot can be used for analysis. Read these groups again before planning." in out
+    )
+    assert "Read the tenant again with frgroups load" in err
     assert not PYTHON.search(out.partition("Kept in")[0] + err)
 
 
@@ -281,18 +266,61 @@ def test_forget_knows_a_tenant_by_its_name_too(home_folder, capsys):
     assert '"attributes"' in capsys.readouterr().out
 
 
-def test_no_message_names_an_argument_by_hand():
-    "Every error of the package says arguments through advice, so that a terminal can say them otherwise."
-    root = Path(fg.__file__).parent
-    kinds = {one.__name__ for one in subclasses(FrgroupsError)}
+def test_no_message_names_an_argument():
+    "Messages are the same in Python and in a terminal; only hints name arguments."
     wrong = []
-    for path in root.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            raised = isinstance(node, ast.Call) and getattr(node.func, "id", "") in kinds and node.args
-            if raised and re.search(r"\b(with|say|give|or|choose|without) [a-z_]+=", literals(node.args[0])):
-                wrong.append(f"{path.name}:{node.lineno}")
+    for path, call in raised_errors():
+        if call.args and re.search(r"\b(with|say|give|or|choose|without) [a-z_]+=", literals(call.args[0])):
+            wrong.append(f"{path.name}:{call.lineno}")
 
     assert wrong == []
+
+
+def test_cli_hints_name_existing_options(capsys):
+    "Each command and option in a `cli_hint` exists; an option belongs to the commands that the hint names, if any."
+    hints = list(cli_hints())
+    commands = {"load", "sizes", "plan", "review", "approve", "apply", "sandbox", *named_commands(" ".join(hints))}
+    options = {command: options_of(command, capsys) for command in commands}
+
+    assert len(hints) >= 15
+    for hint in hints:
+        named = [command for command in named_commands(hint) if options[command] & options_in(hint)]
+        known = set().union(*(options[command] for command in named or commands))
+        assert options_in(hint) <= known, hint
+        assert not PYTHON.search(hint), hint
+
+
+def raised_errors():
+    """Yield the path and the call of each error that the package creates."""
+    names = {kind.__name__ for kind in subclasses(FrgroupsError)}
+    for path in Path(fg.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in names:
+                yield path, node
+
+
+def cli_hints():
+    """Yield the texts that the package assigns to `cli_hint`, or to a constant for it, without their values."""
+    for path in Path(fg.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.keyword) and node.arg == "cli_hint":
+                yield literals(node.value)
+            if isinstance(node, ast.Assign) and re.search("_IN_CLI$|^cli_hint$", getattr(node.targets[0], "id", "")):
+                yield literals(node.value)
+
+
+def named_commands(text):
+    return re.findall(r"\bfrgroups (load|sizes|plan|review|approve|apply|sandbox)\b", text)
+
+
+def options_in(text):
+    return set(re.findall(r"--[a-z][a-z-]*", text))
+
+
+def options_of(command, capsys):
+    """Return the options in the help of a command."""
+    assert code_of([command, "--help"]) == 0
+    return options_in(capsys.readouterr().out)
 
 
 def subclasses(kind):
@@ -300,6 +328,6 @@ def subclasses(kind):
 
 
 def literals(node):
-    """The text of a message as it stands in the source, values left out."""
+    """Return the literal parts of a text in the source, without its values."""
     parts = [part.value for part in ast.walk(node) if isinstance(part, ast.Constant)]
     return "".join(part for part in parts if isinstance(part, str))

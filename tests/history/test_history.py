@@ -227,9 +227,9 @@ def test_two_tenants_or_hosts_are_never_mixed(tmp_path):
     with pytest.raises(InputError, match="two hosts"):
         fg.size_history([here, there])
     for ask in (fg.size_history, lambda **where: fg.customer_history("1", **where)):
-        with pytest.raises(InputError, match=r"t-1 at .*t-2 at .*Say which"):
+        with pytest.raises(InputError, match=r"t-1 at .*t-2 at .*Pass tenant_uid="):
             ask(cache=tmp_path)
-        with pytest.raises(InputError, match=r"api\.example, t-1 at https://stage\.example\. Say which"):
+        with pytest.raises(InputError, match=r"api\.example, t-1 at https://stage\.example\. Pass tenant_uid="):
             ask(cache=tmp_path, tenant_uid="t-1")
         assert len(ask(cache=tmp_path, tenant_uid="t-1", base_url=HOST)) == 1
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from frgroups.cli.types import limit
 from frgroups.errors import InputError
-from frgroups.plan.limits import GroupCounts, Limits, limit_violations
-from frgroups.plan.widened import Widened
+from frgroups.plan.limits import Finding, GroupCounts, Limits, limit_options, limit_violations, relaxed_limits
 
 NO_LIMITS = Limits(
     removals_per_group=None,
@@ -93,7 +93,7 @@ def test_a_broken_limit_tells_the_numbers_and_the_way_out():
     assert (finding.customer_group_uid, finding.n) == ("g", 90)
     assert "Group g would lose 90 of 250 customers (36%); the limit is 25 here" in str(finding)
     assert str(finding).startswith("BLOCKED: ")
-    relaxed = eval(repr(Widened([finding], Limits(removals_total=None))), {"Limits": Limits})
+    relaxed = eval(repr(relaxed_limits([finding], Limits(removals_total=None))), {"Limits": Limits})
     assert broken(relaxed, group(baseline=250, removes=90)) == []
 
 
@@ -322,7 +322,7 @@ def test_what_is_advised_lets_the_plan_through_and_loosens_nothing_else(limits, 
     limits = replace(limits, per_group=own)
     found = limit_violations(limits, groups, snapshot_age=timedelta(0))
 
-    advised = Widened(found, limits).as_limits()
+    advised = relaxed_limits(found, limits)
 
     assert eval(repr(advised), {"Limits": Limits}) == advised
     assert broken(advised, *groups, age="0h") == []
@@ -340,13 +340,40 @@ def test_what_is_advised_lets_no_further_customer_leave(limits, own, groups):
     limits = replace(limits, per_group=own)
     found = limit_violations(limits, groups, snapshot_age=timedelta(0))
 
-    advised = Widened(found, limits).as_limits()
+    advised = relaxed_limits(found, limits)
 
     blocked = {one.customer_group_uid for one in found if one.rule == "removals_per_group"}
     for group in groups:
         one_more = replace(group, removes=group.removes + 1, baseline=group.baseline + 1)
         rules = {one.rule for one in limit_violations(advised, [one_more], snapshot_age=timedelta(0))}
         assert group.uid not in blocked or "removals_per_group" in rules
+
+
+@given(limits=some_limits, groups=some_groups())
+def test_limit_options_let_the_plan_through(limits, groups):
+    "With the options of the text nothing is blocked, and only limits that a finding names are changed."
+    findings = limit_violations(limits, groups, snapshot_age=timedelta(0))
+
+    changes = dict(limit(setting) for setting in limit_options(findings, limits).split() if setting != "--limit")
+
+    assert broken(replace(limits, **changes), *groups, age="0h") == []
+    assert set(changes) == {name for finding in findings for name, _ in finding.allow}
+
+
+def test_limit_options_of_a_group_with_own_limits():
+    "Such a group needs a change of its own limits, since --limit does not apply to it."
+    limits = Limits(per_group={"own": Limits(additions_per_group=1)}, additions_total=4)
+    findings = limit_violations(limits, [group(adds=5, uid="own")], snapshot_age=timedelta(0))
+
+    options, of_group = limit_options(findings, limits).split(" and ")
+
+    assert options == "--limit additions_total=5"
+    assert of_group.startswith("additions_per_group=5 ") and "own" in of_group
+
+
+def test_limit_options_without_an_override():
+    "A finding that no limit can allow has no options."
+    assert limit_options([Finding("never_add", "", True)], Limits()) == ""
 
 
 def test_the_removals_of_a_day_are_added_up():

@@ -165,7 +165,7 @@ def test_a_blocked_plan_can_only_be_rejected(tmp_path):
 @pytest.mark.parametrize("by", ["", "  "])
 def test_an_approval_needs_a_name(plan, tmp_path, by):
     "Nobody cannot agree."
-    with pytest.raises(InputError, match="Say it with by="):
+    with pytest.raises(InputError, match="Pass by="):
         approve_plan(plan, tmp_path / "ok.json", by=by)
 
 

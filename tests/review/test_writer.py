@@ -22,11 +22,10 @@ from frgroups.errors import InputError
 from frgroups.internals.html import csp_hash
 from frgroups.plan.customer_facts import WITHHELD
 from frgroups.plan.group_change import GroupChange
-from frgroups.plan.limits import Limits
+from frgroups.plan.limits import Limits, relaxed_limits
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
 from frgroups.plan.planner import plan_memberships
-from frgroups.plan.widened import Widened
 from frgroups.review import groups_section
 from frgroups.review import operations_section as operations_part
 from frgroups.review import page as page_module
@@ -258,7 +257,7 @@ def test_blocking_findings_come_first_with_what_would_allow_them():
         assert finding.message in text
         assert str(finding) in markdown
         if finding.blocking:
-            assert repr(Widened([finding], plan.limits)) in text
+            assert repr(relaxed_limits([finding], plan.limits)) in text
             assert all(text.index(finding.message) < text.index(other) for other in others)
 
 

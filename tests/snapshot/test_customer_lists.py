@@ -368,7 +368,7 @@ def test_the_sheet_is_the_filled_one_or_the_one_asked_for(workbook):
 
     path = workbook(hide, A=[["uid"], ["c-1"]], Tom=[], Skjult=[["uid"], ["c-9"]], B=[["uid"], ["c-2"]])
 
-    assert "2 filled sheets: 'A', 'B'. Say which with sheet=" in refusal(path)
+    assert "2 filled sheets: 'A', 'B'. Pass sheet=" in refusal(path)
     assert list(read_list(path, sheet="B")) == ["c-2"]
     assert "no visible sheet 'Skjult'" in refusal(path, sheet="Skjult")
     assert "is empty" in refusal(workbook(Tom=[]))

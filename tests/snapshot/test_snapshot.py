@@ -15,6 +15,8 @@ from frgroups.snapshot.schema import CONSENTS, CUSTOMERS, GROUPS, READS, coerce_
 
 MEMBERSHIPS = pd.DataFrame({"customer_group_uid": ["vip", "0150", "vip"], "customer_uid": ["c-2", "c-1", "c-1"]})
 
+READ_AGAIN = "The snapshot can be used for analysis. Read these groups again before planning."
+
 
 def made(memberships=MEMBERSHIPS, *tables, **facts):
     return snapshot_from_frames(
@@ -163,7 +165,7 @@ def test_a_snapshot_says_in_a_sentence_how_sure_it_is(verdicts, told):
     "How many groups are proved, a few of the others by name and the rest by number, and what then; on its card too."
     snapshot = read_with(verdicts)
 
-    assert snapshot.describe() == told.format(plan="Fine for analysis; refresh_groups before planning.")
+    assert snapshot.describe() == told.format(plan=READ_AGAIN)
     assert escape(snapshot.describe()) in snapshot._repr_html_()
 
 

@@ -245,7 +245,7 @@ def test_nothing_that_answers_is_an_error_that_tells_what_is_there(three, tmp_pa
         read_snapshot(three, at="2026-10-31")
     with pytest.raises(SnapshotNotFoundError, match="No snapshot of tenant t-2"):
         read_snapshot(three, tenant_uid="t-2")
-    with pytest.raises(SnapshotNotFoundError, match=r"load_snapshot .* keeps one"):
+    with pytest.raises(SnapshotNotFoundError, match=r"load_snapshot \(frgroups load\)"):
         read_snapshot(tmp_path / "none")
 
 
@@ -261,7 +261,7 @@ def test_several_tenants_and_hosts_are_kept_apart(tmp_path):
     for tenant, host in [("t-1", "https://a.example"), ("t-1", "https://b.example"), ("t-2", None), ("..", None)]:
         save_snapshot(snapshot_of({f"{tenant} {host}": []}, tenant_uid=tenant, base_url=host), tmp_path)
 
-    with pytest.raises(InputError, match=r"Say which with tenant_uid= and base_url="):
+    with pytest.raises(InputError, match=r"Pass tenant_uid= and base_url="):
         read_snapshot(tmp_path)
     with pytest.raises(InputError, match=r"t-1 at https://a\.example, t-1 at https://b\.example"):
         read_snapshot(tmp_path, tenant_uid="t-1")
@@ -769,7 +769,7 @@ def test_a_snapshot_of_tables_beside_one_with_a_host_is_read_by_its_folder(tmp_p
     folder = save_snapshot(sample_snapshot("2026-11-23"), tmp_path)
     save_snapshot(replace(sample_snapshot("2026-11-23"), base_url="https://api.example"), tmp_path)
 
-    with pytest.raises(InputError, match=r"t-1 at no host.*read by its folder, as list_snapshots tells it"):
+    with pytest.raises(InputError, match=r"t-1 at no host.* by its folder, .* list_snapshots"):
         read_snapshot(tmp_path)
 
     assert str(folder) in set(list_snapshots(tmp_path)["path"])
