@@ -72,14 +72,12 @@ class FrgroupsError(Exception):
     @property
     def cli_text(self) -> str:
         """The message and the hint for the command line."""
-        return _join(self.message, self.hint if self.cli_hint is None else self.cli_hint)
+        return _join(self.message, _hint_in_cli(self.hint, self.cli_hint))
 
     def add(self, message: str = "", hint: str = "", cli_hint: str | None = None) -> None:
         """Append a message and a hint to those of this error."""
         if self.cli_hint is not None or cli_hint is not None:
-            first = self.hint if self.cli_hint is None else self.cli_hint
-            second = hint if cli_hint is None else cli_hint
-            self.cli_hint = _join(first, second)
+            self.cli_hint = _join(_hint_in_cli(self.hint, self.cli_hint), _hint_in_cli(hint, cli_hint))
         self.message = _join(self.message, message)
         self.hint = _join(self.hint, hint)
         self.args = (self.message,)
@@ -87,6 +85,10 @@ class FrgroupsError(Exception):
     def __str__(self) -> str:
         # KeyError would return the repr of its argument.
         return _join(self.message, self.hint)
+
+
+def _hint_in_cli(hint: str, cli_hint: str | None) -> str:
+    return hint if cli_hint is None else cli_hint
 
 
 def _join(*sentences: str) -> str:

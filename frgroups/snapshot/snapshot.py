@@ -157,7 +157,11 @@ class Snapshot:
         ).html()
 
     def describe(self) -> str:
-        """How sure this snapshot is, in a sentence, and how much of the universe it shows, if that was told."""
+        """
+        Return a sentence about the reliability of this snapshot and its share of the universe, if that is known.
+
+        If groups changed while they were read, use `refresh_groups` to read them again.
+        """
         if self.universe is None:
             return self._proof()
         return f"{self._proof().rstrip('.')}. {self._seen()} customers were seen, the others are in no group."

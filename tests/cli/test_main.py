@@ -370,7 +370,7 @@ def test_a_limit_of_a_group_of_its_own_is_not_advised_as_an_option(loaded, capsy
         code = main(["apply", str(path), "--approve", fg.read_plan(path).digest])
 
         assert code == expected
-    assert "with removals_per_day=2 among the limits that staff has of its own" in capsys.readouterr().err
+    assert "with removals_per_day=2 among the limits of group staff " in capsys.readouterr().err
     loaded.add_members("staff", leaving)
 
 

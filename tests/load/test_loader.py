@@ -190,7 +190,7 @@ def test_a_group_that_never_holds_still_is_drifted(sandbox, client):
     read = snapshot.reads.set_index("customer_group_uid").loc["all"]
     assert (snapshot.verdict, read["verdict"], read["evidence"]) == ("drifted", "drifted", "none")
     assert read["rereads"] > 0 and read["note"]
-    assert "ALL" in snapshot.describe() and "refresh_groups" in snapshot.describe()
+    assert "ALL" in snapshot.describe() and "Read these groups again" in snapshot.describe()
 
 
 def test_lists_of_groups_that_are_wrong_make_it_drifted(sandbox, client):
