@@ -1,5 +1,6 @@
 """The front door: what it offers, that each example runs, and what it costs to open."""
 
+import ast
 import doctest
 import importlib
 import inspect
@@ -7,94 +8,49 @@ import json
 import pkgutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import frgroups as fg
 
-CONTRACT = [
-    "Check",
-    "Client",
-    "Customer",
-    "Finding",
-    "FrgroupsError",
-    "Group",
-    "Limits",
-    "PRODUCTION",
-    "Plan",
-    "Policy",
-    "Receipt",
-    "STAGE",
-    "Sandbox",
-    "Session",
-    "Snapshot",
-    "WriteCapabilities",
-    "__version__",
-    "apply_plan",
-    "approve_plan",
-    "cache_info",
-    "campaign_reach",
-    "compare_groups",
-    "customer_history",
-    "describe",
-    "duplicate_groups",
-    "erase_customer",
-    "errors",
-    "export_customer",
-    "finalize_plan",
-    "group_changes",
-    "group_clusters",
-    "group_flow",
-    "group_profile",
-    "group_sizes",
-    "groups_per_customer",
-    "health_report",
-    "home",
-    "incremental_reach",
-    "intersections",
-    "list_snapshots",
-    "load_snapshot",
-    "log_json",
-    "members",
-    "membership_changes",
-    "overlap_matrix",
-    "overlap_pairs",
-    "plan_memberships",
-    "plan_undo",
-    "plot",
-    "probe_writes",
-    "prune",
-    "reachability",
-    "read_limits",
-    "read_list",
-    "read_plan",
-    "read_policy",
-    "read_receipt",
-    "read_register",
-    "read_snapshot",
-    "refresh_groups",
-    "region_members",
-    "resolve_customers",
-    "sample_snapshot",
-    "save_review",
-    "save_snapshot",
-    "segment",
-    "set_cover",
-    "show_versions",
-    "size_history",
-    "snapshot_from_frames",
-    "start_session",
-    "subset_groups",
-    "suppression_list_path",
-    "tenant_status",
-]
+STUB = Path(fg.__file__).with_name("__init__.pyi")
 
 
-def test_the_front_door_is_the_contract():
-    "What the package offers is listed, complete, and can be had."
-    assert sorted(fg.__all__) == CONTRACT
-    assert all(getattr(fg, name) is not None for name in fg.__all__)
-    assert dir(fg) == sorted(fg.__all__)
+def stub_names():
+    """Return the names that the stub imports, and its `__all__`."""
+    tree = ast.parse(STUB.read_text(encoding="utf-8"))
+    imported = [alias.asname for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names]
+    exported = [ast.literal_eval(node.value) for node in tree.body if isinstance(node, ast.Assign)]
+    return imported, exported[0]
+
+
+def test_stub_lists_the_public_names():
+    "The stub imports exactly the names of its `__all__`, and the package offers the same names."
+    imported, exported = stub_names()
+
+    assert sorted(imported) == sorted(exported) == sorted(fg.__all__) == sorted(dir(fg))
+
+
+@pytest.mark.parametrize("name", fg.__all__)
+def test_public_name_is_what_the_stub_says(name):
+    "Each public name is the object of that name in the module that the stub names."
+    tree = ast.parse(STUB.read_text(encoding="utf-8"))
+    modules = [node.module for node in tree.body if isinstance(node, ast.ImportFrom) and node.names[0].asname == name]
+    expected = importlib.import_module(f"frgroups.{modules[0] or name}")
+    if modules[0]:
+        expected = getattr(expected, name)
+
+    assert getattr(fg, name) is expected
+
+
+@pytest.mark.parametrize("package", [fg, fg.plot], ids=["frgroups", "frgroups.plot"])
+def test_no_public_name_hides_a_module(package):
+    "No public name of a package is the name of one of its modules, except modules that are public themselves."
+    modules = {info.name for info in pkgutil.iter_modules(package.__path__)}
+    functions = {name for name in package.__all__ if not inspect.ismodule(getattr(package, name))}
+
+    assert functions & modules == set()
 
 
 def test_an_unknown_name_is_an_attribute_error():
@@ -153,17 +109,25 @@ def loaded_after(statement):
     return set(json.loads(done.stdout))
 
 
-def test_importing_loads_nothing_that_is_not_needed_yet():
-    "Charts, statistics, progress bars and the sandbox are loaded on first use."
+def test_import_is_lazy():
+    "Importing the package alone loads no third-party library except the lazy loader."
     loaded = loaded_after("import frgroups")
 
-    heavy = {"matplotlib", "scipy", "starlette", "uvicorn", "tqdm", "openpyxl", "IPython", "duckdb", "filelock"}
-    assert loaded & heavy <= {"filelock"}
+    heavy = {"pandas", "numpy", "pyarrow", "httpx", "msgspec", "matplotlib", "scipy", "click", "rich", "jinja2"}
+    assert loaded & heavy == set()
 
 
-def test_importing_costs_little_more_than_its_base():
-    "At most a quarter more modules than pandas, pyarrow and httpx bring themselves."
+def test_using_the_main_names_loads_nothing_else():
+    "Loading and planning need no charts, statistics, progress bars, templates or sandbox."
+    loaded = loaded_after("import frgroups as fg; fg.load_snapshot, fg.plan_memberships, fg.Client")
+
+    heavy = {"matplotlib", "scipy", "starlette", "uvicorn", "tqdm", "openpyxl", "IPython", "duckdb", "jinja2"}
+    assert loaded & heavy == set()
+
+
+def test_using_the_main_names_costs_little_more_than_their_base():
+    "At most a quarter more modules than pandas, pyarrow and httpx load themselves."
     base = loaded_after("import pandas, pyarrow.parquet, httpx")
-    ours = loaded_after("import frgroups")
+    ours = loaded_after("import frgroups as fg; fg.load_snapshot, fg.plan_memberships, fg.Client")
 
     assert len(ours) <= 1.25 * len(base)
