@@ -67,6 +67,8 @@ def test_every_measure_yields_a_row_and_all_ways_agree(tmp_path):
         "requests, apply 240 changes of 12 groups",
         "wall of it, 20 ms latency",
         *(IN_A_BROWSER if chromium.found() else []),
+        "CPU, frgroups --help",
+        "CPU, load_snapshot, plan_memberships and Client imported",
     ]
 
 

@@ -17,8 +17,9 @@ from tests.bench.pages import PAGES
 from tests.bench.plans import PLANS
 from tests.bench.report import as_markdown, as_text, conditions
 from tests.bench.soak import soak
+from tests.bench.startup import STARTUP
 
-MEASURES = LOADS | ANALYSIS | PLANS | PAGES
+MEASURES = LOADS | ANALYSIS | PLANS | PAGES | STARTUP
 
 
 def main() -> None:
