@@ -51,6 +51,7 @@ def test_the_wheel_holds_what_the_package_needs(wheel):
 
     assert {
         "frgroups/py.typed",
+        "frgroups/internals/card.html",
         "frgroups/review/page.html",
         "frgroups/load/status_page.css",
         "frgroups/notebooks/00_first_look.ipynb",

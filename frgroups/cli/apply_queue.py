@@ -21,7 +21,7 @@ from frgroups.errors import DriftError, FrgroupsError, NotApprovedError, PlanBlo
 from frgroups.internals.exit_codes import code_of, worst
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
-from frgroups.review.approval import Approve, rejection
+from frgroups.review.approval import Approve
 from frgroups.review.approval_policy import Policy
 from frgroups.review.plan_queue import QueuedPlan, archive_plan, queued_plans
 
@@ -30,11 +30,11 @@ def apply_queue(options: Namespace, policy: Policy | None) -> int:
     """Apply every plan of the queue that is approved; one that fails does not stop the others."""
     codes = []
     with client_of(options.tenant, writable=True) as client, deferred_interrupt() as stop:
-        for waiting in queued_plans(client.tenant_uid, client.base_url):
+        for queued in queued_plans(client.tenant_uid, client.base_url):
             if stop.is_set():
                 print("Interrupted: the other plans wait.", file=sys.stderr)
                 break
-            line = _applied(client, waiting, policy, options, stop)
+            line = _applied(client, queued, policy, options, stop)
             codes.append(line["exit_code"])
             text = f"{line['plan']}: {line['outcome']}. {line['message']}".rstrip()
             print(json.dumps(line, ensure_ascii=False) if options.json else readable(text), flush=True)
@@ -44,48 +44,47 @@ def apply_queue(options: Namespace, policy: Policy | None) -> int:
 
 
 def _applied(
-    client: Client, waiting: QueuedPlan, policy: Policy | None, options: Namespace, stop: threading.Event
+    client: Client, queued: QueuedPlan, policy: Policy | None, options: Namespace, stop: threading.Event
 ) -> dict[str, Any]:
     """What became of one plan of the queue; one that will never get further is set aside."""
-    rejected = waiting.decision is not None and not waiting.decision.approved
-    approvals: list[Approve] = [waiting.approval] if waiting.approval else []
-    if policy and not rejected:
+    approvals: list[Approve] = [queued.approval] if queued.approval else []
+    if policy and not queued.is_rejected:
         approvals.append(policy)
     try:
-        plan = waiting.plan or read_plan(waiting.path)  # Which says what is wrong with it.
+        plan = queued.plan or read_plan(queued.path)  # Which says what is wrong with it.
         before = last_receipt(plan, options.journal)
         ended = before is not None and before.complete  # And could not be moved then.
-        if rejected and not ended:
-            return _rejected(waiting, plan)
+        if queued.is_rejected and not ended:
+            return _rejected(queued)
         if not approvals and not ended:
             check_limits(plan)
-            return unsent_line(waiting.path, "waits", 0, "Nobody has approved it yet.")
+            return unsent_line(queued.path, "waits", 0, "Nobody has approved it yet.")
         receipt = _apply_by(client, plan, approvals, options) if approvals or not before else before
     except NotApprovedError as error:
-        outcome, code = ("refused", code_of(error)) if waiting.approval else ("waits", 0)
-        return unsent_line(waiting.path, outcome, code, error.cli_text)
+        outcome, code = ("refused", code_of(error)) if queued.approval else ("waits", 0)
+        return unsent_line(queued.path, outcome, code, error.cli_text)
     except (PlanBlockedError, DriftError) as error:
-        return _set_aside(waiting, unsent_line(waiting.path, "set aside", code_of(error), error.cli_text))
+        return _set_aside(queued, unsent_line(queued.path, "set aside", code_of(error), error.cli_text))
     except (FrgroupsError, OSError) as error:
-        return unsent_line(waiting.path, "refused", code_of(error), error_text(error))
-    line = result_line(waiting.path, receipt)
+        return unsent_line(queued.path, "refused", code_of(error), error_text(error))
+    line = result_line(queued.path, receipt)
     if receipt.complete:
-        return line | _moved(lambda: archive_plan(waiting, "done"), line)
+        return line | _moved(lambda: archive_plan(queued, "done"), line)
     if before and before.counts == receipt.counts and not stop.is_set():
         message = f"{line['message']} This run came no further than the last one."
-        return _set_aside(waiting, line | {"outcome": "set aside", "message": message})
+        return _set_aside(queued, line | {"outcome": "set aside", "message": message})
     return line
 
 
-def _rejected(waiting: QueuedPlan, plan: Plan) -> dict[str, Any]:
-    said = rejection(plan, waiting.approval) if waiting.approval else ""
-    name = waiting.approval.name if waiting.approval else "its file"
-    text = f"{said} Delete {name} among the stopped ones if that was taken back."
-    return _set_aside(waiting, unsent_line(waiting.path, "set aside", code_of(NotApprovedError(text)), text))
+def _rejected(queued: QueuedPlan) -> dict[str, Any]:
+    message = queued.decision.message if queued.decision else ""
+    name = queued.approval.name if queued.approval else "its file"
+    text = f"{message} Delete {name} among the stopped ones if that was taken back."
+    return _set_aside(queued, unsent_line(queued.path, "set aside", code_of(NotApprovedError(text)), text))
 
 
-def _set_aside(waiting: QueuedPlan, line: dict[str, Any]) -> dict[str, Any]:
-    return line | _moved(lambda: archive_plan(waiting, "stopped"), line)
+def _set_aside(queued: QueuedPlan, line: dict[str, Any]) -> dict[str, Any]:
+    return line | _moved(lambda: archive_plan(queued, "stopped"), line)
 
 
 def _apply_by(client: Client, plan: Plan, approvals: list[Approve], options: Namespace) -> Receipt:

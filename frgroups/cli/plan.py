@@ -17,7 +17,6 @@ from frgroups.plan.plan_file import read_plan
 from frgroups.plan.planner import plan_memberships
 from frgroups.review.approval import approved_in_words
 from frgroups.review.plan_queue import locate_plan, plan_file_name, queue_folder
-from frgroups.review.plan_text import spoken_code
 from frgroups.review.writer import save_review
 from frgroups.store.snapshot_store import read_snapshot
 
@@ -78,7 +77,7 @@ def show(options: Namespace) -> int:
 
 def _shown(thing: Plan | Receipt) -> str:
     if isinstance(thing, Plan):
-        return f"{thing!r}\n{thing.summary()}\nDigest: {thing.digest}\nCode: {spoken_code(thing.digest)}"
+        return f"{thing!r}\n{thing.summary()}\nDigest: {thing.digest}"
     at = f"{thing.started_at:%Y-%m-%d %H:%M} UTC"
     where = f"{thing.plan.tenant_uid} at {thing.plan.base_url}, {at}, approved {approved_in_words(thing.approval)}"
     return f"{thing!r}\n{where}\n{thing.summary()}"
@@ -109,7 +108,6 @@ def keep_plan(made: Plan, out: Path | None, *, pending: bool = False, limits_of_
     review = save_review(made, path.with_suffix(".html"))
     print(readable(made.summary()))
     print(f"\nDigest  {made.digest}")
-    print(f"Code    {spoken_code(made.digest)}   (to compare two copies by telephone)")
     print(f"Plan    {path}")
     print(f"Review  {review}   (open it in a browser, or mail it to who decides)")
     if made.blocked:

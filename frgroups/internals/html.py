@@ -1,29 +1,33 @@
-"""The cards that Client, Snapshot, Plan and Receipt show in a notebook: static HTML, everything escaped."""
+"""
+Render HTML with Jinja2: cards for notebooks and pages that load nothing from the network.
+
+Templates, style sheets and scripts lie beside the module that renders them. Their names are paths within the
+package, such as "review/page.html". Jinja2 is imported at the first rendering.
+"""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cache
-from html import escape
 from pathlib import Path
-from string import Template
+from typing import TYPE_CHECKING, Any
 
-from frgroups.internals.formatting import escape_invisible, format_utc
+from frgroups.internals.formatting import escape_invisible, format_utc, pluralize
 
-LISTED = 1_000  # So many findings and groups are listed at most.
+if TYPE_CHECKING:
+    import jinja2
 
-
-_STYLE = "border:1px solid #8886;border-radius:6px;padding:.6em 1em;display:inline-block;max-width:60em"
+_PACKAGE = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
 class Card:
     """
-    A title and the facts below it, as HTML for a notebook and as text for a terminal.
+    A title and labeled facts, shown as HTML in a notebook and as text in a terminal.
 
     >>> print(Card("Plan", {"Adds": "412", "Leaves": "30"}).text())
     Plan
@@ -36,50 +40,65 @@ class Card:
     mark: str = ""
 
     def html(self) -> str:
-        """A table with a caption and row headers; no script, no style sheet."""
-        rows = "".join(
-            f'<tr><th scope="row" style="text-align:left;padding-right:1.5em;vertical-align:top">'
-            f'{escape(name)}</th><td style="text-align:left">{escape(value)}</td></tr>'
-            for name, value in self.facts.items()
-        )
-        mark = f" <strong>{escape(self.mark)}</strong>" if self.mark else ""
-        caption = f'<caption style="text-align:left;font-weight:bold">{escape(self.title)}{mark}</caption>'
-        return f'<div style="{_STYLE}"><table>{caption}<tbody>{rows}</tbody></table></div>'
+        """Return a table with a caption and row headers, without script or style sheet."""
+        return render("internals/card.html", card=self)
 
     def text(self) -> str:
-        """The same in lines."""
+        """Return the title and one line per fact."""
         width = max((len(name) for name in self.facts), default=0)
-        head = f"{self.title} {self.mark}".rstrip()
-        return "\n".join([head, *(f"  {name:<{width}}  {value}" for name, value in self.facts.items())])
+        title = f"{self.title} {self.mark}".rstrip()
+        return "\n".join([title, *(f"  {name:<{width}}  {value}" for name, value in self.facts.items())])
+
+
+def render(template: str, **values: Any) -> str:
+    """
+    Render a template of the package.
+
+    Every value is escaped, and its invisible characters are written out, unless the template itself made it.
+    """
+    return _environment().get_template(template).render(values)
+
+
+def render_page(template: str, *, style: str, scripts: tuple[str, ...], **values: Any) -> str:
+    """
+    Render a template that extends `internals/page_frame.html`, with its style sheet and scripts inside.
+
+    The page loads nothing from the network: its Content-Security-Policy allows this style and these scripts only.
+
+    Parameters
+    ----------
+    template
+        Name of the template.
+    style
+        Name of the style sheet.
+    scripts
+        Names of the scripts, which are joined into one.
+    **values
+        Variables of the template.
+    """
+    from markupsafe import Markup
+
+    style_text = read_asset(style)
+    script_text = "".join(read_asset(script) for script in scripts)
+    return render(
+        template,
+        style=Markup(style_text),  # noqa: S704 (a file of this package)
+        style_hash=csp_hash(style_text),
+        script=Markup(script_text),  # noqa: S704 (files of this package)
+        script_hash=csp_hash(script_text),
+        **values,
+    )
 
 
 @cache
-def asset(name: str) -> str:
-    """The text of a file of this package, read as bytes so that no system's line ends change a hash."""
-    return Path(__file__).parents[1].joinpath(name).read_bytes().decode().replace("\r\n", "\n")
-
-
-def render_page(name: str, *, title: str, scripts: tuple[str, ...] = (), **parts: str) -> str:
-    """
-    A whole page of the parts of `name`.html, with `name`.css and `name`.js in it, or `scripts`; the parts are HTML.
-
-    It asks nothing of the network: its policy allows that style, that script and nothing else.
-    """
-    style = asset(f"{name}.css")
-    script = "".join(map(asset, scripts or (f"{name}.js",)))
-    return Template(asset("internals/page_frame.html")).substitute(
-        style=style,
-        style_hash=csp_hash(style),
-        script=script,
-        script_hash=csp_hash(script),
-        title=title,
-        body=Template(asset(f"{name}.html")).substitute(parts),
-    )
+def read_asset(name: str) -> str:
+    """Return the text of a file of the package, with Unix line ends so that its hash is the same on all systems."""
+    return (_PACKAGE / name).read_bytes().decode().replace("\r\n", "\n")
 
 
 def csp_hash(text: str) -> str:
     """
-    What a Content-Security-Policy calls a style or script that stands in its page.
+    Return the source expression by which a Content-Security-Policy allows an inline style or script.
 
     >>> csp_hash("")[:14]
     'sha256-47DEQpj'
@@ -87,30 +106,54 @@ def csp_hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def cut_note(n: int, most: int, what: str) -> str:
-    """What to say where a list is longer than what is shown of it."""
-    if n <= most:
-        return ""
-    return (
-        f'<p class="cut">The first {most:,} of {n:,} {what}; the review as Markdown has the other {n - most:,}.</p>'
+def escaped_forms(text: str) -> tuple[str, str]:
+    r"""
+    Return how templates write a text: in markup, and in a JSON string inside a script element.
+
+    >>> escaped_forms("a&b")
+    ('a&amp;b', 'a\\u0026b')
+    """
+    import jinja2.utils
+    import markupsafe
+
+    in_json = jinja2.utils.htmlsafe_json_dumps(text, dumps=_dump_json)
+    return str(markupsafe.escape(escape_invisible(text))), str(in_json)[1:-1]
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_PACKAGE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_visible_value,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
     )
+    environment.policies["json.dumps_function"] = _dump_json
+    environment.policies["json.dumps_kwargs"] = {}
+    environment.filters["visible"] = escape_invisible
+    environment.filters["timestamp"] = format_utc
+    environment.filters["number"] = _with_separators
+    environment.filters["pluralize"] = pluralize
+    return environment
 
 
-def cell(text: str, label: str, kind: str = "") -> str:
-    """A cell of a table, with the heading it has where the table is shown as cards."""
-    return f'<td data-label="{label}"{f" class={kind}" if kind else ""}>{escaped(text)}</td>'
+def _visible_value(value: object) -> object:
+    """Write out the invisible characters of a printed value, except in markup that a template made."""
+    if hasattr(value, "__html__"):
+        return value
+    return escape_invisible(value)
 
 
-def paragraph(text: str) -> str:
-    """A soft paragraph; nothing where there is nothing to say."""
-    return f'<p class="soft">{escaped(text)}</p>' if text else ""
+def _dump_json(value: object) -> str:
+    """Return compact JSON for a script element; Jinja2 then escapes the characters of markup in it."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
-def time_tag(moment: datetime) -> str:
-    """A moment, for people and for the script."""
-    return f'<time datetime="{moment.isoformat()}">{format_utc(moment)}</time>'
-
-
-def escaped(text: object) -> str:
-    """A text as it may stand in a page, with what cannot be seen made visible."""
-    return escape(escape_invisible(text))
+def _with_separators(n: int) -> str:
+    return f"{n:,}"

@@ -49,7 +49,7 @@ _DIGEST = re.compile(r"(?<![0-9a-f])[0-9a-f]{12,64}(?![0-9a-f])")
 _SEALED = re.compile(rb'"kind": "frgroups (plan|receipt|approval)"')
 _REVIEW_CSV = '"customer_group_uid","group_name","customer_uid","change"'
 _REVIEW_TEXT = re.compile(r"Review: [^\n]*\n=+\n")
-_PURPOSE = re.compile(r"What for: ([^<\n]*)")
+_PURPOSE = re.compile(r"Purpose: ([^<\n]*)")
 _OF_GROUPS = ("groups.parquet", "reads.parquet")
 
 

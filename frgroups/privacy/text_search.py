@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from frgroups.internals.html import escaped_forms
 from frgroups.internals.tombstones import format_tombstones
 from frgroups.privacy.list_rows import count_in_zip, distinctive_ids
 from frgroups.snapshot.schema import CUSTOMERS
@@ -121,4 +122,5 @@ def _raw(who: Subject) -> re.Pattern[bytes]:
     """The words as they may stand in a file: plain, in JSON, in HTML."""
     words = {who.uid, *distinctive_ids(who.ids)}
     written = words | {json.dumps(one)[1:-1] for one in words} | {html.escape(one) for one in words}
+    written |= {form for word in words for form in escaped_forms(word)}
     return re.compile(format_tombstones(written).pattern.encode())

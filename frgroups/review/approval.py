@@ -1,9 +1,13 @@
-"""Who agreed to which plan: a small file bound to a digest. It records a decision, it does not authenticate."""
+"""
+Write, find and check approvals: small files that record a decision on the plan with a given digest.
+
+An approval file records a decision. It does not authenticate the person who made it.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,6 +17,7 @@ from typing import Any
 
 from frgroups.errors import CorruptFileError, FrgroupsError, InputError, NotApprovedError
 from frgroups.internals.checksummed_json import canonical_json, read_checksummed, write_checksummed
+from frgroups.internals.formatting import format_utc
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.timestamps import parse_duration
 from frgroups.internals.validation import check_text, check_type
@@ -20,26 +25,36 @@ from frgroups.plan.plan import Plan
 from frgroups.review.approval_policy import Policy
 
 VALID_FOR = timedelta(hours=72)
-CLOCK_TOLERANCE = timedelta(minutes=10)  # at most, between the machines of who plans, approves and applies
-_NONE: Mapping[str, str] = MappingProxyType({})
-_NEVER = datetime.max.replace(tzinfo=UTC)  # A no does not end.
-_WRITTEN_HERE: set[str] = set()
+CLOCK_TOLERANCE = timedelta(minutes=10)  # Maximum clock difference between the machines that plan, approve and apply.
+MAX_FILE_SIZE = 65_536  # bytes; larger files are skipped when approvals are searched
+MAX_REASON_LENGTH = 10_000  # characters including JSON escapes, so that every approval is smaller than MAX_FILE_SIZE
+MIN_DIGEST_LENGTH = 12
 Approve = str | Path | Policy
-MAX_BYTES = 65_536  # A larger file is looked at by no one who looks for approvals,
-MAX_REASON_LENGTH = 10_000  # and no approval is that large: so many characters, escapes included.
-_DIGEST_TOLD = re.compile(rb'"digest":\s*"([0-9a-f]{64})"')
+_NONE: Mapping[str, str] = MappingProxyType({})
+_NEVER = datetime.max.replace(tzinfo=UTC)  # A rejection does not expire.
 _DIGEST = re.compile(r"[0-9a-fA-F]{1,64}")
-_TEXTS = {"digest", "planned_at", "decision", "reason", "by", "at", "until"}
+_DIGEST_FIELD = re.compile(rb'"digest":\s*"([0-9a-f]{64})"')
+_FIELDS = {"digest", "planned_at", "decision", "reason", "by", "at", "until"}
+# The approvals that this process wrote, as canonical JSON.
+_OWN_APPROVALS: set[str] = set()
 
 
 @dataclass(frozen=True, slots=True)
 class Approval:
     """
-    How a plan was approved, and by whom as far as that was told.
+    How a plan was approved.
 
-    `how` is "person" (an approval file that another process wrote), "self" (by the process that made the plan, or
-    that wrote the approval), "digest" (its digest alone, by somebody who read the plan's file) or "policy". `by` is
-    the name in the file, or the policy and who answers for it, or "".
+    Attributes
+    ----------
+    how
+        "person" (an approval file that another process wrote), "self" (by the process that made the plan or wrote
+        the approval file), "digest" (the digest alone, of a plan read from a file) or "policy".
+    digest
+        The digest of the plan.
+    by
+        The name in the approval file, or the policy and the person responsible for it, or "".
+    at
+        When the approval file was written, or None.
     """
 
     how: str
@@ -48,38 +63,62 @@ class Approval:
     at: datetime | None = None
 
     def to_dict(self) -> dict[str, str]:
-        """As plain values, for the journal and the receipt."""
+        """Return the values for the journal and the receipt."""
         return {"how": self.how, "by": self.by, "at": self.at.isoformat() if self.at else ""}
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """
+    The decision on one plan in an approval file.
+
+    Attributes
+    ----------
+    approved
+        True for an approval, False for a rejection.
+    by
+        The name in the file.
+    until
+        When the approval expires. A rejection does not expire.
+    message
+        Who rejected the plan, and why; "" for an approval.
+    """
+
+    approved: bool
+    by: str
+    until: datetime
+    message: str = ""
 
 
 def approve_plan(
     plan: Plan, path: str | Path, *, by: str, reject: str | None = None, valid_for: timedelta | str = VALID_FOR
 ) -> Path:
     """
-    Write an approval of exactly this plan, valid for 72 hours, and return its absolute path.
+    Write an approval or a rejection of a plan, and return its absolute path.
 
-    With `reject` (a reason) the file says no, and `apply_plan` refuses it. Anyone who can write a file can
-    write this one: it says who is told to have agreed, and proves nothing about who that was. A yes is of this plan
-    file alone; a no is of every plan that would do the same, as long as its file lies where it is looked for.
+    An approval allows one plan file. A rejection blocks every plan that makes the same changes, while its file is in
+    a folder that `apply_plan` searches. The file records the name that the caller gives and does not authenticate it.
 
     Parameters
     ----------
+    plan
+        The plan to approve or reject.
     path
-        The file to write. `apply_plan` finds a rejection whose name has .approval in it, or that was made on the
-        review page, in the folder of the plan's file and in that of the approval.
+        The file to write. `apply_plan` searches the folder of the plan file and the folder of the approval file for
+        rejections. It finds files with ".approval" in their name, and files that the review page created.
     by
-        Who decides.
+        Name of the person who decides.
     reject
-        Why not.
+        Reason to reject the plan. None approves it.
     valid_for
-        How long the yes is open, such as "24h".
+        How long an approval is valid, such as "24h". The default is 72 hours.
 
     Raises
     ------
     InputError
-        No name, a reason that is too long, or a file that cannot be written.
+        The name is missing, the reason is too long, or the file cannot be written.
     NotApprovedError
-        The plan is blocked by a limit, or was rejected in this very file.
+        A limit blocks the plan, or the file already contains a rejection of the plan.
 
     >>> import tempfile
     >>> plan = plan_memberships(sample_snapshot(), {"vip": ["c-7"]})
@@ -95,20 +134,10 @@ def approve_plan(
             cli_hint="Pass --by with the name of the reviewer.",
         )
     check_text(by, "by")
-    if reject is not None:
-        check_text(reject, "reject")
-        if len(canonical_json(reject)) > MAX_REASON_LENGTH:
-            raise InputError(
-                f"The reason of a rejection has {MAX_REASON_LENGTH:,} characters at most, not {len(reject):,}."
-            )
-    if reject is None and plan.blocked:
-        broken = " ".join(finding.message for finding in plan.findings if finding.blocking)
-        raise NotApprovedError(
-            f"Plan {plan.digest[:12]} is blocked and cannot be approved: {broken} Make a plan with other limits."
-        )
-    target = Path(path).expanduser()
-    if reject is None and target.exists() and (refused := rejection(plan, target)):
-        raise NotApprovedError(f"{refused} Delete {target} if that was taken back, then approve.")
+    if reject is None:
+        _check_may_approve(plan, Path(path).expanduser())
+    else:
+        _check_reason(reject)
     now = datetime.now(UTC)
     content = {
         "digest": plan.digest,
@@ -120,174 +149,102 @@ def approve_plan(
         "until": (now + parse_duration(valid_for)).isoformat(),
     }
     written = write_checksummed(path, "approval", content)
-    _WRITTEN_HERE.add(canonical_json(content))
+    _OWN_APPROVALS.add(canonical_json(content))
     return written
+
+
+def _check_may_approve(plan: Plan, target: Path) -> None:
+    if plan.blocked:
+        messages = " ".join(finding.message for finding in plan.findings if finding.blocking)
+        raise NotApprovedError(
+            f"Plan {plan.digest[:12]} is blocked and cannot be approved: {messages} Make a plan with other limits."
+        )
+    if target.exists():
+        content = _read_content(target)
+        if _is_rejection(content, plan):
+            raise NotApprovedError(
+                f"{_rejection_message(content, plan)} If the rejection was withdrawn, delete {target} and approve "
+                "again."
+            )
+
+
+def _check_reason(reason: str) -> None:
+    check_text(reason, "reject")
+    if len(canonical_json(reason)) > MAX_REASON_LENGTH:
+        raise InputError(
+            f"The reason of a rejection can have {MAX_REASON_LENGTH:,} characters at most, not {len(reason):,}."
+        )
 
 
 def approved_in_words(approval: Mapping[str, str]) -> str:
     """
-    How and by whom, from what a journal or receipt keeps of an approval.
+    Return how and by whom a plan was approved, from the approval in a journal or receipt.
 
     >>> approved_in_words({"how": "person", "by": "Kari", "at": "2026-11-03T08:10:00+00:00"})
     'by Kari, 2026-11-03 08:10 UTC'
     >>> approved_in_words({"how": "self", "by": "", "at": ""})
-    'by whoever made it, in the same process'
+    'by the process that created it'
     >>> approved_in_words({"how": "", "by": "", "at": ""})
-    'in a way that this version does not know'
+    'by a method that this version does not support'
     """
-    by, at = approval["by"], approval["at"]
-    when = f", {datetime.fromisoformat(at).astimezone(UTC):%Y-%m-%d %H:%M} UTC" if at else ""
-    return {
+    by, when, alias = approval["by"], "", ""
+    if approval["at"]:
+        when = f", {format_utc(datetime.fromisoformat(approval['at']))}"
+    if by:
+        alias = f", as {by}"
+    texts = {
         "person": f"by {by}{when}",
-        "self": f"by whoever made it, in the same process{f', as {by}' if by else ''}{when}",
+        "self": f"by the process that created it{alias}{when}",
         "digest": "by its digest alone",
         "policy": f"by the policy {by}",
-    }.get(approval["how"], "in a way that this version does not know")
+    }
+    return texts.get(approval["how"], "by a method that this version does not support")
 
 
 def check_approval(plan: Plan, approve: Approve, *, begun: Mapping[str, str] = _NONE) -> Approval:
     """
-    The approval of this plan in a digest or an approval file; NotApprovedError when it is none.
+    Return the approval of a plan; raise NotApprovedError if the plan is not approved.
 
-    A rejection in the folder of the plan's file, or of the approval, counts, whatever the approval says. `begun` is
-    the approval that the plan was begun with: it was open then, so what it allowed may be brought to its end.
+    A rejection in the folder of the plan file or of the approval file overrides every approval.
+
+    Parameters
+    ----------
+    plan
+        The plan to apply.
+    approve
+        A digest, the path of an approval file, or a policy.
+    begun
+        The approval with which the plan was started. It was valid then, so it can have expired since.
     """
     check_rejections(plan, approve)
     if isinstance(approve, Policy):
-        return _by_policy(plan, approve)
-    if isinstance(approve, str) and _DIGEST.fullmatch(approve.strip()):
-        return _by_digest(plan, approve.strip().lower())
+        return _approval_by_policy(plan, approve)
+    if _is_digest(approve):
+        return _approval_by_digest(plan, str(approve).strip().lower())
     if not isinstance(approve, str | Path) or not str(approve).strip():
         raise NotApprovedError(f"{approve!r} is neither a digest, an approval file nor a policy.")
-    content = _read(Path(approve))
-    _check_texts(content, approve)
-    until, at = _moment(content["until"], approve), _moment(content["at"], approve)
-    if content["digest"] != plan.digest:
-        raise NotApprovedError(f"{approve} approves plan {content['digest'][:12]}, not this one, {plan.digest[:12]}.")
-    if _moment(content["planned_at"], approve) != plan.planned_at:
+    return _approval_by_file(plan, approve, begun)
+
+
+def _is_digest(approve: object) -> bool:
+    return isinstance(approve, str) and _DIGEST.fullmatch(approve.strip()) is not None
+
+
+def _approval_by_policy(plan: Plan, policy: Policy) -> Approval:
+    refusals = policy.refusals(plan)
+    if refusals:
         raise NotApprovedError(
-            f"{approve} approves plan {plan.digest[:12]} as it was made at {content['planned_at'][:16]}; this one "
-            f"was made at {plan.planned_at:%Y-%m-%dT%H:%M}. One approval is for one apply."
+            f"The policy {policy.name} does not allow plan {plan.digest[:12]}: {' '.join(refusals)} "
+            "A person must review it."
         )
-    if refused := rejection(plan, approve):
-        raise NotApprovedError(refused)
-    if at > datetime.now(UTC) + CLOCK_TOLERANCE:
+    return Approval("policy", plan.digest, f"{policy.name} of {policy.by}")
+
+
+def _approval_by_digest(plan: Plan, digest: str) -> Approval:
+    if len(digest) < MIN_DIGEST_LENGTH:
         raise NotApprovedError(
-            f"{approve} was approved at {at:%Y-%m-%d %H:%M} UTC, and by the clock of this machine it is "
-            f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC. Is a clock wrong?"
-        )
-    how = "self" if canonical_json(content) in _WRITTEN_HERE else "person"
-    approval = Approval(how, plan.digest, content["by"], at)
-    if datetime.now(UTC) > until and {**approval.to_dict(), "how": begun.get("how")} != begun:
-        raise NotApprovedError(
-            f"The approval of plan {plan.digest[:12]} by {content['by']} was valid until "
-            f"{until:%Y-%m-%d %H:%M} UTC. Ask again."
-        )
-    return approval
-
-
-def check_rejections(plan: Plan, approve: Approve) -> None:
-    """Raise NotApprovedError when a rejection of this plan, or what may be one, lies where it is looked for."""
-    folders = {plan.path.parent} if plan.path else set()
-    if isinstance(approve, Path) or (isinstance(approve, str) and not _DIGEST.fullmatch(approve.strip())):
-        with suppress(RuntimeError, OSError):  # No such user, no such name: `_read` says that there is no such file.
-            folder = Path(approve).expanduser().parent
-            folders |= {folder} if folder.is_dir() else set()
-    for path in (path for folder in sorted(folders) for path in files_in(folder)):
-        held = _bytes_of_small(path)
-        if _is_approval(path, held) and (decision := read_decision(path, plan)):
-            if not decision.approved:
-                raise NotApprovedError(f"{rejection(plan, path)} Delete {path} if that was taken back.")
-        elif _is_corrupt_rejection(path, held, plan):
-            raise NotApprovedError(
-                f"{path} was cut or altered, and says no, perhaps to plan {plan.digest[:12]}. Have it made anew, "
-                "or delete it if it is of another."
-            )
-
-
-def _is_corrupt_rejection(path: Path, held: bytes, plan: Plan) -> bool:
-    """Whether a file that cannot be read was a rejection of this plan, or by its name may have been one."""
-    told = _DIGEST_TOLD.search(held)
-    named, ours = ".rejected.approval" in path.name, told is not None and told[1].decode() == plan.digest
-    if not (ours and b'"decision": "rejected"' in held) and not (named and (ours or told is None)):
-        return False
-    with suppress(FrgroupsError):
-        _read(path)
-        return False
-    return True
-
-
-def approval_files(folder: Path) -> list[Path]:
-    """
-    The approvals and rejections in a folder that say so by their name, or were made on the review page.
-
-    What the page hands out is renamed by browsers and people, so it is known by what it holds.
-    """
-    return [path for path in files_in(folder) if _is_approval(path, _bytes_of_small(path))]
-
-
-def files_in(folder: Path) -> list[Path]:
-    """What is in a folder, in order of name, nothing where it is not there; InputError when that cannot be seen."""
-    try:
-        return sorted(folder.iterdir()) if folder.is_dir() else []
-    except OSError as error:
-        raise InputError(
-            f"The folder {folder} cannot be looked through for plans, approvals and rejections: {error.strerror}. "
-            "Let whoever applies read it."
-        ) from error
-
-
-def _is_approval(path: Path, held: bytes) -> bool:
-    return b'"frgroups approval"' in held and (".approval" in path.name or b'"from": "page"' in held)
-
-
-def _bytes_of_small(path: Path) -> bytes:
-    """What a file holds; nothing of one that is larger than any approval, or cannot be read."""
-    with suppress(OSError):
-        if path.is_file() and path.stat().st_size <= MAX_BYTES:
-            return path.read_bytes()
-    return b""
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What a file says of a plan: who approves or rejects it, and until when a yes is open."""
-
-    approved: bool
-    by: str
-    until: datetime
-
-
-def read_decision(path: Path, plan: Plan) -> Decision | None:
-    """
-    The decision on this plan in this file; None when it is of another plan, or cannot be read.
-
-    A yes is of one plan file; a no is of every plan that would do the same, and counts whatever else is in the file.
-    """
-    with suppress(FrgroupsError):
-        content = _read(path)
-        by = str(content["by"])
-        if content["digest"] != plan.digest:
-            return None
-        if content["decision"] != "approved":
-            return Decision(False, by, _NEVER)
-        if _moment(content["planned_at"], path) == plan.planned_at:
-            return Decision(True, by, _moment(content["until"], path))
-    return None
-
-
-def rejection(plan: Plan, path: str | Path) -> str:
-    """Who rejected this plan in this file, and why; "" when the file does not."""
-    content = _read(Path(path))
-    if content["digest"] != plan.digest or content["decision"] == "approved":
-        return ""
-    return f"{content['by']} rejected plan {plan.digest[:12]}: {content['reason'] or 'no reason given'}."
-
-
-def _by_digest(plan: Plan, digest: str) -> Approval:
-    if len(digest) < 12:
-        raise NotApprovedError(
-            f"{digest!r} is too short to stand for a plan; give the first 12 of its 64 hex digits at least."
+            f"{digest!r} is too short to identify a plan. Give at least the first {MIN_DIGEST_LENGTH} of its 64 hex "
+            "digits."
         )
     if not plan.digest.startswith(digest):
         raise NotApprovedError(
@@ -297,42 +254,175 @@ def _by_digest(plan: Plan, digest: str) -> Approval:
     return Approval("digest" if plan.path else "self", plan.digest)
 
 
-def _by_policy(plan: Plan, policy: Policy) -> Approval:
-    if told := policy.refusals(plan):
+def _approval_by_file(plan: Plan, path: str | Path, begun: Mapping[str, str]) -> Approval:
+    content = _read_content(Path(path))
+    _check_texts(content, path)
+    until, at = _timestamp(content["until"], path), _timestamp(content["at"], path)
+    if content["digest"] != plan.digest:
+        raise NotApprovedError(f"{path} approves plan {content['digest'][:12]}, not this one, {plan.digest[:12]}.")
+    if _timestamp(content["planned_at"], path) != plan.planned_at:
         raise NotApprovedError(
-            f"The policy {policy.name} does not allow plan {plan.digest[:12]}: {' '.join(told)} "
-            "Have a person look at it."
+            f"{path} approves the plan file {plan.digest[:12]} of {content['planned_at'][:16]}, and this one is of "
+            f"{plan.planned_at:%Y-%m-%dT%H:%M}. One approval is for one plan file."
         )
-    return Approval("policy", plan.digest, f"{policy.name} of {policy.by}")
+    if _is_rejection(content, plan):
+        raise NotApprovedError(_rejection_message(content, plan))
+    now = datetime.now(UTC)
+    if at > now + CLOCK_TOLERANCE:
+        raise NotApprovedError(
+            f"{path} was approved at {format_utc(at)}, but the clock of this machine shows "
+            f"{format_utc(now)}. Is a clock wrong?"
+        )
+    how = "self" if canonical_json(content) in _OWN_APPROVALS else "person"
+    approval = Approval(how, plan.digest, content["by"], at)
+    is_resumed = {**approval.to_dict(), "how": begun.get("how")} == begun
+    if now > until and not is_resumed:
+        raise NotApprovedError(
+            f"The approval of plan {plan.digest[:12]} by {content['by']} was valid until {format_utc(until)}. "
+            "Ask for a new approval."
+        )
+    return approval
 
 
-def _read(path: Path) -> dict[str, Any]:
+def check_rejections(plan: Plan, approve: Approve) -> None:
+    """Raise NotApprovedError if a searched folder contains a rejection of this plan, or a file that may be one."""
+    for folder in _searched_folders(plan, approve):
+        for path, data in _small_files(folder):
+            decision = read_decision(path, plan) if _is_approval(path, data) else None
+            if decision is None and _is_corrupt_rejection(path, data, plan):
+                raise NotApprovedError(
+                    f"{path} is corrupt, and may be a rejection of plan {plan.digest[:12]}. Create it again, or "
+                    "delete it if it is about another plan."
+                )
+            if decision is not None and not decision.approved:
+                raise NotApprovedError(f"{decision.message} If the rejection was withdrawn, delete {path}.")
+
+
+def _searched_folders(plan: Plan, approve: Approve) -> list[Path]:
+    """Return the folders of the plan file and of the approval file."""
+    folders = set()
+    if plan.path:
+        folders.add(plan.path.parent)
+    if isinstance(approve, str | Path) and not _is_digest(approve):
+        with suppress(RuntimeError, OSError):  # An unknown user or an invalid name: reading the file reports it.
+            folder = Path(approve).expanduser().parent
+            if folder.is_dir():
+                folders.add(folder)
+    return sorted(folders)
+
+
+def approval_files(folder: Path) -> list[Path]:
+    """
+    Return the approvals and rejections in a folder.
+
+    A file counts if its name contains ".approval", or if the review page created it. Browsers and users rename the
+    files of the page, so these are identified by their content.
+    """
+    return [path for path, data in _small_files(folder) if _is_approval(path, data)]
+
+
+def list_folder(folder: Path) -> list[Path]:
+    """Return the sorted content of a folder, or [] if it does not exist; raise InputError if it cannot be read."""
     try:
-        there = path.expanduser().exists()
+        return sorted(folder.iterdir()) if folder.is_dir() else []
+    except OSError as error:
+        raise InputError(
+            f"Cannot search the folder {folder} for plans, approvals and rejections: {error.strerror}. "
+            "Give the account that applies plans permission to read it."
+        ) from error
+
+
+def _small_files(folder: Path) -> Iterator[tuple[Path, bytes]]:
+    """Yield each path in a folder with its content, which is b"" if it is unreadable or larger than an approval."""
+    for path in list_folder(folder):
+        data = b""
+        with suppress(OSError):
+            if path.is_file() and path.stat().st_size <= MAX_FILE_SIZE:
+                data = path.read_bytes()
+        yield path, data
+
+
+def _is_approval(path: Path, data: bytes) -> bool:
+    return b'"frgroups approval"' in data and (".approval" in path.name or b'"from": "page"' in data)
+
+
+def _is_corrupt_rejection(path: Path, data: bytes, plan: Plan) -> bool:
+    """Return True if an unreadable file was a rejection of this plan, or may have been one according to its name."""
+    digest = _DIGEST_FIELD.search(data)
+    is_named_rejection = ".rejected.approval" in path.name
+    if digest is None:
+        is_suspect = is_named_rejection
+    elif digest[1].decode() == plan.digest:
+        is_suspect = is_named_rejection or b'"decision": "rejected"' in data
+    else:
+        is_suspect = False
+    return is_suspect and not _is_readable(path)
+
+
+def _is_readable(path: Path) -> bool:
+    with suppress(FrgroupsError):
+        _read_content(path)
+        return True
+    return False
+
+
+def read_decision(path: Path, plan: Plan) -> Decision | None:
+    """
+    Return the decision on a plan in an approval file, or None if it is about another plan or cannot be read.
+
+    An approval is for one plan file. A rejection is for every plan with the same digest, whatever else the file
+    contains.
+    """
+    with suppress(FrgroupsError):
+        content = _read_content(path)
+        if _is_rejection(content, plan):
+            return Decision(False, str(content["by"]), _NEVER, _rejection_message(content, plan))
+        if content["digest"] == plan.digest and _timestamp(content["planned_at"], path) == plan.planned_at:
+            return Decision(True, str(content["by"]), _timestamp(content["until"], path))
+    return None
+
+
+def _is_rejection(content: Mapping[str, Any], plan: Plan) -> bool:
+    """Return True if the content of an approval file rejects a plan: any decision except "approved" does."""
+    return bool(content["digest"] == plan.digest and content["decision"] != "approved")
+
+
+def _rejection_message(content: Mapping[str, Any], plan: Plan) -> str:
+    return f"{content['by']} rejected plan {plan.digest[:12]}: {content['reason'] or 'no reason given'}."
+
+
+def _read_content(path: Path) -> dict[str, Any]:
+    """Return the fields of an approval file; their values are not checked."""
+    try:
+        exists = path.expanduser().exists()
     except (OSError, RuntimeError, ValueError):
-        there = False
-    if not there:
+        exists = False
+    if not exists:
         raise NotApprovedError(f"{safe_repr(str(path))} is neither a digest nor an approval file that exists.")
     content = read_checksummed(path, "approval")
-    if missing := _TEXTS - set(content):
-        raise CorruptFileError(f"{path} is not a whole approval: it lacks {', '.join(sorted(missing))}.")
+    missing = _FIELDS - set(content)
+    if missing:
+        raise CorruptFileError(f"{path} is not a complete approval: it lacks {', '.join(sorted(missing))}.")
     return content
 
 
 def _check_texts(content: Mapping[str, Any], path: str | Path) -> None:
-    """Refuse an approval with something else than text in it."""
-    if odd := sorted(name for name in _TEXTS if not isinstance(content[name], str)):
-        raise CorruptFileError(f"{path} is not a whole approval: {', '.join(odd)} is no text. Have it made anew.")
+    """Raise CorruptFileError if a field is not text, or if the name is empty."""
+    invalid = sorted(name for name in _FIELDS if not isinstance(content[name], str))
+    if invalid:
+        raise CorruptFileError(
+            f"{path} is not a valid approval: {', '.join(invalid)} must be text. Create the approval again."
+        )
     if not content["by"].strip():
-        raise CorruptFileError(f"{path} is not a whole approval: it does not say who agreed. Have it made anew.")
+        raise CorruptFileError(f"{path} is not a valid approval: it has no name. Create the approval again.")
 
 
-def _moment(text: str, path: str | Path) -> datetime:
+def _timestamp(text: str, path: str | Path) -> datetime:
     try:
-        moment = datetime.fromisoformat(text)
-        in_utc = moment.astimezone(UTC)
+        timestamp = datetime.fromisoformat(text)
+        in_utc = timestamp.astimezone(UTC)
     except (TypeError, ValueError, OverflowError) as error:
-        raise CorruptFileError(f"{path} is not a whole approval: {text!r} is not a moment.") from error
-    if moment.tzinfo is None:
-        raise CorruptFileError(f"{path} is not a whole approval: {text!r} has no time zone.")
+        raise CorruptFileError(f"{path} is not a valid approval: {text!r} is not a timestamp.") from error
+    if timestamp.tzinfo is None:
+        raise CorruptFileError(f"{path} is not a valid approval: {text!r} has no time zone.")
     return in_utc

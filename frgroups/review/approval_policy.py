@@ -1,4 +1,4 @@
-"""A policy: which small changes of which groups may be applied without asking anybody each time."""
+"""Read policies, which allow small changes of certain groups without an approval of each plan."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from frgroups.internals.formatting import pluralize
 from frgroups.internals.redaction import safe_repr
 from frgroups.plan.plan import Plan
 
-# The rules of findings that may be let through; a broken limit never is.
+# The rules of findings that a policy may allow. It never allows a plan that exceeds a limit.
 RULES = (
     "covered",
     "created_group_stays",
@@ -42,25 +42,25 @@ RULES = (
 @dataclass(frozen=True, slots=True)
 class Policy:
     """
-    What a policy file allows; `read_policy` reads one.
+    The plans that a policy file allows; `read_policy` reads one.
 
     Attributes
     ----------
     name
-        The file's name and the first 12 hex digits of its SHA-256, by which journals and receipts tell of it.
+        The file name and the first 12 hex digits of its SHA-256. Journals and receipts contain it.
     by
-        Who answers for the policy.
+        Name of the person responsible for the policy.
     groups
-        Uids of groups, or patterns such as "newsletter_*".
+        Uids of the groups that a plan may change, or patterns such as "newsletter_*".
     max_adds, max_removes
-        Of one plan, all its groups together.
+        Maximum number of additions and removals in one plan, over all its groups.
     create
-        Whether a plan may make groups.
+        Whether a plan may create groups.
     findings
-        Rules of findings that a plan may have, such as "unknown_customers"; with any other it needs a person, to whom
-        the refusal names the rule.
+        Rules of the findings that a plan may have, such as "unknown_customers". A plan with another finding needs
+        the approval of a person.
     valid_until
-        The last day (UTC) on which it allows anything.
+        Last day (UTC) of the policy. None means that it does not expire.
     """
 
     name: str
@@ -73,36 +73,43 @@ class Policy:
     valid_until: date | None = None
 
     def refusals(self, plan: Plan) -> list[str]:
-        """Why a person must look at this plan, in sentences; none when the policy allows it."""
-        others = [one for one in plan.groups if not any(fnmatchcase(one.uid, known) for known in self.groups)]
-        told = [f"{one.name} ({one.uid}) is none of its groups." for one in others]
-        for n, most, what in ((plan.n_add, self.max_adds, "addition"), (plan.n_remove, self.max_removes, "removal")):
-            if n > most:
-                told.append(f"{pluralize(n, what)}; it allows {most:,}.")
-        created = [one.uid for one in plan.groups if one.create]
+        """Return the reasons why the policy does not allow a plan, as sentences; [] if it allows the plan."""
+        reasons = [
+            f"{group.name} ({group.uid}) is not a group of this policy."
+            for group in plan.groups
+            if not self._covers(group.uid)
+        ]
+        if plan.n_add > self.max_adds:
+            reasons.append(f"{pluralize(plan.n_add, 'addition')}; the policy allows {self.max_adds:,}.")
+        if plan.n_remove > self.max_removes:
+            reasons.append(f"{pluralize(plan.n_remove, 'removal')}; the policy allows {self.max_removes:,}.")
+        created = [group.uid for group in plan.groups if group.create]
         if created and not self.create:
-            told.append(f"{', '.join(created)} would be created; it lets no group be created.")
-        told += [
-            f"{one.message} (rule: {one.rule})"
-            for one in plan.findings
-            if one.blocking or one.rule not in self.findings
+            reasons.append(f"The plan creates {', '.join(created)}, but the policy does not allow new groups.")
+        reasons += [
+            f"{finding.message} (rule: {finding.rule})"
+            for finding in plan.findings
+            if finding.blocking or finding.rule not in self.findings
         ]
         if self.valid_until and datetime.now(UTC).date() > self.valid_until:
-            told.append(f"It was valid until {self.valid_until}.")
-        return told
+            reasons.append(f"The policy was valid until {self.valid_until}.")
+        return reasons
+
+    def _covers(self, group_uid: str) -> bool:
+        return any(fnmatchcase(group_uid, pattern) for pattern in self.groups)
 
 
 _Text = Annotated[str, msgspec.Meta(pattern=r"\S")]
-_Most = Annotated[int, msgspec.Meta(ge=0)]
+_Maximum = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class _Content(msgspec.Struct, forbid_unknown_fields=True):
-    """What may stand in a policy's file."""
+    """The keys of a policy file."""
 
     by: _Text
     groups: tuple[_Text, ...]
-    max_adds: _Most
-    max_removes: _Most
+    max_adds: _Maximum
+    max_removes: _Maximum
     create: bool = False
     findings: tuple[_Text, ...] = ()
     valid_until: date | None = None
@@ -110,46 +117,47 @@ class _Content(msgspec.Struct, forbid_unknown_fields=True):
 
 def read_policy(path: str | Path) -> Policy:
     r"""
-    The policy in a TOML file, for `apply_plan(approval=...)` and `frgroups apply --approve-policy`.
+    Read a policy from a TOML file, for `apply_plan(approval=...)` and `frgroups apply --approve-policy`.
 
     ::
 
-        by = "Kari Nordmann"             # who answers for it
+        by = "Kari Nordmann"             # the person responsible
         groups = ["newsletter_*"]        # uids of groups, or patterns
-        max_adds = 50                    # of one plan, all groups together
+        max_adds = 50                    # in one plan, over all groups
         max_removes = 5
-        create = false                   # may a plan make groups?
-        findings = []                    # rules of findings that it may have
+        create = false                   # may a plan create groups?
+        findings = []                    # rules of findings that a plan may have
         valid_until = 2027-06-30
 
     Raises
     ------
     InputError
-        The file cannot be read, lacks one of the first four, or has a key or value that is none of these, such as a
-        rule that no finding has.
+        The file cannot be read, is not valid TOML, lacks one of the first four keys, has an unknown key or an invalid
+        value, or names an unknown rule.
 
     >>> path = home() / "policy.toml"
     >>> lines = ['by = "Kari"', 'groups = ["vip"]', "max_adds = 5", "max_removes = 0", 'findings = ["unverifiable"]']
     >>> _ = path.write_text("\n".join(lines))
     >>> read_policy(path).refusals(plan_memberships(sample_snapshot(), {"vip": ["c-7"], "staff": ["c-8"]}))
-    ['Staff (staff) is none of its groups.']
+    ['Staff (staff) is not a group of this policy.']
     """
     source = Path(path).expanduser()
     try:
-        text = source.read_bytes()
-        content = msgspec.convert(tomllib.loads(text.decode("utf-8-sig")), _Content)
+        data = source.read_bytes()
+        content = msgspec.convert(tomllib.loads(data.decode("utf-8-sig")), _Content)
     except OSError as error:
         raise InputError(f"The policy {source} cannot be read: {error.strerror or error}.") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise InputError(f"The policy {source} is no TOML: {error}.") from error
+        raise InputError(f"The policy {source} is not valid TOML: {error}.") from error
     except msgspec.ValidationError as error:
         raise InputError(
-            f"The policy {source} is not one: {error}. It has by, groups, max_adds and max_removes, and may have "
-            "create, findings and valid_until."
+            f"Invalid policy {source}: {error}. Required keys: by, groups, max_adds, max_removes. Optional keys: "
+            "create, findings, valid_until."
         ) from error
-    if unknown := sorted(set(content.findings) - set(RULES)):
+    unknown = sorted(set(content.findings) - set(RULES))
+    if unknown:
         raise InputError(
-            f"The policy {source} names {', '.join(map(safe_repr, unknown))} among its findings, which is the rule "
-            f"of none. Those that a policy may let through: {', '.join(RULES)}."
+            f"The policy {source} lists {', '.join(map(safe_repr, unknown))} under `findings`, but no finding that a "
+            f"policy may allow has that rule. Rules that a policy may allow: {', '.join(RULES)}."
         )
-    return Policy(name=f"{source.name} {sha256(text.decode())[:12]}", **msgspec.structs.asdict(content))
+    return Policy(name=f"{source.name} {sha256(data.decode())[:12]}", **msgspec.structs.asdict(content))

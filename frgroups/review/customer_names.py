@@ -1,4 +1,4 @@
-"""Names of customers in a review, for a reviewer who knows people and not uids; only where they were asked for."""
+"""Look up customer names for a review whose reader knows customers by name, if the caller asks for it."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from frgroups.internals.validation import check_type
 from frgroups.plan.plan import Plan
 from frgroups.snapshot.snapshot import Snapshot
 
-WATERMARK = "Holds names of customers: do not forward it, and delete it when the decision is made."
-# The heading says it in a table that has no other place for it.
+WATERMARK = "Contains customer names: do not forward it, and delete it after the decision."
+# In a table, only the heading can carry this warning.
 NAME = "customer_name (personal: do not forward)"
 
 
 def check_personal(plan: Plan, personal: Snapshot) -> None:
-    """Refuse a snapshot without names, or of another tenant."""
+    """Raise InputError if the snapshot contains no customer names or belongs to another tenant."""
     check_type(personal, Snapshot, "personal")
     if personal.tenant_uid != plan.tenant_uid:
         raise InputError(
-            f"personal is a snapshot of tenant {personal.tenant_uid}, and the plan is for {plan.tenant_uid}: the "
-            "same uid may be another person there. Give a snapshot of the plan's tenant."
+            f"`personal` is a snapshot of tenant {personal.tenant_uid}, but the plan is for {plan.tenant_uid}, where "
+            "the same uid can belong to another person. Pass a snapshot of the plan's tenant."
         )
     if "firstname" not in personal.customers:
         raise InputError(
@@ -30,11 +30,15 @@ def check_personal(plan: Plan, personal: Snapshot) -> None:
         )
 
 
-def names_of(personal: Snapshot, customer_uids: pd.Series) -> list[str]:
-    """First and last name, else the company, else the name that is shown; "" where the snapshot knows none."""
+def lookup_names(personal: Snapshot, customer_uids: pd.Series) -> list[str]:
+    """
+    Return one name per customer uid, or "" if the snapshot has none.
+
+    The name is the first and last name. If both are empty, it is the company name, and then the display name.
+    """
     columns = ["firstname", "lastname", "company_name", "display_name"]
-    known = personal.customers.set_index("customer_uid").reindex(customer_uids, columns=columns).fillna("")
-    person = (known["firstname"] + " " + known["lastname"]).str.strip()
-    name = person.where(person != "", known["company_name"])
-    told: list[str] = name.where(name != "", known["display_name"]).tolist()
-    return told
+    customers = personal.customers.set_index("customer_uid").reindex(customer_uids, columns=columns).fillna("")
+    person = (customers["firstname"] + " " + customers["lastname"]).str.strip()
+    name = person.where(person != "", customers["company_name"])
+    names: list[str] = name.where(name != "", customers["display_name"]).tolist()
+    return names

@@ -1,4 +1,4 @@
-"""The review for a spreadsheet, as CSV and as an Excel workbook, in which no cell is ever run or recounted."""
+"""Write a review as CSV or as an Excel workbook, so that no cell is run as a formula or converted to a number."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ import pandas as pd
 from frgroups.errors import InputError
 from frgroups.internals.formatting import escape_invisible
 from frgroups.plan.plan import Plan
-from frgroups.review import plan_text as facts
 from frgroups.review.customer_names import WATERMARK
 from frgroups.review.outline import outline
+from frgroups.review.plan_text import operations_table
 from frgroups.snapshot.snapshot import Snapshot
 
-# What Excel holds at most.
+# Maximum characters in a cell and rows in a sheet.
 CELL, ROWS = 32_767, 1_048_575
 
 
 def review_csv(plan: Plan, personal: Snapshot | None = None) -> str:
     """
-    Every operation as CSV, removals first; safe to open in a spreadsheet.
+    Return all operations as CSV, removals first, safe to open in a spreadsheet.
 
-    A cell that a spreadsheet would run as a formula, or turn from text into a number or date, starts with an
-    apostrophe, and so does one that had an apostrophe there: take one off, and the text is what it was.
+    A cell starts with an apostrophe if a spreadsheet would run it as a formula or convert it to a number or date, or
+    if the value itself starts with one. To get the original value, remove one apostrophe.
 
     >>> print(review_csv(plan_memberships(sample_snapshot(), {"vip": ["c-7"]})).splitlines()[0][:57])
     "customer_group_uid","group_name","customer_uid","change"
     """
-    table = facts.operations(plan, personal)
+    table = operations_table(plan, personal)
     text = io.StringIO()
-    # Every cell is quoted, so that neither a comma nor a semicolon parts it.
+    # Quote every cell, so that neither a comma nor a semicolon splits it.
     writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
     writer.writerow(table.columns)
     writer.writerows([[_cell(value) for value in row] for row in table.to_numpy().tolist()])
     return text.getvalue()
 
 
-# What spreadsheets run as a formula, the full-width forms of some of them included.
+# First characters of a formula, including their full-width forms.
 _FORMULA = re.compile(r"[\s'=+\-@＝＋－＠]")
-# What they take for a number, a share, a date or a time, in English and the Nordic languages.
+# Texts that a spreadsheet converts to a number, percentage, date or time, in English and the Nordic languages.
 _NUMBER = re.compile(
     r"[\d.,:/ %-]*\d[\d.,:/ %-]*(e[+-]?\d+)?"
     r"|\d{0,4}[-. /]?(jan|feb|mar|apr|ma[jiy]|jun|jul|aug|sep|o[ck]t|nov|de[cs])[a-z]*[-. /]?\d{0,4}"
@@ -54,29 +54,35 @@ _NUMBER = re.compile(
 
 def _cell(value: object) -> str:
     text = str(value)
-    return f"'{text}" if _FORMULA.match(text) or _NUMBER.fullmatch(text) else text
+    if _FORMULA.match(text) or _NUMBER.fullmatch(text):
+        return f"'{text}"
+    return text
 
 
 def write_workbook(path: Path, plan: Plan, personal: Snapshot | None = None) -> None:
     """
-    Write the review as a workbook: a sheet to read, and a sheet of every operation to sort and filter.
+    Write the review as a workbook: one sheet to read, and one of all operations to sort and filter.
 
-    Each cell is text by its type, by its format and by the mark that Excel keeps for an apostrophe, so that `=1+1`
-    and `0150` stay what they are. Raises InputError where openpyxl is missing or a sheet cannot hold the operations.
+    Each cell is text by its type, its format and its quote prefix, so that `=1+1` and `0150` remain unchanged.
+
+    Raises
+    ------
+    InputError
+        openpyxl is missing, or a sheet cannot hold all operations.
     """
-    table = facts.operations(plan, personal)
+    table = operations_table(plan, personal)
     if len(table) > ROWS:
         raise InputError(
-            f"A sheet of Excel holds {ROWS:,} rows, and the plan has {len(table):,}. Write .csv instead."
+            f"An Excel sheet can hold {ROWS:,} operations, but the plan has {len(table):,}. Write .csv instead."
         )
     book = _new_workbook()
-    # By these forget knows the workbook again, also after Excel has saved it.
+    # Erasure recognizes the workbook by these properties, which Excel keeps when it saves the file.
     book.properties.title = f"Review of plan {plan.digest[:12]}"
     book.properties.subject = f"Tenant {escape_invisible(plan.tenant_uid)}"
     book.properties.creator = "frgroups"
-    _write_reading(book.create_sheet("Review"), plan, personal)
+    _write_review_sheet(book.create_sheet("Review"), plan, personal)
     if len(table):
-        _write_operations(book.create_sheet("Operations"), table)
+        _write_operations_sheet(book.create_sheet("Operations"), table)
     if personal is not None:
         for sheet in book.worksheets:
             sheet.oddHeader.center.text = sheet.oddFooter.center.text = WATERMARK
@@ -87,11 +93,13 @@ def _new_workbook() -> Any:
     try:
         import openpyxl
     except ImportError as error:
-        raise InputError('A workbook needs openpyxl: pip install "frgroups[excel]". Or write .csv.') from error
+        raise InputError(
+            'An Excel workbook requires openpyxl. Run pip install "frgroups[excel]", or write .csv.'
+        ) from error
     return openpyxl.Workbook(write_only=True)
 
 
-def _write_reading(sheet: Any, plan: Plan, personal: Snapshot | None) -> None:
+def _write_review_sheet(sheet: Any, plan: Plan, personal: Snapshot | None) -> None:
     plain, bold = _style(sheet), _style(sheet, bold=True)
     sheet.column_dimensions["A"].width = 48
     for letter in "BCDEFGHIJK":
@@ -112,11 +120,11 @@ def _write_reading(sheet: Any, plan: Plan, personal: Snapshot | None) -> None:
         sheet.append([])
 
 
-def _write_operations(sheet: Any, table: pd.DataFrame) -> None:
+def _write_operations_sheet(sheet: Any, table: pd.DataFrame) -> None:
     sheet.freeze_panes = "A2"
     sheet.auto_filter.ref = f"A1:{chr(ord('A') + len(table.columns) - 1)}{len(table) + 1}"
-    for at in range(len(table.columns)):
-        sheet.column_dimensions[chr(ord("A") + at)].width = 24
+    for index in range(len(table.columns)):
+        sheet.column_dimensions[chr(ord("A") + index)].width = 24
     sheet.append(_texts(sheet, table.columns, _style(sheet, bold=True)))
     plain = _style(sheet)
     for row in table.itertuples(index=False, name=None):
@@ -124,7 +132,7 @@ def _write_operations(sheet: Any, table: pd.DataFrame) -> None:
 
 
 def _style(sheet: Any, *, bold: bool = False) -> Any:
-    """The style of a cell of text, made once and shared by all of them."""
+    """Return a style for text cells, which all cells share."""
     from openpyxl.cell import WriteOnlyCell
     from openpyxl.styles import Font
 
@@ -141,15 +149,15 @@ def _texts(sheet: Any, values: Any, style: Any) -> list[Any]:
 
     cells = []
     for value in values:
-        cell = WriteOnlyCell(sheet, _fitting(escape_invisible(value)))
-        cell.data_type = "s"  # A text that begins like a formula would be one.
+        cell = WriteOnlyCell(sheet, _truncate(escape_invisible(value)))
+        cell.data_type = "s"  # openpyxl would store a text that starts with "=" as a formula.
         cell._style = style
         cells.append(cell)
     return cells
 
 
-def _fitting(text: str) -> str:
+def _truncate(text: str) -> str:
     if len(text) <= CELL:
         return text
-    told = f" … cut: {len(text):,} characters, of which a cell holds {CELL:,}"
-    return text[: CELL - len(told)] + told
+    note = f" … truncated: {len(text):,} characters, but a cell holds at most {CELL:,}"
+    return text[: CELL - len(note)] + note

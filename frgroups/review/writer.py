@@ -1,4 +1,4 @@
-"""A plan as a page that a person can read and decide on, as Markdown, text, CSV and a workbook. It sends nothing."""
+"""Write the review of a plan as an HTML page, Markdown, text, CSV or an Excel workbook."""
 
 from __future__ import annotations
 
@@ -11,31 +11,34 @@ from frgroups.plan.plan import Plan
 from frgroups.review.customer_names import check_personal
 from frgroups.review.markdown import review_markdown, review_text
 from frgroups.review.page import review_html
-from frgroups.review.plan_text import spoken_code
 from frgroups.review.spreadsheet import review_csv, write_workbook
 from frgroups.snapshot.snapshot import Snapshot
 
 
 def save_review(plan: Plan, path: str | Path, *, personal: Snapshot | None = None) -> Path:
     """
-    Write the page on which a second person decides, whole or not at all, and return its absolute path.
+    Atomically write the page on which the reviewer decides, and return its absolute path.
 
-    It needs no network and no Python, holds no names or contact data of customers, and of the members only those
-    who join or leave: it may be mailed. On the page itself one can approve or reject: it gives the file that
-    `approve_plan` writes. A path that ends in .md, .txt, .csv or .xlsx gives Markdown, text, CSV or an Excel
-    workbook (with the extra `excel`) instead.
+    The page needs neither a network nor Python. It contains no names or contact data of customers, and only the
+    members who join or leave, so it can be mailed. The reviewer can approve or reject the plan on the page, which
+    then creates the same file as `approve_plan`.
 
     Parameters
     ----------
+    plan
+        The plan to review.
+    path
+        The file to write. The suffix selects the format: .html, .md, .txt, .csv, or .xlsx (requires the extra
+        `excel`).
     personal
-        A snapshot that was loaded with personal=True: the review then tells the name of each customer that joins or
-        leaves, and says everywhere that it must not be forwarded. Nothing else of the contact data is in it.
+        A snapshot that was loaded with personal=True. The review then contains the name of each customer who joins
+        or leaves, and a warning not to forward it. It contains no other contact data.
 
     Raises
     ------
     InputError
-        Another ending, a folder, a place that cannot be written to; `personal` without names, or of another tenant;
-        a workbook without openpyxl, or with more rows than a sheet holds.
+        The suffix is unknown, the path is a folder or cannot be written, `personal` has no names or belongs to
+        another tenant, openpyxl is missing, or an Excel sheet cannot hold all operations.
 
     >>> import tempfile
     >>> plan = plan_memberships(sample_snapshot(), {"vip": ["c-7"]})
@@ -49,10 +52,10 @@ def save_review(plan: Plan, path: str | Path, *, personal: Snapshot | None = Non
     target = Path(path).expanduser().resolve()
     ending = target.suffix.lower()
     if target.is_dir():
-        raise InputError(f"{target} is a folder; name the file to write in it, such as review.html.")
+        raise InputError(f"{target} is a folder. Name a file in it, such as review.html.")
     if ending != ".xlsx" and ending not in _TEXTS:
         known = ", ".join([*_TEXTS, ".xlsx"])
-        raise InputError(f"A review ends in {known}, not in {target.suffix or 'nothing'!r}: {target.name}.")
+        raise InputError(f"The review file {target.name} must end in one of {known}.")
     try:
         with atomic_write(target) as draft:
             if ending == ".xlsx":
@@ -60,12 +63,12 @@ def save_review(plan: Plan, path: str | Path, *, personal: Snapshot | None = Non
             else:
                 draft.write_text(_TEXTS[ending](plan, personal), encoding="utf-8", newline="\n")
     except OSError as error:
-        raise InputError(f"The review could not be written to {target}: {error.strerror or error}.") from error
+        raise InputError(f"Cannot write the review to {target}: {error.strerror or error}.") from error
     return target
 
 
 def _csv_file(plan: Plan, personal: Snapshot | None) -> str:
-    # The mark tells Excel that this is UTF-8.
+    # The byte order mark makes Excel read the file as UTF-8.
     return "\ufeff" + review_csv(plan, personal)
 
 
@@ -77,4 +80,4 @@ _TEXTS = {
     ".csv": _csv_file,
 }
 
-__all__ = ["review_csv", "review_html", "review_markdown", "review_text", "save_review", "spoken_code"]
+__all__ = ["review_csv", "review_html", "review_markdown", "review_text", "save_review"]

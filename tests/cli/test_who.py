@@ -67,7 +67,7 @@ def test_what_a_plan_changed_since_the_snapshot_is_told(tenant, home_folder, cap
     code, out, _ = asked(capsys, "c-2")
     told = json.loads(asked(capsys, "c-2", "--json")[1])
 
-    assert "Approved by whoever made it, in the same process." in out
+    assert "Approved by the process that created it." in out
     assert code == 0 and "Since that snapshot (frgroups load reads what is so now):" in out
     assert f"joined VIP (vip) by plan {plan.digest[:12]} applied at " in out and "For: the spring letter" in out
     assert [(one["customer_group_uid"], one["state"]) for one in told["since"]] == [("vip", "verified")]
@@ -106,14 +106,14 @@ def test_who_tells_groups_changes_plans_and_approvals(lived, capsys):
     assert lines[joined + 1].startswith(f"By plan {plan.digest[:12]} of ")
     assert lines[joined + 2] == "For: the spring letter"
     approved = lines[joined + 3]
-    assert approved.startswith("Approved by whoever made it, in the same process, as Kari, ")
+    assert approved.startswith("Approved by the process that created it, as Kari, ")
     assert approved.endswith(": verified.")
     assert lines[joined + 4] == f"Receipt: {receipt.path}"
     left = next(n for n, line in enumerate(lines) if line.startswith("left VIP (vip) "))
     assert f"{undo.digest[:12]} of " in lines[left + 1]
     assert lines[left + 1].endswith(f", which takes back plan {plan.digest[:12]}.")
     assert lines[left + 2] == "For: to take back: the spring letter"
-    assert lines[left + 3].startswith("Approved by whoever made it, in the same process; applied at ")
+    assert lines[left + 3].startswith("Approved by the process that created it; applied at ")
 
 
 def test_what_no_plan_did_is_said_and_what_became_of_the_group(lived, capsys):
@@ -197,7 +197,7 @@ def test_a_plan_without_a_digest_is_told_as_such(tenant, capsys):
 
     assert "By plan that held a forgotten customer of " not in out
     assert "By a plan with a customer who was forgotten since, of " in out
-    assert "Approved by whoever made it, in the same process" in out and plan.digest[:12] not in out
+    assert "Approved by the process that created it" in out and plan.digest[:12] not in out
 
 
 def test_doubt_about_a_reading_is_said(home_folder, capsys, monkeypatch):

@@ -11,7 +11,7 @@ import pytest
 import frgroups as fg
 from frgroups.cli.main import main
 from frgroups.internals.formatting import format_age
-from frgroups.internals.html import asset, csp_hash
+from frgroups.internals.html import csp_hash, read_asset
 from frgroups.load.status_page import status_html
 from frgroups.load.tenant_status import status_summary
 
@@ -292,9 +292,12 @@ def test_the_page_asks_nothing_of_the_network(write):
     policy = next(a["content"] for tag, a in tags if a.get("http-equiv") == "Content-Security-Policy")
 
     assert "default-src 'none'" in policy
-    assert csp_hash(asset("load/status_page.css")) in policy and csp_hash(asset("load/status_page.js")) in policy
+    assert (
+        csp_hash(read_asset("load/status_page.css")) in policy
+        and csp_hash(read_asset("load/status_page.js")) in policy
+    )
     assert not any({"src", "href", "style", "onclick"} & attributes.keys() for _, attributes in tags)
-    assert not re.search(r"@import|url\(", asset("load/status_page.css"))
+    assert not re.search(r"@import|url\(", read_asset("load/status_page.css"))
 
 
 def test_whatever_is_in_a_name_is_shown_and_not_run(write):

@@ -27,11 +27,12 @@ from frgroups.apply.journal import Journal
 from frgroups.apply.receipt import Receipt
 from frgroups.cli.main import main
 from frgroups.errors import InputError, LockedError, NotApprovedError, PlanBlockedError
+from frgroups.internals.html import escaped_forms
 from frgroups.internals.locks import load_lock, tenant_lock
 from frgroups.internals.tombstones import format_tombstones
 from frgroups.privacy import erasure as forgetting
 from frgroups.privacy.list_rows import remove_list_rows
-from frgroups.privacy.text_search import Subject
+from frgroups.privacy.text_search import Subject, count_in_body
 from frgroups.store.manifest import list_stored_snapshots
 
 OPEN = fg.Limits(removals_per_group=None, removal_share=None, removals_total=None, emptied_groups=None)
@@ -514,6 +515,17 @@ def test_a_plan_that_only_knew_the_customer_as_a_member_goes_too(home_folder):
     fg.save_review(plan, home_folder / "plans" / "p.html")
 
     assert done(fg.erase_customer("c-1")) == [("plan", "removed"), ("review", "removed")]
+
+
+@pytest.mark.parametrize("external_id", ["A&B-77777", "O'Neill-77777", "<77777>-x", "Ærø-77777"])
+def test_id_in_a_large_page(external_id):
+    "A page that is only searched as bytes contains an id as HTML or as JSON in a script, and both are found."
+    who = Subject("c-1", ids=frozenset({external_id}))
+
+    in_markup, in_script = escaped_forms(external_id)
+
+    assert count_in_body(f"<td>{in_markup}</td>".encode(), who) == 1
+    assert count_in_body(f'["{in_script}"]'.encode(), who) == 1
 
 
 def test_a_plan_that_took_such_a_plan_back_no_longer_says_which(home_folder):

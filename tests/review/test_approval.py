@@ -1,4 +1,4 @@
-"""Approvals: one decision on one plan, and everything that is none."""
+"""Tests of approvals and rejections."""
 
 import json
 import re
@@ -27,8 +27,8 @@ def other(plan):
     return plan_memberships(sample_snapshot(), {"vip": ["c-8"]}, limits=plan.limits)
 
 
-def test_an_approval_file_approves_its_plan(plan, tmp_path):
-    "The file is written for its owner alone, and tells who agreed and when."
+def test_file(plan, tmp_path):
+    "An approval file approves its plan, contains who approved and when, and is readable only by its owner."
     path = approve_plan(plan, tmp_path / "ok.json", by=" Kari ")
 
     approval = check_approval(plan, path)
@@ -40,16 +40,16 @@ def test_an_approval_file_approves_its_plan(plan, tmp_path):
 
 
 @pytest.mark.parametrize("form", [str, str.upper, lambda digest: digest[:12], lambda digest: f" {digest[:40]}\n"])
-def test_a_digest_approves_its_plan(plan, form):
-    "All 64 digits or the first 12 at least, in any case."
+def test_digest(plan, form):
+    "All 64 digits, or at least the first 12, approve a plan. Case and surrounding whitespace do not matter."
     approval = check_approval(plan, form(plan.digest))
 
     assert (approval.how, approval.digest, approval.by, approval.at) == ("self", plan.digest, "", None)
     assert approval.to_dict() == {"how": "self", "by": "", "at": ""}
 
 
-def test_an_approval_of_another_plan_is_none(plan, other, tmp_path):
-    "Neither the file nor the digest of one plan approves another."
+def test_other_plan(plan, other, tmp_path):
+    "Neither the file nor the digest of one plan approves another plan."
     path = approve_plan(plan, tmp_path / "ok.json", by="Kari")
 
     with pytest.raises(
@@ -62,32 +62,32 @@ def test_an_approval_of_another_plan_is_none(plan, other, tmp_path):
         check_approval(plan, plan.digest[:12] + "0" * 52)
 
 
-def test_one_approval_file_is_for_one_plan_file(plan, other, tmp_path):
-    "The same change planned again has the same digest, and needs an approval of its own all the same."
+def test_same_digest(plan, other, tmp_path):
+    "A second plan file with the same digest needs its own approval file."
     path = approve_plan(plan, tmp_path / "ok.json", by="Kari")
 
     again = plan_memberships(sample_snapshot(), {"VIP": {"c-7"}}, limits=plan.limits)
 
     assert check_approval(plan, path).digest == again.digest
-    with pytest.raises(NotApprovedError, match="One approval is for one apply"):
+    with pytest.raises(NotApprovedError, match="One approval is for one plan file"):
         check_approval(again, path)
 
 
 @pytest.mark.parametrize("approve", ["", "  ", None, True, 7, "ja", "0" * 65, "none.json", "a" * 999 + "/b", b"abc"])
-def test_what_is_no_approval_is_refused(plan, approve):
-    "Nothing, a word, a number, a file that is not there."
+def test_invalid_argument(plan, approve):
+    "A value that is not a digest, a file or a policy raises NotApprovedError."
     with pytest.raises(NotApprovedError, match="is neither a digest"):
         check_approval(plan, approve)
 
 
-def test_a_short_digest_is_refused(plan):
-    "Eleven digits do not stand for a plan, even when they are right."
+def test_short_digest(plan):
+    "Eleven digits are not enough, even if they are correct."
     with pytest.raises(NotApprovedError, match="too short"):
         check_approval(plan, plan.digest[:11])
 
 
-def test_a_rejection_refuses_with_its_reason(plan, tmp_path):
-    "A file that says no is never a yes, with or without a reason."
+def test_rejection(plan, tmp_path):
+    "A rejection file raises NotApprovedError with the reason, or states that there is none."
     said = approve_plan(plan, tmp_path / "no.json", by="Kari", reject="wrong week")
     silent = approve_plan(plan, tmp_path / "silent.json", by="Kari", reject="")
 
@@ -98,8 +98,8 @@ def test_a_rejection_refuses_with_its_reason(plan, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["no.json", "abc.rejected.approval (1).json", "nei takk", "x.approval.json"])
-def test_a_rejection_from_the_page_counts_under_any_name(plan, tmp_path, name):
-    "Browsers and people rename what the page hands out; beside the plan or the approval it is a no all the same."
+def test_renamed_rejection(plan, tmp_path, name):
+    "A rejection that the page created is found under any file name, beside the plan or the approval."
     saved = read_plan(plan.save(tmp_path / "p.json"))
     yes = approve_plan(plan, tmp_path / "yes.json", by="Kari")
     content = read_checksummed(approve_plan(plan, tmp_path / "made.json", by="Ola", reject="not now"), "approval")
@@ -112,13 +112,13 @@ def test_a_rejection_from_the_page_counts_under_any_name(plan, tmp_path, name):
 
 
 @pytest.mark.parametrize("spoil", [lambda text: text[:60], lambda text: text.replace("not now", "never")])
-def test_a_rejection_that_was_cut_or_altered_is_no_silence(plan, other, tmp_path, spoil):
-    "Nothing is sent until it is made anew or taken away. One of another plan is not minded."
+def test_corrupt_rejection(plan, other, tmp_path, spoil):
+    "A corrupt rejection of this plan blocks the plan; a corrupt rejection of another plan does not."
     saved = read_plan(plan.save(tmp_path / "p.json"))
     no = approve_plan(plan, tmp_path / "no.rejected.approval.json", by="Ola", reject="not now")
     no.write_text(spoil(no.read_text()))
 
-    with pytest.raises(NotApprovedError, match="was cut or altered, and says no"):
+    with pytest.raises(NotApprovedError, match="is corrupt, and may be a rejection"):
         check_approval(saved, plan.digest)
 
     theirs = approve_plan(other, tmp_path / "theirs.approval.json", by="Ola", reject="not now")
@@ -127,22 +127,22 @@ def test_a_rejection_that_was_cut_or_altered_is_no_silence(plan, other, tmp_path
     assert check_approval(saved, plan.digest).how == "digest"
 
 
-def test_a_file_of_another_program_is_no_rejection(plan, tmp_path):
-    "Though it holds the same words: only what names this plan, or is called a rejection, is minded."
+def test_unrelated_file(plan, tmp_path):
+    "A file of another program does not count as a rejection, although it contains the same words."
     saved = read_plan(plan.save(tmp_path / "p.json"))
     (tmp_path / "survey.json").write_text('{"decision": "rejected", "digest": "none"}')
 
     assert check_approval(saved, plan.digest).how == "digest"
 
 
-def test_a_reason_without_end_is_refused(plan, tmp_path):
-    "So that no rejection is too large a file to be looked at."
+def test_long_reason(plan, tmp_path):
+    "A reason that would make the file too large to be searched raises InputError."
     with pytest.raises(InputError, match=r"10,000 characters at most, not 20,000"):
         approve_plan(plan, tmp_path / "no.json", by="Kari", reject="x" * 20_000)
 
 
-def test_an_approval_ends(plan, tmp_path):
-    "72 hours, or what was asked; afterwards it is none."
+def test_expiry(plan, tmp_path):
+    "An approval expires after 72 hours, or after the given duration."
     path = approve_plan(plan, tmp_path / "ok.json", by="Kari")
     old = approve_plan(plan, tmp_path / "old.json", by="Kari", valid_for="0s")
     content = read_checksummed(path, "approval")
@@ -152,8 +152,8 @@ def test_an_approval_ends(plan, tmp_path):
         check_approval(plan, old)
 
 
-def test_a_blocked_plan_can_only_be_rejected(tmp_path):
-    "An approval does not lift a limit; it names the limit instead."
+def test_blocked_plan(tmp_path):
+    "A blocked plan can be rejected. Approving it raises an error that contains the exceeded limit."
     blocked = plan_memberships(sample_snapshot(), {"vip": []}, mode="mirror")
 
     with pytest.raises(NotApprovedError, match=r"is blocked and cannot be approved: .*without a member"):
@@ -163,14 +163,14 @@ def test_a_blocked_plan_can_only_be_rejected(tmp_path):
 
 
 @pytest.mark.parametrize("by", ["", "  "])
-def test_an_approval_needs_a_name(plan, tmp_path, by):
-    "Nobody cannot agree."
+def test_empty_name(plan, tmp_path, by):
+    "An approval without a name raises InputError."
     with pytest.raises(InputError, match="Pass by="):
         approve_plan(plan, tmp_path / "ok.json", by=by)
 
 
-def test_an_altered_approval_is_refused(plan, tmp_path):
-    "Turning a rejection into an approval by hand is noticed."
+def test_altered_decision(plan, tmp_path):
+    "The checksum detects a rejection that was changed to an approval."
     path = approve_plan(plan, tmp_path / "no.json", by="Kari", reject="no")
     path.write_text(path.read_text().replace('"rejected"', '"approved"'))
 
@@ -181,17 +181,17 @@ def test_an_altered_approval_is_refused(plan, tmp_path):
 @pytest.mark.parametrize(
     ("values", "told"),
     [
-        ({"until": "soon"}, "'soon' is not a moment"),
-        ({"until": None}, "until is no text"),
-        ({"at": "0001-01-01T00:00:00+23:59"}, "is not a moment"),
-        ({"digest": 5, "by": None}, "by, digest is no text"),
-        ({"by": " "}, "does not say who agreed"),
+        ({"until": "soon"}, "'soon' is not a timestamp"),
+        ({"until": None}, "until must be text"),
+        ({"at": "0001-01-01T00:00:00+23:59"}, "is not a timestamp"),
+        ({"digest": 5, "by": None}, "by, digest must be text"),
+        ({"by": " "}, "has no name"),
         ({"until": "2999-01-01T00:00:00"}, "has no time zone"),
         ({"decision": "yes"}, "rejected plan"),
     ],
 )
-def test_an_approval_written_by_hand_is_checked_like_any_other(plan, tmp_path, values, told):
-    "The right checksum over strange values is refused; any decision but 'approved' is a no."
+def test_invalid_fields(plan, tmp_path, values, told):
+    "A file with a correct checksum and invalid fields is rejected. Any decision except 'approved' is a rejection."
     content = read_checksummed(approve_plan(plan, tmp_path / "ok.json", by="Kari"), "approval")
     path = write_checksummed(tmp_path / "hand.json", "approval", content | values)
 
@@ -199,8 +199,8 @@ def test_an_approval_written_by_hand_is_checked_like_any_other(plan, tmp_path, v
         check_approval(plan, path)
 
 
-def test_the_end_of_an_approval_is_told_in_utc(plan, tmp_path):
-    "Whatever zone a file gives its moments in, they are told in the one that is named."
+def test_expiry_in_utc(plan, tmp_path):
+    "The error states the expiry in UTC, whatever the time zone in the file is."
     content = read_checksummed(approve_plan(plan, tmp_path / "ok.json", by="Kari"), "approval")
     path = write_checksummed(tmp_path / "hand.json", "approval", content | {"until": "2026-11-01T01:30:00+09:00"})
 
@@ -208,8 +208,8 @@ def test_the_end_of_an_approval_is_told_in_utc(plan, tmp_path):
         check_approval(plan, path)
 
 
-def test_a_rejection_beside_an_approval_counts_however_the_folder_is_written(plan, tmp_path, monkeypatch):
-    "The folder of an approval that is named from one's home folder on is looked through as any other."
+def test_home_folder(plan, tmp_path, monkeypatch):
+    "The folder of an approval whose path starts with '~' is searched for rejections."
     monkeypatch.setenv("HOME", str(tmp_path))
     approve_plan(plan, tmp_path / "ok.approval.json", by="Kari")
     approve_plan(plan, tmp_path / "no.approval.json", by="Ola", reject="Too early")
@@ -219,8 +219,8 @@ def test_a_rejection_beside_an_approval_counts_however_the_folder_is_written(pla
 
 
 @pytest.mark.parametrize("odd", [{"until": 5}, {"until": "soon"}, {"at": None}, {"planned_at": ""}, {"by": 5}])
-def test_a_rejection_counts_whatever_else_is_in_it(plan, tmp_path, odd):
-    "A no that was written by hand is a no, though its moments are none."
+def test_rejection_with_invalid_fields(plan, tmp_path, odd):
+    "A rejection is valid although its other fields are not."
     approval = approve_plan(plan, tmp_path / "ok.approval.json", by="Kari")
     no = read_checksummed(approve_plan(plan, tmp_path / "no.approval.json", by="Ola", reject="Too early"), "approval")
     write_checksummed(tmp_path / "no.approval.json", "approval", no | odd)
@@ -229,24 +229,24 @@ def test_a_rejection_counts_whatever_else_is_in_it(plan, tmp_path, odd):
         check_approval(plan, approval)
 
 
-def test_an_approval_that_lacks_a_field_is_refused(plan, tmp_path):
-    "What is missing is named."
+def test_missing_fields(plan, tmp_path):
+    "The error lists the missing fields."
     path = write_checksummed(tmp_path / "hand.json", "approval", {"digest": plan.digest, "decision": "approved"})
 
     with pytest.raises(CorruptFileError, match="lacks at, by, planned_at, reason, until"):
         check_approval(plan, path)
 
 
-def test_a_plan_file_is_no_approval(plan, tmp_path):
-    "Handing the plan itself in approves nothing."
+def test_plan_as_approval(plan, tmp_path):
+    "A plan file or a folder approves nothing."
     with pytest.raises(InputError, match="is a 'frgroups plan', not a approval"):
         check_approval(plan, plan.save(tmp_path / "p.json"))
     with pytest.raises(InputError, match="cannot be read"):
         check_approval(plan, tmp_path)
 
 
-def test_no_uid_of_a_customer_is_in_an_approval(plan, tmp_path):
-    "An approval can be mailed: it names the digest, the person and the moments."
+def test_no_customer_uids(plan, tmp_path):
+    "An approval contains no customer uid, so it can be mailed."
     text = approve_plan(plan, tmp_path / "ok.json", by="Kari").read_text()
 
     assert set(json.loads(text)["content"]) == {"digest", "planned_at", "decision", "reason", "by", "at", "until"}
@@ -254,16 +254,16 @@ def test_no_uid_of_a_customer_is_in_an_approval(plan, tmp_path):
 
 
 @pytest.mark.parametrize("words", [{"by": "Kari \udce5s"}, {"by": "Kari", "reject": "for\ud83d"}])
-def test_half_a_character_is_refused_where_it_is_typed(plan, tmp_path, words):
-    "A name or a reason that no file can hold is an error of ours, and no file is left."
+def test_lone_surrogate_argument(plan, tmp_path, words):
+    "A name or reason that cannot be encoded raises InputError, and no file is written."
     with pytest.raises(InputError, match=r"half of one"):
         approve_plan(plan, tmp_path / "a.json", **words)
 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_half_a_character_put_into_an_approval_is_an_alteration(plan, tmp_path):
-    "JSON can spell one, and the checksum notices it."
+def test_lone_surrogate_in_file(plan, tmp_path):
+    "The checksum detects a lone surrogate that was added to a file as a JSON escape."
     path = approve_plan(plan, tmp_path / "a.json", by="Kari")
     path.write_text(path.read_text().replace('"Kari"', '"Kari\\ud83d"'))
 

@@ -1,4 +1,4 @@
-"""A policy lets small changes of certain groups through, and nothing else."""
+"""Tests of approval policies."""
 
 import re
 import subprocess
@@ -23,7 +23,7 @@ PEOPLE = [f"c-{n}" for n in range(20)]
 
 @pytest.fixture
 def written(tmp_path):
-    """Writes a policy of these lines."""
+    """Return a function that writes a policy file."""
 
     def write(text=RULES):
         path = tmp_path / "small.toml"
@@ -34,15 +34,15 @@ def written(tmp_path):
 
 
 def plan_of(groups, **options):
-    """A plan over two groups of everybody known, as if that was proved."""
+    """Return a plan on a snapshot with two groups, without notes."""
     rows = [(uid, "all") for uid in PEOPLE] + [("c-0", "vip"), ("c-1", "staff")]
     memberships = pd.DataFrame(rows, columns=["customer_uid", "customer_group_uid"])
     snapshot = fg.snapshot_from_frames(memberships, tenant_uid="t-1", taken_at=datetime.now(UTC))
     return replace(fg.plan_memberships(snapshot, groups, **options), notes=())
 
 
-def test_what_a_policy_allows_has_no_refusal(written):
-    "Its groups, its numbers, no finding: nobody need look."
+def test_allowed_plan(written):
+    "A plan within the groups and numbers of a policy, without findings, is allowed."
     policy = fg.read_policy(written())
 
     assert policy.refusals(plan_of({"vip": PEOPLE[:4]})) == []
@@ -52,27 +52,27 @@ def test_what_a_policy_allows_has_no_refusal(written):
 @pytest.mark.parametrize(
     ("text", "plan", "told"),
     [
-        (RULES, lambda: plan_of({"staff": PEOPLE[2:3]}), "none of its groups"),
-        (RULES, lambda: plan_of({"vip": PEOPLE[:5]}), "4 additions; it allows 3"),
-        (RULES, lambda: plan_of({"vip": []}, mode="mirror"), "1 removal; it allows 0"),
-        (RULES, lambda: plan_of({"news_1": PEOPLE[:1]}, create={"news_1": "News"}), "would be created"),
+        (RULES, lambda: plan_of({"staff": PEOPLE[2:3]}), "not a group of this policy"),
+        (RULES, lambda: plan_of({"vip": PEOPLE[:5]}), "4 additions; the policy allows 3"),
+        (RULES, lambda: plan_of({"vip": []}, mode="mirror"), "1 removal; the policy allows 0"),
+        (RULES, lambda: plan_of({"news_1": PEOPLE[:1]}, create={"news_1": "News"}), "The plan creates news_1"),
         (RULES, lambda: plan_of({"vip": ["nobody"]}), "in no group now"),
         (RULES, lambda: plan_of({"vip": ["nobody"]}), "(rule: unknown_customers)"),
         (RULES + "valid_until = 2020-01-01\n", lambda: plan_of({"vip": PEOPLE[:2]}), "valid until 2020-01-01"),
     ],
 )
-def test_anything_else_needs_a_person(written, text, plan, told):
-    "Another group, a larger change, a new group, a finding, a policy that ended: each is said."
+def test_refusals(written, text, plan, told):
+    "A policy states each reason why it does not allow a plan."
     assert told in " ".join(fg.read_policy(written(text)).refusals(plan()))
 
 
-def test_a_policy_may_be_saved_by_any_editor(written):
-    "The mark that some put at the start of a file is no part of it."
+def test_byte_order_mark(written):
+    "A byte order mark at the start of the file is ignored."
     assert fg.read_policy(written("\ufeff" + RULES)).by == fg.read_policy(written(RULES)).by
 
 
-def test_a_policy_may_allow_creations_and_findings(written):
-    "What it names it allows."
+def test_create_and_findings(written):
+    "A policy can allow new groups and the findings that it lists."
     policy = fg.read_policy(written(RULES + 'create = true\nfindings = ["unknown_customers"]\n'))
 
     assert policy.refusals(plan_of({"news_1": ["nobody"]}, create={"news_1": "News"})) == []
@@ -81,22 +81,22 @@ def test_a_policy_may_allow_creations_and_findings(written):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("by = ", "no TOML"),
+        ("by = ", "not valid TOML"),
         ('by = "Kari"\n', "missing required field `groups`"),
         (RULES + "most = 3\n", "unknown field `most`"),
-        (RULES + 'findings = ["pricelist"]\n', "names 'pricelist' among its findings, which is the rule of none"),
-        (RULES + 'findings = ["additions_total"]\n', "Those that a policy may let through: covered, "),
+        (RULES + 'findings = ["pricelist"]\n', "lists 'pricelist' under `findings`"),
+        (RULES + 'findings = ["additions_total"]\n', "Rules that a policy may allow: covered, "),
         (RULES.replace("= 3", "= -1"), "max_adds"),
         (RULES.replace("= 3", "= true"), "max_adds"),
         (RULES.replace('"vip"', "7"), "groups"),
         (RULES.replace('"Kari"', '""'), "by"),
         (RULES.replace('"Kari"', '"  "'), "by"),
-        pytest.param("by = " + "[" * 5000, "no TOML", id="nested without end"),
+        pytest.param("by = " + "[" * 5000, "not valid TOML", id="nested without end"),
         (RULES + 'valid_until = "soon"\n', "valid_until"),
     ],
 )
-def test_a_policy_that_is_none_is_refused(written, text, told):
-    "What cannot be right allows nothing; the file, the key and what may stand in one are told."
+def test_invalid_policy(written, text, told):
+    "An invalid policy raises InputError with the file and the key."
     with pytest.raises(InputError, match=r"small\.toml") as refused:
         fg.read_policy(written(text))
 
@@ -107,14 +107,14 @@ def test_a_policy_that_is_none_is_refused(written, text, told):
 
 @pytest.fixture
 def applied(tmp_path, monkeypatch):
-    """A sandbox, a client that writes, and a home."""
+    """Return a sandbox and a writable client, with a temporary data folder."""
     monkeypatch.setenv("FRGROUPS_HOME", str(tmp_path / "home"))
     with fg.Sandbox(customers=200, groups=8) as sandbox, sandbox.client(writable=True) as client:
         yield sandbox, client
 
 
-def test_receipts_tell_how_a_plan_was_approved(applied, written, tmp_path):
-    "By a policy, by oneself, by a digest, or by a person: four ways, told apart."
+def test_receipt_approval(applied, written, tmp_path):
+    "A receipt contains how the plan was approved: by a policy, by its own process, or by a digest."
     _, client = applied
     everybody = list(fg.load_snapshot(client, False)["Loyalty club"])
 
@@ -134,11 +134,11 @@ def test_receipts_tell_how_a_plan_was_approved(applied, written, tmp_path):
         "by the policy small.toml" in approved_in_words(receipts[0].approval)
         and "of Kari" in receipts[0].approval["by"]
     )
-    assert "in the same process" in receipts[1]._repr_html_()
+    assert "by the process that created it" in receipts[1]._repr_html_()
 
 
-def test_a_policy_does_not_lift_a_limit(applied, written):
-    "Limits block whoever approves."
+def test_policy_and_limits(applied, written):
+    "A policy does not allow a plan that exceeds a limit."
     _, client = applied
     snapshot = fg.load_snapshot(client, False)
     plan = fg.plan_memberships(
@@ -150,21 +150,21 @@ def test_a_policy_does_not_lift_a_limit(applied, written):
         fg.apply_plan(client, plan, approval=lax)
 
 
-def test_what_a_policy_refuses_is_not_sent(applied, written):
-    "The plan goes to a person, with the reasons."
+def test_refused_plan_is_not_sent(applied, written):
+    "If the policy does not allow a plan, apply raises an error with the reasons and sends no request."
     sandbox, client = applied
     snapshot = fg.load_snapshot(client, False)
     plan = fg.plan_memberships(snapshot, {"staff": snapshot["Loyalty club"][:9]})
     sandbox.clear_requests()
 
-    with pytest.raises(NotApprovedError, match="Have a person look at it"):
+    with pytest.raises(NotApprovedError, match="A person must review it"):
         fg.apply_plan(client, plan, approval=fg.read_policy(written()))
 
     assert sandbox.requests() == []
 
 
-def test_an_approval_that_another_process_wrote_is_a_persons(applied, tmp_path):
-    "Who approves elsewhere is a person; the same file written here would be oneself."
+def test_other_process(applied, tmp_path):
+    "An approval file from another process counts as the approval of a person."
     _, client = applied
     snapshot = fg.load_snapshot(client, False)
     saved = fg.plan_memberships(snapshot, {"staff": snapshot["Loyalty club"][:1]}).save(tmp_path / "p.plan.json")
@@ -177,16 +177,16 @@ def test_an_approval_that_another_process_wrote_is_a_persons(applied, tmp_path):
     assert receipt.approval["how"] == "person" and receipt.approval["by"] == "Kari"
 
 
-def test_a_policy_ends_with_its_last_day(written):
-    "On the last day it still allows; the day after not."
+def test_valid_until(written):
+    "A policy is valid on its last day, and not on the day after."
     today = datetime.now(UTC).date()
     for day, n in ((today, 0), (today - timedelta(days=1), 1)):
         policy = fg.read_policy(written(RULES + f"valid_until = {day}\n"))
         assert len(policy.refusals(plan_of({"vip": PEOPLE[:2]}))) == n
 
 
-def test_a_policy_knows_every_rule_that_a_finding_may_have():
-    "What does not block stands in its list, and nothing else does; a broken limit is never let through."
+def test_known_rules():
+    "The rules that a policy can allow are exactly those of the findings that do not block."
     package = Path(fg.__file__).parent
     files = {*package.glob("plan/*.py"), package / "apply" / "undo.py"} - {package / "plan" / "limits.py"}
     source = "".join(path.read_text(encoding="utf-8") for path in files)

@@ -1,4 +1,4 @@
-"""The review page in a browser, from a file: searched, sorted, approved, rejected, by mouse and by keyboard."""
+"""Tests of the review page in Chromium: search, sort, approve and reject, by mouse and keyboard."""
 
 import hashlib
 import json
@@ -40,7 +40,7 @@ def sandbox():
 
 @pytest.fixture(scope="module")
 def plan(sandbox, tmp_path_factory):
-    """One leaves, a hundred and sixty join, one of them unknown."""
+    """A plan in which one customer leaves and 161 join."""
     with sandbox.client() as client:
         snapshot = fg.load_snapshot(client, cache=False)
     wanted = {"bw": [f"c-{n:03d}" for n in range(1, 200)] + ["new-1"]}
@@ -49,7 +49,7 @@ def plan(sandbox, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def shown(plan, tmp_path_factory):
-    """The page of the plan in a browser that all tests here look at."""
+    """The page of the plan, opened in a browser that the tests share."""
     path = fg.save_review(plan, tmp_path_factory.mktemp("review") / "Å review.html")
     with chromium.opened(path) as page:
         yield page
@@ -57,30 +57,30 @@ def shown(plan, tmp_path_factory):
 
 @pytest.fixture
 def page(shown):
-    """The page as it is when it is opened."""
+    """The reloaded page."""
     shown.call("Page.reload")
     shown.wait("document.readyState === 'complete' && !document.querySelector('#operations-tools').hidden")
     return shown
 
 
 def rows(page, label="Customer uid"):
-    """The cells of one column that are shown."""
+    """Return the visible cells of one column."""
     return page.value(
         f"[...document.querySelectorAll('#operations-body td[data-label=\"{label}\"]')].map((one) => one.innerText)"
     )
 
 
 def search(page, words):
-    """Type into the search field, and wait for what it finds."""
-    before = page.text("#operations-told")
+    """Type into the search field, and wait for the result."""
+    before = page.text("#operations-status")
     page.click("#search")
     page.value("document.querySelector('#search').select()")
     page.type(words)
-    page.wait(f"document.querySelector('#operations-told').innerText !== {json.dumps(before)}")
+    page.wait(f"document.querySelector('#operations-status').innerText !== {json.dumps(before)}")
 
 
 def approved(page, name=NAME):
-    """The file that the page gives to someone of this name."""
+    """Approve on the page with a name, and return the downloaded file."""
     page.click("#by")
     page.type(name)
     page.click("#approve")
@@ -88,7 +88,7 @@ def approved(page, name=NAME):
 
 
 def rejected(page, reason, name):
-    """The file of someone who says no."""
+    """Reject on the page, and return the downloaded file."""
     page.click("summary")
     page.click("#reason")
     page.type(reason)
@@ -98,16 +98,16 @@ def rejected(page, reason, name):
     return page.downloaded()
 
 
-def test_a_search_finds_rows_in_every_column(page):
-    "Words in any column, in any order, narrow the table, and the page says how many of how many."
+def test_search(page):
+    "The search matches words in any column and order, and shows the number of matches."
     search(page, "C-15 joins")
 
     assert rows(page) == [f"c-{n}" for n in range(150, 160)]
-    assert "10 found among 162" in page.text("#operations-told").replace("\n", " ")
+    assert "10 matches among 162" in page.text("#operations-status").replace("\n", " ")
 
 
-def test_a_click_on_a_heading_sorts_and_another_turns_it(page):
-    "Down and up, told to screen readers too; the order of the plan comes back by its button."
+def test_sort(page):
+    "A heading sorts in both directions and sets aria-sort. A button restores the order of the plan."
     page.click("#operations-table thead th:nth-child(4) button")
     up = rows(page)
     page.click("#operations-table thead th:nth-child(4) button")
@@ -120,18 +120,18 @@ def test_a_click_on_a_heading_sorts_and_another_turns_it(page):
     assert rows(page)[:2] == ["c-000", "new-1"]
 
 
-def test_later_rows_are_reached(page):
-    "100 rows are shown at once; the buttons turn the page and stop at the end."
-    page.click("#later")
+def test_paging(page):
+    "The table shows 100 rows per page, and the buttons are disabled at both ends."
+    page.click("#next")
 
     assert len(rows(page)) == 62
-    assert page.value("document.querySelector('#later').disabled")
-    page.click("#earlier")
+    assert page.value("document.querySelector('#next').disabled")
+    page.click("#previous")
     assert len(rows(page)) == 100
 
 
-def test_the_approval_of_the_page_is_the_file_that_approve_plan_writes(plan, page, tmp_path):
-    "Same fields, same bytes around them, and one more field that says that it was made by the page."
+def test_approval_file(plan, page, tmp_path):
+    "The page creates the same file as approve_plan, with one more field."
     ours = approve_plan(plan, tmp_path / "ours.json", by=NAME)
 
     theirs = approved(page)
@@ -145,48 +145,48 @@ def test_the_approval_of_the_page_is_the_file_that_approve_plan_writes(plan, pag
     assert abs(datetime.now(UTC) - at) < timedelta(minutes=2)
     assert theirs.read_text(encoding="utf-8") == as_written(theirs)
     assert theirs.name == f"{plan.digest[:12]}.approval.json"
-    assert theirs.name in page.text("#approved") and "open until" in page.text("#approved")
+    assert theirs.name in page.text("#approved") and "valid until" in page.text("#approved")
 
 
 def as_written(path):
-    """The file as Python writes the same values."""
+    """Return the file as Python writes the same values."""
     return json.dumps(json.loads(path.read_bytes()), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def test_a_name_is_asked_for(page):
-    "Without one no file is made, the field has the focus, and a reader is told why."
+def test_approval_needs_name(page):
+    "Without a name, no file is created, the field gets the focus, and the status says why."
     page.click("#approve")
 
-    assert page.text("#approved") == "Write your name first: the file says who agrees."
+    assert page.text("#approved") == "Enter your name. The file records who approves."
     assert page.value("document.activeElement.id") == "by"
     assert list(page.downloads.glob("*.json")) == []
 
 
-def test_a_rejection_needs_a_reason(page):
-    "First the reason is asked for, then the name."
+def test_rejection_needs_reason(page):
+    "The page requests a reason first, and then a name."
     page.click("summary")
     page.click("#reject")
 
-    assert page.text("#rejected") == "Write what is wrong with it first."
+    assert page.text("#rejected") == "Enter a reason."
     page.type("No")
     page.click("#reject")
-    assert page.text("#rejected") == "Write your name: the file says who rejects."
+    assert page.text("#rejected") == "Enter your name. The file records who rejects."
     assert list(page.downloads.glob("*.json")) == []
 
 
 @pytest.mark.parametrize("text", ["", "abc", "Ærlig Øst 🙂", "x" * 55, "x" * 56, "å" * 32, "y" * 1000])
-def test_the_checksum_of_the_page_is_sha_256(page, text):
-    "Every length of the last block, and letters of more than one byte."
+def test_sha256(page, text):
+    "The checksum of the page equals that of hashlib for every length of the last block and for multibyte letters."
     assert page.value(f"sha256({json.dumps(text)})") == hashlib.sha256(text.encode()).hexdigest()
 
 
-def test_half_a_character_does_not_get_into_a_file(page):
-    "A lone surrogate, which no UTF-8 file can hold, becomes the mark of what is missing."
-    assert page.value("whole(' K\\ud800 ')") == "K\ufffd"
+def test_lone_surrogate(page):
+    "A lone surrogate is replaced, because a UTF-8 file cannot contain it."
+    assert page.value("cleaned(' K\\ud800 ')") == "K\ufffd"
 
 
-def test_what_the_page_rejects_is_not_applied(plan, page, sandbox):
-    "apply refuses with who said no and why, and sends nothing."
+def test_rejection_blocks_apply(plan, page, sandbox):
+    "Apply raises an error with the name and the reason of a rejection from the page."
     file = rejected(page, "Feil gruppe: «Ansatte»", "Åse")
 
     with (
@@ -198,22 +198,22 @@ def test_what_the_page_rejects_is_not_applied(plan, page, sandbox):
     assert file.name == f"{plan.digest[:12]}.rejected.approval.json"
 
 
-def test_who_decides_twice_is_told_which_counts(plan, page):
-    "One notice stands, and says that a no goes before a yes, in whatever order they were made."
+def test_two_decisions(plan, page):
+    "After a second decision, one status is shown. It says that the rejection overrides the approval."
     approved(page, "Kari")
     rejected(page, "Wrong group", "Kari")
 
     assert page.value("byId('approved').textContent") == ""
-    assert "It goes before the approval that you made before." in page.value("byId('rejected').textContent")
+    assert "It overrides the approval that you downloaded earlier." in page.value("byId('rejected').textContent")
 
     approved(page, "Kari")
 
     assert page.value("byId('rejected').textContent") == ""
-    assert "Do not send the rejection that you made before" in page.value("byId('approved').textContent")
+    assert "Do not send the rejection that you downloaded earlier" in page.value("byId('approved').textContent")
 
 
-def test_what_the_page_approves_is_applied(plan, page, sandbox):
-    "The downloaded file is the approval of apply, and the receipt tells who agreed."
+def test_approval_allows_apply(plan, page, sandbox):
+    "Apply accepts the downloaded file, and the receipt contains the name."
     file = approved(page, "Åse Øgård")
 
     with sandbox.client(writable=True) as client:
@@ -223,8 +223,8 @@ def test_what_the_page_approves_is_applied(plan, page, sandbox):
     assert receipt.approval["by"] == "Åse Øgård"
 
 
-def test_all_of_it_works_by_keyboard(page):
-    "Tab reaches every control in the order of reading, each shows that it has the focus, and Enter works it."
+def test_keyboard(page):
+    "Tab reaches every control in reading order with a visible focus, and Enter activates it."
     reached = []
     for _ in range(60):
         page.press("Tab", 9)
@@ -237,7 +237,7 @@ def test_all_of_it_works_by_keyboard(page):
         reached.append(one)
 
     names = [name for name, _, _ in reached]
-    expected = ["by", "approve", "Reject with a reason", "search", "show", "later"]
+    expected = ["by", "approve", "Reject with a reason", "search", "show", "next"]
     assert [name for name in names if name in expected] == expected
     assert {outline for _, outline, _ in reached} == {"solid"}
     page.value("document.querySelector('#by').focus()")
@@ -247,8 +247,8 @@ def test_all_of_it_works_by_keyboard(page):
     assert read_checksummed(page.downloaded(), "approval")["by"] == "Kari"
 
 
-def test_copy_approval_copies_what_to_tell_the_operator(page, plan):
-    "The words that the button copies come out of the field that they are pasted into."
+def test_copy_button(page, plan):
+    "The button copies the text for the operator to the clipboard."
     page.click("button[data-copy^=approved]")
     page.wait("document.querySelector('button[data-copy^=approved]').nextElementSibling.innerText === 'Copied.'")
 
@@ -259,7 +259,7 @@ def test_copy_approval_copies_what_to_tell_the_operator(page, plan):
 
 
 def faults(page):
-    """What axe finds, each with the elements it is about."""
+    """Return the violations that axe reports, each with its elements."""
     page.value(AXE.read_text(encoding="utf-8") + ";0")
     found, n_looked_at = page.value("axe.run().then((found) => [found.violations, found.passes.length])")
     assert n_looked_at > 20
@@ -268,7 +268,7 @@ def faults(page):
 
 @pytest.fixture
 def scene(shown):
-    """Gives the window a size and a colour scheme for one test."""
+    """Return a function that sets the window size and the color scheme for one test."""
 
     def set_to(width, dark=False):
         shown.sized(width, 844)
@@ -281,8 +281,8 @@ def scene(shown):
 
 
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, False), (1280, True)])
-def test_axe_finds_no_fault(page, scene, width, dark):
-    "On a desk, on a telephone and in the dark: labels, roles, order and contrast are without fault."
+def test_accessibility(page, scene, width, dark):
+    "axe reports no violation on a wide screen, on a narrow screen and in dark mode."
     scene(width, dark)
     page.click("summary")
 
@@ -291,8 +291,8 @@ def test_axe_finds_no_fault(page, scene, width, dark):
 
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("make", [blocked, named], ids=["blocked", "with names"])
-def test_axe_finds_no_fault_in_other_pages(tmp_path, make, dark):
-    "A blocked plan, and a page that holds names, are as accessible as the usual one."
+def test_accessibility_of_variants(tmp_path, make, dark):
+    "axe reports no violation on the page of a blocked plan and on a page with names."
     made = make()
     names = {} if isinstance(made, fg.Plan) else {"personal": made}
     path = fg.save_review(planned(made) if names else made, tmp_path / "r.html", **names)
@@ -304,8 +304,8 @@ def test_axe_finds_no_fault_in_other_pages(tmp_path, make, dark):
         assert faults(other) == []
 
 
-def test_moments_are_told_in_the_time_of_the_reader(plan, page):
-    "Where the reader is, the page says until when an approval and the plan are open, by the clock on the wall."
+def test_local_time(plan, page):
+    "Timestamps are shown in the time zone of the reader."
     page.call("Emulation.setTimezoneOverride", timezoneId="Asia/Tokyo")
     page.call("Page.reload")
     page.wait("document.readyState === 'complete' && !document.querySelector('#deciding').hidden")
@@ -315,18 +315,18 @@ def test_moments_are_told_in_the_time_of_the_reader(plan, page):
     page.call("Emulation.setTimezoneOverride", timezoneId="")
     assert f"{until:%H:%M}" in told and "GMT+9" in told
     assert page.value("document.querySelector('#expires').title").endswith("UTC")
-    assert "GMT+9" in page.text("#open-until")
+    assert "GMT+9" in page.text("#valid-until")
 
 
-def test_a_telephone_scrolls_in_one_direction(page, scene):
-    "At 390 pixels nothing is wider than the screen."
+def test_narrow_screen(page, scene):
+    "At a width of 390 pixels, nothing is wider than the screen."
     scene(390)
 
     assert page.value("document.documentElement.scrollWidth") <= 390
 
 
-def test_a_plan_that_is_too_old_gives_no_approval(plan, page, tmp_path):
-    "The page says so, and the button makes no file."
+def test_expired_plan(plan, page, tmp_path):
+    "The page of an expired plan says so and creates no file."
     old = pd.Timestamp.now(tz="UTC") + pd.Timedelta(days=8)
     page.value(f"Date.now = () => {int(old.timestamp() * 1000)}")
     page.click("#by")
@@ -334,6 +334,6 @@ def test_a_plan_that_is_too_old_gives_no_approval(plan, page, tmp_path):
 
     page.click("#approve")
 
-    assert "too old to be applied" in page.text("#approved")
+    assert "expired" in page.text("#approved")
     assert not page.value("document.querySelector('#late').hidden")
     assert list(page.downloads.glob("*.json")) == []

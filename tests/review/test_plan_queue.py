@@ -1,4 +1,4 @@
-"""Plans wait until somebody agrees; `frgroups apply --approved` sends what is approved, and nothing else."""
+"""Tests of the plan queue and of `frgroups apply --approved`."""
 
 import json
 import os
@@ -27,7 +27,7 @@ from tests.load.test_loader import nobody
 
 @pytest.fixture
 def tenant(tmp_path, monkeypatch):
-    """A sandbox that the environment names, a snapshot of it, and a home."""
+    """A sandbox that the environment variables select, with a stored snapshot and a temporary data folder."""
     monkeypatch.setenv("FRGROUPS_HOME", str(tmp_path / "home"))
     with fg.Sandbox(customers=300, groups=8) as sandbox:
         monkeypatch.setenv("FRGROUPS_TENANT_UID", sandbox.tenant_uid)
@@ -38,13 +38,13 @@ def tenant(tmp_path, monkeypatch):
 
 
 def files(tenant, state):
-    """The names of what stands in a folder of the queue."""
+    """Return the file names in a folder of the queue."""
     folder = queue_folder(tenant.tenant_uid, tenant.base_url, state)
     return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
 
 
 def queued(tenant, new):
-    """A plan for a new group of the staff, pending; its path."""
+    """Put a plan that creates a group in the queue, and return its path."""
     assert main(["plan", "--group", new, "--create", new, "--members", "Staff", "--pending"]) == 0
     folder = queue_folder(tenant.tenant_uid, tenant.base_url, "pending")
     [path] = [path for path in folder.glob("*.plan.json") if fg.read_plan(path).groups[0].uid == new]
@@ -52,12 +52,12 @@ def queued(tenant, new):
 
 
 def lines(capsys):
-    """The JSON lines that were printed last."""
+    """Return the JSON lines that were printed last."""
     return [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
 
 
-def test_a_plan_waits_is_approved_applied_and_done(tenant, capsys):
-    "Its file, page and approval go through the folders together."
+def test_queue_states(tenant, capsys):
+    "A plan, its page and its approval move together from pending to approved to done."
     path = queued(tenant, "one")
     assert [one.split(".", 1)[1] for one in files(tenant, "pending")] == ["plan.html", "plan.json"]
     assert main(["approve", str(path), "--by", "Kari"]) == 0
@@ -74,8 +74,8 @@ def test_a_plan_waits_is_approved_applied_and_done(tenant, capsys):
     assert "Nothing waits" in capsys.readouterr().out
 
 
-def test_a_plan_that_ended_and_lost_its_approval_on_the_way_is_moved(tenant, capsys):
-    "As after a crash between two moves: it is done, and nobody has to approve it again."
+def test_complete_plan_without_approval(tenant, capsys):
+    "A plan that is already applied, and whose approval is gone, moves to done without a request."
     path = queued(tenant, "one")
     assert main(["approve", str(path), "--by", "Kari"]) == 0
     assert main(["apply", "--approved"]) == 0
@@ -90,8 +90,8 @@ def test_a_plan_that_ended_and_lost_its_approval_on_the_way_is_moved(tenant, cap
     assert tenant.requests() == []
 
 
-def test_a_no_that_came_too_late_for_a_plan_holds_for_the_others(tenant, tmp_path, capsys):
-    "A plan that was done and could not be moved then does not take the no along that another of the same was told."
+def test_late_rejection(tenant, tmp_path, capsys):
+    "A rejection after the apply stays where it blocks other plans that make the same changes."
     path = queued(tenant, "one")
     first = fg.read_plan(path)
     again = replace(first, planned_at=first.planned_at + timedelta(seconds=2)).save(path.with_name("2.plan.json"))
@@ -111,8 +111,8 @@ def test_a_no_that_came_too_late_for_a_plan_holds_for_the_others(tenant, tmp_pat
     assert path.name in files(tenant, "done") and "no.approval.json" in files(tenant, "stopped")
 
 
-def test_a_plan_waits_under_any_name(tenant, capsys):
-    "A file that was renamed on its way is known by what it holds; a pipe with the name of a plan is passed over."
+def test_renamed_plan(tenant, capsys):
+    "A renamed plan is found by its content. A named pipe is skipped."
     path = queued(tenant, "one")
     renamed = path.rename(path.with_name("one (1).json"))
     os.mkfifo(path.with_name("pipe.plan.json"))
@@ -125,8 +125,8 @@ def test_a_plan_waits_under_any_name(tenant, capsys):
     assert files(tenant, "done") == ["one (1).approval.json", "one (1).json"]
 
 
-def test_a_plan_is_approved_from_within_its_folder(tenant, capsys, monkeypatch):
-    "Its bare name stands for the plan that waits there."
+def test_relative_path(tenant, capsys, monkeypatch):
+    "A plan can be approved by its file name within its folder."
     path = queued(tenant, "one")
     monkeypatch.chdir(path.parent)
 
@@ -137,8 +137,8 @@ def test_a_plan_is_approved_from_within_its_folder(tenant, capsys, monkeypatch):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes")
 @pytest.mark.parametrize("state", ["pending", "approved"])
-def test_a_folder_of_the_queue_that_cannot_be_looked_through_is_told(tenant, tmp_path, capsys, monkeypatch, state):
-    "A rejection may lie there, and plans that are approved: nothing is sent, and it is not said that nothing waits."
+def test_unreadable_folder(tenant, tmp_path, capsys, monkeypatch, state):
+    "An unreadable queue folder is an error, because it may contain a rejection."
     monkeypatch.setenv("FRGROUPS_HOME", home := tempfile.mkdtemp())  # Where everybody may go.
     assert main(["load"]) == 0
     assert main(["approve", str(queued(tenant, "one")), "--by", "Kari"]) == 0
@@ -152,13 +152,13 @@ def test_a_folder_of_the_queue_that_cannot_be_looked_through_is_told(tenant, tmp
         code = main(["apply", "--approved"])
 
     told = capsys.readouterr()
-    assert code == 1 and "cannot be looked through" in told.err and "Nothing waits" not in told.out
+    assert code == 1 and "Cannot search the folder" in told.err and "Nothing waits" not in told.out
     assert "one" not in tenant.groups()
     shutil.rmtree(home)
 
 
-def test_what_nobody_approved_is_not_sent(tenant, capsys):
-    "It waits, and that is no failure."
+def test_unapproved_plan(tenant, capsys):
+    "A plan without approval is not sent. This is not an error."
     queued(tenant, "one")
     capsys.readouterr()
 
@@ -168,8 +168,8 @@ def test_what_nobody_approved_is_not_sent(tenant, capsys):
     assert line["outcome"] == "waits" and "one" not in tenant.groups()
 
 
-def test_an_approval_from_the_page_is_found_under_any_name(tenant, tmp_path, capsys):
-    "Put into the folder of approved ones, it approves the plan that it is of, and no other."
+def test_approval_in_approved_folder(tenant, tmp_path, capsys):
+    "An approval in the folder of approved plans approves its own plan only."
     path, other = queued(tenant, "one"), queued(tenant, "two")
     approval = fg.approve_plan(fg.read_plan(path), tmp_path / "download (1).approval.json", by="Kari")
     folder = queue_folder(tenant.tenant_uid, tenant.base_url, "approved")
@@ -185,8 +185,8 @@ def test_an_approval_from_the_page_is_found_under_any_name(tenant, tmp_path, cap
     assert other.exists() and not path.exists()
 
 
-def test_one_that_is_refused_does_not_stop_the_others(tenant, capsys):
-    "The worst exit code is that of the command; what can get no further is set aside, with the reason."
+def test_refused_plan(tenant, capsys):
+    "A plan that cannot be applied is stopped with the reason. The others are applied."
     first, second = queued(tenant, "one"), queued(tenant, "two")
     for path in (first, second):
         assert main(["approve", str(path), "--by", "Kari"]) == 0
@@ -203,8 +203,8 @@ def test_one_that_is_refused_does_not_stop_the_others(tenant, capsys):
     assert first.name in files(tenant, "stopped") and first.name not in files(tenant, "approved")
 
 
-def test_a_rejected_plan_is_set_aside_and_is_not_sent(tenant, capsys):
-    "No is no, though an approval of the same plan turns up."
+def test_rejected_plan(tenant, capsys):
+    "A rejected plan is stopped, although an approval of it exists."
     path = queued(tenant, "one")
     assert main(["approve", str(path), "--by", "Ola", "--reject", "not now"]) == 0
     fg.approve_plan(
@@ -222,8 +222,8 @@ def test_a_rejected_plan_is_set_aside_and_is_not_sent(tenant, capsys):
     assert main(["apply", "--approved", "--json"]) == 0 and lines(capsys) == []
 
 
-def test_what_the_page_hands_out_may_lie_beside_the_plan(tenant, tmp_path, capsys):
-    "In the folder of pending plans it is found too, and goes where the plan goes."
+def test_decisions_beside_pending_plans(tenant, tmp_path, capsys):
+    "Approvals and rejections beside a pending plan are found, and move with the plan."
     yes, no = queued(tenant, "one"), queued(tenant, "two")
     fg.approve_plan(fg.read_plan(yes), yes.parent / "a.approval (1).json", by="Kari")
     fg.approve_plan(fg.read_plan(no), no.parent / "a.rejected.approval.json", by="Ola", reject="not now")
@@ -237,8 +237,8 @@ def test_what_the_page_hands_out_may_lie_beside_the_plan(tenant, tmp_path, capsy
     assert files(tenant, "pending") == []
 
 
-def test_a_no_after_a_yes_finds_the_plan_where_it_is_now(tenant, capsys):
-    "The path that plan named is that of a pending plan; approve says where its file is, and reject works by it."
+def test_reject_after_approve(tenant, capsys):
+    "A plan can be rejected by its former path after it has moved to the approved plans."
     path = queued(tenant, "one")
     assert main(["approve", str(path), "--by", "Kari"]) == 0
     written = Path(re.search(r"Written to (\S+)", capsys.readouterr().out)[1])
@@ -251,8 +251,8 @@ def test_a_no_after_a_yes_finds_the_plan_where_it_is_now(tenant, capsys):
     assert "one" not in tenant.groups() and path.name in files(tenant, "stopped")
 
 
-def test_a_blocked_plan_does_not_wait(tenant, capsys):
-    "Nobody could approve it: it stands with the other plans, and one that got into the queue is set aside."
+def test_blocked_plan(tenant, capsys):
+    "A blocked plan is not put in the queue. If it is there, it is stopped."
     command = ["plan", "--group", "x", "--create", "x", "--members", "Staff", "--limit", "additions_total=0"]
     assert main([*command, "--pending"]) == 3
     assert files(tenant, "pending") == [] and "does not wait in the queue" in capsys.readouterr().out
@@ -267,8 +267,8 @@ def test_a_blocked_plan_does_not_wait(tenant, capsys):
 
 
 @pytest.mark.parametrize("made", ["before", "after"])
-def test_a_no_is_of_every_plan_of_the_same(tenant, tmp_path, capsys, made):
-    "One that waits beside the rejected plan, or is made the next night, is not sent by a policy either."
+def test_rejection_of_same_changes(tenant, tmp_path, capsys, made):
+    "A rejection blocks every plan that makes the same changes, also for a policy."
     path = queued(tenant, "one")
     plan = fg.read_plan(path)
     fg.approve_plan(plan, path.with_suffix(".approval.json"), by="Ola", reject="not now")
@@ -291,23 +291,23 @@ def test_a_no_is_of_every_plan_of_the_same(tenant, tmp_path, capsys, made):
     assert "one" not in tenant.groups() and other.name in files(tenant, "stopped")
 
 
-def test_the_approval_that_is_open_longest_counts(tenant, capsys):
-    "A new yes from the page lies beside the one that has ended, and is found."
+def test_renewed_approval(tenant, capsys):
+    "Of several approvals, the one with the latest expiry counts."
     path = queued(tenant, "one")
     assert main(["approve", str(path), "--by", "Kari"]) == 0
     [path] = queue_folder(tenant.tenant_uid, tenant.base_url, "approved").glob("*.plan.json")
     plan = fg.read_plan(path)
     fg.approve_plan(plan, path.with_suffix(".approval.json"), by="Kari", valid_for="0s")
     assert main(["apply", "--approved", "--json"]) == 8
-    assert "Ask again" in lines(capsys)[-1]["message"]
+    assert "Ask for a new approval" in lines(capsys)[-1]["message"]
 
     fg.approve_plan(plan, path.parent / "z again.approval.json", by="Kari")
 
     assert main(["apply", "--approved"]) == 0 and "one" in tenant.groups()
 
 
-def test_a_policy_stands_in_where_an_approval_has_ended(tenant, tmp_path, capsys):
-    "What it allows needs no second asking."
+def test_policy_after_expiry(tenant, tmp_path, capsys):
+    "A policy can allow a plan whose approval has expired."
     path = queued(tenant, "one")
     fg.approve_plan(fg.read_plan(path), path.with_suffix(".approval.json"), by="Kari", valid_for="0s")
     policy = tmp_path / "small.toml"
@@ -323,8 +323,8 @@ def test_a_policy_stands_in_where_an_approval_has_ended(tenant, tmp_path, capsys
     assert fg.read_receipt(line["receipt"]).approval["how"] == "policy"
 
 
-def test_a_plan_that_gets_no_further_is_set_aside(tenant, tmp_path, capsys, monkeypatch):
-    "Two runs with the same outcome are enough; the second one says so."
+def test_no_progress(tenant, tmp_path, capsys, monkeypatch):
+    "A plan is stopped after two runs with the same result."
     monkeypatch.setattr(applying, "SETTLE_WAITS", (0.01,))
     listed = tmp_path / "list.csv"
     listed.write_text("customer_uid\nnobody-1\n")
@@ -343,8 +343,8 @@ def test_a_plan_that_gets_no_further_is_set_aside(tenant, tmp_path, capsys, monk
     assert path.name in files(tenant, "stopped")
 
 
-def test_ctrl_c_stops_the_whole_queue(tenant, capsys, monkeypatch):
-    "The plan in hand ends between two requests, and no other is begun."
+def test_interrupt(tenant, capsys, monkeypatch):
+    "Ctrl-C ends the current plan between two requests, and no other plan is started."
     paths = [queued(tenant, new) for new in ("one", "two")]
     for path in paths:
         assert main(["approve", str(path), "--by", "Kari"]) == 0
@@ -365,8 +365,8 @@ def test_ctrl_c_stops_the_whole_queue(tenant, capsys, monkeypatch):
     assert "the other plans wait" in told.err and len({"one", "two"} & tenant.groups().keys()) == 1
 
 
-def test_a_plan_that_ctrl_c_stops_twice_is_not_set_aside(tenant, capsys, monkeypatch):
-    "That it came no further was no fault of the plan: the next run goes on with it."
+def test_two_interrupts(tenant, capsys, monkeypatch):
+    "A plan that was interrupted twice is not stopped, and the next run resumes it."
     assert main(["approve", str(queued(tenant, "one")), "--by", "Kari"]) == 0
     send = Sender.send
 
@@ -384,8 +384,8 @@ def test_a_plan_that_ctrl_c_stops_twice_is_not_set_aside(tenant, capsys, monkeyp
     assert [line["outcome"] for line in lines(capsys)] == ["to be gone on with"] * 2 + ["done"]
 
 
-def test_what_the_queue_tells_does_not_steer_the_terminal(tenant, capsys):
-    "A name that would hide what stands in a line is written out, as a text and as JSON."
+def test_control_characters(tenant, capsys):
+    "Control characters in a group name are written out, in text and in JSON."
     tenant.put_group("odd", "Odd\x1b[2K\u202egroup")
     assert main(["load"]) == 0
     assert main(["plan", "--group", "odd", "--members", "Staff", "--pending"]) == 0
@@ -405,8 +405,8 @@ def test_what_the_queue_tells_does_not_steer_the_terminal(tenant, capsys):
     assert told.count("Odd") == 2 and not {"\x1b", "\u202e"} & set(told)
 
 
-def test_a_policy_sends_small_plans_of_the_queue(tenant, tmp_path, capsys):
-    "With --approve-policy what the policy allows needs nobody, and the rest waits for a person."
+def test_queue_policy(tenant, tmp_path, capsys):
+    "With --approve-policy, the allowed plans are applied, and the others wait."
     small, large = queued(tenant, "one"), queued(tenant, "two")
     policy = tmp_path / "small.toml"
     policy.write_text('by = "Kari"\ngroups = ["one"]\nmax_adds = 99\nmax_removes = 0\ncreate = true\n')
@@ -421,14 +421,14 @@ def test_a_policy_sends_small_plans_of_the_queue(tenant, tmp_path, capsys):
     assert "one" in tenant.groups() and "two" not in tenant.groups()
 
 
-def test_a_single_plan_is_applied_by_policy(tenant, tmp_path, capsys):
-    "--approve-policy stands in place of --approve."
+def test_single_plan_policy(tenant, tmp_path, capsys):
+    "--approve-policy can replace --approve."
     path = queued(tenant, "one")
     policy = tmp_path / "none.toml"
     policy.write_text('by = "Kari"\ngroups = ["other"]\nmax_adds = 9\nmax_removes = 0\n')
 
     assert main(["apply", str(path), "--approve-policy", str(policy)]) == 8
-    assert "Have a person look at it" in capsys.readouterr().err
+    assert "A person must review it" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -442,8 +442,8 @@ def test_a_single_plan_is_applied_by_policy(tenant, tmp_path, capsys):
         ["apply", "p.json", "--settle", "--approved"],
     ],
 )
-def test_options_that_do_not_go_together_are_wrong_usage(words, capsys):
-    "Exit code 64, with what to say instead; nothing is read or sent."
+def test_conflicting_options(words, capsys):
+    "Conflicting options return exit code 64."
     try:
         code = main(words)
     except SystemExit as stop:
@@ -452,8 +452,8 @@ def test_options_that_do_not_go_together_are_wrong_usage(words, capsys):
     assert code == 64 and capsys.readouterr().err
 
 
-def test_forgetting_finds_plans_that_wait(tenant):
-    "A plan of the queue that names a customer is removed with its page."
+def test_erasure(tenant):
+    "Erasing a customer removes the queued plans that contain the customer, with their pages."
     path = queued(tenant, "one")
     uid = fg.read_plan(path).groups[0].add[0]
 
@@ -462,8 +462,8 @@ def test_forgetting_finds_plans_that_wait(tenant):
     assert str(path) in set(map(str, table["path"])) and not path.exists() and files(tenant, "pending") == []
 
 
-def test_a_damaged_plan_does_not_stop_the_others(tenant, capsys):
-    "It is refused by itself, with what is wrong with it, and the next one is sent."
+def test_corrupt_plan(tenant, capsys):
+    "A corrupt plan is refused with its error, and the others are applied."
     first, second = queued(tenant, "one"), queued(tenant, "two")
     for path in (first, second):
         assert main(["approve", str(path), "--by", "Kari"]) == 0
@@ -479,8 +479,8 @@ def test_a_damaged_plan_does_not_stop_the_others(tenant, capsys):
     assert outcomes[second.name]["outcome"] == "done" and "one" not in tenant.groups()
 
 
-def test_a_rejection_from_the_page_goes_before_a_policy(tenant, tmp_path, capsys):
-    "Put into the folder of approved ones under any name, it is a no."
+def test_rejection_and_policy(tenant, tmp_path, capsys):
+    "A rejection in the folder of approved plans overrides a policy, under any name."
     path = queued(tenant, "one")
     folder = queue_folder(tenant.tenant_uid, tenant.base_url, "approved")
     no = tmp_path / "download (2).approval.json"
@@ -498,8 +498,8 @@ def test_a_rejection_from_the_page_goes_before_a_policy(tenant, tmp_path, capsys
     assert {path.name, no.name} <= set(files(tenant, "stopped"))
 
 
-def test_a_queue_may_be_a_link_to_another_folder(tenant, tmp_path):
-    "Plans go through the folders of a queue that is shared by a link as through any other."
+def test_linked_queue(tenant, tmp_path):
+    "The queue folder can be a link to a shared folder."
     (tmp_path / "shared").mkdir()
     (tmp_path / "home" / "queue").symlink_to(tmp_path / "shared")
     assert main(["approve", str(queued(tenant, "one")), "--by", "Kari"]) == 0
@@ -510,8 +510,8 @@ def test_a_queue_may_be_a_link_to_another_folder(tenant, tmp_path):
     assert (files(tenant, "approved"), len(files(tenant, "done"))) == ([], 3)
 
 
-def test_a_plan_that_cannot_be_moved_to_done_does_not_stop_the_others(tenant, capsys):
-    "Where something stands in the way of the folder, each is applied and tells so; the next apply moves them."
+def test_unmovable_plan(tenant, capsys):
+    "A plan that cannot be moved to done is reported. The others are applied, and the next run moves them."
     for new in ("one", "two"):
         assert main(["approve", str(queued(tenant, new)), "--by", "Kari"]) == 0
     done = queue_folder(tenant.tenant_uid, tenant.base_url, "done")
@@ -528,8 +528,8 @@ def test_a_plan_that_cannot_be_moved_to_done_does_not_stop_the_others(tenant, ca
     assert [line["outcome"] for line in lines(capsys)] == ["done", "done"] and files(tenant, "approved") == []
 
 
-def test_an_apply_whose_receipt_finds_no_room_does_not_end_well(tenant, tmp_path):
-    "All took effect, but there is no receipt to undo it by: exit code 5, and what to do; then there is one."
+def test_receipt_on_full_disk(tenant, tmp_path):
+    "If the receipt cannot be written, the exit code is 5. The next run writes it."
     path = str(tmp_path / "p.json")
     tenant.put_group("big", "Big")
     tenant.put_customers(members := [f"c-{n:04d}" for n in range(200)])
@@ -547,12 +547,12 @@ def test_an_apply_whose_receipt_finds_no_room_does_not_end_well(tenant, tmp_path
 
 
 def small_files_only():
-    """No file of this process may have more than so many bytes: room for the journal, and not for a receipt."""
+    """Limit the file size so that the journal fits and the receipt does not."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 
 
-def test_who_interrupts_twice_is_told_how_to_go_on(tenant, tmp_path):
-    "The second Ctrl-C ends an apply in the middle of a request; the same command again brings it to its end."
+def test_second_interrupt(tenant, tmp_path):
+    "A second Ctrl-C ends the run during a request. The same command resumes it."
     path = str(tmp_path / "p.json")
     assert main(["plan", "--group", "one", "--create", "one", "--members", "Staff", "--out", path]) == 0
     apply = [sys.executable, "-m", "frgroups", "apply", path, "--approve", fg.read_plan(path).digest]

@@ -1,11 +1,9 @@
-"""The review page, the Markdown and the CSV tell the same plan, safely, to someone who must decide."""
+"""Tests of the review as page, Markdown and CSV."""
 
 import csv
 import io
 import json
-import random
 import re
-import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html import unescape
@@ -26,15 +24,11 @@ from frgroups.plan.limits import Limits, relaxed_limits
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
 from frgroups.plan.planner import plan_memberships
-from frgroups.review import groups_section
 from frgroups.review import operations_section as operations_part
 from frgroups.review import page as page_module
-from frgroups.review import plan_text as facts
 from frgroups.review.limit_rows import limit_checks
 from frgroups.review.markdown import review_markdown
 from frgroups.review.page import review_html
-from frgroups.review.plan_text import spoken_code
-from frgroups.review.spot_checks import spot_checks
 from frgroups.review.spreadsheet import review_csv
 from frgroups.review.writer import save_review
 from frgroups.snapshot.from_frames import snapshot_from_frames
@@ -43,7 +37,7 @@ PLANNED_AT = datetime(2026, 11, 23, 8, 10, tzinfo=UTC)
 
 
 def snapshot(sizes=(("bw", 40), ("st", 25)), *, base_url=STAGE, customers=None, names=None):
-    """A snapshot with Nordic group names, in which customer n of each group is c-n."""
+    """Return a snapshot with Nordic group names, in which customer n of each group is c-n."""
     names = {"bw": "Black Week VIP", "st": "Stamkunder Tromsø", "an": "Ansatte"} | (names or {})
     rows = [(group, f"c-{n:03d}") for group, size in sizes for n in range(size)]
     return snapshot_from_frames(
@@ -57,19 +51,19 @@ def snapshot(sizes=(("bw", 40), ("st", 25)), *, base_url=STAGE, customers=None, 
 
 
 def planned(taken=None, wanted=None, **options):
-    """A plan with a fixed clock: two leave Black Week VIP, of whom one is new in Ansatte with one unknown."""
+    """Return a plan with a fixed time: two customers leave Black Week VIP, and two join Ansatte."""
     wanted = {"bw": [f"c-{n:03d}" for n in range(2, 40)], "an": ["c-001", "new-1"]} if wanted is None else wanted
     plan = plan_memberships(taken or snapshot(), wanted, **{"mode": "mirror", **options})
     return replace(plan, planned_at=PLANNED_AT)
 
 
 def blocked():
-    """A plan that empties a group and takes more than a tenth of another."""
+    """Return a plan that empties a group and removes more than 10% of another."""
     return planned(wanted={"bw": ["c-000"], "st": []})
 
 
 class Page(HTMLParser):
-    """What a browser finds: the rows of the table of operations, the scripts, every tag, and the text."""
+    """The table rows, scripts, tags and text of a page."""
 
     def __init__(self, html):
         super().__init__()
@@ -104,12 +98,12 @@ class Page(HTMLParser):
 
 
 def operations(plan):
-    """The operations of a plan as a sorted list of (group, customer, change)."""
+    """Return the operations of a plan as a sorted list of (group, customer, change)."""
     return sorted(plan.table()[["customer_group_uid", "customer_uid", "change"]].itertuples(index=False, name=None))
 
 
 def in_html(plan):
-    """The operations in the page's data, in the order of the page."""
+    """Return the operations in the data of the page, in its order."""
     island = json.loads(Page(review_html(plan)).scripts[0]) if plan.n_add + plan.n_remove else {"rows": []}
     told = []
     for row in island["rows"]:
@@ -121,7 +115,7 @@ def in_html(plan):
 
 
 def in_markdown(plan):
-    """The operations in the Markdown, in its order."""
+    """Return the operations in the Markdown, in its order."""
     lines = review_markdown(plan).split("\n")
     start = next(
         (at for at, line in enumerate(lines) if re.match(r"## All [\d,]+ operations?", line)), len(lines) - 3
@@ -135,18 +129,18 @@ def in_markdown(plan):
 
 
 def csv_rows(plan):
-    """The rows of the CSV as a reader gets them, apostrophes taken off."""
+    """Return the rows of the CSV without the leading apostrophes."""
     rows = list(csv.DictReader(io.StringIO(review_csv(plan))))
     return [{name: value.removeprefix("'") for name, value in row.items()} for row in rows]
 
 
 def in_csv(plan):
-    """The operations in the CSV, in its order."""
+    """Return the operations in the CSV, in its order."""
     return [(row["customer_group_uid"], row["customer_uid"], row["change"]) for row in csv_rows(plan)]
 
 
-def test_the_first_screen_says_who_joins_and_who_leaves():
-    "The sentence of each group, tenant and host stand in the page, escaped but otherwise as they are."
+def test_first_screen():
+    "The page contains the sentence of each group, the tenant and the host."
     plan = planned()
 
     text = Page(review_html(plan)).text
@@ -155,12 +149,12 @@ def test_the_first_screen_says_who_joins_and_who_leaves():
         assert group.sentence() in text
         assert f"- {group.sentence()}" in review_markdown(plan)
     assert "Tenant" in text and "nordvik" in text and STAGE in text
-    assert "2 join, 2 leave, in 2 customer groups" in text
-    assert "3 different customers. 1 of them leaves one group and joins another" in text
+    assert "2 join, 2 leave, in 2 groups" in text
+    assert "3 customers affected. 1 of them leaves one group and joins another" in text
 
 
-def test_moves_and_cost_are_told():
-    "How many move from which group to which, and what applying costs, in the words of the plan's summary."
+def test_moves_and_cost():
+    "The page and the Markdown contain the moves between groups and the request estimate."
     plan = planned()
 
     for told in (Page(review_html(plan)).text, re.sub(r"\\(.)", r"\1", review_markdown(plan))):
@@ -168,8 +162,8 @@ def test_moves_and_cost_are_told():
         assert str(plan.cost) in told
 
 
-def test_the_digest_can_be_compared_and_copied():
-    "The page shows all 64 digits, the first 12 as the answer to give, the spoken code and the commands to run."
+def test_digest():
+    "The page contains all 64 digits, the first 12 as the plan ID and in the answer, and the commands."
     plan = planned()
 
     page = Page(review_html(plan))
@@ -177,26 +171,26 @@ def test_the_digest_can_be_compared_and_copied():
     copied = [attributes["data-copy"] for tag, attributes in page.tags if "data-copy" in attributes]
     assert copied == [f"approved {plan.digest[:12]}", plan.digest]
     assert plan.digest in re.sub(r"\s", "", page.text)
+    assert f"Its plan ID is {plan.digest[:12]}" in page.text
     assert f"approved {plan.digest[:12]}" in page.text
-    assert spoken_code(plan.digest) in page.text
-    assert 'frgroups approve PLAN --by "WHO AGREED"' in page.text
+    assert 'frgroups approve PLAN --by "NAME"' in page.text
     assert "frgroups apply PLAN --approve APPROVAL" in page.text
 
 
-def test_the_page_says_how_long_there_is():
-    "72 hours for an approval, and the moment at which the plan itself is too old, in UTC and for the script."
+def test_expiry():
+    "The page contains the validity of an approval and the expiry of the plan, in UTC and for the script."
     page = review_html(planned())
 
     assert "72 hours" in page
     assert '<time id="expires" datetime="2026-11-30T08:10:00+00:00">2026-11-30 08:10 UTC</time>' in page
 
 
-def test_a_plan_without_an_end_says_so():
-    "With plan_max_age off the page has no end to show, and says that the limit is off."
+def test_plan_without_expiry():
+    "With plan_max_age off, the page says that the plan does not expire."
     page = Page(review_html(planned(limits=Limits(plan_max_age=None))))
 
-    assert "has no end" in page.text
-    assert "1 switched off: age of the plan" in page.text
+    assert "does not expire" in page.text
+    assert "1 off: age of the plan" in page.text
 
 
 @pytest.mark.parametrize(
@@ -212,16 +206,16 @@ def test_a_plan_without_an_end_says_so():
         ("https://localhost.example/v2", "other"),
     ],
 )
-def test_production_cannot_be_taken_for_anything_else(base_url, kind):
-    "Each host has its own mark, and one that nobody knows is marked like production."
+def test_environment(base_url, kind):
+    "Each environment has its own style, and an unknown host is styled like production."
     page = review_html(planned(snapshot(base_url=base_url)))
 
     assert f'<header class="place {kind}">' in page
     assert environment_of(base_url).title in page
 
 
-def test_a_plan_without_a_host_cannot_be_approved():
-    "A plan made from tables says that it cannot be applied, and shows no answer to give."
+def test_plan_without_host():
+    "A plan made from tables says that it cannot be applied, and offers no approval."
     plan = planned(snapshot(base_url=None))
 
     for told in (Page(review_html(plan)).text, review_markdown(plan)):
@@ -229,24 +223,24 @@ def test_a_plan_without_a_host_cannot_be_approved():
         assert "frgroups apply" not in told
 
 
-def test_a_blocked_plan_says_so_first_and_shows_no_way_to_approve():
-    "BLOCKED comes before the headline; the digest, the commands and the copy buttons are not there."
+def test_blocked_plan():
+    "BLOCKED comes before the headline, and the digest, the commands and the copy buttons are missing."
     plan = blocked()
 
     html, markdown = review_html(plan), review_markdown(plan)
 
     page = Page(html)
-    assert page.text.index("BLOCKED.") < page.text.index("leave, in 2 customer groups")
+    assert page.text.index("BLOCKED.") < page.text.index("leave, in 2 groups")
     assert markdown.index("**BLOCKED") < markdown.index("## ")
     for told in (html, markdown):
         assert plan.digest not in told
-        assert spoken_code(plan.digest) not in told
+        assert plan.digest[12:] not in told
         assert "frgroups approve" not in told and "frgroups apply" not in told
     assert not [attributes for _, attributes in page.tags if "data-copy" in attributes]
 
 
-def test_blocking_findings_come_first_with_what_would_allow_them():
-    "Each broken limit stands in words before any other finding, with the argument that allows it."
+def test_blocking_findings():
+    "Each exceeded limit comes before the other findings, with the limits that would allow it."
     plan = blocked()
 
     text = Page(review_html(plan)).text
@@ -261,19 +255,19 @@ def test_blocking_findings_come_first_with_what_would_allow_them():
             assert all(text.index(finding.message) < text.index(other) for other in others)
 
 
-def test_what_the_change_is_for_stands_on_the_first_screen():
-    "Before who joins and leaves, escaped, in every rendering."
+def test_purpose():
+    "Each format contains the purpose, escaped; on the page it is on the first screen."
     plan = replace(planned(wanted={"bw": ["c-001"]}, mode="add"), purpose="Black <Week> *2026*")
 
     page = review_html(plan)
 
-    assert "What for: Black &lt;Week&gt; *2026*" in page
-    assert page.index("What for:") < page.index("<aside")
-    assert "What for: Black" in review_markdown(plan) and "*2026*" not in review_markdown(plan)
+    assert "Purpose: Black &lt;Week&gt; *2026*" in page
+    assert page.index("Purpose:") < page.index("<aside")
+    assert "Purpose: Black" in review_markdown(plan) and "*2026*" not in review_markdown(plan)
 
 
-def test_an_empty_plan_has_nothing_to_do():
-    "A plan without operations says so, in each rendering, and asks for no approval."
+def test_empty_plan():
+    "A plan without operations says so in each format and requests no approval."
     plan = planned(wanted={"bw": ["c-000"]}, mode="add")
 
     assert plan.is_empty
@@ -283,17 +277,17 @@ def test_an_empty_plan_has_nothing_to_do():
     assert in_csv(plan) == []
 
 
-def test_an_undo_says_which_plan_it_takes_back():
+def test_undo():
     "The page and the Markdown of an undo name the plan that it undoes."
     plan = replace(planned(), reverts="3f9c2a71d0e4" + "0" * 52)
 
-    assert "takes back plan 3f9c2a71d0e4" in Page(review_html(plan)).text
+    assert "undoes plan 3f9c2a71d0e4" in Page(review_html(plan)).text
     assert "Undo: 2 join" in review_html(plan)
-    assert "Takes back: plan 3f9c2a71d0e4" in review_markdown(plan)
+    assert "Undoes: plan 3f9c2a71d0e4" in review_markdown(plan)
 
 
-def test_removals_come_first_then_findings_then_the_rest():
-    "All three renderings have the same order, in which nothing grave is on a later page."
+def test_order():
+    "All formats list removals first, then operations with findings, then the rest."
     plan = planned(wanted={"bw": [f"c-{n:03d}" for n in range(1, 40)], "an": ["c-001", "new-1"]})
     expected = [("bw", "c-000", "remove"), ("an", "new-1", "add"), ("an", "c-001", "add")]
 
@@ -303,48 +297,13 @@ def test_removals_come_first_then_findings_then_the_rest():
 
 
 def many():
-    """A plan of forty operations: nobody leaves, twenty customers join two groups."""
+    """Return a plan of 40 additions to two groups."""
     wanted = {"an": [f"c-{n:03d}" for n in range(20)], "st": [f"c-{n:03d}" for n in range(30, 50)]}
     return planned(wanted=wanted, mode="add")
 
 
-def keys(table):
-    """Group, customer and change of each row."""
-    return list(table[["customer_group_uid", "customer_uid", "change"]].itertuples(index=False, name=None))
-
-
-def test_twenty_spot_checks_are_drawn_by_the_digest():
-    "Whoever has the plan draws the same twenty from what is sent, with Python's own random numbers."
-    plan, other = many(), many().select(without=["c-000"])
-
-    checks = spot_checks(plan, facts.operations(plan))
-
-    assert sorted(keys(checks)) == sorted(random.Random(plan.digest).sample(keys(plan.table()), 20))
-    assert keys(checks) == [one for one in keys(facts.operations(plan)) if one in keys(checks)]
-    assert keys(checks) != keys(spot_checks(other, facts.operations(other)))
-
-
-def test_spot_checks_stand_after_removals_and_findings():
-    "On the page they follow the table that begins with those, in the Markdown they come before the list of all."
-    plan = many()
-    page, markdown = Page(review_html(plan)), review_markdown(plan)
-
-    expected = [customer for _, customer, _ in keys(spot_checks(plan, facts.operations(plan)))]
-    assert [row["Customer uid"] for row in page.rows if "Customer uid" in row][-20:] == expected
-    assert page.text.index("Every change: 40 operations") < page.text.rindex("20 spot checks")
-    assert "fewer than 14% of all" in page.text
-    part = markdown.split("## 20 spot checks")[1].split("## All 40 operations")[0]
-    cells = [line.split(" | ")[2].replace("\\", "") for line in part.splitlines() if re.match(r"\| \w", line)]
-    assert cells[1:] == expected
-
-
-def test_twenty_operations_are_all_read():
-    "A plan that can be read whole has no spot checks."
-    assert "spot check" not in review_html(planned()) + review_markdown(planned())
-
-
-def test_the_plain_table_is_the_same_as_the_data():
-    "Without JavaScript the table has the same rows in the same order."
+def test_table_without_script():
+    "The table without JavaScript has the same rows as the data, in the same order."
     plan = planned()
 
     rows = [row for row in Page(review_html(plan)).rows if "Customer uid" in row]
@@ -353,8 +312,8 @@ def test_the_plain_table_is_the_same_as_the_data():
     assert [(row["Group uid"], row["Customer uid"], changes[row["Change"]]) for row in rows] == in_html(plan)
 
 
-def test_baseline_members_are_not_on_the_page():
-    "A member whom the plan does not touch is in no rendering, from memory or from the plan file."
+def test_no_unchanged_members():
+    "No format contains a member whom the plan does not change."
     plan = planned()
     touched = {customer for _, customer, _ in operations(plan)}
     untouched = {uid for group in plan.groups for uid in group.baseline} - touched
@@ -364,8 +323,8 @@ def test_baseline_members_are_not_on_the_page():
         assert not [uid for uid in untouched if uid in told]
 
 
-def test_names_and_contact_data_of_customers_are_not_on_the_page():
-    "Of a personal snapshot only the non-contact columns are told, and an e-mail address as external id is not."
+def test_no_contact_data():
+    "A review contains only the columns without contact data, and withholds an external id that is an email address."
     customers = pd.DataFrame(
         {
             "customer_uid": ["c-000", "c-001"],
@@ -395,8 +354,8 @@ def test_names_and_contact_data_of_customers_are_not_on_the_page():
     assert second["groups_now"] == "Black Week VIP, Stamkunder Tromsø"
 
 
-def test_a_plan_file_gives_the_same_page(tmp_path):
-    "Nothing that a reviewer sees is lost when the page is made on another machine, from the plan file alone."
+def test_plan_file(tmp_path):
+    "A plan read from its file gives the same page as the original plan."
     customers = pd.DataFrame(
         {"customer_uid": ["c-000"], "external_id": "0150", "customer_type": "B2B", "default_store_name": "Tromsø"}
     )
@@ -410,8 +369,8 @@ def test_a_plan_file_gives_the_same_page(tmp_path):
     assert csv_rows(read)[0]["external_id"] == "0150"
 
 
-def test_a_smaller_plan_file_holds_nothing_of_those_who_were_left_out(tmp_path):
-    "Whoever is no longer planned for is no longer told of, so that forget finds them where they are."
+def test_selected_plan(tmp_path):
+    "The file of a smaller plan contains no details of the customers that were left out."
     customers = pd.DataFrame({"customer_uid": ["c-000", "c-001"], "external_id": ["secret-0", "secret-1"]})
     read = read_plan(planned(snapshot(customers=customers)).save(tmp_path / "plan.json"))
 
@@ -420,16 +379,16 @@ def test_a_smaller_plan_file_holds_nothing_of_those_who_were_left_out(tmp_path):
     assert "secret-1" in smaller and "secret-0" not in smaller
 
 
-def test_a_plan_without_its_customers_has_no_columns_about_them():
-    "What an undo does not know is not shown as if it were empty."
+def test_plan_without_details():
+    "A plan without customer details has no columns for them, and the page says so."
     plan = replace(planned(), snapshot=None)
 
     assert "groups_now" not in review_csv(plan)
-    assert "knows no more of customers than their uids" in review_html(plan)
+    assert "contains no customer details except uids" in review_html(plan)
 
 
-def test_unknown_customers_have_a_finding_and_no_more():
-    "A customer that the snapshot does not know has empty columns, even where it knows no customer at all."
+def test_unknown_customers():
+    "A customer who is not in the snapshot has empty columns."
     empty = snapshot(sizes=())
 
     rows = csv_rows(planned(empty, wanted={"an": ["new-1"]}))
@@ -439,8 +398,8 @@ def test_unknown_customers_have_a_finding_and_no_more():
     ]
 
 
-def test_hostile_names_do_not_leave_their_place():
-    "A name that is markup, a script's end, or a formula stays text: one script, one data block, no <b> of its own."
+def test_hostile_names():
+    "A name that contains markup, the end of a script or a formula remains text."
     hostile = "</script><script>alert(1)</script><b>\"'&\u2028=SUM(A1)"
     plan = planned(wanted={"n": ["c-001"], "m": ["c-002"]}, create={"n": hostile, "m": "<!--<script>"})
 
@@ -454,8 +413,8 @@ def test_hostile_names_do_not_leave_their_place():
     assert hostile.replace("\u2028", "\\u2028") in page.text
 
 
-def test_characters_that_reverse_or_hide_are_written_out():
-    "A right-to-left mark in a name cannot turn what the reader sees into another name."
+def test_invisible_characters():
+    "Characters that reverse or hide others are written out."
     plan = planned(wanted={"n": ["c-001"]}, create={"n": "VIP\u202egnp\u200b\n# x"})
 
     for told in (review_html(plan), review_markdown(plan)):
@@ -464,8 +423,8 @@ def test_characters_that_reverse_or_hide_are_written_out():
     assert "\n# x" not in review_markdown(plan)
 
 
-def test_the_page_asks_nothing_of_the_network():
-    "A strict policy, no address to load from, and the policy's hashes are those of the page's own style and script."
+def test_content_security_policy():
+    "The page loads nothing, and its policy allows the hashes of its own style and script only."
     html = review_html(planned(snapshot(base_url=PRODUCTION)))
 
     policy = next(attributes["content"] for _, attributes in Page(html).tags if "http-equiv" in attributes)
@@ -479,15 +438,15 @@ def test_the_page_asks_nothing_of_the_network():
     assert f"script-src '{csp_hash(script)}'" in policy
 
 
-def test_the_same_plan_gives_the_same_page():
-    "Two plans of the same world at the same moment give byte-identical renderings."
+def test_deterministic():
+    "The same plan gives byte-identical output in each format."
     for render in (review_html, review_markdown, review_csv):
         assert render(planned()) == render(planned())
 
 
 @pytest.mark.parametrize("uid", ["0150", "12345678901234567890", "1e5", "-1", "2024-01-02", "jan-1", "TRUE"])
-def test_a_spreadsheet_leaves_uids_alone(uid):
-    "A uid that a spreadsheet would make a number, a date or a formula starts with an apostrophe."
+def test_csv_uids(uid):
+    "A uid that a spreadsheet would convert starts with an apostrophe."
     plan = planned(wanted={"an": [uid]})
 
     assert f'"\'{uid}"' in review_csv(plan)
@@ -495,16 +454,16 @@ def test_a_spreadsheet_leaves_uids_alone(uid):
 
 
 @pytest.mark.parametrize("name", ["=SUM(A1)", "+1", "-1", "@x", "\tx", "\rx", "'x", "＝1", " =1"])
-def test_a_spreadsheet_runs_no_formula(name):
-    "A name that begins like a formula is text in the CSV, and comes back as it was."
+def test_csv_formulas(name):
+    "A name that starts like a formula is text in the CSV, and can be restored."
     plan = planned(wanted={"n": ["c-001"]}, create={"n": name})
 
     assert f'"\'{name}"' in review_csv(plan)
     assert csv_rows(plan)[0]["group_name"] == name
 
 
-def test_semicolons_and_quotes_stay_in_their_cell():
-    "A reader that parts cells at semicolons finds as many cells as one that parts at commas."
+def test_csv_delimiters():
+    "Commas, semicolons and quotes in a name do not split its cell."
     plan = planned(wanted={"n": ["c-001"]}, create={"n": 'a;b,c"d'})
 
     quoted = review_csv(plan).split("\r\n")[1]
@@ -513,8 +472,8 @@ def test_semicolons_and_quotes_stay_in_their_cell():
     assert next(csv.reader([quoted.replace('","', '";"')], delimiter=";"))[1] == 'a;b,c"d'
 
 
-def test_an_ordinary_name_and_uid_are_as_they_are_in_the_csv():
-    "What no spreadsheet would touch has no apostrophe."
+def test_csv_plain_values():
+    "An ordinary name or uid has no apostrophe."
     rows = list(csv.DictReader(io.StringIO(review_csv(planned()))))
 
     assert (rows[0]["customer_uid"], rows[0]["group_name"]) == ("c-000", "Black Week VIP")
@@ -543,8 +502,8 @@ CHANGES = st.dictionaries(UIDS, st.sampled_from(["add", "remove"]), min_size=1, 
 @example({"0150": ("=1|`", {"-1": "remove", "1e5": "add"})})
 @hypothesis_settings(max_examples=80)
 @given(st.dictionaries(UIDS, st.tuples(NAMES, CHANGES), min_size=1, max_size=4))
-def test_every_rendering_holds_the_same_operations(world):
-    "Whatever groups and customers are called, HTML, Markdown and CSV parse back to the operations of the plan."
+def test_formats_agree(world):
+    "HTML, Markdown and CSV parse back to the operations of the plan, whatever the names are."
     groups = []
     for uid, (name, changes) in sorted(world.items()):
         add, remove = (
@@ -561,31 +520,30 @@ def test_every_rendering_holds_the_same_operations(world):
     assert {row["group_name"] for row in csv_rows(plan)} == {name for name, _ in world.values()}
 
 
-def test_what_is_cut_is_said_with_numbers(monkeypatch):
-    "The page that cannot hold all operations, groups or findings says how many there are and how many it shows."
+def test_cut_lists(monkeypatch):
+    "Where the page leaves out operations, groups or findings, it states how many."
     monkeypatch.setattr(operations_part, "PAGE_ROWS", 30)
     monkeypatch.setattr(operations_part, "PLAIN_ROWS", 10)
-    monkeypatch.setattr(groups_section, "LISTED", 12)
-    monkeypatch.setattr(page_module, "LISTED", 12)
+    monkeypatch.setattr(page_module, "MAX_LISTED", 12)
     wanted = {f"g-{n:02d}": [f"x-{n}", f"y-{n}"] for n in range(20)}
     plan = planned(wanted=wanted, create={uid: f"Butikk {uid}" for uid in wanted})
 
     page = Page(review_html(plan))
 
     assert (
-        "The page holds the first 30 of 40 operations. The other 10 are in the review as CSV or Markdown."
+        "This page contains the first 30 of 40 operations. The other 10 are in the CSV and Markdown reviews."
         in page.text
     )
     assert "lists the first 10 of 40 operations. The other 30" in page.text
     assert "The first 12 of 20 groups" in page.text
     assert "The first 12 of 20 findings" in page.text
-    assert "And 14 more groups, where 28 join and 0 leave" in page.text
+    assert "And 14 more groups, with 28 additions and 0 removals: see all 20" in page.text
     assert len(in_html(plan)) == 30
     assert len(in_markdown(plan)) == len(in_csv(plan)) == 40
 
 
-def test_many_findings_of_one_kind_are_one_line_on_the_first_screen():
-    "The first screen tells a kind of finding once and how many are like it; all of them stand below."
+def test_similar_findings():
+    "The first screen shows one finding per rule and the number of similar ones. The full list follows below."
     wanted = {f"g-{n:02d}": [f"x-{n}"] for n in range(20)}
     plan = planned(wanted=wanted, create={uid: f"Butikk {uid}" for uid in wanted})
 
@@ -596,54 +554,54 @@ def test_many_findings_of_one_kind_are_one_line_on_the_first_screen():
     assert all(finding.message in text for finding in plan.findings)
 
 
-def test_every_limit_is_told_with_what_the_plan_does():
-    "The limits that hold, are off, are broken, or are checked later each have a line with numbers."
-    states = {check.limit: (check.plan, check.allowed, check.state) for check in limit_checks(planned())}
-    off = {check.limit: check.state for check in limit_checks(planned(limits=Limits(removals_total=None)))}
-    broken = {check.limit: check.state for check in limit_checks(blocked())}
+def test_limit_checks():
+    "Every limit has a row with numbers, whether it is met, exceeded, off or checked later."
+    states = {check.limit: (check.plan, check.allowed, check.result) for check in limit_checks(planned())}
+    off = {check.limit: check.result for check in limit_checks(planned(limits=Limits(removals_total=None)))}
+    broken = {check.limit: check.result for check in limit_checks(blocked())}
 
-    assert states["Leaving in one group"] == (
+    assert states["Removals in one group"] == (
         "2 of 40 in Black Week VIP",
-        "4 here (100 a group or 10% of its members, whichever is less, at least 2)",
-        "holds",
+        f"4 ({Limits().removal_rule()})",
+        "within",
     )
-    assert states["Joining in one group"] == ("2 in Ansatte", "1,000 a group", "holds")
-    assert states["Leaving in all groups together"] == ("2", "500", "holds")
+    assert states["Additions in one group"] == ("2 in Ansatte", "1,000 per group", "within")
+    assert states["Removals in all groups"] == ("2", "500", "within")
     assert states["Age of the plan"] == (
-        "looked at before anything is sent",
-        "7 days: 2026-11-30 08:10 UTC",
+        "not known yet",
+        "7 days, until 2026-11-30 08:10 UTC",
         "later",
     )
-    assert off["Leaving in all groups together"] == "off"
-    assert broken["Leaving in one group"] == broken["Groups left without a member"] == "BROKEN"
+    assert off["Removals in all groups"] == "off"
+    assert broken["Removals in one group"] == broken["Groups left without members"] == "over"
 
 
-def test_limits_of_their_own_are_named():
-    "A group with limits of its own is measured by them, and the page names them."
+def test_own_limits():
+    "A group with its own limits is compared with these, and the page names them."
     plan = planned(limits=Limits(per_group={"bw": Limits(removals_per_group=None, removal_share=0.125)}))
 
     text = Page(review_html(plan)).text
 
-    assert "5 here (12.5% of its members, at least 2)" in text
-    assert "bw has limits of its own: removals_per_group off, removal_share 0.125" in text
+    assert "5 (12.5% of its members, at least 2)" in text
+    assert "bw has its own limits: removals_per_group off, removal_share 0.125" in text
 
 
-def test_a_group_that_loses_everybody_says_so():
-    "An emptied group is not left to arithmetic."
+def test_emptied_group():
+    "A group that becomes empty has a sentence that says so."
     plan = planned(wanted={"st": []}, limits=Limits(removals_per_group=None, removal_share=None, emptied_groups=1))
 
     for told in (Page(review_html(plan)).text, review_markdown(plan)):
         assert "25 customers leave Stamkunder Tromsø" in told
-        assert "Nobody is left in it." in told
+        assert "The group becomes empty." in told
 
 
-def test_a_new_group_without_members_is_told():
-    "A plan that only creates a group has a headline and a sentence, and no table."
+def test_created_group():
+    "A plan that only creates a group has a headline and a sentence, and no operations table."
     plan = planned(wanted={}, create={"vip26": "VIP 2026 Göteborg"})
 
     text = Page(review_html(plan)).text
 
-    assert "1 customer group is created, without members" in text
+    assert "1 group is created, without members" in text
     assert "VIP 2026 Göteborg is created, empty." in text
     assert "Every change" not in text
 
@@ -652,8 +610,8 @@ def test_a_new_group_without_members_is_told():
     ("name", "start"),
     [("r.html", "<!doctype html>"), ("r.MD", "# Review"), ("r.txt", "Review: "), ("r.csv", "\ufeff")],
 )
-def test_the_ending_decides_what_is_written(tmp_path, monkeypatch, name, start):
-    "HTML, Markdown, or CSV with the mark that tells Excel it is UTF-8; the path that is returned is absolute."
+def test_suffix(tmp_path, monkeypatch, name, start):
+    "The suffix selects the format, and the returned path is absolute."
     monkeypatch.chdir(tmp_path)
 
     path = save_review(planned(), name)
@@ -663,8 +621,8 @@ def test_the_ending_decides_what_is_written(tmp_path, monkeypatch, name, start):
     assert [one.name for one in tmp_path.iterdir()] == [name]
 
 
-def test_the_csv_file_opens_as_a_table(tmp_path):
-    "pandas reads the file back with all uids as text."
+def test_csv_file(tmp_path):
+    "pandas reads the CSV file with all uids as text."
     plan = planned()
 
     table = pd.read_csv(save_review(plan, tmp_path / "r.csv"), dtype="str", keep_default_na=False)
@@ -675,16 +633,16 @@ def test_the_csv_file_opens_as_a_table(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["review.pdf", "review", "review.json"])
-def test_another_ending_is_an_error(tmp_path, name):
-    "The error names the endings that there are, and nothing is written."
+def test_unknown_suffix(tmp_path, name):
+    "The error lists the known suffixes, and nothing is written."
     with pytest.raises(InputError, match=r"\.html.*\.md.*\.csv"):
         save_review(planned(), tmp_path / name)
 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_is_an_error(tmp_path):
-    "A folder is not taken for a file, even with the right ending."
+def test_folder(tmp_path):
+    "A folder raises InputError, also if its name has a known suffix."
     folder = tmp_path / "review.html"
     folder.mkdir()
 
@@ -692,8 +650,8 @@ def test_a_folder_is_an_error(tmp_path):
         save_review(planned(), folder)
 
 
-def test_a_review_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
-    "A full disk is an InputError that names the file, and what stood there before still stands."
+def test_full_disk(tmp_path, monkeypatch):
+    "A full disk raises InputError, and the old file remains."
     path = save_review(planned(), tmp_path / "review.html")
     before = path.read_bytes()
 
@@ -708,8 +666,8 @@ def test_a_review_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatc
     assert [one.name for one in tmp_path.iterdir()] == ["review.html"]
 
 
-def test_a_hundred_thousand_operations_make_a_page_that_a_browser_can_open():
-    "100,000 operations with what is known of the customers: under 8 MB, a few seconds, and few table rows."
+def test_large_plan():
+    "The page of 100,000 operations has less than 8 MB and few table rows."
     n = 100_000
     uids = [f"{number:08x}-c" for number in range(n)]
     customers = pd.DataFrame(
@@ -730,12 +688,9 @@ def test_a_hundred_thousand_operations_make_a_page_that_a_browser_can_open():
     )
     plan = planned(before, wanted={"vip": uids}, limits=Limits(additions_per_group=None, additions_total=None))
 
-    started = time.perf_counter()
     html = review_html(plan)
-    seconds = time.perf_counter() - started
 
     assert html.count("<tr") < 300
     assert html.count('-c",') == n
     assert len(html.encode()) < 8_000_000
-    assert seconds < 5
     assert "Every change: 100,000 operations" in unescape(html)

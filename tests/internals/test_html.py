@@ -1,0 +1,80 @@
+"""Tests of the HTML renderer and of the cards."""
+
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import jinja2
+import pytest
+
+from frgroups.internals.html import Card, csp_hash, escaped_forms, read_asset, render
+
+
+class Tags(HTMLParser):
+    """The tags and the text of a fragment."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.texts = [], []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+
+@pytest.mark.parametrize("text", ["<b>x</b>", "\"'&", "</td><script>", "{{ 7 * 7 }}", "æøå 🙂"])
+def test_card_escapes(text):
+    "Titles, labels, values and marks come back as text, whatever markup or template syntax they contain."
+    fragment = Tags(Card(text, {text: text}, mark=text).html())
+
+    assert fragment.tags == ["div", "table", "caption", "strong", "tbody", "tr", "th", "td"]
+    assert [part.strip() for part in "|".join(fragment.texts).split("|")].count(text) == 4
+
+
+def test_card_invisible_characters():
+    "A character that would reverse or hide others is written out."
+    html = Card("VIP\u202epiv", {"a\u200b": "b\x1b[2K"}).html()
+
+    assert not {"\u202e", "\u200b", "\x1b"} & set(html)
+    assert "\\u202e" in html and "\\u200b" in html and "\\u001b" in html
+
+
+def test_jinja_is_imported_lazily():
+    "Importing frgroups and making a card load no template engine; rendering the card does."
+    code = (
+        "import sys, frgroups; from frgroups.internals.html import Card; import frgroups.review.page; "
+        "card = Card('a', {}); card.text(); assert 'jinja2' not in sys.modules; card.html(); "
+        "assert 'jinja2' in sys.modules"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_missing_variable():
+    "A template that uses a variable which was not passed raises instead of printing nothing."
+    with pytest.raises(jinja2.UndefinedError):
+        render("internals/card.html")
+
+
+@pytest.mark.parametrize("uid", ["a&b", "<c>", "it's", 'q"q', "\u2028x"])
+def test_escaped_forms(uid):
+    "The forms are what a template writes for a value in markup and in JSON data."
+    from frgroups.internals.html import _environment
+
+    template = _environment().from_string("<td>{{ uid }}</td><script>{{ [uid]|tojson }}</script>")
+    in_markup, in_script = escaped_forms(uid)
+
+    assert template.render(uid=uid) == f'<td>{in_markup}</td><script>["{in_script}"]</script>'
+
+
+def test_assets_have_unix_line_ends():
+    "The hash of a style sheet does not depend on the line ends of the checkout."
+    style = read_asset("review/page.css")
+
+    assert "\r" not in style and csp_hash(style).startswith("sha256-")
