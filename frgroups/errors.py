@@ -141,14 +141,14 @@ class ApiError(FrgroupsError):
     """
     The service failed, refused, or did not answer.
 
-    `.operation` (the API's operation), `.tenant_uid`, `.status` (None when no answer came) and `.said` (the
-    service's own words, "" when it had none) are always there.
+    `.operation` (the API's operation), `.tenant_uid`, `.status` (None without a response) and `.server_message` (the
+    message of the server, or "") are always there.
     """
 
     operation: str = ""
     tenant_uid: str = ""
     status: int | None = None
-    said: str = ""
+    server_message: str = ""
 
 
 class ConnectionFailedError(ApiError):
@@ -183,6 +183,8 @@ class RateLimitedError(ApiError):
 
 class ServerError(ApiError):
     """5xx. After a write this leaves open whether it happened."""
+
+    retry_after: float | None = None
 
 
 class DriftedReadError(FrgroupsError):

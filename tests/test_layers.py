@@ -83,7 +83,7 @@ def test_httpx_imports():
     "Only the transport imports the HTTP library."
     found = {path.stem for _, path in modules() if "httpx" in path.read_text(encoding="utf-8").split()}
 
-    assert found - {"versions"} == {"transport", "connections"}
+    assert found - {"versions"} == {"transport"}
 
 
 def test_sandbox_shares_no_names_with_the_schema():

@@ -218,7 +218,7 @@ def logged(caplog):
 def test_nothing_personal_is_in_errors_and_logs(fault, personal, sandbox, logged):
     "A load that fails half way tells operation and status in error, causes and DEBUG log, and no customer or token."
     sandbox.misbehave(fault)
-    with sandbox.client(retry=RetryPolicy(tries=2, base=0.001)) as client, pytest.raises(ApiError) as caught:
+    with sandbox.client(retry=RetryPolicy(max_attempts=2, base=0.001)) as client, pytest.raises(ApiError) as caught:
         fg.load_snapshot(client, False, personal=personal)
 
     assert planted(all_of(caught.value)) == []
@@ -282,7 +282,7 @@ def test_a_broken_answer_is_not_repeated(answer, expected, logged):
     "However an answer is broken, no error that comes of it, nor any that led to it, holds a word of it."
     with (
         answering(answer) as base_url,
-        fg.Client("t-1", TOKEN, base_url=base_url, retry=RetryPolicy(tries=1)) as client,
+        fg.Client("t-1", TOKEN, base_url=base_url, retry=RetryPolicy(max_attempts=1)) as client,
     ):
         with pytest.raises(expected) as of_list:
             fg.load_snapshot(client, False, personal=True)
@@ -387,7 +387,7 @@ def failed(sandbox, *, personal):
         Fault("cut_during", path="/customers", skip=2, times=None),
     ):
         sandbox.misbehave(fault)
-        with sandbox.client(retry=RetryPolicy(tries=2, base=0.001)) as client:
+        with sandbox.client(retry=RetryPolicy(max_attempts=2, base=0.001)) as client:
             with pytest.raises(ApiError) as of_load:
                 fg.load_snapshot(client, personal=personal)
             with pytest.raises(ApiError) as of_refresh:

@@ -82,9 +82,9 @@ class World:
         rows = [Member(customer_uid=one, customer_group_uids=self._told(one)) for one in sorted(self.groups[uid])]
         return self._page(as_records(rows, record), uid, number, size)
 
-    def take_customer_page(self, uid, number, size, *, record, take):
-        """What `take` makes of such a page."""
-        return take(self.read_customer_page(uid, number, size, record=record))
+    def decode_customer_page(self, uid, number, size, *, record, decode):
+        """Return the result of `decode` for a page."""
+        return decode(self.read_customer_page(uid, number, size, record=record))
 
     def _toggle(self, group, customer):
         if customer in self.groups[group]:

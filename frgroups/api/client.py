@@ -1,4 +1,4 @@
-"""One method for each operation that the API documents, and a check of where you are connected."""
+"""Call the documented operations of the API."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
+from frgroups.api.client_options import check_client_option
 from frgroups.api.connection_check import Check
 from frgroups.api.environments import STAGE, environment_label
 from frgroups.api.pagination import iter_pages
 from frgroups.api.retry import RetryPolicy
-from frgroups.api.schema import codec as wire
-from frgroups.api.schema.lenient_decoding import NotTheApiError
+from frgroups.api.schema import codec
+from frgroups.api.schema.lenient_decoding import SchemaMismatchError
 from frgroups.api.schema.records import Customer, Group, Member, Page, Person, Record
 from frgroups.api.tenants_config import find_tenant
 from frgroups.api.transport import Call, Result, Token, Transport
@@ -35,40 +36,50 @@ from frgroups.internals.validation import check_text
 Direction = Literal["ASC", "DESC"]
 
 
-_ENDLESS = 1_000_000
-
-
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
 class Client:
     """
-    The seven operations on the customer groups of one tenant.
+    Client for the seven operations on the customer groups of one tenant.
 
-    Safe to share between threads. Reads are tried again when the service is busy or away; a membership write
-    is sent once. Off loopback at most `requests_per_second` requests start per second (20 unless you say so):
-    the tills use the same service.
+    A client can be shared between threads. Reads are repeated after 429, 5xx, a timeout or a lost connection. A
+    membership write is sent once.
 
     Parameters
     ----------
+    tenant_uid
+        Uid of the tenant.
     token
-        An access, auth or integration token, or a callable that returns one; the callable is asked again once
-        after a 401.
+        An access, auth or integration token, or a callable that returns one. The callable is called once more after
+        a 401.
     base_url
-        "stage" (the default), "production", or the URL of a service that speaks the same API.
+        "stage" (the default), "production", or the URL of a server that implements the same API.
     writable
-        Without it every write is refused before anything is sent.
-    page_size, workers, timeout
-        Customers asked for per page, connections at most, seconds of silence to wait through; an answer that is
-        not whole after four times that is given up.
+        True to permit writes. Otherwise each write raises NotWritableError before anything is sent.
+    page_size
+        Number of records to request per page.
+    workers
+        Largest number of connections.
+    timeout
+        Seconds to wait for the connection and for each part of a response. A response that is not complete after 4
+        times the timeout is given up.
+    requests_per_second
+        Largest number of requests that start per second. The default is no limit on this machine and 20 elsewhere,
+        because the shops' tills use the same servers.
+    retry
+        Limits for repeated reads. The default is `RetryPolicy()`.
+    verify
+        False to accept any certificate, or an SSLContext.
     clock
-        What "now" is; a sandbox whose time was moved passes its own.
+        Function that returns the current time. A sandbox passes its own clock.
 
     Raises
     ------
     InputError
-        No token, a bad tenant uid, or a base URL without https that is not loopback.
+        There is no token, the tenant uid is not valid, an option is not a positive number, or the base URL is not
+        https and not on this machine.
 
     >>> with Client("t-1", "secret", base_url="http://127.0.0.1:8000/v2") as client:
     ...     client
@@ -90,14 +101,11 @@ class Client:
         verify: Any = True,
         clock: Callable[[], datetime] = _now,
     ) -> None:
-        for option, value, kind in (
-            ("page_size", page_size, int),
-            ("workers", workers, int),
-            ("timeout", timeout, (int, float)),
-            ("requests_per_second", 1 if requests_per_second is None else requests_per_second, (int, float)),
-        ):
-            if isinstance(value, bool) or not isinstance(value, kind) or not 0 < value < _ENDLESS:
-                raise InputError(f"{option}={value!r} must be a positive number, and no more than {_ENDLESS:,}.")
+        check_client_option("page_size", page_size)
+        check_client_option("workers", workers)
+        check_client_option("timeout", timeout)
+        if requests_per_second is not None:
+            check_client_option("requests_per_second", requests_per_second)
         self._transport = Transport(
             tenant_uid,
             token,
@@ -118,10 +126,15 @@ class Client:
     @classmethod
     def from_env(cls, *, writable: bool = False, **options: Any) -> Client:
         """
-        A client from FRGROUPS_TENANT_UID, FRGROUPS_TOKEN and FRGROUPS_BASE_URL (stage | production | URL).
+        Create a client from FRGROUPS_TENANT_UID, FRGROUPS_TOKEN and FRGROUPS_BASE_URL.
 
-        The base URL is stage unless the variable says otherwise. In a notebook a missing token is asked for
-        without showing it. Raises InputError naming the variable that is missing.
+        The base URL is "stage" (the default), "production" or a URL. In a notebook, a missing token is read from a
+        hidden prompt.
+
+        Raises
+        ------
+        InputError
+            A variable is missing. The message contains its name.
         """
         tenant_uid = os.environ.get("FRGROUPS_TENANT_UID", "").strip()
         if not tenant_uid:
@@ -139,19 +152,19 @@ class Client:
         cls, name: str, *, writable: bool = False, path: str | Path | None = None, **options: Any
     ) -> Client:
         """
-        A client of a tenant that `tenants.toml` in the home, or the file at `path`, has a table for.
+        Create a client for a tenant of `tenants.toml` in the data folder, or of the file at `path`.
 
-        The table says `tenant_uid`, `host` (stage | production | URL) and `token_command`: a list of words, or one
-        text that is split as a shell would, and is run without a shell, in the folder of the file. What it prints is
-        the token; it is run at the first request, and again after a 401. A table may also say `workers`,
-        `page_size`, `requests_per_second` and `timeout`; `options` go before it.
+        The table of the tenant contains `tenant_uid`, `host` (stage, production or a URL) and `token_command`. The
+        command is a list of words, or one text that is split as a shell does. It is run without a shell, in the
+        folder of the file, at the first request and again after a 401. Its output is the token. A table can also
+        contain `workers`, `page_size`, `requests_per_second` and `timeout`. Arguments in `options` take precedence.
 
         Raises
         ------
         InputError
-            No file, no such name, or a table that is not right; a token written into the file is refused.
+            There is no file or no such name, or the table is not valid. A token in the file is rejected.
         TokenCommandError
-            At a request: the command failed, was not done after a minute, or printed no token.
+            At a request: the command failed, ran for more than 60 s, or printed no token.
 
         >>> table = 'sport_no = {tenant_uid = "t-1", host = "stage", token_command = "pass show flow/sport_no"}'
         >>> (home() / "tenants.toml").write_text(table) > 0
@@ -161,54 +174,62 @@ class Client:
         <Client of t-1 at api.stage.flowretail.com, reads only>
         """
         tenant = find_tenant(name, path)
-        said: dict[str, Any] = {"base_url": tenant.base_url, "writable": writable, **tenant.options}
-        return cls(tenant.tenant_uid, tenant.token, **(said | options))
+        configured: dict[str, Any] = {"base_url": tenant.base_url, "writable": writable, **tenant.options}
+        return cls(tenant.tenant_uid, tenant.token, **(configured | options))
 
-    # The seven operations.
+    # The seven operations
 
     def iter_groups(self, *, sort_by: str | None = None, sort_direction: Direction | None = None) -> Iterator[Group]:
-        """Every group of the tenant, page by page."""
+        """Yield each group of the tenant, page by page."""
         return iter_pages(
             lambda number: self.read_group_page(number, sort_by=sort_by, sort_direction=sort_direction),
             "the groups of the tenant",
         )
 
     def get_group(self, uid: str) -> Group:
-        """The group of this uid; NotFoundError when there is none."""
+        """Return a group. Raises NotFoundError if it does not exist."""
         return self._group(Call("get-customer-groups-by-uid", "GET", _group_path(uid)))
 
     def create_group(self, name: str, customer_group_uid: str | None = None) -> Group:
         """
         Create a group.
 
-        With a uid of your own a lost answer is settled by reading the group back, and the request repeated
-        only if it is not there. Without one it is sent once: a repetition could make a second group.
+        With a uid, a lost response is resolved by reading the group, and the request is repeated only if the group
+        does not exist. Without a uid the request is sent once, because a repetition could create a second group.
         """
         if customer_group_uid is not None:
-            wire.check_uid(customer_group_uid, "customer group uid")
-        body = wire.encode_group(_group_name(name), customer_group_uid)
+            codec.check_uid(customer_group_uid, "customer group uid")
+        body = codec.encode_group(_group_name(name), customer_group_uid)
         call = Call("post-customer-groups", "POST", "/customer-groups", body=body)
         if customer_group_uid is None:
             return self._group(call)
-        return settled_creation(lambda: self._group(call), lambda: self.get_group(customer_group_uid), name)
+        return create_or_confirm(lambda: self._group(call), lambda: self.get_group(customer_group_uid), name)
 
     def update_group(self, uid: str, *, name: str) -> Group:
         """Rename a group."""
-        body = wire.encode_group(_group_name(name))
+        body = codec.encode_group(_group_name(name))
         return self._group(Call("put-customer-groups", "PUT", _group_path(uid), body=body))
 
     def delete_group(self, uid: str) -> None:
-        """Delete a group. The API cannot say which campaigns use it: look in the back office first."""
+        """
+        Delete a group.
+
+        The API does not report the campaigns that use a group. Check them in the back office first.
+        """
         self._write(Call("delete-customer-groups", "DELETE", _group_path(uid)))
 
     def iter_group_customers(
         self, uid: str, *, sort_by: str | None = None, sort_direction: Direction | None = None
     ) -> Iterator[Customer]:
         """
-        Every customer of a group, with names and contact data, page by page and each once.
+        Yield each customer of a group once, with names and contact data.
 
-        Pages can shift while they are read; `load_snapshot` proves what it read, this does not. Raises
-        DriftedReadError at the end when fewer or more came than the service counted.
+        Pages can shift while they are read. `load_snapshot` detects that, and this method does not.
+
+        Raises
+        ------
+        DriftedReadError
+            The number of customers differs from the total of the server.
         """
         return iter_pages(
             lambda number: self.read_customer_page(
@@ -221,23 +242,23 @@ class Client:
         """
         Add customers to a group and remove others, in one request that is never repeated.
 
-        The service answers without saying what took effect; `apply_plan` reads back and tells. With nothing
-        to add or remove nothing is sent.
+        The response does not contain the effect of the request. `apply_plan` reads the group to verify it. Without
+        customers, nothing is sent.
         """
-        added = wire.check_uids_once(add, "add")
-        removed = wire.check_uids_once(remove, "remove")
+        added = codec.check_uids_once(add, "add")
+        removed = codec.check_uids_once(remove, "remove")
         if both := sorted(set(added) & set(removed)):
             raise InputError(f"{len(both)} customers are both added and removed, {both[0]} for one.")
         call = Call(
             "put-customer-groups-customers",
             "PUT",
             f"{_group_path(uid)}/customers",
-            body=wire.encode_membership(added, removed),
+            body=codec.encode_membership(added, removed),
         )
         if added or removed:
             self._write(call)
 
-    # Single pages, for those who prove what they read.
+    # Single pages, for verified reads
 
     def read_group_page(
         self,
@@ -247,9 +268,9 @@ class Client:
         sort_by: str | None = None,
         sort_direction: Direction | None = None,
     ) -> Page[Group]:
-        """One page of groups; without a number the first, whatever the service calls it."""
-        parameters = wire.query(page_number, page_size or self.page_size, sort_by, sort_direction)
-        return self._page(Call("get-customer-groups", "GET", "/customer-groups", parameters), Group, _as_it_is)
+        """Read one page of groups, or the first page without a number."""
+        parameters = codec.query(page_number, page_size or self.page_size, sort_by, sort_direction)
+        return self._page(Call("get-customer-groups", "GET", "/customer-groups", parameters), Group, _unchanged)
 
     def read_customer_page(
         self,
@@ -261,42 +282,48 @@ class Client:
         sort_by: str | None = None,
         sort_direction: Direction | None = None,
     ) -> Page[Person]:
-        """One page of a group's customers, as `Member` (no contact data kept) or `Customer`."""
-        return self.take_customer_page(
+        """Read one page of the customers of a group, as `Member` (without contact data) or `Customer`."""
+        return self.decode_customer_page(
             uid,
             page_number,
             page_size,
             record=record,
-            take=_as_it_is,
+            decode=_unchanged,
             sort_by=sort_by,
             sort_direction=sort_direction,
         )
 
-    def take_customer_page(
+    def decode_customer_page(
         self,
         uid: str,
         page_number: int | None,
         page_size: int | None,
         *,
         record: type[Person],
-        take: Callable[[Page[Person]], Result],
+        decode: Callable[[Page[Person]], Result],
         sort_by: str | None = None,
         sort_direction: Direction | None = None,
     ) -> Result:
-        """What `take` makes of one page of a group's customers, before any other thread takes its page in."""
-        parameters = wire.query(page_number, page_size or self.page_size, sort_by, sort_direction)
+        """Read one page of the customers of a group, and return the result of `decode`, one thread at a time."""
+        parameters = codec.query(page_number, page_size or self.page_size, sort_by, sort_direction)
         path = f"{_group_path(uid)}/customers"
-        return self._page(Call("get-customer-groups-customers", "GET", path, parameters), record, take)
+        return self._page(Call("get-customer-groups-customers", "GET", path, parameters), record, decode)
 
     def check(self) -> Check:
         """
-        Where this client is connected and how the tenant pages, found out by reading alone.
+        Check the connection, the token and the paging of the server, with reads only.
 
-        Raises the ApiError that says what is wrong: AuthError for the token, NotFoundError for the tenant.
+        Raises
+        ------
+        ApiError
+            For example AuthError for the token, or NotFoundError for the tenant.
         """
         groups = self.read_group_page()
         pages: Iterator[Page[Member]] = (self.read_customer_page(group.uid) for group in groups.items[:8])
         members = next((page for page in pages if page.items), None)
+        group_uids_filled = None
+        if members is not None:
+            group_uids_filled = any(member.customer_group_uids for member in members.items)
         return Check(
             base_url=self.base_url,
             tenant_uid=self.tenant_uid,
@@ -305,18 +332,18 @@ class Client:
             page_base=groups.page_number,
             asked_page_size=self.page_size,
             granted_page_size=(members or groups).page_size,
-            group_uids_filled=None if members is None else any(m.customer_group_uids for m in members.items),
+            group_uids_filled=group_uids_filled,
             clock_skew_seconds=self._transport.clock_skew,
         )
 
     @property
     def n_requests(self) -> int:
-        """How many requests this client has sent."""
+        """Number of requests that this client has sent."""
         return self._transport.n_requests
 
     @property
     def paused_for(self) -> float:
-        """For how many seconds from now no request will start, since the service asked for it (429)."""
+        """Seconds until the next request may start after a Retry-After, or 0."""
         return self._transport.paused_for
 
     def close(self) -> None:
@@ -332,27 +359,27 @@ class Client:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Client of {self.tenant_uid} at {self._transport.host}, {self._may()}>"
+        return f"<Client of {self.tenant_uid} at {self._transport.host}, {self._rights()}>"
 
     def _repr_html_(self) -> str:
-        facts = {"Host": self.base_url, "May": self._may(), "Page size": str(self.page_size)}
+        facts = {"Host": self.base_url, "May": self._rights(), "Page size": str(self.page_size)}
         return Card(f"Client of {self.tenant_uid}", facts, mark=environment_label(self.base_url)).html()
 
-    def _may(self) -> str:
+    def _rights(self) -> str:
         return "reads and writes" if self.writable else "reads only"
 
     def _group(self, call: Call) -> Group:
-        body = self._transport.send(call, _as_it_is) if call.method == "GET" else self._write(call)
+        body = self._transport.send(call, _unchanged) if call.is_read else self._write(call)
         try:
-            return wire.decode_group(body)
-        except NotTheApiError as error:
-            raise self._transport.bad_answer(call, str(error)) from error
+            return codec.decode_group(body)
+        except SchemaMismatchError as error:
+            raise self._transport.unexpected_response(call, str(error)) from error
 
-    def _page(self, call: Call, record: type[Record], take: Callable[[Page[Record]], Result]) -> Result:
+    def _page(self, call: Call, record: type[Record], decode: Callable[[Page[Record]], Result]) -> Result:
         try:
-            return self._transport.send(call, lambda body: take(wire.decode_page(body, record)))
-        except NotTheApiError as error:
-            raise self._transport.bad_answer(call, str(error)) from error
+            return self._transport.send(call, lambda body: decode(codec.decode_page(body, record)))
+        except SchemaMismatchError as error:
+            raise self._transport.unexpected_response(call, str(error)) from error
 
     def _write(self, call: Call) -> bytes:
         if not self.writable:
@@ -360,19 +387,19 @@ class Client:
                 f"{call.operation}: this client only reads; nothing was sent.",
                 hint="To change the tenant, create the client with writable=True.",
             )
-        body = self._transport.send(call, _as_it_is)
+        body = self._transport.send(call, _unchanged)
         if body.lstrip().startswith(b"<"):
-            # A login page or a proxy answers 200 to anything; taken for the API's it would pass as done.
-            raise self._transport.bad_answer(call, "a page of HTML")
+            # A login page or a proxy answers every request with 200, so that the write would seem to have succeeded.
+            raise self._transport.unexpected_response(call, "a page of HTML")
         return body
 
 
-def _as_it_is(value: Result) -> Result:
+def _unchanged(value: Result) -> Result:
     return value
 
 
 def _group_path(uid: str) -> str:
-    return f"/customer-groups/{wire.check_uid(uid, 'customer group uid')}"
+    return f"/customer-groups/{codec.check_uid(uid, 'customer group uid')}"
 
 
 def _group_name(name: str) -> str:
@@ -382,34 +409,46 @@ def _group_name(name: str) -> str:
     return name
 
 
-def settled_creation(send: Callable[[], Group], find: Callable[[], Group], name: str) -> Group:
+def create_or_confirm(send: Callable[[], Group], find: Callable[[], Group], name: str) -> Group:
     """
-    The group that `send` creates under a uid of one's own, sent once more only if `find` does not find it.
+    Create a group with a chosen uid, and resolve a lost response.
 
-    Raises InputError when a group of that uid is there with another name: it is somebody else's.
+    Parameters
+    ----------
+    send
+        Function that sends the creation. It is called again only if `find` does not find the group.
+    find
+        Function that reads the group.
+    name
+        Name of the group.
+
+    Raises
+    ------
+    InputError
+        The group exists with another name, so that it is not the created one.
     """
     try:
         return send()
     except (ConnectionFailedError, ServerError) as error:
         lost = error
     try:
-        found = find()
+        group = find()
     except NotFoundError:
-        return _created_late(send, find, name)
+        return _create_again(send, find, name)
     except ApiError as error:
         raise lost from error
-    return _ours(found, name)
+    return _check_name(group, name)
 
 
-def _created_late(send: Callable[[], Group], find: Callable[[], Group], name: str) -> Group:
-    """Send the creation once more; a refusal may mean that the lost one arrived after all."""
+def _create_again(send: Callable[[], Group], find: Callable[[], Group], name: str) -> Group:
+    """Send the creation again. If it is rejected, the first request may have succeeded meanwhile."""
     try:
         return send()
     except RequestRejectedError:
-        return _ours(find(), name)
+        return _check_name(find(), name)
 
 
-def _ours(found: Group, name: str) -> Group:
-    if found.name != name:
-        raise InputError(f"Group {found.uid!r} already exists and is named {found.name!r}, not {name!r}.")
-    return found
+def _check_name(group: Group, name: str) -> Group:
+    if group.name != name:
+        raise InputError(f"Group {group.uid!r} already exists and is named {group.name!r}, not {name!r}.")
+    return group

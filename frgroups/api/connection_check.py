@@ -1,4 +1,4 @@
-"""What a client found out about its tenant by reading: where, as what, and how it pages."""
+"""Result of a connection check."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from frgroups.internals.html import Card
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What a client found out about its tenant by reading; `clock_skew_seconds` is service minus here."""
+    """
+    Result of `Client.check`.
+
+    `clock_skew_seconds` is the time of the server minus the time of this machine, or None without a Date header.
+    """
 
     base_url: str
     tenant_uid: str
@@ -24,14 +28,16 @@ class Check:
 
     @property
     def facts(self) -> dict[str, str]:
-        """The facts as words."""
+        """The result as text, by label."""
         filled = {True: "filled", False: "not filled: covers cannot be used", None: "no member to look at"}
-        writes = "yes, if the token has the CUSTOMER permission: only a write can tell"
+        may_write = "not this client: it was made to read"
+        if self.writable:
+            may_write = "yes, if the token has the CUSTOMER permission: only a write can tell"
         return {
             "Connected": f"yes, to {self.base_url}",
             "Tenant": self.tenant_uid,
             "Token": "accepted",
-            "May write": writes if self.writable else "not this client: it was made to read",
+            "May write": may_write,
             "Groups": f"{self.n_groups:,}",
             "First page": f"number {self.page_base}",
             "Page size": f"{self.granted_page_size} granted of {self.asked_page_size} asked",
@@ -49,5 +55,6 @@ class Check:
 def _clock(skew: float | None) -> str:
     if skew is None:
         return "not stated by the service"
-    # The service states whole seconds.
-    return "in step with this machine" if abs(skew) < 2 else f"{skew:+,.0f} s against this machine"
+    if abs(skew) < 2:  # The header has a resolution of one second.
+        return "in step with this machine"
+    return f"{skew:+,.0f} s against this machine"

@@ -1,4 +1,10 @@
-"""When to try again and how fast to ask: pure rules, and one pacer that all threads share."""
+"""
+Retry failed requests, and limit the rate of all requests of a client.
+
+Reads, writes and probes use the functions of this module. They differ in their policy and in the errors after which a
+call is repeated. The client repeats only reads. `frgroups.apply` may repeat a write after 429, because the server did
+not execute it.
+"""
 
 from __future__ import annotations
 
@@ -10,48 +16,155 @@ from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import TypeVar
+
+from frgroups.errors import ApiError, RateLimitedError, ServerError
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """
-    Full jitter between tries, within a number of tries and a total of seconds.
+    Limits for repeated requests, with full jitter between the attempts.
 
-    The service's Retry-After is honoured up to `longest_wait`; beyond it the error is raised, with the wait. One
-    that is 0 or over (a date, and clocks that differ) counts as none, so that tries do not follow at once.
+    The wait that the server requests with Retry-After is used if it is at most `max_delay`. If it is longer, the
+    error is raised. A Retry-After of 0 s, or a date in the past, counts as none, so that the attempts do not follow
+    each other at once.
 
-    >>> RetryPolicy().wait(1, asked=3.0, waited=0.0, draw=lambda low, high: high)
+    Parameters
+    ----------
+    max_attempts
+        Largest number of requests, including the first.
+    base
+        Seconds. The wait after attempt n is at most `base` * 2**n.
+    max_delay
+        Longest wait between two attempts, in seconds.
+    total_wait
+        Longest sum of all waits, in seconds.
+
+    >>> RetryPolicy().next_delay(1, requested=3.0, waited=0.0)
     3.0
-    >>> RetryPolicy(tries=2).wait(2, asked=None, waited=0.0) is None
+    >>> RetryPolicy(max_attempts=2).next_delay(2, requested=None, waited=0.0) is None
     True
     """
 
-    tries: int = 5
+    max_attempts: int = 5
     base: float = 0.4
-    longest_wait: float = 60.0
+    max_delay: float = 60.0
     total_wait: float = 180.0
 
-    def wait(
+    def next_delay(
         self,
-        tried: int,
+        attempts: int,
         *,
-        asked: float | None,
+        requested: float | None,
         waited: float,
         draw: Callable[[float, float], float] = random.uniform,
     ) -> float | None:
-        """Seconds to wait before try number `tried + 1`, or None to give up."""
-        if tried >= self.tries:
+        """
+        Return the seconds to wait before the next attempt, or None to give up.
+
+        Parameters
+        ----------
+        attempts
+            Number of attempts so far.
+        requested
+            The wait that the server requested, in seconds, or None.
+        waited
+            Sum of the waits so far, in seconds.
+        draw
+            Function that draws the wait between two bounds.
+        """
+        if attempts >= self.max_attempts:
             return None
-        seconds = asked or draw(0, min(self.longest_wait, self.base * 2**tried))
-        too_long = seconds > self.longest_wait or waited + seconds > self.total_wait
-        return None if too_long else seconds
+        seconds = requested or draw(0, min(self.max_delay, self.base * 2 ** min(attempts, 60)))
+        if seconds > self.max_delay or waited + seconds > self.total_wait:
+            return None
+        return seconds
 
 
-def retry_after(value: str | None, now: datetime) -> float | None:
+# For writes after 429. They are repeated for longer than reads, because an operator must resume a run that stopped.
+RATE_LIMIT_POLICY = RetryPolicy(max_attempts=300, total_wait=300.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
     """
-    Seconds that a Retry-After header asks for, in either of its forms; None when it says nothing usable.
+    The next attempt of a call that failed.
 
-    >>> retry_after("Mon, 23 Nov 2026 08:10:30 GMT", datetime(2026, 11, 23, 8, 10, tzinfo=UTC))
+    Attributes
+    ----------
+    attempts
+        Number of attempts so far.
+    delay
+        Seconds to wait before the next attempt.
+    error
+        The error of the last attempt.
+    """
+
+    attempts: int
+    delay: float
+    error: ApiError
+
+
+def call_with_retry(
+    call: Callable[[], Result],
+    policy: RetryPolicy,
+    *,
+    retry_on: tuple[type[ApiError], ...] = (RateLimitedError,),
+    wait: Callable[[Retry], None] | None = None,
+) -> Result:
+    """
+    Call a function, and repeat the call while the policy allows another attempt.
+
+    Parameters
+    ----------
+    call
+        Function to call.
+    policy
+        Limits for the attempts and the waits.
+    retry_on
+        Errors after which the call is repeated. Without it, only after 429.
+    wait
+        Function that waits for the delay of a `Retry`. It may raise an error to end the attempts. None sleeps.
+
+    Raises
+    ------
+    ApiError
+        The error of the last attempt, or one that is not in `retry_on`.
+    """
+    attempts, waited = 0, 0.0
+    while True:
+        attempts += 1
+        try:
+            return call()
+        except retry_on as error:
+            delay = policy.next_delay(attempts, requested=requested_delay(error), waited=waited)
+            if delay is None:
+                raise
+            retry = Retry(attempts, delay, error)
+        waited += delay
+        if wait is None:
+            sleep(delay)
+        else:
+            wait(retry)
+
+
+def requested_delay(error: ApiError) -> float | None:
+    """Return the seconds that the server requested with Retry-After, or None."""
+    if isinstance(error, RateLimitedError | ServerError):
+        return error.retry_after
+    return None
+
+
+def parse_retry_after(value: str | None, now: datetime) -> float | None:
+    """
+    Return the seconds of a Retry-After header, or None if it has no valid value.
+
+    The header contains a number of seconds or a date.
+
+    >>> parse_retry_after("Mon, 23 Nov 2026 08:10:30 GMT", datetime(2026, 11, 23, 8, 10, tzinfo=UTC))
     30.0
     """
     if not value:
@@ -59,36 +172,41 @@ def retry_after(value: str | None, now: datetime) -> float | None:
     if value.strip().isdecimal():
         return float(value)
     try:
-        moment = parsedate_to_datetime(value)
+        date = parsedate_to_datetime(value)
     except (ValueError, OverflowError):
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - now).total_seconds())
+    if date.tzinfo is None:
+        date = date.replace(tzinfo=UTC)
+    return max(0.0, (date - now).total_seconds())
 
 
-_of_this_thread = threading.local()
+_this_thread = threading.local()
 
 
 def stop_waiting_at(event: threading.Event) -> None:
-    """From now on the waits of this thread end, with CancelledError, as soon as the event is set."""
-    _of_this_thread.stop = event
+    """Let each `sleep` of this thread raise CancelledError once the event is set."""
+    _this_thread.stop = event
 
 
 def sleep(seconds: float) -> None:
-    """Wait so long, or until this thread is told to stop waiting."""
-    stop: threading.Event | None = getattr(_of_this_thread, "stop", None)
+    """Sleep, or raise CancelledError if the event of `stop_waiting_at` is set meanwhile."""
+    stop: threading.Event | None = getattr(_this_thread, "stop", None)
     if stop is None:
         time.sleep(seconds)
     elif stop.wait(seconds):
-        raise CancelledError("Stopped waiting: the work that this was for has ended.")
+        raise CancelledError("The wait was canceled, because the work of this thread has ended.")
 
 
-class Pacer:
+class RateLimiter:
     """
-    Spaces the requests of all threads evenly; a pause that one thread is told holds for all.
+    Space the requests of all threads evenly, and pause all of them.
 
-    >>> Pacer(requests_per_second=None).take()
+    Parameters
+    ----------
+    requests_per_second
+        Largest number of requests that start per second. None means no limit.
+
+    >>> RateLimiter(requests_per_second=None).acquire()
     0.0
     """
 
@@ -98,8 +216,8 @@ class Pacer:
         self._paused_until = 0.0
         self._lock = threading.Lock()
 
-    def take(self) -> float:
-        """Wait for the next free moment; returns the seconds waited."""
+    def acquire(self) -> float:
+        """Wait until the next request may start, and return the seconds waited."""
         waited = 0.0
         while True:
             with self._lock:
@@ -109,15 +227,15 @@ class Pacer:
             if turn > now:
                 sleep(turn - now)
             waited += turn - now
-            if turn >= self._paused_until:  # Else a pause was told while this thread waited.
+            if turn >= self._paused_until:  # Otherwise a pause began while this thread waited.
                 return waited
 
-    def paused_for(self) -> float:
-        """Seconds until the pause that was told last is over; 0 when there is none."""
+    def remaining_pause(self) -> float:
+        """Return the seconds until the current pause ends, or 0 without a pause."""
         return max(0.0, self._paused_until - time.monotonic())
 
     def pause(self, seconds: float) -> None:
-        """Let nobody start a request for so long."""
+        """Let no request start for the given number of seconds."""
         with self._lock:
             self._paused_until = max(self._paused_until, time.monotonic() + seconds)
             self._next = max(self._next, self._paused_until)

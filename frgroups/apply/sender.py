@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from frgroups.api.client import Client
+from frgroups.api.retry import RATE_LIMIT_POLICY, Retry, call_with_retry
 from frgroups.apply.journal import Journal, RunAborted
 from frgroups.errors import (
     AuthError,
@@ -28,10 +29,7 @@ from frgroups.plan.request_estimate import CHUNK, MAX_REJECTED
 Result = Literal["accepted", "refused", "too_large", "unknown"]
 
 MOST_TRIES = 3
-LONGEST_WAIT = 60.0  # seconds after one 429,
-LONGEST_WAITS = 300.0  # for one request,
-LONGEST_OF_A_RUN = 1800.0  # and for all requests of a run
-SHORTEST_WAIT = 0.2
+MAX_RUN_WAIT = 1800.0  # Seconds that one run waits after 429, over all its requests.
 _TURNED_AWAY = (AuthError, ForbiddenError, TokenCommandError, InputError)  # The last two: no token to send it with.
 _NO_ANSWER = (408, 425)  # A gateway that gave up: what stands behind it may have gone on.
 
@@ -70,7 +68,7 @@ class Sender:
         result = "accepted"
         failed: FrgroupsError | None = None
         try:
-            self._patiently(lambda: self._client.create_group(name, group))
+            self._retry_on_429(lambda: self._client.create_group(name, group))
         except RunAborted as stop:  # While it waited after a 429: this request was turned away.
             self.created(group, "refused", str(stop))
             raise
@@ -146,7 +144,7 @@ class Sender:
     def _answered(self, group: str, change: str, uids: list[str]) -> tuple[Result, str]:
         sides = {"add": uids} if change == "add" else {"remove": uids}
         try:
-            self._patiently(lambda: self._client.update_group_customers(group, **sides))
+            self._retry_on_429(lambda: self._client.update_group_customers(group, **sides))
             return "accepted", ""
         except NotFoundError as error:
             return self._refused_or_gone(group, error)
@@ -156,28 +154,20 @@ class Sender:
             if error.status in _NO_ANSWER:
                 return "unknown", error.message
             too_large = error.status == 413 and len(uids) > 1
-            return "too_large" if too_large else "refused", error.said or error.message
+            return "too_large" if too_large else "refused", error.server_message or error.message
 
-    def _patiently(self, call: Callable[[], object]) -> None:
-        """Make the call, and again as long as the service asks to wait, within bounds."""
-        waited = 0.0
-        while True:
-            try:
-                call()
-                return
-            except RateLimitedError as error:
-                wait = max(error.retry_after if error.retry_after is not None else 5.0, SHORTEST_WAIT)
-                waited += wait
-                if wait > LONGEST_WAIT or waited > LONGEST_WAITS:
-                    raise
-                if self._waited + wait > LONGEST_OF_A_RUN:
-                    text = (
-                        f"{error.message} This run has waited {self._waited:.0f} s after 429s, and waits no longer."
-                    )
-                    raise RunAborted(text) from error
-                self._waited += wait
-                self._stop.wait(wait)
-                self.stop_when_asked()
+    def _retry_on_429(self, call: Callable[[], object]) -> None:
+        """Make the call, and repeat it after each 429 within the limits for one request and for the run."""
+        call_with_retry(call, RATE_LIMIT_POLICY, wait=self._wait_after_429)
+
+    def _wait_after_429(self, retry: Retry) -> None:
+        if self._waited + retry.delay > MAX_RUN_WAIT:
+            raise RunAborted(
+                f"{retry.error.message} This run has waited {self._waited:.0f} s after 429s, and waits no longer."
+            ) from retry.error
+        self._waited += retry.delay
+        self._stop.wait(retry.delay)
+        self.stop_when_asked()
 
     def _refused_or_gone(self, group: str, error: NotFoundError) -> tuple[Result, str]:
         """A 404 is about a customer while the group is there, and is raised when it is about the group."""
@@ -187,7 +177,7 @@ class Sender:
             raise
         except FrgroupsError as unread:
             return "unknown", unread.message
-        return "refused", error.said or error.message
+        return "refused", error.server_message or error.message
 
     def _still_open(self, group: str, change: str, uids: list[str]) -> list[str]:
         """Those of a chunk with an unknown outcome that are not in effect."""

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from frgroups.api.client import Client
 from frgroups.api.environments import STAGE, is_loopback
+from frgroups.api.retry import RATE_LIMIT_POLICY, call_with_retry
 from frgroups.apply.write_capabilities import MAX_LAG, WriteCapabilities
 from frgroups.errors import (
     ApiError,
@@ -22,7 +23,6 @@ from frgroups.errors import (
     InputError,
     NotFoundError,
     NotWritableError,
-    RateLimitedError,
     ServerError,
     UnexpectedResponseError,
 )
@@ -37,7 +37,6 @@ PREFIX = "frgroups-probe-"
 NAME = "frgroups probe, safe to delete"
 SIZES = (1, 50, 100, 200, 500, 1000)
 _OF_SIZE = ("400", "413", "422")  # What a request that is too large may be answered.
-_MOST_WAITS, _LONGEST_WAIT = 5, 60.0  # after a 429, in seconds
 _PAUSES = (0.0, 0.2, 0.5, 1.0, 2.0)
 
 
@@ -210,23 +209,22 @@ class _Probe:
 
 
 def _answer_to(send: Callable[[], object]) -> str:
-    """What a service makes of a write; a token that is not accepted, or may not write, ends the probe."""
-    for _ in range(_MOST_WAITS):
-        try:
-            send()
-        except RateLimitedError as error:
-            time.sleep(min(error.retry_after if error.retry_after is not None else 1.0, _LONGEST_WAIT))
-            continue
-        except (AuthError, ForbiddenError):
-            raise
-        except (ConnectionFailedError, UnexpectedResponseError, ServerError):
-            return "no answer"
-        except ApiError as error:
-            return str(error.status)
-        except InputError:
-            return "refused"
-        return "accepted"
-    return "429"
+    """
+    Send a write, repeat it after 429, and return the result as text.
+
+    A token that is not accepted, or that may not write, ends the probe.
+    """
+    try:
+        call_with_retry(send, RATE_LIMIT_POLICY)
+    except (AuthError, ForbiddenError):
+        raise
+    except (ConnectionFailedError, UnexpectedResponseError, ServerError):
+        return "no answer"
+    except ApiError as error:
+        return str(error.status)
+    except InputError:
+        return "refused"
+    return "accepted"
 
 
 def _some_customers(client: Client, most: int) -> Iterator[str]:

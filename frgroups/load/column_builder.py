@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from frgroups.api.schema.codec import opened
+from frgroups.api.schema.codec import decode_nested
 from frgroups.api.schema.records import NESTED, Customer, Group, Member, Row
 from frgroups.internals.typing import IntArray
 from frgroups.snapshot.schema import ARROW, CONSENTS, CUSTOMERS, GROUPS, PERSONAL, TIMESTAMP_DTYPE, frame_from_arrow
@@ -94,7 +94,7 @@ class CustomerColumns:
 
     def _to_columns(self) -> None:
         values, self._waiting = self._waiting, {name: [] for name in self._waiting}
-        values |= {name: opened(values[name], self._record, name) for name in NESTED if name in values}
+        values |= {name: decode_nested(values[name], self._record, name) for name in NESTED if name in values}
         self._kept.append({name: _kept(name, values) for name in self._kept.dtypes})
         lists = [consents or () for consents in values["consents"]]
         flat = list(chain.from_iterable(lists))

@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from frgroups.api.schema.codec import opened
+from frgroups.api.schema.codec import decode_nested
 from frgroups.api.schema.records import Member, Page, Row
 from frgroups.internals.typing import BoolArray, IntArray
 from frgroups.load.column_builder import CustomerColumns
@@ -160,7 +160,7 @@ class CustomerIndex:
         return n_naming, [n for n, names in named.items() if names is not None and group_uid not in names]
 
     def _named_in(self, lists: Sequence[bytes]) -> list[tuple[str, ...] | None]:
-        return opened(lists, self._record, "customer_group_uids")
+        return decode_nested(lists, self._record, "customer_group_uids")
 
 
 class _Numbers(dict[str, int]):

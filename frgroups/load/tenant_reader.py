@@ -209,16 +209,16 @@ class TenantReader:
             return read_listing(lambda number, size: self._rows(uid, number, size), first=first, pool=self.pool)
 
     def _rows(self, uid: str, number: int | None = None, size: int | None = None) -> PageRows[int]:
-        rows = self.client.take_customer_page(
-            uid, number, size, record=ROW_OF[self.record], take=lambda page: self.seen.take(page, uid)
+        rows = self.client.decode_customer_page(
+            uid, number, size, record=ROW_OF[self.record], decode=lambda page: self.seen.take(page, uid)
         )
         self.shown.more(uid, len(rows.keys), rows.total_count)
         return rows
 
     def _glanced(self, uid: str) -> tuple[PageRows[int], float]:
         started = time.monotonic()
-        rows = self.client.take_customer_page(
-            uid, None, PROBE_SIZE, record=ROW_OF[self.record], take=lambda page: self.seen.take(page, uid)
+        rows = self.client.decode_customer_page(
+            uid, None, PROBE_SIZE, record=ROW_OF[self.record], decode=lambda page: self.seen.take(page, uid)
         )
         return rows, round(time.monotonic() - started, 3)
 

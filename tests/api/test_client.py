@@ -30,7 +30,7 @@ from frgroups.sandbox.faults import Fault
 
 TENANT = "sport_nordic"
 # Three quick tries; a Retry-After of more than 5 s is too long.
-QUICK = RetryPolicy(tries=3, base=0.001, longest_wait=5)
+QUICK = RetryPolicy(max_attempts=3, base=0.001, max_delay=5)
 
 # Every operation of the API, as a user calls it.
 OPERATIONS = {
@@ -157,15 +157,15 @@ def test_sorting_is_asked_of_the_service(sandbox, connect):
 
 
 def test_an_unknown_sort_is_refused_in_the_words_of_the_service(sandbox, connect):
-    "A column that the service cannot sort by is its 400, with its own words in `.said`."
+    "A column that the service cannot sort by is its 400, with its own words in `.server_message`."
     client = connect(sandbox)
 
     with pytest.raises(RequestRejectedError) as caught:
         list(client.iter_groups(sort_by="shoe_size"))
 
     assert caught.value.status == 400
-    assert "sortBy must be one of" in caught.value.said
-    assert caught.value.said in str(caught.value)
+    assert "sortBy must be one of" in caught.value.server_message
+    assert caught.value.server_message in str(caught.value)
 
 
 # Each operation against each failure.
@@ -204,27 +204,27 @@ def test_each_failure_of_each_operation_is_one_clear_error(operation, failure, s
 
 @pytest.mark.parametrize("failure", [name for name in FAILURES if name[:3].isdecimal()])
 def test_the_words_of_the_service_are_a_fact_of_their_own(failure, sandbox, connect):
-    "`.said` holds what the service said and nothing else; it is also part of the message."
+    "`.server_message` holds what the service said and nothing else; it is also part of the message."
     client = connect(sandbox)
     sandbox.misbehave(FAILURES[failure][0])
 
     with pytest.raises(ApiError) as caught:
         client.get_group("vip")
 
-    assert caught.value.said == f"The sandbox was told to answer {caught.value.status}."
-    assert f"The service says: {caught.value.said}" in str(caught.value)
+    assert caught.value.server_message == f"The sandbox was told to answer {caught.value.status}."
+    assert f"The server message is: {caught.value.server_message}" in str(caught.value)
 
 
 @pytest.mark.parametrize("failure", ["cut before", "slow", "HTML", "redirect"])
 def test_a_service_that_says_nothing_leaves_said_empty(failure, sandbox, connect):
-    "Without words of the service `.said` is an empty text, never missing."
+    "Without words of the service `.server_message` is an empty text, never missing."
     client = connect(sandbox, timeout=0.05 if failure == "slow" else 5)
     sandbox.misbehave(FAILURES[failure][0])
 
     with pytest.raises(ApiError) as caught:
         client.get_group("vip")
 
-    assert caught.value.said == ""
+    assert caught.value.server_message == ""
 
 
 @pytest.mark.parametrize("failure", ["cut before", "cut after", "slow", "500", "503 after doing it", "HTML"])
@@ -581,7 +581,7 @@ def test_a_token_refused_twice_is_an_error(sandbox, connect):
 
     client = connect(sandbox, source)
 
-    with pytest.raises(AuthError, match=r"the token was not accepted\. Ask for a new one") as caught:
+    with pytest.raises(AuthError, match=r"the token was not accepted\. Get a new token") as caught:
         client.get_group("vip")
 
     assert len(asked) == len(sandbox.requests()) == 2
@@ -674,7 +674,7 @@ def test_a_service_that_repeats_the_token_is_not_quoted(sandbox, connect):
     with pytest.raises(NotFoundError) as caught:
         client.get_group(sandbox.token)
 
-    assert caught.value.said == "There is no customer group …."
+    assert caught.value.server_message == "There is no customer group …."
 
 
 def test_no_part_of_a_repeated_token_is_quoted():
@@ -687,7 +687,7 @@ def test_no_part_of_a_repeated_token_is_quoted():
     ):
         client.get_group(token)
 
-    assert caught.value.said == "There is no customer group …."
+    assert caught.value.server_message == "There is no customer group …."
 
 
 # The base URL.
@@ -835,7 +835,7 @@ def test_a_total_that_never_comes_true_ends(operation, sandbox, connect):
     client = connect(sandbox, page_size=1)
     sandbox.misbehave(endless=5)
 
-    with pytest.raises(DriftedReadError, match=r"Read 2 of .* but the service counts 7"):
+    with pytest.raises(DriftedReadError, match=r"Read 2 of .* but the server counts 7"):
         OPERATIONS[operation](client)
 
     assert len(sandbox.requests()) == 3
@@ -846,7 +846,7 @@ def test_pages_that_repeat_end(sandbox, connect):
     client = connect(sandbox, page_size=1)
     sandbox.misbehave(repeat_page=True)
 
-    with pytest.raises(DriftedReadError, match="Page 2 of the customers of group vip holds nothing new"):
+    with pytest.raises(DriftedReadError, match="Page 2 of the customers of group vip contains no new record"):
         list(client.iter_group_customers("vip"))
 
     assert len(sandbox.requests()) == 2
@@ -1037,10 +1037,10 @@ def dripping(request):
 @pytest.mark.parametrize("dripping", [(0.05, b" ")], indirect=True)
 def test_an_answer_that_drips_is_given_up(dripping):
     "A body of which a byte comes now and then ends in an error, though no silence is longer than the timeout."
-    options = {"base_url": dripping.base_url, "timeout": 0.2, "retry": RetryPolicy(tries=1)}
+    options = {"base_url": dripping.base_url, "timeout": 0.2, "retry": RetryPolicy(max_attempts=1)}
     with (
         fg.Client("t-1", "secret", **options) as client,
-        pytest.raises(ConnectionFailedError, match="no answer in time"),
+        pytest.raises(ConnectionFailedError, match="no complete response in time"),
     ):
         client.get_group("vip")
 

@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import frgroups as fg
-from frgroups.api.retry import Pacer, RetryPolicy, retry_after, sleep, stop_waiting_at
+from frgroups.api.retry import (
+    RateLimiter,
+    RetryPolicy,
+    call_with_retry,
+    parse_retry_after,
+    sleep,
+    stop_waiting_at,
+)
 from frgroups.errors import ConnectionFailedError, RateLimitedError, ServerError
 from frgroups.sandbox.faults import Fault
 
@@ -30,31 +37,112 @@ def sandbox(running):
 
 
 @given(
-    tried=st.integers(1, 12),
-    asked=st.none() | st.floats(0, 1000),
+    attempts=st.integers(1, 12),
+    requested=st.none() | st.floats(0, 1000),
     waited=st.floats(0, 400),
     share=st.floats(0, 1),
 )
-def test_no_wait_is_longer_than_allowed(tried, asked, waited, share):
-    "A wait keeps within tries, longest wait and total, honours what was asked, and is else a draw below the cap."
-    policy = RetryPolicy(tries=5, base=0.4, longest_wait=60, total_wait=180)
+def test_delay_limits(attempts, requested, waited, share):
+    "A delay respects all limits. It is the requested delay if there is one, and a draw below the bound otherwise."
+    policy = RetryPolicy(max_attempts=5, base=0.4, max_delay=60, total_wait=180)
 
-    wait = policy.wait(tried, asked=asked, waited=waited, draw=lambda low, high: low + share * (high - low))
+    delay = policy.next_delay(
+        attempts, requested=requested, waited=waited, draw=lambda low, high: low + share * (high - low)
+    )
 
-    if wait is None:
-        assert tried >= 5 or (asked or 0) > 60 or waited + (asked or 60) > 180
+    if delay is None:
+        assert attempts >= 5 or (requested or 0) > 60 or waited + (requested or 60) > 180
     else:
-        assert tried < 5 and 0 <= wait <= 60 and waited + wait <= 180
-        assert wait == asked if asked else wait <= 0.4 * 2**tried
+        assert attempts < 5 and 0 <= delay <= 60 and waited + delay <= 180
+        assert delay == requested if requested else delay <= 0.4 * 2**attempts
 
 
-def test_a_service_that_asks_for_no_wait_still_gets_one():
-    "Retry-After 0, or a date that is over by our clock, does not make all tries follow at once."
-    policy = RetryPolicy()
+def test_retry_after_zero():
+    "Retry-After 0, or a date in the past, does not make all attempts follow each other at once."
+    delay = RetryPolicy().next_delay(1, requested=0.0, waited=0.0, draw=lambda low, high: high)
 
-    wait = policy.wait(1, asked=0.0, waited=0.0, draw=lambda low, high: high)
+    assert delay == 0.8
 
-    assert wait == 0.8
+
+def test_many_attempts():
+    "The backoff does not overflow."
+    assert RetryPolicy(max_attempts=10**6).next_delay(10**5, requested=None, waited=0.0) <= 60
+
+
+class Flaky:
+    """A call that raises the given errors one after the other, and then returns "done"."""
+
+    def __init__(self, *errors):
+        self.errors, self.calls = list(errors), 0
+
+    def __call__(self):
+        self.calls += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        return "done"
+
+
+def busy(seconds):
+    """Return the error of a 429 that requests this wait."""
+    return RateLimitedError("busy", retry_after=seconds)
+
+
+def test_call_with_retry():
+    "The call is repeated after the requested delay, and the callback gets attempts, delay and error."
+    call, retries = Flaky(busy(3.0), busy(7.0)), []
+
+    result = call_with_retry(call, RetryPolicy(), wait=retries.append)
+
+    assert (result, call.calls) == ("done", 3)
+    assert [(retry.attempts, retry.delay, retry.error.retry_after) for retry in retries] == [(1, 3, 3), (2, 7, 7)]
+
+
+def test_delay_requested_by_503():
+    "Retry-After counts after a 503 as after a 429."
+    call, retries = Flaky(ServerError("away", retry_after=9.0)), []
+
+    call_with_retry(call, RetryPolicy(), retry_on=(ServerError,), wait=retries.append)
+
+    assert [retry.delay for retry in retries] == [9]
+
+
+def test_only_the_named_errors_are_repeated():
+    "By default only a 429 is repeated, so that a write with an unknown outcome is not."
+    call = Flaky(ServerError("away"))
+    with pytest.raises(ServerError):
+        call_with_retry(call, RetryPolicy(), wait=print)
+
+    assert call.calls == 1
+
+
+@pytest.mark.parametrize(
+    ("policy", "delays", "calls"),
+    [
+        (RetryPolicy(max_attempts=3), [1] * 9, 3),
+        (RetryPolicy(total_wait=10), [4] * 9, 3),
+        (RetryPolicy(max_delay=5), [5, 6], 2),
+    ],
+)
+def test_giving_up(policy, delays, calls):
+    "Once a limit is reached, the last error is raised."
+    call = Flaky(*map(busy, map(float, delays)))
+    with pytest.raises(RateLimitedError):
+        call_with_retry(call, policy, wait=lambda retry: None)
+
+    assert call.calls == calls
+
+
+def test_callback_ends_the_attempts():
+    "An error of the callback ends the attempts."
+    call = Flaky(busy(1.0), busy(1.0))
+
+    def stop(retry):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        call_with_retry(call, RetryPolicy(), wait=stop)
+
+    assert call.calls == 1
 
 
 @pytest.mark.parametrize(
@@ -76,15 +164,15 @@ def test_a_service_that_asks_for_no_wait_still_gets_one():
         ("Mon, 99 Nov 99999 08:10:30 GMT", None),
     ],
 )
-def test_retry_after_is_seconds_or_a_date(header, seconds):
-    "Both forms of the header are read; what is neither says nothing, and a date in the past is no wait."
-    assert retry_after(header, NOW) == seconds
+def test_retry_after_header(header, seconds):
+    "The header is a number of seconds or a date. A date in the past is 0 s, and anything else is None."
+    assert parse_retry_after(header, NOW) == seconds
 
 
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=40))
-def test_no_retry_after_breaks_us(header):
-    "Whatever a service writes there, it is a number of seconds or nothing."
-    seconds = retry_after(header, NOW)
+def test_any_retry_after_header(header):
+    "Any header value gives a number of seconds or None."
+    seconds = parse_retry_after(header, NOW)
 
     assert seconds is None or seconds >= 0
 
@@ -93,9 +181,9 @@ def test_no_retry_after_breaks_us(header):
 
 
 def test_a_read_is_tried_as_often_as_allowed(sandbox):
-    "A service that is away for good is asked `tries` times, and then the last error is raised."
+    "A server that always fails gets `max_attempts` requests, and then the last error is raised."
     sandbox.misbehave(Fault("status", times=None))
-    with sandbox.client(retry=RetryPolicy(tries=4, base=0.001)) as client, pytest.raises(ServerError):
+    with sandbox.client(retry=RetryPolicy(max_attempts=4, base=0.001)) as client, pytest.raises(ServerError):
         client.get_group("vip")
 
     assert len(sandbox.requests()) == 4
@@ -104,7 +192,7 @@ def test_a_read_is_tried_as_often_as_allowed(sandbox):
 def test_no_more_time_is_spent_than_allowed(sandbox):
     "The waits of one call together stay below `total_wait`."
     sandbox.misbehave(Fault("status", times=None, status=429, retry_after="1"))
-    with sandbox.client(retry=RetryPolicy(tries=100, total_wait=0.5)) as client:
+    with sandbox.client(retry=RetryPolicy(max_attempts=100, total_wait=0.5)) as client:
         started = time.monotonic()
 
         with pytest.raises(RateLimitedError):
@@ -139,7 +227,7 @@ def test_too_long_a_wait_is_an_error_with_the_wait(form, sandbox):
     with sandbox.client() as client:
         started = time.monotonic()
 
-        with pytest.raises(RateLimitedError, match=r"asks to wait 3\d\d\d s") as caught:
+        with pytest.raises(RateLimitedError, match=r"requests a wait of 3\d\d\d s") as caught:
             client.get_group("vip")
 
         assert client.get_group("vip").name == "VIP"
@@ -150,7 +238,10 @@ def test_too_long_a_wait_is_an_error_with_the_wait(form, sandbox):
 def test_a_429_without_a_wait_has_none(sandbox):
     "`.retry_after` is None where the service names no wait."
     sandbox.misbehave(Fault("status", status=429, times=None))
-    with sandbox.client(retry=RetryPolicy(tries=2, base=0.001)) as client, pytest.raises(RateLimitedError) as caught:
+    with (
+        sandbox.client(retry=RetryPolicy(max_attempts=2, base=0.001)) as client,
+        pytest.raises(RateLimitedError) as caught,
+    ):
         client.get_group("vip")
 
     assert caught.value.retry_after is None
@@ -163,18 +254,19 @@ def test_each_new_try_is_logged(sandbox, caplog):
     with sandbox.client(retry=RetryPolicy(base=0.001)) as client:
         client.get_group("vip")
 
-    told = [record.getMessage() for record in caplog.records if record.name == "frgroups.transport"]
-    assert told[0].startswith("get-customer-groups-by-uid: 503; try 2 after")
-    assert told[1].startswith("get-customer-groups-by-uid: no answer; try 3 after")
+    records = [record for record in caplog.records if record.name == "frgroups.transport"]
+    assert [record.event for record in records] == ["request_repeated"] * 2
+    assert records[0].getMessage().startswith("get-customer-groups-by-uid: 503; attempt 2 after")
+    assert records[1].getMessage().startswith("get-customer-groups-by-uid: no response; attempt 3 after")
 
 
 def test_a_slow_service_ends_in_a_timeout(sandbox):
     "Each try waits no longer than `timeout`."
     sandbox.misbehave(Fault("hang", times=None, seconds=3600))
-    with sandbox.client(timeout=0.1, retry=RetryPolicy(tries=2, base=0.001)) as client:
+    with sandbox.client(timeout=0.1, retry=RetryPolicy(max_attempts=2, base=0.001)) as client:
         started = time.monotonic()
 
-        with pytest.raises(ConnectionFailedError, match="no answer in time"):
+        with pytest.raises(ConnectionFailedError, match="no complete response in time"):
             client.get_group("vip")
 
         assert 0.2 <= time.monotonic() - started < 2
@@ -211,15 +303,41 @@ def test_a_pause_that_one_thread_is_told_holds_for_all(sandbox):
     assert len(sandbox.requests()) == 5
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_reads_wait_after_a_write(status, sandbox):
+    "Retry-After of a rejected write pauses the reads of all threads, and the write is not repeated."
+    sandbox.misbehave(Fault("status", method="PUT", status=status, retry_after="1"))
+    with sandbox.client(writable=True) as client:
+        with pytest.raises((RateLimitedError, ServerError)) as caught:
+            client.update_group_customers("vip", add=["c1"])
+        pause = client.paused_for
+        client.get_group("vip")
+
+        assert 0 < pause <= 1 and client.paused_for == 0
+    assert caught.value.retry_after == 1
+    assert [request["method"] for request in sandbox.requests()] == ["PUT", "GET"]
+
+
+def test_long_retry_after_does_not_pause(sandbox):
+    "A requested wait beyond `max_delay` pauses nothing."
+    sandbox.misbehave(Fault("status", status=503, retry_after="3600"))
+    with sandbox.client() as client:
+        with pytest.raises(ServerError) as caught:
+            client.get_group("vip")
+
+        assert client.paused_for == 0
+    assert caught.value.retry_after == 3600
+
+
 def test_a_pause_holds_for_those_who_wait_for_their_turn():
     "A thread that had its turn given before the pause begins only after it."
-    pacer = Pacer(requests_per_second=10)
-    pacer.take()
+    limiter = RateLimiter(requests_per_second=10)
+    limiter.acquire()
     started = time.monotonic()
-    waiting = threading.Thread(target=pacer.take)
+    waiting = threading.Thread(target=limiter.acquire)
     waiting.start()
 
-    pacer.pause(0.3)
+    limiter.pause(0.3)
     waiting.join()
 
     assert time.monotonic() - started >= 0.3
@@ -227,19 +345,19 @@ def test_a_pause_holds_for_those_who_wait_for_their_turn():
 
 def test_without_a_pace_nobody_waits():
     "On loopback, where no pace is set, a turn is free at once."
-    pacer = Pacer(requests_per_second=None)
+    limiter = RateLimiter(requests_per_second=None)
 
-    assert [pacer.take() for _ in range(100)] == [0.0] * 100
+    assert [limiter.acquire() for _ in range(100)] == [0.0] * 100
 
 
 def test_off_loopback_twenty_a_second_are_the_most():
     "The tills use the same service: a client that was told nothing takes at most 20 turns a second."
     with fg.Client("t-1", "secret") as client:
-        pacer = client._transport._pacer
+        limiter = client._transport._rate_limiter
         started = time.monotonic()
 
         for _ in range(5):
-            pacer.take()
+            limiter.acquire()
 
         assert time.monotonic() - started >= 4 / 20
 

@@ -11,15 +11,15 @@ from frgroups.api.schema.codec import (
     check_uid,
     check_uids_once,
     decode_group,
+    decode_nested,
     decode_page,
     encode_group,
     encode_membership,
     error_message,
     membership_payload,
-    opened,
     query,
 )
-from frgroups.api.schema.lenient_decoding import NotTheApiError
+from frgroups.api.schema.lenient_decoding import SchemaMismatchError
 from frgroups.api.schema.records import NESTED, ROW_OF, Consent, Credit, Customer, Group, Member
 from frgroups.errors import InputError
 
@@ -157,7 +157,7 @@ def test_a_number_for_a_uid_is_its_digits():
 @pytest.mark.parametrize("record", [Group, Member, Customer])
 def test_what_is_no_page_of_this_api_is_refused(body, record):
     "Not JSON, HTML, no items, no usable paging: never an empty page."
-    with pytest.raises(NotTheApiError):
+    with pytest.raises(SchemaMismatchError):
         decode_page(body, record)
 
 
@@ -187,7 +187,7 @@ def test_a_group_is_read_from_one_record():
         customer_group_uid="vip", name="7"
     )
     for body in (b"{}", b"[]", b"<html>", b'{"customerGroupUid": ""}', b'{"name": "VIP"}'):
-        with pytest.raises(NotTheApiError):
+        with pytest.raises(SchemaMismatchError):
             decode_group(body)
 
 
@@ -218,9 +218,9 @@ def test_no_record_breaks_a_page_or_vanishes(items):
 
 @given(body=st.binary(max_size=60))
 def test_any_bytes_are_read_or_refused(body):
-    "No body raises anything but NotTheApiError; and an error body is never more than a line of text."
+    "No body raises anything but SchemaMismatchError; and an error body is never more than a line of text."
     for record in (Group, Member, Customer):
-        with pytest.raises(NotTheApiError):
+        with pytest.raises(SchemaMismatchError):
             decode_page(body, record)
     assert "\n" not in error_message(body)
 
@@ -345,4 +345,8 @@ def test_what_a_row_leaves_as_json_opens_as_the_record_has_it(kind, records):
     for field in NESTED.intersection(kind.__struct_fields__):
         texts = [bytes(getattr(row, field)) for row in rows]
         together = [b",".join(texts)] if texts else []
-        assert opened(texts, kind, field) == opened(together, kind, field) == [getattr(one, field) for one in items]
+        assert (
+            decode_nested(texts, kind, field)
+            == decode_nested(together, kind, field)
+            == [getattr(one, field) for one in items]
+        )

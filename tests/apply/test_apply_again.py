@@ -45,7 +45,7 @@ def world(tenant, monkeypatch, tmp_path):
 
 @pytest.fixture
 def client(world):
-    with world.client(writable=True, retry=RetryPolicy(tries=1)) as client:
+    with world.client(writable=True, retry=RetryPolicy(max_attempts=1)) as client:
         yield client
 
 
@@ -357,9 +357,9 @@ def test_a_gateway_that_gave_up_says_nothing_of_the_customers(client, world, sta
 
 def test_waits_after_429s_are_bounded_for_a_whole_run(client, world, monkeypatch):
     "A service that is always busy for a moment ends a run, resumable, with the seconds that it waited."
-    monkeypatch.setattr(sending, "LONGEST_OF_A_RUN", 0.5)
+    monkeypatch.setattr(sending, "MAX_RUN_WAIT", 1.5)
     plan = plan_for(client, {"vip": PEOPLE, "empty": PEOPLE})
-    world.misbehave(Fault("status", method="PUT", status=429, retry_after="0", skip=1, times=4))
+    world.misbehave(Fault("status", method="PUT", status=429, retry_after="1", skip=1, times=4))
 
     receipt = apply(client, plan)
     world.behave()

@@ -10,10 +10,10 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import httpx
 import pytest
 
 import frgroups as fg
-from frgroups.api.connections import Connections
 from frgroups.api.retry import RetryPolicy
 from frgroups.apply import executor as applying
 from frgroups.apply.journal import Journal
@@ -63,11 +63,11 @@ class LastBoundary:
             self.count()
 
     def watch(self):
-        handle, enter = Connections.handle_request, Journal.__enter__
+        handle, enter = httpx.HTTPTransport.handle_request, Journal.__enter__
 
-        def answered(connections, request):
+        def answered(transport, request):
             self.count()  # Not sent.
-            answer = handle(connections, request)
+            answer = handle(transport, request)
             self.count()  # Done and answered, and nobody heard.
             return answer
 
@@ -80,7 +80,7 @@ class LastBoundary:
             self.count()
 
         # The memory of the system outlives a process, so nothing need wait for the disk.
-        Connections.handle_request, Journal.__enter__, os.fsync = answered, opened, synced
+        httpx.HTTPTransport.handle_request, Journal.__enter__, os.fsync = answered, opened, synced
         sys.addaudithook(self.heard)
 
 
@@ -103,7 +103,7 @@ class Torn:
 
 def patient():
     """How the forks read: one try, since nothing fails here but themselves."""
-    return {"retry": RetryPolicy(tries=1), "workers": 1, "writable": True}
+    return {"retry": RetryPolicy(max_attempts=1), "workers": 1, "writable": True}
 
 
 def arrange(sandbox, groups):

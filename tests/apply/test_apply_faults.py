@@ -94,8 +94,7 @@ def tenant():
 def world(tenant, monkeypatch):
     """A group of all, a VIP group of ten; short waits."""
     monkeypatch.setattr(applying, "SETTLE_WAITS", (0.01, 0.02))
-    monkeypatch.setattr(sending, "SHORTEST_WAIT", 0.01)
-    monkeypatch.setattr(sending, "LONGEST_WAITS", 0.03)
+    monkeypatch.setattr(sending, "RATE_LIMIT_POLICY", RetryPolicy(base=0.001))
     tenant.reset()
     tenant.put_customers(PEOPLE)
     for uid, members in BEFORE.items():
@@ -119,7 +118,7 @@ def test_the_matrix_is_whole():
 def test_a_fault_ends_as_the_matrix_says(world, phase, fault, times, outcome):
     "States, exit code and requests are those of the cell; when the fault is over the same plan is gone on with."
     timeout = 0.4 if fault == "timeout" else 30.0
-    with world.client(writable=True, retry=RetryPolicy(tries=2, base=0.001), timeout=timeout) as client:
+    with world.client(writable=True, retry=RetryPolicy(max_attempts=2, base=0.001), timeout=timeout) as client:
         snapshot = fg.load_snapshot(client, False)
         plan = fg.plan_memberships(snapshot, WANTED, mode="mirror", create={"new": "New"}, limits=OPEN)
         world.misbehave(Fault(**PHASES[phase], **FAULTS[fault], times=times))

@@ -56,7 +56,7 @@ class Applying(RuleBasedStateMachine):
         for group, uids in {"a": a, "b": b, "other": PEOPLE}.items():
             self.tenant.put_group(group, group.upper())
             self.tenant.add_members(group, uids)
-        self.client = self.tenant.client(writable=True, retry=RetryPolicy(tries=1), workers=1)
+        self.client = self.tenant.client(writable=True, retry=RetryPolicy(max_attempts=1), workers=1)
         self.plan = self.receipt = None
 
     def teardown(self):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import frgroups as fg
+from frgroups.api.retry import RetryPolicy
 from frgroups.apply.write_capabilities import MAX_LAG, stored_capabilities
 from frgroups.apply.write_probe import NAME, PREFIX
 from frgroups.cli.main import main
@@ -71,6 +72,18 @@ def test_a_service_that_is_busy_or_down_tells_nothing_of_sizes(home_folder, stat
     found = probed(faults=[busy])
 
     assert (found.largest_chunk, found.refused_chunk, found.chunk) == (largest, None, CHUNK)
+
+
+def test_probe_gives_up_after_429s(home_folder, monkeypatch):
+    "If a write is always answered 429, the probe repeats it within the policy and records the status."
+    monkeypatch.setattr("frgroups.apply.write_probe.RATE_LIMIT_POLICY", RetryPolicy(max_attempts=3, base=0.001))
+    busy = Fault("status", method="PUT", path=PREFIX, status=429, times=None)
+    with Sandbox(customers=300, groups=8, faults=[busy]) as sandbox, sandbox.client(writable=True) as client:
+        facts = fg.probe_writes(client)
+        writes = [request for request in sandbox.requests() if request["method"] == "PUT"]
+
+    assert facts.unknown_uid == "429" and facts.largest_chunk is None
+    assert len(writes) % 3 == 0
 
 
 def test_a_change_that_was_not_seen_in_time_makes_the_longest_waits(home_folder, monkeypatch):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from frgroups.api.schema.codec import opened
+from frgroups.api.schema.codec import decode_nested
 from frgroups.api.schema.records import Member, Row
 from tests.bench.child import found
 
@@ -56,7 +56,7 @@ class Columns:
             columns[name] = columns[name].cast(pa.timestamp("us", tz="UTC"))
         for name in _ONLY_WHETHER:
             columns[f"has_{name}"] = pa.array(list(map(bool, self.values[name])))
-        holders = {name: opened(self.values[name], Member, name) for name in _HOLDERS}
+        holders = {name: decode_nested(self.values[name], Member, name) for name in _HOLDERS}
         for name in _NESTED:
             outer, inner = name.split(".")
             columns[name] = pa.array([holder and getattr(holder, inner) for holder in holders[outer]])

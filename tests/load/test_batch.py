@@ -180,7 +180,7 @@ def test_a_table_that_is_wrong_is_one_line_too(tenants, capsys, home_folder):
     ("words", "told"),
     [
         (["--tenant", "fien"], "Do you mean 'fine'?"),
-        (["--tenant", "fine", "nobody"], "No tenant 'nobody'"),
+        (["--tenant", "fine", "nobody"], "no tenant 'nobody'"),
     ],
 )
 def test_a_name_that_is_not_there_stops_before_anything_is_read(tenants, capsys, words, told):

@@ -49,7 +49,7 @@ def sandbox(short_pages):
 
 @pytest.fixture
 def client(sandbox):
-    with sandbox.client(retry=RetryPolicy(tries=2, base=0.001)) as client:
+    with sandbox.client(retry=RetryPolicy(max_attempts=2, base=0.001)) as client:
         yield client
 
 
@@ -267,7 +267,7 @@ def test_pages_that_repeat_are_an_error_with_its_facts(sandbox, client):
         fg.load_snapshot(client, False)
 
     error = caught.value
-    facts = (error.operation, error.tenant_uid, error.status, error.said)
+    facts = (error.operation, error.tenant_uid, error.status, error.server_message)
     assert facts == ("get-customer-groups-customers", "sport_nordic", 200, "")
     assert all(word in str(error) for word in ("group all", "sport_nordic", "200", "the API?"))
 
@@ -560,7 +560,7 @@ def test_a_load_that_fails_does_not_wait_for_its_other_threads(sandbox):
         Fault("status", path="/all/customers", status=401, times=None),
         Fault("status", path="/customers", status=503, times=None),
     )
-    with sandbox.client(retry=RetryPolicy(base=1000, longest_wait=30)) as client:
+    with sandbox.client(retry=RetryPolicy(base=1000, max_delay=30)) as client:
         started = time.monotonic()
 
         with pytest.raises(AuthError):

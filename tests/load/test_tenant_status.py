@@ -162,7 +162,7 @@ def test_a_wrong_table_is_a_row(write):
     table = fg.tenant_status(now=NOW)
 
     assert dict(zip(table["name"], table["wrong"], strict=True)) == {"bad": "config", "t": ""}
-    assert "'token' is refused" in table["detail"].iloc[0] and "planted-token" not in table.to_csv()
+    assert "'token' is not permitted" in table["detail"].iloc[0] and "planted-token" not in table.to_csv()
 
 
 def test_a_moment_without_a_zone_is_refused():

@@ -1,4 +1,8 @@
-"""The API's JSON <-> typed values. With the sandbox, the only place that knows the API's camelCase."""
+"""
+Decode the JSON of the API into typed values, and encode requests.
+
+Only this package and the sandbox use the camelCase names of the API.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +15,20 @@ from typing import Any
 
 import msgspec
 
-from frgroups.api.schema.lenient_decoding import NOT_JSON, NotTheApiError, fitting, json_of, repaired, repaired_page
+from frgroups.api.schema.lenient_decoding import (
+    NOT_JSON,
+    SchemaMismatchError,
+    coerce_field,
+    lenient_decode_page,
+    lenient_decode_record,
+    parse_json,
+)
 from frgroups.api.schema.records import NESTED, ROW_OF, Count, Group, Member, Named, Page, Record, Value
 from frgroups.errors import InputError
 from frgroups.internals.redaction import mask_contacts, safe_repr
 from frgroups.internals.validation import as_list
 
-# The published pattern has no end anchor; whole strings are matched here.
+# The pattern of the contract has no end anchor. Here it must match the whole string.
 UID = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -45,67 +56,99 @@ _NESTED_TEXTS = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def decode_page(body: bytes, record: type[Record]) -> Page[Record]:
-    """A page of groups, members or customers; odd values are repaired record by record."""
+    """
+    Decode a page of groups, members or customers.
+
+    If a value does not match the schema, the records are corrected one by one.
+
+    Raises
+    ------
+    SchemaMismatchError
+        The body is not a page.
+    """
     page = None
-    with suppress(*NOT_JSON):  # Left before the repair, whose errors must not carry one that holds the body.
+    with suppress(*NOT_JSON):  # Lenient decoding starts outside, so that its errors do not carry this one as context.
         page = _PAGE_DECODERS[record].decode(body)
     if page is None or not all(map(attrgetter(record.__struct_fields__[0]), page.items)):
-        return repaired_page(body, record)
+        return lenient_decode_page(body, record)
     return Page(page.items, page.paging.page_number, page.paging.page_size, page.paging.total_count)
 
 
-def opened(texts: Iterable[bytes], record: type[Member], field: str) -> list[Any]:
+def decode_nested(texts: Iterable[bytes], record: type[Member], field: str) -> list[Any]:
     """
-    What the JSON of a nested field of the record says, customer by customer; odd values are repaired, or None.
+    Decode a nested field of many customers.
 
-    A text is the JSON of one customer, or of several with commas between.
+    Parameters
+    ----------
+    texts
+        JSON of one customer each, or of several customers with commas between them.
+    record
+        The record that has the field.
+    field
+        Name of the field.
+
+    Returns
+    -------
+    list
+        The value of each customer. An odd value is corrected, or None.
     """
     together = b"[%b]" % b",".join(texts)
     with suppress(*NOT_JSON):
         values: list[Any] = _NESTED_DECODERS[record, field].decode(together)
         return values
     kind = _KIND_OF_NESTED[record, field]
-    return [_opened(bytes(text), kind) for text in _NESTED_TEXTS.decode(together)]
+    return [_lenient_decode_nested(bytes(text), kind) for text in _NESTED_TEXTS.decode(together)]
 
 
-def _opened(text: bytes, kind: Any) -> Any:
-    with suppress(NotTheApiError):
-        value = fitting(json_of(text), kind)
-        return None if value is None else msgspec.convert(value, kind)
-    return None
+def _lenient_decode_nested(text: bytes, kind: Any) -> Any:
+    try:
+        value = coerce_field(parse_json(text), kind)
+    except SchemaMismatchError:
+        return None
+    if value is None:
+        return None
+    return msgspec.convert(value, kind)
 
 
 def decode_group(body: bytes) -> Group:
-    """One group."""
-    record = json_of(body)
-    group = repaired(record, Group) if isinstance(record, dict) else None
+    """
+    Decode one group.
+
+    Raises
+    ------
+    SchemaMismatchError
+        The body is not a group with a uid.
+    """
+    group = lenient_decode_record(parse_json(body), Group)
     if group is None:
-        raise NotTheApiError("a group without a customerGroupUid")
+        raise SchemaMismatchError("a group without a customerGroupUid")
     return group
 
 
 def encode_group(name: str | None, customer_group_uid: str | None = None) -> bytes:
-    """The body that creates or renames a group."""
+    """Return the body that creates or renames a group."""
     body = {"name": name, "customerGroupUid": customer_group_uid}
     return msgspec.json.encode({key: value for key, value in body.items() if value is not None})
 
 
 def encode_membership(add: Sequence[str], remove: Sequence[str]) -> bytes:
-    """The body that changes who is in a group; an empty side is left out."""
+    """Return the body that adds members to a group and removes others, without an empty side."""
     body = membership_payload(None, add, remove)
     return msgspec.json.encode({key: value for key, value in body.items() if value})
 
 
 def membership_payload(group: str | None, add: Sequence[str], remove: Sequence[str]) -> dict[str, Any]:
-    """The whole change of one group in the API's words."""
-    payload: dict[str, Any] = {} if group is None else {"customerGroupUid": group}
+    """Return the change of one group with the field names of the API."""
+    payload: dict[str, Any] = {}
+    if group is not None:
+        payload["customerGroupUid"] = group
     return payload | {"addCustomerUids": list(add), "removeCustomerUids": list(remove)}
 
 
 def query(
     page_number: int | None, page_size: int | None, sort_by: str | None, sort_direction: str | None
 ) -> dict[str, str | int]:
-    """The paging and sorting parameters of a list; those that are None are not sent."""
+    """Return the paging and sorting parameters of a list, without those that are None."""
     parameters = {
         "pageNumber": page_number,
         "pageSize": page_size,
@@ -116,34 +159,55 @@ def query(
 
 
 def error_message(body: bytes) -> str:
-    """The service's own words in an error body, if it has any: a line, without addresses and phone numbers."""
+    """
+    Return the message of an error body as one line of at most 300 characters, or "".
+
+    Email addresses and phone numbers are masked.
+    """
     try:
-        said = msgspec.json.decode(body)
+        message = msgspec.json.decode(body)
     except NOT_JSON:
         return ""
-    if isinstance(said, dict):
-        said = next((said[key] for key in ("message", "error", "title", "detail") if said.get(key)), "")
-    return mask_contacts(" ".join(said.split()))[:300] if isinstance(said, str) else ""
+    if isinstance(message, dict):
+        texts = (message.get(key) for key in ("message", "error", "title", "detail"))
+        message = next(filter(None, texts), "")
+    if not isinstance(message, str):
+        return ""
+    return mask_contacts(" ".join(message.split()))[:300]
 
 
-def check_uid(uid: str, what: str = "uid") -> str:
+def check_uid(uid: str, label: str = "uid") -> str:
     """
-    The uid itself, when the API can take it.
+    Return a uid that the API accepts.
+
+    Raises
+    ------
+    InputError
+        The value is not text, or contains other characters than letters, digits, hyphen and underscore.
 
     >>> check_uid("0150")
     '0150'
     """
     if not isinstance(uid, str):
         raise InputError(
-            f"A {what} is text, not {type(uid).__name__}: {safe_repr(uid)}. Leading zeros would be lost."
+            f"A {label} is text, not {type(uid).__name__}: {safe_repr(uid)}. Leading zeros would be lost."
         )
     if not UID.fullmatch(uid):
         raise InputError(
-            f"{safe_repr(uid)} is not a {what} that the API takes: letters A-Z a-z, digits, '-' and '_'."
+            f"{safe_repr(uid)} is not a {label} that the API takes: letters A-Z a-z, digits, '-' and '_'."
         )
-    return uid if type(uid) is str else str(uid)  # numpy's texts cannot be encoded
+    if type(uid) is not str:
+        return str(uid)  # msgspec cannot encode the strings of NumPy.
+    return uid
 
 
-def check_uids_once(uids: Iterable[str], what: str) -> list[str]:
-    """These uids, checked, each once, in the order given."""
-    return list(dict.fromkeys(check_uid(uid, "customer uid") for uid in as_list(uids, what)))
+def check_uids_once(uids: Iterable[str], label: str) -> list[str]:
+    """
+    Return customer uids without repetitions, in their order.
+
+    Raises
+    ------
+    InputError
+        A value is not a uid, or `uids` is one text.
+    """
+    return list(dict.fromkeys(check_uid(uid, "customer uid") for uid in as_list(uids, label)))

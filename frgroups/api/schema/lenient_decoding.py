@@ -1,4 +1,4 @@
-"""What the documented shape does not hold: each odd value made right or left out, and no row dropped in silence."""
+"""Decode records that do not match the documented schema: correct or omit single values, and drop no row silently."""
 
 from __future__ import annotations
 
@@ -15,23 +15,40 @@ from frgroups.api.schema.records import Page, Record, Value
 NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-class NotTheApiError(ValueError):
-    """A body that no repair can make into what the API documents; the client adds where it came from."""
+class SchemaMismatchError(ValueError):
+    """A body that cannot be converted to what the API documents. The client adds operation and host."""
 
 
-def json_of(body: bytes) -> Any:
-    """What a body says; half a character becomes a question mark, a number without end nothing."""
+def parse_json(body: bytes) -> Any:
+    """
+    Return the value of a JSON body.
+
+    Half of a surrogate pair becomes a question mark, and a number that is not finite becomes None.
+
+    Raises
+    ------
+    SchemaMismatchError
+        The body is not JSON.
+    """
     with suppress(*NOT_JSON):
         return msgspec.json.decode(body)
     with suppress(ValueError, RecursionError):
-        # No JSON to msgspec, as where an emoji was cut off.
-        return json.loads(body, object_hook=_whole_characters, parse_constant=_finite, parse_float=_finite)
-    # Without a cause: json's own error holds the whole body, which may be a page of customers.
-    raise NotTheApiError("the body is not JSON")
+        # msgspec rejects, for example, an emoji that was cut in half.
+        return json.loads(body, object_hook=_replace_surrogates, parse_constant=_finite, parse_float=_finite)
+    # Without a cause, because the error of json contains the whole body, which can be a page of customers.
+    raise SchemaMismatchError("the body is not JSON")
 
 
-def _whole_characters(record: dict[str, Any]) -> dict[str, Any]:
-    return {_whole_text(name): _whole_text(value) for name, value in record.items()}
+def _replace_surrogates(record: dict[str, Any]) -> dict[str, Any]:
+    return {_without_surrogates(name): _without_surrogates(value) for name, value in record.items()}
+
+
+def _without_surrogates(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_surrogates(item) for item in value]
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    return value
 
 
 def _finite(text: str) -> float | None:
@@ -39,83 +56,101 @@ def _finite(text: str) -> float | None:
     return number if isfinite(number) else None
 
 
-def _whole_text(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_whole_text(one) for one in value]
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+def lenient_decode_page(body: bytes, record: type[Record]) -> Page[Record]:
+    """
+    Decode a page, and correct its records one by one.
 
-
-def repaired_page(body: bytes, record: type[Record]) -> Page[Record]:
-    """A page whose records are repaired one by one."""
-    page = json_of(body)
+    Raises
+    ------
+    SchemaMismatchError
+        The body is not JSON, or has no list of items or no usable paging.
+    """
+    page = parse_json(body)
     if not isinstance(page, dict) or not isinstance(page.get("items"), list):
-        raise NotTheApiError("there is no list of items")
-    paging = page.get("paging")
-    told = paging if isinstance(paging, dict) else {}
-    numbers = {name: _whole(told.get(name)) for name in ("pageNumber", "pageSize", "totalCount")}
-    usable = [number for number in numbers.values() if number is not None and number >= 0]
-    if len(usable) < len(numbers):
-        missing = [name for name, number in numbers.items() if number is None or number < 0]
-        raise NotTheApiError(f"paging tells no usable {', '.join(missing)}")
-    items = [repaired(item, record) for item in page["items"]]
-    kept = [item for item in items if item is not None]
-    page_number, page_size, total_count = usable
-    return Page(kept, page_number, page_size, total_count, without_uid=len(items) - len(kept))
+        raise SchemaMismatchError("there is no list of items")
+    page_number, page_size, total_count = _decode_paging(page.get("paging"))
+    records = [lenient_decode_record(item, record) for item in page["items"]]
+    items = [item for item in records if item is not None]
+    return Page(items, page_number, page_size, total_count, without_uid=len(records) - len(items))
 
 
-def repaired(item: Any, record: type[Record]) -> Record | None:
-    """The record with each odd value made right or left out; None when it has no usable uid."""
+def _decode_paging(paging: Any) -> list[int]:
+    if not isinstance(paging, dict):
+        paging = {}
+    numbers, missing = [], []
+    for name in ("pageNumber", "pageSize", "totalCount"):
+        number = _to_integer(paging.get(name))
+        if number is None or number < 0:
+            missing.append(name)
+        else:
+            numbers.append(number)
+    if missing:
+        raise SchemaMismatchError(f"paging has no usable {', '.join(missing)}")
+    return numbers
+
+
+def lenient_decode_record(item: Any, record: type[Record]) -> Record | None:
+    """Return a record in which each odd value is corrected or omitted, or None without a usable uid."""
     if not isinstance(item, dict):
         return None
-    kept = _fitting_fields(item, record)
-    if not kept.get(msgspec.structs.fields(record)[0].encode_name):
+    values = _coerce_fields(item, record)
+    if not values.get(msgspec.structs.fields(record)[0].encode_name):
         return None
-    return msgspec.convert(kept, record)
+    return msgspec.convert(values, record)
 
 
-def _fitting_fields(item: dict[str, Any], record: type) -> dict[str, Any]:
+def _coerce_fields(item: dict[str, Any], record: type) -> dict[str, Any]:
     fields = {field.encode_name: field.type for field in msgspec.structs.fields(record)}
-    kept = {name: fitting(item.get(name), kind) for name, kind in fields.items()}
-    return {name: value for name, value in kept.items() if value is not None}
+    values = {name: coerce_field(item.get(name), kind) for name, kind in fields.items()}
+    return {name: value for name, value in values.items() if value is not None}
 
 
-def fitting(value: Any, kind: Any) -> Any:
-    """The value when it fits the field's type, a likely reading of it, what fits inside it, or None."""
+def coerce_field(value: Any, kind: Any) -> Any:
+    """
+    Return a value that fits the type of a field.
+
+    This is the value, the value as a number or text, or the parts of a nested value that fit. It is None if nothing
+    fits.
+    """
     if kind is msgspec.Raw:
         return msgspec.Raw(msgspec.json.encode(value))
-    for candidate in (value, _likely(value)):
+    for candidate in (value, _convert_scalar(value)):
         if candidate is not None and _fits(candidate, kind):
             return candidate
-    for one in get_args(kind) if isinstance(kind, UnionType) or get_origin(kind) is Union else (kind,):
-        if isinstance(value, dict) and isinstance(one, type) and issubclass(one, Value):
-            return _fitting_fields(value, one)
-        if isinstance(value, list) and get_origin(one) in (tuple, list):
-            inside = [fitting(item, get_args(one)[0]) for item in value]
-            return [item for item in inside if item is not None]
+    for alternative in _alternatives(kind):
+        if isinstance(value, dict) and isinstance(alternative, type) and issubclass(alternative, Value):
+            return _coerce_fields(value, alternative)
+        if isinstance(value, list) and get_origin(alternative) in (tuple, list):
+            items = [coerce_field(item, get_args(alternative)[0]) for item in value]
+            return [item for item in items if item is not None]
     return None
+
+
+def _alternatives(kind: Any) -> tuple[Any, ...]:
+    """Return the members of a union type, or the type itself."""
+    if isinstance(kind, UnionType) or get_origin(kind) is Union:
+        return get_args(kind)
+    return (kind,)
 
 
 def _fits(value: Any, kind: Any) -> bool:
     try:
         msgspec.convert(value, kind)
-        return True
     except msgspec.ValidationError:
         return False
+    return True
 
 
-def _likely(value: Any) -> Any:
+def _convert_scalar(value: Any) -> int | str | None:
+    """Return text for an integer, an integer for text or a whole float, and None for other values."""
     if isinstance(value, bool):
         return None
-    if isinstance(value, float):
-        return int(value) if value.is_integer() else None
     if isinstance(value, int):
         return str(value)
-    if isinstance(value, str):
-        return _whole(value)
-    return None
+    return _to_integer(value)
 
 
-def _whole(value: Any) -> int | None:
+def _to_integer(value: Any) -> int | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, int):

@@ -1,4 +1,4 @@
-"""The records of the API as frozen values, and pages of them."""
+"""Records of the API as frozen values, and pages of records."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Annotated, Any, Generic, TypeVar, cast
 
 import msgspec
 
-# What a column of integers can hold; anything beyond is no amount and no number of days.
+# The range of an int64 column.
 Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Value(msgspec.Struct, rename="camel", kw_only=True, gc=False, frozen=True):
-    """A record of the API; fields it does not name are skipped, missing ones are None."""
+    """A record of the API. Unknown fields are skipped, and missing fields are None."""
 
 
 class Group(Value, frozen=True):
-    """A customer group; dates are text as the API wrote them."""
+    """A customer group. Dates are text in the format of the API."""
 
     customer_group_uid: str
     name: str | None = None
@@ -29,7 +29,7 @@ class Group(Value, frozen=True):
 
     @property
     def uid(self) -> str:
-        """The uid, whichever kind of record this is."""
+        """The uid of the record."""
         return self.customer_group_uid
 
     def __repr__(self) -> str:
@@ -37,34 +37,34 @@ class Group(Value, frozen=True):
 
 
 class Credit(Value, frozen=True):
-    """Money as the API gives it: integers, probably of minor units."""
+    """Credit of a customer, in integers. The API does not document the unit, which is probably the minor unit."""
 
     limit: Whole | None = None
     balance: Whole | None = None
 
 
 class Store(Value, frozen=True):
-    """The store that a customer belongs to."""
+    """Default store of a customer."""
 
     store_uid: str | None = None
     name: str | None = None
 
 
 class Manager(Value, frozen=True):
-    """The employee who looks after a customer, without a name."""
+    """Uid of the account manager of a customer."""
 
     tenant_user_uid: str | None = None
 
 
 class AccountManager(Manager, frozen=True):
-    """The employee who looks after a customer."""
+    """Account manager of a customer."""
 
     display_name: str | None = None
     user_code: str | None = None
 
 
 class Consent(Value, frozen=True):
-    """One consent of a customer: given (`status` true) or withdrawn."""
+    """One consent of a customer. It is given if `status` is true, and withdrawn if it is false."""
 
     consent_uid: str | None = None
     name: str | None = None
@@ -74,20 +74,20 @@ class Consent(Value, frozen=True):
 
 
 class Ehf(Value, frozen=True):
-    """Whether a customer takes electronic invoices, and where."""
+    """Settings for electronic invoices (EHF) of a customer."""
 
     enabled: bool | None = None
     address: str | None = None
 
 
 class Known(Value, frozen=True):
-    """Who a customer is; its repr shows the uid alone."""
+    """A record with a customer uid. Its repr shows only the uid."""
 
     customer_uid: str
 
     @property
     def uid(self) -> str:
-        """The uid, whichever kind of record this is."""
+        """The uid of the record."""
         return self.customer_uid
 
     def __repr__(self) -> str:
@@ -95,16 +95,16 @@ class Known(Value, frozen=True):
 
 
 class Named(Known, frozen=True):
-    """The least that is read of a customer: who it is, and the groups that it says it is in."""
+    """Uid of a customer, and the uids of its groups."""
 
     customer_group_uids: tuple[str, ...] | None = None
 
 
 class Member(Named, frozen=True):
     """
-    What is read of a customer by default: no names, addresses or notes.
+    Fields of a customer that are read by default, without names, addresses and notes.
 
-    E-mail, mobile, loyalty id and VAT number are here only to tell whether there is one.
+    A load records only the presence of email, mobile, loyalty id and VAT number.
     """
 
     external_id: str | None = None
@@ -129,7 +129,7 @@ class Member(Named, frozen=True):
 
 
 class Customer(Member, frozen=True):
-    """A customer with everything the API tells; its repr shows the uid alone."""
+    """A customer with all documented fields. Its repr shows only the uid."""
 
     account_manager: AccountManager | None = None
     firstname: str | None = None
@@ -147,7 +147,7 @@ class Customer(Member, frozen=True):
     extensions: list[Any] | None = None
 
 
-# What the rows of a load leave as JSON: lists and records within a record.
+# Lists and nested records, which the rows of a load keep as JSON.
 NESTED = {"customer_group_uids", "consents", "credit", "default_store", "account_manager"}
 NESTED |= {"ehf", "addresses", "contacts", "extensions"}
 _NULL = msgspec.Raw(b"null")
@@ -155,23 +155,29 @@ _NULL = msgspec.Raw(b"null")
 
 class Row(Known, frozen=True):
     """
-    A customer on a page of a load: its plain fields are values, its lists and nested records still JSON.
+    A customer on a page of a load, whose lists and nested records are still JSON.
 
-    Most customers of a page were seen before, and of those only the groups are looked at. `opened` reads the JSON.
+    Most customers of a page were on an earlier page, and only their groups are needed. `decode_nested` decodes the
+    JSON.
     """
 
     customer_group_uids: msgspec.Raw = _NULL
 
 
 def _row_of(record: type[Member]) -> type[Row]:
-    """The kind of row that has the fields of `record`."""
+    """Return a subclass of Row with the fields of a record."""
     own = [field for field in msgspec.structs.fields(record) if field.name not in Row.__struct_fields__]
-    fields = [(one.name, *((msgspec.Raw, _NULL) if one.name in NESTED else (one.type, None))) for one in own]
-    made = msgspec.defstruct(f"{record.__name__}Row", fields, bases=(Row,), kw_only=True, frozen=True)
-    return cast(type[Row], made)
+    fields: list[tuple[str, Any, Any]] = []
+    for field in own:
+        if field.name in NESTED:
+            fields.append((field.name, msgspec.Raw, _NULL))
+        else:
+            fields.append((field.name, field.type, None))
+    row = msgspec.defstruct(f"{record.__name__}Row", fields, bases=(Row,), kw_only=True, frozen=True)
+    return cast(type[Row], row)
 
 
-# The rows of pages from which a load keeps what is in a Member, or in a Customer.
+# Row types of a load, for the fields of a Member or of a Customer.
 ROW_OF = {record: _row_of(record) for record in (Member, Customer)}
 
 Record = TypeVar("Record", bound=Group | Known)
@@ -180,7 +186,11 @@ Person = TypeVar("Person", bound=Known)
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Record]):
-    """One page of a list, as granted; `nameless` counts records without a uid, which cannot be kept."""
+    """
+    One page of a list, with the page number, page size and total of the response.
+
+    `nameless` is the number of records without a uid, which are not in `items`.
+    """
 
     items: Sequence[Record]
     page_number: int
@@ -190,5 +200,5 @@ class Page(Generic[Record]):
 
     @property
     def uids(self) -> list[str]:
-        """The uids on the page, in the order that the service gave them."""
+        """The uids on the page, in the order of the response."""
         return [item.uid for item in self.items]

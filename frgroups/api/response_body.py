@@ -1,0 +1,96 @@
+"""Collect and decompress the body of a response within a size limit."""
+
+from __future__ import annotations
+
+import zlib
+
+_GZIP = 16 + zlib.MAX_WBITS
+
+
+class UnusableBodyError(Exception):
+    """A body that is too large, or that has an encoding that was not requested."""
+
+
+class IncompleteBodyError(Exception):
+    """A compressed body that is truncated or corrupt."""
+
+
+class ResponseBody:
+    """
+    The body of one response, collected chunk by chunk.
+
+    Decompression stops at the size limit. Therefore a small gzip body cannot expand to more memory than that.
+
+    Parameters
+    ----------
+    content_encoding
+        Value of the Content-Encoding header, or None without the header.
+    max_bytes
+        Largest number of bytes, before and after decompression.
+
+    >>> body = ResponseBody("gzip", max_bytes=100)
+    >>> body.add(zlib.compress(b"[]", wbits=31))
+    >>> body.finish()
+    b'[]'
+    """
+
+    def __init__(self, content_encoding: str | None, max_bytes: int) -> None:
+        self._encoding = (content_encoding or "identity").strip().lower()
+        self._max_bytes = max_bytes
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._received = 0
+        self._inflater: zlib._Decompress | None = None
+
+    def add(self, chunk: bytes) -> None:
+        """
+        Add a chunk as it was received.
+
+        Raises
+        ------
+        UnusableBodyError
+            The body is too large, or its encoding is neither identity nor gzip.
+        IncompleteBodyError
+            The chunk is not valid gzip data.
+        """
+        self._received += len(chunk)
+        self._check_size(self._received)
+        if self._encoding == "identity":
+            self._chunks.append(chunk)
+        elif self._encoding == "gzip":
+            self._decompress(chunk)
+        else:
+            raise UnusableBodyError("its Content-Encoding is not gzip, the only one that was requested")
+
+    def finish(self) -> bytes:
+        """
+        Return the whole body.
+
+        Raises
+        ------
+        IncompleteBodyError
+            The gzip data ends too early.
+        """
+        if self._inflater is not None and not self._inflater.eof:
+            raise IncompleteBodyError("the gzip data ends too early")
+        if len(self._chunks) == 1:
+            return self._chunks[0]
+        return b"".join(self._chunks)
+
+    def _decompress(self, data: bytes) -> None:
+        while data:
+            if self._inflater is None or self._inflater.eof:  # A gzip body can have several members.
+                self._inflater = zlib.decompressobj(_GZIP)
+            try:
+                # One byte above the limit is enough to detect a body that is too large.
+                piece = self._inflater.decompress(data, self._max_bytes - self._size + 1)
+            except zlib.error:
+                raise IncompleteBodyError("the gzip data is corrupt") from None
+            self._size += len(piece)
+            self._check_size(self._size)
+            self._chunks.append(piece)
+            data = self._inflater.unconsumed_tail or self._inflater.unused_data
+
+    def _check_size(self, size: int) -> None:
+        if size > self._max_bytes:
+            raise UnusableBodyError(f"the body is larger than {self._max_bytes >> 20} MiB")

@@ -1,0 +1,777 @@
+"""Transport against raw sockets on loopback that close, truncate, drip and send invalid HTTP."""
+
+import gzip
+import logging
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+import tracemalloc
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import frgroups as fg
+from frgroups.api import transport as transport_module
+from frgroups.api.response_body import IncompleteBodyError, ResponseBody, UnusableBodyError
+from frgroups.api.retry import RetryPolicy
+from frgroups.api.transport import Call, Transport
+from frgroups.errors import (
+    ApiError,
+    ConnectionFailedError,
+    ForbiddenError,
+    RequestRejectedError,
+    ServerError,
+    UnexpectedResponseError,
+)
+
+EMPTY = b'{"items":[],"paging":{"pageNumber":1,"pageSize":500,"totalCount":0}}'
+ONCE = RetryPolicy(max_attempts=1)
+READ = Call("get-customer-groups", "GET", "/customer-groups")
+
+
+def head(*headers, status="200 OK"):
+    """Return the head of a response."""
+    return "\r\n".join([f"HTTP/1.1 {status}", *headers, "", ""]).encode("latin-1")
+
+
+def whole(body, *headers, status="200 OK"):
+    """Return a response with a Content-Length."""
+    return head(f"Content-Length: {len(body)}", *headers, status=status) + body
+
+
+def zipped(body, encoding="gzip", status="200 OK"):
+    """Return a response whose body is gzip data."""
+    return whole(gzip.compress(body), f"Content-Encoding: {encoding}", status=status)
+
+
+def chunked(*chunks):
+    """Return a response in chunks."""
+    return head("Transfer-Encoding: chunked") + b"".join(
+        b"%x\r\n%s\r\n" % (len(part), part) for part in (*chunks, b"")
+    )
+
+
+def cut(content):
+    """Send the content and close the connection."""
+
+    def answer(connection):
+        connection.sendall(content)
+        return True
+
+    return answer
+
+
+def drip(content, seconds=0.02):
+    """Send a head, and then one byte after another until the client closes the connection."""
+
+    def answer(connection):
+        connection.sendall(content)
+        until = time.monotonic() + 5
+        while time.monotonic() < until:
+            time.sleep(seconds)
+            connection.sendall(b" ")
+        return True
+
+    return answer
+
+
+class Service:
+    """A server that answers each request with the next of its answers, and repeats the last one."""
+
+    def __init__(self, *answers, tls=None):
+        self.answers, self.tls = list(answers), tls
+        self.requests, self.accepted, self.threads = [], [], []
+        self.turn = threading.Lock()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.port}/v2"
+
+    def __enter__(self):
+        self.start(self.accept)
+        return self
+
+    def __exit__(self, *problem):
+        with suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.hang_up()
+        for thread in self.threads:
+            thread.join(5)
+
+    def start(self, what, *args):
+        thread = threading.Thread(target=what, args=args, daemon=True)
+        self.threads.append(thread)
+        thread.start()
+
+    def accept(self):
+        with suppress(OSError):
+            while True:
+                connection, _ = self.listener.accept()
+                self.accepted.append(connection)
+                self.start(self.serve, connection, len(self.accepted))
+
+    def hang_up(self):
+        """Close every connection, as a server does with idle connections."""
+        for connection in self.accepted:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def serve(self, connection, number):
+        try:
+            if self.tls:
+                connection = self.tls.wrap_socket(connection, server_side=True)
+            with connection, connection.makefile("rb") as incoming:
+                self.converse(connection, incoming, number)
+        except OSError:
+            connection.close()
+
+    def converse(self, connection, incoming, number):
+        while line := incoming.readline():
+            text, length = line, 0
+            while (line := incoming.readline()) not in (b"\r\n", b""):
+                text += line
+                if line.lower().startswith(b"content-length:"):
+                    length = int(line.split(b":")[1])
+            with self.turn:
+                answer = self.answers[min(len(self.requests), len(self.answers) - 1)]
+                self.requests.append((number, text))
+            if not getattr(answer, "takes_no_body", False):
+                incoming.read(length)
+            if callable(answer):
+                if answer(connection):
+                    return
+            else:
+                connection.sendall(answer)
+
+    @property
+    def connections_used(self):
+        return [number for number, _ in self.requests]
+
+
+def transport_to(service, workers=2):
+    """Return a transport without retries."""
+    return Transport(
+        "t-1",
+        "secret",
+        base_url=service.url,
+        workers=workers,
+        timeout=5,
+        requests_per_second=None,
+        retry=ONCE,
+        verify=True,
+    )
+
+
+def read(transport):
+    """Send one read and return the body."""
+    return transport.send(READ, bytes)
+
+
+def client_of(service, **options):
+    """Return a client without retries."""
+    return fg.Client("t-1", "secret", base_url=service.url, **{"retry": ONCE, "timeout": 5} | options)
+
+
+def shop(base_url="https://shop.test/v2"):
+    """Return a client of a host that does not exist."""
+    return fg.Client("t-1", "secret", base_url=base_url, retry=ONCE, timeout=5)
+
+
+# Connections
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [whole(b"hello"), whole(b""), head(status="204 No Content"), chunked(b"hel", b"lo"), zipped(b"hello")],
+    ids=["length", "length 0", "204", "chunked", "gzip"],
+)
+def test_connection_reuse(answer):
+    "The next request uses the same connection, in whichever way the end of the body is marked."
+    with Service(answer) as service:
+        transport = transport_to(service)
+        bodies = [read(transport) for _ in range(3)]
+        transport.close()
+
+    assert len(set(bodies)) == 1 and bodies[0] in (b"hello", b"")
+    assert service.connections_used == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [whole(b"hello", "Connection: close"), cut(head() + b"hello"), cut(whole(b"hello").replace(b"/1.1", b"/1.0"))],
+    ids=["Connection: close", "no length", "HTTP/1.0"],
+)
+def test_no_connection_reuse(answer):
+    "A body without a length ends with the connection and is complete. The next request opens a new connection."
+    with Service(answer) as service:
+        transport = transport_to(service)
+        bodies = [read(transport) for _ in range(2)]
+        transport.close()
+
+    assert bodies == [b"hello", b"hello"]
+    assert service.connections_used == [1, 2]
+
+
+def test_closed_idle_connection():
+    "After the server closed an idle connection, a PUT is sent once, over a new connection."
+    with Service(whole(EMPTY), head(status="204 No Content")) as service:
+        with client_of(service, writable=True) as client:
+            client.read_group_page()
+            service.hang_up()
+            time.sleep(0.05)
+
+            client.update_group_customers("vip", add=["c1"])
+
+        assert [text.split()[0] for _, text in service.requests] == [b"GET", b"PUT"]
+        assert service.connections_used == [1, 2]
+
+
+def test_late_extra_response():
+    "Bytes that arrive on an idle connection are not the response to the next request."
+
+    def extra(connection):
+        connection.sendall(whole(b"one"))
+        time.sleep(0.02)
+        connection.sendall(whole(b"extra"))
+
+    with Service(extra, whole(b"two")) as service:
+        transport = transport_to(service)
+        first = read(transport)
+        time.sleep(0.1)
+        bodies = [first, read(transport)]
+        transport.close()
+
+    assert bodies == [b"one", b"two"]
+
+
+def test_connection_limit():
+    "Many threads share at most as many connections as there are workers."
+
+    def slowly(connection):
+        time.sleep(0.005)
+        connection.sendall(whole(b"hello"))
+
+    with Service(slowly) as service, ThreadPoolExecutor(16) as pool:
+        transport = transport_to(service, workers=3)
+        bodies = list(pool.map(lambda _: read(transport), range(60)))
+        transport.close()
+
+        assert bodies == [b"hello"] * 60
+        assert len(service.accepted) <= 3
+
+
+def test_failed_requests_release_the_connection():
+    "With one worker, requests that fail in different ways do not block the next request."
+    answers = [
+        cut(b""),
+        cut(head("Content-Length: 9") + b"half"),
+        cut(b"nonsense\r\n\r\n"),
+        whole(b"no gzip", "Content-Encoding: gzip"),
+        whole(b"x", "Content-Encoding: br"),
+        whole(b"hello"),
+    ]
+    with Service(*answers) as service:
+        transport = transport_to(service, workers=1)
+        for _ in answers[:-1]:
+            with pytest.raises(ApiError):
+                read(transport)
+
+        assert read(transport) == b"hello"
+        transport.close()
+
+
+def test_close():
+    "Closing the client closes its idle connections."
+    with Service(whole(EMPTY)) as service:
+        with client_of(service) as client:
+            client.read_group_page()
+
+        service.threads[-1].join(5)  # It ends when its connection ends.
+        assert not service.threads[-1].is_alive()
+        assert len(service.accepted) == 1
+
+
+# Bodies
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        cut(head("Content-Length: 100") + EMPTY[:40]),
+        cut(head("Content-Length: 100")),
+        cut(head("Transfer-Encoding: chunked") + b"64\r\n" + EMPTY[:40]),
+        cut(head("Transfer-Encoding: chunked") + b"5\r\n{\r\n  \r\n"),
+        cut(head("Transfer-Encoding: chunked") + b"nonsense\r\n"),
+        whole(gzip.compress(EMPTY)[:-9], "Content-Encoding: gzip"),
+        whole(gzip.compress(EMPTY)[:-8] + b"\0" * 8, "Content-Encoding: gzip"),
+        whole(EMPTY, "Content-Encoding: gzip"),
+    ],
+    ids=[
+        "half",
+        "head only",
+        "half a chunk",
+        "between chunks",
+        "invalid chunk",
+        "truncated gzip",
+        "wrong checksum",
+        "plain text as gzip",
+    ],
+)
+def test_incomplete_body(answer):
+    "An incomplete body is a lost connection, never a result."
+    with Service(answer) as service, client_of(service) as client:
+        with pytest.raises(ConnectionFailedError) as caught:
+            client.read_group_page()
+
+        assert caught.value.status is None
+
+
+def test_incomplete_gzip_body_is_read_again():
+    "A read is repeated after a truncated gzip body, as after a lost connection."
+    truncated = whole(gzip.compress(EMPTY)[:-9], "Content-Encoding: gzip")
+    with (
+        Service(truncated, zipped(EMPTY)) as service,
+        client_of(service, retry=RetryPolicy(max_attempts=2, base=0.001)) as client,
+    ):
+        assert client.read_group_page().total_count == 0
+
+    assert len(service.requests) == 2
+
+
+def test_large_body():
+    "A body of several megabytes arrives unchanged: with a length, in chunks, and as gzip."
+    body = bytes(range(256)) * 20_000
+    parts = [body[start : start + 100_000] for start in range(0, len(body), 100_000)]
+    with Service(whole(body), chunked(*parts), zipped(body)) as service:
+        transport = transport_to(service)
+
+        assert [read(transport) == body for _ in range(3)] == [True] * 3
+        transport.close()
+
+
+@pytest.mark.parametrize("length", [10**9, 10**15, 10**30])
+def test_wrong_content_length(length):
+    "If the header announces gigabytes and the body is short, no memory is reserved and the connection is lost."
+    with Service(cut(head(f"Content-Length: {length}") + EMPTY)) as service, client_of(service) as client:
+        tracemalloc.start()
+        try:
+            with pytest.raises(ConnectionFailedError):
+                client.read_group_page()
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+
+    assert peak < 5_000_000
+
+
+@pytest.mark.parametrize(
+    "first",
+    [head("Content-Length: 5000"), head(f"Content-Length: {10**10}"), head()],
+    ids=["a length", "a large length", "no length"],
+)
+def test_dripping_body(first):
+    "A body of single bytes never reaches the read timeout. It ends with an error after 4 times the timeout."
+    with (
+        Service(drip(first)) as service,
+        client_of(service, timeout=0.1) as client,
+        pytest.raises(ConnectionFailedError, match="ReadTimeout"),
+    ):
+        client.read_group_page()
+
+
+def test_read_timeout():
+    "A server that accepts the request and sends nothing is a timeout."
+    with (
+        Service(lambda connection: time.sleep(0.5)) as service,
+        client_of(service, timeout=0.1) as client,
+        pytest.raises(ConnectionFailedError, match=r"no complete response in time \(ReadTimeout\)"),
+    ):
+        client.read_group_page()
+
+
+# Compression
+
+
+def test_accept_encoding():
+    "Requests accept gzip and nothing else."
+    with Service(zipped(EMPTY)) as service, client_of(service) as client:
+        assert client.read_group_page().total_count == 0
+
+    [line] = [line for line in service.requests[0][1].splitlines() if line.lower().startswith(b"accept-encoding")]
+    assert line.split(b": ")[1] == b"gzip"
+
+
+@pytest.mark.parametrize("encoding", ["GZIP", " gzip ", "Identity"])
+def test_encoding_names(encoding):
+    "The names of encodings are not case-sensitive."
+    answer = whole(EMPTY, f"Content-Encoding: {encoding}") if encoding == "Identity" else zipped(EMPTY, encoding)
+    with Service(answer) as service, client_of(service) as client:
+        assert client.read_group_page().total_count == 0
+
+
+@pytest.mark.parametrize(
+    "encoding", ["br", "deflate", "zstd", "gzip, gzip", "gzip, identity", "x-custom", "compress"]
+)
+def test_other_encodings(encoding):
+    "An encoding that was not requested, or a stack of encodings, is not a response of this API."
+    with Service(zipped(gzip.compress(EMPTY), encoding)) as service, client_of(service) as client:
+        with pytest.raises(UnexpectedResponseError, match="Content-Encoding") as caught:
+            client.read_group_page()
+
+        assert caught.value.status == 200
+
+
+def test_repeated_encoding_header():
+    "Two Content-Encoding headers are a stack of encodings."
+    answer = whole(gzip.compress(gzip.compress(EMPTY)), "Content-Encoding: gzip", "Content-Encoding: gzip")
+    with Service(answer) as service, client_of(service) as client, pytest.raises(UnexpectedResponseError):
+        client.read_group_page()
+
+
+@pytest.mark.parametrize(("status", "error"), [("503 Busy", ServerError), ("403 Forbidden", ForbiddenError)])
+def test_encoding_of_an_error(status, error):
+    "The status of a rejected request counts, even if its body has an unknown encoding."
+    with (
+        Service(whole(b"x", "Content-Encoding: br", status=status)) as service,
+        client_of(service) as client,
+        pytest.raises(error),
+    ):
+        client.read_group_page()
+
+
+def test_message_of_a_compressed_error():
+    "The message of the server is read from a gzip body."
+    answer = zipped(b'{"message": "sortBy is unknown"}', status="400 Bad Request")
+    with Service(answer) as service, client_of(service) as client, pytest.raises(RequestRejectedError) as caught:
+        client.read_group_page()
+
+    assert caught.value.server_message == "sortBy is unknown"
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br"])
+def test_encoding_without_body(encoding):
+    "A 204 has no body, so that its Content-Encoding does not matter."
+    with (
+        Service(head(f"Content-Encoding: {encoding}", status="204 No Content")) as service,
+        client_of(service, writable=True) as client,
+    ):
+        client.update_group_customers("vip", add=["c1"])
+
+    assert len(service.requests) == 1
+
+
+def test_gzip_bomb(monkeypatch):
+    "A small gzip body that expands beyond the limit is rejected before it fills the memory."
+    monkeypatch.setattr(transport_module, "LARGEST_BODY", 4 << 20)
+    bomb = zipped(b" " * (200 << 20))
+    with Service(bomb) as service, client_of(service) as client:
+        tracemalloc.start()
+        try:
+            with pytest.raises(UnexpectedResponseError, match="larger than 4 MiB"):
+                client.read_group_page()
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+
+    assert len(bomb) < 1_000_000 and peak < 16 << 20
+
+
+@given(
+    parts=st.lists(st.binary(max_size=200), min_size=1, max_size=4),
+    cuts=st.lists(st.integers(1, 40), min_size=1, max_size=8),
+)
+def test_gzip_chunks(parts, cuts):
+    "The result does not depend on chunk boundaries or on the number of gzip members."
+    data, body = b"".join(map(gzip.compress, parts)), ResponseBody("gzip", 1000)
+    while data:
+        for size in cuts:
+            body.add(data[:size])
+            data = data[size:]
+
+    assert body.finish() == b"".join(parts)
+
+
+@given(content=st.binary(max_size=300), keep=st.floats(0, 1, exclude_max=True))
+def test_truncated_gzip(content, keep):
+    "No part of a gzip body is accepted as the whole body."
+    data, body = gzip.compress(content), ResponseBody("gzip", 1000)
+    body.add(data[: max(1, int(len(data) * keep))])
+
+    with pytest.raises(IncompleteBodyError):
+        body.finish()
+
+
+@given(data=st.binary(max_size=100))
+def test_invalid_gzip(data):
+    "Arbitrary bytes raise one error."
+    body = ResponseBody("gzip", 1000)
+    with suppress(IncompleteBodyError, UnusableBodyError):
+        body.add(data)
+        body.finish()
+
+
+@pytest.mark.parametrize("size", [99, 100, 101])
+def test_body_limit(size):
+    "The limit is inclusive, for plain and for compressed bodies."
+    content = os.urandom(size)
+    for encoding, data, extra in ((None, content, 0), ("gzip", zlib.compress(content, wbits=31), 40)):
+        body = ResponseBody(encoding, 100 + extra)
+        if size <= 100 + extra:
+            body.add(data)
+            assert body.finish() == content
+        else:
+            with pytest.raises(UnusableBodyError):
+                body.add(data)
+
+
+def test_gzip_limit_is_exact():
+    "A body that expands to exactly the limit is accepted, and one more byte is not."
+    accepted, rejected = ResponseBody("gzip", 5000), ResponseBody("gzip", 5000)
+    accepted.add(gzip.compress(b" " * 5000))
+
+    assert accepted.finish() == b" " * 5000
+    with pytest.raises(UnusableBodyError):
+        rejected.add(gzip.compress(b" " * 5001))
+
+
+def test_endless_empty_members():
+    "Compressed data without content counts against the limit too."
+    body, empty = ResponseBody("gzip", 1000), gzip.compress(b"")
+    with pytest.raises(UnusableBodyError):
+        for _ in range(1000):
+            body.add(empty)
+
+
+# Heads
+
+
+@pytest.mark.parametrize("status", ["100 Continue", "102 Processing", "103 Early Hints"])
+def test_informational_responses(status):
+    "A 1xx response precedes the response, and the next request gets its own response."
+    hint = head("Link: </style.css>", status=status)
+    with Service(hint * 2 + whole(b"one"), whole(b"two")) as service:
+        transport = transport_to(service)
+        bodies = [read(transport), read(transport)]
+        transport.close()
+
+    assert bodies == [b"one", b"two"]
+    assert service.connections_used == [1, 1]
+
+
+def test_non_ascii_headers():
+    "Headers that are not ASCII do not matter."
+    answer = whole(EMPTY, "X-Odd: bl\xe5b\xe6r \xff\x80", "x-odd: 2", "Set-Cookie: \xe6=\xf8")
+    with Service(answer) as service, client_of(service) as client:
+        assert client.read_group_page().total_count == 0
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"", b"nonsense\r\n\r\n", head("X: " + "x" * 200_000), b"x" * 200_000],
+    ids=["nothing", "no HTTP", "long head", "long line"],
+)
+def test_invalid_head(answer):
+    "A response without a valid head is a lost connection."
+    with Service(cut(answer)) as service, client_of(service) as client, pytest.raises(ConnectionFailedError):
+        client.read_group_page()
+
+
+def test_many_headers():
+    "Hundreds of headers are accepted."
+    with Service(whole(EMPTY, *[f"X-{n}: 1" for n in range(500)])) as service, client_of(service) as client:
+        assert client.read_group_page().total_count == 0
+
+
+def test_request_headers():
+    "Each header is sent once, with host, length and token."
+    with Service(head(status="204 No Content")) as service, client_of(service, writable=True) as client:
+        client.update_group_customers("vip", add=["c1"])
+
+    names = [line.split(b":")[0].lower() for line in service.requests[0][1].splitlines()[1:]]
+    assert sorted(set(names)) == sorted(names)
+    assert {b"host", b"content-length", b"authorization", b"accept-encoding"} <= set(names)
+
+
+@pytest.mark.parametrize(
+    "location", ["https://xn--a/", "http://\u2603\u2603/", "http://[::1", "https://x:99999999/", "http://a\x7fb/"]
+)
+@pytest.mark.parametrize("method", ["read", "write"])
+def test_invalid_location(location, method):
+    "A redirect to an invalid URL is an error of this package, and the target is not contacted."
+    answer = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: %s\r\n\r\n" % location.encode()
+    with Service(answer) as service, client_of(service, writable=True) as client, pytest.raises(ApiError):
+        if method == "read":
+            client.read_group_page()
+        else:
+            client.delete_group("vip")
+
+    assert len(service.requests) == 1
+
+
+@pytest.mark.parametrize("header", ["X-Name: kari", "kari"], ids=["valid", "invalid"])
+def test_httpcore_debug_records(header, caplog):
+    "Debug records of the HTTP library contain the events of our requests, and nothing of the response."
+    caplog.set_level(logging.DEBUG)
+    with Service(cut(whole(EMPTY, header))) as service, client_of(service) as client, suppress(ConnectionFailedError):
+        client.read_group_page()
+
+    records = [record for record in caplog.records if record.name.startswith("httpcore")]
+    assert any(record.getMessage().startswith("receive_response_headers.") for record in records)
+    assert "kari" not in caplog.text
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere received data is lost with the connection")
+def test_early_response():
+    "A server can reject a large body with 413 and close the connection before it has read the body."
+    refuse = cut(whole(b"", status="413 Content Too Large"))
+    refuse.takes_no_body = True
+    uids = [f"c{n:09d}" for n in range(1_000_000)]
+    with (
+        Service(refuse) as service,
+        client_of(service, writable=True) as client,
+        pytest.raises(RequestRejectedError) as caught,
+    ):
+        client.update_group_customers("vip", add=uids)
+
+    assert caught.value.status == 413
+
+
+# HTTPS and proxies
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """Return a self-signed certificate for 127.0.0.1."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl makes the certificate")
+    folder = tmp_path_factory.mktemp("certificate")
+    key, file = folder / "key.pem", folder / "certificate.pem"
+    kind = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    name = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    result = subprocess.run(["openssl", *kind, *name, "-keyout", str(key), "-out", str(file)], capture_output=True)
+    if result.returncode:
+        pytest.skip("this openssl makes no such certificate")
+    return file, key
+
+
+@pytest.fixture
+def secure(certificate):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    with Service(whole(EMPTY), tls=context) as service:
+        yield service
+
+
+def test_untrusted_certificate(secure):
+    "A self-signed certificate is rejected before anything is sent."
+    with (
+        client_of(secure) as client,
+        pytest.raises(ConnectionFailedError, match=r"could not connect to .*:\d+ \(ConnectError\)"),
+    ):
+        client.read_group_page()
+
+    assert secure.requests == []
+
+
+def test_trusted_certificate(secure, certificate):
+    "verify= accepts an SSLContext that trusts the server's certificate, and TLS connections are reused."
+    with client_of(secure, verify=ssl.create_default_context(cafile=certificate[0])) as client:
+        totals = [client.read_group_page().total_count for _ in range(3)]
+
+    assert totals == [0, 0, 0]
+    assert secure.connections_used == [1, 1, 1]
+
+
+def test_certificate_of_another_host(secure, certificate):
+    "A trusted certificate is rejected for a host that it does not name."
+    context = ssl.create_default_context(cafile=certificate[0])
+    url = f"https://localhost:{secure.port}/v2"
+    with (
+        fg.Client("t-1", "secret", base_url=url, verify=context, retry=ONCE) as client,
+        pytest.raises(ConnectionFailedError, match="could not connect"),
+    ):
+        client.read_group_page()
+
+    assert secure.requests == []
+
+
+def test_loopback_without_proxy(monkeypatch):
+    "Requests to this machine do not use a proxy from the environment."
+    with Service(whole(b"from the proxy")) as proxy, Service(whole(EMPTY)) as service:
+        for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.delenv("no_proxy", raising=False)
+        with client_of(service) as client:
+            client.read_group_page()
+
+    assert (len(service.requests), proxy.requests) == (1, [])
+
+
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
+def test_proxy_from_the_environment(name, monkeypatch):
+    "A proxy gets a CONNECT request without the token. If it rejects the request, the connection is lost."
+    for variable in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(variable, raising=False)
+    with Service(whole(b"", status="502 Bad Gateway")) as proxy:
+        monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+        with shop() as client, pytest.raises(ConnectionFailedError):
+            client.read_group_page()
+
+    [(_, request)] = proxy.requests
+    assert request.startswith(b"CONNECT shop.test:443") and b"secret" not in request
+
+
+def test_no_proxy(monkeypatch):
+    "A host in NO_PROXY is reached directly."
+    hosts = []
+
+    def nowhere(host, *args, **kwargs):
+        hosts.append(host)
+        raise socket.gaierror("nowhere")
+
+    with Service(whole(b"", status="502 Bad Gateway")) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+        monkeypatch.setenv("NO_PROXY", "shop.test")
+        monkeypatch.setattr(socket, "getaddrinfo", nowhere)
+        with shop() as client, pytest.raises(ConnectionFailedError, match="could not connect"):
+            client.read_group_page()
+
+    assert proxy.requests == []
+    assert {host if isinstance(host, str) else host.decode() for host in hosts} == {"shop.test"}
+
+
+def test_international_host(monkeypatch):
+    "A host with non-ASCII letters is encoded by IDNA 2008. Older rules give another host."
+    hosts = []
+
+    def nowhere(host, *args, **kwargs):
+        hosts.append(host)
+        raise socket.gaierror("nowhere")
+
+    for variable in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr(socket, "getaddrinfo", nowhere)
+    with shop("https://straße.test/v2") as client, pytest.raises(ConnectionFailedError, match="could not connect"):
+        client.read_group_page()
+
+    assert [host if isinstance(host, str) else host.decode() for host in hosts] == ["xn--strae-oqa.test"]
+
+
+def test_unreadable_no_proxy(monkeypatch):
+    "An address in NO_PROXY that httpx cannot parse does not matter if there is no proxy."
+    for variable in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("NO_PROXY", "fe80::/10,[::1")
+
+    with shop() as client:
+        assert client.base_url == "https://shop.test/v2"
