@@ -29,7 +29,7 @@ from frgroups.review.approval import CLOCK_TOLERANCE
 
 _SETTLE = "To get a receipt of the changes that were sent, which can be undone, use finalize_plan."
 _SETTLE_IN_CLI = (
-    "To get a receipt of the changes that were sent, which can be undone, use frgroups apply PLAN --settle."
+    "To get a receipt of the changes that were sent, which can be undone, use frgroups apply PLAN --finalize."
 )
 
 

@@ -1,1 +1,1 @@
-"""Commands of the `frgroups` command line."""
+"""Command line of frgroups: one module per command group, imported when one of its commands runs."""

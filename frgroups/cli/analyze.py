@@ -1,149 +1,179 @@
-"""The commands that look at what is kept: sizes, overlaps, health, changes."""
+"""Commands that analyze stored snapshots: sizes, overlap, health and changes."""
 
 from __future__ import annotations
 
-import shutil
-from argparse import Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
+import click
 
-from frgroups.analysis.changes import group_changes, membership_changes
-from frgroups.analysis.health import SEVERITIES, health_report
-from frgroups.analysis.overlap import overlap_pairs
-from frgroups.analysis.sizes import group_sizes
-from frgroups.cli.arguments import Add, of_register, of_snapshot
-from frgroups.cli.resolve import register_of, snapshot_before, snapshot_of
-from frgroups.cli.types import at_least, moment, readable
+from frgroups.cli.command import ExclusiveOption, command
+from frgroups.cli.options import SnapshotSelection, csv_option, register_option, snapshot_options
+from frgroups.cli.output import print_data, print_table, print_text
+from frgroups.cli.types import FILE, TIMESTAMP, IntegerRange
 from frgroups.errors import UsageError
-from frgroups.internals.atomic_files import write_text
-from frgroups.internals.formatting import pluralize
-from frgroups.snapshot.universe import resolve_universe
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MEASURES = ("jaccard", "n_both", "overlap_coefficient", "lift")
+PAIR_COLUMNS = ["name_a", "name_b", "n_a", "n_b", "n_both", "jaccard", "share_of_a", "share_of_b"]
+# At most this many rows of `changes --customers` are printed.
+MAX_CUSTOMER_ROWS = 50
 
 
-def add_commands(add: Add) -> None:
-    """What each of these commands takes."""
-    _sizes_words(add)
-    _overlap_words(add)
-    _health_words(add)
-    _changes_words(add)
-
-
-def sizes(options: Namespace) -> int:
+@command("sizes", example="frgroups sizes --csv sizes.csv")
+@snapshot_options
+@csv_option
+@click.option("--top", type=IntegerRange(min=1), metavar="N", help="Show only the N largest groups.")
+def sizes(selection: SnapshotSelection, csv: Path | None, top: int | None) -> int:
     """Show the size of each group."""
-    snapshot = snapshot_of(options)
+    from frgroups.analysis.sizes import group_sizes
+    from frgroups.cli.resolve import read_selected_snapshot
+
+    snapshot = read_selected_snapshot(selection)
     table = group_sizes(snapshot).sort_values(["n_members", "customer_group_uid"], ascending=[False, True])
-    shown = table if snapshot.universe is not None else table.drop(columns="share_of_universe")
-    print(snapshot)
-    _show(shown.head(options.top) if options.top else shown, options.csv, table)
+    rows = table.head(top) if top else table
+    if snapshot.universe is None:
+        rows = rows.drop(columns="share_of_universe")
+    print_text(snapshot)
+    print_table(rows)
+    _write_table(csv, table, n_printed=len(rows))
     return 0
 
 
-def overlap(options: Namespace) -> int:
-    """Show the pairs that overlap most."""
-    snapshot = snapshot_of(options)
-    universe = resolve_universe(snapshot, options.universe, snapshot.matrix)
-    if options.by == "lift" and universe is None:
+@command("overlap", example="frgroups overlap --top 20")
+@snapshot_options
+@csv_option
+@click.option("--top", type=IntegerRange(min=1), default=20, metavar="N", help="Show the first N pairs.")
+@click.option("--by", "measure", type=click.Choice(MEASURES), default="jaccard", help="Sort by this measure.")
+@click.option(
+    "--universe",
+    type=IntegerRange(min=1),
+    metavar="N",
+    help="Total number of customers, which lift and q-value require.",
+)
+def overlap(selection: SnapshotSelection, csv: Path | None, top: int, measure: str, universe: int | None) -> int:
+    """Show the pairs of groups that overlap most."""
+    from frgroups.analysis.overlap import overlap_pairs
+    from frgroups.cli.resolve import read_selected_snapshot
+    from frgroups.snapshot.universe import resolve_universe
+
+    snapshot = read_selected_snapshot(selection)
+    n_customers = resolve_universe(snapshot, universe, snapshot.matrix)
+    if measure == "lift" and n_customers is None:
         raise UsageError("--by lift compares with chance, which needs --universe N, the number of customers in all.")
-    table = overlap_pairs(snapshot, universe=universe, min_both=1)
-    table = table.sort_values([options.by, "n_both"], ascending=False, ignore_index=True)
-    columns = ["name_a", "name_b", "n_a", "n_b", "n_both", "jaccard", "share_of_a", "share_of_b"]
-    if universe is not None:
-        columns += ["lift", "q_value"]
-    print(snapshot)
-    _show(table[columns].head(options.top), options.csv, table)
+    table = overlap_pairs(snapshot, universe=n_customers, min_both=1)
+    table = table.sort_values([measure, "n_both"], ascending=False, ignore_index=True)
+    columns = PAIR_COLUMNS
+    if n_customers is not None:
+        columns = [*PAIR_COLUMNS, "lift", "q_value"]
+    rows = table[columns].head(top)
+    print_text(snapshot)
+    print_table(rows)
+    _write_table(csv, table, n_printed=len(rows))
     return 0
 
 
-def health(options: Namespace) -> int:
-    """Show what is not as it should be with the groups."""
-    snapshot = snapshot_of(options)
-    table = health_report(snapshot, register=register_of(options))
-    if options.json:
-        print(table.to_json(orient="records", lines=True, force_ascii=False), end="")
+@command(
+    "health",
+    example="frgroups health --register register.csv --csv findings.csv",
+    more="The exit code is 0 whatever the findings are. It is 1 if there is no snapshot or the register cannot be "
+    "read.",
+)
+@snapshot_options
+@register_option
+@click.option("--top", type=IntegerRange(min=1), default=30, metavar="N", help="Show the first N findings.")
+@click.option(
+    "--json",
+    "as_json",
+    cls=ExclusiveOption,
+    excludes=["--csv"],
+    is_flag=True,
+    help="Print every finding as one JSON line.",
+)
+@click.option(
+    "--csv",
+    cls=ExclusiveOption,
+    excludes=["--json"],
+    type=FILE,
+    metavar="FILE",
+    help="Write every finding to a CSV file.",
+)
+def health(selection: SnapshotSelection, register: Path | None, top: int, as_json: bool, csv: Path | None) -> int:
+    """Show problems found in the groups."""
+    from frgroups.analysis.health import SEVERITIES, health_report
+    from frgroups.cli.resolve import read_optional_register, read_selected_snapshot
+
+    snapshot = read_selected_snapshot(selection)
+    table = health_report(snapshot, register=read_optional_register(register))
+    if as_json:
+        if not table.empty:
+            print_data(table.to_json(orient="records", lines=True, force_ascii=False))
         return 0
-    n_of = table["severity"].value_counts()
-    print(snapshot)
-    print(", ".join(f"{n_of.get(severity, 0)} {severity}" for severity in SEVERITIES))
-    for row in table.head(options.top).to_dict("records"):
-        told = f"\n{row['severity'].upper()} {row['finding']}: {row['evidence']}\n  {row['suggested_action']}"
-        print(readable(told))
-    print()
-    _keep_table(options.csv, table, min(options.top, len(table)))
+    counts = table["severity"].value_counts()
+    print_text(snapshot)
+    print_text(", ".join(f"{counts.get(severity, 0)} {severity}" for severity in SEVERITIES))
+    rows = table.head(top)
+    for row in rows.to_dict("records"):
+        print_text(f"\n{row['severity'].upper()} {row['finding']}: {row['evidence']}\n  {row['suggested_action']}")
+    print_text()
+    _write_table(csv, table, n_printed=len(rows))
     return 0
 
 
-def changes(options: Namespace) -> int:
-    """Show who joined and left between two snapshots."""
-    new = snapshot_of(options)
-    old = snapshot_before(new, options)
-    table = membership_changes(old, new) if options.customers else group_changes(old, new)
-    print(f"{old.taken_at:%Y-%m-%d %H:%M} UTC to {new.taken_at:%Y-%m-%d %H:%M} UTC")
-    if not options.customers:
-        shown = table[(table["n_joined"] > 0) | (table["n_left"] > 0) | (table["status"] != "kept")]
-        print(f"{len(shown)} of {len(table)} groups changed.")
-        for row in table[table["renamed_from"] != ""].to_dict("records"):
-            print(readable(f"{row['renamed_from']} is now called {row['name']}."))
-        if n := int((table["verdict"] == "drifted").sum()):
-            print(f"{pluralize(n, 'group')} drifted while read, so that some of its changes may be none.")
-        _show(shown.drop(columns=["customer_group_uid", "renamed_from"]), options.csv, table)
+@command("changes", example="frgroups changes --since 2026-11-01")
+@snapshot_options
+@csv_option
+@click.option(
+    "--since", type=TIMESTAMP, metavar="DATE", help="Date of the older snapshot. By default, the last but one."
+)
+@click.option("--customers", is_flag=True, help="Show a row for each customer instead of each group.")
+def changes(selection: SnapshotSelection, csv: Path | None, since: str | None, customers: bool) -> int:
+    """Compare two snapshots."""
+    from frgroups.analysis.changes import group_changes, membership_changes
+    from frgroups.cli.resolve import read_previous_snapshot, read_selected_snapshot
+
+    new = read_selected_snapshot(selection)
+    old = read_previous_snapshot(new, since, selection)
+    period = f"{old.taken_at:%Y-%m-%d %H:%M} UTC to {new.taken_at:%Y-%m-%d %H:%M} UTC"
+    if customers:
+        table = membership_changes(old, new)
+        rows = table.head(MAX_CUSTOMER_ROWS)
+        print_text(period)
     else:
-        _show(table.head(50), options.csv, table)
+        table = group_changes(old, new)
+        rows = _changed_groups(table)
+        print_text(period)
+        _print_group_notes(table, n_changed=len(rows))
+    print_table(rows)
+    _write_table(csv, table, n_printed=len(rows))
     return 0
 
 
-def _show(table: pd.DataFrame, csv: Path | None, whole: pd.DataFrame) -> None:
-    with pd.option_context("display.max_columns", None, "display.width", shutil.get_terminal_size().columns):
-        print("(none)" if table.empty else readable(_as_text(table)))
-    _keep_table(csv, whole, len(table))
+def _changed_groups(table: pd.DataFrame) -> pd.DataFrame:
+    changed = (table["n_joined"] > 0) | (table["n_left"] > 0) | (table["status"] != "kept")
+    return table[changed].drop(columns=["customer_group_uid", "renamed_from"])
 
 
-def _as_text(table: pd.DataFrame) -> str:
-    return table.to_string(index=False, max_rows=None, float_format="{:.3f}".format, max_colwidth=40)
+def _print_group_notes(table: pd.DataFrame, *, n_changed: int) -> None:
+    from frgroups.internals.formatting import pluralize
+
+    print_text(f"{n_changed} of {len(table)} groups changed.")
+    for row in table[table["renamed_from"] != ""].to_dict("records"):
+        print_text(f"{row['renamed_from']} is now called {row['name']}.")
+    n_drifted = int((table["verdict"] == "drifted").sum())
+    if n_drifted:
+        print_text(f"{pluralize(n_drifted, 'group')} drifted while read, so that some of its changes may be none.")
 
 
-def _keep_table(csv: Path | None, whole: pd.DataFrame, n_shown: int) -> None:
-    """Say how much of a table was shown, and write all of it where that is asked for."""
-    if n_shown < len(whole):
-        print(f"{n_shown} of {len(whole)} rows shown; --csv FILE writes all.")
-    if csv is not None:
-        write_text(csv.expanduser().resolve(), whole.to_csv(index=False))
-        print(f"Written to {csv.expanduser().resolve()}")
+def _write_table(path: Path | None, table: pd.DataFrame, *, n_printed: int) -> None:
+    """Print how many rows were printed if some were not, and write all of them to a file if there is a path."""
+    from frgroups.internals.atomic_files import write_text
 
-
-def _sizes_words(add: Add) -> None:
-    parser = add(sizes, "members of each group, and how many are in no other", "frgroups sizes --csv sizes.csv")
-    of_snapshot(parser)
-    parser.add_argument("--top", type=at_least(1), metavar="N", help="only the N largest")
-
-
-def _overlap_words(add: Add) -> None:
-    parser = add(overlap, "the pairs of groups that overlap most, by name", "frgroups overlap --top 20")
-    of_snapshot(parser)
-    parser.add_argument("--top", type=at_least(1), default=20, metavar="N", help="pairs to show (20)")
-    measures = ("jaccard", "n_both", "overlap_coefficient", "lift")
-    parser.add_argument("--by", default="jaccard", choices=measures, help="what to sort by (jaccard)")
-    parser.add_argument("--universe", type=at_least(1), metavar="N", help="customers in all, for lift")
-
-
-def _health_words(add: Add) -> None:
-    parser = add(
-        health,
-        "what is not as it should be with the groups, and what to do about it",
-        "frgroups health --register register.csv --csv findings.csv",
-        "exit code 0 whatever is found: findings are for people to decide on; 1 when there is no snapshot to look at "
-        "or the register cannot be read.",
-    )
-    of_snapshot(parser, csv=False)
-    of_register(parser)
-    parser.add_argument("--top", type=at_least(1), default=30, metavar="N", help="findings to show (30)")
-    all_of_it = parser.add_mutually_exclusive_group()
-    all_of_it.add_argument("--json", action="store_true", help="every finding as one JSON line")
-    all_of_it.add_argument("--csv", type=Path, metavar="FILE", help="write every finding to a CSV file")
-
-
-def _changes_words(add: Add) -> None:
-    parser = add(changes, "who joined and left between two snapshots", "frgroups changes --since 2026-11-01")
-    of_snapshot(parser)
-    parser.add_argument("--since", type=moment, metavar="DATE", help="the older snapshot (default: the last but one)")
-    parser.add_argument("--customers", action="store_true", help="a row for each customer instead of each group")
+    if n_printed < len(table):
+        print_text(f"{n_printed} of {len(table)} rows shown; --csv FILE writes all.")
+    if path is not None:
+        target = path.expanduser().resolve()
+        write_text(target, table.to_csv(index=False))
+        print_text(f"Written to {target}")

@@ -1,156 +1,198 @@
-"""The commands that decide on a plan, send it, and take it back."""
+"""Commands that approve a plan, apply it and undo it."""
 
 from __future__ import annotations
 
 import json
-from argparse import Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from frgroups.apply.executor import apply_plan, finalize_plan
-from frgroups.apply.receipt import Receipt, read_receipt
-from frgroups.apply.undo import plan_undo
-from frgroups.cli.apply_queue import apply_queue
-from frgroups.cli.apply_result import NOT_SAVED, load_exit_code, result_line, unsent_line
-from frgroups.cli.arguments import LIMIT_HELP, Add, of_tenant
-from frgroups.cli.plan import keep_plan
-from frgroups.cli.resolve import client_of, limits_of
-from frgroups.cli.types import filled, limit, readable
+import click
+
+from frgroups.cli.command import ExclusiveOption, command
+from frgroups.cli.options import journal_option, limit_option, tenant_option
+from frgroups.cli.output import print_data, print_text
+from frgroups.cli.types import FILE, NONEMPTY_TEXT
 from frgroups.errors import FrgroupsError, InputError, UsageError
-from frgroups.internals.exit_codes import code_of
-from frgroups.plan.plan_file import read_plan
-from frgroups.review.approval import approve_plan, check_rejections, read_decision
-from frgroups.review.approval_policy import Policy, read_policy
-from frgroups.review.plan_queue import locate_plan, move_plan
+
+if TYPE_CHECKING:
+    from frgroups.apply.receipt import Receipt
+    from frgroups.plan.plan import Plan
+    from frgroups.review.approval_policy import Policy
 
 
-def add_commands(add: Add) -> None:
-    """What each of these commands takes."""
-    _approve_words(add)
-    _apply_words(add)
-    _undo_words(add)
+@command("approve", example='frgroups approve plan.json --by "Kari Nordmann"')
+@click.argument("file", metavar="PLAN", type=FILE)
+@click.option("--by", "reviewer", required=True, type=NONEMPTY_TEXT, metavar="NAME", help="Name of the reviewer.")
+@click.option("--reject", "reason", metavar="REASON", help="Reject the plan for this reason instead of approving it.")
+@click.option("--out", type=FILE, metavar="FILE", help="Approval file. By default, a file beside the plan.")
+def approve(file: Path, reviewer: str, reason: str | None, out: Path | None) -> int:
+    """Write an approval or a rejection; move a pending plan of the queue to the approved plans."""
+    from frgroups.plan.plan_file import read_plan
+    from frgroups.review.approval import approve_plan, check_rejections, read_decision
+    from frgroups.review.plan_queue import locate_plan, move_plan
 
-
-def approve(options: Namespace) -> int:
-    """Write an approval, or a rejection; a plan that waits in the queue is approved there."""
-    file = locate_plan(options.file)
-    made = read_plan(file)
-    target = options.out or file.with_suffix(".approval.json")
-    before = read_decision(target, made)
-    if options.reject is None:
-        check_rejections(made, target)
-    path = approve_plan(made, target, by=options.by, reject=options.reject)
-    print(readable(made.summary()))
-    word = "approved" if options.reject is None else "rejected"
-    queued = file.absolute() if options.out or options.reject is not None else move_plan(file, "approved")
-    written = path if path.exists() else queued.with_suffix(".approval.json")
-    print(f"{options.by} {word} plan {made.digest[:12]}. Written to {written}")
-    if options.reject is not None:
-        if before and before.approved:
-            print(readable(f"It takes the place of the approval by {before.by}, which was in that file."))
+    path = locate_plan(file)
+    plan = read_plan(path)
+    target = out or path.with_suffix(".approval.json")
+    previous = read_decision(target, plan)
+    if reason is not None:
+        written = approve_plan(plan, target, by=reviewer, reject=reason)
+        print_text(plan.summary())
+        print_text(f"{reviewer} rejected plan {plan.digest[:12]}. Written to {_existing(written, path)}")
+        if previous and previous.approved:
+            print_text(f"It takes the place of the approval by {previous.by}, which was in that file.")
         return 0
-    if queued != file.absolute():
-        print(f"It waits in {queued.parent}. Next: frgroups apply --approved")
+    check_rejections(plan, target)
+    approval = approve_plan(plan, target, by=reviewer, reject=None)
+    print_text(plan.summary())
+    location = path.absolute()
+    if out is None:
+        location = move_plan(path, "approved")
+    print_text(f"{reviewer} approved plan {plan.digest[:12]}. Written to {_existing(approval, location)}")
+    if location != path.absolute():
+        print_text(f"It waits in {location.parent}. Next: frgroups apply --approved")
     else:
-        print(f"Next: frgroups apply {file} --approve {path}")
+        print_text(f"Next: frgroups apply {path} --approve {approval}")
     return 0
 
 
-def apply(options: Namespace) -> int:
-    """Apply a plan, settle one, or apply all that are approved."""
-    _check_usage(options)
-    policy = read_policy(options.approve_policy) if options.approve_policy else None
-    if options.approved:
-        return apply_queue(options, policy)
-    try:
-        receipt = _applied(options, policy)
-    except FrgroupsError as error:
-        if options.json:
-            print(
-                json.dumps(unsent_line(options.file, "refused", code_of(error), error.cli_text), ensure_ascii=False)
-            )
-        raise
-    if options.json:
-        print(json.dumps(result_line(options.file, receipt), ensure_ascii=False))
-    else:
-        print(readable(receipt.summary()))
-        print(f"Receipt: {receipt.path or NOT_SAVED}")
-        if receipt.counts["verified"] and receipt.path:
-            print(f"To take it back: frgroups undo {receipt.path}")
-    return load_exit_code(receipt)
+def _existing(approval: Path, plan: Path) -> Path:
+    """Return the path of an approval file, which is moved together with its plan."""
+    if approval.exists():
+        return approval
+    return plan.absolute().with_suffix(".approval.json")
 
 
-def _applied(options: Namespace, policy: Policy | None) -> Receipt:
-    made = read_plan(locate_plan(options.file))
-    with client_of(options.tenant, writable=not options.settle) as client:
-        if options.settle:
-            return finalize_plan(client, made, journal=options.journal)
-        return apply_plan(client, made, approval=policy or options.approve, journal=options.journal)
-
-
-def undo(options: Namespace) -> int:
-    """Make the plan that takes a receipt back."""
-    if options.file.suffix == ".jsonl":
-        raise InputError(
-            f"{options.file} is a journal. An undo stands on the receipt beside it, which ends in .receipt.json; "
-            "where there is none yet, frgroups apply PLAN --settle makes it."
-        )
-    receipt = read_receipt(options.file)
-    made = plan_undo(receipt, limits=limits_of(options.limit, receipt.plan.limits) if options.limit else None)
-    keep_plan(made, options.out)
-    return 3 if made.blocked else 0
-
-
-def _check_usage(options: Namespace) -> None:
-    by = [name for name in ("approve", "approve_policy") if getattr(options, name) is not None]
-    if options.approved and (options.file or options.approve):
+@command(
+    "apply",
+    example="frgroups apply plan.json --approve FILE",
+    renamed={"--settle": "--finalize"},
+)
+@click.argument("file", metavar="[PLAN]", type=FILE, required=False)
+@click.option(
+    "--approve", "approval", metavar="DIGEST|FILE", help="Digest that was reviewed, or approval file of the reviewer."
+)
+@click.option(
+    "--approve-policy",
+    type=FILE,
+    metavar="FILE",
+    help="Policy (TOML) that approves small changes of certain groups: by, groups, max_adds, max_removes, ...",
+)
+@click.option(
+    "--approved",
+    cls=ExclusiveOption,
+    excludes=["--finalize"],
+    is_flag=True,
+    help="Apply all approved plans of the queue, oldest first. Completed plans are moved to done, and plans that "
+    "cannot be completed to stopped.",
+)
+@click.option(
+    "--finalize",
+    cls=ExclusiveOption,
+    excludes=["--approved"],
+    is_flag=True,
+    help="Send nothing. Write the receipt of an interrupted run that cannot be resumed, so that it can be undone.",
+)
+@tenant_option
+@journal_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON line per plan: outcome, counts and receipt.")
+def apply(
+    file: Path | None,
+    approval: str | None,
+    approve_policy: Path | None,
+    approved: bool,
+    finalize: bool,
+    tenant: str | None,
+    journal: Path | None,
+    as_json: bool,
+) -> int:
+    """Apply a plan, finalize a run, or apply all approved plans of the queue."""
+    n_approvals = (approval is not None) + (approve_policy is not None)
+    if approved and (file or approval):
         raise UsageError("--approved takes the plans of the queue, and no PLAN or --approve.")
-    if not options.approved and options.file is None:
-        raise UsageError("Which plan? Name its file, or say --approved for all of the queue that are approved.")
-    if options.settle and by:
-        raise UsageError("--settle sends nothing, so it takes no approval.")
-    if not (options.approved or options.settle) and len(by) != 1:
-        raise UsageError("Say either --approve, the digest or the approval file, or --approve-policy.")
+    if finalize and n_approvals:
+        raise UsageError("--finalize sends nothing, so it takes no approval.")
+    if approved:
+        return _apply_queue(approve_policy, tenant, journal, as_json)
+    if file is None:
+        raise UsageError("Name the file of a plan, or give --approved for all approved plans of the queue.")
+    if not finalize and n_approvals != 1:
+        raise UsageError("Give either --approve with the digest or the approval file, or --approve-policy.")
+    policy = _read_optional_policy(approve_policy)
+    return _apply_file(file, policy or approval, tenant, journal, as_json)
 
 
-def _approve_words(add: Add) -> None:
-    parser = add(approve, "say yes or no to exactly this plan", 'frgroups approve plan.json --by "Kari Nordmann"')
-    parser.add_argument("file", type=Path, metavar="PLAN")
-    parser.add_argument("--by", required=True, type=filled, metavar="NAME", help="who decides")
-    parser.add_argument("--reject", metavar="REASON", help="say no, and why")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="approval file (default: beside the plan)")
+def _apply_queue(policy_file: Path | None, tenant: str | None, journal: Path | None, as_json: bool) -> int:
+    from frgroups.cli.apply_queue import apply_queue
+
+    return apply_queue(_read_optional_policy(policy_file), tenant, journal, as_json)
 
 
-def _apply_words(add: Add) -> None:
-    parser = add(
-        apply, "send an approved plan, read back, write a receipt", "frgroups apply plan.json --approve FILE"
-    )
-    parser.add_argument("file", type=Path, nargs="?", metavar="PLAN")
-    parser.add_argument("--approve", metavar="DIGEST|FILE", help="the digest reviewed, or approval file")
-    parser.add_argument(
-        "--approve-policy",
-        type=Path,
-        metavar="FILE",
-        help="a policy (TOML) that allows small changes of certain groups: by, groups, max_adds, max_removes, ...",
-    )
-    by_what = parser.add_mutually_exclusive_group()
-    by_what.add_argument(
-        "--approved",
-        action="store_true",
-        help="all plans of the queue that are approved, oldest first; those that end are moved to done, those that "
-        "cannot get further to stopped",
-    )
-    by_what.add_argument(
-        "--settle",
-        action="store_true",
-        help="send nothing: a receipt of what a run sent that cannot be gone on with, for undo to take back",
-    )
-    of_tenant(parser)
-    parser.add_argument("--journal", type=Path, metavar="FOLDER", help="where journal and receipt go (the home)")
-    parser.add_argument("--json", action="store_true", help="one JSON line for each plan: outcome, counts, receipt")
+def _apply_file(
+    file: Path, approve: Policy | str | None, tenant: str | None, journal: Path | None, as_json: bool
+) -> int:
+    """Apply the plan in a file, or finalize its run if there is no approval."""
+    from frgroups.apply.executor import apply_plan, finalize_plan
+    from frgroups.cli.apply_result import receipt_exit_code, result_line, unsent_line
+    from frgroups.cli.resolve import open_client
+    from frgroups.internals.exit_codes import code_of
+    from frgroups.plan.plan_file import read_plan
+    from frgroups.review.plan_queue import locate_plan
+
+    try:
+        plan = read_plan(locate_plan(file))
+        with open_client(tenant, writable=approve is not None) as client:
+            if approve is None:
+                receipt = finalize_plan(client, plan, journal=journal)
+            else:
+                receipt = apply_plan(client, plan, approval=approve, journal=journal)
+    except FrgroupsError as error:
+        if as_json:
+            line = unsent_line(file, "refused", code_of(error), error.cli_text)
+            print_data(json.dumps(line, ensure_ascii=False))
+        raise
+    if as_json:
+        print_data(json.dumps(result_line(file, receipt), ensure_ascii=False))
+    else:
+        _print_receipt(receipt)
+    return receipt_exit_code(receipt)
 
 
-def _undo_words(add: Add) -> None:
-    parser = add(undo, "a plan that takes back what a receipt says was done", "frgroups undo receipt.json")
-    parser.add_argument("file", type=Path, metavar="RECEIPT")
-    parser.add_argument("--limit", type=limit, action="append", default=[], metavar="NAME=VALUE", help=LIMIT_HELP)
-    parser.add_argument("--out", type=Path, metavar="FILE", help="plan file (default: in the home)")
+def _read_optional_policy(path: Path | None) -> Policy | None:
+    from frgroups.review.approval_policy import read_policy
+
+    return None if path is None else read_policy(path)
+
+
+def _print_receipt(receipt: Receipt) -> None:
+    from frgroups.cli.apply_result import NO_RECEIPT_FILE
+
+    print_text(receipt.summary())
+    print_text(f"Receipt: {receipt.path or NO_RECEIPT_FILE}")
+    if receipt.counts["verified"] and receipt.path:
+        print_text(f"To take it back: frgroups undo {receipt.path}")
+
+
+@command("undo", example="frgroups undo receipt.json")
+@click.argument("file", metavar="RECEIPT", type=FILE)
+@limit_option
+@click.option("--out", type=FILE, metavar="FILE", help="Plan file. By default, a file in the data folder.")
+def undo(file: Path, limit_settings: tuple[tuple[str, object], ...], out: Path | None) -> int:
+    """Plan the reverse of the changes in a receipt."""
+    from frgroups.apply.receipt import read_receipt
+    from frgroups.apply.undo import plan_undo
+    from frgroups.cli.plan_output import save_plan
+    from frgroups.cli.resolve import override_limits
+
+    if file.suffix == ".jsonl":
+        raise InputError(
+            f"{file} is a journal. An undo requires the receipt beside it, which ends in .receipt.json. If there is "
+            "no receipt, frgroups apply PLAN --finalize writes it."
+        )
+    receipt = read_receipt(file)
+    limits = None
+    if limit_settings:
+        limits = override_limits(limit_settings, receipt.plan.limits)
+    plan: Plan = plan_undo(receipt, limits=limits)
+    save_plan(plan, out)
+    return 3 if plan.blocked else 0

@@ -1,12 +1,11 @@
-"""What `frgroups apply --approved` does: every plan of the queue that is approved, one after the other."""
+"""Apply the approved plans of the queue, one after the other."""
 
 from __future__ import annotations
 
 import json
-import sys
 import threading
-from argparse import Namespace
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from frgroups.api.client import Client
@@ -15,8 +14,8 @@ from frgroups.apply.executor import apply_plan, last_receipt
 from frgroups.apply.interrupts import deferred_interrupt
 from frgroups.apply.receipt import Receipt
 from frgroups.cli.apply_result import result_line, unsent_line
-from frgroups.cli.resolve import client_of
-from frgroups.cli.types import error_text, readable
+from frgroups.cli.output import print_data, print_error, print_text
+from frgroups.cli.resolve import open_client
 from frgroups.errors import DriftError, FrgroupsError, NotApprovedError, PlanBlockedError
 from frgroups.internals.exit_codes import code_of, worst
 from frgroups.plan.plan import Plan
@@ -26,83 +25,111 @@ from frgroups.review.approval_policy import Policy
 from frgroups.review.plan_queue import QueuedPlan, archive_plan, queued_plans
 
 
-def apply_queue(options: Namespace, policy: Policy | None) -> int:
-    """Apply every plan of the queue that is approved; one that fails does not stop the others."""
+def apply_queue(policy: Policy | None, tenant: str | None, journal: Path | None, as_json: bool) -> int:
+    """
+    Apply every approved plan of the queue and return the worst exit code.
+
+    A plan that fails does not stop the others.
+
+    Parameters
+    ----------
+    policy
+        Policy that approves plans without an approval file.
+    tenant
+        Name of a tenant in tenants.toml; None for the tenant of the environment.
+    journal
+        Folder of the journals; None for the data folder.
+    as_json
+        Print each result as a JSON line instead of a sentence.
+    """
     codes = []
-    with client_of(options.tenant, writable=True) as client, deferred_interrupt() as stop:
+    with open_client(tenant, writable=True) as client, deferred_interrupt() as stop:
         for queued in queued_plans(client.tenant_uid, client.base_url):
             if stop.is_set():
-                print("Interrupted: the other plans wait.", file=sys.stderr)
+                print_error("Interrupted: the other plans wait.")
                 break
-            line = _applied(client, queued, policy, options, stop)
+            line = _apply_waiting(client, queued, policy, journal, stop)
             codes.append(line["exit_code"])
-            text = f"{line['plan']}: {line['outcome']}. {line['message']}".rstrip()
-            print(json.dumps(line, ensure_ascii=False) if options.json else readable(text), flush=True)
-    if not codes and not options.json:
-        print(f"Nothing waits for {client.tenant_uid} at {client.base_url}.")
+            if as_json:
+                print_data(json.dumps(line, ensure_ascii=False), flush=True)
+            else:
+                print_text(f"{line['plan']}: {line['outcome']}. {line['message']}".rstrip(), flush=True)
+    if not codes and not as_json:
+        print_text(f"Nothing waits for {client.tenant_uid} at {client.base_url}.")
     return worst(codes)
 
 
-def _applied(
-    client: Client, queued: QueuedPlan, policy: Policy | None, options: Namespace, stop: threading.Event
+def _apply_waiting(
+    client: Client, queued: QueuedPlan, policy: Policy | None, journal: Path | None, stop: threading.Event
 ) -> dict[str, Any]:
-    """What became of one plan of the queue; one that will never get further is set aside."""
+    """Apply one plan of the queue and return its result. A plan that cannot be completed is moved to stopped."""
     approvals: list[Approve] = [queued.approval] if queued.approval else []
     if policy and not queued.is_rejected:
         approvals.append(policy)
     try:
-        plan = queued.plan or read_plan(queued.path)  # Which says what is wrong with it.
-        before = last_receipt(plan, options.journal)
-        ended = before is not None and before.complete  # And could not be moved then.
-        if queued.is_rejected and not ended:
+        # If the plan could not be read before, reading it again raises the error that says why.
+        plan = queued.plan or read_plan(queued.path)
+        previous = last_receipt(plan, journal)
+        # The plan was completed before, but could not be moved.
+        completed = previous is not None and previous.complete
+        if queued.is_rejected and not completed:
             return _rejected(queued)
-        if not approvals and not ended:
+        if not approvals and not completed:
             check_limits(plan)
             return unsent_line(queued.path, "waits", 0, "Nobody has approved it yet.")
-        receipt = _apply_by(client, plan, approvals, options) if approvals or not before else before
+        receipt = previous
+        if approvals or receipt is None:
+            receipt = _apply_approved(client, plan, approvals, journal)
     except NotApprovedError as error:
-        outcome, code = ("refused", code_of(error)) if queued.approval else ("waits", 0)
-        return unsent_line(queued.path, outcome, code, error.cli_text)
+        if queued.approval:
+            return unsent_line(queued.path, "refused", code_of(error), _error_text(error))
+        return unsent_line(queued.path, "waits", 0, _error_text(error))
     except (PlanBlockedError, DriftError) as error:
-        return _set_aside(queued, unsent_line(queued.path, "set aside", code_of(error), error.cli_text))
+        return _stopped(queued, unsent_line(queued.path, "set aside", code_of(error), _error_text(error)))
     except (FrgroupsError, OSError) as error:
-        return unsent_line(queued.path, "refused", code_of(error), error_text(error))
+        return unsent_line(queued.path, "refused", code_of(error), _error_text(error))
     line = result_line(queued.path, receipt)
     if receipt.complete:
-        return line | _moved(lambda: archive_plan(queued, "done"), line)
-    if before and before.counts == receipt.counts and not stop.is_set():
+        return line | _move(lambda: archive_plan(queued, "done"), line)
+    if previous and previous.counts == receipt.counts and not stop.is_set():
         message = f"{line['message']} This run came no further than the last one."
-        return _set_aside(queued, line | {"outcome": "set aside", "message": message})
+        return _stopped(queued, line | {"outcome": "set aside", "message": message})
     return line
 
 
 def _rejected(queued: QueuedPlan) -> dict[str, Any]:
-    message = queued.decision.message if queued.decision else ""
+    reason = queued.decision.message if queued.decision else ""
     name = queued.approval.name if queued.approval else "its file"
-    text = f"{message} Delete {name} among the stopped ones if that was taken back."
-    return _set_aside(queued, unsent_line(queued.path, "set aside", code_of(NotApprovedError(text)), text))
+    message = f"{reason} Delete {name} among the stopped ones if that was taken back."
+    return _stopped(queued, unsent_line(queued.path, "set aside", code_of(NotApprovedError(message)), message))
 
 
-def _set_aside(queued: QueuedPlan, line: dict[str, Any]) -> dict[str, Any]:
-    return line | _moved(lambda: archive_plan(queued, "stopped"), line)
+def _stopped(queued: QueuedPlan, line: dict[str, Any]) -> dict[str, Any]:
+    return line | _move(lambda: archive_plan(queued, "stopped"), line)
 
 
-def _apply_by(client: Client, plan: Plan, approvals: list[Approve], options: Namespace) -> Receipt:
-    """Apply a plan by the first of these that approves it; what the first one says, when none does."""
-    refused = []
-    for approve in approvals:
+def _apply_approved(client: Client, plan: Plan, approvals: list[Approve], journal: Path | None) -> Receipt:
+    """Apply a plan with the first valid approval; if none is valid, raise the error of the first one."""
+    errors = []
+    for approval in approvals:
         try:
-            return apply_plan(client, plan, approval=approve, journal=options.journal, progress=False)
+            return apply_plan(client, plan, approval=approval, journal=journal, progress=False)
         except NotApprovedError as error:
-            refused.append(error)
-    raise refused[0]
+            errors.append(error)
+    raise errors[0]
 
 
-def _moved(move: Callable[[], object], line: dict[str, Any]) -> dict[str, Any]:
-    """Move a plan to where it belongs; what to tell where that cannot be, so that the others go on."""
+def _move(move: Callable[[], object], line: dict[str, Any]) -> dict[str, Any]:
+    """Move a plan, and return the values of its result that change if this fails."""
     try:
         move()
     except (FrgroupsError, OSError) as error:
-        told = f"It could not be moved: {error_text(error)} The next apply tries again, and sends nothing for that."
-        return {"message": f"{line['message']} {told}", "exit_code": worst([line["exit_code"], 1])}
+        note = f"It could not be moved: {_error_text(error)} The next apply tries again, and sends nothing for that."
+        return {"message": f"{line['message']} {note}", "exit_code": worst([line["exit_code"], 1])}
     return {}
+
+
+def _error_text(error: Exception) -> str:
+    if isinstance(error, FrgroupsError):
+        return error.cli_text
+    return str(error)

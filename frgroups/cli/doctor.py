@@ -1,4 +1,4 @@
-"""The commands about a tenant: is it reached, and one of one's own to try."""
+"""Commands that check the connection, and commands that run a local tenant."""
 
 from __future__ import annotations
 
@@ -8,99 +8,130 @@ import signal
 import subprocess
 import sys
 import threading
-from argparse import Namespace
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from frgroups.apply.write_capabilities import stored_capabilities
-from frgroups.apply.write_probe import probe_writes
-from frgroups.cli.arguments import Add, of_tenant
-from frgroups.cli.resolve import client_of, tenant_in_use
-from frgroups.cli.types import at_least
+import click
+
+from frgroups.cli.command import command
+from frgroups.cli.options import tenant_option
+from frgroups.cli.output import print_text
+from frgroups.cli.types import FILE, IntegerRange, NumberRange
 from frgroups.errors import FrgroupsError
-from frgroups.internals.formatting import pluralize
-from frgroups.internals.paths import data_subdir, home
-from frgroups.internals.versions import show_versions
-from frgroups.plan.suppression_list import suppressed_customers, suppression_list_path
 
-# Those of the sandbox, which is an extra and not imported for its limits.
+if TYPE_CHECKING:
+    from frgroups.sandbox.sandbox import Sandbox
+
+# The minimums of the sandbox, which is an optional dependency and therefore not imported here.
 FEWEST_CUSTOMERS, FEWEST_GROUPS = 50, 8
+MAX_PORT = 65_535
 
 
-def add_commands(add: Add) -> None:
-    """What each of these commands takes."""
-    _demo_words(add)
-    _doctor_words(add)
-    _sandbox_words(add)
-    _notebooks_words(add)
+@command("doctor", example="frgroups doctor")
+@tenant_option
+@click.option(
+    "--probe-writes",
+    is_flag=True,
+    help="Test how the server handles writes, on a group that is created and deleted for the test. Only on stage or "
+    "in a sandbox. The command apply uses the result.",
+)
+def doctor(tenant: str | None, probe_writes: bool) -> int:
+    """Show versions, the data folder, the connection and the suppression list."""
+    from frgroups.apply.write_capabilities import stored_capabilities
+    from frgroups.apply.write_probe import probe_writes as run_probe
+    from frgroups.cli.resolve import open_client
+    from frgroups.internals.formatting import pluralize
+    from frgroups.internals.paths import home
+    from frgroups.internals.versions import show_versions
+    from frgroups.plan.suppression_list import suppressed_customers, suppression_list_path
 
-
-def demo(options: Namespace) -> int:
-    """Run the demo."""
-    from frgroups.cli.demo import run_demo
-
-    return run_demo(customers=options.customers)
-
-
-def doctor(options: Namespace) -> int:
-    """Show versions, the home, what a check of the connection finds, and who may never be added."""
     show_versions()
-    print(f"home        {home()}")
-    with client_of(options.tenant, writable=options.probe_writes) as client:
-        print(client.check())
-        facts = (
-            probe_writes(client) if options.probe_writes else stored_capabilities(client.tenant_uid, client.base_url)
-        )
-        path, n = suppression_list_path(client), len(suppressed_customers(client))
-    print(f"never add   {pluralize(n, 'customer')}, by {path}{'' if path.exists() else ' (not there)'}")
-    if facts:
-        print(facts)
+    print_text(f"home        {home()}")
+    with open_client(tenant, writable=probe_writes) as client:
+        print_text(client.check())
+        capabilities = stored_capabilities(client.tenant_uid, client.base_url)
+        if probe_writes:
+            capabilities = run_probe(client)
+        path = suppression_list_path(client)
+        n_suppressed = len(suppressed_customers(client))
+    note = "" if path.exists() else " (not there)"
+    print_text(f"never add   {pluralize(n_suppressed, 'customer')}, by {path}{note}")
+    if capabilities:
+        print_text(capabilities)
     return 0
 
 
-def sandbox(options: Namespace) -> int:
+@command("demo", example="frgroups demo")
+@click.option(
+    "--customers",
+    type=IntegerRange(min=FEWEST_CUSTOMERS),
+    default=20_000,
+    metavar="N",
+    help="Number of customers of the tenant.",
+)
+def demo(customers: int) -> int:
+    """Run the demo."""
+    from frgroups.cli.demo import run_demo
+
+    return run_demo(customers=customers)
+
+
+@command("sandbox", example="frgroups sandbox --customers 2000")
+@click.option("--path", type=FILE, metavar="FILE", help="SQLite file of the state. By default, it is temporary.")
+@click.option(
+    "--port", type=IntegerRange(0, MAX_PORT), default=8020, metavar="PORT", help="Port on 127.0.0.1; 0 for any."
+)
+@click.option(
+    "--customers",
+    type=IntegerRange(min=FEWEST_CUSTOMERS),
+    default=20_000,
+    metavar="N",
+    help="Number of customers.",
+)
+@click.option("--groups", type=IntegerRange(min=FEWEST_GROUPS), default=60, metavar="N", help="Number of groups.")
+@click.option("--seed", type=int, default=1, metavar="N", help="Seed of the random data.")
+@click.option(
+    "--days-ago", type=NumberRange(min=0), default=0.0, metavar="N", help="Start this many days in the past."
+)
+@click.option("--latency", type=NumberRange(min=0), default=0.0, metavar="SECONDS", help="Delay of each response.")
+def sandbox(
+    path: Path | None, port: int, customers: int, groups: int, seed: int, days_ago: float, latency: float
+) -> int:
     """Serve a sandbox until Ctrl-C."""
     from frgroups.sandbox.sandbox import Sandbox
 
     tenant = Sandbox(
-        options.path,
-        customers=options.customers,
-        groups=options.groups,
-        seed=options.seed,
-        port=options.port,
-        latency=options.latency,
-        days_ago=options.days_ago,
+        path, customers=customers, groups=groups, seed=seed, port=port, latency=latency, days_ago=days_ago
     )
     with tenant as running:
-        print(f"A sandbox tenant is running at {running.base_url} until Ctrl-C. In another terminal:\n")
+        print_text(f"A sandbox tenant is running at {running.base_url} until Ctrl-C. In another terminal:\n")
         for name, value in _environment(running).items():
-            print(f"  export {name}={value}")
-        print("\nthen: frgroups doctor", flush=True)
+            print_text(f"  export {name}={value}")
+        print_text("\nthen: frgroups doctor", flush=True)
         with suppress(KeyboardInterrupt):
             threading.Event().wait()
     return 0
 
 
-def notebooks(options: Namespace) -> int:
-    """Start JupyterLab on the notebooks with a sandbox beside it."""
+@command("notebooks", example="frgroups notebooks")
+@click.option("--port", type=IntegerRange(1, MAX_PORT), default=8888, metavar="PORT", help="Port of JupyterLab.")
+@click.option("--no-browser", is_flag=True, help="Do not open a browser.")
+def notebooks(port: int, no_browser: bool) -> int:
+    """Start JupyterLab on the notebooks, with a sandbox."""
+    from frgroups.internals.paths import home
     from frgroups.sandbox.sandbox import Sandbox
 
     if find_spec("jupyterlab") is None:
         raise FrgroupsError('JupyterLab is not installed: pip install "frgroups[notebook]", or make notebooks.')
     folder = _notebook_folder()
     with Sandbox(process=True) as running:
-        print(f"Notebooks in {folder}; a sandbox tenant at {running.base_url}.", flush=True)
-        command = [sys.executable, "-m", "jupyterlab", f"--notebook-dir={folder}", f"--port={options.port}"]
-        if options.no_browser:
-            command.append("--no-browser")
-        if hasattr(os, "geteuid") and os.geteuid() == 0:
-            command.append("--allow-root")  # As in a container; JupyterLab refuses otherwise.
-        # The notebooks know by FRGROUPS_SANDBOX that these variables name no tenant of one's own.
-        lent = {} if tenant_in_use() else _environment(running) | {"FRGROUPS_SANDBOX": "1"}
-        environment = os.environ | lent | {"FRGROUPS_HOME": str(home())}
-        jupyter = subprocess.Popen(command, env=environment)  # noqa: S603  # our own words
+        print_text(f"Notebooks in {folder}; a sandbox tenant at {running.base_url}.", flush=True)
+        environment = os.environ | _notebook_environment(running) | {"FRGROUPS_HOME": str(home())}
+        jupyter = subprocess.Popen(  # noqa: S603  # All arguments are from this module.
+            _jupyter_command(folder, port, no_browser), env=environment
+        )
         signal.signal(signal.SIGTERM, lambda _signum, _frame: sys.exit(143))
         try:
             return jupyter.wait()
@@ -111,7 +142,27 @@ def notebooks(options: Namespace) -> int:
             jupyter.wait()
 
 
-def _environment(running: Any) -> dict[str, str]:
+def _jupyter_command(folder: Path, port: int, no_browser: bool) -> list[str]:
+    command_line = [sys.executable, "-m", "jupyterlab", f"--notebook-dir={folder}", f"--port={port}"]
+    if no_browser:
+        command_line.append("--no-browser")
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        # JupyterLab refuses to run as root, which is the user of many containers.
+        command_line.append("--allow-root")
+    return command_line
+
+
+def _notebook_environment(running: Sandbox) -> dict[str, str]:
+    """Return the variables of the sandbox, unless the environment names a tenant."""
+    from frgroups.cli.resolve import environment_tenant_uid
+
+    if environment_tenant_uid():
+        return {}
+    # FRGROUPS_SANDBOX tells the notebooks that these variables name a sandbox.
+    return _environment(running) | {"FRGROUPS_SANDBOX": "1"}
+
+
+def _environment(running: Sandbox) -> dict[str, str]:
     return {
         "FRGROUPS_TENANT_UID": running.tenant_uid,
         "FRGROUPS_TOKEN": running.token,
@@ -120,51 +171,15 @@ def _environment(running: Any) -> dict[str, str]:
 
 
 def _notebook_folder() -> Path:
-    """The notebooks of the project you are in, else a copy of the packaged ones in the home."""
-    for own in (home().parent / "notebooks", Path("notebooks").resolve()):
-        if own.is_dir():
-            return own
+    """Return the notebooks of the current project, or a copy of the packaged notebooks in the data folder."""
+    from frgroups.internals.paths import data_subdir, home
+
+    for folder in (home().parent / "notebooks", Path("notebooks").resolve()):
+        if folder.is_dir():
+            return folder
     packaged = Path(__file__).parents[1] / "notebooks"
     if not packaged.is_dir():
         raise FrgroupsError("There are no notebooks here. Run this in the project's folder.")
     target = data_subdir("notebooks")
     shutil.copytree(packaged, target, dirs_exist_ok=True)
     return target
-
-
-def _demo_words(add: Add) -> None:
-    parser = add(demo, "the whole way once, on made-up data in a local tenant", "frgroups demo")
-    parser.add_argument(
-        "--customers", type=at_least(FEWEST_CUSTOMERS), default=20_000, metavar="N", help="customers (20000)"
-    )
-
-
-def _doctor_words(add: Add) -> None:
-    parser = add(doctor, "am I connected, where, as what, may I write, and how does it page", "frgroups doctor")
-    of_tenant(parser)
-    parser.add_argument(
-        "--probe-writes",
-        action="store_true",
-        help="on stage or a sandbox: try what writes do, on a group made for it and deleted; apply goes by that",
-    )
-
-
-def _sandbox_words(add: Add) -> None:
-    parser = add(sandbox, "a local tenant that speaks the API, until Ctrl-C", "frgroups sandbox --customers 2000")
-    parser.add_argument("--path", type=Path, metavar="FILE", help="SQLite file that keeps its state (temporary)")
-    parser.add_argument("--port", type=at_least(0, 65535), default=8020, help="port on 127.0.0.1 (8020)")
-    parser.add_argument(
-        "--customers", type=at_least(FEWEST_CUSTOMERS), default=20_000, metavar="N", help="customers (20000)"
-    )
-    parser.add_argument("--groups", type=at_least(FEWEST_GROUPS), default=60, metavar="N", help="groups (60)")
-    parser.add_argument("--seed", type=int, default=1, help="other seeds make other tenants (1)")
-    parser.add_argument("--days-ago", type=at_least(0.0), default=0, metavar="N", help="start in the past (0)")
-    parser.add_argument(
-        "--latency", type=at_least(0.0), default=0.0, metavar="SECONDS", help="delay of each answer (0)"
-    )
-
-
-def _notebooks_words(add: Add) -> None:
-    parser = add(notebooks, "JupyterLab on the notebooks, with a sandbox running", "frgroups notebooks")
-    parser.add_argument("--port", type=at_least(1, 65535), default=8888, help="port of JupyterLab (8888)")
-    parser.add_argument("--no-browser", action="store_true", help="do not open a browser")

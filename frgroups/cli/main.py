@@ -1,129 +1,124 @@
-"""`frgroups ...`: the functions of the package from a terminal, with exit codes that scripts can trust."""
+"""Entry point of the command line: parse the arguments, run one command and return its exit code."""
 
 from __future__ import annotations
 
-import argparse
+import os
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from textwrap import fill
-from typing import NoReturn
+from collections.abc import Iterator, Sequence
 
-from frgroups.cli import analyze as looking
-from frgroups.cli import apply as applying
-from frgroups.cli import doctor as tenant
-from frgroups.cli import load as fleet
-from frgroups.cli import plan as planning
-from frgroups.cli import privacy as customer
-from frgroups.cli import who as whereabouts
-from frgroups.cli.arguments import of_log
-from frgroups.cli.types import readable
-from frgroups.errors import FrgroupsError
-from frgroups.internals.exit_codes import EXIT_CODES, code_of
-from frgroups.internals.structured_logging import logged_to_stderr
-from frgroups.internals.versions import __version__
+import click
+
+from frgroups.cli.command import (
+    HELP_NAMES,
+    USAGE_EXIT_CODE,
+    LazyGroup,
+    discard_output,
+    log_options,
+    report_usage_error,
+)
+from frgroups.cli.command_table import RENAMED_COMMANDS, SECTIONS
+from frgroups.cli.completion import COMPLETE_VARIABLE, complete
+from frgroups.cli.output import print_error, print_text
+from frgroups.internals.exit_codes import EXIT_CODES
+
+_WORKFLOW = """\
+frgroups doctor                           check the connection
+frgroups load                             store a snapshot of the tenant
+frgroups sizes | overlap | health         analyze the snapshot
+frgroups plan --group vip --list vip.csv  plan changes; nothing is sent
+frgroups show PLAN                        read the plan; mail its review page
+frgroups approve PLAN --by NAME           a colleague approves the plan
+frgroups apply PLAN --approve APPROVAL    send exactly this plan
+frgroups undo RECEIPT                     plan the reverse
+frgroups who UID                          show why a customer is in a group
+
+Many tenants:
+frgroups load --all --jobs 4 --json       load every tenant of tenants.toml
+frgroups status --all --html status.html  compare their snapshots
+
+Made-up data:
+frgroups demo                             run all of it in a local tenant"""
 
 _ENVIRONMENT = """\
-where to connect:
-  FRGROUPS_TENANT_UID   uid of the tenant
-  FRGROUPS_TOKEN        access, auth or integration token
-  FRGROUPS_BASE_URL     stage (default) | production | URL
-  FRGROUPS_HOME         folder for snapshots, plans and journals
-or --tenant NAME, a table of tenants.toml in that folder, which may have one for each of many tenants;
-commands that only look at what is kept take the uid of a tenant too"""
+FRGROUPS_TENANT_UID   uid of the tenant
+FRGROUPS_TOKEN        access, auth or integration token
+FRGROUPS_BASE_URL     stage (default) | production | URL
+FRGROUPS_HOME         data folder: snapshots, plans and journals
 
-_WALK = """\
-the usual way:
-  frgroups doctor                                       am I connected, and where?
-  frgroups load                                         read the tenant, keep a snapshot
-  frgroups sizes; frgroups overlap; frgroups health     look at it
-  frgroups plan --group vip --list vip.csv              what it would take; sends nothing
-  frgroups show PLAN                                    read it; mail the review page
-  frgroups approve PLAN --by NAME                       a colleague agrees
-  frgroups apply PLAN --approve APPROVAL                send exactly that
-  frgroups undo RECEIPT                                 a plan that takes it back
-  frgroups who UID                                      the groups of a customer, and why
-
-many tenants:
-  frgroups load --all --jobs 4 --json                   every one of tenants.toml
-  frgroups status --all --html status.html              how old, how sure, how large
-
-try all of it on made-up data:  frgroups demo"""
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(64, f"{self.prog}: {message}\n{self.prog} --help tells more.\n")
+Instead of the first three, --tenant NAME selects a tenant of tenants.toml in
+the data folder. Commands that only read stored files also accept its uid."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code."""
-    options = _parser().parse_args(arguments)
+    """
+    Run one command and return its exit code.
+
+    Parameters
+    ----------
+    arguments
+        The words after `frgroups`; by default those of the process.
+
+    Raises
+    ------
+    SystemExit
+        The arguments are wrong (exit code 64), or --help or --version printed their text (exit code 0).
+    """
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    root = root_group()
+    instruction = os.environ.get(COMPLETE_VARIABLE)
+    if instruction:
+        return complete(root, instruction)
     try:
-        with _log(options):
-            return int(options.run(options) or 0)
-    except FrgroupsError as error:
-        print(f"frgroups {options.command}: {readable(error.cli_text)}", file=sys.stderr)
-        return code_of(error)
+        # Not root.main(): it would replace KeyboardInterrupt by an error of click, and exit by itself.
+        with root.make_context("frgroups", words) as context:
+            return int(root.invoke(context))
+    except click.exceptions.Exit as end:
+        raise SystemExit(end.exit_code) from None
+    except click.UsageError as error:
+        report_usage_error(error.format_message(), error.ctx)
+        raise SystemExit(USAGE_EXIT_CODE) from None
     except BrokenPipeError:
-        sys.stderr.close()
-        return 1
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        text = f"{where}{error.strerror or error}.{_how_to_go_on(options)}"
-        print(f"frgroups {options.command}: {text}", file=sys.stderr)
+        discard_output()
         return 1
     except KeyboardInterrupt:
-        print(f"frgroups {options.command}: interrupted.{_how_to_go_on(options)}", file=sys.stderr)
+        print_error("frgroups: interrupted.")
         return 1
 
 
-def _how_to_go_on(options: argparse.Namespace) -> str:
-    """What to do after an end that was not in order."""
-    if options.command != "apply":
-        return ""
-    return " What was sent is in the journal: give the same command again, and it goes on from there."
-
-
-def _log(options: argparse.Namespace) -> AbstractContextManager[None]:
-    """What is logged goes to stderr: warnings, unless --log or -v ask for more."""
-    level = "DEBUG" if options.verbose > 1 else "INFO" if options.verbose or options.log else "WARNING"
-    tenant = getattr(options, "tenant", None)
-    if isinstance(tenant, list):
-        tenant = tenant[0] if len(tenant) == 1 else None
-    return logged_to_stderr(options.log or "text", level, **({"tenant": tenant} if tenant else {}))
-
-
-def _parser() -> argparse.ArgumentParser:
-    codes = "exit codes:\n" + "\n".join(f"  {code:<3} {told}" for code, told in EXIT_CODES.items())
-    parser = _Parser(
-        prog="frgroups",
-        description="Load, analyse and safely change the customer groups of a Flow Retail tenant.",
-        epilog="\n\n".join([_WALK, _ENVIRONMENT, codes]),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+def root_group() -> LazyGroup:
+    """Return the group of all commands."""
+    version = click.Option(
+        ["--version"],
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_print_version,
+        help="Show the version and exit.",
     )
-    parser.add_argument("--version", action="version", version=f"frgroups {__version__}")
-    of_log(parser, log=None, verbose=0)
-    several = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    return LazyGroup(
+        "frgroups",
+        help="Load, analyze and safely change the customer groups of a Flow Retail tenant.",
+        sections=SECTIONS,
+        renamed=RENAMED_COMMANDS,
+        epilogs=_epilogs,
+        params=[version, *log_options()],
+        context_settings=HELP_NAMES,
+    )
 
-    def add(
-        run: Callable[[argparse.Namespace], int], text: str, example: str, more: str = ""
-    ) -> argparse.ArgumentParser:
-        one = several.add_parser(
-            run.__name__.replace("_", "-"),
-            help=text,
-            description=f"{text[0].upper()}{text[1:]}.",
-            epilog=f"example:\n  {example}" + (f"\n\n{fill(more, 100)}" if more else ""),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        one.set_defaults(run=run)
-        of_log(one)
-        return one
 
-    for several_commands in (tenant, fleet, looking, whereabouts, planning, applying, customer):
-        several_commands.add_commands(add)
-    return parser
+def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if not value or ctx.resilient_parsing:
+        return
+    from frgroups.internals.versions import __version__
+
+    print_text(f"frgroups {__version__}")
+    ctx.exit()
+
+
+def _epilogs() -> Iterator[tuple[str, str]]:
+    yield "Workflow", _WORKFLOW
+    yield "Environment variables", _ENVIRONMENT
+    yield "Exit codes", "\n".join(f"{code:<3} {meaning}" for code, meaning in EXIT_CODES.items())
 
 
 if __name__ == "__main__":

@@ -1,241 +1,304 @@
-"""The commands that make a plan, show one, and write its review."""
+"""Commands that make a plan, show it and write its review."""
 
 from __future__ import annotations
 
-from argparse import Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from frgroups.apply.receipt import Receipt, read_receipt
-from frgroups.cli.arguments import LIMIT_HELP, Add, of_register, of_snapshot
-from frgroups.cli.resolve import held_customers, limits_of, register_of, snapshot_of, wanted_customers
-from frgroups.cli.types import filled, limit, readable
+import click
+
+from frgroups.cli.command import ExclusiveOption, ListOption, command
+from frgroups.cli.options import SnapshotSelection, cache_option, limit_option, register_option, snapshot_options
+from frgroups.cli.output import print_data, print_text
+from frgroups.cli.types import (
+    FILE,
+    NONEMPTY_TEXT,
+    PLAN_MODES,
+    RENAMED_MODES,
+    RenamedChoice,
+)
 from frgroups.errors import CorruptFileError, InputError
-from frgroups.internals.paths import data_subdir, tenant_folder
-from frgroups.plan.limits import Finding, Limits, limit_options, read_limits
-from frgroups.plan.plan import MODES, Plan
-from frgroups.plan.plan_file import read_plan
-from frgroups.plan.planner import plan_memberships
-from frgroups.review.approval import approved_in_words
-from frgroups.review.plan_queue import locate_plan, plan_file_name, queue_folder
-from frgroups.review.writer import save_review
-from frgroups.store.snapshot_store import read_snapshot
+
+if TYPE_CHECKING:
+    from frgroups.apply.receipt import Receipt
+    from frgroups.plan.plan import Mode, Plan
 
 
-def add_commands(add: Add) -> None:
-    """What each of these commands takes."""
-    _plan_words(add)
-    _show_words(add)
-    _review_words(add)
-
-
-def plan(options: Namespace) -> int:
+@command(
+    "plan",
+    example='frgroups plan --group black_week --create "Black Week VIP" --list vip.csv',
+    more="To remove the customers of a group OTHER from GROUP, use --mode mirror --members 'GROUP - OTHER'.",
+    require_one_of=["--list", "--members"],
+    renamed={"--never-add": "--suppression-list", "--never-add-list": "--suppression-list"},
+)
+@snapshot_options
+@click.option("--group", required=True, type=NONEMPTY_TEXT, metavar="GROUP", help="Uid or unique name of the group.")
+@click.option(
+    "--list",
+    "list_file",
+    cls=ExclusiveOption,
+    excludes=["--members"],
+    type=FILE,
+    metavar="FILE",
+    help="CSV or Excel file with one customer per row.",
+)
+@click.option(
+    "--members",
+    "expression",
+    cls=ExclusiveOption,
+    excludes=["--list"],
+    metavar="EXPRESSION",
+    help='Group expression, for example "VIP & loyalty - staff".',
+)
+@click.option("--also", metavar="EXPRESSION", help="Add the members of this group expression.")
+@click.option("--column", metavar="NAME", help="Column of the list that contains the ids.")
+@click.option(
+    "--sheet",
+    metavar="NAME",
+    help="Sheet of the workbook that contains the list. By default, the only sheet with data.",
+)
+@click.option(
+    "--ids",
+    "id_type",
+    type=click.Choice(["customer_uid", "external_id"]),
+    help="What the list contains. By default, this is detected from its column and content.",
+)
+@click.option("--directory", type=FILE, metavar="FILE", help="Customer export that contains more external ids.")
+@click.option(
+    "--skip-unresolved",
+    is_flag=True,
+    help="Leave out external ids that are not found. Unknown customer uids are always planned, because a customer in "
+    "no group is not in a snapshot.",
+)
+@click.option(
+    "--mode",
+    default="add",
+    type=RenamedChoice(PLAN_MODES, RENAMED_MODES),
+    help="add: listed customers who are missing join. keep_only: members who are NOT listed leave. mirror: both.",
+)
+@click.option("--create", metavar="NAME", help="Create the group with this name first; --group is its new uid.")
+@click.option(
+    "--protect",
+    "protected",
+    cls=ListOption,
+    type=NONEMPTY_TEXT,
+    metavar="UID...",
+    help="Customers who are never removed.",
+)
+@click.option(
+    "--protect-list",
+    type=FILE,
+    metavar="FILE",
+    help="List of customers who are never removed, with the same format as --list.",
+)
+@click.option(
+    "--protect-group",
+    "protected_groups",
+    cls=ListOption,
+    type=NONEMPTY_TEXT,
+    metavar="GROUP...",
+    help="Groups from which this plan removes no customer, by uid or unique name. Their members can leave other "
+    "groups.",
+)
+@click.option(
+    "--suppression-list",
+    type=FILE,
+    metavar="FILE",
+    help="List of customers who are never added, in addition to the tenant's list in the data folder "
+    "(lists/never_add).",
+)
+@register_option
+@click.option("--purpose", default="", show_default=False, metavar="TEXT", help="Purpose, in one line.")
+@click.option(
+    "--limits",
+    "limits_file",
+    type=FILE,
+    metavar="FILE",
+    help="TOML file of limits, with tables such as [per_group.vip].",
+)
+@limit_option
+@click.option(
+    "--out",
+    cls=ExclusiveOption,
+    excludes=["--pending"],
+    type=FILE,
+    metavar="FILE",
+    help="Plan file. By default, a file in the data folder.",
+)
+@click.option(
+    "--pending",
+    cls=ExclusiveOption,
+    excludes=["--out"],
+    is_flag=True,
+    help="Put the plan into the queue. After its approval, frgroups apply --approved sends it.",
+)
+@click.option("--exit-code", is_flag=True, help="Return exit code 2 if changes are planned.")
+def plan(
+    selection: SnapshotSelection,
+    group: str,
+    list_file: Path | None,
+    expression: str | None,
+    also: str | None,
+    column: str | None,
+    sheet: str | None,
+    id_type: str | None,
+    directory: Path | None,
+    skip_unresolved: bool,
+    mode: Mode,
+    create: str | None,
+    protected: tuple[str, ...],
+    protect_list: Path | None,
+    protected_groups: tuple[str, ...],
+    suppression_list: Path | None,
+    register: Path | None,
+    purpose: str,
+    limits_file: Path | None,
+    limit_settings: tuple[tuple[str, Any], ...],
+    out: Path | None,
+    pending: bool,
+    exit_code: bool,
+) -> int:
     """Make a plan and its review page."""
-    snapshot = snapshot_of(options)
-    wanted = wanted_customers(snapshot, options)
-    made = plan_memberships(
+    from frgroups.cli.plan_output import save_plan
+    from frgroups.cli.resolve import (
+        desired_customers,
+        excluded_customers,
+        override_limits,
+        read_optional_register,
+        read_selected_snapshot,
+    )
+    from frgroups.plan.limits import Limits, read_limits
+    from frgroups.plan.planner import plan_memberships
+
+    snapshot = read_selected_snapshot(selection)
+    desired = desired_customers(
         snapshot,
-        {options.group: wanted},
-        mode=options.mode,
-        create={options.group: options.create} if options.create else None,
-        limits=limits_of(options.limit, read_limits(options.limits) if options.limits else Limits()),
-        protect=held_customers(snapshot, options.protect, options.protect_list, options.directory),
-        protect_groups=options.protect_group,
-        suppression_list=held_customers(snapshot, [], options.never_add_list, options.directory),
-        register=register_of(options),
-        purpose=options.purpose,
+        path=list_file,
+        expression=expression,
+        also=also,
+        id_type=id_type,
+        column=column,
+        sheet=sheet,
+        directory=directory,
+        skip_unresolved=skip_unresolved,
     )
-    keep_plan(
-        made,
-        options.out,
-        pending=options.pending,
-        limits_of_groups=f"the register or {options.limits}" if options.limits else "the register",
+    limits, limits_source = Limits(), "the register"
+    if limits_file is not None:
+        limits, limits_source = read_limits(limits_file), f"the register or {limits_file}"
+    new_plan = plan_memberships(
+        snapshot,
+        {group: desired},
+        mode=mode,
+        create={group: create} if create else None,
+        limits=override_limits(limit_settings, limits),
+        protect=excluded_customers(snapshot, protected, protect_list, directory),
+        protect_groups=list(protected_groups),
+        suppression_list=excluded_customers(snapshot, [], suppression_list, directory),
+        register=read_optional_register(register),
+        purpose=purpose,
     )
-    if made.blocked:
+    save_plan(new_plan, out, pending=pending, limits_source=limits_source)
+    if new_plan.blocked:
         return 3
-    return 2 if options.exit_code and not made.is_empty else 0
+    return 2 if exit_code and not new_plan.is_empty else 0
 
 
-def show(options: Namespace) -> int:
-    """Show a plan or a receipt in words."""
-    if not options.file.exists():
-        raise InputError(f"There is no file {options.file}. Give a plan or a receipt.")
-    thing: Plan | Receipt
+@command("show", example="frgroups show plan.json")
+@click.argument("file", type=FILE)
+@click.option(
+    "--table",
+    cls=ExclusiveOption,
+    excludes=["--held", "--moves"],
+    is_flag=True,
+    help="Print every operation as CSV.",
+)
+@click.option(
+    "--held",
+    cls=ExclusiveOption,
+    excludes=["--table", "--moves"],
+    is_flag=True,
+    help="Print the excluded customers and the reasons as CSV.",
+)
+@click.option(
+    "--moves",
+    cls=ExclusiveOption,
+    excludes=["--table", "--held"],
+    is_flag=True,
+    help="Print the customers who leave one group and join another as CSV.",
+)
+def show(file: Path, table: bool, held: bool, moves: bool) -> int:
+    """Show a plan or a receipt."""
+    from frgroups.plan.plan import Plan
+
+    document = _read_plan_or_receipt(file)
+    planned = document if isinstance(document, Plan) else document.plan
+    if table:
+        print_data(document.table().to_csv(index=False))
+    elif held:
+        print_data(planned.held().to_csv(index=False))
+    elif moves:
+        print_data(planned.moves().to_csv(index=False))
+    else:
+        print_text(_document_text(document))
+    return 0
+
+
+def _read_plan_or_receipt(file: Path) -> Plan | Receipt:
+    from frgroups.apply.receipt import read_receipt
+    from frgroups.plan.plan_file import read_plan
+
+    if not file.exists():
+        raise InputError(f"There is no file {file}. Give a plan or a receipt.")
     try:
-        thing = read_plan(options.file)
+        return read_plan(file)
     except CorruptFileError:
         raise
     except InputError:
-        thing = read_receipt(options.file)
-    planned = thing if isinstance(thing, Plan) else thing.plan
-    parts = ((options.table, thing.table), (options.held, planned.held), (options.moves, planned.moves))
-    if (table := next((table for wanted, table in parts if wanted), None)) is not None:
-        print(table().to_csv(index=False), end="")
-        return 0
-    print(readable(_shown(thing)))
+        return read_receipt(file)
+
+
+def _document_text(document: Plan | Receipt) -> str:
+    from frgroups.plan.plan import Plan
+    from frgroups.review.approval import approved_in_words
+
+    if isinstance(document, Plan):
+        digest = document.digest
+        return f"{document!r}\n{document.summary()}\nDigest: {digest}"
+    planned = document.plan
+    origin = (
+        f"{planned.tenant_uid} at {planned.base_url}, {document.started_at:%Y-%m-%d %H:%M} UTC, approved "
+        f"{approved_in_words(document.approval)}"
+    )
+    return f"{document!r}\n{origin}\n{document.summary()}"
+
+
+@command("review", example="frgroups review plan.json --out review.xlsx")
+@click.argument("file", metavar="PLAN", type=FILE)
+@click.option(
+    "--out",
+    type=FILE,
+    metavar="FILE",
+    help="Review file: .html, .md, .txt, .csv or .xlsx. By default, an HTML page beside the plan.",
+)
+@click.option(
+    "--personal",
+    is_flag=True,
+    help="Include names, from a stored snapshot that was loaded with --personal. Do not forward this review.",
+)
+@cache_option
+def review(file: Path, out: Path | None, personal: bool, cache: Path | None) -> int:
+    """Write the review of a plan file."""
+    from frgroups.plan.plan_file import read_plan
+    from frgroups.review.plan_queue import locate_plan
+    from frgroups.review.writer import save_review
+    from frgroups.store.snapshot_store import read_snapshot
+
+    path = locate_plan(file)
+    reviewed = read_plan(path)
+    snapshot, suffix = None, ".html"
+    if personal:
+        snapshot = read_snapshot(cache, tenant_uid=reviewed.tenant_uid, base_url=reviewed.base_url)
+        suffix = ".personal.html"
+    written = save_review(reviewed, out or path.with_suffix(suffix), personal=snapshot)
+    print_text(f"Review  {written}")
     return 0
-
-
-def _shown(thing: Plan | Receipt) -> str:
-    if isinstance(thing, Plan):
-        return f"{thing!r}\n{thing.summary()}\nDigest: {thing.digest}"
-    at = f"{thing.started_at:%Y-%m-%d %H:%M} UTC"
-    where = f"{thing.plan.tenant_uid} at {thing.plan.base_url}, {at}, approved {approved_in_words(thing.approval)}"
-    return f"{thing!r}\n{where}\n{thing.summary()}"
-
-
-def review(options: Namespace) -> int:
-    """Write the review of a plan file anew, or in another form."""
-    file = locate_plan(options.file)
-    made = read_plan(file)
-    personal = None
-    if options.personal:
-        personal = read_snapshot(options.cache, tenant_uid=made.tenant_uid, base_url=made.base_url)
-    beside = file.with_suffix(".personal.html" if options.personal else ".html")
-    path = save_review(made, options.out or beside, personal=personal)
-    print(f"Review  {path}")
-    return 0
-
-
-def keep_plan(made: Plan, out: Path | None, *, pending: bool = False, limits_of_groups: str = "the register") -> None:
-    """Write a plan and its review page, and tell of them and of what comes next; nothing where it is empty."""
-    if made.is_empty:
-        print(readable(made.summary()))
-        return
-    folder = data_subdir("plans") / tenant_folder(made.tenant_uid, made.base_url)
-    if pending and not made.blocked:
-        folder = queue_folder(made.tenant_uid, made.base_url, "pending")
-    path = made.save(out or folder / plan_file_name(made))
-    review = save_review(made, path.with_suffix(".html"))
-    print(readable(made.summary()))
-    print(f"\nDigest  {made.digest}")
-    print(f"Plan    {path}")
-    print(f"Review  {review}   (open it in a browser, or mail it to who decides)")
-    if made.blocked:
-        own = _blocked_by_own(made)
-        others = [finding for finding in made.findings if finding.blocking and finding not in own]
-        if options := limit_options(others, made.limits):
-            print(f"Blocked. To allow this, create the plan again with {options}")
-        if pending:
-            print("It does not wait in the queue, since nobody can approve it.")
-        if own:
-            print(f"Blocked by limits of {limits_of_groups}, which whoever answers for the group can change there.")
-    elif pending:
-        print(f"Next    frgroups approve {path} --by NAME, or put the file of the page into {path.parent};")
-        print("        then frgroups apply --approved")
-    else:
-        print(f"Next    frgroups approve {path} --by NAME")
-
-
-def _blocked_by_own(made: Plan) -> list[Finding]:
-    """The broken limits of groups that have limits of their own, which --limit does not reach."""
-    groups = {one.uid for one in made.groups if made.limits.of(one.uid) is not made.limits}
-    return [one for one in made.findings if one.blocking and one.customer_group_uid in groups]
-
-
-def _plan_words(add: Add) -> None:
-    parser = add(
-        plan,
-        "what it takes to bring one group to a list of customers; sends nothing",
-        'frgroups plan --group black_week --create "Black Week VIP" --list vip.csv',
-    )
-    of_snapshot(parser, csv=False)
-    parser.add_argument("--group", required=True, type=filled, help="uid or unique name of the group")
-    wanted = parser.add_mutually_exclusive_group(required=True)
-    wanted.add_argument("--list", type=Path, metavar="FILE", help="CSV or Excel file with one customer a row")
-    wanted.add_argument("--members", metavar="EXPRESSION", help='set of groups, such as "VIP & loyalty - staff"')
-    parser.add_argument("--also", metavar="EXPRESSION", help="and the members of this set of groups")
-    parser.add_argument("--column", metavar="NAME", help="column of the list that holds the ids")
-    parser.add_argument(
-        "--sheet", metavar="NAME", help="sheet of the workbook that holds the list (the only filled one)"
-    )
-    parser.add_argument(
-        "--ids",
-        choices=("customer_uid", "external_id"),
-        help="what the list holds (by its column and content)",
-    )
-    parser.add_argument("--directory", type=Path, metavar="FILE", help="customer export that knows more external ids")
-    parser.add_argument(
-        "--skip-unresolved",
-        action="store_true",
-        help="plan the rest when some external ids are not found; "
-        "customer uids that are not known are planned in any case, since who is in no group cannot be seen",
-    )
-    parser.add_argument(
-        "--mode",
-        default="add",
-        choices=MODES,
-        help="add: those wanted who are missing join (default); keep_only: members who are NOT in the list "
-        "leave; mirror: both. To take listed customers out: --mode mirror --members 'GROUP - OTHER'",
-    )
-    parser.add_argument("--create", metavar="NAME", help="make a group first: its name, and --group is its new uid")
-    parser.add_argument(
-        "--protect",
-        action="extend",
-        nargs="+",
-        type=filled,
-        default=[],
-        metavar="UID",
-        help="customers who are never removed",
-    )
-    parser.add_argument(
-        "--protect-list", type=Path, metavar="FILE", help="a list of customers who are never removed, as for --list"
-    )
-    parser.add_argument(
-        "--protect-group",
-        action="extend",
-        nargs="+",
-        type=filled,
-        default=[],
-        metavar="GROUP",
-        help="groups that this plan removes nobody from, by uid or unique name; their members may leave other groups",
-    )
-    parser.add_argument(
-        "--never-add-list",
-        type=Path,
-        metavar="FILE",
-        help="a list of customers who are never added, beside the tenant's own (lists/suppression_list)",
-    )
-    of_register(parser)
-    parser.add_argument(
-        "--purpose", default="", metavar="TEXT", help="what it is for, in a line that whoever approves it reads first"
-    )
-    parser.add_argument(
-        "--limits", type=Path, metavar="FILE", help="TOML file of limits, with tables such as [per_group.vip]"
-    )
-    parser.add_argument("--limit", type=limit, action="append", default=[], metavar="NAME=VALUE", help=LIMIT_HELP)
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument("--out", type=Path, metavar="FILE", help="plan file (default: in the home)")
-    where.add_argument(
-        "--pending", action="store_true", help="into the queue: once approved, frgroups apply --approved sends it"
-    )
-    parser.add_argument("--exit-code", action="store_true", help="exit 2 when changes are planned")
-
-
-def _review_words(add: Add) -> None:
-    parser = add(
-        review,
-        "write the review of a plan: a page, or Markdown, text, CSV, a workbook",
-        "frgroups review plan.json --out review.xlsx",
-    )
-    parser.add_argument("file", type=Path, metavar="PLAN")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        metavar="FILE",
-        help=".html, .md, .txt, .csv or .xlsx (default: a page beside the plan)",
-    )
-    parser.add_argument(
-        "--personal",
-        action="store_true",
-        help="with names, of a kept snapshot that was loaded with --personal; not to be forwarded",
-    )
-    parser.add_argument("--cache", type=Path, metavar="FOLDER", help="where snapshots are kept (the home)")
-
-
-def _show_words(add: Add) -> None:
-    parser = add(show, "a plan or a receipt in words", "frgroups show plan.json")
-    parser.add_argument("file", type=Path, metavar="FILE")
-    part = parser.add_mutually_exclusive_group()
-    part.add_argument("--table", action="store_true", help="every operation, as CSV")
-    part.add_argument("--held", action="store_true", help="who is held back and why, as CSV")
-    part.add_argument("--moves", action="store_true", help="who leaves one group and joins another, as CSV")

@@ -1,78 +1,88 @@
-"""The commands about one customer: what is held of them, and forgetting them."""
+"""Commands about the stored data of one customer: erasure and export."""
 
 from __future__ import annotations
 
 import json
-from argparse import Namespace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from frgroups.cli.arguments import Add, of_customer
-from frgroups.cli.resolve import tenant_uid_of
-from frgroups.internals.atomic_files import write_text
-from frgroups.internals.formatting import pluralize
-from frgroups.internals.paths import home
-from frgroups.privacy.erasure import COULD_NOT
-from frgroups.privacy.erasure import erase_customer as forgotten
-from frgroups.privacy.subject_access import export_customer as exported
+import click
 
+from frgroups.cli.command import command
+from frgroups.cli.options import CustomerRecords, customer_options
+from frgroups.cli.output import print_data, print_text
+from frgroups.cli.types import FILE
 
-def add_commands(add: Add) -> None:
-    """What each of these commands takes."""
-    _forget_words(add)
-    _export_customer_words(add)
+if TYPE_CHECKING:
+    import pandas as pd
 
 
-def forget(options: Namespace) -> int:
-    """Show what would be done to forget a customer, and with --yes do it."""
-    table = forgotten(options.uid, dry_run=not options.yes, **_where(options))
+@command("erase-customer", example="frgroups erase-customer UID --yes")
+@click.option("--yes", is_flag=True, help="Erase the customer. Without this option, no file is changed.")
+@customer_options
+def erase_customer(uid: str, records: CustomerRecords, yes: bool) -> int:
+    """Erase a customer from all stored files, or show what would be erased."""
+    from frgroups.cli.resolve import resolve_tenant_uid
+    from frgroups.internals.paths import home
+    from frgroups.privacy.erasure import COULD_NOT, erase_customer
+
+    table = erase_customer(uid, dry_run=not yes, **_search_scope(records))
     if table.empty:
-        where = f" of tenant {tenant_uid_of(options.tenant)}" if options.tenant else ""
-        print(f"Nothing is held of this customer{where} in {home()}.")
+        scope = ""
+        if records.tenant:
+            scope = f" of tenant {resolve_tenant_uid(records.tenant)}"
+        print_text(f"Nothing is held of this customer{scope} in {home()}.")
         return 0
+    _print_files(table)
+    n_failed = int((table["action"] == COULD_NOT).sum())
+    _print_outcome(len(table) - n_failed, n_failed, is_dry_run=not yes)
+    return 5 if n_failed else 0
+
+
+def _print_files(table: pd.DataFrame) -> None:
     for row in table.to_dict("records"):
-        print(f"{row['action']:<10}  {row['kind']:<9}  {row['n']:>4}  {row['path']}")
+        print_text(f"{row['action']:<10}  {row['kind']:<9}  {row['n']:>4}  {row['path']}")
         if row["note"]:
-            print(f"{'':<29}{row['note']}")
-    failed = int((table["action"] == COULD_NOT).sum())
-    if not options.yes:
-        cannot = f", {failed} could not be done" if failed else ""
-        print(
-            f"{pluralize(len(table) - failed, 'file')} would change{cannot}; nothing was changed. Do it: with --yes."
-        )
-        return 5 if failed else 0
-    print(f"{pluralize(len(table) - failed, 'file')} done, {failed} could not be done.")
-    if len(table) > failed:
-        print("Delete the customer in the tenant too: what is there still, the next load keeps again.")
-    return 5 if failed else 0
+            print_text(f"{'':<29}{row['note']}")
 
 
-def export_customer(options: Namespace) -> int:
-    """Print all that is held of a customer as JSON."""
-    text = json.dumps(exported(options.uid, **_where(options)), indent=1, ensure_ascii=False) + "\n"
-    if options.out is None:
-        print(text, end="")
+def _print_outcome(n_files: int, n_failed: int, *, is_dry_run: bool) -> None:
+    from frgroups.internals.formatting import pluralize
+
+    files = pluralize(n_files, "file")
+    if is_dry_run:
+        failures = f", {n_failed} could not be done" if n_failed else ""
+        print_text(f"{files} would change{failures}; nothing was changed. Do it: with --yes.")
+        return
+    print_text(f"{files} done, {n_failed} could not be done.")
+    if n_files:
+        print_text("Delete the customer in the tenant too: what is there still, the next load keeps again.")
+
+
+@command("export-customer", example="frgroups export-customer UID --out FILE")
+@click.option("--out", type=FILE, metavar="FILE", help="Write to this file, which only you can read.")
+@customer_options
+def export_customer(uid: str, records: CustomerRecords, out: Path | None) -> int:
+    """Print all stored data of a customer as JSON."""
+    from frgroups.internals.atomic_files import write_text
+    from frgroups.privacy.subject_access import export_customer as export_stored_data
+
+    document = export_stored_data(uid, **_search_scope(records))
+    text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    if out is None:
+        print_data(text)
     else:
-        print(f"Written to {write_text(options.out.expanduser().resolve(), text)}")
+        print_text(f"Written to {write_text(out.expanduser().resolve(), text)}")
     return 0
 
 
-def _where(options: Namespace) -> dict[str, Any]:
-    named = {"tenant_uid": tenant_uid_of(options.tenant), "cache": options.cache, "journal": options.journal}
-    return named | {"also": options.also, "ids": options.ids}
+def _search_scope(records: CustomerRecords) -> dict[str, Any]:
+    from frgroups.cli.resolve import resolve_tenant_uid
 
-
-def _forget_words(add: Add) -> None:
-    parser = add(
-        forget, "remove one customer from all that is kept; without --yes only tells", "frgroups forget UID --yes"
-    )
-    parser.add_argument("--yes", action="store_true", help="do it; without, nothing is changed")
-    of_customer(parser)
-
-
-def _export_customer_words(add: Add) -> None:
-    parser = add(
-        export_customer, "all that is kept of one customer, as JSON", "frgroups export-customer UID --out FILE"
-    )
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write it to a file for you alone")
-    of_customer(parser)
+    return {
+        "tenant_uid": resolve_tenant_uid(records.tenant),
+        "cache": records.cache,
+        "journal": records.journal,
+        "also": list(records.also),
+        "ids": list(records.ids),
+    }

@@ -1,9 +1,9 @@
-"""What the words after a command mean: which snapshot, which customers, which limits."""
+"""Resolve the values of options: the snapshot, the tenants, the customers and the limits that they name."""
 
 from __future__ import annotations
 
 import os
-from argparse import Namespace
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ from frgroups.analysis.register import read_register
 from frgroups.api.client import Client
 from frgroups.api.tenants_config import Tenant, config_path, find_tenant, read_tenants
 from frgroups.api.transport import checked_base_url
-from frgroups.cli.types import readable
+from frgroups.cli.options import SnapshotSelection
+from frgroups.cli.output import print_text
 from frgroups.errors import InputError, SnapshotNotFoundError
 from frgroups.internals.formatting import pluralize
 from frgroups.plan.limits import Limits
@@ -24,179 +25,240 @@ from frgroups.snapshot.snapshot import Snapshot
 from frgroups.store.retention import list_snapshots
 from frgroups.store.snapshot_store import read_snapshot
 
+ID_TYPES = ("customer_uid", "external_id")
+# At most this many unknown ids are printed.
+MAX_LISTED_IDS = 10
 
-def snapshot_of(options: Namespace) -> Snapshot:
-    """The kept snapshot that the options, or else the environment, name."""
-    tenant_uid, base_url = _tenant_and_host(options)
+
+def read_selected_snapshot(selection: SnapshotSelection) -> Snapshot:
+    """Return the stored snapshot that the options, or else the environment, select."""
+    tenant_uid, base_url = _tenant_and_host(selection)
     try:
         return read_snapshot(
-            options.cache, tenant_uid=tenant_uid, at=options.at, base_url=base_url, allow_older=options.allow_older
+            selection.cache,
+            tenant_uid=tenant_uid,
+            at=selection.at,
+            base_url=base_url,
+            allow_older=selection.allow_older,
         )
     except SnapshotNotFoundError as error:
-        message = f"{error.message}{_taken_for_uid(options.tenant)}"
+        message = f"{error.message}{_unknown_name_note(selection.tenant)}"
         raise SnapshotNotFoundError(message, hint=error.hint, cli_hint=error.cli_hint) from error
 
 
-def _tenant_and_host(options: Namespace) -> tuple[str | None, str | None]:
-    """What --tenant and --base-url say, or else the environment; --tenant may be a name of tenants.toml."""
-    named = options.base_url or os.environ.get("FRGROUPS_BASE_URL")
-    if (found := _in_config(options.tenant)) is not None:
-        return found.tenant_uid, checked_base_url(options.base_url) if options.base_url else found.base_url
-    return options.tenant or tenant_in_use(), checked_base_url(named) if named else None
+def read_previous_snapshot(new: Snapshot, since: str | None, selection: SnapshotSelection) -> Snapshot:
+    """Return the older of the two snapshots to compare."""
+    if since:
+        return _read_snapshot_at(since, new, selection)
+    stored = list_snapshots(selection.cache, tenant_uid=new.tenant_uid)
+    older = stored[(stored["taken_at"] < new.taken_at) & (stored["base_url"] == new.base_url)]
+    if older.empty:
+        raise InputError(f"Only one snapshot of {new.tenant_uid} is kept; changes need two. Load again later.")
+    return _read_snapshot_at(older["taken_at"].iloc[-1].to_pydatetime(), new, selection)
 
 
-def tenant_uid_of(name_or_uid: str | None) -> str | None:
-    """The uid that --tenant means, where it may be a name of tenants.toml or a uid."""
-    found = _in_config(name_or_uid)
-    return name_or_uid if found is None else found.tenant_uid
+def _read_snapshot_at(at: date | str, new: Snapshot, selection: SnapshotSelection) -> Snapshot:
+    return read_snapshot(
+        selection.cache,
+        tenant_uid=new.tenant_uid,
+        base_url=new.base_url,
+        at=at,
+        allow_older=selection.allow_older,
+    )
 
 
-def _in_config(name: str | None) -> Tenant | None:
-    """The tenant of this name in tenants.toml, if there is such a file and such a name."""
-    found = read_tenants().get(name) if name and config_path().exists() else None
-    if isinstance(found, InputError):
-        raise found
-    return found
+def _tenant_and_host(selection: SnapshotSelection) -> tuple[str | None, str | None]:
+    """Return the tenant uid and the host of the options or else of the environment; None if they name none."""
+    tenant = _configured_tenant(selection.tenant)
+    if tenant is None:
+        return selection.tenant or environment_tenant_uid(), _checked(selection.base_url or _environment_host())
+    return tenant.tenant_uid, _checked(selection.base_url) or tenant.base_url
 
 
-def _taken_for_uid(name_or_uid: str | None) -> str:
-    if not name_or_uid or _in_config(name_or_uid) is not None:
+def _environment_host() -> str | None:
+    return os.environ.get("FRGROUPS_BASE_URL")
+
+
+def _checked(host: str | None) -> str | None:
+    return checked_base_url(host) if host else None
+
+
+def resolve_tenant_uid(name_or_uid: str | None) -> str | None:
+    """Return the uid of a tenant that is given by its name in tenants.toml or by its uid."""
+    tenant = _configured_tenant(name_or_uid)
+    return name_or_uid if tenant is None else tenant.tenant_uid
+
+
+def _configured_tenant(name: str | None) -> Tenant | None:
+    """Return the tenant with this name in tenants.toml, or None."""
+    if not name or not config_path().exists():
+        return None
+    tenant = read_tenants().get(name)
+    if isinstance(tenant, InputError):
+        raise tenant
+    return tenant
+
+
+def _unknown_name_note(name_or_uid: str | None) -> str:
+    if not name_or_uid or _configured_tenant(name_or_uid) is not None:
         return ""
-    there = "has no such name" if config_path().exists() else "is not there"
-    return f" {name_or_uid!r} is taken for the uid of a tenant: {config_path()} {there}."
+    problem = "has no such name" if config_path().exists() else "is not there"
+    return f" {name_or_uid!r} is taken for the uid of a tenant: {config_path()} {problem}."
 
 
-def named_tenants(options: Namespace) -> list[str]:
-    """The names of tenants.toml that --all or --tenant stand for, each once; none when neither was given."""
-    if options.all:
+def selected_tenant_names(all_tenants: bool, tenants: Sequence[str]) -> list[str]:
+    """Return the names that `--all` or `--tenant` select, without duplicates; an empty list if neither is given."""
+    if all_tenants:
         return list(read_tenants())
-    known = read_tenants() if options.tenant else {}
-    names = list(dict.fromkeys(options.tenant or ()))
+    if not tenants:
+        return []
+    configured = read_tenants()
+    names = list(dict.fromkeys(tenants))
     for name in names:
-        if name not in known:
-            find_tenant(name)  # Which says what is close to it.
+        if name not in configured:
+            find_tenant(name)  # Raises an error that names close matches.
     return names
 
 
-def tenants_asked_for(table: pd.DataFrame, options: Namespace) -> pd.DataFrame:
-    """The rows of the tenant that the environment names, unless --all or --tenant were given."""
-    if options.all or options.tenant or not (uid := tenant_in_use()):
+def select_status_rows(table: pd.DataFrame, all_tenants: bool, tenants: Sequence[str]) -> pd.DataFrame:
+    """Return the rows of the environment's tenant, or all rows if `--all` or `--tenant` is given."""
+    uid = environment_tenant_uid()
+    if all_tenants or tenants or not uid:
         return table
-    named = os.environ.get("FRGROUPS_BASE_URL")
-    base_url = checked_base_url(named) if named else None
-    own = table[(table["tenant_uid"] == uid) & ((base_url is None) | (table["base_url"] == base_url))]
-    if own.empty:
+    rows = table["tenant_uid"] == uid
+    base_url = _checked(_environment_host())
+    if base_url is not None:
+        rows &= table["base_url"] == base_url
+    if not rows.any():
         raise InputError(
             f"Nothing is kept of tenant {uid}, which FRGROUPS_TENANT_UID names. frgroups load, or --all."
         )
-    return own.reset_index(drop=True)
+    return table[rows].reset_index(drop=True)
 
 
-def tenant_in_use() -> str | None:
-    """The tenant that the environment names, if any."""
+def environment_tenant_uid() -> str | None:
+    """Return the tenant uid of the environment, or None."""
     return os.environ.get("FRGROUPS_TENANT_UID") or None
 
 
-def register_of(options: Namespace) -> pd.DataFrame | None:
-    """The register that --register names."""
-    return None if options.register is None else read_register(options.register)
+def read_optional_register(path: Path | None) -> pd.DataFrame | None:
+    """Return the register in a file, or None without a file."""
+    return None if path is None else read_register(path)
 
 
-def snapshot_before(new: Snapshot, options: Namespace) -> Snapshot:
-    """The older of the two snapshots to compare."""
-    if options.since:
-        return _kept_at(options.since, new, options)
-    kept = list_snapshots(options.cache, tenant_uid=new.tenant_uid)
-    older = kept[(kept["taken_at"] < new.taken_at) & (kept["base_url"] == new.base_url)]
-    if older.empty:
-        raise InputError(f"Only one snapshot of {new.tenant_uid} is kept; changes need two. Load again later.")
-    return _kept_at(older["taken_at"].iloc[-1].to_pydatetime(), new, options)
+def desired_customers(
+    snapshot: Snapshot,
+    *,
+    path: Path | None,
+    expression: str | None,
+    also: str | None = None,
+    id_type: str | None = None,
+    column: str | None = None,
+    sheet: str | None = None,
+    directory: Path | None = None,
+    skip_unresolved: bool = False,
+) -> list[str]:
+    """
+    Return the uids of the customers of a list or of a group expression, and print the unknown ids of the list.
 
-
-def _kept_at(at: date | str, like: Snapshot, options: Namespace) -> Snapshot:
-    where = {"tenant_uid": like.tenant_uid, "base_url": like.base_url}
-    return read_snapshot(options.cache, **where, at=at, allow_older=options.allow_older)
-
-
-def wanted_customers(snapshot: Snapshot, options: Namespace) -> list[str]:
-    """The customers that a plan is asked for, from a list or a set of groups; tells what is not known."""
-    also = list(members(snapshot, options.also)) if options.also else []
-    if options.members:
-        return [*members(snapshot, options.members), *also]
-    ids = read_list(options.list, column=options.column, sheet=options.sheet)
-    kind = options.ids or _kind_of_ids(snapshot, ids)
-    table = _resolved(snapshot, ids, kind, options.list, options.directory)
-    lost = table[table["outcome"] != "resolved"]
-    if len(lost) == len(table) and not options.ids:
+    Parameters
+    ----------
+    path, expression
+        The list or the group expression; one of them is required.
+    also
+        Another group expression, whose members are added.
+    id_type
+        What the list contains; None to detect it.
+    column, sheet
+        Where a file with several columns or sheets contains the ids.
+    directory
+        Customer export that contains more external ids.
+    skip_unresolved
+        Leave out unknown external ids; otherwise they are an error.
+    """
+    others = list(members(snapshot, also)) if also else []
+    if expression:
+        return [*members(snapshot, expression), *others]
+    if path is None:
+        raise InputError("Give a list of customers or a group expression.")
+    ids = read_list(path, column=column, sheet=sheet)
+    kind = id_type or _detect_id_type(snapshot, ids)
+    table = _resolve_list(snapshot, ids, kind, path, directory)
+    unknown = table[table["outcome"] != "resolved"]
+    if len(unknown) == len(table) and not id_type:
         raise InputError(
-            f"None of the {pluralize(len(table), 'id')} of {options.list} is known as {kind}. Does it hold other "
-            f"ids, or were leading zeros lost? If they are customers who are in no group yet, say --ids {kind}."
+            f"None of the {pluralize(len(table), 'id')} of {path} is known as {kind}. Does it hold other ids, "
+            f"or were leading zeros lost? If they are customers who are in no group yet, say --ids {kind}."
         )
     if kind == "customer_uid":
-        found = list(table["id"])  # A customer in no group cannot be seen, and may exist all the same.
-    elif len(lost) and not options.skip_unresolved:
+        # A customer in no group is not in the snapshot, and might exist all the same.
+        return [*table["id"], *others]
+    if len(unknown) and not skip_unresolved:
         raise InputError(
-            f"{len(lost)} of {len(table)} ids of {options.list} are not found. "
+            f"{len(unknown)} of {len(table)} ids of {path} are not found. "
             "--directory EXPORT may know them; --skip-unresolved plans the rest."
         )
-    else:
-        found = list(table.loc[table["outcome"] == "resolved", "customer_uid"])
-    return found + also
+    return [*table.loc[table["outcome"] == "resolved", "customer_uid"], *others]
 
 
-def held_customers(snapshot: Snapshot, uids: list[str], path: Path | None, directory: Path | None) -> list[str]:
+def excluded_customers(
+    snapshot: Snapshot, uids: Sequence[str], path: Path | None, directory: Path | None
+) -> list[str]:
     """
-    The customers that options hold back, by uid and by a list; tells what is not known.
+    Return the uids of the customers that options exclude, by uid and by a list, and print the unknown ids.
 
-    A customer uid holds back whoever has it, known or not. An external id that is not known would hold nobody back,
-    so it is an error.
+    An unknown customer uid is excluded too. An unknown external id would exclude no customer, so it is an error.
     """
-    if strangers := sorted(set(uids) - set(snapshot.customers["customer_uid"])):
-        print(f"Not known, and held back all the same: {', '.join(strangers)}. Is each a customer uid?")
+    unknown_uids = sorted(set(uids) - set(snapshot.customers["customer_uid"]))
+    if unknown_uids:
+        print_text(f"Not known, and held back all the same: {', '.join(unknown_uids)}. Is each a customer uid?")
     if path is None:
-        return uids
+        return list(uids)
     ids = read_list(path)
-    kind = _kind_of_ids(snapshot, ids)
-    table = _resolved(snapshot, ids, kind, path, directory)
-    lost = table[table["outcome"] != "resolved"]
-    if ids.name == "customer_uid" or (kind == "customer_uid" and len(lost) < len(table)):
-        return uids + list(table["id"])
-    if len(lost):
+    kind = _detect_id_type(snapshot, ids)
+    table = _resolve_list(snapshot, ids, kind, path, directory)
+    unknown = table[table["outcome"] != "resolved"]
+    if ids.name == "customer_uid" or (kind == "customer_uid" and len(unknown) < len(table)):
+        return [*uids, *table["id"]]
+    if len(unknown):
         raise InputError(
-            f"{len(lost)} of {len(table)} ids of {path} are not found, so they would hold nobody back. "
+            f"{len(unknown)} of {len(table)} ids of {path} are not found, so they would hold nobody back. "
             "--directory EXPORT may know them; a column of customer uids is named customer_uid."
         )
-    return uids + list(table["customer_uid"])
+    return [*uids, *table["customer_uid"]]
 
 
-def _resolved(snapshot: Snapshot, ids: pd.Series, kind: str, path: Path, directory: Path | None) -> pd.DataFrame:
-    """Who these ids of a list are; tells how many, and who is not known."""
+def _resolve_list(snapshot: Snapshot, ids: pd.Series, kind: str, path: Path, directory: Path | None) -> pd.DataFrame:
+    """Look up the ids of a list, and print how many are unknown and the first of them."""
     table = resolve_customers(snapshot, ids, by=kind, directory=directory)
-    lost = table[table["outcome"] != "resolved"]
-    print(f"{pluralize(len(table), 'customer')} from {path}, by {kind}; {len(lost):,} of them not known")
-    if len(lost):
-        print(readable(f"  not known: {', '.join(lost['id'].head(10))}{' ...' if len(lost) > 10 else ''}"))
+    unknown = table.loc[table["outcome"] != "resolved", "id"]
+    print_text(f"{pluralize(len(table), 'customer')} from {path}, by {kind}; {len(unknown):,} of them not known")
+    if len(unknown):
+        listed = ", ".join(unknown.head(MAX_LISTED_IDS))
+        if len(unknown) > MAX_LISTED_IDS:
+            listed += " ..."
+        print_text(f"  not known: {listed}")
     return table
 
 
-def _kind_of_ids(snapshot: Snapshot, ids: pd.Series) -> str:
-    """What a list holds: what its column says, else what more of it is found as."""
-    if ids.name in ("customer_uid", "external_id"):
+def _detect_id_type(snapshot: Snapshot, ids: pd.Series) -> str:
+    """Return the id type that the column name states, or else the type of which more ids are known."""
+    if ids.name in ID_TYPES:
         return str(ids.name)
-    known = {kind: int(ids.isin(snapshot.customers[kind]).sum()) for kind in ("customer_uid", "external_id")}
-    return max(known, key=lambda kind: known[kind])
+    n_known = {kind: int(ids.isin(snapshot.customers[kind]).sum()) for kind in ID_TYPES}
+    return max(n_known, key=lambda kind: n_known[kind])
 
 
-def limits_of(changed: list[tuple[str, Any]], limits: Limits) -> Limits:
-    """These limits with what --limit changes, of all groups that have none of their own."""
-    return Limits.from_dict(limits.to_dict() | dict(changed))
+def override_limits(settings: Sequence[tuple[str, Any]], limits: Limits) -> Limits:
+    """Return these limits with the settings of `--limit`, which do not change the limits of single groups."""
+    return Limits.from_dict(limits.to_dict() | dict(settings))
 
 
-def client_of(tenant: str | None, *, writable: bool = False) -> Client:
-    """A client of the tenant that --tenant names, or else the environment."""
+def open_client(tenant: str | None, *, writable: bool = False) -> Client:
+    """Return a client for the tenant of `--tenant`, or else of the environment."""
     if tenant:
         return Client.from_config(tenant, writable=writable)
-    if not tenant_in_use() and config_path().exists():
+    if not environment_tenant_uid() and config_path().exists():
         raise InputError(
             f"Which tenant? Say --tenant with one of {', '.join(read_tenants())}, of {config_path()}; or set "
             "FRGROUPS_TENANT_UID."

@@ -1,118 +1,149 @@
-"""Convert and check the values of options, and format texts for the terminal."""
+"""Parameter types of the command line, and the functions that check the values of options."""
 
 from __future__ import annotations
 
-from argparse import ArgumentTypeError
-from collections.abc import Callable
-from typing import Any, TypeVar
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from frgroups.api.transport import checked_base_url
-from frgroups.errors import FrgroupsError, InputError
-from frgroups.internals.formatting import escape_invisible
-from frgroups.internals.timestamps import parse_duration
-from frgroups.plan.limits import Limits
-from frgroups.store.snapshot_store import end_of_period
+import click
+from click.shell_completion import CompletionItem
 
-Number = TypeVar("Number", int, float)
+from frgroups.errors import FrgroupsError
 
+if TYPE_CHECKING:
+    from frgroups.plan.plan import Mode
 
-def error_text(error: Exception) -> str:
-    """
-    Return the text of an error as the command line prints it.
-
-    >>> error_text(InputError("The port is in use.", hint="Pass port=0.", cli_hint="Pass --port 0."))
-    'The port is in use. Pass --port 0.'
-    """
-    return error.cli_text if isinstance(error, FrgroupsError) else str(error)
+# The modes of `plan_memberships`, repeated here because importing them would import pandas; a test compares them.
+PLAN_MODES: tuple[Mode, ...] = ("add", "keep_only", "mirror")
+RENAMED_MODES = {"add_only": "add", "remove_only": "keep_only"}
 
 
-def readable(text: object) -> str:
-    r"""
-    A text of several lines as a terminal may show it: what would steer the terminal is made visible.
+class CheckedValue(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4
+    """Parameter type whose values are parsed by a function that raises ValueError."""
 
-    >>> readable("one\ntwo \x1b[2K")
-    'one\ntwo \\u001b[2K'
-    """
-    return "\n".join(escape_invisible(line) for line in str(text).split("\n"))
+    def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the parsed value; reject a wrong value as a usage error."""
+        if ctx is not None and ctx.resilient_parsing:
+            # Shell completion does not need the value, and the checks would import pandas.
+            return value
+        try:
+            return self._parse(value)
+        except ValueError as error:
+            message = error.cli_text if isinstance(error, FrgroupsError) else str(error)
+            self.fail(message, param, ctx)
 
 
-def duration(text: str) -> str:
-    """A duration, left as it is written."""
-    _check(parse_duration, text)
+class IntegerRange(click.IntRange):
+    """Integer between two bounds."""
+
+    name = "integer"
+
+
+class NumberRange(click.FloatRange):
+    """Number between two bounds; NaN is rejected."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the value as a float; reject a wrong value as a usage error."""
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a valid number.", param, ctx)
+        return number
+
+
+class RenamedChoice(click.Choice[str]):
+    """Choice that names the replacement of a renamed value."""
+
+    def __init__(self, choices: Sequence[str], renamed: Mapping[str, str]) -> None:
+        super().__init__(choices)
+        self._renamed = renamed
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        """Return the message for a value that is not a choice."""
+        if value in self._renamed:
+            return f"{value!r} was renamed to {self._renamed[value]!r}."
+        return super().get_invalid_choice_message(value, ctx)
+
+
+class FilePath(click.Path):
+    """Path of a file, which need not exist. Commands report a file that cannot be read as an error, not as usage."""
+
+    def __init__(self) -> None:
+        super().__init__(readable=False, path_type=Path)
+
+
+class FolderPath(FilePath):
+    """Path of a folder, which need not exist."""
+
+    name = "directory"
+
+    def shell_complete(
+        self,
+        ctx: click.Context,  # noqa: ARG002  # click's signature
+        param: click.Parameter,  # noqa: ARG002  # click's signature
+        incomplete: str,
+    ) -> list[CompletionItem]:
+        """Let the shell complete folders only."""
+        return [CompletionItem(incomplete, type="dir")]
+
+
+def check_duration(text: str) -> str:
+    """Return a valid duration without a change."""
+    from frgroups.internals.timestamps import parse_duration
+
+    parse_duration(text)
     return text
 
 
-def moment(text: str) -> str:
-    """A date or a moment, left as it is written."""
-    _check(end_of_period, text)
+def check_timestamp(text: str) -> str:
+    """Return a valid date or timestamp without a change."""
+    from frgroups.store.snapshot_store import end_of_period
+
+    end_of_period(text)
     return text
 
 
-def host(text: str) -> str:
-    """stage, production or a URL, left as it is written."""
-    _check(checked_base_url, text)
+def check_host(text: str) -> str:
+    """Return a valid host, which is stage, production or a URL, without a change."""
+    from frgroups.api.transport import checked_base_url
+
+    checked_base_url(text)
     return text
 
 
-def filled(text: str) -> str:
-    """A text that holds something."""
+def check_text(text: str) -> str:
+    """Return a text without a change if it contains more than spaces."""
     if not text.strip():
-        raise ArgumentTypeError("it is empty")
+        raise ValueError("the value is empty")
     return text
 
 
-def limit(text: str) -> tuple[str, Any]:
+def parse_limit(text: str) -> tuple[str, Any]:
     """
-    NAME=VALUE: a limit and what it is to be.
+    Return the name and the value of a limit, written as NAME=VALUE.
 
-    >>> limit("removal_share=none")
+    >>> parse_limit("removal_share=none")
     ('removal_share', None)
     """
+    from frgroups.plan.limits import Limits
+
     name, equals, value = text.partition("=")
     if not equals:
-        raise ArgumentTypeError(f"{text!r}: write NAME=VALUE, such as removals_per_group=200")
+        raise ValueError(f"{text!r}: write NAME=VALUE, such as removals_per_group=200")
     if name == "per_group":
-        raise ArgumentTypeError("per_group has limits of its own, which only Python can say")
-    found = (name, _limit_value(value))
-    _check(Limits.from_dict, dict([found]))
-    return found
-
-
-def at_least(least: Number, most: Number | None = None) -> Callable[[str], Number]:
-    """
-    A number that is no smaller, and no larger where that is limited too.
-
-    >>> at_least(1)("4"), at_least(0.0)("0.5")
-    (4, 0.5)
-    """
-    kind = type(least)
-
-    def number(text: str) -> Number:
-        try:
-            value = kind(text)
-        except ValueError:
-            raise ArgumentTypeError(f"{text!r} is no {'whole ' if kind is int else ''}number") from None
-        if not value >= least or (most is not None and value > most):
-            bounds = f"from {least:,} to {most:,}" if most is not None else f"{least:,} or more"
-            raise ArgumentTypeError(f"{text}: it must be {bounds}")
-        return value
-
-    return number
-
-
-def more_than_none(text: str) -> float:
-    """A number above 0."""
-    value = at_least(0.0)(text)
-    if value == 0:
-        raise ArgumentTypeError(f"{text}: it must be more than 0")
-    return value
-
-
-def _check(check: Callable[[Any], object], value: object) -> None:
-    try:
-        check(value)
-    except InputError as error:
-        raise ArgumentTypeError(error.cli_text) from error
+        raise ValueError(
+            "per_group cannot be set with --limit. frgroups plan reads the limits of groups from a file (--limits)."
+        )
+    setting = (name, _limit_value(value))
+    Limits.from_dict(dict([setting]))
+    return setting
 
 
 def _limit_value(text: str) -> Any:
@@ -124,3 +155,12 @@ def _limit_value(text: str) -> Any:
         except ValueError:
             continue
     return text
+
+
+DURATION = CheckedValue("duration", check_duration)
+TIMESTAMP = CheckedValue("timestamp", check_timestamp)
+HOST = CheckedValue("host", check_host)
+NONEMPTY_TEXT = CheckedValue("text", check_text)
+LIMIT = CheckedValue("limit", parse_limit)
+FILE = FilePath()
+FOLDER = FolderPath()

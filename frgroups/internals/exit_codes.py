@@ -1,4 +1,4 @@
-"""The exit codes of the command: what each means, which error ends with which, and which of several is the worst."""
+"""Exit codes of the command line, their meaning, and the errors that cause them."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ EXIT_CODES = {
     9: "not every tenant is fresh and consistent (status only)",
     64: "wrong usage",
 }
-# From the best to the worst: nothing to worry about; nothing was sent; something was, and not all is well; unknown.
+# From the best to the worst: success; nothing was sent; some changes failed; the result is unknown.
 _WORSE = (0, 2, 9, 8, 3, 7, 4, 5, 6, 1, 64)
-_OF_ERROR: dict[type[FrgroupsError], int] = {
+_CODES: dict[type[FrgroupsError], int] = {
     PlanBlockedError: 3,
     DriftError: 4,
     DriftedReadError: 4,
@@ -41,17 +41,17 @@ _OF_ERROR: dict[type[FrgroupsError], int] = {
 
 def code_of(error: BaseException) -> int:
     """
-    The exit code that an error ends with.
+    Return the exit code of an error.
 
     >>> code_of(LockedError("Another apply is running."))
     7
     """
-    return next((code for kind, code in _OF_ERROR.items() if isinstance(error, kind)), 1)
+    return next((code for kind, code in _CODES.items() if isinstance(error, kind)), 1)
 
 
 def worst(codes: Iterable[int]) -> int:
     """
-    The worst of several exit codes; a code that is none of ours is as bad as an error.
+    Return the worst exit code; an unknown code counts as an error, and 0 is the default.
 
     >>> worst([0, 4, 1, 0]), worst([0, 4]), worst([])
     (1, 4, 0)

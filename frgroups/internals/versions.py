@@ -7,7 +7,20 @@ from importlib.metadata import PackageNotFoundError, version
 
 __version__ = version("frgroups")
 
-_PACKAGES = ("httpx", "pandas", "pyarrow", "numpy", "scipy", "matplotlib", "msgspec", "tqdm", "filelock")
+_PACKAGES = (
+    "httpx",
+    "pandas",
+    "pyarrow",
+    "numpy",
+    "scipy",
+    "matplotlib",
+    "msgspec",
+    "click",
+    "rich",
+    "jinja2",
+    "tqdm",
+    "filelock",
+)
 _EXTRAS = ("starlette", "uvicorn", "jupyterlab", "ipywidgets", "openpyxl")
 
 

@@ -45,6 +45,7 @@ REQUESTS_PER_SECOND = 20.0
 _CHILD = """\
 import signal, sys
 signal.signal(signal.SIGINT, signal.SIG_DFL)
+import frgroups.load.batch
 from frgroups.cli.main import main
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.exit(main())

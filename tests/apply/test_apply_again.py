@@ -328,8 +328,8 @@ def test_a_plan_that_was_never_begun_has_nothing_to_settle(client, world):
     assert not Journal.of(plan, None).path.exists()
 
 
-def test_settle_is_an_option_of_apply(client, world, monkeypatch, capsys):
-    "`frgroups apply PLAN --settle` prints the receipt, and exits with 5 where something is left."
+def test_finalize_option(client, world, monkeypatch, capsys):
+    "`frgroups apply PLAN --finalize` prints the receipt, and returns 5 if operations are left."
     plan = plan_for(client, {"vip": PEOPLE})
     path = plan.save(fg.home() / "plans" / "vip.plan.json")
     crashed(client, plan, monkeypatch)
@@ -337,7 +337,7 @@ def test_settle_is_an_option_of_apply(client, world, monkeypatch, capsys):
     monkeypatch.setenv("FRGROUPS_TOKEN", world.token)
     monkeypatch.setenv("FRGROUPS_BASE_URL", world.base_url)
 
-    code = main(["apply", str(path), "--settle"])
+    code = main(["apply", str(path), "--finalize"])
 
     assert code == 5 and "frgroups undo" in capsys.readouterr().out
 

@@ -9,7 +9,7 @@ import frgroups as fg
 from frgroups.api.retry import RetryPolicy
 from frgroups.apply import executor as applying
 from frgroups.apply import sender as sending
-from frgroups.cli.apply_result import load_exit_code
+from frgroups.cli.apply_result import receipt_exit_code
 from frgroups.internals.exit_codes import code_of
 from frgroups.sandbox.faults import Fault
 from tests.apply.test_executor import OPEN
@@ -148,7 +148,7 @@ def end_of(client, plan):
         receipt = fg.apply_plan(client, plan, approval=plan.digest)
     except fg.FrgroupsError as error:
         return code_of(error), None
-    return load_exit_code(receipt), {state: n for state, n in receipt.counts.items() if n}
+    return receipt_exit_code(receipt), {state: n for state, n in receipt.counts.items() if n}
 
 
 def expected_counts(phase, times, outcome):

@@ -17,7 +17,7 @@ APPLIER = """
 import os, sys, time
 import frgroups as fg
 from frgroups.internals import exit_codes as exits
-from frgroups.cli.apply_result import load_exit_code
+from frgroups.cli.apply_result import receipt_exit_code
 
 path, tenant_uid, token, base_url, ready, go = sys.argv[1:]
 plan = fg.read_plan(path)
@@ -26,7 +26,7 @@ with fg.Client(tenant_uid, token, base_url=base_url, writable=True) as client:
     while not os.path.exists(go):
         time.sleep(0.001)
     try:
-        code = load_exit_code(fg.apply_plan(client, plan, approval=plan.digest, progress=False))
+        code = receipt_exit_code(fg.apply_plan(client, plan, approval=plan.digest, progress=False))
     except fg.FrgroupsError as error:
         code = exits.code_of(error)
 sys.exit(code)

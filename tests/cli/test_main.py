@@ -2,13 +2,18 @@
 
 import json
 import re
+from contextlib import nullcontext
+from inspect import signature
 from pathlib import Path
 
 import pytest
 
 import frgroups as fg
-from frgroups.cli.main import EXIT_CODES, main
+from frgroups.cli.command_table import COMMAND_HELP
+from frgroups.cli.main import EXIT_CODES, main, root_group
 from frgroups.sandbox.faults import Fault
+
+COMMANDS = list(COMMAND_HELP.items())
 
 
 @pytest.fixture(scope="module")
@@ -274,18 +279,60 @@ def test_wrong_usage_exits_with_64(words):
     assert caught.value.code == 64
 
 
-def test_help_teaches(capsys):
-    "--help shows the usual way, the variables and every exit code; each command shows an example."
+def test_help(capsys):
+    "--help lists the commands, the workflow, the variables and every exit code; each command shows an example."
     with pytest.raises(SystemExit):
         main(["--help"])
     out = capsys.readouterr().out
     assert all(f"  {code:<3} {text}" in out for code, text in EXIT_CODES.items())
     assert "FRGROUPS_TOKEN" in out and "frgroups apply PLAN" in out
+    positions = [re.search(rf"^  {command} +{re.escape(text)}", out, re.M).start() for command, text in COMMANDS]
+    assert positions == sorted(positions)
 
-    for command in ("demo", "doctor", "sandbox", "load", "sizes", "overlap", "health", "changes", "plan", "show"):
+    for command, text in COMMANDS:
         with pytest.raises(SystemExit):
             main([command, "--help"])
-        assert "example:" in capsys.readouterr().out
+        out = capsys.readouterr().out
+        assert "Example:\n  " in out and f"frgroups {command}" in out and text in " ".join(out.split())
+
+
+@pytest.mark.parametrize("command", [command for command, _ in COMMANDS])
+def test_functions_receive_their_options(command):
+    "The parameters of each function are the options of its command."
+    loaded = root_group().get_command(None, command)
+    exposed = {param.name for param in loaded.params if param.expose_value}
+    parameters = signature(loaded.callback, follow_wrapped=False).parameters
+    explicit = {name for name, parameter in parameters.items() if parameter.kind != parameter.VAR_KEYWORD}
+    function = set(signature(loaded.callback).parameters) - {"selection", "records"}
+
+    assert explicit | function == exposed
+
+
+@pytest.mark.parametrize(
+    ("words", "level"),
+    [
+        (["status"], "WARNING"),
+        (["-v", "status"], "INFO"),
+        (["status", "-vv"], "DEBUG"),
+        (["-vv", "status", "-v"], "INFO"),
+        (["--log", "json", "status"], "INFO"),
+        (["--log=json", "status", "--log", "text"], "INFO"),
+    ],
+)
+def test_log_options(words, level, monkeypatch):
+    "-v and --log are valid before and after the command name; the latter take precedence."
+    calls = []
+
+    def log(form, level, **facts):
+        calls.append((form, level))
+        return nullcontext()
+
+    monkeypatch.setattr("frgroups.internals.structured_logging.logged_to_stderr", log)
+
+    main(words)
+
+    form = "json" if words == ["--log", "json", "status"] else "text"
+    assert calls == [(form, level)]
 
 
 def test_errors_are_one_line_without_a_traceback(environment, monkeypatch, capsys, tmp_path):

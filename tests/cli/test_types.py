@@ -14,7 +14,9 @@ from openpyxl import Workbook
 import frgroups as fg
 from frgroups.cli.doctor import FEWEST_CUSTOMERS, FEWEST_GROUPS
 from frgroups.cli.main import main
+from frgroups.cli.types import PLAN_MODES, RENAMED_MODES
 from frgroups.errors import FrgroupsError, GroupNotFoundError, InputError
+from frgroups.plan import plan
 from frgroups.sandbox import fake_tenant as tenant
 
 # An argument or a function of Python; NAME=VALUE after --limit is the terminal's own.
@@ -184,47 +186,79 @@ def test_the_log_and_the_lines_of_json_speak_so_too(environment, capsys):
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "facts"),
     [
-        (["load", "--max-age", "soon"], "argument --max-age: 'soon' is not a duration; write it like '6h'"),
-        (["status", "--max-age", "-1h"], "argument --max-age"),
-        (["load", "--all", "--tenant", "a"], "not allowed with argument"),
-        (["load", "--jobs", "0"], "argument --jobs: 0: it must be 1 or more"),
-        (["load", "--jobs", "two"], "'two' is no whole number"),
-        (["load", "--requests-per-second", "0"], "it must be more than 0"),
-        (["load", "--requests-per-second", "nan"], "argument --requests-per-second"),
-        (["sizes", "--at", "yesterday"], "argument --at: 'yesterday' is not a moment"),
-        (["changes", "--since", "2026-13-01"], "argument --since: '2026-13-01' is not a moment"),
-        (["sizes", "--base-url", "nowhere"], "argument --base-url: 'nowhere' is not a base URL"),
-        (["sizes", "--top", "0"], "argument --top"),
-        (["overlap", "--universe", "-1"], "argument --universe"),
-        (["overlap", "--by", "lift"], "--by lift compares with chance, which needs --universe N"),
-        (["plan", "--group", "", "--members", "a"], "argument --group: it is empty"),
-        (["plan", "--group", "a", "--members", "a", "--limit", "10"], "write NAME=VALUE"),
-        (["plan", "--group", "a", "--members", "a", "--limit", "most=10"], "Unknown limits: most"),
-        (["plan", "--group", "a", "--members", "a", "--limit", "removal_share=10"], "a share between 0 and 1"),
-        (["plan", "--group", "a", "--members", "a", "--limit", "per_group=1"], "only Python can say"),
-        (["undo", "r.json", "--limit", "plan_max_age=soon"], "argument --limit: 'soon' is not a duration"),
-        (["approve", "p.json", "--by", " "], "argument --by: it is empty"),
-        (["forget", ""], "argument UID: it is empty"),
-        (["export-customer", " "], "argument UID: it is empty"),
-        (["sandbox", "--port", "65536"], "from 0 to 65,535"),
-        (["sandbox", "--customers", "49"], "it must be 50 or more"),
-        (["demo", "--customers", "49"], "it must be 50 or more"),
-        (["sandbox", "--latency", "-1"], "argument --latency"),
+        (["load", "--max-age", "soon"], ["'--max-age'", "'soon'", "'6h'"]),
+        (["status", "--max-age", "-1h"], ["'--max-age'"]),
+        (["load", "--all", "--tenant", "a"], ["--all", "--tenant"]),
+        (["load", "--jobs", "0"], ["'--jobs'", "0", "x>=1"]),
+        (["load", "--jobs", "two"], ["'--jobs'", "'two'", "integer"]),
+        (["load", "--requests-per-second", "0"], ["'--requests-per-second'", "x>0"]),
+        (["load", "--requests-per-second", "nan"], ["'--requests-per-second'", "'nan'"]),
+        (["sizes", "--at", "yesterday"], ["'--at'", "'yesterday'"]),
+        (["changes", "--since", "2026-13-01"], ["'--since'", "'2026-13-01'"]),
+        (["sizes", "--base-url", "nowhere"], ["'--base-url'", "'nowhere'"]),
+        (["sizes", "--top", "0"], ["'--top'"]),
+        (["overlap", "--universe", "-1"], ["'--universe'"]),
+        (["overlap", "--by", "lift"], ["--by lift", "--universe N"]),
+        (["plan", "--group", "", "--members", "a"], ["'--group'", "empty"]),
+        (["plan", "--group", "a", "--members", "a", "--limit", "10"], ["'--limit'", "NAME=VALUE"]),
+        (["plan", "--group", "a", "--members", "a", "--limit", "most=10"], ["'--limit'", "most"]),
+        (["plan", "--group", "a", "--members", "a", "--limit", "removal_share=10"], ["between 0 and 1"]),
+        (["plan", "--group", "a", "--members", "a", "--limit", "per_group=1"], ["per_group", "--limits"]),
+        (["plan", "--group", "a"], ["--list", "--members"]),
+        (["plan", "--group", "a", "--members", "a", "--list", "b"], ["--list", "--members"]),
+        (["plan", "--group", "a", "--members", "a", "--pending", "--out", "b"], ["--pending", "--out"]),
+        (["health", "--json", "--csv", "a"], ["--json", "--csv"]),
+        (["show", "p.json", "--held", "--moves"], ["--held", "--moves"]),
+        (["show", "p.json", "q.json"], ["q.json"]),
+        (["undo", "r.json", "--limit", "plan_max_age=soon"], ["'--limit'", "'soon'"]),
+        (["approve", "p.json"], ["'--by'"]),
+        (["approve", "p.json", "--by", " "], ["'--by'", "empty"]),
+        (["approve", "p.json", "--by", "--reject", "no"], ["'--by'", "requires an argument"]),
+        (["approve", "p.json", "--by"], ["'--by'", "requires an argument"]),
+        (["erase-customer", ""], ["'UID'", "empty"]),
+        (["export-customer", " "], ["'UID'", "empty"]),
+        (["sandbox", "--port", "65536"], ["'--port'", "65535"]),
+        (["sandbox", "--customers", "49"], ["'--customers'", "50"]),
+        (["demo", "--customers", "49"], ["'--customers'", "50"]),
+        (["sandbox", "--latency", "-1"], ["'--latency'"]),
+        (["sizes", "--tpo", "1"], ["--tpo", "--top"]),
+        (["completion", "tcsh"], ["'tcsh'", "bash", "zsh", "fish"]),
     ],
 )
-def test_a_wrong_value_after_an_option_is_wrong_usage(words, told, capsys):
-    "Exit code 64 with the option and what it takes, before anything is read or asked."
-    sizes_need = fg.save_snapshot(fg.sample_snapshot())
+def test_usage_error(words, facts, capsys):
+    "A usage error has exit code 64 and states the usage, the option, the value and --help; no file is changed."
+    stored = fg.save_snapshot(fg.sample_snapshot())
 
     assert code_of(words) == 64
-    assert told in capsys.readouterr().err
-    assert sizes_need.exists()
+
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith(f"Usage: frgroups {words[0]} ")
+    assert err.endswith(f"Try 'frgroups {words[0]} --help' for more information.\n")
+    assert [fact for fact in facts if fact not in err] == []
+    assert stored.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "old", "new"),
+    [
+        (["forget", "c-1"], "forget", "erase-customer"),
+        (["apply", "p.json", "--settle"], "--settle", "--finalize"),
+        (["plan", "--group", "a", "--members", "b", "--never-add", "c"], "--never-add", "--suppression-list"),
+        (["plan", "--group", "a", "--members", "b", "--never-add-list=c"], "--never-add-list", "--suppression-list"),
+        (["plan", "--group", "a", "--members", "b", "--mode", "add_only"], "'add_only'", "'add'"),
+        (["plan", "--group", "a", "--members", "b", "--mode", "remove_only"], "'remove_only'", "'keep_only'"),
+    ],
+)
+def test_renamed(words, old, new, capsys):
+    "The usage error for a former name states the new name."
+    assert code_of(words) == 64
+    assert re.search(rf"{old}\W.* renamed to '?{new}", capsys.readouterr().err)
 
 
 def code_of(words):
-    """The exit code, whether it is returned or leaves through argparse."""
+    """Return the exit code, whether main returns it or raises SystemExit."""
     try:
         return main(words)
     except SystemExit as end:
@@ -240,10 +274,10 @@ def test_the_smallest_sandbox_is_that_of_the_sandbox():
 def test_help_says_that_tenant_is_a_name(command, capsys):
     "What connects needs a table of tenants.toml."
     assert code_of([command, "--help"]) == 0
-    assert re.search(r"--tenant NAME .*in\s+tenants\.toml,\s+no\s+uid", capsys.readouterr().out, re.S)
+    assert re.search(r"--tenant NAME.*in\s+tenants\.toml,\s+no\s+uid", capsys.readouterr().out, re.S)
 
 
-@pytest.mark.parametrize("command", ["sizes", "overlap", "changes", "plan", "forget", "export-customer"])
+@pytest.mark.parametrize("command", ["sizes", "overlap", "changes", "plan", "erase-customer", "export-customer"])
 def test_help_says_that_tenant_is_a_name_or_a_uid(command, capsys):
     "What looks at what is kept takes both."
     assert code_of([command, "--help"]) == 0
@@ -251,16 +285,16 @@ def test_help_says_that_tenant_is_a_name_or_a_uid(command, capsys):
     assert "--tenant NAME|UID" in out and re.search(r"name\s+in\s+tenants\.toml\s+or\s+else\s+its\s+uid", out)
 
 
-def test_forget_knows_a_tenant_by_its_name_too(home_folder, capsys):
-    "A name of tenants.toml means its uid, and a uid itself; nothing held says of which tenant."
+def test_erase_by_tenant_name(home_folder, capsys):
+    "--tenant accepts a name of tenants.toml or a uid; the message for no data names the uid."
     table = '[no]\ntenant_uid = "t-1"\nhost = "stage"\ntoken_command = "x"\n'
     (home_folder / "tenants.toml").write_text(table)
     (home_folder / "tenants.toml").chmod(0o600)
     fg.save_snapshot(fg.sample_snapshot())
 
-    assert main(["forget", "c-1", "--tenant", "no"]) == 0
+    assert main(["erase-customer", "c-1", "--tenant", "no"]) == 0
     assert "1 file would change" in capsys.readouterr().out
-    assert main(["forget", "c-1", "--tenant", "t-2"]) == 0
+    assert main(["erase-customer", "c-1", "--tenant", "t-2"]) == 0
     assert "Nothing is held of this customer of tenant t-2" in capsys.readouterr().out
     assert main(["export-customer", "c-1", "--tenant", "no"]) == 0
     assert '"attributes"' in capsys.readouterr().out
@@ -331,3 +365,8 @@ def literals(node):
     """Return the literal parts of a text in the source, without its values."""
     parts = [part.value for part in ast.walk(node) if isinstance(part, ast.Constant)]
     return "".join(part for part in parts if isinstance(part, str))
+
+
+def test_plan_modes():
+    "The command line offers the modes of `plan_memberships` and knows the same earlier names."
+    assert (PLAN_MODES, RENAMED_MODES) == (plan.MODES, plan.RENAMED_MODES)

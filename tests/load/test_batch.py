@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 import frgroups as fg
-from frgroups.cli import load as commands_fleet
 from frgroups.cli.main import main
 from frgroups.internals.exit_codes import EXIT_CODES, worst
 from frgroups.load import batch as processes
@@ -337,8 +336,7 @@ def test_a_reader_that_goes_away_stops_the_rest(tenants, monkeypatch, capsys):
     def gone(*_, **__):
         raise BrokenPipeError
 
-    monkeypatch.setattr(commands_fleet, "print", gone, raising=False)
-    monkeypatch.setattr("sys.stderr.close", lambda: None)
+    monkeypatch.setattr("frgroups.cli.load_many.print_data", gone)
 
     assert main(["load", "--all", "--json"]) == 1
     assert ended and all(one.poll() is not None for one in ended[0]._running)

@@ -253,7 +253,7 @@ def test_the_command_holds_back(loaded, capsys, tmp_path):
     words = ["--group", "VIP", "--list", str(wanted), "--mode", "mirror", "--limit", "removal_share=none"]
 
     _, plan, out = planned(
-        capsys, *words, "--protect", first, "nosuchuid", "--protect-list", str(keep), "--never-add-list", str(never)
+        capsys, *words, "--protect", first, "nosuchuid", "--protect-list", str(keep), "--suppression-list", str(never)
     )
     code = main(["plan", *words, "--protect-group", "VIP"])
 
@@ -268,7 +268,7 @@ def test_the_command_holds_back(loaded, capsys, tmp_path):
     assert code == 0 and "stay in VIP: the group is protected." in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("option", ["--protect-list", "--never-add-list"])
+@pytest.mark.parametrize("option", ["--protect-list", "--suppression-list"])
 @pytest.mark.parametrize("text", ["external_id\nE-nobody\n", "id\nnobody-1\n", "nobody-1\n"])
 def test_a_list_that_would_hold_nobody_back_is_refused(loaded, capsys, tmp_path, option, text):
     "External ids that nobody has, and ids of no known kind: whoever is meant would be changed."

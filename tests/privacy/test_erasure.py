@@ -837,7 +837,7 @@ def test_a_snapshot_that_cannot_be_read_for_now_is_told(home_folder):
     customers, away = path / "customers.parquet", path.parent / "away"
     customers.rename(away)
     customers.symlink_to(customers)  # The system answers "too many links", an error of its own.
-    dry, real = main(["forget", "c-1"]), main(["forget", "c-1", "--yes"])
+    dry, real = main(["erase-customer", "c-1"]), main(["erase-customer", "c-1", "--yes"])
     customers.unlink()
     away.rename(customers)
 
@@ -850,13 +850,13 @@ def test_dry_run_and_run_agree(lived_in, home_folder):
     bad = fg.save_snapshot(snapshot_of({"all": ["c-1"]}, tenant_uid="t-2"))
     torn(bad / "customers.parquet")
     (home_folder / "notes.md").write_text("ask c-1")
-    told, code = fg.erase_customer("c-1", dry_run=True), main(["forget", "c-1"])
+    told, code = fg.erase_customer("c-1", dry_run=True), main(["erase-customer", "c-1"])
 
     table = fg.erase_customer("c-1")
 
     assert done(table) == done(told)
     assert code == 5 and done(table).count(("other", "could not")) == 1
-    assert main(["forget", "c-1"]) == main(["forget", "c-1", "--yes"]) == 5
+    assert main(["erase-customer", "c-1"]) == main(["erase-customer", "c-1", "--yes"]) == 5
 
 
 def test_a_snapshot_of_another_version_is_told(home_folder):
@@ -1193,15 +1193,15 @@ def test_a_customer_is_exported_and_forgotten_from_a_terminal(small, capsys, tmp
     before = bytes_in(small)
     capsys.readouterr()
 
-    assert main(["forget", "c-1"]) == 0
+    assert main(["erase-customer", "c-1"]) == 0
     out = capsys.readouterr().out
     assert "nothing was changed" in out and "tombstoned" in out
     assert bytes_in(small) == before
 
     (small / "note.txt").write_text("c-1")
-    assert main(["forget", "c-1", "--yes"]) == 5
+    assert main(["erase-customer", "c-1", "--yes"]) == 5
     assert "1 could not be done" in capsys.readouterr().out
     (small / "note.txt").unlink()
-    assert main(["forget", "c-1", "--yes"]) == 0
+    assert main(["erase-customer", "c-1", "--yes"]) == 0
     assert "Nothing is held of this customer" in capsys.readouterr().out
     assert files_with(small, "c-1") == []

@@ -438,8 +438,8 @@ def test_single_plan_policy(tenant, tmp_path, capsys):
         ["apply", "p.json"],
         ["apply", "p.json", "--approved"],
         ["apply", "p.json", "--approve", "ab", "--approve-policy", "x"],
-        ["apply", "p.json", "--settle", "--approve", "ab"],
-        ["apply", "p.json", "--settle", "--approved"],
+        ["apply", "p.json", "--finalize", "--approve", "ab"],
+        ["apply", "p.json", "--finalize", "--approved"],
     ],
 )
 def test_conflicting_options(words, capsys):

@@ -1,0 +1,419 @@
+"""Click command and group classes: lazy loading, option rules, logging, error messages and exit codes."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from frgroups.cli.command_table import COMMAND_HELP, CommandEntry
+from frgroups.cli.output import print_error
+from frgroups.errors import FrgroupsError, UsageError
+from frgroups.internals.exit_codes import code_of
+
+USAGE_EXIT_CODE = 64
+HELP_NAMES = {"help_option_names": ["-h", "--help"], "show_default": True}
+_LOG = "frgroups.log"
+_VERBOSE = "frgroups.verbose"
+_RESUME = " What was sent is in the journal: give the same command again, and it goes on from there."
+
+
+class LazyGroup(click.Group):
+    """
+    Group of commands whose modules are imported only when they are needed.
+
+    Parameters
+    ----------
+    sections
+        The commands below the headings of the help page, in workflow order.
+    renamed
+        Former names of commands, and the names that replaced them.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        sections: Mapping[str, Sequence[CommandEntry]],
+        renamed: Mapping[str, str],
+        epilogs: Callable[[], Iterator[tuple[str, str]]],
+        **options: Any,
+    ) -> None:
+        options["no_args_is_help"] = False
+        super().__init__(*args, **options)
+        self._sections = sections
+        self._entries = {entry.name: entry for entries in sections.values() for entry in entries}
+        self._renamed = renamed
+        self._epilogs = epilogs
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments before the name of the command."""
+        with _usage_errors_of(ctx):
+            return super().parse_args(ctx, args)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        """Return the names of the commands in workflow order."""
+        return list(self._entries)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's signature
+        """Import and return a command, or return None if there is no command of this name."""
+        entry = self._entries.get(cmd_name)
+        return None if entry is None else entry.load()
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the arguments name; name the replacement of a renamed or mistyped command."""
+        name = args[0]
+        if not ctx.resilient_parsing and name not in self._entries and not name.startswith("-"):
+            ctx.fail(self._unknown_command_message(name))
+        return super().resolve_command(ctx, args)
+
+    def _unknown_command_message(self, name: str) -> str:
+        if name in self._renamed:
+            return f"Command {name!r} was renamed to {self._renamed[name]!r}."
+        message = f"No such command {name!r}."
+        close = difflib.get_close_matches(name, self._entries)
+        if close:
+            message += f" Did you mean {close[0]!r}?"
+        return message
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands below their headings, and then the options."""
+        width = max(map(len, self._entries))
+        for heading, entries in self._sections.items():
+            with formatter.section(heading):
+                formatter.write_dl([(entry.name.ljust(width), entry.help) for entry in entries])
+        click.Command.format_options(self, ctx, formatter)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's
+        """Write the workflow, the environment variables and the exit codes."""
+        for heading, text in self._epilogs():
+            write_verbatim(formatter, heading, text)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the name of a command without importing it."""
+        items = [
+            CompletionItem(name, help=entry.help)
+            for name, entry in self._entries.items()
+            if name.startswith(incomplete)
+        ]
+        return [*items, *click.Command.shell_complete(self, ctx, incomplete)]
+
+
+class ExclusiveOption(click.Option):
+    """
+    Option that cannot be combined with other options.
+
+    Parameters
+    ----------
+    excludes
+        Long names of the other options, for example ["--csv"].
+    """
+
+    def __init__(self, *args: Any, excludes: Sequence[str], **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._excludes = excludes
+        if self.help and not self.hidden:
+            self.help = f"{self.help} Cannot be combined with {' or '.join(excludes)}."
+
+    def handle_parse_result(
+        self, ctx: click.Context, opts: Mapping[str, Any], args: list[str]
+    ) -> tuple[Any, list[str]]:
+        """Reject the option if one of the others is given too."""
+        if self.name in opts and not ctx.resilient_parsing:
+            for other in ctx.command.params:
+                if other.name in opts and other.opts[-1] in self._excludes:
+                    raise click.UsageError(f"{self.opts[-1]} cannot be combined with {other.opts[-1]}.", ctx)
+        return super().handle_parse_result(ctx, opts, args)
+
+
+class ListOption(click.Option):
+    """Option that takes one or more values: `--tenant a b` means the same as `--tenant a --tenant b`."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        options["multiple"] = True
+        super().__init__(*args, **options)
+
+
+class ExclusiveListOption(ExclusiveOption, ListOption):
+    """Option with one or more values that cannot be combined with other options."""
+
+
+class FrgroupsCommand(click.Command):
+    """
+    Command that returns an exit code, and reports its errors on stderr.
+
+    Parameters
+    ----------
+    example
+        A command line for the help page.
+    renamed
+        Former names of options, and the options that replaced them.
+    require_one_of
+        Long names of options of which one is required.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        example: str,
+        renamed: Mapping[str, str],
+        require_one_of: Sequence[str],
+        **options: Any,
+    ) -> None:
+        options["context_settings"] = HELP_NAMES
+        super().__init__(*args, **options)
+        self._example = example
+        self._renamed = renamed
+        self._require_one_of = require_one_of
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments; name the replacement of a renamed option."""
+        try:
+            with _usage_errors_of(ctx):
+                rest = super().parse_args(ctx, self._checked_values(ctx, args))
+        except click.NoSuchOption as error:
+            replacement = self._renamed.get(error.option_name)
+            if replacement is None:
+                raise
+            ctx.fail(f"Option {error.option_name} was renamed to {replacement}.")
+        alternatives = self._alternatives()
+        if alternatives and not ctx.resilient_parsing and not any(ctx.params[param.name] for param in alternatives):
+            ctx.fail(f"Give {' or '.join(self._require_one_of)}.")
+        return rest
+
+    def _alternatives(self) -> list[click.Option]:
+        return [
+            param
+            for param in self.params
+            if isinstance(param, click.Option) and param.opts[-1] in self._require_one_of
+        ]
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """Return the parts of the usage line: required options, [OPTIONS], and arguments."""
+        options = [param for param in self.params if isinstance(param, click.Option)]
+        pieces = [_option_usage(param, ctx) for param in options if param.required]
+        alternatives = self._alternatives()
+        if alternatives:
+            pieces.append(f"({' | '.join(_option_usage(param, ctx) for param in alternatives)})")
+        return [*pieces, *super().collect_usage_pieces(ctx)]
+
+    def _checked_values(self, ctx: click.Context, args: Sequence[str]) -> list[str]:
+        """
+        Return the arguments with one value for each occurrence of an option.
+
+        Click would take `--json` in `--out --json` for the name of a file. This is a usage error.
+        """
+        options = {name: param for param in self.get_params(ctx) for name in (*param.opts, *param.secondary_opts)}
+        result: list[str] = []
+        position = 0
+        while position < len(args):
+            name = args[position]
+            position += 1
+            result.append(name)
+            if name == "--":
+                break
+            option = options.get(name)
+            if not isinstance(option, click.Option) or option.is_flag or option.count or position >= len(args):
+                continue
+            if args[position].partition("=")[0] in options and not ctx.resilient_parsing:
+                raise click.BadOptionUsage(name, f"Option {name!r} requires an argument.", ctx)
+            result.append(args[position])
+            position += 1
+            while isinstance(option, ListOption) and position < len(args) and not args[position].startswith("-"):
+                result += [name, args[position]]
+                position += 1
+        return [*result, *args[position:]]
+
+    def invoke(self, ctx: click.Context) -> int:
+        """Run the command and return its exit code."""
+        try:
+            return self._run(ctx)
+        except UsageError as error:
+            report_usage_error(error.cli_text, ctx)
+            return USAGE_EXIT_CODE
+
+    def _run(self, ctx: click.Context) -> int:
+        try:
+            with _log_to_stderr(ctx):
+                exit_code = int(super().invoke(ctx) or 0)
+            sys.stdout.flush()
+        except UsageError:
+            raise
+        except FrgroupsError as error:
+            print_error(f"{ctx.command_path}: {error.cli_text}")
+            return code_of(error)
+        except BrokenPipeError:
+            discard_output()
+            return 1
+        except OSError as error:
+            print_error(f"{ctx.command_path}: {_os_error_text(error)}.{_resume_text(ctx)}")
+            return 1
+        except KeyboardInterrupt:
+            print_error(f"{ctx.command_path}: interrupted.{_resume_text(ctx)}")
+            return 1
+        return exit_code
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the example and the epilog."""
+        write_verbatim(formatter, "Example", self._example)
+        super().format_epilog(ctx, formatter)
+
+
+def command(
+    name: str,
+    *,
+    example: str,
+    more: str | None = None,
+    renamed: Mapping[str, str] | None = None,
+    require_one_of: Sequence[str] = (),
+) -> Callable[[Callable[..., int]], click.Command]:
+    """
+    Return a decorator that makes a function a command.
+
+    Parameters
+    ----------
+    name
+        Name of the command in the command table, from which its help is taken.
+    example
+        A command line for the help page.
+    more
+        A paragraph at the end of the help page.
+    renamed
+        Former names of options, and the options that replaced them.
+    require_one_of
+        Long names of options of which one is required.
+    """
+
+    def decorate(function: Callable[..., int]) -> click.Command:
+        new = click.command(
+            name,
+            cls=FrgroupsCommand,
+            help=f"{COMMAND_HELP[name]}.",
+            example=example,
+            epilog=more,
+            renamed=renamed or {},
+            require_one_of=require_one_of,
+        )(function)
+        new.params += log_options()
+        return new
+
+    return decorate
+
+
+def log_options() -> list[click.Parameter]:
+    """Return `--log` and `-v`. They are valid before and after the command name; the latter take precedence."""
+    log = click.Option(
+        ["--log"],
+        type=click.Choice(["text", "json"]),
+        expose_value=False,
+        callback=_store_log_format,
+        help="Write a log to stderr, as text or as JSON lines.",
+    )
+    verbose = click.Option(
+        ["-v", "--verbose"],
+        count=True,
+        expose_value=False,
+        show_default=False,
+        callback=_store_verbosity,
+        help="Log more: -v logs steps, -vv logs requests.",
+    )
+    return [log, verbose]
+
+
+def log_format(ctx: click.Context) -> str | None:
+    """Return the value of `--log`, or None."""
+    value = ctx.meta.get(_LOG)
+    return None if value is None else str(value)
+
+
+def verbosity(ctx: click.Context) -> int:
+    """Return the number of `-v` options."""
+    return int(ctx.meta.get(_VERBOSE, 0))
+
+
+def _store_log_format(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        ctx.meta[_LOG] = value
+
+
+def _store_verbosity(ctx: click.Context, _: click.Parameter, value: int) -> None:
+    if value:
+        ctx.meta[_VERBOSE] = value
+
+
+def _log_to_stderr(ctx: click.Context) -> AbstractContextManager[None]:
+    """Log warnings, or more if `--log` or `-v` are given."""
+    from frgroups.internals.structured_logging import logged_to_stderr
+
+    count, form = verbosity(ctx), log_format(ctx)
+    level = "WARNING"
+    if count > 1:
+        level = "DEBUG"
+    elif count or form:
+        level = "INFO"
+    tenant = ctx.params.get("tenant")
+    if isinstance(tenant, tuple):
+        tenant = tenant[0] if len(tenant) == 1 else None
+    facts = {"tenant": tenant} if tenant else {}
+    return logged_to_stderr(form or "text", level, **facts)
+
+
+def write_verbatim(formatter: click.HelpFormatter, heading: str, text: str) -> None:
+    """Write a section of a help page whose lines are not wrapped."""
+    with formatter.section(heading):
+        for line in text.splitlines():
+            indent = " " * formatter.current_indent if line else ""
+            formatter.write(f"{indent}{line}\n")
+
+
+def report_usage_error(message: str, ctx: click.Context | None) -> None:
+    """Print the usage, the message and a pointer to --help to stderr."""
+    path = "frgroups"
+    if ctx is not None:
+        path = ctx.command_path
+        print_error(ctx.get_usage())
+    print_error(f"{path}: {message}")
+    print_error(f"Try '{path} --help' for more information.")
+
+
+def discard_output() -> None:
+    """Send what is left for a closed pipe to the null device, so that the interpreter can exit without an error."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, stream.fileno())
+            os.close(null)
+
+
+@contextmanager
+def _usage_errors_of(ctx: click.Context) -> Iterator[None]:
+    """Add the context to usage errors of the parser, which does not always know it."""
+    try:
+        yield
+    except click.UsageError as error:
+        error.ctx = error.ctx or ctx
+        raise
+
+
+def _option_usage(option: click.Option, ctx: click.Context) -> str:
+    return f"{option.opts[-1]} {option.make_metavar(ctx)}"
+
+
+def _os_error_text(error: OSError) -> str:
+    text = str(error.strerror or error)
+    if error.filename:
+        return f"{error.filename}: {text}"
+    return text
+
+
+def _resume_text(ctx: click.Context) -> str:
+    return _RESUME if ctx.info_name == "apply" else ""

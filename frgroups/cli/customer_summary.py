@@ -1,0 +1,241 @@
+"""Summary of a customer: the groups, the changes between snapshots, and the plans and approvals behind them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from frgroups.errors import InputError, SnapshotNotFoundError
+from frgroups.history.change_attribution import Cause, change_causes
+from frgroups.history.customer_history import customer_history
+from frgroups.internals.formatting import format_age, format_day, format_day_span, pluralize
+from frgroups.internals.redaction import safe_repr
+from frgroups.internals.tombstones import is_tombstone
+from frgroups.review.approval import approved_in_words
+from frgroups.snapshot.customer_lists import resolve_customers
+from frgroups.snapshot.snapshot import Snapshot
+
+_VERDICT_NOTES = {
+    "drifted": "Not sure: the group changed while it was read.",
+    "unverifiable": "Not proved: there was no evidence that the group was read whole.",
+}
+_STATUS_NOTES = {"new": " The group was new.", "deleted": " The group was deleted."}
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerSummary:
+    """
+    Groups of a customer in a snapshot, and the changes that led to them.
+
+    Attributes
+    ----------
+    groups
+        Uids of the customer's groups.
+    history
+        Rows of `customer_history` up to the snapshot.
+    unseen
+        Changes by plans that no snapshot up to this one contains.
+    since
+        Changes by plans after the snapshot.
+    """
+
+    snapshot: Snapshot
+    uid: str
+    groups: list[str]
+    history: list[dict[str, Any]]
+    unseen: list[Cause]
+    since: list[Cause]
+
+
+def read_summary(
+    snapshot: Snapshot, customer_id: str, id_type: str, cache: Path | None, journal: Path | None
+) -> CustomerSummary:
+    """
+    Return the summary of a customer.
+
+    Raises
+    ------
+    SnapshotNotFoundError
+        No stored snapshot and no plan contains the customer.
+    """
+    uid = _customer_uid(snapshot, customer_id, id_type)
+    tenant_uid, base_url = snapshot.tenant_uid, snapshot.base_url
+    history = customer_history(uid, cache=cache, tenant_uid=tenant_uid, base_url=base_url, journal=journal)
+    history = history[history["before"] <= snapshot.taken_at]
+    groups = snapshot.matrix.groups_of(uid)
+    causes = []
+    if not is_tombstone(uid):
+        causes = change_causes(uid, tenant_uid, base_url, journal)
+    rows = [{str(name): value for name, value in row.items()} for row in history.to_dict("records")]
+    explained = {(row["customer_group_uid"], row["applied_at"]) for row in rows}
+    since = [cause for cause in causes if cause.until > snapshot.read_until]
+    unseen = [
+        cause for cause in causes if cause not in since and (cause.customer_group_uid, cause.sent_at) not in explained
+    ]
+    if history.empty and not causes and uid not in set(snapshot.customers["customer_uid"]):
+        raise SnapshotNotFoundError(
+            f"No kept snapshot of {snapshot.tenant_uid} knows a customer {safe_repr(uid)}. Check the uid (an "
+            "external id needs --by external_id), or load again; customers who never were in a group cannot be seen."
+        )
+    return CustomerSummary(snapshot, uid, groups, rows, unseen, since)
+
+
+def _customer_uid(snapshot: Snapshot, customer_id: str, id_type: str) -> str:
+    if id_type == "customer_uid":
+        return customer_id
+    [row] = resolve_customers(snapshot, [customer_id], by=id_type).to_dict("records")
+    if row["outcome"] == "resolved":
+        return str(row["customer_uid"])
+    subject, action = "No customer has", "An older one may know it (--at DATE)."
+    if row["outcome"] == "ambiguous":
+        subject, action = "Several customers have", "Say which by its customer uid."
+    raise InputError(
+        f"{subject} the {id_type} {safe_repr(customer_id)} in the snapshot of "
+        f"{_utc_minute(snapshot.taken_at)}. {action}"
+    )
+
+
+def _utc_minute(time: datetime) -> str:
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def summary_json(summary: CustomerSummary) -> str:
+    """Return the summary as one line of JSON."""
+    snapshot = summary.snapshot
+    groups = [{"customer_group_uid": uid, "name": snapshot.group_name(uid)} for uid in summary.groups]
+    return json.dumps(
+        {
+            "tenant_uid": snapshot.tenant_uid,
+            "base_url": snapshot.base_url,
+            "customer_uid": summary.uid,
+            "taken_at": snapshot.taken_at.astimezone(UTC).isoformat(),
+            "verdict": snapshot.verdict,
+            "groups": groups,
+            "history": [_json_row(row) for row in summary.history],
+            "unseen": [_json_row(asdict(cause)) for cause in summary.unseen],
+            "since": [_json_row(asdict(cause)) for cause in summary.since],
+        },
+        ensure_ascii=False,
+    )
+
+
+def _json_row(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: _json_value(value) for name, value in row.items()}
+
+
+def _json_value(value: Any) -> Any:
+    if pd.isna(value):
+        return None
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Path):
+        return str(value)
+    return value
+
+
+def summary_text(summary: CustomerSummary) -> str:
+    """Return the summary as text."""
+    lines = [*_group_lines(summary), ""]
+    if summary.history:
+        lines.append("History, as far as kept snapshots tell (days in UTC):")
+    else:
+        lines.append("No history is kept.")
+    for row in summary.history:
+        lines.append(f"  {_change_text(row)}")
+        lines += [f"    {line}" for line in _cause_lines(row)]
+    names = dict(zip(summary.snapshot.matrix.group_uids, summary.snapshot.matrix.group_names, strict=True))
+    lines += _plan_lines("Applied from here, and over before a snapshot could show it:", summary.unseen, names)
+    lines += _plan_lines("Since that snapshot (frgroups load reads what is so now):", summary.since, names)
+    return "\n".join(lines)
+
+
+def _group_lines(summary: CustomerSummary) -> list[str]:
+    snapshot = summary.snapshot
+    age = datetime.now(UTC) - snapshot.taken_at
+    age_text = ""
+    if age > timedelta(0):
+        age_text = f", {format_age(age)} old"
+    count = f"in {pluralize(len(summary.groups), 'group')}"
+    if summary.groups:
+        count += ":"
+    else:
+        count += " (deleted, merged, or in none)."
+    return [
+        f"Customer {summary.uid} of {snapshot.tenant_uid} at {snapshot.base_url or 'no host'}, by the snapshot of "
+        f"{_utc_minute(snapshot.taken_at)}{age_text}, {snapshot.verdict}:",
+        count,
+        *(f"  {_group_label(snapshot.group_name(uid), uid)}" for uid in summary.groups),
+    ]
+
+
+def _plan_lines(title: str, causes: list[Cause], names: dict[str, str]) -> list[str]:
+    """Return the changes by plans that the history does not contain."""
+    if not causes:
+        return []
+    lines = ["", title]
+    for cause in causes:
+        uid = cause.customer_group_uid
+        lines.append(
+            f"  {cause.change} {_group_label(names.get(uid, uid), uid)} by {_plan_label(cause.plan_digest)} applied "
+            f"at {cause.sent_at:%Y-%m-%d %H:%M} UTC: {cause.state}."
+        )
+        if cause.purpose:
+            lines.append(f"    For: {cause.purpose}")
+        lines.append(f"    Approved {_approval_text(asdict(cause))}.")
+    return lines
+
+
+def _approval_text(row: dict[str, Any]) -> str:
+    """Describe the approval of a cause or of a row of the history, which have the same names for it."""
+    at = ""
+    if not pd.isna(row["approved_at"]):
+        at = row["approved_at"].isoformat()
+    return approved_in_words({"how": row["approved_how"], "by": row["approved_by"], "at": at})
+
+
+def _plan_label(digest: str | None) -> str:
+    if digest is None:
+        return "a plan with a customer who was forgotten since,"
+    return f"plan {digest[:12]}"
+
+
+def _group_label(name: str, uid: str) -> str:
+    return name if name == uid else f"{name} ({uid})"
+
+
+def _change_text(row: dict[str, Any]) -> str:
+    group = _group_label(row["name"], row["customer_group_uid"])
+    if row["change"] == "was in":
+        return f"was in {group} on {format_day(row['before'])}, when the first snapshot was taken."
+    note = _STATUS_NOTES.get(row["group_status"], "")
+    return f"{row['change']} {group} {format_day_span(row['after'], row['before'])}.{note}"
+
+
+def _cause_lines(row: dict[str, Any]) -> list[str]:
+    lines = []
+    if row["verdict"] in _VERDICT_NOTES:
+        lines.append(_VERDICT_NOTES[row["verdict"]])
+    if row["change"] == "left" and not row["still_seen"]:
+        lines.append("In no group since: left the last one, was deleted or merged; the API cannot say which.")
+    if row["change"] == "was in":
+        return lines
+    if pd.isna(row["planned_at"]):
+        return [*lines, "By no plan that was applied from here."]
+    digest = None if pd.isna(row["plan_digest"]) else row["plan_digest"]
+    reverted = ""
+    if not pd.isna(row["undoes"]):
+        reverted = f", which takes back plan {row['undoes'][:12]}"
+    lines.append(f"By {_plan_label(digest)} of {row['planned_at']:%Y-%m-%d %H:%M} UTC{reverted}.")
+    if row["purpose"]:
+        lines.append(f"For: {row['purpose']}")
+    lines.append(
+        f"Approved {_approval_text(row)}; applied at {row['applied_at']:%Y-%m-%d %H:%M} UTC: {row['plan_state']}."
+    )
+    if not pd.isna(row["receipt_path"]):
+        lines.append(f"Receipt: {row['receipt_path']}")
+    return lines

@@ -1,0 +1,82 @@
+"""Load many tenants at a time, and print the result of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+
+import pandas as pd
+
+from frgroups.cli.output import print_data, print_error, print_table, print_text
+from frgroups.cli.status_text import format_count
+from frgroups.internals.exit_codes import worst
+from frgroups.internals.formatting import pluralize
+from frgroups.load.batch import Loaded, failed_load, load_many, stopped_by_signals
+
+
+def load_tenants(
+    names: list[str], jobs: int, as_json: bool, requests_per_second: float | None, options: Sequence[str]
+) -> int:
+    """
+    Load tenants and print a line for each as soon as it is loaded.
+
+    Ctrl-C stops the tenants that are not loaded yet. A line is printed for these too.
+
+    Parameters
+    ----------
+    names
+        Names of the tenants in tenants.toml.
+    jobs
+        Maximum number of tenants loaded at a time.
+    as_json
+        Print JSON lines instead of sentences.
+    requests_per_second
+        Maximum rate of requests to a host; None for the default.
+    options
+        Options of `frgroups load` for each tenant.
+    """
+    results: dict[str, Loaded] = {}
+
+    def report(result: Loaded) -> None:
+        results[str(result.name)] = result
+        if as_json:
+            print_data(result.json(), flush=True)
+        else:
+            print_text(result.sentence, flush=True)
+
+    loads = load_many(names, jobs=jobs, requests_per_second=requests_per_second, words=options)
+    with stopped_by_signals():
+        try:
+            with closing(loads):
+                for result in loads:
+                    report(result)
+        except KeyboardInterrupt as interrupt:
+            for name in names:
+                if name not in results:
+                    report(failed_load(name, interrupt))
+            n_stored = sum(result.path is not None for result in results.values())
+            print_error(f"frgroups load: interrupted; {n_stored} of {len(names)} were loaded and are kept.")
+            return 1
+    if not as_json:
+        _print_summary([results[name] for name in names])
+    return worst(result.exit_code for result in results.values())
+
+
+def _print_summary(results: Sequence[Loaded]) -> None:
+    n_loaded = sum(result.ok for result in results)
+    print_text()
+    print_table(pd.DataFrame([_summary_row(result) for result in results]))
+    print_text(f"\n{n_loaded} of {pluralize(len(results), 'tenant')} loaded.")
+
+
+def _summary_row(result: Loaded) -> dict[str, str | None]:
+    error = result.error or {}
+    return {
+        "name": result.name,
+        "verdict": result.verdict or f"FAILED: {error.get('type', '')}",
+        "groups": format_count(result.n_groups),
+        "customers": format_count(result.n_customers),
+        "memberships": format_count(result.n_memberships),
+        "requests": format_count(result.n_requests),
+        "seconds": f"{result.seconds or 0:.1f}",
+    }

@@ -1,0 +1,152 @@
+"""Print messages, tables and data: plain text in a pipe or a file, rich tables on a terminal."""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.table import Table
+
+# A text column of a table on a terminal is wrapped, but never to less than this.
+MIN_TEXT_WIDTH = 12
+# Characters between two columns of a table on a terminal, and in the compact layout for narrow terminals.
+GAP, COMPACT_GAP = 3, 1
+# The compact layout breaks longer headers at underscores.
+MAX_COMPACT_HEADER = 8
+
+
+def make_visible(text: object) -> str:
+    r"""
+    Return a text of several lines with its control characters written out.
+
+    >>> make_visible("first\nsecond \x1b[2K")
+    'first\nsecond \\u001b[2K'
+    """
+    lines = str(text).split("\n")
+    if all(line.isprintable() for line in lines):
+        return str(text)
+    # Imported on demand, because a usage error must not wait for the import of pandas.
+    from frgroups.internals.formatting import escape_invisible
+
+    return "\n".join(escape_invisible(line) for line in lines)
+
+
+def as_one_line(text: str) -> str:
+    r"""
+    Return a text in one line, with its control characters written out.
+
+    >>> as_one_line("first\nsecond \x1b[2K")
+    'first\\nsecond \\u001b[2K'
+    """
+    for character, escape in (("\t", "\\t"), ("\r", "\\r"), ("\n", "\\n")):
+        text = text.replace(character, escape)
+    return make_visible(text)
+
+
+def print_text(text: object = "", *, flush: bool = False) -> None:
+    """Print a message to stdout, with its control characters written out."""
+    print(make_visible(text), flush=flush)
+
+
+def print_error(text: object) -> None:
+    """Print a message to stderr, with its control characters written out."""
+    print(make_visible(text), file=sys.stderr)
+
+
+def print_data(text: str, *, flush: bool = False) -> None:
+    """
+    Print lines of JSON or CSV to stdout, without a change in a pipe or a file.
+
+    On a terminal, control characters are written out.
+    """
+    if sys.stdout.isatty():
+        text = make_visible(text)
+    print(text, end="" if text.endswith("\n") else "\n", flush=flush)
+
+
+def print_table(table: pd.DataFrame) -> None:
+    """
+    Print a table without its index.
+
+    In a pipe or a file, a row is one line of plain text that is neither wrapped nor shortened. On a terminal, the
+    table is printed by rich if its columns fit. Floats have three decimals.
+    """
+    if table.empty:
+        print_text("(none)")
+        return
+    if sys.stdout.isatty() and _print_rich_table(table):
+        return
+    print_text(table_text(table))
+
+
+def table_text(table: pd.DataFrame) -> str:
+    """
+    Return a table as plain text, one line per row.
+
+    >>> import pandas as pd
+    >>> print(table_text(pd.DataFrame({"name": ["VIP", "Staff"], "share": [0.5, 1.0]})))
+     name  share
+      VIP  0.500
+    Staff  1.000
+    """
+    from pandas.api.types import is_string_dtype
+
+    names = [name for name in table.columns if is_string_dtype(table[name])]
+    escaped = table.assign(**{name: table[name].map(as_one_line, na_action="ignore") for name in names})
+    text: str = escaped.to_string(index=False, max_rows=None, float_format="{:.3f}".format)
+    return text
+
+
+def _print_rich_table(table: pd.DataFrame) -> bool:
+    """Print a table with rich and return True, or return False if the terminal is too narrow."""
+    from rich.console import Console
+
+    console = Console(file=sys.stdout, markup=False, emoji=False, highlight=False)
+    for compact in (False, True):
+        rendered = _rich_table(table, compact=compact)
+        gap = COMPACT_GAP if compact else GAP
+        if sum((column.min_width or 0) + gap for column in rendered.columns) <= console.width:
+            console.print(rendered)
+            return True
+    return False
+
+
+def _rich_table(table: pd.DataFrame, *, compact: bool) -> Table:
+    """Return a table for rich, with narrow gaps and headers in the compact layout."""
+    from pandas.api.types import is_numeric_dtype
+    from rich import box
+    from rich.cells import cell_len
+    from rich.table import Table
+    from rich.text import Text
+
+    rendered = Table(
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=0 if compact else (0, 1),
+        header_style="bold",
+    )
+    for name in table.columns:
+        header = _cell(name)
+        if compact and len(header) > MAX_COMPACT_HEADER:
+            header = header.replace("_", "_\n")
+        header_width = max(map(cell_len, header.split("\n")))
+        width = max((cell_len(_cell(value)) for value in table[name]), default=0)
+        if is_numeric_dtype(table[name]):
+            rendered.add_column(Text(header), justify="right", no_wrap=True, min_width=max(header_width, width))
+        else:
+            min_width = max(header_width, min(MIN_TEXT_WIDTH, width))
+            rendered.add_column(Text(header), overflow="fold", min_width=min_width)
+    for row in table.itertuples(index=False, name=None):
+        # Rich prints a Text object as it is, without a search for markup or emoji codes.
+        rendered.add_row(*(Text(_cell(value)) for value in row))
+    return rendered
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return "NaN" if math.isnan(value) else f"{value:.3f}"
+    return as_one_line(str(value))

@@ -1,0 +1,58 @@
+"""Columns and JSON lines of `frgroups status`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable
+from typing import Any
+
+import pandas as pd
+
+from frgroups.internals.formatting import format_size
+
+# In these columns, an empty text means that there is no problem. In others, it means that the value is unknown.
+_PROBLEM_COLUMNS = ("wrong", "detail")
+
+
+def status_line(row: dict[Hashable, Any]) -> str:
+    """Return the status of a tenant as JSON, with the names and formats of `load --json`."""
+    values = {name: _json_value(name, value) for name, value in row.items()}
+    return json.dumps(values)
+
+
+def _json_value(name: Hashable, value: Any) -> Any:
+    if pd.isna(value) or (value == "" and name not in _PROBLEM_COLUMNS):
+        return None
+    if name == "taken_at":
+        return value.isoformat()
+    return value
+
+
+def status_columns(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns that `frgroups status` prints."""
+    return pd.DataFrame(
+        {
+            "name": table["name"],
+            "tenant_uid": table["tenant_uid"],
+            "host": table["host"],
+            "taken_at": table["taken_at"].dt.strftime("%Y-%m-%d %H:%M").fillna("never"),
+            "age": table["age"],
+            "verdict": table["verdict"],
+            "groups": table["n_groups"].map(format_count),
+            "customers": table["n_customers"].map(format_count),
+            "memberships": table["n_memberships"].map(format_count),
+            "snapshots": table["n_snapshots"],
+            "size": table["size_bytes"].map(format_size),
+            "wrong": table["detail"],
+        }
+    )
+
+
+def format_count(n: Any) -> str:
+    """
+    Return a number with thousands separators, or an empty text if it is missing.
+
+    >>> format_count(12_345), format_count(None)
+    ('12,345', '')
+    """
+    return "" if pd.isna(n) else f"{n:,}"

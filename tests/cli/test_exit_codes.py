@@ -1,0 +1,154 @@
+"""Exit codes of errors, of Ctrl-C and of a closed pipe."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import click
+import pytest
+
+import frgroups as fg
+from frgroups import errors
+from frgroups.cli.main import EXIT_CODES, main
+from frgroups.internals.exit_codes import code_of, worst
+
+COMMAND = [sys.executable, "-m", "frgroups"]
+
+
+@pytest.fixture
+def fail(monkeypatch):
+    """Return a function that makes `frgroups doctor` and `frgroups apply` raise an error."""
+
+    def raise_in_commands(error):
+        def open_client(*_, **__):
+            raise error
+
+        monkeypatch.setattr("frgroups.cli.resolve.open_client", open_client)
+
+    return raise_in_commands
+
+
+@pytest.fixture
+def plan_file(tmp_path):
+    return fg.plan_memberships(fg.sample_snapshot(), {"vip": ["c-3"]}).save(tmp_path / "p.json")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.InputError("x"), 1),
+        (errors.AuthError("x"), 1),
+        (errors.PlanBlockedError("x"), 3),
+        (errors.DriftError("x"), 4),
+        (errors.DriftedReadError("x"), 4),
+        (errors.LockedError("x"), 7),
+        (errors.NotApprovedError("x"), 8),
+        (errors.UsageError("x"), 64),
+        (OSError(28, "No space left on device", "a.json"), 1),
+        (BrokenPipeError(32, "Broken pipe"), 1),
+        (KeyboardInterrupt(), 1),
+    ],
+)
+def test_error(fail, capsys, error, code):
+    "An error ends the command with its exit code, and with a message without a traceback."
+    fail(error)
+
+    assert main(["doctor"]) == code
+
+    err = capsys.readouterr().err
+    assert "Traceback" not in err
+    if code == 64:
+        assert err.startswith("Usage: frgroups doctor ") and "frgroups doctor --help" in err
+    elif not isinstance(error, BrokenPipeError):
+        assert err.startswith("frgroups doctor: ") and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), KeyboardInterrupt()])
+def test_resume_note(fail, capsys, plan_file, error):
+    "If apply is interrupted, the message states that the same command resumes the run."
+    fail(error)
+
+    assert main(["apply", str(plan_file), "--approve", fg.read_plan(plan_file).digest]) == 1
+    assert "in the journal" in capsys.readouterr().err
+
+
+def test_every_error_of_click_is_a_usage_error(capsys, monkeypatch):
+    "click.Abort and click exit codes do not reach the caller."
+    for words in (["--nonsense"], ["--log"], ["--log", "xml", "doctor"], ["doctor", "extra"], ["doctor", "--tenant"]):
+        with pytest.raises(SystemExit) as caught:
+            main(words)
+
+        assert caught.value.code == 64
+        err = capsys.readouterr().err
+        assert err.startswith("Usage: frgroups") and err.endswith("--help' for more information.\n")
+
+
+def test_abort_is_not_used():
+    "No command asks a question, so that click never raises Abort."
+    from frgroups.cli.command_table import SECTIONS
+
+    commands = [entry.load() for entries in SECTIONS.values() for entry in entries]
+
+    assert [command.name for command in commands if not isinstance(command, click.Command)] == []
+    assert [param.name for command in commands for param in command.params if getattr(param, "prompt", None)] == []
+
+
+@pytest.mark.parametrize("words", [["--help"], ["-h"], ["--version"], ["plan", "--help"], ["plan", "-h"]])
+def test_help_and_version(words, capsys):
+    "Help and version exit with 0 and print to stdout only."
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+
+    assert caught.value.code == 0
+    out, err = capsys.readouterr()
+    assert out and not err
+
+
+def test_each_code_is_documented():
+    "Every exit code of an error has a description, and usage errors are the worst."
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+
+    assert {code_of(kind("x")) for kind in kinds} <= set(EXIT_CODES)
+    assert worst(EXIT_CODES) == 64
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX pipes")
+@pytest.mark.parametrize("words", [["sizes"], ["health", "--json"], ["--help"]])
+def test_closed_pipe(words):
+    "If the reader of stdout is gone, the exit code is 1 and stderr is empty."
+    fg.save_snapshot(fg.sample_snapshot())
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    process = subprocess.run(
+        [*COMMAND, *words],
+        stdout=write_end,
+        stderr=subprocess.PIPE,
+        timeout=60,
+        env=os.environ | {"FRGROUPS_TENANT_UID": "t-1"},
+    )
+    os.close(write_end)
+
+    assert (process.returncode, process.stderr) == (1, b"")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def test_ctrl_c(tmp_path):
+    "Ctrl-C ends a command with exit code 1 and one line on stderr."
+    pipe = tmp_path / "list.csv"
+    os.mkfifo(pipe)
+    fg.save_snapshot(fg.sample_snapshot())
+    words = ["plan", "--group", "vip", "--list", str(pipe)]
+    process = subprocess.Popen(
+        [*COMMAND, *words], stderr=subprocess.PIPE, text=True, env=os.environ | {"FRGROUPS_TENANT_UID": "t-1"}
+    )
+    # The command waits for the writer of the pipe. Opening it for writing waits until the command reads.
+    writer = os.open(pipe, os.O_WRONLY)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    os.close(writer)
+
+    assert process.returncode == 1
+    assert err == "frgroups plan: interrupted.\n"

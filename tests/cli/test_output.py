@@ -1,0 +1,221 @@
+"""Output of the command line: plain text in a pipe, rich tables on a terminal, and hostile names in both."""
+
+import ast
+import json
+import re
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import frgroups as fg
+from frgroups.cli import output
+from frgroups.cli.main import main
+
+CLI = Path(fg.__file__).parent / "cli"
+NAMES = ["[/vip]", "[bold]x", ":smile:", "$x$", "esc\x1b[2K\u202ex"]
+STYLE = re.compile(r"\x1b\[[0-9;]*m")
+BOX = re.compile(r"[\u2500-\u257f]")
+
+
+@pytest.fixture(params=["pipe", "terminal"])
+def stream(request, monkeypatch):
+    """Run the test with stdout as a pipe, and again with stdout as a terminal."""
+    monkeypatch.setenv("COLUMNS", "240")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    return request.param
+
+
+@pytest.fixture
+def tenant(running, monkeypatch):
+    """Return a tenant with one group per name, each with ten members."""
+    monkeypatch.setenv("FRGROUPS_TENANT_UID", running.tenant_uid)
+    monkeypatch.setenv("FRGROUPS_TOKEN", running.token)
+    monkeypatch.setenv("FRGROUPS_BASE_URL", running.base_url)
+    running.reset()
+    uids = [f"c-{n}" for n in range(12)]
+    running.put_customers(uids)
+    running.put_group("all", "All")
+    running.add_members("all", uids)
+    for position, name in enumerate(NAMES):
+        running.put_group(f"g{position}", name)
+        running.add_members(f"g{position}", uids[:10])
+    return running
+
+
+@pytest.fixture
+def run(capsys, monkeypatch, stream):
+    """Return a function that runs a command and returns its exit code and its output."""
+
+    def run_command(*words):
+        capsys.readouterr()
+        if stream == "terminal":
+            monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+        code = main([str(word) for word in words])
+        captured = capsys.readouterr()
+        assert "\x1b[2K" not in captured.out + captured.err
+        is_data = stream == "pipe" and "--json" in words
+        assert is_data or "\u202e" not in captured.out + captured.err
+        return code, STYLE.sub("", captured.out), captured
+
+    return run_command
+
+
+def visible(name):
+    """Return a name as the terminal shows it."""
+    return name.replace("\x1b", "\\u001b").replace("\u202e", "\\u202e")
+
+
+def path_after(word, text):
+    return Path(re.search(rf"^{word}:?\s+(\S+)", text, re.M)[1])
+
+
+def test_names_in_tables(tenant, run, stream):
+    "Tables contain the names as text: no markup, no emoji, no control character."
+    run("load")
+    for position in range(len(NAMES)):
+        tenant.add_members(f"g{position}", ["c-10"])
+    run("load")
+
+    for command in (["sizes"], ["overlap"], ["health"], ["changes"], ["who", "c-10"]):
+        code, out, captured = run(*command)
+
+        assert code == 0
+        assert [name for name in NAMES if visible(name) not in out] == []
+        if stream == "pipe":
+            assert "\x1b" not in captured.out and not BOX.search(captured.out)
+        elif command[0] in ("sizes", "overlap", "changes"):
+            assert BOX.search(captured.out)
+
+
+def test_names_in_json_and_csv(tenant, run, stream):
+    "JSON lines contain the names; on a terminal they stay valid JSON."
+    run("load")
+
+    _, out, _ = run("health", "--json")
+    evidence = " ".join(json.loads(line)["evidence"] for line in out.splitlines())
+    _, out, _ = run("who", "c-1", "--json")
+    names = {group["name"] for group in json.loads(out)["groups"]}
+
+    assert names >= set(NAMES)
+    assert [name for name in NAMES if name not in evidence] == []
+
+
+@pytest.mark.parametrize("position", range(len(NAMES)))
+def test_names_from_plan_to_undo(tenant, run, stream, tmp_path, position):
+    "Every command from plan to undo prints the name as text; a receipt without rejections contains no name."
+    name, group = visible(NAMES[position]), f"g{position}"
+    plan_file = tmp_path / "p.json"
+    run("load")
+
+    outputs = [run("plan", "--group", group, "--members", "'all'", "--out", plan_file)]
+    outputs.append(run("show", plan_file))
+    outputs.append(run("approve", plan_file, "--by", "Kari"))
+    outputs.append(run("apply", plan_file, "--approve", tmp_path / "p.approval.json"))
+    receipt = path_after("Receipt", outputs[-1][1])
+    outputs.append(run("show", receipt))
+    outputs.append(run("undo", receipt, "--limit", "removal_share=none"))
+    table = run("show", plan_file, "--table")
+    error = run("plan", "--group", group, "--members", "'all'", "--limit", "additions_total=0", "--out", plan_file)
+
+    assert [code for code, _, _ in outputs] == [0] * len(outputs)
+    assert [number for number, (_, out, _) in enumerate(outputs) if name not in out] == [3, 4]
+    assert table[0] == 0 and table[1].count(group) == 2
+    assert error[0] == 3 and name in error[1]
+
+
+def test_names_in_errors(tenant, run, stream, tmp_path):
+    "An error message shows the control characters of a name."
+    run("load")
+    run("plan", "--group", "g4", "--members", "'all'", "--out", tmp_path / "p.json")
+    tenant.remove_members("g4", [f"c-{n}" for n in range(8)])
+
+    code, _, captured = run("apply", tmp_path / "p.json", "--approve", fg.read_plan(tmp_path / "p.json").digest)
+
+    assert code == 4 and visible(NAMES[4]) in captured.err
+
+
+def test_plain_table_is_complete(capsys):
+    "In a pipe, a row is one line without truncation, whatever its width."
+    name = "x" * 300
+    output.print_table(pd.DataFrame({"name": [name, "b"], "share": [0.12345, float("nan")], "n": [1, 2]}))
+
+    lines = capsys.readouterr().out.splitlines()
+
+    assert len(lines) == 3
+    assert lines[1].split() == [name, "0.123", "1"] and lines[2].split() == ["b", "NaN", "2"]
+
+
+def test_empty_table(capsys):
+    "A table without rows is printed as (none)."
+    output.print_table(pd.DataFrame({"name": []}))
+
+    assert capsys.readouterr().out == "(none)\n"
+
+
+TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=30)
+FRAMES = st.lists(st.tuples(TEXT, TEXT, st.integers(0, 10**6), st.floats(0, 1)), min_size=1, max_size=5).map(
+    lambda rows: pd.DataFrame(rows, columns=["name_of_a", "name_of_b", "n_members", "share_of_customers"])
+)
+
+
+@given(FRAMES, st.integers(30, 140))
+def test_terminal_table_has_the_same_facts(frame, width):
+    "Rich neither drops nor shortens a cell, and no line is wider than the terminal."
+    from rich.cells import cell_len
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", str(width))
+        patch.setenv("TERM", "xterm-256color")
+        stream = Terminal()
+        patch.setattr(sys, "stdout", stream)
+        output.print_table(frame)
+
+    lines = STYLE.sub("", "".join(stream.parts)).splitlines()
+    letters = sorted("".join(lines).replace("\u2500", ""))
+    cells = [output.as_one_line(value) for value in [*frame["name_of_a"], *frame["name_of_b"]]]
+    cells += [str(n) for n in frame["n_members"]]
+    cells += [f"{share:.3f}" for share in frame["share_of_customers"]] + list(frame.columns)
+    expected = sorted("".join(cells).replace("\u2500", ""))
+    assert [letter for letter in letters if letter != " "] == [letter for letter in expected if letter != " "]
+    if any("\u2500" in line for line in lines):
+        assert max(map(cell_len, lines)) <= width
+
+
+class Terminal:
+    """Stream that collects text and says that it is a terminal."""
+
+    encoding = "utf-8"
+
+    def __init__(self):
+        self.parts = []
+
+    def write(self, text):
+        self.parts.append(text)
+
+    def flush(self):
+        pass
+
+    def isatty(self):
+        return True
+
+
+def test_only_the_output_module_prints():
+    "Other modules neither import rich nor call print, so that no text bypasses the checks."
+    modules = [path for path in CLI.glob("*.py") if path.name != "output.py"]
+    offenders = []
+    for path in modules:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = []
+            if isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            elif isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.Call):
+                names = ["rich"] if getattr(node.func, "id", "") == "print" else []
+            offenders += [path.name for name in names if name.split(".")[0] == "rich"]
+
+    assert offenders == []
