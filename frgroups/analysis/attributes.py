@@ -136,9 +136,9 @@ def _column(snapshot: Snapshot, name: str, apart_from: set[str]) -> pd.Series:
     if name == "postal_area":
         return _postal_area(customers)
     if name == "n_other_groups":
-        codes = snapshot.matrix
-        others = ~codes.group_uids.isin(list(apart_from))[codes.group_code]
-        return pd.Series(np.bincount(codes.indices[others], minlength=codes.n_customers))
+        matrix = snapshot.matrix
+        others = ~matrix.group_uids.isin(list(apart_from))[matrix.group_code]
+        return pd.Series(np.bincount(matrix.indices[others], minlength=matrix.n_customers))
     column = name.removeprefix(_SINCE)
     if name not in customers and column in customers and pd.api.types.is_datetime64_any_dtype(customers[column]):
         return customers[column]

@@ -59,12 +59,12 @@ def campaign_reach(data: Any, campaigns: pd.DataFrame, *, at: datetime | str | N
     0          VIP          2           0            2         NaN
     1  All members        250           2          248         vip
     """
-    codes = as_membership_matrix(data)
+    matrix = as_membership_matrix(data)
     moment = parse_timestamp(at or getattr(data, "taken_at", None) or datetime.now(UTC))
-    table = _running(codes, campaigns, moment)
-    members = [codes.member_codes(uid) for uid in table["customer_group_uid"]]
+    table = _running(matrix, campaigns, moment)
+    members = [matrix.member_codes(uid) for uid in table["customer_group_uid"]]
     discount = table["discount_percent"].to_numpy()
-    best = _best_of_each(members, codes.n_customers)
+    best = _best_of_each(members, matrix.n_customers)
     n_shadowed, by = _shadowed(members, discount, best)
     labels = table["campaign_uid"].fillna(table["customer_group_uid"])
     n_members = np.array([len(one) for one in members], dtype=np.int64)
@@ -76,7 +76,7 @@ def campaign_reach(data: Any, campaigns: pd.DataFrame, *, at: datetime | str | N
     )
 
 
-def _running(codes: MembershipMatrix, campaigns: pd.DataFrame, at: datetime) -> pd.DataFrame:
+def _running(matrix: MembershipMatrix, campaigns: pd.DataFrame, at: datetime) -> pd.DataFrame:
     """The campaigns that run at this moment, their groups as uids, in the order of the result."""
     if not isinstance(campaigns, pd.DataFrame):
         raise InputError(f"campaigns is a {type(campaigns).__name__}; give a table, such as fg.read_register(path).")
@@ -91,12 +91,12 @@ def _running(codes: MembershipMatrix, campaigns: pd.DataFrame, at: datetime) -> 
     rows, words = rows[runs], words[runs]
     if len(wrong := rows.loc[~rows["discount_percent"].between(0, 100), "discount_percent"]):
         raise InputError(f"campaigns has a discount_percent of {wrong.iloc[0]:g}; it is between 0 and 100.")
-    group = [codes.group_code_of(word) for word in words]
+    group = [matrix.group_code_of(word) for word in words]
     table = pd.DataFrame(
         {
             "campaign_uid": rows["campaign_uid"],
-            "customer_group_uid": codes.group_uids.take(group).array,
-            "name": rows["name"].fillna(pd.Series(codes.group_names.take(group), index=rows.index, dtype="str")),
+            "customer_group_uid": matrix.group_uids.take(group).array,
+            "name": rows["name"].fillna(pd.Series(matrix.group_names.take(group), index=rows.index, dtype="str")),
             "discount_percent": rows["discount_percent"],
         }
     )
@@ -115,8 +115,8 @@ def _best_of_each(members: list[Int32Array], n_customers: int) -> IntArray:
 def _shadowed(members: list[Int32Array], discount: FloatArray, best: IntArray) -> tuple[IntArray, IntArray]:
     """Of each row, how many members a larger discount reaches, and the best row that does; -1 for none."""
     n_shadowed, by = np.zeros(len(members), dtype=np.int64), np.full(len(members), -1, dtype=np.int64)
-    for row, codes in enumerate(members):
-        better = best[codes]
+    for row, customers in enumerate(members):
+        better = best[customers]
         better = better[discount[better] > discount[row]]
         if len(better):
             n_shadowed[row], by[row] = len(better), better.min()

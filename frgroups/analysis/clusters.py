@@ -64,15 +64,15 @@ def group_clusters(
         raise InputError(f"method={method!r} is not one of {', '.join(get_args(Method))}.")
     if isinstance(cut, bool) or not isinstance(cut, int | float) or not 0 <= cut <= 1:
         raise InputError(f"cut={cut!r} is not a distance between 0 and 1.")
-    codes = as_membership_matrix(data)
-    likeness = overlap_matrix(codes, measure=measure).to_numpy()
-    position = np.empty(codes.n_groups, dtype=np.int64)
-    position[leaf_order(likeness, method)] = np.arange(codes.n_groups)
+    matrix = as_membership_matrix(data)
+    likeness = overlap_matrix(matrix, measure=measure).to_numpy()
+    position = np.empty(matrix.n_groups, dtype=np.int64)
+    position[leaf_order(likeness, method)] = np.arange(matrix.n_groups)
     table = pd.DataFrame(
         {
-            "customer_group_uid": codes.group_uids.array,
-            "name": codes.group_names.array,
-            "n_members": codes.sizes,
+            "customer_group_uid": matrix.group_uids.array,
+            "name": matrix.group_names.array,
+            "n_members": matrix.sizes,
             "cluster": _by_size(_clusters(likeness, method, cut)),
             "position": position,
         }

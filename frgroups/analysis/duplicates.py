@@ -44,16 +44,16 @@ def duplicate_groups(data: Any, *, min_jaccard: float = 1.0) -> pd.DataFrame:
     0       a       b      a      b    2    2       2      1.0
     """
     check_share(min_jaccard, "min_jaccard")
-    codes = as_membership_matrix(data)
-    return duplicates_in(codes, pair_counts(codes), min_jaccard)
+    matrix = as_membership_matrix(data)
+    return duplicates_in(matrix, pair_counts(matrix), min_jaccard)
 
 
-def duplicates_in(codes: MembershipMatrix, both: IntArray, min_jaccard: float) -> pd.DataFrame:
+def duplicates_in(matrix: MembershipMatrix, both: IntArray, min_jaccard: float) -> pd.DataFrame:
     """The table of `duplicate_groups` from pairs that were counted already."""
-    n = codes.sizes
+    n = matrix.sizes
     either = n[:, None] + n[None, :] - both
     jaccard = both / np.maximum(either, 1)
-    table = _pairs(codes, both, np.triu(jaccard >= min_jaccard, k=1))
+    table = _pairs(matrix, both, np.triu(jaccard >= min_jaccard, k=1))
     table["jaccard"] = table["n_both"] / (table["n_a"] + table["n_b"] - table["n_both"])
     return _most_first(table, "jaccard")
 
@@ -89,31 +89,31 @@ def subset_groups(data: Any, *, min_share: float = 1.0) -> pd.DataFrame:
     0     vip     all    VIP  All members    2  250       2         1.0
     """
     check_share(min_share, "min_share")
-    codes = as_membership_matrix(data)
-    return subsets_in(codes, pair_counts(codes), min_share)
+    matrix = as_membership_matrix(data)
+    return subsets_in(matrix, pair_counts(matrix), min_share)
 
 
-def subsets_in(codes: MembershipMatrix, both: IntArray, min_share: float = 1.0) -> pd.DataFrame:
+def subsets_in(matrix: MembershipMatrix, both: IntArray, min_share: float = 1.0) -> pd.DataFrame:
     """The table of `subset_groups` from pairs that were counted already."""
-    n = codes.sizes
+    n = matrix.sizes
     share = both / np.maximum(n, 1)[:, None]
     same = (both == n[:, None]) & (both == n[None, :])  # A group and itself, too.
-    table = _pairs(codes, both, (share >= min_share) & ~same)
+    table = _pairs(matrix, both, (share >= min_share) & ~same)
     table["share_of_a"] = table["n_both"] / table["n_a"]
     return _most_first(table, "share_of_a")
 
 
-def _pairs(codes: MembershipMatrix, both: IntArray, chosen: BoolArray) -> pd.DataFrame:
+def _pairs(matrix: MembershipMatrix, both: IntArray, chosen: BoolArray) -> pd.DataFrame:
     """The pairs that a square mask marks, in uid order, with their counts."""
     a, b = np.nonzero(chosen)
     return pd.DataFrame(
         {
-            "group_a": codes.group_uids.take(a).array,
-            "group_b": codes.group_uids.take(b).array,
-            "name_a": codes.group_names.take(a).array,
-            "name_b": codes.group_names.take(b).array,
-            "n_a": codes.sizes[a],
-            "n_b": codes.sizes[b],
+            "group_a": matrix.group_uids.take(a).array,
+            "group_b": matrix.group_uids.take(b).array,
+            "name_a": matrix.group_names.take(a).array,
+            "name_b": matrix.group_names.take(b).array,
+            "n_a": matrix.sizes[a],
+            "n_b": matrix.sizes[b],
             "n_both": both[a, b],
         }
     )

@@ -66,8 +66,8 @@ def members(data: Any, expression: str) -> pd.Index:
     """
     if not isinstance(expression, str):
         raise InputError(f"A set expression is text like 'VIP & staff', not {type(expression).__name__}.")
-    codes = as_membership_matrix(data)
-    return codes.customer_uids[_value(codes, expression)].rename("customer_uid")
+    matrix = as_membership_matrix(data)
+    return matrix.customer_uids[_value(matrix, expression)].rename("customer_uid")
 
 
 class _Token(NamedTuple):
@@ -76,7 +76,7 @@ class _Token(NamedTuple):
     start: int
 
 
-def _value(codes: MembershipMatrix, expression: str) -> BoolArray:
+def _value(matrix: MembershipMatrix, expression: str) -> BoolArray:
     """Evaluates from left to right with a stack of operators that wait for what binds closer."""
     values: list[BoolArray] = []
     waiting: list[_Token] = []
@@ -86,7 +86,7 @@ def _value(codes: MembershipMatrix, expression: str) -> BoolArray:
             if token.kind == "(":
                 waiting.append(token)
             elif token.kind == "group":
-                values.append(_mask(codes, token, expression))
+                values.append(_mask(matrix, token, expression))
                 wants_group = False
             else:
                 raise _unexpected("a group or '('", token, expression)
@@ -150,13 +150,13 @@ _OPERATORS = (
 )
 
 
-def _mask(codes: MembershipMatrix, token: _Token, expression: str) -> BoolArray:
-    mask = np.zeros(codes.n_customers, dtype=np.bool_)
+def _mask(matrix: MembershipMatrix, token: _Token, expression: str) -> BoolArray:
+    mask = np.zeros(matrix.n_customers, dtype=np.bool_)
     try:
-        mask[codes.member_codes(token.text)] = True
+        mask[matrix.member_codes(token.text)] = True
     except GroupNotFoundError as error:
         hint = " A minus sign is an operator with a space on both sides." if "-" in token.text else ""
-        if name := _longer_name(codes, token, expression):
+        if name := _longer_name(matrix, token, expression):
             hint = f' If the group {name!r} is meant, write its name in quotes: "{name}".'
         elif re.search(r"[+!(),∩∪]|\b(and|or|not|og|eller|och)\b", token.text):
             hint += _OPERATORS
@@ -167,9 +167,9 @@ def _mask(codes: MembershipMatrix, token: _Token, expression: str) -> BoolArray:
     return mask
 
 
-def _longer_name(codes: MembershipMatrix, token: _Token, expression: str) -> str | None:
+def _longer_name(matrix: MembershipMatrix, token: _Token, expression: str) -> str | None:
     """The group whose whole name, operators and all, stands where only its beginning was read."""
-    names = [str(name) for name in codes.group_names if expression.startswith(str(name), token.start)]
+    names = [str(name) for name in matrix.group_names if expression.startswith(str(name), token.start)]
     return max((name for name in names if len(name) > len(token.text)), key=len, default=None)
 
 

@@ -84,8 +84,8 @@ def similar_names(snapshot: Snapshot) -> Iterator[HealthFinding]:
 def old_years(snapshot: Snapshot, register: pd.DataFrame | None) -> Iterator[HealthFinding]:
     """Groups with members whose name tells a year that is over; not those whose last day the register knows."""
     dated = set() if register is None else set(register.loc[register["valid_to"].notna(), "customer_group_uid"])
-    codes, this_year = snapshot.matrix, snapshot.taken_at.year
-    for uid, name, n in zip(codes.group_uids, codes.group_names, codes.sizes.tolist(), strict=True):
+    matrix, this_year = snapshot.matrix, snapshot.taken_at.year
+    for uid, name, n in zip(matrix.group_uids, matrix.group_names, matrix.sizes.tolist(), strict=True):
         years = [int(year) for year in _YEAR.findall(name)]
         if n and years and max(years) < this_year and uid not in dated:
             evidence = f"{name} still has {pluralize(n, 'member')} in {this_year}."

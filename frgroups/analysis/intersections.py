@@ -86,10 +86,10 @@ def intersections(
         raise InputError(f"mode={mode!r} is neither 'exclusive' nor 'inclusive'.")
     if top is not None and top < 0:
         raise InputError(f"top={top} is negative; leave it out for all rows.")
-    codes = as_membership_matrix(data).select(groups)
-    regions = RegionCounts.of(codes)
+    matrix = as_membership_matrix(data).select(groups)
+    regions = RegionCounts.of(matrix)
     found = regions.exclusive(top) if mode == "exclusive" else regions.inclusive(top)
-    uids = codes.group_uids.tolist()
+    uids = matrix.group_uids.tolist()
     named = [tuple([uids[group] for group in groups]) for groups in found.groups]
     n = np.append(found.n, np.full(int(found.cut), regions.n_customers - found.n_customers))
     return pd.DataFrame(
@@ -115,15 +115,15 @@ def region_members(data: Any, *, include: Iterable[str], exclude: Iterable[str] 
     248
     """
     include, exclude = as_list(include, "include"), as_list(exclude, "exclude")
-    codes = as_membership_matrix(data)
-    inside = np.ones(codes.n_customers, dtype=np.bool_)
+    matrix = as_membership_matrix(data)
+    inside = np.ones(matrix.n_customers, dtype=np.bool_)
     for group in include:
         mask = np.zeros_like(inside)
-        mask[codes.member_codes(group)] = True
+        mask[matrix.member_codes(group)] = True
         inside &= mask
     for group in exclude:
-        inside[codes.member_codes(group)] = False
-    return codes.customer_uids[inside].rename("customer_uid")
+        inside[matrix.member_codes(group)] = False
+    return matrix.customer_uids[inside].rename("customer_uid")
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,9 +148,9 @@ class RegionCounts:
     words: UInt32Array
 
     @classmethod
-    def of(cls, codes: MembershipMatrix) -> RegionCounts:
+    def of(cls, matrix: MembershipMatrix) -> RegionCounts:
         """The regions of these groups, none of them for customers in no group."""
-        n, words = _of_few_groups(codes) if codes.n_groups <= _FEW else _of_many_groups(codes)
+        n, words = _of_few_groups(matrix) if matrix.n_groups <= _FEW else _of_many_groups(matrix)
         in_any = words.any(axis=1)
         return cls(n[in_any], words[in_any])
 
@@ -228,29 +228,29 @@ class RegionCounts:
             yield some[row], group
 
 
-def _of_few_groups(codes: MembershipMatrix) -> tuple[IntArray, UInt32Array]:
+def _of_few_groups(matrix: MembershipMatrix) -> tuple[IntArray, UInt32Array]:
     """How many customers each combination has, and its bits: few enough for a counter for each."""
-    n = np.bincount(_word(codes, 0, codes.n_groups), minlength=1)
+    n = np.bincount(_word(matrix, 0, matrix.n_groups), minlength=1)
     found = np.flatnonzero(n)
-    return n[found], (found << (_BITS - codes.n_groups)).astype(np.uint32)[:, None]
+    return n[found], (found << (_BITS - matrix.n_groups)).astype(np.uint32)[:, None]
 
 
-def _of_many_groups(codes: MembershipMatrix) -> tuple[IntArray, UInt32Array]:
+def _of_many_groups(matrix: MembershipMatrix) -> tuple[IntArray, UInt32Array]:
     """The same word by word: customers get a number for their bits so far, and are told apart by the next word."""
-    number: IntArray = np.zeros(codes.n_customers, dtype=np.int64)
+    number: IntArray = np.zeros(matrix.n_customers, dtype=np.int64)
     words = np.zeros((1, 0), dtype=np.uint32)
-    for first in range(0, codes.n_groups, _BITS):
-        width = min(_BITS, codes.n_groups - first)
-        number, found = pd.factorize(number << width | _word(codes, first, width))
+    for first in range(0, matrix.n_groups, _BITS):
+        width = min(_BITS, matrix.n_groups - first)
+        number, found = pd.factorize(number << width | _word(matrix, first, width))
         word = (found << (_BITS - width)).astype(np.uint32)
         words = np.column_stack([words[found >> width], word])
     return np.bincount(number, minlength=len(words)), words
 
 
-def _word(codes: MembershipMatrix, first: int, width: int) -> npt.NDArray[np.unsignedinteger[Any]]:
+def _word(matrix: MembershipMatrix, first: int, width: int) -> npt.NDArray[np.unsignedinteger[Any]]:
     """The bits of each customer for so many groups from this one on, the first group the highest bit."""
-    word = np.zeros(codes.n_customers, dtype=np.min_scalar_type(2**width - 1))
+    word = np.zeros(matrix.n_customers, dtype=np.min_scalar_type(2**width - 1))
     for group in range(first, first + width):
         bit = word.dtype.type(1 << (first + width - 1 - group))
-        word[codes.indices[codes.indptr[group] : codes.indptr[group + 1]]] |= bit
+        word[matrix.indices[matrix.indptr[group] : matrix.indptr[group + 1]]] |= bit
     return word

@@ -95,13 +95,14 @@ def overlap_matrix(
     if labels not in ("uid", "name"):
         raise InputError(f"labels={labels!r} is neither 'uid' nor 'name'.")
     seen = as_membership_matrix(data)
-    universe, codes = resolve_universe(data, universe, seen), seen.select(groups)
-    both, sizes = pair_counts(codes), codes.sizes
+    universe = resolve_universe(data, universe, seen)
+    matrix = seen.select(groups)
+    both, sizes = pair_counts(matrix), matrix.sizes
     values = both if measure == "count" else pair_measure(measure, sizes[:, None], sizes[None, :], both, universe)
-    axis = codes.group_uids.rename("customer_group_uid") if labels == "uid" else codes.group_names.rename("name")
-    matrix = pd.DataFrame(values, index=axis, columns=axis)
-    matrix.attrs["measure"] = measure
-    return matrix
+    axis = matrix.group_uids.rename("customer_group_uid") if labels == "uid" else matrix.group_names.rename("name")
+    table = pd.DataFrame(values, index=axis, columns=axis)
+    table.attrs["measure"] = measure
+    return table
 
 
 def measure_of(matrix: pd.DataFrame, measure: Measure | None) -> Measure:
@@ -170,20 +171,21 @@ def overlap_pairs(
     2   staff     vip       0         0.0   0.0
     """
     seen = as_membership_matrix(data)
-    universe, codes = resolve_universe(data, universe, seen), seen.select(groups)
-    both = pair_counts(codes)
-    a, b = np.triu_indices(codes.n_groups, k=1)
-    n_a, n_b, n_both = codes.sizes[a], codes.sizes[b], both[a, b]
+    universe = resolve_universe(data, universe, seen)
+    matrix = seen.select(groups)
+    both = pair_counts(matrix)
+    a, b = np.triu_indices(matrix.n_groups, k=1)
+    n_a, n_b, n_both = matrix.sizes[a], matrix.sizes[b], both[a, b]
 
     def measured(measure: str) -> FloatArray:
         return pair_measure(measure, n_a, n_b, n_both, universe)
 
     pairs = pd.DataFrame(
         {
-            "group_a": codes.group_uids.take(a).array,
-            "group_b": codes.group_uids.take(b).array,
-            "name_a": codes.group_names.take(a).array,
-            "name_b": codes.group_names.take(b).array,
+            "group_a": matrix.group_uids.take(a).array,
+            "group_b": matrix.group_uids.take(b).array,
+            "name_a": matrix.group_names.take(a).array,
+            "name_b": matrix.group_names.take(b).array,
             "n_a": n_a,
             "n_b": n_b,
             "n_both": n_both,
@@ -246,10 +248,10 @@ class _Block:
     n_customers: int
 
 
-def pair_counts(codes: MembershipMatrix, engine: Engine | None = None) -> IntArray:
+def pair_counts(matrix: MembershipMatrix, engine: Engine | None = None) -> IntArray:
     """How many customers each two groups share; their sizes on the diagonal. `engine` None takes the cheaper one."""
-    upper = np.zeros((codes.n_groups, codes.n_groups), dtype=np.int32)
-    for block in _blocks(codes):
+    upper = np.zeros((matrix.n_groups, matrix.n_groups), dtype=np.int32)
+    for block in _blocks(matrix):
         degree = np.bincount(block.customer, minlength=block.n_customers)
         if (engine or _cheaper(block, degree)) == "pairs":
             _add_pairs(upper, block, degree)
@@ -257,13 +259,13 @@ def pair_counts(codes: MembershipMatrix, engine: Engine | None = None) -> IntArr
             _add_bits(upper, block)
     counts = upper.astype(np.int64)
     counts += upper.T
-    np.fill_diagonal(counts, codes.sizes)
+    np.fill_diagonal(counts, matrix.sizes)
     return counts
 
 
-def _blocks(codes: MembershipMatrix) -> Iterator[_Block]:
-    n, slices = codes.n_customers, [codes.indices[a:b] for a, b in pairwise(codes.indptr.tolist())]
-    n_blocks = max(1, -(-n // _CUSTOMERS), -(-len(codes) // _MEMBERSHIPS))
+def _blocks(matrix: MembershipMatrix) -> Iterator[_Block]:
+    n, slices = matrix.n_customers, [matrix.indices[a:b] for a, b in pairwise(matrix.indptr.tolist())]
+    n_blocks = max(1, -(-n // _CUSTOMERS), -(-len(matrix) // _MEMBERSHIPS))
     borders = np.linspace(0, n, n_blocks + 1).astype(np.int32)
     cuts = np.array([np.searchsorted(members, borders) for members in slices]).reshape(len(slices), len(borders))
     for number, (first, last) in enumerate(pairwise(borders.tolist())):

@@ -181,17 +181,17 @@ def compare_groups(
 def _mask(snapshot: Snapshot, customers: Customers, name: str) -> BoolArray:
     """Who of the customers of the snapshot is meant."""
     check_type(snapshot, Snapshot, "snapshot")
-    codes = snapshot.matrix
-    mask = np.zeros(codes.n_customers, dtype=np.bool_)
+    matrix = snapshot.matrix
+    mask = np.zeros(matrix.n_customers, dtype=np.bool_)
     if isinstance(customers, str):
-        mask[codes.member_codes(customers)] = True
+        mask[matrix.member_codes(customers)] = True
         return mask
     uids = as_list(customers, name)
     if odd := [uid for uid in uids if not isinstance(uid, str)]:
         raise InputError(
             f"{name} holds {safe_repr(odd[0])}; give a group by uid or name, or customer uids, which are text."
         )
-    where = codes.customer_uids.get_indexer(pd.Index(uids, dtype="str"))
+    where = matrix.customer_uids.get_indexer(pd.Index(uids, dtype="str"))
     if unknown := int((where < 0).sum()):
         raise InputError(f"{unknown:,} of the {len(uids):,} customer uids of {name} are not in this snapshot.")
     mask[where] = True

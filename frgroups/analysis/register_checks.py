@@ -18,11 +18,11 @@ from frgroups.snapshot.snapshot import Snapshot
 
 def register_findings(snapshot: Snapshot, register: pd.DataFrame) -> Iterator[HealthFinding]:
     """All of them; `register` is the table of `registered`."""
-    codes = snapshot.matrix
+    matrix = snapshot.matrix
     there = register["customer_group_uid"].notna()
     known = register[there].sort_values("customer_group_uid", ignore_index=True)
-    where = codes.group_uids.get_indexer(pd.Index(known["customer_group_uid"]))
-    known = known.assign(name=codes.group_names.take(where).array, n=codes.sizes[where])
+    where = matrix.group_uids.get_indexer(pd.Index(known["customer_group_uid"]))
+    known = known.assign(name=matrix.group_names.take(where).array, n=matrix.sizes[where])
     return chain(
         _not_in_tenant(register[~there]),
         _not_registered(snapshot, known),
@@ -42,8 +42,8 @@ def _not_in_tenant(lost: pd.DataFrame) -> Iterator[HealthFinding]:
 
 
 def _not_registered(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[HealthFinding]:
-    codes, there = snapshot.matrix, set(known["customer_group_uid"])
-    for uid, name, n in zip(codes.group_uids, codes.group_names, codes.sizes.tolist(), strict=True):
+    matrix, there = snapshot.matrix, set(known["customer_group_uid"])
+    for uid, name, n in zip(matrix.group_uids, matrix.group_names, matrix.sizes.tolist(), strict=True):
         if uid not in there:
             evidence = f"{name} has {pluralize(n, 'member')} and no row in the register."
             action = f"Find out who answers for it, and write a row for {uid}."

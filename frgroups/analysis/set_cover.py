@@ -50,15 +50,15 @@ def set_cover(data: Any, groups: Iterable[str] | None = None, *, target: float =
     1     2              staff        Staff      1           251          1.000000
     """
     check_share(target, "target")
-    codes = as_membership_matrix(data).select(groups)
-    chosen, n_new = greedy_cover(codes, target)
+    matrix = as_membership_matrix(data).select(groups)
+    chosen, n_new = greedy_cover(matrix, target)
     n_cumulative = np.cumsum(n_new)
-    n_all = int(np.count_nonzero(np.bincount(codes.indices)))
+    n_all = int(np.count_nonzero(np.bincount(matrix.indices)))
     return pd.DataFrame(
         {
             "step": np.arange(1, len(chosen) + 1, dtype=np.int64),
-            "customer_group_uid": codes.group_uids.take(chosen).array,
-            "name": codes.group_names.take(chosen).array,
+            "customer_group_uid": matrix.group_uids.take(chosen).array,
+            "name": matrix.group_names.take(chosen).array,
             "n_new": n_new,
             "n_cumulative": n_cumulative,
             "share_cumulative": n_cumulative / max(n_all, 1),
@@ -66,7 +66,7 @@ def set_cover(data: Any, groups: Iterable[str] | None = None, *, target: float =
     )
 
 
-def greedy_cover(codes: MembershipMatrix, target: float = 1.0) -> tuple[IntArray, IntArray]:
+def greedy_cover(matrix: MembershipMatrix, target: float = 1.0) -> tuple[IntArray, IntArray]:
     """
     Groups in the order in which each adds the most customers who are in none before it, and how many it adds.
 
@@ -75,20 +75,20 @@ def greedy_cover(codes: MembershipMatrix, target: float = 1.0) -> tuple[IntArray
     most ln(n) + 1 times as many (Chvátal 1979). What a group adds only falls as others are taken, so a group is
     counted again only when it comes to the front (Minoux 1978).
 
-    >>> codes = sample_snapshot().matrix
-    >>> chosen, n_new = greedy_cover(codes)
-    >>> list(codes.group_uids[chosen]), n_new.tolist()
+    >>> matrix = sample_snapshot().matrix
+    >>> chosen, n_new = greedy_cover(matrix)
+    >>> list(matrix.group_uids[chosen]), n_new.tolist()
     (['all', 'staff'], [250, 1])
     """
-    free = np.ones(codes.n_customers, dtype=np.bool_)
-    n_all = int(np.count_nonzero(np.bincount(codes.indices)))
-    heap = [(-int(size), group) for group, size in enumerate(codes.sizes) if size]
+    free = np.ones(matrix.n_customers, dtype=np.bool_)
+    n_all = int(np.count_nonzero(np.bincount(matrix.indices)))
+    heap = [(-int(size), group) for group, size in enumerate(matrix.sizes) if size]
     heapq.heapify(heap)
     chosen: list[tuple[int, int]] = []
     covered = 0
     while heap and covered / n_all < target:
         _, group = heapq.heappop(heap)
-        members = codes.indices[codes.indptr[group] : codes.indptr[group + 1]]
+        members = matrix.indices[matrix.indptr[group] : matrix.indptr[group + 1]]
         new = int(free[members].sum())
         if heap and (-new, group) > heap[0]:
             if new:

@@ -9,12 +9,12 @@ font that has them can be added: ``matplotlib.rcParams["font.family"] = ["DejaVu
 
 from __future__ import annotations
 
-from frgroups.plot.bars_chart import changes, sizes
 from frgroups.plot.flow_chart import flow
-from frgroups.plot.heatmap_chart import overlap_heatmap
 from frgroups.plot.history_chart import history
+from frgroups.plot.overlap_chart import overlap_heatmap
 from frgroups.plot.profile_chart import profile
 from frgroups.plot.reach_chart import campaign_reach, incremental_reach, reach
+from frgroups.plot.sizes_chart import changes, sizes
 from frgroups.plot.upset_chart import upset
 
 __all__ = [

@@ -92,12 +92,12 @@ def is_table(data: Any, column: str) -> bool:
     return isinstance(data, pd.DataFrame) and column in data
 
 
-def largest(codes: MembershipMatrix, top: int | None) -> Sequence[str] | None:
+def largest(matrix: MembershipMatrix, top: int | None) -> Sequence[str] | None:
     """The uids of the `top` largest groups; None, which is all, when there are no more."""
-    if top is None or top >= codes.n_groups:
+    if top is None or top >= matrix.n_groups:
         return None
-    order = np.argsort(-codes.sizes, kind="stable")[:top]
-    return list(codes.group_uids.take(order))
+    order = np.argsort(-matrix.sizes, kind="stable")[:top]
+    return list(matrix.group_uids.take(order))
 
 
 def beside(ax: Axes, text: str, x: float, row: Any, *, left: bool = False, size: float = 8) -> None:

@@ -130,8 +130,8 @@ def _upset_of(
         table, notes = data, []
         shown = _groups_of(table, mode)
     else:
-        codes = as_membership_matrix(data)
-        chosen = codes.select(largest(codes, n_groups) if groups is None else groups)
+        matrix = as_membership_matrix(data)
+        chosen = matrix.select(largest(matrix, n_groups) if groups is None else groups)
         table = intersections(chosen, mode=mode, top=None if mode == "exclusive" else top)
         shown = pd.DataFrame(
             {
@@ -140,8 +140,8 @@ def _upset_of(
                 "n": chosen.sizes,
             }
         )
-        left_out = groups is None and chosen.n_groups < codes.n_groups
-        notes = [f"the {chosen.n_groups:,} largest of {codes.n_groups:,} groups"] if left_out else []
+        left_out = groups is None and chosen.n_groups < matrix.n_groups
+        notes = [f"the {chosen.n_groups:,} largest of {matrix.n_groups:,} groups"] if left_out else []
     shown = shown.sort_values(["n", "customer_group_uid"], ascending=[False, True], ignore_index=True)
     whole = table[table["groups"] != OTHER]
     drawn = whole.head(top)

@@ -132,7 +132,7 @@ def test_chances_are_those_of_the_counts_in_the_row(rows, universe):
 
 def test_chances_hold_among_a_million_customers():
     "Two groups that chance would bring together once in ages are told so, without a warning or a NaN."
-    codes = MembershipMatrix.from_codes(
+    matrix = MembershipMatrix.from_codes(
         np.repeat([0, 1, 2], [30_000, 30_000, 10]),
         np.concatenate([np.arange(30_000), np.arange(20_000, 50_000), np.arange(10)]),
         group_uids=pd.Index(["a", "b", "c"], dtype="str"),
@@ -140,7 +140,7 @@ def test_chances_hold_among_a_million_customers():
         customer_uids=pd.RangeIndex(1_000_000).astype("str"),
     )
 
-    table = overlap_pairs(codes, universe=5_000_000)
+    table = overlap_pairs(matrix, universe=5_000_000)
 
     assert table[ASSOCIATION].notna().all(axis=None)
     assert table["p_over"].between(0, 1).all() and table["p_under"].between(0, 1).all()

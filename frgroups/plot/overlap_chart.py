@@ -99,17 +99,18 @@ def _heatmap_of(
 ) -> tuple[pd.DataFrame, list[str], int]:
     """The matrix to draw, the names of its rows, and how many groups there were."""
     if _is_matrix(data):
-        matrix = data if top is None else data.iloc[:top, :top]
-        return matrix, [short_name(label) for label in matrix.index], len(data)
+        table = data if top is None else data.iloc[:top, :top]
+        return table, [short_name(label) for label in table.index], len(data)
     seen = as_membership_matrix(data)
-    universe, codes = resolve_universe(data, universe, seen), seen.select(groups)
+    universe = resolve_universe(data, universe, seen)
+    matrix = seen.select(groups)
     if measure in _NEEDS_UNIVERSE and universe is None:
         raise InputError(f"measure={measure!r} needs universe=, the number of customers that the tenant has in all.")
-    chosen = codes.select(largest(codes, top))
-    matrix = overlap_matrix(chosen, measure=measure, universe=universe)
+    chosen = matrix.select(largest(matrix, top))
+    table = overlap_matrix(chosen, measure=measure, universe=universe)
     order = leaf_order(overlap_matrix(chosen, measure="jaccard").to_numpy())
     names = display_names(chosen.group_uids.take(order), chosen.group_names.take(order))
-    return matrix.iloc[order, order], names, codes.n_groups
+    return table.iloc[order, order], names, matrix.n_groups
 
 
 def _is_matrix(data: Any) -> bool:
