@@ -32,7 +32,7 @@ _NEVER = {"customer_uid", "external_id", "customer_parent_uid", *PERSONAL} - {"e
 # Numbers that are a choice among a few, not an amount.
 _CHOICES = {"payment_terms"}
 _SINCE = "days_since_"
-_SAID = {GIVEN: "given", UNKNOWN: MISSING, WITHDRAWN: "withdrawn", NONE: "none"}
+_STATUS_LABELS = {GIVEN: "given", UNKNOWN: MISSING, WITHDRAWN: "withdrawn", NONE: "none"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,11 +158,12 @@ def _postal_area(customers: pd.DataFrame) -> pd.Series:
 def _consents(snapshot: Snapshot) -> Iterator[Attribute]:
     consents = latest_consents(snapshot)
     names = [consent.name for consent in consents]
+    labels = [_STATUS_LABELS[status] for status in sorted(_STATUS_LABELS)]
     for consent in consents:
-        name = consent.name if names.count(consent.name) == 1 else f"{consent.name} ({consent.uid})"
-        yield Attribute(
-            f"consent: {name}", "category", [_SAID[said] for said in range(len(_SAID))], consent.said.astype(np.intp)
-        )
+        name = consent.name
+        if names.count(name) > 1:
+            name = f"{name} ({consent.uid})"
+        yield Attribute(f"consent: {name}", "category", labels, consent.status.astype(np.intp))
 
 
 def _attribute(name: str, column: pd.Series, snapshot: Snapshot) -> Attribute:

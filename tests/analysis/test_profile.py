@@ -377,7 +377,9 @@ def test_the_newest_row_of_a_consent_counts(told):
     )
 
     found = {
-        (c.uid, n): int(said) for c in latest_consents(snapshot_of(rows, table)) for n, said in enumerate(c.said)
+        (c.uid, n): int(status)
+        for c in latest_consents(snapshot_of(rows, table))
+        for n, status in enumerate(c.status)
     }
 
     order = {True: 0, None: 1, False: 2}
