@@ -12,13 +12,13 @@ import pandas as pd
 from frgroups.analysis.attributes import NUMBER, Asked, Attribute, customer_attributes
 from frgroups.analysis.disclosure_control import check_min_count, suppressed_rows
 from frgroups.analysis.effect_sizes import (
-    Numbers,
+    Moments,
     cohens_h,
     p_value_of_means,
     p_value_of_shares,
-    q_values,
     standardized_difference,
 )
+from frgroups.analysis.significance import benjamini_hochberg
 from frgroups.errors import InputError
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.typing import BoolArray, IntArray
@@ -210,7 +210,7 @@ def _profile(attributes: Iterable[Attribute], sides: Sides, min_count: int, top:
         )
     rows = [row for attribute in attributes for row in page_rows(attribute, sides, min_count, top)]
     table = pd.DataFrame(rows, columns=list(_COLUMNS)).astype(_COLUMNS)
-    return table.assign(q_value=q_values(table["p_value"].to_numpy()))
+    return table.assign(q_value=benjamini_hochberg(table["p_value"].to_numpy()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -271,9 +271,9 @@ def _means(attribute: Attribute, label: str, sides: Sides) -> Row:
     if attribute.numbers is None or label != NUMBER:
         return {}
     known = attribute.code == attribute.labels.index(NUMBER)
-    inside = Numbers.of(attribute.numbers[sides.inside & known])
-    reference = Numbers.of(attribute.numbers[sides.reference & known])
-    others = Numbers.of(attribute.numbers[sides.others & known])
+    inside = Moments.from_values(attribute.numbers[sides.inside & known])
+    reference = Moments.from_values(attribute.numbers[sides.reference & known])
+    others = Moments.from_values(attribute.numbers[sides.others & known])
     return {
         "index": 100 * inside.mean / reference.mean if reference.mean > 0 else np.nan,
         "difference_pp": np.nan,
