@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import pandas as pd
 
 from frgroups.analysis.duplicates import duplicates_in, subsets_in
 from frgroups.analysis.overlap import pair_counts
 from frgroups.analysis.sizes import group_sizes
+from frgroups.analysis.table_rows import iter_rows
 from frgroups.internals.formatting import format_share, pluralize
 from frgroups.internals.typing import IntArray
 from frgroups.snapshot.snapshot import Snapshot
@@ -26,7 +27,7 @@ _YEAR = re.compile(r"(?<!\d)20\d\d(?!\d)")
 def unverified_groups(snapshot: Snapshot) -> Iterator[HealthFinding]:
     """Groups that changed while they were read, or whose reading nothing proves."""
     reads = snapshot.reads
-    for row in each(reads[(reads["verdict"] != "consistent") & (reads["how"] != "given")]):
+    for row in iter_rows(reads[(reads["verdict"] != "consistent") & (reads["how"] != "given")]):
         name, note = snapshot.group_name(row.customer_group_uid), f": {row.note}" if row.note else ""
         drifted = row.verdict == "drifted"
         what = "changed while it was read" if drifted else "was read, and nothing proves that it was read whole"
@@ -45,7 +46,7 @@ def unverified_groups(snapshot: Snapshot) -> Iterator[HealthFinding]:
 
 def small_groups(snapshot: Snapshot, tiny: int) -> Iterator[HealthFinding]:
     """Groups without a member, and those with fewer than `tiny`."""
-    for row in each(group_sizes(snapshot)):
+    for row in iter_rows(group_sizes(snapshot)):
         uid, name, n = row.customer_group_uid, row.name, row.n_members
         if n == 0:
             evidence = f"{name} has no member{_changed(snapshot, uid)}."
@@ -113,11 +114,6 @@ class HealthFinding(NamedTuple):
     suggested_action: str
 
 
-def each(table: pd.DataFrame) -> Iterator[Any]:
-    """The rows of a table, with the names of its columns."""
-    return table.itertuples(index=False)
-
-
 def plan_call(uid: str, wanted: str, mode: str = "mirror") -> str:
     """
     The call that plans this membership of a group; `wanted` is an expression over groups, "" for nobody.
@@ -160,7 +156,7 @@ def _alike(snapshot: Snapshot, both: IntArray, min_jaccard: float) -> Iterator[H
     """Of groups with the same members a finding for each but the first; and the pairs that are nearly the same."""
     pairs = duplicates_in(snapshot.matrix, both, min_jaccard)
     same = pairs[pairs["jaccard"] == 1].drop_duplicates("group_b")
-    for row in each(same):
+    for row in iter_rows(same):
         evidence = f"{row.name_b} has the same {row.n_both:,} members as {row.name_a}."
         action = (
             f"{CHECK} {row.group_a} or {row.group_b}. If none uses {row.group_b}, the other is enough: "
@@ -172,7 +168,7 @@ def _alike(snapshot: Snapshot, both: IntArray, min_jaccard: float) -> Iterator[H
     # Of groups that are the same the first stands for all.
     again = set(same["group_b"])
     near = pairs[(pairs["jaccard"] < 1) & ~pairs["group_a"].isin(again) & ~pairs["group_b"].isin(again)]
-    for row in each(near):
+    for row in iter_rows(near):
         either = row.n_a + row.n_b - row.n_both
         evidence = (
             f"{row.n_both:,} of the {either:,} customers of {row.name_a} ({row.n_a:,}) or {row.name_b} ({row.n_b:,}) "
@@ -193,7 +189,7 @@ def _parts(snapshot: Snapshot, both: IntArray, min_jaccard: float) -> Iterator[H
     pairs = subsets_in(snapshot.matrix, both)
     pairs = pairs[pairs["n_a"] < min_jaccard * pairs["n_b"]].sort_values(["group_a", "n_b", "group_b"])
     n_holding = pairs["group_a"].value_counts()
-    for row in each(pairs.drop_duplicates("group_a")):
+    for row in iter_rows(pairs.drop_duplicates("group_a")):
         more = int(n_holding[row.group_a]) - 1
         who = (
             f"The only member of {row.name_a} is" if row.n_a == 1 else f"All {row.n_a:,} members of {row.name_a} are"

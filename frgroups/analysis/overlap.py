@@ -105,20 +105,36 @@ def overlap_matrix(
     return table
 
 
+def is_overlap_matrix(table: Any) -> bool:
+    """
+    Return True if this is a square table with the same groups on both axes, such as one of `overlap_matrix`.
+
+    >>> is_overlap_matrix(overlap_matrix(sample_snapshot())), is_overlap_matrix(sample_snapshot().memberships)
+    (True, False)
+    """
+    return (
+        isinstance(table, pd.DataFrame)
+        and "customer_uid" not in table
+        and pd.api.types.is_string_dtype(table.index)
+        and table.index.equals(table.columns)
+    )
+
+
 def measure_of(matrix: pd.DataFrame, measure: Measure | None) -> Measure:
     """
-    The measure that was said, or else the one that a table of `overlap_matrix` says; InputError where neither does.
+    Return the given measure, or else the measure in the `attrs` of a matrix; InputError if both are missing.
 
     >>> measure_of(overlap_matrix(sample_snapshot(), measure="phi"), None)
     'phi'
     """
-    said = matrix.attrs.get("measure") if measure is None else measure
-    if said is None:
+    name = measure
+    if name is None:
+        name = matrix.attrs.get("measure")
+    if name is None:
         raise InputError("This matrix does not say what it measures.", hint="Pass measure= to name the measure.")
-    if said not in get_args(Measure):
-        raise InputError(f"measure={said!r} is not one of {', '.join(get_args(Measure))}.")
-    known: Measure = said
-    return known
+    if name not in get_args(Measure):
+        raise InputError(f"measure={name!r} is not one of {', '.join(get_args(Measure))}.")
+    return name
 
 
 def overlap_pairs(

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from frgroups.analysis.campaigns import campaign_reach
-from frgroups.analysis.health_checks import CHECK, HealthFinding, each, plan_call, quoted
+from frgroups.analysis.health_checks import CHECK, HealthFinding, plan_call, quoted
 from frgroups.analysis.overlap import overlap_pairs
 from frgroups.analysis.register import has_ended, has_started
+from frgroups.analysis.table_rows import iter_rows
 from frgroups.internals.formatting import pluralize
 from frgroups.snapshot.snapshot import Snapshot
 
@@ -53,7 +54,7 @@ def _not_registered(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[HealthF
 def _no_owner(known: pd.DataFrame) -> Iterator[HealthFinding]:
     if known["owner"].isna().all():  # A register that does not tell owners.
         return
-    for row in each(known[known["owner"].isna()]):
+    for row in iter_rows(known[known["owner"].isna()]):
         evidence = f"The register names nobody who answers for {row.name}, which has {pluralize(row.n, 'member')}."
         action = f"Find out who answers for it, and write it in the row of {row.customer_group_uid}."
         yield HealthFinding("low", "no_owner", row.customer_group_uid, row.name, None, None, row.n, evidence, action)
@@ -62,14 +63,14 @@ def _no_owner(known: pd.DataFrame) -> Iterator[HealthFinding]:
 def _out_of_time(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[HealthFinding]:
     """Groups with members before the first day or after the last."""
     some = known["n"] > 0
-    for row in each(known[has_ended(known, snapshot.taken_at) & some]):
+    for row in iter_rows(known[has_ended(known, snapshot.taken_at) & some]):
         uid = row.customer_group_uid
         evidence = (
             f"{row.name} ended on {row.valid_to:%Y-%m-%d} by the register, and has {pluralize(row.n, 'member')}."
         )
         action = f"{CHECK} {uid}. If it is over: {plan_call(uid, '')}"
         yield HealthFinding("high", "ended", uid, row.name, None, None, row.n, evidence, action)
-    for row in each(known[~has_started(known, snapshot.taken_at) & some]):
+    for row in iter_rows(known[~has_started(known, snapshot.taken_at) & some]):
         uid = row.customer_group_uid
         evidence = (
             f"{row.name} begins on {row.valid_from:%Y-%m-%d} by the register, and has {pluralize(row.n, 'member')}."
@@ -81,7 +82,7 @@ def _out_of_time(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[HealthFind
 def _two_tiers(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[HealthFinding]:
     for label, tiers in known.groupby("exclusive_set"):
         uids = list(tiers["customer_group_uid"])
-        for row in each(overlap_pairs(snapshot, uids, min_both=1)):
+        for row in iter_rows(overlap_pairs(snapshot, uids, min_both=1)):
             # The smaller of two tiers is usually the higher one.
             keep, leave = (row.group_a, row.group_b) if row.n_a < row.n_b else (row.group_b, row.group_a)
             n = int(row.n_both)
@@ -100,7 +101,7 @@ def _wrong_type(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[HealthFindi
     """Groups with members of another customer_type than their owner expects, as far as it is known."""
     types = snapshot.customers["customer_type"]
     number, kinds = pd.factorize(types.mask(types == ""))
-    for row in each(known[known["expected_type"].notna()]):
+    for row in iter_rows(known[known["expected_type"].notna()]):
         uid, usual = row.customer_group_uid, row.expected_type.split("|")
         n_of = np.bincount(number[snapshot.matrix.member_codes(uid)] + 1, minlength=len(kinds) + 1)[1:].tolist()
         others = {kind: n for kind, n in sorted(zip(kinds, n_of, strict=True)) if n and kind not in usual}
@@ -127,7 +128,7 @@ def _shadowed(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[HealthFinding
     )
     names = dict(zip(known["customer_group_uid"], known["name"], strict=True))
     best = dict(zip(reach["customer_group_uid"], reach["discount_percent"], strict=True))
-    for row in each(reach[reach["n_shadowed"] > 0]):
+    for row in iter_rows(reach[reach["n_shadowed"] > 0]):
         other = of_label[row.shadowed_by]
         whole = row.n_effective == 0
         evidence = (
