@@ -1,4 +1,4 @@
-"""The fewest groups that reach a share of the customers, one after the other."""
+"""Greedy set cover: few groups that together reach a share of the customers."""
 
 from __future__ import annotations
 
@@ -68,19 +68,21 @@ def set_cover(data: Any, groups: Iterable[str] | None = None, *, target: float =
 
 def greedy_cover(matrix: MembershipMatrix, target: float = 1.0) -> tuple[IntArray, IntArray]:
     """
-    Groups in the order in which each adds the most customers who are in none before it, and how many it adds.
+    Return the codes of groups that cover the customers, and the number of customers that each group adds.
 
-    It stops when the groups hold `target` of all customers that are in any group; a group that adds nobody is never
-    taken. Of equal groups the first in uid order is. The greedy choice is not always the fewest groups: it takes at
-    most ln(n) + 1 times as many (Chvátal 1979). What a group adds only falls as others are taken, so a group is
-    counted again only when it comes to the front (Minoux 1978).
+    Each step takes the group that adds the most customers; of equal groups, the first in uid order. The result ends
+    when the groups contain `target` of all customers in any group, and has no group that adds no customer. The greedy
+    choice is not always the smallest number of groups: it takes at most ln(n) + 1 times as many (Chvátal 1979).
+
+    The number that a group adds can only decrease as other groups are taken. Therefore a group is counted again only
+    when it is at the top of the heap (Minoux 1978).
 
     >>> matrix = sample_snapshot().matrix
     >>> chosen, n_new = greedy_cover(matrix)
     >>> list(matrix.group_uids[chosen]), n_new.tolist()
     (['all', 'staff'], [250, 1])
     """
-    free = np.ones(matrix.n_customers, dtype=np.bool_)
+    is_free = np.ones(matrix.n_customers, dtype=np.bool_)
     n_all = int(np.count_nonzero(np.bincount(matrix.indices)))
     heap = [(-int(size), group) for group, size in enumerate(matrix.sizes) if size]
     heapq.heapify(heap)
@@ -89,12 +91,12 @@ def greedy_cover(matrix: MembershipMatrix, target: float = 1.0) -> tuple[IntArra
     while heap and covered / n_all < target:
         _, group = heapq.heappop(heap)
         members = matrix.indices[matrix.indptr[group] : matrix.indptr[group + 1]]
-        new = int(free[members].sum())
+        new = int(is_free[members].sum())
         if heap and (-new, group) > heap[0]:
             if new:
                 heapq.heappush(heap, (-new, group))
         elif new:
-            free[members] = False
+            is_free[members] = False
             covered += new
             chosen.append((group, new))
     steps = np.array(chosen, dtype=np.int64).reshape(-1, 2)

@@ -249,8 +249,8 @@ def test_a_consent_that_cannot_be_told_is_an_error_that_lists_them():
             "has_email is missing for all 251",
         ),
         (lambda s: incremental_reach(s, order="best"), "'greedy' nor 'given'"),
-        (lambda s: incremental_reach(s, target=0), "target=0 is no share"),
-        (lambda s: incremental_reach(s, target=95), "target=95 is no share"),
+        (lambda s: incremental_reach(s, target=0), "target=0 is not a share"),
+        (lambda s: incremental_reach(s, target=95), "target=95 is not a share"),
         (lambda s: incremental_reach(s, "vip"), r"\['vip'\]"),
     ],
 )
