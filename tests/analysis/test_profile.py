@@ -292,7 +292,7 @@ def test_a_few_attributes_are_made_of_others():
     snapshot = snapshot_of(rows, postal_code=["0150", " 01200", "SW1A", ""], created_at=came)
 
     asked = ["postal_area", "days_since_created_at", "n_other_groups"]
-    area, tenure, others = customer_attributes(snapshot, asked, apart_from=["a"])
+    area, tenure, others = customer_attributes(snapshot, asked, excluded_groups=["a"])
 
     assert [area.labels[code] for code in area.code] == ["NO 01", "FI 01", "SW", "(missing)"]
     np.testing.assert_allclose(tenure.numbers, [10, 0.5, nan, nan])
