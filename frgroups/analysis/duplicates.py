@@ -1,4 +1,4 @@
-"""Which groups have the same members, nearly the same, or are part of one another."""
+"""Groups with the same or nearly the same members, and groups that are a subset of another group."""
 
 from __future__ import annotations
 
@@ -45,17 +45,17 @@ def duplicate_groups(data: Any, *, min_jaccard: float = 1.0) -> pd.DataFrame:
     """
     check_share(min_jaccard, "min_jaccard")
     matrix = as_membership_matrix(data)
-    return duplicates_in(matrix, pair_counts(matrix), min_jaccard)
+    return duplicates_from_counts(matrix, pair_counts(matrix), min_jaccard)
 
 
-def duplicates_in(matrix: MembershipMatrix, both: IntArray, min_jaccard: float) -> pd.DataFrame:
-    """The table of `duplicate_groups` from pairs that were counted already."""
+def duplicates_from_counts(matrix: MembershipMatrix, both: IntArray, min_jaccard: float) -> pd.DataFrame:
+    """Return the table of `duplicate_groups` from the pair counts."""
     n = matrix.sizes
     either = n[:, None] + n[None, :] - both
     jaccard = both / np.maximum(either, 1)
-    table = _pairs(matrix, both, np.triu(jaccard >= min_jaccard, k=1))
+    table = _select_pairs(matrix, both, np.triu(jaccard >= min_jaccard, k=1))
     table["jaccard"] = table["n_both"] / (table["n_a"] + table["n_b"] - table["n_both"])
-    return _most_first(table, "jaccard")
+    return _sort_descending(table, "jaccard")
 
 
 def subset_groups(data: Any, *, min_share: float = 1.0) -> pd.DataFrame:
@@ -90,21 +90,21 @@ def subset_groups(data: Any, *, min_share: float = 1.0) -> pd.DataFrame:
     """
     check_share(min_share, "min_share")
     matrix = as_membership_matrix(data)
-    return subsets_in(matrix, pair_counts(matrix), min_share)
+    return subsets_from_counts(matrix, pair_counts(matrix), min_share)
 
 
-def subsets_in(matrix: MembershipMatrix, both: IntArray, min_share: float = 1.0) -> pd.DataFrame:
-    """The table of `subset_groups` from pairs that were counted already."""
+def subsets_from_counts(matrix: MembershipMatrix, both: IntArray, min_share: float = 1.0) -> pd.DataFrame:
+    """Return the table of `subset_groups` from the pair counts."""
     n = matrix.sizes
     share = both / np.maximum(n, 1)[:, None]
-    same = (both == n[:, None]) & (both == n[None, :])  # A group and itself, too.
-    table = _pairs(matrix, both, (share >= min_share) & ~same)
+    same = (both == n[:, None]) & (both == n[None, :])  # also True for a group and itself
+    table = _select_pairs(matrix, both, (share >= min_share) & ~same)
     table["share_of_a"] = table["n_both"] / table["n_a"]
-    return _most_first(table, "share_of_a")
+    return _sort_descending(table, "share_of_a")
 
 
-def _pairs(matrix: MembershipMatrix, both: IntArray, chosen: BoolArray) -> pd.DataFrame:
-    """The pairs that a square mask marks, in uid order, with their counts."""
+def _select_pairs(matrix: MembershipMatrix, both: IntArray, chosen: BoolArray) -> pd.DataFrame:
+    """Return the pairs that a square mask selects, in uid order, with their counts."""
     a, b = np.nonzero(chosen)
     return pd.DataFrame(
         {
@@ -119,5 +119,6 @@ def _pairs(matrix: MembershipMatrix, both: IntArray, chosen: BoolArray) -> pd.Da
     )
 
 
-def _most_first(table: pd.DataFrame, column: str) -> pd.DataFrame:
+def _sort_descending(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Sort pairs by a column, largest first; equal pairs stay in uid order."""
     return table.sort_values(column, ascending=False, kind="stable", ignore_index=True)

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 import pandas as pd
 
-from frgroups.analysis.duplicates import duplicates_in, subsets_in
+from frgroups.analysis.duplicates import duplicates_from_counts, subsets_from_counts
 from frgroups.analysis.overlap import pair_counts
 from frgroups.analysis.sizes import group_sizes
 from frgroups.analysis.table_rows import iter_rows
@@ -160,7 +160,7 @@ def find_redundant_groups(snapshot: Snapshot, min_jaccard: float) -> Iterator[He
 
 def _find_duplicates(snapshot: Snapshot, both: IntArray, min_jaccard: float) -> Iterator[HealthFinding]:
     """Find groups with the same members, except the first of them, and pairs with nearly the same members."""
-    pairs = duplicates_in(snapshot.matrix, both, min_jaccard)
+    pairs = duplicates_from_counts(snapshot.matrix, both, min_jaccard)
     same = pairs[pairs["jaccard"] == 1].drop_duplicates("group_b")
     for row in iter_rows(same):
         evidence = f"{row.name_b} has the same {row.n_both:,} members as {row.name_a}."
@@ -192,7 +192,7 @@ def _find_duplicates(snapshot: Snapshot, both: IntArray, min_jaccard: float) -> 
 
 def _find_subsets(snapshot: Snapshot, both: IntArray, min_jaccard: float) -> Iterator[HealthFinding]:
     """Find subsets that are not near duplicates, each with its smallest superset."""
-    pairs = subsets_in(snapshot.matrix, both)
+    pairs = subsets_from_counts(snapshot.matrix, both)
     pairs = pairs[pairs["n_a"] < min_jaccard * pairs["n_b"]].sort_values(["group_a", "n_b", "group_b"])
     n_supersets = pairs["group_a"].value_counts()
     for row in iter_rows(pairs.drop_duplicates("group_a")):

@@ -1,4 +1,4 @@
-"""How many customers each group has, how many of them are in no other group, and how many groups customers are in."""
+"""Sizes of groups, and the number of groups per customer."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def group_sizes(data: Any, *, universe: int | None = None) -> pd.DataFrame:
     """
     matrix = as_membership_matrix(data)
     universe = resolve_universe(data, universe, matrix)
-    n_groups_of = _n_groups_of(matrix)
-    alone = n_groups_of[matrix.indices] == 1
-    n_exclusive = np.bincount(matrix.group_code[alone], minlength=matrix.n_groups)
+    n_groups = _count_groups(matrix)
+    is_exclusive = n_groups[matrix.indices] == 1
+    n_exclusive = np.bincount(matrix.group_code[is_exclusive], minlength=matrix.n_groups)
     with np.errstate(invalid="ignore"):
         return pd.DataFrame(
             {
@@ -57,7 +57,7 @@ def group_sizes(data: Any, *, universe: int | None = None) -> pd.DataFrame:
                 "n_members": matrix.sizes,
                 "n_exclusive": n_exclusive,
                 "share_exclusive": n_exclusive / matrix.sizes,
-                "share_of_customers": matrix.sizes / np.count_nonzero(n_groups_of),
+                "share_of_customers": matrix.sizes / np.count_nonzero(n_groups),
                 "share_of_universe": matrix.sizes / (np.nan if universe is None else universe),
             }
         )
@@ -96,7 +96,7 @@ def groups_per_customer(data: Any, *, universe: int | None = None) -> pd.DataFra
     """
     matrix = as_membership_matrix(data)
     universe = resolve_universe(data, universe, matrix)
-    n_customers = np.bincount(_n_groups_of(matrix), minlength=1)
+    n_customers = np.bincount(_count_groups(matrix), minlength=1)
     if universe is not None:
         n_customers[0] = universe - n_customers[1:].sum()
     n_groups = np.flatnonzero(n_customers)
@@ -108,6 +108,6 @@ def groups_per_customer(data: Any, *, universe: int | None = None) -> pd.DataFra
     )
 
 
-def _n_groups_of(matrix: MembershipMatrix) -> IntArray:
-    """The number of groups of each customer."""
+def _count_groups(matrix: MembershipMatrix) -> IntArray:
+    """Return the number of groups of each customer."""
     return np.bincount(matrix.indices, minlength=matrix.n_customers)

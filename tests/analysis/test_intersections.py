@@ -113,7 +113,7 @@ def test_more_than_sixty_four_groups_are_told_apart():
 
 def test_too_many_combinations_are_refused_and_top_still_answers(monkeypatch):
     "One customer in 30 groups makes a thousand million sets: an error names top, and top=3 is quick."
-    monkeypatch.setattr(module, "_MOST_SETS", 1_000)
+    monkeypatch.setattr(module, "_MAX_INCLUSIVE", 1_000)
     rows = [(f"g{n:02d}", "x") for n in range(30)]
 
     with pytest.raises(InputError, match="top="):
@@ -152,8 +152,8 @@ def test_few_groups_are_counted_as_many_are(rows, top):
     expected = intersections(frame(rows), top=top)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_FEW", -1)
-        patch.setattr(module, "_AT_ONCE", 2)
+        patch.setattr(module, "_MAX_COUNTER_GROUPS", -1)
+        patch.setattr(module, "_CHUNK_SIZE", 2)
         found = intersections(frame(rows), top=top)
 
     pdt.assert_frame_equal(found, expected)

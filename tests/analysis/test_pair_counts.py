@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frgroups.analysis import overlap as module
-from frgroups.analysis.overlap import _blocks, _cheaper, pair_counts
+from frgroups.analysis.overlap import _faster_engine, _iter_blocks, pair_counts
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 
 # No deadline: a busy machine is no failure.
@@ -54,9 +54,9 @@ def test_where_blocks_end_does_not_matter(seed, block, at_once, words):
     matrix = matrix_of(member)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_CUSTOMERS", block)
-        patch.setattr(module, "_AT_ONCE", at_once)
-        patch.setattr(module, "_WORDS", words)
+        patch.setattr(module, "_MAX_BLOCK_CUSTOMERS", block)
+        patch.setattr(module, "_CHUNK_SIZE", at_once)
+        patch.setattr(module, "_CHUNK_WORDS", words)
         found = [pair_counts(matrix, engine) for engine in ENGINES]
 
     for counts in found:
@@ -88,10 +88,10 @@ def test_a_customer_may_be_in_hundreds_of_groups(engine):
 def test_the_engine_is_chosen_by_how_full_the_groups_are(density, expected):
     "Groups that hold few of the customers are counted by pairs, those that hold half of them by bits."
     member = np.random.default_rng(3).random((100, 5_000)) < density
-    (block,) = _blocks(matrix_of(member))
+    (block,) = _iter_blocks(matrix_of(member))
     degree = np.bincount(block.customer, minlength=block.n_customers)
 
-    assert _cheaper(block, degree) == expected
+    assert _faster_engine(block, degree) == expected
 
 
 def test_memory_does_not_grow_with_the_pairs():
