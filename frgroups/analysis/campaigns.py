@@ -18,7 +18,7 @@ from frgroups.snapshot.schema import coerce_schema
 
 def campaign_reach(data: Any, campaigns: pd.DataFrame, *, at: datetime | str | None = None) -> pd.DataFrame:
     """
-    How many members each campaign's group has, and how many of them are also in a group with a better campaign.
+    Count the members of each campaign's group, and those who are also in a group with a larger discount.
 
     A customer who is in the groups of several campaigns needs only the best: the members that a better campaign
     reaches too are shadowed. `n_effective` is an upper bound of those for whom the campaign makes a difference: the

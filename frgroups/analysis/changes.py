@@ -15,7 +15,7 @@ from frgroups.internals.typing import BoolArray, IntArray, StringArray
 
 def membership_changes(old: Any, new: Any) -> pd.DataFrame:
     """
-    Every membership that is in one of two snapshots and not in the other.
+    Return the memberships that are in only one of two snapshots.
 
     The API dates no membership: whoever joined and left again between the two is not seen. Where a group drifted
     while it was read, a row may tell of the reading instead of the customer: `group_changes` says of which groups.
@@ -61,7 +61,7 @@ def membership_changes(old: Any, new: Any) -> pd.DataFrame:
 
 def group_changes(old: Any, new: Any) -> pd.DataFrame:
     """
-    How each group grew and shrank between two snapshots, groups without a change too, in uid order.
+    Return the growth and the losses of each group between two snapshots.
 
     Parameters
     ----------

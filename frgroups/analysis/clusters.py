@@ -23,7 +23,7 @@ def group_clusters(
     data: Any, *, measure: SimilarityMeasure = "jaccard", method: Method = "average", cut: float = 0.5
 ) -> pd.DataFrame:
     """
-    Groups in clusters by hierarchical clustering, so that many groups can be looked at a family at a time.
+    Assign groups to clusters by hierarchical clustering of their overlap.
 
     Parameters
     ----------

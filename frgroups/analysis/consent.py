@@ -54,18 +54,19 @@ def reach_channels(snapshot: Snapshot, channels: Iterable[str], consent: Mapping
     >>> channel.consent, int(channel.reachable.sum())
     ('Newsletter', 120)
     """
-    asked = as_list(channels, "channels")
+    names = as_list(channels, "channels")
     if not isinstance(consent, Mapping):
         raise InputError(f"consent is a {type(consent).__name__}; give {{'email': the uid or name of a consent}}.")
-    if unknown := [name for name in [*asked, *consent] if name not in _CHANNELS]:
+    unknown = [name for name in [*names, *consent] if name not in _CHANNELS]
+    if unknown:
         raise InputError(f"No channel is named {safe_repr(unknown[0])}; there are {', '.join(_CHANNELS)}.")
-    if not asked or len(set(asked)) < len(asked):
+    if not names or len(set(names)) < len(names):
         raise InputError(
-            f"channels={safe_repr(asked)}; name each of {', '.join(_CHANNELS)} at most once, and one at least."
+            f"channels={safe_repr(names)}; name each of {', '.join(_CHANNELS)} at most once, and one at least."
         )
     consents = latest_consents(snapshot)
     return [
-        _build_channel(snapshot, name, _select_consent(snapshot, consents, name, consent.get(name))) for name in asked
+        _build_channel(snapshot, name, _select_consent(snapshot, consents, name, consent.get(name))) for name in names
     ]
 
 
@@ -100,12 +101,14 @@ def _select_consent(
         return matches[0]
     if not len(snapshot.customers):
         return None
-    choices = [
-        f"{consent.name!r} ({consent.uid}, given by {int(consent.given.sum()):,})" for consent in consents
-    ] or ["none: no customer was asked for any"]
+    choices = "none: no customer was asked for any"
+    if consents:
+        choices = ", ".join(
+            f"{consent.name!r} ({consent.uid}, given by {int(consent.given.sum()):,})" for consent in consents
+        )
     raise InputError(
         f"{subject} cannot be told: {len(matches)} of the {len(consents)} consents fit. "
-        f"Name it: consent={{{channel!r}: ...}}. There are {', '.join(choices)}."
+        f"Name it: consent={{{channel!r}: ...}}. There are {choices}."
     )
 
 

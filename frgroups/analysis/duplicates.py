@@ -15,7 +15,7 @@ from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_
 
 def duplicate_groups(data: Any, *, min_jaccard: float = 1.0) -> pd.DataFrame:
     """
-    The pairs of groups that have the same members, or nearly the same, most alike first.
+    Return the pairs of groups with the same or nearly the same members, the most similar pair first.
 
     Groups without a member are not duplicates of each other: nothing tells whom they were meant for.
 
@@ -60,7 +60,7 @@ def duplicates_from_counts(matrix: MembershipMatrix, both: IntArray, min_jaccard
 
 def subset_groups(data: Any, *, min_share: float = 1.0) -> pd.DataFrame:
     """
-    The groups whose members are also in another group, all of them or nearly all.
+    Return the groups of which all or nearly all members are also in another group.
 
     Groups with exactly the same members stand in `duplicate_groups`, not here. A group without a member is part of
     nothing, though a set of nobody is a part of every set: it would fill the table and tell nothing.

@@ -20,7 +20,7 @@ def group_flow(
     old: Any, new: Any, groups: Iterable[str] | None = None, *, priority: Iterable[str] = ()
 ) -> pd.DataFrame:
     """
-    Where the customers of some groups were before, and where they are now: the table behind an alluvial chart.
+    Count how customers moved between groups from one snapshot to another, as for an alluvial chart.
 
     Each customer is in exactly one state on each side, so nobody counts twice. Who is in several of the chosen
     groups is in the first of them that `priority` names, else in a state of its own, "(several)". Who is in none

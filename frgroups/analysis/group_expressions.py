@@ -25,7 +25,7 @@ _QUOTES = "'\"`"
 
 def members(data: Any, expression: str) -> pd.Index:
     """
-    The customers that a set expression over groups describes, in uid order.
+    Return the customers that a set expression over groups selects, in uid order.
 
     Parameters
     ----------

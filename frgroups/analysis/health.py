@@ -27,7 +27,7 @@ def health_report(
     snapshot: Snapshot, *, register: pd.DataFrame | None = None, min_jaccard: float = 0.9, tiny: int = 5
 ) -> pd.DataFrame:
     """
-    What is not as it should be with the groups of a tenant: one row per finding, the gravest first.
+    Report problems found in the groups of a tenant: one row per finding, the most severe first.
 
     A group may carry a price: a campaign names the customers it is for by their group, and the API does not tell
     which. So no action is more than a suggestion, and each that would change a group begins in the back office.

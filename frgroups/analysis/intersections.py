@@ -37,7 +37,7 @@ def intersections(
     top: int | None = None,
 ) -> pd.DataFrame:
     """
-    How many customers are in each combination of the chosen groups: the table behind an UpSet plot.
+    Count the customers in each combination of groups, as for an UpSet plot.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def intersections(
 
 def region_members(data: Any, *, include: Iterable[str], exclude: Iterable[str] = ()) -> pd.Index:
     """
-    The uids of the customers that are in every group of `include` and none of `exclude`, in uid order.
+    Return the uids of the customers who are in all groups of `include` and in no group of `exclude`.
 
     Groups go by uid or unique name. Without any group in `include`, all customers of `data` are looked at.
 

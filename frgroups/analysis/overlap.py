@@ -38,7 +38,7 @@ def overlap_matrix(
     labels: Literal["uid", "name"] = "uid",
 ) -> pd.DataFrame:
     """
-    One measure of overlap for every two groups, as a square table with the groups on both axes in uid order.
+    Return a measure of overlap for each pair of groups, as a square table with the groups on both axes.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def overlap_pairs(
     min_both: int = 0,
 ) -> pd.DataFrame:
     """
-    Every unordered pair of groups once, pairs without a common customer too, with all measures of overlap.
+    Return all measures of overlap for each unordered pair of groups.
 
     Parameters
     ----------

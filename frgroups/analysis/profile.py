@@ -51,7 +51,7 @@ def group_profile(
     top: int | None = 10,
 ) -> pd.DataFrame:
     """
-    What the customers of a group are like, beside all others: a row for each attribute and value.
+    Compare the attributes of the customers of a group with those of other customers.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ def compare_groups(
     top: int | None = 10,
 ) -> pd.DataFrame:
     """
-    What tells two groups apart: the customers who are only in `a` beside those who are only in `b`.
+    Compare the customers who are only in group `a` with those who are only in group `b`.
 
     Customers in both are left out: they cannot tell the groups apart, and no test takes one person for two. To
     compare a group with the rest of a larger one it is part of, use ``group_profile(snapshot, a, versus=b)``.

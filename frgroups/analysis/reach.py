@@ -30,7 +30,7 @@ def reachability(
     min_count: int = 5,
 ) -> pd.DataFrame:
     """
-    How many customers of each group may be written to: those who give consent and have a contact point.
+    Count the customers of each group who give consent and have a contact point, by channel.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def incremental_reach(
     order: Literal["greedy", "given"] = "greedy",
 ) -> pd.DataFrame:
     """
-    How many customers each further group adds to those who are reached already.
+    Count the customers that each further group adds to those who are already reached.
 
     Parameters
     ----------

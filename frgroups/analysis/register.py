@@ -1,4 +1,4 @@
-"""Read a register of one's own: who answers for each group, what it grants, until when, what a plan may do to it."""
+"""Registers of groups: owner, purpose, campaign, validity and limits of each group."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _NO = ("no", "false", "0", "nei", "nej", "usann", "falskt")
 
 def read_register(path: str | Path, *, sheet: str | None = None) -> pd.DataFrame:
     r"""
-    A register of groups from a CSV or Excel file, a row for each group, for all that takes `register=`.
+    Read a register of groups, with a row for each group, from a CSV or Excel file.
 
     The API tells of a group its name and two dates. What else its owner knows stands here: it turns into findings of
     `health_report` and of plans, into limits of each group, and into the campaigns of `campaign_reach`.

@@ -42,7 +42,7 @@ def segment(
     snapshot: Snapshot, rules: Mapping[str, Rule], *, attributes: pd.DataFrame | None = None
 ) -> dict[str, list[str]]:
     """
-    The customers that should be in each group by a rule over what is known of them; feed it to a plan.
+    Return the customers that a rule over their attributes selects for each group, as input of a plan.
 
     Parameters
     ----------

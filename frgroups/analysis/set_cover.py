@@ -16,11 +16,14 @@ from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_
 
 def set_cover(data: Any, groups: Iterable[str] | None = None, *, target: float = 1.0) -> pd.DataFrame:
     """
-    Few groups that together reach a share of the customers: each step takes the group that adds the most new ones.
+    Return few groups that together reach a share of the customers.
 
-    How many groups a mailing to everybody needs, and how much reach each further one adds. The greedy choice is not
-    always the least possible number of groups; to reach everybody it takes at most ln(n) + 1 times as many, n being
-    the members of the largest group (Chvatal 1979, doi:10.1287/moor.4.3.233). To find the least number is NP-hard.
+    Each step takes the group that adds the most new customers. The result shows how many groups a mailing to all
+    customers needs, and how much reach each further group adds.
+
+    The greedy choice is not always the smallest possible number of groups. To reach all customers, it takes at most
+    ln(n) + 1 times as many, where n is the size of the largest group (Chvatal 1979, doi:10.1287/moor.4.3.233). To
+    find the smallest number is NP-hard.
 
     Parameters
     ----------

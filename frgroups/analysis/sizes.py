@@ -14,7 +14,7 @@ from frgroups.snapshot.universe import resolve_universe
 
 def group_sizes(data: Any, *, universe: int | None = None) -> pd.DataFrame:
     """
-    The size of every group, groups with no member too, in uid order.
+    Return the size of each group, including empty groups, in uid order.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def group_sizes(data: Any, *, universe: int | None = None) -> pd.DataFrame:
 
 def groups_per_customer(data: Any, *, universe: int | None = None) -> pd.DataFrame:
     """
-    How many customers are in one group, in two, in three ...: a row for each number that occurs, rising.
+    Count the customers by the number of groups that they are in.
 
     Parameters
     ----------
