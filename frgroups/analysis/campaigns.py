@@ -1,4 +1,4 @@
-"""How many customers a campaign reaches, and how many of them are better off with another one."""
+"""Reach of campaigns, and the members who get a larger discount from another campaign."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from frgroups.analysis.register import KEYS, REGISTER, has_ended, has_started
+from frgroups.analysis.register import REGISTER, has_ended, has_started, key_column
 from frgroups.errors import InputError
 from frgroups.internals.timestamps import parse_timestamp
 from frgroups.internals.typing import FloatArray, Int32Array, IntArray
@@ -18,7 +18,7 @@ from frgroups.snapshot.schema import coerce_schema
 
 def campaign_reach(data: Any, campaigns: pd.DataFrame, *, at: datetime | str | None = None) -> pd.DataFrame:
     """
-    How many members each campaign's group has, and how many of them are also in a group with a better campaign.
+    Count the members of each campaign's group, and those who are also in a group with a larger discount.
 
     A customer who is in the groups of several campaigns needs only the best: the members that a better campaign
     reaches too are shadowed. `n_effective` is an upper bound of those for whom the campaign makes a difference: the
@@ -59,44 +59,43 @@ def campaign_reach(data: Any, campaigns: pd.DataFrame, *, at: datetime | str | N
     0          VIP          2           0            2         NaN
     1  All members        250           2          248         vip
     """
-    codes = as_membership_matrix(data)
-    moment = parse_timestamp(at or getattr(data, "taken_at", None) or datetime.now(UTC))
-    table = _running(codes, campaigns, moment)
-    members = [codes.member_codes(uid) for uid in table["customer_group_uid"]]
+    matrix = as_membership_matrix(data)
+    time = parse_timestamp(at or getattr(data, "taken_at", None) or datetime.now(UTC))
+    table = _running_campaigns(matrix, campaigns, time)
+    members = [matrix.member_codes(uid) for uid in table["customer_group_uid"]]
     discount = table["discount_percent"].to_numpy()
-    best = _best_of_each(members, codes.n_customers)
-    n_shadowed, by = _shadowed(members, discount, best)
-    labels = table["campaign_uid"].fillna(table["customer_group_uid"])
-    n_members = np.array([len(one) for one in members], dtype=np.int64)
+    n_shadowed, best_rows = _count_shadowed(members, discount, matrix.n_customers)
+    uids = table["campaign_uid"].fillna(table["customer_group_uid"])
+    n_members = np.array([len(customers) for customers in members], dtype=np.int64)
     return table.assign(
         n_members=n_members,
         n_shadowed=n_shadowed,
         n_effective=n_members - n_shadowed,
-        shadowed_by=pd.Series([labels[row] if row >= 0 else None for row in by], dtype="str"),
+        shadowed_by=pd.Series([uids[row] if row >= 0 else None for row in best_rows], dtype="str"),
     )
 
 
-def _running(codes: MembershipMatrix, campaigns: pd.DataFrame, at: datetime) -> pd.DataFrame:
-    """The campaigns that run at this moment, their groups as uids, in the order of the result."""
+def _running_campaigns(matrix: MembershipMatrix, campaigns: pd.DataFrame, at: datetime) -> pd.DataFrame:
+    """Return the campaigns that run at a time, with the uids of their groups, in the order of the result."""
     if not isinstance(campaigns, pd.DataFrame):
         raise InputError(f"campaigns is a {type(campaigns).__name__}; give a table, such as fg.read_register(path).")
     if "discount_percent" not in campaigns:
         raise InputError(
             f"campaigns needs a column 'discount_percent'; it has {', '.join(map(repr, campaigns.columns))}."
         )
-    key = next((name for name in KEYS if name in campaigns), KEYS[0])
-    words = check_uids(campaigns, key, "campaigns").reset_index(drop=True)
+    uids_or_names = check_uids(campaigns, key_column(campaigns), "campaigns").reset_index(drop=True)
     rows = coerce_schema(campaigns, {"name": "str", **REGISTER})
-    runs = rows["discount_percent"].notna() & has_started(rows, at) & ~has_ended(rows, at)
-    rows, words = rows[runs], words[runs]
-    if len(wrong := rows.loc[~rows["discount_percent"].between(0, 100), "discount_percent"]):
-        raise InputError(f"campaigns has a discount_percent of {wrong.iloc[0]:g}; it is between 0 and 100.")
-    group = [codes.group_code_of(word) for word in words]
+    is_running = rows["discount_percent"].notna() & has_started(rows, at) & ~has_ended(rows, at)
+    rows = rows[is_running]
+    invalid = rows.loc[~rows["discount_percent"].between(0, 100), "discount_percent"]
+    if len(invalid):
+        raise InputError(f"campaigns has a discount_percent of {invalid.iloc[0]:g}; it is between 0 and 100.")
+    group = [matrix.group_code_of(uid_or_name) for uid_or_name in uids_or_names[is_running]]
     table = pd.DataFrame(
         {
             "campaign_uid": rows["campaign_uid"],
-            "customer_group_uid": codes.group_uids.take(group).array,
-            "name": rows["name"].fillna(pd.Series(codes.group_names.take(group), index=rows.index, dtype="str")),
+            "customer_group_uid": matrix.group_uids.take(group).array,
+            "name": rows["name"].fillna(pd.Series(matrix.group_names.take(group), index=rows.index, dtype="str")),
             "discount_percent": rows["discount_percent"],
         }
     )
@@ -104,20 +103,21 @@ def _running(codes: MembershipMatrix, campaigns: pd.DataFrame, at: datetime) -> 
     return table.sort_values(order, ascending=[False, True, True], ignore_index=True)
 
 
-def _best_of_each(members: list[Int32Array], n_customers: int) -> IntArray:
-    """The first row, which is the best, that reaches each customer."""
-    best = np.full(n_customers, len(members), dtype=np.int64)
+def _count_shadowed(members: list[Int32Array], discount: FloatArray, n_customers: int) -> tuple[IntArray, IntArray]:
+    """
+    Return for each row the number of members with a larger discount elsewhere, and the first row that gives one.
+
+    The rows are sorted by discount, the largest first. The row of a campaign that shadows no member is -1.
+    """
+    best_row = np.full(n_customers, len(members), dtype=np.int64)
     for row in reversed(range(len(members))):
-        best[members[row]] = row
-    return best
-
-
-def _shadowed(members: list[Int32Array], discount: FloatArray, best: IntArray) -> tuple[IntArray, IntArray]:
-    """Of each row, how many members a larger discount reaches, and the best row that does; -1 for none."""
-    n_shadowed, by = np.zeros(len(members), dtype=np.int64), np.full(len(members), -1, dtype=np.int64)
-    for row, codes in enumerate(members):
-        better = best[codes]
+        best_row[members[row]] = row
+    n_shadowed = np.zeros(len(members), dtype=np.int64)
+    shadowing_row = np.full(len(members), -1, dtype=np.int64)
+    for row, customers in enumerate(members):
+        better = best_row[customers]
         better = better[discount[better] > discount[row]]
         if len(better):
-            n_shadowed[row], by[row] = len(better), better.min()
-    return n_shadowed, by
+            n_shadowed[row] = len(better)
+            shadowing_row[row] = better.min()
+    return n_shadowed, shadowing_row

@@ -1,4 +1,4 @@
-"""Who joined and who left which group between two snapshots."""
+"""Changes of memberships and groups between two snapshots."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from frgroups.internals.typing import BoolArray, IntArray, StringArray
 
 def membership_changes(old: Any, new: Any) -> pd.DataFrame:
     """
-    Every membership that is in one of two snapshots and not in the other.
+    Return the memberships that are in only one of two snapshots.
 
     The API dates no membership: whoever joined and left again between the two is not seen. Where a group drifted
     while it was read, a row may tell of the reading instead of the customer: `group_changes` says of which groups.
@@ -45,23 +45,23 @@ def membership_changes(old: Any, new: Any) -> pd.DataFrame:
     0                vip          c-1    left       False
     1                vip          c-3  joined        True
     """
-    both = SnapshotComparison.of(old, new)
-    found = _Differences.of(both)
-    in_new = np.zeros(len(both.customers), dtype=np.bool_)
-    in_new[both.new.customer[both.new.matrix.indices]] = True
+    comparison = SnapshotComparison.from_data(old, new)
+    differences = _Differences.from_comparison(comparison)
+    in_new = np.zeros(len(comparison.customers), dtype=np.bool_)
+    in_new[comparison.new.customer[comparison.new.matrix.indices]] = True
     return pd.DataFrame(
         {
-            "customer_group_uid": both.groups.take(found.group).array,
-            "customer_uid": both.customers.take(found.customer).array,
-            "change": pd.array(np.where(found.joined, "joined", "left"), dtype="str"),
-            "still_seen": in_new[found.customer],
+            "customer_group_uid": comparison.groups.take(differences.group).array,
+            "customer_uid": comparison.customers.take(differences.customer).array,
+            "change": pd.array(np.where(differences.joined, "joined", "left"), dtype="str"),
+            "still_seen": in_new[differences.customer],
         }
     )
 
 
 def group_changes(old: Any, new: Any) -> pd.DataFrame:
     """
-    How each group grew and shrank between two snapshots, groups without a change too, in uid order.
+    Return the growth and the losses of each group between two snapshots.
 
     Parameters
     ----------
@@ -93,18 +93,18 @@ def group_changes(old: Any, new: Any) -> pd.DataFrame:
     1              staff      1         0       0      1          0.0   kept
     2                vip      1         1       0      2          1.0   kept
     """
-    both = SnapshotComparison.of(old, new)
-    found = _Differences.of(both)
-    n_old, n_new = _sizes(both.old, both), _sizes(both.new, both)
-    n_joined = _counts(found.group[found.joined], both)
-    n_left = _counts(found.group[~found.joined], both)
+    comparison = SnapshotComparison.from_data(old, new)
+    differences = _Differences.from_comparison(comparison)
+    n_old, n_new = _group_sizes(comparison.old, comparison), _group_sizes(comparison.new, comparison)
+    n_joined = _count_per_group(differences.group[differences.joined], comparison)
+    n_left = _count_per_group(differences.group[~differences.joined], comparison)
     with np.errstate(divide="ignore", invalid="ignore"):
         growth = np.where(n_old > 0, (n_joined - n_left) / n_old, np.nan)
         churn = np.where(n_old > 0, n_left / n_old, np.nan)
     return pd.DataFrame(
         {
-            "customer_group_uid": both.groups.array,
-            "name": both.names.array,
+            "customer_group_uid": comparison.groups.array,
+            "name": comparison.names.array,
             "n_old": n_old,
             "n_joined": n_joined,
             "n_left": n_left,
@@ -112,58 +112,60 @@ def group_changes(old: Any, new: Any) -> pd.DataFrame:
             "net": n_joined - n_left,
             "growth_rate": growth,
             "churn_rate": churn,
-            "status": pd.array(_status(both), dtype="str"),
-            "renamed_from": pd.array(_renamed_from(both), dtype="str"),
-            "verdict": both.verdicts.array,
+            "status": pd.array(_group_status(comparison), dtype="str"),
+            "renamed_from": pd.array(_renamed_from(comparison), dtype="str"),
+            "verdict": comparison.verdicts.array,
         }
     )
 
 
 @dataclass(frozen=True, eq=False)
 class _Differences:
-    """The memberships that are in one of the two and not in the other, by group and customer."""
+    """The memberships that are in only one of two snapshots, sorted by group and customer."""
 
     group: IntArray
     customer: IntArray
     joined: BoolArray
 
     @classmethod
-    def of(cls, both: SnapshotComparison) -> _Differences:
-        width = max(len(both.customers), 1)
+    def from_comparison(cls, comparison: SnapshotComparison) -> _Differences:
+        """Return the differences of two snapshots."""
+        width = max(len(comparison.customers), 1)
 
         def keys(side: Side) -> IntArray:
             return side.group[side.matrix.group_code] * width + side.customer[side.matrix.indices]
 
-        # The side stands in the last bit, so one sort puts a kept membership's two keys next to each other. Both
-        # sides rise already: a stable sort finds these two runs and merges them.
-        marked = np.concatenate([keys(both.old) * 2, keys(both.new) * 2 + 1])
+        # The last bit of a key is the side. After sorting, the two keys of an unchanged membership are neighbors.
+        # Both sides are sorted already, so the stable sort only merges two runs.
+        marked = np.concatenate([keys(comparison.old) * 2, keys(comparison.new) * 2 + 1])
         marked.sort(kind="stable")
-        kept = marked[1:] >> 1 == marked[:-1] >> 1
-        changed = marked[~(np.append(kept, False) | np.append(False, kept))[: len(marked)]]
+        equals_next = marked[1:] >> 1 == marked[:-1] >> 1
+        is_unchanged = np.append(equals_next, False) | np.append(False, equals_next)
+        changed = marked[~is_unchanged[: len(marked)]]
         group, customer = np.divmod(changed >> 1, width)
         return cls(group, customer, changed % 2 == 1)
 
 
-def _sizes(side: Side, both: SnapshotComparison) -> IntArray:
-    sizes = np.zeros(len(both.groups), dtype=np.int64)
+def _group_sizes(side: Side, comparison: SnapshotComparison) -> IntArray:
+    sizes = np.zeros(len(comparison.groups), dtype=np.int64)
     sizes[side.group] = side.matrix.sizes
     return sizes
 
 
-def _counts(groups: IntArray, both: SnapshotComparison) -> IntArray:
-    return np.bincount(groups, minlength=len(both.groups)).astype(np.int64)
+def _count_per_group(groups: IntArray, comparison: SnapshotComparison) -> IntArray:
+    return np.bincount(groups, minlength=len(comparison.groups)).astype(np.int64)
 
 
-def _status(both: SnapshotComparison) -> StringArray:
-    status = np.full(len(both.groups), "new", dtype="U7")
-    status[both.old.group] = "deleted"
-    status[np.intersect1d(both.old.group, both.new.group)] = "kept"
+def _group_status(comparison: SnapshotComparison) -> StringArray:
+    status = np.full(len(comparison.groups), "new", dtype="U7")
+    status[comparison.old.group] = "deleted"
+    status[np.intersect1d(comparison.old.group, comparison.new.group)] = "kept"
     return status
 
 
-def _renamed_from(both: SnapshotComparison) -> npt.NDArray[np.object_]:
-    newer = both.names.to_numpy(dtype=object)
+def _renamed_from(comparison: SnapshotComparison) -> npt.NDArray[np.object_]:
+    newer = comparison.names.to_numpy(dtype=object)
     older = newer.copy()
-    if both.old.named and both.new.named:
-        older[both.old.group] = both.old.matrix.group_names
+    if comparison.old.named and comparison.new.named:
+        older[comparison.old.group] = comparison.old.matrix.group_names
     return np.where(older == newer, "", older)

@@ -1,4 +1,4 @@
-"""Which groups belong together by the customers that they share, and in which order alike ones are neighbours."""
+"""Clusters of groups that share customers, and an order in which similar groups are neighbors."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ import pandas as pd
 from frgroups.analysis.overlap import overlap_matrix
 from frgroups.errors import InputError
 from frgroups.internals.typing import FloatArray, IndexArray, IntArray
+from frgroups.internals.validation import check_number
 from frgroups.snapshot.membership_matrix import as_membership_matrix
 
-Likeness = Literal["jaccard", "overlap_coefficient"]
+SimilarityMeasure = Literal["jaccard", "overlap_coefficient"]
 Method = Literal["average", "complete", "single", "weighted"]
 
-_ORDERED_WELL = 300  # the best order of the leaves costs the third power of their number
+_MAX_OPTIMAL_ORDER = 300  # the time for the optimal order of n leaves grows with n to the power of 3
 
 
 def group_clusters(
-    data: Any, *, measure: Likeness = "jaccard", method: Method = "average", cut: float = 0.5
+    data: Any, *, measure: SimilarityMeasure = "jaccard", method: Method = "average", cut: float = 0.5
 ) -> pd.DataFrame:
     """
-    Groups in clusters by hierarchical clustering, so that many groups can be looked at a family at a time.
+    Assign groups to clusters by hierarchical clustering of their overlap.
 
     Parameters
     ----------
@@ -58,73 +59,72 @@ def group_clusters(
     1                all  All members        250        1         2
     2              staff        Staff          1        2         0
     """
-    if measure not in get_args(Likeness):
-        raise InputError(f"measure={measure!r} is not one of {', '.join(get_args(Likeness))}.")
+    if measure not in get_args(SimilarityMeasure):
+        raise InputError(f"measure={measure!r} is not one of {', '.join(get_args(SimilarityMeasure))}.")
     if method not in get_args(Method):
         raise InputError(f"method={method!r} is not one of {', '.join(get_args(Method))}.")
-    if isinstance(cut, bool) or not isinstance(cut, int | float) or not 0 <= cut <= 1:
-        raise InputError(f"cut={cut!r} is not a distance between 0 and 1.")
-    codes = as_membership_matrix(data)
-    likeness = overlap_matrix(codes, measure=measure).to_numpy()
-    position = np.empty(codes.n_groups, dtype=np.int64)
-    position[leaf_order(likeness, method)] = np.arange(codes.n_groups)
+    check_number(cut, "cut", at_least=0, at_most=1)
+    matrix = as_membership_matrix(data)
+    similarity = overlap_matrix(matrix, measure=measure).to_numpy()
+    position = np.empty(matrix.n_groups, dtype=np.int64)
+    position[leaf_order(similarity, method)] = np.arange(matrix.n_groups)
     table = pd.DataFrame(
         {
-            "customer_group_uid": codes.group_uids.array,
-            "name": codes.group_names.array,
-            "n_members": codes.sizes,
-            "cluster": _by_size(_clusters(likeness, method, cut)),
+            "customer_group_uid": matrix.group_uids.array,
+            "name": matrix.group_names.array,
+            "n_members": matrix.sizes,
+            "cluster": _renumber_by_size(_assign_clusters(similarity, method, cut)),
             "position": position,
         }
     )
     return table.sort_values(["cluster", "position"], ignore_index=True)
 
 
-def leaf_order(likeness: FloatArray, method: Method = "average") -> IndexArray:
+def leaf_order(similarity: FloatArray, method: Method = "average") -> IndexArray:
     """
-    The order in which alike groups are neighbours: the leaves of the tree, best turned where there are up to 300.
+    Return an order of groups in which similar groups are neighbors: the leaves of the tree, optimal up to 300 groups.
 
-    `likeness` is a square of a measure between 0 and 1. Groups that are not even like themselves (NaN: no member)
-    come last.
+    `similarity` is a square matrix with values between 0 and 1. Groups without members, whose similarity to
+    themselves is NaN, come last.
     """
-    some = _with_members(likeness)
-    last = np.setdiff1d(np.arange(len(likeness)), some)
-    if len(some) < 3:
-        return np.concatenate([some, last])
+    groups = _groups_with_members(similarity)
+    empty_groups = np.setdiff1d(np.arange(len(similarity)), groups)
+    if len(groups) < 3:
+        return np.concatenate([groups, empty_groups])
     from scipy.cluster.hierarchy import leaves_list
 
-    return np.concatenate([some[leaves_list(_tree(likeness, some, method))], last])
+    return np.concatenate([groups[leaves_list(_linkage(similarity, groups, method))], empty_groups])
 
 
-def _clusters(likeness: FloatArray, method: Method, cut: float) -> IndexArray:
-    """A number of its cluster for each group, in no particular order."""
-    numbers = np.arange(len(likeness)) + len(likeness)
-    some = _with_members(likeness)
-    if len(some) > 1:
+def _assign_clusters(similarity: FloatArray, method: Method, cut: float) -> IndexArray:
+    """Return the cluster of each group; the numbers of the clusters have no meaning."""
+    numbers = np.arange(len(similarity)) + len(similarity)
+    groups = _groups_with_members(similarity)
+    if len(groups) > 1:
         from scipy.cluster.hierarchy import fcluster
 
-        numbers[some] = fcluster(_tree(likeness, some, method), cut, criterion="distance")
+        numbers[groups] = fcluster(_linkage(similarity, groups, method), cut, criterion="distance")
     return numbers
 
 
-def _tree(likeness: FloatArray, some: IndexArray, method: Method) -> FloatArray:
+def _linkage(similarity: FloatArray, groups: IndexArray, method: Method) -> FloatArray:
+    """Return the tree of some groups as a linkage matrix of scipy."""
     from scipy.cluster.hierarchy import linkage
     from scipy.spatial.distance import squareform
 
-    # Rounded, so that 0.7 alike is not further away than 0.3.
-    distance = np.round(1.0 - likeness[np.ix_(some, some)], 12)
-    return np.asarray(
-        linkage(squareform(distance, checks=False), method, optimal_ordering=len(some) <= _ORDERED_WELL)
-    )
+    # Rounded, because 1.0 - 0.7 is not 0.3 exactly, and the distance is compared with `cut`.
+    distance = np.round(1.0 - similarity[np.ix_(groups, groups)], 12)
+    condensed = squareform(distance, checks=False)
+    return np.asarray(linkage(condensed, method, optimal_ordering=len(groups) <= _MAX_OPTIMAL_ORDER))
 
 
-def _with_members(likeness: FloatArray) -> IndexArray:
-    return np.flatnonzero(~np.isnan(np.diag(likeness)))
+def _groups_with_members(similarity: FloatArray) -> IndexArray:
+    return np.flatnonzero(~np.isnan(np.diag(similarity)))
 
 
-def _by_size(numbers: IndexArray) -> IntArray:
-    """The clusters numbered anew from 1, the largest first, equal ones by their first group."""
-    _, first, where, n = np.unique(numbers, return_index=True, return_inverse=True, return_counts=True)
+def _renumber_by_size(numbers: IndexArray) -> IntArray:
+    """Renumber clusters from 1, the largest first, clusters of the same size by their first group."""
+    _, first, inverse, n = np.unique(numbers, return_index=True, return_inverse=True, return_counts=True)
     rank = np.empty(len(n), dtype=np.int64)
     rank[np.lexsort((first, -n))] = np.arange(1, len(n) + 1)
-    return rank[where]
+    return rank[inverse]

@@ -1,4 +1,4 @@
-"""Who may be written to, and how: which consent stands for a channel, and who has a contact point there."""
+"""Consents and contact points of customers, by consent and by channel."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from frgroups.internals.typing import BoolArray, Int8Array
 from frgroups.internals.validation import as_list
 from frgroups.snapshot.snapshot import Snapshot
 
-# In this order the last of several rows of one moment is the most cautious.
+# Status of a consent per customer. UNKNOWN: a row without a status. NONE: no row. Among rows with the same timestamp,
+# the status that sorts last counts, so a withdrawal wins.
 GIVEN, UNKNOWN, WITHDRAWN, NONE = range(4)
 
-
-# A channel, the column that tells whether it has a contact point, and words by which its consent may be known.
+# For each channel: the column that states if there is a contact point, and words that identify its consent.
 _CHANNELS = {
     "email": (
         "has_email",
@@ -30,7 +30,7 @@ _CHANNELS = {
 
 @dataclass(frozen=True, eq=False)
 class Channel:
-    """Who has a contact point and who gives consent, for each customer in uid order."""
+    """Contact point and consent of each customer for one channel, in uid order."""
 
     name: str
     consent: str
@@ -39,31 +39,39 @@ class Channel:
 
     @property
     def reachable(self) -> BoolArray:
-        """Who has both."""
+        """True for each customer with a contact point and a consent."""
         return self.contact & self.given
 
 
 def reach_channels(snapshot: Snapshot, channels: Iterable[str], consent: Mapping[str, str]) -> list[Channel]:
     """
-    The channels that were asked for, with the consent that was named for each or that sounds like it.
+    Return the given channels, each with its consent.
 
-    >>> [(one.consent, int(one.reachable.sum())) for one in reach_channels(sample_snapshot(), ["email"], {})]
-    [('Newsletter', 120)]
+    `consent` maps a channel to the uid or name of its consent. For a channel that it does not contain, the only
+    consent whose uid or name contains a word of the channel is used. InputError if there is not exactly one.
+
+    >>> [channel] = reach_channels(sample_snapshot(), ["email"], {})
+    >>> channel.consent, int(channel.reachable.sum())
+    ('Newsletter', 120)
     """
-    asked = as_list(channels, "channels")
+    names = as_list(channels, "channels")
     if not isinstance(consent, Mapping):
         raise InputError(f"consent is a {type(consent).__name__}; give {{'email': the uid or name of a consent}}.")
-    if unknown := [name for name in [*asked, *consent] if name not in _CHANNELS]:
+    unknown = [name for name in [*names, *consent] if name not in _CHANNELS]
+    if unknown:
         raise InputError(f"No channel is named {safe_repr(unknown[0])}; there are {', '.join(_CHANNELS)}.")
-    if not asked or len(set(asked)) < len(asked):
+    if not names or len(set(names)) < len(names):
         raise InputError(
-            f"channels={safe_repr(asked)}; name each of {', '.join(_CHANNELS)} at most once, and one at least."
+            f"channels={safe_repr(names)}; name each of {', '.join(_CHANNELS)} at most once, and one at least."
         )
-    there = latest_consents(snapshot)
-    return [_channel(snapshot, name, _consent(snapshot, there, name, consent.get(name))) for name in asked]
+    consents = latest_consents(snapshot)
+    return [
+        _build_channel(snapshot, name, _select_consent(snapshot, consents, name, consent.get(name))) for name in names
+    ]
 
 
-def _channel(snapshot: Snapshot, name: str, consent: Consent | None) -> Channel:
+def _build_channel(snapshot: Snapshot, name: str, consent: Consent | None) -> Channel:
+    """Return a channel; without a consent, no customer is reachable."""
     column = snapshot.customers[_CHANNELS[name][0]]
     if len(column) and column.isna().all():
         raise InputError(
@@ -71,78 +79,96 @@ def _channel(snapshot: Snapshot, name: str, consent: Consent | None) -> Channel:
             f"{len(column):,} customers. Give customers with that column to snapshot_from_frames."
         )
     contact = column.fillna(False).to_numpy(dtype=np.bool_)
-    return Channel(name, consent.name if consent else "", contact, consent.given if consent else contact & False)
+    if consent is None:
+        return Channel(name, "", contact, np.zeros_like(contact))
+    return Channel(name, consent.name, contact, consent.given)
 
 
-def _consent(snapshot: Snapshot, there: list[Consent], channel: str, asked: str | None) -> Consent | None:
-    """The consent that was named, or the only one that sounds like the channel."""
-    if asked is None:
+def _select_consent(
+    snapshot: Snapshot, consents: list[Consent], channel: str, uid_or_name: str | None
+) -> Consent | None:
+    """Return the consent with a uid or name, or else the only one that matches the words of the channel."""
+    if uid_or_name is None:
+        subject = f"The consent for {channel}"
         words = _CHANNELS[channel][1]
-        found = [one for one in there if any(word in f"{one.uid}\n{one.name}".casefold() for word in words)]
+        matches = [consent for consent in consents if _contains_any(f"{consent.uid}\n{consent.name}", words)]
     else:
-        found = [one for one in there if one.uid == asked] or [one for one in there if one.name == asked]
-    if len(found) == 1:
-        return found[0]
+        subject = f"Consent {safe_repr(uid_or_name)}"
+        matches = [consent for consent in consents if consent.uid == uid_or_name]
+        if not matches:
+            matches = [consent for consent in consents if consent.name == uid_or_name]
+    if len(matches) == 1:
+        return matches[0]
     if not len(snapshot.customers):
         return None
-    told = f"consent {safe_repr(asked)}" if asked is not None else f"the consent for {channel}"
-    listed = ", ".join(f"{one.name!r} ({one.uid}, given by {int(one.given.sum()):,})" for one in there)
+    choices = "none: no customer was asked for any"
+    if consents:
+        choices = ", ".join(
+            f"{consent.name!r} ({consent.uid}, given by {int(consent.given.sum()):,})" for consent in consents
+        )
     raise InputError(
-        f"{told[0].upper()}{told[1:]} cannot be told: {len(found)} of the {len(there)} consents fit. "
-        f"Name it: consent={{{channel!r}: ...}}. There are {listed or 'none: no customer was asked for any'}."
+        f"{subject} cannot be told: {len(matches)} of the {len(consents)} consents fit. "
+        f"Name it: consent={{{channel!r}: ...}}. There are {choices}."
     )
+
+
+def _contains_any(text: str, words: Iterable[str]) -> bool:
+    return any(word in text.casefold() for word in words)
 
 
 @dataclass(frozen=True, eq=False)
 class Consent:
-    """One consent of a tenant; `said` is GIVEN, WITHDRAWN, UNTOLD (asked, without a status) or NONE, per customer."""
+    """A consent of a tenant; `status` is GIVEN, UNKNOWN, WITHDRAWN or NONE for each customer, in uid order."""
 
     uid: str
     name: str
-    said: Int8Array
+    status: Int8Array
 
     @property
     def given(self) -> BoolArray:
-        """Who gives this consent, in the order of the customers."""
-        given: BoolArray = self.said == GIVEN
+        """True for each customer who gives this consent."""
+        given: BoolArray = self.status == GIVEN
         return given
 
 
 def latest_consents(snapshot: Snapshot) -> list[Consent]:
     """
-    The consents that any customer of the snapshot was asked for, in uid order.
+    Return the consents of the customers of a snapshot, in uid order.
 
-    Where a customer has several rows for one consent, the newest counts; one without a date is older than all.
-    Among rows of one moment a withdrawal counts, so that reach is never told too large. A consent without a uid
-    goes by its name.
+    If a customer has several rows for a consent, the newest row counts; a row without a date is the oldest. Among
+    rows with the same timestamp a withdrawal counts, so that the reach is not overstated. A consent without a uid
+    is identified by its name.
 
     >>> [(consent.uid, consent.name, int(consent.given.sum())) for consent in latest_consents(sample_snapshot())]
     [('newsletter', 'Newsletter', 150)]
     """
     rows = snapshot.consents
     name = rows["name"].where(rows["name"] != "")
-    told = pd.DataFrame(
+    statuses = pd.DataFrame(
         {
             "uid": rows["consent_uid"].where(rows["consent_uid"] != "").fillna(name),
             "name": name,
             "at": rows["created_at"],
             "customer": snapshot.matrix.customer_uids.get_indexer(pd.Index(rows["customer_uid"])),
-            "said": _said(rows["status"]),
+            "status": _status_codes(rows["status"]),
         }
     )
-    told = told[(told["customer"] >= 0) & told["uid"].notna()]
-    told = told.sort_values(["uid", "at", "said"], na_position="first", kind="stable")
-    return [_latest_statuses(str(uid), own, len(snapshot.customers)) for uid, own in told.groupby("uid", sort=True)]
+    statuses = statuses[(statuses["customer"] >= 0) & statuses["uid"].notna()]
+    statuses = statuses.sort_values(["uid", "at", "status"], na_position="first", kind="stable")
+    n_customers = len(snapshot.customers)
+    return [_build_consent(str(uid), own, n_customers) for uid, own in statuses.groupby("uid", sort=True)]
 
 
-def _said(status: pd.Series) -> Int8Array:
-    said = np.where(status.fillna(False).to_numpy(dtype=np.bool_), GIVEN, WITHDRAWN)
-    return np.where(status.isna(), UNKNOWN, said).astype(np.int8)
+def _status_codes(status: pd.Series) -> Int8Array:
+    """Return the status of each row: True is GIVEN, False is WITHDRAWN, missing is UNKNOWN."""
+    codes = np.where(status.fillna(False).to_numpy(dtype=np.bool_), GIVEN, WITHDRAWN)
+    return np.where(status.isna(), UNKNOWN, codes).astype(np.int8)
 
 
-def _latest_statuses(uid: str, rows: pd.DataFrame, n_customers: int) -> Consent:
+def _build_consent(uid: str, rows: pd.DataFrame, n_customers: int) -> Consent:
+    """Return the consent of some rows that are sorted by time; the last row of each customer counts."""
     newest = rows.drop_duplicates("customer", keep="last")
-    said = np.full(n_customers, NONE, dtype=np.int8)
-    said[newest["customer"]] = newest["said"]
+    status = np.full(n_customers, NONE, dtype=np.int8)
+    status[newest["customer"]] = newest["status"]
     names = rows["name"].dropna()
-    return Consent(uid, str(names.iloc[-1]) if len(names) else uid, said)
+    return Consent(uid, str(names.iloc[-1]) if len(names) else uid, status)

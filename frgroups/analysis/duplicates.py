@@ -1,4 +1,4 @@
-"""Which groups have the same members, nearly the same, or are part of one another."""
+"""Groups with the same or nearly the same members, and groups that are a subset of another group."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_
 
 def duplicate_groups(data: Any, *, min_jaccard: float = 1.0) -> pd.DataFrame:
     """
-    The pairs of groups that have the same members, or nearly the same, most alike first.
+    Return the pairs of groups with the same or nearly the same members, the most similar pair first.
 
     Groups without a member are not duplicates of each other: nothing tells whom they were meant for.
 
@@ -44,23 +44,23 @@ def duplicate_groups(data: Any, *, min_jaccard: float = 1.0) -> pd.DataFrame:
     0       a       b      a      b    2    2       2      1.0
     """
     check_share(min_jaccard, "min_jaccard")
-    codes = as_membership_matrix(data)
-    return duplicates_in(codes, pair_counts(codes), min_jaccard)
+    matrix = as_membership_matrix(data)
+    return duplicates_from_counts(matrix, pair_counts(matrix), min_jaccard)
 
 
-def duplicates_in(codes: MembershipMatrix, both: IntArray, min_jaccard: float) -> pd.DataFrame:
-    """The table of `duplicate_groups` from pairs that were counted already."""
-    n = codes.sizes
+def duplicates_from_counts(matrix: MembershipMatrix, both: IntArray, min_jaccard: float) -> pd.DataFrame:
+    """Return the table of `duplicate_groups` from the pair counts."""
+    n = matrix.sizes
     either = n[:, None] + n[None, :] - both
     jaccard = both / np.maximum(either, 1)
-    table = _pairs(codes, both, np.triu(jaccard >= min_jaccard, k=1))
+    table = _select_pairs(matrix, both, np.triu(jaccard >= min_jaccard, k=1))
     table["jaccard"] = table["n_both"] / (table["n_a"] + table["n_b"] - table["n_both"])
-    return _most_first(table, "jaccard")
+    return _sort_descending(table, "jaccard")
 
 
 def subset_groups(data: Any, *, min_share: float = 1.0) -> pd.DataFrame:
     """
-    The groups whose members are also in another group, all of them or nearly all.
+    Return the groups of which all or nearly all members are also in another group.
 
     Groups with exactly the same members stand in `duplicate_groups`, not here. A group without a member is part of
     nothing, though a set of nobody is a part of every set: it would fill the table and tell nothing.
@@ -89,35 +89,36 @@ def subset_groups(data: Any, *, min_share: float = 1.0) -> pd.DataFrame:
     0     vip     all    VIP  All members    2  250       2         1.0
     """
     check_share(min_share, "min_share")
-    codes = as_membership_matrix(data)
-    return subsets_in(codes, pair_counts(codes), min_share)
+    matrix = as_membership_matrix(data)
+    return subsets_from_counts(matrix, pair_counts(matrix), min_share)
 
 
-def subsets_in(codes: MembershipMatrix, both: IntArray, min_share: float = 1.0) -> pd.DataFrame:
-    """The table of `subset_groups` from pairs that were counted already."""
-    n = codes.sizes
+def subsets_from_counts(matrix: MembershipMatrix, both: IntArray, min_share: float = 1.0) -> pd.DataFrame:
+    """Return the table of `subset_groups` from the pair counts."""
+    n = matrix.sizes
     share = both / np.maximum(n, 1)[:, None]
-    same = (both == n[:, None]) & (both == n[None, :])  # A group and itself, too.
-    table = _pairs(codes, both, (share >= min_share) & ~same)
+    same = (both == n[:, None]) & (both == n[None, :])  # also True for a group and itself
+    table = _select_pairs(matrix, both, (share >= min_share) & ~same)
     table["share_of_a"] = table["n_both"] / table["n_a"]
-    return _most_first(table, "share_of_a")
+    return _sort_descending(table, "share_of_a")
 
 
-def _pairs(codes: MembershipMatrix, both: IntArray, chosen: BoolArray) -> pd.DataFrame:
-    """The pairs that a square mask marks, in uid order, with their counts."""
+def _select_pairs(matrix: MembershipMatrix, both: IntArray, chosen: BoolArray) -> pd.DataFrame:
+    """Return the pairs that a square mask selects, in uid order, with their counts."""
     a, b = np.nonzero(chosen)
     return pd.DataFrame(
         {
-            "group_a": codes.group_uids.take(a).array,
-            "group_b": codes.group_uids.take(b).array,
-            "name_a": codes.group_names.take(a).array,
-            "name_b": codes.group_names.take(b).array,
-            "n_a": codes.sizes[a],
-            "n_b": codes.sizes[b],
+            "group_a": matrix.group_uids.take(a).array,
+            "group_b": matrix.group_uids.take(b).array,
+            "name_a": matrix.group_names.take(a).array,
+            "name_b": matrix.group_names.take(b).array,
+            "n_a": matrix.sizes[a],
+            "n_b": matrix.sizes[b],
             "n_both": both[a, b],
         }
     )
 
 
-def _most_first(table: pd.DataFrame, column: str) -> pd.DataFrame:
+def _sort_descending(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Sort pairs by a column, largest first; equal pairs stay in uid order."""
     return table.sort_values(column, ascending=False, kind="stable", ignore_index=True)

@@ -1,4 +1,4 @@
-"""How customers moved between groups from one snapshot to another, each of them counted once."""
+"""Flows of customers between groups from one snapshot to another; each customer is counted once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def group_flow(
     old: Any, new: Any, groups: Iterable[str] | None = None, *, priority: Iterable[str] = ()
 ) -> pd.DataFrame:
     """
-    Where the customers of some groups were before, and where they are now: the table behind an alluvial chart.
+    Count how customers moved between groups from one snapshot to another, as for an alluvial chart.
 
     Each customer is in exactly one state on each side, so nobody counts twice. Who is in several of the chosen
     groups is in the first of them that `priority` names, else in a state of its own, "(several)". Who is in none
@@ -58,23 +58,23 @@ def group_flow(
     1        all      vip    1       0.004016
     2        all      all  248       0.995984
     """
-    both = SnapshotComparison.of(old, new)
-    states = _States.of(both, groups, priority)
+    comparison = SnapshotComparison.from_data(old, new)
+    states = _States.select(comparison, groups, priority)
     n_states = states.none + 1
-    pairs = states.of_customers(both.old) * n_states + states.of_customers(both.new)
+    pairs = states.assign_customers(comparison.old) * n_states + states.assign_customers(comparison.new)
     n = np.bincount(pairs, minlength=n_states**2).reshape(n_states, n_states)
     n[states.none, states.none] = 0
     before, after = np.nonzero(n)
-    moved = n[before, after].astype(np.int64)
-    left_outside = np.where(before == states.none, np.nan, n.sum(axis=1)[before])
+    n_moved = n[before, after].astype(np.int64)
+    n_before = np.where(before == states.none, np.nan, n.sum(axis=1)[before])
     return pd.DataFrame(
         {
             "from_group": states.uids.take(before).array,
             "to_group": states.uids.take(after).array,
             "from_name": states.names.take(before).array,
             "to_name": states.names.take(after).array,
-            "n": moved,
-            "share_of_from": moved / left_outside,
+            "n": n_moved,
+            "share_of_from": n_moved / n_before,
         }
     )
 
@@ -82,55 +82,64 @@ def group_flow(
 @dataclass(frozen=True, eq=False)
 class _States:
     """
-    What a customer may be in: one of the chosen groups, then several of them, then none.
+    The states of a customer, numbered: each of the chosen groups, then several of them, then none of them.
 
-    The first `n_first` groups go before any other that holds the customer.
+    The first `n_priority` groups take precedence over the other groups of a customer.
     """
 
-    both: SnapshotComparison
+    comparison: SnapshotComparison
     chosen: IntArray
-    n_first: int
+    n_priority: int
 
     @classmethod
-    def of(cls, both: SnapshotComparison, groups: Iterable[str] | None, priority: Iterable[str]) -> _States:
-        first = dict.fromkeys(both.group_code_of(group) for group in as_list(priority, "priority"))
+    def select(cls, comparison: SnapshotComparison, groups: Iterable[str] | None, priority: Iterable[str]) -> _States:
+        """Return the states for the groups of `group_flow`."""
+        first = dict.fromkeys(comparison.group_code_of(group) for group in as_list(priority, "priority"))
+        others: set[int] = set()
         if groups is not None:
-            others = {both.group_code_of(group) for group in as_list(groups, "groups")}
-        else:
-            others = set() if first else set(range(len(both.groups)))
-        return cls(both, np.array([*first, *sorted(others - first.keys())], dtype=np.int64), len(first))
+            others = {comparison.group_code_of(group) for group in as_list(groups, "groups")}
+        elif not first:
+            others = set(range(len(comparison.groups)))
+        chosen = np.array([*first, *sorted(others - first.keys())], dtype=np.int64)
+        return cls(comparison, chosen, len(first))
 
     @property
     def several(self) -> int:
+        """The number of the state "(several)"."""
         return len(self.chosen)
 
     @property
     def none(self) -> int:
+        """The number of the state "(none)"."""
         return len(self.chosen) + 1
 
     @property
     def uids(self) -> pd.Index:
-        return _with_words(self.both.groups.take(self.chosen))
+        """The uid of the group of each state, or the name of a state that is not a group."""
+        return _append_other_states(self.comparison.groups.take(self.chosen))
 
     @property
     def names(self) -> pd.Index:
-        return _with_words(self.both.names.take(self.chosen))
+        """The name of each state."""
+        return _append_other_states(self.comparison.names.take(self.chosen))
 
-    def of_customers(self, side: Side) -> IntArray:
-        """The state of every customer of either snapshot, on one side."""
-        code_of = dict(zip(side.group.tolist(), range(side.matrix.n_groups), strict=True))
-        state = np.full(len(self.both.customers), self.none, dtype=np.int64)
-        n_held = np.zeros(len(state), dtype=np.int64)
+    def assign_customers(self, side: Side) -> IntArray:
+        """Return the state of each customer of either snapshot, on one side."""
+        code_of_group = dict(zip(side.group.tolist(), range(side.matrix.n_groups), strict=True))
+        state = np.full(len(self.comparison.customers), self.none, dtype=np.int64)
+        n_groups = np.zeros(len(state), dtype=np.int64)
+        # In reverse order, so that the group with the highest priority is assigned last.
         for number in reversed(range(len(self.chosen))):
-            if (code := code_of.get(int(self.chosen[number]))) is None:
+            code = code_of_group.get(int(self.chosen[number]))
+            if code is None:
                 continue
-            starts = side.matrix.indptr
-            members = side.customer[side.matrix.indices[starts[code] : starts[code + 1]]]
+            indptr = side.matrix.indptr
+            members = side.customer[side.matrix.indices[indptr[code] : indptr[code + 1]]]
             state[members] = number
-            n_held[members] += 1
-        state[(n_held > 1) & (state >= self.n_first)] = self.several
+            n_groups[members] += 1
+        state[(n_groups > 1) & (state >= self.n_priority)] = self.several
         return state
 
 
-def _with_words(index: pd.Index) -> pd.Index:
+def _append_other_states(index: pd.Index) -> pd.Index:
     return index.append(pd.Index([SEVERAL, NONE], dtype="str"))

@@ -1,4 +1,4 @@
-"""Customers by a set expression over groups, such as "VIP & loyalty - staff": the little language itself."""
+"""Set expressions over groups, such as "VIP & loyalty - staff"."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.internals.typing import BoolArray
 from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
 
-_BINDS = {"-": 4, "&": 3, "^": 2, "|": 1}
-_APPLY: dict[str, Callable[[BoolArray, BoolArray], BoolArray]] = {
+_PRECEDENCE = {"-": 4, "&": 3, "^": 2, "|": 1}
+_OPERATIONS: dict[str, Callable[[BoolArray, BoolArray], BoolArray]] = {
     "-": lambda a, b: a & ~b,
     "&": np.logical_and,
     "^": np.logical_xor,
@@ -25,7 +25,7 @@ _QUOTES = "'\"`"
 
 def members(data: Any, expression: str) -> pd.Index:
     """
-    The customers that a set expression over groups describes, in uid order.
+    Return the customers that a set expression over groups selects, in uid order.
 
     Parameters
     ----------
@@ -66,8 +66,8 @@ def members(data: Any, expression: str) -> pd.Index:
     """
     if not isinstance(expression, str):
         raise InputError(f"A set expression is text like 'VIP & staff', not {type(expression).__name__}.")
-    codes = as_membership_matrix(data)
-    return codes.customer_uids[_value(codes, expression)].rename("customer_uid")
+    matrix = as_membership_matrix(data)
+    return matrix.customer_uids[_evaluate(matrix, expression)].rename("customer_uid")
 
 
 class _Token(NamedTuple):
@@ -76,63 +76,66 @@ class _Token(NamedTuple):
     start: int
 
 
-def _value(codes: MembershipMatrix, expression: str) -> BoolArray:
-    """Evaluates from left to right with a stack of operators that wait for what binds closer."""
+def _evaluate(matrix: MembershipMatrix, expression: str) -> BoolArray:
+    """Evaluate an expression from left to right, with a stack of operators of lower precedence (shunting yard)."""
     values: list[BoolArray] = []
-    waiting: list[_Token] = []
+    operators: list[_Token] = []
     wants_group = True
-    for token in _tokens(expression):
+    for token in _split_tokens(expression):
         if wants_group:
             if token.kind == "(":
-                waiting.append(token)
+                operators.append(token)
             elif token.kind == "group":
-                values.append(_mask(codes, token, expression))
+                values.append(_member_mask(matrix, token, expression))
                 wants_group = False
             else:
-                raise _unexpected("a group or '('", token, expression)
+                raise _unexpected_token("a group or '('", token, expression)
             continue
-        while waiting and _BINDS.get(waiting[-1].kind, 0) >= _BINDS.get(token.kind, 1):
+        while operators and _PRECEDENCE.get(operators[-1].kind, 0) >= _PRECEDENCE.get(token.kind, 1):
             right, left = values.pop(), values.pop()
-            values.append(_APPLY[waiting.pop().kind](left, right))
-        if token.kind in _BINDS:
-            waiting.append(token)
+            values.append(_OPERATIONS[operators.pop().kind](left, right))
+        if token.kind in _PRECEDENCE:
+            operators.append(token)
             wants_group = True
-        elif token.kind == ")" and waiting:
-            waiting.pop()
-        elif token.kind == "end" and waiting:
-            raise _error("This '(' is never closed", waiting[-1].start, expression)
+        elif token.kind == ")" and operators:
+            operators.pop()
+        elif token.kind == "end" and operators:
+            raise _syntax_error("This '(' is never closed", operators[-1].start, expression)
         elif token.kind != "end":
-            expected = "an operator (- & ^ |)" + (" or ')'" if waiting else "")
-            raise _unexpected(expected, token, expression)
+            expected = "an operator (- & ^ |)"
+            if operators:
+                expected += " or ')'"
+            raise _unexpected_token(expected, token, expression)
     return values[0]
 
 
-def _tokens(expression: str) -> Iterator[_Token]:
+def _split_tokens(expression: str) -> Iterator[_Token]:
+    """Split an expression into tokens; a group is a token, too."""
     at, after_value = 0, False
     while at < len(expression):
         char = expression[at]
         if char.isspace():
             at += 1
-        elif char in "&|^()" or (char == "-" and (after_value or _is_minus(expression, at))):
+        elif char in "&|^()" or (char == "-" and (after_value or _is_minus_operator(expression, at))):
             yield _Token(char, char, at)
             at, after_value = at + 1, char == ")"
         elif char in _QUOTES:
             end = expression.find(char, at + 1)
             if end < 0:
-                raise _error(f"This {char} is never closed", at, expression)
+                raise _syntax_error(f"This {char} is never closed", at, expression)
             yield _Token("group", expression[at + 1 : end], at)
             at, after_value = end + 1, True
         else:
             end = at + 1
-            while end < len(expression) and not _ends_name(expression, end):
+            while end < len(expression) and not _is_end_of_name(expression, end):
                 end += 1
             yield _Token("group", expression[at:end].rstrip(), at)
             at, after_value = end, True
     yield _Token("end", "", len(expression))
 
 
-def _is_minus(expression: str, at: int) -> bool:
-    """Whether the `-` here is an operator rather than part of a name."""
+def _is_minus_operator(expression: str, at: int) -> bool:
+    """Return True if the `-` at a position is an operator and not part of a name."""
     following = expression[at + 1 : at + 2]
     if following == "(" or (following and following in _QUOTES):
         return True
@@ -140,26 +143,28 @@ def _is_minus(expression: str, at: int) -> bool:
     return before.isspace() and (following or " ").isspace()
 
 
-def _ends_name(expression: str, at: int) -> bool:
-    return expression[at] in "&|^()" or (expression[at] == "-" and _is_minus(expression, at))
+def _is_end_of_name(expression: str, at: int) -> bool:
+    return expression[at] in "&|^()" or (expression[at] == "-" and _is_minus_operator(expression, at))
 
 
-_OPERATORS = (
+_OPERATOR_HINT = (
     " Operators are & (in both), | (in either), - (without) and ^ (in one of the two); "
     "put double quotes around a name that holds them or parentheses."
 )
 
 
-def _mask(codes: MembershipMatrix, token: _Token, expression: str) -> BoolArray:
-    mask = np.zeros(codes.n_customers, dtype=np.bool_)
+def _member_mask(matrix: MembershipMatrix, token: _Token, expression: str) -> BoolArray:
+    mask = np.zeros(matrix.n_customers, dtype=np.bool_)
     try:
-        mask[codes.member_codes(token.text)] = True
+        mask[matrix.member_codes(token.text)] = True
     except GroupNotFoundError as error:
-        hint = " A minus sign is an operator with a space on both sides." if "-" in token.text else ""
-        if name := _longer_name(codes, token, expression):
+        hint = ""
+        if "-" in token.text:
+            hint = " A minus sign is an operator with a space on both sides."
+        if name := _find_longer_name(matrix, token, expression):
             hint = f' If the group {name!r} is meant, write its name in quotes: "{name}".'
         elif re.search(r"[+!(),∩∪]|\b(and|or|not|og|eller|och)\b", token.text):
-            hint += _OPERATORS
+            hint += _OPERATOR_HINT
         at = f"(character {token.start + 1} of {expression!r})"
         raise GroupNotFoundError(
             f"{error.message}{hint} {at}", close=getattr(error, "close", []), position=token.start + 1
@@ -167,19 +172,19 @@ def _mask(codes: MembershipMatrix, token: _Token, expression: str) -> BoolArray:
     return mask
 
 
-def _longer_name(codes: MembershipMatrix, token: _Token, expression: str) -> str | None:
-    """The group whose whole name, operators and all, stands where only its beginning was read."""
-    names = [str(name) for name in codes.group_names if expression.startswith(str(name), token.start)]
+def _find_longer_name(matrix: MembershipMatrix, token: _Token, expression: str) -> str | None:
+    """Return the name of a group that starts with a token and continues with an operator."""
+    names = [str(name) for name in matrix.group_names if expression.startswith(str(name), token.start)]
     return max((name for name in names if len(name) > len(token.text)), key=len, default=None)
 
 
-def _unexpected(expected: str, token: _Token, expression: str) -> InputError:
-    found = "the end" if token.kind == "end" else repr(token.text)
-    told = f"Expected {expected} at character {token.start + 1}, found {found}"
-    return _error(told, token.start, expression, hint=_OPERATORS)
+def _unexpected_token(expected: str, token: _Token, expression: str) -> InputError:
+    actual = "the end" if token.kind == "end" else repr(token.text)
+    message = f"Expected {expected} at character {token.start + 1}, found {actual}"
+    return _syntax_error(message, token.start, expression, hint=_OPERATOR_HINT)
 
 
-def _error(message: str, at: int, expression: str, hint: str = "") -> InputError:
+def _syntax_error(message: str, at: int, expression: str, hint: str = "") -> InputError:
+    heading = f"{message}.{hint}" if hint else f"{message}:"
     line = re.sub(r"\s", " ", expression)
-    head = f"{message}.{hint}" if hint else f"{message}:"
-    return InputError(f"{head}\n  {line}\n  {' ' * at}^", position=at + 1, expression=expression)
+    return InputError(f"{heading}\n  {line}\n  {' ' * at}^", position=at + 1, expression=expression)

@@ -1,25 +1,22 @@
-"""What is not as it should be with the groups of a tenant: findings with evidence, and what to do about each."""
+"""Health report: problems found in the groups of a tenant, with evidence and a suggested action."""
 
 from __future__ import annotations
-
-from itertools import chain
 
 import pandas as pd
 
 from frgroups.analysis.health_checks import (
     HealthFinding,
     Severity,
-    old_years,
-    redundant_groups,
-    register_names,
-    similar_names,
-    small_groups,
-    unverified_groups,
+    find_old_years,
+    find_redundant_groups,
+    find_similar_names,
+    find_small_groups,
+    find_unverified_groups,
+    with_register_argument,
 )
 from frgroups.analysis.register import match_register
-from frgroups.analysis.register_checks import register_findings
-from frgroups.errors import InputError
-from frgroups.internals.validation import check_share, check_type
+from frgroups.analysis.register_checks import find_register_problems
+from frgroups.internals.validation import check_number, check_share, check_type
 from frgroups.snapshot.snapshot import Snapshot
 
 SEVERITIES: tuple[Severity, ...] = ("high", "medium", "low")
@@ -30,7 +27,7 @@ def health_report(
     snapshot: Snapshot, *, register: pd.DataFrame | None = None, min_jaccard: float = 0.9, tiny: int = 5
 ) -> pd.DataFrame:
     """
-    What is not as it should be with the groups of a tenant: one row per finding, the gravest first.
+    Report problems found in the groups of a tenant: one row per finding, the most severe first.
 
     A group may carry a price: a campaign names the customers it is for by their group, and the API does not tell
     which. So no action is more than a suggestion, and each that would change a group begins in the back office.
@@ -83,31 +80,31 @@ def health_report(
     """
     check_type(snapshot, Snapshot, "snapshot")
     check_share(min_jaccard, "min_jaccard")
-    if isinstance(tiny, bool) or not isinstance(tiny, int) or tiny < 0:
-        raise InputError(f"tiny={tiny!r} is not a number of members, 0 or more.")
+    check_number(tiny, "tiny", at_least=0, whole=True)
     names = dict(zip(snapshot.matrix.group_uids, snapshot.matrix.group_names, strict=True))
-    rows = None if register is None else match_register(register, names)
-    found = chain(
-        unverified_groups(snapshot),
-        small_groups(snapshot, tiny),
-        similar_names(snapshot),
-        old_years(snapshot, rows),
-        redundant_groups(snapshot, min_jaccard),
-        () if rows is None else register_findings(snapshot, rows),
-    )
-    if rows is None:
-        return _table([*found], {})
-    return _table([register_names(one) for one in found], _owners(rows))
+    findings = [
+        *find_unverified_groups(snapshot),
+        *find_small_groups(snapshot, tiny),
+        *find_similar_names(snapshot),
+        *find_redundant_groups(snapshot, min_jaccard),
+    ]
+    if register is None:
+        return _findings_table([*findings, *find_old_years(snapshot, dated=set())], owners={})
+    rows = match_register(register, names)
+    dated = set(rows.loc[rows["valid_to"].notna(), "customer_group_uid"])
+    findings += [*find_old_years(snapshot, dated), *find_register_problems(snapshot, rows)]
+    return _findings_table([with_register_argument(finding) for finding in findings], _owners(rows))
 
 
 def _owners(rows: pd.DataFrame) -> dict[str, str]:
-    """Who answers for each group of a register, and for each word of it that is no group of the tenant."""
+    """Return the owner of each group of a register, also of groups that the tenant does not have."""
     groups = rows["customer_group_uid"].fillna(rows["group"])
     return dict(zip(groups, rows["owner"], strict=True))
 
 
-def _table(found: list[HealthFinding], owners: dict[str, str]) -> pd.DataFrame:
-    table = pd.DataFrame(found, columns=HealthFinding._fields)
+def _findings_table(findings: list[HealthFinding], owners: dict[str, str]) -> pd.DataFrame:
+    """Return the sorted table of findings, with the owner of each group."""
+    table = pd.DataFrame(findings, columns=HealthFinding._fields)
     table = table.assign(owner=table["customer_group_uid"].map(owners)).astype(_COLUMNS)
     rank = table["severity"].map(SEVERITIES.index).astype("int64")
     order = ["finding", "customer_group_uid", "other_group_uid"]

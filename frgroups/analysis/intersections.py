@@ -1,4 +1,4 @@
-"""Which combinations of groups customers are in, and who they are."""
+"""Combinations of groups, and the customers in them."""
 
 from __future__ import annotations
 
@@ -17,17 +17,13 @@ from frgroups.internals.typing import IntArray, UInt32Array
 from frgroups.internals.validation import as_list
 from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
 
-# -n, degree, groups, and the memberships (region, group) that may extend them
-_Branch = tuple[int, int, tuple[int, ...], IntArray, IntArray]
+# A set of groups on the heap: -n, degree, codes of the groups, and the memberships (region, group) that can extend it
+_Candidate = tuple[int, int, tuple[int, ...], IntArray, IntArray]
 
-_BITS = 32  # groups told apart in one pass; with the number of a region before them they fit 64 bits
-
-_FEW = 20  # groups of which each combination has a counter of its own
-
-_AT_ONCE = 2**14  # regions whose bits are spread at once
-
-_MOST_SETS = 100_000
-
+_WORD_BITS = 32  # groups per word; the number of a region and a word together fit into 64 bits
+_MAX_COUNTER_GROUPS = 20  # up to this number of groups, there is a counter for each possible combination
+_CHUNK_SIZE = 2**14  # regions whose bits are unpacked at once
+_MAX_INCLUSIVE = 100_000
 
 Mode = Literal["exclusive", "inclusive"]
 OTHER = ("(other)",)
@@ -41,7 +37,7 @@ def intersections(
     top: int | None = None,
 ) -> pd.DataFrame:
     """
-    How many customers are in each combination of the chosen groups: the table behind an UpSet plot.
+    Count the customers in each combination of groups, as for an UpSet plot.
 
     Parameters
     ----------
@@ -86,16 +82,21 @@ def intersections(
         raise InputError(f"mode={mode!r} is neither 'exclusive' nor 'inclusive'.")
     if top is not None and top < 0:
         raise InputError(f"top={top} is negative; leave it out for all rows.")
-    codes = as_membership_matrix(data).select(groups)
-    regions = RegionCounts.of(codes)
-    found = regions.exclusive(top) if mode == "exclusive" else regions.inclusive(top)
-    uids = codes.group_uids.tolist()
-    named = [tuple([uids[group] for group in groups]) for groups in found.groups]
-    n = np.append(found.n, np.full(int(found.cut), regions.n_customers - found.n_customers))
+    matrix = as_membership_matrix(data).select(groups)
+    regions = RegionCounts.from_matrix(matrix)
+    combinations = regions.largest_combinations(mode, top)
+    uids = matrix.group_uids.tolist()
+    groups_of_rows = [tuple([uids[group] for group in groups]) for groups in combinations.groups]
+    degree = [len(groups) for groups in combinations.groups]
+    n = combinations.n
+    if combinations.is_cut:
+        groups_of_rows.append(OTHER)
+        degree.append(0)
+        n = np.append(n, regions.n_customers - combinations.n_customers)
     return pd.DataFrame(
         {
-            "groups": pd.Series([*named, *[OTHER] * found.cut], dtype=object),
-            "degree": np.array([*map(len, found.groups), *[0] * found.cut], dtype=np.int64),
+            "groups": pd.Series(groups_of_rows, dtype=object),
+            "degree": np.array(degree, dtype=np.int64),
             "n": n,
             "share": n / max(regions.n_customers, 1),
             "mode": pd.Series(mode, index=range(len(n)), dtype="str"),
@@ -105,7 +106,7 @@ def intersections(
 
 def region_members(data: Any, *, include: Iterable[str], exclude: Iterable[str] = ()) -> pd.Index:
     """
-    The uids of the customers that are in every group of `include` and none of `exclude`, in uid order.
+    Return the uids of the customers who are in all groups of `include` and in no group of `exclude`.
 
     Groups go by uid or unique name. Without any group in `include`, all customers of `data` are looked at.
 
@@ -115,142 +116,156 @@ def region_members(data: Any, *, include: Iterable[str], exclude: Iterable[str] 
     248
     """
     include, exclude = as_list(include, "include"), as_list(exclude, "exclude")
-    codes = as_membership_matrix(data)
-    inside = np.ones(codes.n_customers, dtype=np.bool_)
+    matrix = as_membership_matrix(data)
+    inside = np.ones(matrix.n_customers, dtype=np.bool_)
     for group in include:
         mask = np.zeros_like(inside)
-        mask[codes.member_codes(group)] = True
+        mask[matrix.member_codes(group)] = True
         inside &= mask
     for group in exclude:
-        inside[codes.member_codes(group)] = False
-    return codes.customer_uids[inside].rename("customer_uid")
+        inside[matrix.member_codes(group)] = False
+    return matrix.customer_uids[inside].rename("customer_uid")
 
 
 @dataclass(frozen=True, eq=False)
 class Combinations:
-    """The largest combinations, by the codes of groups; `n_customers` are in any of them; `cut`: there are more."""
+    """The largest combinations as codes of groups; `n_customers` are in any of them."""
 
     groups: list[tuple[int, ...]]
     n: IntArray
     n_customers: int
-    cut: bool
+    is_cut: bool  # whether there are more combinations
 
 
 @dataclass(frozen=True, eq=False)
 class RegionCounts:
     """
-    The customers by exactly which groups they are in: far fewer regions than customers, as a rule.
+    The numbers of customers in regions: all customers in exactly the same groups form a region.
 
-    Region i has `n[i]` customers. Its groups are the bits of `words[i]`, the first group the highest of them.
+    Region i has `n[i]` customers. The bits of `words[i]` are its groups; the highest bit is the first group.
     """
 
     n: IntArray
     words: UInt32Array
 
     @classmethod
-    def of(cls, codes: MembershipMatrix) -> RegionCounts:
-        """The regions of these groups, none of them for customers in no group."""
-        n, words = _of_few_groups(codes) if codes.n_groups <= _FEW else _of_many_groups(codes)
+    def from_matrix(cls, matrix: MembershipMatrix) -> RegionCounts:
+        """Return the regions of memberships, without that of the customers in no group."""
+        if matrix.n_groups <= _MAX_COUNTER_GROUPS:
+            n, words = _count_by_combination(matrix)
+        else:
+            n, words = _count_by_word(matrix)
         in_any = words.any(axis=1)
         return cls(n[in_any], words[in_any])
 
     @property
     def n_customers(self) -> int:
-        """Customers in any of the groups."""
+        """The number of customers in any of the groups."""
         return int(self.n.sum())
 
-    def exclusive(self, top: int | None) -> Combinations:
-        """The regions themselves."""
+    def largest_combinations(self, mode: Mode, top: int | None) -> Combinations:
+        """Return the `top` combinations with the most customers; None returns all."""
+        if mode == "exclusive":
+            return self._exclusive_combinations(top)
+        return self._inclusive_combinations(top)
+
+    def _exclusive_combinations(self, top: int | None) -> Combinations:
+        """Return the largest regions, which are the exclusive combinations."""
         rows = np.arange(len(self.n))
         if top is not None and 0 < top < len(rows):
             rows = np.flatnonzero(self.n >= np.partition(self.n, -top)[-top])
         words = self.words[rows]
         degree = np.bitwise_count(words).sum(axis=1)
-        # Of two combinations of as many groups that with the earlier uids has the higher bits.
+        # The combination whose uids come first has the higher bits.
         order = np.lexsort([*~words.T[::-1], degree, -self.n[rows]])
         rows = rows[order][:top]
         n = self.n[rows]
-        return Combinations(self._groups(rows), n, int(n.sum()), len(rows) < len(self.n))
+        return Combinations(self._region_groups(rows), n, int(n.sum()), len(rows) < len(self.n))
 
-    def inclusive(self, top: int | None) -> Combinations:
-        """Every set of groups that a customer is in."""
-        # One more than asked for tells whether anything is cut.
-        rows = list(islice(self._sets(), 1 + (_MOST_SETS if top is None else top)))
-        if top is None and len(rows) > _MOST_SETS:
+    def _inclusive_combinations(self, top: int | None) -> Combinations:
+        """Return the largest sets of groups that have a common customer."""
+        # One more set than requested shows if any set is cut.
+        limit = _MAX_INCLUSIVE if top is None else top
+        candidates = list(islice(self._iter_sets(), 1 + limit))
+        if top is None and len(candidates) > _MAX_INCLUSIVE:
             raise InputError(
-                f"Customers are in more than {_MOST_SETS:,} combinations of these groups.",
+                f"Customers are in more than {_MAX_INCLUSIVE:,} combinations of these groups.",
                 hint="Pass top= to limit the number of combinations, or choose fewer groups.",
             )
-        shown, inside = rows[:top], np.zeros(len(self.n), dtype=np.bool_)
-        for _, _, regions in shown:
-            inside[regions] = True
-        n = np.array([n for _, n, _ in shown], dtype=np.int64)
-        return Combinations([groups for groups, _, _ in shown], n, int(self.n[inside].sum()), len(rows) > len(shown))
+        sets = candidates[:top]
+        is_covered = np.zeros(len(self.n), dtype=np.bool_)
+        for _, _, regions in sets:
+            is_covered[regions] = True
+        groups = [groups for groups, _, _ in sets]
+        n = np.array([n for _, n, _ in sets], dtype=np.int64)
+        return Combinations(groups, n, int(self.n[is_covered].sum()), len(candidates) > len(sets))
 
-    def _sets(self) -> Iterator[tuple[tuple[int, ...], int, IntArray]]:
+    def _iter_sets(self) -> Iterator[tuple[tuple[int, ...], int, IntArray]]:
         """
-        Sets of groups, the largest first: the groups, how many customers are in all of them, and their regions.
+        Iterate over sets of groups, the largest first: the groups, the number of customers in all, and their regions.
 
-        A set has no more customers than any set it extends, so a heap of the sets that extend what came
-        so far holds the next one on its top (best-first search, as for frequent item sets).
+        A set has at most as many customers as each of its subsets. Therefore the next set is always at the top of a
+        heap that contains the extensions of the previous sets (best-first search, as for frequent item sets).
         """
-        parts = list(self._memberships(np.arange(len(self.n))))
-        region, group = (np.concatenate([self.n[:0], *(part[side] for part in parts)]) for side in (0, 1))
-        heap = self._extended((), region, group)
+        parts = list(self._iter_memberships(np.arange(len(self.n))))
+        region = np.concatenate([self.n[:0], *(regions for regions, _ in parts)])
+        group = np.concatenate([self.n[:0], *(groups for _, groups in parts)])
+        heap = self._extend((), region, group)
         heapq.heapify(heap)
         while heap:
             minus_n, _, groups, region, group = heapq.heappop(heap)
             inside = region[group == groups[-1]]
             yield groups, -minus_n, inside
             keep = (group > groups[-1]) & np.isin(region, inside)
-            for longer in self._extended(groups, region[keep], group[keep]):
+            for longer in self._extend(groups, region[keep], group[keep]):
                 heapq.heappush(heap, longer)
 
-    def _extended(self, groups: tuple[int, ...], region: IntArray, group: IntArray) -> list[_Branch]:
+    def _extend(self, groups: tuple[int, ...], region: IntArray, group: IntArray) -> list[_Candidate]:
+        """Return a set with each further group of its memberships."""
         n = np.bincount(group, weights=self.n[region])
         return [(-int(n[more]), len(groups) + 1, (*groups, int(more)), region, group) for more in np.flatnonzero(n)]
 
-    def _groups(self, rows: IntArray) -> list[tuple[int, ...]]:
-        """The groups of each of these regions."""
-        found = []
-        for region, group in self._memberships(rows):
+    def _region_groups(self, rows: IntArray) -> list[tuple[int, ...]]:
+        """Return the groups of each of some regions."""
+        result = []
+        for region, group in self._iter_memberships(rows):
             ends = np.flatnonzero(np.diff(region, append=-1)) + 1
             groups = group.tolist()
-            found += [tuple(groups[a:b]) for a, b in pairwise([0, *ends.tolist()])]
-        return found
+            result += [tuple(groups[a:b]) for a, b in pairwise([0, *ends.tolist()])]
+        return result
 
-    def _memberships(self, rows: IntArray) -> Iterator[tuple[IntArray, IntArray]]:
-        """A pair (region, group) for each group of these regions, in this order, some regions at a time."""
-        for start in range(0, len(rows), _AT_ONCE):
-            some = rows[start : start + _AT_ONCE]
-            bits = np.unpackbits(self.words[some].astype(">u4").view(np.uint8), axis=1)
+    def _iter_memberships(self, rows: IntArray) -> Iterator[tuple[IntArray, IntArray]]:
+        """Iterate over chunks of the memberships (region, group) of some regions, in this order."""
+        for start in range(0, len(rows), _CHUNK_SIZE):
+            chunk = rows[start : start + _CHUNK_SIZE]
+            bits = np.unpackbits(self.words[chunk].astype(">u4").view(np.uint8), axis=1)
             row, group = np.nonzero(bits)
-            yield some[row], group
+            yield chunk[row], group
 
 
-def _of_few_groups(codes: MembershipMatrix) -> tuple[IntArray, UInt32Array]:
-    """How many customers each combination has, and its bits: few enough for a counter for each."""
-    n = np.bincount(_word(codes, 0, codes.n_groups), minlength=1)
-    found = np.flatnonzero(n)
-    return n[found], (found << (_BITS - codes.n_groups)).astype(np.uint32)[:, None]
+def _count_by_combination(matrix: MembershipMatrix) -> tuple[IntArray, UInt32Array]:
+    """Return the number of customers and the bits of each combination, with a counter for each possible one."""
+    n = np.bincount(_group_bits(matrix, 0, matrix.n_groups), minlength=1)
+    combinations = np.flatnonzero(n)
+    return n[combinations], (combinations << (_WORD_BITS - matrix.n_groups)).astype(np.uint32)[:, None]
 
 
-def _of_many_groups(codes: MembershipMatrix) -> tuple[IntArray, UInt32Array]:
-    """The same word by word: customers get a number for their bits so far, and are told apart by the next word."""
-    number: IntArray = np.zeros(codes.n_customers, dtype=np.int64)
+def _count_by_word(matrix: MembershipMatrix) -> tuple[IntArray, UInt32Array]:
+    """Return the same, word by word: customers with the same bits so far have a number, which each word refines."""
+    number: IntArray = np.zeros(matrix.n_customers, dtype=np.int64)
     words = np.zeros((1, 0), dtype=np.uint32)
-    for first in range(0, codes.n_groups, _BITS):
-        width = min(_BITS, codes.n_groups - first)
-        number, found = pd.factorize(number << width | _word(codes, first, width))
-        word = (found << (_BITS - width)).astype(np.uint32)
-        words = np.column_stack([words[found >> width], word])
+    for first in range(0, matrix.n_groups, _WORD_BITS):
+        width = min(_WORD_BITS, matrix.n_groups - first)
+        number, keys = pd.factorize(number << width | _group_bits(matrix, first, width))
+        word = (keys << (_WORD_BITS - width)).astype(np.uint32)
+        words = np.column_stack([words[keys >> width], word])
     return np.bincount(number, minlength=len(words)), words
 
 
-def _word(codes: MembershipMatrix, first: int, width: int) -> npt.NDArray[np.unsignedinteger[Any]]:
-    """The bits of each customer for so many groups from this one on, the first group the highest bit."""
-    word = np.zeros(codes.n_customers, dtype=np.min_scalar_type(2**width - 1))
+def _group_bits(matrix: MembershipMatrix, first: int, width: int) -> npt.NDArray[np.unsignedinteger[Any]]:
+    """Return for each customer the bits of `width` groups; the highest bit is the group `first`."""
+    word = np.zeros(matrix.n_customers, dtype=np.min_scalar_type(2**width - 1))
     for group in range(first, first + width):
         bit = word.dtype.type(1 << (first + width - 1 - group))
-        word[codes.indices[codes.indptr[group] : codes.indptr[group + 1]]] |= bit
+        word[matrix.indices[matrix.indptr[group] : matrix.indptr[group + 1]]] |= bit
     return word

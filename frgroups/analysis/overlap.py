@@ -1,4 +1,4 @@
-"""How much the groups overlap, every pair at once, as a matrix or a row for each pair."""
+"""Overlap of groups for all pairs, as a matrix or as one row per pair."""
 
 from __future__ import annotations
 
@@ -19,17 +19,12 @@ from frgroups.snapshot.universe import resolve_universe
 
 Engine = Literal["pairs", "bits"]
 
-# Customers are taken in blocks: so few that their numbers fit 16 bits, which numpy sorts by radix, and that a block
-# takes some tens of megabytes, however many memberships there are. Within it, what is worked on at once is small
-# enough for a core's own cache.
-_CUSTOMERS = 2**16
-
-_MEMBERSHIPS = 2**21
-
-_AT_ONCE = 2**17
-
-_WORDS = 512  # Of fewer than 1,024 words the bits are counted in 16 bits.
-
+# Customers are processed in blocks of at most 2**16, so that their numbers fit into 16 bits, which NumPy sorts by
+# radix, and so that a block takes some tens of megabytes. Within a block, the chunks fit into the cache of a core.
+_MAX_BLOCK_CUSTOMERS = 2**16
+_MAX_BLOCK_MEMBERSHIPS = 2**21
+_CHUNK_SIZE = 2**17
+_CHUNK_WORDS = 512  # 32,768 bits per chunk, so that a count of bits fits into 16 bits
 
 Measure = Literal["count", "jaccard", "share", "overlap_coefficient", "lift", "phi", "pmi"]
 
@@ -43,7 +38,7 @@ def overlap_matrix(
     labels: Literal["uid", "name"] = "uid",
 ) -> pd.DataFrame:
     """
-    One measure of overlap for every two groups, as a square table with the groups on both axes in uid order.
+    Return a measure of overlap for each pair of groups, as a square table with the groups on both axes.
 
     Parameters
     ----------
@@ -95,29 +90,50 @@ def overlap_matrix(
     if labels not in ("uid", "name"):
         raise InputError(f"labels={labels!r} is neither 'uid' nor 'name'.")
     seen = as_membership_matrix(data)
-    universe, codes = resolve_universe(data, universe, seen), seen.select(groups)
-    both, sizes = pair_counts(codes), codes.sizes
-    values = both if measure == "count" else pair_measure(measure, sizes[:, None], sizes[None, :], both, universe)
-    axis = codes.group_uids.rename("customer_group_uid") if labels == "uid" else codes.group_names.rename("name")
-    matrix = pd.DataFrame(values, index=axis, columns=axis)
-    matrix.attrs["measure"] = measure
-    return matrix
+    universe = resolve_universe(data, universe, seen)
+    matrix = seen.select(groups)
+    both, sizes = pair_counts(matrix), matrix.sizes
+    values: IntArray | FloatArray = both
+    if measure != "count":
+        values = pair_measure(measure, sizes[:, None], sizes[None, :], both, universe)
+    axis = matrix.group_uids.rename("customer_group_uid")
+    if labels == "name":
+        axis = matrix.group_names.rename("name")
+    table = pd.DataFrame(values, index=axis, columns=axis)
+    table.attrs["measure"] = measure
+    return table
+
+
+def is_overlap_matrix(table: Any) -> bool:
+    """
+    Return True if this is a square table with the same groups on both axes, such as one of `overlap_matrix`.
+
+    >>> is_overlap_matrix(overlap_matrix(sample_snapshot())), is_overlap_matrix(sample_snapshot().memberships)
+    (True, False)
+    """
+    return (
+        isinstance(table, pd.DataFrame)
+        and "customer_uid" not in table
+        and pd.api.types.is_string_dtype(table.index)
+        and table.index.equals(table.columns)
+    )
 
 
 def measure_of(matrix: pd.DataFrame, measure: Measure | None) -> Measure:
     """
-    The measure that was said, or else the one that a table of `overlap_matrix` says; InputError where neither does.
+    Return the given measure, or else the measure in the `attrs` of a matrix; InputError if both are missing.
 
     >>> measure_of(overlap_matrix(sample_snapshot(), measure="phi"), None)
     'phi'
     """
-    said = matrix.attrs.get("measure") if measure is None else measure
-    if said is None:
+    name = measure
+    if name is None:
+        name = matrix.attrs.get("measure")
+    if name is None:
         raise InputError("This matrix does not say what it measures.", hint="Pass measure= to name the measure.")
-    if said not in get_args(Measure):
-        raise InputError(f"measure={said!r} is not one of {', '.join(get_args(Measure))}.")
-    known: Measure = said
-    return known
+    if name not in get_args(Measure):
+        raise InputError(f"measure={name!r} is not one of {', '.join(get_args(Measure))}.")
+    return name
 
 
 def overlap_pairs(
@@ -128,7 +144,7 @@ def overlap_pairs(
     min_both: int = 0,
 ) -> pd.DataFrame:
     """
-    Every unordered pair of groups once, pairs without a common customer too, with all measures of overlap.
+    Return all measures of overlap for each unordered pair of groups.
 
     Parameters
     ----------
@@ -170,40 +186,43 @@ def overlap_pairs(
     2   staff     vip       0         0.0   0.0
     """
     seen = as_membership_matrix(data)
-    universe, codes = resolve_universe(data, universe, seen), seen.select(groups)
-    both = pair_counts(codes)
-    a, b = np.triu_indices(codes.n_groups, k=1)
-    n_a, n_b, n_both = codes.sizes[a], codes.sizes[b], both[a, b]
+    universe = resolve_universe(data, universe, seen)
+    matrix = seen.select(groups)
+    both = pair_counts(matrix)
+    a, b = np.triu_indices(matrix.n_groups, k=1)
+    n_a, n_b, n_both = matrix.sizes[a], matrix.sizes[b], both[a, b]
 
-    def measured(measure: str) -> FloatArray:
+    def compute(measure: str) -> FloatArray:
         return pair_measure(measure, n_a, n_b, n_both, universe)
 
     pairs = pd.DataFrame(
         {
-            "group_a": codes.group_uids.take(a).array,
-            "group_b": codes.group_uids.take(b).array,
-            "name_a": codes.group_names.take(a).array,
-            "name_b": codes.group_names.take(b).array,
+            "group_a": matrix.group_uids.take(a).array,
+            "group_b": matrix.group_uids.take(b).array,
+            "name_a": matrix.group_names.take(a).array,
+            "name_b": matrix.group_names.take(b).array,
             "n_a": n_a,
             "n_b": n_b,
             "n_both": n_both,
             "n_either": n_a + n_b - n_both,
-            "share_of_a": measured("share"),
+            "share_of_a": compute("share"),
             "share_of_b": pair_measure("share", n_b, n_a, n_both, universe),
-            "jaccard": measured("jaccard"),
-            "overlap_coefficient": measured("overlap_coefficient"),
-            "expected": measured("expected"),
-            "lift": measured("lift"),
-            "pmi": measured("pmi"),
-            "phi": measured("phi"),
-            **_chances(n_a, n_b, n_both, universe),
+            "jaccard": compute("jaccard"),
+            "overlap_coefficient": compute("overlap_coefficient"),
+            "expected": compute("expected"),
+            "lift": compute("lift"),
+            "pmi": compute("pmi"),
+            "phi": compute("phi"),
+            **_p_values(n_a, n_b, n_both, universe),
         }
     )
-    return pairs[pairs["n_both"] >= min_both].reset_index(drop=True) if min_both > 0 else pairs
+    if min_both <= 0:
+        return pairs
+    return pairs[pairs["n_both"] >= min_both].reset_index(drop=True)
 
 
 def pair_measure(measure: str, n_a: IntArray, n_b: IntArray, n_both: IntArray, universe: int | None) -> FloatArray:
-    """One measure from the counts alone, whatever engine counted them; NaN where a denominator is 0 or not told."""
+    """Return a measure computed from counts; NaN if a denominator is 0 or unknown."""
     a, b, both = n_a.astype(np.float64), n_b.astype(np.float64), n_both.astype(np.float64)
     total = np.nan if universe is None else float(universe)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -229,8 +248,8 @@ def pair_measure(measure: str, n_a: IntArray, n_b: IntArray, n_both: IntArray, u
     return np.asarray(value, dtype=np.float64)
 
 
-def _chances(n_a: IntArray, n_b: IntArray, n_both: IntArray, universe: int | None) -> dict[str, FloatArray]:
-    """p_over, p_under and q_value of each pair."""
+def _p_values(n_a: IntArray, n_b: IntArray, n_both: IntArray, universe: int | None) -> dict[str, FloatArray]:
+    """Return p_over, p_under and q_value of each pair, NaN without a universe."""
     if universe is None:
         return {name: np.full(len(n_a), np.nan) for name in ("p_over", "p_under", "q_value")}
     over, under = hypergeometric_tails(n_both, universe, n_a, n_b)
@@ -239,31 +258,41 @@ def _chances(n_a: IntArray, n_b: IntArray, n_both: IntArray, universe: int | Non
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Block:
-    """The memberships of some customers: those of group g are the next `sizes[g]`, customers numbered from 0."""
+    """
+    The memberships of some customers, which are numbered from 0.
+
+    They are sorted by group; group g has `sizes[g]` memberships.
+    """
 
     customer: npt.NDArray[np.uint16]
     sizes: IntArray
     n_customers: int
 
 
-def pair_counts(codes: MembershipMatrix, engine: Engine | None = None) -> IntArray:
-    """How many customers each two groups share; their sizes on the diagonal. `engine` None takes the cheaper one."""
-    upper = np.zeros((codes.n_groups, codes.n_groups), dtype=np.int32)
-    for block in _blocks(codes):
+def pair_counts(matrix: MembershipMatrix, engine: Engine | None = None) -> IntArray:
+    """
+    Return the number of common customers of each pair of groups, with the sizes of the groups on the diagonal.
+
+    `engine` None selects the engine that is estimated to be faster, for each block of customers.
+    """
+    upper = np.zeros((matrix.n_groups, matrix.n_groups), dtype=np.int32)
+    for block in _iter_blocks(matrix):
         degree = np.bincount(block.customer, minlength=block.n_customers)
-        if (engine or _cheaper(block, degree)) == "pairs":
-            _add_pairs(upper, block, degree)
+        block_engine = engine or _faster_engine(block, degree)
+        if block_engine == "pairs":
+            _count_pairs(upper, block, degree)
         else:
-            _add_bits(upper, block)
+            _count_bits(upper, block)
     counts = upper.astype(np.int64)
     counts += upper.T
-    np.fill_diagonal(counts, codes.sizes)
+    np.fill_diagonal(counts, matrix.sizes)
     return counts
 
 
-def _blocks(codes: MembershipMatrix) -> Iterator[_Block]:
-    n, slices = codes.n_customers, [codes.indices[a:b] for a, b in pairwise(codes.indptr.tolist())]
-    n_blocks = max(1, -(-n // _CUSTOMERS), -(-len(codes) // _MEMBERSHIPS))
+def _iter_blocks(matrix: MembershipMatrix) -> Iterator[_Block]:
+    """Divide the memberships into blocks of customers."""
+    n, slices = matrix.n_customers, [matrix.indices[a:b] for a, b in pairwise(matrix.indptr.tolist())]
+    n_blocks = max(1, -(-n // _MAX_BLOCK_CUSTOMERS), -(-len(matrix) // _MAX_BLOCK_MEMBERSHIPS))
     borders = np.linspace(0, n, n_blocks + 1).astype(np.int32)
     cuts = np.array([np.searchsorted(members, borders) for members in slices]).reshape(len(slices), len(borders))
     for number, (first, last) in enumerate(pairwise(borders.tolist())):
@@ -273,29 +302,30 @@ def _blocks(codes: MembershipMatrix) -> Iterator[_Block]:
             yield _Block((np.concatenate(parts) - first).astype(np.uint16), ends - starts, last - first)
 
 
-def _cheaper(block: _Block, degree: IntArray) -> Engine:
-    """The engine that will probably take less time; the nanoseconds were measured."""
+def _faster_engine(block: _Block, degree: IntArray) -> Engine:
+    """Return the engine that is estimated to be faster; the factors are measured nanoseconds."""
     n_groups = len(block.sizes)
     pairs = 14 * len(block.customer) + 1.2 * float(np.square(degree).sum())
     bits = 6 * len(block.customer) + 0.55 * n_groups**2 * block.n_customers / 64
     return "pairs" if pairs <= bits else "bits"
 
 
-def _add_pairs(upper: Int32Array, block: _Block, degree: IntArray) -> None:
-    """For sparse memberships: each customer's groups with one another, k (k - 1) / 2 pairs for k groups."""
+def _count_pairs(upper: Int32Array, block: _Block, degree: IntArray) -> None:
+    """Add the pairs of each customer, k (k - 1) / 2 pairs for k groups; fast for sparse memberships."""
     n_groups, counts = len(upper), upper.reshape(-1)
-    for group, n_with in _side_by_side(block, degree):
+    for group, n_with in _iter_group_tables(block, degree):
         row = group * n_groups
         for place, n in enumerate(n_with[1:], start=1):
             np.add.at(counts, (row[:place, :n] + group[place, :n]).reshape(-1), np.int32(1))
 
 
-def _side_by_side(block: _Block, degree: IntArray) -> Iterator[tuple[IntArray, IndexArray]]:
+def _iter_group_tables(block: _Block, degree: IntArray) -> Iterator[tuple[IntArray, IndexArray]]:
     """
-    Customers of about as many groups, so that one sum pairs a whole row of them: those in most groups come first.
+    Iterate over tables of the groups of customers, so that a row of pairs is counted in one operation.
 
-    Column c of the table has the groups of one customer, rising; row p is filled for the first n_with[p] customers,
-    those who are in more than p groups. Customers in one group have no pairs and are left out.
+    Column c of a table contains the groups of a customer, sorted. The customers with the most groups come first, so
+    row p is filled for the first n_with[p] customers, who are in more than p groups. Customers in only one group have
+    no pairs and are left out.
     """
     group = np.repeat(np.arange(len(block.sizes), dtype=np.int32), block.sizes)
     group = group.take(np.argsort(block.customer, kind="stable"))
@@ -304,7 +334,7 @@ def _side_by_side(block: _Block, degree: IntArray) -> Iterator[tuple[IntArray, I
     at, end = 0, int(np.count_nonzero(degree > 1))
     while at < end:
         most = int(degree[at])
-        here = slice(at, min(at + max(_AT_ONCE // most, 1), end))
+        here = slice(at, min(at + max(_CHUNK_SIZE // most, 1), end))
         n_with = np.searchsorted(-degree[here], -np.arange(most))
         table = np.empty((most, n_with[0]), dtype=np.int64)
         for place, n in enumerate(n_with):
@@ -313,15 +343,15 @@ def _side_by_side(block: _Block, degree: IntArray) -> Iterator[tuple[IntArray, I
         at = here.stop
 
 
-def _add_bits(upper: Int32Array, block: _Block) -> None:
-    """For groups that hold a large part of the customers: one bit per customer, 64 compared at a time."""
+def _count_bits(upper: Int32Array, block: _Block) -> None:
+    """Add the common bits of each pair, 64 customers at a time; fast for large groups."""
     n_groups, n_words = len(upper), -(-block.n_customers // 64)
     bits = np.zeros((n_groups, n_words), dtype=np.uint64)
     for group, members in enumerate(np.split(block.customer, np.cumsum(block.sizes)[:-1])):
         row = np.zeros(n_words * 64, dtype=np.bool_)
         row[members] = True
         bits[group] = np.packbits(row).view(np.uint64)
-    for start in range(0, n_words, _WORDS):
-        words = bits[:, start : start + _WORDS].copy()
+    for start in range(0, n_words, _CHUNK_WORDS):
+        words = bits[:, start : start + _CHUNK_WORDS].copy()
         for group in range(n_groups):
             upper[group, group:] += np.bitwise_count(words[group:] & words[group]).sum(axis=1, dtype=np.uint16)

@@ -1,4 +1,4 @@
-"""Who is in a group: what its customers are like beside the rest, or beside another group."""
+"""Profiles of groups: attributes of the customers of a group, compared with other customers."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from frgroups.analysis.attributes import NUMBER, Asked, Attribute, customer_attributes
+from frgroups.analysis.attributes import NUMBER, Attribute, AttributeSelection, customer_attributes
 from frgroups.analysis.disclosure_control import check_min_count, suppressed_rows
 from frgroups.analysis.effect_sizes import (
-    Numbers,
+    Moments,
     cohens_h,
     p_value_of_means,
     p_value_of_shares,
-    q_values,
     standardized_difference,
 )
+from frgroups.analysis.significance import benjamini_hochberg
 from frgroups.errors import InputError
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.typing import BoolArray, IntArray
@@ -46,12 +46,12 @@ def group_profile(
     group: Customers,
     *,
     versus: Customers = "rest",
-    attributes: Asked = None,
+    attributes: AttributeSelection = None,
     min_count: int = 5,
     top: int | None = 10,
 ) -> pd.DataFrame:
     """
-    What the customers of a group are like, beside all others: a row for each attribute and value.
+    Compare the attributes of the customers of a group with those of other customers.
 
     Parameters
     ----------
@@ -124,18 +124,18 @@ def group_profile(
     2    has_mobile  (suppressed)  <NA>   <NA>    NaN        True
     3  credit_limit      (number)    10    241    NaN       False
     """
-    inside = _mask(snapshot, group, "group")
+    inside = _customer_mask(snapshot, group, "group")
     if isinstance(versus, str) and versus in ("rest", "all"):
-        sides = Sides(inside, ~inside, whole=versus == "all")
-        own = customer_attributes(snapshot, attributes, apart_from=_uids(snapshot, group))
-        return _profile(own, sides, min_count, top)
-    others = _mask(snapshot, versus, "versus")
+        sides = _Sides(inside, ~inside, with_inside=versus == "all")
+        selected = customer_attributes(snapshot, attributes, excluded_groups=_group_uids(snapshot, group))
+        return _build_profile(selected, sides, min_count, top)
+    others = _customer_mask(snapshot, versus, "versus")
     if others.any() and not (others & ~inside).any():
         raise InputError(
             f"All {int(others.sum()):,} customers of versus are in the group too, so nobody is left to compare with."
         )
-    own = customer_attributes(snapshot, attributes, apart_from=_uids(snapshot, group, versus))
-    return _profile(own, Sides(inside, others & ~inside), min_count, top)
+    selected = customer_attributes(snapshot, attributes, excluded_groups=_group_uids(snapshot, group, versus))
+    return _build_profile(selected, _Sides(inside, others & ~inside), min_count, top)
 
 
 def compare_groups(
@@ -143,12 +143,12 @@ def compare_groups(
     a: Customers,
     b: Customers,
     *,
-    attributes: Asked = None,
+    attributes: AttributeSelection = None,
     min_count: int = 5,
     top: int | None = 10,
 ) -> pd.DataFrame:
     """
-    What tells two groups apart: the customers who are only in `a` beside those who are only in `b`.
+    Compare the customers who are only in group `a` with those who are only in group `b`.
 
     Customers in both are left out: they cannot tell the groups apart, and no test takes one person for two. To
     compare a group with the rest of a larger one it is part of, use ``group_profile(snapshot, a, versus=b)``.
@@ -167,89 +167,96 @@ def compare_groups(
     0    no    50      0
     1   yes   200      1
     """
-    in_a, in_b = _mask(snapshot, a, "a"), _mask(snapshot, b, "b")
-    for name, one, other in (("a", in_a, in_b), ("b", in_b, in_a)):
-        if one.any() and not (one & ~other).any():
+    in_a, in_b = _customer_mask(snapshot, a, "a"), _customer_mask(snapshot, b, "b")
+    for name, inside, others in (("a", in_a, in_b), ("b", in_b, in_a)):
+        if inside.any() and not (inside & ~others).any():
             raise InputError(
-                f"All {int(one.sum()):,} customers of {name} are in the other group too, nothing is left. "
+                f"All {int(inside.sum()):,} customers of {name} are in the other group too, nothing is left. "
                 "group_profile(snapshot, part, versus=larger) compares a group with the rest of a larger one."
             )
-    own = customer_attributes(snapshot, attributes, apart_from=_uids(snapshot, a, b))
-    return _profile(own, Sides(in_a & ~in_b, in_b & ~in_a), min_count, top)
+    selected = customer_attributes(snapshot, attributes, excluded_groups=_group_uids(snapshot, a, b))
+    return _build_profile(selected, _Sides(in_a & ~in_b, in_b & ~in_a), min_count, top)
 
 
-def _mask(snapshot: Snapshot, customers: Customers, name: str) -> BoolArray:
-    """Who of the customers of the snapshot is meant."""
+def _customer_mask(snapshot: Snapshot, customers: Customers, name: str) -> BoolArray:
+    """Return True for each customer of the snapshot who is in a group or in a list of customer uids."""
     check_type(snapshot, Snapshot, "snapshot")
-    codes = snapshot.matrix
-    mask = np.zeros(codes.n_customers, dtype=np.bool_)
+    matrix = snapshot.matrix
+    mask = np.zeros(matrix.n_customers, dtype=np.bool_)
     if isinstance(customers, str):
-        mask[codes.member_codes(customers)] = True
+        mask[matrix.member_codes(customers)] = True
         return mask
     uids = as_list(customers, name)
-    if odd := [uid for uid in uids if not isinstance(uid, str)]:
+    invalid = [uid for uid in uids if not isinstance(uid, str)]
+    if invalid:
         raise InputError(
-            f"{name} holds {safe_repr(odd[0])}; give a group by uid or name, or customer uids, which are text."
+            f"{name} holds {safe_repr(invalid[0])}; give a group by uid or name, or customer uids, which are text."
         )
-    where = codes.customer_uids.get_indexer(pd.Index(uids, dtype="str"))
-    if unknown := int((where < 0).sum()):
-        raise InputError(f"{unknown:,} of the {len(uids):,} customer uids of {name} are not in this snapshot.")
-    mask[where] = True
+    codes = matrix.customer_uids.get_indexer(pd.Index(uids, dtype="str"))
+    if n_unknown := int((codes < 0).sum()):
+        raise InputError(f"{n_unknown:,} of the {len(uids):,} customer uids of {name} are not in this snapshot.")
+    mask[codes] = True
     return mask
 
 
-def _uids(snapshot: Snapshot, *groups: Customers) -> list[str]:
+def _group_uids(snapshot: Snapshot, *groups: Customers) -> list[str]:
     return [snapshot.group_uid(group) for group in groups if isinstance(group, str)]
 
 
-def _profile(attributes: Iterable[Attribute], sides: Sides, min_count: int, top: int | None) -> pd.DataFrame:
+def _build_profile(attributes: Iterable[Attribute], sides: _Sides, min_count: int, top: int | None) -> pd.DataFrame:
     check_min_count(min_count)
     if top is not None and top < 1:
         raise InputError(
             f"top={top} shows no value.", hint="Pass a number of 1 or more, or top=None to show all values."
         )
-    rows = [row for attribute in attributes for row in page_rows(attribute, sides, min_count, top)]
+    rows = [row for attribute in attributes for row in _attribute_rows(attribute, sides, min_count, top)]
     table = pd.DataFrame(rows, columns=list(_COLUMNS)).astype(_COLUMNS)
-    return table.assign(q_value=q_values(table["p_value"].to_numpy()))
+    return table.assign(q_value=benjamini_hochberg(table["p_value"].to_numpy()))
 
 
 @dataclass(frozen=True, eq=False)
-class Sides:
-    """The customers to compare; they are never the same ones, so that a test may be made."""
+class _Sides:
+    """Two disjoint sets of customers to compare, so that they can be tested for a difference."""
 
     inside: BoolArray
     others: BoolArray
-    whole: bool = False  # whether the reference is both of them together
+    with_inside: bool = False  # whether the reference contains both sets
 
     @property
     def reference(self) -> BoolArray:
-        """Whom the group is compared with."""
-        return self.inside | self.others if self.whole else self.others
+        """The customers with whom the group is compared."""
+        if self.with_inside:
+            return self.inside | self.others
+        return self.others
 
 
-def page_rows(attribute: Attribute, sides: Sides, min_count: int, top: int | None) -> list[Row]:
-    """The rows of one attribute, in their order."""
+def _attribute_rows(attribute: Attribute, sides: _Sides, min_count: int, top: int | None) -> list[Row]:
+    """Return the rows of an attribute: the strongest effect first, then "(other)", then suppressed values."""
     n_labels = len(attribute.labels)
     n_in = np.bincount(attribute.code[sides.inside], minlength=n_labels)
     n_others = np.bincount(attribute.code[sides.others], minlength=n_labels)
-    there = np.flatnonzero(n_in + n_others)
-    hide = suppressed_rows(n_in[there], n_others[there], min_count=min_count, top=top)
-    keep, rest = there[~hide], there[hide]
-    rows = _counted([attribute.labels[code] for code in keep], n_in[keep], n_others[keep], sides)
-    rows = sorted((row | _means(attribute, row["value"], sides) for row in rows), key=_by_strength)
-    if len(rest) and not len(keep):
+    occurring = np.flatnonzero(n_in + n_others)
+    hide = suppressed_rows(n_in[occurring], n_others[occurring], min_count=min_count, top=top)
+    visible, hidden = occurring[~hide], occurring[hide]
+    rows = _share_rows([attribute.labels[code] for code in visible], n_in[visible], n_others[visible], sides)
+    rows = sorted((row | _compare_means(attribute, row["value"], sides) for row in rows), key=_strength_key)
+    if len(hidden) and not len(visible):
         rows.append({"value": SUPPRESSED, "suppressed": True})
-    elif len(rest) and top is not None and len(there) > top:
-        rows += _counted([OTHER], n_in[rest].sum(keepdims=True), n_others[rest].sum(keepdims=True), sides)
+    elif len(hidden) and top is not None and len(occurring) > top:
+        n_in_hidden, n_others_hidden = n_in[hidden].sum(keepdims=True), n_others[hidden].sum(keepdims=True)
+        rows += _share_rows([OTHER], n_in_hidden, n_others_hidden, sides)
     else:
-        rows += [{"value": label, "suppressed": True} for label in sorted(attribute.labels[code] for code in rest)]
+        labels = sorted(attribute.labels[code] for code in hidden)
+        rows += [{"value": label, "suppressed": True} for label in labels]
     return [{"attribute": attribute.name, "kind": attribute.kind} | row for row in rows]
 
 
-def _counted(labels: list[str], n_in: IntArray, n_others: IntArray, sides: Sides) -> list[Row]:
-    """Rows from the counts alone."""
+def _share_rows(labels: list[str], n_in: IntArray, n_others: IntArray, sides: _Sides) -> list[Row]:
+    """Return a row for each label that compares the shares of the customers with this label."""
     size_in, size_others = int(sides.inside.sum()), int(sides.others.sum())
-    n_ref, size_ref = (n_in + n_others, size_in + size_others) if sides.whole else (n_others, size_others)
+    n_ref, size_ref = n_others, size_others
+    if sides.with_inside:
+        n_ref, size_ref = n_in + n_others, size_in + size_others
     with np.errstate(divide="ignore", invalid="ignore"):
         share_in, share_ref = n_in / np.float64(size_in), n_ref / np.float64(size_ref)
         columns = {
@@ -266,14 +273,14 @@ def _counted(labels: list[str], n_in: IntArray, n_others: IntArray, sides: Sides
     return [dict(zip(columns, row, strict=True), suppressed=False) for row in zip(*columns.values(), strict=True)]
 
 
-def _means(attribute: Attribute, label: str, sides: Sides) -> Row:
-    """What the row of those who have a number tells of the numbers."""
+def _compare_means(attribute: Attribute, label: str, sides: _Sides) -> Row:
+    """Return the columns of the row "(number)", which compares means; nothing for another row."""
     if attribute.numbers is None or label != NUMBER:
         return {}
     known = attribute.code == attribute.labels.index(NUMBER)
-    inside = Numbers.of(attribute.numbers[sides.inside & known])
-    reference = Numbers.of(attribute.numbers[sides.reference & known])
-    others = Numbers.of(attribute.numbers[sides.others & known])
+    inside = Moments.from_values(attribute.numbers[sides.inside & known])
+    reference = Moments.from_values(attribute.numbers[sides.reference & known])
+    others = Moments.from_values(attribute.numbers[sides.others & known])
     return {
         "index": 100 * inside.mean / reference.mean if reference.mean > 0 else np.nan,
         "difference_pp": np.nan,
@@ -286,7 +293,7 @@ def _means(attribute: Attribute, label: str, sides: Sides) -> Row:
     }
 
 
-def _by_strength(row: Row) -> tuple[bool, float, str]:
-    # Rounded, since yes and no are of one strength.
+def _strength_key(row: Row) -> tuple[bool, float, str]:
+    # Rounded, because the effects of yes and no are equal except for rounding errors.
     strength = round(abs(row["effect_size"]), 12)
     return np.isnan(strength), -strength, row["value"]

@@ -1,4 +1,4 @@
-"""Whom a group reaches: consent and contact point per channel, and what each further group adds."""
+"""Reach of groups: consent and contact point per channel, and the customers that each further group adds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from frgroups.analysis.disclosure_control import check_min_count, is_small
 from frgroups.analysis.set_cover import greedy_cover
 from frgroups.errors import InputError
 from frgroups.internals.typing import BoolArray, IntArray
-from frgroups.internals.validation import as_list, check_type
+from frgroups.internals.validation import as_list, check_share, check_type
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.snapshot import Snapshot
 
@@ -30,7 +30,7 @@ def reachability(
     min_count: int = 5,
 ) -> pd.DataFrame:
     """
-    How many customers of each group may be written to: those who give consent and have a contact point.
+    Count the customers of each group who give consent and have a contact point, by channel.
 
     Parameters
     ----------
@@ -80,12 +80,12 @@ def reachability(
     """
     check_type(snapshot, Snapshot, "snapshot")
     check_min_count(min_count)
-    asked = reach_channels(snapshot, channels, consent or {})
-    codes = snapshot.matrix.select(groups)
-    tables = [_table(codes, channel, min_count) for channel in asked]
-    if len(asked) > 1:
-        tables.append(_any_table(codes, asked, tables, min_count))
-    order = np.arange(len(tables) * codes.n_groups).reshape(len(tables), codes.n_groups).T.ravel()
+    selected = reach_channels(snapshot, channels, consent or {})
+    matrix = snapshot.matrix.select(groups)
+    tables = [_channel_table(matrix, channel, min_count) for channel in selected]
+    if len(selected) > 1:
+        tables.append(_any_channel_table(matrix, selected, tables, min_count))
+    order = np.arange(len(tables) * matrix.n_groups).reshape(len(tables), matrix.n_groups).T.ravel()
     return pd.concat(tables, ignore_index=True).take(order).reset_index(drop=True)
 
 
@@ -99,7 +99,7 @@ def incremental_reach(
     order: Literal["greedy", "given"] = "greedy",
 ) -> pd.DataFrame:
     """
-    How many customers each further group adds to those who are reached already.
+    Count the customers that each further group adds to those who are already reached.
 
     Parameters
     ----------
@@ -127,92 +127,97 @@ def incremental_reach(
     check_type(snapshot, Snapshot, "snapshot")
     if order not in ("greedy", "given"):
         raise InputError(f"order={order!r} is neither 'greedy' nor 'given'.")
-    if not 0 < target <= 1:
-        raise InputError(f"target={target!r} is no share; give a number above 0, up to 1.")
-    [reached] = reach_channels(snapshot, [channel], consent or {})
-    named = None if groups is None else as_list(groups, "groups")
-    codes = _only(snapshot.matrix.select(named), reached.reachable)
+    check_share(target, "target")
+    [selected] = reach_channels(snapshot, [channel], consent or {})
+    uids_or_names = None if groups is None else as_list(groups, "groups")
+    matrix = _restrict_members(snapshot.matrix.select(uids_or_names), selected.reachable)
     if order == "greedy":
-        chosen, n_new = greedy_cover(codes, target)
+        chosen, n_new = greedy_cover(matrix, target)
     else:
-        chosen, n_new = _as_given(codes, named, target)
+        chosen, n_new = _cover_in_order(matrix, uids_or_names, target)
     cumulative = np.cumsum(n_new)
     return pd.DataFrame(
         {
             "step": np.arange(1, len(chosen) + 1),
-            "customer_group_uid": codes.group_uids.take(chosen).array,
-            "name": codes.group_names.take(chosen).array,
-            "n_reachable": codes.sizes[chosen],
+            "customer_group_uid": matrix.group_uids.take(chosen).array,
+            "name": matrix.group_names.take(chosen).array,
+            "n_reachable": matrix.sizes[chosen],
             "n_new": n_new,
             "n_cumulative": cumulative,
-            "share_cumulative": cumulative / max(len(np.unique(codes.indices)), 1),
+            "share_cumulative": cumulative / max(len(np.unique(matrix.indices)), 1),
         }
     )
 
 
-def _table(codes: MembershipMatrix, channel: Channel, min_count: int) -> pd.DataFrame:
+def _channel_table(matrix: MembershipMatrix, channel: Channel, min_count: int) -> pd.DataFrame:
+    """Return the rows of a channel, one per group."""
     counts = {
-        "n_with_contact": _counted(codes, channel.contact),
-        "n_consented": _counted(codes, channel.given),
-        "n_reachable": _counted(codes, channel.reachable),
+        "n_with_contact": _count_members(matrix, channel.contact),
+        "n_consented": _count_members(matrix, channel.given),
+        "n_reachable": _count_members(matrix, channel.reachable),
     }
     contact, given, both = counts.values()
-    neither = codes.sizes - contact - given + both
-    untold = _is_untold(codes, both, min_count)
-    detail = untold | _any_small([contact - both, given - both, neither], min_count)
-    hide = {"n_with_contact": detail, "n_consented": detail, "n_reachable": untold}
-    return _frame(codes, channel.name, channel.consent, counts, hide)
+    neither = matrix.sizes - contact - given + both
+    is_disclosive = _is_disclosive(matrix, both, min_count)
+    is_disclosive_detail = is_disclosive | _any_small([contact - both, given - both, neither], min_count)
+    hide = {
+        "n_with_contact": is_disclosive_detail,
+        "n_consented": is_disclosive_detail,
+        "n_reachable": is_disclosive,
+    }
+    return _build_table(matrix, channel.name, channel.consent, counts, hide)
 
 
-def _any_table(
-    codes: MembershipMatrix, channels: list[Channel], tables: list[pd.DataFrame], min_count: int
+def _any_channel_table(
+    matrix: MembershipMatrix, channels: list[Channel], tables: list[pd.DataFrame], min_count: int
 ) -> pd.DataFrame:
-    """Those who are reached by at least one of the two channels."""
-    one, other = channels
+    """Return the rows of the customers who are reached by at least one of the two channels."""
+    first, second = channels
     counts = {
-        "n_with_contact": _counted(codes, one.contact | other.contact),
-        "n_consented": _counted(codes, one.given | other.given),
-        "n_reachable": _counted(codes, one.reachable | other.reachable),
+        "n_with_contact": _count_members(matrix, first.contact | second.contact),
+        "n_consented": _count_members(matrix, first.given | second.given),
+        "n_reachable": _count_members(matrix, first.reachable | second.reachable),
     }
     reachable, hide = counts["n_reachable"], {}
     for name, n in counts.items():
         a, b = (table[name].fillna(0).to_numpy(dtype=np.int64) for table in tables)
-        untold = np.logical_or(*(table[name].isna().to_numpy() for table in tables))
-        computed = [n - a, n - b, a + b - n, n - reachable]
-        hide[name] = untold | _is_untold(codes, n, min_count) | _any_small(computed, min_count)
+        is_hidden = np.logical_or(*(table[name].isna().to_numpy() for table in tables))
+        differences = [n - a, n - b, a + b - n, n - reachable]
+        hide[name] = is_hidden | _is_disclosive(matrix, n, min_count) | _any_small(differences, min_count)
     consent = " or ".join(dict.fromkeys(channel.consent for channel in channels))
-    return _frame(codes, ANY, consent, counts, hide)
+    return _build_table(matrix, ANY, consent, counts, hide)
 
 
-def _is_untold(codes: MembershipMatrix, n: IntArray, min_count: int) -> BoolArray:
-    """Where so many of the members are too few to be told, or leave too few others."""
-    few = (codes.sizes <= min_count) & (codes.sizes > 0) & (min_count > 0)
-    untold: BoolArray = few | _any_small([n, codes.sizes - n], min_count)
-    return untold
+def _is_disclosive(matrix: MembershipMatrix, n: IntArray, min_count: int) -> BoolArray:
+    """Return True for each group in which n members, or the other members, are too few to be published."""
+    is_small_group = (matrix.sizes <= min_count) & (matrix.sizes > 0) & (min_count > 0)
+    is_disclosive: BoolArray = is_small_group | _any_small([n, matrix.sizes - n], min_count)
+    return is_disclosive
 
 
 def _any_small(counts: list[IntArray], min_count: int) -> BoolArray:
+    """Return True for each group in which one of the counts is small."""
     small: BoolArray = np.any([is_small(n, min_count) for n in counts], axis=0)
     return small
 
 
-def _counted(codes: MembershipMatrix, mask: BoolArray) -> IntArray:
-    """How many members of each group the mask holds."""
-    return np.bincount(codes.group_code[mask[codes.indices]], minlength=codes.n_groups).astype(np.int64)
+def _count_members(matrix: MembershipMatrix, mask: BoolArray) -> IntArray:
+    """Return the number of members of each group that a mask of customers contains."""
+    return np.bincount(matrix.group_code[mask[matrix.indices]], minlength=matrix.n_groups).astype(np.int64)
 
 
-def _frame(
-    codes: MembershipMatrix, channel: str, consent: str, counts: dict[str, IntArray], hide: dict[str, BoolArray]
+def _build_table(
+    matrix: MembershipMatrix, channel: str, consent: str, counts: dict[str, IntArray], hide: dict[str, BoolArray]
 ) -> pd.DataFrame:
     with np.errstate(invalid="ignore"):
-        share = np.where(hide["n_reachable"], np.nan, counts["n_reachable"] / codes.sizes)
+        share = np.where(hide["n_reachable"], np.nan, counts["n_reachable"] / matrix.sizes)
     return pd.DataFrame(
         {
-            "customer_group_uid": codes.group_uids.array,
-            "name": codes.group_names.array,
-            "channel": pd.array([channel] * codes.n_groups, dtype="str"),
-            "consent": pd.array([consent] * codes.n_groups, dtype="str"),
-            "n_members": codes.sizes,
+            "customer_group_uid": matrix.group_uids.array,
+            "name": matrix.group_names.array,
+            "channel": pd.array([channel] * matrix.n_groups, dtype="str"),
+            "consent": pd.array([consent] * matrix.n_groups, dtype="str"),
+            "n_members": matrix.sizes,
             **{name: pd.arrays.IntegerArray(counts[name], hide[name]) for name in _COUNTS},
             "share_reachable": share,
             "suppressed": np.any(list(hide.values()), axis=0),
@@ -220,29 +225,30 @@ def _frame(
     )
 
 
-def _only(codes: MembershipMatrix, mask: BoolArray) -> MembershipMatrix:
-    """The same groups with only these customers as members."""
-    keep = mask[codes.indices]
+def _restrict_members(matrix: MembershipMatrix, mask: BoolArray) -> MembershipMatrix:
+    """Return the same groups with only the customers of a mask as members."""
+    keep = mask[matrix.indices]
     return MembershipMatrix.from_codes(
-        codes.group_code[keep],
-        codes.indices[keep],
-        group_uids=codes.group_uids,
-        group_names=codes.group_names,
-        customer_uids=codes.customer_uids,
+        matrix.group_code[keep],
+        matrix.indices[keep],
+        group_uids=matrix.group_uids,
+        group_names=matrix.group_names,
+        customer_uids=matrix.customer_uids,
     )
 
 
-def _as_given(codes: MembershipMatrix, named: list[str] | None, target: float) -> tuple[IntArray, IntArray]:
-    """The groups as they are named (or in uid order), up to the one that reaches the target."""
-    order = range(codes.n_groups) if named is None else dict.fromkeys(map(codes.group_code_of, named))
-    free = np.ones(codes.n_customers, dtype=np.bool_)
-    wanted = target * len(np.unique(codes.indices))
-    steps: list[tuple[int, int]] = []
-    for group in order:
-        if wanted <= sum(n for _, n in steps):
+def _cover_in_order(matrix: MembershipMatrix, groups: list[str] | None, target: float) -> tuple[IntArray, IntArray]:
+    """Return groups in the given order until the target is reached, and the number that each adds."""
+    codes = range(matrix.n_groups) if groups is None else dict.fromkeys(map(matrix.group_code_of, groups))
+    is_free = np.ones(matrix.n_customers, dtype=np.bool_)
+    n_wanted = target * len(np.unique(matrix.indices))
+    chosen: list[int] = []
+    n_new: list[int] = []
+    for code in codes:
+        if n_wanted <= sum(n_new):
             break
-        members = codes.indices[codes.indptr[group] : codes.indptr[group + 1]]
-        steps.append((group, int(free[members].sum())))
-        free[members] = False
-    table = np.array(steps, dtype=np.int64).reshape(-1, 2)
-    return table[:, 0], table[:, 1]
+        members = matrix.indices[matrix.indptr[code] : matrix.indptr[code + 1]]
+        chosen.append(code)
+        n_new.append(int(is_free[members].sum()))
+        is_free[members] = False
+    return np.array(chosen, dtype=np.int64), np.array(n_new, dtype=np.int64)

@@ -1,9 +1,9 @@
-"""Read a register of one's own: who answers for each group, what it grants, until when, what a plan may do to it."""
+"""Registers of groups: owner, purpose, campaign, validity and limits of each group."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,8 +18,7 @@ from frgroups.snapshot.schema import TIMESTAMP_DTYPE, coerce_schema
 
 _ONE_DAY = pd.Timedelta(days=1)
 
-
-KEYS = ("customer_group_uid", "group")
+_KEYS = ("customer_group_uid", "group")
 REGISTER = {
     "owner": "str",
     "purpose": "str",
@@ -40,7 +39,7 @@ _NO = ("no", "false", "0", "nei", "nej", "usann", "falskt")
 
 def read_register(path: str | Path, *, sheet: str | None = None) -> pd.DataFrame:
     r"""
-    A register of groups from a CSV or Excel file, a row for each group, for all that takes `register=`.
+    Read a register of groups, with a row for each group, from a CSV or Excel file.
 
     The API tells of a group its name and two dates. What else its owner knows stands here: it turns into findings of
     `health_report` and of plans, into limits of each group, and into the campaigns of `campaign_reach`.
@@ -87,78 +86,89 @@ def read_register(path: str | Path, *, sheet: str | None = None) -> pd.DataFrame
     1  staff               NaN                       NaT       True
     """
     table = read_table(path, sheet)
-    header = _header(table)
-    key = next((name for name in KEYS if name in header), None)
-    if key is None:
+    header = _read_header(table)
+    if not set(header) & set(_KEYS):
         raise ListError(
             f"{table.source} names no group: write a column customer_group_uid, or group with the uid or unique "
             f"name. Its columns are {', '.join(map(repr, header))}."
         )
+    key = key_column(header)
     columns = {name: [(number, row[place]) for number, row in table.rows[1:]] for place, name in enumerate(header)}
     _check_key(table.source, key, columns[key])
     if "campaign_uid" in columns:
         reject_damaged_ids(columns["campaign_uid"], table.source)
-    read = {name: _read(table.source, name, cells) for name, cells in columns.items()}
-    _check_days(table, read)
+    values = {name: _read_column(table.source, name, cells) for name, cells in columns.items()}
+    _check_days(table, values)
     frame = coerce_schema(
-        pd.DataFrame({key: pd.Series(read.pop(key), dtype="str"), **read}), {key: "str", **REGISTER}
+        pd.DataFrame({key: pd.Series(values.pop(key), dtype="str"), **values}), {key: "str", **REGISTER}
     )
     return frame.assign(protected=frame["protected"].fillna(False).astype("bool"))
 
 
-class _Kind(NamedTuple):
-    """How a cell is read, where ValueError says that it cannot be, and what to write instead."""
+def key_column(columns: Iterable[Hashable]) -> str:
+    """
+    Return the column that names the group of each row of a register; if there is none, the preferred one.
 
-    read: Callable[[str], Any]
-    write: str
+    >>> key_column(["owner", "group"]), key_column(["owner"])
+    ('group', 'customer_group_uid')
+    """
+    names = set(columns)
+    return next((key for key in _KEYS if key in names), _KEYS[0])
 
 
-def _percent(text: str) -> float:
+class _CellType(NamedTuple):
+    """A parser of cells, which raises ValueError for an invalid cell, and a description of valid cells."""
+
+    parse: Callable[[str], Any]
+    description: str
+
+
+def _parse_percentage(text: str) -> float:
     value = float(text.removesuffix("%").strip().replace(",", "."))
-    if not (value == 0 or 1 <= value <= 100):  # A cell that a spreadsheet shows as 10 % holds 0.1.
+    if not (value == 0 or 1 <= value <= 100):  # A spreadsheet stores a cell that it displays as 10% as 0.1.
         raise ValueError
     return value
 
 
-def _day(text: str) -> date:
-    return date.fromisoformat(text.removesuffix(" 00:00:00"))  # as a date cell of a workbook is told
+def _parse_day(text: str) -> date:
+    return date.fromisoformat(text.removesuffix(" 00:00:00"))  # A date cell of a workbook has a time.
 
 
-def _yes_or_no(text: str) -> bool:
+def _parse_flag(text: str) -> bool:
     if text.casefold() not in (*_YES, *_NO):
         raise ValueError
     return text.casefold() in _YES
 
 
-def _types(text: str) -> str:
+def _parse_customer_types(text: str) -> str:
     return "|".join(sorted(re.findall(r"\w+", text.upper())))
 
 
-def _whole(text: str) -> int:
+def _parse_count(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,9}", text):
         raise ValueError
     return int(text)
 
 
-_TEXT = _Kind(str, "text")
-_DAY = _Kind(_day, "a day such as 2026-11-30")
-_NUMBER = _Kind(_whole, "a whole number, such as 0 or 50; blank for the limits of the plan")
-_KINDS = {
-    "discount_percent": _Kind(_percent, "a percentage, 0 or from 1 to 100, such as 10 or 12,5"),
+_TEXT = _CellType(str, "text")
+_DAY = _CellType(_parse_day, "a day such as 2026-11-30")
+_NUMBER = _CellType(_parse_count, "a whole number, such as 0 or 50; blank for the limits of the plan")
+_CELL_TYPES = {
+    "discount_percent": _CellType(_parse_percentage, "a percentage, 0 or from 1 to 100, such as 10 or 12,5"),
     "valid_from": _DAY,
     "valid_to": _DAY,
-    "protected": _Kind(_yes_or_no, "yes or no"),
-    "expected_type": _Kind(_types, "PERSON, or several: B2B|COMPANY"),
+    "protected": _CellType(_parse_flag, "yes or no"),
+    "expected_type": _CellType(_parse_customer_types, "PERSON, or several: B2B|COMPANY"),
     "max_removals": _NUMBER,
     "max_additions": _NUMBER,
 }
 
 
-def _header(table: Table) -> list[str]:
-    """The names of the columns: ours however they are spelled, others as they stand."""
-    ours = {plain(name): name for name in (*KEYS, *REGISTER)}
+def _read_header(table: Table) -> list[str]:
+    """Return the names of the columns; known columns get their usual spelling."""
+    known = {plain(name): name for name in (*_KEYS, *REGISTER)}
     cells = [str(cell) for cell in table.rows[0][1]]
-    names = [ours.get(plain(cell), cell) for cell in cells]
+    names = [known.get(plain(cell), cell) for cell in cells]
     for place, name in enumerate(names):
         if not name:
             raise ListError(
@@ -171,7 +181,7 @@ def _header(table: Table) -> list[str]:
 
 
 def _check_key(source: Path, key: str, cells: Sequence[tuple[int, str]]) -> None:
-    """Every row names a group, and no two the same one."""
+    """Raise ListError if a row has no group, or if two rows have the same group."""
     reject_damaged_ids(cells, source)
     seen: dict[str, int] = {}
     for number, cell in cells:
@@ -182,23 +192,25 @@ def _check_key(source: Path, key: str, cells: Sequence[tuple[int, str]]) -> None
         seen[cell] = number
 
 
-def _read(source: Path, name: str, cells: Sequence[tuple[int, str]]) -> list[Any]:
-    """The values of a column, None where a cell is blank."""
-    kind = _KINDS.get(name, _TEXT)
+def _read_column(source: Path, name: str, cells: Sequence[tuple[int, str]]) -> list[Any]:
+    """Return the values of a column, None for a blank cell."""
+    cell_type = _CELL_TYPES.get(name, _TEXT)
     values: list[Any] = []
     for number, cell in cells:
         try:
-            values.append(kind.read(cell) if cell else None)
+            values.append(cell_type.parse(cell) if cell else None)
         except ValueError:
             raise ListError(
-                f"{source}, row {number}, column {name}: {safe_repr(str(cell))} cannot be read. Write {kind.write}."
+                f"{source}, row {number}, column {name}: {safe_repr(str(cell))} cannot be read. "
+                f"Write {cell_type.description}."
             ) from None
     return values
 
 
-def _check_days(table: Table, read: dict[str, list[Any]]) -> None:
+def _check_days(table: Table, values: dict[str, list[Any]]) -> None:
+    """Raise ListError if the last day of a row is before its first day."""
     numbers = [number for number, _ in table.rows[1:]]
-    for number, first, last in zip(numbers, read.get("valid_from", ()), read.get("valid_to", ()), strict=False):
+    for number, first, last in zip(numbers, values.get("valid_from", ()), values.get("valid_to", ()), strict=False):
         if first and last and last < first:
             raise ListError(
                 f"{table.source}, row {number}, column valid_to: {last} is before {first}, its valid_from. "
@@ -208,11 +220,11 @@ def _check_days(table: Table, read: dict[str, list[Any]]) -> None:
 
 def match_register(register: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
     """
-    The register with the uid of the group of each row, among these groups {uid: name}.
+    Return a register with the uid of the group of each row, for the groups of a tenant as {uid: name}.
 
-    Columns: customer_group_uid (missing where no group answers), group (what the register calls it), then those
-    of `read_register`. Raises InputError for what is no register, a name that several groups have, or two rows of
-    one group.
+    The columns are customer_group_uid (missing if no group matches), group (the uid or name in the register), and
+    those of `read_register`. Raises InputError if `register` is not a register, if a name is not unique, or if two
+    rows have the same group.
 
     >>> register = pd.DataFrame({"group": ["VIP", "gone"], "owner": ["Marketing", "Marketing"]})
     >>> match_register(register, {"vip": "VIP"})[["customer_group_uid", "group", "owner"]]
@@ -224,40 +236,50 @@ def match_register(register: pd.DataFrame, names: Mapping[str, str]) -> pd.DataF
         raise InputError(
             f"register is a {type(register).__name__}; give the table of fg.read_register(path), or one like it."
         )
-    key = next((name for name in KEYS if name in register), KEYS[0])
-    words = check_uids(register, key, "register").reset_index(drop=True)
-    uids = words.where(words.isin(list(names))) if key == KEYS[0] else _uids_of(words, names)
-    if (twice := uids.dropna()[uids.dropna().duplicated(keep=False)]).size:
-        first = twice.iloc[0]
-        told = " and ".join(map(repr, words[uids == first]))
-        raise InputError(f"register has {(uids == first).sum()} rows of the group {first!r}: {told}. Keep one.")
-    rows = coerce_schema(register, REGISTER).drop(columns=[name for name in KEYS if name in register])
+    key = key_column(register)
+    uids_or_names = check_uids(register, key, "register").reset_index(drop=True)
+    if key == "customer_group_uid":
+        uids = uids_or_names.where(uids_or_names.isin(list(names)))
+    else:
+        uids = _find_uids(uids_or_names, names)
+    repeated = uids[uids.notna() & uids.duplicated(keep=False)]
+    if len(repeated):
+        uid = repeated.iloc[0]
+        spellings = " and ".join(map(repr, uids_or_names[uids == uid]))
+        raise InputError(f"register has {(uids == uid).sum()} rows of the group {uid!r}: {spellings}. Keep one.")
+    rows = coerce_schema(register, REGISTER).drop(columns=[name for name in _KEYS if name in register])
     rows["protected"] = rows["protected"].fillna(False).astype("bool")
     rows.insert(0, "customer_group_uid", uids.astype("str"))
-    rows.insert(1, "group", words)
+    rows.insert(1, "group", uids_or_names)
     return rows
 
 
 def has_ended(rows: pd.DataFrame, at: datetime) -> pd.Series:
-    """Which rows of a register no longer count at this moment; the last day still does."""
+    """Return True for each row of a register whose last day is over at a time."""
     return rows["valid_to"] + _ONE_DAY <= pd.Timestamp(at)
 
 
 def has_started(rows: pd.DataFrame, at: datetime) -> pd.Series:
-    """Which rows of a register count already at this moment, or have no first day."""
+    """Return True for each row of a register that has no first day, or whose first day has begun at a time."""
     return ~(rows["valid_from"] > pd.Timestamp(at))
 
 
-def _uids_of(words: pd.Series, names: Mapping[str, str]) -> pd.Series:
-    """The uid of each word that is a uid, or else a unique name."""
-    of_name: dict[str, list[str]] = {}
+def _find_uids(uids_or_names: pd.Series, names: Mapping[str, str]) -> pd.Series:
+    """Return the uid of each uid or unique name, missing if there is no such group."""
+    uids_of_name: dict[str, list[str]] = {}
     for uid, name in names.items():
-        of_name.setdefault(name, []).append(uid)
-    for word in words:
-        if word not in names and len(found := of_name.get(word, ())) > 1:
+        uids_of_name.setdefault(name, []).append(uid)
+
+    def find_uid(uid_or_name: str) -> str | None:
+        if uid_or_name in names:
+            return uid_or_name
+        matches = uids_of_name.get(uid_or_name, [])
+        if len(matches) > 1:
             raise GroupNotFoundError(
-                f"The register names {word!r}, but {len(found)} groups have that name: {', '.join(found)}. "
-                "Write the uid.",
-                close=found,
+                f"The register names {uid_or_name!r}, but {len(matches)} groups have that name: "
+                f"{', '.join(matches)}. Write the uid.",
+                close=matches,
             )
-    return words.map(lambda word: word if word in names else next(iter(of_name.get(word, ())), None)).astype("str")
+        return matches[0] if matches else None
+
+    return uids_or_names.map(find_uid).astype("str")

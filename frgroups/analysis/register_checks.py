@@ -1,75 +1,73 @@
-"""Findings where the groups of the tenant and the register of their owners do not agree."""
+"""Checks of the health report that compare the groups of a tenant with a register."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
 
 import numpy as np
 import pandas as pd
 
 from frgroups.analysis.campaigns import campaign_reach
-from frgroups.analysis.health_checks import CHECK, HealthFinding, each, plan_call, quoted
+from frgroups.analysis.health_checks import CHECK, HealthFinding, Severity, plan_call, quote_uid
 from frgroups.analysis.overlap import overlap_pairs
 from frgroups.analysis.register import has_ended, has_started
-from frgroups.internals.formatting import pluralize
+from frgroups.analysis.table_rows import iter_rows
+from frgroups.internals.formatting import agree, pluralize
 from frgroups.snapshot.snapshot import Snapshot
 
 
-def register_findings(snapshot: Snapshot, register: pd.DataFrame) -> Iterator[HealthFinding]:
-    """All of them; `register` is the table of `registered`."""
-    codes = snapshot.matrix
-    there = register["customer_group_uid"].notna()
-    known = register[there].sort_values("customer_group_uid", ignore_index=True)
-    where = codes.group_uids.get_indexer(pd.Index(known["customer_group_uid"]))
-    known = known.assign(name=codes.group_names.take(where).array, n=codes.sizes[where])
-    return chain(
-        _not_in_tenant(register[~there]),
-        _not_registered(snapshot, known),
-        _no_owner(known),
-        _out_of_time(snapshot, known),
-        _two_tiers(snapshot, known),
-        _wrong_type(snapshot, known),
-        _shadowed(snapshot, known),
-    )
+def find_register_problems(snapshot: Snapshot, register: pd.DataFrame) -> Iterator[HealthFinding]:
+    """Find contradictions between a snapshot and a register, which is a table of `match_register`."""
+    matrix = snapshot.matrix
+    is_known = register["customer_group_uid"].notna()
+    known = register[is_known].sort_values("customer_group_uid", ignore_index=True)
+    codes = matrix.group_uids.get_indexer(pd.Index(known["customer_group_uid"]))
+    known = known.assign(name=matrix.group_names.take(codes).array, n=matrix.sizes[codes])
+    yield from _find_missing_groups(register[~is_known])
+    yield from _find_unregistered_groups(snapshot, known)
+    yield from _find_groups_without_owner(known)
+    yield from _find_groups_out_of_period(snapshot, known)
+    yield from _find_shared_tiers(snapshot, known)
+    yield from _find_wrong_types(snapshot, known)
+    yield from _find_shadowed_campaigns(snapshot, known)
 
 
-def _not_in_tenant(lost: pd.DataFrame) -> Iterator[HealthFinding]:
-    for word in lost["group"]:
-        evidence = f"The register has a row for {word!r}, and the tenant no group of that uid or name."
+def _find_missing_groups(unmatched: pd.DataFrame) -> Iterator[HealthFinding]:
+    for uid_or_name in unmatched["group"]:
+        evidence = f"The register has a row for {uid_or_name!r}, and the tenant no group of that uid or name."
         action = "Correct the row, or take it out of the register: what it says holds for nothing now."
-        yield HealthFinding("medium", "not_in_tenant", word, None, None, None, 0, evidence, action)
+        yield HealthFinding("medium", "not_in_tenant", uid_or_name, None, None, None, 0, evidence, action)
 
 
-def _not_registered(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[HealthFinding]:
-    codes, there = snapshot.matrix, set(known["customer_group_uid"])
-    for uid, name, n in zip(codes.group_uids, codes.group_names, codes.sizes.tolist(), strict=True):
-        if uid not in there:
+def _find_unregistered_groups(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[HealthFinding]:
+    matrix, registered = snapshot.matrix, set(known["customer_group_uid"])
+    for uid, name, n in zip(matrix.group_uids, matrix.group_names, matrix.sizes.tolist(), strict=True):
+        if uid not in registered:
             evidence = f"{name} has {pluralize(n, 'member')} and no row in the register."
             action = f"Find out who answers for it, and write a row for {uid}."
             yield HealthFinding("low", "not_registered", uid, name, None, None, n, evidence, action)
 
 
-def _no_owner(known: pd.DataFrame) -> Iterator[HealthFinding]:
-    if known["owner"].isna().all():  # A register that does not tell owners.
+def _find_groups_without_owner(known: pd.DataFrame) -> Iterator[HealthFinding]:
+    if known["owner"].isna().all():  # The register does not contain owners.
         return
-    for row in each(known[known["owner"].isna()]):
+    for row in iter_rows(known[known["owner"].isna()]):
         evidence = f"The register names nobody who answers for {row.name}, which has {pluralize(row.n, 'member')}."
         action = f"Find out who answers for it, and write it in the row of {row.customer_group_uid}."
         yield HealthFinding("low", "no_owner", row.customer_group_uid, row.name, None, None, row.n, evidence, action)
 
 
-def _out_of_time(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[HealthFinding]:
-    """Groups with members before the first day or after the last."""
-    some = known["n"] > 0
-    for row in each(known[has_ended(known, snapshot.taken_at) & some]):
+def _find_groups_out_of_period(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[HealthFinding]:
+    """Find groups with members before the first day or after the last day."""
+    has_members = known["n"] > 0
+    for row in iter_rows(known[has_ended(known, snapshot.taken_at) & has_members]):
         uid = row.customer_group_uid
         evidence = (
             f"{row.name} ended on {row.valid_to:%Y-%m-%d} by the register, and has {pluralize(row.n, 'member')}."
         )
         action = f"{CHECK} {uid}. If it is over: {plan_call(uid, '')}"
         yield HealthFinding("high", "ended", uid, row.name, None, None, row.n, evidence, action)
-    for row in each(known[~has_started(known, snapshot.taken_at) & some]):
+    for row in iter_rows(known[~has_started(known, snapshot.taken_at) & has_members]):
         uid = row.customer_group_uid
         evidence = (
             f"{row.name} begins on {row.valid_from:%Y-%m-%d} by the register, and has {pluralize(row.n, 'member')}."
@@ -78,38 +76,44 @@ def _out_of_time(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[HealthFind
         yield HealthFinding("low", "not_begun", uid, row.name, None, None, row.n, evidence, action)
 
 
-def _two_tiers(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[HealthFinding]:
+def _find_shared_tiers(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[HealthFinding]:
     for label, tiers in known.groupby("exclusive_set"):
         uids = list(tiers["customer_group_uid"])
-        for row in each(overlap_pairs(snapshot, uids, min_both=1)):
-            # The smaller of two tiers is usually the higher one.
-            keep, leave = (row.group_a, row.group_b) if row.n_a < row.n_b else (row.group_b, row.group_a)
+        for row in iter_rows(overlap_pairs(snapshot, uids, min_both=1)):
+            # The smaller of two tiers is usually the higher tier.
+            keep, leave = row.group_b, row.group_a
+            if row.n_a < row.n_b:
+                keep, leave = row.group_a, row.group_b
             n = int(row.n_both)
-            who = "1 customer is" if n == 1 else f"{n:,} customers are"
-            evidence = f"{who} in both {row.name_a} and {row.name_b}, two tiers of {label!r} in the register."
+            evidence = (
+                f"{pluralize(n, 'customer')} {agree(n, 'is', 'are')} in both {row.name_a} and {row.name_b}, "
+                f"two tiers of {label!r} in the register."
+            )
             action = (
                 f"{CHECK} {row.group_a} or {row.group_b}, and decide which tier they keep. If it is {keep}: "
-                f"{plan_call(leave, f'{quoted(leave)} - {quoted(keep)}')}"
+                f"{plan_call(leave, f'{quote_uid(leave)} - {quote_uid(keep)}')}"
             )
             yield HealthFinding(
                 "high", "two_tiers", row.group_a, row.name_a, row.group_b, row.name_b, n, evidence, action
             )
 
 
-def _wrong_type(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[HealthFinding]:
-    """Groups with members of another customer_type than their owner expects, as far as it is known."""
+def _find_wrong_types(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[HealthFinding]:
+    """Find groups with members whose customer_type is known and not expected."""
     types = snapshot.customers["customer_type"]
-    number, kinds = pd.factorize(types.mask(types == ""))
-    for row in each(known[known["expected_type"].notna()]):
-        uid, usual = row.customer_group_uid, row.expected_type.split("|")
-        n_of = np.bincount(number[snapshot.matrix.member_codes(uid)] + 1, minlength=len(kinds) + 1)[1:].tolist()
-        others = {kind: n for kind, n in sorted(zip(kinds, n_of, strict=True)) if n and kind not in usual}
+    type_code, type_names = pd.factorize(types.mask(types == ""))
+    for row in iter_rows(known[known["expected_type"].notna()]):
+        uid, expected = row.customer_group_uid, row.expected_type.split("|")
+        # Code -1 is a missing type, so the counts of the types start at 1.
+        codes = type_code[snapshot.matrix.member_codes(uid)] + 1
+        counts = np.bincount(codes, minlength=len(type_names) + 1)[1:].tolist()
+        others = {name: n for name, n in sorted(zip(type_names, counts, strict=True)) if n and name not in expected}
         if others:
             n_other = sum(others.values())
-            told = " and ".join(f"{n:,} {kind}" for kind, n in others.items())
-            expected = " or ".join(usual)
+            unexpected = " and ".join(f"{n:,} {name}" for name, n in others.items())
             evidence = (
-                f"{told} among the {pluralize(row.n, 'member')} of {row.name}; the register expects {expected}."
+                f"{unexpected} among the {pluralize(row.n, 'member')} of {row.name}; "
+                f"the register expects {' or '.join(expected)}."
             )
             rule = f"customer_type not in {list(others)}"
             action = (
@@ -119,34 +123,23 @@ def _wrong_type(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[HealthFindi
             yield HealthFinding("medium", "wrong_type", uid, row.name, None, None, n_other, evidence, action)
 
 
-def _shadowed(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[HealthFinding]:
-    """Groups with a discount that is worth nothing to members who get a better one elsewhere."""
+def _find_shadowed_campaigns(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[HealthFinding]:
+    """Find groups whose members get a larger discount from another campaign."""
     reach = campaign_reach(snapshot, known)
-    of_label = dict(
-        zip(reach["campaign_uid"].fillna(reach["customer_group_uid"]), reach["customer_group_uid"], strict=True)
-    )
+    reach_uids = reach["campaign_uid"].fillna(reach["customer_group_uid"])
+    group_of_campaign = dict(zip(reach_uids, reach["customer_group_uid"], strict=True))
     names = dict(zip(known["customer_group_uid"], known["name"], strict=True))
-    best = dict(zip(reach["customer_group_uid"], reach["discount_percent"], strict=True))
-    for row in each(reach[reach["n_shadowed"] > 0]):
-        other = of_label[row.shadowed_by]
-        whole = row.n_effective == 0
+    discounts = dict(zip(reach["customer_group_uid"], reach["discount_percent"], strict=True))
+    for row in iter_rows(reach[reach["n_shadowed"] > 0]):
+        uid, other = row.customer_group_uid, group_of_campaign[row.shadowed_by]
         evidence = (
             f"{row.n_shadowed:,} of {pluralize(row.n_members, 'member')} of {row.name} ({row.discount_percent:g}%) "
-            f"get a better discount elsewhere, up to {best[other]:g}% from {names[other]}."
+            f"get a better discount elsewhere, up to {discounts[other]:g}% from {names[other]}."
         )
-        action = (
-            f"Ask its owner whether the campaign is still needed, then: {CHECK.lower()} {row.customer_group_uid}."
-            if whole
-            else f"Count {row.n_effective:,} customers for this campaign, not {row.n_members:,}."
-        )
-        yield HealthFinding(
-            "medium" if whole else "low",
-            "shadowed" if whole else "partly_shadowed",
-            row.customer_group_uid,
-            row.name,
-            other,
-            names[other],
-            row.n_shadowed,
-            evidence,
-            action,
-        )
+        severity: Severity = "low"
+        finding = "partly_shadowed"
+        action = f"Count {row.n_effective:,} customers for this campaign, not {row.n_members:,}."
+        if row.n_effective == 0:
+            severity, finding = "medium", "shadowed"
+            action = f"Ask its owner whether the campaign is still needed, then: {CHECK.lower()} {uid}."
+        yield HealthFinding(severity, finding, uid, row.name, other, names[other], row.n_shadowed, evidence, action)

@@ -1,4 +1,4 @@
-"""Customers by rules over their attributes."""
+"""Segments: customers selected by rules over their attributes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from frgroups.analysis.attributes import joined
+from frgroups.analysis.attributes import join_attributes
 from frgroups.errors import InputError
 from frgroups.internals.redaction import mask_explicit_contacts, safe_repr
 from frgroups.internals.typing import BoolArray
@@ -19,9 +19,9 @@ from frgroups.snapshot.snapshot import Snapshot
 
 _METHODS = {"isna", "notna", "isin", "between", "fillna", "abs"}
 
-_OF_TEXT = {"startswith", "endswith", "contains", "lower", "upper", "strip", "len"}
+_TEXT_METHODS = {"startswith", "endswith", "contains", "lower", "upper", "strip", "len"}
 
-_OF_MOMENTS = {"year", "quarter", "month", "day", "dayofweek", "hour", "days"}
+_DATE_PARTS = {"year", "quarter", "month", "day", "dayofweek", "hour", "days"}
 
 _NODES = (
     *(ast.Expression, ast.Constant, ast.List, ast.Tuple, ast.Load, ast.Name),
@@ -31,7 +31,7 @@ _NODES = (
     *(ast.Call, ast.keyword, ast.Attribute),
 )
 
-# A text, or a name between backticks.
+# A text in quotes, or a name in backticks.
 _QUOTED = re.compile(r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|`([^`]*)`""")
 
 
@@ -42,7 +42,7 @@ def segment(
     snapshot: Snapshot, rules: Mapping[str, Rule], *, attributes: pd.DataFrame | None = None
 ) -> dict[str, list[str]]:
     """
-    The customers that should be in each group by a rule over what is known of them; feed it to a plan.
+    Return the customers that a rule over their attributes selects for each group, as input of a plan.
 
     Parameters
     ----------
@@ -88,53 +88,60 @@ def segment(
         raise InputError(f"segment looks at a Snapshot's customers, not at {type(snapshot).__name__}.")
     if not isinstance(rules, Mapping):
         raise InputError(f"rules is a mapping of group to rule, not {type(rules).__name__}.")
-    customers = joined(snapshot, attributes)
+    customers = join_attributes(snapshot, attributes)
     uids = customers["customer_uid"]
-    return {group: sorted(uids[_chosen(customers, group, rule)]) for group, rule in rules.items()}
+    return {group: sorted(uids[_select_customers(customers, group, rule)]) for group, rule in rules.items()}
 
 
-def _chosen(customers: pd.DataFrame, group: str, rule: Rule) -> BoolArray:
+def _select_customers(customers: pd.DataFrame, group: str, rule: Rule) -> BoolArray:
+    """Return True for each customer that the rule of a group selects."""
     try:
         if isinstance(rule, str):
-            answer = evaluate_rule(rule, customers)
+            result = evaluate_rule(rule, customers)
+        elif callable(rule):
+            result = rule(customers.copy())
         else:
-            answer = rule(customers.copy()) if callable(rule) else rule
+            result = rule
     except Exception as error:
         columns, why = ", ".join(map(str, customers.columns)), mask_explicit_contacts(str(error))
         raise InputError(
-            f"The rule of {group!r}, {_shown(rule)}, cannot be evaluated: {why}. The columns are {columns}.",
+            f"The rule of {group!r}, {_describe_rule(rule)}, cannot be evaluated: {why}. The columns are {columns}.",
             group=group,
         ) from error
-    if not isinstance(answer, pd.Series) or pd.api.types.infer_dtype(answer, skipna=True) not in (
-        "boolean",
-        "empty",
-    ):
-        kind = f"a column of {answer.dtype}" if isinstance(answer, pd.Series) else type(answer).__name__
+    if not _is_boolean(result):
+        kind = f"a column of {result.dtype}" if isinstance(result, pd.Series) else type(result).__name__
         raise InputError(
-            f"The rule of {group!r}, {_shown(rule)}, gives {kind}; it must give true or false for each customer.",
+            f"The rule of {group!r}, {_describe_rule(rule)}, gives {kind}; it must give true or false for each "
+            "customer.",
             group=group,
         )
-    return _aligned(answer.astype("boolean").fillna(False), customers, group)
+    return _align_mask(result.astype("boolean").fillna(False), customers, group)
 
 
-def _aligned(answer: pd.Series, customers: pd.DataFrame, group: str) -> BoolArray:
-    """The answer in the order of the customers, whether it stands on their index or on their uids."""
-    if answer.index.equals(customers.index):
-        return answer.to_numpy(dtype=np.bool_)
-    where = pd.Index(customers["customer_uid"]).get_indexer(answer.index)
-    if (unknown := int((where < 0).sum())) or answer.index.has_duplicates:
-        found = f"{unknown:,} labels that are no customer uid" if unknown else "a uid more than once"
+def _is_boolean(result: object) -> bool:
+    """Return True for a Series of booleans or missing values."""
+    return isinstance(result, pd.Series) and pd.api.types.infer_dtype(result, skipna=True) in ("boolean", "empty")
+
+
+def _align_mask(mask: pd.Series, customers: pd.DataFrame, group: str) -> BoolArray:
+    """Return a mask, which is indexed like the customers or by their uids, in the order of the customers."""
+    if mask.index.equals(customers.index):
+        return mask.to_numpy(dtype=np.bool_)
+    positions = pd.Index(customers["customer_uid"]).get_indexer(mask.index)
+    n_unknown = int((positions < 0).sum())
+    if n_unknown or mask.index.has_duplicates:
+        problem = f"{n_unknown:,} labels that are no customer uid" if n_unknown else "a uid more than once"
         raise InputError(
-            f"The rule of {group!r} has {len(answer):,} rows for {len(customers):,} customers, with {found}; "
+            f"The rule of {group!r} has {len(mask):,} rows for {len(customers):,} customers, with {problem}; "
             "it must stand on the index of snapshot.customers, or on customer uids.",
             group=group,
         )
-    mask = np.zeros(len(customers), dtype=np.bool_)
-    mask[where] = answer.to_numpy(dtype=np.bool_)
-    return mask
+    aligned = np.zeros(len(customers), dtype=np.bool_)
+    aligned[positions] = mask.to_numpy(dtype=np.bool_)
+    return aligned
 
 
-def _shown(rule: Rule) -> str:
+def _describe_rule(rule: Rule) -> str:
     if isinstance(rule, str):
         return repr(mask_explicit_contacts(rule))
     return str(getattr(rule, "__name__", None) or type(rule).__name__)
@@ -142,7 +149,7 @@ def _shown(rule: Rule) -> str:
 
 def evaluate_rule(rule: str, customers: pd.DataFrame) -> Any:
     """
-    What the rule gives for these customers; raises InputError when something stands in it that may not.
+    Return the result of a rule for these customers; InputError if the rule contains anything that is not allowed.
 
     >>> evaluate_rule("credit_limit > 0 and country_code == 'SE'", sample_snapshot().customers).sum()
     np.int64(3)
@@ -150,25 +157,25 @@ def evaluate_rule(rule: str, customers: pd.DataFrame) -> Any:
     Traceback (most recent call last):
     frgroups.errors.InputError: .to_csv is not for rules; there are abs, between, fillna, isin, isna, ...
     """
-    text, aliases = _without_backticks(rule.strip(), customers)
-    tree = _parsed(text)
+    text, aliases = _replace_backticks(rule.strip(), customers)
+    tree = _parse(text)
     for node in ast.walk(tree):
-        _check(node, aliases.keys() | set(customers.columns))
+        _check_node(node, aliases.keys() | set(customers.columns))
     frame = customers.assign(**{alias: customers[name] for alias, name in aliases.items()})
     for node in ast.walk(tree):
         if isinstance(node, ast.Compare):
-            _check_kinds([node.left, *node.comparators], frame, aliases)
+            _check_value_types([node.left, *node.comparators], frame, aliases)
         elif isinstance(node, ast.BinOp) and not isinstance(node.op, ast.BitAnd | ast.BitOr):
-            _check_kinds([node.left, node.right], frame, aliases)
+            _check_value_types([node.left, node.right], frame, aliases)
     try:
-        return _in_utc(frame).eval(ast.unparse(tree), engine="python", local_dict={}, global_dict={})
-    except TypeError as error:  # In the words of numpy or pandas, of their own types.
+        return _remove_time_zones(frame).eval(ast.unparse(tree), engine="python", local_dict={}, global_dict={})
+    except TypeError as error:  # The message of pandas names dtypes that the author of a rule does not know.
         raise InputError(
             "it puts values together of kinds that do not go together, as a number and a text"
         ) from error
 
 
-def _parsed(text: str) -> ast.Expression:
+def _parse(text: str) -> ast.Expression:
     try:
         return ast.parse(text, mode="eval")
     except SyntaxError as error:
@@ -176,11 +183,11 @@ def _parsed(text: str) -> ast.Expression:
         raise InputError(f"it is no comparison of columns with values ({error.msg}){hint}") from None
 
 
-def _without_backticks(rule: str, customers: pd.DataFrame) -> tuple[str, dict[str, str]]:
-    """The rule with a plain name for each name between backticks, and what the plain names stand for."""
+def _replace_backticks(rule: str, customers: pd.DataFrame) -> tuple[str, dict[str, str]]:
+    """Return the rule with an alias for each name in backticks, and the name of each alias."""
     aliases: dict[str, str] = {}
 
-    def plain(match: re.Match[str]) -> str:
+    def replace(match: re.Match[str]) -> str:
         text, name = match.groups()
         if text is not None:
             return str(text)
@@ -192,10 +199,10 @@ def _without_backticks(rule: str, customers: pd.DataFrame) -> tuple[str, dict[st
         aliases[alias] = name
         return alias
 
-    return _QUOTED.sub(plain, rule), aliases
+    return _QUOTED.sub(replace, rule), aliases
 
 
-def _check(node: ast.AST, names: set[Any]) -> None:
+def _check_node(node: ast.AST, names: set[Any]) -> None:
     if not isinstance(node, _NODES):
         raise InputError(
             f"{type(node).__name__} is not for rules, which compare columns with values: < <= == != >= > in, "
@@ -207,47 +214,52 @@ def _check(node: ast.AST, names: set[Any]) -> None:
         case ast.Call(func=function) if not isinstance(function, ast.Attribute):
             raise InputError("a function is not for rules; give a callable instead of a text for more")
         case ast.Call(func=ast.Attribute(value=ast.Attribute(attr="str"), attr=name)):
-            _allowed(name, _OF_TEXT)
+            _check_allowed(name, _TEXT_METHODS)
         case ast.Call(func=ast.Attribute(attr=name)):
-            _allowed(name, _METHODS)
+            _check_allowed(name, _METHODS)
         case ast.Attribute(value=ast.Attribute(attr="dt"), attr=name):
-            _allowed(name, _OF_MOMENTS)
+            _check_allowed(name, _DATE_PARTS)
         case ast.Attribute(attr=name):
-            _allowed(name, _METHODS | _OF_TEXT | {"str", "dt"})
+            _check_allowed(name, _METHODS | _TEXT_METHODS | {"str", "dt"})
 
 
-def _check_kinds(compared: list[ast.expr], frame: pd.DataFrame, aliases: dict[str, str]) -> None:
-    """Refuse a column of numbers beside a text, and one of text beside a number: no customer would ever fit."""
-    for sides in pairwise(compared):
-        for name, value in (sides, sides[::-1]):
-            if not isinstance(name, ast.Name):
-                continue
-            kind = _kind_of(frame[name.id])
-            listed = value.elts if isinstance(value, ast.List | ast.Tuple) else [value]
-            given = next((one.value for one in listed if isinstance(one, ast.Constant)), None)
-            told = aliases.get(name.id, name.id)
-            if kind == "text" and isinstance(given, int | float):
-                raise InputError(f"{told} is text, and {given!r} is none; text stands in quotes: {str(given)!r}")
-            if kind != "text" and kind and isinstance(given, str):
-                raise InputError(f"{told} holds {kind}, and {safe_repr(given)} is text")
+def _check_value_types(compared: list[ast.expr], frame: pd.DataFrame, aliases: dict[str, str]) -> None:
+    """Raise InputError if a column of numbers is compared with a text, or a column of text with a number."""
+    for left, right in pairwise(compared):
+        for name, value in ((left, right), (right, left)):
+            if isinstance(name, ast.Name):
+                _check_constant(frame[name.id], aliases.get(name.id, name.id), value)
 
 
-def _kind_of(column: pd.Series) -> str:
-    """What a column holds, in words; "" where its dtype does not tell."""
+def _check_constant(column: pd.Series, name: str, value: ast.expr) -> None:
+    """Raise InputError if the first constant of an expression does not fit to a column."""
+    values = value.elts if isinstance(value, ast.List | ast.Tuple) else [value]
+    constant = next((node.value for node in values if isinstance(node, ast.Constant)), None)
+    content = _describe_values(column)
+    if content == "text" and isinstance(constant, int | float):
+        raise InputError(f"{name} is text, and {constant!r} is none; text stands in quotes: {str(constant)!r}")
+    if content not in ("text", "") and isinstance(constant, str):
+        raise InputError(f"{name} holds {content}, and {safe_repr(constant)} is text")
+
+
+def _describe_values(column: pd.Series) -> str:
+    """Return the kind of the values of a column; an empty string if its dtype is of another kind."""
     if isinstance(column.dtype, pd.StringDtype):
         return "text"
     if pd.api.types.is_bool_dtype(column):
         return "true or false"
-    return "numbers" if pd.api.types.is_numeric_dtype(column) else ""
+    if pd.api.types.is_numeric_dtype(column):
+        return "numbers"
+    return ""
 
 
-def _allowed(name: str, there: set[str]) -> None:
-    if name not in there:
-        listed = ", ".join(sorted(there))
-        raise InputError(f".{name} is not for rules; there are {listed}, and a callable for more")
+def _check_allowed(name: str, allowed: set[str]) -> None:
+    if name not in allowed:
+        names = ", ".join(sorted(allowed))
+        raise InputError(f".{name} is not for rules; there are {names}, and a callable for more")
 
 
-def _in_utc(customers: pd.DataFrame) -> pd.DataFrame:
-    # A query cannot compare text with a column that has a time zone.
+def _remove_time_zones(customers: pd.DataFrame) -> pd.DataFrame:
+    # DataFrame.eval cannot compare a text with a column that has a time zone.
     zoned = customers.select_dtypes("datetimetz")
     return customers.assign(**{str(name): zoned[name].dt.tz_convert(None) for name in zoned})

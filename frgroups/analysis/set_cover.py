@@ -1,4 +1,4 @@
-"""The fewest groups that reach a share of the customers, one after the other."""
+"""Greedy set cover: few groups that together reach a share of the customers."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_
 
 def set_cover(data: Any, groups: Iterable[str] | None = None, *, target: float = 1.0) -> pd.DataFrame:
     """
-    Few groups that together reach a share of the customers: each step takes the group that adds the most new ones.
+    Return few groups that together reach a share of the customers.
 
-    How many groups a mailing to everybody needs, and how much reach each further one adds. The greedy choice is not
-    always the least possible number of groups; to reach everybody it takes at most ln(n) + 1 times as many, n being
-    the members of the largest group (Chvatal 1979, doi:10.1287/moor.4.3.233). To find the least number is NP-hard.
+    Each step takes the group that adds the most new customers. The result shows how many groups a mailing to all
+    customers needs, and how much reach each further group adds.
+
+    The greedy choice is not always the smallest possible number of groups. To reach all customers, it takes at most
+    ln(n) + 1 times as many, where n is the size of the largest group (Chvatal 1979, doi:10.1287/moor.4.3.233). To
+    find the smallest number is NP-hard.
 
     Parameters
     ----------
@@ -50,15 +53,15 @@ def set_cover(data: Any, groups: Iterable[str] | None = None, *, target: float =
     1     2              staff        Staff      1           251          1.000000
     """
     check_share(target, "target")
-    codes = as_membership_matrix(data).select(groups)
-    chosen, n_new = greedy_cover(codes, target)
+    matrix = as_membership_matrix(data).select(groups)
+    chosen, n_new = greedy_cover(matrix, target)
     n_cumulative = np.cumsum(n_new)
-    n_all = int(np.count_nonzero(np.bincount(codes.indices)))
+    n_all = int(np.count_nonzero(np.bincount(matrix.indices)))
     return pd.DataFrame(
         {
             "step": np.arange(1, len(chosen) + 1, dtype=np.int64),
-            "customer_group_uid": codes.group_uids.take(chosen).array,
-            "name": codes.group_names.take(chosen).array,
+            "customer_group_uid": matrix.group_uids.take(chosen).array,
+            "name": matrix.group_names.take(chosen).array,
             "n_new": n_new,
             "n_cumulative": n_cumulative,
             "share_cumulative": n_cumulative / max(n_all, 1),
@@ -66,35 +69,37 @@ def set_cover(data: Any, groups: Iterable[str] | None = None, *, target: float =
     )
 
 
-def greedy_cover(codes: MembershipMatrix, target: float = 1.0) -> tuple[IntArray, IntArray]:
+def greedy_cover(matrix: MembershipMatrix, target: float = 1.0) -> tuple[IntArray, IntArray]:
     """
-    Groups in the order in which each adds the most customers who are in none before it, and how many it adds.
+    Return the codes of groups that cover the customers, and the number of customers that each group adds.
 
-    It stops when the groups hold `target` of all customers that are in any group; a group that adds nobody is never
-    taken. Of equal groups the first in uid order is. The greedy choice is not always the fewest groups: it takes at
-    most ln(n) + 1 times as many (Chvátal 1979). What a group adds only falls as others are taken, so a group is
-    counted again only when it comes to the front (Minoux 1978).
+    Each step takes the group that adds the most customers; of equal groups, the first in uid order. The result ends
+    when the groups contain `target` of all customers in any group, and has no group that adds no customer. The greedy
+    choice is not always the smallest number of groups: it takes at most ln(n) + 1 times as many (Chvátal 1979).
 
-    >>> codes = sample_snapshot().matrix
-    >>> chosen, n_new = greedy_cover(codes)
-    >>> list(codes.group_uids[chosen]), n_new.tolist()
+    The number that a group adds can only decrease as other groups are taken. Therefore a group is counted again only
+    when it is at the top of the heap (Minoux 1978).
+
+    >>> matrix = sample_snapshot().matrix
+    >>> chosen, n_new = greedy_cover(matrix)
+    >>> list(matrix.group_uids[chosen]), n_new.tolist()
     (['all', 'staff'], [250, 1])
     """
-    free = np.ones(codes.n_customers, dtype=np.bool_)
-    n_all = int(np.count_nonzero(np.bincount(codes.indices)))
-    heap = [(-int(size), group) for group, size in enumerate(codes.sizes) if size]
+    is_free = np.ones(matrix.n_customers, dtype=np.bool_)
+    n_all = int(np.count_nonzero(np.bincount(matrix.indices)))
+    heap = [(-int(size), group) for group, size in enumerate(matrix.sizes) if size]
     heapq.heapify(heap)
     chosen: list[tuple[int, int]] = []
     covered = 0
     while heap and covered / n_all < target:
         _, group = heapq.heappop(heap)
-        members = codes.indices[codes.indptr[group] : codes.indptr[group + 1]]
-        new = int(free[members].sum())
+        members = matrix.indices[matrix.indptr[group] : matrix.indptr[group + 1]]
+        new = int(is_free[members].sum())
         if heap and (-new, group) > heap[0]:
             if new:
                 heapq.heappush(heap, (-new, group))
         elif new:
-            free[members] = False
+            is_free[members] = False
             covered += new
             chosen.append((group, new))
     steps = np.array(chosen, dtype=np.int64).reshape(-1, 2)

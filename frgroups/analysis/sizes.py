@@ -1,4 +1,4 @@
-"""How many customers each group has, how many of them are in no other group, and how many groups customers are in."""
+"""Sizes of groups, and the number of groups per customer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from frgroups.snapshot.universe import resolve_universe
 
 def group_sizes(data: Any, *, universe: int | None = None) -> pd.DataFrame:
     """
-    The size of every group, groups with no member too, in uid order.
+    Return the size of each group, including empty groups, in uid order.
 
     Parameters
     ----------
@@ -44,28 +44,28 @@ def group_sizes(data: Any, *, universe: int | None = None) -> pd.DataFrame:
     1        Staff          1            1            1.000            0.003984
     2          VIP          2            0            0.000            0.007968
     """
-    codes = as_membership_matrix(data)
-    universe = resolve_universe(data, universe, codes)
-    n_groups_of = _n_groups_of(codes)
-    alone = n_groups_of[codes.indices] == 1
-    n_exclusive = np.bincount(codes.group_code[alone], minlength=codes.n_groups)
+    matrix = as_membership_matrix(data)
+    universe = resolve_universe(data, universe, matrix)
+    n_groups = _count_groups(matrix)
+    is_exclusive = n_groups[matrix.indices] == 1
+    n_exclusive = np.bincount(matrix.group_code[is_exclusive], minlength=matrix.n_groups)
     with np.errstate(invalid="ignore"):
         return pd.DataFrame(
             {
-                "customer_group_uid": codes.group_uids.array,
-                "name": codes.group_names.array,
-                "n_members": codes.sizes,
+                "customer_group_uid": matrix.group_uids.array,
+                "name": matrix.group_names.array,
+                "n_members": matrix.sizes,
                 "n_exclusive": n_exclusive,
-                "share_exclusive": n_exclusive / codes.sizes,
-                "share_of_customers": codes.sizes / np.count_nonzero(n_groups_of),
-                "share_of_universe": codes.sizes / (np.nan if universe is None else universe),
+                "share_exclusive": n_exclusive / matrix.sizes,
+                "share_of_customers": matrix.sizes / np.count_nonzero(n_groups),
+                "share_of_universe": matrix.sizes / (np.nan if universe is None else universe),
             }
         )
 
 
 def groups_per_customer(data: Any, *, universe: int | None = None) -> pd.DataFrame:
     """
-    How many customers are in one group, in two, in three ...: a row for each number that occurs, rising.
+    Count the customers by the number of groups that they are in.
 
     Parameters
     ----------
@@ -94,9 +94,9 @@ def groups_per_customer(data: Any, *, universe: int | None = None) -> pd.DataFra
     1         1          249  0.249
     2         2            2  0.002
     """
-    codes = as_membership_matrix(data)
-    universe = resolve_universe(data, universe, codes)
-    n_customers = np.bincount(_n_groups_of(codes), minlength=1)
+    matrix = as_membership_matrix(data)
+    universe = resolve_universe(data, universe, matrix)
+    n_customers = np.bincount(_count_groups(matrix), minlength=1)
     if universe is not None:
         n_customers[0] = universe - n_customers[1:].sum()
     n_groups = np.flatnonzero(n_customers)
@@ -108,6 +108,6 @@ def groups_per_customer(data: Any, *, universe: int | None = None) -> pd.DataFra
     )
 
 
-def _n_groups_of(codes: MembershipMatrix) -> IntArray:
-    """The number of groups of each customer."""
-    return np.bincount(codes.indices, minlength=codes.n_customers)
+def _count_groups(matrix: MembershipMatrix) -> IntArray:
+    """Return the number of groups of each customer."""
+    return np.bincount(matrix.indices, minlength=matrix.n_customers)

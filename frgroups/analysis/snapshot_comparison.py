@@ -1,4 +1,4 @@
-"""Two snapshots side by side: the groups and customers of either, and where each stands among them."""
+"""Comparison of two snapshots over the groups and customers of either."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from frgroups.internals.typing import IntArray
 from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
 from frgroups.snapshot.snapshot import Snapshot
 
-_FROM_SURE_TO_UNSURE = pd.Index(["consistent", "unverifiable", "drifted"])
+_VERDICTS = pd.Index(["consistent", "unverifiable", "drifted"])  # from the strongest to the weakest
 
 
 @dataclass(frozen=True, eq=False)
 class Side:
     """
-    One of the two: its memberships, and where its groups and customers stand among those of either.
+    One of two snapshots: its memberships, and the positions of its groups and customers among those of either.
 
-    A table of memberships is not `named`: it has uids in the place of names.
+    `named` is False for a table of memberships, which has no group names.
     """
 
     matrix: MembershipMatrix
@@ -35,9 +35,9 @@ class Side:
 @dataclass(frozen=True, eq=False)
 class SnapshotComparison:
     """
-    An older and a newer snapshot over the groups and customers of either, both in uid order.
+    An older and a newer snapshot, with the groups and customers of either in uid order.
 
-    `names` are the newer ones, and the last ones of groups that are gone.
+    `names` are the newer names, or the older names of deleted groups. `verdicts` are the weaker of the two verdicts.
     """
 
     old: Side
@@ -48,8 +48,8 @@ class SnapshotComparison:
     verdicts: pd.Index
 
     @classmethod
-    def of(cls, old: Any, new: Any) -> SnapshotComparison:
-        """Snapshots, or tables of memberships; InputError when they cannot be compared in this order."""
+    def from_data(cls, old: Any, new: Any) -> SnapshotComparison:
+        """Compare snapshots or tables of memberships; InputError if they cannot be compared in this order."""
         _check_comparable(old, new)
         before, after = as_membership_matrix(old), as_membership_matrix(new)
         groups, group_before, group_after = _union(before.group_uids, after.group_uids)
@@ -58,24 +58,25 @@ class SnapshotComparison:
             Side(before, group_before, customer_before, isinstance(old, Snapshot)),
             Side(after, group_after, customer_after, isinstance(new, Snapshot)),
         )
-        unsure = np.maximum(*(_FROM_SURE_TO_UNSURE.get_indexer(group_verdicts(one, groups)) for one in (old, new)))
-        return cls(*sides, groups, _names(groups, *sides), customers, _FROM_SURE_TO_UNSURE.take(unsure))
+        ranks = [_VERDICTS.get_indexer(group_verdicts(data, groups)) for data in (old, new)]
+        verdicts = _VERDICTS.take(np.maximum(*ranks))
+        return cls(*sides, groups, _group_names(groups, *sides), customers, verdicts)
 
     def group_code_of(self, group: str) -> int:
-        """The place of the group of this uid, or else of this unique name, among those of either."""
-        return self._nobody.group_code_of(group)
+        """Return the position of the group with a uid or unique name."""
+        return self._empty_matrix.group_code_of(group)
 
     @cached_property
-    def _nobody(self) -> MembershipMatrix:
+    def _empty_matrix(self) -> MembershipMatrix:
         starts = np.zeros(len(self.groups) + 1, dtype=np.int64)
         return MembershipMatrix(self.groups, self.names, self.customers[:0], starts, np.empty(0, dtype=np.int32))
 
 
 def group_verdicts(data: Any, groups: pd.Index) -> pd.Index:
     """
-    How sure it is who is in these groups, in their order; a table of memberships proves nothing.
+    Return the verdict of each group; the verdict of a table of memberships is "unverifiable".
 
-    A group that a snapshot lacks was not in its list of groups, which is as sure as the snapshot as a whole.
+    A group that a snapshot does not contain was not in its list of groups, so it gets the verdict of the snapshot.
     """
     if not isinstance(data, Snapshot):
         return pd.Index(["unverifiable"] * len(groups), dtype="str")
@@ -86,16 +87,16 @@ def group_verdicts(data: Any, groups: pd.Index) -> pd.Index:
 
 def weaker_verdict(*verdicts: str) -> str:
     """
-    The less sure of these verdicts.
+    Return the weakest of some verdicts.
 
     >>> weaker_verdict("unverifiable", "consistent"), weaker_verdict("drifted", "unverifiable")
     ('unverifiable', 'drifted')
     """
-    return str(max(verdicts, key=list(_FROM_SURE_TO_UNSURE).index))
+    return str(max(verdicts, key=list(_VERDICTS).index))
 
 
-def _names(groups: pd.Index, *sides: Side) -> pd.Index:
-    """The name that the last of the sides has for each group; its uid where none has."""
+def _group_names(groups: pd.Index, *sides: Side) -> pd.Index:
+    """Return the name of each group on the last side that has one, or else its uid."""
     names = groups.to_numpy(dtype=object, copy=True)
     for side in sides:
         if side.named:
@@ -105,18 +106,19 @@ def _names(groups: pd.Index, *sides: Side) -> pd.Index:
 
 
 def _union(old: pd.Index, new: pd.Index) -> tuple[pd.Index, IntArray, IntArray]:
-    """The uids of either in uid order, and where the old and the new ones stand in it."""
+    """Return the sorted union of uids, and the positions of the old and the new uids in it."""
     if old.equals(new):
-        where = np.arange(len(new), dtype=np.int64)
-        return new, where, where
-    found = new.get_indexer(old)
-    gone = found < 0
-    found[gone] = len(new) + np.arange(gone.sum())
-    either = new.append(old[gone])
-    order = either.argsort()
-    rank = np.empty(len(either), dtype=np.int64)
-    rank[order] = np.arange(len(either))
-    return either.take(order), rank[found], rank[: len(new)]
+        positions = np.arange(len(new), dtype=np.int64)
+        return new, positions, positions
+    # The union is first built as the new uids followed by those that only the old index has, and then sorted.
+    unsorted_positions = new.get_indexer(old)
+    is_gone = unsorted_positions < 0
+    unsorted_positions[is_gone] = len(new) + np.arange(is_gone.sum())
+    union = new.append(old[is_gone])
+    order = union.argsort()
+    rank = np.empty(len(union), dtype=np.int64)
+    rank[order] = np.arange(len(union))
+    return union.take(order), rank[unsorted_positions], rank[: len(new)]
 
 
 def _check_comparable(old: Any, new: Any) -> None:
@@ -134,10 +136,10 @@ def _check_comparable(old: Any, new: Any) -> None:
         )
     if old.taken_at > new.taken_at:
         raise InputError(
-            f"The first snapshot was taken at {_told(old)}, after the second, of {_told(new)}; joined and left would "
-            "be swapped. Give the older one first."
+            f"The first snapshot was taken at {_format_taken_at(old)}, after the second, of {_format_taken_at(new)}; "
+            "joined and left would be swapped. Give the older one first."
         )
 
 
-def _told(snapshot: Snapshot) -> str:
+def _format_taken_at(snapshot: Snapshot) -> str:
     return f"{snapshot.taken_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -1,20 +1,23 @@
 """
-Charts of groups, on matplotlib Axes; imported on request: `from frgroups import plot`.
+Charts of groups, drawn on matplotlib Axes. Import them with `from frgroups import plot`.
 
-Every function takes a Snapshot (or memberships) or the table of the same name, draws on `ax=` or on a figure of
-its own, and returns the Axes. None calls `show()`. What is left out is said in the title. `fg.describe` tells in
-words what a chart of the same table shows. Signs that the font lacks are shown as □, with the uid of the group; a
-font that has them can be added: ``matplotlib.rcParams["font.family"] = ["DejaVu Sans", "Noto Sans CJK JP"]``.
+Each function takes a Snapshot (or memberships) or the table of the same name, draws on `ax=` or on a new figure, and
+returns the Axes. No function calls `show()`. The title states what is left out. `fg.describe` describes the same
+table in sentences.
+
+Characters that the font does not contain are drawn as □, followed by the uid of the group. To draw them, add a font:
+``matplotlib.rcParams["font.family"] = ["DejaVu Sans", "Noto Sans CJK JP"]``.
 """
 
 from __future__ import annotations
 
-from frgroups.plot.bars_chart import changes, sizes
+from frgroups.plot.changes_chart import changes
 from frgroups.plot.flow_chart import flow
-from frgroups.plot.heatmap_chart import overlap_heatmap
 from frgroups.plot.history_chart import history
+from frgroups.plot.overlap_chart import overlap_heatmap
 from frgroups.plot.profile_chart import profile
 from frgroups.plot.reach_chart import campaign_reach, incremental_reach, reach
+from frgroups.plot.sizes_chart import sizes
 from frgroups.plot.upset_chart import upset
 
 __all__ = [
@@ -30,5 +33,5 @@ __all__ = [
     "upset",
 ]
 
-# So that doctest, which looks at this module, runs the examples of functions that stand in others.
+# Doctest runs the examples of imported functions only if they are listed in __test__.
 __test__ = {name: globals()[name] for name in __all__}

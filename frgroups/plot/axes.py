@@ -1,4 +1,4 @@
-"""What every chart shares: colours, titles, room for text, and what is drawn where there is nothing."""
+"""Shared parts of the charts: colors, titles, labels, axes and checks of the input."""
 
 from __future__ import annotations
 
@@ -10,126 +10,142 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from frgroups.internals.typing import FloatArray
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 
-# Okabe & Ito's colours, told apart by the colour-blind; the first three also differ in grey.
+# Colors of Okabe & Ito, which color-blind readers can distinguish. The first three also differ in gray.
 BLUE, SKY, ORANGE = "#0072B2", "#56B4E9", "#E69F00"
 GREEN, VERMILLION, PURPLE = "#009E73", "#D55E00", "#CC79A7"
-INK, FAINT = "#222222", "#DDDDDD"
+INK, PALE = "#222222", "#DDDDDD"
 
 
 def new_axes(width: float, height: float) -> Axes:
-    """The Axes of a figure of this size, in inches."""
+    """Return the Axes of a new figure of this size, in inches."""
     return plt.subplots(figsize=(width, height), layout="constrained")[1]
 
 
-def empty_chart(ax: Axes, heading: str, why: str) -> Axes:
-    """The Axes with a title and, in place of a chart, the reason why there is nothing to draw."""
-    ax.text(0.5, 0.5, why, ha="center", va="center", transform=ax.transAxes, parse_math=False)
+def empty_chart(ax: Axes, heading: str, reason: str) -> Axes:
+    """Write a heading and, in place of a chart, the reason why there is nothing to draw; return the Axes."""
+    ax.text(0.5, 0.5, reason, ha="center", va="center", transform=ax.transAxes, parse_math=False)
     ax.set_xticks([])
     ax.set_yticks([])
-    open_frame(ax)
-    return titled(ax, heading, "")
+    show_spines(ax)
+    return set_heading(ax, heading)
 
 
-def titled(ax: Axes, heading: str, cut: str, width: float | None = None) -> Axes:
-    """The Axes with a heading, and below it what was left out; `width` in points is that of the Axes or given."""
-    inches = (points(ax)[0] if width is None else width) / 72
-    ax.set_title(wrapped(heading, cut, inches), loc="left", fontsize=10 if inches < 14 else 14, parse_math=False)
+def set_heading(ax: Axes, heading: str, notes: Sequence[str] = (), width: float | None = None) -> Axes:
+    """
+    Write a heading and, below it, notes such as what was left out; return the Axes.
+
+    `width` is the width for the text in points; None is the width of the Axes.
+    """
+    if width is None:
+        width, _ = size_in_points(ax)
+    inches = width / 72
+    ax.set_title(
+        wrap_heading(heading, notes, inches), loc="left", fontsize=10 if inches < 14 else 14, parse_math=False
+    )
     return ax
 
 
-def wrapped(heading: str, cut: str, inches: float) -> str:
-    """A heading, and below it what was left out, in lines that fit this width."""
+def wrap_heading(heading: str, notes: Sequence[str], inches: float) -> str:
+    """Return a heading and its notes in lines that fit into a width."""
     width = max(int(inches / 0.09), 24)
-    return "\n".join(line for part in (heading, cut) for line in textwrap.wrap(part, width))
+    return "\n".join([*textwrap.wrap(heading, width), *textwrap.wrap("; ".join(notes), width)])
 
 
-def open_frame(ax: Axes, *sides: Literal["left", "bottom"]) -> None:
-    """Leave only these sides of the frame."""
+def show_spines(ax: Axes, *sides: Literal["left", "bottom"]) -> None:
+    """Show only these sides of the frame."""
     for name, spine in ax.spines.items():
         spine.set_visible(name in sides)
 
 
-def points(ax: Axes) -> tuple[float, float]:
-    """Width and height of the Axes, in points; names and titles will take some of it."""
+def size_in_points(ax: Axes) -> tuple[float, float]:
+    """Return the width and height of the Axes in points, before the layout takes some of it for labels."""
     box = ax.get_window_extent()
     return 72 * box.width / ax.figure.dpi, 72 * box.height / ax.figure.dpi
 
 
-def percent(share: float) -> str:
-    """A share in percent."""
-    # Rounding must not turn "nearly all" into "all", nor some into none.
-    if 0 < share < 0.005:
-        return "<1 %"
-    return f"{min(100 * share, 99.9):.1f} %" if 0.99 < share < 1 else f"{100 * share:.0f} %"
+def label_width(ax: Axes, n_characters: float, at_most: float = 0.35) -> float:
+    """Return the share of the width of the Axes that a label of this length takes."""
+    return min(at_most, 6.0 * n_characters / size_in_points(ax)[0])
 
 
-def room(ax: Axes, n_signs: float, most: float = 0.35) -> float:
-    """The part of the width that a text of so many signs takes, at the size of the labels beside bars."""
-    return min(most, 6.0 * n_signs / points(ax)[0])
+def number_width(ax: Axes, number: int) -> float:
+    """Return the share of the width of the Axes that a number with separators takes."""
+    return label_width(ax, len(f"{number:,}") + 1.5)
 
 
-def spread(wanted: Sequence[float], gap: float, last: float) -> FloatArray:
-    """Places as near as may be to those wanted, each at least `gap` from the next, none after `last`."""
+def spread_positions(wanted: Sequence[float], gap: float, last: float) -> FloatArray:
+    """Return positions close to the wanted ones, at least `gap` apart and none after `last`."""
     order = np.argsort(wanted, kind="stable")
-    places = np.array(wanted, dtype=float)
-    at = places[order]
-    for i in range(1, len(at)):
-        at[i] = max(at[i], at[i - 1] + gap)
-    at[-1:] = np.minimum(at[-1:], last)
-    for i in reversed(range(len(at) - 1)):
-        at[i] = min(at[i], at[i + 1] - gap)
-    places[order] = at
-    return places
+    positions = np.array(wanted, dtype=float)
+    rising = positions[order]
+    for i in range(1, len(rising)):
+        rising[i] = max(rising[i], rising[i - 1] + gap)
+    rising[-1:] = np.minimum(rising[-1:], last)
+    for i in reversed(range(len(rising) - 1)):
+        rising[i] = min(rising[i], rising[i + 1] - gap)
+    positions[order] = rising
+    return positions
 
 
-def is_table(data: Any, column: str) -> bool:
-    """Whether this is a table of results with that column, rather than a Snapshot or memberships."""
-    return isinstance(data, pd.DataFrame) and column in data
+def is_table(data: Any, *columns: str) -> bool:
+    """Return True if this is a result table with these columns, and not a Snapshot or memberships."""
+    return isinstance(data, pd.DataFrame) and set(columns) <= set(data.columns)
 
 
-def largest(codes: MembershipMatrix, top: int | None) -> Sequence[str] | None:
-    """The uids of the `top` largest groups; None, which is all, when there are no more."""
-    if top is None or top >= codes.n_groups:
+def unpack_pair(data: Any, new: Any) -> tuple[Any, Any]:
+    """Return the older and the newer data, which may be passed as one pair."""
+    if isinstance(data, tuple) and len(data) == 2 and new is None:
+        return data[0], data[1]
+    return data, new
+
+
+def largest_groups(matrix: MembershipMatrix, top: int | None) -> Sequence[str] | None:
+    """Return the uids of the `top` largest groups; None, which selects all groups, if there are no more."""
+    if top is None or top >= matrix.n_groups:
         return None
-    order = np.argsort(-codes.sizes, kind="stable")[:top]
-    return list(codes.group_uids.take(order))
+    order = np.argsort(-matrix.sizes, kind="stable")[:top]
+    return list(matrix.group_uids.take(order))
 
 
-def beside(ax: Axes, text: str, x: float, row: Any, *, left: bool = False, size: float = 8) -> None:
-    """A text right of where a bar ends, or left of it."""
+def label_bar(ax: Axes, text: str, x: float, row: Any, *, side: Literal["left", "right"] = "right") -> None:
+    """Write a text beside the end of a bar."""
+    if side == "left":
+        offset, alignment = -3, "right"
+    else:
+        offset, alignment = 3, "left"
     ax.annotate(
         text,
         (x, row),
-        (-3 if left else 3, 0),
+        (offset, 0),
         textcoords="offset points",
         va="center",
-        ha="right" if left else "left",
-        fontsize=size,
+        ha=alignment,
+        fontsize=8,
         color=INK,
         parse_math=False,
     )
 
 
 def name_rows(ax: Axes, names: list[str]) -> None:
-    """The names beside the rows, the first on top, with room for a legend below the last."""
+    """Write the names beside the rows, from top to bottom, and leave space for a legend below the last row."""
     ax.set_yticks(range(len(names)), labels=names, fontsize=8, parse_math=False)
     ax.set_ylim(len(names) + 0.9, -0.7)
     ax.tick_params(axis="y", length=0)
-    open_frame(ax, "bottom")
+    show_spines(ax, "bottom")
 
 
-def count_axis(ax: Axes, label: str) -> None:
-    """The axis of a number of customers: whole, without signs, with thousands separators."""
-    ax.set_xlabel(label)
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{abs(value):,.0f}"))
-    ax.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+def format_count_axis(axis: Axis, n_bins: int = 6) -> None:
+    """Format an axis of numbers of customers: whole, unsigned, with thousands separators."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{abs(value):,.0f}"))
+    axis.set_major_locator(MaxNLocator(nbins=n_bins, integer=True))
 
 
-def legend(ax: Axes, columns: int = 2) -> None:
-    """What the marks mean, below the last row."""
+def add_legend(ax: Axes, columns: int = 2) -> None:
+    """Add a legend below the last row."""
     ax.legend(loc="lower right", ncols=columns, fontsize=8, frameon=False, borderpad=0.1)

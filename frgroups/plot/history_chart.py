@@ -1,4 +1,4 @@
-"""The chart of the sizes of groups over time: a line for each group, named at its end."""
+"""The chart of the sizes of groups over time: a line for each group, labeled at its end."""
 
 from __future__ import annotations
 
@@ -9,152 +9,157 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num, num2date
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
+from matplotlib.ticker import FixedLocator
 
+from frgroups.analysis.table_rows import sort_largest_first
 from frgroups.history.size_history import only_groups, size_history
 from frgroups.internals.formatting import format_day, format_growth
 from frgroups.internals.typing import FloatArray
 from frgroups.plot.axes import (
     BLUE,
-    FAINT,
     GREEN,
     INK,
     ORANGE,
+    PALE,
     PURPLE,
     SKY,
     VERMILLION,
     empty_chart,
+    format_count_axis,
     is_table,
+    label_width,
     new_axes,
-    open_frame,
-    points,
-    room,
-    spread,
-    titled,
+    set_heading,
+    show_spines,
+    size_in_points,
+    spread_positions,
 )
 from frgroups.plot.labels import display_names
 
-_COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, INK)
-_STYLES = ("-", "--", "-.", ":")
-_FONT = 8
+_HEADING = "Members of each group over time"
+_COLORS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, INK)
+_LINE_STYLES = ("-", "--", "-.", ":")
+_FONT_SIZE = 8
 
 
 def history(data: Any, groups: Iterable[str] | None = None, *, top: int | None = 8, ax: Axes | None = None) -> Axes:
     """
-    How large groups were at each reading: a line for each, with its name, last size and growth at its end.
+    Draw the size of groups at each reading: a line for each group, with its name, last size and growth at the end.
 
-    `data` is the table of `size_history`, or what it takes: Snapshots, folders, rows of `list_snapshots`. `groups`
-    draws only these, by uid or last name. The `top` largest are coloured and named, the others faint behind them.
-    A line is broken where a group was not there, and ends in a cross where it was deleted; a hollow point is a
-    reading that is not "consistent".
+    `data` is the table of `size_history`, or the data that it takes: Snapshots, folders, rows of `list_snapshots`.
+    `groups` selects groups by uid or last name. The `top` largest groups are colored and labeled, the others are
+    gray. A line has a gap where the group did not exist, and ends in a cross where the group was deleted. A hollow
+    point is a reading that is not "consistent".
 
     >>> from frgroups import plot
     >>> ax = plot.history([sample_snapshot("2026-11-03"), sample_snapshot("2026-11-10")], top=2)
     >>> [text.get_text() for text in ax.texts]
     ['All members  250 (0%)', 'VIP  2 (0%)']
     """
-    table = data if is_table(data, "taken_at") and is_table(data, "n_members") else size_history(data)
-    moments = pd.DatetimeIndex(table["taken_at"].drop_duplicates().sort_values())
-    table = table if groups is None else only_groups(table, groups)
-    last = table.drop_duplicates("customer_group_uid", keep="last")
-    last = last.sort_values(["n_members", "customer_group_uid"], ascending=[False, True])
-    named = last.head(len(last) if top is None else top)
-    heading = "Members of each group over time"
-    ax = ax or new_axes(9.5, max(4.2, 1.4 + 0.18 * len(named)))
+    table = data if is_table(data, "taken_at", "n_members") else size_history(data)
+    times = pd.DatetimeIndex(table["taken_at"].drop_duplicates().sort_values())
+    if groups is not None:
+        table = only_groups(table, groups)
+    last = sort_largest_first(table.drop_duplicates("customer_group_uid", keep="last"), "n_members")
+    labeled = last.iloc[:top]
+    ax = ax or new_axes(9.5, max(4.2, 1.4 + 0.18 * len(labeled)))
     if last.empty:
-        return empty_chart(ax, heading, "no readings")
-    of_group = {uid: rows.set_index("taken_at").reindex(moments) for uid, rows in table.groupby("customer_group_uid")}
-    x = date2num(moments.tz_convert(None).to_numpy())
-    for uid in last["customer_group_uid"].iloc[len(named) :]:
-        ax.plot(x, _sizes(of_group[uid]), color="#C8C8C8", linewidth=0.8, marker=".", markersize=2, zorder=1)
-    for at, uid in enumerate(named["customer_group_uid"]):
-        _line(ax, x, of_group[uid], at)
-    names = display_names(named["customer_group_uid"], named["name"])
-    uids = named["customer_group_uid"]
-    labels = [f"{name}  {_told(of_group[uid])}" for name, uid in zip(names, uids, strict=True)]
+        return empty_chart(ax, _HEADING, "no readings")
+    rows_of = {uid: rows.set_index("taken_at").reindex(times) for uid, rows in table.groupby("customer_group_uid")}
+    x = date2num(times.tz_convert(None).to_numpy())
+    for uid in last["customer_group_uid"].iloc[len(labeled) :]:
+        ax.plot(x, _member_counts(rows_of[uid]), color="#C8C8C8", linewidth=0.8, marker=".", markersize=2, zorder=1)
+    uids = labeled["customer_group_uid"]
+    for number, uid in enumerate(uids):
+        _draw_line(ax, x, rows_of[uid], number)
+    names = display_names(uids, labeled["name"])
+    labels = [f"{name}  {_describe_last_size(rows_of[uid])}" for name, uid in zip(names, uids, strict=True)]
     ax.set_ylim(0, max(int(table["n_members"].max()), 1) * 1.05)
-    _name_ends(ax, x, [_sizes(of_group[uid]) for uid in uids], labels)
-    _dates(ax, x)
-    return titled(ax, heading, _notes(table, len(named), len(last)))
+    _label_ends(ax, x, [_member_counts(rows_of[uid]) for uid in uids], labels)
+    _format_axes(ax, x)
+    notes = []
+    if len(labeled) < len(last):
+        notes.append(f"named: the {len(labeled):,} largest of {len(last):,} groups")
+    if n_inconsistent := int((table["verdict"] != "consistent").sum()):
+        notes.append(f"hollow: {n_inconsistent:,} of {len(table):,} readings are not consistent")
+    return set_heading(ax, _HEADING, notes)
 
 
-def _sizes(rows: pd.DataFrame) -> FloatArray:
+def _member_counts(rows: pd.DataFrame) -> FloatArray:
     return rows["n_members"].to_numpy(dtype=float, na_value=np.nan)
 
 
-def _line(ax: Axes, x: FloatArray, rows: pd.DataFrame, number: int) -> None:
-    sizes, colour = _sizes(rows), _COLOURS[number % len(_COLOURS)]
-    style = _STYLES[number % len(_STYLES)]
-    ax.plot(x, sizes, linestyle=style, color=colour, linewidth=1.8, zorder=3)
-    sure, deleted = (rows["verdict"] == "consistent").to_numpy(), (rows["status"] == "deleted").to_numpy()
-    for marker, fill, which in (
-        ("o", colour, sure & ~deleted),
-        ("o", "white", ~sure & ~deleted),
-        ("X", colour, deleted),
+def _draw_line(ax: Axes, x: FloatArray, rows: pd.DataFrame, number: int) -> None:
+    """Draw the line of a group, with a marker for each reading."""
+    sizes, color = _member_counts(rows), _COLORS[number % len(_COLORS)]
+    ax.plot(x, sizes, linestyle=_LINE_STYLES[number % len(_LINE_STYLES)], color=color, linewidth=1.8, zorder=3)
+    is_consistent = (rows["verdict"] == "consistent").to_numpy()
+    is_deleted = (rows["status"] == "deleted").to_numpy()
+    for marker, fill, selected in (
+        ("o", color, is_consistent & ~is_deleted),
+        ("o", "white", ~is_consistent & ~is_deleted),
+        ("X", color, is_deleted),
     ):
-        where = which & ~np.isnan(sizes)
-        if where.any():
-            ax.plot(x[where], sizes[where], marker, color=fill, markeredgecolor=colour, markersize=5, zorder=4)
+        drawn = selected & ~np.isnan(sizes)
+        if drawn.any():
+            ax.plot(x[drawn], sizes[drawn], marker, color=fill, markeredgecolor=color, markersize=5, zorder=4)
 
 
-def _told(rows: pd.DataFrame) -> str:
-    """The last size of a group, and what became of the first."""
+def _describe_last_size(rows: pd.DataFrame) -> str:
+    """Return the last size of a group with its growth, or a note that it is new or deleted."""
     known = rows.dropna(subset="status")
     sizes = known["n_members"].astype(int)
+    first, last = sizes.iloc[0], sizes.iloc[-1]
     if known["status"].iloc[-1] == "deleted":
         return "(deleted)"
     if known["status"].iloc[0] == "new":
-        return f"{sizes.iloc[-1]:,} (new)"
-    growth = f" ({format_growth(sizes.iloc[0], sizes.iloc[-1])})" if sizes.iloc[0] else ""
-    return f"{sizes.iloc[-1]:,}{growth}"
+        return f"{last:,} (new)"
+    if first == 0:
+        return f"{last:,}"
+    return f"{last:,} ({format_growth(first, last)})"
 
 
-def _name_ends(ax: Axes, x: FloatArray, lines: list[FloatArray], labels: list[str]) -> None:
-    """The names right of the lines, apart from each other, each led to by a thin line from its end."""
+def _label_ends(ax: Axes, x: FloatArray, lines: list[FloatArray], labels: list[str]) -> None:
+    """Write the labels to the right of the lines, without overlap, each connected to its line."""
     ends = [int(np.flatnonzero(~np.isnan(line))[-1]) for line in lines]
     sizes = [float(line[end]) for line, end in zip(lines, ends, strict=True)]
     highest = ax.get_ylim()[1]
-    gap = 1.35 * _FONT / (0.85 * points(ax)[1]) * highest
+    gap = 1.35 * _FONT_SIZE / (0.85 * size_in_points(ax)[1]) * highest
     span = max(float(x[-1] - x[0]), 1.0)
-    part = room(ax, max(map(len, labels)) * 0.85 + 5, 0.6)
+    part = label_width(ax, max(map(len, labels)) * 0.85 + 5, at_most=0.6)
     right = x[-1] + span * part / (1 - part)
     ax.set_xlim(x[0] - 0.02 * span, right)
-    near, names_at = x[-1] + 0.01 * (right - x[0]), x[-1] + 0.035 * (right - x[0])
-    for end, size, at, label in zip(ends, sizes, spread(sizes, gap, highest), labels, strict=True):
-        ax.plot([x[end], near, names_at], [size, size, at], color="#999999", linewidth=0.6, zorder=2)
+    line_x, label_x = x[-1] + 0.01 * (right - x[0]), x[-1] + 0.035 * (right - x[0])
+    positions = spread_positions(sizes, gap, highest)
+    for end, size, position, label in zip(ends, sizes, positions, labels, strict=True):
+        ax.plot([x[end], line_x, label_x], [size, size, position], color="#999999", linewidth=0.6, zorder=2)
         ax.annotate(
             label,
-            (names_at, at),
+            (label_x, position),
             (2, 0),
             textcoords="offset points",
             va="center",
-            fontsize=_FONT,
+            fontsize=_FONT_SIZE,
             color=INK,
             parse_math=False,
         )
 
 
-def _dates(ax: Axes, x: FloatArray) -> None:
+def _format_axes(ax: Axes, x: FloatArray) -> None:
+    """Format the axes of dates and sizes, with grid lines that end at the last reading."""
     locator = AutoDateLocator(maxticks=7)
-    ticks = locator.tick_values(*num2date([x[0], x[-1]])) if len(x) > 1 else x
+    ticks = x
+    if len(x) > 1:
+        ticks = locator.tick_values(*num2date([x[0], x[-1]]))
     ax.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if x[0] <= tick <= x[-1]] or list(x)))
     ax.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
-    first, last = (format_day(num2date(at).date()) for at in (x[0], x[-1]))
+    first, last = (format_day(num2date(time).date()) for time in (x[0], x[-1]))
     ax.set_xlabel(first if first == last else f"{first} to {last}", loc="left")
-    ax.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    format_count_axis(ax.yaxis)
     low, high = ax.get_ylim()
-    ax.hlines(
-        [tick for tick in ax.get_yticks() if low < tick < high], x[0], x[-1], color=FAINT, linewidth=0.6, zorder=0
-    )
+    lines = [tick for tick in ax.get_yticks() if low < tick < high]
+    ax.hlines(lines, x[0], x[-1], color=PALE, linewidth=0.6, zorder=0)
     ax.set_ylim(low, high)
     ax.set_ylabel("members")
-    open_frame(ax, "left", "bottom")
+    show_spines(ax, "left", "bottom")
     ax.spines["bottom"].set_bounds(x[0], x[-1])
-
-
-def _notes(table: pd.DataFrame, n_named: int, n_all: int) -> str:
-    notes = [f"named: the {n_named:,} largest of {n_all:,} groups"] if n_named < n_all else []
-    if unsure := int((table["verdict"] != "consistent").sum()):
-        notes.append(f"hollow: {unsure:,} of {len(table):,} readings are not consistent")
-    return "; ".join(notes)

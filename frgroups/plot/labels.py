@@ -1,4 +1,4 @@
-"""How names are shown: in one line, short, in signs that the font has, and told apart."""
+"""Names for charts: on one line, short, unique, and only with characters that the font contains."""
 
 from __future__ import annotations
 
@@ -8,44 +8,52 @@ from functools import cache
 from matplotlib import rcParams
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
-_LONGEST_NAME = 30
-# In place of signs that the font lacks, such as emoji and Chinese in matplotlib's own font.
-_UNKNOWN = "□"
+_MAX_LENGTH = 30
+_MISSING_GLYPH = "□"  # replaces characters that the font lacks, such as emoji and Chinese in matplotlib's own font
 
 
 def display_names(uids: Iterable[str], names: Iterable[str]) -> list[str]:
-    """Short names to show; those that would look the same, or cannot be shown whole, carry their uid."""
-    uids, short = list(uids), [short_name(name) for name in names]
-    twice = {name for name in short if short.count(name) > 1}
-    return [
-        f"{name} ({short_name(uid, 12)})".lstrip() if name in twice or not name or _UNKNOWN in name else name
-        for uid, name in zip(uids, short, strict=True)
-    ]
+    """Return short names; a name that is empty, not unique or has missing glyphs is followed by its uid."""
+    short_names = [short_name(name) for name in names]
+    labels = []
+    for uid, name in zip(uids, short_names, strict=True):
+        if name == "" or _MISSING_GLYPH in name or short_names.count(name) > 1:
+            labels.append(f"{name} ({short_name(uid, 12)})".lstrip())
+        else:
+            labels.append(name)
+    return labels
 
 
-def short_name(name: object, longest: int = _LONGEST_NAME) -> str:
-    """A name in one line; of a long one, its beginning and its end."""
-    text = _drawable(" ".join(str(name).split()))
+def short_name(name: object, max_length: int = _MAX_LENGTH) -> str:
+    """Return a name on one line; the middle of a long name is replaced by an ellipsis."""
+    text = _replace_missing_glyphs(" ".join(str(name).split()))
+    if len(text) <= max_length:
+        return text
     # Names often differ at their end: "Members of the club, Tromsø", "…, Bodø".
-    tail = (longest - 1) // 2
-    return text if len(text) <= longest else f"{text[: longest - 1 - tail].rstrip()}…{text[-tail:].lstrip()}"
+    n_last = (max_length - 1) // 2
+    return f"{text[: max_length - 1 - n_last].rstrip()}…{text[-n_last:].lstrip()}"
 
 
-def _drawable(text: str) -> str:
-    """The text with one box in place of signs in a row that the fonts of `rcParams["font.family"]` lack."""
-    known = _signs(tuple(rcParams["font.family"]), tuple(rcParams["font.sans-serif"]))
-    signs = [sign if ord(sign) in known else _UNKNOWN for sign in text]
-    return "".join(sign for at, sign in enumerate(signs) if sign != _UNKNOWN or signs[at - 1 : at] != [_UNKNOWN])
+def _replace_missing_glyphs(text: str) -> str:
+    """Replace each run of characters that the fonts of `rcParams["font.family"]` lack by one box."""
+    known = _known_characters(tuple(rcParams["font.family"]), tuple(rcParams["font.sans-serif"]))
+    result = ""
+    for character in text:
+        if ord(character) in known and character != _MISSING_GLYPH:
+            result += character
+        elif not result.endswith(_MISSING_GLYPH):
+            result += _MISSING_GLYPH
+    return result
 
 
 @cache
-def _signs(families: tuple[str, ...], _: tuple[str, ...]) -> frozenset[int]:
-    """What the fonts that matplotlib would draw with can show."""
-    found: set[int] = set()
+def _known_characters(families: tuple[str, ...], _: tuple[str, ...]) -> frozenset[int]:
+    """Return the code points that the fonts of these families contain; the second argument is only a cache key."""
+    characters: set[int] = set()
     for family in families:
         try:
             path = findfont(FontProperties(family=[family]), fallback_to_default=False)
-        except ValueError:  # It is not on this machine; matplotlib goes on without it, too.
+        except ValueError:  # The font is not installed; matplotlib skips it, too.
             continue
-        found.update(get_font(path).get_charmap())
-    return frozenset(found or get_font(findfont("DejaVu Sans")).get_charmap())
+        characters.update(get_font(path).get_charmap())
+    return frozenset(characters or get_font(findfont("DejaVu Sans")).get_charmap())

@@ -1,4 +1,4 @@
-"""Charts of whom one can write to: by group and channel, what each further group adds, and by campaign."""
+"""Charts of reach: by group and channel, by further group, and by campaign."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from frgroups.analysis.campaigns import campaign_reach as campaign_table
-from frgroups.analysis.describe import each
 from frgroups.analysis.reach import incremental_reach as incremental_table
 from frgroups.analysis.reach import reachability
+from frgroups.analysis.table_rows import iter_rows, sort_largest_first
 from frgroups.errors import InputError
+from frgroups.internals.formatting import format_percentage
 from frgroups.plot.axes import (
     BLUE,
-    FAINT,
     INK,
     ORANGE,
-    beside,
-    count_axis,
+    PALE,
+    add_legend,
     empty_chart,
+    format_count_axis,
     is_table,
-    legend,
+    label_bar,
+    label_width,
     name_rows,
     new_axes,
-    percent,
-    room,
-    titled,
+    set_heading,
 )
 from frgroups.plot.labels import display_names, short_name
 
@@ -43,53 +43,53 @@ def reach(
     ax: Axes | None = None,
 ) -> Axes:
     """
-    Whom each group reaches, per channel: a bar for those who may be written to, of all members.
+    Draw for each group and channel the customers who may be written to, as a share of the members.
 
-    On it, a line marks those with a contact point and a circle those who give consent. The largest groups come
-    first, each with its members; in a row where something is suppressed, its mark is missing. `data` is the table
-    of `reachability`, or a Snapshot with `groups`, `channels` and `consent` as there.
+    A line marks the customers with a contact point, and a circle those who give consent. The largest groups come
+    first, each with its number of members. If a number is suppressed, its mark is missing. `data` is the table of
+    `reachability`, or a Snapshot with `groups`, `channels` and `consent` as in `reachability`.
 
     >>> from frgroups import plot
     >>> ax = plot.reach(sample_snapshot(), ["all"], consent={"mobile": "newsletter"})
     >>> [text.get_text() for text in ax.texts]
-    ['120 (48 %)', '100 (40 %)', '140 (56 %)']
+    ['120 (48%)', '100 (40%)', '140 (56%)']
     """
-    if is_table(data, "n_reachable") and is_table(data, "channel"):
-        table = data
-    else:
+    table = data
+    if not is_table(data, "n_reachable", "channel"):
         table = reachability(data, groups, channels=channels, consent=consent)
-    sizes = table.drop_duplicates("customer_group_uid")
-    sizes = sizes.sort_values(["n_members", "customer_group_uid"], ascending=[False, True])
-    largest = sizes.head(len(sizes) if top is None else top)
-    shown = largest[["customer_group_uid"]].merge(table, on="customer_group_uid")
+    all_groups = sort_largest_first(table.drop_duplicates("customer_group_uid"), "n_members")
+    drawn_groups = all_groups.iloc[:top]
+    drawn = drawn_groups[["customer_group_uid"]].merge(table, on="customer_group_uid")
     heading = "Members who may be written to: consent and a contact point"
-    ax = ax or new_axes(9.0, 1.7 + 0.24 * max(len(shown), 3))
-    if shown.empty:
+    ax = ax or new_axes(9.0, 1.7 + 0.24 * max(len(drawn), 3))
+    if drawn.empty:
         return empty_chart(ax, heading, "no groups")
-    y = np.arange(len(shown))
-    of_members = {
-        name: 100
-        * shown[name].to_numpy(dtype=float, na_value=np.nan)
-        / shown["n_members"].replace(0, np.nan).to_numpy()
+    y = np.arange(len(drawn))
+    n_members = drawn["n_members"].replace(0, np.nan).to_numpy()
+    reachable, with_contact, consented = (
+        100 * drawn[name].to_numpy(dtype=float, na_value=np.nan) / n_members
         for name in ("n_reachable", "n_with_contact", "n_consented")
-    }
+    )
     ax.barh(y, 100, color="#F0F0F0")
-    ax.barh(y, np.nan_to_num(of_members["n_reachable"]), color=BLUE, label="may be written to")
-    ax.plot(of_members["n_with_contact"], y, "|", color=INK, ms=13, mew=2, label="with a contact point")
-    ax.plot(of_members["n_consented"], y, "o", color="white", mec=INK, ms=6, label="give consent")
-    for number, row in enumerate(each(shown)):
-        beside(ax, _reached(row), 101, number)
-    for at in np.flatnonzero(shown["customer_group_uid"].to_numpy()[1:] != shown["customer_group_uid"][:-1]):
-        ax.axhline(at + 0.5, color=FAINT, linewidth=0.8)
-    ax.set_xlim(0, 102 / (1 - room(ax, 16)))
-    name_rows(ax, _channel_rows(shown))
+    ax.barh(y, np.nan_to_num(reachable), color=BLUE, label="may be written to")
+    ax.plot(with_contact, y, "|", color=INK, ms=13, mew=2, label="with a contact point")
+    ax.plot(consented, y, "o", color="white", mec=INK, ms=6, label="give consent")
+    for position, row in enumerate(iter_rows(drawn)):
+        label_bar(ax, _describe_reach(row), 101, position)
+    uids = drawn["customer_group_uid"].to_numpy()
+    for last_row in np.flatnonzero(uids[1:] != uids[:-1]):
+        ax.axhline(last_row + 0.5, color=PALE, linewidth=0.8)
+    ax.set_xlim(0, 102 / (1 - label_width(ax, 16)))
+    name_rows(ax, _channel_labels(drawn))
     ax.set_xlabel("of all members, %")
     ax.set_xticks(range(0, 101, 20))
-    legend(ax, 3)
-    cut = [f"the {len(largest):,} largest of {len(sizes):,} groups"] if len(largest) < len(sizes) else []
-    if n_left_out := int(shown["suppressed"].sum()):
-        cut.append(f"in {n_left_out:,} of {len(shown):,} rows something is suppressed, since it tells of too few")
-    return titled(ax, heading, "; ".join(cut))
+    add_legend(ax, 3)
+    notes = []
+    if len(drawn_groups) < len(all_groups):
+        notes.append(f"the {len(drawn_groups):,} largest of {len(all_groups):,} groups")
+    if n_suppressed := int(drawn["suppressed"].sum()):
+        notes.append(f"in {n_suppressed:,} of {len(drawn):,} rows something is suppressed, since it tells of too few")
+    return set_heading(ax, heading, notes)
 
 
 def incremental_reach(
@@ -102,14 +102,14 @@ def incremental_reach(
     ax: Axes | None = None,
 ) -> Axes:
     """
-    How many customers each further group adds, as steps from those whom the groups above reach.
+    Draw how many customers each further group adds to those whom the groups above reach.
 
-    `data` is the table of `incremental_reach`, or a Snapshot with `groups`, `channel` and `consent` as there.
+    `data` is the table of `incremental_reach`, or a Snapshot with its arguments `groups`, `channel` and `consent`.
 
     >>> from frgroups import plot
     >>> ax = plot.incremental_reach(sample_snapshot())
     >>> [text.get_text() for text in ax.texts]
-    ['+120 → 100 %']
+    ['+120 → 100%']
     """
     heading = "Customers whom each further group reaches"
     if is_table(data, "n_cumulative"):
@@ -117,25 +117,28 @@ def incremental_reach(
     else:
         table = incremental_table(data, groups, channel=channel, consent=consent)
         heading += f", by {channel}"
-    shown = table.head(len(table) if top is None else top)
-    ax = ax or new_axes(8.0, 1.4 + 0.26 * max(len(shown), 2))
-    if shown.empty:
+    drawn = table.iloc[:top]
+    ax = ax or new_axes(8.0, 1.4 + 0.26 * max(len(drawn), 2))
+    if drawn.empty:
         return empty_chart(ax, heading, "nobody can be reached")
-    y, new, so_far = np.arange(len(shown)), shown["n_new"].to_numpy(), shown["n_cumulative"].to_numpy()
-    ax.barh(y, so_far - new, color=FAINT, label="reached already")
-    ax.barh(y, new, left=so_far - new, color=BLUE, label="new")
-    labels = [f"+{n:,} → {percent(share)}" for n, share in zip(new, shown["share_cumulative"], strict=True)]
-    for at, label in enumerate(labels):
-        beside(ax, label, so_far[at], at)
-    ax.set_xlim(0, max(so_far.max(), 1) / (1 - room(ax, max(map(len, labels)) + 1.5)))
-    name_rows(ax, display_names(shown["customer_group_uid"], shown["name"]))
-    count_axis(ax, "customers reached")
-    legend(ax)
-    cut = ""
-    if len(shown) < len(table):
-        n, n_all = so_far[-1], int(table["n_cumulative"].iloc[-1])
-        cut = f"the first {len(shown):,} of {len(table):,} groups, which reach {n:,} of {n_all:,}"
-    return titled(ax, heading, cut)
+    y, n_new, n_cumulative = np.arange(len(drawn)), drawn["n_new"].to_numpy(), drawn["n_cumulative"].to_numpy()
+    ax.barh(y, n_cumulative - n_new, color=PALE, label="reached already")
+    ax.barh(y, n_new, left=n_cumulative - n_new, color=BLUE, label="new")
+    labels = [f"+{row.n_new:,} → {format_percentage(row.share_cumulative)}" for row in iter_rows(drawn)]
+    for position, end, label in zip(y, n_cumulative, labels, strict=True):
+        label_bar(ax, label, end, position)
+    ax.set_xlim(0, max(n_cumulative.max(), 1) / (1 - label_width(ax, max(map(len, labels)) + 1.5)))
+    name_rows(ax, display_names(drawn["customer_group_uid"], drawn["name"]))
+    ax.set_xlabel("customers reached")
+    format_count_axis(ax.xaxis)
+    add_legend(ax)
+    notes = []
+    if len(drawn) < len(table):
+        total = int(table["n_cumulative"].iloc[-1])
+        notes.append(
+            f"the first {len(drawn):,} of {len(table):,} groups, which reach {n_cumulative[-1]:,} of {total:,}"
+        )
+    return set_heading(ax, heading, notes)
 
 
 def campaign_reach(
@@ -147,10 +150,10 @@ def campaign_reach(
     ax: Axes | None = None,
 ) -> Axes:
     """
-    For each campaign its members: those for whom it may matter, and those whom a better campaign reaches too.
+    Draw for each campaign the members for whom it may matter, and those whom a better campaign reaches, too.
 
-    `data` is the table of `campaign_reach`, or a Snapshot or memberships with `campaigns` and `at` as there. The
-    largest discount comes first. What may matter is an upper bound, see there.
+    `data` is the table of `campaign_reach`, or a Snapshot or memberships with its arguments `campaigns` and `at`. The
+    largest discount comes first. The number for whom a campaign may matter is an upper bound, see `campaign_reach`.
 
     >>> import pandas as pd
     >>> from frgroups import plot
@@ -165,55 +168,73 @@ def campaign_reach(
         raise InputError("plot.campaign_reach takes the table of campaign_reach, or a snapshot and campaigns.")
     else:
         table = campaign_table(data, campaigns, at=at)
-    shown = table.head(len(table) if top is None else top)
+    drawn = table.iloc[:top]
     heading = "Members of each campaign: for whom it may matter, and who has a better one"
-    ax = ax or new_axes(9.0, 1.4 + 0.28 * max(len(shown), 2))
-    if shown.empty:
+    ax = ax or new_axes(9.0, 1.4 + 0.28 * max(len(drawn), 2))
+    if drawn.empty:
         return empty_chart(ax, heading, "no campaign that runs")
-    y = np.arange(len(shown))
-    matters, shadowed = shown["n_effective"].to_numpy(), shown["n_shadowed"].to_numpy()
-    ax.barh(y, matters, color=BLUE, label="it may matter (at most)")
+    y = np.arange(len(drawn))
+    n_effective, n_shadowed = drawn["n_effective"].to_numpy(), drawn["n_shadowed"].to_numpy()
+    ax.barh(y, n_effective, color=BLUE, label="it may matter (at most)")
     ax.barh(
-        y, shadowed, left=matters, color=ORANGE, edgecolor="white", linewidth=0, hatch="////", label="a better one"
+        y,
+        n_shadowed,
+        left=n_effective,
+        color=ORANGE,
+        edgecolor="white",
+        linewidth=0,
+        hatch="////",
+        label="a better one",
     )
-    labels = _campaign_labels(table, shown)
-    for row, label in enumerate(labels):
-        beside(ax, label, matters[row] + shadowed[row], row)
-    total = matters + shadowed
-    ax.set_xlim(0, max(total.max(), 1) / (1 - room(ax, max(map(len, labels)) + 1.5, 0.5)))
-    uids = shown["campaign_uid"].fillna(shown["customer_group_uid"])
-    names = display_names(uids, shown["name"])
-    discounts = shown["discount_percent"]
-    name_rows(ax, [f"{name}, {discount:g} %" for name, discount in zip(names, discounts, strict=True)])
-    count_axis(ax, "customers")
-    legend(ax)
-    cut = f"the {len(shown):,} largest discounts of {len(table):,}" if len(shown) < len(table) else ""
-    return titled(ax, heading, cut)
+    labels = _campaign_labels(table, drawn)
+    total = n_effective + n_shadowed
+    for position, end, label in zip(y, total, labels, strict=True):
+        label_bar(ax, label, end, position)
+    ax.set_xlim(0, max(total.max(), 1) / (1 - label_width(ax, max(map(len, labels)) + 1.5, at_most=0.5)))
+    names = display_names(_campaign_uids(drawn), drawn["name"])
+    discounts = drawn["discount_percent"]
+    name_rows(ax, [f"{name}, {discount:g}%" for name, discount in zip(names, discounts, strict=True)])
+    ax.set_xlabel("customers")
+    format_count_axis(ax.xaxis)
+    add_legend(ax)
+    notes = []
+    if len(drawn) < len(table):
+        notes.append(f"the {len(drawn):,} largest discounts of {len(table):,}")
+    return set_heading(ax, heading, notes)
 
 
-def _reached(row: Any) -> str:
+def _describe_reach(row: Any) -> str:
+    """Return the number and share of members who may be written to."""
     if row.n_members == 0:
         return "no members"
-    return "suppressed" if pd.isna(row.n_reachable) else f"{row.n_reachable:,} ({percent(row.share_reachable)})"
+    if pd.isna(row.n_reachable):
+        return "suppressed"
+    return f"{row.n_reachable:,} ({format_percentage(row.share_reachable, decimals=0)})"
 
 
-def _channel_rows(shown: pd.DataFrame) -> list[str]:
-    """The name and size of a group before its first channel, then the other channels alone."""
-    first = ~shown["customer_group_uid"].duplicated()
-    names = iter(display_names(shown.loc[first, "customer_group_uid"], shown.loc[first, "name"]))
-    return [
-        f"{next(names)}, {row.n_members:,}   {row.channel}" if is_first else row.channel
-        for row, is_first in zip(each(shown), first, strict=True)
-    ]
+def _channel_labels(drawn: pd.DataFrame) -> list[str]:
+    """Return the channel of each row; the first row of a group starts with its name and size."""
+    is_first = ~drawn["customer_group_uid"].duplicated()
+    names = iter(display_names(drawn.loc[is_first, "customer_group_uid"], drawn.loc[is_first, "name"]))
+    labels = list(drawn["channel"])
+    for position in np.flatnonzero(is_first):
+        labels[position] = f"{next(names)}, {drawn['n_members'].iloc[position]:,}   {labels[position]}"
+    return labels
 
 
-def _campaign_labels(table: pd.DataFrame, shown: pd.DataFrame) -> list[str]:
-    """How many of the members, and which campaign is the best of those that others have."""
-    uids = table["campaign_uid"].fillna(table["customer_group_uid"])
-    name_of = dict(zip(uids, (short_name(name, 24) for name in table["name"]), strict=True))
-    return [
-        f"{row.n_effective:,} of {row.n_members:,}; best other: {name_of[row.shadowed_by]}"
-        if row.n_shadowed
-        else f"{row.n_members:,}"
-        for row in each(shown)
-    ]
+def _campaign_labels(table: pd.DataFrame, drawn: pd.DataFrame) -> list[str]:
+    """Return for each campaign its members and, if some have a better campaign, the best of these."""
+    names = dict(zip(_campaign_uids(table), table["name"], strict=True))
+    labels = []
+    for row in iter_rows(drawn):
+        label = f"{row.n_members:,}"
+        if row.n_shadowed:
+            best = short_name(names[row.shadowed_by], 24)
+            label = f"{row.n_effective:,} of {row.n_members:,}; best other: {best}"
+        labels.append(label)
+    return labels
+
+
+def _campaign_uids(table: pd.DataFrame) -> pd.Series:
+    """Return the uid of each campaign, or that of its group if it has none."""
+    return table["campaign_uid"].fillna(table["customer_group_uid"])

@@ -17,7 +17,7 @@ from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 LAW = settings(deadline=None, max_examples=60)
 FEW = settings(deadline=None, max_examples=25)
 GROUPS = ["0150", "b", "c", "Ålesund", "ω"]
-page_rows = st.lists(st.tuples(st.sampled_from(GROUPS), st.sampled_from("pqrstuvw")), max_size=30)
+membership_rows = st.lists(st.tuples(st.sampled_from(GROUPS), st.sampled_from("pqrstuvw")), max_size=30)
 MEMBERSHIP_COLUMNS = {
     "customer_group_uid": "str",
     "customer_uid": "str",
@@ -57,7 +57,7 @@ def snapshot(rows, names=None, **facts):
 
 
 @LAW
-@given(page_rows, page_rows)
+@given(membership_rows, membership_rows)
 def test_changes_are_the_differences_of_sets(old, new):
     "Joined is new without old, left is old without new, in uid order; still_seen is: in any group now."
     was, now = set(old), set(new)
@@ -72,7 +72,7 @@ def test_changes_are_the_differences_of_sets(old, new):
 
 
 @LAW
-@given(page_rows, page_rows)
+@given(membership_rows, membership_rows)
 def test_the_books_of_every_group_balance(old, new):
     "n_old + n_joined - n_left = n_new, and the counts are those of the single changes."
     single = membership_changes(frame(old), frame(new))
@@ -94,7 +94,7 @@ def test_the_books_of_every_group_balance(old, new):
 
 
 @LAW
-@given(page_rows, page_rows)
+@given(membership_rows, membership_rows)
 def test_looking_back_swaps_joined_and_left(old, new):
     "From new to old, everyone who joined has left and the other way round."
     there = membership_changes(frame(old), frame(new))
@@ -104,7 +104,7 @@ def test_looking_back_swaps_joined_and_left(old, new):
 
 
 @FEW
-@given(page_rows, page_rows, st.randoms())
+@given(membership_rows, membership_rows, st.randoms())
 def test_order_and_container_do_not_matter_and_the_input_stays(old, new, random):
     "Shuffled rows, Arrow tables and snapshots tell the same changes, and the frames stay as they were."
     mixed = [*old, *old]

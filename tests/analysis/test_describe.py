@@ -295,7 +295,8 @@ def test_steps_are_told_with_what_each_adds(pairs):
     assert numbers(told)[:2] == [len(table), len({c for _, c in pairs if int(c) % 3})]
     assert f": {table['name'][0]} adds {table['n_new'][0]} (" in told
     if len(table) > 1:
-        assert told.endswith(f"{len(table) - 1} more add {table['n_new'].iloc[1:].sum()}.")
+        verb = "adds" if len(table) == 2 else "add"
+        assert told.endswith(f"{len(table) - 1} more {verb} {table['n_new'].iloc[1:].sum()}.")
 
 
 def test_campaigns_are_told_from_the_largest_discount_down():
@@ -439,7 +440,7 @@ def test_top_says_how_many_are_told_one_by_one():
 @pytest.mark.parametrize("top", [0, -1, 2.0, True, None, "5"])
 def test_a_top_that_tells_nothing_is_refused(top):
     "A whole number from 1 is asked for."
-    with pytest.raises(InputError, match="whole number from 1"):
+    with pytest.raises(InputError, match="whole number of at least 1"):
         describe(sample_snapshot(), top=top)
 
 

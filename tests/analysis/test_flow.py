@@ -15,7 +15,7 @@ from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 
 LAW = settings(deadline=None, max_examples=60)
 GROUPS = ["0150", "b", "c", "Ålesund", "ω"]
-page_rows = st.lists(st.tuples(st.sampled_from(GROUPS), st.sampled_from("pqrstuvw")), max_size=30)
+membership_rows = st.lists(st.tuples(st.sampled_from(GROUPS), st.sampled_from("pqrstuvw")), max_size=30)
 COLUMNS = {
     **dict.fromkeys(["from_group", "to_group", "from_name", "to_name"], "str"),
     "n": "int64",
@@ -43,7 +43,7 @@ def state(rows, customer, chosen, priority):
 @st.composite
 def questions(draw):
     """Two sets of memberships, groups to tell apart that are in either, and some of them in an order."""
-    old, new = draw(page_rows), draw(page_rows)
+    old, new = draw(membership_rows), draw(membership_rows)
     known = sorted({group for group, _ in [*old, *new]})
     chosen = draw(st.lists(st.sampled_from(known), unique=True)) if known else []
     priority = draw(st.lists(st.sampled_from(known), unique=True)) if known else []
@@ -69,7 +69,7 @@ def test_every_customer_moves_once(question):
 
 
 @LAW
-@given(page_rows, page_rows)
+@given(membership_rows, membership_rows)
 def test_rows_add_up_to_the_old_sizes_and_columns_to_the_new(old, new):
     "Of one group told apart from the rest, the flow out of it is its old size and the flow into it its new size."
     for group in sorted({group for group, _ in [*old, *new]}):

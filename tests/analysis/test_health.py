@@ -354,9 +354,9 @@ def test_the_customers_of_two_groups_are_counted_once(monkeypatch):
     "Duplicates, near duplicates and parts stand on one count of the pairs, which is most of the work."
     counted = []
 
-    def counting(codes):
-        counted.append(codes.n_groups)
-        return pair_counts(codes)
+    def counting(matrix):
+        counted.append(matrix.n_groups)
+        return pair_counts(matrix)
 
     for module in (redundancy, health_checks):
         monkeypatch.setattr(module, "pair_counts", counting)

@@ -16,7 +16,7 @@ from frgroups.snapshot.from_frames import sample_snapshot
 # No deadline: a busy machine is no failure.
 LAW = settings(deadline=None, max_examples=50)
 GROUPS = ["0150", "b", "c", "Ålesund", "ω"]
-page_rows = st.lists(st.tuples(st.sampled_from(GROUPS), st.sampled_from("pqrstuvw")), max_size=40)
+membership_rows = st.lists(st.tuples(st.sampled_from(GROUPS), st.sampled_from("pqrstuvw")), max_size=40)
 
 
 def frame(rows):
@@ -34,7 +34,7 @@ def exclusive_of(groups):
 
 
 @LAW
-@given(page_rows, st.none() | st.lists(st.sampled_from(GROUPS), unique=True))
+@given(membership_rows, st.none() | st.lists(st.sampled_from(GROUPS), unique=True))
 def test_exclusive_rows_hold_each_customer_once(rows, chosen):
     "Every customer in a chosen group is in one row: that of exactly the chosen groups they are in."
     groups = sets(rows)
@@ -51,7 +51,7 @@ def test_exclusive_rows_hold_each_customer_once(rows, chosen):
 
 
 @LAW
-@given(page_rows, st.integers(0, 6), st.sampled_from(["exclusive", "inclusive"]))
+@given(membership_rows, st.integers(0, 6), st.sampled_from(["exclusive", "inclusive"]))
 def test_what_top_cuts_is_in_a_last_row(rows, top, mode):
     "The first rows stay as they were; the last holds the customers who are in none of them."
     groups = sets(rows)
@@ -73,7 +73,7 @@ def test_what_top_cuts_is_in_a_last_row(rows, top, mode):
 
 
 @LAW
-@given(page_rows)
+@given(membership_rows)
 def test_inclusive_rows_are_all_sets_of_groups_with_a_common_customer(rows):
     "Every set of groups that shares a customer is there with that many; none is below its exclusive row."
     groups = sets(rows)
@@ -113,7 +113,7 @@ def test_more_than_sixty_four_groups_are_told_apart():
 
 def test_too_many_combinations_are_refused_and_top_still_answers(monkeypatch):
     "One customer in 30 groups makes a thousand million sets: an error names top, and top=3 is quick."
-    monkeypatch.setattr(module, "_MOST_SETS", 1_000)
+    monkeypatch.setattr(module, "_MAX_INCLUSIVE", 1_000)
     rows = [(f"g{n:02d}", "x") for n in range(30)]
 
     with pytest.raises(InputError, match="top="):
@@ -123,7 +123,7 @@ def test_too_many_combinations_are_refused_and_top_still_answers(monkeypatch):
 
 
 @LAW
-@given(page_rows, st.lists(st.sampled_from(GROUPS)), st.lists(st.sampled_from(GROUPS)))
+@given(membership_rows, st.lists(st.sampled_from(GROUPS)), st.lists(st.sampled_from(GROUPS)))
 def test_a_region_is_what_sets_say(rows, include, exclude):
     "Region members are in every included and in no excluded group, in uid order, as text."
     groups = sets(rows)
@@ -137,7 +137,7 @@ def test_a_region_is_what_sets_say(rows, include, exclude):
 
 
 @LAW
-@given(page_rows, st.integers(0, 6))
+@given(membership_rows, st.integers(0, 6))
 def test_rows_and_other_hold_every_customer_once(rows, top):
     "Exclusive rows add up to the customers in any group, however many of them are cut."
     table = intersections(frame(rows), top=top)
@@ -146,14 +146,14 @@ def test_rows_and_other_hold_every_customer_once(rows, top):
 
 
 @LAW
-@given(page_rows, st.none() | st.integers(0, 6))
+@given(membership_rows, st.none() | st.integers(0, 6))
 def test_few_groups_are_counted_as_many_are(rows, top):
     "A counter for each combination, which few groups get, and words of bits, for many, give the same table."
     expected = intersections(frame(rows), top=top)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_FEW", -1)
-        patch.setattr(module, "_AT_ONCE", 2)
+        patch.setattr(module, "_MAX_COUNTER_GROUPS", -1)
+        patch.setattr(module, "_CHUNK_SIZE", 2)
         found = intersections(frame(rows), top=top)
 
     pdt.assert_frame_equal(found, expected)

@@ -31,7 +31,7 @@ PAIR_COLUMNS = {
     **dict.fromkeys(["pmi", "phi", "p_over", "p_under", "q_value"], "float64"),
 }
 ASSOCIATION = list(PAIR_COLUMNS)[12:]
-page_rows = st.lists(st.tuples(st.sampled_from(GROUPS), st.sampled_from("pqrstuvw")), max_size=40)
+membership_rows = st.lists(st.tuples(st.sampled_from(GROUPS), st.sampled_from("pqrstuvw")), max_size=40)
 
 
 def frame(rows):
@@ -43,7 +43,7 @@ def sets(rows):
 
 
 @LAW
-@given(page_rows)
+@given(membership_rows)
 def test_pairs_are_those_of_sets(rows):
     "Every unordered pair stands once, in uid order, with the counts and shares of plain sets."
     groups = sets(rows)
@@ -61,7 +61,7 @@ def test_pairs_are_those_of_sets(rows):
 
 
 @LAW
-@given(page_rows)
+@given(membership_rows)
 def test_a_matrix_has_the_sizes_on_its_diagonal_and_the_pairs_beside_it(rows):
     "The matrix of counts is that of plain sets."
     groups = sets(rows)
@@ -74,7 +74,7 @@ def test_a_matrix_has_the_sizes_on_its_diagonal_and_the_pairs_beside_it(rows):
 
 
 @LAW
-@given(page_rows, st.sampled_from(MEASURES))
+@given(membership_rows, st.sampled_from(MEASURES))
 def test_all_measures_but_share_are_symmetric(rows, measure):
     "A measure of two groups does not depend on which comes first, to the last bit; share is told by the row."
     matrix = overlap_matrix(frame(rows), measure=measure, universe=20)
@@ -87,7 +87,7 @@ def test_all_measures_but_share_are_symmetric(rows, measure):
 
 
 @LAW
-@given(page_rows, st.integers(8, 60))
+@given(membership_rows, st.integers(8, 60))
 def test_matrix_and_pairs_tell_the_same(rows, universe):
     "Each measure of the matrix is the column of the pairs."
     pairs = overlap_pairs(frame(rows), universe=universe)
@@ -99,7 +99,7 @@ def test_matrix_and_pairs_tell_the_same(rows, universe):
 
 
 @LAW
-@given(page_rows, st.integers(8, 60))
+@given(membership_rows, st.integers(8, 60))
 def test_association_follows_its_definitions(rows, universe):
     "Expected, lift, pmi and phi are those of exact fractions; phi is numpy's correlation of the memberships."
     groups = sets(rows)
@@ -119,7 +119,7 @@ def test_association_follows_its_definitions(rows, universe):
 
 
 @LAW
-@given(page_rows, st.integers(8, 40))
+@given(membership_rows, st.integers(8, 40))
 def test_chances_are_those_of_the_counts_in_the_row(rows, universe):
     "p_over and p_under are scipy's tails, and q_value its Benjamini-Hochberg over the p_over of all pairs."
     table = overlap_pairs(frame(rows), universe=universe)
@@ -132,7 +132,7 @@ def test_chances_are_those_of_the_counts_in_the_row(rows, universe):
 
 def test_chances_hold_among_a_million_customers():
     "Two groups that chance would bring together once in ages are told so, without a warning or a NaN."
-    codes = MembershipMatrix.from_codes(
+    matrix = MembershipMatrix.from_codes(
         np.repeat([0, 1, 2], [30_000, 30_000, 10]),
         np.concatenate([np.arange(30_000), np.arange(20_000, 50_000), np.arange(10)]),
         group_uids=pd.Index(["a", "b", "c"], dtype="str"),
@@ -140,7 +140,7 @@ def test_chances_hold_among_a_million_customers():
         customer_uids=pd.RangeIndex(1_000_000).astype("str"),
     )
 
-    table = overlap_pairs(codes, universe=5_000_000)
+    table = overlap_pairs(matrix, universe=5_000_000)
 
     assert table[ASSOCIATION].notna().all(axis=None)
     assert table["p_over"].between(0, 1).all() and table["p_under"].between(0, 1).all()
@@ -148,7 +148,7 @@ def test_chances_hold_among_a_million_customers():
 
 
 @LAW
-@given(page_rows, st.integers(0, 4))
+@given(membership_rows, st.integers(0, 4))
 def test_min_both_hides_rows_and_changes_no_number(rows, min_both):
     "The rows that stay are the rows of the whole table, q too."
     whole = overlap_pairs(frame(rows), universe=30)
@@ -159,7 +159,7 @@ def test_min_both_hides_rows_and_changes_no_number(rows, min_both):
 
 
 @FEW
-@given(page_rows, st.randoms())
+@given(membership_rows, st.randoms())
 def test_order_repetition_and_dtype_do_not_matter(rows, random):
     "Shuffled, doubled, categorical, object or Arrow: the same overlap; and the frame stays as it was."
     mixed = [*rows, *rows]
@@ -176,7 +176,7 @@ def test_order_repetition_and_dtype_do_not_matter(rows, random):
 
 
 @LAW
-@given(page_rows, st.sampled_from([None, 30]))
+@given(membership_rows, st.sampled_from([None, 30]))
 def test_pairs_always_have_the_same_columns_and_dtypes(rows, universe):
     "An empty table has the columns and dtypes of a full one."
     assert overlap_pairs(frame(rows), universe=universe).dtypes.astype(str).to_dict() == PAIR_COLUMNS

@@ -17,13 +17,13 @@ import frgroups as fg
 from frgroups.analysis.attributes import customer_attributes
 from frgroups.analysis.consent import latest_consents
 from frgroups.analysis.effect_sizes import (
-    Numbers,
+    Moments,
     p_value_of_means,
     p_value_of_shares,
-    q_values,
     standardized_difference,
 )
 from frgroups.analysis.profile import compare_groups, group_profile
+from frgroups.analysis.significance import benjamini_hochberg
 from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 from frgroups.snapshot.schema import PERSONAL
@@ -292,7 +292,7 @@ def test_a_few_attributes_are_made_of_others():
     snapshot = snapshot_of(rows, postal_code=["0150", " 01200", "SW1A", ""], created_at=came)
 
     asked = ["postal_area", "days_since_created_at", "n_other_groups"]
-    area, tenure, others = customer_attributes(snapshot, asked, apart_from=["a"])
+    area, tenure, others = customer_attributes(snapshot, asked, excluded_groups=["a"])
 
     assert [area.labels[code] for code in area.code] == ["NO 01", "FI 01", "SW", "(missing)"]
     np.testing.assert_allclose(tenure.numbers, [10, 0.5, nan, nan])
@@ -377,7 +377,9 @@ def test_the_newest_row_of_a_consent_counts(told):
     )
 
     found = {
-        (c.uid, n): int(said) for c in latest_consents(snapshot_of(rows, table)) for n, said in enumerate(c.said)
+        (c.uid, n): int(status)
+        for c in latest_consents(snapshot_of(rows, table))
+        for n, status in enumerate(c.status)
     }
 
     order = {True: 0, None: 1, False: 2}
@@ -422,13 +424,13 @@ def test_p_of_two_shares_is_scipys(size_a, size_b, data):
 
 def test_numbers_that_do_not_vary_have_no_test():
     "Equal numbers have a variance of 0, even where rounding would give them another; one number has none."
-    same = Numbers.of(np.full(7, 0.1))
+    same = Moments.from_values(np.full(7, 0.1))
 
     assert same.variance == 0.0
-    assert isnan(p_value_of_means(same, Numbers.of(np.full(9, 0.3))))
+    assert isnan(p_value_of_means(same, Moments.from_values(np.full(9, 0.3))))
     assert isnan(standardized_difference(same, same))
-    assert isnan(p_value_of_means(Numbers.of(np.array([1.0])), Numbers.of(np.array([1.0, 2.0]))))
-    assert isnan(Numbers.of(np.array([])).mean)
+    assert isnan(p_value_of_means(Moments.from_values(np.array([1.0])), Moments.from_values(np.array([1.0, 2.0]))))
+    assert isnan(Moments.from_values(np.array([])).mean)
 
 
 def test_shares_hold_among_millions():
@@ -438,7 +440,7 @@ def test_shares_hold_among_millions():
     )
 
     assert p[0] < 1e-300 and p[1] == close(fisher_exact([[0, 1_000_000], [3, 4_999_997]]).pvalue) and p[2] == 1
-    assert isnan(q_values(np.array([nan]))[0])
+    assert isnan(benjamini_hochberg(np.array([nan]))[0])
 
 
 # Words

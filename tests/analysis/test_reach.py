@@ -249,8 +249,8 @@ def test_a_consent_that_cannot_be_told_is_an_error_that_lists_them():
             "has_email is missing for all 251",
         ),
         (lambda s: incremental_reach(s, order="best"), "'greedy' nor 'given'"),
-        (lambda s: incremental_reach(s, target=0), "target=0 is no share"),
-        (lambda s: incremental_reach(s, target=95), "target=95 is no share"),
+        (lambda s: incremental_reach(s, target=0), "target=0 is not a share"),
+        (lambda s: incremental_reach(s, target=95), "target=95 is not a share"),
         (lambda s: incremental_reach(s, "vip"), r"\['vip'\]"),
     ],
 )
@@ -273,7 +273,7 @@ def test_an_unknown_group_is_refused_with_close_matches():
 memberships_of = st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from("pqrstuvw")), max_size=40)
 
 
-def codes_from(rows):
+def matrix_from(rows):
     return as_membership_matrix(pd.DataFrame(rows, columns=["customer_group_uid", "customer_uid"], dtype="str"))
 
 
@@ -289,10 +289,10 @@ def test_the_greedy_choice_is_that_of_plain_sets(rows, target):
         expected.append((best, len(groups[best] - covered)))
         covered |= groups[best]
 
-    codes = codes_from(rows)
-    chosen, n_new = greedy_cover(codes, target)
+    matrix = matrix_from(rows)
+    chosen, n_new = greedy_cover(matrix, target)
 
-    assert list(zip(codes.group_uids[chosen], n_new.tolist(), strict=True)) == expected
+    assert list(zip(matrix.group_uids[chosen], n_new.tolist(), strict=True)) == expected
 
 
 @LAW

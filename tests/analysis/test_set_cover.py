@@ -64,11 +64,11 @@ def test_many_groups_are_taken_in_the_greedy_order_too(seed, n_groups, density):
     member = np.random.default_rng(seed).random((n_groups, 80)) < density
     group, customer = np.nonzero(member)
     uids = pd.Index([f"g{n:02d}" for n in range(n_groups)], dtype="str")
-    codes = MembershipMatrix.from_codes(
+    matrix = MembershipMatrix.from_codes(
         group, customer, group_uids=uids, group_names=uids, customer_uids=pd.RangeIndex(80)
     )
 
-    table = set_cover(codes)
+    table = set_cover(matrix)
 
     by_hand = greedy({uid: set(np.flatnonzero(row)) for uid, row in zip(uids, member, strict=True)}, 1.0)
     assert list(zip(table["customer_group_uid"], table["n_new"], strict=True)) == by_hand

@@ -249,7 +249,7 @@ def test_an_upset_plot_takes_a_cut_table_and_says_sizes_are_at_least():
 
     assert texts(axes["intersections"]) == ["248", "2"]
     assert axes["sizes"].get_xlabel() == "group size, at least"
-    assert "99.6 % of 251 customers" in axes["sizes"].figure.get_suptitle()
+    assert "99.6% of 251 customers" in axes["sizes"].figure.get_suptitle()
 
 
 def test_an_upset_plot_goes_into_a_given_figure_or_part_of_one():
@@ -454,7 +454,7 @@ def test_reach_is_drawn_of_all_members_the_largest_group_first():
 
     assert [name.split()[-1] for name in rows(ax)] == ["email", "mobile", "(any)"] * 3
     assert rows(ax)[0] == "All members, 250   email" and rows(ax)[3].startswith("VIP, 2")
-    assert texts(ax)[:3] == ["120 (48 %)", "100 (40 %)", "140 (56 %)"] and texts(ax)[6:] == ["no members"] * 3
+    assert texts(ax)[:3] == ["120 (48%)", "100 (40%)", "140 (56%)"] and texts(ax)[6:] == ["no members"] * 3
     assert [bar.get_width() for bar in ax.containers[1]][:3] == [48, 40, 56]
     contact, consented = (line.get_xdata() for line in ax.lines[:2])
     assert list(contact[:2]) == [80, 66.8] and np.isnan(contact[6:]).all()
@@ -486,7 +486,7 @@ def test_steps_of_reach_begin_where_the_step_above_ends():
 
     ax = plot.incremental_reach(table, top=2)
 
-    assert rows(ax) == ["A", "B"] and texts(ax) == ["+60 → 60 %", "+30 → 90 %"]
+    assert rows(ax) == ["A", "B"] and texts(ax) == ["+60 → 60%", "+30 → 90%"]
     already, new = ([(bar.get_x(), bar.get_width()) for bar in bars] for bars in ax.containers)
     assert already == [(0, 0), (0, 60)] and new == [(0, 60), (60, 30)]
     assert "the first 2 of 3 groups, which reach 90 of 100" in title(ax)
@@ -498,7 +498,7 @@ def test_campaigns_show_those_with_a_better_one_apart():
 
     ax = plot.campaign_reach(sample_snapshot(), campaigns)
 
-    assert rows(ax) == ["VIP, 20 %", "All members, 5 %"]
+    assert rows(ax) == ["VIP, 20%", "All members, 5%"]
     matters, better = ax.containers
     assert [bar.get_width() for bar in matters] == [2, 248] and [bar.get_width() for bar in better] == [0, 2]
     assert all(bar.get_hatch() for bar in better) and not any(bar.get_hatch() for bar in matters)
