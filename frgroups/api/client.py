@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Literal
 
 from frgroups.api.connection_check import Check
+from frgroups.api.defaults import PAGE_SIZE, WORKERS
 from frgroups.api.environments import STAGE, environment_label
 from frgroups.api.pagination import iter_pages
 from frgroups.api.retry import RetryPolicy
@@ -82,8 +83,8 @@ class Client:
         *,
         base_url: str = STAGE,
         writable: bool = False,
-        page_size: int = 500,
-        workers: int = 4,
+        page_size: int = PAGE_SIZE,
+        workers: int = WORKERS,
         timeout: float = 30.0,
         requests_per_second: float | None = None,
         retry: RetryPolicy | None = None,

@@ -18,6 +18,7 @@ from urllib.request import getproxies
 import httpx
 
 from frgroups.api.connections import Connections
+from frgroups.api.defaults import REQUESTS_PER_SECOND
 from frgroups.api.environments import BASE_URLS, is_loopback
 from frgroups.api.retry import Pacer, RetryPolicy, retry_after, sleep
 from frgroups.api.schema import codec as wire
@@ -119,7 +120,9 @@ class Transport:
         self.host = httpx.URL(self.base_url).host
         self.tenant_uid = wire.check_uid(tenant_uid, "tenant uid")
         loopback = is_loopback(self.host)
-        self._pacer = Pacer(requests_per_second if requests_per_second is not None or loopback else 20.0)
+        if requests_per_second is None and not loopback:
+            requests_per_second = REQUESTS_PER_SECOND
+        self._pacer = Pacer(requests_per_second)
         self._retry = retry
         self._token_source = token
         self._token = "" if callable(token) else checked_token(token)

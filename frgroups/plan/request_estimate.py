@@ -6,16 +6,17 @@ import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from frgroups.api.defaults import PAGE_SIZE, REQUESTS_PER_SECOND, WORKERS
 from frgroups.api.pagination import count_pages
 from frgroups.internals.formatting import pluralize
 from frgroups.plan.group_change import GroupChange
 
-# What a client asks for, and keeps to off this machine, unless it is told otherwise.
-PAGE_SIZE, WORKERS, REQUESTS_PER_SECOND = 500, 4, 20
-# Assumed: nothing tells it before a request was sent.
-SECONDS_PER_ANSWER = 0.2
-CHUNK = 200  # customers in one write, unless a probe found that the service takes fewer
-MAX_REJECTED = 50  # customers refused one by one end a run
+# Assumed response time; the actual time is unknown before the first request.
+SECONDS_PER_RESPONSE = 0.2
+# Customers per write request, unless the write probe found a lower maximum of the server.
+CHUNK = 200
+# A run stops after this many customers were rejected.
+MAX_REJECTED = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,8 @@ class RequestEstimate:
         between = f"{self.n_between:,} to see who arrived, " if self.n_between else ""
         return (
             f"{pluralize(self.n_requests, 'request')} in all, with {self.n_before:,} to read before, {between}"
-            f"{self.n_after:,} to read back: {time} at {REQUESTS_PER_SECOND} a second, "
-            f"if an answer takes {SECONDS_PER_ANSWER:g} s.{self._search()}"
+            f"{self.n_after:,} to read back: {time} at {REQUESTS_PER_SECOND:g} a second, "
+            f"if an answer takes {SECONDS_PER_RESPONSE:g} s.{self._search()}"
         )
 
     def _search(self) -> str:
@@ -74,7 +75,7 @@ def estimate_requests(groups: Sequence[GroupChange], *, n_write: int, arriving: 
     between = [_pages(len(group.baseline) + len(group.add)) for group in groups if group.uid in arriving]
     after = [_pages(group.n_after) for group in groups]
     reading = sum(map(_seconds_of_list, (*before, *between, *after)))
-    seconds = reading + n_write * max(SECONDS_PER_ANSWER, 1 / REQUESTS_PER_SECOND)
+    seconds = reading + n_write * max(SECONDS_PER_RESPONSE, 1 / REQUESTS_PER_SECOND)
     unknown, search = sum(len(group.unknown) for group in groups), sum(map(_n_search, groups))
     return RequestEstimate(sum(before), n_write, sum(between), sum(after), round(seconds, 3), unknown, search)
 
@@ -101,4 +102,4 @@ def _pages(n_members: int) -> int:
 
 def _seconds_of_list(pages: int) -> float:
     """The first page tells how many there are; the others come side by side, as fast as the pace lets them start."""
-    return SECONDS_PER_ANSWER + (pages - 1) * max(SECONDS_PER_ANSWER / WORKERS, 1 / REQUESTS_PER_SECOND)
+    return SECONDS_PER_RESPONSE + (pages - 1) * max(SECONDS_PER_RESPONSE / WORKERS, 1 / REQUESTS_PER_SECOND)
