@@ -48,7 +48,8 @@ from frgroups.internals.structured_logging import log_json
 from frgroups.internals.versions import __version__, show_versions
 from frgroups.load.loader import load_snapshot, refresh_groups
 from frgroups.load.tenant_status import tenant_status
-from frgroups.plan.limits import Finding, Limits, read_limits
+from frgroups.plan.finding import Finding
+from frgroups.plan.limits import Limits, read_limits
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
 from frgroups.plan.planner import plan_memberships

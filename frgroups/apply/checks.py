@@ -22,7 +22,8 @@ from frgroups.errors import (
 from frgroups.internals.formatting import format_age, pluralize
 from frgroups.internals.timestamps import parse_duration
 from frgroups.internals.tombstones import TOMBSTONE_PREFIX
-from frgroups.plan.limits import Finding, limit_options, relaxed_limits
+from frgroups.plan.finding import Finding
+from frgroups.plan.limits import limit_options, relaxed_limits
 from frgroups.plan.plan import Plan
 from frgroups.plan.suppression_list import suppressed_customers, suppression_list_path
 from frgroups.review.approval import CLOCK_TOLERANCE

@@ -12,8 +12,9 @@ from frgroups.internals.formatting import pluralize
 from frgroups.internals.tombstones import is_tombstone
 from frgroups.internals.validation import check_type
 from frgroups.plan.exclusions import ExcludedChange, Exclusions, apply_exclusions
+from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange
-from frgroups.plan.limits import Finding, Limits
+from frgroups.plan.limits import Limits
 from frgroups.plan.plan import Plan
 from frgroups.plan.suppression_list import suppressed_customers
 

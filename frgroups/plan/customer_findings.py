@@ -12,8 +12,8 @@ import pandas as pd
 from frgroups.analysis.register import has_ended
 from frgroups.internals.formatting import format_share, pluralize
 from frgroups.internals.typing import IntArray
+from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange
-from frgroups.plan.limits import Finding
 from frgroups.plan.uid_table import UidTable
 from frgroups.snapshot.snapshot import Snapshot
 

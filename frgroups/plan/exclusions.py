@@ -11,12 +11,12 @@ import pandas as pd
 from frgroups.errors import InputError
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.validation import as_list
+from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange
-from frgroups.plan.limits import Finding
 from frgroups.plan.suppression_list import suppressed_customers
 from frgroups.snapshot.snapshot import Snapshot
 
-Rule = Literal["protected", "protected_group", "suppression_list"]
+ExclusionRule = Literal["protected", "protected_group", "suppression_list"]
 EXCLUDED_COLUMNS = ["customer_group_uid", "customer_uid", "change", "reason"]
 
 
@@ -27,7 +27,7 @@ class ExcludedChange:
     customer_group_uid: str
     group_name: str
     customer_uid: str
-    rule: Rule
+    rule: ExclusionRule
     note: str = ""
 
     @property
@@ -70,7 +70,7 @@ def exclusion_findings(held: Iterable[ExcludedChange]) -> list[Finding]:
     >>> [finding.message for finding in exclusion_findings(held)]
     ['1 protected customer stays in VIP.', '1 customer who may never be added is kept out of VIP.']
     """
-    counts: dict[tuple[str, str, Rule], int] = {}
+    counts: dict[tuple[str, str, ExclusionRule], int] = {}
     for one in held:
         key = (one.customer_group_uid, one.group_name, one.rule)
         counts[key] = counts.get(key, 0) + 1
@@ -87,7 +87,7 @@ def remove_from_note(held: Iterable[ExcludedChange], word: str) -> tuple[Exclude
     return tuple(one for one in held if word not in (one.customer_group_uid, one.group_name, one.customer_uid))
 
 
-def _told(n: int, group: str, rule: Rule) -> str:
+def _told(n: int, group: str, rule: ExclusionRule) -> str:
     one = n == 1
     if rule == "protected":
         return f"{n:,} protected {'customer stays' if one else 'customers stay'} in {group}."
@@ -136,7 +136,7 @@ def apply_exclusions(change: GroupChange, holds: Exclusions) -> tuple[GroupChang
         ExcludedChange(change.uid, change.name, uid, "suppression_list", holds.suppression_list[uid]) for uid in out
     ]
     for uid in stay:
-        rule: Rule = "protected" if uid in holds.customers else "protected_group"
+        rule: ExclusionRule = "protected" if uid in holds.customers else "protected_group"
         held.append(ExcludedChange(change.uid, change.name, uid, rule))
     joining, leaving = set(out), set(stay)
     left = replace(

@@ -8,7 +8,8 @@ from typing import Any
 
 from frgroups.internals.checksummed_json import canonical_json, sha256
 from frgroups.internals.formatting import pluralize
-from frgroups.plan.limits import Finding, GroupCounts
+from frgroups.plan.finding import Finding
+from frgroups.plan.limits import GroupCounts
 from frgroups.plan.uid_table import CodedUids
 
 NAMED = 5  # How many customers a finding names; of more it says how many.

@@ -17,31 +17,13 @@ from frgroups.errors import InputError
 from frgroups.internals.formatting import pluralize
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.timestamps import parse_duration
+from frgroups.plan.finding import Finding
 
 _OFF = "none"
 
 
 _SHARES = ("removal_share", "drift_share")
 _AGES = ("snapshot_max_age", "plan_max_age")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """
-    Something that a reviewer must know of a plan; a blocking one keeps it from being applied.
-
-    `rule` is the limit's name or a short word; `allow` are the limits that would let it through, by name and value.
-    """
-
-    rule: str
-    message: str
-    blocking: bool = False
-    customer_group_uid: str | None = None
-    n: int = 0
-    allow: tuple[tuple[str, Any], ...] = ()
-
-    def __str__(self) -> str:
-        return f"{'BLOCKED: ' if self.blocking else ''}{self.message}"
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -21,8 +21,9 @@ from frgroups.internals.validation import as_list
 from frgroups.plan.customer_facts import customer_facts, facts_to_dict
 from frgroups.plan.customer_findings import plan_findings
 from frgroups.plan.exclusions import ExcludedChange, excluded_table, exclusion_findings, of_groups, remove_from_note
+from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange, without_customer
-from frgroups.plan.limits import Finding, Limits, limit_violations
+from frgroups.plan.limits import Limits, limit_violations
 from frgroups.plan.moves import format_moves, moves_table
 from frgroups.plan.preview import preview_snapshot, preview_touched
 from frgroups.plan.request_estimate import CHUNK, RequestEstimate, estimate_requests

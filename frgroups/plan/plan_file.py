@@ -11,8 +11,9 @@ from frgroups.errors import CorruptFileError
 from frgroups.internals.checksummed_json import read_checksummed
 from frgroups.plan.customer_facts import facts_from_dict
 from frgroups.plan.exclusions import ExcludedChange
+from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange, check_texts
-from frgroups.plan.limits import Finding, Limits
+from frgroups.plan.limits import Limits
 from frgroups.plan.plan import Plan
 
 

@@ -16,8 +16,9 @@ from frgroups.internals.typing import Int32Array
 from frgroups.internals.validation import check_text, check_type
 from frgroups.plan.desired import NOBODY, Desired, DesiredMemberships, desired_memberships
 from frgroups.plan.exclusions import ExcludedChange, apply_exclusions, resolve_exclusions
+from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange
-from frgroups.plan.limits import Finding, Limits, register_limits
+from frgroups.plan.limits import Limits, register_limits
 from frgroups.plan.plan import MODES, RENAMED_MODES, Mode, Plan
 from frgroups.plan.uid_table import CodedUids, UidTable
 from frgroups.snapshot.snapshot import Snapshot
@@ -211,7 +212,7 @@ def _unused_limits(limits: Limits, uids: Collection[str]) -> list[Finding]:
     """Limits of single groups, not of patterns, that no group has, as where a name stands in place of the uid."""
     named = [key for key in limits.per_group if not set(key) & set("*?[")]
     return [
-        Finding("idle_limits", f"The limits of {key!r} hold for no group: no group has that uid.")
+        Finding("unused_limits", f"The limits of {key!r} hold for no group: no group has that uid.")
         for key in named
         if key not in uids
     ]

@@ -15,28 +15,8 @@ from frgroups.errors import InputError
 from frgroups.internals.checksummed_json import sha256
 from frgroups.internals.formatting import pluralize
 from frgroups.internals.redaction import safe_repr
+from frgroups.plan.finding import NOTICE_RULES
 from frgroups.plan.plan import Plan
-
-# The rules of findings that may be let through; a broken limit never is.
-RULES = (
-    "covered",
-    "created_group_stays",
-    "ended",
-    "idle_limits",
-    "suppression_list",
-    "not_settled",
-    "other_type",
-    "out_of_sight",
-    "own_pricelist",
-    "protected",
-    "protected_group",
-    "register_unknown",
-    "same_name",
-    "two_tiers",
-    "undone_before",
-    "unknown_customers",
-    "unverifiable",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +127,9 @@ def read_policy(path: str | Path) -> Policy:
             f"The policy {source} is not one: {error}. It has by, groups, max_adds and max_removes, and may have "
             "create, findings and valid_until."
         ) from error
-    if unknown := sorted(set(content.findings) - set(RULES)):
+    if unknown := sorted(set(content.findings) - set(NOTICE_RULES)):
         raise InputError(
             f"The policy {source} names {', '.join(map(safe_repr, unknown))} among its findings, which is the rule "
-            f"of none. Those that a policy may let through: {', '.join(RULES)}."
+            f"of none. Those that a policy may let through: {', '.join(NOTICE_RULES)}."
         )
     return Policy(name=f"{source.name} {sha256(text.decode())[:12]}", **msgspec.structs.asdict(content))

@@ -9,8 +9,8 @@ import pandas as pd
 
 from frgroups.internals.timestamps import parse_duration
 from frgroups.plan.customer_facts import customer_facts
+from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange
-from frgroups.plan.limits import Finding
 from frgroups.plan.moves import format_moves
 from frgroups.plan.plan import Plan
 from frgroups.review.customer_names import NAME, names_of

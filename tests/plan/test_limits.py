@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from frgroups.cli.types import limit
 from frgroups.errors import InputError
-from frgroups.plan.limits import Finding, GroupCounts, Limits, limit_options, limit_violations, relaxed_limits
+from frgroups.plan.finding import Finding
+from frgroups.plan.limits import GroupCounts, Limits, limit_options, limit_violations, relaxed_limits
 
 NO_LIMITS = Limits(
     removals_per_group=None,

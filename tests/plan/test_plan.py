@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from frgroups.errors import CorruptFileError, InputError
 from frgroups.internals.checksummed_json import canonical_json, sha256, write_checksummed
+from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange
-from frgroups.plan.limits import Finding, Limits
+from frgroups.plan.limits import Limits
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
 from frgroups.plan.planner import plan_memberships

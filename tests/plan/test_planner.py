@@ -624,6 +624,6 @@ def test_limits_of_a_group_that_is_not_there_are_told():
         sample_snapshot(), {"vip": ["c-7"], "bw": ["c-7"]}, create={"bw": "BW"}, limits=Limits(per_group=own)
     )
 
-    assert [one.message for one in plan.findings if one.rule == "idle_limits"] == [
+    assert [one.message for one in plan.findings if one.rule == "unused_limits"] == [
         "The limits of 'VIP' hold for no group: no group has that uid."
     ]

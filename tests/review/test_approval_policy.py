@@ -13,8 +13,8 @@ import pytest
 
 import frgroups as fg
 from frgroups.errors import InputError, NotApprovedError, PlanBlockedError
-from frgroups.plan import exclusions as held_back
-from frgroups.review import approval_policy as policy
+from frgroups.plan import exclusions
+from frgroups.plan.finding import NOTICE_RULES
 from frgroups.review.approval import approved_in_words
 
 RULES = 'by = "Kari"\ngroups = ["vip", "news_*"]\nmax_adds = 3\nmax_removes = 0\n'
@@ -185,11 +185,12 @@ def test_a_policy_ends_with_its_last_day(written):
         assert len(policy.refusals(plan_of({"vip": PEOPLE[:2]}))) == n
 
 
-def test_a_policy_knows_every_rule_that_a_finding_may_have():
-    "What does not block stands in its list, and nothing else does; a broken limit is never let through."
+def test_notice_rules_are_complete():
+    "NOTICE_RULES lists the rule of every finding that does not block, and no limit."
     package = Path(fg.__file__).parent
-    files = {*package.glob("plan/*.py"), package / "apply" / "undo.py"} - {package / "plan" / "limits.py"}
+    without_notices = {package / "plan" / "limits.py", package / "plan" / "finding.py"}
+    files = {*package.glob("plan/*.py"), package / "apply" / "undo.py"} - without_notices
     source = "".join(path.read_text(encoding="utf-8") for path in files)
-    found = set(re.findall(r'Finding\(\s*"(\w+)"', source)) | set(get_args(held_back.Rule))
+    rules = set(re.findall(r'Finding\(\s*"(\w+)"', source)) | set(get_args(exclusions.ExclusionRule))
 
-    assert set(policy.RULES) == found - {"forgotten_customers"}
+    assert set(NOTICE_RULES) == rules - {"forgotten_customers"}
