@@ -49,7 +49,8 @@ from frgroups.internals.versions import __version__, show_versions
 from frgroups.load.loader import load_snapshot, refresh_groups
 from frgroups.load.tenant_status import tenant_status
 from frgroups.plan.finding import Finding
-from frgroups.plan.limits import Limits, read_limits
+from frgroups.plan.limits import Limits
+from frgroups.plan.limits_file import read_limits
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
 from frgroups.plan.planner import plan_memberships

@@ -12,7 +12,9 @@ from frgroups.cli.types import filled, limit, readable
 from frgroups.errors import CorruptFileError, InputError
 from frgroups.internals.paths import data_subdir, tenant_folder
 from frgroups.plan.finding import Finding
-from frgroups.plan.limits import Limits, limit_options, read_limits
+from frgroups.plan.limit_overrides import limit_options
+from frgroups.plan.limits import Limits
+from frgroups.plan.limits_file import read_limits
 from frgroups.plan.plan import MODES, Plan
 from frgroups.plan.plan_file import read_plan
 from frgroups.plan.planner import plan_memberships

@@ -5,7 +5,7 @@ from __future__ import annotations
 from frgroups.api.environments import environment_of
 from frgroups.internals.html import LISTED, cell, cut_note, escaped, paragraph, render_page, time_tag
 from frgroups.plan.finding import Finding
-from frgroups.plan.limits import relaxed_limits
+from frgroups.plan.limit_overrides import relaxed_limits
 from frgroups.plan.plan import Plan
 from frgroups.review import plan_text as facts
 from frgroups.review.customer_names import WATERMARK

@@ -202,7 +202,7 @@ def test_the_log_and_the_lines_of_json_speak_so_too(environment, capsys):
         (["plan", "--group", "", "--members", "a"], "argument --group: it is empty"),
         (["plan", "--group", "a", "--members", "a", "--limit", "10"], "write NAME=VALUE"),
         (["plan", "--group", "a", "--members", "a", "--limit", "most=10"], "Unknown limits: most"),
-        (["plan", "--group", "a", "--members", "a", "--limit", "removal_share=10"], "a share between 0 and 1"),
+        (["plan", "--group", "a", "--members", "a", "--limit", "removal_share=10"], "removal_share=10 is not valid"),
         (["plan", "--group", "a", "--members", "a", "--limit", "per_group=1"], "only Python can say"),
         (["undo", "r.json", "--limit", "plan_max_age=soon"], "argument --limit: 'soon' is not a duration"),
         (["approve", "p.json", "--by", " "], "argument --by: it is empty"),

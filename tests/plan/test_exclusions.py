@@ -293,7 +293,7 @@ def test_the_command_takes_limits_from_a_file(loaded, capsys, tmp_path):
     assert (plan.limits.removals_total, plan.limits.additions_total) == (7, 400)
     assert code == 3 and f"Blocked by limits of the register or {path}" in out and "--limit" not in out
     assert main(["plan", "--group", "VIP", "--members", "loyalty", "--limits", str(bad)]) == 1
-    assert f"{bad}: removals is no limit" in capsys.readouterr().err
+    assert f"{bad}: removals is not a limit" in capsys.readouterr().err
 
 
 def test_show_lists_who_is_held_back_and_who_moves(tmp_path, capsys):

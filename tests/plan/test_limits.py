@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from frgroups.cli.types import limit
 from frgroups.errors import InputError
 from frgroups.plan.finding import Finding
-from frgroups.plan.limits import GroupCounts, Limits, limit_options, limit_violations, relaxed_limits
+from frgroups.plan.limit_overrides import limit_options, relaxed_limits
+from frgroups.plan.limits import GroupCounts, Limits, limit_violations
 
 NO_LIMITS = Limits(
     removals_per_group=None,

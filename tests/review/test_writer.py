@@ -22,7 +22,8 @@ from frgroups.errors import InputError
 from frgroups.internals.html import csp_hash
 from frgroups.plan.customer_facts import WITHHELD
 from frgroups.plan.group_change import GroupChange
-from frgroups.plan.limits import Limits, relaxed_limits
+from frgroups.plan.limit_overrides import relaxed_limits
+from frgroups.plan.limits import Limits
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
 from frgroups.plan.planner import plan_memberships
