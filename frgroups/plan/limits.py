@@ -174,6 +174,7 @@ class Limits:
 
 
 LIMIT_NAMES = tuple(limit.name for limit in fields(Limits) if limit.name != "per_group")
+GROUP_LIMIT_NAMES = tuple(name for name in LIMIT_NAMES if name not in PLAN_LIMITS)
 
 
 def _validated_value(name: str, value: Any) -> Any:
@@ -277,7 +278,7 @@ def compare_with_limits(
         LimitComparison("removals_total", sum(group.removes for group in groups), limits.removals_total),
         LimitComparison("additions_total", sum(group.adds for group in groups), limits.additions_total),
         LimitComparison("emptied_groups", emptied, limits.emptied_groups),
-        LimitComparison("snapshot_max_age", total_hours(snapshot_age), _hours(limits.snapshot_max_age)),
+        LimitComparison("snapshot_max_age", total_hours(snapshot_age), hours_of(limits.snapshot_max_age)),
     ]
 
 
@@ -293,7 +294,8 @@ def _compare_group(limits: Limits, group: GroupCounts) -> list[LimitComparison]:
     return comparisons
 
 
-def _hours(duration: str | None) -> float | None:
+def hours_of(duration: str | None) -> float | None:
+    """Return the hours of a duration such as "7d"; None for None."""
     if duration is None:
         return None
     return total_hours(parse_duration(duration))
@@ -311,7 +313,7 @@ def limit_violations(limits: Limits, groups: Sequence[GroupCounts], *, snapshot_
 
 def plan_age_violations(limits: Limits, age: timedelta) -> list[Finding]:
     """Return a blocking finding if a plan of this age is too old to be applied."""
-    comparison = LimitComparison("plan_max_age", total_hours(age), _hours(limits.plan_max_age))
+    comparison = LimitComparison("plan_max_age", total_hours(age), hours_of(limits.plan_max_age))
     if not comparison.exceeded:
         return []
     text = f"The plan is {format_age(age)} old; the limit is {limits.plan_max_age}. Plan again."

@@ -10,9 +10,7 @@ from typing import Any
 import msgspec
 
 from frgroups.errors import InputError
-from frgroups.plan.limits import LIMIT_NAMES, OFF, PLAN_LIMITS, Limits
-
-GROUP_LIMIT_NAMES = tuple(name for name in LIMIT_NAMES if name not in PLAN_LIMITS)
+from frgroups.plan.limits import GROUP_LIMIT_NAMES, LIMIT_NAMES, OFF, PLAN_LIMITS, Limits
 
 # Limits validates the numbers and durations, so only the kinds of TOML values are checked here.
 _Value = int | float | str | msgspec.UnsetType

@@ -90,9 +90,8 @@ class Plan:
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
         """What a reviewer must know: broken limits (blocking) first, then the rest."""
-        # An undo stands on the reading back of its own apply; how the group changed since is seen by apply.
-        age = timedelta(0) if self.reverts else self.planned_at - self.snapshot_taken_at
-        broken = limit_violations(self.limits, [group.counts for group in self.groups], snapshot_age=age)
+        counts = [group.counts for group in self.groups]
+        broken = limit_violations(self.limits, counts, snapshot_age=self.snapshot_age)
         return (
             *self._forgotten(),
             *broken,
@@ -107,6 +106,14 @@ class Plan:
         if self.snapshot is None:
             return self.notes
         return (*self.notes, *plan_findings(self.snapshot, self.groups, self.register))
+
+    @property
+    def snapshot_age(self) -> timedelta:
+        """Age of the snapshot that is compared with `snapshot_max_age`; 0 for an undo."""
+        if self.reverts:
+            # An undo uses the state that its apply read back. Apply checks how the groups have changed since.
+            return timedelta(0)
+        return self.planned_at - self.snapshot_taken_at
 
     @property
     def blocked(self) -> bool:
