@@ -71,7 +71,7 @@ def show(options: Namespace) -> int:
     except InputError:
         thing = read_receipt(options.file)
     planned = thing if isinstance(thing, Plan) else thing.plan
-    parts = ((options.table, thing.table), (options.held, planned.held), (options.moves, planned.moves))
+    parts = ((options.table, thing.table), (options.held, planned.excluded), (options.moves, planned.moves))
     if (table := next((table for wanted, table in parts if wanted), None)) is not None:
         print(table().to_csv(index=False), end="")
         return 0

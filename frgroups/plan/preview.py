@@ -67,7 +67,7 @@ class _Customers:
         """The memberships that one side of these changes names, in order: group by group, customer by customer."""
         sides = [getattr(one, side) for one in groups]
         group = np.repeat([code_of[one.uid] for one in groups], [len(uids) for uids in sides]).astype(np.int64)
-        return group * self.n + UidTable(self.uids).codes_of_lists(sides)
+        return group * self.n + UidTable(self.uids).lookup_codes_of_lists(sides)
 
     def table(self) -> pd.DataFrame:
         """What is known of them."""

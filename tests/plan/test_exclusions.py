@@ -25,9 +25,9 @@ holds = st.fixed_dictionaries(
 )
 
 
-def held_of(plan):
+def excluded_of(plan):
     """{(group, customer, change): reason} of what a plan holds back."""
-    rows = plan.held().itertuples(index=False)
+    rows = plan.excluded().itertuples(index=False)
     return {(row.customer_group_uid, row.customer_uid, row.change): row.reason for row in rows}
 
 
@@ -51,7 +51,7 @@ def test_what_is_planned_and_what_is_held_make_up_what_is_wanted(case, options, 
 
     plan = plan_memberships(snapshot, wanted, mode=mode, **options)
 
-    held = held_of(plan)
+    held = excluded_of(plan)
     assert operations(plan) | held.keys() == operations(plan_memberships(snapshot, wanted, mode=mode))
     assert not operations(plan) & held.keys()
     if mode == "mirror":
@@ -76,9 +76,9 @@ def test_exactly_those_are_held_who_may_not(case, options, mode):
             return "protected customer"
         return "protected group" if group in options["protect_groups"] else None
 
-    assert all(reason(*one) == told for one, told in held_of(plan).items())
+    assert all(reason(*one) == told for one, told in excluded_of(plan).items())
     assert [one for one in operations(plan) if reason(*one)] == []
-    assert sum(finding.n for finding in plan.findings if finding.rule != "unverifiable") >= len(plan.excluded)
+    assert sum(finding.n for finding in plan.findings if finding.rule != "unverifiable") >= len(plan.excluded_changes)
     after = applied(now, plan)
     assert all(after[uid] >= now[uid] for uid in options["protect_groups"])
 
@@ -102,7 +102,7 @@ def test_the_plan_shows_who_is_held_back_and_why():
     "A row for each in group order; the summary and the findings count them, and none of that blocks."
     plan = sample_plan(protect=["c-1"], protect_groups=["Staff"], suppression_list=["c-7"])
 
-    assert plan.held().values.tolist() == [
+    assert plan.excluded().values.tolist() == [
         ["staff", "c-251", "remove", "protected group"],
         ["vip", "c-7", "add", "never add"],
         ["vip", "c-1", "remove", "protected customer"],
@@ -117,10 +117,10 @@ def test_the_plan_shows_who_is_held_back_and_why():
 
 def test_nothing_held_back_is_an_empty_table():
     "Of the same columns and dtypes."
-    held = sample_plan().held()
+    held = sample_plan().excluded()
 
     assert held.empty and list(held.columns) == COLUMNS
-    assert set(held.dtypes) == set(sample_plan(suppression_list=["c-7"]).held().dtypes)
+    assert set(held.dtypes) == set(sample_plan(suppression_list=["c-7"]).excluded().dtypes)
 
 
 def test_a_plan_of_which_everything_is_held_back_says_so():
@@ -140,7 +140,7 @@ def test_the_plan_file_keeps_what_is_held_back(tmp_path):
 
     again = fg.read_plan(plan.save(tmp_path / "plan.json"))
 
-    pd.testing.assert_frame_equal(again.held(), plan.held())
+    pd.testing.assert_frame_equal(again.excluded(), plan.excluded())
     assert [str(one) for one in again.findings] == [str(one) for one in plan.findings]
     assert again.digest == plan.digest
 
@@ -149,11 +149,11 @@ def test_select_keeps_what_is_held_back_of_what_is_chosen():
     "By group and without a customer; a customer who is only held back can be left out too."
     plan = sample_plan(protect=["c-1"], protect_groups=["staff"], suppression_list=["c-7"])
 
-    assert set(plan.select(["vip"]).held()["customer_group_uid"]) == {"vip"}
-    assert plan.select().excluded == plan.excluded
-    assert set(plan.select(without=["Staff"]).held()["customer_group_uid"]) == {"vip"}
+    assert set(plan.select(["vip"]).excluded()["customer_group_uid"]) == {"vip"}
+    assert plan.select().excluded_changes == plan.excluded_changes
+    assert set(plan.select(without=["Staff"]).excluded()["customer_group_uid"]) == {"vip"}
     without = plan.select(without=["c-7"])
-    assert "c-7" not in set(without.held()["customer_uid"]) and without.digest == plan.digest
+    assert "c-7" not in set(without.excluded()["customer_uid"]) and without.digest == plan.digest
     with pytest.raises(InputError, match="neither a group nor a customer"):
         plan.select(without=["c-8"])
 
@@ -165,7 +165,7 @@ def test_a_new_group_keeps_out_who_may_never_be_added():
     )
 
     assert operations(plan) == {("new", "c-1", "add")}
-    assert held_of(plan) == {("new", "c-7", "add"): "never add"}
+    assert excluded_of(plan) == {("new", "c-7", "add"): "never add"}
 
 
 def test_who_is_not_known_is_kept_out_too():
@@ -207,7 +207,7 @@ def test_a_list_that_was_read_can_be_given(tmp_path):
     path = tmp_path / "never.csv"
     path.write_text("customer_uid\nc-7\n")
 
-    assert len(sample_plan(suppression_list=fg.read_list(path)).excluded) == 1
+    assert len(sample_plan(suppression_list=fg.read_list(path)).excluded_changes) == 1
 
 
 def members_of(group):
@@ -257,7 +257,7 @@ def test_the_command_holds_back(loaded, capsys, tmp_path):
     )
     code = main(["plan", *words, "--protect-group", "VIP"])
 
-    assert held_of(plan) == {
+    assert excluded_of(plan) == {
         ("group_vip", new[0], "add"): "never add",
         ("group_vip", first, "remove"): "protected customer",
         ("group_vip", second, "remove"): "protected customer",

@@ -19,9 +19,9 @@ def listed(of, text, *, encoding="utf-8"):
     return path
 
 
-def held_of(plan):
+def excluded_of(plan):
     """[(customer, change, reason)] of what a plan holds back."""
-    return list(plan.held()[["customer_uid", "change", "reason"]].itertuples(index=False, name=None))
+    return list(plan.excluded()[["customer_uid", "change", "reason"]].itertuples(index=False, name=None))
 
 
 # The file
@@ -92,8 +92,8 @@ def test_each_tenant_and_host_has_its_own(home_folder):
     listed(snapshot, "customer_uid\nc-7\n")
 
     assert fg.suppression_list_path(snapshot).is_relative_to(home_folder / "lists" / "suppression_list")
-    assert held_of(fg.plan_memberships(snapshot, {"vip": ["c-7"]})) == [("c-7", "add", "never add")]
-    assert [held_of(fg.plan_memberships(one, {"vip": ["c-7"]})) for one in others] == [[], []]
+    assert excluded_of(fg.plan_memberships(snapshot, {"vip": ["c-7"]})) == [("c-7", "add", "never add")]
+    assert [excluded_of(fg.plan_memberships(one, {"vip": ["c-7"]})) for one in others] == [[], []]
 
 
 def test_the_list_and_the_argument_are_one():
@@ -103,7 +103,7 @@ def test_the_list_and_the_argument_are_one():
 
     plan = fg.plan_memberships(snapshot, {"vip": ["c-7", "c-8", "c-9"]}, suppression_list=["c-7", "c-8"])
 
-    assert held_of(plan) == [("c-7", "add", "never add: asked us to"), ("c-8", "add", "never add")]
+    assert excluded_of(plan) == [("c-7", "add", "never add: asked us to"), ("c-8", "add", "never add")]
     assert "2 customers who may never be added are kept out of VIP." in plan.summary()
 
 
@@ -114,7 +114,7 @@ def test_who_is_in_already_is_not_held_back():
 
     plan = fg.plan_memberships(snapshot, {"vip": ["c-2"]}, mode="mirror")
 
-    assert held_of(plan) == [] and plan.n_remove == 1
+    assert excluded_of(plan) == [] and plan.n_remove == 1
 
 
 def test_a_move_that_may_not_arrive_is_still_a_removal():
@@ -125,7 +125,7 @@ def test_a_move_that_may_not_arrive_is_still_a_removal():
     plan = fg.plan_memberships(snapshot, {"vip": ["c-2"], "staff": ["c-1", "c-251"]}, mode="mirror")
 
     assert (plan.n_add, plan.n_remove, len(plan.moves())) == (0, 1, 0)
-    assert held_of(plan) == [("c-1", "add", "never add")]
+    assert excluded_of(plan) == [("c-1", "add", "never add")]
 
 
 # Applying
@@ -202,7 +202,7 @@ def test_an_undo_does_not_bring_back_who_is_listed_by_now(client, tenant):
 
     undo = fg.plan_undo(receipt)
 
-    assert held_of(undo) == [("c00", "add", "never add: asked us to")]
+    assert excluded_of(undo) == [("c00", "add", "never add: asked us to")]
     assert fg.apply_plan(client, undo, approval=undo.digest).ok
     assert tenant.members("vip") == PEOPLE[1:10]
 
@@ -225,7 +225,7 @@ def test_forget_takes_a_customer_off_the_list_and_out_of_what_is_held_back():
     ]
     assert path.read_text() == "customer_uid,reason\nc-8,fraud\n"
     again = fg.read_plan(saved)
-    assert (again.digest, held_of(again)) == (plan.digest, [("c-8", "add", "never add: fraud")])
+    assert (again.digest, excluded_of(again)) == (plan.digest, [("c-8", "add", "never add: fraud")])
     assert "c-7" not in saved.read_text()
     assert fg.erase_customer("c-7").empty
 
@@ -259,12 +259,12 @@ def test_a_receipt_buries_who_was_held_back(client):
     listed(client, "customer_uid\nc11\n")
     plan = plan_for(client, {"gold": ["c10", "c11"]})
     receipt = fg.apply_plan(client, plan, approval=plan.digest)
-    assert held_of(fg.read_receipt(receipt.path).plan) == [("c11", "add", "never add")]
+    assert excluded_of(fg.read_receipt(receipt.path).plan) == [("c11", "add", "never add")]
 
     fg.erase_customer("c11")
 
     again = fg.read_receipt(receipt.path)
-    assert held_of(again.plan) == [("(forgotten-1)", "add", "never add")]
+    assert excluded_of(again.plan) == [("(forgotten-1)", "add", "never add")]
     assert (again.plan.digest, again.forgotten) == (plan.digest, "")
     assert fg.plan_undo(again).n_remove == 1
 

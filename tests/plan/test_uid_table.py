@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from frgroups.api.schema.codec import UID
 from frgroups.internals.checksummed_json import canonical_json, sha256
-from frgroups.plan.uid_table import CodedUids, UidTable, odd_ones
+from frgroups.plan.uid_table import CodedUids, UidTable, is_invalid_uid
 
 some = settings(max_examples=150)
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6)
@@ -52,8 +52,8 @@ def test_uids_that_the_api_does_not_take_are_found(case):
     "Those and no others; what stands for a forgotten customer is one of them."
     members, plain = case
 
-    assert members.odd() == [uid for uid in plain if not UID.fullmatch(uid)]
-    assert list(odd_ones(pa.array(plain, type=pa.large_string()))) == [not UID.fullmatch(uid) for uid in plain]
+    assert members.invalid_uids() == [uid for uid in plain if not UID.fullmatch(uid)]
+    assert list(is_invalid_uid(pa.array(plain, type=pa.large_string()))) == [not UID.fullmatch(uid) for uid in plain]
 
 
 def test_a_repr_names_nobody():
