@@ -258,6 +258,7 @@ class Plan:
 
         For a plan that was read from a file, the snapshot contains only the groups that the plan touches.
         """
+        # The preview must not be older than the snapshot, even if the clocks of server and client differ.
         taken_at = max(self.planned_at, self.snapshot_taken_at)
         if self.snapshot is not None:
             return preview_snapshot(self.snapshot, self.groups, taken_at=taken_at)
