@@ -36,7 +36,7 @@ def _empty_plan_text(plan: Plan) -> str:
     if plan.reverts:
         return f"Nothing to take back of plan {plan.reverts[:12]}."
     if plan.excluded_changes:
-        return f"Nothing to do: {plan.tenant_uid} is as wanted but for what is held back."
+        return f"Nothing to do: {plan.tenant_uid} is as wanted, except for excluded changes."
     return f"Nothing to do: {plan.tenant_uid} already is as wanted."
 
 
@@ -63,7 +63,7 @@ def plan_card(plan: Plan) -> Card:
         facts["For"] = plan.purpose
     facts["Change"] = " ".join(changes) or "Nothing to do"
     if plan.excluded_changes:
-        facts["Held back"] = pluralize(len(plan.excluded_changes), "change")
+        facts["Excluded"] = pluralize(len(plan.excluded_changes), "change")
     facts["Findings"] = " ".join(map(str, plan.findings[:MAX_LISTED])) or "none"
     facts["Digest"] = plan.digest
     mark = "BLOCKED" if plan.blocked else ""

@@ -1,4 +1,4 @@
-"""What is held back of a plan: protected customers and groups, and who may never be added."""
+"""What is excluded back of a plan: protected customers and groups, and who may never be added."""
 
 import re
 
@@ -16,7 +16,7 @@ from tests.plan.test_planner import CUSTOMERS, MODES, NEW, applied, cases, opera
 
 few = settings(max_examples=60)
 COLUMNS = ["customer_group_uid", "customer_uid", "change", "reason"]
-holds = st.fixed_dictionaries(
+exclusions = st.fixed_dictionaries(
     {
         "protect": st.sets(st.sampled_from(CUSTOMERS)),
         "protect_groups": st.sets(st.sampled_from(["g1", "g2", "g3"])),
@@ -26,7 +26,7 @@ holds = st.fixed_dictionaries(
 
 
 def excluded_of(plan):
-    """{(group, customer, change): reason} of what a plan holds back."""
+    """Return {(group, customer, change): reason} of the excluded changes."""
     rows = plan.excluded().itertuples(index=False)
     return {(row.customer_group_uid, row.customer_uid, row.change): row.reason for row in rows}
 
@@ -43,27 +43,27 @@ def sample_plan(**options):
 
 
 @few
-@given(case=cases(), options=holds, mode=st.sampled_from(MODES))
-def test_what_is_planned_and_what_is_held_make_up_what_is_wanted(case, options, mode):
-    "Adds and held adds are wanted minus members, removals and held removals members minus wanted; none is both."
+@given(case=cases(), options=exclusions, mode=st.sampled_from(MODES))
+def test_planned_and_excluded_changes(case, options, mode):
+    "Planned and excluded changes together are the changes of a plan without exclusions, and no change is both."
     now, wanted = case
     snapshot, options = snapshot_of(now), known(options, now)
 
     plan = plan_memberships(snapshot, wanted, mode=mode, **options)
 
-    held = excluded_of(plan)
-    assert operations(plan) | held.keys() == operations(plan_memberships(snapshot, wanted, mode=mode))
-    assert not operations(plan) & held.keys()
+    excluded = excluded_of(plan)
+    assert operations(plan) | excluded.keys() == operations(plan_memberships(snapshot, wanted, mode=mode))
+    assert not operations(plan) & excluded.keys()
     if mode == "mirror":
         joins = {(uid, one, "add") for uid, members in wanted.items() for one in members - now[uid]}
         leaves = {(uid, one, "remove") for uid, members in wanted.items() for one in now[uid] - members}
-        assert operations(plan) | held.keys() == joins | leaves
+        assert operations(plan) | excluded.keys() == joins | leaves
 
 
 @few
-@given(case=cases(), options=holds, mode=st.sampled_from(MODES))
-def test_exactly_those_are_held_who_may_not(case, options, mode):
-    "Nobody protected leaves, nobody who may never be added joins, and nobody else is held; the reason is the rule's."
+@given(case=cases(), options=exclusions, mode=st.sampled_from(MODES))
+def test_excluded_customers(case, options, mode):
+    "Exactly the changes that a rule forbids are excluded, with the reason of the rule."
     now, wanted = case
     options = known(options, now)
 
@@ -84,9 +84,9 @@ def test_exactly_those_are_held_who_may_not(case, options, mode):
 
 
 @few
-@given(case=cases(), options=holds)
-def test_holding_back_leaves_the_plan_of_what_is_left(case, options):
-    "It has the digest of a plan that never wanted the rest, and counts as that one does."
+@given(case=cases(), options=exclusions)
+def test_digest_without_excluded_changes(case, options):
+    "The digest and counts are those of a plan in which the excluded changes were never desired."
     now, wanted = case
     snapshot, options = snapshot_of(now), known(options, now)
 
@@ -98,8 +98,8 @@ def test_holding_back_leaves_the_plan_of_what_is_left(case, options):
     assert (plan.n_add, plan.n_remove, plan.blocked) == (bare.n_add, bare.n_remove, bare.blocked)
 
 
-def test_the_plan_shows_who_is_held_back_and_why():
-    "A row for each in group order; the summary and the findings count them, and none of that blocks."
+def test_excluded_table():
+    "The table has a row per excluded change in group order; findings count the changes without blocking."
     plan = sample_plan(protect=["c-1"], protect_groups=["Staff"], suppression_list=["c-7"])
 
     assert plan.excluded().values.tolist() == [
@@ -112,30 +112,30 @@ def test_the_plan_shows_who_is_held_back_and_why():
     assert "1 protected customer stays in VIP." in told
     assert "1 customer who may never be added is kept out of VIP." in told
     assert not plan.blocked
-    assert "Held back" in plan._repr_html_() and "Held back" not in sample_plan()._repr_html_()
+    assert "Excluded" in plan._repr_html_() and "Excluded" not in sample_plan()._repr_html_()
 
 
-def test_nothing_held_back_is_an_empty_table():
-    "Of the same columns and dtypes."
-    held = sample_plan().excluded()
+def test_excluded_table_empty():
+    "Without excluded changes, the table has the same columns and dtypes."
+    excluded = sample_plan().excluded()
 
-    assert held.empty and list(held.columns) == COLUMNS
-    assert set(held.dtypes) == set(sample_plan(suppression_list=["c-7"]).excluded().dtypes)
+    assert excluded.empty and list(excluded.columns) == COLUMNS
+    assert set(excluded.dtypes) == set(sample_plan(suppression_list=["c-7"]).excluded().dtypes)
 
 
-def test_a_plan_of_which_everything_is_held_back_says_so():
-    "It is empty, and not because all is as wanted."
+def test_everything_excluded():
+    "If all changes are excluded, the plan is empty and the summary names the reason."
     plan = plan_memberships(sample_snapshot(), {"vip": ["c-2"]}, mode="mirror", protect_groups=["vip"])
 
     assert plan.is_empty
     assert plan.summary().splitlines() == [
-        "Nothing to do: t-1 is as wanted but for what is held back.",
+        "Nothing to do: t-1 is as wanted, except for excluded changes.",
         "1 customer who was to leave stays in VIP: the group is protected.",
     ]
 
 
-def test_the_plan_file_keeps_what_is_held_back(tmp_path):
-    "The plan in the file holds back the same, with the findings; one that was written before has none."
+def test_excluded_changes_in_plan_file(tmp_path):
+    "A plan file contains the excluded changes and their findings."
     plan = sample_plan(protect=["c-1"], suppression_list=["c-7"])
 
     again = fg.read_plan(plan.save(tmp_path / "plan.json"))
@@ -145,8 +145,8 @@ def test_the_plan_file_keeps_what_is_held_back(tmp_path):
     assert again.digest == plan.digest
 
 
-def test_select_keeps_what_is_held_back_of_what_is_chosen():
-    "By group and without a customer; a customer who is only held back can be left out too."
+def test_select_excluded_changes():
+    "A selection contains the excluded changes of its groups, except those of customers to leave out."
     plan = sample_plan(protect=["c-1"], protect_groups=["staff"], suppression_list=["c-7"])
 
     assert set(plan.select(["vip"]).excluded()["customer_group_uid"]) == {"vip"}
@@ -158,8 +158,8 @@ def test_select_keeps_what_is_held_back_of_what_is_chosen():
         plan.select(without=["c-8"])
 
 
-def test_a_new_group_keeps_out_who_may_never_be_added():
-    "It is created all the same."
+def test_suppression_list_of_new_group():
+    "The suppression list applies to a new group, which is created nevertheless."
     plan = plan_memberships(
         sample_snapshot(), {"new": ["c-7", "c-1"]}, create={"new": "New"}, suppression_list=["c-7"]
     )
@@ -168,8 +168,8 @@ def test_a_new_group_keeps_out_who_may_never_be_added():
     assert excluded_of(plan) == {("new", "c-7", "add"): "never add"}
 
 
-def test_who_is_not_known_is_kept_out_too():
-    "A customer in no group is no longer counted among the unknown ones to join."
+def test_suppressed_unknown_customer():
+    "A suppressed customer who is not in the snapshot is not counted as unknown."
     plan = plan_memberships(sample_snapshot(), {"vip": ["x-1", "x-2"]}, suppression_list=["x-1"])
 
     assert [(one.rule, one.n) for one in plan.findings][:2] == [("unknown_customers", 1), ("suppression_list", 1)]
@@ -187,8 +187,8 @@ def test_who_is_not_known_is_kept_out_too():
         (None, "takes several, not a NoneType"),
     ],
 )
-def test_bad_customers_to_hold_back_are_refused(name, value, told):
-    "A text alone, numbers, blanks and mappings, with the name of the argument."
+def test_invalid_customers(name, value, told):
+    "A single text, numbers, empty values and mappings raise InputError with the name of the argument."
     with pytest.raises(InputError, match=name) as error:
         sample_plan(**{name: value})
 
@@ -196,14 +196,14 @@ def test_bad_customers_to_hold_back_are_refused(name, value, told):
 
 
 @pytest.mark.parametrize(("value", "kind"), [(["vipp"], GroupNotFoundError), ("vip", InputError)])
-def test_bad_groups_to_protect_are_refused(value, kind):
-    "A group that does not exist protects nothing, so it is an error."
+def test_invalid_protected_groups(value, kind):
+    "A protected group that does not exist raises an error."
     with pytest.raises(kind):
         sample_plan(protect_groups=value)
 
 
-def test_a_list_that_was_read_can_be_given(tmp_path):
-    "What `read_list` returns, as it is."
+def test_suppression_list_from_read_list(tmp_path):
+    "`suppression_list` accepts the result of `read_list`."
     path = tmp_path / "never.csv"
     path.write_text("customer_uid\nc-7\n")
 
@@ -239,8 +239,8 @@ def planned(capsys, *words):
     return code, fg.read_plan(re.search(r"^Plan +(\S+)", out, re.M)[1]), out
 
 
-def test_the_command_holds_back(loaded, capsys, tmp_path):
-    "Customers by uid and from lists of either id, and groups; who is not known is told."
+def test_plan_command_exclusions(loaded, capsys, tmp_path):
+    "The command excludes customers by uid and by lists of either id, and groups; it prints unknown customers."
     first, second, third, *rest = members_of("VIP")
     external = fg.read_snapshot().customers.set_index("customer_uid")["external_id"]
     keep = tmp_path / "keep.csv"
@@ -270,8 +270,8 @@ def test_the_command_holds_back(loaded, capsys, tmp_path):
 
 @pytest.mark.parametrize("option", ["--protect-list", "--never-add-list"])
 @pytest.mark.parametrize("text", ["external_id\nE-nobody\n", "id\nnobody-1\n", "nobody-1\n"])
-def test_a_list_that_would_hold_nobody_back_is_refused(loaded, capsys, tmp_path, option, text):
-    "External ids that nobody has, and ids of no known kind: whoever is meant would be changed."
+def test_list_without_known_ids(loaded, capsys, tmp_path, option, text):
+    "A list of unknown external ids or of ids of an unknown kind is an error, because it would exclude no customer."
     path = tmp_path / "list.csv"
     path.write_text(text)
 
@@ -280,8 +280,8 @@ def test_a_list_that_would_hold_nobody_back_is_refused(loaded, capsys, tmp_path,
     assert "1 of 1 ids" in (err := capsys.readouterr().err) and "hold nobody back" in err
 
 
-def test_the_command_takes_limits_from_a_file(loaded, capsys, tmp_path):
-    "Those of --limit go before those of all groups in the file; tables of groups stay."
+def test_plan_command_limits_file(loaded, capsys, tmp_path):
+    "--limit overrides the plan limits of the file; the limits of groups in the file remain."
     path = tmp_path / "limits.toml"
     path.write_text('removals_total = 7\nadditions_total = 9\n[per_group."group_v*"]\nadditions_per_group = 0\n')
 
@@ -296,8 +296,8 @@ def test_the_command_takes_limits_from_a_file(loaded, capsys, tmp_path):
     assert f"{bad}: removals is not a limit" in capsys.readouterr().err
 
 
-def test_show_lists_who_is_held_back_and_who_moves(tmp_path, capsys):
-    "As CSV, each alone."
+def test_show_excluded_changes_and_moves(tmp_path, capsys):
+    "`frgroups show` prints the excluded changes or the moves as CSV."
     path = sample_plan(protect=["c-1"]).save(tmp_path / "plan.json")
     moving = plan_memberships(sample_snapshot(), {"vip": [], "staff": ["c-1"]}, mode="mirror")
 
@@ -311,8 +311,8 @@ def test_show_lists_who_is_held_back_and_who_moves(tmp_path, capsys):
     ]
 
 
-def test_doctor_tells_where_the_never_add_list_is(loaded, capsys):
-    "With how many it holds; or that it is not there."
+def test_doctor_suppression_list(loaded, capsys):
+    "`frgroups doctor` prints the path of the suppression list and the number of customers on it."
     with loaded.client() as client:
         path = fg.suppression_list_path(client)
 

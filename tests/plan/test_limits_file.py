@@ -1,4 +1,4 @@
-"""Limits from a TOML file: the same as in Python, and nothing in it that would count for nothing."""
+"""Limits from a TOML file: the same as in Python, and errors for everything else."""
 
 import json
 
@@ -46,8 +46,8 @@ def written(folder, text):
     values=st.fixed_dictionaries({}, optional=of_group | of_plan),
     groups=st.dictionaries(keys, st.fixed_dictionaries({}, optional=of_group), max_size=4),
 )
-def test_the_file_says_what_python_says(values, groups, tmp_path_factory):
-    "Each key alone or together, with tables of groups in the order of the file."
+def test_read_limits(values, groups, tmp_path_factory):
+    "A file with any keys and tables of groups equals the same limits in Python."
     text = toml(values) + "".join(f'[per_group."{key}"]\n{toml(own)}' for key, own in groups.items())
 
     limits = fg.read_limits(written(tmp_path_factory.mktemp("limits"), text))
@@ -56,8 +56,8 @@ def test_the_file_says_what_python_says(values, groups, tmp_path_factory):
     assert limits.to_dict() == expected.to_dict()
 
 
-def test_an_empty_file_is_the_usual_limits(tmp_path):
-    "What is not said is as in Limits()."
+def test_empty_file(tmp_path):
+    "An empty file equals Limits()."
     assert fg.read_limits(written(tmp_path, "")).to_dict() == Limits().to_dict()
 
 
@@ -115,7 +115,7 @@ def test_unreadable_file(body, part, tmp_path):
         fg.read_limits(path)
 
 
-def test_a_folder_is_no_file_of_limits(tmp_path):
-    "It says what was found there."
+def test_folder(tmp_path):
+    "A folder raises InputError that says so."
     with pytest.raises(InputError, match="a folder"):
         fg.read_limits(tmp_path)
