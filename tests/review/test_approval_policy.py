@@ -188,8 +188,8 @@ def test_a_policy_ends_with_its_last_day(written):
 def test_notice_rules_are_complete():
     "NOTICE_RULES lists the rule of every finding that does not block, and no limit."
     package = Path(fg.__file__).parent
-    without_notices = {package / "plan" / "limits.py", package / "plan" / "finding.py"}
-    files = {*package.glob("plan/*.py"), package / "apply" / "undo.py"} - without_notices
+    with_examples = {*package.glob("plan/limit*.py"), package / "plan" / "finding.py"}
+    files = {*package.glob("plan/*.py"), package / "apply" / "undo.py"} - with_examples
     source = "".join(path.read_text(encoding="utf-8") for path in files)
     rules = set(re.findall(r'Finding\(\s*"(\w+)"', source)) | set(get_args(exclusions.ExclusionRule))
 
