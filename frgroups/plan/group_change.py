@@ -51,7 +51,7 @@ class GroupChange:
 
     @property
     def replaces_all_members(self) -> bool:
-        """Whether all members leave and others join."""
+        """True if all members leave and others join."""
         return bool(self.add) and 0 < len(self.remove) == len(self.baseline)
 
     def items(self) -> Iterator[tuple[str, str]]:

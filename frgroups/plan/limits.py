@@ -51,7 +51,7 @@ class Limits:
         Age of the snapshot when the plan is created, and of the plan when it is applied, such as "24h" or "7d".
     per_group
         Limits of single groups, by uid or by a pattern such as "store_*". They replace all limits of the group,
-        except the totals and ages. The first pattern that matches counts.
+        except the totals and ages. A uid takes precedence over patterns, of which the first match counts.
 
     Notes
     -----
@@ -116,7 +116,7 @@ class Limits:
 
     @property
     def allows_no_removal(self) -> bool:
-        """Whether removals_per_group or removal_share is 0, so that the floor does not apply."""
+        """True if removals_per_group or removal_share is 0, so that the floor does not apply."""
         return 0 in (self.removals_per_group, self.removal_share)
 
     def removals_allowed(self, baseline: int) -> float | None:
@@ -167,7 +167,8 @@ class Limits:
     def from_dict(cls, document: Mapping[str, Any]) -> Limits:
         """Return the limits that `to_dict` returned as a document. Raise InputError for an unknown name."""
         names = {*LIMIT_NAMES, "per_group"}
-        if unknown := sorted(set(document) - names):
+        unknown = sorted(set(document) - names)
+        if unknown:
             raise InputError(f"Unknown limits: {', '.join(unknown)}. Known: {', '.join(sorted(names))}.")
         per_group = {key: cls.from_dict(values) for key, values in document.get("per_group") or ()}
         return cls(**{**document, "per_group": per_group})
@@ -224,7 +225,7 @@ class GroupCounts:
 
     @property
     def emptied(self) -> bool:
-        """Whether the plan leaves the group without members."""
+        """True if the plan leaves the group without members."""
         return self.baseline > 0 and self.baseline + self.adds == self.removes
 
 
@@ -250,7 +251,7 @@ class LimitComparison:
 
     @property
     def exceeded(self) -> bool:
-        """Whether the value is larger than the maximum."""
+        """True if the value is larger than the maximum."""
         return self.allowed is not None and self.value > self.allowed
 
 

@@ -12,8 +12,8 @@ from typing import Any, Literal
 import pandas as pd
 
 from frgroups.api.schema.codec import membership_payload
-from frgroups.errors import InputError
 from frgroups.internals.checksummed_json import canonical_json, sha256
+from frgroups.internals.validation import check_number
 from frgroups.plan.customer_facts import customer_facts
 from frgroups.plan.exclusions import ExcludedChange, excluded_table
 from frgroups.plan.finding import Finding
@@ -100,7 +100,7 @@ class Plan:
 
     @property
     def blocked(self) -> bool:
-        """Whether a finding prevents the plan from being applied."""
+        """True if a finding prevents the plan from being applied."""
         return any(finding.blocking for finding in self.findings)
 
     @property
@@ -115,7 +115,7 @@ class Plan:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the plan changes nothing."""
+        """True if the plan changes nothing."""
         return not self.groups
 
     def table(self) -> pd.DataFrame:
@@ -229,15 +229,15 @@ class Plan:
         ]
 
     def requests(self, *, chunk: int = CHUNK) -> list[dict[str, Any]]:
-        """Return the requests in the order in which they are sent: creations, additions, removals.
+        """
+        Return the requests in the order in which they are sent: creations, additions, removals.
 
         Parameters
         ----------
         chunk
             Maximum number of customer uids per request.
         """
-        if chunk < 1:
-            raise InputError(f"chunk={chunk}: a request takes at least one uid.")
+        check_number(chunk, "chunk", at_least=1, whole=True)
         path = f"/tenants/{self.tenant_uid}/customer-groups"
         requests: list[dict[str, Any]] = []
         for group in self.groups:

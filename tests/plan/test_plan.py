@@ -392,7 +392,7 @@ def test_chunks(n_add, n_remove, chunk):
 @pytest.mark.parametrize("chunk", [0, -1])
 def test_invalid_chunk(chunk):
     "A chunk size below 1 raises InputError."
-    with pytest.raises(InputError, match="at least one"):
+    with pytest.raises(InputError, match=f"chunk={chunk} is not valid"):
         sample_plan().requests(chunk=chunk)
 
 
