@@ -48,9 +48,9 @@ from .internals.versions import show_versions as show_versions
 from .load.loader import load_snapshot as load_snapshot
 from .load.loader import refresh_groups as refresh_groups
 from .load.tenant_status import tenant_status as tenant_status
-from .plan.limits import Finding as Finding
+from .plan.finding import Finding as Finding
 from .plan.limits import Limits as Limits
-from .plan.limits import read_limits as read_limits
+from .plan.limits_file import read_limits as read_limits
 from .plan.plan import Plan as Plan
 from .plan.plan_file import read_plan as read_plan
 from .plan.planner import plan_memberships as plan_memberships

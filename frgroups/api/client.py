@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from frgroups.api.client_options import check_client_option
 from frgroups.api.connection_check import Check
+from frgroups.api.defaults import PAGE_SIZE, WORKERS
 from frgroups.api.environments import STAGE, environment_label
 from frgroups.api.pagination import iter_pages
 from frgroups.api.retry import RetryPolicy
@@ -93,8 +94,8 @@ class Client:
         *,
         base_url: str = STAGE,
         writable: bool = False,
-        page_size: int = 500,
-        workers: int = 4,
+        page_size: int = PAGE_SIZE,
+        workers: int = WORKERS,
         timeout: float = 30.0,
         requests_per_second: float | None = None,
         retry: RetryPolicy | None = None,

@@ -19,6 +19,7 @@ from urllib.request import getproxies
 import httpx
 
 from frgroups.api.debug_log_filter import EventNamesOnly
+from frgroups.api.defaults import REQUESTS_PER_SECOND
 from frgroups.api.environments import BASE_URLS, is_loopback
 from frgroups.api.response_body import IncompleteBodyError, ResponseBody, UnusableBodyError
 from frgroups.api.retry import RateLimiter, Retry, RetryPolicy, call_with_retry, parse_retry_after, sleep
@@ -44,8 +45,6 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 _MAX_REDIRECTS = 3
 _RETRY_ON = (RateLimitedError, ServerError, ConnectionFailedError)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-# Default away from loopback, because the shops' tills use the same servers.
-_REQUESTS_PER_SECOND = 20.0
 
 # httpcore is the connection library of httpx.
 _event_names_only = EventNamesOnly()
@@ -188,7 +187,7 @@ class Transport:
         self._decode_lock = threading.Lock()
         loopback = is_loopback(self.host)
         if requests_per_second is None and not loopback:
-            requests_per_second = _REQUESTS_PER_SECOND
+            requests_per_second = REQUESTS_PER_SECOND
         self._rate_limiter = RateLimiter(requests_per_second)
         self._retry = retry
         self._token_source = token

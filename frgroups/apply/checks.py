@@ -19,10 +19,11 @@ from frgroups.errors import (
     PlanBlockedError,
     WrongTenantError,
 )
-from frgroups.internals.formatting import format_age, pluralize
-from frgroups.internals.timestamps import parse_duration
+from frgroups.internals.formatting import pluralize
 from frgroups.internals.tombstones import TOMBSTONE_PREFIX
-from frgroups.plan.limits import Finding, limit_options, relaxed_limits
+from frgroups.plan.finding import Finding
+from frgroups.plan.limit_overrides import limit_options, relaxed_limits
+from frgroups.plan.limits import plan_age_violations
 from frgroups.plan.plan import Plan
 from frgroups.plan.suppression_list import suppressed_customers, suppression_list_path
 from frgroups.review.approval import CLOCK_TOLERANCE
@@ -127,10 +128,7 @@ def check_limits(plan: Plan) -> None:
     if -age > CLOCK_TOLERANCE:
         text = f"The plan was made {-age} after the time that this machine's clock shows. Is a clock wrong?"
         findings.append(Finding("plan_max_age", text, True))
-    limit = plan.limits.plan_max_age
-    if limit is not None and age > parse_duration(limit):
-        text = f"The plan is {format_age(age)} old; the limit is {limit}. Plan again."
-        findings.append(Finding("plan_max_age", text, True, allow=(("plan_max_age", None),)))
+    findings += plan_age_violations(plan.limits, age)
     raise_if_limits_exceeded(plan, findings)
 
 

@@ -19,7 +19,7 @@ from frgroups.internals.formatting import pluralize
 from frgroups.internals.html import Card
 from frgroups.internals.tombstones import count_tombstones
 from frgroups.plan.plan import Plan
-from frgroups.plan.plan_file import plan_from_dict
+from frgroups.plan.plan_file import plan_from_dict, plan_to_dict
 from frgroups.review.approval import approved_in_words
 
 State = Literal["verified", "already", "rejected", "not_effective", "not_sent", "unknown"]
@@ -139,7 +139,7 @@ class Receipt:
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain values, for the receipt file."""
         return {
-            "plan": self.plan.to_dict_with_customers(),
+            "plan": plan_to_dict(self.plan, customers=True),
             "states": [[*item, state, self.details.get(item, "")] for item, state in self.states.items()],
             "members_after": {uid: list(members) for uid, members in self.members_after.items()},
             "proved": sorted(self.proved),

@@ -12,8 +12,9 @@ from frgroups.internals.formatting import pluralize
 from frgroups.internals.tombstones import is_tombstone
 from frgroups.internals.validation import check_type
 from frgroups.plan.exclusions import ExcludedChange, Exclusions, apply_exclusions
+from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange
-from frgroups.plan.limits import Finding, Limits
+from frgroups.plan.limits import Limits
 from frgroups.plan.plan import Plan
 from frgroups.plan.suppression_list import suppressed_customers
 
@@ -47,8 +48,8 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
     """
     check_type(receipt, Receipt, "receipt")
     changes, notes = [], []
-    held_back: list[ExcludedChange] = []
-    holds = Exclusions(suppression_list=suppressed_customers(receipt.plan))
+    excluded: list[ExcludedChange] = []
+    exclusions = Exclusions(suppression_list=suppressed_customers(receipt.plan))
     if reverted_by(receipt.plan):  # Told without digests: a plan file keeps this when a customer is forgotten.
         text = "An undo of the same plan was sent before: what others did again since is taken back too."
         notes.append(Finding("undone_before", text))
@@ -67,8 +68,8 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
             remove=tuple(sorted(done["add"] & set(after))),
         )
         notes += _not_settled(receipt, group)
-        change, held = apply_exclusions(change, holds)
-        held_back += held
+        change, excluded_changes = apply_exclusions(change, exclusions)
+        excluded += excluded_changes
         if change.add or change.remove:
             changes.append(change)
             if group.uid not in receipt.proved:
@@ -89,8 +90,8 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
         snapshot_taken_at=receipt.read_at,
         notes=tuple(notes),
         reverts=receipt.plan.digest,
-        excluded=tuple(held_back),
-        known=_known_before(receipt.plan),
+        excluded_changes=tuple(excluded),
+        stored_facts=_known_before(receipt.plan),
         purpose=f"to take back: {receipt.plan.purpose}" if receipt.plan.purpose else "",
     )
 

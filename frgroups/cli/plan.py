@@ -167,7 +167,8 @@ def plan(
         read_optional_register,
         read_selected_snapshot,
     )
-    from frgroups.plan.limits import Limits, read_limits
+    from frgroups.plan.limits import Limits
+    from frgroups.plan.limits_file import read_limits
     from frgroups.plan.planner import plan_memberships
 
     snapshot = read_selected_snapshot(selection)
@@ -208,12 +209,12 @@ def plan(
 @click.option(
     "--table",
     cls=ExclusiveOption,
-    excludes=["--held", "--moves"],
+    excludes=["--excluded", "--moves"],
     is_flag=True,
     help="Print every operation as CSV.",
 )
 @click.option(
-    "--held",
+    "--excluded",
     cls=ExclusiveOption,
     excludes=["--table", "--moves"],
     is_flag=True,
@@ -222,11 +223,11 @@ def plan(
 @click.option(
     "--moves",
     cls=ExclusiveOption,
-    excludes=["--table", "--held"],
+    excludes=["--table", "--excluded"],
     is_flag=True,
     help="Print the customers who leave one group and join another as CSV.",
 )
-def show(file: Path, table: bool, held: bool, moves: bool) -> int:
+def show(file: Path, table: bool, excluded: bool, moves: bool) -> int:
     """Show a plan or a receipt."""
     from frgroups.plan.plan import Plan
 
@@ -234,8 +235,8 @@ def show(file: Path, table: bool, held: bool, moves: bool) -> int:
     planned = document if isinstance(document, Plan) else document.plan
     if table:
         print_data(document.table().to_csv(index=False))
-    elif held:
-        print_data(planned.held().to_csv(index=False))
+    elif excluded:
+        print_data(planned.excluded().to_csv(index=False))
     elif moves:
         print_data(planned.moves().to_csv(index=False))
     else:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from frgroups.cli.output import print_text
 from frgroups.internals.paths import data_subdir, tenant_folder
-from frgroups.plan.limits import Finding, limit_options
+from frgroups.plan.finding import Finding
+from frgroups.plan.limit_overrides import limit_options
 from frgroups.plan.plan import Plan
 from frgroups.review.plan_queue import plan_file_name, queue_folder
 from frgroups.review.writer import save_review

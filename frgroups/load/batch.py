@@ -26,6 +26,7 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from frgroups.api.client import Client
+from frgroups.api.defaults import REQUESTS_PER_SECOND
 from frgroups.api.environments import is_loopback
 from frgroups.api.tenants_config import Tenant, find_tenant, read_tenants
 from frgroups.errors import FrgroupsError, InputError
@@ -39,8 +40,6 @@ from frgroups.store.retention import list_snapshots
 log = logging.getLogger("frgroups.load")
 
 
-# What one client does off this machine when it is told nothing else; several at one service share it.
-REQUESTS_PER_SECOND = 20.0
 # Importing takes a second: who is interrupted before the command can say so, ends without a word.
 _CHILD = """\
 import signal, sys

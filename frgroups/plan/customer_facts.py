@@ -1,4 +1,4 @@
-"""What is known of the customers that a plan moves, apart from names and contact data: its file tells it."""
+"""Facts about the customers of a plan, without names and contact data, for the review page and the plan file."""
 
 from __future__ import annotations
 
@@ -12,70 +12,74 @@ from frgroups.snapshot.snapshot import Snapshot
 
 FACT_COLUMNS = ["external_id", "customer_type", "default_store", "pricelist_uid", "groups_now"]
 WITHHELD = "(not shown: may be contact data)"
-_REPEATING = FACT_COLUMNS[1:]  # In a plan file each value of these stands once.
+# Columns with few distinct values, which a plan file contains once each.
+_REPEATING = FACT_COLUMNS[1:]
 
 
 def customer_facts(snapshot: Snapshot, customer_uids: Iterable[str]) -> pd.DataFrame:
     """
-    What a snapshot knows of these customers: columns of text, by customer_uid, "" where it knows nothing.
+    Return the facts that a snapshot has about customers: text columns by customer_uid, "" if unknown.
 
     >>> customer_facts(sample_snapshot(), ["c-1", "c-999"])["groups_now"].tolist()
     ['All members, VIP', '']
     """
     uids = pd.Index(pd.unique(pd.Series(list(customer_uids), dtype="str")), name="customer_uid")
-    found = snapshot.customers.set_index("customer_uid").reindex(uids)
-    external = found["external_id"].fillna("")
-    store = found["default_store_name"].fillna("")
+    rows = snapshot.customers.set_index("customer_uid").reindex(uids)
+    external = rows["external_id"].fillna("")
+    store = rows["default_store_name"].fillna("")
     return pd.DataFrame(
         {
-            # Some tenants use the e-mail address as the external id.
+            # Some tenants use the email address as the external id.
             "external_id": external.mask(external.str.contains("@", regex=False), WITHHELD),
-            "customer_type": found["customer_type"].fillna(""),
-            "default_store": store.mask(store == "", found["default_store_uid"].fillna("")),
-            "pricelist_uid": found["pricelist_uid"].fillna(""),
-            "groups_now": pd.Series(_groups_now(snapshot, uids), index=uids, dtype="str"),
+            "customer_type": rows["customer_type"].fillna(""),
+            "default_store": store.mask(store == "", rows["default_store_uid"].fillna("")),
+            "pricelist_uid": rows["pricelist_uid"].fillna(""),
+            "groups_now": pd.Series(_group_names(snapshot, uids), index=uids, dtype="str"),
         },
         index=uids,
         dtype="str",
     )
 
 
-def facts_to_dict(known: pd.DataFrame) -> dict[str, Any]:
-    """The table as plain values; `facts_from_dict` makes it again."""
-    plain = {"customer_uid": known.index.tolist(), "external_id": known["external_id"].tolist()}
-    codes = {name: pd.factorize(known[name]) for name in _REPEATING}
-    return plain | {name: {"of": at.tolist(), "words": list(words)} for name, (at, words) in codes.items()}
+def facts_to_dict(facts: pd.DataFrame) -> dict[str, Any]:
+    """Return the table as plain values. `facts_from_dict` is the inverse."""
+    content: dict[str, Any] = {"customer_uid": facts.index.tolist(), "external_id": facts["external_id"].tolist()}
+    for name in _REPEATING:
+        codes, words = pd.factorize(facts[name])
+        content[name] = {"of": codes.tolist(), "words": list(words)}
+    return content
 
 
 def facts_from_dict(content: dict[str, Any]) -> pd.DataFrame:
-    """The table that `facts_to_dict` wrote; ValueError where it is not whole."""
+    """Return the table that `facts_to_dict` converted. Raise ValueError if a code has no value."""
     columns = {"external_id": content["external_id"]}
     for name in _REPEATING:
-        words = content[name]["words"]
-        if any(not 0 <= at < len(words) for at in content[name]["of"]):
-            raise ValueError(f"{name} points to no word")
-        columns[name] = [words[at] for at in content[name]["of"]]
+        codes, words = content[name]["of"], content[name]["words"]
+        if any(not 0 <= code < len(words) for code in codes):
+            raise ValueError(f"a code of {name} has no value")
+        columns[name] = [words[code] for code in codes]
     return pd.DataFrame(columns, index=pd.Index(content["customer_uid"], name="customer_uid"), dtype="str")
 
 
-def _groups_now(snapshot: Snapshot, customer_uids: pd.Index) -> list[str]:
-    """The names of the groups of each of these customers; customers in the same groups share one text."""
-    codes = snapshot.matrix
-    at = codes.customer_uids.get_indexer(customer_uids)
-    wanted = np.zeros(codes.n_customers + 1, dtype=bool)
-    wanted[at] = True
-    kept = np.flatnonzero(wanted[codes.indices])
-    kept = kept[np.argsort(codes.indices[kept], kind="stable")]
-    customers, groups = codes.indices[kept], codes.group_code[kept]
-    starts = np.searchsorted(customers, at, side="left").tolist()
-    ends = np.searchsorted(customers, at, side="right").tolist()
-    names = [str(name) for name in codes.group_names]
-    texts: dict[bytes, str] = {}
-    told = []
+def _group_names(snapshot: Snapshot, customer_uids: pd.Index) -> list[str]:
+    """Return the names of the groups of each customer as one text, which customers in the same groups share."""
+    matrix = snapshot.matrix
+    customer_codes = matrix.customer_uids.get_indexer(customer_uids)
+    # Code -1 of unknown customers marks the additional last entry.
+    is_requested = np.zeros(matrix.n_customers + 1, dtype=bool)
+    is_requested[customer_codes] = True
+    memberships = np.flatnonzero(is_requested[matrix.indices])
+    memberships = memberships[np.argsort(matrix.indices[memberships], kind="stable")]
+    customers, groups = matrix.indices[memberships], matrix.group_code[memberships]
+    starts = np.searchsorted(customers, customer_codes, side="left").tolist()
+    ends = np.searchsorted(customers, customer_codes, side="right").tolist()
+    names = [str(name) for name in matrix.group_names]
+    text_of_groups: dict[bytes, str] = {}
+    texts = []
     for start, end in zip(starts, ends, strict=True):
-        mine = groups[start:end]
-        key = mine.tobytes()
-        if key not in texts:
-            texts[key] = ", ".join(names[code] for code in mine)
-        told.append(texts[key])
-    return told
+        group_codes = groups[start:end]
+        key = group_codes.tobytes()
+        if key not in text_of_groups:
+            text_of_groups[key] = ", ".join(names[code] for code in group_codes)
+        texts.append(text_of_groups[key])
+    return texts

@@ -1,4 +1,4 @@
-"""What a reviewer should know of the customers whom a plan moves: prices, types, tiers, and who gets out of sight."""
+"""Findings about the customers who join or leave: price lists, customer types, tiers, and customers in no group."""
 
 from __future__ import annotations
 
@@ -10,114 +10,138 @@ import numpy as np
 import pandas as pd
 
 from frgroups.analysis.register import has_ended
-from frgroups.internals.formatting import format_share, pluralize
+from frgroups.internals.formatting import agree, format_share, pluralize
 from frgroups.internals.typing import IntArray
+from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange
-from frgroups.plan.limits import Finding
 from frgroups.plan.uid_table import UidTable
 from frgroups.snapshot.snapshot import Snapshot
 
 Row = Mapping[Hashable, Any]
 
-# So large a share of one type, in a group of at least so many, makes joining customers of another type stand out.
-_MOST, _FEWEST = 0.95, 20
+# A group has a usual customer type if it has at least MIN_MEMBERS members of a known type,
+# and at least MIN_TYPE_SHARE of them have the same type.
+MIN_MEMBERS = 20
+MIN_TYPE_SHARE = 0.95
+# Maximum number of register rows in the text of a finding.
+MAX_LISTED_ROWS = 3
 
 
-def plan_findings(
+def customer_findings(
     snapshot: Snapshot, groups: Sequence[GroupChange], register: pd.DataFrame | None
 ) -> tuple[Finding, ...]:
     """
-    What the snapshot, and the register where there is one, tell of these changes; none of it blocks.
+    Return the findings about the customers of these changes. They do not block the plan.
 
-    `register` is the table of `registered`. Its limits are limits of the plan, which `limit_violations` looks at.
+    Parameters
+    ----------
+    snapshot
+        The snapshot that the plan was made from.
+    groups
+        The changes.
+    register
+        The table that `match_register` returns, or None.
     """
     if not groups:
         return ()
-    moved = _Moved(snapshot, groups)
+    customers = _ChangedCustomers(snapshot, groups)
     rows: dict[str, Row] = {}
-    found: list[Finding] = []
+    findings: list[Finding] = []
     if register is not None:
-        known = register.assign(ended=has_ended(register, snapshot.taken_at)).dropna(subset="customer_group_uid")
-        rows = {row["customer_group_uid"]: row for row in known.to_dict("records")}
-        found += _of_nobody(register)
+        matched = register.assign(ended=has_ended(register, snapshot.taken_at)).dropna(subset="customer_group_uid")
+        rows = {row["customer_group_uid"]: row for row in matched.to_dict("records")}
+        findings += _unmatched_rows(register)
     for group in groups:
         row = rows.get(group.uid)
+        expected_type = ""
         if row is not None:
-            found += _registered(group, row)
+            findings += _register_findings(group, row)
+            expected_type = row["expected_type"]
         if group.add:
-            found += _own_pricelist(moved, group)
-            found += _other_type(moved, group, "" if row is None else row["expected_type"])
-            found += _two_tiers(moved, group, rows)
-    return (*found, *_out_of_sight(moved))
+            findings += _own_pricelist(customers, group)
+            findings += _other_type(customers, group, expected_type)
+            findings += _two_tiers(customers, group, rows)
+    return (*findings, *_in_no_group(customers))
 
 
-class _Moved:
-    """Codes of the customers whom a plan moves, those that no snapshot knows numbered after all others."""
+class _ChangedCustomers:
+    """
+    Codes of the customers who join or leave.
+
+    Customers of the snapshot have the codes of its matrix. Customers who are not in the snapshot have the codes from
+    `n_known` to `n` - 1.
+    """
 
     def __init__(self, snapshot: Snapshot, groups: Sequence[GroupChange]) -> None:
-        self.codes = snapshot.matrix
+        self.matrix = snapshot.matrix
         self.customers = snapshot.customers
         self.groups = {group.uid: group for group in groups}
-        self.n_known = self.codes.n_customers
+        self.n_known = self.matrix.n_customers
         unknown = sorted({uid for group in groups for uid in group.unknown})
-        self._known, self._unknown = UidTable(self.codes.customer_uids), UidTable(pd.Index(unknown, dtype="str"))
+        self._known = UidTable(self.matrix.customer_uids)
+        self._unknown = UidTable(pd.Index(unknown, dtype="str"))
         self.n = self.n_known + len(unknown)
-        self.add = self._numbers({group.uid: group.add for group in groups})
-        self.remove = self._numbers({group.uid: group.remove for group in groups})
+        self.add = self._codes_by_group({group.uid: group.add for group in groups})
+        self.remove = self._codes_by_group({group.uid: group.remove for group in groups})
 
-    def _numbers(self, sides: Mapping[str, Sequence[str]]) -> dict[str, IntArray]:
-        at = self._known.codes_of_lists(sides.values()).astype(np.int64)
+    def _codes_by_group(self, uids_by_group: Mapping[str, Sequence[str]]) -> dict[str, IntArray]:
+        codes = self._known.lookup_codes_of_lists(uids_by_group.values()).astype(np.int64)
         if len(self._unknown):
-            at = np.where(at < 0, self.n_known + self._unknown.codes_of_lists(sides.values()), at)
-        ends = np.cumsum([len(uids) for uids in sides.values()])
-        return dict(zip(sides, np.split(at, ends[:-1]), strict=True))
+            unknown_codes = self._unknown.lookup_codes_of_lists(uids_by_group.values())
+            codes = np.where(codes < 0, self.n_known + unknown_codes, codes)
+        ends = np.cumsum([len(uids) for uids in uids_by_group.values()])
+        return dict(zip(uids_by_group, np.split(codes, ends[:-1]), strict=True))
 
     @cached_property
     def pricelist(self) -> _Attribute:
-        """The price lists that customers have of their own."""
+        """The customers' own price lists."""
         return _Attribute(self.customers["pricelist_uid"])
 
     @cached_property
     def customer_type(self) -> _Attribute:
-        """The types of customers."""
+        """The customer types."""
         return _Attribute(self.customers["customer_type"])
 
-    def after(self, uid: str) -> IntArray:
-        """Who is in a group when the plan took effect."""
-        there = self.codes.group_uids.get_indexer(pd.Index([uid], dtype="str"))[0] >= 0
-        now = (self.codes.member_codes(uid) if there else np.empty(0)).astype(np.int64)
+    def members_after(self, uid: str) -> IntArray:
+        """Return the members of a group after the plan."""
+        is_existing = self.matrix.group_uids.get_indexer(pd.Index([uid], dtype="str"))[0] >= 0
+        members: IntArray = np.empty(0, dtype=np.int64)
+        if is_existing:
+            members = self.matrix.member_codes(uid).astype(np.int64)
         if uid not in self.groups:
-            return now
-        return np.union1d(np.setdiff1d(now, self.remove[uid], assume_unique=True), self.add[uid])
+            return members
+        return np.union1d(np.setdiff1d(members, self.remove[uid], assume_unique=True), self.add[uid])
 
 
 class _Attribute:
-    """A column of the customers, to be counted in many groups; "" and what is missing is not known."""
+    """An attribute of the customers, for counts in many groups. Missing and empty values are unknown."""
 
     def __init__(self, column: pd.Series) -> None:
-        self._code, names = pd.factorize(column.where(column != "").astype("str"))
-        self._names = list(map(str, names))
+        self._codes, values = pd.factorize(column.where(column != "").astype("str"))
+        self._values = list(map(str, values))
 
-    def counts(self, numbers: IntArray) -> dict[str, int]:
-        """How many of these customers have which value; customers that no snapshot knows have none."""
-        known = self._code[numbers[numbers < len(self._code)]]
-        n_of = np.bincount(known[known >= 0], minlength=len(self._names))
-        return {self._names[code]: int(n_of[code]) for code in np.flatnonzero(n_of)}
-
-
-def _of_nobody(register: pd.DataFrame) -> Iterator[Finding]:
-    """Rows that would guard a group, if it were there under that name."""
-    guards = register["protected"] | register["max_removals"].notna() | register["max_additions"].notna()
-    lost = register.loc[guards & register["customer_group_uid"].isna(), "group"]
-    if n := len(lost):
-        told = ", ".join(map(repr, lost[:3])) + (f" and {n - 3:,} more" if n > 3 else "")
-        text = (
-            f"{pluralize(n, 'row')} of the register with limits or protection that no group here answers to: {told}."
-        )
-        yield Finding("register_unknown", text, n=n)
+    def counts(self, customer_codes: IntArray) -> dict[str, int]:
+        """Return the number of these customers per value. Customers who are not in the snapshot have no value."""
+        codes = self._codes[customer_codes[customer_codes < len(self._codes)]]
+        counts = np.bincount(codes[codes >= 0], minlength=len(self._values))
+        return {self._values[code]: int(counts[code]) for code in np.flatnonzero(counts)}
 
 
-def _registered(group: GroupChange, row: Row) -> Iterator[Finding]:
+def _unmatched_rows(register: pd.DataFrame) -> Iterator[Finding]:
+    """Yield a finding if rows with limits or protection do not match a group."""
+    has_limits = register["protected"] | register["max_removals"].notna() | register["max_additions"].notna()
+    unmatched = register.loc[has_limits & register["customer_group_uid"].isna(), "group"]
+    n = len(unmatched)
+    if not n:
+        return
+    listed = ", ".join(map(repr, unmatched[:MAX_LISTED_ROWS]))
+    if n > MAX_LISTED_ROWS:
+        listed += f" and {n - MAX_LISTED_ROWS:,} more"
+    text = f"{pluralize(n, 'row')} of the register with limits or protection that no group here answers to: {listed}."
+    yield Finding("register_unknown", text, n=n)
+
+
+def _register_findings(group: GroupChange, row: Row) -> Iterator[Finding]:
     if row["protected"]:
         text = f"{group.name} is protected in the register: only limits that name it by its uid let a plan touch it."
         yield Finding("protected_group", text, False, group.uid, len(group.add) + len(group.remove))
@@ -130,67 +154,80 @@ def _registered(group: GroupChange, row: Row) -> Iterator[Finding]:
         yield Finding("ended", text, False, group.uid, n)
 
 
-def _own_pricelist(moved: _Moved, group: GroupChange) -> Iterator[Finding]:
-    if n := sum(moved.pricelist.counts(moved.add[group.uid]).values()):
+def _own_pricelist(customers: _ChangedCustomers, group: GroupChange) -> Iterator[Finding]:
+    n = sum(customers.pricelist.counts(customers.add[group.uid]).values())
+    if n:
         text = (
-            f"{n:,} of {pluralize(len(group.add), 'customer')} to join {group.name} {'has' if n == 1 else 'have'} "
+            f"{n:,} of {pluralize(len(group.add), 'customer')} to join {group.name} {agree(n, 'has', 'have')} "
             "a price list of their own; whether that goes before what the group grants, the API does not tell."
         )
         yield Finding("own_pricelist", text, False, group.uid, n)
 
 
-def _other_type(moved: _Moved, group: GroupChange, expected: Any) -> Iterator[Finding]:
-    """Joining customers of a type that the register does not expect, or that the group has next to none of."""
-    types = moved.customer_type.counts(moved.add[group.uid])
+def _other_type(customers: _ChangedCustomers, group: GroupChange, expected: Any) -> Iterator[Finding]:
+    """Yield a finding if customers join whose type the register does not expect or who are rare in the group."""
     if isinstance(expected, str) and expected:
         usual = expected.split("|")
-        group_is = f"which is for {' or '.join(usual)} according to the register"
+        description = f"which is for {' or '.join(usual)} according to the register"
     else:
-        usual, group_is = _usual_type(moved, group)
-    others = {kind: n for kind, n in types.items() if kind not in usual}
-    if usual and (n := sum(others.values())):
-        kinds = " and ".join(f"{others[kind]:,} {kind}" for kind in sorted(others))
-        are = "customer is" if n == 1 else "customers are"
-        text = f"{kinds} {are} among the {len(group.add):,} to join {group.name}, {group_is}."
+        usual, description = _usual_type(customers, group)
+    if not usual:
+        return
+    types = customers.customer_type.counts(customers.add[group.uid])
+    others = {customer_type: n for customer_type, n in types.items() if customer_type not in usual}
+    n = sum(others.values())
+    if n:
+        listed = " and ".join(f"{others[customer_type]:,} {customer_type}" for customer_type in sorted(others))
+        verb = agree(n, "customer is", "customers are")
+        text = f"{listed} {verb} among the {len(group.add):,} to join {group.name}, {description}."
         yield Finding("other_type", text, False, group.uid, n)
 
 
-def _usual_type(moved: _Moved, group: GroupChange) -> tuple[list[str], str]:
+def _usual_type(customers: _ChangedCustomers, group: GroupChange) -> tuple[list[str], str]:
+    """Return the type that nearly all members have, and its description; an empty list if there is none."""
     if group.create:
         return [], ""
-    n_of = moved.customer_type.counts(moved.codes.member_codes(group.uid).astype(np.int64))
-    total, usual = sum(n_of.values()), max(n_of, key=n_of.__getitem__, default="")
-    if total < _FEWEST or n_of[usual] < _MOST * total:
+    members = customers.matrix.member_codes(group.uid).astype(np.int64)
+    counts = customers.customer_type.counts(members)
+    total = sum(counts.values())
+    if total < MIN_MEMBERS:
         return [], ""
-    n = n_of[usual]
-    return [usual], f"whose {total:,} members are {format_share(n, total)} {usual}"
+    usual = max(counts, key=counts.__getitem__)
+    if counts[usual] < MIN_TYPE_SHARE * total:
+        return [], ""
+    return [usual], f"whose {total:,} members are {format_share(counts[usual], total)} {usual}"
 
 
-def _two_tiers(moved: _Moved, group: GroupChange, rows: Mapping[str, Row]) -> Iterator[Finding]:
-    """Joining customers who will also be in another group of the same exclusive set."""
-    named = rows[group.uid]["exclusive_set"] if group.uid in rows else None
-    if not isinstance(named, str):
+def _two_tiers(customers: _ChangedCustomers, group: GroupChange, rows: Mapping[str, Row]) -> Iterator[Finding]:
+    """Yield a finding if joining customers would also be in another group of the same exclusive set."""
+    if group.uid not in rows:
         return
-    others = [uid for uid, row in rows.items() if row["exclusive_set"] == named and uid != group.uid]
-    elsewhere = np.zeros(moved.n, dtype=np.bool_)
+    exclusive_set = rows[group.uid]["exclusive_set"]
+    if not isinstance(exclusive_set, str):
+        return
+    others = [uid for uid, row in rows.items() if row["exclusive_set"] == exclusive_set and uid != group.uid]
+    in_others = np.zeros(customers.n, dtype=np.bool_)
     for uid in others:
-        elsewhere[moved.after(uid)] = True
-    if n := int(elsewhere[moved.add[group.uid]].sum()):
+        in_others[customers.members_after(uid)] = True
+    n = int(in_others[customers.add[group.uid]].sum())
+    if n:
         text = (
             f"{n:,} of {pluralize(len(group.add), 'customer')} to join {group.name} would be in two tiers of one "
-            f"set, {named!r} in the register."
+            f"set, {exclusive_set!r} in the register."
         )
         yield Finding("two_tiers", text, False, group.uid, n)
 
 
-def _out_of_sight(moved: _Moved) -> Iterator[Finding]:
-    """Customers who leave their last group: no later load can see them."""
-    leaving = np.concatenate([*moved.remove.values()])
+def _in_no_group(customers: _ChangedCustomers) -> Iterator[Finding]:
+    """Yield a finding if customers leave their last group, because later loads cannot read them."""
+    leaving = np.concatenate([*customers.remove.values()])
     if not len(leaving):
         return
-    n_groups = np.bincount(moved.codes.indices, minlength=moved.n)
-    n_groups -= np.bincount(leaving, minlength=moved.n)
-    n_groups += np.bincount(np.concatenate([*moved.add.values()]), minlength=moved.n)
-    if n := int((n_groups[np.unique(leaving)] == 0).sum()):
+    joining = np.concatenate([*customers.add.values()])
+    n_groups = np.bincount(customers.matrix.indices, minlength=customers.n)
+    n_groups -= np.bincount(leaving, minlength=customers.n)
+    n_groups += np.bincount(joining, minlength=customers.n)
+    n = int((n_groups[np.unique(leaving)] == 0).sum())
+    if n:
         text = f"{pluralize(n, 'customer')} will be in no group and out of sight: no later load can read them."
         yield Finding("out_of_sight", text, False, None, n)

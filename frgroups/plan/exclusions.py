@@ -1,7 +1,8 @@
-"""What was wanted and is held back: who stays in a group, or out of it, and why; shown in a plan, never sent."""
+"""Exclusions: customers and groups that a plan must not change, and the changes that it leaves out for them."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import astuple, dataclass, field, replace
 from typing import Literal
@@ -9,98 +10,114 @@ from typing import Literal
 import pandas as pd
 
 from frgroups.errors import InputError
+from frgroups.internals.formatting import agree
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.validation import as_list
+from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange
-from frgroups.plan.limits import Finding
 from frgroups.plan.suppression_list import suppressed_customers
 from frgroups.snapshot.snapshot import Snapshot
 
-Rule = Literal["protected", "protected_group", "suppression_list"]
+ExclusionRule = Literal["protected", "protected_group", "suppression_list"]
 EXCLUDED_COLUMNS = ["customer_group_uid", "customer_uid", "change", "reason"]
+_REASONS: dict[ExclusionRule, str] = {
+    "protected": "protected customer",
+    "protected_group": "protected group",
+    "suppression_list": "never add",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class ExcludedChange:
-    """One change ("add" or "remove") that a plan leaves out, by which rule, and what a list says of the customer."""
+    """A change ("add" or "remove") that a plan leaves out, the rule, and the note of the suppression list."""
 
     customer_group_uid: str
     group_name: str
     customer_uid: str
-    rule: Rule
+    rule: ExclusionRule
     note: str = ""
 
     @property
     def change(self) -> str:
-        """What was wanted of the customer."""
-        return "add" if self.rule == "suppression_list" else "remove"
+        """The change that was requested: "add" or "remove"."""
+        if self.rule == "suppression_list":
+            return "add"
+        return "remove"
 
     @property
     def reason(self) -> str:
         """
-        Why, in words.
+        Description of the rule, with the note.
 
         >>> ExcludedChange("vip", "VIP", "c-1", "suppression_list", "asked us to").reason
         'never add: asked us to'
         """
-        words = {
-            "protected": "protected customer",
-            "protected_group": "protected group",
-            "suppression_list": "never add",
-        }
-        return words[self.rule] + (f": {self.note}" if self.note else "")
+        if not self.note:
+            return _REASONS[self.rule]
+        return f"{_REASONS[self.rule]}: {self.note}"
 
     def row(self) -> list[str]:
-        """All of it as plain values, for the plan file; `ExcludedChange(*row)` reads it."""
+        """Return all values for the plan file. `ExcludedChange(*row)` is the inverse."""
         return list(astuple(self))
 
 
-def excluded_table(held: Iterable[ExcludedChange]) -> pd.DataFrame:
-    """One row per change that is held back; the columns are those of `Plan.held`."""
-    rows = [(one.customer_group_uid, one.customer_uid, one.change, one.reason) for one in held]
+def excluded_table(changes: Iterable[ExcludedChange]) -> pd.DataFrame:
+    """Return a table with one row per excluded change, as `Plan.excluded` does."""
+    rows = [(change.customer_group_uid, change.customer_uid, change.change, change.reason) for change in changes]
     return pd.DataFrame(rows, columns=EXCLUDED_COLUMNS, dtype="str")
 
 
-def exclusion_findings(held: Iterable[ExcludedChange]) -> list[Finding]:
+def exclusion_findings(changes: Iterable[ExcludedChange]) -> list[Finding]:
     """
-    How many are held back, by group and rule; none of it blocks.
+    Return one finding per group and rule with the number of excluded changes. The findings do not block.
 
-    >>> first = ExcludedChange("vip", "VIP", "c-1", "protected")
-    >>> held = [first, ExcludedChange("vip", "VIP", "c-2", "suppression_list")]
-    >>> [finding.message for finding in exclusion_findings(held)]
+    >>> protected = ExcludedChange("vip", "VIP", "c-1", "protected")
+    >>> suppressed = ExcludedChange("vip", "VIP", "c-2", "suppression_list")
+    >>> [finding.message for finding in exclusion_findings([protected, suppressed])]
     ['1 protected customer stays in VIP.', '1 customer who may never be added is kept out of VIP.']
     """
-    counts: dict[tuple[str, str, Rule], int] = {}
-    for one in held:
-        key = (one.customer_group_uid, one.group_name, one.rule)
-        counts[key] = counts.get(key, 0) + 1
-    return [Finding(rule, _told(n, name, rule), False, uid, n) for (uid, name, rule), n in counts.items()]
+    counts = Counter((change.customer_group_uid, change.group_name, change.rule) for change in changes)
+    return [Finding(rule, _message(n, name, rule), False, uid, n) for (uid, name, rule), n in counts.items()]
 
 
-def of_groups(held: Iterable[ExcludedChange], group_uids: Collection[str]) -> tuple[ExcludedChange, ...]:
-    """What is held back of these groups."""
-    return tuple(one for one in held if one.customer_group_uid in group_uids)
-
-
-def remove_from_note(held: Iterable[ExcludedChange], word: str) -> tuple[ExcludedChange, ...]:
-    """What is held back of other groups and customers than the one of this uid or name."""
-    return tuple(one for one in held if word not in (one.customer_group_uid, one.group_name, one.customer_uid))
-
-
-def _told(n: int, group: str, rule: Rule) -> str:
-    one = n == 1
+def _message(n: int, group_name: str, rule: ExclusionRule) -> str:
     if rule == "protected":
-        return f"{n:,} protected {'customer stays' if one else 'customers stay'} in {group}."
+        return f"{n:,} protected {agree(n, 'customer stays', 'customers stay')} in {group_name}."
     if rule == "protected_group":
-        who = "customer who was to leave stays" if one else "customers who were to leave stay"
-        return f"{n:,} {who} in {group}: the group is protected."
-    who = "customer who may never be added is" if one else "customers who may never be added are"
-    return f"{n:,} {who} kept out of {group}."
+        subject = agree(n, "customer who was to leave stays", "customers who were to leave stay")
+        return f"{n:,} {subject} in {group_name}: the group is protected."
+    subject = agree(n, "customer who may never be added is", "customers who may never be added are")
+    return f"{n:,} {subject} kept out of {group_name}."
+
+
+def select_exclusions(changes: Iterable[ExcludedChange], group_uids: Collection[str]) -> tuple[ExcludedChange, ...]:
+    """Return the excluded changes of these groups."""
+    return tuple(change for change in changes if change.customer_group_uid in group_uids)
+
+
+def drop_exclusions(changes: Iterable[ExcludedChange], name: str) -> tuple[ExcludedChange, ...]:
+    """Return the excluded changes except those of the group or customer with this uid or name."""
+    return tuple(
+        change
+        for change in changes
+        if name not in (change.customer_group_uid, change.group_name, change.customer_uid)
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Exclusions:
-    """Customers who leave no group, groups that nobody leaves, and customers who join none, with a note on each."""
+    """
+    Customers and groups that a plan must not change.
+
+    Attributes
+    ----------
+    customers
+        Protected customers, who are not removed from any group.
+    groups
+        Protected groups, from which no customer is removed.
+    suppression_list
+        Customers who are not added to any group, with a note each.
+    """
 
     customers: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
@@ -110,46 +127,54 @@ class Exclusions:
 def resolve_exclusions(
     snapshot: Snapshot, *, protect: Iterable[str], protect_groups: Iterable[str], suppression_list: Iterable[str]
 ) -> Exclusions:
-    """What a caller says, and the never-add list of the tenant."""
+    """Return the exclusions of the caller together with the tenant's suppression list."""
     return Exclusions(
-        frozenset(_customers(protect, "protect")),
+        frozenset(_checked_customers(protect, "protect")),
         frozenset(snapshot.group_uid(name) for name in as_list(protect_groups, "protect_groups")),
-        dict.fromkeys(_customers(suppression_list, "suppression_list"), "") | suppressed_customers(snapshot),
+        dict.fromkeys(_checked_customers(suppression_list, "suppression_list"), "") | suppressed_customers(snapshot),
     )
 
 
-def apply_exclusions(change: GroupChange, holds: Exclusions) -> tuple[GroupChange, tuple[ExcludedChange, ...]]:
+def apply_exclusions(change: GroupChange, exclusions: Exclusions) -> tuple[GroupChange, tuple[ExcludedChange, ...]]:
     """
-    What is left of a change, and what was held back of it.
+    Return the change without the excluded customers, and the excluded changes.
 
     >>> change = GroupChange("vip", "VIP", ("a", "b"), add=("c", "d"), remove=("a", "b"))
-    >>> left, held = apply_exclusions(change, Exclusions(frozenset({"a"}), frozenset(), {"d": "asked us to"}))
-    >>> left.add, left.remove, [(one.customer_uid, one.reason) for one in held]
+    >>> exclusions = Exclusions(frozenset({"a"}), frozenset(), {"d": "asked us to"})
+    >>> remaining, excluded = apply_exclusions(change, exclusions)
+    >>> remaining.add, remaining.remove, [(row.customer_uid, row.reason) for row in excluded]
     (('c',), ('b',), [('d', 'never add: asked us to'), ('a', 'protected customer')])
     """
-    out = [uid for uid in change.add if uid in holds.suppression_list]
-    protected = change.uid in holds.groups
-    stay = [uid for uid in change.remove if protected or uid in holds.customers]
-    if not out and not stay:
+    not_added = [uid for uid in change.add if uid in exclusions.suppression_list]
+    is_protected = change.uid in exclusions.groups
+    not_removed = [uid for uid in change.remove if is_protected or uid in exclusions.customers]
+    if not not_added and not not_removed:
         return change, ()
-    held = [
-        ExcludedChange(change.uid, change.name, uid, "suppression_list", holds.suppression_list[uid]) for uid in out
+    excluded = [
+        ExcludedChange(change.uid, change.name, uid, "suppression_list", exclusions.suppression_list[uid])
+        for uid in not_added
     ]
-    for uid in stay:
-        rule: Rule = "protected" if uid in holds.customers else "protected_group"
-        held.append(ExcludedChange(change.uid, change.name, uid, rule))
-    joining, leaving = set(out), set(stay)
-    left = replace(
+    for uid in not_removed:
+        rule: ExclusionRule = "protected_group"
+        if uid in exclusions.customers:
+            rule = "protected"
+        excluded.append(ExcludedChange(change.uid, change.name, uid, rule))
+    remaining = replace(
         change,
-        add=tuple(uid for uid in change.add if uid not in joining),
-        remove=tuple(uid for uid in change.remove if uid not in leaving),
-        unknown=change.unknown - joining,
+        add=_remaining_uids(change.add, not_added),
+        remove=_remaining_uids(change.remove, not_removed),
+        unknown=change.unknown.difference(not_added),
     )
-    return left, tuple(held)
+    return remaining, tuple(excluded)
 
 
-def _customers(customers: Iterable[str], name: str) -> list[str]:
-    """The uids, of any form: one that the API does not take can only be held back."""
+def _remaining_uids(uids: tuple[str, ...], excluded: Iterable[str]) -> tuple[str, ...]:
+    excluded_uids = set(excluded)
+    return tuple(uid for uid in uids if uid not in excluded_uids)
+
+
+def _checked_customers(customers: Iterable[str], name: str) -> list[str]:
+    """Return customer uids as a list. Uids that the API does not accept are valid here, because they are not sent."""
     if isinstance(customers, Mapping | pd.DataFrame):
         raise InputError(f"{name} takes several customer uids, not a {type(customers).__name__}; write ['...'].")
     listed = as_list(customers, name)

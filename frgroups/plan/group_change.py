@@ -1,4 +1,4 @@
-"""What a plan does to one group: who joins, who leaves, and what the group was when the plan was made."""
+"""Change of one group: its members when the plan was made, the additions and the removals."""
 
 from __future__ import annotations
 
@@ -7,20 +7,28 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from frgroups.internals.checksummed_json import canonical_json, sha256
-from frgroups.internals.formatting import pluralize
-from frgroups.plan.limits import Finding, GroupCounts
+from frgroups.internals.formatting import agree, pluralize
+from frgroups.plan.limits import GroupCounts
 from frgroups.plan.uid_table import CodedUids
-
-NAMED = 5  # How many customers a finding names; of more it says how many.
 
 
 @dataclass(frozen=True, eq=False)
 class GroupChange:
     """
-    What a plan does to one group: its members when the plan was made, who joins, who leaves.
+    Change of one group.
 
-    All uids are in uid order; a plan that was just made keeps `baseline` as codes of its snapshot. `unknown` are
-    the joining ones that no snapshot knows; `create` is true for a group that the plan makes first.
+    Attributes
+    ----------
+    uid, name
+        The group.
+    baseline
+        Members when the plan was made, in uid order. A new plan stores them as codes of its snapshot.
+    add, remove
+        Customers who join and who leave, in uid order.
+    unknown
+        Customers in `add` who are not in the snapshot.
+    create
+        Whether the plan creates the group.
     """
 
     uid: str
@@ -33,12 +41,12 @@ class GroupChange:
 
     @property
     def counts(self) -> GroupCounts:
-        """What limits look at."""
+        """Numbers that are compared with the limits."""
         return GroupCounts(self.uid, self.name, len(self.baseline), len(self.add), len(self.remove))
 
     @property
     def n_after(self) -> int:
-        """How many members the group has when all of it took effect."""
+        """Number of members after the plan."""
         return len(self.baseline) + len(self.add) - len(self.remove)
 
     @property
@@ -47,66 +55,62 @@ class GroupChange:
         return bool(self.add) and 0 < len(self.remove) == len(self.baseline)
 
     def items(self) -> Iterator[tuple[str, str]]:
-        """Every customer that joins or leaves, and which of it: "add" or "remove"; additions first, as sent."""
+        """Yield each customer with "add" or "remove", additions first, as they are sent."""
         yield from ((uid, "add") for uid in self.add)
         yield from ((uid, "remove") for uid in self.remove)
 
     def digest_payload(self) -> dict[str, Any]:
-        """What the digest covers of this group."""
+        """Return the content that the digest covers."""
         return {
             "customer_group_uid": self.uid,
             "add": self.add,
             "remove": self.remove,
             "n_baseline": len(self.baseline),
-            "baseline_sha256": _hash_of(self.baseline),
+            "baseline_sha256": _sha256_of(self.baseline),
         }
-
-    def unknown_finding(self) -> Finding:
-        """What to say of the customers to join that no snapshot knows."""
-        n = len(self.unknown)
-        some = ", ".join(sorted(self.unknown)[:NAMED]) + (", ..." if n > NAMED else "")
-        text = (
-            f"{n:,} of {len(self.add):,} customers to join {self.name} are in no group now ({some}): "
-            "either they are new to all groups, or they do not exist and will be rejected."
-        )
-        return Finding("unknown_customers", text, False, self.uid, n)
 
     def sentence(self) -> str:
         """
-        The change in words.
+        Describe the change.
 
         >>> GroupChange("bw", "Black Week VIP", ("a", "b"), add=("c",), remove=("a",)).sentence()
         '1 customer joins Black Week VIP (2 -> 2). 1 leaves.'
         """
-        now = f"({len(self.baseline):,} -> {self.n_after:,})"
-        new = " (new group)" if self.create else ""
-        joins = f"{pluralize(len(self.add), 'customer')} {'joins' if len(self.add) == 1 else 'join'}"
-        leaves = f"{len(self.remove):,} {'leaves' if len(self.remove) == 1 else 'leave'}"
-        if self.add and self.remove:
-            return f"{joins} {self.name}{new} {now}. {leaves}."
+        sizes = f"({len(self.baseline):,} -> {self.n_after:,})"
+        n_add, n_remove = len(self.add), len(self.remove)
+        leave = agree(n_remove, "leaves", "leave")
+        if not self.add and not self.remove:
+            return f"{self.name} is created, empty."
+        if not self.add:
+            return f"{pluralize(n_remove, 'customer')} {leave} {self.name} {sizes}."
+        name = self.name
+        if self.create:
+            name += " (new group)"
+        text = f"{pluralize(n_add, 'customer')} {agree(n_add, 'joins', 'join')} {name} {sizes}."
         if self.remove:
-            leaves = f"{pluralize(len(self.remove), 'customer')} {'leaves' if len(self.remove) == 1 else 'leave'}"
-            return f"{leaves} {self.name} {now}."
-        return f"{joins} {self.name}{new} {now}." if self.add else f"{self.name} is created, empty."
+            text += f" {n_remove:,} {leave}."
+        return text
 
 
 def without_customer(group: GroupChange, uid: str) -> GroupChange:
-    """The change without one customer; the very same where the customer neither joins nor leaves."""
+    """Return the change without a customer; the same object if the customer neither joins nor leaves."""
     if uid not in group.add and uid not in group.remove:
         return group
     return replace(
         group,
-        add=tuple(one for one in group.add if one != uid),
-        remove=tuple(one for one in group.remove if one != uid),
+        add=tuple(other for other in group.add if other != uid),
+        remove=tuple(other for other in group.remove if other != uid),
         unknown=group.unknown - {uid},
     )
 
 
 def check_texts(group: GroupChange) -> None:
-    """Raise TypeError or ValueError for what is no text in a change from a file, or half a character."""
+    """Raise TypeError or ValueError for a value in a file that is not text, or that contains a lone surrogate."""
     for texts in ((group.uid, group.name), group.baseline, group.add, group.remove):
         "".join(texts).encode()
 
 
-def _hash_of(uids: Sequence[str]) -> str:
-    return uids.sha256() if isinstance(uids, CodedUids) else sha256(canonical_json(uids))
+def _sha256_of(uids: Sequence[str]) -> str:
+    if isinstance(uids, CodedUids):
+        return uids.sha256()
+    return sha256(canonical_json(uids))

@@ -1,65 +1,66 @@
-"""What a plan may not do: limits with numbers, and the findings where a plan breaks them."""
+"""Limits of a plan: the values, the comparison of a plan with them, and the findings about exceeded limits."""
 
 from __future__ import annotations
 
-import math
-import tomllib
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from frgroups.errors import InputError
-from frgroups.internals.formatting import pluralize
+from frgroups.internals.formatting import format_age, pluralize, total_hours
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.timestamps import parse_duration
+from frgroups.internals.validation import check_number
+from frgroups.plan.finding import Finding
 
-_OFF = "none"
-
-
-_SHARES = ("removal_share", "drift_share")
-_AGES = ("snapshot_max_age", "plan_max_age")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """
-    Something that a reviewer must know of a plan; a blocking one keeps it from being applied.
-
-    `rule` is the limit's name or a short word; `allow` are the limits that would let it through, by name and value.
-    """
-
-    rule: str
-    message: str
-    blocking: bool = False
-    customer_group_uid: str | None = None
-    n: int = 0
-    allow: tuple[tuple[str, Any], ...] = ()
-
-    def __str__(self) -> str:
-        return f"{'BLOCKED: ' if self.blocking else ''}{self.message}"
+# The text in files and options that disables a limit, as None does in Python.
+OFF = "none"
+SHARE_LIMITS = ("removal_share", "drift_share")
+AGE_LIMITS = ("snapshot_max_age", "plan_max_age")
+# Limits of the whole plan, which the limits of a group cannot change.
+PLAN_LIMITS = ("removals_total", "additions_total", *AGE_LIMITS)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Limits:
     """
-    How much one plan may change. None is off, 0 is none allowed; a limit is part of the plan's digest.
+    Maximum changes of a plan. The limits are part of the plan's digest.
 
-    A group is blocked when its removals exceed max(removal_floor, min(removals_per_group, removal_share of
-    its members)); with both None there is no removal limit, a floor of None counts as 0, and where one of the
-    two is 0 nobody may leave, whatever the floor. `removals_per_day` counts those of one group by all plans that
-    were applied from this home in the 24 hours before, so that many small plans do not do what a large one may not.
-    `emptied_groups` counts groups left without a member. `per_group` maps a uid, or a pattern such as "store_*", to
-    the Limits that replace these for that group as a whole; totals and ages are always these.
+    Parameters
+    ----------
+    removals_per_group, removal_share, removal_floor
+        A group is blocked if its removals exceed
+        max(removal_floor, min(removals_per_group, removal_share x members)). If removals_per_group and removal_share
+        are None, removals are not limited. If one of them is 0, no removal is allowed, whatever the floor. A floor
+        of None counts as 0.
+    removals_per_day
+        Removals from one group by all plans that were applied from this data folder within 24 hours.
+    removals_total, additions_total
+        Changes in all groups together.
+    emptied_groups
+        Groups without members after the plan.
+    additions_per_group
+        Additions to one group.
+    drift_share, drift_floor
+        Changes by others since the snapshot: at most max(drift_floor, drift_share x members) per group.
+    snapshot_max_age, plan_max_age
+        Age of the snapshot when the plan is created, and of the plan when it is applied, such as "24h" or "7d".
+    per_group
+        Limits of single groups, by uid or by a pattern such as "store_*". They replace all limits of the group,
+        except the totals and ages. A uid takes precedence over patterns, of which the first match counts.
+
+    Notes
+    -----
+    None disables a limit, and 0 allows no change.
 
     >>> Limits(removals_per_group=500).removals_allowed(baseline=1000)
     100.0
 
-    As text they are what differs from the usual ones.
+    The representation contains the values that differ from the defaults.
 
     >>> Limits(removals_per_group=500, per_group={"vip": Limits(emptied_groups=1)})
     Limits(removals_per_group=500, per_group={'vip': Limits(emptied_groups=1)})
@@ -80,65 +81,57 @@ class Limits:
     per_group: Mapping[str, Limits] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for one in fields(self):
-            value = getattr(self, one.name)
-            if value is None or one.name == "per_group":
-                continue
-            if one.name in _AGES:
-                if not isinstance(value, str):
-                    raise _refused(one.name, value, "a duration as text, such as '24h', or None")
-                parse_duration(value)
-            elif isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-                raise _refused(one.name, value, "a number of 0 or more, or None to switch it off")
-            elif one.name in _SHARES and value > 1:
-                raise _refused(one.name, value, "a share between 0 and 1; 10 % is 0.10")
-            elif one.name not in _SHARES and value != int(value):
-                raise _refused(one.name, value, "a whole number")
-            else:  # 100.0 is 100, in the digest too.
-                object.__setattr__(self, one.name, float(value) if one.name in _SHARES else int(value))
-        own = dict(self.per_group) if isinstance(self.per_group, Mapping) else {"": None}
-        if not all(isinstance(key, str) and isinstance(limits, Limits) for key, limits in own.items()):
-            raise InputError("The limit per_group is a mapping from group uid or pattern to Limits.")
-        object.__setattr__(self, "per_group", own)
+        for name in LIMIT_NAMES:
+            object.__setattr__(self, name, _validated_value(name, getattr(self, name)))
+        object.__setattr__(self, "per_group", _validated_per_group(self.per_group))
 
     def __repr__(self) -> str:
-        usual: dict[str, Any] = {one.name: {} if one.name == "per_group" else one.default for one in fields(self)}
-        own = {name: getattr(self, name) for name in usual}
-        return f"Limits({', '.join(f'{name}={value!r}' for name, value in own.items() if value != usual[name])})"
+        defaults = {limit.name: limit.default for limit in fields(self)} | {"per_group": {}}
+        values = {name: getattr(self, name) for name in defaults}
+        changed = [f"{name}={value!r}" for name, value in values.items() if value != defaults[name]]
+        return f"Limits({', '.join(changed)})"
 
     def of(self, group_uid: str) -> Limits:
-        """The limits of one group: its own by uid, else the first pattern that matches, else these."""
-        key = self._key(group_uid)
-        return self if key is None else self.per_group[key]
+        """Return the limits of a group: by uid, else by the first matching pattern, else these limits."""
+        key = self._matching_key(group_uid)
+        if key is None:
+            return self
+        return self.per_group[key]
 
     def for_groups(self, group_uids: Iterable[str]) -> Limits:
         """
-        These limits as far as they count for these groups: without those that none of them has as its own.
+        Return these limits without the limits of other groups.
 
         >>> limits = Limits(per_group={"vip": Limits(), "store_*": Limits(removals_per_group=0)})
         >>> list(limits.for_groups(["all", "store_1"]).per_group)
         ['store_*']
         """
-        keys = {self._key(uid) for uid in group_uids}
-        return replace(self, per_group={key: own for key, own in self.per_group.items() if key in keys})
+        keys = {self._matching_key(uid) for uid in group_uids}
+        return replace(self, per_group={key: limits for key, limits in self.per_group.items() if key in keys})
 
-    def _key(self, group_uid: str) -> str | None:
+    def _matching_key(self, group_uid: str) -> str | None:
         if group_uid in self.per_group:
             return group_uid
         return next((key for key in self.per_group if fnmatchcase(group_uid, key)), None)
 
+    @property
+    def allows_no_removal(self) -> bool:
+        """True if removals_per_group or removal_share is 0, so that the floor does not apply."""
+        return 0 in (self.removals_per_group, self.removal_share)
+
     def removals_allowed(self, baseline: int) -> float | None:
-        """How many of `baseline` members may leave one group; None when nothing limits it."""
-        caps = [cap for cap in (self.removals_per_group, _share(self.removal_share, baseline)) if cap is not None]
-        if not caps:
+        """Return the number of customers that can be removed from `baseline` members; None if it is not limited."""
+        candidates = (self.removals_per_group, _share_of(self.removal_share, baseline))
+        maxima = [maximum for maximum in candidates if maximum is not None]
+        if not maxima:
             return None
-        if 0 in (self.removals_per_group, self.removal_share):
+        if self.allows_no_removal:
             return 0.0
-        return max(float(self.removal_floor or 0), float(min(caps)))
+        return max(float(self.removal_floor or 0), float(min(maxima)))
 
     def removal_rule(self) -> str:
         """
-        The removal limit of one group in words.
+        Describe the removal limit of one group.
 
         >>> Limits().removal_rule()
         '100 a group or 10% of its members, whichever is less, at least 2'
@@ -148,308 +141,262 @@ class Limits:
             parts.append(f"{self.removals_per_group:,} a group")
         if self.removal_share is not None:
             parts.append(f"{self.removal_share * 100:.4g}% of its members")
-        none_may = 0 in (self.removals_per_group, self.removal_share)
-        floor = f", at least {self.removal_floor}" if self.removal_floor and not none_may else ""
-        return " or ".join(parts) + (", whichever is less" if len(parts) > 1 else "") + floor
+        text = " or ".join(parts)
+        if len(parts) > 1:
+            text += ", whichever is less"
+        if self.removal_floor and not self.allows_no_removal:
+            text += f", at least {self.removal_floor}"
+        return text
 
     def drift_allowed(self, baseline: int) -> float | None:
-        """How many unplanned changes a group may have had since the snapshot; None when nothing limits it."""
-        share = _share(self.drift_share, baseline)
-        return None if share is None else max(float(self.drift_floor or 0), share)
+        """Return the number of unplanned changes that a group can have had since the snapshot; None if unlimited."""
+        share = _share_of(self.drift_share, baseline)
+        if share is None:
+            return None
+        return max(float(self.drift_floor or 0), share)
 
     def to_dict(self) -> dict[str, Any]:
-        """All values, for the plan file and the digest; the limit of a day only where there is one."""
-        own = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "per_group"}
+        """Return all values for the plan file and the digest. `removals_per_day` is included only if it is set."""
+        values = {name: getattr(self, name) for name in LIMIT_NAMES}
         if self.removals_per_day is None:
-            del own["removals_per_day"]
-        # Pairs, since the first pattern that matches counts: a JSON object does not keep its order.
-        return own | {"per_group": [[key, limits.to_dict()] for key, limits in self.per_group.items()]}
+            del values["removals_per_day"]
+        # A list of pairs, because the first matching pattern counts and JSON objects have no order.
+        return values | {"per_group": [[key, limits.to_dict()] for key, limits in self.per_group.items()]}
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Limits:
-        """The limits that `document` gave; an unknown name is an error, so that no limit is lost."""
-        known = {one.name for one in fields(cls)}
-        if unknown := sorted(set(document) - known):
-            raise InputError(f"Unknown limits: {', '.join(unknown)}. Known: {', '.join(sorted(known))}.")
-        own = {key: cls.from_dict(value) for key, value in document.get("per_group") or ()}
-        return cls(**{**document, "per_group": own})
+        """Return the limits that `to_dict` returned as a document. Raise InputError for an unknown name."""
+        names = {*LIMIT_NAMES, "per_group"}
+        unknown = sorted(set(document) - names)
+        if unknown:
+            raise InputError(f"Unknown limits: {', '.join(unknown)}. Known: {', '.join(sorted(names))}.")
+        per_group = {key: cls.from_dict(values) for key, values in document.get("per_group") or ()}
+        return cls(**{**document, "per_group": per_group})
+
+
+LIMIT_NAMES = tuple(limit.name for limit in fields(Limits) if limit.name != "per_group")
+GROUP_LIMIT_NAMES = tuple(name for name in LIMIT_NAMES if name not in PLAN_LIMITS)
+
+
+def _validated_value(name: str, value: Any) -> Any:
+    """Return the value of a limit in its canonical type, because 100.0 and 100 must have the same digest."""
+    if value is None:
+        return None
+    if name in AGE_LIMITS:
+        if not isinstance(value, str):
+            raise InputError(f"{name}={safe_repr(value)} is not valid. It must be a duration such as '24h', or None.")
+        parse_duration(value)
+        return value
+    if name in SHARE_LIMITS:
+        check_number(value, name, at_least=0, at_most=1)
+        return float(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    check_number(value, name, at_least=0, whole=True)
+    return value
+
+
+def _validated_per_group(per_group: Any) -> dict[str, Limits]:
+    is_valid = isinstance(per_group, Mapping) and all(
+        isinstance(key, str) and isinstance(limits, Limits) for key, limits in per_group.items()
+    )
+    if not is_valid:
+        raise InputError("per_group must be a mapping of group uids or patterns to Limits objects.")
+    return dict(per_group)
+
+
+def _share_of(share: float | None, n: int) -> float | None:
+    if share is None:
+        return None
+    # Rounded, because 0.29 * 100 is 28.999999999999996.
+    return round(share * n, 6)
 
 
 @dataclass(frozen=True, slots=True)
 class GroupCounts:
-    """What limits look at in one group of a plan."""
+    """Numbers of one group of a plan that are compared with the limits."""
 
     uid: str
     name: str
     baseline: int
     adds: int
     removes: int
-    removed_before: int = 0  # In the 24 hours before, by what was applied from here; a plan alone does not know.
+    removed_before: int = 0  # By plans applied in the last 24 hours. The plan itself does not contain this number.
 
     @property
     def emptied(self) -> bool:
-        """Whether the plan leaves the group without a member."""
+        """True if the plan leaves the group without members."""
         return self.baseline > 0 and self.baseline + self.adds == self.removes
 
 
-def limit_violations(limits: Limits, groups: list[GroupCounts], *, snapshot_age: timedelta) -> list[Finding]:
-    """Every limit that these changes break, all groups looked at."""
-    found = [finding for group in groups for finding in _broken_in(limits, group)]
-    totals = (
-        ("removals_total", "removal", sum(group.removes for group in groups), limits.removals_total),
-        ("additions_total", "addition", sum(group.adds for group in groups), limits.additions_total),
-        (
-            "emptied_groups",
-            "group left without a member",
-            sum(group.emptied and limits.of(group.uid) is limits for group in groups),
-            limits.emptied_groups,
-        ),
-    )
-    found += [
-        Finding(rule, f"{pluralize(n, what)} in all; the limit is {limit:,}.", True, n=n, allow=((rule, n),))
-        for rule, what, n, limit in totals
-        if limit is not None and n > limit
+@dataclass(frozen=True, slots=True)
+class LimitComparison:
+    """
+    A value of a plan or of one of its groups, compared with a limit.
+
+    Attributes
+    ----------
+    rule
+        Name of the limit.
+    value, allowed
+        The value and its maximum: a count, or hours for an age. `allowed` is None if the limit is off.
+    group
+        The group that the limit applies to; None if it applies to the whole plan.
+    """
+
+    rule: str
+    value: float
+    allowed: float | None
+    group: GroupCounts | None = None
+
+    @property
+    def exceeded(self) -> bool:
+        """True if the value is larger than the maximum."""
+        return self.allowed is not None and self.value > self.allowed
+
+
+def compare_with_limits(
+    limits: Limits, groups: Sequence[GroupCounts], *, snapshot_age: timedelta
+) -> list[LimitComparison]:
+    """
+    Compare the changes of a plan with its limits: first each group, then the totals and the age of the snapshot.
+
+    >>> [comparison] = [
+    ...     comparison
+    ...     for comparison in compare_with_limits(
+    ...         Limits(), [GroupCounts("vip", "VIP", 50, 0, 9)], snapshot_age=timedelta(0)
+    ...     )
+    ...     if comparison.exceeded
+    ... ]
+    >>> comparison.rule, comparison.value, comparison.allowed
+    ('removals_per_group', 9, 5.0)
+    """
+    comparisons = [comparison for group in groups for comparison in _compare_group(limits, group)]
+    # Groups with limits of their own are compared with those.
+    emptied = sum(group.emptied and limits.of(group.uid) is limits for group in groups)
+    return [
+        *comparisons,
+        LimitComparison("removals_total", sum(group.removes for group in groups), limits.removals_total),
+        LimitComparison("additions_total", sum(group.adds for group in groups), limits.additions_total),
+        LimitComparison("emptied_groups", emptied, limits.emptied_groups),
+        LimitComparison("snapshot_max_age", total_hours(snapshot_age), hours_of(limits.snapshot_max_age)),
     ]
-    if limits.snapshot_max_age is not None and snapshot_age > parse_duration(limits.snapshot_max_age):
-        hours = snapshot_age.total_seconds() / 3600
-        found.append(
-            Finding(
-                "snapshot_max_age",
-                f"The reading that the plan stands on was {hours:,.0f} h old when the plan was made; the limit is "
-                f"{limits.snapshot_max_age}. Load again and plan again.",
-                True,
-                allow=(("snapshot_max_age", None),),
-            )
-        )
-    return found
 
 
-def relaxed_limits(findings: Iterable[Finding], limits: Limits) -> Limits:
-    """
-    Return `limits` with the smallest changes that let these findings through.
-
-    The finding of one group relaxes the limits of that group only.
-
-    >>> wider = (("removals_per_group", 90), ("removal_share", None))
-    >>> loss = Finding("removals_per_group", "", True, "vip", 90, wider)
-    >>> emptied = Finding("emptied_groups", "", True, n=1, allow=(("emptied_groups", 1),))
-    >>> relaxed_limits([loss, emptied], Limits(additions_total=3))
-    Limits(emptied_groups=1, additions_total=3, per_group={'vip': Limits(removals_per_group=90, removal_share=None, \
-emptied_groups=1, additions_total=3)})
-    """
-    findings = list(findings)
-    for_all = _widest(finding for finding in findings if finding.customer_group_uid is None)
-    common = replace(limits, **for_all)
-    per_group = {
-        uid: replace(common.of(uid), per_group={}, **values) for uid, values in _widest_by_group(findings).items()
-    }
-    # Exact uids come before the patterns of the original limits.
-    others = {key: own for key, own in limits.per_group.items() if key not in per_group}
-    return replace(common, per_group=per_group | others)
-
-
-def limit_options(findings: Iterable[Finding], limits: Limits) -> str:
-    """
-    Return the options of `frgroups plan` that let these findings through, "" if no option does.
-
-    An option applies to all groups that have no limits of their own. If a group has its own, the text names the
-    values to change there.
-
-    >>> finding = Finding("removals_total", "", True, n=600, allow=(("removals_total", 600),))
-    >>> limit_options([finding], Limits())
-    '--limit removals_total=600'
-    """
-    of_groups: list[Finding] = []
-    of_plan: list[Finding] = []
-    for finding in findings:
-        uid = finding.customer_group_uid
-        has_own_limits = uid is not None and limits.of(uid) is not limits
-        if has_own_limits:
-            of_groups.append(finding)
-        else:
-            of_plan.append(finding)
-    parts = [" ".join(f"--limit {setting}" for setting in _settings(_widest(of_plan)))]
-    for uid, values in _widest_by_group(of_groups).items():
-        parts.append(f"{', '.join(_settings(values))} among the limits of group {uid} (register, or --limits)")
-    return " and ".join(filter(None, parts))
-
-
-def _widest_by_group(findings: Iterable[Finding]) -> dict[str, dict[str, Any]]:
-    by_group: dict[str, list[Finding]] = {}
-    for finding in findings:
-        if finding.customer_group_uid is not None and finding.allow:
-            by_group.setdefault(finding.customer_group_uid, []).append(finding)
-    return {uid: _widest(group_findings) for uid, group_findings in by_group.items()}
-
-
-def _widest(findings: Iterable[Finding]) -> dict[str, Any]:
-    widest: dict[str, Any] = {}
-    for finding in findings:
-        for name, value in finding.allow:
-            before = widest.get(name, value)
-            widest[name] = None if value is None or before is None else max(value, before)
-    return widest
-
-
-def _settings(values: Mapping[str, Any]) -> list[str]:
-    return [f"{name}={_OFF if value is None else value}" for name, value in values.items()]
-
-
-def _refused(name: str, value: object, wanted: str) -> InputError:
-    return InputError(f"The limit {name} is {wanted}, not {safe_repr(value)}.")
-
-
-def _broken_in(limits: Limits, group: GroupCounts) -> list[Finding]:
+def _compare_group(limits: Limits, group: GroupCounts) -> list[LimitComparison]:
     own = limits.of(group.uid)
-    found = []
-    allowed = own.removals_allowed(group.baseline)
-    if allowed is not None and group.removes > allowed:
-        share = f" ({group.removes / group.baseline:.0%})" if group.baseline else ""
-        # A floor that counted for nothing while nobody might leave would let through more than this.
-        floor = (("removal_floor", 0),) if (own.removal_floor or 0) > group.removes else ()
-        found.append(
-            Finding(
-                "removals_per_group",
-                f"{group.name} would lose {group.removes:,} of {pluralize(group.baseline, 'customer')}{share}; "
-                f"the limit is {int(allowed):,} here ({own.removal_rule()}).",
-                True,
-                group.uid,
-                group.removes,
-                (("removals_per_group", group.removes), ("removal_share", None), *floor),
-            )
-        )
-    late = group.removes + group.removed_before
-    if own.removals_per_day is not None and group.removes and late > own.removals_per_day:
-        before = f", after {group.removed_before:,} in the 24 hours before" if group.removed_before else ""
-        found.append(
-            Finding(
-                "removals_per_day",
-                f"{group.name} would lose {pluralize(group.removes, 'customer')}{before}; "
-                f"the limit is {own.removals_per_day:,} a day.",
-                True,
-                group.uid,
-                late,
-                (("removals_per_day", late),),
-            )
-        )
-    if own.additions_per_group is not None and group.adds > own.additions_per_group:
-        found.append(
-            Finding(
-                "additions_per_group",
-                f"{group.name} would gain {pluralize(group.adds, 'customer')}; "
-                f"the limit is {own.additions_per_group:,}.",
-                True,
-                group.uid,
-                group.adds,
-                (("additions_per_group", group.adds),),
-            )
-        )
-    if own is not limits and group.emptied and own.emptied_groups == 0:
-        message = f"{group.name} would be left without a member; its own limits allow no group to be emptied."
-        found.append(Finding("emptied_groups", message, True, group.uid, 1, (("emptied_groups", 1),)))
-    return found
+    comparisons = [LimitComparison("removals_per_group", group.removes, own.removals_allowed(group.baseline), group)]
+    if group.removes:
+        n_in_a_day = group.removes + group.removed_before
+        comparisons.append(LimitComparison("removals_per_day", n_in_a_day, own.removals_per_day, group))
+    comparisons.append(LimitComparison("additions_per_group", group.adds, own.additions_per_group, group))
+    if own is not limits:
+        comparisons.append(LimitComparison("emptied_groups", int(group.emptied), own.emptied_groups, group))
+    return comparisons
 
 
-def _share(share: float | None, of: int) -> float | None:
-    # Rounded, so that 29 % of 100 is 29 and not 28.999999999999996.
-    return None if share is None else round(share * of, 6)
+def hours_of(duration: str | None) -> float | None:
+    """Return the hours of a duration such as "7d"; None for None."""
+    if duration is None:
+        return None
+    return total_hours(parse_duration(duration))
+
+
+def limit_violations(limits: Limits, groups: Sequence[GroupCounts], *, snapshot_age: timedelta) -> list[Finding]:
+    """Return a blocking finding for each limit that the changes exceed."""
+    exceeded = [
+        comparison
+        for comparison in compare_with_limits(limits, groups, snapshot_age=snapshot_age)
+        if comparison.exceeded
+    ]
+    return [_violation(limits, comparison) for comparison in exceeded]
+
+
+def plan_age_violations(limits: Limits, age: timedelta) -> list[Finding]:
+    """Return a blocking finding if a plan of this age is too old to be applied."""
+    comparison = LimitComparison("plan_max_age", total_hours(age), hours_of(limits.plan_max_age))
+    if not comparison.exceeded:
+        return []
+    text = f"The plan is {format_age(age)} old; the limit is {limits.plan_max_age}. Plan again."
+    return [Finding("plan_max_age", text, True, allow=(("plan_max_age", None),))]
+
+
+def _violation(limits: Limits, comparison: LimitComparison) -> Finding:
+    if comparison.group is not None:
+        return _group_violation(limits.of(comparison.group.uid), comparison, comparison.group)
+    rule, n = comparison.rule, int(comparison.value)
+    if rule == "snapshot_max_age":
+        text = (
+            f"The snapshot was {comparison.value:,.0f} h old when the plan was created; the limit is "
+            f"{limits.snapshot_max_age}. Load again and plan again."
+        )
+        return Finding(rule, text, True, allow=((rule, None),))
+    nouns = {
+        "removals_total": "removal",
+        "additions_total": "addition",
+        "emptied_groups": "group left without a member",
+    }
+    text = f"{pluralize(n, nouns[rule])} in all; the limit is {comparison.allowed:,}."
+    return Finding(rule, text, True, n=n, allow=((rule, n),))
+
+
+def _group_violation(own: Limits, comparison: LimitComparison, group: GroupCounts) -> Finding:
+    rule, n = comparison.rule, int(comparison.value)
+    allow: tuple[tuple[str, Any], ...] = ((rule, n),)
+    if rule == "removals_per_group":
+        text = _removal_text(own, group)
+        allow += (("removal_share", None),)
+        # The floor did not apply while no removal was allowed. It would now allow more removals than planned.
+        if (own.removal_floor or 0) > n:
+            allow += (("removal_floor", 0),)
+    elif rule == "removals_per_day":
+        text = f"{group.name} would lose {pluralize(group.removes, 'customer')}"
+        if group.removed_before:
+            text += f", after {group.removed_before:,} in the 24 hours before"
+        text += f"; the limit is {comparison.allowed:,} a day."
+    elif rule == "additions_per_group":
+        text = f"{group.name} would gain {pluralize(n, 'customer')}; the limit is {comparison.allowed:,}."
+    else:
+        text = f"{group.name} would be left without a member; its own limits allow no group to be emptied."
+    return Finding(rule, text, True, group.uid, n, allow)
+
+
+def _removal_text(own: Limits, group: GroupCounts) -> str:
+    allowed = int(own.removals_allowed(group.baseline) or 0)
+    text = f"{group.name} would lose {group.removes:,} of {pluralize(group.baseline, 'customer')}"
+    if group.baseline:
+        text += f" ({group.removes / group.baseline:.0%})"
+    return f"{text}; the limit is {allowed:,} here ({own.removal_rule()})."
 
 
 def register_limits(limits: Limits, rows: pd.DataFrame) -> Limits:
     """
-    These limits, with those that a register has for its groups; a uid in `limits.per_group` goes before the register.
+    Return `limits` with the limits that a register has for its groups.
+
+    Limits that `limits.per_group` has for a uid take precedence over the register.
 
     >>> from frgroups.analysis.register import match_register
     >>> rows = match_register(pd.DataFrame({"group": ["vip"], "protected": [True]}), {"vip": "VIP"})
     >>> register_limits(Limits(), rows).of("vip").additions_per_group
     0
     """
-    own = {
-        row["customer_group_uid"]: _own(limits.of(row["customer_group_uid"]), row) for row in rows.to_dict("records")
-    }
-    told = {uid: its for uid, its in own.items() if its is not None}
-    return replace(limits, per_group={**told, **limits.per_group})
+    per_group: dict[str, Limits] = {}
+    for row in rows.to_dict("records"):
+        uid = row["customer_group_uid"]
+        values = _register_values(row)
+        if values:
+            per_group[uid] = replace(limits.of(uid), per_group={}, **values)
+    return replace(limits, per_group={**per_group, **limits.per_group})
 
 
-def _own(limits: Limits, row: Mapping[Hashable, Any]) -> Limits | None:
-    """The limits of one group; None where the register has none for it."""
-    changed: dict[str, Any] = {}
-    removals, additions = (0, 0) if row["protected"] else (row["max_removals"], row["max_additions"])
+def _register_values(row: Mapping[Hashable, Any]) -> dict[str, Any]:
+    """Return the limits that a row of a register sets."""
+    removals, additions = row["max_removals"], row["max_additions"]
+    if row["protected"]:
+        removals = additions = 0
+    values: dict[str, Any] = {}
     if pd.notna(removals):
-        changed |= {"removals_per_group": int(removals), "removal_share": None, "removal_floor": None}
+        values |= {"removals_per_group": int(removals), "removal_share": None, "removal_floor": None}
     if pd.notna(additions):
-        changed |= {"additions_per_group": int(additions)}
-    return replace(limits, per_group={}, **changed) if changed else None
-
-
-_KEYS = [one.name for one in fields(Limits) if one.name != "per_group"]
-
-
-# Totals and ages are those of the whole plan, whatever the limits of a group say.
-_OF_GROUP = [name for name in _KEYS if name not in ("removals_total", "additions_total") and "age" not in name]
-
-
-def read_limits(path: str | Path) -> Limits:
-    r"""
-    The limits in a TOML file: keys as in `Limits`, and a table for each group, or pattern of groups, of its own.
-
-    "none" switches a limit off, as None does in Python. What the file does not say is as in `Limits()`; so it is in
-    a table of a group too, which replaces the limits of that group as a whole. Of patterns the first that matches
-    counts, in the order of the file. Totals and ages are of the whole plan, and no group has them of its own.
-
-        removals_total = 200
-        removal_share = "none"
-
-        [per_group.vip]
-        removals_per_group = 0
-
-        [per_group."store_*"]
-        additions_per_group = 5000
-
-    Raises
-    ------
-    InputError
-        The file is missing or no TOML, a key is unknown (the known ones are named), a value is of another kind.
-
-    >>> path = home() / "limits.toml"
-    >>> path.parent.mkdir(parents=True, exist_ok=True)
-    >>> _ = path.write_text('removals_total = 200\n[per_group."store_*"]\nremoval_share = "none"\n')
-    >>> limits = read_limits(path)
-    >>> limits.removals_total, limits.of("store_7").removal_share, limits.of("vip").removal_share
-    (200, None, 0.1)
-    """
-    source = Path(path).expanduser()
-    told = _parsed(source)
-    groups = told.pop("per_group", {})
-    if not isinstance(groups, dict):
-        raise InputError(f"{source}: per_group is no table. Write [per_group.UID] above the limits of each group.")
-    own = {}
-    for uid, values in groups.items():
-        where = f"per_group.{uid}"
-        if not isinstance(values, dict):
-            raise InputError(f"{source}: {where} is no table. Write [{where}] above its limits.")
-        own[uid] = _limits(source, where, values, _OF_GROUP)
-    return _limits(source, "", told, _KEYS, per_group=own)
-
-
-def _parsed(source: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(source.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        found = "a folder" if source.is_dir() else error.strerror
-        raise InputError(f"The limits in {source} cannot be read: {found}. Name a TOML file.") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise InputError(f"{source} is no TOML: {error}.") from error
-
-
-def _limits(source: Path, table: str, values: Mapping[str, Any], known: Sequence[str], **more: Any) -> Limits:
-    where = f"{source}, [{table}]" if table else f"{source}"
-    for key in values:
-        if key not in known:
-            of_plan = " is of the whole plan: write it above the tables" if key in _KEYS else " is no limit"
-            raise InputError(f"{where}: {key}{of_plan}. Known here: {', '.join(known)}.")
-    given: dict[str, Any] = {key: None if value == _OFF else value for key, value in values.items()}
-    try:
-        return Limits(**given, **more)
-    except InputError as error:
-        raise InputError(f'{where}: {error.message} In TOML, None is "{_OFF}".') from error
+        values["additions_per_group"] = int(additions)
+    return values

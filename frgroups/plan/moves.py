@@ -1,4 +1,4 @@
-"""Who leaves one group and joins another in the same plan."""
+"""Moves: customers who leave one group and join another in the same plan."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from frgroups.internals.formatting import pluralize
+from frgroups.internals.formatting import agree, pluralize
 from frgroups.plan.group_change import GroupChange
 
 MOVES_COLUMNS = ["customer_uid", "from_group", "to_group", "from_name", "to_name"]
@@ -15,25 +15,24 @@ MAX_LISTED = 5
 
 def moves_table(groups: Sequence[GroupChange]) -> pd.DataFrame:
     """
-    Every pair of a group that a customer leaves and one that the same customer joins, in uid order.
+    Return each pair of a group that a customer leaves and a group that the same customer joins, in uid order.
 
     >>> vip = GroupChange("vip", "VIP", ("a", "b"), remove=("a", "b"))
     >>> moves_table([GroupChange("gold", "Gold", (), add=("b", "c")), vip]).to_dict("records")
     [{'customer_uid': 'b', 'from_group': 'vip', 'to_group': 'gold', 'from_name': 'VIP', 'to_name': 'Gold'}]
     """
-    leaving = _side("from_group", [(group.uid, group.remove) for group in groups if group.remove])
-    joining = _side("to_group", [(group.uid, group.add) for group in groups if group.add])
-    moved = leaving.merge(joining, on="customer_uid")
+    leaving = _changes_table("from_group", [(group.uid, group.remove) for group in groups if group.remove])
+    joining = _changes_table("to_group", [(group.uid, group.add) for group in groups if group.add])
+    moves = leaving.merge(joining, on="customer_uid")
     names = {group.uid: group.name for group in groups}
-    moved["from_name"] = moved["from_group"].map(names).astype("str")
-    moved["to_name"] = moved["to_group"].map(names).astype("str")
-    moved = moved[MOVES_COLUMNS]
-    return moved.sort_values(["customer_uid", "from_group", "to_group"], ignore_index=True)
+    moves["from_name"] = moves["from_group"].map(names).astype("str")
+    moves["to_name"] = moves["to_group"].map(names).astype("str")
+    return moves[MOVES_COLUMNS].sort_values(["customer_uid", "from_group", "to_group"], ignore_index=True)
 
 
 def format_moves(moves: pd.DataFrame) -> list[str]:
     """
-    How many move from which group to which, most first, and the rest by number.
+    Describe the number of moves per pair of groups, largest first. Pairs beyond `MAX_LISTED` are counted.
 
     >>> moves = pd.DataFrame([["c", "vip", "gold", "VIP", "Gold"]], columns=MOVES_COLUMNS)
     >>> format_moves(moves)
@@ -41,20 +40,19 @@ def format_moves(moves: pd.DataFrame) -> list[str]:
     """
     pairs = moves.groupby(["from_group", "to_group", "from_name", "to_name"], as_index=False).size()
     pairs = pairs.sort_values(["size", "from_group", "to_group"], ascending=[False, True, True])
-    lines = [
-        f"{row.size:,} {'moves' if row.size == 1 else 'move'} from {row.from_name} to {row.to_name}."
-        for row in pairs.head(MAX_LISTED).itertuples()
-    ]
+    lines = []
+    for row in pairs.head(MAX_LISTED).to_dict("records"):
+        n = int(row["size"])
+        lines.append(f"{n:,} {agree(n, 'moves', 'move')} from {row['from_name']} to {row['to_name']}.")
     rest = pairs["size"].iloc[MAX_LISTED:]
     if len(rest):
-        lines.append(
-            f"{pluralize(int(rest.sum()), 'move')} more between {pluralize(len(rest), 'pair of other groups')}."
-        )
+        n = int(rest.sum())
+        lines.append(f"{pluralize(n, 'move')} more between {pluralize(len(rest), 'pair of other groups')}.")
     return lines
 
 
-def _side(column: str, sides: Sequence[tuple[str, Sequence[str]]]) -> pd.DataFrame:
-    """A row for each customer of one side of each group."""
-    customers = [uid for _, uids in sides for uid in uids]
-    groups = pd.Series([uid for uid, _ in sides], dtype="str").repeat([len(uids) for _, uids in sides])
+def _changes_table(column: str, changes: Sequence[tuple[str, Sequence[str]]]) -> pd.DataFrame:
+    """Return a table of customer_uid and the group uid with one row per addition or removal."""
+    customers = [uid for _, uids in changes for uid in uids]
+    groups = pd.Series([uid for uid, _ in changes], dtype="str").repeat([len(uids) for _, uids in changes])
     return pd.DataFrame({"customer_uid": pd.Series(customers, dtype="str"), column: groups.reset_index(drop=True)})

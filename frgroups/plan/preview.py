@@ -1,8 +1,8 @@
-"""The memberships as they would be after a plan, as a Snapshot; worked out on codes."""
+"""Compute the memberships after a plan."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import numpy as np
@@ -17,28 +17,31 @@ from frgroups.snapshot.snapshot import Snapshot
 
 
 def preview_snapshot(snapshot: Snapshot, groups: Sequence[GroupChange], *, taken_at: datetime) -> Snapshot:
-    """All groups of a snapshot after these changes; who is new to all groups gets a row of customers."""
+    """Return the snapshot after these changes. Customers who are not in the snapshot get a row in `customers`."""
     before = snapshot.matrix
-    named = dict(zip(before.group_uids, before.group_names, strict=True)) | {one.uid: one.name for one in groups}
-    uids = sorted(named)
-    customers = _Customers(snapshot, sorted(frozenset().union(*(one.unknown for one in groups))))
-    code_of = {uid: code for code, uid in enumerate(uids)}
-    width = max(customers.n, 1)
-    now = np.array([code_of[uid] for uid in before.group_uids], dtype=np.int64)[before.group_code] * width
-    now += customers.moved[before.indices]
-    add, leave = (customers.keys(groups, side, code_of) for side in ("add", "remove"))
-    at = np.searchsorted(now, leave)
-    keys = np.concatenate([np.delete(now, at), add])
-    codes = MembershipMatrix.from_codes(
-        keys // width,
-        keys % width,
-        group_uids=pd.Index(uids, dtype="str"),
-        group_names=pd.Index([named[uid] for uid in uids], dtype="str"),
+    names = dict(zip(before.group_uids, before.group_names, strict=True))
+    names |= {group.uid: group.name for group in groups}
+    group_uids = sorted(names)
+    code_of_group = {uid: code for code, uid in enumerate(group_uids)}
+    customers = _MergedCustomers(snapshot, sorted(frozenset().union(*(group.unknown for group in groups))))
+    # A membership is one integer: group code x number of customers + customer code.
+    n_customers = max(customers.n, 1)
+    new_group_codes = np.array([code_of_group[uid] for uid in before.group_uids], dtype=np.int64)
+    memberships = new_group_codes[before.group_code] * n_customers + customers.new_codes[before.indices]
+    additions = _memberships_of(customers, {code_of_group[group.uid]: group.add for group in groups})
+    removals = _memberships_of(customers, {code_of_group[group.uid]: group.remove for group in groups})
+    remaining = np.delete(memberships, np.searchsorted(memberships, removals))
+    after = np.concatenate([remaining, additions])
+    matrix = MembershipMatrix.from_codes(
+        after // n_customers,
+        after % n_customers,
+        group_uids=pd.Index(group_uids, dtype="str"),
+        group_names=pd.Index([names[uid] for uid in group_uids], dtype="str"),
         customer_uids=customers.uids,
     )
     return snapshot_from_matrix(
-        codes,
-        pd.DataFrame({"customer_group_uid": codes.group_uids, "name": codes.group_names}),
+        matrix,
+        pd.DataFrame({"customer_group_uid": matrix.group_uids, "name": matrix.group_names}),
         customers.table(),
         snapshot.consents,
         tenant_uid=snapshot.tenant_uid,
@@ -47,46 +50,53 @@ def preview_snapshot(snapshot: Snapshot, groups: Sequence[GroupChange], *, taken
     )
 
 
-class _Customers:
-    """The customers of a snapshot with new ones among them, in uid order; `moved` is the new place of old ones."""
+class _MergedCustomers:
+    """
+    The customers of a snapshot merged with additional customers, in uid order.
 
-    def __init__(self, snapshot: Snapshot, new: list[str]) -> None:
-        self._customers, self._new = snapshot.customers, pd.DataFrame({"customer_uid": pd.Series(new, dtype="str")})
-        old = snapshot.matrix.customer_uids
-        self.n = len(old) + len(new)
-        self.moved = np.arange(len(old), dtype=np.int64)
+    `new_codes` contains the new code of each customer of the snapshot.
+    """
+
+    def __init__(self, snapshot: Snapshot, additional: list[str]) -> None:
+        self._customers = snapshot.customers
+        self._additional = pd.DataFrame({"customer_uid": pd.Series(additional, dtype="str")})
         self._order: IntArray | None = None
-        self.uids = old
-        if new:
-            at = np.asarray(old.searchsorted(self._new["customer_uid"]))
-            self.moved += np.searchsorted(at, self.moved, side="right")
-            self._order = np.argsort(np.concatenate([self.moved, at + np.arange(len(new))]))
-            self.uids = old.append(pd.Index(new, dtype="str")).take(self._order)
-
-    def keys(self, groups: Sequence[GroupChange], side: str, code_of: dict[str, int]) -> IntArray:
-        """The memberships that one side of these changes names, in order: group by group, customer by customer."""
-        sides = [getattr(one, side) for one in groups]
-        group = np.repeat([code_of[one.uid] for one in groups], [len(uids) for uids in sides]).astype(np.int64)
-        return group * self.n + UidTable(self.uids).codes_of_lists(sides)
+        self.uids = snapshot.matrix.customer_uids
+        self.new_codes = np.arange(len(self.uids), dtype=np.int64)
+        if additional:
+            positions = np.asarray(self.uids.searchsorted(self._additional["customer_uid"]))
+            self.new_codes += np.searchsorted(positions, self.new_codes, side="right")
+            additional_codes = positions + np.arange(len(additional))
+            self._order = np.argsort(np.concatenate([self.new_codes, additional_codes]))
+            self.uids = self.uids.append(pd.Index(additional, dtype="str")).take(self._order)
+        self.n = len(self.uids)
 
     def table(self) -> pd.DataFrame:
-        """What is known of them."""
+        """Return the customers table."""
         if self._order is None:
             return self._customers
-        return pd.concat([self._customers, self._new], ignore_index=True).take(self._order)
+        return pd.concat([self._customers, self._additional], ignore_index=True).take(self._order)
+
+
+def _memberships_of(customers: _MergedCustomers, uids_by_group: Mapping[int, Sequence[str]]) -> IntArray:
+    """Return these memberships as integers, in the order of the mapping."""
+    lengths = [len(uids) for uids in uids_by_group.values()]
+    group_codes = np.repeat(np.array([*uids_by_group], dtype=np.int64), lengths)
+    return group_codes * customers.n + UidTable(customers.uids).lookup_codes_of_lists(uids_by_group.values())
 
 
 def preview_touched(
     groups: Sequence[GroupChange], *, tenant_uid: str, taken_at: datetime, base_url: str | None
 ) -> Snapshot:
-    """Only the groups that change: of the others a plan file does not tell."""
-    after = [[*set(one.baseline).union(one.add).difference(one.remove)] for one in groups]
-    uids = pd.Series([one.uid for one in groups], dtype="str")
+    """Return a snapshot of the changed groups, because a plan file does not contain the other groups."""
+    after = [[*set(group.baseline).union(group.add).difference(group.remove)] for group in groups]
+    uids = pd.Series([group.uid for group in groups], dtype="str")
+    names = pd.Series([group.name for group in groups], dtype="str")
     memberships = pd.DataFrame(
         {
             "customer_group_uid": uids.repeat([len(members) for members in after]).array,
             "customer_uid": pd.Series([uid for members in after for uid in members], dtype="str").array,
         }
     )
-    named = pd.DataFrame({"customer_group_uid": uids, "name": pd.Series([one.name for one in groups], dtype="str")})
-    return snapshot_from_frames(memberships, named, tenant_uid=tenant_uid, taken_at=taken_at, base_url=base_url)
+    group_table = pd.DataFrame({"customer_group_uid": uids, "name": names})
+    return snapshot_from_frames(memberships, group_table, tenant_uid=tenant_uid, taken_at=taken_at, base_url=base_url)

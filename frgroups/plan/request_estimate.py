@@ -1,4 +1,4 @@
-"""What a plan costs to apply: how many requests, and about how long they take."""
+"""Estimate the requests and the duration of an apply."""
 
 from __future__ import annotations
 
@@ -6,29 +6,45 @@ import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from frgroups.api.defaults import PAGE_SIZE, REQUESTS_PER_SECOND, WORKERS
 from frgroups.api.pagination import count_pages
-from frgroups.internals.formatting import pluralize
+from frgroups.internals.formatting import agree, pluralize
 from frgroups.plan.group_change import GroupChange
 
-# What a client asks for, and keeps to off this machine, unless it is told otherwise.
-PAGE_SIZE, WORKERS, REQUESTS_PER_SECOND = 500, 4, 20
-# Assumed: nothing tells it before a request was sent.
-SECONDS_PER_ANSWER = 0.2
-CHUNK = 200  # customers in one write, unless a probe found that the service takes fewer
-MAX_REJECTED = 50  # customers refused one by one end a run
+# Assumed response time; the actual time is unknown before the first request.
+SECONDS_PER_RESPONSE = 0.2
+# Customers per write request, unless the write probe found a lower maximum of the server.
+CHUNK = 200
+# A run stops after this many customers were rejected.
+MAX_REJECTED = 50
 
 
 @dataclass(frozen=True, slots=True)
 class RequestEstimate:
     """
-    How many requests apply sends when nothing goes wrong, and about how many seconds that takes.
+    Estimated requests and seconds of an apply without errors.
 
-    `n_before` read every touched group, `n_write` change them, `n_between` see who arrived before others leave (in
-    the groups that customers move to, and in those that are replaced whole), `n_after` read back. Pages of 500, 20
-    requests a second, and 0.2 s until an answer is there: assumed, as is that every change shows at once.
+    The estimate assumes the client's defaults (pages of 500, 4 workers, 20 requests per second), 0.2 s per response,
+    and that every change is visible immediately.
 
-    `n_search` comes on top, and is in neither `n_requests` nor `seconds`: the writes that find the `n_unknown`
-    customers that no snapshot knows, if the service refuses a chunk for each that does not exist.
+    Attributes
+    ----------
+    n_before
+        Reads of the touched groups before the first write.
+    n_write
+        Writes.
+    n_between
+        Reads between additions and removals: of groups that customers move to, and of groups that lose all members
+        and gain others.
+    n_after
+        Reads after the last write.
+    seconds
+        Duration.
+    n_unknown
+        Customers to add who are not in the snapshot.
+    n_search
+        Additional writes that find these customers if the server rejects every chunk that contains one of them.
+        `n_requests` and `seconds` do not include them.
     """
 
     n_before: int
@@ -41,64 +57,91 @@ class RequestEstimate:
 
     @property
     def n_requests(self) -> int:
-        """All of them."""
+        """Number of all requests, without `n_search`."""
         return self.n_before + self.n_write + self.n_between + self.n_after
 
     def __str__(self) -> str:
         minutes = math.ceil(self.seconds / 60)
-        time = "under a minute" if minutes <= 1 else f"about {minutes:,} minutes"
-        between = f"{self.n_between:,} to see who arrived, " if self.n_between else ""
+        duration = "under a minute"
+        if minutes > 1:
+            duration = f"about {minutes:,} minutes"
+        between = ""
+        if self.n_between:
+            between = f"{self.n_between:,} to see who arrived, "
         return (
             f"{pluralize(self.n_requests, 'request')} in all, with {self.n_before:,} to read before, {between}"
-            f"{self.n_after:,} to read back: {time} at {REQUESTS_PER_SECOND} a second, "
-            f"if an answer takes {SECONDS_PER_ANSWER:g} s.{self._search()}"
+            f"{self.n_after:,} to read back: {duration} at {REQUESTS_PER_SECOND:g} a second, "
+            f"if an answer takes {SECONDS_PER_RESPONSE:g} s.{self._search_text()}"
         )
 
-    def _search(self) -> str:
+    def _search_text(self) -> str:
         if not self.n_unknown:
             return ""
-        who = "the customer that is" if self.n_unknown == 1 else f"the {self.n_unknown:,} customers that are"
+        customers = agree(self.n_unknown, "the customer that is", f"the {self.n_unknown:,} customers that are")
         if self.n_unknown >= MAX_REJECTED:
-            return f" If {who} in no group do not exist, the run stops after {MAX_REJECTED} were refused."
-        return f" Up to {self.n_search:,} more to find {who} in no group, if refused."
+            return f" If {customers} in no group do not exist, the run stops after {MAX_REJECTED} were refused."
+        return f" Up to {self.n_search:,} more to find {customers} in no group, if refused."
 
 
 def estimate_requests(groups: Sequence[GroupChange], *, n_write: int, arriving: Collection[str]) -> RequestEstimate:
     """
-    What it costs to apply these changes in `n_write` requests; who joins the groups of `arriving` is waited for.
+    Return the estimate for these changes.
+
+    Parameters
+    ----------
+    groups
+        The changes.
+    n_write
+        Number of write requests.
+    arriving
+        Uids of the groups that are read between the additions and the removals.
 
     >>> print(estimate_requests([GroupChange("vip", "VIP", ("a",) * 1200, add=("c",))], n_write=1, arriving=()))
     7 requests in all, with 3 to read before, 3 to read back: under a minute at 20 a second, if an answer takes 0.2 s.
     """
-    before = [1 if group.create else _pages(len(group.baseline)) for group in groups]
-    between = [_pages(len(group.baseline) + len(group.add)) for group in groups if group.uid in arriving]
-    after = [_pages(group.n_after) for group in groups]
-    reading = sum(map(_seconds_of_list, (*before, *between, *after)))
-    seconds = reading + n_write * max(SECONDS_PER_ANSWER, 1 / REQUESTS_PER_SECOND)
-    unknown, search = sum(len(group.unknown) for group in groups), sum(map(_n_search, groups))
-    return RequestEstimate(sum(before), n_write, sum(between), sum(after), round(seconds, 3), unknown, search)
+    before = [_n_reads_before(group) for group in groups]
+    between = [_n_pages(len(group.baseline) + len(group.add)) for group in groups if group.uid in arriving]
+    after = [_n_pages(group.n_after) for group in groups]
+    seconds = sum(map(_seconds_of_list, (*before, *between, *after)))
+    seconds += n_write * max(SECONDS_PER_RESPONSE, 1 / REQUESTS_PER_SECOND)
+    return RequestEstimate(
+        sum(before),
+        n_write,
+        sum(between),
+        sum(after),
+        round(seconds, 3),
+        n_unknown=sum(len(group.unknown) for group in groups),
+        n_search=sum(map(_n_search_writes, groups)),
+    )
 
 
-def _n_search(group: GroupChange) -> int:
-    """How many more writes it takes to halve refused chunks until each unknown customer stands alone."""
+def _n_reads_before(group: GroupChange) -> int:
+    if group.create:
+        # One request checks that the group does not exist.
+        return 1
+    return _n_pages(len(group.baseline))
+
+
+def _n_search_writes(group: GroupChange) -> int:
+    """Return the number of writes that halve rejected chunks until each unknown customer is alone in one."""
     if not group.unknown:
         return 0
-    refused = [uid in group.unknown for uid in group.add]
-    chunks = [refused[start : start + CHUNK] for start in range(0, len(refused), CHUNK)]
-    return sum(_n_halves(chunk) for chunk in chunks)
+    is_unknown = [uid in group.unknown for uid in group.add]
+    chunks = [is_unknown[start : start + CHUNK] for start in range(0, len(is_unknown), CHUNK)]
+    return sum(_n_halving_writes(chunk) for chunk in chunks)
 
 
-def _n_halves(chunk: Sequence[bool]) -> int:
-    if len(chunk) == 1 or not any(chunk):
+def _n_halving_writes(is_unknown: Sequence[bool]) -> int:
+    if len(is_unknown) == 1 or not any(is_unknown):
         return 0
-    middle = (len(chunk) + 1) // 2
-    return 2 + _n_halves(chunk[:middle]) + _n_halves(chunk[middle:])
+    middle = (len(is_unknown) + 1) // 2
+    return 2 + _n_halving_writes(is_unknown[:middle]) + _n_halving_writes(is_unknown[middle:])
 
 
-def _pages(n_members: int) -> int:
+def _n_pages(n_members: int) -> int:
     return count_pages(PAGE_SIZE, n_members)
 
 
-def _seconds_of_list(pages: int) -> float:
-    """The first page tells how many there are; the others come side by side, as fast as the pace lets them start."""
-    return SECONDS_PER_ANSWER + (pages - 1) * max(SECONDS_PER_ANSWER / WORKERS, 1 / REQUESTS_PER_SECOND)
+def _seconds_of_list(n_pages: int) -> float:
+    """Return the seconds to read a list: one page first, then the other pages in parallel."""
+    return SECONDS_PER_RESPONSE + (n_pages - 1) * max(SECONDS_PER_RESPONSE / WORKERS, 1 / REQUESTS_PER_SECOND)

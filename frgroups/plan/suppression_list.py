@@ -1,4 +1,4 @@
-"""The list of customers who may never be added to a group: read from the home when planning, and before applying."""
+"""Suppression list: the customers of a tenant who must not be added to any group."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from frgroups.internals.spreadsheets import plain, read_table, reject_damaged_id
 SUPPRESSION_LIST = "suppression_list"
 
 
-class OfTenant(Protocol):
-    """What belongs to one tenant at one host: a Snapshot, a Plan, a Client."""
+class HasTenant(Protocol):
+    """An object of one tenant at one host: a Snapshot, a Plan or a Client."""
 
     @property
     def tenant_uid(self) -> str:
@@ -26,38 +26,46 @@ class OfTenant(Protocol):
         """The host."""
 
 
-def suppression_list_path(of: OfTenant) -> Path:
+def suppression_list_path(tenant: HasTenant) -> Path:
     """
-    Where the never-add list of a tenant is looked for: a file that you write, and that need not be there.
+    Return the path of a tenant's suppression list, a file that you can create.
 
-    A CSV file with a first row of names, a column customer_uid, and a column reason if you like; other columns are
-    not looked at. Who is on it joins no group: plans leave them out, and apply refuses a plan that still adds
-    them. `forget` takes a customer off it. It is read wherever frgroups plans or applies, from the home there. Plans
-    keep the reasons, with e-mail addresses and phone numbers masked: write no names in them.
+    The file is a CSV file with a header, a column customer_uid and optionally a column reason. Other columns are
+    ignored. Plans do not add customers on the list, and apply rejects a plan that adds them. `erase_customer` removes
+    a customer from the list. Plans contain the reasons with email addresses and phone numbers masked, so do not write
+    names there. Planning and applying both read the file in the data folder of the machine that they run on.
 
     Parameters
     ----------
-    of
-        Whose list: a Snapshot, a Plan, or a Client of the tenant.
+    tenant
+        A Snapshot, Plan or Client of the tenant.
 
     >>> path = suppression_list_path(sample_snapshot())
     >>> path.parent.relative_to(home()).as_posix(), path.name.split("@")
     ('lists/suppression_list', ['t-1', 'tables.csv'])
     """
-    return data_subdir("lists") / SUPPRESSION_LIST / f"{tenant_folder(of.tenant_uid, of.base_url)}.csv"
+    return data_subdir("lists") / SUPPRESSION_LIST / f"{tenant_folder(tenant.tenant_uid, tenant.base_url)}.csv"
 
 
-def suppressed_customers(of: OfTenant) -> dict[str, str]:
+def suppressed_customers(tenant: HasTenant) -> dict[str, str]:
     """
-    Who is on the never-add list of a tenant, and the reason it gives; nobody where there is no such file.
+    Return the customers on a tenant's suppression list with the reason, "" if there is none.
 
-    Raises ListError for a file that cannot be read without guessing: nobody is passed over in silence.
+    The result is empty if the file does not exist.
+
+    Raises
+    ------
+    ListError
+        The file cannot be read without guessing, so a customer could be overlooked.
     """
-    path = suppression_list_path(of)
-    return _read(path) if path.exists() or path.is_symlink() else {}
+    path = suppression_list_path(tenant)
+    # A dangling link is an error, because a list was set up.
+    if not path.exists() and not path.is_symlink():
+        return {}
+    return _read_suppression_list(path)
 
 
-def _read(path: Path) -> dict[str, str]:
+def _read_suppression_list(path: Path) -> dict[str, str]:
     table = read_table(path, None)
     header = [plain(cell) for cell in table.rows[0][1]]
     if header.count("customeruid") != 1:
@@ -65,16 +73,19 @@ def _read(path: Path) -> dict[str, str]:
             f"The never-add list {path} has {header.count('customeruid')} columns customer_uid. Its first row must "
             "name one so; a column reason may stand beside it."
         )
-    where, rows = header.index("customeruid"), table.rows[1:]
-    reject_damaged_ids([(number, row[where]) for number, row in rows], path)
-    if blank := [number for number, row in rows if not row[where]]:
+    uid_column, rows = header.index("customeruid"), table.rows[1:]
+    reject_damaged_ids([(number, row[uid_column]) for number, row in rows], path)
+    blank = [number for number, row in rows if not row[uid_column]]
+    if blank:
         raise ListError(
             f"The never-add list {path} has no customer_uid in {pluralize(len(blank), 'row')}, the first is row "
             f"{blank[0]}. Fill or delete them: whoever is meant could be added."
         )
-    why = header.index("reason") if "reason" in header else None
-    listed: dict[str, str] = {}
+    reasons: dict[str, str] = {}
     for _, row in rows:
-        reason = mask_explicit_contacts(row[why]) if why is not None else ""
-        listed[row[where]] = listed.get(row[where]) or reason
-    return listed
+        uid, reason = row[uid_column], ""
+        if "reason" in header:
+            reason = mask_explicit_contacts(row[header.index("reason")])
+        # The first reason counts if a customer is listed several times.
+        reasons[uid] = reasons.get(uid) or reason
+    return reasons

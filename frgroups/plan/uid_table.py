@@ -1,4 +1,4 @@
-"""All customer uids of a snapshot as one Arrow array, to look texts up in and to hold members of groups as codes."""
+"""Tables of the customer uids of a snapshot, which store group members as codes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from frgroups.snapshot.uid_lookup import lookup_positions
 
 
 class UidTable:
-    """Unique uids in uid order: the code of a uid is its place."""
+    """Unique uids in uid order. The code of a uid is its position."""
 
     def __init__(self, uids: pd.Index) -> None:
         self.texts = to_string_array(uids)
@@ -29,49 +29,53 @@ class UidTable:
     def __len__(self) -> int:
         return len(self.texts)
 
-    def as_membership_matrix(self, texts: pa.ChunkedArray) -> Int32Array:
-        """The code of each of these uids, -1 for those that are not here."""
+    def lookup_codes(self, texts: pa.ChunkedArray) -> Int32Array:
+        """Return the code of each uid, -1 for a uid that is not in the table."""
         return lookup_positions(texts, self.texts)
 
-    def codes_of_lists(self, lists: Iterable[Sequence[str]]) -> Int32Array:
-        """The same of the uids of several lists, one after the other."""
+    def lookup_codes_of_lists(self, lists: Iterable[Sequence[str]]) -> Int32Array:
+        """Return the codes of the uids of several lists, concatenated."""
         texts = [pa.array(uids, type=pa.large_string()) for uids in lists]
-        return self.as_membership_matrix(pa.chunked_array(texts, type=pa.large_string()))
+        return self.lookup_codes(pa.chunked_array(texts, type=pa.large_string()))
 
     def take(self, codes: npt.NDArray[Any]) -> list[str]:
-        """The uids of these codes."""
+        """Return the uids of these codes."""
         return list(self.texts.take(pa.array(codes)).to_pylist())
 
     @cached_property
-    def odd(self) -> BoolArray | None:
-        """Which uids the API does not take; None when it takes them all, as those that it gave."""
-        mask = odd_ones(self.texts)
-        return mask if mask.any() else None
+    def invalid(self) -> BoolArray | None:
+        """Mask of the uids that the API does not accept; None if it accepts all."""
+        mask = is_invalid_uid(self.texts)
+        if mask.any():
+            return mask
+        return None
 
     @cached_property
     def _json(self) -> pa.Array:
-        """Each uid as JSON writes it in a list, the comma behind it."""
+        """Each uid as a JSON string followed by a comma, as in a list."""
         parts = [pa.scalar(text, type=pa.large_string()) for text in ('"', '",', "")]
         quoted = pc.binary_join_element_wise(parts[0], self.texts, *parts[1:]).cast(pa.large_binary())
-        if self.odd is None:
+        if self.invalid is None:
             return quoted
-        escaped = [f"{canonical_json(uid)},".encode() for uid in self.take(np.flatnonzero(self.odd))]
-        return pc.replace_with_mask(quoted, pa.array(self.odd), pa.array(escaped, type=pa.large_binary()))
+        # Valid uids contain no character that JSON escapes.
+        escaped = [f"{canonical_json(uid)},".encode() for uid in self.take(np.flatnonzero(self.invalid))]
+        return pc.replace_with_mask(quoted, pa.array(self.invalid), pa.array(escaped, type=pa.large_binary()))
 
     def sha256(self, codes: Int32Array) -> str:
-        """The SHA-256 of the canonical JSON of the list of these uids; the text is never made whole."""
+        """Return the SHA-256 of the canonical JSON of the list of these uids, without building that text."""
         digest = hashlib.sha256(b"[")
-        taken = self._json.take(pa.array(codes))
-        if len(taken):  # What was taken stands side by side in one buffer, which is the text.
-            _, ends, text = taken.buffers()
-            digest.update(memoryview(text)[: np.frombuffer(ends, dtype=np.int64)[len(taken)] - 1])
+        items = self._json.take(pa.array(codes))
+        if len(items):
+            # Arrow's take returns one contiguous buffer, which is the text of the list.
+            _, ends, text = items.buffers()
+            digest.update(memoryview(text)[: np.frombuffer(ends, dtype=np.int64)[len(items)] - 1])
         digest.update(b"]")
         return digest.hexdigest()
 
 
 class CodedUids(Sequence[str]):
     """
-    Uids of a table as a sequence that is kept as codes: each look at a uid makes its text anew.
+    Sequence of uids that stores their codes in a table and decodes them on access.
 
     >>> uids = CodedUids(UidTable(pd.Index(["a", "b", "c"], dtype="str")), np.array([0, 2], dtype=np.int32))
     >>> len(uids), list(uids), uids == ("a", "c")
@@ -89,13 +93,13 @@ class CodedUids(Sequence[str]):
         return iter(self.table.take(self.codes))
 
     @overload
-    def __getitem__(self, place: int) -> str: ...
+    def __getitem__(self, index: int) -> str: ...
     @overload
-    def __getitem__(self, place: slice) -> tuple[str, ...]: ...
-    def __getitem__(self, place: int | slice) -> str | tuple[str, ...]:
-        if isinstance(place, slice):
-            return tuple(self.table.take(self.codes[place]))
-        return self.table.take(self.codes[[place]])[0]
+    def __getitem__(self, index: slice) -> tuple[str, ...]: ...
+    def __getitem__(self, index: int | slice) -> str | tuple[str, ...]:
+        if isinstance(index, slice):
+            return tuple(self.table.take(self.codes[index]))
+        return self.table.take(self.codes[[index]])[0]
 
     def __contains__(self, uid: object) -> bool:
         return uid in list(self)
@@ -108,15 +112,17 @@ class CodedUids(Sequence[str]):
     def __repr__(self) -> str:
         return f"<{len(self):,} uids>"
 
-    def odd(self) -> list[str]:
-        """Those that the API does not take: what stands for a forgotten customer is among them."""
-        return [] if self.table.odd is None else self.table.take(self.codes[self.table.odd[self.codes]])
+    def invalid_uids(self) -> list[str]:
+        """Return the uids that the API does not accept. Tombstones of erased customers are among them."""
+        if self.table.invalid is None:
+            return []
+        return self.table.take(self.codes[self.table.invalid[self.codes]])
 
     def sha256(self) -> str:
-        """The SHA-256 of the canonical JSON of the list."""
+        """Return the SHA-256 of the canonical JSON of the list."""
         return self.table.sha256(self.codes)
 
 
-def odd_ones(texts: pa.Array | pa.ChunkedArray) -> BoolArray:
-    """Which of these are no uids that the API takes."""
+def is_invalid_uid(texts: pa.Array | pa.ChunkedArray) -> BoolArray:
+    """Return a mask of the texts that the API does not accept as uids."""
     return ~np.asarray(pc.match_substring_regex(texts, rf"\A(?:{UID.pattern})\z"), dtype=np.bool_)

@@ -201,7 +201,7 @@ def count_in_plan(plan: Plan, who: Subject) -> int:
 
 def count_beside(plan: Plan, who: Subject) -> int:
     """How often a plan holds the customer back, or names them in what a list says of another or in what it is for."""
-    held = sum((one.customer_uid == who.uid) + len(who.words.findall(one.note)) for one in plan.excluded)
+    held = sum((one.customer_uid == who.uid) + len(who.words.findall(one.note)) for one in plan.excluded_changes)
     return held + len(who.words.findall(plan.purpose))
 
 

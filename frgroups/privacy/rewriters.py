@@ -83,10 +83,11 @@ def erase_from_approval(path: Path, who: Subject) -> Path:
 def erase_from_plan(path: Path, who: Subject, *, reverts: bool) -> Path:
     """Take a customer out of what the digest of a plan does not cover: whom it holds back, undoes, and what for."""
     plan = read_plan(path)
-    held = [replace(one, note=who.words.sub("…", one.note)) for one in plan.excluded if one.customer_uid != who.uid]
+    others = [change for change in plan.excluded_changes if change.customer_uid != who.uid]
+    excluded = tuple(replace(change, note=who.words.sub("…", change.note)) for change in others)
     purpose = who.words.sub("…", plan.purpose)
     undone = TOMBSTONE_PREFIX if reverts else plan.reverts
-    return replace(plan, excluded=tuple(held), reverts=undone, purpose=purpose).save(path)
+    return replace(plan, excluded_changes=excluded, reverts=undone, purpose=purpose).save(path)
 
 
 def erase_from_receipt(path: Path, who: Subject, seal: str = "") -> Path:
@@ -152,14 +153,14 @@ def _renamed(path: Path, seal: str) -> Path:
 
 def _buried_plan(plan: Plan, who: Subject, stone: str) -> Plan:
     groups = tuple(_buried_change(one, who, stone) for one in plan.groups)
-    held = tuple(_buried_hold(one, who, stone) for one in plan.excluded)
+    held = tuple(_buried_hold(one, who, stone) for one in plan.excluded_changes)
     return replace(
         plan,
         groups=groups,
-        excluded=held,
+        excluded_changes=held,
         reverts=TOMBSTONE_PREFIX if plan.reverts else None,
         purpose=who.words.sub(stone, plan.purpose),
-        known=None if plan.known is None else plan.known.drop(index=who.uid, errors="ignore"),
+        stored_facts=None if plan.stored_facts is None else plan.stored_facts.drop(index=who.uid, errors="ignore"),
     )
 
 

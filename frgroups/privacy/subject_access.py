@@ -99,10 +99,10 @@ def _of_plan(path: Path, who: Subject) -> dict[str, Any]:
 
 
 def _in_plan(plan: Plan, who: Subject) -> dict[str, Any]:
-    table, held = plan.table(), plan.held()
+    table, excluded = plan.table(), plan.excluded()
     return {
         "operations": _records(table[table["customer_uid"] == who.uid].drop(columns="customer_uid")),
-        "held_back": _records(held[held["customer_uid"] == who.uid].drop(columns="customer_uid")),
+        "excluded": _records(excluded[excluded["customer_uid"] == who.uid].drop(columns="customer_uid")),
         "member_before": [one.uid for one in plan.groups if who.uid in one.baseline],
         **({"purpose": plan.purpose} if who.words.search(plan.purpose) else {}),
     }

@@ -15,28 +15,8 @@ from frgroups.errors import InputError
 from frgroups.internals.checksummed_json import sha256
 from frgroups.internals.formatting import pluralize
 from frgroups.internals.redaction import safe_repr
+from frgroups.plan.finding import NOTICE_RULES
 from frgroups.plan.plan import Plan
-
-# The rules of findings that a policy may allow. It never allows a plan that exceeds a limit.
-RULES = (
-    "covered",
-    "created_group_stays",
-    "ended",
-    "idle_limits",
-    "suppression_list",
-    "not_settled",
-    "other_type",
-    "out_of_sight",
-    "own_pricelist",
-    "protected",
-    "protected_group",
-    "register_unknown",
-    "same_name",
-    "two_tiers",
-    "undone_before",
-    "unknown_customers",
-    "unverifiable",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +134,10 @@ def read_policy(path: str | Path) -> Policy:
             f"Invalid policy {source}: {error}. Required keys: by, groups, max_adds, max_removes. Optional keys: "
             "create, findings, valid_until."
         ) from error
-    unknown = sorted(set(content.findings) - set(RULES))
+    unknown = sorted(set(content.findings) - set(NOTICE_RULES))
     if unknown:
         raise InputError(
             f"The policy {source} lists {', '.join(map(safe_repr, unknown))} under `findings`, but no finding that a "
-            f"policy may allow has that rule. Rules that a policy may allow: {', '.join(RULES)}."
+            f"policy may allow has that rule. Rules that a policy may allow: {', '.join(NOTICE_RULES)}."
         )
     return Policy(name=f"{source.name} {sha256(data.decode())[:12]}", **msgspec.structs.asdict(content))

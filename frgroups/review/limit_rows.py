@@ -1,18 +1,17 @@
-"""Compare a plan with each of its limits: what the plan does, what is allowed, and the result."""
+"""Format the limits of a plan as rows: what the plan does, what is allowed, and the result."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
-from frgroups.internals.formatting import format_age_between, format_utc, pluralize, total_hours
-from frgroups.plan.group_change import GroupChange
-from frgroups.plan.limits import Limits
+from frgroups.internals.formatting import agree, format_age_between, format_utc, pluralize
+from frgroups.plan.limit_checks import LimitCheck, LimitState, limit_checks
+from frgroups.plan.limits import GROUP_LIMIT_NAMES
 from frgroups.plan.plan import Plan
 from frgroups.review.plan_text import plan_expires
 
-LimitResult = Literal["within", "over", "off", "later"]
-RESULT_TEXTS: dict[LimitResult, str] = {
+RESULT_TEXTS: dict[LimitState, str] = {
     "within": "Within the limit",
     "over": "Over the limit",
     "off": "Off",
@@ -21,18 +20,9 @@ RESULT_TEXTS: dict[LimitResult, str] = {
 NO_LIMIT = "no limit"
 UNKNOWN_YET = "not known yet"
 
-_GROUP_RULES = (
-    "removals_per_group",
-    "removal_share",
-    "removal_floor",
-    "removals_per_day",
-    "emptied_groups",
-    "additions_per_group",
-)
-
 
 @dataclass(frozen=True, slots=True)
-class LimitCheck:
+class LimitRow:
     """
     A limit, what the plan does, what is allowed, and the result.
 
@@ -42,187 +32,108 @@ class LimitCheck:
     limit: str
     plan: str
     allowed: str
-    result: LimitResult
+    result: LimitState
 
 
-def limit_checks(plan: Plan) -> list[LimitCheck]:
-    """Return a check for every limit, including disabled limits and those that apply checks later."""
-    return [
-        _check_removals_per_group(plan),
-        _check_additions_per_group(plan),
-        _check_total(plan, "Removals in all groups", plan.n_remove, "removals_total"),
-        _check_total(plan, "Additions in all groups", plan.n_add, "additions_total"),
-        _check_emptied_groups(plan),
-        _check_data_age(plan),
-        *_check_removals_per_day(plan),
-        _check_drift(plan.limits),
-        _check_plan_age(plan),
-    ]
+def limit_rows(plan: Plan) -> list[LimitRow]:
+    """Return a row for every limit, including disabled limits and those that apply checks later."""
+    rows = []
+    for check in limit_checks(plan):
+        title, describe = _ROWS[check.rule]
+        usage, allowed = describe(plan, check)
+        if check.state == "off":
+            allowed = NO_LIMIT
+        rows.append(LimitRow(title, usage, allowed, check.state))
+    return rows
 
 
 def own_limits(plan: Plan) -> list[str]:
     """Return a line for each group that has its own limits."""
     lines = []
     for key, limits in plan.limits.per_group.items():
-        values = {name: value for name, value in limits.to_dict().items() if name in _GROUP_RULES}
+        values = {name: value for name, value in limits.to_dict().items() if name in GROUP_LIMIT_NAMES}
         texts = [f"{name} {'off' if value is None else value}" for name, value in values.items()]
         lines.append(f"{key} has its own limits: {', '.join(texts)}")
     return lines
 
 
-@dataclass(frozen=True, slots=True)
-class _GroupUsage:
-    """The number of removals or additions in a group, and the number allowed (None: no limit)."""
-
-    group: GroupChange
-    n: int
-    allowed: float | None
-
-
-def _check_removals_per_group(plan: Plan) -> LimitCheck:
-    title, limits = "Removals in one group", plan.limits
-    usages = [
-        _GroupUsage(group, len(group.remove), limits.of(group.uid).removals_allowed(len(group.baseline)))
-        for group in plan.groups
-        if group.remove
-    ]
-    usage = _closest_to_limit(usages)
-    if usage is None:
-        is_off = limits.removals_allowed(0) is None
-        return _check_without_limited_groups(title, usages, "no removals", is_off, limits.removal_rule())
-    group = usage.group
-    return LimitCheck(
-        title,
-        f"{usage.n:,} of {len(group.baseline):,} in {group.name}{_other_groups(usages)}",
-        f"{int(usage.allowed or 0):,} ({limits.of(group.uid).removal_rule()})",
-        _result(plan, "removals_per_group"),
-    )
+def _removals_per_group(_: Plan, check: LimitCheck) -> tuple[str, str]:
+    rule = check.limits.removal_rule()
+    if check.group is None:
+        return _without_limited_group(check, "no removals"), rule
+    usage = f"{check.value:,} of {check.group.baseline:,} in {check.group.name}{_other_groups(check)}"
+    return usage, f"{int(check.allowed or 0):,} ({rule})"
 
 
-def _check_additions_per_group(plan: Plan) -> LimitCheck:
-    title, limits = "Additions in one group", plan.limits
-    usages = [
-        _GroupUsage(group, len(group.add), limits.of(group.uid).additions_per_group)
-        for group in plan.groups
-        if group.add
-    ]
-    usage = _closest_to_limit(usages)
-    if usage is None:
-        is_off = limits.additions_per_group is None
-        return _check_without_limited_groups(title, usages, "no additions", is_off, _addition_rule(limits))
-    return LimitCheck(
-        title,
-        f"{usage.n:,} in {usage.group.name}{_other_groups(usages)}",
-        _addition_rule(limits.of(usage.group.uid)),
-        _result(plan, "additions_per_group"),
-    )
+def _additions_per_group(_: Plan, check: LimitCheck) -> tuple[str, str]:
+    rule = f"{check.limits.additions_per_group or 0:,} per group"
+    if check.group is None:
+        return _without_limited_group(check, "no additions"), rule
+    return f"{check.value:,} in {check.group.name}{_other_groups(check)}", rule
 
 
-def _closest_to_limit(usages: list[_GroupUsage]) -> _GroupUsage | None:
-    """Return the group that uses the largest share of its limit; None if no group has a limit."""
-    ranked = [
-        (usage.n / max(usage.allowed, 0.5), usage.group.uid, usage) for usage in usages if usage.allowed is not None
-    ]
-    if not ranked:
-        return None
-    return max(ranked, key=lambda item: item[:2])[2]
+def _without_limited_group(check: LimitCheck, unchanged: str) -> str:
+    if check.n_unlimited:
+        return f"no limit for {pluralize(check.n_unlimited, 'group')}"
+    return unchanged
 
 
-def _check_without_limited_groups(
-    title: str, usages: list[_GroupUsage], unchanged: str, is_off: bool, rule: str
-) -> LimitCheck:
-    """Return the check for a plan in which every changed group is unlimited, or no group changes."""
-    if usages:
-        return LimitCheck(title, f"no limit for {pluralize(len(usages), 'group')}", NO_LIMIT, "off")
-    if is_off:
-        return LimitCheck(title, unchanged, NO_LIMIT, "off")
-    return LimitCheck(title, unchanged, rule, "within")
-
-
-def _other_groups(usages: list[_GroupUsage]) -> str:
+def _other_groups(check: LimitCheck) -> str:
     """Return what the description adds about the groups that it does not name."""
     text = ""
-    if len(usages) > 1:
+    if check.n_groups > 1:
         text += ", the closest to its limit"
-    n_unlimited = sum(usage.allowed is None for usage in usages)
-    if n_unlimited:
-        text += f"; no limit for {n_unlimited:,} other {'group' if n_unlimited == 1 else 'groups'}"
+    if check.n_unlimited:
+        text += f"; no limit for {check.n_unlimited:,} other {agree(check.n_unlimited, 'group', 'groups')}"
     return text
 
 
-def _check_total(plan: Plan, title: str, n: int, rule: str) -> LimitCheck:
-    limit: int | None = getattr(plan.limits, rule)
-    if limit is None:
-        return LimitCheck(title, f"{n:,}", NO_LIMIT, _result(plan, rule, is_off=True))
-    return LimitCheck(title, f"{n:,}", f"{limit:,}", _result(plan, rule))
+def _total(_: Plan, check: LimitCheck) -> tuple[str, str]:
+    return f"{check.value:,}", f"{check.allowed or 0:,}"
 
 
-def _check_emptied_groups(plan: Plan) -> LimitCheck:
-    title, limits = "Groups left without members", plan.limits
-    emptied = [group for group in plan.groups if group.counts.emptied]
-    n_own = sum(limits.of(group.uid) is not limits for group in emptied)
-    count = f"{len(emptied):,}"
-    if n_own:
-        count += f", {n_own:,} of them with their own limits"
-    if limits.emptied_groups is None:
-        return LimitCheck(title, count, NO_LIMIT, _result(plan, "emptied_groups", is_off=True))
-    return LimitCheck(title, count, f"{limits.emptied_groups:,}", _result(plan, "emptied_groups"))
+def _emptied_groups(_: Plan, check: LimitCheck) -> tuple[str, str]:
+    usage = f"{check.value:,}"
+    if check.n_own_limits:
+        usage += f", {check.n_own_limits:,} of them with their own limits"
+    if check.allowed is None:
+        return usage, NO_LIMIT
+    return usage, f"{check.allowed:,}"
 
 
-def _check_data_age(plan: Plan) -> LimitCheck:
-    title = "Age of the data used"
-    data_age = total_hours(plan.planned_at - plan.snapshot_taken_at)
-    text = f"{data_age:,.1f} hours at planning time (read {format_utc(plan.snapshot_taken_at)})"
-    limit = plan.limits.snapshot_max_age
-    if limit is None:
-        return LimitCheck(title, text, NO_LIMIT, _result(plan, "snapshot_max_age", is_off=True))
-    return LimitCheck(title, text, format_age_between(limit), _result(plan, "snapshot_max_age"))
+def _data_age(plan: Plan, check: LimitCheck) -> tuple[str, str]:
+    usage = f"{check.value:,.1f} hours at planning time (read {format_utc(plan.snapshot_taken_at)})"
+    return usage, format_age_between(str(check.limits.snapshot_max_age))
 
 
-def _check_removals_per_day(plan: Plan) -> list[LimitCheck]:
-    """Return a check if a group limits removals per day; other plans of the same day count only during apply."""
-    title = "Removals in one group within 24 hours"
-    limits = {plan.limits.of(group.uid).removals_per_day for group in plan.groups}
-    allowed = " or ".join(f"{limit:,} per group" for limit in sorted(n for n in limits if n is not None))
-    if not allowed:
-        return []
-    findings = [finding for finding in plan.findings if finding.rule == "removals_per_day"]
-    if not findings:
-        return [LimitCheck(title, UNKNOWN_YET, allowed, "later")]
-    largest = max(findings, key=lambda finding: finding.n)
-    names = {group.uid: group.name for group in plan.groups}
-    return [LimitCheck(title, f"{largest.n:,} in {names[str(largest.customer_group_uid)]}", allowed, "over")]
+def _removals_per_day(_: Plan, check: LimitCheck) -> tuple[str, str]:
+    allowed = " or ".join(f"{limit:,} per group" for limit in check.allowed_values)
+    if check.group is None:
+        return UNKNOWN_YET, allowed
+    return f"{check.value:,} in {check.group.name}", allowed
 
 
-def _check_drift(limits: Limits) -> LimitCheck:
-    title = "Changes by others since the data was read"
-    if limits.drift_share is None:
-        return LimitCheck(title, UNKNOWN_YET, NO_LIMIT, "off")
-    percentage = f"{round(100 * limits.drift_share, 4):g}%"
-    allowed = f"{percentage} of a group, or {limits.drift_floor or 0} if that is more"
-    return LimitCheck(title, UNKNOWN_YET, allowed, "later")
+def _drift(_: Plan, check: LimitCheck) -> tuple[str, str]:
+    percentage = f"{round(100 * (check.allowed or 0), 4):g}%"
+    return UNKNOWN_YET, f"{percentage} of a group, or {check.limits.drift_floor or 0} if that is more"
 
 
-def _check_plan_age(plan: Plan) -> LimitCheck:
-    title, expires = "Age of the plan", plan_expires(plan)
+def _plan_age(plan: Plan, check: LimitCheck) -> tuple[str, str]:
+    expires = plan_expires(plan)
     if expires is None:
-        return LimitCheck(title, UNKNOWN_YET, NO_LIMIT, "off")
-    return LimitCheck(
-        title,
-        UNKNOWN_YET,
-        f"{format_age_between(str(plan.limits.plan_max_age))}, until {format_utc(expires)}",
-        "later",
-    )
+        return UNKNOWN_YET, NO_LIMIT
+    return UNKNOWN_YET, f"{format_age_between(str(check.limits.plan_max_age))}, until {format_utc(expires)}"
 
 
-def _result(plan: Plan, rule: str, *, is_off: bool = False) -> LimitResult:
-    """Return the result of a limit that planning checks; a group's own limit can be exceeded though it is off."""
-    if any(finding.blocking and finding.rule == rule for finding in plan.findings):
-        return "over"
-    if is_off:
-        return "off"
-    return "within"
-
-
-def _addition_rule(limits: Limits) -> str:
-    return f"{limits.additions_per_group or 0:,} per group"
+# Title of each limit, and the function that describes what the plan does and what is allowed.
+_ROWS: dict[str, tuple[str, Callable[[Plan, LimitCheck], tuple[str, str]]]] = {
+    "removals_per_group": ("Removals in one group", _removals_per_group),
+    "additions_per_group": ("Additions in one group", _additions_per_group),
+    "removals_total": ("Removals in all groups", _total),
+    "additions_total": ("Additions in all groups", _total),
+    "emptied_groups": ("Groups left without members", _emptied_groups),
+    "snapshot_max_age": ("Age of the data used", _data_age),
+    "removals_per_day": ("Removals in one group within 24 hours", _removals_per_day),
+    "drift_share": ("Changes by others since the data was read", _drift),
+    "plan_max_age": ("Age of the plan", _plan_age),
+}

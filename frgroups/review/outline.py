@@ -13,7 +13,7 @@ from frgroups.plan.moves import format_moves
 from frgroups.plan.plan import Plan
 from frgroups.review.approval import VALID_FOR
 from frgroups.review.customer_names import WATERMARK
-from frgroups.review.limit_rows import RESULT_TEXTS, limit_checks, own_limits
+from frgroups.review.limit_rows import RESULT_TEXTS, limit_rows, own_limits
 from frgroups.review.plan_text import (
     customers_sentence,
     findings_by_severity,
@@ -81,7 +81,7 @@ def _summary_lines(plan: Plan) -> Iterator[str]:
 
 
 def _limits_table(plan: Plan) -> pd.DataFrame:
-    rows = [[check.limit, check.plan, check.allowed, RESULT_TEXTS[check.result]] for check in limit_checks(plan)]
+    rows = [[row.limit, row.plan, row.allowed, RESULT_TEXTS[row.result]] for row in limit_rows(plan)]
     return pd.DataFrame(rows, columns=["Limit", "This plan", "Allowed", "Result"], dtype="str")
 
 

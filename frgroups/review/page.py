@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from frgroups.api.environments import environment_of
 from frgroups.internals.formatting import total_hours
 from frgroups.internals.html import render_page
-from frgroups.plan.limits import Finding, relaxed_limits
+from frgroups.plan.finding import Finding
+from frgroups.plan.limit_overrides import relaxed_limits
 from frgroups.plan.moves import format_moves
 from frgroups.plan.plan import Plan
 from frgroups.review.approval import VALID_FOR
 from frgroups.review.customer_names import WATERMARK
 from frgroups.review.groups_section import group_picture
-from frgroups.review.limit_rows import RESULT_TEXTS, limit_checks, own_limits
+from frgroups.review.limit_rows import RESULT_TEXTS, limit_rows, own_limits
 from frgroups.review.operations_section import operations_view
 from frgroups.review.plan_text import (
     blocked_groups,
@@ -70,7 +71,7 @@ def review_html(plan: Plan, personal: Snapshot | None = None) -> str:
         paragraphs=_introduction(plan),
         n_findings=len(plan.findings),
         n_blocking=sum(finding.blocking for finding in plan.findings),
-        limits=limit_checks(plan),
+        limits=limit_rows(plan),
         result_texts=RESULT_TEXTS,
         own_limits=own_limits(plan),
         first_findings=_first_findings(plan),

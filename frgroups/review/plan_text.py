@@ -10,8 +10,8 @@ import pandas as pd
 from frgroups.internals.formatting import pluralize
 from frgroups.internals.timestamps import parse_duration
 from frgroups.plan.customer_facts import customer_facts
+from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange
-from frgroups.plan.limits import Finding
 from frgroups.plan.plan import Plan
 from frgroups.review.customer_names import NAME, lookup_names
 from frgroups.snapshot.snapshot import Snapshot

@@ -1,4 +1,4 @@
-"""What is held back of a plan: protected customers and groups, and who may never be added."""
+"""What is excluded back of a plan: protected customers and groups, and who may never be added."""
 
 import re
 
@@ -16,7 +16,7 @@ from tests.plan.test_planner import CUSTOMERS, MODES, NEW, applied, cases, opera
 
 few = settings(max_examples=60)
 COLUMNS = ["customer_group_uid", "customer_uid", "change", "reason"]
-holds = st.fixed_dictionaries(
+exclusions = st.fixed_dictionaries(
     {
         "protect": st.sets(st.sampled_from(CUSTOMERS)),
         "protect_groups": st.sets(st.sampled_from(["g1", "g2", "g3"])),
@@ -25,9 +25,9 @@ holds = st.fixed_dictionaries(
 )
 
 
-def held_of(plan):
-    """{(group, customer, change): reason} of what a plan holds back."""
-    rows = plan.held().itertuples(index=False)
+def excluded_of(plan):
+    """Return {(group, customer, change): reason} of the excluded changes."""
+    rows = plan.excluded().itertuples(index=False)
     return {(row.customer_group_uid, row.customer_uid, row.change): row.reason for row in rows}
 
 
@@ -43,27 +43,27 @@ def sample_plan(**options):
 
 
 @few
-@given(case=cases(), options=holds, mode=st.sampled_from(MODES))
-def test_what_is_planned_and_what_is_held_make_up_what_is_wanted(case, options, mode):
-    "Adds and held adds are wanted minus members, removals and held removals members minus wanted; none is both."
+@given(case=cases(), options=exclusions, mode=st.sampled_from(MODES))
+def test_planned_and_excluded_changes(case, options, mode):
+    "Planned and excluded changes together are the changes of a plan without exclusions, and no change is both."
     now, wanted = case
     snapshot, options = snapshot_of(now), known(options, now)
 
     plan = plan_memberships(snapshot, wanted, mode=mode, **options)
 
-    held = held_of(plan)
-    assert operations(plan) | held.keys() == operations(plan_memberships(snapshot, wanted, mode=mode))
-    assert not operations(plan) & held.keys()
+    excluded = excluded_of(plan)
+    assert operations(plan) | excluded.keys() == operations(plan_memberships(snapshot, wanted, mode=mode))
+    assert not operations(plan) & excluded.keys()
     if mode == "mirror":
         joins = {(uid, one, "add") for uid, members in wanted.items() for one in members - now[uid]}
         leaves = {(uid, one, "remove") for uid, members in wanted.items() for one in now[uid] - members}
-        assert operations(plan) | held.keys() == joins | leaves
+        assert operations(plan) | excluded.keys() == joins | leaves
 
 
 @few
-@given(case=cases(), options=holds, mode=st.sampled_from(MODES))
-def test_exactly_those_are_held_who_may_not(case, options, mode):
-    "Nobody protected leaves, nobody who may never be added joins, and nobody else is held; the reason is the rule's."
+@given(case=cases(), options=exclusions, mode=st.sampled_from(MODES))
+def test_excluded_customers(case, options, mode):
+    "Exactly the changes that a rule forbids are excluded, with the reason of the rule."
     now, wanted = case
     options = known(options, now)
 
@@ -76,17 +76,17 @@ def test_exactly_those_are_held_who_may_not(case, options, mode):
             return "protected customer"
         return "protected group" if group in options["protect_groups"] else None
 
-    assert all(reason(*one) == told for one, told in held_of(plan).items())
+    assert all(reason(*one) == told for one, told in excluded_of(plan).items())
     assert [one for one in operations(plan) if reason(*one)] == []
-    assert sum(finding.n for finding in plan.findings if finding.rule != "unverifiable") >= len(plan.excluded)
+    assert sum(finding.n for finding in plan.findings if finding.rule != "unverifiable") >= len(plan.excluded_changes)
     after = applied(now, plan)
     assert all(after[uid] >= now[uid] for uid in options["protect_groups"])
 
 
 @few
-@given(case=cases(), options=holds)
-def test_holding_back_leaves_the_plan_of_what_is_left(case, options):
-    "It has the digest of a plan that never wanted the rest, and counts as that one does."
+@given(case=cases(), options=exclusions)
+def test_digest_without_excluded_changes(case, options):
+    "The digest and counts are those of a plan in which the excluded changes were never desired."
     now, wanted = case
     snapshot, options = snapshot_of(now), known(options, now)
 
@@ -98,11 +98,11 @@ def test_holding_back_leaves_the_plan_of_what_is_left(case, options):
     assert (plan.n_add, plan.n_remove, plan.blocked) == (bare.n_add, bare.n_remove, bare.blocked)
 
 
-def test_the_plan_shows_who_is_held_back_and_why():
-    "A row for each in group order; the summary and the findings count them, and none of that blocks."
+def test_excluded_table():
+    "The table has a row per excluded change in group order; findings count the changes without blocking."
     plan = sample_plan(protect=["c-1"], protect_groups=["Staff"], suppression_list=["c-7"])
 
-    assert plan.held().values.tolist() == [
+    assert plan.excluded().values.tolist() == [
         ["staff", "c-251", "remove", "protected group"],
         ["vip", "c-7", "add", "never add"],
         ["vip", "c-1", "remove", "protected customer"],
@@ -112,64 +112,64 @@ def test_the_plan_shows_who_is_held_back_and_why():
     assert "1 protected customer stays in VIP." in told
     assert "1 customer who may never be added is kept out of VIP." in told
     assert not plan.blocked
-    assert "Held back" in plan._repr_html_() and "Held back" not in sample_plan()._repr_html_()
+    assert "Excluded" in plan._repr_html_() and "Excluded" not in sample_plan()._repr_html_()
 
 
-def test_nothing_held_back_is_an_empty_table():
-    "Of the same columns and dtypes."
-    held = sample_plan().held()
+def test_excluded_table_empty():
+    "Without excluded changes, the table has the same columns and dtypes."
+    excluded = sample_plan().excluded()
 
-    assert held.empty and list(held.columns) == COLUMNS
-    assert set(held.dtypes) == set(sample_plan(suppression_list=["c-7"]).held().dtypes)
+    assert excluded.empty and list(excluded.columns) == COLUMNS
+    assert set(excluded.dtypes) == set(sample_plan(suppression_list=["c-7"]).excluded().dtypes)
 
 
-def test_a_plan_of_which_everything_is_held_back_says_so():
-    "It is empty, and not because all is as wanted."
+def test_everything_excluded():
+    "If all changes are excluded, the plan is empty and the summary names the reason."
     plan = plan_memberships(sample_snapshot(), {"vip": ["c-2"]}, mode="mirror", protect_groups=["vip"])
 
     assert plan.is_empty
     assert plan.summary().splitlines() == [
-        "Nothing to do: t-1 is as wanted but for what is held back.",
+        "Nothing to do: t-1 is as wanted, except for excluded changes.",
         "1 customer who was to leave stays in VIP: the group is protected.",
     ]
 
 
-def test_the_plan_file_keeps_what_is_held_back(tmp_path):
-    "The plan in the file holds back the same, with the findings; one that was written before has none."
+def test_excluded_changes_in_plan_file(tmp_path):
+    "A plan file contains the excluded changes and their findings."
     plan = sample_plan(protect=["c-1"], suppression_list=["c-7"])
 
     again = fg.read_plan(plan.save(tmp_path / "plan.json"))
 
-    pd.testing.assert_frame_equal(again.held(), plan.held())
+    pd.testing.assert_frame_equal(again.excluded(), plan.excluded())
     assert [str(one) for one in again.findings] == [str(one) for one in plan.findings]
     assert again.digest == plan.digest
 
 
-def test_select_keeps_what_is_held_back_of_what_is_chosen():
-    "By group and without a customer; a customer who is only held back can be left out too."
+def test_select_excluded_changes():
+    "A selection contains the excluded changes of its groups, except those of customers to leave out."
     plan = sample_plan(protect=["c-1"], protect_groups=["staff"], suppression_list=["c-7"])
 
-    assert set(plan.select(["vip"]).held()["customer_group_uid"]) == {"vip"}
-    assert plan.select().excluded == plan.excluded
-    assert set(plan.select(without=["Staff"]).held()["customer_group_uid"]) == {"vip"}
+    assert set(plan.select(["vip"]).excluded()["customer_group_uid"]) == {"vip"}
+    assert plan.select().excluded_changes == plan.excluded_changes
+    assert set(plan.select(without=["Staff"]).excluded()["customer_group_uid"]) == {"vip"}
     without = plan.select(without=["c-7"])
-    assert "c-7" not in set(without.held()["customer_uid"]) and without.digest == plan.digest
+    assert "c-7" not in set(without.excluded()["customer_uid"]) and without.digest == plan.digest
     with pytest.raises(InputError, match="neither a group nor a customer"):
         plan.select(without=["c-8"])
 
 
-def test_a_new_group_keeps_out_who_may_never_be_added():
-    "It is created all the same."
+def test_suppression_list_of_new_group():
+    "The suppression list applies to a new group, which is created nevertheless."
     plan = plan_memberships(
         sample_snapshot(), {"new": ["c-7", "c-1"]}, create={"new": "New"}, suppression_list=["c-7"]
     )
 
     assert operations(plan) == {("new", "c-1", "add")}
-    assert held_of(plan) == {("new", "c-7", "add"): "never add"}
+    assert excluded_of(plan) == {("new", "c-7", "add"): "never add"}
 
 
-def test_who_is_not_known_is_kept_out_too():
-    "A customer in no group is no longer counted among the unknown ones to join."
+def test_suppressed_unknown_customer():
+    "A suppressed customer who is not in the snapshot is not counted as unknown."
     plan = plan_memberships(sample_snapshot(), {"vip": ["x-1", "x-2"]}, suppression_list=["x-1"])
 
     assert [(one.rule, one.n) for one in plan.findings][:2] == [("unknown_customers", 1), ("suppression_list", 1)]
@@ -187,8 +187,8 @@ def test_who_is_not_known_is_kept_out_too():
         (None, "takes several, not a NoneType"),
     ],
 )
-def test_bad_customers_to_hold_back_are_refused(name, value, told):
-    "A text alone, numbers, blanks and mappings, with the name of the argument."
+def test_invalid_customers(name, value, told):
+    "A single text, numbers, empty values and mappings raise InputError with the name of the argument."
     with pytest.raises(InputError, match=name) as error:
         sample_plan(**{name: value})
 
@@ -196,18 +196,18 @@ def test_bad_customers_to_hold_back_are_refused(name, value, told):
 
 
 @pytest.mark.parametrize(("value", "kind"), [(["vipp"], GroupNotFoundError), ("vip", InputError)])
-def test_bad_groups_to_protect_are_refused(value, kind):
-    "A group that does not exist protects nothing, so it is an error."
+def test_invalid_protected_groups(value, kind):
+    "A protected group that does not exist raises an error."
     with pytest.raises(kind):
         sample_plan(protect_groups=value)
 
 
-def test_a_list_that_was_read_can_be_given(tmp_path):
-    "What `read_list` returns, as it is."
+def test_suppression_list_from_read_list(tmp_path):
+    "`suppression_list` accepts the result of `read_list`."
     path = tmp_path / "never.csv"
     path.write_text("customer_uid\nc-7\n")
 
-    assert len(sample_plan(suppression_list=fg.read_list(path)).excluded) == 1
+    assert len(sample_plan(suppression_list=fg.read_list(path)).excluded_changes) == 1
 
 
 def members_of(group):
@@ -239,8 +239,8 @@ def planned(capsys, *words):
     return code, fg.read_plan(re.search(r"^Plan +(\S+)", out, re.M)[1]), out
 
 
-def test_the_command_holds_back(loaded, capsys, tmp_path):
-    "Customers by uid and from lists of either id, and groups; who is not known is told."
+def test_plan_command_exclusions(loaded, capsys, tmp_path):
+    "The command excludes customers by uid and by lists of either id, and groups; it prints unknown customers."
     first, second, third, *rest = members_of("VIP")
     external = fg.read_snapshot().customers.set_index("customer_uid")["external_id"]
     keep = tmp_path / "keep.csv"
@@ -257,7 +257,7 @@ def test_the_command_holds_back(loaded, capsys, tmp_path):
     )
     code = main(["plan", *words, "--protect-group", "VIP"])
 
-    assert held_of(plan) == {
+    assert excluded_of(plan) == {
         ("group_vip", new[0], "add"): "never add",
         ("group_vip", first, "remove"): "protected customer",
         ("group_vip", second, "remove"): "protected customer",
@@ -270,8 +270,8 @@ def test_the_command_holds_back(loaded, capsys, tmp_path):
 
 @pytest.mark.parametrize("option", ["--protect-list", "--suppression-list"])
 @pytest.mark.parametrize("text", ["external_id\nE-nobody\n", "id\nnobody-1\n", "nobody-1\n"])
-def test_a_list_that_would_hold_nobody_back_is_refused(loaded, capsys, tmp_path, option, text):
-    "External ids that nobody has, and ids of no known kind: whoever is meant would be changed."
+def test_list_without_known_ids(loaded, capsys, tmp_path, option, text):
+    "A list of unknown external ids or of ids of an unknown kind is an error, because it would exclude no customer."
     path = tmp_path / "list.csv"
     path.write_text(text)
 
@@ -280,8 +280,8 @@ def test_a_list_that_would_hold_nobody_back_is_refused(loaded, capsys, tmp_path,
     assert "1 of 1 ids" in (err := capsys.readouterr().err) and "hold nobody back" in err
 
 
-def test_the_command_takes_limits_from_a_file(loaded, capsys, tmp_path):
-    "Those of --limit go before those of all groups in the file; tables of groups stay."
+def test_plan_command_limits_file(loaded, capsys, tmp_path):
+    "--limit overrides the plan limits of the file; the limits of groups in the file remain."
     path = tmp_path / "limits.toml"
     path.write_text('removals_total = 7\nadditions_total = 9\n[per_group."group_v*"]\nadditions_per_group = 0\n')
 
@@ -293,15 +293,15 @@ def test_the_command_takes_limits_from_a_file(loaded, capsys, tmp_path):
     assert (plan.limits.removals_total, plan.limits.additions_total) == (7, 400)
     assert code == 3 and f"Blocked by limits of the register or {path}" in out and "--limit" not in out
     assert main(["plan", "--group", "VIP", "--members", "loyalty", "--limits", str(bad)]) == 1
-    assert f"{bad}: removals is no limit" in capsys.readouterr().err
+    assert f"{bad}: removals is not a limit" in capsys.readouterr().err
 
 
-def test_show_lists_who_is_held_back_and_who_moves(tmp_path, capsys):
-    "As CSV, each alone."
+def test_show_excluded_changes_and_moves(tmp_path, capsys):
+    "`frgroups show` prints the excluded changes or the moves as CSV."
     path = sample_plan(protect=["c-1"]).save(tmp_path / "plan.json")
     moving = plan_memberships(sample_snapshot(), {"vip": [], "staff": ["c-1"]}, mode="mirror")
 
-    assert main(["show", str(path), "--held"]) == main(["show", str(moving.save(path)), "--moves"]) == 0
+    assert main(["show", str(path), "--excluded"]) == main(["show", str(moving.save(path)), "--moves"]) == 0
 
     assert capsys.readouterr().out.splitlines() == [
         "customer_group_uid,customer_uid,change,reason",
@@ -311,8 +311,8 @@ def test_show_lists_who_is_held_back_and_who_moves(tmp_path, capsys):
     ]
 
 
-def test_doctor_tells_where_the_never_add_list_is(loaded, capsys):
-    "With how many it holds; or that it is not there."
+def test_doctor_suppression_list(loaded, capsys):
+    "`frgroups doctor` prints the path of the suppression list and the number of customers on it."
     with loaded.client() as client:
         path = fg.suppression_list_path(client)
 

@@ -1,4 +1,4 @@
-"""What a plan may not do: the numbers, the findings, and the laws between them."""
+"""Limits: values, comparison with a plan, and findings."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frgroups.cli.types import limit
+from frgroups.cli.types import parse_limit
 from frgroups.errors import InputError
-from frgroups.plan.limits import Finding, GroupCounts, Limits, limit_options, limit_violations, relaxed_limits
+from frgroups.plan.finding import Finding
+from frgroups.plan.limit_overrides import limit_options, relaxed_limits
+from frgroups.plan.limits import GroupCounts, Limits, limit_violations
 
 NO_LIMITS = Limits(
     removals_per_group=None,
@@ -27,18 +29,18 @@ NO_LIMITS = Limits(
 
 
 def group(*, baseline=0, adds=0, removes=0, uid="g"):
-    """What limits see of one group."""
+    """Return the counts of one group."""
     return GroupCounts(uid, f"Group {uid}", baseline, adds, removes)
 
 
 def broken(limits, *groups, age="1h"):
-    """The rules that these changes break."""
+    """Return the rules that these changes violate."""
     hours = timedelta(hours=float(age.rstrip("h")))
     return [finding.rule for finding in limit_violations(limits, list(groups), snapshot_age=hours)]
 
 
-def test_the_defaults_are_those_of_the_design():
-    "The limits that nobody set are the ones that are documented."
+def test_defaults():
+    "The defaults are the documented ones."
     assert Limits().to_dict() == {
         "removals_per_group": 100,
         "removal_share": 0.10,
@@ -72,19 +74,19 @@ def test_the_defaults_are_those_of_the_design():
         (Limits(removal_share=0.29, removals_per_group=None), 100, 29),
     ],
 )
-def test_how_many_may_leave_a_group(limits, baseline, expected):
-    "max(removal_floor, min(removals_per_group, removal_share x baseline)); both None is no limit."
+def test_removals_allowed(limits, baseline, expected):
+    "The maximum is max(removal_floor, min(removals_per_group, removal_share x baseline)); None if both are None."
     assert limits.removals_allowed(baseline) == expected
 
 
 @pytest.mark.parametrize(("removes", "rules"), [(25, []), (26, ["removals_per_group"])])
-def test_a_group_is_blocked_by_one_removal_too_many(removes, rules):
-    "What is allowed passes, one more does not."
+def test_removal_limit_boundary(removes, rules):
+    "The maximum passes, and one removal more is blocked."
     assert broken(Limits(), group(baseline=250, removes=removes)) == rules
 
 
-def test_a_broken_limit_tells_the_numbers_and_the_way_out():
-    "The finding names the group, the counts, the share, the limit and the argument that allows it."
+def test_removal_finding():
+    "The finding contains the group, the counts, the share, the limit and the values that allow the change."
     [finding] = limit_violations(
         Limits(removals_total=None), [group(baseline=250, removes=90)], snapshot_age=timedelta(0)
     )
@@ -97,23 +99,23 @@ def test_a_broken_limit_tells_the_numbers_and_the_way_out():
     assert broken(relaxed, group(baseline=250, removes=90)) == []
 
 
-def test_additions_are_guarded_like_removals():
-    "A group may give a price: too many joining is blocked in one group and in all."
+def test_addition_limits():
+    "Too many additions are blocked in one group and in all groups together."
     assert broken(Limits(), group(adds=1000)) == []
     assert broken(Limits(), group(adds=1001)) == ["additions_per_group"]
     assert broken(Limits(additions_total=1500), *(group(adds=800, uid=uid) for uid in "ab")) == ["additions_total"]
 
 
-def test_totals_count_all_groups():
-    "Many small removals meet the limit of all together."
+def test_removals_total():
+    "The total limit counts the removals from all groups."
     groups = [group(baseline=1000, removes=100, uid=f"g{n}") for n in range(6)]
 
     assert broken(Limits(), *groups[:5]) == []
     assert broken(Limits(), *groups) == ["removals_total"]
 
 
-def test_emptying_a_group_is_blocked_even_when_it_is_small():
-    "The floor lets two leave, but not the last two; None switches the rule off, a number allows so many groups."
+def test_emptied_groups():
+    "The floor does not allow to empty a group; None disables the limit, and a number allows as many groups."
     last = group(baseline=2, removes=2)
 
     assert broken(Limits(), last) == ["emptied_groups"]
@@ -124,8 +126,8 @@ def test_emptying_a_group_is_blocked_even_when_it_is_small():
     assert broken(Limits(emptied_groups=None), last) == []
 
 
-def test_limits_of_a_group_replace_the_others_whole():
-    "A uid goes before a pattern, and what a group's own limits leave out has its default, not the outer value."
+def test_per_group_precedence():
+    "A uid takes precedence over a pattern, and values that are not set have their defaults."
     limits = Limits(
         removals_per_group=1,
         additions_per_group=1,
@@ -139,8 +141,8 @@ def test_limits_of_a_group_replace_the_others_whole():
     assert limits.of("Store_2") is limits
 
 
-def test_the_first_pattern_that_matches_counts_after_a_round_trip_too():
-    "The order of patterns is meaning: it stays in the document."
+def test_pattern_order_round_trip():
+    "The first matching pattern counts, also after to_dict and from_dict."
     for first, second in [("store_*", "*"), ("*", "store_*")]:
         limits = Limits(per_group={first: Limits(removals_per_group=1), second: Limits(removals_per_group=2)})
 
@@ -148,8 +150,8 @@ def test_the_first_pattern_that_matches_counts_after_a_round_trip_too():
         assert Limits.from_dict(limits.to_dict()).of("store_1").removals_per_group == 1
 
 
-def test_a_group_with_limits_of_its_own_answers_for_its_emptying():
-    "Own limits allow or forbid the emptying of their group, and it does not count against the others."
+def test_emptied_group_with_own_limits():
+    "A group with limits of its own is compared with those and does not count for the plan's limit."
     strict = Limits(emptied_groups=5, per_group={"vip": Limits()})
     loose = Limits(per_group={"vip": Limits(emptied_groups=1)})
     last = group(baseline=1, removes=1, uid="vip")
@@ -159,8 +161,8 @@ def test_a_group_with_limits_of_its_own_answers_for_its_emptying():
     assert broken(loose, last, group(baseline=1, removes=1)) == ["emptied_groups"]
 
 
-def test_an_old_snapshot_is_blocked():
-    "A plan from a snapshot older than snapshot_max_age is blocked, whatever it does."
+def test_snapshot_max_age():
+    "A plan from a snapshot that is older than snapshot_max_age is blocked."
     assert broken(Limits(), age="24h") == []
     assert broken(Limits(), age="24.1h") == ["snapshot_max_age"]
     assert broken(Limits(snapshot_max_age=None), age="9999h") == []
@@ -189,14 +191,14 @@ def test_an_old_snapshot_is_blocked():
         {"per_group": None},
     ],
 )
-def test_a_limit_that_cannot_be_meant_is_refused(wrong):
-    "Shares beyond 1, fractions of customers, numbers as text, ages without a unit: none becomes a limit."
+def test_invalid_values(wrong):
+    "Invalid shares, fractions of customers, numbers as text and ages without a unit raise InputError."
     with pytest.raises(InputError):
         Limits(**wrong)
 
 
-def test_limits_do_not_change_with_what_they_were_made_of():
-    "Changing the mapping afterwards changes no limit."
+def test_per_group_is_copied():
+    "Changes of the mapping after construction do not change the limits."
     own = {"vip": Limits()}
     limits = Limits(per_group=own)
 
@@ -205,15 +207,15 @@ def test_limits_do_not_change_with_what_they_were_made_of():
     assert limits.of("vip") == Limits()
 
 
-def test_equal_numbers_are_equal_limits():
-    "100.0 is 100, and 1 is 1.0, in the document too."
+def test_canonical_numbers():
+    "100.0 equals 100, and 1 equals 1.0, also in the dictionary."
     assert str(Limits(removals_total=100.0, removal_share=1).to_dict()) == str(
         Limits(removals_total=100, removal_share=1.0).to_dict()
     )
 
 
-def test_an_unknown_limit_in_a_document_is_refused():
-    "A limit that this version does not know is not lost in silence."
+def test_from_dict_unknown_limit():
+    "from_dict raises InputError for an unknown limit."
     with pytest.raises(InputError, match="Unknown limits: removals_per_week"):
         Limits.from_dict(Limits().to_dict() | {"removals_per_week": 5})
 
@@ -250,16 +252,16 @@ def some_groups(draw):
 
 
 @given(limits=some_limits, own=st.dictionaries(st.sampled_from(["a", "*", "[bc]"]), some_limits))
-def test_limits_survive_their_document(limits, own):
-    "from_document(document) is the same limits, those of single groups included."
+def test_dict_round_trip(limits, own):
+    "from_dict(to_dict()) returns equal limits, including those of groups."
     limits = Limits(**{name: value for name, value in limits.to_dict().items() if name != "per_group"}, per_group=own)
 
     assert Limits.from_dict(limits.to_dict()) == limits
 
 
 @given(limits=some_limits, groups=some_groups())
-def test_nothing_passes_beyond_a_limit(limits, groups):
-    "Where no finding blocks, each group and all together are within every limit; otherwise one says so."
+def test_violations_are_complete(limits, groups):
+    "A rule is violated if and only if a group or the plan exceeds its limit."
     rules = set(broken(limits, *groups))
 
     def beyond(n, limit):
@@ -276,8 +278,8 @@ def test_nothing_passes_beyond_a_limit(limits, groups):
 
 
 @given(limits=some_limits, groups=some_groups(), data=st.data())
-def test_a_stricter_limit_never_unblocks(limits, groups, data):
-    "Lowering one number, or setting one that was off, keeps every rule broken that was."
+def test_stricter_limit(limits, groups, data):
+    "A lower number keeps all rules violated that were violated before."
     names = [name for name in limits.to_dict() if name not in ("per_group", "snapshot_max_age", "plan_max_age")]
     name = data.draw(st.sampled_from(names))
     old = getattr(limits, name)
@@ -290,22 +292,22 @@ def test_a_stricter_limit_never_unblocks(limits, groups, data):
 
 
 @given(groups=some_groups())
-def test_without_limits_nothing_is_blocked(groups):
-    "None switches every rule off."
+def test_disabled_limits(groups):
+    "None disables every rule."
     assert broken(NO_LIMITS, *groups, age="100000h") == []
 
 
 @given(baseline=st.integers(0, 10_000), share=st.floats(0, 1), floor=st.integers(0, 50))
-def test_drift_has_a_floor_and_a_share(baseline, share, floor):
-    "max(drift_floor, drift_share x baseline) unplanned changes are allowed; without a share any number."
+def test_drift_allowed(baseline, share, floor):
+    "The maximum is max(drift_floor, drift_share x baseline); None without a share."
     allowed = Limits(drift_share=share, drift_floor=floor).drift_allowed(baseline)
 
     assert allowed == pytest.approx(max(floor, share * baseline), abs=1e-6)
     assert Limits(drift_share=None, drift_floor=floor).drift_allowed(baseline) is None
 
 
-def test_one_customer_is_one_customer():
-    "The sentence of a limit counts in the singular too."
+def test_singular():
+    "The messages use the singular for one customer."
     none_allowed = Limits(removals_per_group=0, additions_per_group=0, emptied_groups=None)
 
     found = limit_violations(none_allowed, [GroupCounts("g", "G", 1, 1, 1)], snapshot_age=timedelta(0))
@@ -317,8 +319,8 @@ def test_one_customer_is_one_customer():
 @given(
     limits=some_limits, own=st.dictionaries(st.sampled_from(["a", "*", "[bc]"]), some_limits), groups=some_groups()
 )
-def test_what_is_advised_lets_the_plan_through_and_loosens_nothing_else(limits, own, groups):
-    "With the limits that are named nothing blocks, and every value that no finding asks for is as it was."
+def test_relaxed_limits_allow_the_plan(limits, own, groups):
+    "With the relaxed limits nothing is blocked, and only limits that a finding names have changed."
     limits = replace(limits, per_group=own)
     found = limit_violations(limits, groups, snapshot_age=timedelta(0))
 
@@ -335,8 +337,8 @@ def test_what_is_advised_lets_the_plan_through_and_loosens_nothing_else(limits, 
 
 
 @given(limits=some_limits, own=st.dictionaries(st.sampled_from(["a", "*"]), some_limits), groups=some_groups())
-def test_what_is_advised_lets_no_further_customer_leave(limits, own, groups):
-    "One removal more of a group that was blocked for them is blocked as before."
+def test_relaxed_limits_are_minimal(limits, own, groups):
+    "With the relaxed limits, one removal more than planned is blocked."
     limits = replace(limits, per_group=own)
     found = limit_violations(limits, groups, snapshot_age=timedelta(0))
 
@@ -350,11 +352,13 @@ def test_what_is_advised_lets_no_further_customer_leave(limits, own, groups):
 
 
 @given(limits=some_limits, groups=some_groups())
-def test_limit_options_let_the_plan_through(limits, groups):
-    "With the options of the text nothing is blocked, and only limits that a finding names are changed."
+def test_limit_options_allow_the_plan(limits, groups):
+    "With the options nothing is blocked, and only limits that a finding names have changed."
     findings = limit_violations(limits, groups, snapshot_age=timedelta(0))
 
-    changes = dict(limit(setting) for setting in limit_options(findings, limits).split() if setting != "--limit")
+    changes = dict(
+        parse_limit(setting) for setting in limit_options(findings, limits).split() if setting != "--limit"
+    )
 
     assert broken(replace(limits, **changes), *groups, age="0h") == []
     assert set(changes) == {name for finding in findings for name, _ in finding.allow}
@@ -376,8 +380,8 @@ def test_limit_options_without_an_override():
     assert limit_options([Finding("never_add", "", True)], Limits()) == ""
 
 
-def test_the_removals_of_a_day_are_added_up():
-    "What other plans took out of a group before counts, and one who does not take anybody out is not blocked by it."
+def test_removals_per_day():
+    "Removals by other plans count; a plan without removals is not blocked by them."
     limits = Limits(removals_per_group=None, removal_share=None, removals_per_day=10)
     before = GroupCounts("g", "Group g", 100, 0, 4, removed_before=7)
 
@@ -392,6 +396,6 @@ def test_the_removals_of_a_day_are_added_up():
 
 
 @pytest.mark.parametrize("none", [{"removals_per_group": 0}, {"removal_share": 0}])
-def test_the_rule_in_words_names_no_floor_where_nobody_may_leave(none):
-    "A limit of 0 goes before the floor, and is told so."
+def test_removal_rule_without_floor(none):
+    "If a limit of 0 allows no removal, the description does not contain the floor."
     assert "at least" not in Limits(**none).removal_rule()

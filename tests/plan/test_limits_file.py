@@ -1,4 +1,4 @@
-"""Limits from a TOML file: the same as in Python, and nothing in it that would count for nothing."""
+"""Limits from a TOML file: the same as in Python, and errors for everything else."""
 
 import json
 
@@ -46,8 +46,8 @@ def written(folder, text):
     values=st.fixed_dictionaries({}, optional=of_group | of_plan),
     groups=st.dictionaries(keys, st.fixed_dictionaries({}, optional=of_group), max_size=4),
 )
-def test_the_file_says_what_python_says(values, groups, tmp_path_factory):
-    "Each key alone or together, with tables of groups in the order of the file."
+def test_read_limits(values, groups, tmp_path_factory):
+    "A file with any keys and tables of groups equals the same limits in Python."
     text = toml(values) + "".join(f'[per_group."{key}"]\n{toml(own)}' for key, own in groups.items())
 
     limits = fg.read_limits(written(tmp_path_factory.mktemp("limits"), text))
@@ -56,66 +56,66 @@ def test_the_file_says_what_python_says(values, groups, tmp_path_factory):
     assert limits.to_dict() == expected.to_dict()
 
 
-def test_an_empty_file_is_the_usual_limits(tmp_path):
-    "What is not said is as in Limits()."
+def test_empty_file(tmp_path):
+    "An empty file equals Limits()."
     assert fg.read_limits(written(tmp_path, "")).to_dict() == Limits().to_dict()
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "parts"),
     [
-        ("removals = 5", "limits.toml: removals is no limit. Known here: removals_per_group, removal_share"),
-        (
-            "[per_group.vip]\nremoval = 5",
-            "limits.toml, [per_group.vip]: removal is no limit. Known here: removals_per",
-        ),
-        ("[per_group.vip]\nremovals_total = 5", "removals_total is of the whole plan: write it above the tables"),
-        ('[per_group.vip]\nplan_max_age = "1d"', "plan_max_age is of the whole plan"),
-        ("[per_group.vip.per_group.a]", "per_group is no limit"),
-        ("removals_total = true", "The limit removals_total is a number of 0 or more"),
-        ('removals_total = "5"', "The limit removals_total is a number of 0 or more"),
-        ("removals_total = 5.5", "removals_total is a whole number, not 5.5"),
-        ("removals_total = inf", "removals_total is a number of 0 or more"),
-        ("removals_total = [1]", "removals_total is a number of 0 or more"),
-        ("removals_total = 2026-11-23", "removals_total is a number of 0 or more"),
-        ("removal_share = 10", "a share between 0 and 1"),
-        ("plan_max_age = 7", "a duration as text"),
-        ('plan_max_age = "soon"', "'soon' is not a duration"),
-        ("[per_group.vip]\nremoval_share = -1", "[per_group.vip]: The limit removal_share"),
-        ("per_group = 5", "per_group is no table. Write [per_group.UID]"),
-        ("[per_group]\nvip = 5", "per_group.vip is no table. Write [per_group.vip]"),
-        ("[per_group]\nremovals_total = 5", "per_group.removals_total is no table"),
-        ("removals_total = none", "is no TOML: Invalid value"),
-        ("removals_total = 1\nremovals_total = 2", "is no TOML: Cannot overwrite"),
-        pytest.param("removals_total = " + "[" * 5000, "is no TOML: ", id="nested without end"),
-        (f'plan_max_age = "{"9" * 20}h"', "longer than a thousand years"),
-        ('plan_max_age = "366000d"', "longer than a thousand years"),
+        ("removals = 5", ["limits.toml: removals ", "Known here: removals_per_group, removal_share"]),
+        ("removal_shares = 0.1", ["removal_shares ", "Did you mean removal_share?"]),
+        ("[per_group.vip]\nremoval = 5", ["limits.toml, [per_group.vip]: removal ", "Known here: removals_per"]),
+        ("[per_group.vip]\nremovals_total = 5", ["removals_total is a limit of the whole plan"]),
+        ('[per_group.vip]\nplan_max_age = "1d"', ["plan_max_age is a limit of the whole plan"]),
+        ("[per_group.vip.per_group.a]", ["per_group is not a limit"]),
+        ("removals_total = true", ["$.removals_total", "got `bool`"]),
+        ('removals_total = "5"', ["removals_total='5'", "a whole number of at least 0"]),
+        ("removals_total = 5.5", ["removals_total=5.5", "a whole number of at least 0"]),
+        ("removals_total = inf", ["removals_total=inf", "a whole number of at least 0"]),
+        ("removals_total = [1]", ["$.removals_total", "got `array`"]),
+        ("removals_total = 2026-11-23", ["$.removals_total", "got `date`"]),
+        ("removal_share = 10", ["removal_share=10", "at least 0 and of at most 1"]),
+        ("plan_max_age = 7", ["plan_max_age=7", "a duration"]),
+        ('plan_max_age = "soon"', ["'soon' is not a duration"]),
+        ("[per_group.vip]\nremoval_share = -1", ["[per_group.vip]: removal_share=-1"]),
+        ("per_group = 5", ["per_group is not a table. Write [per_group.UID]"]),
+        ("[per_group]\nvip = 5", ["per_group.vip is not a table. Write [per_group.vip]"]),
+        ("[per_group]\nremovals_total = 5", ["per_group.removals_total is not a table"]),
+        ("removals_total = none", ["is not valid TOML: Invalid value"]),
+        ("removals_total = 1\nremovals_total = 2", ["is not valid TOML: Cannot overwrite"]),
+        pytest.param("removals_total = " + "[" * 5000, ["is not valid TOML: "], id="nested"),
+        (f'plan_max_age = "{"9" * 20}h"', ["longer than a thousand years"]),
+        ('plan_max_age = "366000d"', ["longer than a thousand years"]),
     ],
 )
-def test_a_bad_file_is_refused_with_file_and_key(text, told, tmp_path):
-    "Unknown keys with the known ones, wrong kinds with what is wanted, and what would count for nothing."
+def test_invalid_file(text, parts, tmp_path):
+    "The error contains the file, the key, and the problem; an unknown key also the known ones."
     path = written(tmp_path, text)
 
     with pytest.raises(InputError) as error:
         fg.read_limits(path)
 
-    assert told in str(error.value) and str(path) in str(error.value)
+    for part in [str(path), *parts]:
+        assert part in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("body", "told"), [(None, "cannot be read"), (b"\xff\xfe\x00", "is no TOML"), (b"PK\x03\x04", "is no TOML")]
+    ("body", "part"),
+    [(None, "cannot be read"), (b"\xff\xfe\x00", "is not valid TOML"), (b"PK\x03\x04", "is not valid TOML")],
 )
-def test_what_is_no_text_is_refused(body, told, tmp_path):
-    "A file that is not there, and bytes."
+def test_unreadable_file(body, part, tmp_path):
+    "A missing file and a file of bytes raise InputError."
     path = tmp_path / "limits.toml"
     if body is not None:
         path.write_bytes(body)
 
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=part):
         fg.read_limits(path)
 
 
-def test_a_folder_is_no_file_of_limits(tmp_path):
-    "It says what was found there."
+def test_folder(tmp_path):
+    "A folder raises InputError that says so."
     with pytest.raises(InputError, match="a folder"):
         fg.read_limits(tmp_path)

@@ -22,8 +22,8 @@ def moves_of(plan):
 
 @few
 @given(case=cases(), mode=st.sampled_from(MODES))
-def test_moves_are_exactly_the_pairs_of_a_leave_and_a_join(case, mode):
-    "Every removal with every addition of the same customer, each pair once, in order."
+def test_moves_table(case, mode):
+    "The table contains each pair of a removal and an addition of the same customer once, in order."
     now, wanted = case
     plan = plan_memberships(snapshot_of(now), wanted, mode=mode)
 
@@ -36,8 +36,8 @@ def test_moves_are_exactly_the_pairs_of_a_leave_and_a_join(case, mode):
     assert moves_of(plan) == sorted(expected)
 
 
-def test_moves_have_names_and_are_told():
-    "The summary counts them from group to group, most first, after the lines of the groups."
+def test_moves_in_summary():
+    "The summary counts the moves per pair of groups, largest first, after the lines of the groups."
     world = {"gold": [], "silver": [], "vip": ["c-1", "c-2", "c-3"]}
     snapshot = snapshot_of(world, names=["Gold", "Silver", "VIP"])
 
@@ -48,8 +48,8 @@ def test_moves_have_names_and_are_told():
     assert plan.select(["vip"]).moves().empty
 
 
-def test_many_pairs_are_told_by_number():
-    "Five lines, and how many moves between how many other pairs there are besides."
+def test_many_moves_in_summary():
+    "The summary lists five pairs and counts the moves of the others."
     world = {f"a{n}": [f"c-{n}"] for n in range(7)} | {"b": []}
 
     plan = plan_memberships(snapshot_of(world), {**dict.fromkeys(world, ()), "b": world["a0"]}, mode="mirror")
@@ -63,8 +63,8 @@ def test_many_pairs_are_told_by_number():
     assert "2 moves more between 2 pairs of other groups." in many.summary().splitlines()
 
 
-def test_no_moves_are_an_empty_table():
-    "Of the same columns and dtypes; changing the table leaves the plan alone."
+def test_moves_empty():
+    "Without moves, the table has the same columns and dtypes; changing it does not change the plan."
     snapshot = fg.sample_snapshot()
     none = plan_memberships(snapshot, {"vip": ["c-7"]}).moves()
     plan = plan_memberships(snapshot, {"vip": [], "staff": ["c-1"]}, mode="mirror")
@@ -83,8 +83,8 @@ def tenant():
         yield sandbox
 
 
-def test_a_removal_waits_for_a_reading_that_shows_the_customer_arrived(tenant, monkeypatch):
-    "Between the addition and the removal the new group is read; the change that shows late is waited for."
+def test_removal_after_addition_is_visible(tenant, monkeypatch):
+    "The new group is read between the addition and the removal until the addition is visible."
     monkeypatch.setattr(applying, "SETTLE_WAITS", (0.05, 0.05))
     people = [f"c{n:02d}" for n in range(20)]
     tenant.put_customers(people)

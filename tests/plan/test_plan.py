@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from frgroups.errors import CorruptFileError, InputError
 from frgroups.internals.checksummed_json import canonical_json, sha256, write_checksummed
+from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange
-from frgroups.plan.limits import Finding, Limits
+from frgroups.plan.limits import Limits
 from frgroups.plan.plan import Plan
-from frgroups.plan.plan_file import read_plan
+from frgroups.plan.plan_file import plan_to_dict, read_plan
 from frgroups.plan.planner import plan_memberships
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 
@@ -54,8 +55,8 @@ def changed(uid, /, **values):
 # The digest
 
 
-def test_the_digest_is_64_hex_digits_and_the_same_every_time():
-    "Two plans of one meaning have one digest."
+def test_digest():
+    "The digest has 64 hex digits and is the same for equal plans."
     assert sample_plan().digest == sample_plan().digest
     assert len(sample_plan().digest) == 64
     assert set(sample_plan().digest) <= set("0123456789abcdef")
@@ -84,8 +85,8 @@ def test_the_digest_is_64_hex_digits_and_the_same_every_time():
         changed("vip", baseline=("c-1", "c-2", "c-3", "c-8")),
     ],
 )
-def test_every_part_of_the_meaning_changes_the_digest(other):
-    "Tenant, host, mode, limits, creations, each operation and each baseline are covered."
+def test_digest_covers(other):
+    "The digest covers tenant, host, mode, limits, creations, operations and baselines."
     assert other.digest != sample_plan().digest
 
 
@@ -100,13 +101,13 @@ def test_every_part_of_the_meaning_changes_the_digest(other):
         changed("vip", name="Very important"),
     ],
 )
-def test_what_is_no_meaning_leaves_the_digest(same):
-    "When it was planned, from which reading, and how a group is called now changes nothing that is sent."
+def test_digest_does_not_cover(same):
+    "The digest does not cover times, notes and current group names."
     assert same.digest == sample_plan().digest
 
 
-def test_uids_with_line_ends_do_not_collide():
-    "Baselines that read alike when joined are still two baselines."
+def test_digest_of_uids_with_line_ends():
+    "Baselines with line ends in uids have different digests."
     one, other = (changed("vip", baseline=uids) for uids in (("a\nb", "c"), ("a", "b\nc")))
 
     assert one.digest != other.digest
@@ -132,8 +133,8 @@ def snapshot_of(world, *, rows=None, more=()):
 
 @few
 @given(now=worlds, wanted=worlds, data=st.data())
-def test_the_digest_is_blind_to_how_the_tables_are_written(now, wanted, data):
-    "Order and repetition of rows, column order, dtype and index of the tables do not reach the digest."
+def test_digest_of_equivalent_tables(now, wanted, data):
+    "Row order, repetitions, column order, dtype and index do not affect the digest."
     plan = plan_memberships(snapshot_of(now), wanted, mode="mirror")
     rows = [(uid, customer) for uid, members in now.items() for customer in members]
     rows = data.draw(st.permutations(rows + rows[:3])) if rows else None
@@ -156,11 +157,11 @@ def test_the_digest_is_blind_to_how_the_tables_are_written(now, wanted, data):
 
 def facts(plan):
     """All that a plan says."""
-    return plan.to_dict(), plan.findings, plan.summary()
+    return plan_to_dict(plan), plan.findings, plan.summary()
 
 
-def test_a_saved_plan_is_read_as_it_was(tmp_path):
-    "Operations, baselines, limits, findings, moments and digest come back."
+def test_save_and_read(tmp_path):
+    "A plan file contains operations, baselines, limits, findings, times and digest."
     limits = Limits(removals_per_group=1, removal_floor=1, per_group={"s*": Limits(), "*": Limits(removals_total=7)})
     plan = sample_plan(limits=limits, reverts="ab" * 32)
 
@@ -174,8 +175,8 @@ def test_a_saved_plan_is_read_as_it_was(tmp_path):
 
 @few
 @given(now=worlds, wanted=worlds, mode=st.sampled_from(["add", "keep_only", "mirror"]))
-def test_every_plan_survives_its_file(tmp_path_factory, now, wanted, mode):
-    "read_plan(save(plan)) says what the plan said."
+def test_file_round_trip(tmp_path_factory, now, wanted, mode):
+    "read_plan(save(plan)) returns an equal plan."
     plan = plan_memberships(snapshot_of(now), wanted, mode=mode)
 
     path = plan.save(tmp_path_factory.mktemp("plans") / "p.json")
@@ -183,8 +184,8 @@ def test_every_plan_survives_its_file(tmp_path_factory, now, wanted, mode):
     assert facts(read_plan(path)) == facts(plan)
 
 
-def test_any_altered_byte_is_noticed(tmp_path):
-    "One flipped bit anywhere in the file, and it is refused."
+def test_flipped_bit(tmp_path):
+    "A flipped bit raises an error."
     path = sample_plan().save(tmp_path / "p.json")
     whole = path.read_bytes()
 
@@ -195,8 +196,8 @@ def test_any_altered_byte_is_noticed(tmp_path):
 
 
 @given(data=st.data())
-def test_no_alteration_makes_another_plan(tmp_path_factory, data):
-    "Bytes changed, cut or put in are refused, or they are blanks between values and the plan is the same."
+def test_altered_file(tmp_path_factory, data):
+    "Changed, removed or inserted bytes raise an error or do not change the plan."
     path = tmp_path_factory.mktemp("plans") / "p.json"
     whole = sample_plan().save(path).read_bytes()
     start = data.draw(st.integers(0, len(whole)))
@@ -211,8 +212,8 @@ def test_no_alteration_makes_another_plan(tmp_path_factory, data):
 
 
 @pytest.mark.parametrize("n", [0, 1, 40, -2])
-def test_half_a_file_is_refused(tmp_path, n):
-    "A file that was cut names itself and what to do."
+def test_truncated_file(tmp_path, n):
+    "A truncated file raises an error that names the file."
     path = sample_plan().save(tmp_path / "p.json")
     path.write_bytes(path.read_bytes()[:n])
 
@@ -220,9 +221,9 @@ def test_half_a_file_is_refused(tmp_path, n):
         read_plan(path)
 
 
-def test_operations_altered_together_with_the_checksum_are_refused_by_the_digest(tmp_path):
-    "Who mends the checksum after a change still meets the digest."
-    content = sample_plan().to_dict()
+def test_altered_operations_with_valid_checksum(tmp_path):
+    "Operations that do not match the digest raise an error, even if the checksum is valid."
+    content = plan_to_dict(sample_plan())
     content["groups"][2]["remove"] = []
     path = write_checksummed(tmp_path / "p.json", "plan", content)
 
@@ -243,9 +244,9 @@ def test_operations_altered_together_with_the_checksum_are_refused_by_the_digest
         {"digest": None},
     ],
 )
-def test_a_sealed_file_that_is_no_plan_is_refused(tmp_path, broken):
-    "The right checksum over the wrong content is still no plan."
-    path = write_checksummed(tmp_path / "p.json", "plan", sample_plan().to_dict() | broken)
+def test_invalid_content_with_valid_checksum(tmp_path, broken):
+    "Invalid content raises CorruptFileError, even if the checksum is valid."
+    path = write_checksummed(tmp_path / "p.json", "plan", plan_to_dict(sample_plan()) | broken)
 
     with pytest.raises(CorruptFileError, match="does not hold a whole plan"):
         read_plan(path)
@@ -253,8 +254,8 @@ def test_a_sealed_file_that_is_no_plan_is_refused(tmp_path, broken):
 
 @pytest.mark.parametrize("side", ["baseline", "add", "remove"])
 @pytest.mark.parametrize("uid", [5, None, "half \ud800"])
-def test_a_sealed_plan_of_what_is_no_uid_is_refused(tmp_path, side, uid):
-    "A number in the place of a uid, or half a character, is met when the file is read, not in an apply."
+def test_invalid_uids_with_valid_checksum(tmp_path, side, uid):
+    "Numbers or lone surrogates as uids raise an error when the file is read."
     path = sample_plan().save(tmp_path / "p.json")
     sealed = json.loads(path.read_text())
     sealed["content"]["groups"][0][side] = [uid]
@@ -264,8 +265,8 @@ def test_a_sealed_plan_of_what_is_no_uid_is_refused(tmp_path, side, uid):
         read_plan(path)
 
 
-def test_another_version_is_refused(tmp_path):
-    "A file of a version to come is not read as if it were ours."
+def test_other_version(tmp_path):
+    "A file of another version raises an error."
     path = sample_plan().save(tmp_path / "p.json")
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format_version": 2}))
 
@@ -273,8 +274,8 @@ def test_another_version_is_refused(tmp_path):
         read_plan(path)
 
 
-def test_another_kind_of_file_is_refused(tmp_path):
-    "An approval, a folder, a missing file and other people's JSON are no plans."
+def test_other_files(tmp_path):
+    "An approval, a folder, a missing file and other JSON raise an error."
     approval = write_checksummed(tmp_path / "a.json", "approval", {})
     other = tmp_path / "other.json"
     other.write_text('{"plan": 1}')
@@ -291,8 +292,8 @@ def test_another_kind_of_file_is_refused(tmp_path):
         sample_plan().save(tmp_path)
 
 
-def test_a_plan_file_is_for_its_owner_alone(tmp_path):
-    "The file holds uids of members: mode 0600, and no draft is left beside it."
+def test_file_mode(tmp_path):
+    "The file has mode 0600, and no temporary file remains."
     path = sample_plan().save(tmp_path / "p.json")
     sample_plan().save(path)
 
@@ -300,8 +301,8 @@ def test_a_plan_file_is_for_its_owner_alone(tmp_path):
     assert [one.name for one in tmp_path.iterdir()] == ["p.json"]
 
 
-def test_a_plan_that_cannot_be_written_leaves_the_old_file(tmp_path, monkeypatch):
-    "A full disk raises InputError and what was there before stays."
+def test_full_disk(tmp_path, monkeypatch):
+    "A full disk raises InputError, and the existing file is unchanged."
     path = sample_plan().save(tmp_path / "p.json")
     before = path.read_bytes()
 
@@ -316,7 +317,7 @@ def test_a_plan_that_cannot_be_written_leaves_the_old_file(tmp_path, monkeypatch
     assert [one.name for one in tmp_path.iterdir()] == ["p.json"]
 
 
-def test_the_canonical_text_is_the_one_of_its_value():
+def test_canonical_json():
     "Key order and spaces do not matter, the order of a list does."
     assert canonical_json({"b": [2, 1], "a": "ø"}) == '{"a":"ø","b":[2,1]}'
     assert sha256("") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -325,8 +326,8 @@ def test_the_canonical_text_is_the_one_of_its_value():
 # What it tells and sends
 
 
-def test_the_table_has_a_row_for_each_operation_in_the_order_of_the_groups():
-    "Adds before removes in each group, and a finding at those whom no snapshot knows."
+def test_table():
+    "Additions come before removals in each group; unknown customers have a finding."
     assert sample_plan().table().to_dict("split")["data"] == [
         ["new", "c-5", "add", ""],
         ["new", "x-1", "add", "not in the snapshot"],
@@ -339,8 +340,8 @@ def test_the_table_has_a_row_for_each_operation_in_the_order_of_the_groups():
     assert (sample_plan().n_add, sample_plan().n_remove) == (5, 2)
 
 
-def test_an_empty_plan_has_an_empty_table_of_the_same_columns():
-    "Nothing to do is a plan too."
+def test_table_of_empty_plan():
+    "The table of an empty plan has the same columns."
     empty = sample_plan(groups=(), notes=())
 
     assert empty.is_empty
@@ -351,8 +352,8 @@ def test_an_empty_plan_has_an_empty_table_of_the_same_columns():
     assert empty.summary() == "Nothing to do: t-1 already is as wanted."
 
 
-def test_payloads_are_the_whole_change_of_each_group():
-    "One payload per group, in uid order, in the API's words."
+def test_payloads():
+    "There is one payload per group, in uid order, with the field names of the API."
     assert sample_plan().payloads() == [
         {"customerGroupUid": "new", "addCustomerUids": ["c-5", "x-1"], "removeCustomerUids": []},
         {"customerGroupUid": "staff", "addCustomerUids": ["c-1", "c-5"], "removeCustomerUids": []},
@@ -360,8 +361,8 @@ def test_payloads_are_the_whole_change_of_each_group():
     ]
 
 
-def test_requests_create_then_add_then_remove():
-    "Groups are created first, everybody joins before anybody leaves, and no body has both sides."
+def test_request_order():
+    "Requests create groups, then add, then remove; no body contains both."
     base = "/tenants/t-1/customer-groups"
 
     assert sample_plan().requests() == [
@@ -374,8 +375,8 @@ def test_requests_create_then_add_then_remove():
 
 
 @given(n_add=st.integers(0, 40), n_remove=st.integers(0, 40), chunk=st.integers(1, 12))
-def test_chunks_carry_every_uid_once(n_add, n_remove, chunk):
-    "No request is larger than the chunk or empty, and together they carry the payload, in order."
+def test_chunks(n_add, n_remove, chunk):
+    "No request is empty or larger than the chunk size, and together they contain each uid once."
     add = tuple(f"a-{n:02d}" for n in range(n_add))
     remove = tuple(f"r-{n:02d}" for n in range(n_remove))
     plan = sample_plan(groups=(GroupChange("g", "G", remove, add=add, remove=remove),))
@@ -389,14 +390,14 @@ def test_chunks_carry_every_uid_once(n_add, n_remove, chunk):
 
 
 @pytest.mark.parametrize("chunk", [0, -1])
-def test_a_chunk_of_nothing_is_refused(chunk):
-    "A chunk size below one would send nothing."
-    with pytest.raises(InputError, match="at least one"):
+def test_invalid_chunk(chunk):
+    "A chunk size below 1 raises InputError."
+    with pytest.raises(InputError, match=f"chunk={chunk} is not valid"):
         sample_plan().requests(chunk=chunk)
 
 
-def test_what_a_plan_is_for_is_told_and_no_part_of_its_meaning(tmp_path):
-    "It stands first in the summary, in the file and on the card, on one line; the digest is the same without."
+def test_purpose(tmp_path):
+    "The purpose is in the summary, the file and the card, on one line; the digest does not cover it."
     said = plan_memberships(sample_snapshot(), {"vip": ["c-7"]}, purpose=" Black Week,\n ticket 12 ")
     silent = plan_memberships(sample_snapshot(), {"vip": ["c-7"]})
 
@@ -407,8 +408,8 @@ def test_what_a_plan_is_for_is_told_and_no_part_of_its_meaning(tmp_path):
         plan_memberships(sample_snapshot(), {"vip": ["c-7"]}, purpose=None)
 
 
-def test_the_summary_tells_the_story():
-    "A line per group, the findings, and what it costs."
+def test_summary():
+    "The summary has a line per group, the findings and the requests."
     assert sample_plan().summary().splitlines() == [
         "2 customers join Black Week (new group) (0 -> 2).",
         "2 customers join Staff (1 -> 3).",
@@ -422,8 +423,8 @@ def test_the_summary_tells_the_story():
     ]
 
 
-def test_a_broken_limit_is_shown_everywhere():
-    "A blocked plan says so in its summary, its repr and its card, and has the finding first."
+def test_blocked_plan():
+    "Summary, representation and card of a blocked plan say so; the finding comes first."
     plan = sample_plan(limits=Limits(removal_floor=1))
 
     assert plan.blocked
@@ -433,8 +434,8 @@ def test_a_broken_limit_is_shown_everywhere():
     assert "BLOCKED" in plan._repr_html_()
 
 
-def test_the_card_has_its_findings_as_sentences():
-    "Each finding on the card is a sentence, and the next one follows it after a space."
+def test_findings_on_card():
+    "Each finding on the card is a sentence, followed by a space."
     plan = sample_plan(limits=Limits(removal_floor=1))
 
     card = plan._repr_html_()
@@ -443,8 +444,8 @@ def test_the_card_has_its_findings_as_sentences():
     assert escape(" ".join(map(str, plan.findings[:5]))) in card
 
 
-def test_names_are_escaped_on_the_card_and_no_member_is_on_it():
-    "A name is text, never HTML, and the card shows no uids of members."
+def test_card_is_escaped():
+    "Names are escaped on the card, and the card contains no uids of members."
     card = changed("vip", name="<script>alert(1)</script>")._repr_html_()
 
     assert "<script>" not in card
@@ -455,8 +456,8 @@ def test_names_are_escaped_on_the_card_and_no_member_is_on_it():
 # Smaller plans
 
 
-def test_select_keeps_these_groups():
-    "By uid or name, in uid order, with the notes of those groups alone, under a digest of its own."
+def test_select_groups():
+    "A selection contains the groups by uid or name, in uid order, with their notes and its own digest."
     plan = sample_plan()
 
     smaller = plan.select(["VIP", "new"])
@@ -469,8 +470,8 @@ def test_select_keeps_these_groups():
     assert plan.select([]).is_empty
 
 
-def test_what_a_file_counts_of_all_groups_is_not_taken_for_the_selected(tmp_path):
-    "Without a snapshot the number cannot be told anew, and says once of what it is."
+def test_select_from_file(tmp_path):
+    "Without a snapshot, a note with a number states once that it concerns the whole plan."
     note = Finding("out_of_sight", "1 customer will be in no group.", n=1)
     plan = read_plan(sample_plan(notes=(note,)).save(tmp_path / "p.json"))
 
@@ -479,8 +480,8 @@ def test_what_a_file_counts_of_all_groups_is_not_taken_for_the_selected(tmp_path
     assert told.message == "1 customer will be in no group. So it was of all groups of that plan."
 
 
-def test_select_leaves_out_groups_and_customers():
-    "without= takes a group by uid or name, or a customer out of every group; a group with nothing left goes."
+def test_select_without():
+    "without= removes a group by uid or name, or a customer from every group; empty groups are removed."
     plan = sample_plan()
 
     assert [one.uid for one in plan.select(without=["Staff"]).groups] == ["new", "vip"]
@@ -494,8 +495,8 @@ def test_select_leaves_out_groups_and_customers():
     assert plan.select(without=["x-1"]).groups[0].unknown == frozenset()
 
 
-def test_a_group_to_create_stays_without_customers():
-    "Leaving all customers out still creates the group."
+def test_select_created_group():
+    "A group to create remains if all its customers are left out."
     left = sample_plan().select(["new"], without=["c-5", "x-1"])
 
     assert left.summary().startswith("Black Week is created, empty.\n1 write request")
@@ -510,14 +511,14 @@ def test_a_group_to_create_stays_without_customers():
         ({"without": "c-5"}, "takes several"),
     ],
 )
-def test_select_does_not_pass_over_an_unknown_word(options, told):
-    "A typing error is no smaller plan."
+def test_select_unknown_name(options, told):
+    "An unknown group or customer raises InputError."
     with pytest.raises(InputError, match=told):
         sample_plan().select(**options)
 
 
-def test_limits_are_looked_at_again_after_a_selection():
-    "A plan that is blocked by one group is not blocked without it; totals count what is left."
+def test_limits_of_selection():
+    "The limits are compared with the selection."
     plan = sample_plan(limits=Limits(removal_floor=1, additions_total=4))
 
     assert {finding.rule for finding in plan.findings if finding.blocking} == {
@@ -530,8 +531,8 @@ def test_limits_are_looked_at_again_after_a_selection():
 # Afterwards
 
 
-def test_the_preview_is_the_tenant_afterwards():
-    "Touched groups as they would be, new ones too, all others as they are, with customers and consents."
+def test_preview():
+    "The preview contains the groups after the plan, and all other groups, customers and consents."
     snapshot = sample_snapshot()
     plan = plan_memberships(
         snapshot, {"vip": ["c-1", "x-1"], "bw": ["c-3"]}, mode="mirror", create={"bw": "Black Week"}
@@ -546,8 +547,8 @@ def test_the_preview_is_the_tenant_afterwards():
     assert len(after.consents) == len(snapshot.consents)
 
 
-def test_a_plan_from_a_file_previews_the_groups_it_touches(tmp_path):
-    "The file holds the members of those groups, and no others."
+def test_preview_from_file(tmp_path):
+    "The preview of a plan file contains only the touched groups."
     plan = plan_memberships(sample_snapshot(), {"vip": ["c-7"]})
 
     after = read_plan(plan.save(tmp_path / "p.json")).preview()
@@ -559,8 +560,8 @@ def test_a_plan_from_a_file_previews_the_groups_it_touches(tmp_path):
 
 @few
 @given(now=worlds, wanted=worlds)
-def test_a_preview_of_a_mirror_needs_no_further_plan(now, wanted):
-    "Planning the same again from the preview finds nothing to do."
+def test_plan_from_preview(now, wanted):
+    "Planning the same memberships from the preview returns an empty plan."
     after = plan_memberships(snapshot_of(now), wanted, mode="mirror").preview()
 
     assert {uid: set(after[uid]) for uid in wanted} == {uid: set(members) for uid, members in wanted.items()}
@@ -569,8 +570,8 @@ def test_a_preview_of_a_mirror_needs_no_further_plan(now, wanted):
 
 @few
 @given(now=worlds, wanted=worlds, create=st.booleans())
-def test_a_preview_is_the_snapshot_of_the_world_afterwards(now, wanted, create):
-    "Table by table what a snapshot made from scratch of the changed sets holds, whoever is new among the customers."
+def test_preview_equals_new_snapshot(now, wanted, create):
+    "The preview equals a snapshot made from the changed memberships, including new customers."
     snapshot = snapshot_of(now)
     joining = {"b-1", "z-9"}
     new = {"g0": "New"} if create else {}
@@ -588,8 +589,8 @@ def test_a_preview_is_the_snapshot_of_the_world_afterwards(now, wanted, create):
     assert (after.tenant_uid, after.base_url) == (snapshot.tenant_uid, snapshot.base_url)
 
 
-def test_a_plan_file_keeps_each_finding_whole(tmp_path):
-    "Rule, message, group, number and what would allow it are read as they were."
+def test_finding_in_file(tmp_path):
+    "A plan file contains all attributes of a finding."
     notes = (
         Finding("a", "told", False, "vip", 3, (("removals_total", 4), ("removal_share", None))),
         Finding("b", "blocks", True, None, 0),
@@ -601,8 +602,8 @@ def test_a_plan_file_keeps_each_finding_whole(tmp_path):
     assert again.notes == notes and again.blocked
 
 
-def test_an_empty_plan_tells_its_findings():
-    "That nothing is to do does not hide what was found."
+def test_findings_of_empty_plan():
+    "The summary of an empty plan contains its findings."
     plan = plan_memberships(sample_snapshot(), {"vip": []})
     told = replace(plan, notes=(Finding("unverifiable", "VIP could not be proved.", False, "vip"),))
 
@@ -611,8 +612,8 @@ def test_an_empty_plan_tells_its_findings():
 
 
 @pytest.mark.parametrize("name", ["a\0b.json", "a\ud83d.json"])
-def test_a_name_that_no_file_can_have_is_refused(tmp_path, name):
-    "Saving and reading say which name it is."
+def test_invalid_file_name(tmp_path, name):
+    "Saving and reading raise an error that names an invalid file name."
     plan = plan_memberships(sample_snapshot(), {"vip": ["c-7"]})
 
     for call in (plan.save, read_plan):
@@ -620,8 +621,8 @@ def test_a_name_that_no_file_can_have_is_refused(tmp_path, name):
             call(tmp_path / name)
 
 
-def test_a_plan_with_half_a_character_is_not_written(tmp_path):
-    "Where one came in by another way, as a pattern of limits, the file is refused, not begun."
+def test_lone_surrogate(tmp_path):
+    "A plan with a lone surrogate, for example in a pattern of limits, is not written."
     limits = Limits(per_group={"vip\ud83d": Limits()})
     plan = plan_memberships(sample_snapshot(), {"vip": ["c-7"]}, limits=limits)
 

@@ -1,4 +1,4 @@
-"""From a wanted membership to a plan: the laws of the difference, and every input that is refused."""
+"""Plans from desired memberships: properties of the difference, and invalid arguments."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -68,8 +68,8 @@ def cases(draw):
 
 @few
 @given(case=cases())
-def test_applying_a_mirror_makes_the_world_as_wanted(case):
-    "Named groups become what was wanted, the others stay as they are."
+def test_mirror(case):
+    "The desired groups have the desired members after the plan, and other groups are unchanged."
     now, wanted = case
 
     after = applied(now, plan_memberships(snapshot_of(now), wanted, mode="mirror"))
@@ -79,8 +79,8 @@ def test_applying_a_mirror_makes_the_world_as_wanted(case):
 
 @few
 @given(case=cases())
-def test_add_only_unites_and_remove_only_intersects(case):
-    "add leaves everybody in; keep_only lets nobody in."
+def test_add_and_keep_only(case):
+    "add results in the union with the desired members, keep_only in the intersection."
     now, wanted = case
 
     united = applied(now, plan_memberships(snapshot_of(now), wanted))
@@ -92,8 +92,8 @@ def test_add_only_unites_and_remove_only_intersects(case):
 
 @few
 @given(case=cases(), mode=st.sampled_from(MODES))
-def test_what_is_as_wanted_needs_nothing(case, mode):
-    "Planning again after a plan took effect finds nothing; so does wanting what is."
+def test_nothing_to_do(case, mode):
+    "The plan is empty if the memberships are as desired, also after a plan was applied."
     now, wanted = case
     after = applied(now, plan_memberships(snapshot_of(now), wanted, mode=mode))
 
@@ -104,8 +104,8 @@ def test_what_is_as_wanted_needs_nothing(case, mode):
 
 @few
 @given(case=cases(), mode=st.sampled_from(MODES))
-def test_a_plan_is_minimal(case, mode):
-    "Nobody is added who is in, removed who is out, or both; no group without a change is touched."
+def test_minimal_plan(case, mode):
+    "A plan adds no members, removes no non-members, and contains no group without a change."
     now, wanted = case
 
     plan = plan_memberships(snapshot_of(now), wanted, mode=mode)
@@ -119,8 +119,8 @@ def test_a_plan_is_minimal(case, mode):
 
 @few
 @given(case=cases(), protect=st.sets(st.sampled_from(CUSTOMERS)), mode=st.sampled_from(MODES))
-def test_who_is_protected_is_never_removed(case, protect, mode):
-    "Protection takes exactly the protected removals out, and says how many."
+def test_protect(case, protect, mode):
+    "Exactly the removals of protected customers are left out and counted."
     now, wanted = case
     bare = operations(plan_memberships(snapshot_of(now), wanted, mode=mode))
 
@@ -138,8 +138,8 @@ own_limits = st.dictionaries(
 
 @few
 @given(case=cases(), own=own_limits, protected=st.sets(st.sampled_from(["g1", "g2", "g3"])), data=st.data())
-def test_a_selection_is_the_plan_of_these_groups_alone(case, own, protected, data):
-    "Of one digest, whatever limits other groups have, by pattern or from a register; the same limits are broken."
+def test_selection(case, own, protected, data):
+    "A selection has the digest and the exceeded limits of a plan for its groups only."
     now, wanted = case
     register = pd.DataFrame({"customer_group_uid": sorted(protected), "protected": True})
     options = {"mode": "mirror", "limits": Limits(per_group=own), "register": register}
@@ -159,7 +159,7 @@ def test_a_selection_is_the_plan_of_these_groups_alone(case, own, protected, dat
 
 @few
 @given(case=cases())
-def test_plans_of_single_groups_make_up_the_whole(case):
+def test_groups_are_independent(case):
     "The operations of all groups are those of each group alone."
     now, wanted = case
     snapshot = snapshot_of(now)
@@ -172,8 +172,8 @@ def test_plans_of_single_groups_make_up_the_whole(case):
 
 @few
 @given(case=cases())
-def test_customers_whom_no_snapshot_knows_are_told_of(case):
-    "A joining uid that is in no group is a finding, never an error and never lost."
+def test_unknown_customers(case):
+    "A customer to add who is in no group is added and reported as a finding."
     now, wanted = case
 
     plan = plan_memberships(snapshot_of(now), wanted)
@@ -204,8 +204,8 @@ def table_of(wanted, order):
 
 @few
 @given(case=cases(), mode=st.sampled_from(MODES), order=st.randoms(use_true_random=False))
-def test_every_form_is_compared_as_plain_sets_are(case, mode, order):
-    "Lists, a table in any order with rows twice, a snapshot with customers of its own: one plan, that of the sets."
+def test_forms_of_desired(case, mode, order):
+    "Lists, tables in any order with repeated rows, and snapshots result in the plan that sets give."
     now, wanted = case
     wanted = {uid: members for uid, members in wanted.items() if members}  # A table cannot want nobody.
     snapshot = snapshot_of(now)
@@ -258,8 +258,8 @@ def operations_of(now, wanted):
     ],
     ids=str,
 )
-def test_many_rows_of_any_text_in_any_order_are_compared_as_sets_are(large, dtype, order):
-    "So many are looked up as numbers, whatever pandas keeps them in: the plan is that of plain sets."
+def test_large_tables(large, dtype, order):
+    "Large tables of any text dtype, in any order, result in the plan that sets give."
     snapshot, wanted, expected = large
     by = {"by group": ["customer_group_uid"], "by customer": ["customer_uid"], "as the snapshot": list(wanted)}
     table = wanted.sort_values(by[order], kind="stable") if order in by else wanted
@@ -272,8 +272,8 @@ def test_many_rows_of_any_text_in_any_order_are_compared_as_sets_are(large, dtyp
 
 @few
 @given(wanted=st.sets(st.sampled_from([*CUSTOMERS, *NEW])), mode=st.sampled_from(MODES))
-def test_a_new_group_starts_with_nobody(wanted, mode):
-    "Whoever is wanted joins it, known or not, unless nobody may join."
+def test_created_group(wanted, mode):
+    "All desired customers join a created group, unless the mode is keep_only."
     plan = plan_memberships(snapshot_of({"g1": CUSTOMERS}), {"bw": wanted}, mode=mode, create={"bw": "Black Week"})
 
     assert operations(plan) == difference({}, {"bw": wanted}, mode)
@@ -281,8 +281,8 @@ def test_a_new_group_starts_with_nobody(wanted, mode):
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_a_uid_that_the_api_does_not_take_is_told_alike_in_every_form(known):
-    "A list, a table and a snapshot get the same words, whether or not that uid is a member now."
+def test_invalid_uid_in_every_form(known):
+    "A list, a table and a snapshot with an invalid uid raise the same error."
     now = snapshot_of({"g": ["c-1", "c-2", *(["a b"] if known else [])]})
     table = pd.DataFrame({"customer_group_uid": "g", "customer_uid": ["c-2", "a b", "c-1"]})
 
@@ -291,16 +291,16 @@ def test_a_uid_that_the_api_does_not_take_is_told_alike_in_every_form(known):
             plan_memberships(now, wanted)
 
 
-def test_groups_of_a_table_are_checked_in_the_order_of_the_table():
-    "Of two groups that do not exist, the one that comes first is told."
+def test_group_order_of_table():
+    "The error names the first unknown group of a table."
     table = pd.DataFrame({"customer_group_uid": ["vip", "zzz", "aaa", "vip"], "customer_uid": "c-1"})
 
     with pytest.raises(GroupNotFoundError, match="'zzz'"):
         plan_memberships(sample_snapshot(), table)
 
 
-def test_who_is_in_no_wanted_group_is_not_looked_at():
-    "A customer of a wanted snapshot whose uid the API does not take is no matter, where no group wants them."
+def test_invalid_uid_in_no_group():
+    "An invalid uid of a desired snapshot is ignored if the customer is in no group."
     wanted = snapshot_from_frames(
         pd.DataFrame({"customer_group_uid": ["vip"], "customer_uid": ["c-7"]}),
         customers=pd.DataFrame({"customer_uid": ["a b", "c-7"]}),
@@ -328,28 +328,28 @@ def test_who_is_in_no_wanted_group_is_not_looked_at():
         pa.chunked_array([["c-7"], ["c-2"]]).dictionary_encode(),
     ],
 )
-def test_several_customers_come_in_any_form(customers):
-    "Lists, sets, iterators, Series, Index, arrays: the plan is the same."
+def test_forms_of_customers(customers):
+    "Lists, sets, iterators, Series, Index and arrays result in the same plan."
     assert operations(plan_memberships(sample_snapshot(), {"VIP": customers})) == {("vip", "c-7", "add")}
 
 
 @pytest.mark.parametrize("column", ["customer_uid", "customer_group_uid"])
-def test_a_table_with_a_column_twice_is_refused(column):
-    "Which of the two is meant, nobody can tell."
+def test_duplicate_column(column):
+    "A table with a duplicate column raises InputError."
     table = pd.DataFrame({"customer_group_uid": ["vip"], "customer_uid": ["c-7"]})
 
     with pytest.raises(InputError, match=f"has 2 columns '{column}'; leave one"):
         plan_memberships(sample_snapshot(), pd.concat([table, table[[column]]], axis=1))
 
 
-def test_a_key_that_is_no_text_names_no_group():
-    "As a column of several levels gives them."
+def test_group_key_that_is_not_text():
+    "A group that is not text, as from a MultiIndex, raises GroupNotFoundError."
     with pytest.raises(GroupNotFoundError, match="No group has the uid or name"):
         plan_memberships(sample_snapshot(), {("vip",): ["c-7"]})
 
 
-def test_a_table_and_a_snapshot_can_be_wanted():
-    "A table names its groups by uid or name; a snapshot wants all that it holds."
+def test_table_and_snapshot():
+    "A table names groups by uid or name; a snapshot contains all its groups."
     table = pd.DataFrame({"customer_group_uid": ["VIP", "staff"], "customer_uid": ["c-7", "c-8"]})
     wanted = snapshot_of({"vip": ["c-1", "c-7"]})
 
@@ -363,14 +363,14 @@ def test_a_table_and_a_snapshot_can_be_wanted():
     }
 
 
-def test_a_snapshot_of_another_tenant_is_not_wanted_here():
-    "Memberships of another tenant are no wish for this one."
+def test_snapshot_of_other_tenant():
+    "A snapshot of another tenant raises WrongTenantError."
     with pytest.raises(WrongTenantError, match="of tenant t-2, the snapshot of t-1"):
         plan_memberships(sample_snapshot(), snapshot_of({"vip": ["c-1"]}, tenant_uid="t-2"))
 
 
-def test_a_uid_of_a_wanted_snapshot_is_never_taken_for_a_name():
-    "A group that has gone is not confused with another whose name is its uid."
+def test_snapshot_uid_is_not_a_name():
+    "The uid of a deleted group is not used as the name of another group."
     now = snapshot_of({"g1": ["c-1"], "g2": ["c-2"]}, names=["VIP", "Other"])
     wanted = snapshot_of({"VIP": ["c-9"]})
 
@@ -378,8 +378,8 @@ def test_a_uid_of_a_wanted_snapshot_is_never_taken_for_a_name():
         plan_memberships(now, wanted, mode="mirror")
 
 
-def test_the_world_of_the_caller_is_not_changed():
-    "Wanted lists and tables are left as they were."
+def test_arguments_are_unchanged():
+    "The desired lists and tables are not changed."
     wanted = {"VIP": ["c-9", "c-2", "c-9"]}
     table = pd.DataFrame({"customer_group_uid": ["vip"], "customer_uid": ["c-9"]})
     before = table.copy()
@@ -394,8 +394,8 @@ def test_the_world_of_the_caller_is_not_changed():
 # New groups
 
 
-def test_a_new_group_is_created_with_its_customers():
-    "A group in `create` starts empty, by uid or name, and is created even when nobody joins it."
+def test_create():
+    "A group in `create` is created with its customers, by uid or name, and also without customers."
     create = {"bw": "Black Week", "later": "Later"}
 
     plan = plan_memberships(sample_snapshot(), {"Black Week": ["c-1", "x-1"]}, create=create)
@@ -420,14 +420,14 @@ def test_a_new_group_is_created_with_its_customers():
         (["bw"], "create is a list"),
     ],
 )
-def test_a_group_that_cannot_be_created_is_refused(create, told):
-    "An existing group, a uid that the API does not take, a missing name."
+def test_invalid_create(create, told):
+    "An existing group, an invalid uid and a missing name raise InputError."
     with pytest.raises(InputError, match=told):
         plan_memberships(sample_snapshot(), {}, create=create)
 
 
-def test_a_name_of_two_groups_is_never_chosen_between():
-    "A new group may share a name, and the plan says so; then only its uid names it."
+def test_create_existing_name():
+    "A new group can share a name, which is a finding; the name alone is then ambiguous."
     create = {"v2": "VIP"}
 
     plan = plan_memberships(sample_snapshot(), {"v2": ["c-1"]}, create=create)
@@ -442,8 +442,8 @@ def test_a_name_of_two_groups_is_never_chosen_between():
 # What is refused
 
 
-def test_an_unknown_group_is_refused_with_the_close_matches():
-    "A typing error names what was meant, and how to make a new group."
+def test_unknown_group():
+    "The error for an unknown group has close matches and explains `create`."
     with pytest.raises(GroupNotFoundError) as caught:
         plan_memberships(sample_snapshot(), {"Vipp": ["c-1"]})
 
@@ -452,8 +452,8 @@ def test_an_unknown_group_is_refused_with_the_close_matches():
     assert caught.value.close
 
 
-def test_two_groups_of_one_name_are_told_apart_by_uid():
-    "A name that two groups share is refused with their uids."
+def test_ambiguous_name():
+    "A name of two groups raises an error with their uids."
     snapshot = snapshot_of({"g1": ["c-1"], "g2": ["c-2"]}, names=["VIP", "VIP"])
 
     with pytest.raises(GroupNotFoundError, match="2 groups are named 'VIP': g1, g2"):
@@ -461,8 +461,8 @@ def test_two_groups_of_one_name_are_told_apart_by_uid():
     assert operations(plan_memberships(snapshot, {"g2": ["c-3"]})) == {("g2", "c-3", "add")}
 
 
-def test_a_group_is_wanted_once():
-    "Once by uid and once by name would be two wishes for one group."
+def test_duplicate_group():
+    "A group that is desired by uid and by name raises InputError."
     with pytest.raises(InputError, match="'vip' is wanted twice, once as 'VIP'"):
         plan_memberships(sample_snapshot(), {"vip": ["c-1"], "VIP": ["c-2"]})
 
@@ -471,8 +471,8 @@ def test_a_group_is_wanted_once():
     "uid", ["a/b", "a.b", "..", "a b", " a", "a\n", "a\r\nb", "", "ä", "c-1%2F", "a;b", "c-1\x00", "１"]
 )
 @pytest.mark.parametrize("mode", MODES)
-def test_a_uid_that_the_api_does_not_take_is_refused(uid, mode):
-    "Slashes, dots, blanks, line ends, nothing at all: none reaches a plan."
+def test_invalid_uid(uid, mode):
+    "Slashes, dots, spaces, line ends and empty uids raise InputError."
     with pytest.raises(InputError):
         plan_memberships(sample_snapshot(), {"vip": ["c-1", uid]}, mode=mode)
 
@@ -508,8 +508,8 @@ def test_a_uid_that_the_api_does_not_take_is_refused(uid, mode):
         sample_snapshot(),
     ],
 )
-def test_customers_that_are_no_texts_are_refused(customers):
-    "Numbers, gaps, one text, a mapping and a whole table are not several uids."
+def test_invalid_customers(customers):
+    "Numbers, missing values, one text, a mapping and a table raise InputError."
     with pytest.raises(InputError):
         plan_memberships(sample_snapshot(), {"vip": customers}, mode="mirror")
 
@@ -527,8 +527,8 @@ def test_customers_that_are_no_texts_are_refused(customers):
         pd.DataFrame({"customer_group_uid": [1], "customer_uid": ["c-1"]}),
     ],
 )
-def test_a_wish_of_another_form_is_refused(desired):
-    "What is wanted is a mapping, a table of both columns in text, or a snapshot."
+def test_invalid_desired(desired):
+    "Other types of `desired`, and tables without both text columns, raise InputError."
     with pytest.raises(InputError):
         plan_memberships(sample_snapshot(), desired)
 
@@ -540,21 +540,21 @@ def test_renamed_mode(old, new):
         plan_memberships(sample_snapshot(), {}, mode=old)
 
 
-def test_an_unknown_mode_is_refused():
-    "A misspelled mode does not fall back to another."
+def test_unknown_mode():
+    "An unknown mode raises InputError."
     with pytest.raises(InputError, match="choose add, keep_only, mirror"):
         plan_memberships(sample_snapshot(), {}, mode="replace")
 
 
 @pytest.mark.parametrize("protect", ["c-1", [7], [None], [""], {"c-1": 1}, pd.DataFrame({"c-1": []}), 7])
-def test_protection_that_protects_nobody_is_refused(protect):
-    "One text, numbers and tables are no list of protected customers."
+def test_invalid_protect(protect):
+    "A text, numbers and tables raise InputError."
     with pytest.raises(InputError, match="protect"):
         plan_memberships(sample_snapshot(), {}, protect=protect)
 
 
-def test_a_member_whose_uid_the_api_does_not_take_can_be_protected():
-    "Such a member cannot be removed; the error names the way out, and the way out works."
+def test_protect_invalid_uid():
+    "A member with an invalid uid cannot be removed; the error recommends protect=, which works."
     snapshot = snapshot_of({"g": ["a b", "c-1"]})
 
     with pytest.raises(InputError, match=r"protect=\['a b'\]"):
@@ -566,8 +566,8 @@ def test_a_member_whose_uid_the_api_does_not_take_can_be_protected():
 # How sure the snapshot is
 
 
-def test_a_touched_group_that_drifted_is_refused():
-    "The error names the group and refresh_groups; an untouched group may have drifted."
+def test_drifted_group():
+    "A changed group that drifted raises DriftedReadError; other groups can have drifted."
     drifted = reads_of(sample_snapshot(), verdict="drifted", note="3 rows moved")
 
     with pytest.raises(DriftedReadError, match=r"3 rows moved.*refresh_groups\(client, snapshot, \['vip'\]\)"):
@@ -575,8 +575,8 @@ def test_a_touched_group_that_drifted_is_refused():
     assert plan_memberships(drifted, {"VIP": ["c-1"]}).is_empty
 
 
-def test_weaker_evidence_is_a_finding():
-    "A covered or unverifiable group is planned, and the reviewer is told."
+def test_covered_and_unverifiable_groups():
+    "A covered or unverifiable group can be planned and has a finding."
     covered = reads_of(sample_snapshot(), verdict="consistent", how="cover")
     proved = reads_of(sample_snapshot(), verdict="consistent", how="pages")
     wanted = {"vip": ["c-7"]}
@@ -586,16 +586,16 @@ def test_weaker_evidence_is_a_finding():
     assert plan_memberships(proved, wanted).findings == plan_memberships(proved, wanted).notes == ()
 
 
-def test_a_broken_limit_is_a_finding_and_no_error():
-    "Planning to empty a group works; the plan is blocked."
+def test_exceeded_limit():
+    "An exceeded limit blocks the plan without an error."
     plan = plan_memberships(sample_snapshot(), {"vip": []}, mode="mirror")
 
     assert plan.blocked
     assert {finding.rule for finding in plan.findings if finding.blocking} >= {"emptied_groups"}
 
 
-def test_a_large_group_takes_little_memory(tmp_path):
-    "Two hundred thousand members are planned, kept, read and previewed in memory for a few copies of their uids."
+def test_memory_of_large_group(tmp_path):
+    "A plan for 200,000 members needs memory for a few copies of the uids."
     uids = pd.Series([f"customer-of-a-large-group-{n:010d}" for n in range(200_000)])
     snapshot = snapshot_of({"g": uids})
     clock = Stopwatch()
@@ -609,21 +609,21 @@ def test_a_large_group_takes_little_memory(tmp_path):
     assert clock.added_mb < 250
 
 
-def test_half_a_character_is_refused_in_groups_that_are_named():
-    "Neither a wanted group nor a new one can have a name that no request can hold."
+def test_lone_surrogate():
+    "A lone surrogate in a group raises InputError."
     for desired, create in (({"VIP\ud83d": ["c-7"]}, None), ({"bw": ["c-7"]}, {"bw": "Black Week \udce5"})):
         with pytest.raises(InputError, match="half of one"):
             plan_memberships(sample_snapshot(), desired, create=create)
 
 
-def test_limits_of_a_group_that_is_not_there_are_told():
-    "A name in place of the uid protects nobody, and the plan says so; a pattern, and a new group, may be named."
+def test_unused_limits():
+    "Limits of a uid that no group has are reported; patterns and created groups are not."
     own = {"VIP": Limits(removals_per_group=1), "news_*": Limits(), "bw": Limits(), "vip": Limits()}
 
     plan = plan_memberships(
         sample_snapshot(), {"vip": ["c-7"], "bw": ["c-7"]}, create={"bw": "BW"}, limits=Limits(per_group=own)
     )
 
-    assert [one.message for one in plan.findings if one.rule == "idle_limits"] == [
+    assert [one.message for one in plan.findings if one.rule == "unused_limits"] == [
         "The limits of 'VIP' hold for no group: no group has that uid."
     ]

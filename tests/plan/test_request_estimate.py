@@ -1,4 +1,4 @@
-"""What a plan says that it costs, and what applying it takes."""
+"""The estimated requests of a plan, compared with the requests that apply sends."""
 
 from dataclasses import replace
 
@@ -21,8 +21,8 @@ def tenant():
         yield sandbox
 
 
-def test_a_plan_costs_as_many_requests_as_it_says(tenant):
-    "Readings before, a creation, chunks of both sides, a look at who moved, and readings back: to the last one."
+def test_number_of_requests(tenant):
+    "The estimate equals the requests that apply sends."
     wanted = {"vip": PEOPLE[450:1000], "empty": PEOPLE[:250], "new": PEOPLE[:3]}
     with tenant.client(writable=True) as client:
         snapshot = fg.load_snapshot(client, False)
@@ -38,8 +38,8 @@ def test_a_plan_costs_as_many_requests_as_it_says(tenant):
     assert plan.cost.n_between > 0
 
 
-def test_a_group_that_is_replaced_whole_is_looked_at_before_it_is_emptied(tenant):
-    "One reading more, unless the plan may leave the group without a member."
+def test_replaced_group_is_read(tenant):
+    "A group whose members are all replaced needs one more read, unless the plan can empty groups."
     with tenant.client(writable=True) as client:
         snapshot = fg.load_snapshot(client, False)
         wanted = {"vip": sorted(set(PEOPLE) - set(snapshot["vip"]))}
@@ -55,8 +55,8 @@ def test_a_group_that_is_replaced_whole_is_looked_at_before_it_is_emptied(tenant
     assert open_plan.cost.n_between == 0 < plan.cost.n_between and "to see who arrived" in plan.summary()
 
 
-def test_finding_who_is_refused_costs_at_most_what_was_said(tenant):
-    "Each chunk with an unknown customer is halved until that one stands alone, and no oftener than foretold."
+def test_search_writes(tenant):
+    "Halving rejected chunks needs at most the estimated number of writes."
     wanted = {"empty": [*PEOPLE[250:600], "c0251-nobody", "c0400-nobody", "c0555-nobody"]}
     with tenant.client(writable=True) as client:
         plan = fg.plan_memberships(fg.load_snapshot(client, False), wanted, limits=OPEN)
@@ -70,8 +70,8 @@ def test_finding_who_is_refused_costs_at_most_what_was_said(tenant):
     assert f" Up to {plan.cost.n_search} more to find the 3 customers that are in no group" in plan.summary()
 
 
-def test_who_ends_the_run_is_told_beforehand():
-    "Where fifty may be refused, apply stops: the cost of a search would be a guess."
+def test_too_many_unknown_customers():
+    "If 50 customers could be rejected, the text says that the run stops instead of an estimate of the search."
     plan = fg.plan_memberships(fg.sample_snapshot(), {"vip": [f"nobody-{n}" for n in range(50)]})
 
     assert str(plan.cost).endswith("the run stops after 50 were refused.")
@@ -94,14 +94,14 @@ def test_who_ends_the_run_is_told_beforehand():
         ),
     ],
 )
-def test_the_cost_is_a_sentence(cost, told):
-    "With what is assumed in it."
+def test_text(cost, told):
+    "The text contains the assumptions."
     assert str(cost).startswith(told)
     assert str(cost).endswith("at 20 a second, if an answer takes 0.2 s.")
 
 
-def test_a_plan_costs_its_parts_and_nothing_costs_nothing():
-    "The cost of a selection is its own; an empty plan sends nothing at all."
+def test_selection_and_empty_plan():
+    "A selection has its own estimate, and an empty plan needs no request."
     snapshot = fg.sample_snapshot()
     plan = fg.plan_memberships(snapshot, {"vip": ["c-7"], "staff": ["c-8"]})
 
@@ -109,8 +109,8 @@ def test_a_plan_costs_its_parts_and_nothing_costs_nothing():
     assert plan.select([]).cost == RequestEstimate(0, 0, 0, 0, 0.0)
 
 
-def test_writing_is_one_after_the_other_and_reading_side_by_side():
-    "50 chunks take 10 s at 0.2 s an answer; 201 pages of a list 0.2 s and 200 starts at 20 a second."
+def test_seconds():
+    "50 chunks take 10 s at 0.2 s per response; 201 pages of a list take 0.2 s and 200 starts at 20 per second."
     members = [f"m{n:06d}" for n in range(10_000)]
     joining = [f"n{n:06d}" for n in range(10_000)]
     snapshot = fg.snapshot_from_frames(

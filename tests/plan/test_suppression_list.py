@@ -19,9 +19,9 @@ def listed(of, text, *, encoding="utf-8"):
     return path
 
 
-def held_of(plan):
+def excluded_of(plan):
     """[(customer, change, reason)] of what a plan holds back."""
-    return list(plan.held()[["customer_uid", "change", "reason"]].itertuples(index=False, name=None))
+    return list(plan.excluded()[["customer_uid", "change", "reason"]].itertuples(index=False, name=None))
 
 
 # The file
@@ -40,8 +40,8 @@ def held_of(plan):
         ("customer_uid,reason\n", {}),
     ],
 )
-def test_the_list_is_read(text, known):
-    "In each way a spreadsheet writes it; uids as they stand, the first reason, no contact datum, blank rows aside."
+def test_read(text, known):
+    "All common CSV forms are read; uids are unchanged, the first reason counts, and contact data is masked."
     snapshot = fg.sample_snapshot()
     listed(snapshot, text)
 
@@ -62,8 +62,8 @@ def test_the_list_is_read(text, known):
         ("<html>", "looks like HTML"),
     ],
 )
-def test_a_list_that_is_not_clear_stops_the_plan(text, told):
-    "Whoever is meant could be added: no file is guessed at, and no row is passed over."
+def test_ambiguous_file(text, told):
+    "A file with missing uids or an ambiguous header raises ListError."
     snapshot = fg.sample_snapshot()
     path = listed(snapshot, text)
 
@@ -73,8 +73,8 @@ def test_a_list_that_is_not_clear_stops_the_plan(text, told):
     assert told in str(error.value) and str(path) in str(error.value)
 
 
-def test_a_link_to_nothing_is_no_missing_list():
-    "A list that is on a disk that is away is an error; only where there is no such file is nobody listed."
+def test_dangling_link():
+    "A dangling link is an error, unlike a missing file."
     snapshot = fg.sample_snapshot()
     path = fg.suppression_list_path(snapshot)
     path.parent.mkdir(parents=True)
@@ -84,48 +84,48 @@ def test_a_link_to_nothing_is_no_missing_list():
         fg.plan_memberships(snapshot, {"vip": ["c-9"]})
 
 
-def test_each_tenant_and_host_has_its_own(home_folder):
-    "The uid of a tenant may be on two hosts, and a uid of a customer in two tenants."
+def test_list_per_tenant_and_host(home_folder):
+    "Each pair of tenant and host has its own list."
     snapshot = fg.sample_snapshot()
     others = [replace(snapshot, base_url="https://other.example"), replace(snapshot, tenant_uid="t-2")]
 
     listed(snapshot, "customer_uid\nc-7\n")
 
     assert fg.suppression_list_path(snapshot).is_relative_to(home_folder / "lists" / "suppression_list")
-    assert held_of(fg.plan_memberships(snapshot, {"vip": ["c-7"]})) == [("c-7", "add", "never add")]
-    assert [held_of(fg.plan_memberships(one, {"vip": ["c-7"]})) for one in others] == [[], []]
+    assert excluded_of(fg.plan_memberships(snapshot, {"vip": ["c-7"]})) == [("c-7", "add", "never add")]
+    assert [excluded_of(fg.plan_memberships(one, {"vip": ["c-7"]})) for one in others] == [[], []]
 
 
-def test_the_list_and_the_argument_are_one():
-    "Both hold back; of a customer on both the reason of the list is told."
+def test_list_and_argument():
+    "The file and the argument are combined; the reason comes from the file."
     snapshot = fg.sample_snapshot()
     listed(snapshot, "customer_uid,reason\nc-7,asked us to\n")
 
     plan = fg.plan_memberships(snapshot, {"vip": ["c-7", "c-8", "c-9"]}, suppression_list=["c-7", "c-8"])
 
-    assert held_of(plan) == [("c-7", "add", "never add: asked us to"), ("c-8", "add", "never add")]
+    assert excluded_of(plan) == [("c-7", "add", "never add: asked us to"), ("c-8", "add", "never add")]
     assert "2 customers who may never be added are kept out of VIP." in plan.summary()
 
 
-def test_who_is_in_already_is_not_held_back():
-    "The list is of additions: a member stays, and may be removed."
+def test_current_member():
+    "The list does not affect current members, who can be removed."
     snapshot = fg.sample_snapshot()
     listed(snapshot, "customer_uid\nc-1\nc-2\n")
 
     plan = fg.plan_memberships(snapshot, {"vip": ["c-2"]}, mode="mirror")
 
-    assert held_of(plan) == [] and plan.n_remove == 1
+    assert excluded_of(plan) == [] and plan.n_remove == 1
 
 
-def test_a_move_that_may_not_arrive_is_still_a_removal():
-    "Who was to move and may not join leaves all the same, as was wanted; it is no move, and both are told."
+def test_suppressed_move():
+    "If the list prevents the addition of a move, the removal remains, and both are reported."
     snapshot = fg.sample_snapshot()
     listed(snapshot, "customer_uid\nc-1\n")
 
     plan = fg.plan_memberships(snapshot, {"vip": ["c-2"], "staff": ["c-1", "c-251"]}, mode="mirror")
 
     assert (plan.n_add, plan.n_remove, len(plan.moves())) == (0, 1, 0)
-    assert held_of(plan) == [("c-1", "add", "never add")]
+    assert excluded_of(plan) == [("c-1", "add", "never add")]
 
 
 # Applying
@@ -153,8 +153,8 @@ def plan_for(client, desired, **options):
     return fg.plan_memberships(fg.load_snapshot(client, False), desired, **options)
 
 
-def test_a_plan_that_adds_who_is_listed_by_now_is_refused(client, tenant):
-    "Before the first byte, with how many of which list; a new plan leaves them out and is applied."
+def test_listed_after_planning(client, tenant):
+    "Apply rejects a plan that adds a customer who was listed later; a new plan can be applied."
     wanted = {"vip": PEOPLE[:14], "gold": PEOPLE[12:15]}
     plan = plan_for(client, wanted)
     path = listed(client, "customer_uid\nc12\nc13\nc19\n")
@@ -172,8 +172,8 @@ def test_a_plan_that_adds_who_is_listed_by_now_is_refused(client, tenant):
     assert tenant.members("vip") == PEOPLE[:12] and tenant.members("gold") == ["c14"]
 
 
-def test_a_list_that_cannot_be_read_stops_an_apply(client, tenant):
-    "Nothing is sent while nobody can tell who may not be added."
+def test_unreadable_list_at_apply(client, tenant):
+    "Apply sends nothing if the list cannot be read."
     plan = plan_for(client, {"vip": PEOPLE[:12]})
     listed(client, "c12\n")
     tenant.clear_requests()
@@ -184,8 +184,8 @@ def test_a_list_that_cannot_be_read_stops_an_apply(client, tenant):
     assert tenant.requests() == []
 
 
-def test_a_plan_that_only_removes_them_is_applied(client, tenant):
-    "Who may never be added may leave."
+def test_removal_of_listed_customer(client, tenant):
+    "A listed customer can be removed."
     plan = plan_for(client, {"vip": PEOPLE[1:10]}, mode="mirror")
     listed(client, "customer_uid\nc00\n")
 
@@ -193,8 +193,8 @@ def test_a_plan_that_only_removes_them_is_applied(client, tenant):
     assert tenant.members("vip") == PEOPLE[1:10]
 
 
-def test_an_undo_does_not_bring_back_who_is_listed_by_now(client, tenant):
-    "It says who is held back, and is applied; others come back."
+def test_undo(client, tenant):
+    "An undo does not add listed customers again and reports them."
     limits = fg.Limits(removals_per_group=None, removal_share=None)
     plan = plan_for(client, {"vip": PEOPLE[2:10]}, mode="mirror", limits=limits)
     receipt = fg.apply_plan(client, plan, approval=plan.digest)
@@ -202,7 +202,7 @@ def test_an_undo_does_not_bring_back_who_is_listed_by_now(client, tenant):
 
     undo = fg.plan_undo(receipt)
 
-    assert held_of(undo) == [("c00", "add", "never add: asked us to")]
+    assert excluded_of(undo) == [("c00", "add", "never add: asked us to")]
     assert fg.apply_plan(client, undo, approval=undo.digest).ok
     assert tenant.members("vip") == PEOPLE[1:10]
 
@@ -210,8 +210,8 @@ def test_an_undo_does_not_bring_back_who_is_listed_by_now(client, tenant):
 # Forgetting
 
 
-def test_forget_takes_a_customer_off_the_list_and_out_of_what_is_held_back():
-    "The row goes; a plan that only holds the customer back stays the same plan, without them."
+def test_erase():
+    "Erasing removes the row of the list and the excluded change; the digest of the plan is unchanged."
     snapshot = fg.sample_snapshot()
     path = listed(snapshot, "customer_uid,reason\nc-7,asked us to\nc-8,fraud\n")
     plan = fg.plan_memberships(snapshot, {"vip": ["c-7", "c-8", "c-9"]})
@@ -225,13 +225,13 @@ def test_forget_takes_a_customer_off_the_list_and_out_of_what_is_held_back():
     ]
     assert path.read_text() == "customer_uid,reason\nc-8,fraud\n"
     again = fg.read_plan(saved)
-    assert (again.digest, held_of(again)) == (plan.digest, [("c-8", "add", "never add: fraud")])
+    assert (again.digest, excluded_of(again)) == (plan.digest, [("c-8", "add", "never add: fraud")])
     assert "c-7" not in saved.read_text()
     assert fg.erase_customer("c-7").empty
 
 
-def test_forget_in_one_tenant_leaves_the_list_of_another():
-    "A never-add list tells its tenant, unlike other lists."
+def test_erase_in_one_tenant():
+    "Erasing in one tenant does not change the list of another tenant."
     snapshot = fg.sample_snapshot()
     own, other = (listed(one, "customer_uid\nc-7\n") for one in (snapshot, replace(snapshot, tenant_uid="t-2")))
 
@@ -242,8 +242,8 @@ def test_forget_in_one_tenant_leaves_the_list_of_another():
     assert fg.plan_memberships(snapshot, {"vip": ["c-7"]}).n_add == 1
 
 
-def test_what_is_told_of_another_names_nobody_who_was_forgotten():
-    "The reason of one row may name a customer of another."
+def test_erase_from_reason():
+    "Erasing also removes the uid from the reasons of other customers."
     snapshot = fg.sample_snapshot()
     listed(snapshot, "customer_uid,reason\nc-8,same person as c-7\n")
     path = fg.plan_memberships(snapshot, {"vip": ["c-8", "c-9"]}).save(fg.home() / "plans" / "plan.json")
@@ -254,23 +254,23 @@ def test_what_is_told_of_another_names_nobody_who_was_forgotten():
     assert set(table["action"]) == {"rewritten", "could not"}  # The list is yours: it says to edit it by hand.
 
 
-def test_a_receipt_buries_who_was_held_back(client):
-    "A tombstone stands in the row; the receipt stays the one of its plan, and can be undone."
+def test_erase_from_receipt(client):
+    "The excluded change in a receipt gets a tombstone; the receipt can still be undone."
     listed(client, "customer_uid\nc11\n")
     plan = plan_for(client, {"gold": ["c10", "c11"]})
     receipt = fg.apply_plan(client, plan, approval=plan.digest)
-    assert held_of(fg.read_receipt(receipt.path).plan) == [("c11", "add", "never add")]
+    assert excluded_of(fg.read_receipt(receipt.path).plan) == [("c11", "add", "never add")]
 
     fg.erase_customer("c11")
 
     again = fg.read_receipt(receipt.path)
-    assert held_of(again.plan) == [("(forgotten-1)", "add", "never add")]
+    assert excluded_of(again.plan) == [("(forgotten-1)", "add", "never add")]
     assert (again.plan.digest, again.forgotten) == (plan.digest, "")
     assert fg.plan_undo(again).n_remove == 1
 
 
-def test_what_is_held_of_a_customer_is_exported():
-    "The row of the list, and what a plan holds back."
+def test_export():
+    "The export contains the row of the list and the excluded changes."
     snapshot = fg.sample_snapshot()
     listed(snapshot, "customer_uid,reason\nc-7,asked us to\n")
     fg.plan_memberships(snapshot, {"vip": ["c-7", "c-9"]}).save(fg.home() / "plans" / "plan.json")
@@ -278,6 +278,6 @@ def test_what_is_held_of_a_customer_is_exported():
     told = fg.export_customer("c-7")
 
     assert told["lists"][0]["rows"] == [["c-7", "asked us to"]]
-    assert told["plans"][0]["held_back"] == [
+    assert told["plans"][0]["excluded"] == [
         {"customer_group_uid": "vip", "change": "add", "reason": "never add: asked us to"}
     ]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from frgroups.api.schema.codec import UID
 from frgroups.internals.checksummed_json import canonical_json, sha256
-from frgroups.plan.uid_table import CodedUids, UidTable, odd_ones
+from frgroups.plan.uid_table import CodedUids, UidTable, is_invalid_uid
 
 some = settings(max_examples=150)
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6)
@@ -27,8 +27,8 @@ def coded(draw):
 
 @some
 @given(case=coded())
-def test_the_hash_is_that_of_the_text_which_is_never_made(case):
-    "Quotes, line ends, letters of all kinds: the digest of a plan is the same, whichever way its members are kept."
+def test_sha256(case):
+    "The hash equals the hash of the canonical JSON of the list, for any characters."
     members, plain = case
 
     assert members.sha256() == sha256(canonical_json(plain))
@@ -36,8 +36,8 @@ def test_the_hash_is_that_of_the_text_which_is_never_made(case):
 
 @some
 @given(case=coded(), start=st.integers(-3, 3), end=st.integers(-3, 3))
-def test_coded_uids_are_a_sequence_like_any_other(case, start, end):
-    "Length, order, slices, equality and who is among them are those of the tuple."
+def test_sequence(case, start, end):
+    "Length, order, slices, equality and membership equal those of the tuple."
     members, plain = case
 
     assert (len(members), tuple(members), members[start:end]) == (len(plain), plain, plain[start:end])
@@ -48,14 +48,14 @@ def test_coded_uids_are_a_sequence_like_any_other(case, start, end):
 
 @some
 @given(case=coded())
-def test_uids_that_the_api_does_not_take_are_found(case):
-    "Those and no others; what stands for a forgotten customer is one of them."
+def test_invalid_uids(case):
+    "Exactly the uids that the API does not accept are returned, including tombstones."
     members, plain = case
 
-    assert members.odd() == [uid for uid in plain if not UID.fullmatch(uid)]
-    assert list(odd_ones(pa.array(plain, type=pa.large_string()))) == [not UID.fullmatch(uid) for uid in plain]
+    assert members.invalid_uids() == [uid for uid in plain if not UID.fullmatch(uid)]
+    assert list(is_invalid_uid(pa.array(plain, type=pa.large_string()))) == [not UID.fullmatch(uid) for uid in plain]
 
 
-def test_a_repr_names_nobody():
-    "It says how many they are."
+def test_repr():
+    "The representation contains the number of uids and no uid."
     assert repr(CodedUids(UidTable(pd.Index(["c-1"])), np.array([0]))) == "<1 uids>"

@@ -20,13 +20,14 @@ from frgroups.errors import InputError
 from frgroups.internals.html import csp_hash
 from frgroups.plan.customer_facts import WITHHELD
 from frgroups.plan.group_change import GroupChange
-from frgroups.plan.limits import Limits, relaxed_limits
+from frgroups.plan.limit_overrides import relaxed_limits
+from frgroups.plan.limits import Limits
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
 from frgroups.plan.planner import plan_memberships
 from frgroups.review import operations_section as operations_part
 from frgroups.review import page as page_module
-from frgroups.review.limit_rows import limit_checks
+from frgroups.review.limit_rows import limit_rows
 from frgroups.review.markdown import review_markdown
 from frgroups.review.page import review_html
 from frgroups.review.spreadsheet import review_csv
@@ -556,9 +557,9 @@ def test_similar_findings():
 
 def test_limit_checks():
     "Every limit has a row with numbers, whether it is met, exceeded, off or checked later."
-    states = {check.limit: (check.plan, check.allowed, check.result) for check in limit_checks(planned())}
-    off = {check.limit: check.result for check in limit_checks(planned(limits=Limits(removals_total=None)))}
-    broken = {check.limit: check.result for check in limit_checks(blocked())}
+    states = {check.limit: (check.plan, check.allowed, check.result) for check in limit_rows(planned())}
+    off = {check.limit: check.result for check in limit_rows(planned(limits=Limits(removals_total=None)))}
+    broken = {check.limit: check.result for check in limit_rows(blocked())}
 
     assert states["Removals in one group"] == (
         "2 of 40 in Black Week VIP",

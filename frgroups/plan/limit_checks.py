@@ -1,0 +1,171 @@
+"""Compare a plan with each of its limits, for the reviewer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from frgroups.internals.formatting import total_hours
+from frgroups.plan.limits import GroupCounts, LimitComparison, Limits, compare_with_limits, hours_of
+from frgroups.plan.plan import Plan
+
+LimitState = Literal["within", "over", "off", "later"]
+
+
+@dataclass(frozen=True, slots=True)
+class LimitCheck:
+    """
+    The result of one limit for a plan.
+
+    Attributes
+    ----------
+    rule
+        Name of the limit. "drift_share" and "removals_per_group" include the limits that belong to them.
+    state
+        "within", "over", "off" (the limit is None), or "later" (the limit is checked when the plan is applied).
+    limits
+        The limits that apply: those of `group` if there is one, otherwise those of the plan.
+    value
+        Value of the plan: a count, or hours for an age. None if the state is "later", or if no group is affected.
+    allowed
+        Maximum in the same unit, or a share for "drift_share"; None if the limit is off.
+    group
+        For limits per group, the group that is closest to its maximum.
+    n_groups
+        For limits per group, the number of groups with such changes.
+    n_unlimited
+        Number of these groups for which the limit is off.
+    n_own_limits
+        For "emptied_groups", the number of emptied groups that have limits of their own.
+    allowed_values
+        For "removals_per_day", the different maxima of the groups, in ascending order.
+    """
+
+    rule: str
+    state: LimitState
+    limits: Limits
+    value: float | None = None
+    allowed: float | None = None
+    group: GroupCounts | None = None
+    n_groups: int = 0
+    n_unlimited: int = 0
+    n_own_limits: int = 0
+    allowed_values: tuple[int, ...] = ()
+
+
+def limit_checks(plan: Plan) -> list[LimitCheck]:
+    """
+    Return one check per limit of a plan.
+
+    The list contains a check for "removals_per_day" only if a touched group has this limit.
+
+    >>> plan = plan_memberships(sample_snapshot(), {"vip": ["c-7"]})
+    >>> check = limit_checks(plan)[1]
+    >>> check.rule, check.state, check.value, check.allowed, check.group.name
+    ('additions_per_group', 'within', 1, 1000, 'VIP')
+    """
+    counts = [group.counts for group in plan.groups]
+    by_rule: dict[str, list[LimitComparison]] = {}
+    for comparison in compare_with_limits(plan.limits, counts, snapshot_age=plan.snapshot_age):
+        by_rule.setdefault(comparison.rule, []).append(comparison)
+    return [
+        _check_of_groups("removals_per_group", by_rule, plan.limits, plan.limits.removals_allowed(0)),
+        _check_of_groups("additions_per_group", by_rule, plan.limits, plan.limits.additions_per_group),
+        _check_of_plan("removals_total", by_rule, plan.limits),
+        _check_of_plan("additions_total", by_rule, plan.limits),
+        _check_of_emptied_groups(plan, by_rule["emptied_groups"]),
+        _check_of_snapshot_age(plan, by_rule["snapshot_max_age"]),
+        *_checks_per_day(plan, by_rule.get("removals_per_day", [])),
+        _pending_check("drift_share", plan.limits, plan.limits.drift_share),
+        _pending_check("plan_max_age", plan.limits, hours_of(plan.limits.plan_max_age)),
+    ]
+
+
+def _check_of_groups(
+    rule: str, by_rule: dict[str, list[LimitComparison]], limits: Limits, default: float | None
+) -> LimitCheck:
+    """Return the check of the group that is closest to its maximum; `default` applies if no group is affected."""
+    affected = [comparison for comparison in by_rule.get(rule, []) if comparison.value]
+    limited = [comparison for comparison in affected if comparison.allowed is not None]
+    n_groups, n_unlimited = len(affected), len(affected) - len(limited)
+    if not limited:
+        is_off = n_unlimited > 0 or default is None
+        return LimitCheck(
+            rule,
+            "off" if is_off else "within",
+            limits,
+            allowed=None if is_off else default,
+            n_groups=n_groups,
+            n_unlimited=n_unlimited,
+        )
+    closest = max(limited, key=_closeness)
+    group = closest.group
+    return LimitCheck(
+        rule,
+        _state(limited),
+        limits.of(group.uid) if group else limits,
+        closest.value,
+        closest.allowed,
+        group,
+        n_groups,
+        n_unlimited,
+    )
+
+
+def _check_of_plan(rule: str, by_rule: dict[str, list[LimitComparison]], limits: Limits) -> LimitCheck:
+    [comparison] = by_rule[rule]
+    return LimitCheck(rule, _state([comparison]), limits, comparison.value, comparison.allowed)
+
+
+def _check_of_emptied_groups(plan: Plan, comparisons: Sequence[LimitComparison]) -> LimitCheck:
+    emptied = [group for group in plan.groups if group.counts.emptied]
+    n_own_limits = sum(plan.limits.of(group.uid) is not plan.limits for group in emptied)
+    allowed = plan.limits.emptied_groups
+    state = _state(comparisons)
+    if state != "over" and allowed is None:
+        state = "off"
+    return LimitCheck("emptied_groups", state, plan.limits, len(emptied), allowed, n_own_limits=n_own_limits)
+
+
+def _check_of_snapshot_age(plan: Plan, comparisons: Sequence[LimitComparison]) -> LimitCheck:
+    # The actual age, also for an undo, which is compared with an age of 0.
+    hours = total_hours(plan.planned_at - plan.snapshot_taken_at)
+    return LimitCheck("snapshot_max_age", _state(comparisons), plan.limits, hours, comparisons[0].allowed)
+
+
+def _checks_per_day(plan: Plan, comparisons: Sequence[LimitComparison]) -> list[LimitCheck]:
+    """Return the check of removals in 24 hours, for which the plan knows only its own removals."""
+    maxima = {plan.limits.of(group.uid).removals_per_day for group in plan.groups}
+    allowed_values = tuple(sorted(maximum for maximum in maxima if maximum is not None))
+    if not allowed_values:
+        return []
+    exceeded = [comparison for comparison in comparisons if comparison.exceeded]
+    if not exceeded:
+        pending = _pending_check("removals_per_day", plan.limits, allowed_values[0])
+        return [replace(pending, allowed_values=allowed_values)]
+    largest = max(exceeded, key=lambda comparison: comparison.value)
+    check = LimitCheck("removals_per_day", "over", plan.limits, largest.value, largest.allowed, largest.group)
+    return [replace(check, n_groups=len(comparisons), allowed_values=allowed_values)]
+
+
+def _pending_check(rule: str, limits: Limits, allowed: float | None) -> LimitCheck:
+    if allowed is None:
+        return LimitCheck(rule, "off", limits)
+    return LimitCheck(rule, "later", limits, allowed=allowed)
+
+
+def _state(comparisons: Sequence[LimitComparison]) -> LimitState:
+    if any(comparison.exceeded for comparison in comparisons):
+        return "over"
+    if all(comparison.allowed is None for comparison in comparisons):
+        return "off"
+    return "within"
+
+
+def _closeness(comparison: LimitComparison) -> tuple[float, str]:
+    """Return the share of the maximum that is used, and the group uid for a stable order."""
+    allowed = comparison.allowed or 0
+    uid = comparison.group.uid if comparison.group else ""
+    # A maximum below one customer allows no change, so each change is far above it.
+    return comparison.value / max(allowed, 0.5), uid

@@ -1,0 +1,110 @@
+"""Read limits from a TOML file."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from frgroups.errors import InputError
+from frgroups.plan.limits import GROUP_LIMIT_NAMES, LIMIT_NAMES, OFF, PLAN_LIMITS, Limits
+
+# Limits validates the numbers and durations, so only the kinds of TOML values are checked here.
+_Value = int | float | str | msgspec.UnsetType
+
+
+def _table_type(name: str, limit_names: tuple[str, ...]) -> type[msgspec.Struct]:
+    limits = [(limit_name, _Value, msgspec.UNSET) for limit_name in limit_names]
+    return msgspec.defstruct(name, limits, forbid_unknown_fields=True)
+
+
+_PlanTable = _table_type("_PlanTable", LIMIT_NAMES)
+_GroupTable = _table_type("_GroupTable", GROUP_LIMIT_NAMES)
+
+
+def read_limits(path: str | Path) -> Limits:
+    r"""
+    Read limits from a TOML file.
+
+    The keys are the parameters of `Limits`. A table `per_group.UID` contains the limits of one group, or of all
+    groups that match a pattern. The first matching pattern in the file counts. The text "none" disables a limit.
+    Limits that the file, or the table of a group, does not contain have the defaults of `Limits`. Totals and ages
+    concern the whole plan, so a table of a group cannot contain them. ::
+
+        removals_total = 200
+        removal_share = "none"
+
+        [per_group.vip]
+        removals_per_group = 0
+
+        [per_group."store_*"]
+        additions_per_group = 5000
+
+    Parameters
+    ----------
+    path
+        The TOML file.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, is not valid TOML, or contains an unknown key or an invalid value.
+
+    >>> path = home() / "limits.toml"
+    >>> path.parent.mkdir(parents=True, exist_ok=True)
+    >>> _ = path.write_text('removals_total = 200\n[per_group."store_*"]\nremoval_share = "none"\n')
+    >>> limits = read_limits(path)
+    >>> limits.removals_total, limits.of("store_7").removal_share, limits.of("vip").removal_share
+    (200, None, 0.1)
+    """
+    source = Path(path).expanduser()
+    content = _decode(source)
+    tables = content.pop("per_group", {})
+    if not isinstance(tables, dict):
+        raise InputError(f"{source}: per_group is not a table. Write [per_group.UID] above the limits of each group.")
+    per_group = {}
+    for uid, table in tables.items():
+        where = f"per_group.{uid}"
+        if not isinstance(table, dict):
+            raise InputError(f"{source}: {where} is not a table. Write [{where}] above its limits.")
+        per_group[uid] = _to_limits(f"{source}, [{where}]", table, _GroupTable, {})
+    return _to_limits(f"{source}", content, _PlanTable, per_group)
+
+
+def _decode(source: Path) -> dict[str, Any]:
+    try:
+        return msgspec.toml.decode(source.read_text(encoding="utf-8-sig"), type=dict[str, Any])
+    except OSError as error:
+        reason = error.strerror
+        if source.is_dir():
+            reason = "it is a folder"
+        raise InputError(f"The limits in {source} cannot be read: {reason}. Pass a TOML file.") from error
+    except (UnicodeDecodeError, msgspec.DecodeError, RecursionError) as error:
+        raise InputError(f"{source} is not valid TOML: {error}.") from error
+
+
+def _to_limits(
+    where: str, table: Mapping[str, Any], table_type: type[msgspec.Struct], per_group: Mapping[str, Limits]
+) -> Limits:
+    for key in table:
+        if key not in table_type.__struct_fields__:
+            raise InputError(f"{where}: {_unknown_key_text(key, table_type.__struct_fields__)}")
+    try:
+        values = msgspec.to_builtins(msgspec.convert(table, table_type))
+        disabled = {name: None for name, value in values.items() if value == OFF}
+        return Limits(**values | disabled, per_group=per_group)
+    except (msgspec.ValidationError, InputError) as error:
+        raise InputError(f'{where}: {error} To disable a limit, write "{OFF}".') from error
+
+
+def _unknown_key_text(key: str, names: tuple[str, ...]) -> str:
+    if key in PLAN_LIMITS:
+        return f"{key} is a limit of the whole plan. Write it above the tables."
+    text = f"{key} is not a limit."
+    close = difflib.get_close_matches(key, names, n=1)
+    if close:
+        text += f" Did you mean {close[0]}?"
+    return f"{text} Known here: {', '.join(names)}."

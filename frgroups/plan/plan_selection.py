@@ -1,0 +1,68 @@
+"""Select a part of a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from frgroups.errors import InputError
+from frgroups.internals.validation import as_list
+from frgroups.plan.exclusions import drop_exclusions, select_exclusions
+from frgroups.plan.finding import Finding
+from frgroups.plan.group_change import GroupChange, without_customer
+
+if TYPE_CHECKING:
+    from frgroups.plan.plan import Plan
+
+_WHOLE_PLAN_NOTE = "So it was of all groups of that plan."
+
+
+def select_changes(plan: Plan, groups: Iterable[str] | None, without: Iterable[str]) -> Plan:
+    """Return the plan that `Plan.select` describes."""
+    changes, excluded = plan.groups, plan.excluded_changes
+    if groups is not None:
+        selected = {_find_group(plan, name).uid for name in as_list(groups, "groups")}
+        changes = tuple(change for change in changes if change.uid in selected)
+        excluded = select_exclusions(excluded, selected)
+    for name in as_list(without, "without"):
+        remaining = _without(changes, name)
+        remaining_excluded = drop_exclusions(excluded, name)
+        if remaining == changes and remaining_excluded == excluded:
+            raise InputError(f"without={name!r} is neither a group nor a customer of this plan.")
+        changes, excluded = remaining, remaining_excluded
+    changes = tuple(change for change in changes if change.add or change.remove or change.create)
+    notes = _notes_of_selection(plan, {change.uid for change in changes})
+    return replace(plan, groups=changes, notes=notes, excluded_changes=excluded, path=None)
+
+
+def _without(changes: tuple[GroupChange, ...], name: str) -> tuple[GroupChange, ...]:
+    """Remove a group by uid or name; if there is no such group, remove a customer by uid."""
+    remaining = tuple(change for change in changes if name not in (change.uid, change.name))
+    if len(remaining) < len(changes):
+        return remaining
+    return tuple(without_customer(change, name) for change in changes)
+
+
+def _notes_of_selection(plan: Plan, group_uids: Collection[str]) -> tuple[Finding, ...]:
+    notes = [note for note in plan.notes if note.customer_group_uid in (None, *group_uids)]
+    if plan.snapshot is None:
+        notes = [_mark_as_whole_plan(note) for note in notes]
+    return tuple(notes)
+
+
+def _mark_as_whole_plan(note: Finding) -> Finding:
+    """Add to the number of a note that it concerns the whole plan, because only a snapshot allows to count again."""
+    if note.customer_group_uid is not None or not note.n or _WHOLE_PLAN_NOTE in note.message:
+        return note
+    return replace(note, message=f"{note.message} {_WHOLE_PLAN_NOTE}")
+
+
+def _find_group(plan: Plan, name: str) -> GroupChange:
+    matches = [group for group in plan.groups if group.uid == name]
+    if not matches:
+        matches = [group for group in plan.groups if group.name == name]
+    if len(matches) != 1:
+        touched = ", ".join(f"{group.uid} ({group.name})" for group in plan.groups[:10]) or "none"
+        raise InputError(f"{len(matches)} groups of this plan are {name!r}; it touches {touched}.")
+    return matches[0]
