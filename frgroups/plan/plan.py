@@ -368,7 +368,7 @@ class Plan:
             return []
         who = f"{pluralize(n, 'customer')} of this plan {'was' if n == 1 else 'were'}"
         text = f"{who} forgotten since. Load and plan again."
-        return [Finding("forgotten_customers", text, True, n=n)]
+        return [Finding("erased_customers", text, True, n=n)]
 
     def _group(self, name: str) -> GroupChange:
         found = [one for one in self.groups if one.uid == name] or [one for one in self.groups if one.name == name]

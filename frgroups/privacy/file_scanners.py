@@ -246,7 +246,7 @@ def _trace_of_receipt(path: Path, receipt: Receipt, who: Subject) -> FileMatch:
         n=n if known else 0,
         digest=plan.digest if planned and known else "",
         mentions=_digests(plan.reverts or ""),
-        unfinished=bool(receipt.forgotten and FILES_NAMED_BY_DIGEST.fullmatch(path.name)),
+        unfinished=bool(receipt.erasure_id and FILES_NAMED_BY_DIGEST.fullmatch(path.name)),
     )
 
 
@@ -281,7 +281,7 @@ def _trace_of_journal(path: Path, body: bytes, who: Subject) -> FileMatch:
         n=named + said + torn,
         digest=digest if named else "",
         mentions=_digests(digest),
-        unfinished=bool(journal.past.forgotten and FILES_NAMED_BY_DIGEST.fullmatch(path.name)),
+        unfinished=bool(journal.state.erasure_id and FILES_NAMED_BY_DIGEST.fullmatch(path.name)),
     )
 
 

@@ -104,7 +104,7 @@ def erase_from_receipt(path: Path, who: Subject, seal: str = "") -> Path:
         },
         members_after={uid: _buried(members, who, stone) for uid, members in receipt.members_after.items()},
         stopped=who.words.sub(stone, receipt.stopped),
-        forgotten=receipt.forgotten or seal,
+        erasure_id=receipt.erasure_id or seal,
     ).save(path)
 
 
@@ -134,7 +134,7 @@ def erase_from_apply(path: Path, who: Subject) -> dict[Path, Path]:
 def _seal_of(path: Path) -> str | None:
     """The seal of a journal or receipt, "" when it has none; None when it cannot be read."""
     try:
-        return Journal(path).past.forgotten if path.suffix == ".jsonl" else read_receipt(path).forgotten
+        return Journal(path).state.erasure_id if path.suffix == ".jsonl" else read_receipt(path).erasure_id
     except FrgroupsError:
         return None
 
@@ -191,7 +191,7 @@ def _buried_line(line: dict[str, Any], who: Subject, stone: str, seal: str) -> d
         alone = bool(line["message"]) and line.get("uids") == [who.uid]
         told["message"] = stone if alone else who.words.sub(stone, line["message"])
     sealed = (
-        {"digest": TOMBSTONE_PREFIX, TOMBSTONE_PREFIX: line.get(TOMBSTONE_PREFIX) or seal}
+        {"digest": TOMBSTONE_PREFIX, "erasure_id": line.get("erasure_id") or seal}
         if line["event"] == "start" and seal
         else {}
     )

@@ -124,7 +124,7 @@ def _of_journal(path: Path, who: Subject) -> dict[str, Any]:
         if named or who.words.search(str(line.get("message", ""))):
             # The others of the line are other people.
             rest = {name: value for name, value in line.items() if name not in uids_of_line(line)}
-            lines.append({"line": number, **rest, **({"change": named[0]} if line["event"] == "look" else {})})
+            lines.append({"line": number, **rest, **({"change": named[0]} if line["event"] == "observed" else {})})
     return {"lines": lines}
 
 

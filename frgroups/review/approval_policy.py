@@ -24,7 +24,7 @@ RULES = (
     "ended",
     "idle_limits",
     "suppression_list",
-    "not_settled",
+    "not_finalized",
     "other_type",
     "out_of_sight",
     "own_pricelist",
@@ -33,7 +33,7 @@ RULES = (
     "register_unknown",
     "same_name",
     "two_tiers",
-    "undone_before",
+    "already_undone",
     "unknown_customers",
     "unverifiable",
 )

@@ -14,7 +14,7 @@ OPEN = fg.Limits(removals_per_group=None, removal_share=None, removals_total=Non
 @pytest.fixture
 def tenant(running, monkeypatch):
     """Four customers of whom c-1 is VIP; two of them share an external id."""
-    monkeypatch.setattr(applying, "SETTLE_WAITS", (0.05,))
+    monkeypatch.setattr(applying, "READ_BACK_WAITS", (0.05,))
     monkeypatch.setenv("FRGROUPS_TENANT_UID", running.tenant_uid)
     monkeypatch.setenv("FRGROUPS_BASE_URL", running.base_url)
     running.reset()

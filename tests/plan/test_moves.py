@@ -85,7 +85,7 @@ def tenant():
 
 def test_a_removal_waits_for_a_reading_that_shows_the_customer_arrived(tenant, monkeypatch):
     "Between the addition and the removal the new group is read; the change that shows late is waited for."
-    monkeypatch.setattr(applying, "SETTLE_WAITS", (0.05, 0.05))
+    monkeypatch.setattr(applying, "READ_BACK_WAITS", (0.05, 0.05))
     people = [f"c{n:02d}" for n in range(20)]
     tenant.put_customers(people)
     for uid, members in {"gold": [], "vip": people}.items():

@@ -102,7 +102,7 @@ def about(n):
 @pytest.fixture
 def tenant(running, monkeypatch):
     """Twenty customers; c-2 and c-3 are VIP."""
-    monkeypatch.setattr(applying, "SETTLE_WAITS", (0.05,))
+    monkeypatch.setattr(applying, "READ_BACK_WAITS", (0.05,))
     running.reset()
     running.put_customers([person(n) for n in range(1, 21)])
     running.put_group("all", "All")
@@ -190,7 +190,7 @@ def test_what_is_left_reads_and_adds_up(lived_in, home_folder):
     assert found.members_after["vip"] == ("(forgotten-1)", "c-10", "c-3")
     assert [len(one.baseline) for one in found.plan.groups] == [2]
     [path] = (home_folder / "journals").rglob("*.jsonl")
-    assert Journal(path).past.accepted == {
+    assert Journal(path).state.accepted == {
         ("vip", "(forgotten-1)", "add"),
         ("vip", "c-10", "add"),
         ("vip", "c-2", "remove"),
@@ -295,9 +295,9 @@ def test_an_apply_that_was_not_at_its_end_cannot_be_gone_on_with(tenant, home_fo
     "Nothing is sent, neither a tombstone nor the customer, and the message says what to do."
     with tenant.client(writable=True) as client:
         plan = fg.plan_memberships(fg.load_snapshot(client), {"vip": ["c-1", "c-5"]})
-        with Journal.of(plan, None) as journal:
+        with Journal.for_plan(plan, None) as journal:
             journal.write("start", digest=plan.digest, planned_at=plan.planned_at.isoformat(), approval={})
-            journal.write("look", group="vip", n_members=2, add=[], remove=[])
+            journal.write("observed", group="vip", n_members=2, add=[], remove=[])
             journal.write("intent", group="vip", change="add", uids=["c-1", "c-5"])
         fg.erase_customer("c-1")
         tenant.clear_requests()
@@ -408,12 +408,12 @@ def snapshot_of(members, *, tenant_uid="t-1", taken_at=NOON, **tables):
 
 def applied(plan, folder=None):
     """A journal and a receipt as an apply leaves them when all went well."""
-    with Journal.of(plan, folder) as journal:
+    with Journal.for_plan(plan, folder) as journal:
         approval = {"how": "digest", "by": "", "at": ""}
         journal.write("start", digest=plan.digest, planned_at=plan.planned_at.isoformat(), approval=approval)
         states = {}
         for one in plan.groups:
-            journal.write("look", group=one.uid, n_members=len(one.baseline), add=[], remove=[])
+            journal.write("observed", group=one.uid, n_members=len(one.baseline), add=[], remove=[])
             for change, uids in (("add", one.add), ("remove", one.remove)):
                 if uids:
                     journal.write("intent", group=one.uid, change=change, uids=list(uids))
@@ -553,7 +553,7 @@ def test_what_the_service_said_of_the_customer_goes(home_folder):
     assert fg.read_receipt(path).table()["detail"].tolist() == ["(forgotten-1)", spouse]
     assert fg.read_receipt(path).stopped == "at (forgotten-1)."
     [path] = home_folder.rglob("*.jsonl")
-    assert set(Journal(path).past.refused.values()) == {"(forgotten-1)", spouse}
+    assert set(Journal(path).state.refused.values()) == {"(forgotten-1)", spouse}
     assert files_with(home_folder, "c-1", "Kari") == []
 
 
@@ -908,7 +908,7 @@ def test_a_torn_last_line_goes_with_the_customer(small):
 
     assert files_with(small, "c-1") == []
     [path] = small.rglob("*.jsonl")
-    assert Journal(path).past.ended
+    assert Journal(path).state.ended
 
 
 def test_other_files_in_the_home_are_told(small, tmp_path):
@@ -1004,11 +1004,11 @@ INSTALLED = []
 def meaning(folder):
     """What a home holds apart from random names and moments."""
     receipts = [fg.read_receipt(path) for path in folder.rglob("*.receipt.json")]
-    journals = [Journal(path).past for path in folder.rglob("*.jsonl")]
+    journals = [Journal(path).state for path in folder.rglob("*.jsonl")]
     snapshots = [fg.read_snapshot(kept.path) for kept in list_stored_snapshots()]
     return {
         "receipts": [replace(one, forgotten="", path=None).to_dict() for one in receipts],
-        "journals": [(past.intended, past.accepted, past.ended, bool(past.forgotten)) for past in journals],
+        "journals": [(past.intended, past.accepted, past.ended, bool(past.erasure_id)) for past in journals],
         "snapshots": [(one.taken_at, one.memberships.to_csv(), one.customers.to_csv()) for one in snapshots],
         "files": {
             path.name: path.read_bytes() for path in [*folder.glob("lists/[!.]*"), *folder.glob("plans/[!.]*")]
@@ -1114,8 +1114,8 @@ def test_what_remains_is_what_was_there_without_the_customer(tmp_path_factory, w
         after = [fg.read_receipt(path) for path in sorted(folder.rglob("*.receipt.json"))]
         for old, new, is_named in zip(receipts, after, named, strict=True):
             assert_same_but_buried(old, new, gone)
-            assert bool(new.forgotten) == is_named
-            assert Journal(new.path.with_name(new.path.name.replace(".receipt.json", ".jsonl"))).past.ended
+            assert bool(new.erasure_id) == is_named
+            assert Journal(new.path.with_name(new.path.name.replace(".receipt.json", ".jsonl"))).state.ended
         assert (folder / "lists" / "a.csv").read_text() == "".join(
             f"{uid};x\n" for uid in ["uid", *listed] if uid != gone
         )

@@ -325,7 +325,7 @@ def test_a_policy_stands_in_where_an_approval_has_ended(tenant, tmp_path, capsys
 
 def test_a_plan_that_gets_no_further_is_set_aside(tenant, tmp_path, capsys, monkeypatch):
     "Two runs with the same outcome are enough; the second one says so."
-    monkeypatch.setattr(applying, "SETTLE_WAITS", (0.01,))
+    monkeypatch.setattr(applying, "READ_BACK_WAITS", (0.01,))
     listed = tmp_path / "list.csv"
     listed.write_text("customer_uid\nnobody-1\n")
     assert main(["plan", "--group", "Staff", "--list", str(listed), "--ids", "customer_uid", "--pending"]) == 0
