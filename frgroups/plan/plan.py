@@ -367,7 +367,7 @@ class Plan:
         if not n:
             return []
         who = f"{pluralize(n, 'customer')} of this plan {'was' if n == 1 else 'were'}"
-        text = f"{who} forgotten since. Load and plan again."
+        text = f"{who} erased since. Load and plan again."
         return [Finding("erased_customers", text, True, n=n)]
 
     def _group(self, name: str) -> GroupChange:

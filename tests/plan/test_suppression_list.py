@@ -278,6 +278,6 @@ def test_what_is_held_of_a_customer_is_exported():
     told = fg.export_customer("c-7")
 
     assert told["lists"][0]["rows"] == [["c-7", "asked us to"]]
-    assert told["plans"][0]["held_back"] == [
+    assert told["plans"][0]["excluded"] == [
         {"customer_group_uid": "vip", "change": "add", "reason": "never add: asked us to"}
     ]
