@@ -42,10 +42,10 @@ def erase_customer(
     """
     Erase one customer from all files in the data folder, and return a table of the actions.
 
-    Delete the customer in the tenant first; otherwise the next load stores the customer again. The table has a row
-    for each file that contained the customer: kind, path (after the erasure), tenant_uid ("" if the file does not
-    name its tenant), action ("rewritten", "tombstoned", "removed" or "could not"), n (number of mentions) and note. The
-    table contains no data of the customer. The log contains a short hash of the uid.
+    Delete the customer in the tenant first; otherwise the next load stores the customer again. The table has a
+    row for each file that contained the customer: kind, path (after the erasure), tenant_uid ("" if the file
+    does not name its tenant), action ("rewritten", "tombstoned", "removed" or "could not"), n (number of
+    mentions) and note. The table contains no data of the customer. The log contains a short hash of the uid.
 
     Parameters
     ----------
