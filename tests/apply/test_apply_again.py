@@ -13,6 +13,7 @@ from frgroups.apply import checks
 from frgroups.apply import executor as applying
 from frgroups.apply import sender as sending
 from frgroups.apply.journal import Journal
+from frgroups.apply.run_registry import register_revert
 from frgroups.cli.main import main
 from frgroups.errors import (
     CorruptFileError,
@@ -255,6 +256,25 @@ def test_same_digest_as_an_undone_plan(client, world, monkeypatch):
     assert fg.plan_undo(receipt).findings == ()
     with pytest.raises(PlanBlockedError, match="undone by plan"):
         apply(client, first)
+
+
+@pytest.mark.parametrize("call", ["apply", "finalize"])
+def test_undone_while_waiting_for_the_lock(client, world, monkeypatch, call):
+    "The checks run again under the lock: an undo that another process sent before it blocks the plan."
+    plan = plan_for(client, {"vip": PEOPLE})
+    crashed(client, plan, monkeypatch)
+    undo = fg.plan_undo(fg.finalize_plan(client, plan), limits=OPEN)
+    world.clear_requests()
+
+    def lock_after_undo(*arguments):
+        register_revert(undo)
+        return tenant_lock(*arguments)
+
+    monkeypatch.setattr(applying, "tenant_lock", lock_after_undo)
+    with pytest.raises(PlanBlockedError, match="undone by plan"):
+        {"apply": apply, "finalize": fg.finalize_plan}[call](client, plan)
+
+    assert writes(world) == []
 
 
 @pytest.mark.parametrize("how", ["turned away", "interrupted"])
