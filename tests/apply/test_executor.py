@@ -926,11 +926,11 @@ def test_what_was_turned_away_and_done_by_somebody_else_is_not_ours(client, worl
     world.add_members("vip", ["c010", "c011"])
     world.behave()
 
-    receipt = fg.finalize_plan(client, plan)
+    finalized = fg.finalize_plan(client, plan)
 
     assert receipt.counts == {"verified": 2, "not_sent": 2}
-    assert receipt.counts == {"verified": 2, "already": 2}
-    assert fg.plan_undo(receipt).n_remove == 2
+    assert finalized.counts == {"verified": 2, "already": 2}
+    assert fg.plan_undo(finalized).n_remove == 2
 
 
 def test_a_group_that_the_plan_made_and_somebody_deleted_is_drift(client, world):
