@@ -1,14 +1,15 @@
-"""What must hold of a plan and a client before anything is sent."""
+"""Check a plan and a client before anything is sent."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from frgroups.api.client import Client
 from frgroups.apply.journal import Journal, JournalState
-from frgroups.apply.receipt import Receipt
+from frgroups.apply.receipt import Receipt, read_receipt
 from frgroups.apply.run_registry import registered_journal, reverted_by
 from frgroups.errors import (
     CorruptFileError,
@@ -19,8 +20,7 @@ from frgroups.errors import (
     PlanBlockedError,
     WrongTenantError,
 )
-from frgroups.internals.formatting import pluralize
-from frgroups.internals.tombstones import TOMBSTONE_PREFIX
+from frgroups.internals.formatting import agree, pluralize
 from frgroups.plan.finding import Finding
 from frgroups.plan.limit_overrides import limit_options, relaxed_limits
 from frgroups.plan.limits import plan_age_violations
@@ -28,14 +28,14 @@ from frgroups.plan.plan import Plan
 from frgroups.plan.suppression_list import suppressed_customers, suppression_list_path
 from frgroups.review.approval import CLOCK_TOLERANCE
 
-_SETTLE = "To get a receipt of the changes that were sent, which can be undone, use finalize_plan."
-_SETTLE_IN_CLI = (
+_FINALIZE = "To get a receipt of the changes that were sent, which can be undone, use finalize_plan."
+_FINALIZE_IN_CLI = (
     "To get a receipt of the changes that were sent, which can be undone, use frgroups apply PLAN --finalize."
 )
 
 
 def check_target(client: Client, plan: Plan) -> None:
-    """Raise WrongTenantError unless the client is of the plan's tenant and host."""
+    """Raise WrongTenantError unless the client is connected to the plan's tenant and host."""
     if plan.base_url is None:
         raise WrongTenantError(
             f"Plan {plan.digest[:12]} was made from tables without a host, so it can be reviewed, not applied.",
@@ -57,72 +57,108 @@ def check_writable(client: Client) -> None:
         )
 
 
+def check_can_start(plan: Plan, journal: Journal) -> Receipt | None:
+    """
+    Return the receipt of a plan whose apply is complete, or None if the plan can be started or resumed.
+
+    Raises
+    ------
+    InputError
+        The plan was started with another journal.
+    CorruptFileError
+        The receipt or the journal was altered, or one of them is of another plan.
+    PlanBlockedError
+        The plan was undone.
+    """
+    receipt = _receipt_of_complete_apply(journal)
+    if receipt is not None:
+        return receipt
+    check_same_journal(plan, journal)
+    check_not_reverted(plan, journal)
+    return None
+
+
+def _receipt_of_complete_apply(journal: Journal) -> Receipt | None:
+    path = journal.receipt_path
+    if not path.exists():
+        return None
+    try:
+        receipt = read_receipt(path)
+    except CorruptFileError:
+        if journal.state.ended:
+            raise
+        return None  # The run is resumed, which writes a new receipt.
+    check_receipt_matches(journal, receipt)
+    if not journal.state.ended:
+        return None
+    return replace(receipt, repeated=True, reverted_by=reverted_by(receipt.plan))
+
+
 def check_same_journal(plan: Plan, journal: Journal) -> None:
-    """Raise InputError when the plan was begun with a journal in another folder, by which it is gone on with."""
-    begun = registered_journal(plan)
-    if begun is None or (begun == journal.path and begun.exists()):
+    """Raise InputError if the plan was started with a journal in another folder."""
+    registered = registered_journal(plan)
+    if registered is None or (registered == journal.path and registered.exists()):
         return
-    another = "" if begun == journal.path else f" with another, {journal.path}"
-    kept = "" if begun.exists() else " That file is not there any more, so what was sent cannot be told."
+    text = f"Plan {plan.digest[:12]} was started with the journal {registered}, and is not sent a second time"
+    if registered != journal.path:
+        text += f" with another, {journal.path}"
+    text += ". Nothing was sent now."
     hint = cli_hint = ""
-    if begun.exists():
-        folder = str(begun.parent.parent)
+    if registered.exists():
+        folder = str(registered.parent.parent)
         hint = f"To resume the plan, pass journal={folder!r}."
         cli_hint = f"To resume the plan, pass --journal {folder}."
-    raise InputError(
-        f"Plan {plan.digest[:12]} was begun with the journal {begun}, and is not sent a second time{another}. "
-        f"Nothing was sent now.{kept} Load again and make a new plan.",
-        hint=hint,
-        cli_hint=cli_hint,
-    )
+    else:
+        text += " That file does not exist any more, so it is not known what was sent."
+    raise InputError(f"{text} Load again and make a new plan.", hint=hint, cli_hint=cli_hint)
 
 
 def check_not_reverted(plan: Plan, journal: Journal) -> None:
-    """Raise PlanBlockedError when an undo of it was sent: going on would do again what was taken back."""
-    receipt = f", {journal.receipt_path}" if journal.receipt_path.exists() else ""
-    if undo := reverted_by(plan):
-        raise PlanBlockedError(
-            f"Plan {plan.digest[:12]} was taken back by plan {undo[:12]}, so it is not gone on with. Nothing was "
-            f"sent now. What it had done is told by its receipt{receipt}. Load again and make a new plan."
-        )
+    """Raise PlanBlockedError if an undo of the plan was sent: resuming the plan would repeat the undone changes."""
+    undo = reverted_by(plan)
+    if not undo:
+        return
+    text = f"Plan {plan.digest[:12]} was undone by plan {undo[:12]}, so it is not resumed. Nothing was sent now."
+    if journal.receipt_path.exists():
+        text += f" The receipt {journal.receipt_path} shows what the plan had changed."
+    raise PlanBlockedError(f"{text} Load again and make a new plan.")
 
 
 def check_receipt_matches(journal: Journal, receipt: Receipt) -> None:
-    """Raise CorruptFileError when a receipt is of another plan, or tells of a longer journal."""
-    known = journal.past.digest
-    if known not in ("", TOMBSTONE_PREFIX, receipt.plan.digest) and not receipt.forgotten:
+    """Raise CorruptFileError if a receipt is of another plan, or of a longer journal."""
+    if not journal.state.has_digest(receipt.plan.digest) and not receipt.erasure_id:
         raise CorruptFileError(
-            f"{journal.receipt_path} is the receipt of plan {receipt.plan.digest[:12]}, in the place of that of "
-            f"{known[:12]}. Nothing was sent now. Move it away, and apply again: the receipt is made anew from the "
-            "journal.",
+            f"{journal.receipt_path} is the receipt of plan {receipt.plan.digest[:12]}, in the place of the receipt "
+            f"of {journal.state.digest[:12]}. Nothing was sent now. Move it away, and apply again: the receipt is "
+            "created again from the journal.",
             path=journal.receipt_path,
         )
     if journal.n_lines < receipt.n_journal_lines:
         raise CorruptFileError(
             f"{journal.path} has {pluralize(journal.n_lines, 'line')}, and had {receipt.n_journal_lines:,} when its "
-            "receipt was made: the last ones are lost, so what was sent can no longer be told from it. Nothing was "
-            f"sent now. The receipt {journal.receipt_path} tells of it, and can be undone. Load again and make a new "
-            "plan.",
+            "receipt was created: the last ones are lost, so what was sent can no longer be derived from it. Nothing "
+            f"was sent now. The receipt {journal.receipt_path} is complete, and can be undone. Load again and make a "
+            "new plan.",
             path=journal.path,
         )
 
 
 @contextmanager
-def with_run_status(past: JournalState) -> Iterator[None]:
-    """Have what is refused here say that nothing was sent; or what an earlier run has sent, and what can be done."""
+def with_run_status(state: JournalState) -> Iterator[None]:
+    """Add to an error that nothing was sent, or what an earlier run sent and how to finalize it."""
     try:
         yield
     except FrgroupsError as error:
-        if isinstance(error, LockedError):  # Who holds the lock may be the very run that has sent something.
-            past = JournalState()
-        error.add(past.told())
-        if past.n_sent:
-            error.add(hint=_SETTLE, cli_hint=_SETTLE_IN_CLI)
+        if isinstance(error, LockedError):  # The run that holds the lock may be the one that has sent something.
+            state = JournalState()
+        error.add(state.run_status())
+        if state.n_sent:
+            error.add(hint=_FINALIZE, cli_hint=_FINALIZE_IN_CLI)
         raise
 
 
 def check_limits(plan: Plan) -> None:
-    """Raise PlanBlockedError when the plan breaks a limit, is too old by now, or adds who may never be added."""
+    """Raise PlanBlockedError if the plan exceeds a limit, is too old, or adds a customer of the suppression list."""
     findings = [*plan.findings, *newly_suppressed(plan)]
     age = datetime.now(UTC) - plan.planned_at
     if -age > CLOCK_TOLERANCE:
@@ -133,33 +169,35 @@ def check_limits(plan: Plan) -> None:
 
 
 def raise_if_limits_exceeded(plan: Plan, findings: list[Finding]) -> None:
-    """Raise PlanBlockedError when a finding blocks, with what would allow it."""
-    broken = tuple(finding for finding in findings if finding.blocking)
-    if broken:
-        told = " ".join(finding.message for finding in broken)
-        hint = cli_hint = ""
-        if any(finding.allow for finding in broken):
-            limits, options = relaxed_limits(broken, plan.limits), limit_options(broken, plan.limits)
-            hint = f"To allow this, create a plan with limits={limits!r} and have it reviewed."
-            cli_hint = f"To allow this, create a plan with {options} and have it reviewed."
-        raise PlanBlockedError(
-            f"Plan {plan.digest[:12]} is blocked by {pluralize(len(broken), 'limit')}. {told}",
-            hint=hint,
-            cli_hint=cli_hint,
-            findings=broken,
-        )
+    """Raise PlanBlockedError if a finding blocks, with the limits that would allow the plan."""
+    blocking = tuple(finding for finding in findings if finding.blocking)
+    if not blocking:
+        return
+    messages = " ".join(finding.message for finding in blocking)
+    hint = cli_hint = ""
+    if any(finding.allow for finding in blocking):
+        limits, options = relaxed_limits(blocking, plan.limits), limit_options(blocking, plan.limits)
+        hint = f"To allow this, create a plan with limits={limits!r} and have it reviewed."
+        cli_hint = f"To allow this, create a plan with {options} and have it reviewed."
+    raise PlanBlockedError(
+        f"Plan {plan.digest[:12]} is blocked by {pluralize(len(blocking), 'limit')}. {messages}",
+        hint=hint,
+        cli_hint=cli_hint,
+        findings=blocking,
+    )
 
 
 def newly_suppressed(plan: Plan) -> list[Finding]:
-    """What keeps a plan from being applied that adds customers who are on the never-add list by now."""
-    listed = suppressed_customers(plan)
-    added = [(group.uid, uid) for group in plan.groups for uid in group.add if uid in listed]
+    """Return a finding if the plan adds customers who are on the suppression list now."""
+    suppressed = suppressed_customers(plan)
+    added = [(group.uid, uid) for group in plan.groups for uid in group.add if uid in suppressed]
     if not added:
         return []
     groups, customers = {group for group, _ in added}, {uid for _, uid in added}
+    n = len(customers)
     text = (
-        f"{pluralize(len(customers), 'customer')} whom it adds, to {pluralize(len(groups), 'group')}, "
-        f"{'is' if len(customers) == 1 else 'are'} on the never-add list by now: {suppression_list_path(plan)}. "
+        f"{pluralize(n, 'customer')} whom it adds, to {pluralize(len(groups), 'group')}, "
+        f"{agree(n, 'is', 'are')} on the suppression list by now: {suppression_list_path(plan)}. "
         "Plan again, which leaves them out."
     )
     return [Finding("suppression_list", text, True, n=len(added))]

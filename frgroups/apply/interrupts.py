@@ -1,4 +1,4 @@
-"""Ctrl-C while a plan is applied: the first one ends the run in order, the second one at once."""
+"""Ctrl-C during an apply: the first one ends the run after the current request, the second one at once."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-_waiting: ContextVar[threading.Event | None] = ContextVar("_waiting", default=None)
+_stop_event: ContextVar[threading.Event | None] = ContextVar("_stop_event", default=None)
 
 
 @contextmanager
 def deferred_interrupt() -> Iterator[threading.Event]:
     """
-    Sets the event at the first Ctrl-C, so that the request in flight can end; a second one interrupts at once.
+    Yield an event that the first Ctrl-C sets, so that the current request can end; the second one interrupts at once.
 
-    Within another one it is the same event: who applies many plans stops all of them. In other threads than the
-    main one nobody presses Ctrl-C, and nothing is set, nor where a program around Python listens to it itself.
+    A nested call yields the same event, so that Ctrl-C stops all plans of a queue. Signal handlers can only be
+    installed in the main thread; in other threads, or if a program that embeds Python handles the signal itself, the
+    event is never set.
     """
-    if (outer := _waiting.get()) is not None:
+    outer = _stop_event.get()
+    if outer is not None:
         yield outer
         return
     stop = threading.Event()
@@ -28,14 +30,14 @@ def deferred_interrupt() -> Iterator[threading.Event]:
         yield stop
         return
 
-    def first(_signum: int, _frame: Any) -> None:
+    def set_stop(_signum: int, _frame: Any) -> None:
         stop.set()
         signal.signal(signal.SIGINT, before)
 
-    before = signal.signal(signal.SIGINT, first)
-    token = _waiting.set(stop)
+    before = signal.signal(signal.SIGINT, set_stop)
+    token = _stop_event.set(stop)
     try:
         yield stop
     finally:
-        _waiting.reset(token)
+        _stop_event.reset(token)
         signal.signal(signal.SIGINT, before)

@@ -1,4 +1,9 @@
-"""What was sent to a tenant and what came back: append-only lines, on disk before the next thing happens."""
+"""
+Journal of one apply: an append-only file of the changes that were sent and the server's responses.
+
+Each line is on disk before the next request is made. `JournalState` is the state of the apply, rebuilt from its
+lines.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +26,8 @@ from frgroups.internals.paths import resolve_folder, tenant_folder
 from frgroups.internals.tombstones import TOMBSTONE_PREFIX, is_tombstone
 from frgroups.plan.plan import Plan
 
+FORMAT_VERSION = 2
+
 Item = tuple[str, str, str]  # group uid, customer uid, "add" or "remove"
 
 
@@ -28,59 +35,65 @@ class RunAborted(Exception):  # noqa: N818  # It ends a run in order; it is no e
     """The run must end here; what was done is in the journal."""
 
 
+def journal_folder(folder: str | Path | None, tenant_uid: str, base_url: str | None) -> Path:
+    """Return the folder of a tenant's journals and receipts; `folder` None is the data folder."""
+    return resolve_folder(folder, "journals") / tenant_folder(tenant_uid, base_url)
+
+
 class Journal:
     """
-    The journal of one apply of one plan file, keyed by the plan's digest and the moment it was made.
+    The journal of one apply of one plan file.
 
-    Each line carries a checksum over itself and the line before it, so that a lost or altered line is noticed;
-    a torn last line is what a crash leaves and is dropped. No contact data and no token is in it.
+    The name contains the plan's digest and the time at which it was made. Each line contains a checksum over itself
+    and the previous line, so that a missing or altered line is detected. A torn last line is left by a crash and is
+    dropped. The journal contains no contact data and no token.
 
-    Whole lines that are lost from its end leave no gap. A receipt knows how many there were when it was made; of a
-    run that died without one they cannot be missed, and what they told of is then taken for `already` so.
+    Complete lines that are missing at the end cannot be detected in the journal alone. A receipt contains the number
+    of lines, so that the loss is detected if there is a receipt. Without a receipt, the changes in the missing lines
+    are classified as `already`.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.past = JournalState()
+        self.state = JournalState()
         self.n_lines = 0
-        self._last = ""
+        self._last_checksum = ""
         self._end = 0
-        for line in self._lines():
-            self.past.take(line)
+        for line in self._read_lines():
+            self.state.apply_event(line)
         self._file: Any = None
 
     @classmethod
-    def of(cls, plan: Plan, folder: str | Path | None) -> Journal:
+    def for_plan(cls, plan: Plan, folder: str | Path | None) -> Journal:
         """
-        The journal of this plan in a folder (None: the home's), new or as it was left.
+        Return the journal of a plan in a folder, which is empty if the plan was not started.
 
-        Raises InputError when a customer of the plan was forgotten and it was not applied to its end before, and
-        CorruptFileError when the journal of another plan lies there.
+        Raises
+        ------
+        InputError
+            A customer of the plan was erased before its apply was complete.
+        CorruptFileError
+            The file contains the journal of another plan.
         """
-        place = resolve_folder(folder, "journals") / tenant_folder(plan.tenant_uid, plan.base_url)
-        moment = f"{plan.planned_at:%Y%m%dT%H%M%S%fZ}"
-        own = place / f"{moment}-{plan.digest[:16]}.jsonl"
-        if not own.exists():  # A digest would tell who was forgotten, so it is no longer in the name.
-            others = map(cls, sorted(place.glob(f"{moment}-{TOMBSTONE_PREFIX}-*.jsonl")))
-            own = next((other.path for other in others if other._may_be_of(plan)), own)
-        journal = cls(own)
-        if journal.past.digest not in ("", TOMBSTONE_PREFIX, plan.digest):
+        journal = cls(_journal_path(plan, journal_folder(folder, plan.tenant_uid, plan.base_url)))
+        state = journal.state
+        if not state.has_digest(plan.digest):
             raise CorruptFileError(
-                f"{own} is the journal of plan {journal.past.digest[:12]}, in the place of that of "
-                f"{plan.digest[:12]}, of which nothing can be told so. Nothing was sent now. Put the right file "
-                "there again; where it is lost, compare the groups with the plan by hand, load, and plan again.",
-                path=own,
+                f"{journal.path} is the journal of plan {state.digest[:12]}, in the place of the journal of "
+                f"{plan.digest[:12]}, so it cannot show what was sent. Nothing was sent now. Put the right file "
+                "there again; if it is lost, compare the groups with the plan by hand, load, and plan again.",
+                path=journal.path,
             )
-        if journal.past.forgotten and not (journal.past.ended and journal.receipt_path.exists()):
+        if state.erasure_id and not (state.ended and journal.receipt_path.exists()):
             raise InputError(
-                f"Plan {plan.digest[:12]} was begun, and a customer of it was forgotten since ({own}), so it cannot "
-                "be gone on with. Nothing more was sent. Load again and make a new plan."
+                f"Plan {plan.digest[:12]} was started, and a customer of it was erased since ({journal.path}), so it "
+                "cannot be resumed. Nothing more was sent. Load again and make a new plan."
             )
         return journal
 
     @property
     def receipt_path(self) -> Path:
-        """Where the receipt of the same apply stands, once there is one."""
+        """Path of the receipt of the same apply, which exists after the first run."""
         return self.path.with_suffix(".receipt.json")
 
     def __enter__(self) -> Journal:
@@ -107,9 +120,18 @@ class Journal:
         self._file.close()
 
     def write(self, event: str, **facts: Any) -> None:
-        """Put one line on disk; returns when the disk has it, and raises RunAborted when it cannot have it."""
+        """
+        Append one line and return when it is on disk.
+
+        Raises
+        ------
+        RunAborted
+            The line cannot be written.
+        """
         line = {"event": event, "at": datetime.now(UTC).isoformat(), **facts}
-        checksum, raw = _chained(self._last, line)
+        if event == "start":
+            line["format_version"] = FORMAT_VERSION
+        checksum, raw = _encode_line(self._last_checksum, line)
         try:
             if self._file.write(raw) != len(raw):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -121,80 +143,102 @@ class Journal:
             raise RunAborted(
                 f"the journal {self.path} cannot be written ({error.strerror}), so nothing more was sent."
             ) from error
-        self._last, self._end = checksum, self._end + len(raw)
+        self._last_checksum, self._end = checksum, self._end + len(raw)
         self.n_lines += 1
-        self.past.take(line)
+        self.state.apply_event(line)
 
     def lines(self) -> list[dict[str, Any]]:
-        """Every line that was written whole, without its checksum."""
-        self.n_lines, self._last, self._end = 0, "", 0
-        return [{name: value for name, value in line.items() if name != "sum"} for line in self._lines()]
+        """Return every complete line, without its checksum."""
+        self.n_lines, self._last_checksum, self._end = 0, "", 0
+        return [{name: value for name, value in line.items() if name != "sum"} for line in self._read_lines()]
 
-    def _may_be_of(self, plan: Plan) -> bool:
-        """Whether what this journal tells of those who were not forgotten is in the plan."""
-        planned = {(one.uid, uid, change) for one in plan.groups for uid, change in one.items()}
-        told = self.past.already | self.past.intended
-        groups = self.past.observed | self.past.creating | {group for group, _, _ in told}
+    def _is_consistent_with(self, plan: Plan) -> bool:
+        """Return True if the plan contains all groups and items of this journal, except those of erased customers."""
+        planned = {(group.uid, uid, change) for group in plan.groups for uid, change in group.items()}
+        recorded = self.state.already | self.state.intended
+        groups = self.state.observed | self.state.creating | {group for group, _, _ in recorded}
         return (
-            groups <= {one.uid for one in plan.groups}
-            and {item for item in told if not is_tombstone(item[1])} <= planned
+            groups <= {group.uid for group in plan.groups}
+            and {item for item in recorded if not is_tombstone(item[1])} <= planned
         )
 
-    def _lines(self) -> Iterator[dict[str, Any]]:
+    def _read_lines(self) -> Iterator[dict[str, Any]]:
         if not self.path.exists():
             return
         try:
-            whole = self.path.read_bytes()
+            content = self.path.read_bytes()
         except OSError as error:
             raise InputError(
                 f"The journal {self.path} cannot be read: {error.strerror}. Nothing was sent now."
             ) from error
-        for number, raw in enumerate(whole.splitlines(keepends=True), start=1):
-            line = _parsed(raw)
-            expected = line and _chained(self._last, {k: v for k, v in line.items() if k != "sum"})[0]
-            if line is None or line.get("sum") != expected:
-                if self._end + len(raw) == len(whole) and not raw.endswith(b"\n"):
+        for number, raw in enumerate(content.splitlines(keepends=True), start=1):
+            line = _decode_line(self._last_checksum, raw)
+            if line is None:
+                if self._end + len(raw) == len(content) and not raw.endswith(b"\n"):
                     return  # Torn by a crash: it was never on disk whole, so nothing followed from it.
                 raise CorruptFileError(
                     f"{self.path} was altered: line {number} does not fit the one before it. What was sent can no "
-                    "longer be told from it; compare the groups with the plan by hand.",
+                    "longer be derived from it; compare the groups with the plan by hand.",
                     path=self.path,
                 )
-            self._last = line["sum"]
+            if line["event"] == "start" and line.get("format_version") != FORMAT_VERSION:
+                raise InputError(
+                    f"The journal {self.path} has format version {line.get('format_version', 1)}; this frgroups "
+                    f"reads {FORMAT_VERSION}. Nothing was sent now. Use the frgroups that wrote it, or make a new "
+                    "plan."
+                )
+            self._last_checksum = line["sum"]
             self._end += len(raw)
             self.n_lines += 1
             yield line
 
 
 def write_journal(path: Path, lines: Iterable[dict[str, Any]]) -> Path:
-    """Put a journal of these lines in the place of the one at this path, whole or not at all."""
-    last, whole = "", b""
+    """Replace the journal at this path by one of these lines, in one atomic step."""
+    last_checksum, content = "", b""
     for line in lines:
-        last, raw = _chained(last, line)
-        whole += raw
-    return write_text(path, whole.decode())
+        last_checksum, raw = _encode_line(last_checksum, line)
+        content += raw
+    return write_text(path, content.decode())
 
 
-def _chained(last: str, line: dict[str, Any]) -> tuple[str, bytes]:
-    """The checksum of a line behind the one with the checksum `last`, and its bytes."""
-    checksum = sha256(last + canonical_json(line))[:16]
+def _journal_path(plan: Plan, folder: Path) -> Path:
+    """Return the path of the plan's journal, which has another name if a customer of the plan was erased."""
+    time = f"{plan.planned_at:%Y%m%dT%H%M%S%fZ}"
+    path = folder / f"{time}-{plan.digest[:16]}.jsonl"
+    if path.exists():
+        return path
+    # The digest could reveal an erased customer, so an erasure removes it from the name.
+    for pseudonymized in sorted(folder.glob(f"{time}-{TOMBSTONE_PREFIX}-*.jsonl")):
+        if Journal(pseudonymized)._is_consistent_with(plan):
+            return pseudonymized
+    return path
+
+
+def _encode_line(last_checksum: str, line: dict[str, Any]) -> tuple[str, bytes]:
+    """Return the checksum of a line that follows a line with `last_checksum`, and the line's bytes."""
+    checksum = sha256(last_checksum + canonical_json(line))[:16]
     return checksum, (canonical_json(line | {"sum": checksum}) + "\n").encode()
 
 
-def _parsed(raw: bytes) -> dict[str, Any] | None:
+def _decode_line(last_checksum: str, raw: bytes) -> dict[str, Any] | None:
+    """Return a line, or None if it is not complete or its checksum does not fit."""
     try:
         line = json.loads(raw)
     except (ValueError, RecursionError):
         return None
-    return line if isinstance(line, dict) and raw.endswith(b"\n") else None
+    if not isinstance(line, dict) or not raw.endswith(b"\n"):
+        return None
+    checksum, _ = _encode_line(last_checksum, {name: value for name, value in line.items() if name != "sum"})
+    return line if line.get("sum") == checksum and "event" in line else None
 
 
 @dataclass
 class JournalState:
-    """What a journal tells: the state of an apply when it was last alive."""
+    """State of an apply, rebuilt from the lines of its journal."""
 
-    started: str = ""
-    digest: str = ""  # Of the plan that it tells of.
+    started_at: str = ""
+    digest: str = ""  # Of the plan.
     approval: dict[str, str] = field(default_factory=dict)
     already: set[Item] = field(default_factory=set)
     observed: set[str] = field(default_factory=set)
@@ -202,57 +246,80 @@ class JournalState:
     accepted: set[Item] = field(default_factory=set)
     refused: dict[Item, str] = field(default_factory=dict)
     not_sent: set[Item] = field(default_factory=set)
-    in_doubt: set[Item] = field(default_factory=set)  # Sent once without an answer: it may show late.
+    in_doubt: set[Item] = field(default_factory=set)  # Sent once without an answer: it may take effect late.
     creating: set[str] = field(default_factory=set)
     created: set[str] = field(default_factory=set)
     ended: bool = False
-    forgotten: str = ""  # A customer of it was forgotten since: it can be read, not gone on with.
+    erasure_id: str = ""  # Not "" after a customer of the plan was erased: the apply cannot be resumed.
+
+    @property
+    def possibly_effective(self) -> set[Item]:
+        """Items that were sent, or may have been, and were not refused."""
+        return self.intended - self.not_sent - self.refused.keys()
+
+    @property
+    def answered(self) -> set[Item]:
+        """Items that need no request any more: already true, accepted or refused."""
+        return self.already | self.accepted | self.refused.keys()
 
     @property
     def n_sent(self) -> int:
-        """How many changes were sent, or may have been."""
+        """Number of changes and creations that were sent, or may have been."""
         return len(self.intended - self.not_sent) + len(self.creating)
 
-    def told(self) -> str:
-        """
-        What to say of what was sent when nothing is sent now.
+    def was_sent(self, item: Item) -> bool:
+        """Return True if the item was sent, or may have been."""
+        return item in self.intended and item not in self.not_sent
 
-        >>> JournalState().told()
+    def has_digest(self, digest: str) -> bool:
+        """Return True unless the journal is of a plan with another digest; an erasure removes the digest."""
+        return self.digest in ("", TOMBSTONE_PREFIX, digest)
+
+    def run_status(self) -> str:
+        """
+        Return a sentence about what earlier runs sent, for errors that are raised before anything is sent.
+
+        >>> JournalState().run_status()
         'Nothing was sent.'
         """
         if not self.n_sent:
             return "Nothing was sent."
-        changes = pluralize(self.n_sent, "change")
-        return f"An earlier run sent {changes}, of which this plan's journal tells; now nothing more was sent."
+        return f"An earlier run sent {pluralize(self.n_sent, 'change')}, as the journal shows; nothing more was sent."
 
-    def take(self, line: dict[str, Any]) -> None:
-        """Take one line of the journal in."""
+    def apply_event(self, line: dict[str, Any]) -> None:
+        """Update the state by one line of the journal."""
         event, group = line["event"], line.get("group", "")
-        items = {(group, uid, line["change"]) for uid in line.get("uids", ())} if "change" in line else set()
         if event == "start":
-            self.started = self.started or line["at"]
+            self.started_at = self.started_at or line["at"]
             self.digest = line.get("digest", "")
             self.approval = line["approval"]
-            self.forgotten = self.forgotten or line.get("forgotten", "")
-        elif event == "look":
+            self.erasure_id = self.erasure_id or line.get("erasure_id", "")
+        elif event == "observed":
             self.observed.add(group)
             self.already |= {(group, uid, change) for change in ("add", "remove") for uid in line[change]}
-        elif event == "intent" and line.get("create"):
-            self.creating.add(group)
-        elif event == "outcome" and line.get("create"):
-            if line["result"] == "accepted":
-                self.created.add(group)
-            elif line["result"] == "refused":
-                self.creating.discard(group)
-        elif event == "intent":
+        elif event == "end":
+            self.ended = line["complete"]
+        elif line.get("create"):
+            self._apply_creation(line)
+        elif event in ("intent", "outcome"):
+            self._apply_change(line, {(group, uid, line["change"]) for uid in line["uids"]})
+
+    def _apply_creation(self, line: dict[str, Any]) -> None:
+        if line["event"] == "intent":
+            self.creating.add(line["group"])
+        elif line["result"] == "accepted":
+            self.created.add(line["group"])
+        elif line["result"] == "refused":
+            self.creating.discard(line["group"])
+
+    def _apply_change(self, line: dict[str, Any], items: set[Item]) -> None:
+        if line["event"] == "intent":
             self.in_doubt |= (items & self.intended) - self.not_sent - self.refused.keys()
             self.intended |= items
             self.not_sent -= items
-        elif event == "outcome" and line["result"] == "accepted":
+        elif line["result"] == "accepted":
             self.accepted |= items
-        elif event == "outcome" and line["result"] == "refused":
+        elif line["result"] == "refused":
             self.refused |= dict.fromkeys(items, line["message"])
-        elif event == "outcome" and line["result"] == "not_sent":
+        elif line["result"] == "not_sent":
             self.not_sent |= items - self.in_doubt
-        elif event == "end":
-            self.ended = line["complete"]

@@ -1,4 +1,4 @@
-"""The last look before anything is sent: what drifted, what the limits say now, and what is true already."""
+"""Check a plan against the current groups before anything is sent: drift, limits, and items that are already true."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from frgroups.api.client import Client
 from frgroups.apply.checks import raise_if_limits_exceeded
 from frgroups.apply.group_reader import GroupReader
 from frgroups.apply.journal import Journal, JournalState, RunAborted
-from frgroups.apply.run_registry import tenant_journals
+from frgroups.apply.run_registry import registered_journals
 from frgroups.errors import DriftError, NotFoundError
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.limits import GroupCounts, limit_violations
@@ -19,26 +19,31 @@ from frgroups.plan.plan import Plan
 
 DAY = timedelta(hours=24)
 
+Drift = dict[str, tuple[int, int]]  # By group uid: how many others joined and left since the plan was made.
 
-Drift = dict[str, tuple[int, int]]  # by group uid: how many others joined and left since the plan was made
 
-
-def preflight(client: Client, plan: Plan, journal: Journal, readings: GroupReader, stop: threading.Event) -> Drift:
+def preflight(client: Client, plan: Plan, journal: Journal, reader: GroupReader, stop: threading.Event) -> Drift:
     """
-    Read every touched group, and write down what is true; returns who else came and went.
+    Read every touched group, record the items that are already true, and return the drift of each group.
 
-    Raises DriftError when a group is no longer what the plan was made from, PlanBlockedError when a limit is broken
-    by what the groups are now, RunAborted when it was interrupted.
+    Raises
+    ------
+    DriftError
+        A group changed too much since the plan was made.
+    PlanBlockedError
+        The plan exceeds a limit for the groups as they are now.
+    RunAborted
+        The run was interrupted.
     """
     drift: Drift = {}
     problems = {}
     for group in plan.groups:
         if stop.is_set():
             raise RunAborted("interrupted while its groups were read.")
-        if group.create and group.uid not in journal.past.creating:
-            problem = _should_not_exist(client, group)
+        if group.create and group.uid not in journal.state.creating:
+            problem = _check_absent(client, group)
         else:
-            problem = _drifted(plan, group, readings, drift, made=group.uid in journal.past.created)
+            problem = _check_drift(plan, group, reader, drift, created=group.uid in journal.state.created)
         if problem:
             problems[group.uid] = problem
     if problems:
@@ -47,16 +52,19 @@ def preflight(client: Client, plan: Plan, journal: Journal, readings: GroupReade
             f"{' '.join(problems.values())} Load again and make a new plan.",
             groups=list(problems),
         )
-    days = _counts_days(plan)
-    lately, own = (recent_removals(plan, journal.path), removals_of_run(journal.path)) if days else (Counter(), set())
-    counts = [_counts_now(group, readings, own, lately[group.uid]) for group in plan.groups]
+    recent: Counter[str] = Counter()
+    own: set[tuple[str, str]] = set()
+    if _has_daily_limit(plan):
+        recent, own = recent_removals(plan, journal.path), removals_of_run(journal.path)
+    counts = [_current_counts(group, reader, own, recent[group.uid]) for group in plan.groups]
     raise_if_limits_exceeded(plan, limit_violations(plan.limits, counts, snapshot_age=timedelta(0)))
     for group in plan.groups:
-        _note_what_is_true(group, journal, readings)
+        _record_already_true(group, journal, reader)
     return drift
 
 
-def _should_not_exist(client: Client, group: GroupChange) -> str:
+def _check_absent(client: Client, group: GroupChange) -> str:
+    """Return the problem if a group that the plan creates exists, or ""."""
     try:
         client.get_group(group.uid)
     except NotFoundError:
@@ -64,17 +72,23 @@ def _should_not_exist(client: Client, group: GroupChange) -> str:
     return f"Group {group.uid} was to be created, but it exists."
 
 
-def _drifted(plan: Plan, group: GroupChange, readings: GroupReader, drift: Drift, *, made: bool) -> str:
-    """What keeps this group, which an earlier run of the plan may have `made`, from being changed, or nothing."""
+def _check_drift(plan: Plan, group: GroupChange, reader: GroupReader, drift: Drift, *, created: bool) -> str:
+    """
+    Return the problem if a group vanished or changed too much, or "", and add its changes to `drift`.
+
+    `created` is True if an earlier run of the plan created the group.
+    """
     try:
-        listing = readings.read(group.uid)
+        listing = reader.read(group.uid)
     except NotFoundError:
-        return "" if group.create and not made else f"{group.name} ({group.uid}) does not exist any more."
+        if group.create and not created:
+            return ""
+        return f"{group.name} ({group.uid}) does not exist any more."
     if listing.verdict == "drifted":
         return f"{group.name} changes faster than it can be read ({listing.note})."
-    own = {*group.add, *group.remove}
-    joined = len(set(listing.uids) - set(group.baseline) - own)
-    left = len(set(group.baseline) - set(listing.uids) - own)
+    planned = {*group.add, *group.remove}
+    joined = len(set(listing.uids) - set(group.baseline) - planned)
+    left = len(set(group.baseline) - set(listing.uids) - planned)
     if joined or left:
         drift[group.uid] = (joined, left)
     allowed = plan.limits.of(group.uid).drift_allowed(len(group.baseline))
@@ -86,64 +100,68 @@ def _drifted(plan: Plan, group: GroupChange, readings: GroupReader, drift: Drift
     )
 
 
-def _counts_days(plan: Plan) -> bool:
+def _has_daily_limit(plan: Plan) -> bool:
     return any(plan.limits.of(group.uid).removals_per_day is not None for group in plan.groups)
 
 
-def _counts_now(
-    group: GroupChange, readings: GroupReader, own: set[tuple[str, str]], removed_before: int
+def _current_counts(
+    group: GroupChange, reader: GroupReader, own: set[tuple[str, str]], n_recent_removals: int
 ) -> GroupCounts:
-    """What the plan would change of the members that the group has now, and what it and others removed of late."""
-    members = readings.members(group.uid)
+    """Count the plan's changes against the current members, and the removals of the last 24 hours."""
+    members = reader.members(group.uid)
     removes = sum(uid in members for uid in group.remove)
     adds = sum(uid not in members for uid in group.add)
     removed = sum((group.uid, uid) in own and uid not in members for uid in group.remove)
-    return GroupCounts(group.uid, group.name, len(members), adds, removes, removed_before + removed)
+    return GroupCounts(group.uid, group.name, len(members), adds, removes, n_recent_removals + removed)
 
 
-def _note_what_is_true(group: GroupChange, journal: Journal, readings: GroupReader) -> None:
-    """Journal the items that are true though we have not brought that about: they are `already`."""
-    past, members = journal.past, readings.members(group.uid)
-    true = {
-        change: [
-            uid
-            for uid in uids
-            if (uid in members) == (change == "add")
-            and (change == "add" or readings.proves_absence(group.uid))
-            and (group.uid, uid, change) not in past.already
-            and ((group.uid, uid, change) not in past.intended or (group.uid, uid, change) in past.not_sent)
-        ]
-        for change, uids in (("add", group.add), ("remove", group.remove))
-    }
-    if group.uid not in past.observed or true["add"] or true["remove"]:
-        journal.write("look", group=group.uid, n_members=len(members), **true)
+def _record_already_true(group: GroupChange, journal: Journal, reader: GroupReader) -> None:
+    """Record in the journal the items that are true before they are sent: they are `already`."""
+    state, members = journal.state, reader.members(group.uid)
+    absence_counts = reader.confirms_absence(group.uid)
+    already: dict[str, list[str]] = {"add": [], "remove": []}
+    for uid, change in group.items():
+        item = (group.uid, uid, change)
+        is_true = (uid in members) == (change == "add") and (change == "add" or absence_counts)
+        if is_true and item not in state.already and not state.was_sent(item):
+            already[change].append(uid)
+    if group.uid not in state.observed or already["add"] or already["remove"]:
+        journal.write("observed", group=group.uid, n_members=len(members), **already)
 
 
 def recent_removals(plan: Plan, own: Path) -> Counter[str]:
     """
-    By group the removals that other plans have sent in the last 24 hours, refused and turned away ones left out.
+    Count by group the removals that other plans sent in the last 24 hours, without refused and unsent ones.
 
-    `own` is the journal of the plan itself. Raises CorruptFileError for a journal that was altered: what it told of
-    would not be counted.
+    `own` is the journal of the plan itself.
+
+    Raises
+    ------
+    CorruptFileError
+        A journal was altered, so that its removals cannot be counted.
     """
     since = datetime.now(UTC) - DAY
-    lately = (path for path in tenant_journals(plan) if path != own and _changed(path) >= since)
-    return sum((Counter(group for group, _ in _removed(path, since)) for path in lately), Counter())
+    removals: Counter[str] = Counter()
+    for path in registered_journals(plan):
+        if path != own and _modified_at(path) >= since:
+            removals.update(group for group, _ in _removals_since(path, since))
+    return removals
 
 
 def removals_of_run(journal: Path) -> set[tuple[str, str]]:
-    """The removals, by group and customer, that this one journal tells of in the last 24 hours."""
-    return _removed(journal, datetime.now(UTC) - DAY) if journal.exists() else set()
+    """Return the removals (group uid, customer uid) that this journal contains from the last 24 hours."""
+    if not journal.exists():
+        return set()
+    return _removals_since(journal, datetime.now(UTC) - DAY)
 
 
-def _changed(path: Path) -> datetime:
+def _modified_at(path: Path) -> datetime:
     return datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
 
-def _removed(path: Path, since: datetime) -> set[tuple[str, str]]:
-    past = JournalState()
+def _removals_since(path: Path, since: datetime) -> set[tuple[str, str]]:
+    state = JournalState()
     for line in Journal(path).lines():
         if line["event"] in ("intent", "outcome") and datetime.fromisoformat(line["at"]) >= since:
-            past.take(line)
-    sent = past.intended - past.not_sent - past.refused.keys()
-    return {(group, uid) for group, uid, change in sent if change == "remove"}
+            state.apply_event(line)
+    return {(group, uid) for group, uid, change in state.possibly_effective if change == "remove"}

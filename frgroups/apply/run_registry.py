@@ -1,7 +1,7 @@
 """
-Which plans were begun, with which journal, and which were taken back.
+Registry of the plans that were started from this data folder, with their journals, and of reverted plans.
 
-A plan is sent under one journal, whatever folder another is in, and not gone on with once its undo was sent.
+A plan is sent under one journal, even if another folder is given, and is not resumed after its undo was sent.
 """
 
 from __future__ import annotations
@@ -18,116 +18,137 @@ from frgroups.internals.paths import data_subdir, home, tenant_folder
 from frgroups.internals.tombstones import TOMBSTONE_PREFIX
 from frgroups.plan.plan import Plan
 
-_Line = dict[str, str]
+_FOLDER = "runs"
+
+_Entry = dict[str, str]
 
 
 def registered_journal(plan: Plan) -> Path | None:
-    """The journal under which this plan was begun from this home; None when it was not."""
-    for line in _lines(_file(plan)):
-        if "journal" in line and (line["planned_at"], line["digest"]) == (plan.planned_at.isoformat(), plan.digest):
-            return home() / line["journal"]
+    """Return the journal with which this plan was started from this data folder, or None."""
+    for entry in _read_entries(_registry_path(plan)):
+        if "journal" in entry and (entry["planned_at"], entry["digest"]) == (
+            plan.planned_at.isoformat(),
+            plan.digest,
+        ):
+            return home() / entry["journal"]
     return None
 
 
-def tenant_journals(plan: Plan) -> list[Path]:
-    """The journals that are still there, of every plan begun from this home for the plan's tenant and host."""
-    paths = {home() / line["journal"] for line in _lines(_file(plan)) if "journal" in line}
+def registered_journals(plan: Plan) -> list[Path]:
+    """Return the existing journals of all plans that were started for the plan's tenant and host."""
+    paths = {home() / entry["journal"] for entry in _read_entries(_registry_path(plan)) if "journal" in entry}
     return sorted(path for path in paths if path.exists())
 
 
 def register_run(plan: Plan, journal: Path) -> None:
-    """Write down, on disk when this returns, that the plan is begun with this journal."""
+    """Record that the plan is started with this journal; the entry is on disk when the function returns."""
     if registered_journal(plan) is None:
-        line = {"digest": plan.digest, "planned_at": plan.planned_at.isoformat(), "journal": _in_home(journal)}
-        append_durable(_file(plan), _sealed(line))
+        entry = {"digest": plan.digest, "planned_at": plan.planned_at.isoformat(), "journal": _stored_path(journal)}
+        append_durable(_registry_path(plan), _encode_entry(entry))
 
 
 def reverted_by(plan: Plan) -> str:
     """
-    The digest of the plan that took this one back, or "".
+    Return the digest of the plan that reverted this one, or "".
 
-    An undo names a digest, and several plans may have it: it is of those that were begun before it, whatever their
-    clocks said, and of those begun elsewhere that were planned before it.
+    An undo names a digest, and several plans may have the same digest. The undo reverts those that were
+    started before it, whatever their planning times, and those started elsewhere that were planned before it.
     """
-    begun, undone_by = False, [""]
-    for line in _about(plan.digest, plan):
-        if line.get("planned_at") == plan.planned_at.isoformat():
-            begun, undone_by = True, [""]
-        elif "undone_by" in line and (begun or datetime.fromisoformat(line["at"]) > plan.planned_at):
-            undone_by.append(line["undone_by"])
-        elif line.get("not_undone_by") in undone_by:
-            undone_by.remove(line["not_undone_by"])
-    return undone_by[-1]
+    started, reverts = False, [""]
+    for entry in _entries_of_digest(plan.digest, plan):
+        if entry.get("planned_at") == plan.planned_at.isoformat():
+            started, reverts = True, [""]
+        elif "reverted_by" in entry and (started or datetime.fromisoformat(entry["at"]) > plan.planned_at):
+            reverts.append(entry["reverted_by"])
+        elif entry.get("not_reverted_by") in reverts:
+            reverts.remove(entry["not_reverted_by"])
+    return reverts[-1]
 
 
 def register_revert(undo: Plan) -> None:
-    """Write down once, on disk when this returns, that what an undo takes back is taken back; of others nothing."""
+    """
+    Record once that the plan of an undo is reverted; the entry is on disk when the function returns.
+
+    A plan that is not an undo, or that is empty, is not recorded.
+    """
     if undo.reverts is None or undo.is_empty:
         return
-    line = {"digest": undo.reverts, "undone_by": undo.digest, "at": undo.planned_at.isoformat()}
-    if _about(undo.reverts, undo)[-1:] != [line]:
-        append_durable(_file(undo), _sealed(line))
+    entry = {"digest": undo.reverts, "reverted_by": undo.digest, "at": undo.planned_at.isoformat()}
+    if _entries_of_digest(undo.reverts, undo)[-1:] != [entry]:
+        append_durable(_registry_path(undo), _encode_entry(entry))
 
 
 def unregister_revert(undo: Plan) -> None:
-    """Write down that nothing of an undo was sent after all: its first request was turned away, or never made."""
+    """Record that no change of an undo was sent: its first request was rejected, or never made."""
     if undo.reverts is not None and not undo.is_empty:
-        append_durable(_file(undo), _sealed({"digest": undo.reverts, "not_undone_by": undo.digest}))
+        append_durable(_registry_path(undo), _encode_entry({"digest": undo.reverts, "not_reverted_by": undo.digest}))
 
 
 def replace_digest(before: Path, after: Path) -> None:
-    """A journal was renamed, since its digest would tell of a forgotten customer: here it goes too."""
-    for path in data_subdir("begun").glob("*.jsonl"):
-        lines = list(_lines(path))
-        gone = {line["digest"] for line in lines if "journal" in line and home() / line["journal"] == before}
-        renamed = [_without(line, gone, before, after) for line in lines]
-        if renamed != lines:
-            write_text(path, "".join(map(_sealed, renamed)))
+    """Replace the digest and the path of a journal that an erasure renames, because the digest names a customer."""
+    for path in data_subdir(_FOLDER).glob("*.jsonl"):
+        entries = list(_read_entries(path))
+        digests = {entry["digest"] for entry in entries if _is_of_journal(entry, before)}
+        replaced = [_replace_in_entry(entry, digests, before, after) for entry in entries]
+        if replaced != entries:
+            write_text(path, "".join(map(_encode_entry, replaced)))
 
 
-def _without(line: _Line, digests: set[str], before: Path, after: Path) -> _Line:
-    told = {name: TOMBSTONE_PREFIX if value in digests else value for name, value in line.items()}
-    return told | {"journal": _in_home(after)} if told.get("journal") == _in_home(before) else told
+def _replace_in_entry(entry: _Entry, digests: set[str], before: Path, after: Path) -> _Entry:
+    replaced = dict(entry)
+    for name, value in entry.items():
+        if value in digests:
+            replaced[name] = TOMBSTONE_PREFIX
+    if _is_of_journal(entry, before):
+        replaced["journal"] = _stored_path(after)
+    return replaced
 
 
-def _about(digest: str, plan: Plan) -> list[_Line]:
-    """What is told of this digest, in order, in the tenant and host of the plan."""
-    return [line for line in _lines(_file(plan)) if line["digest"] == digest]
+def _is_of_journal(entry: _Entry, journal: Path) -> bool:
+    return "journal" in entry and home() / entry["journal"] == journal
 
 
-def _file(plan: Plan) -> Path:
-    return data_subdir("begun") / f"{tenant_folder(plan.tenant_uid, plan.base_url)}.jsonl"
+def _entries_of_digest(digest: str, plan: Plan) -> list[_Entry]:
+    """Return the entries of this digest in the registry of the plan's tenant and host, in order."""
+    return [entry for entry in _read_entries(_registry_path(plan)) if entry["digest"] == digest]
 
 
-def _in_home(journal: Path) -> str:
-    """A journal's path, from the home on where it is in it: homes are moved."""
-    return str(journal.relative_to(home()) if journal.is_relative_to(home()) else journal)
+def _registry_path(plan: Plan) -> Path:
+    return data_subdir(_FOLDER) / f"{tenant_folder(plan.tenant_uid, plan.base_url)}.jsonl"
 
 
-def _sealed(line: _Line) -> str:
-    return canonical_json(line | {"sum": sha256(canonical_json(line))[:16]}) + "\n"
+def _stored_path(journal: Path) -> str:
+    """Return a journal's path relative to the data folder if it is in it, because the data folder can be moved."""
+    if journal.is_relative_to(home()):
+        return str(journal.relative_to(home()))
+    return str(journal)
 
 
-def _lines(path: Path) -> Iterator[_Line]:
+def _encode_entry(entry: _Entry) -> str:
+    return canonical_json(entry | {"sum": sha256(canonical_json(entry))[:16]}) + "\n"
+
+
+def _read_entries(path: Path) -> Iterator[_Entry]:
     if not path.exists():
         return
     try:
-        whole = path.read_bytes()
+        content = path.read_bytes()
     except OSError as error:
-        told = f"{path}, which tells what was begun, cannot be read: {error}. Nothing was sent now."
-        raise InputError(told) from error
-    for number, text in enumerate(whole.splitlines(keepends=True), start=1):  # Of bytes: texts split at U+2028 too.
-        if not text.endswith(b"\n"):
+        raise InputError(
+            f"{path}, the registry of started plans, cannot be read: {error}. Nothing was sent now."
+        ) from error
+    for number, raw in enumerate(content.splitlines(keepends=True), start=1):  # str.splitlines splits at U+2028, too.
+        if not raw.endswith(b"\n"):
             return  # Torn by a crash before anything was sent.
         try:
-            line: _Line = json.loads(text)
-            stated = line.pop("sum")
+            entry: _Entry = json.loads(raw)
+            checksum = entry.pop("sum")
         except (ValueError, KeyError, TypeError, AttributeError):
-            stated, line = "", {}
-        if stated != sha256(canonical_json(line))[:16]:
+            checksum, entry = "", {}
+        if checksum != sha256(canonical_json(entry))[:16]:
             raise CorruptFileError(
-                f"{path}, which tells what was begun, was altered in line {number}. Nothing was sent now. Whether "
-                "this plan was begun before can no longer be told: move that file away, load, and plan again.",
+                f"{path}, the registry of started plans, was altered in line {number}. Nothing was sent now. The "
+                "file no longer shows if this plan was started before: move it away, load, and plan again.",
                 path=path,
             )
-        yield line
+        yield entry

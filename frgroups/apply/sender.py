@@ -1,4 +1,4 @@
-"""Sends the changes of an approved plan chunk by chunk, and finds the one uid that a refusal is about."""
+"""Send the changes of an approved plan in chunks, and find the uids that the service refuses."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ _NO_ANSWER = (408, 425)  # A gateway that gave up: what stands behind it may hav
 
 class Sender:
     """
-    Puts one plan on the wire; every intent is on disk before its request, every outcome after.
+    Send one plan. Every intent is on disk before its request, and every outcome after it.
 
-    A refused chunk is halved until the refused uids stand alone. 413 halves the chunks and is no refusal. A
-    lost answer, a timeout or a 5xx says nothing: the group is read, and what is not true is sent again in
-    smaller chunks, a bounded number of times. 401, 403, a first chunk refused to its last uid, or 50 refused
-    uids end the run.
+    A refused chunk is split in half until each refused uid is found. Status 413 halves the chunk size and is not a
+    refusal. After a lost answer, a timeout or a 5xx the group is read, and changes that are not in effect are sent
+    again in smaller chunks, a limited number of times. A 401, a 403, a first chunk of which every uid is refused, or
+    50 refused uids end the run.
     """
 
     def __init__(
@@ -56,13 +56,15 @@ class Sender:
         self._client, self._journal = client, journal
         self._members_when, self._stop, self._progress = members_when, stop, progress
         self._chunk = chunk
-        self._refused_alone = len(journal.past.refused)  # By earlier runs too: it is one plan.
+        self._n_refused = len(journal.state.refused)  # By earlier runs too: it is one plan.
         self._waited = 0.0
         # In a run that goes on after others, the first chunk may well hold nothing but bad uids.
-        self._first_left: set[str] | None = set() if journal.past.n_sent else None
+        self._first_left: set[str] | None = None
+        if journal.state.n_sent:
+            self._first_left = set()
 
     def create(self, group: str, name: str) -> None:
-        """Create a group; raises RunAborted when that is refused, or may or may not have happened."""
+        """Create a group; raise RunAborted if the creation is refused, or if its result is unknown."""
         self.stop_when_asked()
         self._journal.write("intent", create=True, group=group, name=name)
         result = "accepted"
@@ -70,75 +72,83 @@ class Sender:
         try:
             self._retry_on_429(lambda: self._client.create_group(name, group))
         except RunAborted as stop:  # While it waited after a 429: this request was turned away.
-            self.created(group, "refused", str(stop))
+            self.record_creation(group, "refused", str(stop))
             raise
         except RequestRejectedError as error:
-            result, failed = "unknown" if error.status in _NO_ANSWER else "refused", error
+            failed = error
+            result = "unknown" if error.status in _NO_ANSWER else "refused"
         except (*_TURNED_AWAY, RateLimitedError, NotFoundError) as error:
             result, failed = "refused", error
         except (ConnectionFailedError, ServerError, UnexpectedResponseError) as error:
             result, failed = "unknown", error
-        self.created(group, result, failed.message if failed else "")
-        if failed:
+        if failed is None:
+            self.record_creation(group, result)
+        else:
+            self.record_creation(group, result, failed.message)
             raise RunAborted(failed.message) from failed
 
-    def created(self, group: str, result: str, message: str = "") -> None:
-        """Write down what became of a creation."""
+    def record_creation(self, group: str, result: str, message: str = "") -> None:
+        """Record the result of a creation in the journal."""
         self._journal.write("outcome", create=True, group=group, result=result, message=message)
 
     def send(self, group: str, change: str, uids: Sequence[str]) -> None:
-        """Send one side of one group; raises RunAborted when the run must end."""
+        """Send the additions or the removals of a group; raise RunAborted if the run must end."""
         size = self._chunk
         if self._first_left is None and uids:
-            # Of small chunks the first few: one bad uid tells nothing of the rest.
+            # Chunks can be smaller than CHUNK, and one bad uid says nothing about the others.
             self._first_left = set(uids[:CHUNK])
         waiting = deque((list(uids[start : start + size]), 0) for start in range(0, len(uids), size))
         while waiting:
             chunk, tried = waiting.popleft()
             if len(chunk) > self._chunk:
-                waiting.extendleft(reversed(_halves(chunk, tried)))
+                waiting.extendleft(reversed(_split_in_half(chunk, tried)))
                 continue
-            result, message = self._put(group, change, chunk)
+            result, message = self._send_chunk(group, change, chunk)
             if result == "unknown":
-                left = self._still_open(group, change, chunk)
-                self._in_effect(len(chunk) - len(left))
+                left = self._not_in_effect(group, change, chunk)
+                self._count_in_effect(len(chunk) - len(left))
                 if left and tried + 1 >= MOST_TRIES:
                     raise RunAborted(f"{message} It was sent {MOST_TRIES} times and is still not in effect.")
-                if left:
-                    waiting.extendleft(reversed(_halves(left, tried + 1) if len(left) > 1 else [(left, tried + 1)]))
+                if len(left) > 1:
+                    waiting.extendleft(reversed(_split_in_half(left, tried + 1)))
+                elif left:
+                    waiting.appendleft((left, tried + 1))
             elif result == "too_large":
                 self._chunk = max(1, len(chunk) // 2)
                 waiting.appendleft((chunk, tried))
             elif result == "refused" and len(chunk) > 1:
-                waiting.extendleft(reversed(_halves(chunk, tried)))
+                waiting.extendleft(reversed(_split_in_half(chunk, tried)))
             elif result == "refused":
-                self._refused(chunk[0], message)
+                self._count_refused(chunk[0], message)
             else:
-                self._in_effect(len(chunk))
+                self._count_in_effect(len(chunk))
 
-    def _put(self, group: str, change: str, uids: list[str]) -> tuple[Result, str]:
+    def _send_chunk(self, group: str, change: str, uids: list[str]) -> tuple[Result, str]:
         self.stop_when_asked()
         self._journal.write("intent", group=group, change=change, uids=uids)
         try:
             result, message = self._answered(group, change, uids)
         except RunAborted as stop:  # While it waited after a 429, or after too many: this request was turned away.
-            self._outcome(group, change, uids, "not_sent", str(stop))
+            self._record_outcome(group, change, uids, "not_sent", str(stop))
             raise
         except UnexpectedResponseError as error:
-            self._outcome(group, change, uids, "unknown", error.message)
+            self._record_outcome(group, change, uids, "unknown", error.message)
             raise RunAborted(error.message) from error
         except (*_TURNED_AWAY, RateLimitedError, NotFoundError) as error:
-            # The service did not look at the customers at all.
-            self._outcome(group, change, uids, "not_sent", error.message)
+            # The service did not process the customers.
+            self._record_outcome(group, change, uids, "not_sent", error.message)
             raise RunAborted(error.message) from error
-        # A chunk that is refused as a whole says nothing of its uids: they are sent again in smaller chunks. Nor does
-        # the document say that none of them took effect.
-        refused = "refused" if len(uids) == 1 else "unknown"
-        told = {"too_large": "not_sent", "refused": refused}.get(result, result)
-        self._outcome(group, change, uids, told, message)
+        # A refused chunk says nothing about its uids: they are sent again in smaller chunks. The API contract does
+        # not state that none of them took effect.
+        recorded: str = result
+        if result == "too_large":
+            recorded = "not_sent"
+        elif result == "refused" and len(uids) > 1:
+            recorded = "unknown"
+        self._record_outcome(group, change, uids, recorded, message)
         return result, message
 
-    def _outcome(self, group: str, change: str, uids: list[str], result: str, message: str) -> None:
+    def _record_outcome(self, group: str, change: str, uids: list[str], result: str, message: str) -> None:
         self._journal.write("outcome", group=group, change=change, uids=uids, result=result, message=message)
 
     def _answered(self, group: str, change: str, uids: list[str]) -> tuple[Result, str]:
@@ -179,35 +189,35 @@ class Sender:
             return "unknown", unread.message
         return "refused", error.server_message or error.message
 
-    def _still_open(self, group: str, change: str, uids: list[str]) -> list[str]:
-        """Those of a chunk with an unknown outcome that are not in effect."""
+    def _not_in_effect(self, group: str, change: str, uids: list[str]) -> list[str]:
+        """Read the group, and return the uids of a chunk whose change is not in effect."""
         members = self._members_when(group, change, uids)
         return [uid for uid in uids if (uid in members) != (change == "add")]
 
     def stop_when_asked(self) -> None:
-        """Raise RunAborted once somebody wants the run to end."""
+        """Raise RunAborted if the run was interrupted."""
         if self._stop.is_set():
             raise RunAborted("interrupted between two requests.")
 
-    def _in_effect(self, n: int) -> None:
+    def _count_in_effect(self, n: int) -> None:
         if n:
             self._progress.advance(n)
             self._first_left = set()
 
-    def _refused(self, uid: str, message: str) -> None:
+    def _count_refused(self, uid: str, message: str) -> None:
         self._progress.advance(1)
-        self._refused_alone += 1
+        self._n_refused += 1
         if self._first_left:
             self._first_left.discard(uid)
             if not self._first_left:
                 raise RunAborted(f"every customer of the first chunk was refused. {message}")
-        if self._refused_alone >= MAX_REJECTED:
+        if self._n_refused >= MAX_REJECTED:
             raise RunAborted(
-                f"{self._refused_alone} customers of this plan were refused, the last one so: {message} "
+                f"{self._n_refused} customers of this plan were refused, the last one so: {message} "
                 "Find out why, and make a new plan without them."
             )
 
 
-def _halves(chunk: list[str], tried: int) -> list[tuple[list[str], int]]:
+def _split_in_half(chunk: list[str], tried: int) -> list[tuple[list[str], int]]:
     middle = (len(chunk) + 1) // 2
     return [(chunk[:middle], tried), (chunk[middle:], tried)]

@@ -1,14 +1,15 @@
-"""The plan that takes back what another one did."""
+"""Create the plan that reverts another one."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import pandas as pd
 
 from frgroups.apply.receipt import Receipt
 from frgroups.apply.run_registry import reverted_by
-from frgroups.internals.formatting import pluralize
+from frgroups.internals.formatting import agree, pluralize
 from frgroups.internals.tombstones import is_tombstone
 from frgroups.internals.validation import check_type
 from frgroups.plan.exclusions import ExcludedChange, Exclusions, apply_exclusions
@@ -21,23 +22,22 @@ from frgroups.plan.suppression_list import suppressed_customers
 
 def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
     """
-    The plan that takes back what really changed: an ordinary plan, with limits, review and approval of its own.
+    Create the plan that reverts the verified changes of a receipt, with limits, review and approval of its own.
 
-    Only verified items are taken back; what others changed stays. A group that the plan created stays, empty. What
-    was sent and not seen to take effect is not taken back, and a finding says so for each group; another one says
-    when an undo of the plan was sent before.
-    What was done to a customer who was forgotten since is left out, and a finding says so; who is on the never-add
-    list by now is held back.
+    Only verified items are reverted; changes by others stay. A group that the plan created stays, and is empty. For
+    each group, a finding counts the changes that were sent and did not take effect, which are not reverted. Another
+    finding is added if an undo of the plan was sent before. Changes of customers who were erased since are left out,
+    with a finding. Customers who are on the suppression list now are excluded.
 
     Parameters
     ----------
     limits
-        What the undo may not do; None: what the plan that was applied might not.
+        Limits of the undo. None is the limits of the applied plan.
 
     Raises
     ------
     InputError
-        `receipt` is none.
+        `receipt` is not a Receipt.
 
     >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client(writable=True) as client:
     ...     snapshot = load_snapshot(client)
@@ -47,39 +47,34 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
     True
     """
     check_type(receipt, Receipt, "receipt")
-    changes, notes = [], []
+    changes: list[GroupChange] = []
     excluded: list[ExcludedChange] = []
+    notes = [*_already_undone(receipt), *_erased_customers(receipt)]
     exclusions = Exclusions(suppression_list=suppressed_customers(receipt.plan))
-    if reverted_by(receipt.plan):  # Told without digests: a plan file keeps this when a customer is forgotten.
-        text = "An undo of the same plan was sent before: what others did again since is taken back too."
-        notes.append(Finding("undone_before", text))
-    forgotten = [item for item, state in receipt.states.items() if state == "verified" and is_tombstone(item[1])]
-    if n := len(forgotten):
-        text = f"{pluralize(n, 'change')} of customers who were forgotten since {'is' if n == 1 else 'are'} left out."
-        notes.append(Finding("forgotten_customers", text, n=n))
     for group in receipt.plan.groups:
         after = tuple(uid for uid in receipt.members_after.get(group.uid, ()) if not is_tombstone(uid))
-        done = {change: _verified(receipt, group, change) for change in ("add", "remove")}
         change = GroupChange(
             group.uid,
             group.name,
             after,
-            add=tuple(sorted(done["remove"] - set(after))),
-            remove=tuple(sorted(done["add"] & set(after))),
+            add=tuple(sorted(_verified(receipt, group.uid, group.remove, "remove") - set(after))),
+            remove=tuple(sorted(_verified(receipt, group.uid, group.add, "add") & set(after))),
         )
-        notes += _not_settled(receipt, group)
-        change, excluded_changes = apply_exclusions(change, exclusions)
-        excluded += excluded_changes
+        notes += _not_finalized(receipt, group)
+        change, excluded_of_group = apply_exclusions(change, exclusions)
+        excluded += excluded_of_group
         if change.add or change.remove:
             changes.append(change)
-            if group.uid not in receipt.proved:
-                text = f"The last reading of {group.name} did not prove itself. It is read again before applying."
+            if group.uid not in receipt.consistent_groups:
+                text = f"The last read of {group.name} is not consistent. The group is read again before applying."
                 notes.append(Finding("unverifiable", text, False, group.uid))
         if group.uid in receipt.created:
-            text = (
-                f"{group.name} was created by the plan and stays, {len(after) - len(change.remove):,} members left."
-            )
+            n_left = len(after) - len(change.remove)
+            text = f"{group.name} was created by the plan and stays, {n_left:,} members left."
             notes.append(Finding("created_group_stays", text, False, group.uid))
+    purpose = ""
+    if receipt.plan.purpose:
+        purpose = f"to undo: {receipt.plan.purpose}"
     return Plan(
         tenant_uid=receipt.plan.tenant_uid,
         base_url=receipt.plan.base_url,
@@ -91,31 +86,44 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
         notes=tuple(notes),
         reverts=receipt.plan.digest,
         excluded_changes=tuple(excluded),
-        stored_facts=_known_before(receipt.plan),
-        purpose=f"to take back: {receipt.plan.purpose}" if receipt.plan.purpose else "",
+        stored_facts=_facts_before(receipt.plan),
+        purpose=purpose,
     )
 
 
-def _known_before(plan: Plan) -> pd.DataFrame | None:
-    """What the plan knew of its customers, but for their groups, which it has changed."""
-    known = plan.customer_facts()
-    return None if known is None else known.assign(groups_now="").astype("str")
+def _facts_before(plan: Plan) -> pd.DataFrame | None:
+    """Return the plan's customer facts without the groups, because the plan has changed them."""
+    facts = plan.customer_facts()
+    return None if facts is None else facts.assign(groups_now="").astype("str")
 
 
-def _not_settled(receipt: Receipt, group: GroupChange) -> list[Finding]:
-    """What was sent, and is not known to have taken effect: it may still be there when the undo is done."""
-    open_states = ("unknown", "not_effective")
-    n = sum(receipt.states[group.uid, uid, change] in open_states for uid, change in group.items())
+def _already_undone(receipt: Receipt) -> list[Finding]:
+    if not reverted_by(receipt.plan):
+        return []
+    # Without a digest: a plan file keeps this text when a customer is erased.
+    text = "An undo of the same plan was sent before: changes that others repeated since are reverted, too."
+    return [Finding("already_undone", text)]
+
+
+def _erased_customers(receipt: Receipt) -> list[Finding]:
+    n = sum(state == "verified" and is_tombstone(uid) for (_, uid, _), state in receipt.states.items())
+    if not n:
+        return []
+    text = f"{pluralize(n, 'change')} of customers who were erased since {agree(n, 'is', 'are')} left out."
+    return [Finding("erased_customers", text, n=n)]
+
+
+def _not_finalized(receipt: Receipt, group: GroupChange) -> list[Finding]:
+    """Return a finding about changes that were sent and may take effect after the undo."""
+    n = sum(receipt.states[group.uid, uid, change] in ("unknown", "not_effective") for uid, change in group.items())
     if not n:
         return []
     text = (
-        f"{pluralize(n, 'change')} of {group.name} {'was' if n == 1 else 'were'} sent and not seen to take effect, "
-        f"and {'is' if n == 1 else 'are'} not taken back. Apply the plan again, or finalize it, "
-        "and undo then."
+        f"{pluralize(n, 'change')} of {group.name} {agree(n, 'was', 'were')} sent and did not take effect, "
+        f"and {agree(n, 'is', 'are')} not reverted. Apply the plan again, or finalize it, and undo then."
     )
-    return [Finding("not_settled", text, False, group.uid, n)]
+    return [Finding("not_finalized", text, False, group.uid, n)]
 
 
-def _verified(receipt: Receipt, group: GroupChange, change: str) -> set[str]:
-    uids = group.add if change == "add" else group.remove
-    return {uid for uid in uids if receipt.states[group.uid, uid, change] == "verified" and not is_tombstone(uid)}
+def _verified(receipt: Receipt, group_uid: str, uids: Iterable[str], change: str) -> set[str]:
+    return {uid for uid in uids if receipt.states[group_uid, uid, change] == "verified" and not is_tombstone(uid)}

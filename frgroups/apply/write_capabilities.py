@@ -1,4 +1,4 @@
-"""What a tenant's service does with writes where its contract is silent: found out once by a probe, and kept."""
+"""Write behavior of a tenant's service that the API contract does not specify: measured by a probe and stored."""
 
 from __future__ import annotations
 
@@ -18,21 +18,24 @@ from frgroups.internals.html import Card
 from frgroups.internals.paths import data_subdir, tenant_folder
 from frgroups.plan.request_estimate import CHUNK
 
+MAX_LAG = 30.0  # Seconds that a probe waits until a change is in effect.
+
 _KIND = "write facts"
-MAX_LAG = 30.0  # seconds that a probe waits until a change shows
-_LONGEST_WAIT = 10.0
-_LONGEST_SEEN = 3600.0  # seconds; a probe waits through less
+_MAX_WAIT = 10.0
+_MAX_VISIBLE_AFTER = 3600.0  # Seconds; a stored value above this is not from a probe.
+_UNTESTED = "no customer to test with"
 
 
 @dataclass(frozen=True, slots=True)
 class WriteCapabilities:
     """
-    How a service answered the writes of a probe.
+    Responses of a service to the writes of a probe.
 
-    An answer is "accepted", the status that refused it ("400"), or "no answer". `largest_chunk` is the most customers
-    that one request took, and None when there was nobody to try with; `refused_chunk` the least that it did not
-    take, None when all that were tried went through. `visible_after` are the seconds until a change showed, None when
-    it did not within `MAX_LAG`, or there was nobody to try with.
+    A response is "accepted", the status that refused the write ("400"), or "no answer". `largest_chunk` is the
+    largest number of customers that one request accepted, or None if there was no customer to test with.
+    `refused_chunk` is the smallest number that was refused, or None if every tested number was accepted.
+    `visible_after` is the number of seconds until a change was in effect. It is None if the change was not in effect
+    within `MAX_LAG`, or if there was no customer to test with.
     """
 
     tenant_uid: str
@@ -49,31 +52,42 @@ class WriteCapabilities:
 
     @property
     def facts(self) -> dict[str, str]:
-        """The facts as words."""
-        spoils = {True: "and none of the others joins", False: "and the others join", None: ""}
-        seen = "not within the time waited" if self.visible_after is None else f"after {self.visible_after:.1f} s"
-        chunk = "nobody to try with" if self.largest_chunk is None else f"{self.largest_chunk:,} at once"
+        """The responses as labels and texts."""
+        unknown_uid = self.unknown_uid
+        if self.unknown_uid_spoils_chunk is not None:
+            unknown_uid += (
+                ", and none of the others joins" if self.unknown_uid_spoils_chunk else ", and the others join"
+            )
+        chunk, visible = _UNTESTED, _UNTESTED
+        if self.largest_chunk is not None:
+            chunk = f"{self.largest_chunk:,} at once"
         if self.refused_chunk is not None:
             chunk += f"; {self.refused_chunk:,} were refused"
+        if self.largest_chunk:
+            visible = "not within the time waited"
+            if self.visible_after is not None:
+                visible = f"after {self.visible_after:.1f} s"
         return {
             "Tenant": f"{self.tenant_uid} at {self.base_url}",
             "Probed": f"{self.probed_at:%Y-%m-%d %H:%M} UTC",
             "A group created twice": self.duplicate_create,
-            "An unknown customer": f"{self.unknown_uid} {spoils[self.unknown_uid_spoils_chunk]}".strip(),
-            "An addition repeated": self.repeated_add or "nobody to try with",
-            "Both sides in one request": self.both_sides or "too few to try with",
+            "An unknown customer": unknown_uid,
+            "An addition repeated": self.repeated_add or _UNTESTED,
+            "Both sides in one request": self.both_sides or "too few customers to test with",
             "Customers in one request": chunk,
-            "A change shows": seen if self.largest_chunk else "nobody to try with",
+            "A change shows": visible,
         }
 
     @property
     def chunk(self) -> int:
-        """The most customers to send in one request: never more than `CHUNK`, which plans are told in."""
-        return CHUNK if self.refused_chunk is None else max(1, min(CHUNK, self.largest_chunk or 1))
+        """Maximum number of customers to send in one request, at most `CHUNK`, on which plan estimates are based."""
+        if self.refused_chunk is None:
+            return CHUNK
+        return max(1, min(CHUNK, self.largest_chunk or 1))
 
     def read_back_waits(self, usual: Sequence[float]) -> tuple[float, ...]:
         """
-        The waits between readings back, longer ones after the usual until twice the time that a change took to show.
+        Return the seconds to wait between reads, extended to twice the time that a change took to be in effect.
 
         >>> from datetime import UTC
         >>> at = datetime(2026, 11, 1, tzinfo=UTC)
@@ -82,45 +96,52 @@ class WriteCapabilities:
         (0.5, 1.0, 2.0, 4.0, 4.0)
         """
         waits = list(usual)
-        seen = self.visible_after
-        if seen is None:
-            seen = MAX_LAG if self.largest_chunk else 0.0
-        while sum(waits) < 2 * seen:
-            waits.append(min(2 * waits[-1], _LONGEST_WAIT) if len(waits) == len(usual) else waits[-1])
+        visible_after = self.visible_after or 0.0
+        if self.visible_after is None and self.largest_chunk:
+            visible_after = MAX_LAG
+        wait = min(2 * waits[-1], _MAX_WAIT)
+        while sum(waits) < 2 * visible_after:
+            waits.append(wait)
         return tuple(waits)
 
     def save(self) -> Path:
-        """Keep them in the home, in place of older ones of the same tenant and host."""
+        """Store the capabilities in the data folder, and replace older ones of the same tenant and host."""
         content = asdict(self) | {"probed_at": self.probed_at.isoformat()}
         return write_checksummed(_path(self.tenant_uid, self.base_url), _KIND, content)
 
     def __repr__(self) -> str:
-        return Card("What writes do", self.facts, mark=environment_label(self.base_url)).text()
+        return self._card().text()
 
     def _repr_html_(self) -> str:
-        return Card("What writes do", self.facts, mark=environment_label(self.base_url)).html()
+        return self._card().html()
+
+    def _card(self) -> Card:
+        return Card("Write capabilities", self.facts, mark=environment_label(self.base_url))
 
 
 def stored_capabilities(tenant_uid: str, base_url: str) -> WriteCapabilities | None:
-    """What the last probe of this tenant and host found; None when there was none."""
+    """Return the result of the last probe of this tenant and host, or None if there is none."""
     path = _path(tenant_uid, base_url)
     if not path.exists():
         return None
     content: dict[str, Any] = read_checksummed(path, _KIND)
     try:
-        kept = msgspec.convert({one.name: content[one.name] for one in fields(WriteCapabilities)}, WriteCapabilities)
-        if not all(0 <= (number or 0) <= most for number, most in _most(kept)):
-            raise ValueError("a number that no probe finds")
-        return kept
-    except (KeyError, ValueError) as error:  # Also msgspec's own.
+        values = {field.name: content[field.name] for field in fields(WriteCapabilities)}
+        capabilities = msgspec.convert(values, WriteCapabilities)
+        _check_ranges(capabilities)
+    except (KeyError, ValueError) as error:  # msgspec.ValidationError is a ValueError.
         raise CorruptFileError(
-            f"{path} holds other facts than this frgroups keeps. Delete it, and probe again.", path=path
+            f"{path} contains other values than this frgroups stores. Delete it, and probe again.", path=path
         ) from error
+    return capabilities
 
 
-def _most(kept: WriteCapabilities) -> list[tuple[float | None, float]]:
-    """The numbers, and how large each may be at most."""
-    return [(kept.largest_chunk, sys.maxsize), (kept.refused_chunk, sys.maxsize), (kept.visible_after, _LONGEST_SEEN)]
+def _check_ranges(capabilities: WriteCapabilities) -> None:
+    """Raise ValueError if a number is negative or larger than a probe can measure."""
+    maxima = {"largest_chunk": sys.maxsize, "refused_chunk": sys.maxsize, "visible_after": _MAX_VISIBLE_AFTER}
+    for name, maximum in maxima.items():
+        if not 0 <= (getattr(capabilities, name) or 0) <= maximum:
+            raise ValueError(f"{name} is out of range")
 
 
 def _path(tenant_uid: str, base_url: str) -> Path:

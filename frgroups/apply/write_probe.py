@@ -1,4 +1,4 @@
-"""Finds out what a service does with writes, on a group of its own; never in production."""
+"""Probe the write behavior of a service with a temporary group; never in production."""
 
 from __future__ import annotations
 
@@ -42,38 +42,37 @@ _PAUSES = (0.0, 0.2, 0.5, 1.0, 2.0)
 
 def probe_writes(client: Client) -> WriteCapabilities:
     """
-    What the service does with writes where its contract is silent; on stage or a sandbox, never in production.
+    Test the write behavior that the API contract does not specify, on stage or a sandbox, never in production.
 
-    Makes a group of its own, and with customers that it finds in other groups tries in it: a second creation, one
-    customer and more and more at once, an addition repeated, an unknown customer among known ones, both sides in one
-    request, and how long a change takes to show. Then it deletes the group. No other group is touched. The facts are
-    kept in the home, and `apply_plan` goes by them: it sends no larger chunks than were taken, and waits as long
-    as a change took to show.
+    The probe creates a temporary group. It adds customers of other groups to it in order to test a second creation,
+    requests of increasing size, a repeated addition, an unknown customer, additions and removals in one request, and
+    the time until a change is in effect. Then it deletes the group. No other group is changed. The result is stored
+    in the data folder, and `apply_plan` uses it to choose the request size and the time to wait for changes.
 
     Raises
     ------
     InputError
         The client is connected to neither stage nor this machine.
     NotWritableError
-        The client was made to read.
+        The client was created without write access.
     LockedError
         A plan is being applied to this tenant.
     ApiError
-        The group could not be made, or not be deleted; the message has its uid.
+        The group could not be created or deleted; the message contains its uid.
 
     >>> with Sandbox(customers=300, groups=8) as sandbox, sandbox.client(writable=True) as client:
-    ...     found = probe_writes(client)
-    >>> found.largest_chunk, found.unknown_uid, found.unknown_uid_spoils_chunk
+    ...     capabilities = probe_writes(client)
+    >>> capabilities.largest_chunk, capabilities.unknown_uid, capabilities.unknown_uid_spoils_chunk
     (200, '400', True)
     """
     check_type(client, Client, "client")
     _check_allowed(client)
     with tenant_lock(client.tenant_uid, client.base_url, "a probe of writes"):
-        found = _Probe(client).run()
-    found.save()
-    facts = {"tenant_uid": client.tenant_uid, "largest_chunk": found.largest_chunk}
-    log_event(log, logging.INFO, "writes_probed", f"probed what writes do to {client.tenant_uid}", **facts)
-    return found
+        capabilities = _Probe(client).run()
+    capabilities.save()
+    facts = {"tenant_uid": client.tenant_uid, "largest_chunk": capabilities.largest_chunk}
+    log_event(log, logging.INFO, "writes_probed", f"probed the writes of {client.tenant_uid}", **facts)
+    return capabilities
 
 
 def _check_allowed(client: Client) -> None:
@@ -91,31 +90,31 @@ def _check_allowed(client: Client) -> None:
 
 
 class _Probe:
-    """One probe, on one group of its own."""
+    """One probe, on one temporary group."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._group = f"{PREFIX}{uuid.uuid4().hex[:12]}"
 
     def run(self) -> WriteCapabilities:
-        """Make the group, try all of it, and delete the group whatever happens."""
-        known = list(_some_customers(self._client, max(SIZES)))
+        """Create the group, run all tests, and delete the group, also after an error."""
+        customers = list(_some_customers(self._client, max(SIZES)))
         try:
             self._client.create_group(NAME, self._group)
-        except (ConnectionFailedError, ServerError, UnexpectedResponseError):  # It may be there all the same.
+        except (ConnectionFailedError, ServerError, UnexpectedResponseError):  # The group may exist nevertheless.
             self._delete()
             raise
         try:
-            return self._tried(known)
+            return self._run_tests(customers)
         finally:
             self._delete()
 
-    def _tried(self, known: list[str]) -> WriteCapabilities:
+    def _run_tests(self, customers: list[str]) -> WriteCapabilities:
         duplicate = _answer_to(lambda: self._client.create_group(NAME, self._group))
-        visible_after = self._seconds_until_shown(known[0]) if known else None
-        largest, refused = self._chunks(known)
-        repeated = self._repeated(known[:1]) if known else None
-        unknown, spoils = self._with_an_unknown(known)
+        visible_after = self._test_visibility(customers[0]) if customers else None
+        largest, refused = self._test_chunk_sizes(customers)
+        repeated = self._test_repeated_add(customers[:1]) if customers else None
+        unknown, spoils = self._test_unknown_customer(customers)
         return WriteCapabilities(
             tenant_uid=self._client.tenant_uid,
             base_url=self._client.base_url,
@@ -124,7 +123,7 @@ class _Probe:
             unknown_uid=unknown,
             unknown_uid_spoils_chunk=spoils,
             repeated_add=repeated,
-            both_sides=self._both_sides(known),
+            both_sides=self._test_both_sides(customers),
             largest_chunk=largest,
             refused_chunk=refused,
             visible_after=visible_after,
@@ -133,65 +132,68 @@ class _Probe:
     def _answer_to_change(self, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> str:
         return _answer_to(lambda: self._client.update_group_customers(self._group, add=add, remove=remove))
 
-    def _seconds_until_shown(self, uid: str) -> float | None:
-        """Add one customer, and read until the group shows it; None when it does not within MAX_LAG."""
+    def _test_visibility(self, uid: str) -> float | None:
+        """Add a customer, and return the seconds until the group contains it, or None after MAX_LAG."""
         if self._answer_to_change(add=[uid]) not in ("accepted", "no answer"):
             return None
         return self._seconds_until(lambda: uid in self._members())
 
-    def _seconds_until(self, shows: Callable[[], bool]) -> float | None:
+    def _seconds_until(self, is_visible: Callable[[], bool]) -> float | None:
         started, pauses = time.monotonic(), iter(_PAUSES)
         while time.monotonic() - started < MAX_LAG:
             time.sleep(next(pauses, _PAUSES[-1]))
-            if shows():
+            if is_visible():
                 return round(time.monotonic() - started, 1)
         return None
 
-    def _chunks(self, known: list[str]) -> tuple[int | None, int | None]:
+    def _test_chunk_sizes(self, customers: list[str]) -> tuple[int | None, int | None]:
         """
-        The largest chunk that was taken, and the smallest that was not.
+        Return the largest chunk that was accepted, and the smallest that was refused.
 
-        None of them is a member beforehand: what a service makes of a repeated addition is another question. A
-        refusal of one customer tells nothing of sizes, nor does a service that is down.
+        No customer is a member beforehand, because a repeated addition is a separate test. A refusal of one customer
+        says nothing about sizes, and neither does a service that is down.
         """
         largest = None
-        self._answer_to_change(remove=known[:1])
-        for size in [one for one in SIZES if one <= len(known)]:
-            answer = self._answer_to_change(add=known[:size])
+        self._answer_to_change(remove=customers[:1])
+        for size in SIZES:
+            if size > len(customers):
+                break
+            answer = self._answer_to_change(add=customers[:size])
             if answer != "accepted":
-                too_large = answer in _OF_SIZE or answer == "no answer"
-                return largest, size if largest and too_large else None
+                is_too_large = answer in _OF_SIZE or answer == "no answer"
+                return largest, size if largest and is_too_large else None
             largest = size
-            self._answer_to_change(remove=known[:size])
+            self._answer_to_change(remove=customers[:size])
         return largest, None
 
-    def _repeated(self, uids: list[str]) -> str:
-        """What becomes of an addition that was made before."""
+    def _test_repeated_add(self, uids: list[str]) -> str:
+        """Add customers twice, and return the second response."""
         self._answer_to_change(add=uids)
         return self._answer_to_change(add=uids)
 
-    def _with_an_unknown(self, known: list[str]) -> tuple[str, bool | None]:
-        """What becomes of an unknown customer, and of a known one beside it."""
-        beside = known[-1:]
-        self._answer_to_change(remove=beside)
-        answer = self._answer_to_change(add=[*beside, f"{PREFIX}nobody-{uuid.uuid4().hex[:8]}"])
-        if not beside:
+    def _test_unknown_customer(self, customers: list[str]) -> tuple[str, bool | None]:
+        """Return the response to an unknown customer, and True if a known one in the same request did not join."""
+        known = customers[-1:]
+        self._answer_to_change(remove=known)
+        answer = self._answer_to_change(add=[*known, f"{PREFIX}nobody-{uuid.uuid4().hex[:8]}"])
+        if not known:
             return answer, None
-        joined = self._seconds_until(lambda: beside[0] in self._members()) if answer == "accepted" else None
-        return answer, joined is None and beside[0] not in self._members()
+        if answer == "accepted" and self._seconds_until(lambda: known[0] in self._members()) is not None:
+            return answer, False
+        return answer, known[0] not in self._members()
 
-    def _both_sides(self, known: list[str]) -> str | None:
-        """One customer joins and another leaves in one request: the answer, and whether both showed."""
-        if len(known) < 2:
+    def _test_both_sides(self, customers: list[str]) -> str | None:
+        """Add one customer and remove another in one request, and return the response and if both took effect."""
+        if len(customers) < 2:
             return None
-        joins, leaves = known[:1], known[1:2]
+        joins, leaves = customers[:1], customers[1:2]
         self._answer_to_change(remove=joins)
         self._answer_to_change(add=leaves)
         answer = self._answer_to_change(add=joins, remove=leaves)
         if answer != "accepted":
             return answer
-        both = self._seconds_until(lambda: {*joins, *leaves} & self._members() == {*joins})
-        return answer if both is not None else "accepted, and not in effect"
+        seconds = self._seconds_until(lambda: {*joins, *leaves} & self._members() == {*joins})
+        return answer if seconds is not None else "accepted, and not in effect"
 
     def _members(self) -> set[str]:
         return set(read_members(self._client, self._group).uids)
@@ -227,13 +229,14 @@ def _answer_to(send: Callable[[], object]) -> str:
     return "accepted"
 
 
-def _some_customers(client: Client, most: int) -> Iterator[str]:
-    """Customers of other groups, each once."""
-    met: set[str] = set()
+def _some_customers(client: Client, maximum: int) -> Iterator[str]:
+    """Yield customers of other groups, each once."""
+    seen: set[str] = set()
     for group in client.iter_groups():
         with suppress(NotFoundError):
-            new = [uid for uid in client.read_customer_page(group.uid).uids if uid not in met][: most - len(met)]
-            met.update(new)
+            uids = [uid for uid in client.read_customer_page(group.uid).uids if uid not in seen]
+            new = uids[: maximum - len(seen)]
+            seen.update(new)
             yield from new
-        if len(met) >= most:
+        if len(seen) >= maximum:
             return

@@ -200,7 +200,7 @@ def _approval_text(row: dict[str, Any]) -> str:
 
 def _plan_label(digest: str | None) -> str:
     if digest is None:
-        return "a plan with a customer who was forgotten since,"
+        return "a plan with a customer who was erased since,"
     return f"plan {digest[:12]}"
 
 

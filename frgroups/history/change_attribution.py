@@ -9,11 +9,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from frgroups.apply.journal import Item, Journal, JournalState
+from frgroups.apply.journal import Item, Journal, JournalState, journal_folder
 from frgroups.apply.receipt import Receipt, State, read_receipt
 from frgroups.errors import FrgroupsError
 from frgroups.internals.checksummed_json import canonical_json
-from frgroups.internals.paths import resolve_folder, tenant_folder
 from frgroups.internals.structured_logging import error_info, log_event
 from frgroups.internals.tombstones import TOMBSTONE_PREFIX
 
@@ -29,7 +28,7 @@ class Cause:
     One membership that a plan changed: it was sent at `sent_at`, and read back at `until` for the last time.
 
     `state` is that of the receipt, "unknown" where there is none. A plan that has no digest any more held a
-    customer who was forgotten since.
+    customer who was erased since.
     """
 
     customer_group_uid: str
@@ -56,7 +55,7 @@ def change_causes(
     customer_uid: str, tenant_uid: str, base_url: str | None, journal: str | Path | None = None
 ) -> list[Cause]:
     """What applied plans did to a customer, in the order in which it was sent; `journal` as in `apply_plan`."""
-    folder = resolve_folder(journal, "journals") / tenant_folder(tenant_uid, base_url)
+    folder = journal_folder(journal, tenant_uid, base_url)
     mention = canonical_json(customer_uid).encode()
     causes: list[Cause] = []
     for path in sorted(folder.glob("*.jsonl")):
@@ -74,7 +73,7 @@ def _causes_in(journal: Journal, customer_uid: str) -> Iterator[Cause]:
     sent: dict[Item, tuple[dict[str, Any], str]] = {}
     last, past = "", JournalState()
     for line in journal.lines():
-        past.take(line)
+        past.apply_event(line)
         last = line["at"]
         if line["event"] == "start":
             start = line
@@ -101,8 +100,8 @@ def _cause(item: Item, start: dict[str, Any], sent_at: datetime, last: datetime,
         sent_at=sent_at,
         until=receipt.read_at if receipt and read else last,
         state=receipt.states.get(item, "unknown") if receipt and read else "unknown",
-        plan_digest=_unless_forgotten(start["digest"]),
-        reverts=_unless_forgotten(receipt.plan.reverts) if receipt else None,
+        plan_digest=_unless_erased(start["digest"]),
+        reverts=_unless_erased(receipt.plan.reverts) if receipt else None,
         planned_at=datetime.fromisoformat(start["planned_at"]),
         approved_by=approval.get("by", ""),
         approved_how=approval.get("how", ""),
@@ -122,5 +121,5 @@ def _receipt_of(journal: Journal) -> Receipt | None:
         return None
 
 
-def _unless_forgotten(digest: str | None) -> str | None:
+def _unless_erased(digest: str | None) -> str | None:
     return None if digest in (None, TOMBSTONE_PREFIX) else digest

@@ -13,6 +13,8 @@ from typing import Any
 
 from frgroups.errors import ListError
 
+SEPARATOR_LINE = re.compile(r"sep=[;,\t]\r?\n")  # Excel writes this first line to name the separator.
+
 _SEPARATORS = {";": "semicolon", ",": "comma", "\t": "tab"}
 
 _POINT_ZERO = re.compile(r"[+-]?\d+[.,]0+")
@@ -23,6 +25,7 @@ _KEPT_AS_TEXT = re.compile(r'="(.*)"', re.DOTALL)
 _NO_SEPARATOR = "\x1f"
 
 Row = tuple[int, list[str]]  # the row's number as a spreadsheet shows it, and its cells
+Record = tuple[str, list[str]]  # the text of a CSV record, with its line end, and its cells
 
 
 @dataclass(frozen=True)
@@ -125,45 +128,79 @@ def _text(body: bytes, source: Path) -> str:
     return text
 
 
+def split_records(text: str, *, strict: bool) -> tuple[dict[str, list[Record]], str]:
+    """
+    Split a CSV text by each separator that gives the first filled row several cells.
+
+    Return the records of each separator, and a message about a separator by which the text cannot be split, or "".
+    With `strict`, a quote that is not closed is such an error.
+    """
+    candidates: dict[str, list[Record]] = {}
+    message = ""
+    for separator, name in _SEPARATORS.items():
+        try:
+            records = list(_split_by(text, separator, strict=strict))
+        except csv.Error as error:
+            message = f"{name}: {error}"
+            continue
+        rows = _filled_rows(records)
+        if rows and len(rows[0][1]) > 1:
+            candidates[separator] = records
+    return candidates, message
+
+
+def even_separators(candidates: dict[str, list[Record]]) -> list[str]:
+    """Return the separators by which all filled rows have the same width."""
+    return [separator for separator, records in candidates.items() if not _odd_row(_filled_rows(records))]
+
+
+def _split_by(text: str, separator: str, *, strict: bool) -> Iterator[Record]:
+    lines: list[str] = []
+
+    def collect_lines() -> Iterator[str]:
+        for line in io.StringIO(text, newline=""):
+            lines.append(line)
+            yield line
+
+    for cells in csv.reader(collect_lines(), delimiter=separator, strict=strict):
+        yield "".join(lines), cells
+        lines.clear()
+
+
+def _filled_rows(records: Sequence[Record]) -> list[Row]:
+    return [(number, cells) for number, (_, cells) in enumerate(records, 1) if any(map(trim, cells))]
+
+
 def _csv_rows(text: str, source: Path) -> list[Row]:
-    """The rows of a CSV text, with the one separator that fits all of them."""
+    """Return the rows of a CSV text, split by the one separator that fits all of them."""
     skipped = 0
-    if hint := re.match(r"sep=([;,\t])\r?\n", text):  # Excel's own way to tell the separator.
-        text, skipped = text[hint.end() :], 1
+    separator_line = SEPARATOR_LINE.match(text)
+    if separator_line:
+        text, skipped = text[separator_line.end() :], 1
     lines = list(enumerate((trim(line) for line in text.splitlines()), skipped + 1))
     first = next((line for _, line in lines if line), "")
     if "," not in first or _spoiled(first):  # One column: a comma in a line is then part of a number.
         reject_damaged_ids(lines, source)
-    found: dict[str, list[Row]] = {}
-    broken = ""
-    for separator in _SEPARATORS:
-        try:
-            rows = [
-                (number, row)
-                for number, row in enumerate(
-                    csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True), 1
-                )
-                if any(map(trim, row))
-            ]
-        except csv.Error as error:
-            broken = f"{_SEPARATORS[separator]}: {error}"
-            continue
-        if rows and len(rows[0][1]) > 1:
-            found[separator] = [(number + skipped, row) for number, row in rows]
-    even = {separator: rows for separator, rows in found.items() if not _odd_row(rows)}
+    candidates, message = split_records(text, strict=True)
+    even = even_separators(candidates)
     if len(even) == 1:
-        return next(iter(even.values()))
-    if found:
-        separators = " and ".join(_SEPARATORS[separator] for separator in even or found)
-        if len(found) == 1:
-            [rows] = found.values()
-            raise ListError(f"{source}: {_odd_row(rows)}; separated by {separators}. Mend that row, or its quotes.")
+        return _numbered_from(candidates[even[0]], skipped)
+    if candidates:
+        separators = " and ".join(_SEPARATORS[separator] for separator in even or candidates)
+        if len(candidates) == 1:
+            [records] = candidates.values()
+            odd = _odd_row(_numbered_from(records, skipped))
+            raise ListError(f"{source}: {odd}; separated by {separators}. Mend that row, or its quotes.")
         raise ListError(
             f"{source} can be read as separated by {separators}. Save it with one separator, or the id column alone."
         )
-    if broken:
-        raise ListError(f"{source}: a quote is not closed or stands alone ({broken}). Save the list again.")
+    if message:
+        raise ListError(f"{source}: a quote is not closed or stands alone ({message}). Save the list again.")
     return _one_column(text, source, skipped)
+
+
+def _numbered_from(records: Sequence[Record], skipped: int) -> list[Row]:
+    return [(number + skipped, cells) for number, cells in _filled_rows(records)]
 
 
 def _one_column(text: str, source: Path, skipped: int) -> list[Row]:

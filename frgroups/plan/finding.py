@@ -7,10 +7,11 @@ from typing import Any
 
 # Rules of findings that do not block. An approval policy can accept these, but never an exceeded limit.
 NOTICE_RULES = (
+    "already_undone",
     "covered",
     "created_group_stays",
     "ended",
-    "not_settled",
+    "not_finalized",
     "other_type",
     "out_of_sight",
     "own_pricelist",
@@ -20,7 +21,6 @@ NOTICE_RULES = (
     "same_name",
     "suppression_list",
     "two_tiers",
-    "undone_before",
     "unknown_customers",
     "unused_limits",
     "unverifiable",
@@ -35,7 +35,7 @@ class Finding:
     Attributes
     ----------
     rule
-        The exceeded limit, such as "removals_total", otherwise one of `NOTICE_RULES` or "forgotten_customers".
+        The exceeded limit, such as "removals_total", otherwise one of `NOTICE_RULES` or "erased_customers".
     message
         One or two sentences for the reviewer.
     blocking

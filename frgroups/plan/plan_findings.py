@@ -74,8 +74,8 @@ def _erased_customers(groups: Iterable[GroupChange]) -> list[Finding]:
     n = count_tombstones(uid for group in groups for uid in _possible_tombstones(group))
     if not n:
         return []
-    text = f"{pluralize(n, 'customer')} of this plan {agree(n, 'was', 'were')} forgotten since. Load and plan again."
-    return [Finding("forgotten_customers", text, True, n=n)]
+    text = f"{pluralize(n, 'customer')} of this plan {agree(n, 'was', 'were')} erased since. Load and plan again."
+    return [Finding("erased_customers", text, True, n=n)]
 
 
 def _possible_tombstones(group: GroupChange) -> Iterator[str]:

@@ -1,10 +1,9 @@
-"""Forget one customer: in all that frgroups keeps, file by file, and say what was done."""
+"""Erase one customer from all files of frgroups, and report the action for each file."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -17,14 +16,14 @@ from frgroups.internals.formatting import pluralize
 from frgroups.internals.locks import load_lock, locked_tenants, tenant_lock
 from frgroups.internals.paths import parse_tenant_folder, tenant_folder
 from frgroups.internals.structured_logging import log_event
-from frgroups.privacy import rewriters as erase
-from frgroups.privacy.file_scanners import FILES_NAMED_BY_DIGEST, FileMatch
-from frgroups.privacy.search import Places, known_ids, search_customer, search_files
+from frgroups.privacy.file_scanners import FileMatch
+from frgroups.privacy.rewriters import REWRITERS
+from frgroups.privacy.search import SearchScope, known_ids, search_customer, search_files
 from frgroups.privacy.text_search import Subject
 from frgroups.snapshot.schema import coerce_schema
 from frgroups.store.folders import remove
 
-log = logging.getLogger("frgroups.forget")
+log = logging.getLogger("frgroups.privacy")
 
 COULD_NOT = "could not"
 _COLUMNS = {"kind": "str", "path": "str", "tenant_uid": "str", "action": "str", "n": "int64", "note": "str"}
@@ -41,56 +40,58 @@ def erase_customer(
     dry_run: bool = False,
 ) -> pd.DataFrame:
     """
-    Remove one customer from all that frgroups keeps in the home, and tell what became of each file.
+    Erase one customer from all files in the data folder, and return a table of the actions.
 
-    Delete the customer in the tenant first: what is there still, the next load keeps again. A table with a row for
-    each file that held the customer: kind, path (as it is afterwards), tenant_uid ("" where the file does not
-    tell), action ("rewritten", "tombstoned", "removed" or "could not"), n (how often the file named the customer)
-    and note. It holds nothing of the customer; the log holds a short hash of the uid.
+    Delete the customer in the tenant first; otherwise the next load stores the customer again. The table has a
+    row for each file that contained the customer: kind, path (after the erasure), tenant_uid ("" if the file
+    does not name its tenant), action ("rewritten", "tombstoned", "removed" or "could not"), n (number of
+    mentions) and note. The table contains no data of the customer. The log contains a short hash of the uid.
 
     Parameters
     ----------
     tenant_uid
-        Only in this tenant. None is every tenant that knows the uid, where it may be of another person. Lists do not
-        tell their tenant, but for never-add lists: they lose the uid either way.
+        Search only files of this tenant. None searches all tenants, in which the uid may be of another person. Lists
+        do not name their tenant, except suppression lists; they lose the uid in both cases.
     cache, journal
-        A folder of snapshots, or of journals and receipts, beside those of the home.
+        A folder of snapshots, or of journals and receipts, in addition to those of the data folder.
     also
-        Files and folders elsewhere: plans, receipts, reviews, lists.
+        Other files and folders: plans, receipts, reviews, lists.
     ids
-        Other ids of the customer by which lists may know them, beside those in the kept snapshots.
+        Other ids of the customer that lists may contain, in addition to those in the stored snapshots.
     dry_run
-        Tell what would be done, and change nothing.
+        Return the planned actions, and change nothing.
 
     Raises
     ------
     LockedError
-        An apply is running, to any tenant or to the one that was named; nothing was changed. Loads that are under
-        way are waited for, with a line in the log.
+        A plan is being applied, to any tenant or to `tenant_uid`; nothing was changed. The function waits for running
+        loads, and logs that it waits.
 
     Notes
     -----
-    *Snapshots* are rewritten: the customer's attributes, consents and memberships go, and so does the customer as
-    a parent of others. A group whose last member this was stays, empty. How groups were read stays as it was told.
+    *Snapshots* are rewritten without the customer's attributes, consents and memberships, and without the
+    customer as the parent of others. A group whose last member was the customer stays, empty. The verdict of the
+    reads stays.
 
-    *Plans* that name the customer, among the operations or the members that a group had, are removed with their
-    review pages and approvals: without the customer it would be another plan, which nobody has approved. Plan again.
-    One that only holds the customer back loses that row, and is the same plan.
+    *Plans* that name the customer in an operation or as a previous member are removed with their review pages and
+    approvals, because without the customer they would be other plans that no reviewer has approved. Plan again.
+    If a plan only excludes the customer, the exclusion is removed and the plan's digest does not change.
 
-    *Journals and receipts* stay, with a tombstone such as `(forgotten-1)` in the customer's place, so that counts
-    add up. Their checksums are made anew. The digest of the plan goes from them, their names and whatever repeats
-    it: whoever has the rest could find the uid by trying. An apply that was not at its end cannot be gone on with,
-    and says so; `plan_undo` leaves the customer out, and says so.
+    *Journals and receipts* stay, with a tombstone such as `(forgotten-1)` in place of the customer, so that
+    counts add up. Their checksums are calculated again. The plan's digest is removed from them, from their names
+    and from all files that repeat it, because a reader of the rest could find the uid by trying. A run that was
+    not complete cannot be resumed, and `apply_plan` reports that; `plan_undo` leaves the customer out and adds a
+    finding.
 
-    *Lists* (CSV, text, Excel, in the folder `lists` of the home) lose the rows that name the customer by uid or by
-    an id that a kept snapshot knows; so does a never-add list, and the customer may be added again.
+    *Lists* (CSV, text, Excel, in the folder `lists` of the data folder) lose the rows that name the customer by
+    uid or by an id in a stored snapshot. A suppression list does, too, so that the customer can be added again.
 
-    *Damaged snapshots*, in their place or set aside, and *drafts* are removed when they hold the customer or that
-    cannot be told: nobody can read or rewrite them, and what may hold the customer must not stay. What another
-    version of frgroups wrote, or cannot be read for now, is "could not"; so are a damaged journal or receipt, the
-    only trace of what was sent, and any other file in the home that holds the uid.
+    *Damaged snapshots*, quarantined or not, and *drafts* are removed if they contain the customer or if that
+    cannot be determined, because they can be neither read nor rewritten. The action is "could not" for files of
+    another version of frgroups, for files that cannot be read at the moment, for a damaged journal or receipt,
+    which is the only record of what was sent, and for any other file in the data folder that contains the uid.
 
-    Each file is the old one or the new one at any moment. What was cut off is completed by running it again.
+    Each file is replaced in one atomic step. To complete an interrupted erasure, call the function again.
 
     >>> path = save_snapshot(sample_snapshot())
     >>> erase_customer("c-251", tenant_uid="t-1")[["kind", "action", "n"]].tail(1).to_dict("records")
@@ -98,12 +99,16 @@ def erase_customer(
     >>> len(erase_customer("c-251", tenant_uid="t-1"))
     0
     """
-    asked, places = search_files(
+    subject, scope = search_files(
         customer_uid, tenant_uid=tenant_uid, cache=cache, journal=journal, also=also, ids=ids
     )
     with ExitStack() as locks:
-        who, held = _looked_up(asked, places, None if dry_run else locks)
-        rows = [_Row.planned(trace) for trace in held] if dry_run else list(_forgotten(held, who, places))
+        if dry_run:
+            subject = replace(subject, ids=known_ids(subject, scope))
+            rows = [_Row.planned(match) for match in search_customer(subject, scope)]
+        else:
+            subject, matches = _lock_and_search(subject, scope, locks)
+            rows = list(_erase(matches, subject, scope))
     table = coerce_schema(pd.DataFrame([row.values() for row in rows], columns=list(_COLUMNS)), _COLUMNS)
     if not dry_run:
         _log(customer_uid, table)
@@ -112,151 +117,156 @@ def erase_customer(
 
 @dataclass(frozen=True)
 class _Row:
-    """What becomes of one file."""
+    """The action on one file."""
 
-    trace: FileMatch
+    match: FileMatch
     action: str
     note: str
     path: Path
 
     @classmethod
-    def planned(cls, trace: FileMatch) -> _Row:
-        action, note = _decided(trace)
-        return cls(trace, action, note, trace.path)
+    def planned(cls, match: FileMatch) -> _Row:
+        action, note = _decide(match)
+        return cls(match, action, note, match.path)
 
     def values(self) -> list[object]:
-        n = self.trace.n + self.trace.n_left + len(self.trace.mentions)
-        return [self.trace.kind, str(self.path), self.trace.tenant_uid, self.action, n, self.note]
+        n = self.match.n + self.match.n_left + len(self.match.plan_digests)
+        return [self.match.kind, str(self.path), self.match.tenant_uid, self.action, n, self.note]
 
 
-def _decided(trace: FileMatch) -> tuple[str, str]:
-    """What is to be done with a file that holds a customer, and why."""
-    name_only = not trace.n and trace.mentions
-    if trace.kind in ("set aside", "draft"):
-        return "removed", trace.trouble or "no reader looks at it"
-    if trace.kind == "review":
-        return "removed", "it shows a plan that names the customer: save the review of a new plan"
-    if trace.kind == "plan" and not name_only and (trace.digest or trace.trouble):
-        return "removed", "without the customer it is another plan, unapproved: plan again if it was not applied"
-    if trace.kind == "approval" and trace.mentions:
-        return "removed", "it approves a plan that names the customer"
-    if trace.kind == "snapshot" and trace.damaged:
-        sure = "so it can be neither read nor rewritten" if trace.n or trace.n_left else "and may hold the customer"
-        return "removed", f"it is damaged, {sure}"
-    if trace.trouble:
-        return COULD_NOT, trace.trouble
-    if trace.kind == "other":
+def _decide(match: FileMatch) -> tuple[str, str]:
+    """Return the action on a file and the reason."""
+    removal = _reason_to_remove(match)
+    if removal:
+        return "removed", removal
+    if match.problem:
+        return COULD_NOT, match.problem
+    if match.kind == "other":
         return COULD_NOT, "frgroups did not write it: edit or delete it"
-    if trace.n_left:
-        done = "the customer's rows go; " if trace.n else ""
-        return (
-            COULD_NOT,
-            f"{done}{pluralize(trace.n_left, 'mention')} in longer text or in others' rows: edit by hand",
-        )
-    if name_only:
-        return ("rewritten" if trace.kind == "plan" else "tombstoned"), "it repeated the digest of such a plan"
-    if trace.kind in ("receipt", "journal"):
-        return "tombstoned", "counts add up; an apply that was not at its end cannot be gone on with"
+    if match.n_left:
+        note = f"{pluralize(match.n_left, 'mention')} in longer text or in others' rows: edit by hand"
+        if match.n:
+            note = f"the customer's rows are removed; {note}"
+        return COULD_NOT, note
+    if _has_digest_only(match):
+        action = "rewritten" if match.kind == "plan" else "tombstoned"
+        return action, "it repeated the digest of such a plan"
+    if match.kind in ("receipt", "journal"):
+        return "tombstoned", "counts add up; an apply that was not complete cannot be resumed"
     return "rewritten", ""
 
 
-def _looked_up(asked: Subject, places: Places, locks: ExitStack | None) -> tuple[Subject, list[FileMatch]]:
-    """
-    Find what is held, and keep applies and loads away from every tenant in question before it is counted on.
+def _reason_to_remove(match: FileMatch) -> str:
+    """Return the reason why a file is removed instead of rewritten, or ""."""
+    if match.kind in ("quarantined", "draft"):
+        return match.problem or "no reader uses it"
+    if match.kind == "review":
+        return "it shows a plan that names the customer: save the review of a new plan"
+    if match.kind == "plan" and not _has_digest_only(match) and (match.digest or match.problem):
+        return "without the customer it is another plan, unapproved: plan again if it was not applied"
+    if match.kind == "approval" and match.plan_digests:
+        return "it approves a plan that names the customer"
+    if match.kind == "snapshot" and match.damaged:
+        if match.n or match.n_left:
+            return "it is damaged, so it can be neither read nor rewritten"
+        return "it is damaged, and may contain the customer"
+    return ""
 
-    One that is under way may have nothing of the customer yet and keep it in the end, so it is not only the tenants
-    of what is found. Locks are taken anew, in order, when others are found to matter: two runs cannot block each
-    other.
+
+def _has_digest_only(match: FileMatch) -> bool:
+    """Return True if the file does not name the customer, but a plan that does."""
+    return not match.n and bool(match.plan_digests)
+
+
+def _lock_and_search(subject: Subject, scope: SearchScope, locks: ExitStack) -> tuple[Subject, list[FileMatch]]:
     """
-    tenants = {one for one in locked_tenants(places.caches()) if asked.is_in(one[0])}
+    Lock every tenant that is concerned, and return the subject with all known ids and its matches.
+
+    A running apply or load may store the customer later, so all tenants that were ever locked are concerned, not only
+    those of the matches. If the search finds other tenants, all locks are taken again in order, so that two erasures
+    cannot block each other.
+    """
+    tenants = {tenant for tenant in locked_tenants(scope.caches()) if subject.is_in(tenant[0])}
     while True:
-        if locks is not None:
-            locks.close()
-            for tenant_uid, base_url in sorted(tenants):
-                _lock(tenant_uid, base_url, places, locks)
-        who = replace(asked, ids=known_ids(asked, places))
-        held = search_customer(who, places)
-        others = {_by_folder(one) for one in held if one.base_url} - tenants
-        if locks is None or not others:
-            return who, held
+        locks.close()
+        for tenant_uid, base_url in sorted(tenants):
+            _lock(tenant_uid, base_url, scope, locks)
+        known = replace(subject, ids=known_ids(subject, scope))
+        matches = search_customer(known, scope)
+        others = {_lock_name(match) for match in matches if match.base_url} - tenants
+        if not others:
+            return known, matches
         tenants |= others
 
 
-def _by_folder(trace: FileMatch) -> tuple[str, str]:
-    """Tenant and host as the name of a folder, or of a lock, tells them."""
-    tenant_uid, host = parse_tenant_folder(tenant_folder(trace.tenant_uid, trace.base_url))
+def _lock_name(match: FileMatch) -> tuple[str, str]:
+    """Return the tenant and host as they are in the name of a folder or lock."""
+    tenant_uid, host = parse_tenant_folder(tenant_folder(match.tenant_uid, match.base_url))
     return tenant_uid, f"https://{host}"
 
 
-def _lock(tenant_uid: str, base_url: str, places: Places, locks: ExitStack) -> None:
+def _lock(tenant_uid: str, base_url: str, scope: SearchScope, locks: ExitStack) -> None:
     try:
-        locks.enter_context(tenant_lock(tenant_uid, base_url, "forget"))
-        for folder in places.caches():
+        locks.enter_context(tenant_lock(tenant_uid, base_url, "erase-customer"))
+        for folder in scope.caches():
             if folder.is_dir():
-                locks.enter_context(load_lock(folder, tenant_uid, base_url, what="forget"))
+                locks.enter_context(load_lock(folder, tenant_uid, base_url, what="erase-customer"))
     except LockedError as error:
-        raise LockedError(f"{error.message} Nobody was forgotten.") from error
+        raise LockedError(f"{error.message} No customer was erased.") from error
 
 
-def _forgotten(held: Sequence[FileMatch], who: Subject, places: Places) -> Iterator[_Row]:
-    """Do it, and look again whether anything is left."""
+def _erase(matches: Sequence[FileMatch], subject: Subject, scope: SearchScope) -> Iterator[_Row]:
+    """Process all matches, then search again for mentions that are left."""
     moved: dict[Path, Path] = {}
-    rows = [_performed(trace, who, moved) for trace in held]
-    yield from (replace(row, path=moved.get(row.path, row.path)) for row in rows)
-    told = {moved.get(row.path, row.path) for row in rows}
-    for trace in search_customer(who, places):
-        if trace.path not in told:
-            row = _Row.planned(trace)
-            note = row.note if row.action == COULD_NOT else "it came, or was left, while this ran: run it again"
-            yield replace(row, action=COULD_NOT, note=note)
+    rows = [_process(match, subject, moved) for match in matches]
+    rows = [replace(row, path=moved.get(row.path, row.path)) for row in rows]
+    yield from rows
+    processed = {row.path for row in rows}
+    for match in search_customer(subject, scope):
+        if match.path in processed:
+            continue
+        row = _Row.planned(match)
+        if row.action != COULD_NOT:
+            note = "it was created, or left, during the erasure: run it again"
+            row = replace(row, action=COULD_NOT, note=note)
+        yield row
 
 
-def _performed(trace: FileMatch, who: Subject, moved: dict[Path, Path]) -> _Row:
-    row = _Row.planned(trace)
+def _process(match: FileMatch, subject: Subject, moved: dict[Path, Path]) -> _Row:
+    """Perform the action on one file, unless it was renamed with another one, and add its new path to `moved`."""
+    row = _Row.planned(match)
+    if match.path in moved:
+        return row
     try:
-        return replace(row, path=moved.get(trace.path) or _perform(row, who, moved))
-    except FileNotFoundError:  # Gone with another one, or by another hand.
+        if row.action == "removed":
+            _remove(match.path)
+        elif not match.problem and _can_be_rewritten(match):
+            moved |= REWRITERS[match.kind](match, subject)
+    except FileNotFoundError:  # Removed together with another file, or by another process.
         return row
     except OSError as error:
         return replace(row, action=COULD_NOT, note=f"{error.strerror or type(error).__name__}")
     except FrgroupsError as error:
-        return replace(row, action=COULD_NOT, note=who.words.sub("…", error.message))
+        return replace(row, action=COULD_NOT, note=subject.redact(error.message))
+    return row
 
 
-def _perform(row: _Row, who: Subject, moved: dict[Path, Path]) -> Path:
-    """Do what was decided of one file; returns its path as it is then."""
-    trace, path = row.trace, row.trace.path
-    if row.action == "removed":
-        remove(path) if path.is_dir() else path.unlink()
-    elif trace.trouble or trace.kind == "other":
-        pass
-    elif trace.kind == "snapshot" and trace.n:
-        return erase.erase_from_snapshot(path, who)
-    elif trace.kind == "list" and trace.n:
-        erase.erase_from_list(path, who)
-    elif trace.kind == "approval":
-        erase.erase_from_approval(path, who)
-    elif trace.kind == "plan":
-        erase.erase_from_plan(path, who, reverts=bool(trace.mentions))
-    elif trace.kind in ("receipt", "journal"):
-        moved |= _buried(trace, who)
-        return moved[path]
-    return path
+def _can_be_rewritten(match: FileMatch) -> bool:
+    if match.kind in ("snapshot", "list"):  # Their other mentions are left.
+        return match.n > 0
+    return match.kind in REWRITERS
 
 
-def _buried(trace: FileMatch, who: Subject) -> dict[Path, Path]:
-    """Bury the customer in a journal or receipt; where each file is then."""
-    told_by_digest = trace.digest or trace.unfinished or (trace.kind == "journal" and trace.mentions)
-    if told_by_digest and FILES_NAMED_BY_DIGEST.fullmatch(trace.path.name):
-        return erase.erase_from_apply(trace.path, who)
-    seal = uuid.uuid4().hex[:8] if told_by_digest else ""
-    erase_from = erase.erase_from_receipt if trace.kind == "receipt" else erase.erase_from_journal
-    return {trace.path: erase_from(trace.path, who, seal)}
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        remove(path)
+    else:
+        path.unlink()
 
 
 def _log(customer_uid: str, table: pd.DataFrame) -> None:
     counts = table["action"].value_counts().sort_index().to_dict()
-    short = hashlib.sha256(customer_uid.encode()).hexdigest()[:8]
-    told = ", ".join(f"{n:,} {action}" for action, n in counts.items()) or "nothing was held"
+    short_hash = hashlib.sha256(customer_uid.encode()).hexdigest()[:8]
+    text = ", ".join(f"{n:,} {action}" for action, n in counts.items()) or "no file contained the customer"
     level = logging.WARNING if counts.get(COULD_NOT) else logging.INFO
-    log_event(log, level, "customer_forgotten", f"Customer {short}: {told}.", customer=short, counts=counts)
+    log_event(log, level, "customer_erased", f"Customer {short_hash}: {text}.", customer=short_hash, counts=counts)

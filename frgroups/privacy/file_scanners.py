@@ -1,4 +1,4 @@
-"""What one file or snapshot folder holds of one customer; it looks, and changes nothing."""
+"""Search one file or snapshot folder for a customer, without changing it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import json
 import re
 import zipfile
 import zlib
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from frgroups.apply.journal import Journal
-from frgroups.apply.receipt import Receipt, read_receipt
+from frgroups.apply.receipt import read_receipt
 from frgroups.errors import CorruptFileError, FrgroupsError, InputError, ListError
 from frgroups.internals.checksummed_json import read_checksummed
 from frgroups.internals.paths import parse_tenant_folder
@@ -38,28 +39,34 @@ from frgroups.privacy.text_search import (
 )
 from frgroups.store.manifest import read_manifest
 
-Kind = Literal["snapshot", "set aside", "draft", "plan", "review", "approval", "receipt", "journal", "list", "other"]
+Kind = Literal[
+    "snapshot", "quarantined", "draft", "plan", "review", "approval", "receipt", "journal", "list", "other"
+]
 
-DIGEST_LENGTH = 12  # What a review page and a file name show of a digest is enough to tell a plan.
-# The name of a journal or receipt that apply_plan keeps: when it was planned, and the digest.
+DIGEST_LENGTH = 12  # Digits of a digest that review pages and file names show, which identify a plan.
+# The name of a journal or receipt of apply_plan: the planning time, and the digest.
 FILES_NAMED_BY_DIGEST = re.compile(r"(\d{8}T\d{12}Z)-[0-9a-f]{16}(\.jsonl|\.receipt\.json)")
 
-_IDS = ("external_id", "email", "mobile", "loyalty_id", "vat_number")
+_ID_COLUMNS = ("external_id", "email", "mobile", "loyalty_id", "vat_number")
 _DIGEST = re.compile(r"(?<![0-9a-f])[0-9a-f]{12,64}(?![0-9a-f])")
-_SEALED = re.compile(rb'"kind": "frgroups (plan|receipt|approval)"')
+_CHECKSUMMED = re.compile(rb'"kind": "frgroups (plan|receipt|approval)"')
+_CHECKSUMMED_KINDS: dict[str, Kind] = {"plan": "plan", "receipt": "receipt", "approval": "approval"}
 _REVIEW_CSV = '"customer_group_uid","group_name","customer_uid","change"'
 _REVIEW_TEXT = re.compile(r"Review: [^\n]*\n=+\n")
+_REVIEW_TENANT = re.compile(r"<dt>Tenant</dt><dd>([^<]*)</dd>|<dc:subject>Tenant ([^<]*)</dc:subject>")
 _PURPOSE = re.compile(r"Purpose: ([^<\n]*)")
-_OF_GROUPS = ("groups.parquet", "reads.parquet")
+_TABLES_WITHOUT_CUSTOMERS = ("groups.parquet", "reads.parquet")
 
 
 @dataclass(frozen=True)
 class FileMatch:
     """
-    What one file holds: how often it names the customer, and what else tells of them.
+    Result of the search in one file.
 
-    `digest` is that of a plan that names the customer, `mentions` the digests (12 digits) that stand in it;
-    `n_left` counts what no rewriting takes away, and `trouble` says why the file cannot be read or rewritten.
+    `n` counts the mentions of the customer that can be erased, and `n_left` those that cannot. `digest` is the digest
+    of a plan that names the customer. `plan_digests` are the digests (12 digits) that the file contains. `unfinished`
+    is True if an erasure of the file was interrupted. `problem` is the reason why the file cannot be read or
+    rewritten.
     """
 
     kind: Kind
@@ -69,120 +76,134 @@ class FileMatch:
     n: int = 0
     n_left: int = 0
     digest: str = ""
-    mentions: frozenset[str] = frozenset()
+    plan_digests: frozenset[str] = frozenset()
     unfinished: bool = False
     damaged: bool = False
-    trouble: str = ""
+    problem: str = ""
 
 
-def ids_in_snapshot(folder: Path, who: Subject) -> frozenset[str]:
-    """The other ids that a snapshot knows of the customer."""
+def ids_in_snapshot(folder: Path, subject: Subject) -> frozenset[str]:
+    """Return the customer's other ids in a snapshot."""
     try:
-        if not who.is_in(tenant_of(folder)[0]):
+        if not subject.is_in(tenant_of(folder)[0]):
             return frozenset()
-        table = read_parquet(folder / "customers.parquet", filters=[("customer_uid", "=", who.uid)])
+        table = read_parquet(folder / "customers.parquet", filters=[("customer_uid", "=", subject.uid)])
     except (OSError, pa.ArrowException):
         return frozenset()
-    found = (value for name in _IDS if name in table.column_names for value in table[name].to_pylist())
-    return frozenset(str(value) for value in found if value)
+    values = (value for name in _ID_COLUMNS if name in table.column_names for value in table[name].to_pylist())
+    return frozenset(str(value) for value in values if value)
 
 
-def scan_snapshot(folder: Path, who: Subject) -> FileMatch:
-    """What a kept snapshot holds: rows of the customer, and others that name the customer as their parent."""
+def scan_snapshot(folder: Path, subject: Subject) -> FileMatch:
+    """Count the rows of the customer in a stored snapshot, and the rows that name the customer as their parent."""
     tenant_uid, base_url = tenant_of(folder)
-    if not who.is_in(tenant_uid):
+    if not subject.is_in(tenant_uid):
         return FileMatch("snapshot", folder, tenant_uid)
+    match = FileMatch("snapshot", folder, tenant_uid, base_url)
     try:
-        customers = read_parquet(
-            folder / "customers.parquet", columns=identifying_columns(folder / "customers.parquet")
-        )
-        code = pc.index(as_text(customers["customer_uid"]), who.uid).as_py()
-        n = count_equal(customers, "customer_parent_uid", who.uid) + (code >= 0)
-        n += count_equal(read_parquet(folder / "consents.parquet"), "customer_uid", who.uid)
-        if code >= 0:
-            coded = read_parquet(folder / "memberships.parquet")
-            n += pc.sum(pc.equal(coded["customer_code"], code)).as_py() or 0
-        left = count_mentions(customers, who, skip=code)
+        n, n_left = _count_in_snapshot(folder, subject)
     except (OSError, pa.ArrowException, KeyError) as error:
-        damaged, trouble = _damage_of(folder, unread=error)
-        return FileMatch("snapshot", folder, tenant_uid, base_url, damaged=damaged, trouble=trouble)
-    damaged, trouble = _damage_of(folder) if n or left else (False, "")
-    return FileMatch("snapshot", folder, tenant_uid, base_url, n=n, n_left=left, damaged=damaged, trouble=trouble)
+        damaged, problem = _damage_of(folder, read_error=error)
+        return replace(match, damaged=damaged, problem=problem)
+    if not n and not n_left:
+        return match
+    damaged, problem = _damage_of(folder)
+    return replace(match, n=n, n_left=n_left, damaged=damaged, problem=problem)
 
 
-def _damage_of(folder: Path, unread: Exception | None = None) -> tuple[bool, str]:
+def _count_in_snapshot(folder: Path, subject: Subject) -> tuple[int, int]:
+    path = folder / "customers.parquet"
+    customers = read_parquet(path, columns=identifying_columns(path))
+    code = pc.index(as_text(customers["customer_uid"]), subject.uid).as_py()
+    n = count_equal(customers, "customer_parent_uid", subject.uid)
+    n += count_equal(read_parquet(folder / "consents.parquet"), "customer_uid", subject.uid)
+    if code >= 0:
+        memberships = read_parquet(folder / "memberships.parquet")
+        n += 1 + (pc.sum(pc.equal(memberships["customer_code"], code)).as_py() or 0)
+    return n, count_mentions(customers, subject, skip=code)
+
+
+def _damage_of(folder: Path, read_error: Exception | None = None) -> tuple[bool, str]:
     """
-    Whether a snapshot is damaged for good, or else why it cannot be written again.
+    Return True if a snapshot is damaged permanently, or the reason why it cannot be written again.
 
-    What could not be read is damaged only when it is not as it was written: a disk that is away comes back.
+    A snapshot that cannot be read is damaged only if its content differs from what was written: a disk that is
+    temporarily unavailable is no damage.
     """
-    if isinstance(unread, OSError) and unread.errno not in (None, errno.ENOENT):
-        return False, f"it cannot be read ({unread.strerror}); it may hold the customer"
+    if isinstance(read_error, OSError) and read_error.errno not in (None, errno.ENOENT):
+        return False, f"it cannot be read ({read_error.strerror}); it may contain the customer"
     try:
         read_manifest(folder).check()
     except CorruptFileError:
         return True, ""
     except InputError:
-        return False, "another version of frgroups wrote it, which alone can rewrite it; or delete it"
-    return False, f"it cannot be read ({type(unread).__name__}); it may hold the customer" if unread else ""
+        return False, "another version of frgroups wrote it, and only that version can rewrite it; or delete it"
+    if read_error is None:
+        return False, ""
+    return False, f"it cannot be read ({type(read_error).__name__}); it may contain the customer"
 
 
-def scan_quarantined(folder: Path, who: Subject) -> FileMatch:
-    """What a folder holds that no reader looks at: a draft, what was damaged, what was replaced."""
+def scan_quarantined(folder: Path, subject: Subject) -> FileMatch:
+    """Count the mentions in a folder that no reader uses: a draft, a damaged snapshot, or a replaced one."""
     tenant_uid, base_url = tenant_of(folder)
-    n, trouble = 0, ""
+    match = FileMatch("quarantined", folder, tenant_uid, base_url)
+    if not subject.is_in(tenant_uid):
+        return match
+    n, problem = 0, ""
     for path in folder.rglob("*"):
         try:
-            if path.is_file() and path.name not in _OF_GROUPS:
-                n += count_in_file(path, who)
+            if path.is_file() and path.name not in _TABLES_WITHOUT_CUSTOMERS:
+                n += count_in_file(path, subject)
         except (OSError, pa.ArrowException, ValueError):
-            trouble = "part of it cannot be read"
-    known = n if who.is_in(tenant_uid) else 0
-    return FileMatch(
-        "set aside", folder, tenant_uid, base_url, n=known, trouble=trouble if who.is_in(tenant_uid) else ""
-    )
+            problem = "part of it cannot be read"
+    return replace(match, n=n, problem=problem)
 
 
-def scan_file(path: Path, who: Subject, *, is_list: bool = False) -> FileMatch:
-    """What a file holds; what it is is told by its content, and by where it is only if it is a list or not."""
+def scan_file(path: Path, subject: Subject, *, is_list: bool = False) -> FileMatch:
+    """Search a file, whose kind is derived from its content; the caller states if it can be a list."""
     if path.suffix == ".parquet" or path.stat().st_size > MAX_BYTES:
-        return FileMatch("other", path, n=count_in_file(path, who))
+        return FileMatch("other", path, n=count_in_file(path, subject))
     body = path.read_bytes()
-    if found := _SEALED.search(body):
-        return _trace_of_sealed(path, found[1].decode(), body, who)
+    checksummed = _CHECKSUMMED.search(body)
+    if checksummed:
+        return _scan_checksummed(path, _CHECKSUMMED_KINDS[checksummed[1].decode()], body, subject)
     if _is_journal(body):
-        return _trace_of_journal(path, body, who)
-    if text := _review_workbook(body):
-        return _trace_of_review(path, text, who)
+        return _scan_journal(path, body, subject)
+    workbook = _review_workbook(body)
+    if workbook:
+        return _scan_review(path, workbook, subject)
     text = body.decode("utf-8", "replace").removeprefix("\ufeff")
     if _is_review(text):
-        return _trace_of_review(path, text, who)
+        return _scan_review(path, text, subject)
     if not is_list:
-        return FileMatch("other", path, n=count_in_body(body, who))
-    return _trace_of_list(path, body, who)
+        return FileMatch("other", path, n=count_in_body(body, subject))
+    return _scan_list(path, body, subject)
 
 
-def _trace_of_list(path: Path, body: bytes, who: Subject) -> FileMatch:
+def _scan_list(path: Path, body: bytes, subject: Subject) -> FileMatch:
     tenant_uid, base_url = _tenant_of_list(path)
-    if not who.is_in(tenant_uid):
-        return FileMatch("list", path, tenant_uid, base_url)
+    match = FileMatch("list", path, tenant_uid, base_url)
+    if not subject.is_in(tenant_uid):
+        return match
     try:
-        parted = remove_list_rows(body, who.uid, who.ids)
+        result = remove_list_rows(body, subject.uid, subject.ids)
     except ListError as error:
-        n = count_in_body(body, who)
-        trouble = f"{error}{'' if n else '; it may hold the customer'}"
-        return FileMatch("list", path, tenant_uid, base_url, n=n, trouble=trouble)
-    return FileMatch("list", path, tenant_uid, base_url, n=len(parted.rows), n_left=parted.n_left)
+        n, problem = count_in_body(body, subject), str(error)
+        if not n:
+            problem += "; it may contain the customer"
+        return replace(match, n=n, problem=problem)
+    return replace(match, n=len(result.rows), n_left=result.n_left)
 
 
 def _is_review(text: str) -> bool:
-    """Whether a text begins like the Markdown, the text or the CSV of a review, or is its page."""
-    begins = text.startswith(("# Review: ", _REVIEW_CSV)) or _REVIEW_TEXT.match(text)
-    return bool(begins or re.search(r"<title>[^<]*Review of plan [0-9a-f]{12}", text))
+    """Return True if a text is a review: its page, or a text that starts as the Markdown, text or CSV format."""
+    if text.startswith(("# Review: ", _REVIEW_CSV)) or _REVIEW_TEXT.match(text):
+        return True
+    return re.search(r"<title>[^<]*Review of plan [0-9a-f]{12}", text) is not None
 
 
 def _review_workbook(body: bytes) -> str:
-    """All parts of a workbook that `save_review` wrote, by the title that Excel keeps; "" when it is none."""
+    """Return the text of a workbook that `save_review` wrote, recognized by its title property, or ""."""
     if body[:4] != b"PK\x03\x04":
         return ""
     try:
@@ -194,60 +215,87 @@ def _review_workbook(body: bytes) -> str:
         return ""
 
 
-def count_in_plan(plan: Plan, who: Subject) -> int:
-    """How often a plan names the customer, among its operations and the members it stands on."""
-    return sum(who.n_in((*one.baseline, *one.add, *one.remove)) for one in plan.groups)
+def _count_planned(plan: Plan, subject: Subject) -> int:
+    """Count the customer among a plan's operations and the previous members of its groups."""
+    return sum(subject.count_uid((*group.baseline, *group.add, *group.remove)) for group in plan.groups)
 
 
-def count_beside(plan: Plan, who: Subject) -> int:
-    """How often a plan holds the customer back, or names them in what a list says of another or in what it is for."""
-    held = sum((one.customer_uid == who.uid) + len(who.words.findall(one.note)) for one in plan.excluded_changes)
-    return held + len(who.words.findall(plan.purpose))
+def _count_unplanned(plan: Plan, subject: Subject) -> int:
+    """Count the customer among a plan's exclusions, and mentions in their notes and in the purpose."""
+    n = subject.count_in(plan.purpose)
+    for excluded in plan.excluded_changes:
+        n += (excluded.customer_uid == subject.uid) + subject.count_in(excluded.note)
+    return n
 
 
-def _trace_of_sealed(path: Path, kind: str, body: bytes, who: Subject) -> FileMatch:
+def _scan_checksummed(path: Path, kind: Kind, body: bytes, subject: Subject) -> FileMatch:
     try:
-        if kind == "plan":
-            return _trace_of_plan(path, read_plan(path), who)
-        if kind == "receipt":
-            return _trace_of_receipt(path, read_receipt(path), who)
-        content = read_checksummed(path, "approval")
-        tenant_uid, base_url = tenant_of(path)
-        n = len(who.words.findall(str(content.get("reason")))) if who.is_in(tenant_uid) else 0
-        return FileMatch("approval", path, tenant_uid, base_url, n=n, mentions=_digests(str(content.get("digest"))))
+        return _CHECKSUMMED_SCANNERS[kind](path, subject)
     except FrgroupsError:
+        tenant_uid, base_url = tenant_of(path)
         text = body.decode("utf-8", "replace")
-        n = text.count(json.dumps(who.uid, ensure_ascii=False)) if who.is_in(tenant_of(path)[0]) else 0
-        known: Kind = "plan" if kind == "plan" else "receipt" if kind == "receipt" else "approval"
-        trouble = "it is damaged, or of another version; nothing reads it: delete it when it is needed no more"
-        return FileMatch(known, path, *tenant_of(path), n=n, mentions=_digests(text), trouble=trouble)
+        n = 0
+        if subject.is_in(tenant_uid):
+            n = text.count(json.dumps(subject.uid, ensure_ascii=False))
+        problem = (
+            "it is damaged, or of another version, so that frgroups cannot read it: delete it if it is not needed"
+        )
+        return FileMatch(kind, path, tenant_uid, base_url, n=n, plan_digests=_digests_in(text), problem=problem)
 
 
-def _trace_of_plan(path: Path, plan: Plan, who: Subject) -> FileMatch:
-    known = who.is_in(plan.tenant_uid)
-    planned = count_in_plan(plan, who) if known else 0
-    n = planned + count_beside(plan, who) if known else 0
-    told = _digests(plan.reverts or "")
-    digest = plan.digest if planned else ""  # What is held back is not in it.
-    return FileMatch("plan", path, plan.tenant_uid, plan.base_url or "", n=n, digest=digest, mentions=told)
+def _scan_approval(path: Path, subject: Subject) -> FileMatch:
+    content = read_checksummed(path, "approval")
+    tenant_uid, base_url = tenant_of(path)
+    match = FileMatch("approval", path, tenant_uid, base_url, plan_digests=_digests_in(str(content.get("digest"))))
+    if not subject.is_in(tenant_uid):
+        return match
+    return replace(match, n=subject.count_in(str(content.get("reason"))))
 
 
-def _trace_of_receipt(path: Path, receipt: Receipt, who: Subject) -> FileMatch:
+def _scan_plan(path: Path, subject: Subject) -> FileMatch:
+    plan = read_plan(path)
+    reverted = _digests_in(plan.reverts or "")
+    match = FileMatch("plan", path, plan.tenant_uid, plan.base_url or "", plan_digests=reverted)
+    if not subject.is_in(plan.tenant_uid):
+        return match
+    n_planned = _count_planned(plan, subject)
+    if n_planned:  # The digest does not cover exclusions.
+        match = replace(match, digest=plan.digest)
+    return replace(match, n=n_planned + _count_unplanned(plan, subject))
+
+
+def _scan_receipt(path: Path, subject: Subject) -> FileMatch:
+    receipt = read_receipt(path)
     plan = receipt.plan
-    planned = count_in_plan(plan, who)
-    n = planned + count_beside(plan, who) + sum(who.n_in(members) for members in receipt.members_after.values())
-    n += sum(len(who.words.findall(text)) for text in (*receipt.details.values(), receipt.stopped))
-    known = who.is_in(plan.tenant_uid)
-    return FileMatch(
+    match = FileMatch(
         "receipt",
         path,
         plan.tenant_uid,
         plan.base_url or "",
-        n=n if known else 0,
-        digest=plan.digest if planned and known else "",
-        mentions=_digests(plan.reverts or ""),
-        unfinished=bool(receipt.forgotten and FILES_NAMED_BY_DIGEST.fullmatch(path.name)),
+        plan_digests=_digests_in(plan.reverts or ""),
+        unfinished=_is_unfinished(receipt.erasure_id, path),
     )
+    if not subject.is_in(plan.tenant_uid):
+        return match
+    n_planned = _count_planned(plan, subject)
+    if n_planned:
+        match = replace(match, digest=plan.digest)
+    n = n_planned + _count_unplanned(plan, subject)
+    n += sum(subject.count_uid(members) for members in receipt.members_after.values())
+    n += sum(subject.count_in(text) for text in (*receipt.details.values(), receipt.stopped))
+    return replace(match, n=n)
+
+
+_CHECKSUMMED_SCANNERS: dict[Kind, Callable[[Path, Subject], FileMatch]] = {
+    "plan": _scan_plan,
+    "receipt": _scan_receipt,
+    "approval": _scan_approval,
+}
+
+
+def _is_unfinished(erasure_id: str, path: Path) -> bool:
+    """Return True if a customer was erased from a journal or receipt, and the digest is still in its name."""
+    return bool(erasure_id) and FILES_NAMED_BY_DIGEST.fullmatch(path.name) is not None
 
 
 def _is_journal(body: bytes) -> bool:
@@ -258,75 +306,88 @@ def _is_journal(body: bytes) -> bool:
     return isinstance(line, dict) and line.keys() >= {"event", "at", "sum"}
 
 
-def _trace_of_journal(path: Path, body: bytes, who: Subject) -> FileMatch:
+def _scan_journal(path: Path, body: bytes, subject: Subject) -> FileMatch:
     tenant_uid, base_url = tenant_of(path)
-    if not who.is_in(tenant_uid):
-        return FileMatch("journal", path, tenant_uid, base_url)
+    match = FileMatch("journal", path, tenant_uid, base_url)
+    if not subject.is_in(tenant_uid):
+        return match
     try:
         journal = Journal(path)
         lines = journal.lines()
     except FrgroupsError:
         text = body.decode("utf-8", "replace")
-        n, trouble = len(who.words.findall(text)), "it is damaged; delete it when it is needed no more"
-        return FileMatch("journal", path, tenant_uid, base_url, n=n, mentions=_digests(text), trouble=trouble)
-    named = sum(who.n_in(uids) for line in lines for uids in uids_of_line(line).values())
-    said = sum(len(who.words.findall(str(line.get("message", "")))) for line in lines)
-    torn = len(who.words.findall(body[body.rfind(b"\n") + 1 :].decode("utf-8", "replace")))
+        problem = "it is damaged, or of another version; delete it if it is not needed"
+        return replace(match, n=subject.count_in(text), plan_digests=_digests_in(text), problem=problem)
+    n_uids = sum(subject.count_uid(uids) for line in lines for uids in uids_of_line(line).values())
+    n_in_messages = sum(subject.count_in(str(line.get("message", ""))) for line in lines)
+    n_in_torn_line = subject.count_in(body[body.rfind(b"\n") + 1 :].decode("utf-8", "replace"))
     digest = next((str(line["digest"]) for line in lines if "digest" in line), "")
-    return FileMatch(
-        "journal",
-        path,
-        tenant_uid,
-        base_url,
-        n=named + said + torn,
-        digest=digest if named else "",
-        mentions=_digests(digest),
-        unfinished=bool(journal.past.forgotten and FILES_NAMED_BY_DIGEST.fullmatch(path.name)),
+    if n_uids:
+        match = replace(match, digest=digest)
+    return replace(
+        match,
+        n=n_uids + n_in_messages + n_in_torn_line,
+        plan_digests=_digests_in(digest),
+        unfinished=_is_unfinished(journal.state.erasure_id, path),
     )
 
 
 def uids_of_line(line: dict[str, Any]) -> dict[str, list[str]]:
-    """The lists of customer uids in a line of a journal, by their field."""
+    """Return the lists of customer uids in a line of a journal, by key."""
     return {name: line[name] for name in ("uids", "add", "remove") if isinstance(line.get(name), list)}
 
 
-def _trace_of_review(path: Path, text: str, who: Subject) -> FileMatch:
+def _scan_review(path: Path, text: str, subject: Subject) -> FileMatch:
     tenant_uid, base_url = tenant_of(path)
-    told = re.search(r"<dt>Tenant</dt><dd>([^<]*)</dd>|<dc:subject>Tenant ([^<]*)</dc:subject>", text)
-    tenant_uid = html.unescape(told[1] or told[2]) if told else tenant_uid
-    known = who.is_in(tenant_uid)
-    in_markdown = re.sub(r"([\\`*_|~<&])", r"\\\1", who.uid)
-    cells = (
-        json.dumps(who.uid, ensure_ascii=False),  # in the page's data, and in CSV
-        f">{html.escape(who.uid)}</td>",
-        f"| {in_markdown} |",
-        f'"\'{who.uid}"',  # kept as text from a spreadsheet
-        f">{html.escape(who.uid, quote=False)}</t>",  # in a workbook
-    )
-    n = len(who.words.findall(text)) if _REVIEW_TEXT.match(text) else sum(text.count(cell) for cell in cells)
-    n = n or sum(len(who.words.findall(html.unescape(purpose))) for purpose in _PURPOSE.findall(text))
-    return FileMatch(
-        "review", path, tenant_uid, base_url, n=n if known else 0, mentions=_digests(f"{path.name} {text}")
-    )
+    named_tenant = _REVIEW_TENANT.search(text)
+    if named_tenant:
+        tenant_uid = html.unescape(named_tenant[1] or named_tenant[2])
+    match = FileMatch("review", path, tenant_uid, base_url, plan_digests=_digests_in(f"{path.name} {text}"))
+    if not subject.is_in(tenant_uid):
+        return match
+    return replace(match, n=_count_in_review(text, subject))
 
 
-def _digests(text: str) -> frozenset[str]:
-    return frozenset(found[:DIGEST_LENGTH] for found in _DIGEST.findall(text))
+def _count_in_review(text: str, subject: Subject) -> int:
+    if _REVIEW_TEXT.match(text):
+        n = subject.count_in(text)
+    else:
+        in_markdown = re.sub(r"([\\`*_|~<&])", r"\\\1", subject.uid)
+        cells = (
+            json.dumps(subject.uid, ensure_ascii=False),  # in the page's data, and in CSV
+            f">{html.escape(subject.uid)}</td>",
+            f"| {in_markdown} |",
+            f'"\'{subject.uid}"',  # marked as text for spreadsheets
+            f">{html.escape(subject.uid, quote=False)}</t>",  # in a workbook
+        )
+        n = sum(text.count(cell) for cell in cells)
+    return n or sum(subject.count_in(html.unescape(purpose)) for purpose in _PURPOSE.findall(text))
+
+
+def _digests_in(text: str) -> frozenset[str]:
+    return frozenset(digest[:DIGEST_LENGTH] for digest in _DIGEST.findall(text))
 
 
 def _tenant_of_list(path: Path) -> tuple[str, str]:
-    """The tenant whose never-add list this is; other lists do not tell theirs."""
-    tenant, host = parse_tenant_folder(path.stem) if path.parent.name == SUPPRESSION_LIST else ("", "")
-    return (tenant, f"https://{host}") if tenant else ("", "")
+    """Return the tenant and host of a suppression list; other lists do not name their tenant."""
+    if path.parent.name != SUPPRESSION_LIST:
+        return "", ""
+    return _parse_tenant(path.stem)
 
 
 def tenant_of(path: Path) -> tuple[str, str]:
-    """Tenant and host by the manifest, or by the folder that frgroups keeps for them."""
+    """Return the tenant and host from the manifest, or from the name of the tenant's folder."""
     if (path / "manifest.json").is_file():
         try:
             manifest = json.loads((path / "manifest.json").read_bytes())
             return str(manifest["tenant_uid"]), str(manifest["base_url"] or "")
         except (OSError, ValueError, KeyError, TypeError):
             pass
-    tenant, host = parse_tenant_folder(path.parent.name)
-    return (tenant, f"https://{host}") if tenant else ("", "")
+    return _parse_tenant(path.parent.name)
+
+
+def _parse_tenant(folder: str) -> tuple[str, str]:
+    tenant_uid, host = parse_tenant_folder(folder)
+    if not tenant_uid:
+        return "", ""
+    return tenant_uid, f"https://{host}"

@@ -1,30 +1,30 @@
-"""Takes the rows of one customer out of a list file, and leaves every other byte of a text file as it was."""
+"""Remove the rows of one customer from a list file, and leave every other byte of a text file unchanged."""
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 import warnings
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from frgroups.errors import ListError
-from frgroups.internals.spreadsheets import plain, trim
+from frgroups.internals.spreadsheets import SEPARATOR_LINE, Record, even_separators, plain, split_records, trim
 from frgroups.internals.tombstones import format_tombstones
 from frgroups.snapshot.customer_lists import OTHER_IDS, USUAL_NAMES
 
-_SEPARATORS = (";", ",", "\t")
 _WORKBOOK, _OLD_WORKBOOK = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0e-\x1f]")
+_MIN_DISTINCTIVE = 5  # Characters; a shorter id can be a common word.
 
-Named = Callable[[Sequence[str]], bool]
+RowTest = Callable[[Sequence[str]], bool]
 
 
 @dataclass(frozen=True)
 class ListRowsResult:
-    """A list file without the rows of a customer: its new bytes, those rows, and how often it still names them."""
+    """A list file without a customer's rows: its new bytes, the removed rows, and the number of other mentions."""
 
     body: bytes
     rows: list[list[str]]
@@ -33,142 +33,148 @@ class ListRowsResult:
 
 def remove_list_rows(body: bytes, uid: str, ids: Iterable[str]) -> ListRowsResult:
     r"""
-    The file without the rows that a customer uid, or another id of the customer, stands in.
+    Remove the rows that contain the uid, or another id, of a customer.
 
-    Looked at are the columns of ids (`read_list` knows their names), or all columns where none is named so. A
-    column customer_uid is compared with the uid, one named external_id with the other ids, the rest with both.
-    Raises ListError for a file that cannot be read, or written again without losing something.
+    The function compares the id columns, which `read_list` recognizes by their names, or all columns if there is no
+    such name. A column customer_uid is compared with the uid, a column external_id with the other ids, and every
+    other id column with both.
+
+    Raises
+    ------
+    ListError
+        The file cannot be read, or cannot be written again without a loss.
 
     >>> remove_list_rows(b"customer_uid;note\nc-1;\nc-10;\n", "c-1", ["0150"]).body
     b'customer_uid;note\nc-10;\n'
     """
-    others = frozenset(ids)
+    other_ids = frozenset(ids)
     if body[:4] == _OLD_WORKBOOK:
         raise ListError("an old .xls workbook, or one with a password, cannot be read here")
     if body[:4] == _WORKBOOK:
-        return _part_workbook(body, uid, others)
-    return _part_text(body, uid, others)
+        return _remove_from_workbook(body, uid, other_ids)
+    return _remove_from_text(body, uid, other_ids)
 
 
-def _part_text(body: bytes, uid: str, ids: frozenset[str]) -> ListRowsResult:
-    whole, encoding = _decoded(body)
-    # The mark of UTF, and Excel's own way to tell the separator, are not part of the first row.
-    mark = re.match(r"\ufeff?(?:sep=[;,\t]\r?\n)?", whole)
-    text = whole[mark.end() :] if mark else whole
-    try:
-        records = _records(text)
-    except csv.Error as error:
-        raise ListError(f"it is no table of rows ({error})") from error
-    is_named = _named(next((cells for _, cells in records if any(cells)), []), uid, ids)
-    rows = [cells for _, cells in records if is_named(cells)]
-    rest = whole.removesuffix(text) + "".join(raw for raw, cells in records if not is_named(cells))
-    return ListRowsResult(
-        rest.encode(encoding), rows, len(format_tombstones([uid, *distinctive_ids(ids)]).findall(rest))
-    )
+def _remove_from_text(body: bytes, uid: str, ids: frozenset[str]) -> ListRowsResult:
+    whole, encoding = _decode(body)
+    # The byte order mark and the separator line are not part of the first row.
+    text = whole.removeprefix("\ufeff")
+    separator_line = SEPARATOR_LINE.match(text)
+    if separator_line:
+        text = text[separator_line.end() :]
+    records = _records(text)
+    header = next((cells for _, cells in records if any(cells)), [])
+    is_of_customer = _row_test(header, uid, ids)
+    rows = [cells for _, cells in records if is_of_customer(cells)]
+    rest = whole.removesuffix(text) + "".join(raw for raw, cells in records if not is_of_customer(cells))
+    n_left = len(format_tombstones([uid, *distinctive_ids(ids)]).findall(rest))
+    return ListRowsResult(rest.encode(encoding), rows, n_left)
 
 
 def distinctive_ids(ids: Iterable[str]) -> list[str]:
-    """The ids that are long enough to mean this customer wherever they stand as a word."""
-    return [one for one in ids if len(one) >= 5]
+    """Return the ids that are long enough to identify this customer wherever they appear as a word."""
+    return [customer_id for customer_id in ids if len(customer_id) >= _MIN_DISTINCTIVE]
 
 
-def _named(header: Sequence[str], uid: str, ids: frozenset[str]) -> Named:
-    """Whether a row names the customer, by the columns that hold ids."""
-    usual = {plain(name) for name in (*USUAL_NAMES, *OTHER_IDS)}
-    places = [place for place, cell in enumerate(header) if plain(cell) in usual]
-    anywhere = frozenset(map(_folded, (uid, *ids)))
-    meant = {place: frozenset(map(_folded, _meant(header[place], uid, ids))) for place in places}
+def _row_test(header: Sequence[str], uid: str, ids: frozenset[str]) -> RowTest:
+    """Return a function that returns True if a row names the customer in one of the id columns."""
+    id_names = {plain(name) for name in (*USUAL_NAMES, *OTHER_IDS)}
+    by_column = {
+        column: frozenset(map(_fold, _ids_for(name, uid, ids)))
+        for column, name in enumerate(header)
+        if plain(name) in id_names
+    }
+    all_ids = frozenset(map(_fold, (uid, *ids)))
 
-    def named(cells: Sequence[str]) -> bool:
-        if cells == header and places:
+    def is_of_customer(cells: Sequence[str]) -> bool:
+        if not by_column:
+            return any(_fold(cell) in all_ids for cell in cells)
+        if cells == header:
             return False
-        if places:
-            return any(_folded(cell) in meant[place] for place, cell in enumerate(cells) if place in meant)
-        return any(_folded(cell) in anywhere for cell in cells)
+        return any(_fold(cell) in by_column.get(column, ()) for column, cell in enumerate(cells))
 
-    return named
+    return is_of_customer
 
 
-def _meant(column: str, uid: str, ids: frozenset[str]) -> frozenset[str]:
+def _ids_for(column: str, uid: str, ids: frozenset[str]) -> frozenset[str]:
+    """Return the ids of the customer that a column of this name can contain."""
     if plain(column) == "customeruid":
         return frozenset({uid})
-    return ids if plain(column) == "externalid" else ids | {uid}
+    if plain(column) == "externalid":
+        return ids
+    return ids | {uid}
 
 
-def _folded(cell: str) -> str:
+def _fold(cell: str) -> str:
+    """Return an email address in lower case, and any other id unchanged."""
     return cell.casefold() if "@" in cell else cell
 
 
-def _decoded(body: bytes) -> tuple[str, str]:
-    """The text and the encoding that gives the same bytes again; a mark at its start stays in the text."""
-    marked = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}.get(body[:2])
-    for encoding in (marked,) if marked else ("utf-8", "cp1252", "latin-1"):
+def _decode(body: bytes) -> tuple[str, str]:
+    """Return the text, with its byte order mark, and the encoding that gives the same bytes again."""
+    encodings: tuple[str, ...] = ("utf-8", "cp1252", "latin-1")
+    if body[:2] == b"\xff\xfe":
+        encodings = ("utf-16-le",)
+    elif body[:2] == b"\xfe\xff":
+        encodings = ("utf-16-be",)
+    for encoding in encodings:
         try:
             text = body.decode(encoding)
         except UnicodeDecodeError:
             continue
-        if not re.search(r"[\x00-\x08\x0e-\x1f]", text):
+        if not _CONTROL_CHARACTER.search(text):
             return text, encoding
     raise ListError("it is neither text nor a workbook")
 
 
-def _records(text: str) -> list[tuple[str, list[str]]]:
-    """Each record as it stands and its cells, by the one separator that makes rows of one width."""
-    found = [records for separator in _SEPARATORS if (records := list(_split(text, separator)))]
-    even = [records for records in found if _width(records) > 1]
+def _records(text: str) -> list[Record]:
+    """Return each record with its cells, split by the one separator that makes rows of one width, or by line."""
+    candidates, message = split_records(text, strict=False)
+    if message:
+        raise ListError(f"it is not a table of rows ({message})")
+    even = even_separators(candidates)
     if len(even) == 1:
-        return even[0]
-    return [(line, [_cell(line)]) for line in io.StringIO(text, newline="")]
+        return [(raw, [_clean_cell(cell) for cell in cells]) for raw, cells in candidates[even[0]]]
+    return [(line, [_clean_cell(line)]) for line in io.StringIO(text, newline="")]
 
 
-def _split(text: str, separator: str) -> Iterator[tuple[str, list[str]]]:
-    raw: list[str] = []
-
-    def lines() -> Iterator[str]:
-        for line in io.StringIO(text, newline=""):
-            raw.append(line)
-            yield line
-
-    for cells in csv.reader(lines(), delimiter=separator):
-        yield "".join(raw), [_cell(cell) for cell in cells]
-        raw.clear()
-
-
-def _width(records: list[tuple[str, list[str]]]) -> int:
-    """How many cells each filled row has; 0 when that differs."""
-    widths = {len(cells) for _, cells in records if any(cells)}
-    return widths.pop() if len(widths) == 1 else 0
-
-
-def _cell(text: str) -> str:
+def _clean_cell(text: str) -> str:
     cell = trim(text)
-    quoted = len(cell) > 1 and cell[0] == cell[-1] == '"'
-    return (cell[1:-1] if quoted else cell).removeprefix("'")  # An apostrophe keeps a spreadsheet from counting.
+    if len(cell) > 1 and cell[0] == cell[-1] == '"':
+        cell = cell[1:-1]
+    return cell.removeprefix("'")  # A leading apostrophe marks the cell as text in a spreadsheet.
 
 
-def _part_workbook(body: bytes, uid: str, ids: frozenset[str]) -> ListRowsResult:
+def _remove_from_workbook(body: bytes, uid: str, ids: frozenset[str]) -> ListRowsResult:
     words = format_tombstones([uid, *distinctive_ids(ids)])
-    rows: list[list[str]] = []
-    book = _workbook(body)
+    removed: list[list[str]] = []
+    book = _load_workbook(body)
     for sheet in book.worksheets:
-        cells = [[_cell(str(one.value)) if one.value is not None else "" for one in row] for row in sheet.iter_rows()]
-        is_named = _named(next(filter(any, cells), []), uid, ids)
-        going = [number for number, row in enumerate(cells, 1) if is_named(row)]
-        rows += [cells[number - 1] for number in going]
-        if going and (fixed := _fixed(sheet)):
+        rows = [[_workbook_cell(cell.value) for cell in row] for row in sheet.iter_rows()]
+        is_of_customer = _row_test(next(filter(any, rows), []), uid, ids)
+        numbers = [number for number, row in enumerate(rows, 1) if is_of_customer(row)]
+        if not numbers:
+            continue
+        parts = _parts_outside_rows(sheet)
+        if parts:
             raise ListError(
-                f"sheet {sheet.title!r} holds {fixed}, which would be lost or moved. Delete the row in Excel"
+                f"sheet {sheet.title!r} contains {parts}, which would be lost or moved. Delete the row in Excel"
             )
-        for number in reversed(going):
+        removed += [rows[number - 1] for number in numbers]
+        for number in reversed(numbers):
             sheet.delete_rows(number)
-    if not rows:
+    if not removed:
         return ListRowsResult(body, [], count_in_zip(body, words))
     written = io.BytesIO()
     book.save(written)
-    return ListRowsResult(written.getvalue(), rows, count_in_zip(written.getvalue(), words))
+    return ListRowsResult(written.getvalue(), removed, count_in_zip(written.getvalue(), words))
 
 
-def _workbook(body: bytes) -> Any:
+def _workbook_cell(value: object) -> str:
+    return "" if value is None else _clean_cell(str(value))
+
+
+def _load_workbook(body: bytes) -> Any:
     try:
         import openpyxl
     except ImportError as error:
@@ -176,27 +182,26 @@ def _workbook(body: bytes) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            warnings.simplefilter("error", UserWarning)  # It warns so of what it will not write again.
+            warnings.simplefilter("error", UserWarning)  # A warning about content that openpyxl cannot write.
             return openpyxl.load_workbook(io.BytesIO(body))
     except UserWarning as error:
-        raise ListError("the workbook holds what would be lost when it is written again") from error
+        raise ListError("the workbook contains parts that would be lost when it is written again") from error
     except Exception as error:  # A damaged workbook raises whatever its zip and XML readers do.
         raise ListError(f"it is not a whole workbook ({type(error).__name__})") from error
 
 
-def _fixed(sheet: Any) -> str:
-    """What of a sheet does not follow its rows; "" when it holds plain cells."""
-    formulas = any(cell.data_type == "f" for row in sheet.iter_rows() for cell in row)
+def _parts_outside_rows(sheet: Any) -> str:
+    """Return the parts of a sheet that do not move with its rows, or "" if it contains plain cells only."""
     parts = {
-        "formulas": formulas,
+        "formulas": any(cell.data_type == "f" for row in sheet.iter_rows() for cell in row),
         "merged cells": sheet.merged_cells.ranges,
         "a table": sheet.tables,
         "charts or pictures": sheet._charts or sheet._images,
     }
-    return " and ".join(name for name, there in parts.items() if there)
+    return " and ".join(name for name, present in parts.items() if present)
 
 
 def count_in_zip(body: bytes, words: re.Pattern[str]) -> int:
-    """How often these words stand in the parts of a zip file, such as a workbook."""
+    """Count these words in the parts of a zip file, such as a workbook."""
     with zipfile.ZipFile(io.BytesIO(body)) as parts:
         return sum(len(words.findall(parts.read(name).decode("utf-8", "replace"))) for name in parts.namelist())

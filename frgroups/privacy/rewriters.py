@@ -1,9 +1,9 @@
-"""Writes one file, or one snapshot, again without a customer; each is the old one or the new one at any moment."""
+"""Rewrite one file or snapshot without a customer, in one atomic step each."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from frgroups.apply.journal import Journal, write_journal
+from frgroups.apply.journal import Item, Journal, write_journal
 from frgroups.apply.receipt import read_receipt
 from frgroups.apply.run_registry import replace_digest
 from frgroups.errors import FrgroupsError
@@ -22,7 +22,7 @@ from frgroups.plan.exclusions import ExcludedChange
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
-from frgroups.privacy.file_scanners import FILES_NAMED_BY_DIGEST, uids_of_line
+from frgroups.privacy.file_scanners import FILES_NAMED_BY_DIGEST, FileMatch, Kind, uids_of_line
 from frgroups.privacy.list_rows import remove_list_rows
 from frgroups.privacy.text_search import Subject
 from frgroups.snapshot.membership_matrix import MembershipMatrix
@@ -33,172 +33,232 @@ from frgroups.store.snapshot_store import read_stored, replace_stored
 
 def without_customer(snapshot: Snapshot, uid: str) -> Snapshot:
     """
-    The snapshot as it would be had it never seen a customer; the customer's groups stay, with one member less.
+    Return the snapshot without a customer; the customer's groups stay, with one member less.
 
-    How the groups were read is told as it was. Nobody has the customer as a parent any more.
+    The verdict of the reads does not change. Other customers lose the reference to the customer as their parent.
 
     >>> without_customer(sample_snapshot(), "c-1")["VIP"].tolist()
     ['c-2']
     """
-    codes, customers = snapshot.matrix, snapshot.customers
+    matrix, customers = snapshot.matrix, snapshot.customers
     others = (customers["customer_uid"] != uid).to_numpy()
-    kept = others[codes.indices]
-    group_code, customer_code = codes.group_code[kept], codes.indices[kept]
+    is_of_others = others[matrix.indices]
+    group_code, customer_code = matrix.group_code[is_of_others], matrix.indices[is_of_others]
     parents = customers["customer_parent_uid"]
     return replace(
         snapshot,
         customers=customers.assign(customer_parent_uid=parents.mask(parents == uid))[others].reset_index(drop=True),
         consents=snapshot.consents[snapshot.consents["customer_uid"] != uid].reset_index(drop=True),
         matrix=MembershipMatrix(
-            codes.group_uids,
-            codes.group_names,
-            pd.Index(codes.customer_uids[others], dtype="str"),
-            np.searchsorted(group_code, np.arange(codes.n_groups + 1)).astype(np.int64),
-            (np.cumsum(others) - 1)[customer_code].astype(np.int32),  # Numbers of the rows that are left.
+            matrix.group_uids,
+            matrix.group_names,
+            pd.Index(matrix.customer_uids[others], dtype="str"),
+            np.searchsorted(group_code, np.arange(matrix.n_groups + 1)).astype(np.int64),
+            (np.cumsum(others) - 1)[customer_code].astype(np.int32),  # Row numbers without the customer.
         ),
     )
 
 
-def erase_from_snapshot(folder: Path, who: Subject) -> Path:
-    """Put the snapshot without the customer in the place of the one in this folder; returns its folder."""
-    kept = read_manifest(folder)
-    return replace_stored(kept, without_customer(read_stored(kept), who.uid))
+def erase_from_snapshot(match: FileMatch, subject: Subject) -> dict[Path, Path]:
+    """Replace a stored snapshot by one without the customer."""
+    stored = read_manifest(match.path)
+    return {match.path: replace_stored(stored, without_customer(read_stored(stored), subject.uid))}
 
 
-def erase_from_list(path: Path, who: Subject) -> Path:
-    """Take the customer's rows out of a list."""
-    body = remove_list_rows(path.read_bytes(), who.uid, who.ids).body
-    with atomic_write(path) as draft:
+def erase_from_list(match: FileMatch, subject: Subject) -> dict[Path, Path]:
+    """Remove the customer's rows from a list."""
+    body = remove_list_rows(match.path.read_bytes(), subject.uid, subject.ids).body
+    with atomic_write(match.path) as draft:
         draft.write_bytes(body)
-    return path
+    return {match.path: match.path}
 
 
-def erase_from_approval(path: Path, who: Subject) -> Path:
-    """Take the customer out of the reason of a rejection."""
-    content = read_checksummed(path, "approval")
+def erase_from_approval(match: FileMatch, subject: Subject) -> dict[Path, Path]:
+    """Replace the customer in the reason of a rejection."""
+    content = read_checksummed(match.path, "approval")
     reason = str(content["reason"])
-    return write_checksummed(path, "approval", content | {"reason": who.words.sub(next_tombstone(reason), reason)})
+    content["reason"] = subject.redact(reason, next_tombstone(reason))
+    return {match.path: write_checksummed(match.path, "approval", content)}
 
 
-def erase_from_plan(path: Path, who: Subject, *, reverts: bool) -> Path:
-    """Take a customer out of what the digest of a plan does not cover: whom it holds back, undoes, and what for."""
-    plan = read_plan(path)
-    others = [change for change in plan.excluded_changes if change.customer_uid != who.uid]
-    excluded = tuple(replace(change, note=who.words.sub("…", change.note)) for change in others)
-    purpose = who.words.sub("…", plan.purpose)
-    undone = TOMBSTONE_PREFIX if reverts else plan.reverts
-    return replace(plan, excluded_changes=excluded, reverts=undone, purpose=purpose).save(path)
+def erase_from_plan(match: FileMatch, subject: Subject) -> dict[Path, Path]:
+    """Remove the customer from the parts of a plan that its digest does not cover."""
+    plan = read_plan(match.path)
+    excluded = tuple(
+        replace(change, note=subject.redact(change.note))
+        for change in plan.excluded_changes
+        if change.customer_uid != subject.uid
+    )
+    reverts = plan.reverts
+    if match.plan_digests:
+        reverts = TOMBSTONE_PREFIX
+    rewritten = replace(plan, excluded_changes=excluded, reverts=reverts, purpose=subject.redact(plan.purpose))
+    return {match.path: rewritten.save(match.path)}
 
 
-def erase_from_receipt(path: Path, who: Subject, seal: str = "") -> Path:
-    """Put a tombstone in the customer's place; a seal says that the plan and its digest are no longer the same."""
+def erase_from_run(match: FileMatch, subject: Subject) -> dict[Path, Path]:
+    """
+    Replace the customer in a journal or receipt by a tombstone.
+
+    If the digest of the plan could reveal the customer, it is removed from the file and from the names of the journal
+    and the receipt of the same apply.
+    """
+    path = match.path
+    digest_reveals = match.digest or match.unfinished or (match.kind == "journal" and match.plan_digests)
+    if digest_reveals and FILES_NAMED_BY_DIGEST.fullmatch(path.name):
+        return _erase_from_both(path, subject)
+    erasure_id = ""
+    if digest_reveals:
+        erasure_id = _new_erasure_id()
+    _pseudonymize(path, match.kind, subject, erasure_id)
+    return {path: path}
+
+
+REWRITERS: dict[Kind, Callable[[FileMatch, Subject], dict[Path, Path]]] = {
+    "snapshot": erase_from_snapshot,
+    "list": erase_from_list,
+    "approval": erase_from_approval,
+    "plan": erase_from_plan,
+    "receipt": erase_from_run,
+    "journal": erase_from_run,
+}
+
+
+def _pseudonymize(path: Path, kind: Kind, subject: Subject, erasure_id: str) -> None:
+    if kind == "journal":
+        pseudonymize_journal(path, subject, erasure_id)
+    else:
+        pseudonymize_receipt(path, subject, erasure_id)
+
+
+def pseudonymize_receipt(path: Path, subject: Subject, erasure_id: str = "") -> Path:
+    """Replace the customer in a receipt; an erasure id states that the plan and its digest have changed."""
     receipt = read_receipt(path)
-    stone = next_tombstone(path.read_text(encoding="utf-8"))
+    tombstone = next_tombstone(path.read_text(encoding="utf-8"))
+    details = {}
+    for item, text in receipt.details.items():
+        # The whole message about an item of the customer is personal data.
+        redacted = tombstone if item[1] == subject.uid else subject.redact(text, tombstone)
+        details[_pseudonymize_item(item, subject, tombstone)] = redacted
     return replace(
         receipt,
-        plan=_buried_plan(receipt.plan, who, stone),
-        states={_buried_item(item, who, stone): state for item, state in receipt.states.items()},
-        details={
-            # What the service said to an item of the customer is all about the customer.
-            _buried_item(item, who, stone): stone if item[1] == who.uid else who.words.sub(stone, text)
-            for item, text in receipt.details.items()
+        plan=_pseudonymize_plan(receipt.plan, subject, tombstone),
+        states={_pseudonymize_item(item, subject, tombstone): state for item, state in receipt.states.items()},
+        details=details,
+        members_after={
+            uid: _pseudonymize_uids(members, subject, tombstone) for uid, members in receipt.members_after.items()
         },
-        members_after={uid: _buried(members, who, stone) for uid, members in receipt.members_after.items()},
-        stopped=who.words.sub(stone, receipt.stopped),
-        forgotten=receipt.forgotten or seal,
+        stopped=subject.redact(receipt.stopped, tombstone),
+        erasure_id=receipt.erasure_id or erasure_id,
     ).save(path)
 
 
-def erase_from_journal(path: Path, who: Subject, seal: str = "") -> Path:
-    """The same in a journal; its checksums are made anew, and a torn last line goes."""
-    stone = next_tombstone(path.read_text(encoding="utf-8", errors="replace"))
-    return write_journal(path, [_buried_line(line, who, stone, seal) for line in Journal(path).lines()])
+def pseudonymize_journal(path: Path, subject: Subject, erasure_id: str = "") -> Path:
+    """Replace the customer in a journal, with new checksums and without a torn last line."""
+    tombstone = next_tombstone(path.read_text(encoding="utf-8", errors="replace"))
+    return write_journal(
+        path, [_pseudonymize_line(line, subject, tombstone, erasure_id) for line in Journal(path).lines()]
+    )
 
 
-def erase_from_apply(path: Path, who: Subject) -> dict[Path, Path]:
+def _erase_from_both(path: Path, subject: Subject) -> dict[Path, Path]:
     """
-    Bury the customer in the journal and the receipt of one apply, then take the digest out of their names.
+    Replace the customer in the journal and the receipt of one apply, then remove the digest from their names.
 
-    Both carry the same seal before the first is renamed, so that a run that was cut off is completed by another.
-    One that is damaged gets the name alone. Returns where each is afterwards.
+    Both get the same erasure id before the first is renamed, so that another call completes an interrupted one. A
+    damaged file is only renamed. Return the new path of each file.
     """
     stem = path.name.removesuffix(".jsonl").removesuffix(".receipt.json")
-    pair = [path.with_name(f"{stem}{ending}") for ending in (".receipt.json", ".jsonl")]
-    there = [one for one in pair if one.exists()]
-    seals = {one: seal for one in there if (seal := _seal_of(one)) is not None}
-    seal = next(filter(None, seals.values()), uuid.uuid4().hex[:8])
-    for one in seals:
-        (erase_from_journal if one.suffix == ".jsonl" else erase_from_receipt)(one, who, seal)
-    return {one: _renamed(one, seal) for one in there}
+    pair = [path.with_name(f"{stem}{suffix}") for suffix in (".receipt.json", ".jsonl")]
+    existing = [file for file in pair if file.exists()]
+    ids = {file: _erasure_id_of(file) for file in existing}
+    erasure_id = next(filter(None, ids.values()), None) or _new_erasure_id()
+    for file, stored_id in ids.items():
+        if stored_id is not None:
+            kind: Kind = "journal" if file.suffix == ".jsonl" else "receipt"
+            _pseudonymize(file, kind, subject, erasure_id)
+    return {file: _rename_without_digest(file, erasure_id) for file in existing}
 
 
-def _seal_of(path: Path) -> str | None:
-    """The seal of a journal or receipt, "" when it has none; None when it cannot be read."""
+def _new_erasure_id() -> str:
+    return uuid.uuid4().hex[:8]
+
+
+def _erasure_id_of(path: Path) -> str | None:
+    """Return the erasure id of a journal or receipt, "" if it has none, or None if the file cannot be read."""
     try:
-        return Journal(path).past.forgotten if path.suffix == ".jsonl" else read_receipt(path).forgotten
+        if path.suffix == ".jsonl":
+            return Journal(path).state.erasure_id
+        return read_receipt(path).erasure_id
     except FrgroupsError:
         return None
 
 
-def _renamed(path: Path, seal: str) -> Path:
-    named = FILES_NAMED_BY_DIGEST.fullmatch(path.name)
-    if not named:
+def _rename_without_digest(path: Path, erasure_id: str) -> Path:
+    name = FILES_NAMED_BY_DIGEST.fullmatch(path.name)
+    if not name:
         return path
-    there = path.with_name(f"{named[1]}-{TOMBSTONE_PREFIX}-{seal}{named[2]}")
-    replace_digest(path, there)
-    path.rename(there)
-    fsync_path(there.parent)
-    return there
+    renamed = path.with_name(f"{name[1]}-{TOMBSTONE_PREFIX}-{erasure_id}{name[2]}")
+    replace_digest(path, renamed)
+    path.rename(renamed)
+    fsync_path(renamed.parent)
+    return renamed
 
 
-def _buried_plan(plan: Plan, who: Subject, stone: str) -> Plan:
-    groups = tuple(_buried_change(one, who, stone) for one in plan.groups)
-    held = tuple(_buried_hold(one, who, stone) for one in plan.excluded_changes)
+def _pseudonymize_plan(plan: Plan, subject: Subject, tombstone: str) -> Plan:
+    facts = plan.stored_facts
+    if facts is not None:
+        facts = facts.drop(index=subject.uid, errors="ignore")
     return replace(
         plan,
-        groups=groups,
-        excluded_changes=held,
+        groups=tuple(_pseudonymize_change(group, subject, tombstone) for group in plan.groups),
+        excluded_changes=tuple(
+            _pseudonymize_exclusion(change, subject, tombstone) for change in plan.excluded_changes
+        ),
         reverts=TOMBSTONE_PREFIX if plan.reverts else None,
-        purpose=who.words.sub(stone, plan.purpose),
-        stored_facts=None if plan.stored_facts is None else plan.stored_facts.drop(index=who.uid, errors="ignore"),
+        purpose=subject.redact(plan.purpose, tombstone),
+        stored_facts=facts,
     )
 
 
-def _buried_hold(one: ExcludedChange, who: Subject, stone: str) -> ExcludedChange:
-    if one.customer_uid == who.uid:
-        return replace(one, customer_uid=stone, note="")
-    return replace(one, note=who.words.sub(stone, one.note))
+def _pseudonymize_exclusion(change: ExcludedChange, subject: Subject, tombstone: str) -> ExcludedChange:
+    if change.customer_uid == subject.uid:
+        return replace(change, customer_uid=tombstone, note="")
+    return replace(change, note=subject.redact(change.note, tombstone))
 
 
-def _buried_change(one: GroupChange, who: Subject, stone: str) -> GroupChange:
+def _pseudonymize_change(group: GroupChange, subject: Subject, tombstone: str) -> GroupChange:
     return replace(
-        one,
-        baseline=_buried(one.baseline, who, stone),
-        add=_buried(one.add, who, stone),
-        remove=_buried(one.remove, who, stone),
-        unknown=frozenset(_buried(one.unknown, who, stone)),
+        group,
+        baseline=_pseudonymize_uids(group.baseline, subject, tombstone),
+        add=_pseudonymize_uids(group.add, subject, tombstone),
+        remove=_pseudonymize_uids(group.remove, subject, tombstone),
+        unknown=frozenset(_pseudonymize_uids(group.unknown, subject, tombstone)),
     )
 
 
-def _buried_item(item: tuple[str, str, str], who: Subject, stone: str) -> tuple[str, str, str]:
+def _pseudonymize_item(item: Item, subject: Subject, tombstone: str) -> Item:
     group, uid, change = item
-    return group, stone if uid == who.uid else uid, change
+    if uid != subject.uid:
+        return item
+    return group, tombstone, change
 
 
-def _buried_line(line: dict[str, Any], who: Subject, stone: str, seal: str) -> dict[str, Any]:
-    lists = {name: list(_buried(uids, who, stone)) for name, uids in uids_of_line(line).items()}
-    told = {}
-    if isinstance(line.get("message"), str):
-        alone = bool(line["message"]) and line.get("uids") == [who.uid]
-        told["message"] = stone if alone else who.words.sub(stone, line["message"])
-    sealed = (
-        {"digest": TOMBSTONE_PREFIX, TOMBSTONE_PREFIX: line.get(TOMBSTONE_PREFIX) or seal}
-        if line["event"] == "start" and seal
-        else {}
-    )
-    return line | lists | told | sealed
+def _pseudonymize_line(line: dict[str, Any], subject: Subject, tombstone: str, erasure_id: str) -> dict[str, Any]:
+    changed = dict(line)
+    for name, uids in uids_of_line(line).items():
+        changed[name] = list(_pseudonymize_uids(uids, subject, tombstone))
+    message = line.get("message")
+    if isinstance(message, str):
+        changed["message"] = subject.redact(message, tombstone)
+        if message and line.get("uids") == [subject.uid]:
+            changed["message"] = tombstone
+    if line["event"] == "start" and erasure_id:
+        changed["digest"] = TOMBSTONE_PREFIX
+        changed["erasure_id"] = line.get("erasure_id") or erasure_id
+    return changed
 
 
-def _buried(uids: Iterable[str], who: Subject, stone: str) -> tuple[str, ...]:
-    """With the tombstone in the customer's stead, and not in the customer's place: that would tell between whom."""
-    return tuple(sorted(stone if uid == who.uid else uid for uid in uids))
+def _pseudonymize_uids(uids: Iterable[str], subject: Subject, tombstone: str) -> tuple[str, ...]:
+    """Replace the customer, and sort the result: the customer's position could reveal the uid's neighbors."""
+    return tuple(sorted(tombstone if uid == subject.uid else uid for uid in uids))

@@ -1,4 +1,4 @@
-"""Finds every file that frgroups keeps and that tells of one customer, by name or by a digest."""
+"""Find every file of frgroups that names one customer, or the digest of a plan that does."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from frgroups.errors import InputError
 from frgroups.internals.paths import home, resolve_folder
@@ -24,14 +25,28 @@ from frgroups.privacy.file_scanners import (
 from frgroups.privacy.text_search import Subject
 from frgroups.store.folders import DAMAGED, DRAFT, GONE, all_folder_names, visible_folder_names
 
-_ASIDE = (DRAFT, DAMAGED, GONE)
-_LOCKS = ("locks", ".locks")  # Notes on who is running; no customers.
+_QUARANTINE_PREFIXES = (DRAFT, DAMAGED, GONE)
+_LOCK_FOLDERS = ("locks", ".locks")  # Information about lock holders, no customers.
 _DRAFT_FILE = re.compile(r"\..+\.[0-9a-f]{8}\.draft")
+# A file that is recognized by the content of another one (a list by an external id in a snapshot, an approval by the
+# digest of a plan) is erased before the other one, so that an interrupted erasure can be completed.
+_ERASURE_ORDER = [
+    "list",
+    "other",
+    "approval",
+    "review",
+    "plan",
+    "receipt",
+    "journal",
+    "draft",
+    "quarantined",
+    "snapshot",
+]
 
 
 @dataclass(frozen=True)
-class Places:
-    """Where to look: the home always, and what the caller named beside it."""
+class SearchScope:
+    """The folders and files to search: the data folder, and those that the caller names."""
 
     cache: str | Path | None = None
     journal: str | Path | None = None
@@ -40,27 +55,36 @@ class Places:
     def __post_init__(self) -> None:
         for path in (self.cache, self.journal, *self.also):
             if path is not None and not resolve_folder(path, "this").exists():
-                raise InputError(f"{path} does not exist, so nothing was looked at. Name a file or folder that does.")
+                raise InputError(f"{path} does not exist, so nothing was searched. Name an existing file or folder.")
 
     def caches(self) -> list[Path]:
-        """The folders of kept snapshots."""
-        return _once([resolve_folder(None, "snapshots"), resolve_folder(self.cache, "snapshots")])
+        """Return the folders of stored snapshots."""
+        return _unique([resolve_folder(None, "snapshots"), resolve_folder(self.cache, "snapshots")])
 
-    def entries(self) -> Iterator[tuple[Path, bool, bool]]:
+    def entries(self) -> Iterator[Entry]:
         """
-        Every snapshot folder and file once, whether it is a list, and whether it counts whatever it is.
+        Yield every snapshot folder and file once.
 
-        In a cache or journal folder outside the home only what frgroups made counts.
+        In a cache or journal folder outside the data folder, only files that frgroups wrote are matches.
         """
         named = [resolve_folder(path, "lists") for path in self.also]
-        apart = [*self.caches(), resolve_folder(self.journal, "journals")]
+        records = [*self.caches(), resolve_folder(self.journal, "journals")]
         seen = set()
-        for roots, all_kinds in ((named, True), ([home()], True), (apart, False)):
-            for path in (path for root in roots for path in _walk(root)):
-                if path not in seen:
-                    seen.add(path)
-                    is_list = roots is named or path.is_relative_to(home() / "lists")
-                    yield path, is_list, all_kinds
+        for roots, any_kind in ((named, True), ([home()], True), (records, False)):
+            for root in roots:
+                for path in _walk(root):
+                    if path not in seen:
+                        seen.add(path)
+                        may_be_list = roots is named or path.is_relative_to(home() / "lists")
+                        yield Entry(path, may_be_list, any_kind)
+
+
+class Entry(NamedTuple):
+    """A snapshot folder or file to search."""
+
+    path: Path
+    may_be_list: bool
+    any_kind: bool  # False if only files that frgroups wrote are matches.
 
 
 def search_files(
@@ -71,87 +95,89 @@ def search_files(
     journal: str | Path | None,
     also: Iterable[str | Path],
     ids: Iterable[str],
-) -> tuple[Subject, Places]:
-    """Whom to look for and where, as `forget` and `export_customer` are asked."""
+) -> tuple[Subject, SearchScope]:
+    """Validate the arguments of `erase_customer` and `export_customer`, and return the subject and the scope."""
     check_type(customer_uid, str, "customer_uid")
     if not customer_uid.strip():
         raise InputError("customer_uid is empty; name the customer.")
-    places = Places(cache, journal, tuple(as_list(also, "also")))
-    return Subject(customer_uid, tenant_uid, frozenset(as_list(ids, "ids"))), places
+    scope = SearchScope(cache, journal, tuple(as_list(also, "also")))
+    return Subject(customer_uid, tenant_uid, frozenset(as_list(ids, "ids"))), scope
 
 
-def search_customer(who: Subject, places: Places) -> list[FileMatch]:
-    """
-    What is held of a customer, in the order in which it must be forgotten.
-
-    What is known by something else (a list by an external id, an approval by a digest) comes before that from
-    which it is known, so that a run that is cut off can be run again.
-    """
-    entries = list(places.entries())
-    traces = [trace for path, is_list, whole in entries for trace in _trace(path, who, is_list, whole)]
-    digests = {trace.digest[:DIGEST_LENGTH] for trace in traces if trace.digest}
-    held = [replace(trace, mentions=trace.mentions & digests) for trace in traces]
-    held = [one for one in held if one.n or one.n_left or one.mentions or one.unfinished or _may_hold(one)]
-    return sorted(held, key=lambda one: (_ORDER.index(one.kind), bool(one.digest), one.path))
+def search_customer(subject: Subject, scope: SearchScope) -> list[FileMatch]:
+    """Return the matches for a customer, in the order in which they must be erased."""
+    matches = [match for entry in scope.entries() for match in _scan(entry, subject)]
+    digests = {match.digest[:DIGEST_LENGTH] for match in matches if match.digest}
+    matches = [replace(match, plan_digests=match.plan_digests & digests) for match in matches]
+    matches = [match for match in matches if _is_relevant(match)]
+    return sorted(matches, key=lambda match: (_ERASURE_ORDER.index(match.kind), bool(match.digest), match.path))
 
 
-def known_ids(who: Subject, places: Places) -> frozenset[str]:
-    """The other ids that any kept snapshot knows of the customer."""
-    folders = [path for path, _, _ in places.entries() if path.is_dir()]
-    return who.ids.union(*(ids_in_snapshot(folder, who) for folder in folders))
+def known_ids(subject: Subject, scope: SearchScope) -> frozenset[str]:
+    """Return the customer's other ids, given by the caller or found in a stored snapshot."""
+    folders = [entry.path for entry in scope.entries() if entry.path.is_dir()]
+    return subject.ids.union(*(ids_in_snapshot(folder, subject) for folder in folders))
 
 
-_ORDER = ["list", "other", "approval", "review", "plan", "receipt", "journal", "draft", "set aside", "snapshot"]
+def _is_relevant(match: FileMatch) -> bool:
+    """Return True if a file names the customer, or may do so because it cannot be read."""
+    if match.n or match.n_left or match.plan_digests or match.unfinished or match.damaged:
+        return True
+    # Of unreadable plans, receipts and journals, the text was searched.
+    return bool(match.problem) and match.kind in ("list", "other", "quarantined", "snapshot")
 
 
-def _may_hold(trace: FileMatch) -> bool:
-    """Whether a file that cannot be read may hold the customer; of plans, receipts and journals the text tells."""
-    return trace.damaged or (bool(trace.trouble) and trace.kind in ("list", "other", "set aside", "snapshot"))
-
-
-def _trace(path: Path, who: Subject, is_list: bool, whole: bool) -> Iterable[FileMatch]:
+def _scan(entry: Entry, subject: Subject) -> Iterable[FileMatch]:
+    path = entry.path
     try:
         if path.is_dir():
-            names = all_folder_names(path.parent)
-            replaced = path.name in names and path.name not in visible_folder_names(names)
-            aside = replaced or path.name.startswith(_ASIDE)
-            return [scan_quarantined(path, who) if aside else scan_snapshot(path, who)]
-        trace = scan_file(path, who, is_list=is_list)
-    except FileNotFoundError:  # Gone since it was found.
+            if _is_quarantined(path):
+                return [scan_quarantined(path, subject)]
+            return [scan_snapshot(path, subject)]
+        match = scan_file(path, subject, is_list=entry.may_be_list)
+    except FileNotFoundError:  # Removed since the folder was listed.
         return []
     except (OSError, ValueError) as error:
-        return [
-            FileMatch("other", path, trouble=f"it cannot be read ({type(error).__name__}); it may hold the customer")
-        ]
+        problem = f"it cannot be read ({type(error).__name__}); it may contain the customer"
+        return [FileMatch("other", path, problem=problem)]
     if _DRAFT_FILE.fullmatch(path.name):
-        # The draft of a journal or receipt is named by its digest. While an apply writes one, its tenant is locked.
-        by_digest = FILES_NAMED_BY_DIGEST.match(path.name[1:])
-        return [FileMatch("draft", path, *tenant_of(path), n=trace.n, unfinished=bool(by_digest))]
-    if path.is_symlink() and trace.n:
-        return [replace(trace, trouble=f"it is a link to {path.resolve()}")]
-    return [trace] if whole or trace.kind != "other" else []
+        # The name of a journal or receipt draft contains the digest. While an apply writes it, the tenant is locked.
+        is_of_run = FILES_NAMED_BY_DIGEST.match(path.name[1:]) is not None
+        return [FileMatch("draft", path, *tenant_of(path), n=match.n, unfinished=is_of_run)]
+    if path.is_symlink() and match.n:
+        return [replace(match, problem=f"it is a link to {path.resolve()}")]
+    if match.kind == "other" and not entry.any_kind:
+        return []
+    return [match]
+
+
+def _is_quarantined(folder: Path) -> bool:
+    """Return True if readers ignore a snapshot folder: a draft, a damaged or a replaced snapshot."""
+    names = all_folder_names(folder.parent)
+    is_replaced = folder.name in names and folder.name not in visible_folder_names(names)
+    return is_replaced or folder.name.startswith(_QUARANTINE_PREFIXES)
 
 
 def _walk(root: Path) -> Iterator[Path]:
-    """The files and snapshot folders below a folder, or the one file; links to folders are not followed."""
+    """Yield the files and snapshot folders in a folder, or the file itself; links to folders are not followed."""
     if root.is_file():
         yield root
     if _is_snapshot(root):
         yield root
         return
-    for folder, below, files in os.walk(root):
-        here = Path(folder)
-        yield from (here / name for name in sorted(files) if (here / name).is_file())
-        whole = [name for name in below if _is_snapshot(here / name)]
-        yield from (here / name for name in sorted(whole))
-        below[:] = [name for name in below if name not in whole and name not in _LOCKS]
+    for folder, subfolders, files in os.walk(root):
+        parent = Path(folder)
+        yield from (parent / name for name in sorted(files) if (parent / name).is_file())
+        snapshots = [name for name in subfolders if _is_snapshot(parent / name)]
+        yield from (parent / name for name in sorted(snapshots))
+        subfolders[:] = [name for name in subfolders if name not in snapshots and name not in _LOCK_FOLDERS]
 
 
 def _is_snapshot(folder: Path) -> bool:
-    if folder.name.startswith(_ASIDE):
+    if folder.name.startswith(_QUARANTINE_PREFIXES):
         return folder.is_dir()
     return (folder / "memberships.parquet").is_file() or (folder / "customers.parquet").is_file()
 
 
-def _once(paths: Iterable[Path]) -> list[Path]:
+def _unique(paths: Iterable[Path]) -> list[Path]:
     return list(dict.fromkeys(path.resolve() for path in paths))

@@ -1,4 +1,4 @@
-"""Everything that is held of one customer, as plain values to hand out to whoever asks for it."""
+"""Export the stored data of one customer for a subject access request."""
 
 from __future__ import annotations
 
@@ -34,130 +34,148 @@ def export_customer(
     ids: Iterable[str] = (),
 ) -> dict[str, Any]:
     """
-    All that frgroups keeps of one customer, as values that JSON can hold; what `forget` would remove.
+    Return all stored data of one customer as JSON values: the data that `erase_customer` would remove.
 
-    Under "snapshots" the attributes, consents and groups of the customer at each moment; under "plans", "receipts"
-    and "journals" what was planned and done; under "lists" the customer's rows; under "other" every other file that
-    names the customer, with what keeps it from being read. It is personal data: hand it to nobody else.
+    The key "snapshots" contains the customer's attributes, consents and groups at each time; "plans", "receipts" and
+    "journals" contain what was planned and done; "lists" contains the customer's rows; "other" contains every other
+    file that names the customer, with the reason why it cannot be read. The result is personal data: send it only to
+    the customer.
 
-    The options are those of `forget`.
+    The parameters are those of `erase_customer`.
 
     >>> path = save_snapshot(sample_snapshot())
-    >>> held = export_customer("c-1", tenant_uid="t-1")
-    >>> [group["name"] for group in held["snapshots"][-1]["groups"]]
+    >>> export = export_customer("c-1", tenant_uid="t-1")
+    >>> [group["name"] for group in export["snapshots"][-1]["groups"]]
     ['All members', 'VIP']
-    >>> held["snapshots"][-1]["attributes"]["external_id"], len(held["snapshots"][-1]["consents"])
+    >>> export["snapshots"][-1]["attributes"]["external_id"], len(export["snapshots"][-1]["consents"])
     ('0001', 1)
     """
-    asked, places = search_files(
+    subject, scope = search_files(
         customer_uid, tenant_uid=tenant_uid, cache=cache, journal=journal, also=also, ids=ids
     )
-    who = replace(asked, ids=known_ids(asked, places))
-    told: dict[str, Any] = {
+    subject = replace(subject, ids=known_ids(subject, scope))
+    export: dict[str, Any] = {
         "customer_uid": customer_uid,
         "exported_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "home": str(home()),
-        **{f"{kind}s": [] for kind in _TELL},
+        **{f"{kind}s": [] for kind in _EXPORTERS},
         "other": [],
     }
-    for trace in search_customer(who, places):
-        if trace.n or trace.n_left or trace.trouble or trace.damaged:
-            section, facts = _told(trace, who)
-            told[section].append({"path": str(trace.path), "tenant_uid": trace.tenant_uid} | facts)
-    return told
+    for match in search_customer(subject, scope):
+        if match.n or match.n_left or match.problem or match.damaged:
+            section, values = _export_file(match, subject)
+            export[section].append({"path": str(match.path), "tenant_uid": match.tenant_uid} | values)
+    return export
 
 
-def _told(trace: FileMatch, who: Subject) -> tuple[str, dict[str, Any]]:
-    if trace.kind in _TELL and not trace.trouble and not trace.damaged:
+def _export_file(match: FileMatch, subject: Subject) -> tuple[str, dict[str, Any]]:
+    """Return the section of a file in the export, and its data."""
+    problem = match.problem
+    if match.kind in _EXPORTERS and not problem and not match.damaged:
         try:
-            return f"{trace.kind}s", _TELL[trace.kind](trace.path, who)
+            return f"{match.kind}s", _EXPORTERS[match.kind](match.path, subject)
         except FrgroupsError as error:
-            trace = replace(trace, trouble=error.message)
-    n = trace.n + trace.n_left
-    damage = f"it is damaged{'' if n else ' and may hold the customer'}" if trace.damaged else ""
-    return "other", {"kind": trace.kind, "n": n, "note": trace.trouble or damage}
+            problem = error.message
+    n = match.n + match.n_left
+    if match.damaged and not problem:
+        problem = "it is damaged" if n else "it is damaged and may contain the customer"
+    return "other", {"kind": match.kind, "n": n, "note": problem}
 
 
-def _of_snapshot(folder: Path, who: Subject) -> dict[str, Any]:
+def _export_snapshot(folder: Path, subject: Subject) -> dict[str, Any]:
     snapshot = read_stored(read_manifest(folder))
-    uid, customers, memberships = who.uid, snapshot.customers, snapshot.memberships
-    groups = memberships.loc[memberships["customer_uid"] == uid, "customer_group_uid"]
-    own = _records(customers[customers["customer_uid"] == uid])
+    customers, memberships = snapshot.customers, snapshot.memberships
+    groups = memberships.loc[memberships["customer_uid"] == subject.uid, "customer_group_uid"]
     return {
         "base_url": snapshot.base_url,
         "taken_at": snapshot.taken_at.isoformat(),
-        "attributes": own[0] if own else {},
-        "consents": _records(snapshot.consents[snapshot.consents["customer_uid"] == uid]),
+        "attributes": next(iter(_records(_rows_of(customers, subject))), {}),
+        "consents": _records(_rows_of(snapshot.consents, subject)),
         "groups": [{"customer_group_uid": group, "name": snapshot.group_name(group)} for group in groups],
-        "n_children": int((customers["customer_parent_uid"] == uid).sum()),
+        "n_children": int((customers["customer_parent_uid"] == subject.uid).sum()),
     }
 
 
-def _of_plan(path: Path, who: Subject) -> dict[str, Any]:
+def _export_plan(path: Path, subject: Subject) -> dict[str, Any]:
     plan = read_plan(path)
-    return {"digest": plan.digest, "planned_at": plan.planned_at.isoformat()} | _in_plan(plan, who)
+    return {"digest": plan.digest, "planned_at": plan.planned_at.isoformat()} | _plan_values(plan, subject)
 
 
-def _in_plan(plan: Plan, who: Subject) -> dict[str, Any]:
-    table, excluded = plan.table(), plan.excluded()
+def _plan_values(plan: Plan, subject: Subject) -> dict[str, Any]:
+    values = {
+        "operations": _operations(plan.table(), subject),
+        "excluded": _operations(plan.excluded(), subject),
+        "member_before": [group.uid for group in plan.groups if subject.uid in group.baseline],
+    }
+    if subject.count_in(plan.purpose):
+        values["purpose"] = plan.purpose
+    return values
+
+
+def _export_receipt(path: Path, subject: Subject) -> dict[str, Any]:
+    receipt = read_receipt(path)
     return {
-        "operations": _records(table[table["customer_uid"] == who.uid].drop(columns="customer_uid")),
-        "excluded": _records(excluded[excluded["customer_uid"] == who.uid].drop(columns="customer_uid")),
-        "member_before": [one.uid for one in plan.groups if who.uid in one.baseline],
-        **({"purpose": plan.purpose} if who.words.search(plan.purpose) else {}),
+        "started_at": receipt.started_at.isoformat(),
+        "read_at": receipt.read_at.isoformat(),
+        **_plan_values(receipt.plan, subject),
+        "operations": _operations(receipt.table(), subject),
+        "member_after": [group for group, members in receipt.members_after.items() if subject.uid in members],
     }
 
 
-def _of_receipt(path: Path, who: Subject) -> dict[str, Any]:
-    receipt = read_receipt(path)
-    table = receipt.table()
-    own = _records(table[table["customer_uid"] == who.uid].drop(columns="customer_uid"))
-    after = [group for group, members in receipt.members_after.items() if who.uid in members]
-    moments = {"started_at": receipt.started_at.isoformat(), "read_at": receipt.read_at.isoformat()}
-    return moments | _in_plan(receipt.plan, who) | {"operations": own, "member_after": after}
-
-
-def _of_journal(path: Path, who: Subject) -> dict[str, Any]:
+def _export_journal(path: Path, subject: Subject) -> dict[str, Any]:
     lines = []
     for number, line in enumerate(Journal(path).lines(), 1):
-        named = [name for name, uids in uids_of_line(line).items() if who.uid in uids]
-        if named or who.words.search(str(line.get("message", ""))):
-            # The others of the line are other people.
-            rest = {name: value for name, value in line.items() if name not in uids_of_line(line)}
-            lines.append({"line": number, **rest, **({"change": named[0]} if line["event"] == "look" else {})})
+        uids_by_field = uids_of_line(line)
+        fields = [name for name, uids in uids_by_field.items() if subject.uid in uids]
+        if not fields and not subject.count_in(str(line.get("message", ""))):
+            continue
+        # The uids in the line are those of other customers, too.
+        exported = {"line": number, **{name: value for name, value in line.items() if name not in uids_by_field}}
+        if line["event"] == "observed":
+            exported["change"] = fields[0]
+        lines.append(exported)
     return {"lines": lines}
 
 
-def _of_list(path: Path, who: Subject) -> dict[str, Any]:
-    parted = remove_list_rows(path.read_bytes(), who.uid, who.ids)
-    return {"rows": parted.rows, "n_other_mentions": parted.n_left}
+def _export_list(path: Path, subject: Subject) -> dict[str, Any]:
+    result = remove_list_rows(path.read_bytes(), subject.uid, subject.ids)
+    return {"rows": result.rows, "n_other_mentions": result.n_left}
 
 
-def _of_approval(_path: Path, _who: Subject) -> dict[str, Any]:
+def _export_approval(_path: Path, _subject: Subject) -> dict[str, Any]:
     return {"note": "the reason of a rejection names the customer"}
 
 
-def _of_review(_path: Path, _who: Subject) -> dict[str, Any]:
+def _export_review(_path: Path, _subject: Subject) -> dict[str, Any]:
     return {"note": "the page shows a planned change of the customer"}
 
 
-_TELL: dict[Kind, Callable[[Path, Subject], dict[str, Any]]] = {
-    "snapshot": _of_snapshot,
-    "plan": _of_plan,
-    "review": _of_review,
-    "approval": _of_approval,
-    "receipt": _of_receipt,
-    "journal": _of_journal,
-    "list": _of_list,
+_EXPORTERS: dict[Kind, Callable[[Path, Subject], dict[str, Any]]] = {
+    "snapshot": _export_snapshot,
+    "plan": _export_plan,
+    "review": _export_review,
+    "approval": _export_approval,
+    "receipt": _export_receipt,
+    "journal": _export_journal,
+    "list": _export_list,
 }
 
 
+def _rows_of(table: pd.DataFrame, subject: Subject) -> pd.DataFrame:
+    return table[table["customer_uid"] == subject.uid]
+
+
+def _operations(table: pd.DataFrame, subject: Subject) -> list[dict[str, Any]]:
+    return _records(_rows_of(table, subject).drop(columns="customer_uid"))
+
+
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows as JSON can hold them; what is missing is None."""
-    return [{str(name): _plain(value) for name, value in row.items()} for row in table.to_dict("records")]
+    """Return the rows as JSON values; a missing value is None."""
+    return [{str(name): _to_json_value(value) for name, value in row.items()} for row in table.to_dict("records")]
 
 
-def _plain(value: Any) -> Any:
+def _to_json_value(value: Any) -> Any:
     if isinstance(value, list | dict):
         return value
     if pd.isna(value):

@@ -1,4 +1,4 @@
-"""How often a customer is named in a table or a file of any kind, whatever it is packed in."""
+"""Count the mentions of a customer in a table or in a file of any kind, packed or not."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from frgroups.internals.tombstones import format_tombstones
 from frgroups.privacy.list_rows import count_in_zip, distinctive_ids
 from frgroups.snapshot.schema import CUSTOMERS
 
-MAX_BYTES = 256 * 2**20  # A larger file is looked through where it lies.
+MAX_BYTES = 256 * 2**20  # A larger file is mapped into memory.
 
 
 @dataclass(frozen=True)
 class Subject:
-    """Whom to look for: a customer uid, in one tenant or all, and the other ids that are known of the customer."""
+    """The customer of a search: the uid, in one tenant or in all, and the customer's other known ids."""
 
     uid: str
     tenant_uid: str | None = None
@@ -38,89 +38,101 @@ class Subject:
     def __post_init__(self) -> None:
         object.__setattr__(self, "words", format_tombstones([self.uid, *distinctive_ids(self.ids)]))
 
-    def n_in(self, uids: Iterable[str]) -> int:
-        """How many of these are the uid."""
+    def count_uid(self, uids: Iterable[str]) -> int:
+        """Count the uid among these."""
         return sum(uid == self.uid for uid in uids)
 
+    def count_in(self, text: str) -> int:
+        """Count the mentions of the customer in a text."""
+        return len(self.words.findall(text))
+
+    def redact(self, text: str, replacement: str = "…") -> str:
+        """Replace each mention of the customer in a text."""
+        return self.words.sub(replacement, text)
+
     def is_in(self, tenant_uid: str) -> bool:
-        """Whether what is of this tenant is looked at; "" is what does not tell its tenant."""
+        """Return True if files of this tenant are searched; "" is a file that does not name its tenant."""
         return self.tenant_uid is None or tenant_uid in ("", self.tenant_uid)
 
 
 def read_parquet(path: Path, **options: Any) -> pa.Table:
-    """A parquet file as it stands; a damaged page is an error, and no folder above it is a column."""
+    """Read a parquet file with checksums, without columns from the names of its folders."""
     return pq.read_table(path, partitioning=None, page_checksum_verification=True, **options)
 
 
 def as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The column as plain text, however it is encoded."""
+    """Return the column as plain text, whatever its encoding."""
     return column.cast(pa.string())
 
 
 def count_equal(table: pa.Table, name: str, uid: str) -> int:
-    """How many cells of a column are the uid; none where there is no such column."""
-    return pc.sum(pc.equal(as_text(table[name]), uid)).as_py() or 0 if name in table.column_names else 0
+    """Count the cells of a column that are the uid; a missing column counts 0."""
+    if name not in table.column_names:
+        return 0
+    return pc.sum(pc.equal(as_text(table[name]), uid)).as_py() or 0
 
 
 def identifying_columns(path: Path) -> list[str]:
-    """The uids, and what may hold text about anybody."""
+    """Return the uid columns of a customer table, and those that can contain text about any customer."""
     columns = pq.read_schema(path).names
     return [name for name in columns if name not in CUSTOMERS or name in ("customer_uid", "customer_parent_uid")]
 
 
-def count_mentions(table: pa.Table, who: Subject, skip: int = -1) -> int:
-    """How often words of the customer stand in the text of other rows; the columns of frgroups hold no such text."""
+def count_mentions(table: pa.Table, subject: Subject, skip: int = -1) -> int:
+    """Count mentions of the customer in text columns, without row `skip` and without the columns of frgroups."""
     n = 0
     for name in table.column_names:
         if name in CUSTOMERS and "customer_uid" in table.column_names:
             continue
         column = table[name]
-        if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
-            rows = _rows_to_read(column, who)
-            told = {row: str(value) for row, value in rows if value is not None and row != skip}
-            n += sum(len(who.words.findall(text)) for text in told.values())
+        if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
+            continue
+        for row, value in _possible_rows(column, subject):
+            if value is not None and row != skip:
+                n += subject.count_in(str(value))
     return n
 
 
-def _rows_to_read(column: pa.ChunkedArray, who: Subject) -> Iterable[tuple[int, object]]:
-    """The rows of a column in which a word of the customer may stand; all of them when it is not plain text."""
+def _possible_rows(column: pa.ChunkedArray, subject: Subject) -> Iterable[tuple[int, object]]:
+    """Return the rows of a column that can mention the customer; all rows if the column is not plain text."""
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         return enumerate(column.to_pylist())
-    found = set()
-    for word in (who.uid, *distinctive_ids(who.ids)):
-        found.update(pc.indices_nonzero(pc.match_substring(column, word, ignore_case="@" in word)).to_pylist())
-    return ((row, column[row].as_py()) for row in sorted(found))
+    matches = set()
+    for word in (subject.uid, *distinctive_ids(subject.ids)):
+        matches.update(pc.indices_nonzero(pc.match_substring(column, word, ignore_case="@" in word)).to_pylist())
+    return ((row, column[row].as_py()) for row in sorted(matches))
 
 
-def count_in_file(path: Path, who: Subject) -> int:
-    """How often the customer stands in a file of any kind, unpacked where it is packed."""
+def count_in_file(path: Path, subject: Subject) -> int:
+    """Count the mentions of the customer in a file of any kind; a packed file is unpacked."""
     if path.suffix == ".parquet":
         table = read_parquet(path)
-        return count_mentions(table, who) + sum(
-            count_equal(table, name, who.uid) for name in ("customer_uid", "customer_parent_uid") if name in CUSTOMERS
-        )
+        uid_columns = ("customer_uid", "customer_parent_uid")
+        n_uids = sum(count_equal(table, name, subject.uid) for name in uid_columns)
+        return count_mentions(table, subject) + n_uids
     if path.stat().st_size > MAX_BYTES:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as body:
-            return sum(1 for _ in _raw(who).finditer(body))
-    return count_in_body(path.read_bytes(), who)
+            return sum(1 for _ in _byte_pattern(subject).finditer(body))
+    return count_in_body(path.read_bytes(), subject)
 
 
-def count_in_body(body: bytes, who: Subject) -> int:
-    """The same in the bytes of a file."""
+def count_in_body(body: bytes, subject: Subject) -> int:
+    """Count the mentions of the customer in the bytes of a file."""
     if body[:4] == b"PK\x03\x04":
         with suppress(zipfile.BadZipFile):
-            return count_in_zip(body, who.words)
+            return count_in_zip(body, subject.words)
     if body[:2] == b"\x1f\x8b":
         with suppress(OSError, EOFError):
             body = gzip.decompress(body)
     if body[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return len(who.words.findall(body.decode("utf-16", "replace")))
-    return len(_raw(who).findall(body))
+        return subject.count_in(body.decode("utf-16", "replace"))
+    return len(_byte_pattern(subject).findall(body))
 
 
-def _raw(who: Subject) -> re.Pattern[bytes]:
-    """The words as they may stand in a file: plain, in JSON, in HTML."""
-    words = {who.uid, *distinctive_ids(who.ids)}
-    written = words | {json.dumps(one)[1:-1] for one in words} | {html.escape(one) for one in words}
-    written |= {form for word in words for form in escaped_forms(word)}
-    return re.compile(format_tombstones(written).pattern.encode())
+def _byte_pattern(subject: Subject) -> re.Pattern[bytes]:
+    """Return a pattern of the customer's ids as plain text, as JSON and as HTML."""
+    words = {subject.uid, *distinctive_ids(subject.ids)}
+    in_json = {json.dumps(word)[1:-1] for word in words}
+    in_html = {html.escape(word) for word in words}
+    in_html |= {form for word in words for form in escaped_forms(word)}
+    return re.compile(format_tombstones(words | in_json | in_html).pattern.encode())

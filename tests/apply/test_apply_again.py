@@ -1,4 +1,4 @@
-"""A plan that was begun: gone on with under its own journal, or settled, and never sent a second time."""
+"""A started plan: resumed under its own journal, or finalized, and never sent a second time."""
 
 import json
 import signal
@@ -13,6 +13,7 @@ from frgroups.apply import checks
 from frgroups.apply import executor as applying
 from frgroups.apply import sender as sending
 from frgroups.apply.journal import Journal
+from frgroups.apply.run_registry import register_revert
 from frgroups.cli.main import main
 from frgroups.errors import (
     CorruptFileError,
@@ -38,7 +39,7 @@ def tenant():
 def world(tenant, monkeypatch, tmp_path):
     """An all-customers group, a VIP group of ten, an empty group; nothing misbehaves; a home of its own."""
     monkeypatch.setenv("FRGROUPS_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(applying, "SETTLE_WAITS", (0.05, 0.05))
+    monkeypatch.setattr(applying, "READ_BACK_WAITS", (0.05, 0.05))
     arrange(tenant, {"all": PEOPLE, "vip": PEOPLE[:10], "empty": []})
     return tenant
 
@@ -72,13 +73,13 @@ def crashed(client, plan, monkeypatch, **options):
 
 
 def test_another_folder_for_the_journal_does_not_send_a_plan_again(client, world, tmp_path):
-    "One approval is for one apply, wherever the journal is; the error names the one that was begun."
+    "An approval allows one apply, wherever the journal is; the error names the registered journal."
     plan = plan_for(client, {"vip": PEOPLE[:20]})
     first = apply(client, plan, journal=tmp_path / "one")
     world.remove_members("vip", PEOPLE[10:20])
     world.clear_requests()
 
-    with pytest.raises(InputError, match="begun with the journal") as refused:
+    with pytest.raises(InputError, match="started with the journal") as refused:
         apply(client, plan, journal=tmp_path / "two")
 
     assert writes(world) == []
@@ -93,15 +94,15 @@ def test_a_journal_that_was_lost_does_not_send_a_plan_again(client, world, tmp_p
     for path in first.path.parent.iterdir():
         path.unlink()
 
-    with pytest.raises(InputError, match="not there any more"):
+    with pytest.raises(InputError, match="does not exist any more"):
         apply(client, plan, journal=tmp_path / "two")
 
 
-def test_what_was_begun_cannot_be_altered_unseen(client, world, tmp_path):
-    "A changed line of the list of begun plans is an error before anything is sent; a torn one is a crash's."
+def test_altered_registry(client, world, tmp_path):
+    "A changed line of the registry is an error before anything is sent; a torn last line is dropped."
     plan, other = (plan_for(client, {"vip": [*PEOPLE[:10], uid]}) for uid in ("c100", "c101"))
     apply(client, plan)
-    [path] = (tmp_path / "home" / "begun").iterdir()
+    [path] = (tmp_path / "home" / "runs").iterdir()
     whole = path.read_text()
     path.write_text(whole + '{"digest"')
 
@@ -111,8 +112,8 @@ def test_what_was_begun_cannot_be_altered_unseen(client, world, tmp_path):
         apply(client, plan_for(client, {"vip": ["c102"]}))
 
 
-def test_an_approval_that_ends_meanwhile_lets_a_begun_plan_be_finished(client, world, tmp_path, monkeypatch):
-    "It was open when the plan was begun; another approval of the same plan must be open now."
+def test_expired_approval_allows_resume(client, world, tmp_path, monkeypatch):
+    "The approval was valid when the plan was started; another approval of the same plan must be valid now."
     plan = plan_for(client, {"vip": PEOPLE})
     short = fg.approve_plan(plan, tmp_path / "a.approval.json", by="Kari")
     crashed(client, plan, monkeypatch, approval=short)
@@ -142,7 +143,7 @@ def moved_clock(now):
 
 
 def test_a_refused_resume_says_what_was_sent(client, world, monkeypatch):
-    "A limit that stops a begun plan does not claim that nothing was sent."
+    "A limit that stops a started plan does not state that nothing was sent."
     plan = plan_for(client, {"vip": PEOPLE}, limits=replace(OPEN, plan_max_age="1h"))
     crashed(client, plan, monkeypatch)
     guards = checks
@@ -154,7 +155,7 @@ def test_a_refused_resume_says_what_was_sent(client, world, monkeypatch):
     assert "Nothing was sent." not in str(refused.value)
 
 
-def test_a_plan_that_cannot_be_gone_on_with_is_settled_and_undone(client, world, monkeypatch):
+def test_finalize_and_undo(client, world, monkeypatch):
     "A receipt of what took effect is made by reading alone, and its undo takes back just that."
     plan = plan_for(client, {"vip": PEOPLE})
     crashed(client, plan, monkeypatch)
@@ -166,12 +167,12 @@ def test_a_plan_that_cannot_be_gone_on_with_is_settled_and_undone(client, world,
     assert writes(world) == []
     assert receipt.counts["verified"] == len(world.members("vip")) - 10 == 200
     assert sum(receipt.counts.values()) == 290 and not receipt.ok and not receipt.complete
-    assert "settled" in receipt.stopped and fg.read_receipt(receipt.path).counts == receipt.counts
+    assert "finalized" in receipt.stopped and fg.read_receipt(receipt.path).counts == receipt.counts
     assert apply(client, fg.plan_undo(receipt, limits=OPEN)).ok
     assert world.members("vip") == PEOPLE[:10]
 
 
-def test_a_plan_of_which_all_took_effect_is_settled_as_complete(client, world, monkeypatch):
+def test_finalize_complete_run(client, world, monkeypatch):
     "A run that died before its receipt has one then, and nothing is left to go on with."
     plan = plan_for(client, {"vip": PEOPLE[:15]})
 
@@ -179,7 +180,7 @@ def test_a_plan_of_which_all_took_effect_is_settled_as_complete(client, world, m
         raise Crash
 
     with monkeypatch.context() as death:
-        death.setattr("frgroups.apply.run.Run.settled", dying)
+        death.setattr("frgroups.apply.run.Run.finalize", dying)
         with pytest.raises(Crash):
             apply(client, plan)
 
@@ -189,7 +190,7 @@ def test_a_plan_of_which_all_took_effect_is_settled_as_complete(client, world, m
     assert apply(client, plan).repeated
 
 
-def test_a_plan_that_was_taken_back_is_not_settled_anew(client, world, monkeypatch):
+def test_undone_plan_is_not_finalized_again(client, world, monkeypatch):
     "The receipt that its undo stands on is not written over by what the groups are now."
     plan = plan_for(client, {"vip": PEOPLE})
     crashed(client, plan, monkeypatch)
@@ -198,14 +199,14 @@ def test_a_plan_that_was_taken_back_is_not_settled_anew(client, world, monkeypat
     before = receipt.path.read_bytes()
 
     for again in (fg.finalize_plan, apply):
-        with pytest.raises(PlanBlockedError, match="told by its receipt, ") as refused:
+        with pytest.raises(PlanBlockedError, match=r"undone by plan .* The receipt ") as refused:
             again(client, plan)
-        assert "settle" not in str(refused.value)
+        assert "finalize" not in str(refused.value)
 
     assert receipt.path.read_bytes() == before
 
 
-def test_a_plan_that_is_settled_without_a_reading_says_why(client, world, monkeypatch):
+def test_finalize_without_reads(client, world, monkeypatch):
     "What is unknown is so because the group could not be read, and that is told beside what settling is."
     plan = plan_for(client, {"vip": PEOPLE})
     crashed(client, plan, monkeypatch)
@@ -214,11 +215,11 @@ def test_a_plan_that_is_settled_without_a_reading_says_why(client, world, monkey
     receipt = fg.finalize_plan(client, plan)
 
     assert receipt.counts == {"unknown": 200, "not_sent": 90}
-    assert "was settled as far as it came" in receipt.stopped and "Reading back failed" in receipt.stopped
+    assert "was finalized before all of it was done" in receipt.stopped and "Reading back failed" in receipt.stopped
 
 
-def test_a_plan_that_is_being_applied_is_settled_later(client, world, monkeypatch):
-    "Who settles is told to wait, and not to settle."
+def test_finalize_while_locked(client, world, monkeypatch):
+    "The error asks to wait, and does not suggest to finalize."
     plan = plan_for(client, {"vip": PEOPLE})
     crashed(client, plan, monkeypatch)
 
@@ -229,20 +230,20 @@ def test_a_plan_that_is_being_applied_is_settled_later(client, world, monkeypatc
 
 
 def test_an_undo_from_a_machine_whose_clock_is_behind_is_one(client, world, monkeypatch):
-    "A plan that was begun before its undo is not gone on with, though the undo says that it was planned earlier."
+    "A plan that was started before its undo is not resumed, even if the undo was planned earlier."
     plan = plan_for(client, {"vip": PEOPLE})
     crashed(client, plan, monkeypatch)
     undo = fg.plan_undo(fg.finalize_plan(client, plan), limits=OPEN)
     assert apply(client, replace(undo, planned_at=plan.planned_at - timedelta(minutes=5))).ok
 
-    with pytest.raises(PlanBlockedError, match="taken back by plan"):
+    with pytest.raises(PlanBlockedError, match="undone by plan"):
         apply(client, plan)
 
     assert world.members("vip") == PEOPLE[:10]
 
 
-def test_a_plan_of_the_same_as_one_that_was_taken_back_is_a_plan_of_its_own(client, world, monkeypatch):
-    "Digest for digest it is the plan that was undone, and it is begun, gone on with and taken back itself."
+def test_same_digest_as_an_undone_plan(client, world, monkeypatch):
+    "A new plan with the digest of an undone plan can be started, resumed and undone."
     first = plan_for(client, {"vip": PEOPLE})
     crashed(client, first, monkeypatch)
     apply(client, fg.plan_undo(fg.finalize_plan(client, first), limits=OPEN))
@@ -253,8 +254,27 @@ def test_a_plan_of_the_same_as_one_that_was_taken_back_is_a_plan_of_its_own(clie
 
     assert receipt.ok and again.digest == first.digest and world.members("vip") == PEOPLE
     assert fg.plan_undo(receipt).findings == ()
-    with pytest.raises(PlanBlockedError, match="taken back by plan"):
+    with pytest.raises(PlanBlockedError, match="undone by plan"):
         apply(client, first)
+
+
+@pytest.mark.parametrize("call", ["apply", "finalize"])
+def test_undone_while_waiting_for_the_lock(client, world, monkeypatch, call):
+    "The checks run again under the lock: an undo that another process sent before it blocks the plan."
+    plan = plan_for(client, {"vip": PEOPLE})
+    crashed(client, plan, monkeypatch)
+    undo = fg.plan_undo(fg.finalize_plan(client, plan), limits=OPEN)
+    world.clear_requests()
+
+    def lock_after_undo(*arguments):
+        register_revert(undo)
+        return tenant_lock(*arguments)
+
+    monkeypatch.setattr(applying, "tenant_lock", lock_after_undo)
+    with pytest.raises(PlanBlockedError, match="undone by plan"):
+        {"apply": apply, "finalize": fg.finalize_plan}[call](client, plan)
+
+    assert writes(world) == []
 
 
 @pytest.mark.parametrize("how", ["turned away", "interrupted"])
@@ -277,7 +297,7 @@ def test_an_undo_that_sent_nothing_takes_nothing_back(client, world, monkeypatch
     assert apply(client, plan).counts == {"verified": 200, "not_sent": 90}
     world.behave()
     assert apply(client, undo).ok
-    with pytest.raises(PlanBlockedError, match="taken back by plan"):
+    with pytest.raises(PlanBlockedError, match="undone by plan"):
         apply(client, plan)
 
 
@@ -293,7 +313,7 @@ def pressing(send):
 
 
 def test_an_undo_that_is_gone_on_with_is_noted_once(client, world, tmp_path):
-    "However often it is applied, one line tells that the plan was taken back."
+    "However often the undo is applied, the registry contains one line about it."
     plan = plan_for(client, {"empty": PEOPLE[:20]})
     undo = fg.plan_undo(apply(client, plan))
     world.misbehave(Fault("status", method="PUT", status=401, skip=2, times=None), max_uids_per_put=10)
@@ -301,12 +321,12 @@ def test_an_undo_that_is_gone_on_with_is_noted_once(client, world, tmp_path):
     world.behave()
     assert apply(client, undo).ok
 
-    [path] = (tmp_path / "home" / "begun").iterdir()
+    [path] = (tmp_path / "home" / "runs").iterdir()
 
-    assert path.read_text().count("undone_by") == 1
+    assert path.read_text().count("reverted_by") == 1
 
 
-def test_a_settled_plan_may_still_be_finished(client, world, monkeypatch):
+def test_resume_after_finalize(client, world, monkeypatch):
     "Settling gives nothing up: as long as nothing keeps it, the same plan goes on."
     plan = plan_for(client, {"vip": PEOPLE})
     crashed(client, plan, monkeypatch)
@@ -318,14 +338,14 @@ def test_a_settled_plan_may_still_be_finished(client, world, monkeypatch):
     assert fg.finalize_plan(client, plan).repeated
 
 
-def test_a_plan_that_was_never_begun_has_nothing_to_settle(client, world):
+def test_finalize_plan_that_was_not_started(client, world):
     "It says so, and leaves no journal behind."
     plan = plan_for(client, {"vip": PEOPLE})
 
-    with pytest.raises(InputError, match="nothing to settle"):
+    with pytest.raises(InputError, match="nothing to finalize"):
         fg.finalize_plan(client, plan)
 
-    assert not Journal.of(plan, None).path.exists()
+    assert not Journal.for_plan(plan, None).path.exists()
 
 
 def test_finalize_option(client, world, monkeypatch, capsys):
@@ -394,8 +414,8 @@ def test_a_damaged_file_beside_an_approval_is_no_rejection(client, world, tmp_pa
     assert fg.apply_plan(client, plan, approval=approval).ok
 
 
-def test_a_begun_plan_whose_journal_was_deleted_is_not_sent_again(client, world):
-    "Also with the folder it was begun in: an empty journal would tell that nothing was sent."
+def test_deleted_journal_of_a_started_plan(client, world):
+    "Also in its own folder: an empty journal would suggest that nothing was sent."
     plan = plan_for(client, {"vip": PEOPLE[:20]})
     first = apply(client, plan)
     world.remove_members("vip", PEOPLE[10:20])
@@ -403,7 +423,7 @@ def test_a_begun_plan_whose_journal_was_deleted_is_not_sent_again(client, world)
         path.unlink()
     world.clear_requests()
 
-    with pytest.raises(InputError, match="not there any more"):
+    with pytest.raises(InputError, match="does not exist any more"):
         apply(client, plan)
 
     assert writes(world) == []
@@ -415,7 +435,7 @@ def test_lines_lost_from_the_end_of_a_journal_are_missed_by_its_receipt(client, 
     plan = plan_for(client, {"vip": PEOPLE})
     world.misbehave(Fault("status", method="PUT", status=401, skip=1))
     receipt = apply(client, plan)
-    journal = Journal.of(plan, None).path
+    journal = Journal.for_plan(plan, None).path
     lines = journal.read_text().splitlines(keepends=True)
     journal.write_text("".join(lines[:-n_lost]))
     world.clear_requests()
@@ -424,7 +444,7 @@ def test_lines_lost_from_the_end_of_a_journal_are_missed_by_its_receipt(client, 
         assert apply(client, plan).counts == {"verified": 290}
     else:
         for call in (lambda: apply(client, plan), lambda: fg.finalize_plan(client, plan)):
-            with pytest.raises(CorruptFileError, match=f"had {len(lines) - 1} when its receipt was made"):
+            with pytest.raises(CorruptFileError, match=f"had {len(lines) - 1} when its receipt was created"):
                 call()
         assert writes(world) == [] and fg.plan_undo(receipt).n_remove == 200
 
@@ -461,7 +481,7 @@ def test_a_token_that_cannot_be_renewed_ends_a_run_in_order(world, n_done, journ
 
 
 def test_a_home_that_was_moved_goes_on_with_its_plans(client, world, tmp_path, monkeypatch):
-    "What was begun is found by its place in the home; a journal elsewhere by its whole path."
+    "The registry stores a path relative to the data folder, or an absolute path for a journal elsewhere."
     plan = plan_for(client, {"vip": PEOPLE})
     crashed(client, plan, monkeypatch)
     (tmp_path / "home").rename(tmp_path / "moved")
@@ -472,20 +492,20 @@ def test_a_home_that_was_moved_goes_on_with_its_plans(client, world, tmp_path, m
     assert receipt.ok and receipt.counts["verified"] == 290
 
 
-def test_a_folder_with_any_name_is_found_among_the_begun(client, world, tmp_path):
+def test_folder_names_in_the_registry(client, world, tmp_path):
     "A line separator in the name of a journal's folder ends no line."
     plan = plan_for(client, {"vip": PEOPLE[:20]})
     apply(client, plan, journal=tmp_path / "a\u2028b")
     world.remove_members("vip", PEOPLE[10:20])
     world.clear_requests()
 
-    with pytest.raises(InputError, match="begun with the journal"):
+    with pytest.raises(InputError, match="started with the journal"):
         apply(client, plan, journal=tmp_path / "two")
 
     assert writes(world) == []
 
 
-def test_a_group_whose_creation_was_not_heard_of_is_ours_in_a_settled_receipt(client, world, monkeypatch):
+def test_finalize_counts_unconfirmed_creation(client, world, monkeypatch):
     "It was made, and the process died before it knew: the undo says that the group stays."
     plan = plan_for(client, {"new": ["c001"]}, create={"new": "New"})
     crashed(client, plan, monkeypatch)

@@ -230,7 +230,7 @@ class Sweep:
 
 def main(folder):
     """Every boundary once, then some pairs."""
-    applying.CHUNK, applying.SETTLE_WAITS = 3, (0.02, 0.05)
+    applying.CHUNK, applying.READ_BACK_WAITS = 3, (0.02, 0.05)
     with fg.Sandbox(empty=True, process=True) as sandbox:
         sweep = Sweep(sandbox, Path(folder))
         n = sweep.told["boundaries"]

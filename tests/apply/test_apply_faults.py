@@ -93,7 +93,7 @@ def tenant():
 @pytest.fixture
 def world(tenant, monkeypatch):
     """A group of all, a VIP group of ten; short waits."""
-    monkeypatch.setattr(applying, "SETTLE_WAITS", (0.01, 0.02))
+    monkeypatch.setattr(applying, "READ_BACK_WAITS", (0.01, 0.02))
     monkeypatch.setattr(sending, "RATE_LIMIT_POLICY", RetryPolicy(base=0.001))
     tenant.reset()
     tenant.put_customers(PEOPLE)

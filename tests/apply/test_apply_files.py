@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from frgroups.apply.journal import Journal
+from frgroups.apply.journal import Journal, write_journal
 from frgroups.apply.receipt import Receipt, read_receipt
-from frgroups.errors import FrgroupsError, InputError
+from frgroups.errors import CorruptFileError, FrgroupsError, InputError
+from frgroups.internals.checksummed_json import read_checksummed, write_checksummed
 from frgroups.plan.plan_file import read_plan
 from frgroups.plan.planner import plan_memberships
 from frgroups.review.approval import approve_plan, check_approval
@@ -32,7 +33,7 @@ def files(plan, tmp_path):
     )
     with Journal(tmp_path / "j.jsonl") as journal:
         journal.write("start", digest=plan.digest, planned_at=plan.planned_at.isoformat(), approval={"how": "digest"})
-        journal.write("look", group="vip", n_members=3, add=[], remove=[])
+        journal.write("observed", group="vip", n_members=3, add=[], remove=[])
     return {
         "plan": (plan.save(tmp_path / "p.json"), read_plan),
         "approval": (approve_plan(plan, tmp_path / "a.json", by="Kari"), lambda path: check_approval(plan, path)),
@@ -87,6 +88,32 @@ def test_whole_lines_that_are_no_journal_are_refused(files, bad):
 
     with pytest.raises(InputError, match="line 1"):
         read(path)
+
+
+def test_receipt_of_another_version(files):
+    "A receipt of an older format is rejected with its version; it is not reported as corrupt."
+    path, read = files["receipt"]
+    content = read_checksummed(path, "receipt")
+    del content["format_version"]
+    write_checksummed(path, "receipt", content)
+
+    with pytest.raises(InputError, match="format version 1; this frgroups reads 2") as refused:
+        read(path)
+
+    assert not isinstance(refused.value, CorruptFileError)
+
+
+def test_journal_of_another_version(files):
+    "A journal of an older format is rejected with its version; it is not reported as corrupt."
+    path, read = files["journal"]
+    lines = Journal(path).lines()
+    del lines[0]["format_version"]
+    write_journal(path, lines)
+
+    with pytest.raises(InputError, match="format version 1; this frgroups reads 2") as refused:
+        read(path)
+
+    assert not isinstance(refused.value, CorruptFileError)
 
 
 @pytest.mark.parametrize("kind", [*SEALED, "journal"])
@@ -147,4 +174,4 @@ def test_the_journal_of_another_tenant_host_or_moment_is_another(plan, tmp_path)
         replace(plan, planned_at=plan.planned_at + timedelta(seconds=1)),
     ]
 
-    assert len({Journal.of(one, tmp_path).path for one in [plan, *others]}) == 4
+    assert len({Journal.for_plan(one, tmp_path).path for one in [plan, *others]}) == 4

@@ -32,7 +32,7 @@ def tenant():
 @pytest.fixture
 def world(tenant, monkeypatch):
     """Three groups of ten and one of one; nothing misbehaves."""
-    monkeypatch.setattr(applying, "SETTLE_WAITS", (0.01, 0.02))
+    monkeypatch.setattr(applying, "READ_BACK_WAITS", (0.01, 0.02))
     arrange(tenant, {"a": PEOPLE[:10], "b": PEOPLE[:10], "c": PEOPLE[:10], "one": PEOPLE[:1]})
     return tenant
 
@@ -145,10 +145,10 @@ def test_a_removal_without_an_answer_counts_though_it_was_turned_away_later(clie
     "The first request may have taken effect; what the service did not look at at all counts for nothing."
     plan = plan_for(client, {"a": PEOPLE[2:10]}, mode="mirror")
     other = plan_for(client, {"b": PEOPLE[2:10]}, mode="mirror")
-    own = Journal.of(other, None).path
+    own = Journal.for_plan(other, None).path
     before = recent_removals(other, own)["a"]
 
-    with Journal.of(plan, None) as journal:
+    with Journal.for_plan(plan, None) as journal:
         register_run(plan, journal.path)
         for uid, result in (("c000", "unknown"), ("c000", "not_sent"), ("c001", "not_sent")):
             item = {"group": "a", "change": "remove", "uids": [uid]}
@@ -165,7 +165,7 @@ def test_what_a_plan_itself_removed_two_days_ago_counts_no_more(client, world):
     plan = plan_for(client, {"a": members[8:]}, mode="mirror", limits=limits)
     long_ago = (datetime.now(UTC) - timedelta(days=2)).isoformat()
     item = {"group": "a", "change": "remove", "uids": members[:5], "at": long_ago}
-    with Journal.of(plan, None) as journal:
+    with Journal.for_plan(plan, None) as journal:
         register_run(plan, journal.path)
         journal.write("start", digest=plan.digest, approval={"how": "self", "by": "", "at": ""}, at=long_ago)
         journal.write("intent", **item)

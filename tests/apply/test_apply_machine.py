@@ -193,7 +193,7 @@ class Applying(RuleBasedStateMachine):
 
 def test_any_order_of_steps_keeps_the_promises(tenant, monkeypatch):
     "States add up, only planned items change, verified is true, nothing is sent twice unread, and undo undoes."
-    monkeypatch.setattr(applying, "SETTLE_WAITS", (0.01, 0.02))
+    monkeypatch.setattr(applying, "READ_BACK_WAITS", (0.01, 0.02))
     monkeypatch.setattr(applying, "CHUNK", 3)
     monkeypatch.setattr(Applying, "tenant", tenant, raising=False)
 

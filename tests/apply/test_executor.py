@@ -52,7 +52,7 @@ def tenant():
 @pytest.fixture
 def world(tenant, monkeypatch):
     """An all-customers group, a VIP group of ten, an empty group; nothing misbehaves."""
-    monkeypatch.setattr(applying, "SETTLE_WAITS", (0.05, 0.05))
+    monkeypatch.setattr(applying, "READ_BACK_WAITS", (0.05, 0.05))
     arrange(tenant, {"all": PEOPLE, "vip": PEOPLE[:10], "empty": []})
     return tenant
 
@@ -572,7 +572,7 @@ def test_a_full_disk_stops_before_the_next_request(client, world, monkeypatch):
 
 
 def test_a_disk_that_is_full_from_the_start_sends_nothing(client, world, monkeypatch):
-    "A journal that cannot be begun is an error, and no write was sent."
+    "A journal that cannot be created is an error, and no write was sent."
     plan = plan_for(client, {"vip": PEOPLE})
     world.clear_requests()
 
@@ -610,7 +610,7 @@ def test_429_without_a_wait(client, world, monkeypatch):
 
 
 def test_a_service_that_goes_away_in_the_middle_leaves_a_receipt(world):
-    "When not even reading works any more, the receipt says unknown, and applying again settles it."
+    "When not even reading works any more, the items are unknown, and applying again reads them."
     impatient = {"retry": RetryPolicy(max_attempts=1), "writable": True}
     with world.client(**impatient) as client:
         plan = plan_for(client, {"vip": PEOPLE})
@@ -762,7 +762,7 @@ def test_a_small_chunk_without_an_answer_does_not_slow_the_rest(client, world):
     assert len(writes(world)) == 4
 
 
-def test_an_answer_that_is_none_is_settled_by_reading(client, world):
+def test_an_invalid_response_is_followed_by_a_read(client, world):
     "A redirect after the work was done is no refusal: going on finds it done, and undo takes it back."
     plan = plan_for(client, {"vip": ["c200", "c201"]})
     world.misbehave(Fault("status_after", method="PUT", status=302))
@@ -796,7 +796,7 @@ def test_a_group_that_goes_away_in_the_middle_stops_the_run(client, world):
     assert receipt.counts == {"verified": 1, "not_sent": 1} and "404" in receipt.stopped
 
 
-def test_a_plan_that_was_taken_back_is_not_gone_on_with(client, world):
+def test_an_undone_plan_is_not_resumed(client, world):
     "After its undo was sent, applying the plan again would do what was undone; a new plan of the same may."
     plan = plan_for(client, {"empty": PEOPLE[:20]})
     world.misbehave(Fault("status", method="PUT", status=401, skip=2, times=None), max_uids_per_put=10)
@@ -807,7 +807,7 @@ def test_a_plan_that_was_taken_back_is_not_gone_on_with(client, world):
     assert apply(client, undo).ok
     world.clear_requests()
 
-    with pytest.raises(PlanBlockedError, match=f"taken back by plan {undo.digest[:12]}"):
+    with pytest.raises(PlanBlockedError, match=f"undone by plan {undo.digest[:12]}"):
         apply(client, plan)
 
     assert writes(world) == [] and world.members("empty") == []
@@ -889,7 +889,7 @@ def test_an_undo_knows_its_customers_but_not_their_groups(client, world):
 
     assert (row["customer_uid"], row["external_id"], row["customer_type"]) == ("c200", "E-200", "EMPLOYEE")
     assert row["groups_now"] == ""
-    assert fg.plan_undo(receipt).purpose == "to take back: the spring letter"
+    assert fg.plan_undo(receipt).purpose == "to undo: the spring letter"
 
 
 def test_a_second_undo_says_that_it_is_one(client, world):
@@ -900,7 +900,7 @@ def test_a_second_undo_says_that_it_is_one(client, world):
 
     again = fg.plan_undo(receipt)
 
-    assert [one.rule for one in again.findings] == ["undone_before"]
+    assert [one.rule for one in again.findings] == ["already_undone"]
     assert "An undo of the same plan was sent before" in again.summary() and undo.digest[:12] not in again.summary()
 
 
@@ -914,7 +914,7 @@ def test_an_undo_says_what_it_cannot_take_back(client, world):
     undo = fg.plan_undo(receipt)
 
     assert receipt.counts == {"unknown": 20} and undo.is_empty
-    assert [one.rule for one in undo.findings] == ["not_settled"]
+    assert [one.rule for one in undo.findings] == ["not_finalized"]
     assert undo.summary().startswith("Nothing to take back") and "20 changes of EMPTY were sent" in undo.summary()
     assert fg.plan_undo(fg.finalize_plan(client, plan)).n_remove == 20
 
@@ -927,11 +927,11 @@ def test_what_was_turned_away_and_done_by_somebody_else_is_not_ours(client, worl
     world.add_members("vip", ["c010", "c011"])
     world.behave()
 
-    settled = fg.finalize_plan(client, plan)
+    finalized = fg.finalize_plan(client, plan)
 
     assert receipt.counts == {"verified": 2, "not_sent": 2}
-    assert settled.counts == {"verified": 2, "already": 2}
-    assert fg.plan_undo(settled).n_remove == 2
+    assert finalized.counts == {"verified": 2, "already": 2}
+    assert fg.plan_undo(finalized).n_remove == 2
 
 
 def test_a_group_that_the_plan_made_and_somebody_deleted_is_drift(client, world):
@@ -959,7 +959,7 @@ def test_fifty_refusals_end_a_plan_however_often_it_is_applied(client, world):
 
 
 def test_a_run_that_is_interrupted_before_it_sends_says_so(client, world, monkeypatch):
-    "It was not begun, or not gone on with, and is no bad input."
+    "It was not started, or not resumed, and the input is not wrong."
     plan = plan_for(client, {"vip": PEOPLE, "empty": PEOPLE})
     read = GroupReader.read
 
@@ -969,7 +969,7 @@ def test_a_run_that_is_interrupted_before_it_sends_says_so(client, world, monkey
 
     monkeypatch.setattr(GroupReader, "read", press)
 
-    with pytest.raises(fg.errors.ApplyAbortedError, match=r"was not begun: interrupted .* Nothing was sent\."):
+    with pytest.raises(fg.errors.ApplyAbortedError, match=r"was not started: interrupted .* Nothing was sent\."):
         apply(client, plan)
 
     monkeypatch.undo()

@@ -16,7 +16,7 @@ from frgroups.snapshot.from_frames import sample_snapshot
 
 STORY = [
     ("start", {"digest": "d" * 64, "planned_at": "2026-11-23T12:00:00+00:00", "approval": {"how": "digest"}}),
-    ("look", {"group": "vip", "add": ["c-1"], "remove": ["c-9"], "n_members": 3}),
+    ("observed", {"group": "vip", "add": ["c-1"], "remove": ["c-9"], "n_members": 3}),
     ("intent", {"create": True, "group": "bw", "name": "Black Week"}),
     ("outcome", {"create": True, "group": "bw", "result": "accepted", "message": ""}),
     ("intent", {"group": "vip", "change": "add", "uids": ["c-2", "c-3", "c-4"]}),
@@ -42,36 +42,36 @@ def written(path, story=STORY):
     return path
 
 
-def past_of(story):
+def state_of(story):
     """What a story tells, without a file."""
-    past = JournalState()
+    state = JournalState()
     for event, facts in story:
-        past.take({"event": event, "at": "", **facts})
-    past.started = ""
-    return past
+        state.apply_event({"event": event, "at": "", **facts})
+    state.started_at = ""
+    return state
 
 
 def read(path):
     """What the journal at this path tells, without the moment."""
-    past = Journal(path).past
-    past.started = ""
-    return past
+    state = Journal(path).state
+    state.started_at = ""
+    return state
 
 
 def test_a_journal_tells_what_was_written(tmp_path):
     "Looks, intents and outcomes come back as the state of the apply."
-    past = Journal(written(tmp_path / "j.jsonl")).past
+    state = Journal(written(tmp_path / "j.jsonl")).state
 
-    assert past.started.startswith("20")
-    assert past.approval == {"how": "digest"}
-    assert past.observed == {"vip"}
-    assert past.already == {("vip", "c-1", "add"), ("vip", "c-9", "remove")}
-    assert past.creating == past.created == {"bw"}
-    assert past.intended == {("vip", uid, "add") for uid in ("c-2", "c-3", "c-4")}
-    assert past.accepted == {("vip", "c-2", "add")}
-    assert past.refused == {("vip", "c-3", "add"): "no such ø"}
-    assert past.not_sent == {("vip", "c-4", "add")}
-    assert past.ended
+    assert state.started_at.startswith("20")
+    assert state.approval == {"how": "digest"}
+    assert state.observed == {"vip"}
+    assert state.already == {("vip", "c-1", "add"), ("vip", "c-9", "remove")}
+    assert state.creating == state.created == {"bw"}
+    assert state.intended == {("vip", uid, "add") for uid in ("c-2", "c-3", "c-4")}
+    assert state.accepted == {("vip", "c-2", "add")}
+    assert state.refused == {("vip", "c-3", "add"): "no such ø"}
+    assert state.not_sent == {("vip", "c-4", "add")}
+    assert state.ended
 
 
 @pytest.mark.parametrize("n", range(len(STORY) + 1))
@@ -79,10 +79,10 @@ def test_a_journal_can_be_continued_anywhere(tmp_path, n):
     "Closed after any line and opened again, it tells the same story."
     path = written(tmp_path / "j.jsonl", STORY[:n])
 
-    assert read(path) == past_of(STORY[:n])
+    assert read(path) == state_of(STORY[:n])
     written(path, STORY[n:])
 
-    assert read(path) == past_of(STORY)
+    assert read(path) == state_of(STORY)
 
 
 def test_the_state_while_writing_is_the_state_that_is_read(tmp_path):
@@ -91,7 +91,7 @@ def test_the_state_while_writing_is_the_state_that_is_read(tmp_path):
         for n, (event, facts) in enumerate(STORY, 1):
             journal.write(event, **facts)
 
-            assert Journal(journal.path).past == journal.past
+            assert Journal(journal.path).state == journal.state
             assert len(journal.path.read_bytes().splitlines()) == n
 
 
@@ -103,10 +103,10 @@ def test_a_torn_last_line_is_dropped_wherever_it_tore(tmp_path):
 
     for end in range(start, len(whole)):
         path.write_bytes(whole[:end])
-        assert read(path) == past_of(STORY[:-1])
+        assert read(path) == state_of(STORY[:-1])
 
     written(path, STORY[-1:])
-    assert read(path) == past_of(STORY)
+    assert read(path) == state_of(STORY)
     assert len(path.read_bytes().splitlines()) == len(STORY)
 
 
@@ -142,7 +142,7 @@ def test_lines_in_another_order_are_noticed(tmp_path_factory, order):
     (folder / "other.jsonl").write_bytes(b"".join(lines[n] for n in order))
 
     if list(order) == sorted(order):
-        assert read(folder / "other.jsonl") == past_of(STORY)
+        assert read(folder / "other.jsonl") == state_of(STORY)
     else:
         with pytest.raises(CorruptFileError):
             Journal(folder / "other.jsonl")
@@ -170,9 +170,9 @@ def test_what_is_no_journal_is_refused(tmp_path, content):
 
 def test_the_journal_of_a_plan_is_keyed_by_digest_and_moment(plan, tmp_path):
     "The same plan file has one journal; planned again, or for another host, it has another."
-    path = Journal.of(plan, tmp_path).path
+    path = Journal.for_plan(plan, tmp_path).path
 
-    assert Journal.of(replace(plan), tmp_path).path == path
+    assert Journal.for_plan(replace(plan), tmp_path).path == path
     assert plan.digest[:16] in path.name
     for other in (
         replace(plan, planned_at=plan.planned_at + timedelta(microseconds=1)),
@@ -180,12 +180,12 @@ def test_the_journal_of_a_plan_is_keyed_by_digest_and_moment(plan, tmp_path):
         replace(plan, tenant_uid="t-2"),
         plan_memberships(sample_snapshot(), {"vip": ["c-8"]}),
     ):
-        assert Journal.of(other, tmp_path).path != path
+        assert Journal.for_plan(other, tmp_path).path != path
 
 
 def test_looking_at_a_journal_makes_no_file(plan, home_folder):
     "Only writing does; without a folder it is the home's, for the owner alone."
-    journal = Journal.of(plan, None)
+    journal = Journal.for_plan(plan, None)
     assert not journal.path.exists()
     assert journal.path.is_relative_to(home_folder)
 
@@ -212,7 +212,7 @@ def test_a_line_is_on_disk_when_write_returns(tmp_path, monkeypatch):
 def test_a_journal_that_cannot_be_written_is_refused(plan, tmp_path, monkeypatch):
     "A folder that is no folder, and one that cannot be written, are refused before the apply begins."
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="Cannot write in"), Journal.of(plan, tmp_path / "file"):
+    with pytest.raises(InputError, match="Cannot write in"), Journal.for_plan(plan, tmp_path / "file"):
         pass
 
     def refuse(*_, **__):
@@ -221,7 +221,7 @@ def test_a_journal_that_cannot_be_written_is_refused(plan, tmp_path, monkeypatch
     monkeypatch.setattr(sys.modules["frgroups.apply.journal"].os, "open", refuse)
     with (
         pytest.raises(InputError, match=r"Permission denied. Pass journal="),
-        Journal.of(plan, tmp_path),
+        Journal.for_plan(plan, tmp_path),
     ):
         pass
 
@@ -231,8 +231,8 @@ def test_a_refused_creation_may_be_tried_again():
     intent = ("intent", {"create": True, "group": "bw", "name": "B"})
     refused = ("outcome", {"create": True, "group": "bw", "result": "refused", "message": "409"})
 
-    assert past_of([intent]).creating == {"bw"}
-    assert past_of([intent, refused]).creating == past_of([intent, refused]).created == set()
+    assert state_of([intent]).creating == {"bw"}
+    assert state_of([intent, refused]).creating == state_of([intent, refused]).created == set()
 
 
 def test_what_was_not_sent_counts_as_sent_once_it_is_tried_again():
@@ -240,5 +240,5 @@ def test_what_was_not_sent_counts_as_sent_once_it_is_tried_again():
     intent = ("intent", {"group": "g", "change": "remove", "uids": ["a", "b"]})
     unsent = ("outcome", {"group": "g", "change": "remove", "uids": ["a", "b"], "result": "not_sent", "message": ""})
 
-    assert past_of([intent, unsent]).not_sent == {("g", "a", "remove"), ("g", "b", "remove")}
-    assert past_of([intent, unsent, ("intent", intent[1] | {"uids": ["a"]})]).not_sent == {("g", "b", "remove")}
+    assert state_of([intent, unsent]).not_sent == {("g", "a", "remove"), ("g", "b", "remove")}
+    assert state_of([intent, unsent, ("intent", intent[1] | {"uids": ["a"]})]).not_sent == {("g", "b", "remove")}

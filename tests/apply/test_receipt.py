@@ -31,7 +31,7 @@ def receipt_of(plan, states, after, **values):
     """A receipt of this plan with these states, and these members at the last reading."""
     facts = {
         "details": {},
-        "proved": frozenset(after),
+        "consistent_groups": frozenset(after),
         "created": frozenset(one.uid for one in plan.groups if one.create),
         "approval": {"how": "digest", "by": "", "at": ""},
         "started_at": NOON,
@@ -286,7 +286,7 @@ def test_an_undo_stands_on_the_last_reading():
     "Its baseline is what the receipt read, others' changes included; what is already back is left out."
     after = {"bw": {"c-1"}, "vip": {"c-1", "c-3", "c-4", "x-9"}}
 
-    undo = plan_undo(receipt_of(PLAN, DONE, after, proved=frozenset({"bw"})))
+    undo = plan_undo(receipt_of(PLAN, DONE, after, consistent_groups=frozenset({"bw"})))
 
     vip = undo.groups[1]
     assert vip.baseline == ("c-1", "c-3", "c-4", "x-9")

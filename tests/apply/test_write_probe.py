@@ -154,7 +154,7 @@ def test_a_tenant_without_customers_tells_what_it_can(home_folder):
         found = fg.probe_writes(client)
 
     assert (found.largest_chunk, found.repeated_add, found.both_sides, found.visible_after) == (None,) * 4
-    assert "nobody to try with" in repr(found)
+    assert "no customer to test with" in repr(found)
 
 
 def test_production_is_never_probed(home_folder):
@@ -238,7 +238,7 @@ def test_doctor_probes_when_asked_and_tells_later_what_was_found(home_folder, mo
         monkeypatch.setenv("FRGROUPS_TOKEN", sandbox.token)
         monkeypatch.setenv("FRGROUPS_BASE_URL", sandbox.base_url)
         assert main(["doctor"]) == 0
-        assert "What writes do" not in capsys.readouterr().out
+        assert "Write capabilities" not in capsys.readouterr().out
         assert main(["doctor", "--probe-writes"]) == 0
         assert "200 at once" in capsys.readouterr().out
         assert main(["doctor"]) == 0

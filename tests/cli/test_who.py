@@ -14,7 +14,7 @@ OPEN = fg.Limits(removals_per_group=None, removal_share=None, removals_total=Non
 @pytest.fixture
 def tenant(running, monkeypatch):
     """Four customers of whom c-1 is VIP; two of them share an external id."""
-    monkeypatch.setattr(applying, "SETTLE_WAITS", (0.05,))
+    monkeypatch.setattr(applying, "READ_BACK_WAITS", (0.05,))
     monkeypatch.setenv("FRGROUPS_TENANT_UID", running.tenant_uid)
     monkeypatch.setenv("FRGROUPS_BASE_URL", running.base_url)
     running.reset()
@@ -112,7 +112,7 @@ def test_who_tells_groups_changes_plans_and_approvals(lived, capsys):
     left = next(n for n, line in enumerate(lines) if line.startswith("left VIP (vip) "))
     assert f"{undo.digest[:12]} of " in lines[left + 1]
     assert lines[left + 1].endswith(f", which takes back plan {plan.digest[:12]}.")
-    assert lines[left + 2] == "For: to take back: the spring letter"
+    assert lines[left + 2] == "For: to undo: the spring letter"
     assert lines[left + 3].startswith("Approved by the process that created it; applied at ")
 
 

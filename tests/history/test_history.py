@@ -360,7 +360,7 @@ def test_a_customer_whom_no_snapshot_knows_has_no_history(tmp_path):
 @pytest.fixture
 def tenant(running, monkeypatch):
     """Six customers in all, of whom c-1 and c-2 are VIP."""
-    monkeypatch.setattr(applying, "SETTLE_WAITS", (0.05,))
+    monkeypatch.setattr(applying, "READ_BACK_WAITS", (0.05,))
     running.reset()
     uids = [f"c-{n}" for n in range(1, 7)]
     running.put_customers([{"customerUid": uid, "externalId": f"E{uid[2:]}"} for uid in uids])
@@ -522,7 +522,7 @@ def test_what_an_earlier_receipt_could_not_know_is_told_from_the_journal(tenant)
     tenant.misbehave(Fault("status", method="PUT", status=500, times=None))
     receipt = applied(tenant, plan)
     tenant.behave()
-    with Journal.of(plan, None) as journal:
+    with Journal.for_plan(plan, None) as journal:
         approval = {"how": "person", "by": "Ola", "at": ""}
         journal.write("start", digest=plan.digest, planned_at=plan.planned_at.isoformat(), approval=approval)
         journal.write("intent", group="vip", change="add", uids=["c-3"])
@@ -538,7 +538,7 @@ def test_what_an_earlier_receipt_could_not_know_is_told_from_the_journal(tenant)
 def test_each_change_has_the_approval_of_the_run_that_sent_it(tenant):
     "A run that was stopped is gone on with under another approval: what each of the two sent names its own."
     plan = fg.plan_memberships(load(tenant), {"vip": ["c-3", "c-4"]})
-    with Journal.of(plan, None) as journal:
+    with Journal.for_plan(plan, None) as journal:
         for by, uid in (("Kari", "c-3"), ("Ola", "c-4")):
             approval = {"how": "person", "by": by, "at": datetime.now(UTC).isoformat()}
             journal.write("start", digest=plan.digest, planned_at=plan.planned_at.isoformat(), approval=approval)
@@ -555,7 +555,7 @@ def test_each_change_has_the_approval_of_the_run_that_sent_it(tenant):
 def test_what_was_certainly_not_sent_at_first_is_dated_from_when_it_was(tenant):
     "The first request never left; the second run sent it, and that is when and by whose approval it was applied."
     plan = fg.plan_memberships(load(tenant), {"vip": ["c-3"]})
-    with Journal.of(plan, None) as journal:
+    with Journal.for_plan(plan, None) as journal:
         for by, result in (("Kari", "not_sent"), ("Ola", "accepted")):
             approval = {"how": "person", "by": by, "at": datetime.now(UTC).isoformat()}
             journal.write("start", digest=plan.digest, planned_at=plan.planned_at.isoformat(), approval=approval)
@@ -571,7 +571,7 @@ def test_what_was_certainly_not_sent_at_first_is_dated_from_when_it_was(tenant):
 def test_a_journal_alone_tells_what_was_not_done(tenant, result):
     "The run died without a receipt, and its journal says that the customer was refused, or never sent."
     plan = fg.plan_memberships(load(tenant), {"vip": ["c-3"]})
-    with Journal.of(plan, None) as journal:
+    with Journal.for_plan(plan, None) as journal:
         journal.write("start", digest=plan.digest, planned_at=plan.planned_at.isoformat(), approval={})
         journal.write("intent", group="vip", change="add", uids=["c-3"])
         journal.write("outcome", group="vip", change="add", uids=["c-3"], result=result, message="")

@@ -85,7 +85,7 @@ def tenant():
 
 def test_removal_after_addition_is_visible(tenant, monkeypatch):
     "The new group is read between the addition and the removal until the addition is visible."
-    monkeypatch.setattr(applying, "SETTLE_WAITS", (0.05, 0.05))
+    monkeypatch.setattr(applying, "READ_BACK_WAITS", (0.05, 0.05))
     people = [f"c{n:02d}" for n in range(20)]
     tenant.put_customers(people)
     for uid, members in {"gold": [], "vip": people}.items():

@@ -163,7 +163,7 @@ def test_listed_after_planning(client, tenant):
     with pytest.raises(PlanBlockedError) as error:
         fg.apply_plan(client, plan, approval=plan.digest)
 
-    assert f"2 customers whom it adds, to 2 groups, are on the never-add list by now: {path}" in str(error.value)
+    assert f"2 customers whom it adds, to 2 groups, are on the suppression list by now: {path}" in str(error.value)
     assert "Nothing was sent" in str(error.value) and "Plan again" in str(error.value)
     assert [(one.rule, one.n) for one in error.value.findings] == [("suppression_list", 4)]
     assert tenant.requests() == []
@@ -265,7 +265,7 @@ def test_erase_from_receipt(client):
 
     again = fg.read_receipt(receipt.path)
     assert excluded_of(again.plan) == [("(forgotten-1)", "add", "never add")]
-    assert (again.plan.digest, again.forgotten) == (plan.digest, "")
+    assert (again.plan.digest, again.erasure_id) == (plan.digest, "")
     assert fg.plan_undo(again).n_remove == 1
 
 

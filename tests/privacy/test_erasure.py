@@ -30,7 +30,7 @@ from frgroups.errors import InputError, LockedError, NotApprovedError, PlanBlock
 from frgroups.internals.html import escaped_forms
 from frgroups.internals.locks import load_lock, tenant_lock
 from frgroups.internals.tombstones import format_tombstones
-from frgroups.privacy import erasure as forgetting
+from frgroups.privacy import rewriters
 from frgroups.privacy.list_rows import remove_list_rows
 from frgroups.privacy.text_search import Subject, count_in_body
 from frgroups.store.manifest import list_stored_snapshots
@@ -103,7 +103,7 @@ def about(n):
 @pytest.fixture
 def tenant(running, monkeypatch):
     """Twenty customers; c-2 and c-3 are VIP."""
-    monkeypatch.setattr(applying, "SETTLE_WAITS", (0.05,))
+    monkeypatch.setattr(applying, "READ_BACK_WAITS", (0.05,))
     running.reset()
     running.put_customers([person(n) for n in range(1, 21)])
     running.put_group("all", "All")
@@ -147,7 +147,7 @@ ACTIONS = {
 }
 
 
-def test_nothing_of_a_forgotten_customer_is_left(lived_in, home_folder):
+def test_no_data_of_an_erased_customer(lived_in, home_folder):
     "No byte, cell or name of any file in the home holds the uid, external id, e-mail, mobile or name."
     assert len(files_with(home_folder, *about(1))) == 15
 
@@ -160,7 +160,7 @@ def test_nothing_of_a_forgotten_customer_is_left(lived_in, home_folder):
     assert not format_tombstones(about(1)).search(table.drop(columns="path").to_csv())
 
 
-def test_what_was_made_of_a_forgotten_customer_is_left_nowhere(lived_in, home_folder):
+def test_no_digest_of_an_erased_customer(lived_in, home_folder):
     "The digest of a plan, with the rest at hand, would tell who was in it: no file and no name has it any more."
     plan, receipt = lived_in
     undo = fg.read_plan(home_folder / "plans" / "undo.plan.json")
@@ -187,11 +187,11 @@ def test_what_is_left_reads_and_adds_up(lived_in, home_folder):
     found = fg.read_receipt(path)
     assert found.counts == receipt.counts and found.ok
     assert list(found.table()["customer_uid"]) == ["(forgotten-1)", "c-10", "c-2"]
-    assert "1 customer was forgotten since" in found.summary()
+    assert "1 customer was erased since" in found.summary()
     assert found.members_after["vip"] == ("(forgotten-1)", "c-10", "c-3")
     assert [len(one.baseline) for one in found.plan.groups] == [2]
     [path] = (home_folder / "journals").rglob("*.jsonl")
-    assert Journal(path).past.accepted == {
+    assert Journal(path).state.accepted == {
         ("vip", "(forgotten-1)", "add"),
         ("vip", "c-10", "add"),
         ("vip", "c-2", "remove"),
@@ -209,7 +209,7 @@ def test_a_dry_run_tells_the_same_and_changes_nothing(lived_in, home_folder):
 
 
 def test_a_second_run_finds_nothing(lived_in):
-    "Once forgotten, there is nothing to do; the empty table has the same columns."
+    "After an erasure there is nothing to do; the empty table has the same columns."
     first = fg.erase_customer("c-1")
     again = fg.erase_customer("c-1")
 
@@ -217,7 +217,7 @@ def test_a_second_run_finds_nothing(lived_in):
     assert again.empty
 
 
-def test_another_customer_is_forgotten_after_the_first(lived_in, home_folder):
+def test_erase_a_second_customer(lived_in, home_folder):
     "Each gets a tombstone of its own, and the counts still add up."
     _, receipt = lived_in
     fg.erase_customer("c-1")
@@ -227,14 +227,14 @@ def test_another_customer_is_forgotten_after_the_first(lived_in, home_folder):
     found = fg.read_receipt(path)
     assert list(found.table()["customer_uid"]) == ["(forgotten-1)", "c-10", "(forgotten-2)"]
     assert found.counts == receipt.counts
-    assert "2 customers were forgotten since" in found.summary()
+    assert "2 customers were erased since" in found.summary()
     assert files_with(home_folder, *about(1), *about(2)) == []
 
 
 # What may still be done with what is left
 
 
-def test_an_undo_leaves_a_forgotten_customer_out_and_says_so(tenant, lived_in, home_folder):
+def test_undo_without_erased_customer(tenant, lived_in, home_folder):
     "It takes the others back, can be applied, and never names a tombstone."
     fg.erase_customer("c-1")
     [path] = home_folder.rglob("*.receipt.json")
@@ -244,14 +244,14 @@ def test_an_undo_leaves_a_forgotten_customer_out_and_says_so(tenant, lived_in, h
     assert undo.payloads() == [
         {"customerGroupUid": "vip", "addCustomerUids": ["c-2"], "removeCustomerUids": ["c-10"]}
     ]
-    assert "1 change of customers who were forgotten since is left out." in undo.summary()
+    assert "1 change of customers who were erased since is left out." in undo.summary()
     with tenant.client(writable=True) as client:
         assert fg.apply_plan(client, undo, approval=undo.digest).ok
     assert tenant.members("vip") == ["c-1", "c-2", "c-3"]
 
 
-def test_an_undo_of_nothing_but_a_forgotten_customer_says_why_it_is_empty(tenant, home_folder):
-    "Nothing to do, because the one it was about was forgotten."
+def test_undo_of_erased_customer_only(tenant, home_folder):
+    "The undo is empty, because its only customer was erased."
     with tenant.client(writable=True) as client:
         plan = fg.plan_memberships(fg.load_snapshot(client), {"vip": ["c-1"]})
         fg.apply_plan(client, plan, approval=plan.digest)
@@ -261,7 +261,7 @@ def test_an_undo_of_nothing_but_a_forgotten_customer_says_why_it_is_empty(tenant
     undo = fg.plan_undo(fg.read_receipt(path))
 
     assert undo.is_empty
-    assert "forgotten since is left out" in undo.summary()
+    assert "erased since is left out" in undo.summary()
 
 
 def test_a_plan_that_was_applied_is_known_though_its_digest_is_not(tenant, lived_in):
@@ -278,7 +278,7 @@ def test_a_plan_that_was_applied_is_known_though_its_digest_is_not(tenant, lived
 
 
 def test_another_plan_of_the_same_moment_is_not_taken_for_it(tenant, home_folder):
-    "Parts of one plan were made at one moment; forgetting in one does not keep the other from being applied."
+    "Parts of one plan have the same planning time; an erasure in one part does not block the other."
     tenant.put_group("bw", "Black Week")
     with tenant.client(writable=True) as client:
         whole = fg.plan_memberships(fg.load_snapshot(client), {"vip": ["c-1"], "bw": ["c-5"]})
@@ -296,16 +296,14 @@ def test_an_apply_that_was_not_at_its_end_cannot_be_gone_on_with(tenant, home_fo
     "Nothing is sent, neither a tombstone nor the customer, and the message says what to do."
     with tenant.client(writable=True) as client:
         plan = fg.plan_memberships(fg.load_snapshot(client), {"vip": ["c-1", "c-5"]})
-        with Journal.of(plan, None) as journal:
+        with Journal.for_plan(plan, None) as journal:
             journal.write("start", digest=plan.digest, planned_at=plan.planned_at.isoformat(), approval={})
-            journal.write("look", group="vip", n_members=2, add=[], remove=[])
+            journal.write("observed", group="vip", n_members=2, add=[], remove=[])
             journal.write("intent", group="vip", change="add", uids=["c-1", "c-5"])
         fg.erase_customer("c-1")
         tenant.clear_requests()
 
-        with pytest.raises(
-            InputError, match=r"a customer of it was forgotten since .*Load again and make a new plan"
-        ):
+        with pytest.raises(InputError, match=r"a customer of it was erased since .*Load again and make a new plan"):
             fg.apply_plan(client, plan, approval=plan.digest)
 
     assert tenant.requests() == []
@@ -318,24 +316,24 @@ def test_a_plan_with_a_tombstone_is_blocked(tenant, lived_in, home_folder):
     plan = replace(fg.read_receipt(path).plan, planned_at=datetime.now(UTC))
     tenant.clear_requests()
 
-    assert plan.blocked and "1 customer of this plan was forgotten since. Load and plan again." in plan.summary()
+    assert plan.blocked and "1 customer of this plan was erased since. Load and plan again." in plan.summary()
     with tenant.client(writable=True) as client:
-        with pytest.raises(PlanBlockedError, match="forgotten since"):
+        with pytest.raises(PlanBlockedError, match="erased since"):
             fg.apply_plan(client, plan, approval=plan.digest)
         with pytest.raises(InputError):
             client.update_group_customers("vip", add=["(forgotten-1)"])
-    with pytest.raises(NotApprovedError, match="forgotten since"):
+    with pytest.raises(NotApprovedError, match="erased since"):
         fg.approve_plan(plan, home_folder / "a.json", by="Kari")
     assert tenant.requests() == []
 
 
 def test_a_running_apply_is_not_disturbed(lived_in, home_folder, tenant):
-    "While one runs nothing is forgotten, not even of a customer it has not written of yet: it still may."
+    "During an apply nothing is erased, not even a customer that it has not recorded yet."
     before = bytes_in(home_folder)
 
     with tenant_lock(tenant.tenant_uid, tenant.base_url, "plan"):
         for uid in ("c-1", "c-99"):
-            with pytest.raises(LockedError, match=r"is locked: plan by .*Nobody was forgotten"):
+            with pytest.raises(LockedError, match=r"is locked: plan by .*No customer was erased"):
                 fg.erase_customer(uid)
         assert len(fg.erase_customer("c-1", dry_run=True)) > 10
         assert fg.erase_customer("c-99", tenant_uid="another").empty
@@ -360,7 +358,7 @@ def told_of_waiting():
 
 
 def test_a_load_that_is_under_way_is_waited_for(tenant, home_folder, told_of_waiting, caplog):
-    "Nothing of the customer is kept yet, and then it is: forget waits, says for whom, and reaches it."
+    "The erasure waits for a running load, logs that it waits, and erases what the load stored."
     begun = threading.Event()
 
     def slow(*_):
@@ -378,10 +376,10 @@ def test_a_load_that_is_under_way_is_waited_for(tenant, home_folder, told_of_wai
     assert f"Waiting for {tenant.tenant_uid}: load by " in caplog.text
 
 
-def test_a_load_waits_for_forget(tenant, home_folder, told_of_waiting):
-    "What it reads is read after the customer was forgotten, and it says for whom it waits."
+def test_load_waits_for_erasure(tenant, home_folder, told_of_waiting):
+    "The load reads after the erasure, and logs that it waits."
     with tenant.client() as client, ThreadPoolExecutor(1) as pool:
-        with load_lock(home_folder / "snapshots", tenant.tenant_uid, tenant.base_url, what="forget"):
+        with load_lock(home_folder / "snapshots", tenant.tenant_uid, tenant.base_url, what="erase-customer"):
             load = pool.submit(fg.load_snapshot, client, progress=False)
             assert told_of_waiting.wait(30)
             assert not list((home_folder / "snapshots").glob("*@*/*"))
@@ -389,9 +387,9 @@ def test_a_load_waits_for_forget(tenant, home_folder, told_of_waiting):
         assert load.result(60).verdict == "consistent"
 
 
-def test_within_a_load_nobody_is_forgotten(tenant):
+def test_erasure_within_a_load(tenant):
     "A progress callback would wait for the load that calls it, without end."
-    with tenant.client() as client, pytest.raises(LockedError, match=r"in this very thread.*Nobody was forgotten"):
+    with tenant.client() as client, pytest.raises(LockedError, match=r"in this very thread.*No customer was erased"):
         fg.load_snapshot(client, progress=lambda *_: fg.erase_customer("c-1"))
 
 
@@ -409,12 +407,12 @@ def snapshot_of(members, *, tenant_uid="t-1", taken_at=NOON, **tables):
 
 def applied(plan, folder=None):
     """A journal and a receipt as an apply leaves them when all went well."""
-    with Journal.of(plan, folder) as journal:
+    with Journal.for_plan(plan, folder) as journal:
         approval = {"how": "digest", "by": "", "at": ""}
         journal.write("start", digest=plan.digest, planned_at=plan.planned_at.isoformat(), approval=approval)
         states = {}
         for one in plan.groups:
-            journal.write("look", group=one.uid, n_members=len(one.baseline), add=[], remove=[])
+            journal.write("observed", group=one.uid, n_members=len(one.baseline), add=[], remove=[])
             for change, uids in (("add", one.add), ("remove", one.remove)):
                 if uids:
                     journal.write("intent", group=one.uid, change=change, uids=list(uids))
@@ -477,7 +475,7 @@ def test_the_last_member_leaves_an_empty_group(home_folder):
     assert list(snapshot["vip"]) == [] and list(snapshot["all"]) == ["c-2"]
 
 
-def test_a_parent_is_forgotten_too(home_folder):
+def test_erase_parent(home_folder):
     "Others who had the customer as their parent have none."
     customers = pd.DataFrame({"customer_uid": ["c-1", "c-2", "c-3"], "customer_parent_uid": [None, "c-1", "c-2"]})
     fg.save_snapshot(snapshot_of({"all": ["c-1", "c-2", "c-3"]}, customers=customers))
@@ -488,7 +486,7 @@ def test_a_parent_is_forgotten_too(home_folder):
 
 
 def test_one_tenant_or_all(home_folder, tmp_path):
-    "The same uid in two tenants is forgotten in both, unless one is named; the table tells which."
+    "The same uid in two tenants is erased in both, unless a tenant is named; the table contains the tenants."
     for tenant_uid in ("t-1", "t-2"):
         snapshot = snapshot_of({"all": ["c-1", "c-2"], "vip": []}, tenant_uid=tenant_uid)
         fg.save_snapshot(snapshot)
@@ -565,7 +563,7 @@ def test_what_the_service_said_of_the_customer_goes(home_folder):
     assert fg.read_receipt(path).table()["detail"].tolist() == ["(forgotten-1)", spouse]
     assert fg.read_receipt(path).stopped == "at (forgotten-1)."
     [path] = home_folder.rglob("*.jsonl")
-    assert set(Journal(path).past.refused.values()) == {"(forgotten-1)", spouse}
+    assert set(Journal(path).state.refused.values()) == {"(forgotten-1)", spouse}
     assert files_with(home_folder, "c-1", "Kari") == []
 
 
@@ -619,7 +617,7 @@ def test_the_log_does_not_name_the_customer(small, caplog):
 
     fg.erase_customer("c-1")
 
-    [record] = [one for one in caplog.records if getattr(one, "event", "") == "customer_forgotten"]
+    [record] = [one for one in caplog.records if getattr(one, "event", "") == "customer_erased"]
     assert "4 removed, 3 rewritten, 2 tombstoned" in record.getMessage()
     assert not any("c-1" in repr(vars(one)) for one in caplog.records)
     assert len(record.customer) == 8
@@ -731,7 +729,7 @@ def test_a_list_that_cannot_be_read_is_told(home_folder, body):
     table = fg.erase_customer("c-1")
 
     assert done(table) == [("list", "could not")]
-    assert "it may hold the customer" in table["note"][0]
+    assert "it may contain the customer" in table["note"][0]
 
 
 def test_files_elsewhere_are_looked_at_when_named(tmp_path):
@@ -771,8 +769,8 @@ def test_what_was_set_aside_and_left_behind_goes(small):
 
     table = fg.erase_customer("c-1")
 
-    assert {("draft", "removed"), ("set aside", "removed")} <= set(done(table))
-    assert done(table).count(("set aside", "removed")) == 3
+    assert {("draft", "removed"), ("quarantined", "removed")} <= set(done(table))
+    assert done(table).count(("quarantined", "removed")) == 3
     assert path.with_name(".damaged-2").exists()
     assert files_with(small, "c-1", "E0001") == []
 
@@ -783,7 +781,7 @@ def test_what_was_set_aside_and_cannot_be_read_goes(home_folder):
     (path / "customers.parquet").write_bytes(b"torn")
     aside = path.rename(path.with_name(".damaged-1"))
 
-    assert done(fg.erase_customer("c-1")) == [("set aside", "removed")]
+    assert done(fg.erase_customer("c-1")) == [("quarantined", "removed")]
     assert not aside.exists()
 
 
@@ -817,8 +815,8 @@ def test_a_damaged_snapshot_that_may_hold_the_customer_goes(home_folder, file, d
 
     pd.testing.assert_frame_equal(table, told)
     assert done(table) == [("snapshot", "removed")]
-    assert table["note"].tolist() == ["it is damaged, and may hold the customer"]
-    assert other["note"] == "it is damaged and may hold the customer"
+    assert table["note"].tolist() == ["it is damaged, and may contain the customer"]
+    assert other["note"] == "it is damaged and may contain the customer"
     assert not path.exists()
 
 
@@ -879,7 +877,7 @@ def test_other_peoples_text_is_told_and_left(home_folder):
     table = fg.erase_customer("c-1")
 
     assert done(table) == [("snapshot", "could not")]
-    assert "the customer's rows go; 1 mention" in table["note"][0]
+    assert "the customer's rows are removed; 1 mention" in table["note"][0]
     assert list(fg.read_snapshot()["all"]) == ["c-2"]
 
 
@@ -920,7 +918,7 @@ def test_a_torn_last_line_goes_with_the_customer(small):
 
     assert files_with(small, "c-1") == []
     [path] = small.rglob("*.jsonl")
-    assert Journal(path).past.ended
+    assert Journal(path).state.ended
 
 
 def test_other_files_in_the_home_are_told(small, tmp_path):
@@ -941,19 +939,21 @@ def test_other_files_in_the_home_are_told(small, tmp_path):
     assert fg.erase_customer("c-1")["kind"].tolist() == failed["kind"].tolist()
 
 
-def test_what_comes_while_it_runs_is_told(small, monkeypatch):
-    "A snapshot that another process keeps in the meantime holds the customer again: run it again."
+def test_snapshot_saved_during_erasure(small, monkeypatch):
+    "If another process saves a snapshot meanwhile, the note asks to run the erasure again."
     snapshot = fg.read_snapshot()
     late = replace(snapshot, taken_at=NOON + timedelta(days=2), read_until=NOON + timedelta(days=2))
-    erase_from_list = forgetting.erase.erase_from_list
-    monkeypatch.setattr(
-        forgetting.erase, "erase_from_list", lambda *told: (fg.save_snapshot(late), erase_from_list(*told))[1]
-    )
+
+    def save_and_erase(match, subject):
+        fg.save_snapshot(late)
+        return rewriters.erase_from_list(match, subject)
+
+    monkeypatch.setitem(rewriters.REWRITERS, "list", save_and_erase)
 
     table = fg.erase_customer("c-1")
 
     assert table["note"][table["action"] == "could not"].tolist() == [
-        "it came, or was left, while this ran: run it again"
+        "it was created, or left, during the erasure: run it again"
     ]
     assert done(fg.erase_customer("c-1")) == [("snapshot", "rewritten")]
 
@@ -965,7 +965,7 @@ def test_a_file_that_cannot_be_written_does_not_stop_the_others(small, monkeypat
         raise PermissionError(13, "Permission denied")
 
     with monkeypatch.context() as patch:
-        patch.setattr(forgetting.erase, "erase_from_list", refuse)
+        patch.setitem(rewriters.REWRITERS, "list", refuse)
         table = fg.erase_customer("c-1")
 
     assert table["note"][table["action"] == "could not"].tolist() == ["Permission denied"]
@@ -1016,11 +1016,11 @@ INSTALLED = []
 def meaning(folder):
     """What a home holds apart from random names and moments."""
     receipts = [fg.read_receipt(path) for path in folder.rglob("*.receipt.json")]
-    journals = [Journal(path).past for path in folder.rglob("*.jsonl")]
+    journals = [Journal(path).state for path in folder.rglob("*.jsonl")]
     snapshots = [fg.read_snapshot(kept.path) for kept in list_stored_snapshots()]
     return {
-        "receipts": [replace(one, forgotten="", path=None).to_dict() for one in receipts],
-        "journals": [(past.intended, past.accepted, past.ended, bool(past.forgotten)) for past in journals],
+        "receipts": [replace(one, erasure_id="", path=None).to_dict() for one in receipts],
+        "journals": [(past.intended, past.accepted, past.ended, bool(past.erasure_id)) for past in journals],
         "snapshots": [(one.taken_at, one.memberships.to_csv(), one.customers.to_csv()) for one in snapshots],
         "files": {
             path.name: path.read_bytes() for path in [*folder.glob("lists/[!.]*"), *folder.glob("plans/[!.]*")]
@@ -1065,7 +1065,7 @@ def test_a_run_that_is_killed_anywhere_is_completed_by_another(tmp_path, monkeyp
 def test_a_record_that_was_buried_and_not_renamed_is_renamed(small):
     "The last step of a run that died: without the journal beside it the receipt still loses its name."
     [path] = small.rglob("*.receipt.json")
-    forgetting.erase.erase_from_receipt(path, Subject("c-1"), "0123abcd")
+    rewriters.pseudonymize_receipt(path, Subject("c-1"), "0123abcd")
     path.with_name(path.name.replace(".receipt.json", ".jsonl")).unlink()
 
     table = fg.erase_customer("c-1")
@@ -1126,8 +1126,8 @@ def test_what_remains_is_what_was_there_without_the_customer(tmp_path_factory, w
         after = [fg.read_receipt(path) for path in sorted(folder.rglob("*.receipt.json"))]
         for old, new, is_named in zip(receipts, after, named, strict=True):
             assert_same_but_buried(old, new, gone)
-            assert bool(new.forgotten) == is_named
-            assert Journal(new.path.with_name(new.path.name.replace(".receipt.json", ".jsonl"))).past.ended
+            assert bool(new.erasure_id) == is_named
+            assert Journal(new.path.with_name(new.path.name.replace(".receipt.json", ".jsonl"))).state.ended
         assert (folder / "lists" / "a.csv").read_text() == "".join(
             f"{uid};x\n" for uid in ["uid", *listed] if uid != gone
         )

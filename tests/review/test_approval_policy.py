@@ -85,7 +85,7 @@ def test_create_and_findings(written):
         ('by = "Kari"\n', "missing required field `groups`"),
         (RULES + "most = 3\n", "unknown field `most`"),
         (RULES + 'findings = ["pricelist"]\n', "lists 'pricelist' under `findings`"),
-        (RULES + 'findings = ["additions_total"]\n', "Rules that a policy may allow: covered, "),
+        (RULES + 'findings = ["additions_total"]\n', "Rules that a policy may allow: already_undone, "),
         (RULES.replace("= 3", "= -1"), "max_adds"),
         (RULES.replace("= 3", "= true"), "max_adds"),
         (RULES.replace('"vip"', "7"), "groups"),
@@ -193,4 +193,4 @@ def test_notice_rules_are_complete():
     source = "".join(path.read_text(encoding="utf-8") for path in files)
     rules = set(re.findall(r'Finding\(\s*"(\w+)"', source)) | set(get_args(exclusions.ExclusionRule))
 
-    assert set(NOTICE_RULES) == rules - {"forgotten_customers"}
+    assert set(NOTICE_RULES) == rules - {"erased_customers"}

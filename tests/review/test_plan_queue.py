@@ -325,7 +325,7 @@ def test_policy_after_expiry(tenant, tmp_path, capsys):
 
 def test_no_progress(tenant, tmp_path, capsys, monkeypatch):
     "A plan is stopped after two runs with the same result."
-    monkeypatch.setattr(applying, "SETTLE_WAITS", (0.01,))
+    monkeypatch.setattr(applying, "READ_BACK_WAITS", (0.01,))
     listed = tmp_path / "list.csv"
     listed.write_text("customer_uid\nnobody-1\n")
     assert main(["plan", "--group", "Staff", "--list", str(listed), "--ids", "customer_uid", "--pending"]) == 0
