@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from frgroups.internals.formatting import format_age_between, format_utc, total_hours
+from frgroups.internals.formatting import format_duration, format_utc, total_hours
+from frgroups.internals.timestamps import parse_duration
 from frgroups.plan.limits import GroupCounts, Limits
 from frgroups.plan.plan import Plan
 from frgroups.review.plan_text import plan_expires
@@ -53,7 +54,9 @@ def limit_checks(plan: Plan) -> list[LimitCheck]:
         LimitCheck(
             "Age of the reading that the plan stands on",
             f"{taken:,.1f} hours when planned ({format_utc(plan.snapshot_taken_at)})",
-            "no limit" if limits.snapshot_max_age is None else format_age_between(limits.snapshot_max_age),
+            "no limit"
+            if limits.snapshot_max_age is None
+            else format_duration(parse_duration(limits.snapshot_max_age)),
             _state(limits.snapshot_max_age, "snapshot_max_age", broken),
         ),
         *_of_a_day(plan),
@@ -70,7 +73,7 @@ def limit_checks(plan: Plan) -> list[LimitCheck]:
             "looked at before anything is sent",
             "no limit"
             if (until := plan_expires(plan)) is None
-            else f"{format_age_between(str(limits.plan_max_age))}: {format_utc(until)}",
+            else f"{format_duration(parse_duration(str(limits.plan_max_age)))}: {format_utc(until)}",
             "off" if limits.plan_max_age is None else "later",
         ),
     ]
