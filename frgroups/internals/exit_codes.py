@@ -1,4 +1,4 @@
-"""The exit codes of the command: what each means, which error ends with which, and which of several is the worst."""
+"""Exit codes of the command, and the exit code of each error."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ EXIT_CODES = {
     9: "not every tenant is fresh and consistent (status only)",
     64: "wrong usage",
 }
-# From the best to the worst: nothing to worry about; nothing was sent; something was, and not all is well; unknown.
-_WORSE = (0, 2, 9, 8, 3, 7, 4, 5, 6, 1, 64)
-_OF_ERROR: dict[type[FrgroupsError], int] = {
+# From the best to the worst: success; nothing was sent; changes were sent, but not all succeeded; unknown.
+_FROM_BEST_TO_WORST = (0, 2, 9, 8, 3, 7, 4, 5, 6, 1, 64)
+_CODE_BY_ERROR: dict[type[FrgroupsError], int] = {
     PlanBlockedError: 3,
     DriftError: 4,
     DriftedReadError: 4,
@@ -41,20 +41,21 @@ _OF_ERROR: dict[type[FrgroupsError], int] = {
 
 def code_of(error: BaseException) -> int:
     """
-    The exit code that an error ends with.
+    Return the exit code of an error.
 
     >>> code_of(LockedError("Another apply is running."))
     7
     """
-    return next((code for kind, code in _OF_ERROR.items() if isinstance(error, kind)), 1)
+    return next((code for kind, code in _CODE_BY_ERROR.items() if isinstance(error, kind)), 1)
 
 
 def worst(codes: Iterable[int]) -> int:
     """
-    The worst of several exit codes; a code that is none of ours is as bad as an error.
+    Return the worst of several exit codes. An unknown code counts as 1.
 
     >>> worst([0, 4, 1, 0]), worst([0, 4]), worst([])
     (1, 4, 0)
     """
-    known = (code if code in _WORSE else 1 for code in codes)
-    return max(known, key=_WORSE.index, default=0)
+    ranks = {code: rank for rank, code in enumerate(_FROM_BEST_TO_WORST)}
+    worst_rank = max((ranks.get(code, ranks[1]) for code in codes), default=0)
+    return _FROM_BEST_TO_WORST[worst_rank]

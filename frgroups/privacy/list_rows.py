@@ -13,7 +13,7 @@ from typing import Any
 
 from frgroups.errors import ListError
 from frgroups.internals.spreadsheets import plain, trim
-from frgroups.internals.tombstones import format_tombstones
+from frgroups.internals.tombstones import compile_word_pattern
 from frgroups.snapshot.customer_lists import OTHER_IDS, USUAL_NAMES
 
 _SEPARATORS = (";", ",", "\t")
@@ -63,7 +63,7 @@ def _part_text(body: bytes, uid: str, ids: frozenset[str]) -> ListRowsResult:
     rows = [cells for _, cells in records if is_named(cells)]
     rest = whole.removesuffix(text) + "".join(raw for raw, cells in records if not is_named(cells))
     return ListRowsResult(
-        rest.encode(encoding), rows, len(format_tombstones([uid, *distinctive_ids(ids)]).findall(rest))
+        rest.encode(encoding), rows, len(compile_word_pattern([uid, *distinctive_ids(ids)]).findall(rest))
     )
 
 
@@ -147,7 +147,7 @@ def _cell(text: str) -> str:
 
 
 def _part_workbook(body: bytes, uid: str, ids: frozenset[str]) -> ListRowsResult:
-    words = format_tombstones([uid, *distinctive_ids(ids)])
+    words = compile_word_pattern([uid, *distinctive_ids(ids)])
     rows: list[list[str]] = []
     book = _workbook(body)
     for sheet in book.worksheets:

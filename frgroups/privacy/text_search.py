@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from frgroups.internals.tombstones import format_tombstones
+from frgroups.internals.tombstones import compile_word_pattern
 from frgroups.privacy.list_rows import count_in_zip, distinctive_ids
 from frgroups.snapshot.schema import CUSTOMERS
 
@@ -35,7 +35,7 @@ class Subject:
     words: re.Pattern[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "words", format_tombstones([self.uid, *distinctive_ids(self.ids)]))
+        object.__setattr__(self, "words", compile_word_pattern([self.uid, *distinctive_ids(self.ids)]))
 
     def n_in(self, uids: Iterable[str]) -> int:
         """How many of these are the uid."""
@@ -121,4 +121,4 @@ def _raw(who: Subject) -> re.Pattern[bytes]:
     """The words as they may stand in a file: plain, in JSON, in HTML."""
     words = {who.uid, *distinctive_ids(who.ids)}
     written = words | {json.dumps(one)[1:-1] for one in words} | {html.escape(one) for one in words}
-    return re.compile(format_tombstones(written).pattern.encode())
+    return re.compile(compile_word_pattern(written).pattern.encode())
