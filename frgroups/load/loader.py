@@ -29,7 +29,7 @@ from frgroups.internals.structured_logging import log_event
 from frgroups.internals.timestamps import parse_duration
 from frgroups.internals.validation import as_list
 from frgroups.load.cover_strategy import read_all_groups
-from frgroups.load.tenant_reader import TenantReader, overall
+from frgroups.load.tenant_reader import TenantReader, worst_verdict
 from frgroups.load.verified_listing import MAX_REREADS, read_groups, worker_threads
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.schema import PERSONAL
@@ -137,7 +137,7 @@ def refresh_groups(
         Progress("Reading again", unit="memberships", show=progress) as bar,
     ):
         tenant = TenantReader(client, groups, record, pool, readers, bar)
-        tenant.page(tenant.first_pages(uids))
+        tenant.read_by_pages(tenant.read_first_pages(uids))
     return _merged(snapshot, tenant, set(uids) - set(tenant.members), client.clock())
 
 
@@ -288,7 +288,7 @@ def _reading_threads(client: Client) -> Iterator[tuple[Executor, Executor]]:
 def _merged(snapshot: Snapshot, tenant: TenantReader, gone: set[str], read_until: datetime) -> Snapshot:
     """The old snapshot with the groups that were read again in place of its own, without those that are gone."""
     # What the list of groups left open is not settled by reading groups again.
-    list_verdict = [snapshot.verdict] if overall(snapshot.reads["verdict"]) == "consistent" else []
+    list_verdict = [snapshot.verdict] if worst_verdict(snapshot.reads["verdict"]) == "consistent" else []
     fresh = tenant.snapshot("consistent", snapshot.taken_at, read_until)
     again = {uid: fresh.matrix.members(uid) for uid in fresh.groups["customer_group_uid"]}
     groups = snapshot.groups[~snapshot.groups["customer_group_uid"].isin(gone)].reset_index(drop=True)
@@ -315,7 +315,7 @@ def _merged(snapshot: Snapshot, tenant: TenantReader, gone: set[str], read_until
             all_customers=customers["customer_uid"],
         ),
         read_until=read_until,
-        verdict=overall([*list_verdict, *reads["verdict"]]),
+        verdict=worst_verdict([*list_verdict, *reads["verdict"]]),
         universe=_still_possible(snapshot, len(customers)),
     )
 

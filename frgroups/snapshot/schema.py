@@ -79,7 +79,7 @@ CONSENTS = {
 READS = {
     "customer_group_uid": "str",
     "how": "str",  # "pages", "cover" or "given"
-    "evidence": "str",  # "seams", "second pass", "counts" or "none"
+    "evidence": "str",  # "overlapping windows", "second pass", "counts" or "none"
     "verdict": "str",
     "pages": "int64",
     "n_rows": "int64",

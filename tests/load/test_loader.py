@@ -205,7 +205,7 @@ def test_lists_of_groups_that_are_wrong_make_it_drifted(sandbox, client):
 
 
 @pytest.mark.parametrize("how", ["absent", "empty"])
-def test_without_lists_of_groups_the_seams_prove_it(how, sandbox, client):
+def test_overlapping_windows_without_references(how, sandbox, client):
     "Customers that name no group at all are no contradiction: every group is paged, and consistent."
     sandbox.misbehave(group_uids=how)
 
@@ -213,7 +213,12 @@ def test_without_lists_of_groups_the_seams_prove_it(how, sandbox, client):
 
     reads = snapshot.reads.set_index("customer_group_uid")
     assert snapshot.verdict == "consistent"
-    assert dict(reads["evidence"]) == {"all": "seams", "loyal": "seams", "none": "counts", "vip": "counts"}
+    assert dict(reads["evidence"]) == {
+        "all": "overlapping windows",
+        "loyal": "overlapping windows",
+        "none": "counts",
+        "vip": "counts",
+    }
     assert members_in(snapshot) == world_of(sandbox)
 
 
