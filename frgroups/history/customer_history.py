@@ -16,7 +16,7 @@ from frgroups.history.snapshot_series import iter_snapshots
 from frgroups.internals.validation import check_type
 from frgroups.snapshot.schema import TIMESTAMP_DTYPE, coerce_schema
 from frgroups.snapshot.snapshot import Snapshot
-from frgroups.store.snapshot_store import stored_of_one_tenant
+from frgroups.store.snapshot_store import list_tenant_snapshots
 
 _COLUMNS = {
     "customer_group_uid": "str",
@@ -92,7 +92,7 @@ def customer_history(
     1          VIP  was in 2026-11-03 00:00:00+00:00
     """
     check_type(customer_uid, str, "customer_uid")
-    kept = stored_of_one_tenant(cache, tenant_uid, base_url)
+    kept = list_tenant_snapshots(cache, tenant_uid, base_url)
     own = kept[0].manifest
     causes = change_causes(customer_uid, own["tenant_uid"], own["base_url"], journal)
     rows: list[dict[str, Any]] = []

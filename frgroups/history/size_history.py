@@ -15,7 +15,7 @@ from frgroups.history.snapshot_series import Given, iter_snapshots, read_snapsho
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.schema import TIMESTAMP_DTYPE, coerce_schema
 from frgroups.snapshot.snapshot import Snapshot
-from frgroups.store.snapshot_store import stored_of_one_tenant
+from frgroups.store.snapshot_store import list_tenant_snapshots
 
 _COLUMNS = {
     "taken_at": TIMESTAMP_DTYPE,
@@ -79,7 +79,7 @@ def size_history(
     if snapshots is not None and not (cache is tenant_uid is base_url is None):
         raise InputError("Both snapshots and a cache, tenant or host were passed; snapshots alone say which.")
     if snapshots is None:
-        readings = iter_snapshots(stored_of_one_tenant(cache, tenant_uid, base_url))
+        readings = iter_snapshots(list_tenant_snapshots(cache, tenant_uid, base_url))
     else:
         readings = read_snapshots(snapshots)
     tables, before = [], None

@@ -14,7 +14,7 @@ from frgroups.internals.structured_logging import log_event
 from frgroups.internals.validation import as_list
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.store.manifest import StoredSnapshot
-from frgroups.store.snapshot_store import read_stored, stored_at
+from frgroups.store.snapshot_store import open_stored, read_stored
 
 log = logging.getLogger("frgroups.history")
 
@@ -61,7 +61,7 @@ def _found(one: Any) -> Snapshot | StoredSnapshot | None:
     if not isinstance(one, str | Path):
         raise InputError(f"snapshots takes Snapshots and folders of kept ones, not a {type(one).__name__}.")
     try:
-        return stored_at(one)
+        return open_stored(one)
     except CorruptFileError as error:
         _leave_out(error)
         return None

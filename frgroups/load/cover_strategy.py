@@ -3,7 +3,7 @@ Choose which groups to read by pages and which to infer, so that a load needs fe
 
 Each customer names the groups that it is in. If all members of a group were read in other groups, its members are
 known without reading its pages; its total shows when this is so. This inferred membership (`cover`) is weaker
-evidence than pages. It is used only if every page that was read confirms the references, and only where it saves requests.
+evidence than pages. It is used only if all pages confirm the references, and only where it saves requests.
 """
 
 from __future__ import annotations

@@ -198,7 +198,7 @@ def _newest(client: Client, folder: Path, wanted: Callable[[datetime], bool]) ->
 def _kept_of(client: Client, folder: Path) -> list[StoredSnapshot]:
     """What is kept of the client's tenant and host; damage is for those to tell who read it."""
     kept = list_stored_snapshots(folder, client.tenant_uid, on_damage=lambda _folder, _error: None)
-    return [one for one in kept if one.is_of(client.base_url)]
+    return [one for one in kept if one.matches_host(client.base_url)]
 
 
 def _as_asked(snapshot: Snapshot, cover: bool, personal: bool) -> Snapshot | None:

@@ -150,7 +150,7 @@ def test_customers_come_in_uid_order(record):
 
 def test_a_page_keeps_its_facts():
     "Number, size, total, and how many have no uid."
-    rows = CustomerIndex(Member, GROUPS).take(page_of({"x": ("a",)}, 7, 20, 300, without_uid=2), "a")
+    rows = CustomerIndex(Member, GROUPS).add_page(page_of({"x": ("a",)}, 7, 20, 300, without_uid=2), "a")
 
     assert (rows.page_number, rows.page_size, rows.total_count, rows.without_uid) == (7, 20, 300, 2)
 

@@ -111,8 +111,8 @@ uids = st.sampled_from(["a", "b", "c"])
 counts = st.integers(0, 20)
 happenings = st.lists(
     st.one_of(
-        st.tuples(st.just("more"), uids, counts, counts),
-        st.tuples(st.just("whole"), uids, counts),
+        st.tuples(st.just("add_rows"), uids, counts, counts),
+        st.tuples(st.just("finish_group"), uids, counts),
         st.tuples(st.just("expect"), st.dictionaries(uids, counts)),
     ),
     max_size=20,
