@@ -89,7 +89,7 @@ def _load_many(names: list[str], options: Namespace) -> int:
     with stopped_by_signals():
         try:
             with closing(
-                load_many(names, jobs=options.jobs, requests_per_second=pace, words=_words(options))
+                load_many(names, jobs=options.jobs, requests_per_second=pace, options=_words(options))
             ) as all_:
                 for one in all_:
                     tell_of(one)
