@@ -1,9 +1,9 @@
 """
 Load several tenants in parallel, each in its own process.
 
-With processes, a load that fails, hangs or runs out of memory does not affect the others, the memory of a large tenant
-is released afterwards, and Ctrl-C ends all loads at once. Threads would save one second of startup per tenant, but
-share one interpreter for decoding.
+With processes, a load that fails, hangs or runs out of memory does not affect the others, the memory of a large
+tenant is released afterwards, and Ctrl-C ends all loads at once. Threads would save one second of startup per tenant,
+but share one interpreter for decoding.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ _BEYOND_MICROSECONDS = re.compile(r"([.,]\d{6})\d+")
 _KEYS = ("customer_uid", "customer_group_uids")
 _HAS = ("email", "mobile", "loyalty_id", "vat_number")
 _LISTS = ("addresses", "contacts", "extensions")
-_OF_CONSENT = {name: attrgetter(name) for name in CONSENTS if name != "customer_uid"}
+_CONSENT_GETTERS = {name: attrgetter(name) for name in CONSENTS if name != "customer_uid"}
 # The type of string columns in pandas, which avoids a copy.
 _ARROW = ARROW | {"str": pa.large_string()}
 
@@ -60,18 +60,18 @@ class CustomerColumns:
         if record is Customer:
             self._dtypes |= PERSONAL
         fields = [name for name in record.__struct_fields__ if name not in _KEYS]
-        self._value_of = {name: attrgetter(name) for name in fields}
+        self._getters = {name: attrgetter(name) for name in fields}
         self._pending: dict[str, list[Any]] = {name: [] for name in fields}
         self._n_done = 0
         self._attributes = _ColumnBuffer(
             {name: dtype for name, dtype in self._dtypes.items() if name != "customer_uid"}
         )
-        self._consents = _ColumnBuffer({"position": "int64"} | {name: CONSENTS[name] for name in _OF_CONSENT})
+        self._consents = _ColumnBuffer({"position": "int64"} | {name: CONSENTS[name] for name in _CONSENT_GETTERS})
 
     def add(self, customers: Sequence[Row]) -> None:
         """Add customers. The records, and the pages that contain them, are not referenced afterwards."""
-        for name, value_of in self._value_of.items():
-            values = map(value_of, customers)
+        for name, get_value in self._getters.items():
+            values = map(get_value, customers)
             if name in NESTED:
                 self._pending[name].append(b",".join(values))
             else:
@@ -87,7 +87,7 @@ class CustomerColumns:
         return frame_from_arrow({"customer_uid": uids.take(positions), **columns}, self._dtypes)
 
     def consents(self, uids: pa.Array, order: IntArray) -> pd.DataFrame:
-        """Return one row per consent of the customers at the positions `order`, sorted by customer and consent uid."""
+        """Return the consents of the customers at the positions `order`, sorted by customer and consent uid."""
         self._convert_pending()
         rank = np.full(len(uids), -1)
         rank[order] = np.arange(len(order))
@@ -96,7 +96,7 @@ class CustomerColumns:
         table = table.append_column("rank", pa.array(ranks)).append_column("n", pa.array(np.arange(len(ranks))))
         table = table.filter(pa.array(ranks >= 0))
         table = table.sort_by([("rank", "ascending"), ("consent_uid", "ascending"), ("n", "ascending")])
-        columns = {name: table[name] for name in _OF_CONSENT}
+        columns = {name: table[name] for name in _CONSENT_GETTERS}
         return frame_from_arrow({"customer_uid": uids.take(table["position"]), **columns}, CONSENTS)
 
     def _convert_pending(self) -> None:
@@ -107,7 +107,8 @@ class CustomerColumns:
         flat = list(chain.from_iterable(lists))
         positions = np.arange(self._n_done, self._n_done + len(lists)).repeat([len(consents) for consents in lists])
         self._consents.append(
-            {"position": positions} | {name: list(map(of, flat)) for name, of in _OF_CONSENT.items()}
+            {"position": positions}
+            | {name: list(map(get_value, flat)) for name, get_value in _CONSENT_GETTERS.items()}
         )
         self._n_done += len(lists)
 

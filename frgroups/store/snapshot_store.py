@@ -72,7 +72,8 @@ def replace_stored(stored: StoredSnapshot, snapshot: Snapshot) -> Path:
         folders.remove(stored.path)
     except OSError as error:
         raise InputError(
-            f"{stored.path} could not be removed: {error.strerror or error}. {path} hides it until the next save or prune removes it."
+            f"{stored.path} could not be removed: {error.strerror or error}. {path} hides it, and the next save or "
+            "prune removes it."
         ) from error
     return path
 
