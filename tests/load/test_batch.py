@@ -281,7 +281,7 @@ def test_those_of_one_service_share_its_requests(home_folder):
     names = list("abcdef")
 
     def pace(budget, jobs=4):
-        shares = processes._shares(names, jobs, budget)
+        shares = processes._rate_options(names, jobs, budget)
         return {name: float(words[0].partition("=")[2]) if words else None for name, words in shares.items()}
 
     assert pace(None) == {"a": 20 / 3, "b": 20 / 3, "c": 20 / 3, "d": 10, "e": None, "f": None} | {
