@@ -1,4 +1,4 @@
-"""What a sandbox does wrong when asked to. Everything is off unless it is asked for."""
+"""Faults and undocumented behavior of a sandbox. Everything is off by default."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from frgroups.errors import InputError
 from frgroups.sandbox.fake_customers import blank_customer, customer_row
 from frgroups.sandbox.store import ListedCustomer, Store
 
-_ODD: dict[int, dict[str, Any]] = {
+_ODD_FIELDS: dict[int, dict[str, Any]] = {
     0: {"favouriteSport": "ski", "sizes": {"shoe": 43, "jacket": "L"}},
     1: {"customerType": "PARTNER", "origin": None},
     2: {"firstname": None, "email": None, "mobile": None, "defaultStore": None},
@@ -67,7 +67,7 @@ class Fault:
     location: str = "https://elsewhere.example/"
 
     def __post_init__(self) -> None:
-        _one_of("kind", self.kind, get_args(FaultKind))
+        _check_choice("kind", self.kind, get_args(FaultKind))
         if not 200 <= self.status <= 599:
             raise InputError(f"status={self.status} is not a status that ends a request; give one of 200 to 599.")
         if self.skip < 0 or self.seconds < 0 or (self.times is not None and self.times < 0):
@@ -127,15 +127,15 @@ class Behavior:
     odd_records: bool = False
 
     def __post_init__(self) -> None:
-        _one_of("moving", self.moving, ("swap", "join", "leave", None))
-        _one_of("unknown_uids", self.unknown_uids, ("refuse", "refuse_named", "ignore"))
-        _one_of("group_uids", self.group_uids, ("filled", "absent", "empty", "wrong"))
+        _check_choice("moving", self.moving, ("swap", "join", "leave", None))
+        _check_choice("unknown_uids", self.unknown_uids, ("refuse", "refuse_named", "ignore"))
+        _check_choice("group_uids", self.group_uids, ("filled", "absent", "empty", "wrong"))
         if self.moving_every < 1:
             raise InputError(f"moving_every={self.moving_every} must be 1 or more pages.")
 
 
 def make_behavior(faults: tuple[Fault, ...], options: dict[str, object]) -> Behavior:
-    """A Behavior from what a caller wrote; a word that it does not know is an InputError with the known ones."""
+    """Create a Behavior from keyword arguments. Raise InputError for unknown ones."""
     known = [name for name in Behavior.__dataclass_fields__ if name != "faults"]
     unknown = sorted(set(options) - set(known))
     if unknown:
@@ -143,14 +143,14 @@ def make_behavior(faults: tuple[Fault, ...], options: dict[str, object]) -> Beha
     return Behavior(faults, **options)  # type: ignore[arg-type]
 
 
-def _one_of(name: str, value: object, known: tuple[object, ...]) -> None:
+def _check_choice(name: str, value: object, known: tuple[object, ...]) -> None:
     if value not in known:
         raise InputError(f"{name}={value!r} is not one of {', '.join(map(repr, known))}.")
 
 
 @dataclass
 class FaultInjector:
-    """Counts what has matched, and says what goes wrong with the next request."""
+    """Count matching requests, and choose the fault for the next request."""
 
     behavior: Behavior = field(default_factory=Behavior)
     matched: dict[int, int] = field(default_factory=dict)
@@ -158,7 +158,7 @@ class FaultInjector:
     moved: int = 0
 
     def next_fault(self, method: str, target: str) -> Fault | None:
-        """The fault that acts on this request, if any."""
+        """Return the fault for a request, or None."""
         for number, fault in enumerate(self.behavior.faults):
             if fault.method not in (None, method) or fault.path not in target:
                 continue
@@ -171,49 +171,57 @@ class FaultInjector:
         return None
 
     def next_move(self, group_uid: str) -> Literal["swap", "join", "leave"] | None:
-        """How members move after this page of this group, if they do."""
-        how = self.behavior
-        if how.moving is None or how.moving_group not in (None, group_uid):
+        """Return how members move after a page of a group, or None."""
+        behavior = self.behavior
+        if behavior.moving is None or behavior.moving_group not in (None, group_uid):
             return None
-        served = self.pages_served[group_uid] = self.pages_served.get(group_uid, 0) + 1
-        if served % how.moving_every or (how.moving_times is not None and self.moved >= how.moving_times):
+        n_served = self.pages_served.get(group_uid, 0) + 1
+        self.pages_served[group_uid] = n_served
+        if n_served % behavior.moving_every:
             return None
-        return how.moving
+        if behavior.moving_times is not None and self.moved >= behavior.moving_times:
+            return None
+        return behavior.moving
 
 
-def move(
-    store: Store, how: Literal["swap", "join", "leave"], group_uid: str, served: Sequence[str], number: int
+def move_members(
+    store: Store, movement: Literal["swap", "join", "leave"], group_uid: str, served: Sequence[str], number: int
 ) -> None:
-    """Let members of the group come or go, so that the pages after the served one shift or hide someone."""
-    border = served[-1]
-    leaving = [served[len(served) // 2]] if how in ("swap", "leave") else []
-    joining = []
-    if how == "swap":
-        joining = [_outsider(store, group_uid, "uid > ?", border) or _newcomer(store, f"zzzz-moved-{number:04d}")]
-    if how == "join":
-        joining = [_outsider(store, group_uid, "uid < ?", border) or _newcomer(store, f"--moved-{number:04d}")]
+    """Change the members of a group after a page was served, so that the following pages are shifted."""
+    last = served[-1]
+    leaving, joining = [], []
+    if movement in ("swap", "leave"):
+        leaving.append(served[len(served) // 2])
+    if movement == "swap":
+        uid = _find_non_member(store, group_uid, "uid > ?", last)
+        joining.append(uid or _create_customer(store, f"zzzz-moved-{number:04d}"))
+    if movement == "join":
+        uid = _find_non_member(store, group_uid, "uid < ?", last)
+        joining.append(uid or _create_customer(store, f"--moved-{number:04d}"))
     store.change_members(group_uid, joining, leaving)
 
 
-def _outsider(store: Store, group_uid: str, where: str, border: str) -> str | None:
+def _find_non_member(store: Store, group_uid: str, condition: str, last: str) -> str | None:
     rows = store.read(
-        f"SELECT uid FROM customers WHERE {where} AND NOT EXISTS"  # noqa: S608
+        f"SELECT uid FROM customers WHERE {condition} AND NOT EXISTS"  # noqa: S608
         " (SELECT 1 FROM memberships WHERE group_uid = ? AND customer_uid = uid) ORDER BY uid DESC LIMIT 1",
-        (border, group_uid),
+        (last, group_uid),
     )
-    return rows[0][0] if rows else None
+    if not rows:
+        return None
+    return str(rows[0][0])
 
 
-def _newcomer(store: Store, uid: str) -> str:
+def _create_customer(store: Store, uid: str) -> str:
     store.put_customers([customer_row(blank_customer(uid, store.now()))])
     return uid
 
 
-def show(customer: ListedCustomer, group_uid: str, behavior: Behavior) -> bytes:
-    """The JSON of a customer as this behavior shows it in the listing of this group."""
+def encode_customer(customer: ListedCustomer, group_uid: str, behavior: Behavior) -> bytes:
+    """Return the JSON of a customer in the listing of a group, as the behavior requires."""
     uid, body, group_uids = customer
     if behavior.odd_records:
-        body = msgspec.json.encode(_odd(uid, msgspec.json.decode(body + b"}")))[:-1]
+        body = msgspec.json.encode(_make_odd(uid, msgspec.json.decode(body + b"}")))[:-1]
     if behavior.group_uids == "absent":
         return body + b"}"
     if behavior.group_uids == "empty":
@@ -223,7 +231,7 @@ def show(customer: ListedCustomer, group_uid: str, behavior: Behavior) -> bytes:
     return body + b',"customerGroupUids":' + group_uids + b"}"
 
 
-def _odd(uid: str, customer: dict[str, Any]) -> dict[str, Any]:
-    # By the uid, so that a customer is odd in the same way on every page and in every run.
-    change = _ODD.get(zlib.crc32(uid.encode()) % 16, {})
-    return {**customer, **change}
+def _make_odd(uid: str, customer: dict[str, Any]) -> dict[str, Any]:
+    # Derived from the uid, so that a customer has the same odd fields on every page and in every run.
+    fields = _ODD_FIELDS.get(zlib.crc32(uid.encode()) % 16, {})
+    return {**customer, **fields}
