@@ -50,35 +50,35 @@ def load_snapshot(
     progress: ProgressOption = None,
 ) -> Snapshot:
     """
-    Every group and every member of the tenant, with a verdict that says how sure the reading is.
+    Load all groups and members of a tenant, and verify that they are complete.
 
-    When another load of the same tenant into the same cache is under way, it is waited for and its snapshot is
-    taken, instead of reading everything a second time.
+    If another process is loading the same tenant into the same cache, wait for it and return its snapshot.
 
     Parameters
     ----------
     cache
-        The folder that keeps the snapshot; None is the home's, False keeps nothing.
+        Folder in which the snapshot is stored. None is the data folder, and False does not store the snapshot.
     max_age
-        Take the newest kept snapshot instead when it is at most this old, such as "6h" or a timedelta.
+        Return the newest stored snapshot if it is not older than this, for example "6h" or a timedelta.
     cover
-        Do not page a group whose members were all seen in larger groups, as told by the groups that each
-        customer names. `reads` says of which group that was true; False pages every group.
+        Infer the members of a group from the groups that each customer names, if all of its members were read in
+        larger groups. The column `how` of `reads` contains "cover" for these groups. False reads the pages of every
+        group.
     personal
-        Keep names, contact data, addresses and notes too. Without it they are not kept anywhere.
+        Whether to store names, contact data, addresses and notes.
     progress
-        None shows a bar in notebooks and terminals; True, False, or a callable (text, done, total). The total
-        is None until the sizes of all groups are known.
+        True shows a progress bar, False does not. None shows it in notebooks and terminals. A callable is called with
+        (text, done, total); total is None until the sizes of all groups are known.
 
     Raises
     ------
     ApiError
-        The service failed, refused, or answered something that is not the API; nothing is kept.
+        A request failed, or the server is not the API. No snapshot is stored.
     DriftedReadError
-        The list of groups itself would not hold still.
+        The list of groups changed in every attempt to read it.
     InputError
-        `max_age` is not a duration, or the cache folder cannot be written (before anything is read). When the
-        disk is full only after reading, the error's `.snapshot` holds what was read.
+        `max_age` is not a duration, or the cache folder is not writable, which is checked before the load. If the
+        snapshot cannot be stored after the load, it is the attribute `.snapshot` of the error.
 
     >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client() as client:
     ...     snapshot = load_snapshot(client, cache=False, progress=False)
@@ -115,11 +115,11 @@ def refresh_groups(
     client: Client, snapshot: Snapshot, groups: Iterable[str], *, progress: ProgressOption = None
 ) -> Snapshot:
     """
-    The snapshot with just these groups read again, page by page; the others stay as they are.
+    Return the snapshot with some groups read again by pages.
 
-    Use it before planning over groups that drifted. `taken_at` stays that of the first read. A group that was
-    deleted since is left out.
-    Raises WrongTenantError when the client is for another tenant or host.
+    Use this function before planning changes of groups that changed during the load. `taken_at` does not change.
+    Groups that were deleted since the load are removed. Raises WrongTenantError if the client is for another tenant
+    or host.
 
     >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client() as client:
     ...     snapshot = load_snapshot(client, cache=False, progress=False)

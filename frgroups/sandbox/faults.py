@@ -31,29 +31,29 @@ FaultKind = Literal[
 @dataclass(frozen=True, slots=True)
 class Fault:
     """
-    One thing that goes wrong, on requests that match.
+    A fault that the sandbox applies to matching requests.
 
-    Of several faults the first that applies to a request acts, and the others wait: `Fault("status", times=2),
-    Fault("cut_after")` answers 503 twice and then cuts once.
+    If several faults match a request, only the first is applied: with `Fault("status", times=2), Fault("cut_after")`,
+    two requests get status 503, and the connection of the third is cut.
 
     Parameters
     ----------
     kind
-        "status": answer `status`, and do nothing.
-        "status_after": do what was asked, then answer `status`.
-        "cut_before": cut the connection; nothing is done, no answer comes.
-        "cut_after": do what was asked, then cut the connection without an answer.
-        "cut_during": do what was asked, send the head and half of the body, then cut.
-        "hang": wait `seconds` and only then do what was asked and answer it.
-        "html": answer an HTML page with status 200, and do nothing, as a proxy or a login page does.
-        "garbage": do what was asked, and answer with half of the JSON as if it were whole.
-        "redirect": answer 302 to `location`.
+        "status": return `status` without processing the request.
+        "status_after": process the request, then return `status`.
+        "cut_before": cut the connection without processing the request.
+        "cut_after": process the request, then cut the connection without a response.
+        "cut_during": process the request, send the headers and half of the body, then cut the connection.
+        "hang": wait `seconds`, then process the request.
+        "html": return an HTML page with status 200 without processing the request, like a proxy or a login page.
+        "garbage": process the request, then return half of the JSON as a complete response.
+        "redirect": return status 302 with `location`.
     method, path
-        Only requests of this method, and with this text in path or query.
+        Method of matching requests, and text in their path or query.
     skip, times
-        Let so many matching requests through first; then act so many times (None: for ever).
+        Number of matching requests to process normally first, and number of faults after them (None: no limit).
     status, retry_after
-        The status to answer, and the value of its Retry-After header, seconds or a date.
+        Status of the response, and value of its Retry-After header (seconds or a date).
     """
 
     kind: FaultKind
@@ -77,38 +77,38 @@ class Fault:
 @dataclass(frozen=True, slots=True)
 class Behavior:
     """
-    How a sandbox behaves where the API leaves it open, and where it lies.
+    Behavior of a sandbox where the API is not specified, and deviations from the API.
 
     Parameters
     ----------
     faults
-        What goes wrong with single requests.
+        Faults of single requests.
     latency
-        Seconds that every answer takes longer.
+        Seconds to wait before each response.
     moving
-        Members that move while pages are read. "swap": someone of the page just served leaves and someone joins
-        who sorts after it, so the total holds and a member who was there all along slips past unread.
-        "join": someone joins who sorts before the page's end. "leave": someone of the page leaves.
+        Changes of members between two pages. "swap": a member on the returned page leaves and a customer who sorts
+        after it joins, so that the total stays the same and a member is skipped. "join": a customer who sorts before
+        the end of the page joins. "leave": a member on the page leaves.
     moving_every, moving_times, moving_group
-        Move after every so many pages of a group, so often in all (None: for ever), only in this group.
+        Number of pages between two changes, maximum number of changes (None: no limit), and the only group to change.
     max_uids_per_put
-        A membership PUT with more uids than this is answered 413.
+        Maximum number of uids in a membership PUT. A larger request gets status 413.
     unknown_uids
-        A membership PUT that adds a uid which no customer has: "refuse" answers 400 without saying which,
-        "refuse_named" says which, "ignore" answers 204 and passes them over.
+        Response to a membership PUT that adds unknown customers: "refuse" returns 400 without their uids,
+        "refuse_named" returns 400 with their uids, and "ignore" returns 204 and ignores them.
     group_uids
-        The customers' own lists of groups: "filled", "absent" (no such field), "empty", or "wrong" (the group
-        that a customer is listed under is missing).
-    honour_page_size
-        False: every page has the default size, whatever was asked.
+        The groups in customer records: "filled", "absent" (no such field), "empty", or "wrong" (without the group
+        of the page).
+    honor_page_size
+        False uses the default page size for every page.
     endless
-        So many more are told in totalCount than can be read.
+        Number by which totalCount exceeds the number of rows.
     repeat_page
-        Every page holds what the first page holds.
+        Return the first page for every page number.
     lag_seconds
-        A membership PUT shows in reads only after so many seconds.
+        Seconds until a membership PUT is visible to reads.
     odd_records
-        Some customers carry unknown fields, unknown enum values, nulls, "" for a date, 14.5 for an integer.
+        Return unknown fields and enum values, nulls, "" for a date, and 14.5 for an integer in some records.
     """
 
     faults: tuple[Fault, ...] = ()
