@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from frgroups.load.listing_reader import PageRows
 from frgroups.load.tenant_reader import TenantReader
-from frgroups.load.verified_listing import PageRows
 
 # First pages that are read to find a group of all customers. At least one per worker, which takes no longer.
 SAMPLE_SIZE = 8

@@ -19,7 +19,8 @@ from frgroups.api.schema.codec import opened
 from frgroups.api.schema.records import Member, Page, Row
 from frgroups.internals.typing import BoolArray, IntArray
 from frgroups.load.column_builder import CustomerColumns
-from frgroups.load.verified_listing import PageRows, page_rows
+from frgroups.load.listing_reader import PageRows
+from frgroups.load.verified_listing import page_rows
 
 _UID, _GROUPS = attrgetter("customer_uid"), attrgetter("customer_group_uids")
 

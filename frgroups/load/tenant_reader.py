@@ -23,8 +23,9 @@ from frgroups.internals.structured_logging import log_event
 from frgroups.internals.typing import IntArray
 from frgroups.load.column_builder import groups_table
 from frgroups.load.customer_index import CustomerIndex, GroupReferences
+from frgroups.load.listing_reader import PageRows
 from frgroups.load.load_progress import LoadProgress
-from frgroups.load.verified_listing import Listing, PageRows, listing_context, read_listing
+from frgroups.load.verified_listing import Listing, listing_context, read_listing
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.schema import READS, coerce_schema
 from frgroups.snapshot.snapshot import Snapshot, Verdict

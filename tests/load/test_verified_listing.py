@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from frgroups.api.pagination import overlapping_windows
 from frgroups.errors import UnexpectedResponseError
-from frgroups.load.verified_listing import PageRows, read_listing
+from frgroups.load.listing_reader import PageRows
+from frgroups.load.verified_listing import read_listing
 
 
 @pytest.fixture(autouse=True)
