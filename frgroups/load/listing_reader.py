@@ -3,8 +3,8 @@ One attempt to read all pages of a list, and the checks of its completeness.
 
 Pages are offsets into a list that other users change. If a customer leaves and another one joins between two
 requests, the total stays the same and a row is skipped. Therefore, consecutive requests overlap by one row. To make
-them overlap, the page size varies: window k of size s contains the rows k*s to (k+1)*s. While the remaining members keep
-their order, a shared row at its expected position in both windows proves that no row was skipped between them,
+them overlap, the page size varies: window k of size s contains the rows k*s to (k+1)*s. While the remaining members
+keep their order, a shared row at its expected position in both windows proves that no row was skipped between them,
 independent of the order of the requests.
 """
 
