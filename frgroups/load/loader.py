@@ -1,4 +1,4 @@
-"""Reads a whole tenant into a Snapshot, or takes a young one from the cache."""
+"""Load a tenant as a Snapshot, or read a recent stored snapshot."""
 
 from __future__ import annotations
 
