@@ -44,7 +44,7 @@ def load_tenants(
         else:
             print_text(result.sentence, flush=True)
 
-    loads = load_many(names, jobs=jobs, requests_per_second=requests_per_second, words=options)
+    loads = load_many(names, jobs=jobs, requests_per_second=requests_per_second, options=options)
     with stopped_by_signals():
         try:
             with closing(loads):

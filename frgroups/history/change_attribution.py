@@ -1,4 +1,4 @@
-"""Which applied plans changed the groups of a customer, as journals and receipts tell, and who had agreed."""
+"""Find the applied plans that changed the groups of a customer, from journals and receipts."""
 
 from __future__ import annotations
 
@@ -18,21 +18,29 @@ from frgroups.internals.tombstones import TOMBSTONE_PREFIX
 
 log = logging.getLogger("frgroups.history")
 
-# What was sent, and may be why it is so. "not_sent" and "rejected" are not; "already" was so before.
-_MAY_BE_WHY: tuple[State, ...] = ("verified", "not_effective", "unknown")
+# States of changes that were sent and might have had an effect.
+_EFFECTIVE_STATES: tuple[State, ...] = ("verified", "not_effective", "unknown")
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
     """
-    One membership that a plan changed: it was sent at `sent_at`, and read back at `until` for the last time.
+    A change of a membership that an applied plan has sent.
 
-    `state` is that of the receipt, "unknown" where there is none. A plan that has no digest any more held a
-    customer who was erased since.
+    Attributes
+    ----------
+    change
+        "joined" or "left".
+    sent_at, until
+        Time of the request, and time of the last read-back.
+    state
+        State in the receipt, or "unknown" if there is no receipt.
+    plan_digest, reverts
+        Digest of the plan, and of the plan that it reverts. None if a customer of that plan was erased.
     """
 
     customer_group_uid: str
-    change: str  # "joined" or "left"
+    change: str
     sent_at: datetime
     until: datetime
     state: State
@@ -46,34 +54,34 @@ class Cause:
     purpose: str
 
     def may_explain(self, group: str, change: str, after: datetime, before: datetime) -> bool:
-        """Whether it can be why a group was joined or left between two moments."""
-        same = (group, change) == (self.customer_group_uid, self.change)
-        return same and self.sent_at <= before and self.until >= after
+        """Return True if this change might be the reason for a change that was observed between two timestamps."""
+        is_same_change = (group, change) == (self.customer_group_uid, self.change)
+        return is_same_change and self.sent_at <= before and self.until >= after
 
 
 def change_causes(
     customer_uid: str, tenant_uid: str, base_url: str | None, journal: str | Path | None = None
 ) -> list[Cause]:
-    """What applied plans did to a customer, in the order in which it was sent; `journal` as in `apply_plan`."""
+    """Return the changes of a customer by applied plans, in the order in which they were sent."""
     folder = journal_folder(journal, tenant_uid, base_url)
-    mention = canonical_json(customer_uid).encode()
+    encoded_uid = canonical_json(customer_uid).encode()
     causes: list[Cause] = []
     for path in sorted(folder.glob("*.jsonl")):
         try:
-            if mention in path.read_bytes():
+            if encoded_uid in path.read_bytes():
                 causes += list(_causes_in(Journal(path), customer_uid))
         except (FrgroupsError, OSError, KeyError, TypeError, ValueError) as error:
             text = f"It is not told which changes {path} made: {error_info(error)['message']}"
             log_event(log, logging.WARNING, "journal_unreadable", text, path=str(path))
-    return sorted(causes, key=lambda one: one.sent_at)
+    return sorted(causes, key=lambda cause: cause.sent_at)
 
 
 def _causes_in(journal: Journal, customer_uid: str) -> Iterator[Cause]:
     start: dict[str, Any] = {}
     sent: dict[Item, tuple[dict[str, Any], str]] = {}
-    last, past = "", JournalState()
+    last, state = "", JournalState()
     for line in journal.lines():
-        past.apply_event(line)
+        state.apply_event(line)
         last = line["at"]
         if line["event"] == "start":
             start = line
@@ -81,37 +89,52 @@ def _causes_in(journal: Journal, customer_uid: str) -> Iterator[Cause]:
             continue
         item = (line["group"], customer_uid, line["change"])
         if line["event"] == "intent":
-            sent[item] = (start, last)  # It is sent again only where the first time had no effect.
-        elif item in past.refused or item in past.not_sent:
+            sent[item] = (start, last)  # A change is sent again only if the first request had no effect.
+        elif item in state.refused or item in state.not_sent:
             sent.pop(item, None)
-    receipt = _receipt_of(journal) if sent else None
-    for item, (begun, at) in sent.items():
-        cause = _cause(item, begun, datetime.fromisoformat(at), datetime.fromisoformat(last), receipt)
-        if cause.state in _MAY_BE_WHY:
+    if not sent:
+        return
+    receipt = _read_receipt_of(journal)
+    for item, (run_start, at) in sent.items():
+        cause = _make_cause(item, run_start, datetime.fromisoformat(at), datetime.fromisoformat(last), receipt)
+        if cause.state in _EFFECTIVE_STATES:
             yield cause
 
 
-def _cause(item: Item, start: dict[str, Any], sent_at: datetime, last: datetime, receipt: Receipt | None) -> Cause:
+def _make_cause(
+    item: Item, start: dict[str, Any], sent_at: datetime, last: datetime, receipt: Receipt | None
+) -> Cause:
+    """Return the cause for a sent change, from the start event of its run and the receipt."""
+    group_uid, _, operation = item
     approval = start["approval"]
-    read = receipt is not None and receipt.read_at >= sent_at  # One of an earlier run knows nothing of this.
+    approved_at = None
+    if approval.get("at"):
+        approved_at = datetime.fromisoformat(approval["at"])
+    until = last
+    state: State = "unknown"
+    reverts, receipt_path, purpose = None, None, ""
+    if receipt is not None:
+        reverts, receipt_path, purpose = receipt.plan.reverts, receipt.path, receipt.plan.purpose
+        if receipt.read_at >= sent_at:  # Otherwise, the receipt is from an earlier run.
+            until, state = receipt.read_at, receipt.states.get(item, "unknown")
     return Cause(
-        customer_group_uid=item[0],
-        change="joined" if item[2] == "add" else "left",
+        customer_group_uid=group_uid,
+        change={"add": "joined", "remove": "left"}[operation],
         sent_at=sent_at,
-        until=receipt.read_at if receipt and read else last,
-        state=receipt.states.get(item, "unknown") if receipt and read else "unknown",
-        plan_digest=_unless_erased(start["digest"]),
-        reverts=_unless_erased(receipt.plan.reverts) if receipt else None,
+        until=until,
+        state=state,
+        plan_digest=_without_tombstone(start["digest"]),
+        reverts=_without_tombstone(reverts),
         planned_at=datetime.fromisoformat(start["planned_at"]),
         approved_by=approval.get("by", ""),
         approved_how=approval.get("how", ""),
-        approved_at=datetime.fromisoformat(approval["at"]) if approval.get("at") else None,
-        receipt_path=receipt.path if receipt else None,
-        purpose=receipt.plan.purpose if receipt else "",
+        approved_at=approved_at,
+        receipt_path=receipt_path,
+        purpose=purpose,
     )
 
 
-def _receipt_of(journal: Journal) -> Receipt | None:
+def _read_receipt_of(journal: Journal) -> Receipt | None:
     if not journal.receipt_path.exists():
         return None
     try:
@@ -121,5 +144,8 @@ def _receipt_of(journal: Journal) -> Receipt | None:
         return None
 
 
-def _unless_erased(digest: str | None) -> str | None:
-    return None if digest in (None, TOMBSTONE_PREFIX) else digest
+def _without_tombstone(digest: str | None) -> str | None:
+    """Return the digest, or None if it was replaced because a customer of the plan was erased."""
+    if digest == TOMBSTONE_PREFIX:
+        return None
+    return digest

@@ -16,7 +16,7 @@ from frgroups.history.snapshot_series import iter_snapshots
 from frgroups.internals.validation import check_type
 from frgroups.snapshot.schema import TIMESTAMP_DTYPE, coerce_schema
 from frgroups.snapshot.snapshot import Snapshot
-from frgroups.store.snapshot_store import stored_of_one_tenant
+from frgroups.store.snapshot_store import list_tenant_snapshots
 
 _COLUMNS = {
     "customer_group_uid": "str",
@@ -92,21 +92,35 @@ def customer_history(
     1          VIP  was in 2026-11-03 00:00:00+00:00
     """
     check_type(customer_uid, str, "customer_uid")
-    kept = stored_of_one_tenant(cache, tenant_uid, base_url)
-    own = kept[0].manifest
-    causes = change_causes(customer_uid, own["tenant_uid"], own["base_url"], journal)
+    stored = list_tenant_snapshots(cache, tenant_uid, base_url)
+    manifest = stored[0].manifest
+    causes = change_causes(customer_uid, manifest["tenant_uid"], manifest["base_url"], journal)
     rows: list[dict[str, Any]] = []
     before = None
-    for snapshot in iter_snapshots(kept):
-        now = _Seen.of(snapshot, customer_uid)
-        rows += now.first_rows() if before is None else now.rows_since(before, causes)
-        before = now
+    for snapshot in iter_snapshots(stored):
+        after = _CustomerState.from_snapshot(snapshot, customer_uid)
+        if before is None:
+            rows += _first_rows(after)
+        else:
+            rows += [_change_row(before, after, uid, causes) for uid in sorted(before.groups ^ after.groups)]
+        before = after
     return coerce_schema(pd.DataFrame(rows, columns=list(_COLUMNS)), _COLUMNS)
 
 
 @dataclass(frozen=True, eq=False)
-class _Seen:
-    """What one snapshot shows of a customer: the groups, by uid, that there were, and those with the customer."""
+class _CustomerState:
+    """
+    The groups of a customer in one snapshot.
+
+    Attributes
+    ----------
+    names, verdicts
+        Name and verdict of each group of the snapshot, by uid.
+    verdict
+        Verdict of the snapshot.
+    groups
+        Uids of the groups that contain the customer.
+    """
 
     taken_at: datetime
     read_until: datetime
@@ -116,45 +130,66 @@ class _Seen:
     groups: frozenset[str]
 
     @classmethod
-    def of(cls, snapshot: Snapshot, customer_uid: str) -> _Seen:
-        codes = snapshot.matrix
+    def from_snapshot(cls, snapshot: Snapshot, customer_uid: str) -> _CustomerState:
+        matrix = snapshot.matrix
         return cls(
             snapshot.taken_at.astimezone(UTC),
             snapshot.read_until.astimezone(UTC),
-            dict(zip(codes.group_uids, codes.group_names, strict=True)),
-            dict(zip(codes.group_uids, group_verdicts(snapshot, codes.group_uids), strict=True)),
+            dict(zip(matrix.group_uids, matrix.group_names, strict=True)),
+            dict(zip(matrix.group_uids, group_verdicts(snapshot, matrix.group_uids), strict=True)),
             snapshot.verdict,
-            frozenset(codes.groups_of(customer_uid)),
+            frozenset(matrix.groups_of(customer_uid)),
         )
 
-    def first_rows(self) -> list[dict[str, Any]]:
-        facts = {"change": "was in", "before": self.taken_at, "still_seen": True, "group_status": "first"}
-        return [
-            {"customer_group_uid": uid, "name": self.names[uid], "verdict": self.verdicts[uid], **facts}
-            for uid in sorted(self.groups)
-        ]
+    def verdict_of(self, group_uid: str) -> str:
+        """Return the verdict of a group, or that of the snapshot for a group that it lacks."""
+        return self.verdicts.get(group_uid, self.verdict)
 
-    def rows_since(self, before: _Seen, causes: Sequence[Cause]) -> list[dict[str, Any]]:
-        return [self._row(before, uid, causes) for uid in sorted(self.groups ^ before.groups)]
 
-    def _row(self, before: _Seen, uid: str, causes: Sequence[Cause]) -> dict[str, Any]:
-        change = "joined" if uid in self.groups else "left"
-        status = "new" if uid not in before.names else "kept" if uid in self.names else "deleted"
-        why = [one for one in causes if one.may_explain(uid, change, before.taken_at, self.read_until)]
-        return {
+def _first_rows(state: _CustomerState) -> list[dict[str, Any]]:
+    """Return a row for each group that contains the customer in the first snapshot."""
+    return [
+        {
             "customer_group_uid": uid,
-            "name": self.names.get(uid) or before.names[uid],
-            "change": change,
-            "after": before.taken_at,
-            "before": self.taken_at,
-            "still_seen": bool(self.groups),
-            "group_status": status,
-            "verdict": weaker_verdict(*(one.verdicts.get(uid, one.verdict) for one in (before, self))),
-            **(_facts_of(why[-1]) if why else {}),
+            "name": state.names[uid],
+            "verdict": state.verdicts[uid],
+            "change": "was in",
+            "before": state.taken_at,
+            "still_seen": True,
+            "group_status": "first",
         }
+        for uid in sorted(state.groups)
+    ]
 
 
-def _facts_of(cause: Cause) -> dict[str, Any]:
+def _change_row(before: _CustomerState, after: _CustomerState, uid: str, causes: Sequence[Cause]) -> dict[str, Any]:
+    """Return the row for a group that the customer joined or left between two snapshots."""
+    change = "joined" if uid in after.groups else "left"
+    row = {
+        "customer_group_uid": uid,
+        "name": after.names.get(uid) or before.names[uid],
+        "change": change,
+        "after": before.taken_at,
+        "before": after.taken_at,
+        "still_seen": bool(after.groups),
+        "group_status": _group_status(before, after, uid),
+        "verdict": weaker_verdict(before.verdict_of(uid), after.verdict_of(uid)),
+    }
+    matches = [cause for cause in causes if cause.may_explain(uid, change, before.taken_at, after.read_until)]
+    if matches:
+        row |= _cause_columns(matches[-1])
+    return row
+
+
+def _group_status(before: _CustomerState, after: _CustomerState, uid: str) -> str:
+    if uid not in before.names:
+        return "new"
+    if uid not in after.names:
+        return "deleted"
+    return "kept"
+
+
+def _cause_columns(cause: Cause) -> dict[str, Any]:
     return {
         "plan_digest": cause.plan_digest,
         "undoes": cause.reverts,
@@ -165,5 +200,5 @@ def _facts_of(cause: Cause) -> dict[str, Any]:
         "approved_by": cause.approved_by,
         "approved_how": cause.approved_how,
         "approved_at": cause.approved_at,
-        "receipt_path": None if cause.receipt_path is None else str(cause.receipt_path),
+        "receipt_path": str(cause.receipt_path) if cause.receipt_path is not None else None,
     }

@@ -1,4 +1,4 @@
-"""How many members each group had at each snapshot."""
+"""Number of members of each group at each snapshot."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pandas as pd
 from frgroups.analysis.changes import group_changes
 from frgroups.analysis.snapshot_comparison import group_verdicts
 from frgroups.errors import InputError
-from frgroups.history.snapshot_series import Given, iter_snapshots, read_snapshots
+from frgroups.history.snapshot_series import SnapshotSources, iter_snapshots, read_snapshots
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.schema import TIMESTAMP_DTYPE, coerce_schema
 from frgroups.snapshot.snapshot import Snapshot
-from frgroups.store.snapshot_store import stored_of_one_tenant
+from frgroups.store.snapshot_store import list_tenant_snapshots
 
 _COLUMNS = {
     "taken_at": TIMESTAMP_DTYPE,
@@ -30,7 +30,7 @@ _COLUMNS = {
 
 
 def size_history(
-    snapshots: Given | None = None,
+    snapshots: SnapshotSources | None = None,
     *,
     cache: str | Path | None = None,
     tenant_uid: str | None = None,
@@ -79,50 +79,56 @@ def size_history(
     if snapshots is not None and not (cache is tenant_uid is base_url is None):
         raise InputError("Both snapshots and a cache, tenant or host were passed; snapshots alone say which.")
     if snapshots is None:
-        readings = iter_snapshots(stored_of_one_tenant(cache, tenant_uid, base_url))
+        series = iter_snapshots(list_tenant_snapshots(cache, tenant_uid, base_url))
     else:
-        readings = read_snapshots(snapshots)
+        series = read_snapshots(snapshots)
     tables, before = [], None
-    for now in readings:
-        tables.append(_first_sizes(now) if before is None else _sizes_since(before, now))
-        before = now
-    empty = pd.DataFrame(columns=list(_COLUMNS))
-    history = coerce_schema(pd.concat(tables, ignore_index=True) if tables else empty, _COLUMNS)
-    return history if groups is None else only_groups(history, groups)
+    for snapshot in series:
+        if before is None:
+            tables.append(_first_sizes(snapshot))
+        else:
+            tables.append(_sizes_since(before, snapshot))
+        before = snapshot
+    if not tables:
+        tables.append(pd.DataFrame(columns=list(_COLUMNS)))
+    history = coerce_schema(pd.concat(tables, ignore_index=True), _COLUMNS)
+    if groups is None:
+        return history
+    return only_groups(history, groups)
 
 
 def only_groups(history: pd.DataFrame, groups: Iterable[str]) -> pd.DataFrame:
-    """The rows of these groups, by uid or by the unique last name."""
+    """Return the rows of these groups, which are given by uid or by their last name if it is unique."""
     last = history.drop_duplicates("customer_group_uid", keep="last").sort_values("customer_group_uid")
-    nobody = np.empty(0, dtype=np.int64)
-    known = MembershipMatrix.from_codes(
-        nobody,
-        nobody,
+    no_codes = np.empty(0, dtype=np.int64)
+    all_groups = MembershipMatrix.from_codes(
+        no_codes,
+        no_codes,
         group_uids=pd.Index(last["customer_group_uid"]),
         group_names=pd.Index(last["name"]),
         customer_uids=pd.Index([], dtype="str"),
     )
-    return history[history["customer_group_uid"].isin(known.select(groups).group_uids)].reset_index(drop=True)
+    return history[history["customer_group_uid"].isin(all_groups.select(groups).group_uids)].reset_index(drop=True)
 
 
-def _first_sizes(now: Snapshot) -> pd.DataFrame:
-    codes = now.matrix
+def _first_sizes(snapshot: Snapshot) -> pd.DataFrame:
+    matrix = snapshot.matrix
     return pd.DataFrame(
         {
-            "taken_at": now.taken_at,
-            "customer_group_uid": codes.group_uids.array,
-            "name": codes.group_names.array,
-            "n_members": codes.sizes,
-            "n_joined": pd.array([pd.NA] * codes.n_groups, dtype="Int64"),
-            "n_left": pd.array([pd.NA] * codes.n_groups, dtype="Int64"),
+            "taken_at": snapshot.taken_at,
+            "customer_group_uid": matrix.group_uids.array,
+            "name": matrix.group_names.array,
+            "n_members": matrix.sizes,
+            "n_joined": pd.array([pd.NA] * matrix.n_groups, dtype="Int64"),
+            "n_left": pd.array([pd.NA] * matrix.n_groups, dtype="Int64"),
             "status": "first",
-            "verdict": group_verdicts(now, codes.group_uids).array,
+            "verdict": group_verdicts(snapshot, matrix.group_uids).array,
         }
     )
 
 
-def _sizes_since(before: Snapshot, now: Snapshot) -> pd.DataFrame:
-    table = group_changes(before, now).rename(columns={"n_new": "n_members"})
-    verdicts = group_verdicts(now, pd.Index(table["customer_group_uid"]))
+def _sizes_since(before: Snapshot, after: Snapshot) -> pd.DataFrame:
+    table = group_changes(before, after).rename(columns={"n_new": "n_members"})
+    verdicts = group_verdicts(after, pd.Index(table["customer_group_uid"]))
     counts = table[["n_joined", "n_left"]].astype("Int64")
-    return table.assign(taken_at=now.taken_at, verdict=verdicts.array, **counts)[list(_COLUMNS)]
+    return table.assign(taken_at=after.taken_at, verdict=verdicts.array, **counts)[list(_COLUMNS)]

@@ -1,4 +1,4 @@
-"""Snapshots one after the other, oldest first: of each who was where, and nothing of those that are damaged."""
+"""Iterate over snapshots, oldest first. Damaged snapshots are skipped with a warning."""
 
 from __future__ import annotations
 
@@ -14,40 +14,42 @@ from frgroups.internals.structured_logging import log_event
 from frgroups.internals.validation import as_list
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.store.manifest import StoredSnapshot
-from frgroups.store.snapshot_store import read_stored, stored_at
+from frgroups.store.snapshot_store import open_stored, read_stored
 
 log = logging.getLogger("frgroups.history")
 
-Given = pd.DataFrame | Iterable[Snapshot | str | Path]
+SnapshotSources = pd.DataFrame | Iterable[Snapshot | str | Path]
 
 
-def read_snapshots(snapshots: Given) -> Iterator[Snapshot]:
-    """Snapshots, folders of kept ones, or rows of `list_snapshots`; of several of one moment the last."""
+def read_snapshots(snapshots: SnapshotSources) -> Iterator[Snapshot]:
+    """Read snapshots, folders of stored snapshots, or rows of `list_snapshots`. The last of each timestamp counts."""
     if isinstance(snapshots, pd.DataFrame):
         if "path" not in snapshots:
             raise InputError("snapshots has no column 'path'; pass the table of list_snapshots, or rows of it.")
         snapshots = snapshots["path"]
-    given = as_list(snapshots, "snapshots")
-    found = sorted((one for one in map(_found, given) if one is not None), key=lambda one: one.taken_at)
-    return iter_snapshots(list({one.taken_at: one for one in found}.values()), n_known=len(given))
+    items = as_list(snapshots, "snapshots")
+    sources = [source for source in map(_open_source, items) if source is not None]
+    by_time = {source.taken_at: source for source in sorted(sources, key=lambda source: source.taken_at)}
+    return iter_snapshots(list(by_time.values()), n_known=len(items))
 
 
 def iter_snapshots(sources: Sequence[Snapshot | StoredSnapshot], *, n_known: int | None = None) -> Iterator[Snapshot]:
     """
-    Each of these when it is its turn, so that no more than the reader keeps are in memory.
+    Read snapshots one at a time. Only the groups, the memberships and the customer uids are read.
 
-    Raises SnapshotNotFoundError when there are some (`n_known` counts those that were not found, too), and none can
-    be read: their history is not empty, but unknown.
+    Raises SnapshotNotFoundError if there are snapshots but none can be read, because their history is unknown
+    instead of empty. `n_known` is the number of snapshots including those that could not be opened.
     """
-    n_known = len(sources) if n_known is None else n_known
+    if n_known is None:
+        n_known = len(sources)
     n_read = 0
     for source in sources:
         try:
-            snapshot = source if isinstance(source, Snapshot) else read_stored(source, only_memberships=True)
-        except FileNotFoundError:  # Pruned meanwhile.
+            snapshot = _read_source(source)
+        except FileNotFoundError:  # Another process has pruned it.
             continue
         except InputError as error:
-            _leave_out(error)
+            _log_skipped(error)
             continue
         n_read += 1
         yield snapshot
@@ -55,18 +57,25 @@ def iter_snapshots(sources: Sequence[Snapshot | StoredSnapshot], *, n_known: int
         raise SnapshotNotFoundError(f"None of {n_known:,} snapshots can be read; the log tells why of each.")
 
 
-def _found(one: Any) -> Snapshot | StoredSnapshot | None:
-    if isinstance(one, Snapshot):
-        return one
-    if not isinstance(one, str | Path):
-        raise InputError(f"snapshots takes Snapshots and folders of kept ones, not a {type(one).__name__}.")
+def _read_source(source: Snapshot | StoredSnapshot) -> Snapshot:
+    if isinstance(source, Snapshot):
+        return source
+    return read_stored(source, only_memberships=True)
+
+
+def _open_source(item: Any) -> Snapshot | StoredSnapshot | None:
+    """Return a Snapshot or the stored snapshot in a folder, or None if it is damaged."""
+    if isinstance(item, Snapshot):
+        return item
+    if not isinstance(item, str | Path):
+        raise InputError(f"snapshots takes Snapshots and folders of kept ones, not a {type(item).__name__}.")
     try:
-        return stored_at(one)
+        return open_stored(item)
     except CorruptFileError as error:
-        _leave_out(error)
+        _log_skipped(error)
         return None
 
 
-def _leave_out(error: InputError) -> None:
-    # The hint is for a caller that stops at the error.
+def _log_skipped(error: InputError) -> None:
+    # Omit the hint, because the operation continues.
     log_event(log, logging.WARNING, "snapshot_left_out", f"{error.message} The history goes on without it.")

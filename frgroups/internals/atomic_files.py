@@ -1,4 +1,4 @@
-"""atomic_files.py."""
+"""Write files atomically and durably, in private folders."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from frgroups.errors import InputError
 
 
 def ensure_private_dir(folder: Path) -> Path:
-    """The folder, made with mode 0700 where it was not there; parents that exist are left as they are."""
+    """Create a folder and its missing parents with mode 0700, and return it. Existing folders do not change."""
     try:
         missing = [path for path in (folder, *folder.parents) if not path.exists()]
         for path in reversed(missing):
@@ -28,9 +28,10 @@ def ensure_private_dir(folder: Path) -> Path:
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """
-    A draft beside `path` to write to; it takes the place of `path` only when the block ends well.
+    Yield a draft file, which replaces `path` if the block succeeds.
 
-    Mode 0600, flushed to disk before the rename. A full disk or an interruption leaves what was there before.
+    The draft has mode 0600 and is flushed to disk before the rename. If the disk is full or the process is
+    interrupted, `path` does not change.
     """
     if path.exists() and not path.is_file():
         raise InputError(f"{path} is no file that can be replaced; name another.")
@@ -47,14 +48,14 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> Path:
-    """Write a text file whole or not at all."""
+    """Write a text file atomically."""
     with atomic_write(path) as draft:
         draft.write_text(text, encoding="utf-8", newline="\n")
     return path
 
 
 def append_durable(path: Path, line: str) -> None:
-    """Put a line behind the others of a file, on disk when this returns; a last line that was torn goes."""
+    """Append a line to a file and flush it to disk. An incomplete last line is removed first."""
     ensure_private_dir(path.parent)
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -70,7 +71,7 @@ def append_durable(path: Path, line: str) -> None:
 
 
 def fsync_path(path: Path) -> None:
-    """Have the system write a file or folder out."""
+    """Flush a file or folder to disk."""
     if path.is_dir() and os.name == "nt":
         return  # Windows cannot open folders.
     handle = os.open(path, os.O_RDONLY)

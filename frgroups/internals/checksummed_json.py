@@ -1,4 +1,4 @@
-"""JSON files of ours with a kind, a format version and a checksum: plans, approvals, receipts."""
+"""JSON files with a kind, a format version and a checksum: plans, approvals and receipts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FORMAT_VERSION = 1
 
 def canonical_json(value: Any) -> str:
     """
-    The one JSON text of a value: keys sorted, no spaces, no ASCII escapes.
+    Encode a value as canonical JSON: sorted keys, no spaces and no ASCII escapes.
 
     >>> canonical_json({"b": 1, "a": ["ø"]})
     '{"a":["ø"],"b":1}'
@@ -26,23 +26,23 @@ def canonical_json(value: Any) -> str:
 
 
 def sha256(text: str) -> str:
-    """The SHA-256 of a text, in hex; of halves of characters too, so that whoever put one in a file is noticed."""
+    """Return the SHA-256 of a text as a hex string. The text may contain unpaired surrogates."""
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
 def write_checksummed(path: str | Path, kind: str, content: dict[str, Any]) -> Path:
-    """Write a file of this kind whole or not at all, with mode 0600; returns its absolute path."""
-    target = _as_file(path, kind)
+    """Write a file of this kind atomically with mode 0600, and return its absolute path."""
+    target = _resolve_file(path, kind)
     if target.is_dir():
         raise InputError(f"{target} is a folder; name the {kind} file to write in it.")
     if target.is_file() and f'"kind": "frgroups {kind}"'.encode() not in target.read_bytes():
         raise InputError(f"{target} exists and is no {kind}; it is left as it is. Name another file.")
     text = canonical_json(content)
-    # The text of the content is made once: a plan may hold millions of uids.
+    # Encode the content only once, because a plan can contain millions of uids.
     envelope = {"checksum": sha256(text), "content": 0, "format_version": FORMAT_VERSION, "kind": f"frgroups {kind}"}
-    sealed = canonical_json(envelope).replace('"content":0', f'"content":{text}', 1)
+    file_text = canonical_json(envelope).replace('"content":0', f'"content":{text}', 1)
     try:
-        return write_text(target, msgspec.json.format(sealed, indent=1) + "\n")
+        return write_text(target, msgspec.json.format(file_text, indent=1) + "\n")
     except OSError as error:
         raise InputError(f"The {kind} could not be written to {target}: {error.strerror or error}.") from error
     except UnicodeEncodeError as error:
@@ -53,8 +53,8 @@ def write_checksummed(path: str | Path, kind: str, content: dict[str, Any]) -> P
 
 
 def read_checksummed(path: str | Path, kind: str) -> dict[str, Any]:
-    """The content of a file of this kind; CorruptFileError when it is not what was written."""
-    source = _as_file(path, kind)
+    """Return the content of a file of this kind. Raise CorruptFileError if the checksum is wrong."""
+    source = _resolve_file(path, kind)
     try:
         text = source.read_text(encoding="utf-8")
     except OSError as error:
@@ -62,21 +62,21 @@ def read_checksummed(path: str | Path, kind: str) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise CorruptFileError(f"{source} is not a {kind} of frgroups: it is not text.") from error
     try:
-        sealed = json.loads(text)
-        found, version = sealed["kind"], sealed["format_version"]
+        envelope = json.loads(text)
+        actual_kind, version = envelope["kind"], envelope["format_version"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise CorruptFileError(
             f"{source} is not a whole {kind} of frgroups ({len(text)} characters that do not read as one). "
             "Take the original file again."
         ) from error
-    if found != f"frgroups {kind}":
-        raise InputError(f"{source} is a {found!r}, not a {kind}.")
+    if actual_kind != f"frgroups {kind}":
+        raise InputError(f"{source} is a {actual_kind!r}, not a {kind}.")
     if version != FORMAT_VERSION:
         raise InputError(
             f"{source} has format version {version}; this frgroups reads {FORMAT_VERSION}. "
             f"Make the {kind} again, or use the frgroups that wrote it."
         )
-    content, expected = sealed.get("content"), sealed.get("checksum")
+    content, expected = envelope.get("content"), envelope.get("checksum")
     actual = sha256(canonical_json(content))
     if not isinstance(content, dict) or actual != expected:
         raise CorruptFileError(
@@ -87,7 +87,7 @@ def read_checksummed(path: str | Path, kind: str) -> dict[str, Any]:
     return content
 
 
-def _as_file(path: str | Path, kind: str) -> Path:
+def _resolve_file(path: str | Path, kind: str) -> Path:
     try:
         return Path(path).expanduser().resolve()
     except (RuntimeError, ValueError, OSError) as error:

@@ -28,7 +28,7 @@ EXIT_CODES = {
     64: "wrong usage",
 }
 # From the best to the worst: success; nothing was sent; some changes failed; the result is unknown.
-_WORSE = (0, 2, 9, 8, 3, 7, 4, 5, 6, 1, 64)
+_FROM_BEST_TO_WORST = (0, 2, 9, 8, 3, 7, 4, 5, 6, 1, 64)
 _CODES: dict[type[FrgroupsError], int] = {
     PlanBlockedError: 3,
     DriftError: 4,
@@ -56,5 +56,6 @@ def worst(codes: Iterable[int]) -> int:
     >>> worst([0, 4, 1, 0]), worst([0, 4]), worst([])
     (1, 4, 0)
     """
-    known = (code if code in _WORSE else 1 for code in codes)
-    return max(known, key=_WORSE.index, default=0)
+    ranks = {code: rank for rank, code in enumerate(_FROM_BEST_TO_WORST)}
+    worst_rank = max((ranks.get(code, ranks[1]) for code in codes), default=0)
+    return _FROM_BEST_TO_WORST[worst_rank]

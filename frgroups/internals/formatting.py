@@ -1,4 +1,4 @@
-"""Numbers, durations, ages, sizes, shares and spans of days as people say them."""
+"""Format numbers, durations, ages, sizes, percentages and days for display."""
 
 from __future__ import annotations
 
@@ -6,26 +6,25 @@ import math
 import unicodedata
 from datetime import UTC, date, datetime, timedelta
 
-from frgroups.internals.timestamps import parse_duration
-
-# Not from the calendar module, whose months are in the language of the machine.
+# The calendar module returns month names in the language of the machine.
 _MONTHS = "January February March April May June July August September October November December".split()  # noqa: SIM905
 
 _UNITS = (("w", 7 * 86_400), ("d", 86_400), ("h", 3_600), ("min", 60))
+_UNIT_NAMES = {"w": "week", "d": "day", "h": "hour", "min": "minute", "s": "second"}
 
 
 def pluralize(n: int, what: str) -> str:
     """
-    A number and its noun.
+    Format a number and its noun. The first word of `what` gets the plural ending.
 
     >>> pluralize(1, "group left without a member"), pluralize(1200, "removal")
     ('1 group left without a member', '1,200 removals')
     """
     noun, space, rest = what.partition(" ")
-    return f"{n:,} {noun}{'' if n == 1 else 's'}{space}{rest}"
+    return f"{n:,} {noun}{agree(n, '', 's')}{space}{rest}"
 
 
-def agree(n: int, singular: str, plural: str) -> str:
+def agree(n: float, singular: str, plural: str) -> str:
     """
     Return the word form that agrees with a number.
 
@@ -55,7 +54,7 @@ def format_percentage(share: float, decimals: int = 1) -> str:
 
 def format_age(age: timedelta) -> str:
     """
-    An age in its largest unit that counts to two or more, rounded down.
+    Format an age in the largest unit of which it contains at least two, rounded down.
 
     >>> [format_age(timedelta(seconds=n)) for n in (5, 95, 95 * 60, 3 * 86_400 + 1)]
     ['5 s', '95 s', '95 min', '3 d']
@@ -67,20 +66,21 @@ def format_age(age: timedelta) -> str:
 
 def format_duration(duration: timedelta) -> str:
     """
-    A duration as it is, in the largest unit in which it is a whole number of two or more.
+    Format a duration exactly, in the largest unit in which it is a whole number of at least two.
 
-    >>> [format_duration(timedelta(**one)) for one in ({"seconds": 1}, {"minutes": 90}, {"days": 1}, {"days": 2})]
-    ['1 s', '90 min', '24 h', '2 d']
+    >>> [format_duration(timedelta(seconds=n)) for n in (1, 5_400, 86_400, 604_800)]
+    ['1 second', '90 minutes', '24 hours', '7 days']
     """
     seconds = duration.total_seconds()
     fitting = ((unit, size) for unit, size in _UNITS if seconds >= 2 * size and seconds % size == 0)
     unit, size = next(fitting, ("s", 1))
-    return f"{seconds / size:g} {unit}"
+    count = seconds / size
+    return f"{count:g} {_UNIT_NAMES[unit]}{agree(count, '', 's')}"
 
 
 def format_size(size: int) -> str:
     """
-    Bytes as people say them.
+    Format a number of bytes in kB, MB or GB; 0 becomes an empty string.
 
     >>> format_size(0), format_size(830), format_size(12_345_678)
     ('', '1 kB', '12.3 MB')
@@ -95,17 +95,17 @@ def format_size(size: int) -> str:
 
 def format_share(n: int, of: int) -> str:
     """
-    A share in per cent; only all is 100%.
+    Format n / of as a percentage, as `format_percentage` does.
 
     >>> format_share(1997, 2000), format_share(1999, 2000), format_share(2000, 2000), format_share(1, 4)
     ('99.8%', '99.9%', '100%', '25%')
     """
-    return f"{1000 * n // of / 10:g}%"
+    return format_percentage(n / of)
 
 
 def format_growth(first: int, last: int) -> str:
     """
-    How much something grew or shrank, in per cent of what it was; only no change at all is 0%.
+    Format the change between two numbers as a percentage of the first. Only equal numbers result in 0%.
 
     >>> format_growth(100, 112), format_growth(100, 95), format_growth(973, 970), format_growth(7, 7)
     ('+12%', '−5%', '−0.3%', '0%')
@@ -113,13 +113,15 @@ def format_growth(first: int, last: int) -> str:
     if first == last:
         return "0%"
     percent = 100 * (last - first) / first
-    told = f"{percent:+,.0f}" if abs(percent) >= 0.95 else f"{percent:+.1g}"
-    return f"{told.replace('-', '−')}%"
+    spec = "+,.0f"
+    if abs(percent) < 0.95:
+        spec = "+.1g"
+    return f"{percent:{spec}}%".replace("-", "−")
 
 
 def format_day(day: date) -> str:
     """
-    A day without figures for its month.
+    Format a day with the English name of its month.
 
     >>> format_day(date(2026, 11, 3))
     '3 November 2026'
@@ -129,7 +131,7 @@ def format_day(day: date) -> str:
 
 def format_day_span(first: datetime, last: datetime) -> str:
     """
-    The days that something happened between, or the times where it was one day.
+    Format the time between two timestamps as days, or as times if both are on the same day.
 
     >>> format_day_span(datetime(2026, 11, 3), datetime(2026, 11, 10))
     'between 3 and 10 November 2026'
@@ -142,49 +144,42 @@ def format_day_span(first: datetime, last: datetime) -> str:
     """
     if first.date() == last.date():
         since, until = f"{first:%H:%M}", f"{last:%H:%M}"
-        return f"on {format_day(first)} {f'at {since}' if since == until else f'between {since} and {until}'}"
+        if since == until:
+            return f"on {format_day(first)} at {since}"
+        return f"on {format_day(first)} between {since} and {until}"
     start = format_day(first)
     if first.year == last.year:
-        start = str(first.day) if first.month == last.month else start.removesuffix(f" {first.year}")
+        start = start.removesuffix(f" {first.year}")
+        if first.month == last.month:
+            start = str(first.day)
     return f"between {start} and {format_day(last)}"
 
 
-def format_utc(moment: datetime) -> str:
-    """A moment as text: 2026-11-23 08:10 UTC."""
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def format_age_between(value: str) -> str:
-    """
-    A duration in words.
-
-    >>> format_age_between("7d"), format_age_between("24h"), format_age_between("90min")
-    ('7 days', '24 hours', '1.5 hours')
-    """
-    n = total_hours(parse_duration(value))
-    if n >= 48 and n % 24 == 0:
-        return f"{n / 24:,.0f} days"
-    return "1 hour" if n == 1 else f"{round(n, 2):,g} hours"
+def format_utc(timestamp: datetime) -> str:
+    """Format a timestamp in UTC: 2026-11-23 08:10 UTC."""
+    return f"{timestamp.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def total_hours(duration: timedelta) -> float:
-    """A duration in hours."""
+    """Return a duration in hours."""
     return duration / timedelta(hours=1)
 
 
 def escape_invisible(text: object) -> str:
     r"""
-    Text with the characters that hide or reverse others written out, so that what is read is what is there.
+    Replace invisible characters, and those that change the direction of text, by escape sequences.
 
     >>> escape_invisible("VIP\u202epiv")
     'VIP\\u202epiv'
     """
-    shown = str(text)
-    if shown.isprintable():
-        return shown
-    return "".join(f"\\u{ord(one):04x}" if _hides(one) else one for one in shown)
+    string = str(text)
+    if string.isprintable():
+        return string
+    return "".join(_escape_if_invisible(character) for character in string)
 
 
-def _hides(character: str) -> bool:
+def _escape_if_invisible(character: str) -> str:
     # Joiners are part of emoji and of some scripts.
-    return unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp") and character not in "\u200c\u200d"
+    if unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp") and character not in "\u200c\u200d":
+        return f"\\u{ord(character):04x}"
+    return character

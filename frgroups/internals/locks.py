@@ -1,4 +1,4 @@
-"""From one home one apply, and one load, at a time for one tenant and host, with a note that says who it is."""
+"""Locks that allow one apply, and one load, of a tenant and host at a time in a data folder."""
 
 from __future__ import annotations
 
@@ -22,24 +22,28 @@ from frgroups.internals.structured_logging import log_event
 
 log = logging.getLogger("frgroups.load")
 
-_LOCKS_OF_A_CACHE = ".locks"
+_LOAD_LOCK_FOLDER = ".locks"
 _POLL_SECONDS = 0.2
 
-# The locks of cache folders that each thread holds: it would wait for itself for ever.
-_own = threading.local()
+# The load locks of each thread. A thread that waited for its own lock would wait forever.
+_thread_locks = threading.local()
 
 
 @contextmanager
 def tenant_lock(tenant_uid: str, base_url: str, what: str) -> Iterator[None]:
-    """One apply at a time from one home, told by `what` it is; the lock of a dead process does not hold."""
+    """
+    Hold the lock for changes of a tenant. Raise LockedError if another process holds it.
+
+    `what` describes the operation to other processes. The lock of a process ends with the process.
+    """
     path = ensure_private_dir(data_subdir("locks")) / f"{tenant_folder(tenant_uid, base_url)}.lock"
-    with ExitStack() as held:
+    with ExitStack() as stack:
         try:
-            held.enter_context(_lock(path, what, timeout=0))
-        except filelock.Timeout as error:  # Before OSError: it is one.
-            raise LockedError(f"{tenant_uid} is locked: {_holder(path)}. Try again later.") from error
+            stack.enter_context(_lock(path, what, timeout=0))
+        except filelock.Timeout as error:  # A subclass of OSError, so catch it first.
+            raise LockedError(f"{tenant_uid} is locked: {_describe_holder(path)}. Try again later.") from error
         except (OSError, NotImplementedError) as error:
-            raise InputError(f"The lock {path} cannot be made: {_reason(error)}.") from error
+            raise InputError(f"The lock {path} cannot be made: {_error_reason(error)}.") from error
         yield
 
 
@@ -53,99 +57,106 @@ def load_lock(
     waiting: Callable[[str], object] | None = None,
 ) -> Iterator[bool]:
     """
-    One load at a time into one cache folder; yields whether another one was waited for.
+    Hold the lock for loads of a tenant into a cache folder. Yield True if another load held it before.
 
-    `waiting` is told once who that is (None: the log is). The lock only saves work, since snapshots appear whole:
-    where it cannot be made, the load goes on without. It lies in the folder `.locks` of the cache folder, because
-    two loads into different folders do not help each other, nor does a load get in the way of an apply. Raises
-    LockedError for a thread that holds the lock already.
+    The lock is in the folder `.locks` of the cache folder. It only avoids duplicate work, because snapshots are
+    written atomically. Therefore, the load continues without a lock if the lock cannot be created. `waiting` is
+    called with a description of the other load; None logs it. Raises LockedError if the current thread holds the
+    lock.
     """
-    path = cache / _LOCKS_OF_A_CACHE / f"{tenant_folder(tenant_uid, base_url)}.lock"
+    path = cache / _LOAD_LOCK_FOLDER / f"{tenant_folder(tenant_uid, base_url)}.lock"
     waited = False
-    with _once_in_a_thread(path, tenant_uid), ExitStack() as held:
+    with _forbid_reentry(path, tenant_uid), ExitStack() as stack:
         try:
             ensure_private_dir(path.parent)
             try:
-                held.enter_context(_lock(path, what, timeout=0))
+                stack.enter_context(_lock(path, what, timeout=0))
             except filelock.Timeout:
                 waited = True
-                (waiting or _log_waiting)(f"Waiting for {tenant_uid}: {_holder(path)}.")
-                held.enter_context(_lock(path, what, timeout=-1))
+                (waiting or _log_waiting)(f"Waiting for {tenant_uid}: {_describe_holder(path)}.")
+                stack.enter_context(_lock(path, what, timeout=-1))
         except (InputError, OSError, NotImplementedError) as error:
-            text = f"A {what} of {tenant_uid} without a lock, for none can be made in {path.parent}: {_reason(error)}"
+            reason = _error_reason(error)
+            text = f"A {what} of {tenant_uid} without a lock, for none can be made in {path.parent}: {reason}"
             log_event(log, logging.WARNING, "load_not_locked", text, tenant_uid=tenant_uid)
         yield waited
 
 
 def locked_tenants(caches: Iterable[Path]) -> set[tuple[str, str]]:
     """
-    Tenant and host of every apply, and of every load into one of these cache folders, that has ever begun.
+    Return the tenant uid and base URL of all applies, and of all loads into these cache folders, that have started.
 
-    What is under way is among them, also when it has kept nothing yet. A lock has the name of a host alone, so each
-    is told as https.
+    This includes operations in progress that have not stored anything yet. Lock files contain only the host, so the
+    scheme of each base URL is https.
     """
-    folders = [data_subdir("locks"), *(cache / _LOCKS_OF_A_CACHE for cache in caches)]
+    folders = [data_subdir("locks"), *(cache / _LOAD_LOCK_FOLDER for cache in caches)]
     names = {path.stem for folder in folders for path in folder.glob("*@*.lock")}
     return {(tenant_uid, f"https://{host}") for tenant_uid, host in map(parse_tenant_folder, names)}
 
 
 @contextmanager
-def _once_in_a_thread(path: Path, tenant_uid: str) -> Iterator[None]:
-    held: set[Path] = vars(_own).setdefault("held", set())
-    if path in held:
+def _forbid_reentry(path: Path, tenant_uid: str) -> Iterator[None]:
+    locks: set[Path] = vars(_thread_locks).setdefault("held", set())
+    if path in locks:
         raise LockedError(
             f"A load of {tenant_uid} into {path.parent.parent} is under way in this very thread, as in a progress "
             "callback, and would be waited for without end. Do this after it."
         )
-    held.add(path)
+    locks.add(path)
     try:
         yield
     finally:
-        held.discard(path)
+        locks.discard(path)
 
 
 @contextmanager
 def _lock(path: Path, what: str, *, timeout: float) -> Iterator[None]:
-    note = path.with_suffix(".json")
+    holder_file = path.with_suffix(".json")
     with filelock.FileLock(path, timeout=timeout, poll_interval=_POLL_SECONDS, mode=0o600):
         try:
-            _leave_note(note, what)
+            _write_holder(holder_file, what)
             yield
         finally:
             with suppress(OSError):
-                note.unlink(missing_ok=True)
+                holder_file.unlink(missing_ok=True)
 
 
-def _reason(error: Exception) -> str:
+def _error_reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
 def _log_waiting(text: str) -> None:
-    # A warning, which is seen without asking: who waits should know for whom.
+    # Python shows warnings by default, so that the user sees why the load waits.
     log_event(log, logging.WARNING, "load_waiting", text)
 
 
-def _leave_note(note: Path, what: str) -> None:
-    """Say who holds the lock; a courtesy, without which the lock holds all the same."""
-    who = {"user": _user(), "host": socket.gethostname(), "pid": os.getpid()}
-    text = json.dumps({"what": what} | who | {"since": datetime.now(UTC).isoformat(timespec="seconds")})
+def _write_holder(path: Path, what: str) -> None:
+    """Write a description of the lock holder for other processes. The lock does not depend on it."""
+    holder = {
+        "what": what,
+        "user": _user_name(),
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    text = json.dumps(holder)
     with suppress(OSError):
-        handle = os.open(note, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "w") as file:
             file.write(text)
 
 
-def _holder(lock: Path) -> str:
+def _describe_holder(lock: Path) -> str:
     try:
-        who = json.loads(lock.with_suffix(".json").read_text())
-        since = f"{datetime.fromisoformat(who['since']):%Y-%m-%d %H:%M} UTC"
-        return f"{who['what']} by {who['user']} on {who['host']} (process {who['pid']}) since {since}"
+        holder = json.loads(lock.with_suffix(".json").read_text())
+        since = f"{datetime.fromisoformat(holder['since']):%Y-%m-%d %H:%M} UTC"
+        return f"{holder['what']} by {holder['user']} on {holder['host']} (process {holder['pid']}) since {since}"
     except (OSError, ValueError, KeyError, TypeError):
         return "its holder left no note"
 
 
-def _user() -> str:
+def _user_name() -> str:
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # A container may run as a number that nobody has named.
+    except (KeyError, OSError):  # In a container, the user id might have no name.
         return str(os.getuid())

@@ -1,9 +1,8 @@
-"""Where snapshots, plans and journals live, and how a file is put there: whole or not at all, for us alone."""
+"""Location of the data folder and of the snapshots, plans and journals in it."""
 
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
@@ -12,10 +11,14 @@ from frgroups.errors import InputError
 
 def home() -> Path:
     """
-    The folder that holds all that frgroups keeps, as an absolute path; nothing is made by asking.
+    Return the absolute path of the data folder.
 
-    It is `FRGROUPS_HOME` when set; else the `data` folder of the project you are in (the nearest parent with a
-    `data` beside a pyproject.toml or a notebooks folder); else the user's data folder.
+    The folder is not created. The first of these folders is used:
+
+    1. the folder that the environment variable `FRGROUPS_HOME` names,
+    2. the `data` folder of the current project, which is the nearest parent folder that has a `data` folder and
+       either a pyproject.toml or a notebooks folder,
+    3. the data folder of the user for frgroups, as defined by the operating system.
 
     >>> home().is_absolute()
     True
@@ -26,16 +29,18 @@ def home() -> Path:
     for folder in (here, *here.parents):
         if (folder / "data").is_dir() and any((folder / name).exists() for name in ("pyproject.toml", "notebooks")):
             return (folder / "data").resolve()
-    return _user_data() / "frgroups"
+    import platformdirs  # Needed only here.
+
+    return platformdirs.user_data_path("frgroups", appauthor=False)
 
 
 def data_subdir(name: str) -> Path:
-    """A folder of the home, such as "snapshots"."""
+    """Return the path of a folder in the data folder, such as "snapshots"."""
     return home() / name
 
 
 def resolve_folder(path: str | Path | None, name: str) -> Path:
-    """The folder that was asked for, or the one of this name in the home."""
+    """Return `path` as an absolute path, or the folder `name` of the data folder if `path` is None."""
     if path is None:
         return data_subdir(name)
     if isinstance(path, str) and not path.strip():  # It would mean the current folder.
@@ -49,25 +54,21 @@ def resolve_folder(path: str | Path | None, name: str) -> Path:
 
 
 def tenant_folder(tenant_uid: str, base_url: str | None) -> str:
-    """The name of a tenant's own folder, in which no other tenant or host can be."""
-    host = urlsplit(base_url).netloc if base_url else "tables"
+    """Return the folder name of a tenant. It is unique for the tenant uid and the host."""
+    host = "tables"  # The name for snapshots that were made from tables.
+    if base_url:
+        host = urlsplit(base_url).netloc
     return f"{quote(tenant_uid, safe='')}@{quote(host, safe='.')}"
 
 
 def parse_tenant_folder(folder: str) -> tuple[str, str]:
     """
-    Whose folder this is, by its name; two empty texts when it is nobody's.
+    Return the tenant uid and the host of a folder name, or two empty strings if it is not a tenant folder.
 
     >>> parse_tenant_folder(tenant_folder("t/1", "http://127.0.0.1:8020/v2"))
     ('t/1', '127.0.0.1:8020')
     """
     tenant, at, host = folder.partition("@")
-    return (unquote(tenant), unquote(host)) if at and tenant else ("", "")
-
-
-def _user_data() -> Path:
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support"
-    return Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share"))
+    if not (tenant and at):
+        return "", ""
+    return unquote(tenant), unquote(host)

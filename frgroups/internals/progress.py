@@ -1,4 +1,4 @@
-"""A progress bar where somebody is looking: notebook, with or without ipywidgets, or terminal."""
+"""Progress bars for notebooks, with or without ipywidgets, and terminals."""
 
 from __future__ import annotations
 
@@ -15,12 +15,21 @@ ProgressOption = bool | Callable[[str, int, int | None], object] | None
 
 class Progress:
     """
-    Shows how far a long job is.
+    Report the progress of a long operation.
 
-    `show` is None (a bar in notebooks and terminals, nothing in scripts whose output goes to a file), True,
-    False, or a callable that is told (text, done, total).
+    Parameters
+    ----------
+    text
+        Name of the operation.
+    unit
+        Unit of the counts, for example "rows".
+    show
+        True shows a progress bar, False does not. None shows one in notebooks and terminals, but not if the
+        output goes to a file. A callable is called with (text, done, total) instead.
+    total
+        Expected count, or None if it is not known.
 
-    >>> with Progress("Reading", unit="rows", show=lambda *news: print(*news)) as progress:
+    >>> with Progress("Reading", unit="rows", show=lambda *state: print(*state)) as progress:
     ...     progress.expect(10)
     ...     progress.advance(4)
     Reading 0 10
@@ -29,13 +38,18 @@ class Progress:
 
     def __init__(self, text: str, *, unit: str, show: ProgressOption = None, total: int | None = None) -> None:
         self._text, self._unit = text, unit
-        self._tell = show if callable(show) else None
-        self._wanted = _somebody_looks() if show is None else bool(show) and self._tell is None
+        self._callback: Callable[[str, int, int | None], object] | None = None
+        if callable(show):
+            self._callback, self._shows_bar = show, False
+        elif show is None:
+            self._shows_bar = _is_interactive()
+        else:
+            self._shows_bar = bool(show)
         self._done, self._total = 0, total
         self._bar: Any = None
 
     def __enter__(self) -> Progress:
-        if self._wanted:
+        if self._shows_bar:
             bar, options = _bar_class()
             self._bar = bar(desc=self._text, unit=f" {self._unit}", total=self._total, leave=True, **options)
         return self
@@ -47,32 +61,32 @@ class Progress:
             self._bar.close()
 
     def expect(self, total: int) -> None:
-        """Say how much there is in all."""
+        """Set the expected total."""
         self._total = total
         if self._bar is not None:
             self._bar.total = total
             self._bar.refresh()
-        self._news()
+        self._call_back()
 
     def note(self, text: str) -> None:
-        """What to say beside the bar, for who looks at it."""
+        """Show a text next to the bar."""
         if self._bar is not None:
             self._bar.set_postfix_str(text)
 
     def advance(self, n: int = 1) -> None:
-        """Say that so much more is done."""
+        """Add `n` to the count."""
         self._done += n
         if self._bar is not None:
             self._bar.update(n)
-        self._news()
+        self._call_back()
 
-    def _news(self) -> None:
-        if self._tell is None:
+    def _call_back(self) -> None:
+        if self._callback is None:
             return
         try:
-            self._tell(self._text, self._done, self._total)
+            self._callback(self._text, self._done, self._total)
         except StopIteration as error:
-            # The loops that this is called from would take it for their own end, or for a fault of theirs.
+            # The calling loops would treat a StopIteration as their own end.
             raise InputError(
                 "The progress callback raised StopIteration, as next() does at the end of an iterator. To stop the "
                 "work, raise another exception."
@@ -86,16 +100,18 @@ def _bar_class() -> tuple[Any, dict[str, Any]]:
         return widget_bar, {}
     from tqdm import tqdm as text_bar
 
-    # Without ipywidgets a notebook shows stderr as if something had failed.
-    return text_bar, {"file": sys.stdout if in_notebook() else sys.stderr}
+    if in_notebook():
+        return text_bar, {"file": sys.stdout}  # Notebooks show the text on stderr like an error.
+    return text_bar, {"file": sys.stderr}
 
 
-def _somebody_looks() -> bool:
+def _is_interactive() -> bool:
     return in_notebook() or sys.stderr.isatty()
 
 
 def in_notebook() -> bool:
-    """Whether this runs in the kernel of a notebook."""
+    """Return True in the kernel of a notebook."""
     ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
-    return type(shell).__name__ == "ZMQInteractiveShell"
+    if ipython is None:
+        return False
+    return type(ipython.get_ipython()).__name__ == "ZMQInteractiveShell"

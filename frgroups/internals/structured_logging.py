@@ -1,36 +1,37 @@
-"""Log records that people read and machines count: a sentence, the name of the event, and its facts."""
+"""Structured log records: a message, the name of the event, and its fields."""
 
 from __future__ import annotations
 
 import json
 import logging
-import math
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
 from frgroups.errors import FrgroupsError, InputError
+from frgroups.internals.json_values import to_jsonable
 
 _PACKAGE = Path(__file__).parents[1]
-# Nothing is set up by importing; until somebody does, Python itself shows warnings, which a notebook should not hide.
+# Importing frgroups adds no handler, so that Python shows warnings by default, also in notebooks.
 _ROOT = logging.getLogger("frgroups")
 
-# What every record has; all else on a record are facts.
-_OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-_FIRST = ("time", "level", "logger", "event", "message")
+# The attributes of every log record. All other attributes are fields of the event.
+_RECORD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_LINE_FIELDS = ("time", "level", "logger", "event", "message")
+_RESERVED_NAMES = _RECORD_ATTRIBUTES.union(_LINE_FIELDS)
 
 
 def log_event(log: logging.Logger, level: int, event: str, text: str, **facts: object) -> None:
     """
-    Log a sentence for people; the event and its facts are attributes of the record, for machines.
+    Log a message with the name of the event and its fields as attributes of the record.
 
-    `text` is taken as it is. The facts are ours to choose: counts, uids of groups and tenants, seconds; never a
-    token, and never what the service says of a customer. A fact that a log record has a field for (`name`,
-    `module`) gets a "_" behind its name.
+    `text` is not formatted further. Fields may be counts, uids of groups and tenants, and durations, but never
+    tokens or customer data. "_" is appended to the name of a field that a log record has too, such as `name`
+    or `module`.
 
     >>> import sys
     >>> handler = log_json(sys.stdout)
@@ -40,18 +41,25 @@ def log_event(log: logging.Logger, level: int, event: str, text: str, **facts: o
      "message": "Trying again in 2 s.", "wait_seconds": 2.0}
     >>> _ROOT.removeHandler(handler)
     """
-    named = {f"{name}_" if name in _OWN or name in _FIRST else name: value for name, value in facts.items()}
-    log.log(level, text, extra={"event": event, **named}, stacklevel=2)
+    fields = {_field_name(name): value for name, value in facts.items()}
+    log.log(level, text, extra={"event": event, **fields}, stacklevel=2)
+
+
+def _field_name(name: str) -> str:
+    if name in _RESERVED_NAMES:
+        return f"{name}_"
+    return name
 
 
 def log_json(stream: TextIO | None = None, *, level: int | str = "INFO", **facts: object) -> logging.Handler:
     """
-    Write what frgroups logs as one JSON object a line, to stderr or another stream; returns the handler.
+    Write the log of frgroups to stderr or another stream as JSON lines, and return the handler.
 
-    Each line has time (UTC), level, logger, event and message, and after them the facts of the event, and `facts` of
-    your own such as `job="nightly"`. An exception is told by its type and where it was raised, and by its message
-    only when that is one of ours: never by values. Calling it again moves the one handler to the new stream and
-    level. Only the logger "frgroups" is touched; `logging.getLogger("frgroups").removeHandler(handler)` ends it.
+    Each line has time (UTC), level, logger, event and message, followed by the fields of the event and by your own
+    fields `facts`, for example `job="nightly"`. An exception is logged with its type and the place where it was
+    raised. Its message is logged only if frgroups raised it, because other messages might contain customer data.
+    If you call the function again, it moves the same handler to the new stream and level. It changes only the
+    logger "frgroups"; `logging.getLogger("frgroups").removeHandler(handler)` removes the handler.
 
     Raises InputError for a level that logging does not know.
 
@@ -60,27 +68,15 @@ def log_json(stream: TextIO | None = None, *, level: int | str = "INFO", **facts
     True
     >>> logging.getLogger("frgroups").removeHandler(handler)
     """
-    return _attached(stream, level, JsonFormatter(facts))
-
-
-def log_text(stream: TextIO | None = None, *, level: int | str = "INFO", **facts: object) -> logging.Handler:
-    """
-    The same as sentences, for a terminal; facts of one's own stand in brackets before them.
-
-    >>> import sys
-    >>> handler = log_text(sys.stdout)
-    >>> log_event(logging.getLogger("frgroups.load"), logging.INFO, "page_retried", "Trying again in 2 s.")
-    INFO load: Trying again in 2 s.
-    >>> _ROOT.removeHandler(handler)
-    """
-    return _attached(stream, level, TextFormatter(facts))
+    return _attach_handler(stream, level, JsonFormatter(facts))
 
 
 @contextmanager
 def logged_to_stderr(form: str, level: int | str, **facts: object) -> Iterator[None]:
-    """Log as "json" or "text" for the length of a block, and leave the logger as it was."""
+    """Log to stderr as "json" or "text" inside a block, and restore the logger afterwards."""
     before = _ROOT.level
-    handler = _attached(None, level, JsonFormatter(facts) if form == "json" else TextFormatter(facts))
+    formatters: dict[str, type[JsonFormatter | TextFormatter]] = {"json": JsonFormatter, "text": TextFormatter}
+    handler = _attach_handler(None, level, formatters[form](facts))
     try:
         yield
     finally:
@@ -89,14 +85,14 @@ def logged_to_stderr(form: str, level: int | str, **facts: object) -> Iterator[N
 
 
 class JsonFormatter(logging.Formatter):
-    """A log record as one line of JSON, with these facts on each."""
+    """Format log records as JSON lines that all contain the given fields."""
 
     def __init__(self, facts: Mapping[str, object] | None = None) -> None:
         super().__init__()
         self._facts = dict(facts or {})
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, without its end."""
+        """Return the line without the line break."""
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
@@ -104,34 +100,36 @@ class JsonFormatter(logging.Formatter):
             "event": str(getattr(record, "event", "log")),
             "message": record.getMessage(),
         }
-        facts = {name: value for name, value in vars(record).items() if name not in _OWN}
-        line |= {name: _plain(value) for name, value in (self._facts | facts).items() if name not in line}
+        facts = {name: value for name, value in vars(record).items() if name not in _RECORD_ATTRIBUTES}
+        line |= {name: to_jsonable(value) for name, value in (self._facts | facts).items() if name not in line}
         if record.exc_info and record.exc_info[1] is not None:
             line["error"] = error_info(record.exc_info[1])
         return json.dumps(line, allow_nan=False)
 
 
 class TextFormatter(logging.Formatter):
-    """A log record as one line for people."""
+    """Format log records as lines of text, with the values of the given fields in brackets."""
 
     def __init__(self, facts: Mapping[str, object] | None = None) -> None:
         super().__init__()
-        self._before = "".join(f"[{fact}] " for fact in (facts or {}).values())
+        self._prefix = "".join(f"[{fact}] " for fact in (facts or {}).values())
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, without its end."""
+        """Return the line without the line break."""
         text = record.getMessage()
         if record.exc_info and record.exc_info[1] is not None:
-            text += f" {_line_of(record.exc_info[1])}"
-        where = record.name.removeprefix("frgroups.")
-        return " ".join(f"{record.levelname} {self._before}{where}: {text}".split())
+            info = error_info(record.exc_info[1])
+            text += f" {info['type']}: {info['message']}"
+        logger = record.name.removeprefix("frgroups.")
+        return " ".join(f"{record.levelname} {self._prefix}{logger}: {text}".split())
 
 
 def error_info(error: BaseException) -> dict[str, str]:
     """
-    An error as type and message, without values that are not ours.
+    Return the type and the message of an error for the log.
 
-    The message of a stranger may hold anything, a customer's name too; of such an error the place is told.
+    The message of an error of another package might contain customer data. It is replaced by the place where the
+    error was raised.
 
     >>> error_info(InputError("No token."))
     {'type': 'InputError', 'message': 'No token.'}
@@ -139,71 +137,51 @@ def error_info(error: BaseException) -> dict[str, str]:
     if isinstance(error, FrgroupsError):
         text = str(error)
     elif isinstance(error, OSError) and error.strerror:
-        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        text = error.strerror
+        if error.filename:
+            text = f"{error.filename}: {text}"
     elif isinstance(error, KeyboardInterrupt):
         text = "Interrupted."
     else:
-        text = f"Unexpected {type(error).__name__}{_place(error)}."
+        text = f"Unexpected {type(error).__name__}{_describe_place(error)}."
     return {"type": type(error).__name__, "message": text}
 
 
-def _place(error: BaseException) -> str:
+def _describe_place(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     if not frames:
         return ""
-    last = next((one for one in reversed(frames) if Path(one.filename).is_relative_to(_PACKAGE)), frames[-1])
+    last = next((frame for frame in reversed(frames) if Path(frame.filename).is_relative_to(_PACKAGE)), frames[-1])
     return f" in {last.name}, {Path(last.filename).name} line {last.lineno}"
 
 
-def _line_of(error: BaseException) -> str:
-    told = error_info(error)
-    return f"{told['type']}: {told['message']}"
+def _attach_handler(stream: TextIO | None, level: int | str, formatter: logging.Formatter) -> logging.Handler:
+    """
+    Return the handler of frgroups with this stream, level and formatter, and add it to the logger if needed.
 
-
-def _attached(stream: TextIO | None, level: int | str, formatter: logging.Formatter) -> logging.Handler:
-    """The one handler of ours, moved to this stream; the logger lets through what it let through before, or more."""
-    wanted = _number(level)
-    ours = next((one for one in _ROOT.handlers if isinstance(one, _FrgroupsHandler)), None)
-    handler = ours or _FrgroupsHandler()
+    The level of the logger is lowered if needed, but never raised.
+    """
+    level_number = _to_level_number(level)
+    attached = next((handler for handler in _ROOT.handlers if isinstance(handler, _FrgroupsHandler)), None)
+    handler = attached or _FrgroupsHandler()
     handler.setStream(stream or sys.stderr)
-    handler.setLevel(wanted)
+    handler.setLevel(level_number)
     handler.setFormatter(formatter)
-    if ours is None:
+    if attached is None:
         _ROOT.addHandler(handler)
-    if not _ROOT.isEnabledFor(wanted):
-        _ROOT.setLevel(wanted)
+    if not _ROOT.isEnabledFor(level_number):
+        _ROOT.setLevel(level_number)
     return handler
 
 
 class _FrgroupsHandler(logging.StreamHandler[TextIO]):
-    """The handler that log_json and log_text share."""
+    """The handler that frgroups adds to its logger."""
 
 
-def _number(level: int | str) -> int:
-    known = logging.getLevelNamesMapping()
-    if isinstance(level, str) and level.upper() in known:
-        return known[level.upper()]
+def _to_level_number(level: int | str) -> int:
+    levels = logging.getLevelNamesMapping()
+    if isinstance(level, str) and level.upper() in levels:
+        return levels[level.upper()]
     if isinstance(level, int) and not isinstance(level, bool):
         return level
-    raise InputError(f"level={level!r} is none that logging knows; use DEBUG, INFO, WARNING or ERROR.")
-
-
-def _plain(value: Any) -> Any:
-    """A fact as JSON has it; what JSON has no word for becomes text or null, and never an error."""
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, datetime):
-        return (value.astimezone(UTC) if value.tzinfo else value).isoformat()
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, dict):
-        return {str(name): _plain(one) for name, one in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(one) for one in value]
-    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:  # A number of numpy's.
-        return _plain(value.item())
-    return str(value)
+    raise InputError(f"level={level!r} is not a logging level. Use DEBUG, INFO, WARNING or ERROR.")

@@ -1,4 +1,4 @@
-"""Durations as people write them: "90s", "30min", "6h", "7d", "2w"."""
+"""Parse timestamps, and durations such as "90s", "30min", "6h", "7d" and "2w"."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import pandas as pd
 from frgroups.errors import InputError
 
 _UNITS = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_WRITTEN = re.compile(rf"\s*(\d+(?:\.\d+)?)\s*({'|'.join(_UNITS)})\s*", re.IGNORECASE)
-_LONGEST = timedelta(days=365_000)
+_DURATION = re.compile(rf"\s*(\d+(?:\.\d+)?)\s*({'|'.join(_UNITS)})\s*", re.IGNORECASE)
+_MAX_DURATION = timedelta(days=365_000)
 
 
 def parse_duration(value: timedelta | str) -> timedelta:
     """
-    A timedelta, also written as text.
+    Convert a duration to a timedelta.
 
     >>> parse_duration("36h")
     datetime.timedelta(days=1, seconds=43200)
     """
     if isinstance(value, timedelta):
         duration = value
-    elif isinstance(value, str) and (match := _WRITTEN.fullmatch(value)):
+    elif isinstance(value, str) and (match := _DURATION.fullmatch(value)):
         try:
             duration = timedelta(**{_UNITS[match[2].lower()]: float(match[1])})
         except OverflowError:
@@ -32,20 +32,22 @@ def parse_duration(value: timedelta | str) -> timedelta:
         raise InputError(f"{value!r} is not a duration; write it like '6h', '30min' or '7d'.")
     if duration < timedelta(0):
         raise InputError(f"{value!r} is a negative duration.")
-    if duration > _LONGEST:
+    if duration > _MAX_DURATION:
         raise InputError(f"{str(value)[:30]!r} is longer than a thousand years, which no date can be counted by.")
     return duration
 
 
 def parse_timestamp(value: datetime | str) -> datetime:
     """
-    A moment in UTC, as which one without a time zone is taken.
+    Convert a timestamp to a datetime in UTC. A timestamp without a time zone is in UTC.
 
     >>> parse_timestamp("2026-11-23 08:10").isoformat()
     '2026-11-23T08:10:00+00:00'
     """
     try:
-        moment = pd.Timestamp(value).to_pydatetime(warn=False)
+        timestamp = pd.Timestamp(value).to_pydatetime(warn=False)
     except (TypeError, ValueError) as error:
         raise InputError(f"{value!r} is not a moment; write it like '2026-11-23T08:10Z'.") from error
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if timestamp.tzinfo is None:
+        return timestamp.replace(tzinfo=UTC)
+    return timestamp.astimezone(UTC)

@@ -1,20 +1,21 @@
-"""What stands for a customer who was forgotten: a word that tells nothing, and that no service takes for a uid."""
+"""Placeholder uids of erased customers. They contain no personal data and are not valid API uids."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 
-# In the place of a digest that was made from a forgotten customer: with the rest at hand, it would tell who.
+# It replaces digests that were computed from the uid of an erased customer, because such a digest identifies
+# the customer if the other values are known.
 TOMBSTONE_PREFIX = "forgotten"
 
-# The parentheses are not in the API's alphabet: neither a plan nor the client lets a tombstone through.
+# API uids contain no parentheses, so that plans and the client reject tombstones.
 _TOMBSTONE = re.compile(r"\(forgotten-([1-9]\d*)\)")
 
 
 def is_tombstone(uid: str) -> bool:
     """
-    Whether this stands for a forgotten customer.
+    Return True if a uid is the tombstone of an erased customer.
 
     >>> is_tombstone("(forgotten-1)"), is_tombstone("forgotten-1")
     (True, False)
@@ -24,7 +25,7 @@ def is_tombstone(uid: str) -> bool:
 
 def next_tombstone(text: str) -> str:
     """
-    The first tombstone with a number above those that a text holds.
+    Return the tombstone that follows the highest one in a text.
 
     >>> next_tombstone("c-1 and (forgotten-1)")
     '(forgotten-2)'
@@ -34,7 +35,7 @@ def next_tombstone(text: str) -> str:
 
 def count_tombstones(uids: Iterable[str]) -> int:
     """
-    How many different forgotten customers are among these.
+    Count the distinct tombstones among uids.
 
     >>> count_tombstones(["c-1", "(forgotten-1)", "(forgotten-1)", "(forgotten-2)"])
     2
@@ -42,13 +43,21 @@ def count_tombstones(uids: Iterable[str]) -> int:
     return len({uid for uid in uids if is_tombstone(uid)})
 
 
-def format_tombstones(words: Iterable[str]) -> re.Pattern[str]:
+def compile_word_pattern(words: Iterable[str]) -> re.Pattern[str]:
     """
-    Finds these words where they stand whole: `c-1` not in `c-10`, nor in `abc-1`; e-mail addresses in any case.
+    Compile a pattern that matches these words as whole words: `c-1`, but not `c-10` or `abc-1`.
 
-    >>> format_tombstones(["c-1"]).sub("…", "c-1, c-10 and abc-1: no customer c-1.")
+    Email addresses match in upper and lower case.
+
+    >>> compile_word_pattern(["c-1"]).sub("…", "c-1, c-10 and abc-1: no customer c-1.")
     '…, c-10 and abc-1: no customer ….'
     """
     longest_first = sorted(words, key=len, reverse=True)
-    either = "|".join(f"(?i:{re.escape(one)})" if "@" in one else re.escape(one) for one in longest_first)
-    return re.compile(rf"(?<![\w-])(?:{either})(?![\w-])")
+    alternatives = "|".join(map(_word_pattern, longest_first))
+    return re.compile(rf"(?<![\w-])(?:{alternatives})(?![\w-])")
+
+
+def _word_pattern(word: str) -> str:
+    if "@" in word:
+        return f"(?i:{re.escape(word)})"
+    return re.escape(word)

@@ -1,4 +1,4 @@
-"""Checks of what a caller passes that many files need, and how much of it an error may repeat."""
+"""Validate arguments."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from frgroups.internals.redaction import safe_repr
 
 def as_list(values: Iterable[Any], name: str) -> list[Any]:
     """
-    The values as a list; one text is refused, since its letters would be taken for values.
+    Return the values as a list. A string is rejected, because its letters would become the values.
 
     >>> as_list(("a", "b"), "groups")
     ['a', 'b']
@@ -25,7 +25,7 @@ def as_list(values: Iterable[Any], name: str) -> list[Any]:
 
 def check_type(value: object, kind: type, name: str) -> None:
     """
-    Refuse a value of another type, with what came.
+    Raise InputError if a value is not an instance of `kind`.
 
     >>> check_type("vip", str, "group")
     """
@@ -35,7 +35,7 @@ def check_type(value: object, kind: type, name: str) -> None:
 
 def check_text(value: object, name: str) -> None:
     """
-    Refuse what is no text, or text that no file can hold, as a name typed in another encoding may become.
+    Raise InputError if a value is not a string or cannot be encoded in UTF-8.
 
     >>> check_text("Black Week", "name")
     """
@@ -51,7 +51,7 @@ def check_text(value: object, name: str) -> None:
 
 def check_share(value: object, name: str) -> None:
     """
-    Refuse what is not a share above 0 and at most 1, with what came.
+    Raise InputError if a value is not a number above 0 and at most 1.
 
     >>> check_share(0.9, "target")
     """
@@ -88,7 +88,10 @@ def check_number(
         ...
     frgroups.errors.InputError: workers=0 is not valid. It must be a whole number of at least 1.
     """
-    kinds = (int,) if whole else (int, float)
+    kinds: type | tuple[type, ...] = (int, float)
+    kind = "a number"
+    if whole:
+        kinds, kind = int, "a whole number"
     is_number = isinstance(value, kinds) and not isinstance(value, bool)
     if (
         is_number
@@ -103,7 +106,6 @@ def check_number(
         for text, bound in (("of at least", at_least), ("above", above), ("of at most", at_most))
         if bound is not None
     ]
-    kind = "a whole number" if whole else "a number"
     raise InputError(
         f"{name}={safe_repr(value)} is not valid. It must be {' '.join([kind, ' and '.join(bounds)]).strip()}."
     )

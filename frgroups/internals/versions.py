@@ -1,4 +1,4 @@
-"""The versions that a question about frgroups needs; no token, tenant, host or path."""
+"""Versions of frgroups, Python and the dependencies, for bug reports."""
 
 from __future__ import annotations
 
@@ -20,21 +20,22 @@ _PACKAGES = (
     "jinja2",
     "tqdm",
     "filelock",
+    "platformdirs",
 )
 _EXTRAS = ("starlette", "uvicorn", "jupyterlab", "ipywidgets", "openpyxl")
 
 
 def show_versions() -> None:
     """
-    Print the versions of frgroups, Python and the packages it stands on.
+    Print the versions of frgroups, Python and the dependencies.
 
     >>> show_versions()  # doctest: +ELLIPSIS
-    frgroups    ...
+    frgroups     ...
     """
-    print(f"frgroups    {__version__}")  # noqa: T201  # Showing is its purpose.
-    print(f"python      {platform.python_version()} on {platform.system()}")  # noqa: T201
+    print(f"frgroups     {__version__}")  # noqa: T201  # The function prints by design.
+    print(f"python       {platform.python_version()} on {platform.system()}")  # noqa: T201
     for name in (*_PACKAGES, *_EXTRAS):
-        print(f"{name:<11} {_version(name)}")  # noqa: T201
+        print(f"{name:<12} {_version(name)}")  # noqa: T201
 
 
 def _version(name: str) -> str:

@@ -1,9 +1,9 @@
 """
-Loads many tenants at once, each in a process of its own.
+Load several tenants in parallel, each in its own process.
 
-A process for each, since then one that fails, hangs or runs out of memory cannot take another with it, the memory of
-a large tenant is given back when it is done, and Ctrl-C ends what is running at once. Threads would save a second of
-start for each tenant, and share one interpreter for decoding.
+With processes, a load that fails, hangs or runs out of memory does not affect the others, the memory of a large
+tenant is released afterwards, and Ctrl-C ends all loads at once. Threads would save one second of startup per tenant,
+but share one interpreter for decoding.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ from frgroups.store.retention import list_snapshots
 log = logging.getLogger("frgroups.load")
 
 
-# Importing takes a second: who is interrupted before the command can say so, ends without a word.
-_CHILD = """\
+# Importing takes a second. A child that is interrupted before that ends without a traceback.
+_CHILD_CODE = """\
 import signal, sys
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 import frgroups.load.batch
@@ -49,26 +49,28 @@ from frgroups.cli.main import main
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.exit(main())
 """
-# How long a tenant that is interrupted may take to put its things away.
+# Seconds that an interrupted load has for its cleanup before it is killed.
 GRACE = 3.0
 
 
 def load_many(
-    names: Sequence[str], *, jobs: int, requests_per_second: float | None = None, words: Sequence[str] = ()
+    names: Sequence[str], *, jobs: int, requests_per_second: float | None = None, options: Sequence[str] = ()
 ) -> Generator[Loaded]:
     """
-    Load these tenants of `tenants.toml`, at most `jobs` at a time, and tell of each as it finishes.
+    Load tenants of `tenants.toml`, at most `jobs` at a time, and yield the result of each when it is complete.
 
-    `words` are options of `frgroups load` for each of them. Off this machine those of one service share
-    `requests_per_second` (20), but for a tenant whose table names its own. What stops the caller, Ctrl-C for one,
-    stops all that are running; the snapshots of those that are done are kept.
+    `options` are command-line options of `frgroups load` for every tenant. The tenants of one remote service share
+    `requests_per_second` (20 by default), except those with their own limit in the file. An exception in the caller,
+    such as Ctrl-C, ends the running loads. Snapshots that are complete are kept.
     """
-    shares = _shares(names, jobs, requests_per_second)
+    rate_options = _rate_options(names, jobs, requests_per_second)
     with _Processes() as processes, ThreadPoolExecutor(jobs, "frgroups-fleet") as pool:
         try:
-            started = [pool.submit(_load_apart, name, processes, [*words, *shares[name]]) for name in names]
-            for one in as_completed(started):
-                yield one.result()
+            futures = [
+                pool.submit(_load_in_process, name, processes, [*options, *rate_options[name]]) for name in names
+            ]
+            for future in as_completed(futures):
+                yield future.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             processes.end()
@@ -77,23 +79,25 @@ def load_many(
 
 @contextmanager
 def stopped_by_signals() -> Iterator[None]:
-    """Let a polite kill, or a terminal that closes, unwind as Ctrl-C does, so that no process is left behind."""
+    """Exit on SIGTERM and SIGHUP like on Ctrl-C, so that no child process is left running."""
 
     def stop(number: int, _: FrameType | None) -> NoReturn:
         sys.exit(128 + number)
 
-    kinds = [getattr(signal, kind) for kind in ("SIGTERM", "SIGHUP") if hasattr(signal, kind)]
-    mine = threading.current_thread() is threading.main_thread()
-    before = {kind: signal.signal(kind, stop) for kind in kinds} if mine else {}
+    if threading.current_thread() is not threading.main_thread():  # Only the main thread can set handlers.
+        yield
+        return
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    handlers = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield
     finally:
-        for kind, handler in before.items():
-            signal.signal(kind, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 class _Processes:
-    """The processes that are running; when they are to end, no other is started."""
+    """The running child processes. After `end`, no further process is started."""
 
     def __init__(self) -> None:
         self._running: list[subprocess.Popen[bytes]] = []
@@ -107,17 +111,19 @@ class _Processes:
         self.end()
 
     def start(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
-        # A group of its own: Ctrl-C reaches this process alone, which then ends the others in order.
-        apart: dict[str, Any] = {"process_group": 0} if os.name == "posix" else {}
+        options: dict[str, Any] = {}
+        if os.name == "posix":
+            # In its own process group, the child does not receive Ctrl-C; this process ends it.
+            options["process_group"] = 0
         with self._lock:
             if self._ended:
                 raise KeyboardInterrupt
-            process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603  # Our own words.
+            process: subprocess.Popen[bytes] = subprocess.Popen(  # noqa: S603  # The command contains no user input.
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 env=os.environ | {"FRGROUPS_HOME": str(home())},
-                **apart,
+                **options,
             )
             self._running.append(process)
         return process
@@ -125,66 +131,76 @@ class _Processes:
     def end(self) -> None:
         with self._lock:
             self._ended = True
-            left = [one for one in self._running if one.poll() is None]
+            running = [process for process in self._running if process.poll() is None]
         try:
-            for one in left:
-                one.terminate() if os.name == "nt" else one.send_signal(signal.SIGINT)
+            for process in running:
+                _interrupt(process)
             until = time.monotonic() + GRACE
-            while any(one.poll() is None for one in left) and time.monotonic() < until:
+            while any(process.poll() is None for process in running) and time.monotonic() < until:
                 time.sleep(0.05)
         finally:
-            for one in left:
-                one.kill()
+            for process in running:
+                process.kill()
 
 
-def _load_apart(name: str, processes: _Processes, words: Sequence[str]) -> Loaded:
-    """Have another process load this tenant, and read the line that it prints."""
+def _interrupt(process: subprocess.Popen[bytes]) -> None:
+    if os.name == "nt":
+        process.terminate()
+    else:
+        process.send_signal(signal.SIGINT)
+
+
+def _load_in_process(name: str, processes: _Processes, options: Sequence[str]) -> Loaded:
+    """Load a tenant in a child process, and return the result that it prints."""
     started = time.monotonic()
     try:
-        # -P: what lies in the folder you are in is not imported.
-        command = [sys.executable, "-P", "-c", _CHILD, "load", "--json", *words, f"--tenant={name}"]
+        # With -P, modules in the current folder are not imported.
+        command = [sys.executable, "-P", "-c", _CHILD_CODE, "load", "--json", *options, f"--tenant={name}"]
         process = processes.start(command)
-        out, _ = process.communicate()
-        return _read_line(name, out, process.returncode)
+        output, _ = process.communicate()
+        return _parse_result(name, output, process.returncode)
     except (Exception, KeyboardInterrupt) as error:
         return failed_load(name, error, seconds=time.monotonic() - started)
 
 
-def _read_line(name: str, out: bytes, code: int) -> Loaded:
+def _parse_result(name: str, output: bytes, code: int) -> Loaded:
     try:
-        told = json.loads(out.splitlines()[-1])
-        line = Loaded(**told)
-        if line.name == name:
-            return line
+        result = Loaded(**json.loads(output.splitlines()[-1]))
+        if result.name == name:
+            return result
     except (IndexError, ValueError, TypeError):
         pass
-    how = f"was ended by signal {-code} (9: out of memory?)" if code < 0 else f"ended with exit code {code}"
+    how = f"ended with exit code {code}"
+    if code < 0:
+        how = f"was ended by signal {-code} (9: out of memory?)"
     raise FrgroupsError(f"Its process {how} and did not say what became of it. Try: frgroups load --tenant {name} -v")
 
 
-def _shares(names: Sequence[str], jobs: int, budget: float | None) -> dict[str, list[str]]:
-    """For each tenant the option that says how many of the requests per second are its own."""
+def _rate_options(names: Sequence[str], jobs: int, total_rate: float | None) -> dict[str, list[str]]:
+    """Return the command-line option with the rate limit of each tenant."""
     tenants = read_tenants()
-    at_once = Counter(one.base_url for name in names if isinstance(one := tenants.get(name), Tenant))
-    return {name: _share(tenants.get(name), jobs, at_once, budget) for name in names}
+    n_at_service = Counter(tenant.base_url for tenant in map(tenants.get, names) if isinstance(tenant, Tenant))
+    return {name: _rate_option(tenants.get(name), jobs, n_at_service, total_rate) for name in names}
 
 
-def _share(tenant: object, jobs: int, at_once: Counter[str], budget: float | None) -> list[str]:
+def _rate_option(tenant: object, jobs: int, n_at_service: Counter[str], total_rate: float | None) -> list[str]:
     if not isinstance(tenant, Tenant):
         return []
-    own = tenant.options.get("requests_per_second")
-    if budget is None and (own is not None or is_loopback(urlsplit(tenant.base_url).hostname or "")):
+    own_rate = tenant.options.get("requests_per_second")
+    if total_rate is None and (own_rate is not None or is_loopback(urlsplit(tenant.base_url).hostname or "")):
         return []
-    share = (budget or REQUESTS_PER_SECOND) / min(jobs, at_once[tenant.base_url])
-    return [f"--requests-per-second={min(share, own or share):g}"]
+    rate = (total_rate or REQUESTS_PER_SECOND) / min(jobs, n_at_service[tenant.base_url])
+    if own_rate:
+        rate = min(rate, own_rate)
+    return [f"--requests-per-second={rate:g}"]
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """
-    What became of loading one tenant: one line of `frgroups load --json`. It holds no token and no customer.
+    The result of loading a tenant: one line of `frgroups load --json`. It contains no token and no customer data.
 
-    `path` is the folder of the snapshot, `error` the type and message of what went wrong; `ok` is exit code 0.
+    `path` is the folder of the snapshot, and `error` the type and message of the error. `ok` means exit code 0.
     """
 
     name: str | None
@@ -203,60 +219,81 @@ class Loaded:
     error: Mapping[str, str] | None = None
 
     def json(self) -> str:
-        """The line."""
+        """Return the result as a line of JSON."""
         return json.dumps(asdict(self))
 
     @property
     def sentence(self) -> str:
-        """The same for people."""
-        who = self.name or self.tenant_uid or "the tenant"
+        """The result as a sentence."""
+        tenant = self.name or self.tenant_uid or "the tenant"
         if self.error is not None:
             message = " ".join(self.error["message"].split())
-            return f"{who}: FAILED after {self.seconds or 0:.1f} s. {self.error['type']}: {message}"
+            return f"{tenant}: FAILED after {self.seconds or 0:.1f} s. {self.error['type']}: {message}"
         return (
-            f"{who}: {self.verdict}, {self.n_groups:,} groups, {self.n_customers:,} customers, "
+            f"{tenant}: {self.verdict}, {self.n_groups:,} groups, {self.n_customers:,} customers, "
             f"{self.n_memberships:,} memberships, {self.n_requests:,} requests in {self.seconds:.1f} s"
         )
 
 
-def load_one(name: str | None, *, requests_per_second: float | None = None, **how: Any) -> Loaded:
+def load_one(name: str | None, *, requests_per_second: float | None = None, **load_options: Any) -> Loaded:
     """
-    Load one tenant, of this name or else that of the environment; whatever goes wrong is in what comes back.
+    Load one tenant of `tenants.toml`, or of the environment if `name` is None. Errors are part of the result.
 
     >>> load_one("nobody").error["type"]
     'InputError'
     """
     started, client = time.monotonic(), None
-    pace: dict[str, Any] = {} if requests_per_second is None else {"requests_per_second": requests_per_second}
     try:
-        client = Client.from_env(**pace) if name is None else Client.from_config(name, **pace)
+        client = _create_client(name, requests_per_second)
         with client:
-            snapshot = load_snapshot(client, progress=False, **how)
-        facts = _facts(snapshot)
+            snapshot = load_snapshot(client, progress=False, **load_options)
+        facts = _snapshot_facts(snapshot)
     except (Exception, KeyboardInterrupt) as error:
-        facts = {"exit_code": code_of(error), "error": _failure(error)}
-    where = _where(name) if client is None else (client.tenant_uid, client.base_url)
-    done = Loaded(
+        facts = {"exit_code": code_of(error), "error": _describe_error(error)}
+    if client is None:
+        tenant_uid, base_url = _configured_tenant(name)
+        n_requests = 0
+    else:
+        tenant_uid, base_url = client.tenant_uid, client.base_url
+        n_requests = client.n_requests
+    result = Loaded(
         name,
-        *where,
+        tenant_uid,
+        base_url,
         ok=facts["exit_code"] == 0,
-        n_requests=0 if client is None else client.n_requests,
+        n_requests=n_requests,
         seconds=round(time.monotonic() - started, 3),
         **facts,
     )
-    event, level = ("tenant_failed", logging.ERROR) if done.error else ("tenant_loaded", logging.INFO)
-    if log.isEnabledFor(logging.INFO):  # Else nobody asked for a log, and the line says the same.
-        line = asdict(done)
-        log_event(log, level, event, done.sentence, tenant=line.pop("name"), **line)
-    return done
+    _log_result(result)
+    return result
+
+
+def _create_client(name: str | None, requests_per_second: float | None) -> Client:
+    options: dict[str, Any] = {}
+    if requests_per_second is not None:
+        options["requests_per_second"] = requests_per_second
+    if name is None:
+        return Client.from_env(**options)
+    return Client.from_config(name, **options)
+
+
+def _log_result(result: Loaded) -> None:
+    if not log.isEnabledFor(logging.INFO):  # Without a log, the caller prints the result only.
+        return
+    event, level = "tenant_loaded", logging.INFO
+    if result.error:
+        event, level = "tenant_failed", logging.ERROR
+    fields = asdict(result)
+    log_event(log, level, event, result.sentence, tenant=fields.pop("name"), **fields)
 
 
 def failed_load(name: str, error: BaseException, *, seconds: float = 0.0) -> Loaded:
-    """The line of a tenant that another process did not load, or had no time to."""
-    return Loaded(name, *_where(name), seconds=round(seconds, 3), error=_failure(error))
+    """Return the result for a tenant whose process failed or was not started."""
+    return Loaded(name, *_configured_tenant(name), seconds=round(seconds, 3), error=_describe_error(error))
 
 
-def _failure(error: BaseException) -> dict[str, str]:
+def _describe_error(error: BaseException) -> dict[str, str]:
     """Return the type and the text of an error, with the hint for the command line."""
     if isinstance(error, FrgroupsError):
         return {"type": type(error).__name__, "message": error.cli_text}
@@ -264,13 +301,16 @@ def _failure(error: BaseException) -> dict[str, str]:
 
 
 def load_exit_code(snapshot: Snapshot) -> int:
-    """What loading it ends with."""
-    return 4 if snapshot.verdict == "drifted" else 0
+    """Return the exit code for a loaded snapshot: 4 if groups changed during the load, otherwise 0."""
+    if snapshot.verdict == "drifted":
+        return 4
+    return 0
 
 
-def _facts(snapshot: Snapshot) -> dict[str, Any]:
-    kept = list_snapshots(tenant_uid=snapshot.tenant_uid)
-    own = kept[(kept["base_url"] == snapshot.base_url) & (kept["taken_at"] == snapshot.taken_at)]
+def _snapshot_facts(snapshot: Snapshot) -> dict[str, Any]:
+    stored = list_snapshots(tenant_uid=snapshot.tenant_uid)
+    is_same = (stored["base_url"] == snapshot.base_url) & (stored["taken_at"] == snapshot.taken_at)
+    paths = stored.loc[is_same, "path"].to_list()
     return {
         "exit_code": load_exit_code(snapshot),
         "verdict": snapshot.verdict,
@@ -278,14 +318,16 @@ def _facts(snapshot: Snapshot) -> dict[str, Any]:
         "n_customers": len(snapshot.customers),
         "n_memberships": len(snapshot.matrix),
         "taken_at": snapshot.taken_at.isoformat(),
-        "path": None if own.empty else str(own["path"].iloc[-1]),
+        "path": paths[-1] if paths else None,
     }
 
 
-def _where(name: str | None) -> tuple[str | None, str | None]:
-    """Uid and host of a tenant that no client was made for, where its table says them."""
+def _configured_tenant(name: str | None) -> tuple[str | None, str | None]:
+    """Return the uid and the base URL of a tenant in `tenants.toml`, or (None, None)."""
+    if name is None:
+        return None, None
     try:
-        tenant = None if name is None else find_tenant(name)
+        tenant = find_tenant(name)
     except InputError:
-        tenant = None
-    return (None, None) if tenant is None else (tenant.tenant_uid, tenant.base_url)
+        return None, None
+    return tenant.tenant_uid, tenant.base_url

@@ -1,4 +1,4 @@
-"""The API's records as the tables of a Snapshot: what may be kept of a customer is decided here."""
+"""Build the tables of a Snapshot from API records. This module decides which customer data is stored."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from frgroups.api.schema.records import NESTED, Customer, Group, Member, Row
 from frgroups.internals.typing import IntArray
 from frgroups.snapshot.schema import ARROW, CONSENTS, CUSTOMERS, GROUPS, PERSONAL, TIMESTAMP_DTYPE, frame_from_arrow
 
-# So many customers become columns at a time: what waits for it are Python's own values, which take more room.
+# Number of customers that are converted to columns at once. Until then, Python objects use more memory.
 BATCH_SIZE = 4096
 
 _ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d+)?)?([Zz]|[+-]\d\d(:?\d\d)?)?)?")
@@ -29,13 +29,13 @@ _BEYOND_MICROSECONDS = re.compile(r"([.,]\d{6})\d+")
 _KEYS = ("customer_uid", "customer_group_uids")
 _HAS = ("email", "mobile", "loyalty_id", "vat_number")
 _LISTS = ("addresses", "contacts", "extensions")
-_OF_CONSENT = {name: attrgetter(name) for name in CONSENTS if name != "customer_uid"}
-# What a column of text is in pandas, so that nothing is copied on the way there.
+_CONSENT_GETTERS = {name: attrgetter(name) for name in CONSENTS if name != "customer_uid"}
+# The type of string columns in pandas, which avoids a copy.
 _ARROW = ARROW | {"str": pa.large_string()}
 
 
 def groups_table(groups: Iterable[Group]) -> pd.DataFrame:
-    """One row per group, in uid order; a group without a name is shown by its uid."""
+    """Return one row per group, in uid order. The name of a group without a name is its uid."""
     rows = sorted(groups, key=lambda group: group.uid)
     columns: dict[str, list[Any]] = {
         "customer_group_uid": [row.uid for row in rows],
@@ -48,80 +48,90 @@ def groups_table(groups: Iterable[Group]) -> pd.DataFrame:
 
 class CustomerColumns:
     """
-    What may be kept of customers, as columns, in the order in which they were added.
+    Collect the stored attributes of customers in columns, in the order in which the customers are added.
 
-    Of e-mail, mobile, loyalty id and VAT number only whether there is one, unless `record` is Customer.
-    An empty text is a missing value: the API requires most fields, so that what is not known comes as "".
+    For email, mobile, loyalty id and VAT number, only their presence is stored, unless `record` is Customer. An empty
+    string is a missing value, because the API requires most fields.
     """
 
     def __init__(self, record: type[Member]) -> None:
         self._record = record
-        self._dtypes = CUSTOMERS | PERSONAL if record is Customer else CUSTOMERS
+        self._dtypes = dict(CUSTOMERS)
+        if record is Customer:
+            self._dtypes |= PERSONAL
         fields = [name for name in record.__struct_fields__ if name not in _KEYS]
-        self._value_of = {name: attrgetter(name) for name in fields}
-        self._waiting: dict[str, list[Any]] = {name: [] for name in fields}
+        self._getters = {name: attrgetter(name) for name in fields}
+        self._pending: dict[str, list[Any]] = {name: [] for name in fields}
         self._n_done = 0
-        self._kept = _ColumnBuffer({name: dtype for name, dtype in self._dtypes.items() if name != "customer_uid"})
-        self._consents = _ColumnBuffer({"place": "int64"} | {name: CONSENTS[name] for name in _OF_CONSENT})
+        self._attributes = _ColumnBuffer(
+            {name: dtype for name, dtype in self._dtypes.items() if name != "customer_uid"}
+        )
+        self._consents = _ColumnBuffer({"position": "int64"} | {name: CONSENTS[name] for name in _CONSENT_GETTERS})
 
     def add(self, customers: Sequence[Row]) -> None:
-        """Take the values of these customers; the records, and the pages behind them, are not held on to."""
-        for name, value_of in self._value_of.items():
-            values = map(value_of, customers)
-            self._waiting[name].extend([b",".join(values)] if name in NESTED else values)
-        if len(self._waiting["email"]) >= BATCH_SIZE:
-            self._to_columns()
+        """Add customers. The records, and the pages that contain them, are not referenced afterwards."""
+        for name, get_value in self._getters.items():
+            values = map(get_value, customers)
+            if name in NESTED:
+                self._pending[name].append(b",".join(values))
+            else:
+                self._pending[name].extend(values)
+        if len(self._pending["email"]) >= BATCH_SIZE:
+            self._convert_pending()
 
     def customers(self, uids: pa.Array, order: IntArray) -> pd.DataFrame:
-        """The customers at these places, in this order; `uids` are those of all that were added."""
-        self._to_columns()
-        places = pa.array(order)
-        columns = {name: column.take(places) for name, column in self._kept.whole().items()}
-        return frame_from_arrow({"customer_uid": uids.take(places), **columns}, self._dtypes)
+        """Return the customers at the positions `order`. `uids` are the uids of all added customers."""
+        self._convert_pending()
+        positions = pa.array(order)
+        columns = {name: column.take(positions) for name, column in self._attributes.columns().items()}
+        return frame_from_arrow({"customer_uid": uids.take(positions), **columns}, self._dtypes)
 
     def consents(self, uids: pa.Array, order: IntArray) -> pd.DataFrame:
-        """One row per consent of the customers at these places, in the order of customer and consent uid."""
-        self._to_columns()
+        """Return the consents of the customers at the positions `order`, sorted by customer and consent uid."""
+        self._convert_pending()
         rank = np.full(len(uids), -1)
         rank[order] = np.arange(len(order))
-        table = pa.table(self._consents.whole())
-        ranks = rank[table["place"].to_numpy()]
+        table = pa.table(self._consents.columns())
+        ranks = rank[table["position"].to_numpy()]
         table = table.append_column("rank", pa.array(ranks)).append_column("n", pa.array(np.arange(len(ranks))))
         table = table.filter(pa.array(ranks >= 0))
         table = table.sort_by([("rank", "ascending"), ("consent_uid", "ascending"), ("n", "ascending")])
-        columns = {name: table[name] for name in _OF_CONSENT}
-        return frame_from_arrow({"customer_uid": uids.take(table["place"]), **columns}, CONSENTS)
+        columns = {name: table[name] for name in _CONSENT_GETTERS}
+        return frame_from_arrow({"customer_uid": uids.take(table["position"]), **columns}, CONSENTS)
 
-    def _to_columns(self) -> None:
-        values, self._waiting = self._waiting, {name: [] for name in self._waiting}
+    def _convert_pending(self) -> None:
+        values, self._pending = self._pending, {name: [] for name in self._pending}
         values |= {name: decode_nested(values[name], self._record, name) for name in NESTED if name in values}
-        self._kept.append({name: _kept(name, values) for name in self._kept.dtypes})
+        self._attributes.append({name: _column_values(name, values) for name in self._attributes.dtypes})
         lists = [consents or () for consents in values["consents"]]
         flat = list(chain.from_iterable(lists))
-        places = np.arange(self._n_done, self._n_done + len(lists)).repeat([len(one) for one in lists])
-        self._consents.append({"place": places} | {name: list(map(of, flat)) for name, of in _OF_CONSENT.items()})
+        positions = np.arange(self._n_done, self._n_done + len(lists)).repeat([len(consents) for consents in lists])
+        self._consents.append(
+            {"position": positions}
+            | {name: list(map(get_value, flat)) for name, get_value in _CONSENT_GETTERS.items()}
+        )
         self._n_done += len(lists)
 
 
 class _ColumnBuffer:
-    """Columns that grow by portions."""
+    """Columns that grow by batches of rows."""
 
     def __init__(self, dtypes: dict[str, str]) -> None:
         self.dtypes = dtypes
-        self._portions = {name: [pa.array([], _ARROW[dtype])] for name, dtype in dtypes.items()}
+        self._batches = {name: [pa.array([], _ARROW[dtype])] for name, dtype in dtypes.items()}
 
     def append(self, values: dict[str, Any]) -> None:
-        """The values of the next rows, column by column."""
+        """Add rows, given as the values of each column."""
         for name, dtype in self.dtypes.items():
-            self._portions[name].append(_column(values[name], dtype))
+            self._batches[name].append(_column(values[name], dtype))
 
-    def whole(self) -> dict[str, pa.Array]:
-        """The columns of all rows."""
-        return {name: pa.concat_arrays(portions) for name, portions in self._portions.items()}
+    def columns(self) -> dict[str, pa.Array]:
+        """Return the columns with all rows."""
+        return {name: pa.concat_arrays(batches) for name, batches in self._batches.items()}
 
 
-def _kept(name: str, values: Mapping[str, Sequence[Any]]) -> Sequence[Any]:
-    """The values of one column of the customers' table."""
+def _column_values(name: str, values: Mapping[str, Sequence[Any]]) -> Sequence[Any]:
+    """Return the values of a column of the customers table."""
     match name:
         case "credit_limit":
             return [credit and credit.limit for credit in values["credit"]]
@@ -140,8 +150,7 @@ def _kept(name: str, values: Mapping[str, Sequence[Any]]) -> Sequence[Any]:
         case "ehf_address":
             return [ehf and ehf.address for ehf in values["ehf"]]
         case "ehf_enabled":
-            told = zip(values["ehf_enabled"], values["ehf"], strict=True)
-            return [ehf and ehf.enabled if enabled is None else enabled for enabled, ehf in told]
+            return list(map(_ehf_enabled, values["ehf_enabled"], values["ehf"]))
         case _ if name in _LISTS:
             return [msgspec.json.encode(value or []).decode() for value in values[name]]
         case _ if name.removeprefix("has_") in _HAS and name.startswith("has_"):
@@ -149,29 +158,40 @@ def _kept(name: str, values: Mapping[str, Sequence[Any]]) -> Sequence[Any]:
     return values[name]
 
 
+def _ehf_enabled(enabled: bool | None, ehf: Any) -> bool | None:
+    """Return the field of the customer, or that of the nested object if it is missing."""
+    if enabled is None and ehf is not None:
+        return ehf.enabled  # type: ignore[no-any-return]
+    return enabled
+
+
 def _column(values: Sequence[Any], dtype: str) -> pa.Array:
     if dtype in ("str", TIMESTAMP_DTYPE) and "" in values:
         values = [value or None for value in values]
-    return _moments(values) if dtype == TIMESTAMP_DTYPE else pa.array(values, _ARROW[dtype])
+    if dtype == TIMESTAMP_DTYPE:
+        return _parse_timestamps(values)
+    return pa.array(values, _ARROW[dtype])
 
 
-def _moments(values: Sequence[str | None]) -> pa.Array:
-    """Dates from text; one that is none ("" or nonsense) is a missing date, not a reason to lose the customer."""
+def _parse_timestamps(values: Sequence[str | None]) -> pa.Array:
+    """Convert strings to timestamps. An invalid timestamp becomes a missing value."""
     try:
-        moments = pa.array(values, pa.string()).cast(ARROW[TIMESTAMP_DTYPE])
-        first_last = pc.min_max(moments).as_py()  # Fails where no calendar has the year.
+        timestamps = pa.array(values, pa.string()).cast(ARROW[TIMESTAMP_DTYPE])
+        first_last = pc.min_max(timestamps).as_py()  # Raises OverflowError or ValueError for years out of range.
         if first_last["min"] is None or first_last["min"].year > 0:
-            return moments
+            return timestamps
     except (pa.ArrowInvalid, OverflowError, ValueError):
         pass
-    return pa.array([value and _moment(value) for value in values], ARROW[TIMESTAMP_DTYPE])
+    return pa.array([value and _parse_timestamp(value) for value in values], ARROW[TIMESTAMP_DTYPE])
 
 
-def _moment(text: str) -> datetime | None:
+def _parse_timestamp(text: str) -> datetime | None:
     if not _ISO.fullmatch(text):
         return None
     try:
-        moment = datetime.fromisoformat(_BEYOND_MICROSECONDS.sub(r"\1", text))
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        timestamp = datetime.fromisoformat(_BEYOND_MICROSECONDS.sub(r"\1", text))
+        if timestamp.tzinfo is None:
+            return timestamp.replace(tzinfo=UTC)
+        return timestamp.astimezone(UTC)
     except (ValueError, OverflowError):
         return None

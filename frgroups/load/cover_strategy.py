@@ -1,101 +1,136 @@
 """
-The fewest requests: which groups are read by pages, and which are whole in what other groups have shown.
+Choose which groups to read by pages and which to infer, so that a load needs few requests.
 
-Every customer carries the uids of all groups it is in. So a group is known once all of its members were met in
-others, and its total tells when that is so (cover). It is weaker evidence than pages, and trusted only while
-every page bears it out; it is used only where it saves requests.
+Each customer names the groups that it is in. If all members of a group were read in other groups, its members are
+known without reading its pages; its total shows when this is so. This inferred membership (`cover`) is weaker
+evidence than pages. It is used only if all pages confirm the references, and only where it saves requests.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from frgroups.load.listing_reader import PageRows
 from frgroups.load.tenant_reader import TenantReader
-from frgroups.load.verified_listing import PageRows
 
-# The first pages of so many groups tell whether there is a group of everybody; as many as go at once take no longer.
-SAMPLE = 8
+# First pages that are read to find a group of all customers. At least one per worker, which takes no longer.
+SAMPLE_SIZE = 8
 
-# A glance at a group that is not whole is a request in vain: a few are tried before the many.
-TRIAL = 3
+# A probe of a group that cannot be inferred is wasted. If most of these probes fail, the others are not sent.
+N_TRIAL_PROBES = 3
 
 
 def read_all_groups(tenant: TenantReader, *, cover: bool) -> None:
-    """Read every group by pages, or where that saves requests by cover, and settle what disagrees."""
-    sample = _spread(tenant.unread(), max(SAMPLE, tenant.client.workers))
-    firsts = tenant.first_pages(sample if cover else tenant.unread())
-    if cover and (everybody := _group_of_everybody(tenant, firsts)):
-        tenant.page({everybody: firsts.get(everybody)})
-        _glance_at_many(tenant, firsts)
-    firsts |= tenant.first_pages(uid for uid in tenant.unread() if uid not in firsts)
-    waiting = {uid: firsts[uid] for uid in tenant.unread()}
-    while waiting:
+    """Read every group by pages, or by inference where that saves requests, and resolve conflicts."""
+    first_pages: dict[str, PageRows[int]] = {}
+    if cover:
+        first_pages = _read_largest_group(tenant)
+    first_pages |= tenant.read_first_pages(uid for uid in tenant.list_unread_groups() if uid not in first_pages)
+    remaining = _unread(tenant, first_pages)
+    while remaining:
         if cover:
-            tenant.probe_total(_whole(tenant, waiting))
-        waiting = _largest_first({uid: waiting[uid] for uid in tenant.unread()})
-        tenant.page({uid: waiting[uid] for uid in _not_to_be_whole(tenant, waiting, cover=cover)})
-        waiting = {uid: waiting[uid] for uid in tenant.unread()}
-    tenant.settle()
+            tenant.infer_members(_inferable_groups(tenant, remaining))
+        remaining = _largest_first(_unread(tenant, remaining))
+        to_page = list(remaining)
+        if cover:
+            to_page = _groups_to_page(tenant, remaining)
+        tenant.read_by_pages({uid: remaining[uid] for uid in to_page})
+        remaining = _unread(tenant, remaining)
+    tenant.resolve_conflicts()
 
 
-def _group_of_everybody(tenant: TenantReader, firsts: Mapping[str, PageRows[int]]) -> str | None:
-    """A group that all customers seen so far are in, those of other groups too."""
-    if sum(1 for rows in firsts.values() if rows.keys) < 3:
+def _read_largest_group(tenant: TenantReader) -> dict[str, PageRows[int]]:
+    """
+    Read a sample of first pages and, if a group contains all customers, that group. Return the first pages.
+
+    After a group of all customers was read, the sizes of the other groups are known, and many can be inferred.
+    """
+    sample = _spread_sample(tenant.list_unread_groups(), max(SAMPLE_SIZE, tenant.client.workers))
+    first_pages = tenant.read_first_pages(sample)
+    uid = _find_group_of_all_customers(tenant, first_pages)
+    if uid is not None:
+        tenant.read_by_pages({uid: first_pages.get(uid)})
+        _infer_large_groups(tenant, first_pages)
+    return first_pages
+
+
+def _unread(tenant: TenantReader, first_pages: Mapping[str, PageRows[int]]) -> dict[str, PageRows[int]]:
+    return {uid: first_pages[uid] for uid in tenant.list_unread_groups()}
+
+
+def _find_group_of_all_customers(tenant: TenantReader, first_pages: Mapping[str, PageRows[int]]) -> str | None:
+    """Return the uid of a group that all customers read so far name, or None."""
+    if sum(1 for page in first_pages.values() if page.keys) < 3:
         return None
-    counts = tenant.seen.naming().counts
-    found = [uid for uid in tenant.unread() if counts[tenant.code_of[uid]] == len(tenant.seen)]
-    # First pages show who sorts first, and they may all be in a smaller group too.
-    return max(found, key=lambda uid: firsts[uid].total_count if uid in firsts else 0, default=None)
+    counts = tenant.customer_index.references().counts
+    n_customers = len(tenant.customer_index)
+    candidates = [uid for uid in tenant.list_unread_groups() if counts[tenant.group_codes[uid]] == n_customers]
+    # The customers on the first pages might all be in a smaller group too, so choose the largest one.
+    totals = {uid: page.total_count for uid, page in first_pages.items()}
+    return max(candidates, key=lambda uid: totals.get(uid, 0), default=None)
 
 
-def _glance_at_many(tenant: TenantReader, firsts: Mapping[str, PageRows[int]]) -> None:
-    """With everybody seen, the sizes of all groups are known but for what a glance at each confirms."""
-    counts = tenant.seen.naming().counts
-    expected = {uid: int(counts[tenant.code_of[uid]]) for uid in tenant.unread()}
-    tenant.shown.expect(expected)
-    page_size = max(rows.page_size for rows in firsts.values())
-    worth = [uid for uid, n in expected.items() if n > page_size * (2 if uid in firsts else 1)]
-    trial = _spread(worth, TRIAL)
-    if 2 * len(tenant.probe_total(trial)) < len(trial):
-        tenant.probe_total(uid for uid in worth if uid not in trial)
+def _infer_large_groups(tenant: TenantReader, first_pages: Mapping[str, PageRows[int]]) -> None:
+    """Infer the groups for which a probe costs fewer requests than their pages."""
+    counts = tenant.customer_index.references().counts
+    expected = {uid: int(counts[tenant.group_codes[uid]]) for uid in tenant.list_unread_groups()}
+    tenant.load_progress.expect(expected)
+    page_size = max(page.page_size for page in first_pages.values())
+    large = []
+    for uid, n in expected.items():
+        n_pages_left_to_save = 1 + (uid in first_pages)
+        if n > page_size * n_pages_left_to_save:
+            large.append(uid)
+    trial = _spread_sample(large, N_TRIAL_PROBES)
+    n_failed = len(tenant.infer_members(trial))
+    if 2 * n_failed < len(trial):
+        tenant.infer_members(uid for uid in large if uid not in trial)
 
 
-def _whole(tenant: TenantReader, waiting: Mapping[str, PageRows[int]]) -> list[str]:
-    """The groups of three pages and more whose totals, as they were at first, are the customers that name them."""
-    counts = tenant.seen.naming().counts
-    long = [uid for uid, first in waiting.items() if first.total_count > 2 * first.page_size]
-    return [uid for uid in long if counts[tenant.code_of[uid]] == waiting[uid].total_count]
+def _inferable_groups(tenant: TenantReader, first_pages: Mapping[str, PageRows[int]]) -> list[str]:
+    """Return the groups of at least three pages whose first total is the number of customers that name them."""
+    counts = tenant.customer_index.references().counts
+    return [
+        uid
+        for uid, page in first_pages.items()
+        if not _is_short(page) and counts[tenant.group_codes[uid]] == page.total_count
+    ]
 
 
-def _not_to_be_whole(tenant: TenantReader, waiting: Mapping[str, PageRows[int]], *, cover: bool) -> list[str]:
+def _groups_to_page(tenant: TenantReader, first_pages: Mapping[str, PageRows[int]]) -> list[str]:
     """
-    The groups that no reading of larger ones will make whole; of those that wait, the largest at least.
+    Return the groups, largest first, that cannot be inferred from larger groups. The first is always among them.
 
-    They show somebody on their first page who is in none of the larger ones that still wait.
+    Their first page contains a customer who is in none of the larger unread groups, or they have at most two pages.
     """
-    if not cover or not tenant.lists_hold:
-        return list(waiting)
-    naming = tenant.seen.naming()
-    will_be_met = np.zeros(len(tenant.seen), bool)
-    found = []
-    for uid, first in waiting.items():
-        short = first.total_count <= 2 * first.page_size
-        if short or not first.keys or not will_be_met[first.keys].all():
-            found.append(uid)
-        if not short:
-            will_be_met[naming.customers(tenant.code_of[uid])] = True
-    return found
+    if not tenant.references_are_reliable:
+        return list(first_pages)
+    references = tenant.customer_index.references()
+    is_in_larger_group = np.zeros(len(tenant.customer_index), bool)
+    uids = []
+    for uid, page in first_pages.items():
+        is_short = _is_short(page)
+        if is_short or not page.keys or not is_in_larger_group[page.keys].all():
+            uids.append(uid)
+        if not is_short:
+            is_in_larger_group[references.customers_of(tenant.group_codes[uid])] = True
+    return uids
 
 
-def _largest_first(firsts: Mapping[str, PageRows[int]]) -> dict[str, PageRows[int]]:
-    return dict(sorted(firsts.items(), key=lambda item: (-item[1].total_count, item[0])))
+def _is_short(page: PageRows[int]) -> bool:
+    """Return True if a group has at most two pages, so that inferring it saves no request."""
+    return page.total_count <= 2 * page.page_size
 
 
-def _spread(uids: Sequence[str], n: int) -> list[str]:
-    """So many of these, from all over the list."""
-    places: Iterable[int] = (
-        np.unique(np.linspace(0, len(uids) - 1, min(n, len(uids)), dtype=np.int64)) if uids else ()
-    )
-    return [uids[place] for place in places]
+def _largest_first(first_pages: Mapping[str, PageRows[int]]) -> dict[str, PageRows[int]]:
+    return dict(sorted(first_pages.items(), key=lambda item: (-item[1].total_count, item[0])))
+
+
+def _spread_sample(uids: Sequence[str], n: int) -> list[str]:
+    """Return n uids that are spread evenly over the list, or all if there are fewer."""
+    if not uids:
+        return []
+    positions = np.unique(np.linspace(0, len(uids) - 1, min(n, len(uids)), dtype=np.int64))
+    return [uids[position] for position in positions]

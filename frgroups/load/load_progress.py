@@ -1,4 +1,4 @@
-"""How far a load is, as its progress bar tells it: memberships of all groups, requests, customers a second, waits."""
+"""Progress of a load: memberships of all groups, requests, customers per second, and waits."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from frgroups.internals.progress import Progress
 
 class LoadProgress:
     """
-    The memberships read so far, group by group, and how many there are in all as soon as every total is known.
+    Count the memberships that were read, and their total as soon as the totals of all groups are known.
 
-    A group counts up to its total, however often its pages are read again, so that the bar never goes back. The
-    threads that read only count; the bar is moved by the thread that calls `tell`.
+    A group counts at most up to its total, even if its pages are read again, so that the bar never moves back. The
+    reading threads only count; the thread that calls `update_bar` moves the bar.
     """
 
     def __init__(self, bar: Progress, groups: Iterable[str], *, requests_before: int = 0) -> None:
@@ -25,41 +25,44 @@ class LoadProgress:
         self._read = dict.fromkeys(groups, 0)
         self._done = dict.fromkeys(groups, 0)
         self._totals: dict[str, int] = {}
-        self._n_done = self._n_total = 0  # The sums of the two.
-        self._told: tuple[int, int | None] = (0, None)
-        self._turn = threading.Lock()
+        self._n_done = self._n_total = 0  # The sums of `_done` and `_totals`.
+        self._last_update: tuple[int, int | None] = (0, None)
+        self._lock = threading.Lock()
         self._started = time.monotonic()
 
-    def more(self, uid: str, n: int, total: int) -> None:
-        """So many more rows of a group were read, of a total."""
-        with self._turn:
+    def add_rows(self, uid: str, n: int, total: int) -> None:
+        """Add n rows of a group that has `total` rows."""
+        with self._lock:
             self._read[uid] += n
             self._expect(uid, total)
             self._advance(uid, min(self._read[uid], total))
 
-    def whole(self, uid: str, n: int) -> None:
-        """The group is read, and has so many."""
-        with self._turn:
+    def finish_group(self, uid: str, n: int) -> None:
+        """Set the final number of rows of a group."""
+        with self._lock:
             self._advance(uid, n)
             self._expect(uid, n)
 
     def expect(self, totals: Mapping[str, int]) -> None:
-        """So many rows these groups have, or will probably turn out to have."""
-        with self._turn:
+        """Set the expected number of rows of groups."""
+        with self._lock:
             for uid, total in totals.items():
                 self._expect(uid, total)
 
-    def tell(self, client: Client, n_customers: int) -> None:
-        """Move the bar to where the reading is."""
-        with self._turn:
+    def update_bar(self, client: Client, n_customers: int) -> None:
+        """Move the bar to the current counts."""
+        with self._lock:
             done = self._n_done
-            total = self._n_total if len(self._totals) == len(self._done) else None
-        before, self._told = self._told, (done, total)
-        if total is not None and total != before[1]:
+            total = None
+            if len(self._totals) == len(self._done):
+                total = self._n_total
+        done_before, total_before = self._last_update
+        self._last_update = (done, total)
+        if total is not None and total != total_before:
             self._bar.expect(total)
-        if done > before[0]:
-            self._bar.advance(done - before[0])
-        self._bar.note(self._beside(client, n_customers))
+        if done > done_before:
+            self._bar.advance(done - done_before)
+        self._bar.note(self._format_note(client, n_customers))
 
     def _expect(self, uid: str, total: int) -> None:
         total = max(total, self._done[uid])
@@ -71,9 +74,11 @@ class LoadProgress:
         self._n_done += done - self._done[uid]
         self._done[uid] = done
 
-    def _beside(self, client: Client, n_customers: int) -> str:
+    def _format_note(self, client: Client, n_customers: int) -> str:
         seconds = max(time.monotonic() - self._started, 0.001)
         requests = client.n_requests - self._requests_before
         note = f"{requests:,} requests, {n_customers / seconds:,.0f} customers/s"
         pause = math.ceil(client.paused_for)
-        return f"{note}, waiting {pause} s as the service asked (429)" if pause else note
+        if pause:
+            note += f", waiting {pause} s as the service asked (429)"
+        return note

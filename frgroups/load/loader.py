@@ -1,4 +1,4 @@
-"""Reads a whole tenant into a Snapshot, or takes a young one from the cache."""
+"""Load a tenant as a Snapshot, or read a recent stored snapshot."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from frgroups.internals.structured_logging import log_event
 from frgroups.internals.timestamps import parse_duration
 from frgroups.internals.validation import as_list
 from frgroups.load.cover_strategy import read_all_groups
-from frgroups.load.tenant_reader import TenantReader, overall
+from frgroups.load.tenant_reader import TenantReader, worst_verdict
 from frgroups.load.verified_listing import MAX_REREADS, read_groups, worker_threads
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.schema import PERSONAL
@@ -50,35 +50,35 @@ def load_snapshot(
     progress: ProgressOption = None,
 ) -> Snapshot:
     """
-    Every group and every member of the tenant, with a verdict that says how sure the reading is.
+    Load all groups and members of a tenant, and verify that they are complete.
 
-    When another load of the same tenant into the same cache is under way, it is waited for and its snapshot is
-    taken, instead of reading everything a second time.
+    If another process is loading the same tenant into the same cache, wait for it and return its snapshot.
 
     Parameters
     ----------
     cache
-        The folder that keeps the snapshot; None is the home's, False keeps nothing.
+        Folder in which the snapshot is stored. None is the data folder, and False does not store the snapshot.
     max_age
-        Take the newest kept snapshot instead when it is at most this old, such as "6h" or a timedelta.
+        Return the newest stored snapshot if it is not older than this, for example "6h" or a timedelta.
     cover
-        Do not page a group whose members were all seen in larger groups, as told by the groups that each
-        customer names. `reads` says of which group that was true; False pages every group.
+        Infer the members of a group from the groups that each customer names, if all of its members were read in
+        larger groups. The column `how` of `reads` contains "cover" for these groups. False reads the pages of every
+        group.
     personal
-        Keep names, contact data, addresses and notes too. Without it they are not kept anywhere.
+        Whether to store names, contact data, addresses and notes.
     progress
-        None shows a bar in notebooks and terminals; True, False, or a callable (text, done, total). The total
-        is None until the sizes of all groups are known.
+        True shows a progress bar, False does not. None shows it in notebooks and terminals. A callable is called with
+        (text, done, total); total is None until the sizes of all groups are known.
 
     Raises
     ------
     ApiError
-        The service failed, refused, or answered something that is not the API; nothing is kept.
+        A request failed, or the server is not the API. No snapshot is stored.
     DriftedReadError
-        The list of groups itself would not hold still.
+        The list of groups changed in every attempt to read it.
     InputError
-        `max_age` is not a duration, or the cache folder cannot be written (before anything is read). When the
-        disk is full only after reading, the error's `.snapshot` holds what was read.
+        `max_age` is not a duration, or the cache folder is not writable, which is checked before the load. If the
+        snapshot cannot be stored after the load, it is the attribute `.snapshot` of the error.
 
     >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client() as client:
     ...     snapshot = load_snapshot(client, cache=False, progress=False)
@@ -94,16 +94,20 @@ def load_snapshot(
         return _read_tenant(client, cover=cover, record=record, progress=progress)
     folder = resolve_folder(cache, "snapshots")
     _check_writable(folder)
-    if (young := _young(client, folder, max_age, cover, personal)) is not None:
-        text = f"{client.tenant_uid}: took what was kept at {young.taken_at}, which is young enough"
-        log_event(log, logging.INFO, "snapshot_taken", text, tenant_uid=client.tenant_uid)
-        return young
-    before = {one.path for one in _kept_of(client, folder)}
+    if max_age is not None:
+        fresh = _fresh_snapshot(client, folder, max_age, cover, personal)
+        if fresh is not None:
+            text = f"{client.tenant_uid}: took what was kept at {fresh.taken_at}, which is young enough"
+            log_event(log, logging.INFO, "snapshot_taken", text, tenant_uid=client.tenant_uid)
+            return fresh
+    stored_before = {stored.path for stored in _list_stored(client, folder)}
     with load_lock(folder, client.tenant_uid, client.base_url) as waited:
-        if waited and (shared := _shared(client, folder, before, cover, personal)) is not None:
-            return shared
+        if waited:
+            shared = _snapshot_from_other_load(client, folder, stored_before, cover, personal)
+            if shared is not None:
+                return shared
         snapshot = _read_tenant(client, cover=cover, record=record, progress=progress)
-        _keep(snapshot, folder)
+        _save(snapshot, folder)
     return snapshot
 
 
@@ -111,11 +115,11 @@ def refresh_groups(
     client: Client, snapshot: Snapshot, groups: Iterable[str], *, progress: ProgressOption = None
 ) -> Snapshot:
     """
-    The snapshot with just these groups read again, page by page; the others stay as they are.
+    Return the snapshot with some groups read again by pages.
 
-    Use it before planning over groups that drifted. `taken_at` stays that of the first read. A group that was
-    deleted since is left out.
-    Raises WrongTenantError when the client is for another tenant or host.
+    Use this function before planning changes of groups that changed during the load. `taken_at` does not change.
+    Groups that were deleted since the load are removed. Raises WrongTenantError if the client is for another tenant
+    or host.
 
     >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client() as client:
     ...     snapshot = load_snapshot(client, cache=False, progress=False)
@@ -133,12 +137,12 @@ def refresh_groups(
     groups = {uid: Group(customer_group_uid=uid) for uid in uids}
     record = Customer if personal else Member
     with (
-        _reading_threads(client) as (pool, readers),
-        Progress("Reading again", unit="memberships", show=progress) as bar,
+        _reading_threads(client) as (request_pool, group_pool),
+        Progress("Reading again", unit="memberships", show=progress) as progress_bar,
     ):
-        tenant = TenantReader(client, groups, record, pool, readers, bar)
-        tenant.page(tenant.first_pages(uids))
-    return _merged(snapshot, tenant, set(uids) - set(tenant.members), client.clock())
+        tenant = TenantReader(client, groups, record, request_pool, group_pool, progress_bar)
+        tenant.read_by_pages(tenant.read_first_pages(uids))
+    return _merge_groups(snapshot, tenant, set(uids) - set(tenant.members), client.clock())
 
 
 def _check_writable(folder: Path) -> None:
@@ -154,64 +158,77 @@ def _check_writable(folder: Path) -> None:
         ) from error
 
 
-def _young(
-    client: Client, folder: Path, max_age: timedelta | str | None, cover: bool, personal: bool
+def _fresh_snapshot(
+    client: Client, folder: Path, max_age: timedelta | str, cover: bool, personal: bool
 ) -> Snapshot | None:
-    """The newest good kept snapshot, if it is young enough and holds what was asked for."""
-    if max_age is None:
-        return None
+    """Return the newest undamaged stored snapshot if it is not too old and matches the request, or None."""
     limit = parse_duration(max_age)
-    snapshot = _newest(client, folder, lambda taken_at: timedelta(0) <= client.clock() - taken_at <= limit)
-    return None if snapshot is None else _as_asked(snapshot, cover, personal)
-
-
-def _shared(client: Client, folder: Path, before: set[Path], cover: bool, personal: bool) -> Snapshot | None:
-    """What a load that was under way has kept meanwhile, if it holds what was asked for."""
-    new = [one for one in _kept_of(client, folder) if one.path not in before and one.taken_at <= client.clock()]
-    try:
-        snapshot = read_stored(new[-1]) if new else None
-    except (CorruptFileError, FileNotFoundError):  # Rewritten or removed since: there is nothing to share.
+    snapshot = _read_newest(client, folder, lambda taken_at: timedelta(0) <= client.clock() - taken_at <= limit)
+    if snapshot is None:
         return None
-    if snapshot is None or (snapshot := _as_asked(snapshot, cover, personal)) is None:
+    return _match_request(snapshot, cover, personal)
+
+
+def _snapshot_from_other_load(
+    client: Client, folder: Path, stored_before: set[Path], cover: bool, personal: bool
+) -> Snapshot | None:
+    """Return the snapshot that another load has stored meanwhile if it matches the request, or None."""
+    new = [
+        stored
+        for stored in _list_stored(client, folder)
+        if stored.path not in stored_before and stored.taken_at <= client.clock()
+    ]
+    if not new:
+        return None
+    try:
+        newest = read_stored(new[-1])
+    except (CorruptFileError, FileNotFoundError):  # Another process has replaced or removed it.
+        return None
+    snapshot = _match_request(newest, cover, personal)
+    if snapshot is None:
         return None
     text = f"{client.tenant_uid}: took the snapshot that another load kept meanwhile, begun {snapshot.taken_at}"
     log_event(log, logging.INFO, "load_shared", text, tenant_uid=client.tenant_uid)
     return snapshot
 
 
-def _newest(client: Client, folder: Path, wanted: Callable[[datetime], bool]) -> Snapshot | None:
-    """The newest kept snapshot that was taken at a wanted moment; a damaged one is set aside for the next."""
+def _read_newest(client: Client, folder: Path, is_fresh: Callable[[datetime], bool]) -> Snapshot | None:
+    """Return the newest stored snapshot if it is fresh, or None. A damaged snapshot is quarantined and skipped."""
     try:
-        kept = latest_snapshot(folder, client.tenant_uid, client.base_url)
-        if kept is None or not wanted(kept.taken_at):
+        stored = latest_snapshot(folder, client.tenant_uid, client.base_url)
+        if stored is None or not is_fresh(stored.taken_at):
             return None
-        return read_stored(kept)
-    except FileNotFoundError:  # Another process has rewritten or removed it since.
+        return read_stored(stored)
+    except FileNotFoundError:  # Another process has replaced or removed it.
         pass
     except CorruptFileError as error:
         text = f"{error.message} A whole one is taken, or the tenant is read, instead."
         log_event(log, logging.WARNING, "snapshot_damaged", text, tenant_uid=client.tenant_uid)
-    good = latest_valid_snapshot(folder, client.tenant_uid, client.base_url)
-    return good if good is not None and wanted(good.taken_at) else None
-
-
-def _kept_of(client: Client, folder: Path) -> list[StoredSnapshot]:
-    """What is kept of the client's tenant and host; damage is for those to tell who read it."""
-    kept = list_stored_snapshots(folder, client.tenant_uid, on_damage=lambda _folder, _error: None)
-    return [one for one in kept if one.is_of(client.base_url)]
-
-
-def _as_asked(snapshot: Snapshot, cover: bool, personal: bool) -> Snapshot | None:
-    """The snapshot if it holds what was asked for, and without names and contact data if those were not."""
-    kept_personal = "firstname" in snapshot.customers
-    if (personal and not kept_personal) or (not cover and (snapshot.reads["how"] == "cover").any()):
+    snapshot = latest_valid_snapshot(folder, client.tenant_uid, client.base_url)
+    if snapshot is None or not is_fresh(snapshot.taken_at):
         return None
-    if kept_personal and not personal:
+    return snapshot
+
+
+def _list_stored(client: Client, folder: Path) -> list[StoredSnapshot]:
+    """Return the stored snapshots of the client's tenant and host. Damaged ones are omitted without a warning."""
+    stored = list_stored_snapshots(folder, client.tenant_uid, on_damage=lambda _folder, _error: None)
+    return [snapshot for snapshot in stored if snapshot.matches_host(client.base_url)]
+
+
+def _match_request(snapshot: Snapshot, cover: bool, personal: bool) -> Snapshot | None:
+    """Return the snapshot as it was requested, without personal data if needed, or None if it does not match."""
+    has_personal = "firstname" in snapshot.customers
+    if personal and not has_personal:
+        return None
+    if not cover and (snapshot.reads["how"] == "cover").any():
+        return None
+    if has_personal and not personal:
         return replace(snapshot, customers=snapshot.customers.drop(columns=list(PERSONAL)))
     return snapshot
 
 
-def _keep(snapshot: Snapshot, cache: Path) -> None:
+def _save(snapshot: Snapshot, cache: Path) -> None:
     try:
         path = save_snapshot(snapshot, cache)
     except InputError as error:
@@ -228,9 +245,9 @@ def _keep(snapshot: Snapshot, cache: Path) -> None:
 
 
 def _warn_unless_newest(snapshot: Snapshot, cache: Path) -> None:
-    """What is read later is the snapshot with the newest date, whichever was made last."""
+    """Log a warning if a stored snapshot has a later timestamp, because readers choose the latest timestamp."""
     newest = None
-    with suppress(CorruptFileError):  # Who reads it is told.
+    with suppress(CorruptFileError):  # Reported when it is read.
         newest = latest_snapshot(cache, snapshot.tenant_uid, snapshot.base_url or "")
     if newest is not None and newest.taken_at > snapshot.taken_at:
         text = (
@@ -244,22 +261,25 @@ def _read_tenant(client: Client, *, cover: bool, record: type[Member], progress:
     taken_at, n_before, started = client.clock(), client.n_requests, time.monotonic()
     text = f"reading {client.tenant_uid} at {client.base_url}"
     log_event(log, logging.INFO, "load_started", text, tenant_uid=client.tenant_uid, base_url=client.base_url)
-    with _reading_threads(client) as (pool, readers), Progress("Loading", unit="memberships", show=progress) as bar:
-        groups, listed = read_groups(client, pool=pool)
-        if listed.verdict == "drifted":
+    with (
+        _reading_threads(client) as (request_pool, group_pool),
+        Progress("Loading", unit="memberships", show=progress) as progress_bar,
+    ):
+        groups, listing = read_groups(client, pool=request_pool)
+        if listing.verdict == "drifted":
             raise DriftedReadError(
                 f"The list of groups of {client.tenant_uid} did not add up in any of {MAX_REREADS + 1} readings "
-                f"({listed.note}). Load again when nobody edits groups; if it stays so, the service itself lists or "
+                f"({listing.note}). Load again when nobody edits groups; if it stays so, the service itself lists or "
                 "counts them wrongly."
             )
-        if listed.note:
-            text = f"the list of groups of {client.tenant_uid}: {listed.note}"
+        if listing.note:
+            text = f"the list of groups of {client.tenant_uid}: {listing.note}"
             log_event(log, logging.WARNING, "groups_unverifiable", text, tenant_uid=client.tenant_uid)
         text = f"{client.tenant_uid} has {pluralize(len(groups), 'group')}"
         log_event(log, logging.INFO, "groups_listed", text, tenant_uid=client.tenant_uid, n_groups=len(groups))
-        tenant = TenantReader(client, groups, record, pool, readers, bar)
+        tenant = TenantReader(client, groups, record, request_pool, group_pool, progress_bar)
         read_all_groups(tenant, cover=cover)
-        snapshot = tenant.snapshot(listed.verdict, taken_at, client.clock())
+        snapshot = tenant.snapshot(listing.verdict, taken_at, client.clock())
     _log_result(snapshot, n_requests=client.n_requests - n_before, seconds=round(time.monotonic() - started, 3))
     return snapshot
 
@@ -272,34 +292,37 @@ def _log_result(snapshot: Snapshot, *, n_requests: int, seconds: float) -> None:
         "n_requests": n_requests,
     }
     n_covered = int((snapshot.reads["how"] == "cover").sum())
-    told = ", ".join(pluralize(n, name.removeprefix("n_").removesuffix("s")) for name, n in counts.items())
-    text = f"read {snapshot.tenant_uid} in {seconds:.1f} s: {told}; {snapshot.verdict}, {n_covered:,} by cover"
+    listed = ", ".join(pluralize(n, name.removeprefix("n_").removesuffix("s")) for name, n in counts.items())
+    text = f"read {snapshot.tenant_uid} in {seconds:.1f} s: {listed}; {snapshot.verdict}, {n_covered:,} by cover"
     facts = {"verdict": snapshot.verdict, **counts, "n_covered": n_covered, "seconds": seconds}
     log_event(log, logging.INFO, "load_finished", text, tenant_uid=snapshot.tenant_uid, **facts)
 
 
 @contextmanager
 def _reading_threads(client: Client) -> Iterator[tuple[Executor, Executor]]:
-    """Threads that send requests, and threads that wait for those of one group each; they end in this order."""
-    with worker_threads(client) as readers, worker_threads(client) as pool:
-        yield pool, readers
+    """Yield threads that send requests, and threads that each wait for the pages of one group."""
+    with worker_threads(client) as group_pool, worker_threads(client) as request_pool:
+        yield request_pool, group_pool
 
 
-def _merged(snapshot: Snapshot, tenant: TenantReader, gone: set[str], read_until: datetime) -> Snapshot:
-    """The old snapshot with the groups that were read again in place of its own, without those that are gone."""
-    # What the list of groups left open is not settled by reading groups again.
-    list_verdict = [snapshot.verdict] if overall(snapshot.reads["verdict"]) == "consistent" else []
+def _merge_groups(snapshot: Snapshot, tenant: TenantReader, gone: set[str], read_until: datetime) -> Snapshot:
+    """Return the snapshot with the groups that were read again, and without the groups in `gone`."""
+    # If all groups were consistent, the verdict of the snapshot is that of the list of groups, which was not reread.
+    verdicts: list[str] = []
+    if worst_verdict(snapshot.reads["verdict"]) == "consistent":
+        verdicts.append(snapshot.verdict)
     fresh = tenant.snapshot("consistent", snapshot.taken_at, read_until)
-    again = {uid: fresh.matrix.members(uid) for uid in fresh.groups["customer_group_uid"]}
+    reread = {uid: fresh.matrix.members(uid) for uid in fresh.groups["customer_group_uid"]}
     groups = snapshot.groups[~snapshot.groups["customer_group_uid"].isin(gone)].reset_index(drop=True)
-    members = {uid: again.get(uid, snapshot.matrix.members(uid)) for uid in groups["customer_group_uid"]}
-    wanted = {key for keys in members.values() for key in keys}
-    stays = snapshot.customers["customer_uid"].isin(wanted - set(fresh.customers["customer_uid"]))
-    customers = pd.concat([snapshot.customers[stays], fresh.customers])
+    members = {uid: reread.get(uid, snapshot.matrix.members(uid)) for uid in groups["customer_group_uid"]}
+    member_uids = {uid for uids in members.values() for uid in uids}
+    is_unchanged = snapshot.customers["customer_uid"].isin(member_uids - set(fresh.customers["customer_uid"]))
+    customers = pd.concat([snapshot.customers[is_unchanged], fresh.customers])
     customers = customers.sort_values("customer_uid", ignore_index=True)
-    own = snapshot.consents["customer_uid"].isin(set(snapshot.customers.loc[stays, "customer_uid"]))
-    consents = pd.concat([snapshot.consents[own], fresh.consents], ignore_index=True)
-    reads = snapshot.reads[~snapshot.reads["customer_group_uid"].isin(again.keys() | gone)]
+    unchanged_uids = set(snapshot.customers.loc[is_unchanged, "customer_uid"])
+    old_consents = snapshot.consents[snapshot.consents["customer_uid"].isin(unchanged_uids)]
+    consents = pd.concat([old_consents, fresh.consents], ignore_index=True)
+    reads = snapshot.reads[~snapshot.reads["customer_group_uid"].isin(reread.keys() | gone)]
     reads = pd.concat([reads, fresh.reads]).sort_values("customer_group_uid", ignore_index=True)
     return replace(
         snapshot,
@@ -308,20 +331,20 @@ def _merged(snapshot: Snapshot, tenant: TenantReader, gone: set[str], read_until
         consents=consents.sort_values(["customer_uid", "consent_uid"], ignore_index=True),
         reads=reads,
         matrix=MembershipMatrix.from_uids(
-            pd.Series(np.repeat(list(members), [len(keys) for keys in members.values()]), dtype="str"),
+            pd.Series(np.repeat(list(members), [len(uids) for uids in members.values()]), dtype="str"),
             pd.Series(list(chain.from_iterable(members.values())), dtype="str"),
             all_groups=groups["customer_group_uid"],
             group_names=groups["name"],
             all_customers=customers["customer_uid"],
         ),
         read_until=read_until,
-        verdict=overall([*list_verdict, *reads["verdict"]]),
-        universe=_still_possible(snapshot, len(customers)),
+        verdict=worst_verdict([*verdicts, *reads["verdict"]]),
+        universe=_valid_universe(snapshot, len(customers)),
     )
 
 
-def _still_possible(snapshot: Snapshot, n_customers: int) -> int | None:
-    """The universe that the snapshot was given, unless more customers than that were met since; the log says so."""
+def _valid_universe(snapshot: Snapshot, n_customers: int) -> int | None:
+    """Return the universe of the snapshot, or None with a warning if there are more customers than that."""
     universe = snapshot.universe
     if universe is None or universe >= n_customers:
         return universe

@@ -1,10 +1,10 @@
-"""What a load has read of a tenant so far: customers, members and the evidence, put together as a Snapshot."""
+"""Read the groups of a tenant, and combine customers, members and evidence to a Snapshot."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,162 +23,206 @@ from frgroups.internals.structured_logging import log_event
 from frgroups.internals.typing import IntArray
 from frgroups.load.column_builder import groups_table
 from frgroups.load.customer_index import CustomerIndex, GroupReferences
+from frgroups.load.listing_reader import PageRows
 from frgroups.load.load_progress import LoadProgress
-from frgroups.load.verified_listing import Listing, PageRows, listing_context, read_listing
+from frgroups.load.verified_listing import Listing, listing_context, read_listing
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.schema import READS, coerce_schema
 from frgroups.snapshot.snapshot import Snapshot, Verdict
 
 log = logging.getLogger("frgroups.load")
 
-# Where only the total of a group is wanted: a few of its customers, since they are evidence too.
+# Customers on the page that is requested for the total of a group. They are part of the evidence.
 PROBE_SIZE = 20
 
-TICK = 0.25
-_NOBODY = np.empty(0, np.int64)
+PROGRESS_INTERVAL = 0.25  # Seconds between two updates of the progress bar.
+_NO_CUSTOMERS = np.empty(0, np.int64)
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
 @dataclass
 class TenantReader:
     """
-    What has been read of a tenant so far; the one mutable thing of a load.
+    The state of a load: groups, customers, members and evidence so far.
 
-    `pool` sends the requests; `readers` are the threads that wait for the pages of one group each.
+    Customers are represented by their codes in `customer_index`.
+
+    Parameters
+    ----------
+    groups
+        Groups by uid. Groups that are deleted during the load are removed.
+    record
+        Record type of the customers.
+    request_pool
+        Threads that send requests.
+    group_pool
+        Threads that each wait for the pages of one group.
+    progress_bar
+        Progress bar of the load.
+
+    Attributes
+    ----------
+    members
+        Members of each group that was read by pages.
+    inferred
+        Number of members of each group with inferred membership.
+    reads
+        Row of `Snapshot.reads` for each group that was read.
+    references_are_reliable
+        False after a page contained a customer that does not name the group of the page.
     """
 
     client: Client
     groups: dict[str, Group]
     record: type[Member]
-    pool: Executor
-    readers: Executor
-    bar: Progress
+    request_pool: Executor
+    group_pool: Executor
+    progress_bar: Progress
     members: dict[str, IntArray] = field(default_factory=dict)
-    covered: dict[str, int] = field(default_factory=dict)
+    inferred: dict[str, int] = field(default_factory=dict)
     reads: dict[str, dict[str, Any]] = field(default_factory=dict)
-    lists_hold: bool = True
+    references_are_reliable: bool = True
 
     def __post_init__(self) -> None:
-        self.code_of = {uid: code for code, uid in enumerate(self.groups)}
-        self.seen = CustomerIndex(self.record, list(self.groups))
-        self.shown = LoadProgress(self.bar, self.groups, requests_before=self.client.n_requests)
+        self.group_codes = {uid: code for code, uid in enumerate(self.groups)}
+        self.customer_index = CustomerIndex(self.record, list(self.groups))
+        self.load_progress = LoadProgress(self.progress_bar, self.groups, requests_before=self.client.n_requests)
         for uid in [uid for uid in self.groups if not UID.fullmatch(uid)]:
             note = "its uid is not one that the API takes, so its members cannot be asked for"
-            self._take(uid, "pages", Listing([], "none", "unverifiable", 0, 0, 0, 0, 0.0, note))
-            self.members[uid] = _NOBODY
+            self._record_listing(uid, "pages", Listing([], "none", "unverifiable", 0, 0, 0, 0, 0.0, note))
+            self.members[uid] = _NO_CUSTOMERS
 
-    def unread(self) -> list[str]:
-        """The groups that are not in `reads` yet, in the order of the service."""
+    def list_unread_groups(self) -> list[str]:
+        """Return the uids of the groups that are not in `reads` yet, in the order of the server."""
         return [uid for uid in self.groups if uid not in self.reads]
 
-    def first_pages(self, uids: Iterable[str]) -> dict[str, PageRows[int]]:
-        """The first page of each of these groups; a group deleted meanwhile is left out."""
-        return dict(self._each(uids, self._rows, self.pool))
+    def read_first_pages(self, uids: Iterable[str]) -> dict[str, PageRows[int]]:
+        """Return the first page of each group. Groups that were deleted during the load are omitted."""
+        return dict(self._run_for_groups(uids, self._read_page, self.request_pool))
 
-    def page(self, firsts: Mapping[str, PageRows[int] | None]) -> None:
-        """Read these groups by pages; a first page that is there already is not asked for again."""
-        for uid, listing in self._each(firsts, lambda uid: self._listing(uid, firsts[uid]), self.readers):
-            self.covered.pop(uid, None)
+    def read_by_pages(self, first_pages: Mapping[str, PageRows[int] | None]) -> None:
+        """Read groups by pages, starting with the given first pages. None requests the first page again."""
+
+        def read(uid: str) -> Listing[int]:
+            return self._read_listing(uid, first_pages[uid])
+
+        for uid, listing in self._run_for_groups(first_pages, read, self.group_pool):
+            self.inferred.pop(uid, None)
             self.members[uid] = np.array(listing.uids, np.int64)
-            self._take(uid, "pages", listing)
+            self._record_listing(uid, "pages", listing)
             if listing.missing_backreference:
-                self.lists_hold = False
+                self.references_are_reliable = False
 
-    def probe_total(self, uids: Iterable[str]) -> list[str]:
+    def infer_members(self, uids: Iterable[str]) -> list[str]:
         """
-        Take as read each of these groups whose total, now, is the number of customers seen that name it.
+        Infer the members of groups from the references of the customers read so far.
 
-        The few customers that come with the total must be among those counted. Returns the groups of which
-        that was not so.
+        One small request per group returns its total and a few customers. The members are inferred if the total is
+        the number of customers that name the group, and all returned customers are among them. Returns the uids of
+        the other groups.
         """
-        missed = []
-        naming = self.seen.naming()
-        for uid, (rows, seconds) in self._each(uids, self._glanced, self.pool):
-            n = int(naming.counts[self.code_of[uid]])
-            self.shown.expect({uid: rows.total_count})
-            if (
-                rows.total_count != n
-                or rows.n_new
-                or rows.without_uid
-                or (n and not rows.keys)
-                or rows.n_naming - len(rows.missing_backreference) < len(rows.keys)
-            ):
-                missed.append(uid)
-                continue
-            self.covered[uid] = n
-            self._take(uid, "cover", Listing(range(n), "counts", "consistent", 1, n, n, 0, seconds))
-        return missed
+        failed = []
+        references = self.customer_index.references()
+        for uid, (page, seconds) in self._run_for_groups(uids, self._probe_total, self.request_pool):
+            n = int(references.counts[self.group_codes[uid]])
+            self.load_progress.expect({uid: page.total_count})
+            if _confirms_inference(page, n):
+                self.inferred[uid] = n
+                self._record_listing(uid, "cover", Listing(range(n), "counts", "consistent", 1, n, n, 0, seconds))
+            else:
+                failed.append(uid)
+        return failed
 
-    def settle(self) -> None:
-        """Read again, once and by pages, what the customers' own lists contradict; mark what they still do."""
-        tried: set[str] = set()
+    def resolve_conflicts(self) -> None:
+        """
+        Read groups again whose members and references disagree, and mark those that still disagree as drifted.
+
+        Each group with a contradiction is read again once. Inferred groups are read by pages when the references
+        no longer confirm them.
+        """
+        reread: set[str] = set()
         while True:
-            naming = self.seen.naming()
-            contradicted = [uid for uid in self._contradicted(naming, tried) if uid not in tried]
-            again = [*self._stale_inferences(naming), *contradicted, *self._groups_to_reread(naming, contradicted)]
-            if not again:
+            references = self.customer_index.references()
+            conflicts = self._find_conflicts(references, reread)
+            new_conflicts = [uid for uid in conflicts if uid not in reread]
+            to_read = [
+                *self._stale_inferences(references),
+                *new_conflicts,
+                *self._groups_to_reread(references, new_conflicts),
+            ]
+            if not to_read:
                 break
-            tried.update(contradicted)
-            self.page(dict.fromkeys(again))
-        for uid in self._contradicted(naming, tried):
-            n = int(naming.counts[self.code_of[uid]])
+            reread.update(new_conflicts)
+            self.read_by_pages(dict.fromkeys(to_read))
+        for uid in conflicts:
+            n = int(references.counts[self.group_codes[uid]])
             note = f"{n} customers name it, {len(self.members[uid])} came from its pages"
             self.reads[uid] |= {"verdict": "drifted", "evidence": "none", "note": note}
 
-    def _stale_inferences(self, naming: GroupReferences) -> list[str]:
-        """The covered groups that the customers' lists, as they are now, do not bear out."""
-        counts = naming.counts
-        return [uid for uid, n in self.covered.items() if not self.lists_hold or counts[self.code_of[uid]] != n]
+    def _stale_inferences(self, references: GroupReferences) -> list[str]:
+        """Return the inferred groups that the current references do not confirm."""
+        if not self.references_are_reliable:
+            return list(self.inferred)
+        counts = references.counts
+        return [uid for uid, n in self.inferred.items() if counts[self.group_codes[uid]] != n]
 
-    def _contradicted(self, naming: GroupReferences, again: Collection[str]) -> list[str]:
+    def _find_conflicts(self, references: GroupReferences, reread: set[str]) -> list[str]:
         """
-        The paged groups whose members and whose customers' own lists disagree.
+        Return the groups whose members, read by pages, and references disagree.
 
-        In one that was read `again` nobody is missing who was met nowhere else: they left, and have no newer list.
+        A group that was read again has no conflict if its missing members were read in no other group: they left it
+        after their reference was read, so no newer reference exists.
         """
-        if not len(naming.keys):
-            return []  # Where nobody names a group, the lists say nothing.
-        sure = [uid for uid in self.members if self.reads[uid]["verdict"] == "consistent"]
-        found = [uid for uid in sure if naming.contradicts(self.code_of[uid], self.members[uid])]
-        return [uid for uid in found if uid not in again or not self._has_only_lost(uid, naming)]
+        if references.is_empty:
+            return []
+        conflicts = []
+        for uid, members in self.members.items():
+            if self.reads[uid]["verdict"] != "consistent":
+                continue
+            if not references.contradict(self.group_codes[uid], members):
+                continue
+            if uid in reread and self._lost_members_only(uid, references):
+                continue
+            conflicts.append(uid)
+        return conflicts
 
-    def _has_only_lost(self, uid: str, naming: GroupReferences) -> bool:
-        """Whether members and lists differ in nothing but customers who are in no group now, as far as was read."""
-        named, members = naming.customers(self.code_of[uid]), self.members[uid]
-        lost = np.setdiff1d(named, members, assume_unique=True)
-        if naming.contradicts(self.code_of[uid], np.concatenate([members, lost])):
+    def _lost_members_only(self, uid: str, references: GroupReferences) -> bool:
+        """Return True if the references differ from the members only by customers who are in no group now."""
+        code, members = self.group_codes[uid], self.members[uid]
+        lost = np.setdiff1d(references.customers_of(code), members, assume_unique=True)
+        if references.contradict(code, np.concatenate([members, lost])):
             return False
-        elsewhere = [*self.members.values(), *(naming.customers(self.code_of[one]) for one in self.covered)]
-        return not any(np.isin(lost, others).any() for others in elsewhere)
+        inferred = [references.customers_of(self.group_codes[other]) for other in self.inferred]
+        return not any(np.isin(lost, others).any() for others in [*self.members.values(), *inferred])
 
-    def _groups_to_reread(self, naming: GroupReferences, contradicted: Iterable[str]) -> list[str]:
+    def _groups_to_reread(self, references: GroupReferences, conflicts: Iterable[str]) -> list[str]:
         """
-        The smallest groups in which those were met who name a contradicted group and did not come with it.
+        Return the smallest groups that contain the customers who name a group with a conflict but are not in it.
 
-        They may have left it since, or joined it: read again, their records tell.
+        Their references might have changed since. Reading these groups again returns the new references.
         """
-        met_in = np.full(len(self.seen), -1)
-        paged = sorted(self.members, key=lambda uid: -len(self.members[uid]))
-        for n, uid in enumerate(paged):
-            met_in[self.members[uid]] = n
-        extra = [
-            np.setdiff1d(naming.customers(self.code_of[uid]), self.members[uid], assume_unique=True)
-            for uid in contradicted
+        missing = [
+            np.setdiff1d(references.customers_of(self.group_codes[uid]), self.members[uid], assume_unique=True)
+            for uid in conflicts
         ]
-        found = np.unique(met_in[np.concatenate([*extra, _NOBODY])])
-        return [paged[n] for n in found if n >= 0]
+        largest_first = sorted(self.members, key=lambda uid: -len(self.members[uid]))
+        smallest_group = np.full(len(self.customer_index), -1)
+        for n, uid in enumerate(largest_first):
+            smallest_group[self.members[uid]] = n
+        positions = np.unique(smallest_group[np.concatenate([*missing, _NO_CUSTOMERS])])
+        return [largest_first[n] for n in positions if n >= 0]
 
     def snapshot(self, list_verdict: str, taken_at: datetime, read_until: datetime) -> Snapshot:
-        """All of it as a Snapshot."""
+        """Return a Snapshot of everything that was read."""
         groups = groups_table(self.groups.values())
         uids = list(groups["customer_group_uid"])
         members = self._member_codes(uids)
-        every = np.concatenate([*members, _NOBODY])
-        rank = np.full(len(self.seen), -1)
-        rank[every] = 0  # Who was met and turned out to be in no group is left out.
-        customers, consents, ordered = self.seen.customers(np.flatnonzero(rank == 0))
-        rank[ordered] = np.arange(len(ordered))
+        all_members = np.concatenate([*members, _NO_CUSTOMERS])
+        ranks = np.full(len(self.customer_index), -1)
+        ranks[all_members] = 0  # Customers who are in no group now are omitted.
+        customers, consents, ordered = self.customer_index.customers(np.flatnonzero(ranks == 0))
+        ranks[ordered] = np.arange(len(ordered))
         reads = pd.DataFrame([self.reads[uid] for uid in uids], columns=list(READS))
         return Snapshot(
             groups=groups,
@@ -187,7 +231,7 @@ class TenantReader:
             reads=coerce_schema(reads, READS),
             matrix=MembershipMatrix.from_codes(
                 np.repeat(np.arange(len(uids)), [len(codes) for codes in members]),
-                rank[every],
+                ranks[all_members],
                 group_uids=pd.Index(groups["customer_group_uid"], dtype="str"),
                 group_names=pd.Index(groups["name"], dtype="str"),
                 customer_uids=pd.Index(customers["customer_uid"], dtype="str"),
@@ -196,58 +240,73 @@ class TenantReader:
             base_url=self.client.base_url,
             taken_at=taken_at,
             read_until=read_until,
-            verdict=overall([list_verdict, *reads["verdict"]]),
+            verdict=worst_verdict([list_verdict, *reads["verdict"]]),
         )
 
     def _member_codes(self, uids: Iterable[str]) -> list[IntArray]:
-        """The codes of the members of each of these groups."""
-        naming = self.seen.naming()
-        return [naming.customers(self.code_of[uid]) if uid in self.covered else self.members[uid] for uid in uids]
+        """Return the codes of the members of each group."""
+        references = self.customer_index.references()
+        codes = dict(self.members)
+        for uid in self.inferred:
+            codes[uid] = references.customers_of(self.group_codes[uid])
+        return [codes[uid] for uid in uids]
 
-    def _listing(self, uid: str, first: PageRows[int] | None) -> Listing[int]:
+    def _read_listing(self, uid: str, first: PageRows[int] | None) -> Listing[int]:
+        def read_page(number: int | None, size: int | None) -> PageRows[int]:
+            return self._read_page(uid, number, size)
+
         with listing_context(self.client, "get-customer-groups-customers", f"the customers of group {uid}"):
-            return read_listing(lambda number, size: self._rows(uid, number, size), first=first, pool=self.pool)
+            return read_listing(read_page, first=first, pool=self.request_pool)
 
-    def _rows(self, uid: str, number: int | None = None, size: int | None = None) -> PageRows[int]:
-        rows = self.client.decode_customer_page(
-            uid, number, size, record=ROW_OF[self.record], decode=lambda page: self.seen.take(page, uid)
-        )
-        self.shown.more(uid, len(rows.keys), rows.total_count)
-        return rows
+    def _read_page(self, uid: str, number: int | None = None, size: int | None = None) -> PageRows[int]:
+        page = self._request_page(uid, number, size)
+        self.load_progress.add_rows(uid, len(page.keys), page.total_count)
+        return page
 
-    def _glanced(self, uid: str) -> tuple[PageRows[int], float]:
+    def _probe_total(self, uid: str) -> tuple[PageRows[int], float]:
         started = time.monotonic()
-        rows = self.client.decode_customer_page(
-            uid, None, PROBE_SIZE, record=ROW_OF[self.record], decode=lambda page: self.seen.take(page, uid)
-        )
-        return rows, round(time.monotonic() - started, 3)
+        page = self._request_page(uid, None, PROBE_SIZE)
+        return page, round(time.monotonic() - started, 3)
 
-    def _each(
-        self, uids: Iterable[str], do: Callable[[str], Found], threads: Executor
-    ) -> Iterator[tuple[str, Found]]:
-        """What comes of each group, as it comes; a group deleted meanwhile is left out."""
-        finished: SimpleQueue[Future[Found]] = SimpleQueue()
-        waiting = {threads.submit(do, uid): uid for uid in uids}
-        for future in waiting:
-            future.add_done_callback(finished.put)
-        while waiting:
-            self.shown.tell(self.client, len(self.seen))
+    def _request_page(self, uid: str, number: int | None, size: int | None) -> PageRows[int]:
+        return self.client.decode_customer_page(
+            uid,
+            number,
+            size,
+            record=ROW_OF[self.record],
+            decode=lambda page: self.customer_index.add_page(page, uid),
+        )
+
+    def _run_for_groups(
+        self, uids: Iterable[str], function: Callable[[str], Result], threads: Executor
+    ) -> Iterator[tuple[str, Result]]:
+        """
+        Call a function for each group in threads, and yield uids and results in the order of completion.
+
+        Groups that were deleted during the load are omitted.
+        """
+        completed: SimpleQueue[Future[Result]] = SimpleQueue()
+        pending = {threads.submit(function, uid): uid for uid in uids}
+        for future in pending:
+            future.add_done_callback(completed.put)
+        while pending:
+            self.load_progress.update_bar(self.client, len(self.customer_index))
             try:
-                future = finished.get(timeout=TICK)
+                future = completed.get(timeout=PROGRESS_INTERVAL)
             except Empty:
                 continue
-            uid = waiting.pop(future)
+            uid = pending.pop(future)
             try:
-                found = future.result()
+                result = future.result()
             except NotFoundError:
-                if self._exists(uid):
+                if self._group_exists(uid):
                     raise
-                self._drop(uid)
+                self._drop_group(uid)
                 continue
-            yield uid, found
-        self.shown.tell(self.client, len(self.seen))
+            yield uid, result
+        self.load_progress.update_bar(self.client, len(self.customer_index))
 
-    def _take(self, uid: str, how: str, listing: Listing[int]) -> None:
+    def _record_listing(self, uid: str, how: str, listing: Listing[int]) -> None:
         self.reads[uid] = {
             "customer_group_uid": uid,
             "how": how,
@@ -261,29 +320,49 @@ class TenantReader:
             "seconds": listing.seconds,
             "note": listing.note,
         }
-        self.shown.whole(uid, len(listing.uids))
-        level = logging.DEBUG if listing.verdict == "consistent" else logging.INFO
-        text = f"group {uid}: {listing.verdict}{f' ({listing.note})' if listing.note else ''}"
+        self.load_progress.finish_group(uid, len(listing.uids))
+        level = logging.INFO
+        if listing.verdict == "consistent":
+            level = logging.DEBUG
+        text = f"group {uid}: {listing.verdict}"
+        if listing.note:
+            text += f" ({listing.note})"
         facts = {name: value for name, value in self.reads[uid].items() if name != "note"}
         log_event(log, level, "group_read", text, tenant_uid=self.client.tenant_uid, **facts)
 
-    def _exists(self, uid: str) -> bool:
-        """Whether the service still knows the group: then it is no answer that its customers are not found."""
+    def _group_exists(self, uid: str) -> bool:
+        """Return True if the server still has the group. Then a 404 for its customers is an error."""
         try:
             self.client.get_group(uid)
         except NotFoundError:
             return False
         return True
 
-    def _drop(self, uid: str) -> None:
+    def _drop_group(self, uid: str) -> None:
         text = f"group {uid} was deleted while the tenant was read; it is left out"
         log_event(log, logging.INFO, "group_gone", text, tenant_uid=self.client.tenant_uid, customer_group_uid=uid)
-        for known in (self.groups, self.members, self.covered, self.reads):
-            known.pop(uid, None)
-        self.shown.whole(uid, 0)
+        for by_uid in (self.groups, self.members, self.inferred, self.reads):
+            by_uid.pop(uid, None)
+        self.load_progress.finish_group(uid, 0)
 
 
-def overall(verdicts: Iterable[str]) -> Verdict:
-    """The verdict of a snapshot: the worst of its groups."""
-    found = set(verdicts)
-    return "drifted" if "drifted" in found else "unverifiable" if "unverifiable" in found else "consistent"
+def _confirms_inference(page: PageRows[int], n: int) -> bool:
+    """Return True if a small page of a group confirms that its members are the n customers that name it."""
+    n_with_this_reference = page.n_with_references - len(page.missing_backreference)
+    return (
+        page.total_count == n
+        and page.n_new == 0
+        and page.without_uid == 0
+        and (n == 0 or len(page.keys) > 0)
+        and n_with_this_reference >= len(page.keys)
+    )
+
+
+def worst_verdict(verdicts: Iterable[str]) -> Verdict:
+    """Return the worst of several verdicts."""
+    distinct = set(verdicts)
+    if "drifted" in distinct:
+        return "drifted"
+    if "unverifiable" in distinct:
+        return "unverifiable"
+    return "consistent"

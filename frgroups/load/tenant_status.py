@@ -1,7 +1,8 @@
-"""How old, how sure and how large the newest snapshot of each tenant is. Reads what is kept, asks no tenant."""
+"""Age, verdict and size of the newest stored snapshot of each tenant. No requests are sent."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,14 +14,14 @@ import pandas as pd
 
 from frgroups.api.tenants_config import Tenant, config_path, find_tenant, read_tenants
 from frgroups.errors import CorruptFileError, InputError
-from frgroups.internals.formatting import format_age, format_duration
+from frgroups.internals.formatting import agree, format_age, format_duration, pluralize
 from frgroups.internals.paths import parse_tenant_folder, tenant_folder
 from frgroups.internals.timestamps import parse_duration
 from frgroups.store.manifest import StoredSnapshot, list_stored_snapshots
 from frgroups.store.retention import list_snapshots
 
-# What a clock may be off without a snapshot being called one of the future.
-_SKEW = timedelta(minutes=5)
+# Clock difference up to which a snapshot does not count as taken in the future.
+_MAX_CLOCK_SKEW = timedelta(minutes=5)
 _COLUMNS = {
     "name": "str",
     "tenant_uid": "str",
@@ -77,37 +78,41 @@ def tenant_status(
     >>> table[["tenant_uid", "host", "age", "verdict", "ok"]].values.tolist()
     [['t-1', 'tables', '3 h', 'unverifiable', False]]
     """
-    limit, moment = parse_duration(max_age), now or datetime.now(UTC)
-    if moment.tzinfo is None:
+    limit = parse_duration(max_age)
+    if now is None:
+        now = datetime.now(UTC)
+    if now.tzinfo is None:
         raise InputError(f"now={now!r} has no time zone; write it like datetime.now(UTC).")
-    damaged: dict[str, list[str]] = {}
-    whole = list_stored_snapshots(
-        cache, on_damage=lambda folder, _: damaged.setdefault(folder.parent.name, []).append(folder.name)
-    )
-    newest = {one.path.parent.name: one for one in whole}
-    kept = list_snapshots(cache)
-    kept["folder"] = [Path(path).parent.name for path in kept["path"]]
-    places = _in_config(names, path)
+    damaged: defaultdict[str, list[str]] = defaultdict(list)
+    stored = list_stored_snapshots(cache, on_damage=lambda folder, _: damaged[folder.parent.name].append(folder.name))
+    newest = {snapshot.path.parent.name: snapshot for snapshot in stored}
+    snapshots = list_snapshots(cache)
+    snapshots["folder"] = [Path(path).parent.name for path in snapshots["path"]]
+    tenants = _configured_tenants(names, path)
     if names is None:
-        known = {place.folder for place in places}
-        places += [_on_disk(folder, newest.get(folder)) for folder in sorted({*newest, *damaged} - known)]
-    rows = [
-        _row(place, kept[kept["folder"] == place.folder])
-        | _judged(place, newest.get(place.folder), damaged.get(place.folder, []), moment, limit)
-        for place in places
-    ]
+        configured = {tenant.folder for tenant in tenants}
+        other_folders = sorted({*newest, *damaged} - configured)
+        tenants += [_unconfigured_tenant(folder, newest.get(folder)) for folder in other_folders]
+    rows = []
+    for tenant in tenants:
+        row = _snapshot_columns(tenant, snapshots[snapshots["folder"] == tenant.folder])
+        rows.append(
+            row | _status_columns(tenant, newest.get(tenant.folder), damaged.get(tenant.folder, []), now, limit)
+        )
     table = pd.DataFrame(rows, columns=list(_COLUMNS)).astype(_COLUMNS)
     return table.sort_values(["taken_at", "name", "tenant_uid"], na_position="first", ignore_index=True)
 
 
 def is_questionable(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows that the total is of: those in the file, or all where it names none of them."""
-    return table[table["in_config"]] if table["in_config"].any() else table
+    """Return the rows of tenants in `tenants.toml`, or all rows if it contains none of them."""
+    if not table["in_config"].any():
+        return table
+    return table[table["in_config"]]
 
 
 def status_summary(table: pd.DataFrame) -> str:
     """
-    The total in a sentence.
+    Return a sentence with the number of tenants that have a fresh and consistent snapshot.
 
     >>> status_summary(tenant_status(names=[]))
     'No tenant is known.'
@@ -115,15 +120,16 @@ def status_summary(table: pd.DataFrame) -> str:
     own = is_questionable(table)
     if own.empty:
         return "No tenant is known."
-    noun = "tenant" if len(own) == 1 else "tenants"
-    others = len(table) - len(own)
-    more = f"; {others} more on disk {'is' if others == 1 else 'are'} not in tenants.toml" if others else ""
-    return f"{own['ok'].sum()} of {len(own)} {noun} fresh and consistent{more}."
+    summary = f"{own['ok'].sum()} of {pluralize(len(own), 'tenant')} fresh and consistent"
+    n_others = len(table) - len(own)
+    if n_others:
+        summary += f"; {n_others} more on disk {agree(n_others, 'is', 'are')} not in tenants.toml"
+    return f"{summary}."
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """A tenant as the file tells of it, or as the name of a folder does; `problem` is what is wrong in the file."""
+class _TenantEntry:
+    """A tenant of `tenants.toml` or of the snapshot folders. `problem` is an error in the file."""
 
     folder: str
     name: str = ""
@@ -134,76 +140,89 @@ class _Place:
     problem: str = ""
 
 
-def _in_config(names: Sequence[str] | None, path: str | Path | None) -> list[_Place]:
+def _configured_tenants(names: Sequence[str] | None, path: str | Path | None) -> list[_TenantEntry]:
+    """Return the tenants of the file, or those with the given names."""
     if not names and path is None and not config_path().exists():
         return []
-    known = read_tenants(path)
+    configured = read_tenants(path)
     for name in names or ():
-        if name not in known:
-            find_tenant(name, path)  # Which says what is close to it.
-    return [_place(name, one) for name, one in known.items() if names is None or name in names]
+        if name not in configured:
+            find_tenant(name, path)  # Raises an error with similar names.
+    return [_tenant_entry(name, tenant) for name, tenant in configured.items() if names is None or name in names]
 
 
-def _place(name: str, found: Tenant | InputError) -> _Place:
-    if isinstance(found, InputError):
-        problem = str(getattr(found, "problem", found)).splitlines()[0]
-        return _Place("", name, in_config=True, problem=problem)
-    folder, host = tenant_folder(found.tenant_uid, found.base_url), urlsplit(found.base_url).netloc
-    return _Place(folder, name, found.tenant_uid, found.base_url, host, in_config=True)
+def _tenant_entry(name: str, tenant: Tenant | InputError) -> _TenantEntry:
+    if isinstance(tenant, InputError):
+        problem = str(getattr(tenant, "problem", tenant)).splitlines()[0]
+        return _TenantEntry("", name, in_config=True, problem=problem)
+    folder, host = tenant_folder(tenant.tenant_uid, tenant.base_url), urlsplit(tenant.base_url).netloc
+    return _TenantEntry(folder, name, tenant.tenant_uid, tenant.base_url, host, in_config=True)
 
 
-def _on_disk(folder: str, newest: StoredSnapshot | None) -> _Place:
-    """A tenant that no table of the file names."""
+def _unconfigured_tenant(folder: str, newest: StoredSnapshot | None) -> _TenantEntry:
+    """Return a tenant that has snapshots but is not in the file."""
     uid, host = parse_tenant_folder(folder)
-    base_url = newest.manifest["base_url"] if newest else None
-    return _Place(folder, tenant_uid=uid, base_url=base_url or "", host=host)
+    base_url = ""
+    if newest is not None:
+        base_url = newest.manifest["base_url"] or ""
+    return _TenantEntry(folder, tenant_uid=uid, base_url=base_url, host=host)
 
 
-def _row(place: _Place, kept: pd.DataFrame) -> dict[str, Any]:
-    empty = {
+def _snapshot_columns(tenant: _TenantEntry, snapshots: pd.DataFrame) -> dict[str, Any]:
+    """Return the columns about the tenant and its stored snapshots."""
+    row: dict[str, Any] = {
         "taken_at": None,
         "verdict": "",
         "n_groups": None,
         "n_customers": None,
         "n_memberships": None,
         "path": "",
+        "size_bytes": 0,
     }
-    newest = {} if kept.empty else {name: kept.iloc[-1][name] for name in (*empty, "size_bytes")}
-    sizes = {"size_bytes": 0, "n_snapshots": len(kept), "total_bytes": kept["size_bytes"].sum()}
-    return asdict(place) | empty | sizes | newest
+    if not snapshots.empty:
+        newest = snapshots.iloc[-1]
+        row = {name: newest[name] for name in row}
+    totals = {"n_snapshots": len(snapshots), "total_bytes": snapshots["size_bytes"].sum()}
+    return asdict(tenant) | row | totals
 
 
-def _judged(
-    place: _Place, newest: StoredSnapshot | None, damaged: Sequence[str], now: datetime, max_age: timedelta
+def _status_columns(
+    tenant: _TenantEntry, newest: StoredSnapshot | None, damaged: Sequence[str], now: datetime, max_age: timedelta
 ) -> dict[str, Any]:
-    """Age, and what is wrong: for machines, and in words."""
-    wrong = {"config": place.problem} if place.problem else {}
+    """Return the columns age, ok, wrong and detail."""
+    problems: dict[str, str] = {}
+    age = ""
+    if tenant.problem:
+        problems["config"] = tenant.problem
     if damaged:
-        wrong["damaged"] = f"the manifest of {max(damaged)} is damaged"
+        problems["damaged"] = f"the manifest of {max(damaged)} is damaged"
     if newest is not None:
-        wrong |= _wrong_with(newest, now, max_age)
-    elif not wrong:
-        wrong["never loaded"] = "never loaded"
-    age = "" if newest is None else format_age(now - newest.taken_at)
-    return {"age": age, "ok": not wrong, "wrong": ", ".join(wrong), "detail": "; ".join(wrong.values())}
+        age = format_age(now - newest.taken_at)
+        problems |= _find_problems(newest, now, max_age)
+    elif not problems:
+        problems["never loaded"] = "never loaded"
+    return {"age": age, "ok": not problems, "wrong": ", ".join(problems), "detail": "; ".join(problems.values())}
 
 
-def _wrong_with(newest: StoredSnapshot, now: datetime, max_age: timedelta) -> dict[str, str]:
+def _find_problems(newest: StoredSnapshot, now: datetime, max_age: timedelta) -> dict[str, str]:
+    """Return the problems of a snapshot, as descriptions by keyword."""
     age, verdict = now - newest.taken_at, str(newest.manifest["verdict"])
-    wrong = {}
+    problems = {}
     try:
         newest.check()
     except CorruptFileError as error:
         file = Path(getattr(error, "path", newest.path)).name
-        wrong["damaged"] = f"{file} of {newest.path.name} is not as it was written"
+        problems["damaged"] = f"{file} of {newest.path.name} is not as it was written"
     except InputError:
-        wrong["damaged"] = f"{newest.path.name} was written by another version of frgroups, or cannot be read"
+        problems["damaged"] = f"{newest.path.name} was written by another version of frgroups, or cannot be read"
     except FileNotFoundError:
-        pass  # Pruned or replaced meanwhile.
-    if age < -_SKEW:
-        wrong["clock"] = f"taken {format_age(-age)} from now: is a clock wrong?"
+        pass  # Another process has pruned or replaced it.
+    if age < -_MAX_CLOCK_SKEW:
+        problems["clock"] = f"taken {format_age(-age)} from now: is a clock wrong?"
     if age > max_age:
-        wrong["old"] = f"older than {format_duration(max_age)}"
-    if verdict != "consistent":
-        wrong[verdict] = f"{verdict} while it was read" if verdict == "drifted" else verdict
-    return wrong
+        problems["old"] = f"older than {format_duration(max_age)}"
+    if verdict == "drifted":
+        problems[verdict] = "drifted while it was read"
+    elif verdict != "consistent":
+        problems[verdict] = verdict
+    return problems

@@ -12,7 +12,7 @@ from typing import Any
 
 from frgroups.errors import ListError
 from frgroups.internals.spreadsheets import SEPARATOR_LINE, Record, even_separators, plain, split_records, trim
-from frgroups.internals.tombstones import format_tombstones
+from frgroups.internals.tombstones import compile_word_pattern
 from frgroups.snapshot.customer_lists import OTHER_IDS, USUAL_NAMES
 
 _WORKBOOK, _OLD_WORKBOOK = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
@@ -67,7 +67,7 @@ def _remove_from_text(body: bytes, uid: str, ids: frozenset[str]) -> ListRowsRes
     is_of_customer = _row_test(header, uid, ids)
     rows = [cells for _, cells in records if is_of_customer(cells)]
     rest = whole.removesuffix(text) + "".join(raw for raw, cells in records if not is_of_customer(cells))
-    n_left = len(format_tombstones([uid, *distinctive_ids(ids)]).findall(rest))
+    n_left = len(compile_word_pattern([uid, *distinctive_ids(ids)]).findall(rest))
     return ListRowsResult(rest.encode(encoding), rows, n_left)
 
 
@@ -146,7 +146,7 @@ def _clean_cell(text: str) -> str:
 
 
 def _remove_from_workbook(body: bytes, uid: str, ids: frozenset[str]) -> ListRowsResult:
-    words = format_tombstones([uid, *distinctive_ids(ids)])
+    words = compile_word_pattern([uid, *distinctive_ids(ids)])
     removed: list[list[str]] = []
     book = _load_workbook(body)
     for sheet in book.worksheets:

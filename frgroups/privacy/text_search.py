@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from frgroups.internals.html import escaped_forms
-from frgroups.internals.tombstones import format_tombstones
+from frgroups.internals.tombstones import compile_word_pattern
 from frgroups.privacy.list_rows import count_in_zip, distinctive_ids
 from frgroups.snapshot.schema import CUSTOMERS
 
@@ -36,7 +36,7 @@ class Subject:
     words: re.Pattern[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "words", format_tombstones([self.uid, *distinctive_ids(self.ids)]))
+        object.__setattr__(self, "words", compile_word_pattern([self.uid, *distinctive_ids(self.ids)]))
 
     def count_uid(self, uids: Iterable[str]) -> int:
         """Count the uid among these."""
@@ -135,4 +135,4 @@ def _byte_pattern(subject: Subject) -> re.Pattern[bytes]:
     in_json = {json.dumps(word)[1:-1] for word in words}
     in_html = {html.escape(word) for word in words}
     in_html |= {form for word in words for form in escaped_forms(word)}
-    return re.compile(format_tombstones(words | in_json | in_html).pattern.encode())
+    return re.compile(compile_word_pattern(words | in_json | in_html).pattern.encode())

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from frgroups.internals.formatting import agree, format_age_between, format_utc, pluralize
+from frgroups.internals.formatting import agree, format_duration, format_utc, pluralize
+from frgroups.internals.timestamps import parse_duration
 from frgroups.plan.limit_checks import LimitCheck, LimitState, limit_checks
 from frgroups.plan.limits import GROUP_LIMIT_NAMES
 from frgroups.plan.plan import Plan
@@ -103,7 +104,7 @@ def _emptied_groups(_: Plan, check: LimitCheck) -> tuple[str, str]:
 
 def _data_age(plan: Plan, check: LimitCheck) -> tuple[str, str]:
     usage = f"{check.value:,.1f} hours at planning time (read {format_utc(plan.snapshot_taken_at)})"
-    return usage, format_age_between(str(check.limits.snapshot_max_age))
+    return usage, format_duration(parse_duration(str(check.limits.snapshot_max_age)))
 
 
 def _removals_per_day(_: Plan, check: LimitCheck) -> tuple[str, str]:
@@ -122,7 +123,10 @@ def _plan_age(plan: Plan, check: LimitCheck) -> tuple[str, str]:
     expires = plan_expires(plan)
     if expires is None:
         return UNKNOWN_YET, NO_LIMIT
-    return UNKNOWN_YET, f"{format_age_between(str(check.limits.plan_max_age))}, until {format_utc(expires)}"
+    return (
+        UNKNOWN_YET,
+        f"{format_duration(parse_duration(str(check.limits.plan_max_age)))}, until {format_utc(expires)}",
+    )
 
 
 # Title of each limit, and the function that describes what the plan does and what is allowed.

@@ -1,4 +1,4 @@
-"""The ASGI application: the service, the faults around it, the log of requests, and the control route."""
+"""The ASGI application: the service, faults, the request log, and the control routes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PAGE = "<!doctype html><title>Sign in</title><p>Please sign in to go on.</p>"
 
 
 class Application:
-    """What uvicorn runs. Requests under /_sandbox/ steer it and are in no log; they need the control token."""
+    """The application that uvicorn runs. Requests under /_sandbox/ control it, need a token, and are not logged."""
 
     def __init__(self, store: Store, control_token: str) -> None:
         self.service = Service(store)
@@ -30,81 +30,83 @@ class Application:
         self.log: deque[dict[str, Any]] = deque(maxlen=LOG_LENGTH)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        # When the server ends, what still waits is cancelled; that is no error of the application.
+        """Process a request."""
+        # When the server stops, waiting requests are canceled, which is not an error.
         with contextlib.suppress(asyncio.CancelledError):
             body = await _read_body(receive)
             if body is None:
                 return
-            question = ValidatedRequest.of(scope, body)
-            if question.segments[:1] == ("_sandbox",):
-                await self._control(question)(scope, receive, send)
+            request = ValidatedRequest.from_scope(scope, body)
+            if request.segments[:1] == ("_sandbox",):
+                await self._control(request)(scope, receive, send)
                 return
-            await self._answer(question, scope, receive, send)
+            await self._respond(request, scope, receive, send)
 
-    async def _answer(self, question: ValidatedRequest, scope: Scope, receive: Receive, send: Send) -> None:
-        mischief = self.service.mischief
-        fault = mischief.next_fault(question.method, question.target)
+    async def _respond(self, request: ValidatedRequest, scope: Scope, receive: Receive, send: Send) -> None:
+        injector = self.service.injector
+        fault = injector.next_fault(request.method, request.target)
         if fault is not None and fault.kind == "hang":
             await asyncio.sleep(fault.seconds)
-        response = self._response(question, fault)
+        response = self._response(request, fault)
         cut = fault is not None and fault.kind in ("cut_before", "cut_after")
-        # Logged before it is sent, so that a client which has its answer finds it in the log.
+        # Log the request before the response is sent, so that a client finds it in the log afterwards.
         self.log.append(
             {
-                "method": question.method,
-                "path": question.target,
+                "method": request.method,
+                "path": request.target,
                 "status": None if cut else response.status_code,
-                "sent": question.body.decode("utf-8", "replace"),
+                "sent": request.body.decode("utf-8", "replace"),
             }
         )
-        if mischief.behavior.latency:
-            await asyncio.sleep(mischief.behavior.latency)
+        if injector.behavior.latency:
+            await asyncio.sleep(injector.behavior.latency)
         if cut:
-            await _cut(scope, receive)
+            await _cut_connection(scope, receive)
         elif fault is not None and fault.kind == "cut_during":
-            await response(scope, receive, _half(send))
-            await _cut(scope, receive)
+            await response(scope, receive, _send_half(send))
+            await _cut_connection(scope, receive)
         else:
             await response(scope, receive, send)
 
-    def _response(self, question: ValidatedRequest, fault: Fault | None) -> Response:
+    def _response(self, request: ValidatedRequest, fault: Fault | None) -> Response:
         match fault:
             case Fault(kind="cut_before"):
                 return Response()
             case Fault(kind="status", status=status):
-                return _failure(fault, status)
+                return _fault_response(fault, status)
             case Fault(kind="html"):
                 return HTMLResponse(PAGE)
             case Fault(kind="redirect", location=location):
                 return Response(status_code=302, headers={"Location": location})
-        response = self.service.answer(question)
+        response = self.service.handle(request)
         match fault:
             case Fault(kind="status_after", status=status):
-                return _failure(fault, status)
+                return _fault_response(fault, status)
             case Fault(kind="garbage"):
                 body = bytes(response.body)
                 return Response(body[: len(body) // 2], response.status_code, media_type="application/json")
         return response
 
-    def _control(self, question: ValidatedRequest) -> Response:
-        token = question.headers.get("x-sandbox-control", "")
+    def _control(self, request: ValidatedRequest) -> Response:
+        token = request.headers.get("x-sandbox-control", "")
         if not hmac.compare_digest(token.encode(), self.control_token.encode()):
             return json_response(403, {"message": "Only the owner of the sandbox may steer it."})
-        match question.method, question.segments[1:]:
+        match request.method, request.segments[1:]:
             case "GET", ("requests",):
                 return json_response(200, list(self.log))
             case "DELETE", ("requests",):
                 self.log.clear()
                 return Response(status_code=204)
             case "PUT", ("behavior",):
-                self.service.mischief = FaultInjector(msgspec.json.decode(question.body, type=Behavior))
+                self.service.injector = FaultInjector(msgspec.json.decode(request.body, type=Behavior))
                 return Response(status_code=204)
         return json_response(404, {"message": "There is no such control."})
 
 
-def _failure(fault: Fault, status: int) -> Response:
-    headers = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
+def _fault_response(fault: Fault, status: int) -> Response:
+    headers = {}
+    if fault.retry_after is not None:
+        headers["Retry-After"] = fault.retry_after
     if status in (204, 304):
         return Response(status_code=status, headers=headers)
     return json_response(status, {"message": f"The sandbox was told to answer {status}."}, headers)
@@ -115,14 +117,16 @@ async def _read_body(receive: Receive) -> bytes | None:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            # Half a request changes nothing.
+            # An incomplete request is not processed.
             return None
         parts.append(message.get("body", b""))
         if not message.get("more_body", False):
             return b"".join(parts)
 
 
-def _half(send: Send) -> Send:
+def _send_half(send: Send) -> Send:
+    """Return a send function that sends only the first half of the body."""
+
     async def send_half(message: Message) -> None:
         if message["type"] == "http.response.body":
             body = message["body"]
@@ -132,8 +136,8 @@ def _half(send: Send) -> Send:
     return send_half
 
 
-async def _cut(scope: Scope, receive: Receive) -> None:
+async def _cut_connection(scope: Scope, receive: Receive) -> None:
     scope["state"]["transport"].close()
-    # Returning before the server has noticed would make it answer 500.
+    # If the application returned before the server notices the disconnect, the server would send status 500.
     while (await receive())["type"] != "http.disconnect":
         pass

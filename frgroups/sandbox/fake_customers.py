@@ -1,4 +1,4 @@
-"""Makes up customers: none of them exists, no address or number of theirs reaches anybody."""
+"""Create invented customers. Their addresses and phone numbers are not in use."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from frgroups.sandbox import vocabulary as words
+from frgroups.sandbox import vocabulary
 from frgroups.sandbox.store import CustomerRow
 from frgroups.sandbox.vocabulary import Country
 
@@ -21,12 +21,12 @@ DAYS_OF_HISTORY = 8 * 365
 
 
 def stamp(when: datetime) -> str:
-    """A moment as the API writes it: `2026-03-05T09:12:44.120Z`."""
+    """Format a timestamp like the API: `2026-03-05T09:12:44.120Z`."""
     return when.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def blank_customer(uid: str, when: datetime) -> Record:
-    """A customer of whom nothing is known but the uid; every field that the API requires is there."""
+    """Return a customer with a uid and empty values for all other fields that the API requires."""
     return {
         "customerUid": uid,
         "customerParentUid": "",
@@ -63,7 +63,7 @@ def blank_customer(uid: str, when: datetime) -> Record:
 
 
 def customer_row(record: Mapping[str, Any]) -> CustomerRow:
-    """The row that a Store keeps of a customer."""
+    """Return the database row of a customer."""
     return (
         record["customerUid"],
         record["externalId"] or "",
@@ -73,8 +73,8 @@ def customer_row(record: Mapping[str, Any]) -> CustomerRow:
     )
 
 
-class People:
-    """Makes up one customer after the other; the same seed, number and date make the same customer."""
+class CustomerFactory:
+    """Create customers one after the other. The result depends on the seed, the number and the date."""
 
     def __init__(self, rng: Random, now: datetime) -> None:
         self.rng = rng
@@ -83,25 +83,26 @@ class People:
         self.external_ids: list[str] = []
 
     def customer(self, number: int, *, joined_within_days: float = DAYS_OF_HISTORY) -> Record:
-        """Customer `number`, who came some time in these last days."""
+        """Create the customer `number`, with a random creation date in the last days."""
         rng = self.rng
         created = self.now - timedelta(days=rng.random() * joined_within_days)
         record = blank_customer(self._uid(number), created)
         country = self._country()
-        self._place(record, country)
+        self._fill_address(record, country)
         record["externalId"] = self._external_id(number)
-        record["origin"] = rng.choice(words.ORIGINS)
+        record["origin"] = rng.choice(vocabulary.ORIGINS)
         record["defaultStore"] = self._store(country)
         kind = rng.random()
         if kind < 0.92:
-            self._as_person(record, country, number)
+            self._fill_person(record, country, number)
         else:
-            self._as_company(record, country, number, "COMPANY" if kind < 0.97 else "B2B")
+            customer_type = "COMPANY" if kind < 0.97 else "B2B"
+            self._fill_company(record, country, number, customer_type)
         if rng.random() < 0.8:
             record["loyaltyId"] = f"{7_000_000_000 + number}"
         record["consents"] = self._consents(record, created)
         if rng.random() < 0.25:
-            record["internalNote"] = rng.choice(words.NOTES)
+            record["internalNote"] = rng.choice(vocabulary.NOTES)
         record["lastModifiedAt"] = stamp(created + (self.now - created) * rng.random())
         return record
 
@@ -128,13 +129,13 @@ class People:
 
     def _country(self) -> Country:
         mark = self.rng.random()
-        for country in words.COUNTRIES:
+        for country in vocabulary.COUNTRIES:
             mark -= country.share
             if mark < 0:
                 return country
-        return words.COUNTRIES[0]
+        return vocabulary.COUNTRIES[0]
 
-    def _place(self, record: Record, country: Country) -> None:
+    def _fill_address(self, record: Record, country: Country) -> None:
         city, low, high = self.rng.choice(country.cities)
         postal_code = f"{low + int(self.rng.random() * (high - low + 1)):0{country.postal_digits}d}"
         if country.code == "SE":
@@ -148,8 +149,8 @@ class People:
     def _store(self, country: Country) -> Record | None:
         if self.rng.random() < 0.12:
             return None
-        near = [store for store in words.STORES if store[2] in (country.code, "")]
-        # Squaring leans to the first, so that stores differ in size.
+        near = [store for store in vocabulary.STORES if store[2] in (country.code, "")]
+        # Squaring prefers the first stores, so that stores differ in size.
         uid, name, _ = near[int(self.rng.random() ** 2 * len(near))]
         return {"storeUid": uid, "name": name}
 
@@ -158,16 +159,16 @@ class People:
 
     def _name(self, country: Country) -> tuple[str, str]:
         if self.rng.random() < 0.004:
-            return self.rng.choice(country.firstnames), self.rng.choice(words.AWKWARD_LASTNAMES)
+            return self.rng.choice(country.firstnames), self.rng.choice(vocabulary.AWKWARD_LASTNAMES)
         return self.rng.choice(country.firstnames), self.rng.choice(country.lastnames)
 
-    def _as_person(self, record: Record, country: Country, number: int) -> None:
+    def _fill_person(self, record: Record, country: Country, number: int) -> None:
         rng = self.rng
         firstname, lastname = self._name(country)
         record["firstname"], record["lastname"] = firstname, lastname
         record["displayName"] = f"{firstname} {lastname}"
         if rng.random() < 0.9:
-            record["email"] = _email(firstname, lastname, number, rng.choice(words.MAIL_HOSTS))
+            record["email"] = _email(firstname, lastname, number, rng.choice(vocabulary.MAIL_HOSTS))
         if rng.random() < 0.95:
             record["mobile"] = self._mobile(country)
         record["addresses"] = [self._address(record, "DELIVERY_ADDRESS", number)]
@@ -178,10 +179,10 @@ class People:
         if rng.random() < 0.3:
             record["extensions"] = [{"extensionCode": "KLAVIYO_PROFILE_ID", "organizationUid": "org_nordic"}]
 
-    def _as_company(self, record: Record, country: Country, number: int, kind: str) -> None:
+    def _fill_company(self, record: Record, country: Country, number: int, kind: str) -> None:
         rng = self.rng
-        trade, forms = rng.choice(words.TRADES)
-        name = rng.choice(forms).format(rng.choice(words.PLACES))
+        trade, forms = rng.choice(vocabulary.TRADES)
+        name = rng.choice(forms).format(rng.choice(vocabulary.PLACES))
         if trade in ("hotel", "trade"):
             name = f"{name} {country.company_form}"
         record["customerType"] = kind
@@ -198,11 +199,12 @@ class People:
         if country.code == "NO":
             record["ehf"] = {"enabled": True, "address": f"0192:000{number:06d}"}
         if rng.random() < 0.4:
-            record["pricelistUid"] = rng.choice(words.PRICELISTS)
+            record["pricelistUid"] = rng.choice(vocabulary.PRICELISTS)
         if kind == "B2B":
-            uid, display_name, code = rng.choice(words.MANAGERS)
+            uid, display_name, code = rng.choice(vocabulary.MANAGERS)
             record["accountManager"] = {"tenantUserUid": uid, "displayName": display_name, "userCode": code}
-        if self.companies and rng.random() < (0.5 if kind == "B2B" else 0.15):
+        branch_probability = {"B2B": 0.5, "COMPANY": 0.15}[kind]
+        if self.companies and rng.random() < branch_probability:
             parent = rng.choice(self.companies)
             record["customerParentUid"] = parent["customerUid"]
             record["companyName"] = record["displayName"] = f"{parent['companyName']}, avd. {record['city']}"
@@ -210,13 +212,13 @@ class People:
             self.companies.append(record)
 
     def _address(self, record: Record, kind: str, number: int) -> Record:
-        taken = ("address", "postalCode", "city", "countryCode", "firstname", "lastname", "companyName", "email")
+        copied = ("address", "postalCode", "city", "countryCode", "firstname", "lastname", "companyName", "email")
         return {
             "customerAddressUid": f"addr_{number:06x}_{kind[0].lower()}",
             "type": kind,
             "phone": record["mobile"],
             "displayName": record["displayName"],
-            **{name: record[name] for name in taken},
+            **{name: record[name] for name in copied},
         }
 
     def _contact(self, record: Record, country: Country, number: int, nr: int) -> Record:
@@ -236,15 +238,17 @@ class People:
 
     def _consents(self, record: Record, created: datetime) -> list[Record]:
         consents = []
-        for uid, name, asked, given in words.CONSENTS:
+        for uid, name, asked, given in vocabulary.CONSENTS:
             if self.rng.random() < asked:
-                likely = given * (1.2 if record["loyaltyId"] else 0.5)
+                probability = given * 0.5
+                if record["loyaltyId"]:
+                    probability = given * 1.2
                 consents.append(
                     {
                         "consentUid": uid,
                         "name": name,
-                        "status": self.rng.random() < likely,
-                        "source": self.rng.choice(words.SOURCES),
+                        "status": self.rng.random() < probability,
+                        "source": self.rng.choice(vocabulary.SOURCES),
                         "createdAt": stamp(created + (self.now - created) * self.rng.random()),
                     }
                 )
@@ -254,5 +258,5 @@ class People:
 def _email(firstname: str, lastname: str, number: int, host: str) -> str:
     text = f"{firstname}.{lastname}".lower().replace("ø", "o").replace("æ", "ae")
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    kept = "".join(letter for letter in plain if letter.isalnum() or letter in ".-")
-    return f"{kept.strip('.-')}.{number}@{host}"
+    local_part = "".join(letter for letter in plain if letter.isalnum() or letter in ".-")
+    return f"{local_part.strip('.-')}.{number}@{host}"

@@ -1,4 +1,4 @@
-"""What a sandbox does wrong when asked to. Everything is off unless it is asked for."""
+"""Faults and undocumented behavior of a sandbox. Everything is off by default."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from frgroups.errors import InputError
 from frgroups.sandbox.fake_customers import blank_customer, customer_row
 from frgroups.sandbox.store import ListedCustomer, Store
 
-_ODD: dict[int, dict[str, Any]] = {
+_ODD_FIELDS: dict[int, dict[str, Any]] = {
     0: {"favouriteSport": "ski", "sizes": {"shoe": 43, "jacket": "L"}},
     1: {"customerType": "PARTNER", "origin": None},
     2: {"firstname": None, "email": None, "mobile": None, "defaultStore": None},
@@ -31,29 +31,29 @@ FaultKind = Literal[
 @dataclass(frozen=True, slots=True)
 class Fault:
     """
-    One thing that goes wrong, on requests that match.
+    A fault that the sandbox applies to matching requests.
 
-    Of several faults the first that applies to a request acts, and the others wait: `Fault("status", times=2),
-    Fault("cut_after")` answers 503 twice and then cuts once.
+    If several faults match a request, only the first is applied: with `Fault("status", times=2), Fault("cut_after")`,
+    two requests get status 503, and the connection of the third is cut.
 
     Parameters
     ----------
     kind
-        "status": answer `status`, and do nothing.
-        "status_after": do what was asked, then answer `status`.
-        "cut_before": cut the connection; nothing is done, no answer comes.
-        "cut_after": do what was asked, then cut the connection without an answer.
-        "cut_during": do what was asked, send the head and half of the body, then cut.
-        "hang": wait `seconds` and only then do what was asked and answer it.
-        "html": answer an HTML page with status 200, and do nothing, as a proxy or a login page does.
-        "garbage": do what was asked, and answer with half of the JSON as if it were whole.
-        "redirect": answer 302 to `location`.
+        "status": return `status` without processing the request.
+        "status_after": process the request, then return `status`.
+        "cut_before": cut the connection without processing the request.
+        "cut_after": process the request, then cut the connection without a response.
+        "cut_during": process the request, send the headers and half of the body, then cut the connection.
+        "hang": wait `seconds`, then process the request.
+        "html": return an HTML page with status 200 without processing the request, like a proxy or a login page.
+        "garbage": process the request, then return half of the JSON as a complete response.
+        "redirect": return status 302 with `location`.
     method, path
-        Only requests of this method, and with this text in path or query.
+        Method of matching requests, and text in their path or query.
     skip, times
-        Let so many matching requests through first; then act so many times (None: for ever).
+        Number of matching requests to process normally first, and number of faults after them (None: no limit).
     status, retry_after
-        The status to answer, and the value of its Retry-After header, seconds or a date.
+        Status of the response, and value of its Retry-After header (seconds or a date).
     """
 
     kind: FaultKind
@@ -67,7 +67,7 @@ class Fault:
     location: str = "https://elsewhere.example/"
 
     def __post_init__(self) -> None:
-        _one_of("kind", self.kind, get_args(FaultKind))
+        _check_choice("kind", self.kind, get_args(FaultKind))
         if not 200 <= self.status <= 599:
             raise InputError(f"status={self.status} is not a status that ends a request; give one of 200 to 599.")
         if self.skip < 0 or self.seconds < 0 or (self.times is not None and self.times < 0):
@@ -77,38 +77,38 @@ class Fault:
 @dataclass(frozen=True, slots=True)
 class Behavior:
     """
-    How a sandbox behaves where the API leaves it open, and where it lies.
+    Behavior of a sandbox where the API is not specified, and deviations from the API.
 
     Parameters
     ----------
     faults
-        What goes wrong with single requests.
+        Faults of single requests.
     latency
-        Seconds that every answer takes longer.
+        Seconds to wait before each response.
     moving
-        Members that move while pages are read. "swap": someone of the page just served leaves and someone joins
-        who sorts after it, so the total holds and a member who was there all along slips past unread.
-        "join": someone joins who sorts before the page's end. "leave": someone of the page leaves.
+        Changes of members between two pages. "swap": a member on the returned page leaves and a customer who sorts
+        after it joins, so that the total stays the same and a member is skipped. "join": a customer who sorts before
+        the end of the page joins. "leave": a member on the page leaves.
     moving_every, moving_times, moving_group
-        Move after every so many pages of a group, so often in all (None: for ever), only in this group.
+        Number of pages between two changes, maximum number of changes (None: no limit), and the only group to change.
     max_uids_per_put
-        A membership PUT with more uids than this is answered 413.
+        Maximum number of uids in a membership PUT. A larger request gets status 413.
     unknown_uids
-        A membership PUT that adds a uid which no customer has: "refuse" answers 400 without saying which,
-        "refuse_named" says which, "ignore" answers 204 and passes them over.
+        Response to a membership PUT that adds unknown customers: "refuse" returns 400 without their uids,
+        "refuse_named" returns 400 with their uids, and "ignore" returns 204 and ignores them.
     group_uids
-        The customers' own lists of groups: "filled", "absent" (no such field), "empty", or "wrong" (the group
-        that a customer is listed under is missing).
-    honour_page_size
-        False: every page has the default size, whatever was asked.
+        The groups in customer records: "filled", "absent" (no such field), "empty", or "wrong" (without the group
+        of the page).
+    honor_page_size
+        False uses the default page size for every page.
     endless
-        So many more are told in totalCount than can be read.
+        Number by which totalCount exceeds the number of rows.
     repeat_page
-        Every page holds what the first page holds.
+        Return the first page for every page number.
     lag_seconds
-        A membership PUT shows in reads only after so many seconds.
+        Seconds until a membership PUT is visible to reads.
     odd_records
-        Some customers carry unknown fields, unknown enum values, nulls, "" for a date, 14.5 for an integer.
+        Return unknown fields and enum values, nulls, "" for a date, and 14.5 for an integer in some records.
     """
 
     faults: tuple[Fault, ...] = ()
@@ -127,15 +127,15 @@ class Behavior:
     odd_records: bool = False
 
     def __post_init__(self) -> None:
-        _one_of("moving", self.moving, ("swap", "join", "leave", None))
-        _one_of("unknown_uids", self.unknown_uids, ("refuse", "refuse_named", "ignore"))
-        _one_of("group_uids", self.group_uids, ("filled", "absent", "empty", "wrong"))
+        _check_choice("moving", self.moving, ("swap", "join", "leave", None))
+        _check_choice("unknown_uids", self.unknown_uids, ("refuse", "refuse_named", "ignore"))
+        _check_choice("group_uids", self.group_uids, ("filled", "absent", "empty", "wrong"))
         if self.moving_every < 1:
             raise InputError(f"moving_every={self.moving_every} must be 1 or more pages.")
 
 
 def make_behavior(faults: tuple[Fault, ...], options: dict[str, object]) -> Behavior:
-    """A Behavior from what a caller wrote; a word that it does not know is an InputError with the known ones."""
+    """Create a Behavior from keyword arguments. Raise InputError for unknown ones."""
     known = [name for name in Behavior.__dataclass_fields__ if name != "faults"]
     unknown = sorted(set(options) - set(known))
     if unknown:
@@ -143,14 +143,14 @@ def make_behavior(faults: tuple[Fault, ...], options: dict[str, object]) -> Beha
     return Behavior(faults, **options)  # type: ignore[arg-type]
 
 
-def _one_of(name: str, value: object, known: tuple[object, ...]) -> None:
+def _check_choice(name: str, value: object, known: tuple[object, ...]) -> None:
     if value not in known:
         raise InputError(f"{name}={value!r} is not one of {', '.join(map(repr, known))}.")
 
 
 @dataclass
 class FaultInjector:
-    """Counts what has matched, and says what goes wrong with the next request."""
+    """Count matching requests, and choose the fault for the next request."""
 
     behavior: Behavior = field(default_factory=Behavior)
     matched: dict[int, int] = field(default_factory=dict)
@@ -158,7 +158,7 @@ class FaultInjector:
     moved: int = 0
 
     def next_fault(self, method: str, target: str) -> Fault | None:
-        """The fault that acts on this request, if any."""
+        """Return the fault for a request, or None."""
         for number, fault in enumerate(self.behavior.faults):
             if fault.method not in (None, method) or fault.path not in target:
                 continue
@@ -171,49 +171,57 @@ class FaultInjector:
         return None
 
     def next_move(self, group_uid: str) -> Literal["swap", "join", "leave"] | None:
-        """How members move after this page of this group, if they do."""
-        how = self.behavior
-        if how.moving is None or how.moving_group not in (None, group_uid):
+        """Return how members move after a page of a group, or None."""
+        behavior = self.behavior
+        if behavior.moving is None or behavior.moving_group not in (None, group_uid):
             return None
-        served = self.pages_served[group_uid] = self.pages_served.get(group_uid, 0) + 1
-        if served % how.moving_every or (how.moving_times is not None and self.moved >= how.moving_times):
+        n_served = self.pages_served.get(group_uid, 0) + 1
+        self.pages_served[group_uid] = n_served
+        if n_served % behavior.moving_every:
             return None
-        return how.moving
+        if behavior.moving_times is not None and self.moved >= behavior.moving_times:
+            return None
+        return behavior.moving
 
 
-def move(
-    store: Store, how: Literal["swap", "join", "leave"], group_uid: str, served: Sequence[str], number: int
+def move_members(
+    store: Store, movement: Literal["swap", "join", "leave"], group_uid: str, served: Sequence[str], number: int
 ) -> None:
-    """Let members of the group come or go, so that the pages after the served one shift or hide someone."""
-    border = served[-1]
-    leaving = [served[len(served) // 2]] if how in ("swap", "leave") else []
-    joining = []
-    if how == "swap":
-        joining = [_outsider(store, group_uid, "uid > ?", border) or _newcomer(store, f"zzzz-moved-{number:04d}")]
-    if how == "join":
-        joining = [_outsider(store, group_uid, "uid < ?", border) or _newcomer(store, f"--moved-{number:04d}")]
+    """Change the members of a group after a page was served, so that the following pages are shifted."""
+    last = served[-1]
+    leaving, joining = [], []
+    if movement in ("swap", "leave"):
+        leaving.append(served[len(served) // 2])
+    if movement == "swap":
+        uid = _find_non_member(store, group_uid, "uid > ?", last)
+        joining.append(uid or _create_customer(store, f"zzzz-moved-{number:04d}"))
+    if movement == "join":
+        uid = _find_non_member(store, group_uid, "uid < ?", last)
+        joining.append(uid or _create_customer(store, f"--moved-{number:04d}"))
     store.change_members(group_uid, joining, leaving)
 
 
-def _outsider(store: Store, group_uid: str, where: str, border: str) -> str | None:
+def _find_non_member(store: Store, group_uid: str, condition: str, last: str) -> str | None:
     rows = store.read(
-        f"SELECT uid FROM customers WHERE {where} AND NOT EXISTS"  # noqa: S608
+        f"SELECT uid FROM customers WHERE {condition} AND NOT EXISTS"  # noqa: S608
         " (SELECT 1 FROM memberships WHERE group_uid = ? AND customer_uid = uid) ORDER BY uid DESC LIMIT 1",
-        (border, group_uid),
+        (last, group_uid),
     )
-    return rows[0][0] if rows else None
+    if not rows:
+        return None
+    return str(rows[0][0])
 
 
-def _newcomer(store: Store, uid: str) -> str:
+def _create_customer(store: Store, uid: str) -> str:
     store.put_customers([customer_row(blank_customer(uid, store.now()))])
     return uid
 
 
-def show(customer: ListedCustomer, group_uid: str, behavior: Behavior) -> bytes:
-    """The JSON of a customer as this behavior shows it in the listing of this group."""
+def encode_customer(customer: ListedCustomer, group_uid: str, behavior: Behavior) -> bytes:
+    """Return the JSON of a customer in the listing of a group, as the behavior requires."""
     uid, body, group_uids = customer
     if behavior.odd_records:
-        body = msgspec.json.encode(_odd(uid, msgspec.json.decode(body + b"}")))[:-1]
+        body = msgspec.json.encode(_make_odd(uid, msgspec.json.decode(body + b"}")))[:-1]
     if behavior.group_uids == "absent":
         return body + b"}"
     if behavior.group_uids == "empty":
@@ -223,7 +231,7 @@ def show(customer: ListedCustomer, group_uid: str, behavior: Behavior) -> bytes:
     return body + b',"customerGroupUids":' + group_uids + b"}"
 
 
-def _odd(uid: str, customer: dict[str, Any]) -> dict[str, Any]:
-    # By the uid, so that a customer is odd in the same way on every page and in every run.
-    change = _ODD.get(zlib.crc32(uid.encode()) % 16, {})
-    return {**customer, **change}
+def _make_odd(uid: str, customer: dict[str, Any]) -> dict[str, Any]:
+    # Derived from the uid, so that a customer has the same odd fields on every page and in every run.
+    fields = _ODD_FIELDS.get(zlib.crc32(uid.encode()) % 16, {})
+    return {**customer, **fields}

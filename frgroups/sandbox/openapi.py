@@ -1,25 +1,25 @@
-"""The OpenAPI document of the sandbox: the published operations, with all the answers and limits it has."""
+"""The OpenAPI document of the sandbox: the published operations with all responses and limits."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from frgroups.sandbox.request_validation import LARGEST
+from frgroups.sandbox.request_validation import MAX_INTEGER
 from frgroups.sandbox.store import CUSTOMER_SORTS, GROUP_SORTS
 
 Schema = dict[str, Any]
 
-TEXT: Schema = {"type": "string"}
-FLAG: Schema = {"type": "boolean"}
-WHOLE: Schema = {"type": "integer"}
-MOMENT: Schema = {"type": "string", "format": "date-time"}
+STRING: Schema = {"type": "string"}
+BOOLEAN: Schema = {"type": "boolean"}
+INTEGER: Schema = {"type": "integer"}
+TIMESTAMP: Schema = {"type": "string", "format": "date-time"}
 UID: Schema = {"type": "string", "pattern": "^[A-Za-z0-9_-]+$"}
 OPTIONAL_UID: Schema = {"type": "string", "pattern": "^[A-Za-z0-9_-]*$"}
 NAME: Schema = {"type": "string", "minLength": 1}
 
 
 def _object(**properties: Schema) -> Schema:
-    """An object with exactly these fields."""
+    """Return the schema of an object with exactly these fields."""
     return {
         "type": "object",
         "properties": properties,
@@ -33,74 +33,79 @@ def _list(items: Schema) -> Schema:
 
 
 GROUP = _object(
-    customerGroupUid=UID, name=TEXT, createdBy=TEXT, createdAt=MOMENT, lastModifiedBy=TEXT, lastModifiedAt=MOMENT
+    customerGroupUid=UID,
+    name=STRING,
+    createdBy=STRING,
+    createdAt=TIMESTAMP,
+    lastModifiedBy=STRING,
+    lastModifiedAt=TIMESTAMP,
 )
 EXTENSION = _object(
     extensionCode={"type": "string", "enum": ["TWO_INVOICE", "KLAVIYO_PROFILE_ID"]}, organizationUid=OPTIONAL_UID
 )
 ADDRESS = _object(
-    customerAddressUid=TEXT,
+    customerAddressUid=STRING,
     type={"type": "string", "enum": ["DELIVERY_ADDRESS", "INVOICE_ADDRESS"]},
-    displayName=TEXT,
-    firstname=TEXT,
-    lastname=TEXT,
-    companyName=TEXT,
-    address=TEXT,
-    postalCode=TEXT,
-    city=TEXT,
-    countryCode=TEXT,
-    email=TEXT,
-    phone=TEXT,
+    displayName=STRING,
+    firstname=STRING,
+    lastname=STRING,
+    companyName=STRING,
+    address=STRING,
+    postalCode=STRING,
+    city=STRING,
+    countryCode=STRING,
+    email=STRING,
+    phone=STRING,
 )
 CONTACT = _object(
-    customerContactUid=TEXT,
-    firstname=TEXT,
-    lastname=TEXT,
-    displayName=TEXT,
-    email=TEXT,
-    mobile=TEXT,
+    customerContactUid=STRING,
+    firstname=STRING,
+    lastname=STRING,
+    displayName=STRING,
+    email=STRING,
+    mobile=STRING,
     role={"type": "string", "enum": ["ADMIN", "PURCHASER", "ACCOUNTING", "NONE"]},
-    createdAt=MOMENT,
-    lastModifiedAt=MOMENT,
+    createdAt=TIMESTAMP,
+    lastModifiedAt=TIMESTAMP,
     extensions=_list(EXTENSION),
 )
 CUSTOMER = _object(
     customerUid=UID,
     customerParentUid=OPTIONAL_UID,
     customerType={"type": "string", "enum": ["COMPANY", "PERSON", "B2B"]},
-    externalId=TEXT,
-    firstname=TEXT,
-    lastname=TEXT,
-    companyName=TEXT,
-    displayName=TEXT,
-    email=TEXT,
-    mobile=TEXT,
-    address=TEXT,
-    postalCode=TEXT,
-    city=TEXT,
-    countryCode=TEXT,
-    vatNumber=TEXT,
+    externalId=STRING,
+    firstname=STRING,
+    lastname=STRING,
+    companyName=STRING,
+    displayName=STRING,
+    email=STRING,
+    mobile=STRING,
+    address=STRING,
+    postalCode=STRING,
+    city=STRING,
+    countryCode=STRING,
+    vatNumber=STRING,
     pricelistUid=OPTIONAL_UID,
-    origin=TEXT,
-    loyaltyId=TEXT,
-    defaultStore={**_object(storeUid=UID, name=TEXT), "nullable": True},
-    credit=_object(limit=WHOLE, balance=WHOLE),
-    paymentTerms=WHOLE,
-    accountManager=_object(tenantUserUid=OPTIONAL_UID, displayName=TEXT, userCode=TEXT),
-    ehf=_object(enabled=FLAG, address=TEXT),
-    internalNote=TEXT,
+    origin=STRING,
+    loyaltyId=STRING,
+    defaultStore={**_object(storeUid=UID, name=STRING), "nullable": True},
+    credit=_object(limit=INTEGER, balance=INTEGER),
+    paymentTerms=INTEGER,
+    accountManager=_object(tenantUserUid=OPTIONAL_UID, displayName=STRING, userCode=STRING),
+    ehf=_object(enabled=BOOLEAN, address=STRING),
+    internalNote=STRING,
     relevance={"type": "number"},
-    createdAt=MOMENT,
-    lastModifiedAt=MOMENT,
+    createdAt=TIMESTAMP,
+    lastModifiedAt=TIMESTAMP,
     addresses=_list(ADDRESS),
     contacts=_list(CONTACT),
-    consents=_list(_object(consentUid=UID, name=TEXT, status=FLAG, source=TEXT, createdAt=MOMENT)),
+    consents=_list(_object(consentUid=UID, name=STRING, status=BOOLEAN, source=STRING, createdAt=TIMESTAMP)),
     extensions=_list(EXTENSION),
     customerGroupUids=_list(UID),
 )
-PAGING = _object(pageNumber=WHOLE, pageSize={"type": "integer", "minimum": 1}, totalCount=WHOLE)
+PAGING = _object(pageNumber=INTEGER, pageSize={"type": "integer", "minimum": 1}, totalCount=INTEGER)
 
-REASONS = {
+ERROR_DESCRIPTIONS = {
     400: "Something in the request cannot be right; nothing was changed.",
     401: "No valid bearer token.",
     403: "The token lacks the permission CUSTOMER.",
@@ -111,9 +116,9 @@ REASONS = {
 
 
 def contract(tenant_uid: str, page_base: int) -> Schema:
-    """The document, for a sandbox of this one tenant whose first page has this number."""
-    tenant = _in_path("tenantUid", {"type": "string", "enum": [tenant_uid]})
-    group = _in_path("customerGroupUid", UID)
+    """Return the document for a sandbox with this tenant and this number of the first page."""
+    tenant = _path_parameter("tenantUid", {"type": "string", "enum": [tenant_uid]})
+    group = _path_parameter("customerGroupUid", UID)
     create = {**_object(name=NAME, customerGroupUid=OPTIONAL_UID), "required": ["name"]}
     rename = {**_object(name=NAME), "required": []}
     change = {**_object(addCustomerUids=_list(UID), removeCustomerUids=_list(UID)), "required": []}
@@ -126,7 +131,7 @@ def contract(tenant_uid: str, page_base: int) -> Schema:
             "/v2/tenants/{tenantUid}/customer-groups": {
                 "parameters": [tenant],
                 "get": _operation("get-customer-groups", 200, _page(GROUP), query=_paging(page_base, GROUP_SORTS)),
-                "post": _operation("post-customer-groups", 201, GROUP, body=create, refused=(409,)),
+                "post": _operation("post-customer-groups", 201, GROUP, body=create, error_statuses=(409,)),
             },
             "/v2/tenants/{tenantUid}/customer-groups/{customerGroupUid}": {
                 "parameters": [tenant, group],
@@ -139,13 +144,13 @@ def contract(tenant_uid: str, page_base: int) -> Schema:
                 "get": _operation(
                     "get-customer-groups-customers", 200, _page(CUSTOMER), query=_paging(page_base, CUSTOMER_SORTS)
                 ),
-                "put": _operation("put-customer-groups-customers", 204, None, body=change, refused=(413,)),
+                "put": _operation("put-customer-groups-customers", 204, None, body=change, error_statuses=(413,)),
             },
         },
     }
 
 
-def _in_path(name: str, schema: Schema) -> Schema:
+def _path_parameter(name: str, schema: Schema) -> Schema:
     return {"name": name, "in": "path", "required": True, "schema": schema}
 
 
@@ -155,8 +160,8 @@ def _page(items: Schema) -> Schema:
 
 def _paging(page_base: int, sorts: dict[str, str]) -> list[Schema]:
     schemas = {
-        "pageNumber": {"type": "integer", "minimum": page_base, "maximum": LARGEST},
-        "pageSize": {"type": "integer", "minimum": 1, "maximum": LARGEST},
+        "pageNumber": {"type": "integer", "minimum": page_base, "maximum": MAX_INTEGER},
+        "pageSize": {"type": "integer", "minimum": 1, "maximum": MAX_INTEGER},
         "sortBy": {"type": "string", "enum": list(sorts)},
         "sortDirection": {"type": "string", "enum": ["ASC", "DESC"]},
     }
@@ -166,19 +171,20 @@ def _paging(page_base: int, sorts: dict[str, str]) -> list[Schema]:
 def _operation(
     name: str,
     success: int,
-    answer: Schema | None,
+    response: Schema | None,
     *,
     query: list[Schema] | None = None,
     body: Schema | None = None,
-    refused: tuple[int, ...] = (),
+    error_statuses: tuple[int, ...] = (),
 ) -> Schema:
-    message = {"application/json": {"schema": _object(message=TEXT)}}
+    message = {"application/json": {"schema": _object(message=STRING)}}
     responses: Schema = {
-        str(status): {"description": REASONS[status], "content": message} for status in (400, 401, 403, 404, *refused)
+        str(status): {"description": ERROR_DESCRIPTIONS[status], "content": message}
+        for status in (400, 401, 403, 404, *error_statuses)
     }
     responses[str(success)] = {"description": "Done."}
-    if answer is not None:
-        responses[str(success)]["content"] = {"application/json": {"schema": answer}}
+    if response is not None:
+        responses[str(success)]["content"] = {"application/json": {"schema": response}}
     operation: Schema = {"operationId": name, "responses": responses}
     if query is not None:
         operation["parameters"] = query

@@ -1,4 +1,4 @@
-"""What a request asks: its parts, checked one by one, or the answer that says what is wrong with them."""
+"""Parse and validate requests."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import msgspec
 
 UID = re.compile(r"[A-Za-z0-9_-]+")
 INTEGER = re.compile(r"-?[0-9]{1,18}")
-LARGEST = 2**31 - 1
+MAX_INTEGER = 2**31 - 1
 
 
 class RequestError(Exception):
-    """An answer that refuses the request."""
+    """Raised if a request is invalid. It contains the status and the message of the response."""
 
     def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
@@ -27,7 +27,7 @@ class RequestError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ValidatedRequest:
-    """One request, read whole."""
+    """A complete request."""
 
     method: str
     target: str
@@ -37,18 +37,21 @@ class ValidatedRequest:
     body: bytes = field(repr=False)
 
     @classmethod
-    def of(cls, scope: Mapping[str, Any], body: bytes) -> ValidatedRequest:
+    def from_scope(cls, scope: Mapping[str, Any], body: bytes) -> ValidatedRequest:
         """
-        The question in an ASGI scope.
+        Create a request from an ASGI scope.
 
-        The path is cut at its slashes before each part is decoded, once: an encoded slash cannot make a part.
+        The path is split at its slashes before its segments are decoded, so that an encoded slash does not split it.
         """
         raw = scope.get("raw_path") or scope["path"].encode()
+        target = raw.decode("latin-1")
         query = scope["query_string"].decode("latin-1")
+        if query:
+            target += f"?{query}"
         parts = [part.partition("=") for part in query.split("&") if part]
         return cls(
             scope["method"],
-            raw.decode("latin-1") + (f"?{query}" if query else ""),
+            target,
             tuple(unquote_to_bytes(part).decode("utf-8", "replace") for part in raw.split(b"/")[1:]),
             tuple((unquote(name.replace("+", " ")), unquote(value.replace("+", " "))) for name, _, value in parts),
             {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
@@ -56,25 +59,27 @@ class ValidatedRequest:
         )
 
     def parameter(self, name: str) -> str | None:
-        """The value of a query parameter that may be given once; others are not looked at."""
+        """Return the value of a query parameter, or None. Raise RequestError if it is repeated."""
         values = [value for key, value in self.query if key == name]
         if len(values) > 1:
             raise RequestError(400, f"{name} is given {len(values)} times; give it once.")
-        return values[0] if values else None
+        if not values:
+            return None
+        return values[0]
 
-    def integer(self, name: str, default: int, least: int) -> int:
-        """The whole number in a query parameter."""
+    def integer(self, name: str, default: int, minimum: int) -> int:
+        """Return the integer value of a query parameter."""
         text = self.parameter(name)
         if text is None:
             return default
         if not INTEGER.fullmatch(text):
             raise RequestError(400, f"{name} must be a whole number.")
-        if not least <= int(text) <= LARGEST:
-            raise RequestError(400, f"{name} must be between {least} and {LARGEST}.")
+        if not minimum <= int(text) <= MAX_INTEGER:
+            raise RequestError(400, f"{name} must be between {minimum} and {MAX_INTEGER}.")
         return int(text)
 
     def choice(self, name: str, default: str, known: Sequence[str]) -> str:
-        """The word in a query parameter, one of those that are known."""
+        """Return the value of a query parameter that must be one of `known`."""
         text = self.parameter(name)
         if text is None:
             return default
@@ -83,7 +88,7 @@ class ValidatedRequest:
         return text
 
     def fields(self, known: Sequence[str]) -> dict[str, Any]:
-        """The fields of the JSON object in the body; a field that is not known is refused."""
+        """Return the fields of the JSON object in the body. Raise RequestError for unknown fields."""
         content_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
         if content_type != "application/json":
             raise RequestError(400, "The body must be sent with Content-Type: application/json.")
@@ -100,21 +105,21 @@ class ValidatedRequest:
 
 
 def check_uid(value: object, what: str) -> str:
-    """The uid, matched whole."""
+    """Return a valid uid, or raise RequestError."""
     if not isinstance(value, str) or not UID.fullmatch(value):
         raise RequestError(400, f"{what} must be made of letters A-Z a-z, digits, - and _.")
     return value
 
 
 def check_name(value: object) -> str:
-    """The name of a group."""
+    """Return a valid name of a group, or raise RequestError."""
     if not isinstance(value, str) or not value:
         raise RequestError(400, "name must be a text that is not empty.")
     return value
 
 
 def check_uids(value: object, what: str) -> list[str]:
-    """The uids of a list."""
+    """Return a list of valid uids, or raise RequestError."""
     if not isinstance(value, list):
         raise RequestError(400, f"{what} must be a list of customer uids.")
     return [check_uid(uid, f"Each of {what}") for uid in value]

@@ -1,4 +1,4 @@
-"""Sandbox: a tenant of your own on this machine, to try everything on."""
+"""The Sandbox class: a local tenant for tests, demonstrations and examples."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Sandbox(TenantControls):
         The port to serve on; 0 finds a free one.
     days_ago
         Let it be so many days earlier in the sandbox.
-    faults, **how
+    faults, **options
         What goes wrong, as `misbehave` takes it.
 
     >>> with Sandbox(customers=200, groups=12) as sandbox:
@@ -78,7 +78,7 @@ class Sandbox(TenantControls):
         days_ago: float = 0,
         empty: bool = False,
         faults: Iterable[Fault] = (),
-        **how: Any,
+        **options: Any,
     ) -> None:
         if page_base not in (0, 1):
             raise InputError(f"page_base={page_base} must be 0 or 1.")
@@ -87,8 +87,10 @@ class Sandbox(TenantControls):
                 f"default_page_size={default_page_size} must be from 1 to max_page_size={max_page_size}."
             )
         check_uids([tenant_uid])
-        self._path = None if path is None else Path(path)
-        self._size = None if empty else {"customers": customers, "groups": groups}
+        self._path = Path(path) if path is not None else None
+        self._size: dict[str, int] | None = None
+        if not empty:
+            self._size = {"customers": customers, "groups": groups}
         self._settings: dict[str, Any] = {
             "tenant_uid": tenant_uid,
             "token": token or secrets.token_urlsafe(24),
@@ -103,8 +105,8 @@ class Sandbox(TenantControls):
         }
         self._token = token
         self._process = process
-        self._wanted_port = port
-        self._behavior = make_behavior(tuple(faults), how)
+        self._port = port
+        self._behavior = make_behavior(tuple(faults), options)
         self._running: _Running | None = None
 
     def __repr__(self) -> str:
@@ -123,23 +125,28 @@ class Sandbox(TenantControls):
             from frgroups.sandbox.server import ProcessServer, ThreadServer
         except ModuleNotFoundError as error:
             raise FrgroupsError(f"The sandbox needs {error.name}: pip install 'frgroups[sandbox]'.") from error
-        folder = Path(tempfile.mkdtemp(prefix="frgroups-sandbox-")) if self._path is None else None
+        path, temp_folder = self._path, None
+        if path is None:
+            temp_folder = Path(tempfile.mkdtemp(prefix="frgroups-sandbox-"))
+            path = temp_folder / "tenant.sqlite"
         store = None
         try:
-            store = Store(folder / "tenant.sqlite" if folder else self._path or "")
-            self._fill(store)
+            store = Store(path)
+            self._initialize_store(store)
             control_token = secrets.token_urlsafe(24)
-            kind = ProcessServer if self._process else ThreadServer
-            self._running = _Running(
-                self, kind(store.path, control_token, self._wanted_port), store, folder, control_token
-            )
+            server: Server
+            if self._process:
+                server = ProcessServer(store.path, control_token, self._port)
+            else:
+                server = ThreadServer(store.path, control_token, self._port)
+            self._running = _Running(self, server, store, temp_folder, control_token)
         except BaseException:
-            _end(None, store, folder)
+            _close_all(None, store, temp_folder)
             raise
         self._sync_behavior(self._behavior)
         return self
 
-    def _fill(self, store: Store) -> None:
+    def _initialize_store(self, store: Store) -> None:
         settings = store.settings()
         if settings:
             if self._token is not None:
@@ -166,20 +173,19 @@ class Sandbox(TenantControls):
 
     # How to reach it.
 
-    @property
-    def _live(self) -> _Running:
+    def _get_running(self) -> _Running:
         if self._running is None:
             raise FrgroupsError("The sandbox is not running. Use `with Sandbox() as sandbox:` or sandbox.start().")
         return self._running
 
     @property
     def _store(self) -> Store:
-        return self._live.store
+        return self._get_running().store
 
     @property
     def base_url(self) -> str:
         """Where it answers."""
-        return f"http://127.0.0.1:{self._live.server.port}/v2"
+        return f"http://127.0.0.1:{self._get_running().server.port}/v2"
 
     @property
     def tenant_uid(self) -> str:
@@ -217,21 +223,21 @@ class Sandbox(TenantControls):
 
     # Misbehavior, and what was asked.
 
-    def misbehave(self, *faults: Fault, **how: Any) -> None:
+    def misbehave(self, *faults: Fault, **options: Any) -> None:
         """
         From now on behave like this, and no longer as told before.
 
-        `how` takes the keywords of `Behavior`:
+        `options` takes the keywords of `Behavior`:
         `sandbox.misbehave(Fault("status", status=429, times=2), latency=0.1, unknown_uids="ignore")`.
         """
-        self._sync_behavior(make_behavior(faults, how))
+        self._sync_behavior(make_behavior(faults, options))
 
     def behave(self) -> None:
         """Do nothing wrong from now on."""
         self._sync_behavior(Behavior())
 
-    def _sync_behavior(self, wanted: Behavior) -> None:
-        self._steer("PUT", "behavior", msgspec.json.encode(wanted))
+    def _sync_behavior(self, behavior: Behavior) -> None:
+        self._send_control("PUT", "behavior", msgspec.json.encode(behavior))
 
     def requests(self) -> list[dict[str, Any]]:
         """
@@ -239,23 +245,25 @@ class Sandbox(TenantControls):
 
         In the order in which their answers were made.
         """
-        log: list[dict[str, Any]] = json.loads(self._steer("GET", "requests"))
+        log: list[dict[str, Any]] = json.loads(self._send_control("GET", "requests"))
         return log
 
     def clear_requests(self) -> None:
         """Forget the requests so far."""
-        self._steer("DELETE", "requests")
+        self._send_control("DELETE", "requests")
 
-    def _steer(self, method: str, what: str, body: bytes = b"") -> bytes:
-        connection = http.client.HTTPConnection("127.0.0.1", self._live.server.port, timeout=60)
+    def _send_control(self, method: str, what: str, body: bytes = b"") -> bytes:
+        connection = http.client.HTTPConnection("127.0.0.1", self._get_running().server.port, timeout=60)
         try:
-            connection.request(method, f"/_sandbox/{what}", body, {"X-Sandbox-Control": self._live.control_token})
-            answer = connection.getresponse()
-            content = answer.read()
+            connection.request(
+                method, f"/_sandbox/{what}", body, {"X-Sandbox-Control": self._get_running().control_token}
+            )
+            response = connection.getresponse()
+            content = response.read()
         finally:
             connection.close()
-        if answer.status not in (200, 204):
-            raise FrgroupsError(f"The sandbox answered {answer.status} to its owner: {content.decode()}.")
+        if response.status not in (200, 204):
+            raise FrgroupsError(f"The sandbox answered {response.status} to its owner: {content.decode()}.")
         return content
 
     def reset(self) -> None:
@@ -272,10 +280,10 @@ class _Running:
         self.server = server
         self.store = store
         self.control_token = control_token
-        self.end = weakref.finalize(owner, _end, server, store, folder)
+        self.end = weakref.finalize(owner, _close_all, server, store, folder)
 
 
-def _end(server: Server | None, store: Store | None, folder: Path | None) -> None:
+def _close_all(server: Server | None, store: Store | None, folder: Path | None) -> None:
     if server is not None:
         server.stop()
     if store is not None:

@@ -1,4 +1,4 @@
-"""How time passes in the made-up tenant: who comes, who goes, what is renamed, emptied and begun."""
+"""Simulate the changes of a tenant over time: customers, memberships, consents and campaigns."""
 
 from __future__ import annotations
 
@@ -6,32 +6,32 @@ from collections.abc import Iterable
 from datetime import datetime
 from random import Random
 
-from frgroups.sandbox.fake_customers import People, Record, customer_row, stamp
+from frgroups.sandbox.fake_customers import CustomerFactory, Record, customer_row, stamp
 from frgroups.sandbox.store import Store
 
-DAYS = 30
-WHO = "admin"
+DAYS_PER_MONTH = 30
+ADMIN_USER = "admin"
 
-# What a month does, as a share of the customers, or of the group's members.
-CUSTOMERS_COME = 0.016
-CUSTOMERS_DELETED = 0.001
-CONSENTS_CHANGE = 0.01
-LEAVE = {"loyalty": 0.012, "group_vip": 0.035, "vip_gold": 0.04, "staff": 0.03}
-LEAVE |= {"newsletter_2025": 0.008, "sms": 0.006}
-PROMOTED = (("loyalty", "group_vip", 0.004), ("group_vip", "vip_gold", 0.01))
-# Of the new members of the loyalty club so many join these too.
-CLUBS = {"club_alpine": 0.08, "club_xc": 0.11, "club_yoga": 0.05, "club_football": 0.05, "club_junior": 0.04}
-# Who leaves the first leaves the others too: they are nested. But who leaves VIP is not VIP Gold any more.
-NESTED = {"loyalty": ("group_vip", "vip_gold", *CLUBS)}
-LEFT_FROM_WITHIN = {"group_vip": "vip_gold"}
-CLUBS_LEFT = 0.01
+# Changes per month, as shares of the customers or of the members of a group.
+NEW_CUSTOMER_SHARE = 0.016
+DELETED_CUSTOMER_SHARE = 0.001
+CONSENT_CHANGE_SHARE = 0.01
+LEAVE_SHARES = {"loyalty": 0.012, "group_vip": 0.035, "vip_gold": 0.04, "staff": 0.03}
+LEAVE_SHARES |= {"newsletter_2025": 0.008, "sms": 0.006}
+PROMOTION_SHARES = (("loyalty", "group_vip", 0.004), ("group_vip", "vip_gold", 0.01))
+# Shares of the new members of the loyalty club that join these groups too.
+CLUB_SHARES = {"club_alpine": 0.08, "club_xc": 0.11, "club_yoga": 0.05, "club_football": 0.05, "club_junior": 0.04}
+# A customer who leaves the first group leaves its subgroups too. Members of VIP Gold do not leave VIP.
+SUBGROUPS = {"loyalty": ("group_vip", "vip_gold", *CLUB_SHARES)}
+EXCLUDED_SUBGROUP = {"group_vip": "vip_gold"}
+CLUB_LEAVE_SHARE = 0.01
 CAMPAIGNS = ("black_week_", "campaign_")
 
 
 def advance(store: Store, days: float) -> None:
-    """Let days pass: in steps of a month and a rest, the same for the same seed, date and steps."""
+    """Simulate days in steps of at most a month. The result depends on the seed, the date and the steps."""
     while days > 0:
-        step = min(days, DAYS)
+        step = min(days, DAYS_PER_MONTH)
         _Step(store, step).run()
         days -= step
 
@@ -42,62 +42,62 @@ class _Step:
         passed = settings.get("days_advanced", 0) + days
         store.save_settings({"days_advanced": passed})
         self.store = store
-        self.part = days / DAYS
+        self.month_share = days / DAYS_PER_MONTH
         self.number = settings.get("customers_made", 0)
-        self.months = int(passed // DAYS)
+        self.months = int(passed // DAYS_PER_MONTH)
         self.rng = Random(f"{settings['seed']}/{passed}")  # noqa: S311
         self.now: datetime = store.now()
         self.days = days
 
     def run(self) -> None:
         if not self.number:
-            # The tenant was filled by hand, and is not ours to change.
+            # Do not change a tenant that the user has filled.
             return
         customers = [uid for (uid,) in self.store.read("SELECT uid FROM customers ORDER BY uid")]
         with self.store.write():
-            self._some_are_deleted(customers)
-            self._some_leave_groups()
-            self._some_are_promoted()
-            self._some_change_consents()
-            self._new_ones_come(len(customers))
-            if self.part == 1:
-                self._a_campaign_begins()
-                self._an_old_campaign_ends()
+            self._delete_customers(customers)
+            self._remove_members()
+            self._promote_members()
+            self._change_consents()
+            self._add_customers(len(customers))
+            if self.month_share == 1:
+                self._start_campaign()
+                self._end_old_campaign()
 
-    def _some(self, pool: list[str], share: float) -> list[str]:
-        # A count below one is drawn, so that small tenants and short times are not stuck.
-        wanted = share * self.part * len(pool)
-        count = int(wanted) + (self.rng.random() < wanted % 1)
+    def _sample(self, pool: list[str], share: float) -> list[str]:
+        # The fraction is the probability of one more, so that small tenants change in short times too.
+        expected = share * self.month_share * len(pool)
+        count = int(expected) + (self.rng.random() < expected % 1)
         return self.rng.sample(pool, min(count, len(pool)))
 
     def _change(self, group: str, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:
         add, remove = list(add), list(remove)
         if (add or remove) and self.store.group(group) is not None:
             self.store.change_members(group, add, remove)
-            self.store.touch_groups([group], WHO, stamp(self.now))
+            self.store.touch_groups([group], ADMIN_USER, stamp(self.now))
 
-    def _some_are_deleted(self, customers: list[str]) -> None:
-        for uid in self._some(customers, CUSTOMERS_DELETED):
+    def _delete_customers(self, customers: list[str]) -> None:
+        for uid in self._sample(customers, DELETED_CUSTOMER_SHARE):
             self.store.delete_customer(uid)
 
-    def _some_leave_groups(self) -> None:
-        for group, share in (LEAVE | dict.fromkeys(CLUBS, CLUBS_LEFT)).items():
-            within = set(self.store.members(LEFT_FROM_WITHIN.get(group, "")))
-            leaving = self._some([uid for uid in self.store.members(group) if uid not in within], share)
-            for inner in (group, *NESTED.get(group, ())):
-                members = set(self.store.members(inner))
-                self._change(inner, remove=[uid for uid in leaving if uid in members])
+    def _remove_members(self) -> None:
+        for group, share in (LEAVE_SHARES | dict.fromkeys(CLUB_SHARES, CLUB_LEAVE_SHARE)).items():
+            excluded = set(self.store.members(EXCLUDED_SUBGROUP.get(group, "")))
+            leaving = self._sample([uid for uid in self.store.members(group) if uid not in excluded], share)
+            for subgroup in (group, *SUBGROUPS.get(group, ())):
+                members = set(self.store.members(subgroup))
+                self._change(subgroup, remove=[uid for uid in leaving if uid in members])
 
-    def _some_are_promoted(self) -> None:
-        for outer, inner, share in PROMOTED:
+    def _promote_members(self) -> None:
+        for outer, inner, share in PROMOTION_SHARES:
             members = set(self.store.members(inner))
             outside = [uid for uid in self.store.members(outer) if uid not in members]
-            self._change(inner, add=self._some(outside, share))
+            self._change(inner, add=self._sample(outside, share))
 
-    def _some_change_consents(self) -> None:
+    def _change_consents(self) -> None:
         customers = [uid for (uid,) in self.store.read("SELECT uid FROM customers ORDER BY uid")]
         changed = []
-        for uid in self._some(customers, CONSENTS_CHANGE):
+        for uid in self._sample(customers, CONSENT_CHANGE_SHARE):
             record = self.store.customer(uid)
             if record and record["consents"]:
                 consent = self.rng.choice(record["consents"])
@@ -106,17 +106,17 @@ class _Step:
                 changed.append(customer_row(record))
         self.store.put_customers(changed)
 
-    def _new_ones_come(self, customers: int) -> None:
-        wanted = CUSTOMERS_COME * self.part * customers
-        people = People(self.rng, self.now)
-        coming: dict[str, list[str]] = {}
-        for _ in range(int(wanted) + (self.rng.random() < wanted % 1)):
+    def _add_customers(self, customers: int) -> None:
+        expected = NEW_CUSTOMER_SHARE * self.month_share * customers
+        factory = CustomerFactory(self.rng, self.now)
+        new_members: dict[str, list[str]] = {}
+        for _ in range(int(expected) + (self.rng.random() < expected % 1)):
             self.number += 1
-            record = people.customer(self.number, joined_within_days=self.days)
+            record = factory.customer(self.number, joined_within_days=self.days)
             self.store.put_customers([customer_row(record)])
             for group in self._first_groups(record):
-                coming.setdefault(group, []).append(record["customerUid"])
-        for group, uids in coming.items():
+                new_members.setdefault(group, []).append(record["customerUid"])
+        for group, uids in new_members.items():
             self._change(group, add=uids)
         self.store.save_settings({"customers_made": self.number})
 
@@ -127,7 +127,7 @@ class _Step:
         if record["customerType"] != "PERSON":
             groups.append("b2b")
         if record["loyaltyId"] and self.rng.random() < 0.9:
-            groups += ["loyalty", *(club for club, share in CLUBS.items() if self.rng.random() < share)]
+            groups += ["loyalty", *(club for club, share in CLUB_SHARES.items() if self.rng.random() < share)]
         if record["defaultStore"] and self.rng.random() < 0.5:
             groups.append(f"{record['defaultStore']['storeUid']}_friends")
         if self.rng.random() < 0.3:
@@ -138,20 +138,20 @@ class _Step:
             groups.append("staff")
         return groups
 
-    def _a_campaign_begins(self) -> None:
-        # Numbered, not dated: the same months have the same groups whenever they pass.
+    def _start_campaign(self) -> None:
+        # Numbered instead of dated, so that the uids do not depend on the current date.
         uid = f"campaign_offer_{self.months:03d}"
         pool = self.store.members("loyalty")
         invited = self.rng.sample(pool, round((0.05 + 0.06 * self.rng.random()) * len(pool)))
-        self.store.put_group(uid, f"Månedens tilbud {self.months}", WHO, stamp(self.now))
+        self.store.put_group(uid, f"Månedens tilbud {self.months}", ADMIN_USER, stamp(self.now))
         self._change(uid, add=invited)
 
-    def _an_old_campaign_ends(self) -> None:
+    def _end_old_campaign(self) -> None:
         known = [uid for (uid,) in self.store.read("SELECT uid FROM groups ORDER BY created_at, uid")]
         old = [uid for uid in sorted(known) if uid.startswith(CAMPAIGNS) and self.store.count_members(uid)][:-1]
         if not old:
             return
-        # Every other month it is forgotten instead of deleted, as a group without members.
+        # Every second month, the group is emptied instead of deleted.
         if self.months % 2:
             self._change(old[0], remove=self.store.members(old[0]))
         else:

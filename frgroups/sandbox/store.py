@@ -1,4 +1,4 @@
-"""The state of a sandbox in one SQLite file: settings, groups, customers, who is in which group."""
+"""The state of a sandbox in an SQLite file: settings, groups, customers and memberships."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ CUSTOMER_SORTS = {
     "createdAt": "c.created_at",
     "lastModifiedAt": "c.modified_at",
 }
+DIRECTIONS = {"ASC": "ASC", "DESC": "DESC"}
 GROUP_SORTS = {
     "customerGroupUid": "uid",
     "name": "name",
@@ -82,7 +83,7 @@ class Store:
         if mark != APPLICATION_ID and tables:
             raise InputError(f"{self.path} is a database, but not one of a sandbox.")
         self._db.execute("PRAGMA journal_mode = WAL")
-        # Losing a made-up tenant to a power cut is no loss; waiting for the disk at each write is.
+        # The data is invented, so durability is less important than fast writes.
         self._db.execute("PRAGMA synchronous = OFF")
         self._db.execute("PRAGMA cache_size = -65536")
         if not tables:
@@ -95,7 +96,7 @@ class Store:
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing: what happens inside is committed together, or not at all when it raises."""
+        """Run a block as a transaction, which is rolled back if the block raises an exception."""
         with self._lock:
             if self._db.in_transaction:
                 yield self._db
@@ -109,8 +110,8 @@ class Store:
             self._db.execute("COMMIT")
 
     @contextmanager
-    def steady(self) -> Iterator[None]:
-        """What is read inside is of one moment, whoever writes meanwhile."""
+    def read_transaction(self) -> Iterator[None]:
+        """Read a consistent state in a block, independent of concurrent writes."""
         with self._lock:
             self._db.execute("BEGIN")
             try:
@@ -126,53 +127,55 @@ class Store:
     # Settings and time.
 
     def settings(self) -> dict[str, Any]:
-        """What the sandbox was made with; empty for a new file."""
+        """Return the settings of the sandbox; they are empty for a new file."""
         return {name: json.loads(value) for name, value in self.read("SELECT name, value FROM settings")}
 
     def save_settings(self, settings: Mapping[str, Any]) -> None:
-        """Keep these settings, and leave the others as they are."""
+        """Store settings. Other settings do not change."""
         rows = [(name, json.dumps(value)) for name, value in settings.items()]
         with self.write() as db:
             db.executemany("INSERT OR REPLACE INTO settings VALUES (?, ?)", rows)
 
     def now(self) -> datetime:
-        """What time it is in the sandbox: the real time, moved by the days set and the days that have passed."""
+        """Return the time in the sandbox: the real time, shifted by the settings days_ago and days_advanced."""
         names = "('days_ago', 'days_advanced')"
-        moved = {name: float(v) for name, v in self.read(f"SELECT * FROM settings WHERE name IN {names}")}  # noqa: S608
-        return datetime.now(UTC) + timedelta(days=moved.get("days_advanced", 0) - moved.get("days_ago", 0))
+        shift = {name: float(v) for name, v in self.read(f"SELECT * FROM settings WHERE name IN {names}")}  # noqa: S608
+        return datetime.now(UTC) + timedelta(days=shift.get("days_advanced", 0) - shift.get("days_ago", 0))
 
     # Groups.
 
     def group(self, uid: str) -> tuple[str, ...] | None:
-        """The row of one group, or None."""
+        """Return the row of a group, or None."""
         rows = self.read("SELECT * FROM groups WHERE uid = ?", (uid,))
-        return rows[0] if rows else None
+        if not rows:
+            return None
+        return tuple(rows[0])
 
     def group_page(self, sort_by: str, direction: str, limit: int, offset: int) -> list[tuple[str, ...]]:
-        """The rows of one page of groups."""
-        order = f"{GROUP_SORTS[sort_by]} {'DESC' if direction == 'DESC' else 'ASC'}, uid"
+        """Return the rows of a page of groups."""
+        order = f"{GROUP_SORTS[sort_by]} {DIRECTIONS[direction]}, uid"
         return self.read(f"SELECT * FROM groups ORDER BY {order} LIMIT ? OFFSET ?", (limit, offset))  # noqa: S608
 
     def count_groups(self) -> int:
-        """How many groups there are."""
+        """Return the number of groups."""
         [(count,)] = self.read("SELECT count(*) FROM groups")
         return int(count)
 
-    def put_group(self, uid: str, name: str, who: str, when: str) -> None:
+    def put_group(self, uid: str, name: str, user: str, when: str) -> None:
         """Create the group, or rename it."""
         change = "DO UPDATE SET name = ?2, modified_by = ?3, modified_at = ?4"
         with self.write() as db:
             db.execute(
                 f"INSERT INTO groups VALUES (?1, ?2, ?3, ?4, ?3, ?4) ON CONFLICT (uid) {change}",  # noqa: S608
-                (uid, name, who, when),
+                (uid, name, user, when),
             )
 
-    def touch_groups(self, uids: Iterable[str], who: str, when: str) -> None:
-        """Say of these groups who changed them last."""
+    def touch_groups(self, uids: Iterable[str], user: str, when: str) -> None:
+        """Set user and time of the last change of groups."""
         with self.write() as db:
             db.executemany(
                 "UPDATE groups SET modified_by = ?, modified_at = ? WHERE uid = ?",
-                [(who, when, uid) for uid in uids],
+                [(user, when, uid) for uid in uids],
             )
 
     def delete_group(self, uid: str) -> None:
@@ -181,12 +184,12 @@ class Store:
             members = self.members(uid)
             db.execute("DELETE FROM memberships WHERE group_uid = ?", (uid,))
             db.execute("DELETE FROM groups WHERE uid = ?", (uid,))
-            self.list_groups_of(members)
+            self.update_group_lists(members)
 
     # Customers.
 
     def put_customers(self, rows: Iterable[CustomerRow]) -> None:
-        """Create these customers, or replace what is told of them; memberships stay."""
+        """Create or replace customers. Their memberships do not change."""
         change = (
             "DO UPDATE SET external_id = excluded.external_id, created_at = excluded.created_at,"
             " modified_at = excluded.modified_at, body = excluded.body"
@@ -199,55 +202,59 @@ class Store:
             )
 
     def customer(self, uid: str) -> dict[str, Any] | None:
-        """What is told of one customer, without its groups; or None."""
+        """Return the fields of a customer without its groups, or None."""
         rows = self.read("SELECT body FROM customers WHERE uid = ?", (uid,))
-        return json.loads(rows[0][0] + b"}") if rows else None
+        if not rows:
+            return None
+        fields: dict[str, Any] = json.loads(rows[0][0] + b"}")
+        return fields
 
     def delete_customer(self, uid: str) -> None:
-        """Delete the customer, who vanishes from all groups."""
+        """Delete a customer and its memberships."""
         with self.write() as db:
             db.execute("DELETE FROM memberships WHERE customer_uid = ?", (uid,))
             db.execute("DELETE FROM customers WHERE uid = ?", (uid,))
 
     def unknown_customers(self, uids: Iterable[str]) -> list[str]:
-        """Those of the uids that no customer has."""
+        """Return the uids that do not exist."""
         known = "SELECT w.value FROM json_each(?) w WHERE NOT EXISTS (SELECT 1 FROM customers WHERE uid = w.value)"
         return [uid for (uid,) in self.read(known, (json.dumps(list(uids)),))]
 
     # Memberships.
 
     def members(self, group_uid: str) -> list[str]:
-        """The uids of a group's members, in their order."""
+        """Return the sorted uids of the members of a group."""
         rows = self.read(
             "SELECT customer_uid FROM memberships WHERE group_uid = ? ORDER BY customer_uid", (group_uid,)
         )
         return [uid for (uid,) in rows]
 
     def count_members(self, group_uid: str) -> int:
-        """How many members a group has."""
+        """Return the number of members of a group."""
         [(count,)] = self.read("SELECT count(*) FROM memberships WHERE group_uid = ?", (group_uid,))
         return int(count)
 
     def member_page(
         self, group_uid: str, sort_by: str, direction: str, limit: int, offset: int
     ) -> list[ListedCustomer]:
-        """One page of a group's members."""
-        way = "DESC" if direction == "DESC" else "ASC"
-        join = "" if sort_by == "customerUid" else "JOIN customers c ON c.uid = m.customer_uid"
-        order = f"{CUSTOMER_SORTS[sort_by]} {way}" + (", m.customer_uid" if join else "")
-        # The page is cut from the narrow index first; the wide rows are fetched for its customers only.
-        found = self.read(
+        """Return a page of the members of a group."""
+        join, order = "", f"{CUSTOMER_SORTS[sort_by]} {DIRECTIONS[direction]}"
+        if sort_by != "customerUid":
+            join = "JOIN customers c ON c.uid = m.customer_uid"
+            order += ", m.customer_uid"
+        # Select the uids of the page from the index first, then read the customers of this page only.
+        uid_rows = self.read(
             f"SELECT m.customer_uid FROM memberships m {join} WHERE m.group_uid = ?"  # noqa: S608
             f" ORDER BY {order} LIMIT ? OFFSET ?",
             (group_uid, limit, offset),
         )
-        uids = [uid for (uid,) in found]
+        uids = [uid for (uid,) in uid_rows]
         sql = "SELECT uid, body, group_uids FROM customers WHERE uid IN (SELECT value FROM json_each(?))"
         rows = {row[0]: row for row in self.read(sql, (json.dumps(uids),))}
         return [rows[uid] for uid in uids]
 
     def change_members(self, group_uid: str, add: Iterable[str], remove: Iterable[str]) -> None:
-        """Add and remove at once. Who is in already, or out already, stays so; unknown customers are passed over."""
+        """Add and remove members in one transaction. Unknown customers are ignored."""
         add, remove = list(add), list(remove)
         with self.write() as db:
             if self.group(group_uid) is None:
@@ -260,28 +267,28 @@ class Store:
                 "DELETE FROM memberships WHERE group_uid = ? AND customer_uid = ?",
                 [(group_uid, uid) for uid in remove],
             )
-            self.list_groups_of([*add, *remove])
+            self.update_group_lists([*add, *remove])
 
-    def list_groups_of(self, customer_uids: Iterable[str]) -> None:
-        """Write each customer's list of groups anew from the memberships."""
-        listed = "SELECT group_uid FROM memberships WHERE customer_uid = ?1 ORDER BY group_uid"
+    def update_group_lists(self, customer_uids: Iterable[str]) -> None:
+        """Update the list of groups of each customer from the memberships."""
+        groups_of_customer = "SELECT group_uid FROM memberships WHERE customer_uid = ?1 ORDER BY group_uid"
         with self.write() as db:
             db.executemany(
                 "UPDATE customers SET group_uids ="  # noqa: S608
-                f" CAST((SELECT json_group_array(group_uid) FROM ({listed})) AS BLOB) WHERE uid = ?1",
+                f" CAST((SELECT json_group_array(group_uid) FROM ({groups_of_customer})) AS BLOB) WHERE uid = ?1",
                 [(uid,) for uid in customer_uids],
             )
 
-    # Changes that show later.
+    # Delayed changes.
 
     def change_members_later(self, due: float, group_uid: str, add: Iterable[str], remove: Iterable[str]) -> None:
-        """Keep a change until `due`, in seconds of the real clock."""
+        """Store a change that is applied at `due`, in seconds since the epoch."""
         with self.write() as db:
             change = json.dumps([group_uid, list(add), list(remove)])
             db.execute("INSERT INTO pending (due, change) VALUES (?, ?)", (due, change))
 
-    def settle(self, until: float) -> None:
-        """Make the kept changes that are due."""
+    def apply_pending_changes(self, until: float) -> None:
+        """Apply the stored changes that are due."""
         if not self.read("SELECT 1 FROM pending WHERE due <= ? LIMIT 1", (until,)):
             return
         with self.write() as db:
@@ -291,7 +298,7 @@ class Store:
                 db.execute("DELETE FROM pending WHERE id = ?", (number,))
 
     def empty(self) -> None:
-        """Forget every group, customer and kept change; the settings stay."""
+        """Delete all groups, customers and stored changes. The settings do not change."""
         with self.write() as db:
             for table in ("groups", "customers", "memberships", "pending"):
                 db.execute(f"DELETE FROM {table}")  # noqa: S608

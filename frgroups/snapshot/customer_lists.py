@@ -1,4 +1,4 @@
-"""Read a list of customers: which column holds the ids, which ids, and who they are; nothing is guessed."""
+"""Read lists of customer ids, and resolve the ids to customers. Ambiguous input is rejected, not guessed."""
 
 from __future__ import annotations
 
@@ -75,22 +75,24 @@ def read_list(path: str | Path, column: str | None = None, *, sheet: str | None 
     ['0150', '0007']
     """
     table = read_table(path, sheet)
-    where, name, rows = _id_column(table, column)
-    cells = [(number, row[where]) for number, row in rows]
+    position, name, rows = _find_id_column(table, column)
+    cells = [(number, row[position]) for number, row in rows]
     reject_damaged_ids(cells, table.source)
     ids = [cell for _, cell in cells if cell]
     if not ids:
         raise ListError(
             f"{table.source} holds no ids: column {name!r} is blank in all {len(cells)} rows. Write the ids below it."
         )
-    if lost := sum(not row[where] and any(row) for _, row in rows):
-        text = f"{table.source}: {lost} rows have no id in column {name!r} and were left out"
-        log_event(log, logging.WARNING, "rows_without_id", text, file=table.source, column=name, n_rows=lost)
-    once = list(dict.fromkeys(ids))
-    again = len(ids) - len(once)
-    text = f"{table.source}: {len(once)} ids in column {name!r}, {again} repetitions dropped"
-    log_event(log, logging.INFO, "list_read", text, file=table.source, column=name, n_ids=len(once), n_repeated=again)
-    return pd.Series(once, dtype="str", name=name)
+    n_without_id = sum(not row[position] and any(row) for _, row in rows)
+    if n_without_id:
+        text = f"{table.source}: {n_without_id} rows have no id in column {name!r} and were left out"
+        log_event(log, logging.WARNING, "rows_without_id", text, file=table.source, column=name, n_rows=n_without_id)
+    distinct = list(dict.fromkeys(ids))
+    n_repeated = len(ids) - len(distinct)
+    text = f"{table.source}: {len(distinct)} ids in column {name!r}, {n_repeated} repetitions dropped"
+    facts = {"file": table.source, "column": name, "n_ids": len(distinct), "n_repeated": n_repeated}
+    log_event(log, logging.INFO, "list_read", text, **facts)
+    return pd.Series(distinct, dtype="str", name=name)
 
 
 def resolve_customers(
@@ -125,70 +127,82 @@ def resolve_customers(
     """
     if by not in _BY:
         raise InputError(f"by={by!r}; choose {', '.join(_BY)}.")
-    wanted = pd.DataFrame({"id": pd.Series(_distinct_ids(ids), dtype="str")})
-    known = _pairs(_customers_by(snapshot, by), by)
-    disputed = pd.Index([], dtype="str")
+    result = pd.DataFrame({"id": pd.Series(_distinct_ids(ids), dtype="str")})
+    pairs = _id_pairs(_customers_with(snapshot, by), by)
+    conflicting = pd.Index([], dtype="str")
     if directory is not None:
-        told = _pairs(_directory_by(directory, by), by)
-        own_key = known.drop_duplicates("customer_uid").set_index("customer_uid")["key"]
-        said = told["customer_uid"].map(own_key)
-        disputed = pd.Index(told.loc[said.notna() & (said != told["key"]), "key"])
-        known = pd.concat([known, told], ignore_index=True).drop_duplicates()
-    key = _key(wanted["id"], by)
-    several = known["key"].duplicated(keep=False)
-    ambiguous = key.isin(known.loc[several, "key"]) | key.isin(disputed)
-    uid = key.map(known[~several].set_index("key")["customer_uid"]).astype("str").mask(ambiguous)
-    outcome = pd.Series("unknown", index=wanted.index, dtype="str").mask(uid.notna(), "resolved")
-    return wanted.assign(customer_uid=uid, outcome=outcome.mask(ambiguous, "ambiguous"))
+        directory_pairs = _id_pairs(_read_directory(directory, by), by)
+        key_in_snapshot = pairs.drop_duplicates("customer_uid").set_index("customer_uid")["key"]
+        snapshot_keys = directory_pairs["customer_uid"].map(key_in_snapshot)
+        is_conflict = snapshot_keys.notna() & (snapshot_keys != directory_pairs["key"])
+        conflicting = pd.Index(directory_pairs.loc[is_conflict, "key"])
+        pairs = pd.concat([pairs, directory_pairs], ignore_index=True).drop_duplicates()
+    keys = _normalize_ids(result["id"], by)
+    is_shared = pairs["key"].duplicated(keep=False)
+    is_ambiguous = keys.isin(pairs.loc[is_shared, "key"]) | keys.isin(conflicting)
+    uids = keys.map(pairs[~is_shared].set_index("key")["customer_uid"]).astype("str").mask(is_ambiguous)
+    outcome = pd.Series("unknown", index=result.index, dtype="str").mask(uids.notna(), "resolved")
+    return result.assign(customer_uid=uids, outcome=outcome.mask(is_ambiguous, "ambiguous"))
 
 
-def _id_column(table: Table, column: str | None) -> tuple[int, str, list[Row]]:
-    """Which column holds the ids, its name, and the rows below the header."""
-    first, below = table.rows[0][1], table.rows[1:]
+def _find_id_column(table: Table, column: str | None) -> tuple[int, str, list[Row]]:
+    """Return the position and the name of the id column, and the rows below the header."""
+    header, below = table.rows[0][1], table.rows[1:]
     if column is not None:
-        where = _named(first, column, table.source)
-        if where is None:
+        position = _find_column(header, column, table.source)
+        if position is None:
             raise ListError(
-                f"{table.source} has no column {column!r}; {_describe(first)}. Choose one of its columns."
+                f"{table.source} has no column {column!r}; {_describe_columns(header)}. Choose one of its columns."
             )
-        return where, first[where], below
+        return position, header[position], below
     for usual in USUAL_NAMES:
-        where = _named(first, usual, table.source, exact=False)
-        if where is not None:
-            return where, first[where], below
+        position = _find_column(header, usual, table.source, exact=False)
+        if position is not None:
+            return position, header[position], below
     if table.width == 1:
-        return (0, first[0], below) if _is_header(table) else (0, "id", table.rows)
+        if _has_header(table):
+            return 0, header[0], below
+        return 0, "id", table.rows
     raise ListError(
         f"{table.source} has {table.width} columns, none with a usual name of an id column such as customer_uid, "
-        f"external_id or kundenummer; {_describe(first)}.",
+        f"external_id or kundenummer; {_describe_columns(header)}.",
         hint="Pass column= to choose the id column.",
         cli_hint=_COLUMN_IN_CLI,
     )
 
 
-def _named(header: Sequence[str], name: str, source: Path, *, exact: bool = True) -> int | None:
-    """The place of the column of this name: as it stands, or else however it is spelled."""
-    same = [place for place, cell in enumerate(header) if exact and cell == trim(name)]
-    same = same or [place for place, cell in enumerate(header) if cell and plain(cell) == plain(name)]
-    if len(same) > 1:
-        names = " and ".join(repr(header[place]) for place in same)
+def _find_column(header: Sequence[str], name: str, source: Path, *, exact: bool = True) -> int | None:
+    """
+    Return the position of the column with this name, or None.
+
+    Columns whose names differ only in spelling match if there is no exact match, or if `exact` is False.
+    """
+    matches: list[int] = []
+    if exact:
+        matches = [position for position, cell in enumerate(header) if cell == trim(name)]
+    if not matches:
+        matches = [position for position, cell in enumerate(header) if cell and plain(cell) == plain(name)]
+    if len(matches) > 1:
+        names = " and ".join(repr(header[position]) for position in matches)
         raise ListError(
-            f"{source} has {len(same)} columns for {name!r}: {names}.",
+            f"{source} has {len(matches)} columns for {name!r}: {names}.",
             hint="Rename one of them, or pass the exact name of the id column as column=.",
             cli_hint=f"Rename one of them. {_COLUMN_IN_CLI}",
         )
-    return same[0] if same else None
+    if not matches:
+        return None
+    return matches[0]
 
 
-def _describe(header: Sequence[str]) -> str:
-    """The columns of a file; not the cells of a first row that may be somebody's data."""
+def _describe_columns(header: Sequence[str]) -> str:
+    """Return a phrase with the column names, unless the first row looks like customer data."""
     if any(_looks_like_data(cell) for cell in header):
         return "its first row looks like data, not like a header: write a row of column names above it"
     return "its columns are " + ", ".join(repr(cell) for cell in header[:20] if cell)
 
 
-def _is_header(table: Table) -> bool:
-    """Whether the first row of a file with one column names it; the rule is in `read_list`."""
+def _has_header(table: Table) -> bool:
+    """Return True if the first row of a file with one column is a header. See `read_list` for the rule."""
     [first], below = table.rows[0][1], [row[0] for _, row in table.rows[1:]]
     if plain(first) in {plain(name) for name in OTHER_IDS}:
         return True
@@ -217,18 +231,18 @@ def _distinct_ids(ids: Iterable[str]) -> list[str]:
             f"ids takes several ids, not one {type(ids).__name__}; give a list or one column of a table."
         )
     listed = list(ids)
-    for place, one in enumerate(listed):
-        if not isinstance(one, str):
+    for position, value in enumerate(listed):
+        if not isinstance(value, str):
             raise InputError(
-                f"ids[{place}] is {type(one).__name__}, not text: {one!r}. Leading zeros may be lost; read the "
-                "column as text (dtype='str')."
+                f"ids[{position}] is {type(value).__name__}, not text: {value!r}. Leading zeros may be lost; read "
+                "the column as text (dtype='str')."
             )
-        if not one.strip():
-            raise InputError(f"ids[{place}] is blank. Leave blank rows out; read_list does.")
+        if not value.strip():
+            raise InputError(f"ids[{position}] is blank. Leave blank rows out; read_list does.")
     return list(dict.fromkeys(listed))
 
 
-def _customers_by(snapshot: Snapshot, by: str) -> pd.DataFrame:
+def _customers_with(snapshot: Snapshot, by: str) -> pd.DataFrame:
     if by not in snapshot.customers:
         raise InputError(
             f"Customers by {by} need contact data, which this snapshot does not hold.",
@@ -237,35 +251,41 @@ def _customers_by(snapshot: Snapshot, by: str) -> pd.DataFrame:
     return snapshot.customers
 
 
-def _directory_by(directory: pd.DataFrame | str | Path, by: str) -> pd.DataFrame:
-    frame = directory if isinstance(directory, pd.DataFrame) else _directory_file(directory, by)
-    uids = check_uids(frame, "customer_uid", "directory")
-    if by not in frame:
-        raise InputError(f"directory needs a column {by!r}; it has {', '.join(map(repr, frame.columns))}.")
-    filled = frame[by].notna()
-    told = check_uids(frame.loc[filled & (frame[by] != "")], by, "directory")
-    return pd.DataFrame({"customer_uid": uids.loc[told.index], by: told} if by != "customer_uid" else {by: uids})
+def _read_directory(directory: pd.DataFrame | str | Path, by: str) -> pd.DataFrame:
+    if not isinstance(directory, pd.DataFrame):
+        directory = _read_directory_file(directory, by)
+    uids = check_uids(directory, "customer_uid", "directory")
+    if by == "customer_uid":
+        return pd.DataFrame({by: uids})
+    if by not in directory:
+        raise InputError(f"directory needs a column {by!r}; it has {', '.join(map(repr, directory.columns))}.")
+    has_id = directory[by].notna() & (directory[by] != "")
+    ids = check_uids(directory.loc[has_id], by, "directory")
+    return pd.DataFrame({"customer_uid": uids.loc[ids.index], by: ids})
 
 
-def _directory_file(path: str | Path, by: str) -> pd.DataFrame:
+def _read_directory_file(path: str | Path, by: str) -> pd.DataFrame:
     table = read_table(path, None)
     header, rows = table.rows[0][1], table.rows[1:]
     columns: dict[str, list[str]] = {}
     for name in ("customer_uid", by):
-        where = _named(header, name, table.source)
-        if where is None:
-            raise ListError(f"{table.source} needs a column {name!r} to be a directory; {_describe(header)}.")
-        reject_damaged_ids([(number, row[where]) for number, row in rows], table.source)
-        columns[name] = [row[where] for _, row in rows]
+        position = _find_column(header, name, table.source)
+        if position is None:
+            raise ListError(f"{table.source} needs a column {name!r} to be a directory; {_describe_columns(header)}.")
+        reject_damaged_ids([(number, row[position]) for number, row in rows], table.source)
+        columns[name] = [row[position] for _, row in rows]
     return pd.DataFrame(columns, dtype="str")
 
 
-def _pairs(customers: pd.DataFrame, by: str) -> pd.DataFrame:
-    """Each id and the customer that has it, without those that have none."""
-    pairs = pd.DataFrame({"key": _key(customers[by], by), "customer_uid": customers["customer_uid"].astype("str")})
+def _id_pairs(customers: pd.DataFrame, by: str) -> pd.DataFrame:
+    """Return the distinct pairs of normalized id and customer uid, without missing ids."""
+    keys = _normalize_ids(customers[by], by)
+    pairs = pd.DataFrame({"key": keys, "customer_uid": customers["customer_uid"].astype("str")})
     return pairs[pairs["key"].notna() & (pairs["key"] != "")].drop_duplicates(ignore_index=True)
 
 
-def _key(ids: pd.Series, by: str) -> pd.Series:
-    texts = ids.astype("str")
-    return texts.str.strip().str.casefold() if by == "email" else texts
+def _normalize_ids(ids: pd.Series, by: str) -> pd.Series:
+    strings = ids.astype("str")
+    if by == "email":
+        return strings.str.strip().str.casefold()
+    return strings

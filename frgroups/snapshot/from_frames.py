@@ -1,4 +1,4 @@
-"""from_frames.py."""
+"""Create snapshots from tables."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def snapshot_from_frames(
     base_url: str | None = None,
 ) -> Snapshot:
     """
-    A Snapshot of tables that you already have, for analysis or for a plan from another source.
+    Create a Snapshot from tables, for analysis or for a plan from another source.
 
-    Any non-empty text is a uid here. Rows may come in any order and more than once. Groups that are only in
-    `groups` have no member; customers that are only in `customers` are in no group. Without `base_url` plans
-    made from it can be reviewed, not applied.
+    Every non-empty string is a valid uid. Rows can be in any order and repeated. Groups that are only in `groups`
+    have no members; customers that are only in `customers` are in no group. Without `base_url`, plans from the
+    snapshot can be reviewed but not applied.
 
     Raises
     ------
@@ -48,30 +48,34 @@ def snapshot_from_frames(
             check_text(value, name)
     group_uids = check_uids(memberships, "customer_group_uid", "memberships")
     customer_uids = check_uids(memberships, "customer_uid", "memberships")
-    known_groups = _table(groups, "customer_group_uid", "groups", group_uids)
-    if groups is not None and (unknown := set(group_uids.unique()) - set(known_groups["customer_group_uid"])):
-        raise InputError(
-            f"{len(unknown)} groups have members but no row in groups: {', '.join(sorted(unknown)[:5])}."
-        )
-    named = known_groups.get("name", pd.Series(None, index=known_groups.index, dtype="str"))
-    named = as_str(named.fillna(known_groups["customer_group_uid"]), "groups['name']")
-    known_groups = known_groups.assign(name=named)
-    customer_facts = _table(customers, "customer_uid", "customers", customer_uids)
-    moment = parse_timestamp(taken_at)
-    codes = MembershipMatrix.from_uids(
+    group_table = _complete_table(groups, "customer_group_uid", "groups", group_uids)
+    unknown = sorted(set(group_uids.unique()) - set(group_table["customer_group_uid"]))
+    if unknown:
+        raise InputError(f"{len(unknown)} groups have members but no row in groups: {', '.join(unknown[:5])}.")
+    names = group_table.get("name", pd.Series(None, index=group_table.index, dtype="str"))
+    names = as_str(names.fillna(group_table["customer_group_uid"]), "groups['name']")
+    group_table = group_table.assign(name=names)
+    customer_table = _complete_table(customers, "customer_uid", "customers", customer_uids)
+    matrix = MembershipMatrix.from_uids(
         group_uids,
         customer_uids,
-        all_groups=known_groups["customer_group_uid"],
-        group_names=known_groups["name"],
-        all_customers=customer_facts["customer_uid"],
+        all_groups=group_table["customer_group_uid"],
+        group_names=group_table["name"],
+        all_customers=customer_table["customer_uid"],
     )
     return snapshot_from_matrix(
-        codes, known_groups, customer_facts, consents, tenant_uid=tenant_uid, taken_at=moment, base_url=base_url
+        matrix,
+        group_table,
+        customer_table,
+        consents,
+        tenant_uid=tenant_uid,
+        taken_at=parse_timestamp(taken_at),
+        base_url=base_url,
     )
 
 
 def snapshot_from_matrix(
-    codes: MembershipMatrix,
+    matrix: MembershipMatrix,
     groups: pd.DataFrame,
     customers: pd.DataFrame,
     consents: pd.DataFrame | None,
@@ -80,13 +84,13 @@ def snapshot_from_matrix(
     taken_at: datetime,
     base_url: str | None,
 ) -> Snapshot:
-    """A Snapshot that was not read from a tenant, of codes and of tables in their order."""
+    """Create a Snapshot from a matrix and from tables in the order of its groups and customers."""
     return Snapshot(
         groups=coerce_schema(groups, GROUPS),
         customers=coerce_schema(customers, CUSTOMERS),
         consents=coerce_schema(consents, CONSENTS),
-        reads=_unproved(codes),
-        matrix=codes,
+        reads=_given_reads(matrix),
+        matrix=matrix,
         tenant_uid=tenant_uid,
         taken_at=taken_at,
         read_until=taken_at,
@@ -95,37 +99,42 @@ def snapshot_from_matrix(
     )
 
 
-def _table(frame: pd.DataFrame | None, key: str, what: str, seen: pd.Series) -> pd.DataFrame:
-    """The given table, or one of just the uids, with a row for each uid seen, in uid order."""
-    uids = pd.DataFrame({key: pd.Series(seen.unique(), dtype="str")})
-    if frame is not None:
-        own = frame.assign(**{key: check_uids(frame, key, what)})
-        if own[key].duplicated().any():
-            twice = own.loc[own[key].duplicated(), key].iloc[0]
-            raise InputError(f"{what} has {twice!r} more than once; each uid may stand there once.")
-        unseen = uids[~uids[key].isin(own[key])]
-        if what == "customers" and len(unseen):
-            own = own.assign(
-                **{str(name): make_nullable(own[name]) for name in own.select_dtypes(["bool", "integer"])}
-            )
-            own = pd.concat([own, unseen], ignore_index=True)
-        uids = own
-    return uids.sort_values(key, ignore_index=True)
+def _complete_table(frame: pd.DataFrame | None, key: str, what: str, uids: pd.Series) -> pd.DataFrame:
+    """
+    Return a table of groups or customers in uid order.
+
+    Without `frame`, it contains only the uids. Customers that `frame` lacks are added with missing values.
+    """
+    uid_table = pd.DataFrame({key: pd.Series(uids.unique(), dtype="str")})
+    if frame is None:
+        return uid_table.sort_values(key, ignore_index=True)
+    table = frame.assign(**{key: check_uids(frame, key, what)})
+    is_repeated = table[key].duplicated()
+    if is_repeated.any():
+        repeated = table.loc[is_repeated, key].iloc[0]
+        raise InputError(f"{what} has {repeated!r} more than once; each uid may stand there once.")
+    missing = uid_table[~uid_table[key].isin(table[key])]
+    if what == "customers" and len(missing):
+        columns = table.select_dtypes(["bool", "integer"])
+        table = table.assign(**{str(name): make_nullable(table[name]) for name in columns})
+        table = pd.concat([table, missing], ignore_index=True)
+    return table.sort_values(key, ignore_index=True)
 
 
-def _unproved(codes: MembershipMatrix) -> pd.DataFrame:
-    rows = np.bincount(codes.group_code, minlength=codes.n_groups)
+def _given_reads(matrix: MembershipMatrix) -> pd.DataFrame:
+    """Return the `reads` table of a snapshot that was not read from a tenant."""
+    n_rows = matrix.sizes
     return coerce_schema(
         pd.DataFrame(
             {
-                "customer_group_uid": codes.group_uids,
+                "customer_group_uid": matrix.group_uids,
                 "how": "given",
                 "evidence": "none",
                 "verdict": "unverifiable",
                 "pages": 0,
-                "n_rows": rows,
-                "total_first": rows,
-                "total_last": rows,
+                "n_rows": n_rows,
+                "total_first": n_rows,
+                "total_last": n_rows,
                 "rereads": 0,
                 "seconds": 0.0,
                 "note": "",
@@ -137,9 +146,9 @@ def _unproved(codes: MembershipMatrix) -> pd.DataFrame:
 
 def sample_snapshot(taken_at: datetime | str | None = None) -> Snapshot:
     """
-    A small made-up snapshot that needs no tenant: three groups, 251 customers; for examples and tests.
+    Return a small snapshot with three groups and 251 invented customers, for examples and tests.
 
-    It was taken at the start of this hour unless `taken_at` says otherwise, so that it is young enough to plan on.
+    By default, it was taken at the start of the current hour, so that it is recent enough for a plan.
 
     >>> sample_snapshot().groups[["customer_group_uid", "name"]].to_dict("list")
     {'customer_group_uid': ['all', 'staff', 'vip'], 'name': ['All members', 'Staff', 'VIP']}
@@ -147,13 +156,14 @@ def sample_snapshot(taken_at: datetime | str | None = None) -> Snapshot:
     memberships = [("all", f"c-{n}") for n in range(1, 251)]
     memberships += [("vip", "c-1"), ("vip", "c-2"), ("staff", "c-251")]
     uids = [f"c-{n}" for n in range(1, 252)]
+    is_company = np.arange(1, 252) % 25 == 0
     customers = pd.DataFrame(
         {
             "customer_uid": uids,
             "external_id": [f"{n:04d}" for n in range(1, 252)],
-            "customer_type": ["B2B" if n % 25 == 0 else "PERSON" for n in range(1, 252)],
+            "customer_type": np.where(is_company, "B2B", "PERSON"),
             "country_code": [("NO", "SE", "DK", "FI")[n % 4] for n in range(1, 252)],
-            "credit_limit": [500_000 if n % 25 == 0 else 0 for n in range(1, 252)],
+            "credit_limit": np.where(is_company, 500_000, 0),
             "has_email": [n % 5 > 0 for n in range(1, 252)],
             "has_mobile": [n % 3 > 0 for n in range(1, 252)],
         }

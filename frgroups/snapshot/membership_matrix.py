@@ -1,4 +1,4 @@
-"""Memberships as integer codes, sorted by group and customer: what every analysis and plan works on."""
+"""Membership matrix: a sparse matrix of groups and customers in compressed sparse row (CSR) format."""
 
 from __future__ import annotations
 
@@ -22,10 +22,20 @@ from frgroups.snapshot.uid_lookup import lookup_positions
 @dataclass(frozen=True, eq=False, repr=False)
 class MembershipMatrix:
     """
-    Memberships in compressed rows: the customers of group g are `customer_code[starts[g]:starts[g + 1]]`.
+    Memberships in compressed sparse row (CSR) format, with one row per group and one column per customer.
 
-    `group_uids` and `customer_uids` are unique and in uid order, so that sorted codes are sorted uids;
-    within a group the codes rise, and none stands twice.
+    The codes of the members of group g are `indices[indptr[g]:indptr[g + 1]]`. They are sorted and unique.
+
+    Attributes
+    ----------
+    group_uids, customer_uids
+        Sorted, unique uids. The position of a uid is its code, so that sorted codes are sorted uids.
+    group_names
+        Name of each group.
+    indptr
+        Start of each row in `indices`, and the end of the last row.
+    indices
+        Customer codes.
     """
 
     group_uids: pd.Index
@@ -44,13 +54,15 @@ class MembershipMatrix:
         group_names: Iterable[str] | None = None,
         all_customers: Iterable[str] | None = None,
     ) -> MembershipMatrix:
-        """Codes of memberships given as two columns of uids, in any order, repetitions counted once."""
-        groups = _uid_index(group_uids if all_groups is None else all_groups)
-        customers = _uid_index(customer_uids if all_customers is None else all_customers)
-        names = groups if group_names is None else _in_order(all_groups, group_names, groups)
+        """Create a matrix from the group uid and the customer uid of each membership, in any order."""
+        groups = _sorted_unique(all_groups if all_groups is not None else group_uids)
+        customers = _sorted_unique(all_customers if all_customers is not None else customer_uids)
+        names = groups
+        if group_names is not None:
+            names = _reindex_names(group_names, all_groups, groups)
         return cls.from_codes(
-            _places(group_uids, groups),
-            _places(customer_uids, customers),
+            _lookup_codes(group_uids, groups),
+            _lookup_codes(customer_uids, customers),
             group_uids=groups,
             group_names=names,
             customer_uids=customers,
@@ -66,19 +78,19 @@ class MembershipMatrix:
         group_names: pd.Index,
         customer_uids: pd.Index,
     ) -> MembershipMatrix:
-        """Codes of memberships given as codes into these uids, in any order, repetitions counted once."""
+        """Create a matrix from the group code and the customer code of each membership, in any order."""
         if (group_code < 0).any() or (customer_code < 0).any():
             raise InputError("A membership names a group or customer that is not in the list of all of them.")
-        width = max(len(customer_uids), 1)
-        keys = np.sort(group_code.astype(np.int64) * width + customer_code)
+        n_customers = max(len(customer_uids), 1)
+        keys = np.sort(group_code.astype(np.int64) * n_customers + customer_code)
         keys = keys[np.diff(keys, prepend=-1) > 0]
-        sizes = np.bincount(keys // width, minlength=len(group_uids))
+        sizes = np.bincount(keys // n_customers, minlength=len(group_uids))
         return cls(
             group_uids,
             group_names,
             customer_uids,
             np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
-            (keys % width).astype(np.int32),
+            (keys % n_customers).astype(np.int32),
         )
 
     def __len__(self) -> int:
@@ -86,26 +98,26 @@ class MembershipMatrix:
 
     @property
     def n_groups(self) -> int:
-        """How many groups there are, those without a member too."""
+        """Number of groups, including those without members."""
         return len(self.group_uids)
 
     @property
     def n_customers(self) -> int:
-        """How many customers there are, those in no group too."""
+        """Number of customers, including those in no group."""
         return len(self.customer_uids)
 
     @property
     def sizes(self) -> IntArray:
-        """The number of members of each group, in group order."""
+        """Number of members of each group."""
         return np.diff(self.indptr)
 
     @cached_property
     def group_code(self) -> Int32Array:
-        """The group of each membership."""
+        """Group code of each membership."""
         return np.repeat(np.arange(self.n_groups, dtype=np.int32), self.sizes)
 
     def frame(self) -> pd.DataFrame:
-        """One row per membership, in plain uids."""
+        """Return a table with the uids of each membership."""
         return pd.DataFrame(
             {
                 "customer_group_uid": self.group_uids.take(self.group_code).array,
@@ -114,12 +126,13 @@ class MembershipMatrix:
         )
 
     def group_code_of(self, group: str) -> int:
-        """The code of the group of this uid, or else of this unique name."""
-        if group in self._code_of_uid:
-            return self._code_of_uid[group]
+        """Return the code of the group with this uid or unique name."""
+        if group in self._group_codes:
+            return self._group_codes[group]
+        same_name = np.empty(0, dtype=np.int64)
         if isinstance(group, str):
             check_text(group, "group")
-        same_name = np.flatnonzero(self.group_names == group if isinstance(group, str) else [])
+            same_name = np.flatnonzero(self.group_names == group)
         if len(same_name) == 1:
             return int(same_name[0])
         if len(same_name) > 1:
@@ -128,67 +141,69 @@ class MembershipMatrix:
                 f"{len(same_name)} groups are named {group!r}: {', '.join(uids)}. Say which by its uid.",
                 close=uids,
             )
-        close = self._close(group)
-        hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
-        raise GroupNotFoundError(
-            f"No group has the uid or name {group!r} among these {self.n_groups}.{hint}", close=close
-        )
+        close = self._similar_names(group)
+        message = f"No group has the uid or name {group!r} among these {self.n_groups}."
+        if close:
+            message += f" Did you mean {' or '.join(map(repr, close))}?"
+        raise GroupNotFoundError(message, close=close)
 
     def group_uid(self, group: str) -> str:
-        """The uid of the group of this uid or unique name."""
+        """Return the uid of the group with this uid or unique name."""
         return str(self.group_uids[self.group_code_of(group)])
 
     def member_codes(self, group: str) -> Int32Array:
-        """The customer codes of one group, rising."""
+        """Return the sorted customer codes of a group."""
         code = self.group_code_of(group)
         return self.indices[self.indptr[code] : self.indptr[code + 1]]
 
     def members(self, group: str) -> list[str]:
-        """The customer uids of one group, in uid order."""
+        """Return the sorted customer uids of a group."""
         return list(self.customer_uids.take(self.member_codes(group)))
 
     def groups_of(self, customer_uid: str) -> list[str]:
-        """The uids of the groups that a customer is in, in uid order; none for a customer who is not known."""
-        code = np.flatnonzero(self.customer_uids == customer_uid)
-        where = np.flatnonzero(self.indices == code[0]) if len(code) else code
-        return list(self.group_uids.take(np.searchsorted(self.indptr, where, side="right") - 1))
+        """Return the sorted uids of the groups that contain a customer. The list is empty for an unknown customer."""
+        codes = np.flatnonzero(self.customer_uids == customer_uid)
+        if len(codes) == 0:
+            return []
+        positions = np.flatnonzero(self.indices == codes[0])
+        return list(self.group_uids.take(np.searchsorted(self.indptr, positions, side="right") - 1))
 
     def select(self, groups: Iterable[str] | None) -> MembershipMatrix:
-        """The same customers with only these groups, in uid order; None keeps all."""
+        """Return a matrix with all customers and only these groups, in uid order. None selects all groups."""
         if groups is None:
             return self
-        chosen = np.unique([self.group_code_of(group) for group in as_list(groups, "groups")]).astype(np.int64)
-        parts = [self.indices[self.indptr[code] : self.indptr[code + 1]] for code in chosen]
+        group_codes = np.unique([self.group_code_of(group) for group in as_list(groups, "groups")]).astype(np.int64)
+        rows = [self.indices[self.indptr[code] : self.indptr[code + 1]] for code in group_codes]
         return MembershipMatrix(
-            self.group_uids.take(chosen),
-            self.group_names.take(chosen),
+            self.group_uids.take(group_codes),
+            self.group_names.take(group_codes),
             self.customer_uids,
-            np.concatenate([[0], np.cumsum(self.sizes[chosen])]).astype(np.int64),
-            np.concatenate([self.indices[:0], *parts]),
+            np.concatenate([[0], np.cumsum(self.sizes[group_codes])]).astype(np.int64),
+            np.concatenate([self.indices[:0], *rows]),
         )
 
     @cached_property
-    def _code_of_uid(self) -> dict[str, int]:
+    def _group_codes(self) -> dict[str, int]:
         return {uid: code for code, uid in enumerate(self.group_uids)}
 
-    def _close(self, group: str) -> list[str]:
+    def _similar_names(self, group: str) -> list[str]:
         folded = {str(name).casefold(): str(name) for name in [*self.group_uids, *self.group_names]}
-        found = get_close_matches(str(group).casefold(), folded, n=3)
-        return [folded[name] for name in found]
+        return [folded[name] for name in get_close_matches(str(group).casefold(), folded, n=3)]
 
 
 def as_membership_matrix(data: Any) -> MembershipMatrix:
     """
-    The codes behind a Snapshot, a memberships DataFrame, or any table that speaks Arrow.
+    Return the matrix of a Snapshot, or create it from a table of memberships.
 
-    Those are the frames of Polars, DuckDB, pyarrow and Narwhals, and what becomes one when it is asked to: a lazy
-    frame by `collect()`, one of Spark by `toArrow()`. A frame needs the columns customer_group_uid and customer_uid;
-    the group names are then the uids.
+    The table can be a pandas DataFrame, a table of Polars, DuckDB, pyarrow or Narwhals, or an object that is
+    converted to one by `collect()` (a lazy frame) or `toArrow()` (Spark). It needs the columns customer_group_uid
+    and customer_uid. The names of the groups are their uids.
     """
     if isinstance(data, MembershipMatrix):
         return data
-    if isinstance(codes := getattr(data, "matrix", None), MembershipMatrix):
-        return codes
+    matrix = getattr(data, "matrix", None)
+    if isinstance(matrix, MembershipMatrix):
+        return matrix
     if not isinstance(data, pd.DataFrame):
         columns = ["customer_group_uid", "customer_uid"]
         data = _as_arrow(data)
@@ -200,37 +215,41 @@ def as_membership_matrix(data: Any) -> MembershipMatrix:
 
 
 def _as_arrow(data: Any) -> pa.Table:
-    for ask in ("toArrow", "collect"):
-        if not hasattr(data, "__arrow_c_stream__") and callable(getattr(data, ask, None)):
-            data = getattr(data, ask)()
+    for method in ("toArrow", "collect"):
+        if not hasattr(data, "__arrow_c_stream__") and callable(getattr(data, method, None)):
+            data = getattr(data, method)()
     try:
-        return pa.table(data) if hasattr(data, "__arrow_c_stream__") else pa.table(None)
-    except (TypeError, pa.ArrowException) as error:  # Nothing of the kind, or a column alone.
+        if not hasattr(data, "__arrow_c_stream__"):
+            raise TypeError("no Arrow stream")
+        return pa.table(data)
+    except (TypeError, pa.ArrowException) as error:  # Not a table, or a single column.
         kind = type(data).__name__
         raise InputError(f"Expected a Snapshot or a table of memberships, not {kind}.") from error
 
 
 def check_uids(frame: pd.DataFrame, column: str, what: str) -> pd.Series:
-    """The column of uids as `str`; raises InputError when it is missing, not text, or has gaps."""
+    """Return a column of uids as `str`. Raise InputError if it is missing, not text, or has missing values."""
     if not isinstance(frame, pd.DataFrame):
         raise InputError(f"{what} must be a DataFrame, not {type(frame).__name__}.")
     if column not in frame:
         raise InputError(f"{what} needs a column {column!r}; it has {', '.join(map(repr, frame.columns))}.")
     if isinstance(frame[column], pd.DataFrame):
         raise InputError(f"{what} has {frame[column].shape[1]} columns {column!r}; leave one of them.")
-    uids = _without_categories(frame[column])
-    if uids.notna().any() and (kind := pd.api.types.infer_dtype(uids, skipna=True)) != "string":
+    uids = _decode_categories(frame[column])
+    kind = pd.api.types.infer_dtype(uids, skipna=True)
+    if uids.notna().any() and kind != "string":
         wrong = next(value for value in uids.dropna() if not isinstance(value, str))
         raise InputError(
             f"{what}[{column!r}] is {kind}, not text, so leading zeros may be lost: {wrong}. "
             "Read that column as text (dtype='str')."
         )
-    if (gaps := int(uids.isna().sum())) or (gaps := int((uids == "").sum())):
-        raise InputError(f"{what}[{column!r}] has {gaps} rows without a uid.")
+    n_missing = int(uids.isna().sum()) or int((uids == "").sum())
+    if n_missing:
+        raise InputError(f"{what}[{column!r}] has {n_missing} rows without a uid.")
     return as_str(uids, f"{what}[{column!r}]")
 
 
-def _without_categories(uids: pd.Series) -> pd.Series:
+def _decode_categories(uids: pd.Series) -> pd.Series:
     if isinstance(uids.dtype, pd.CategoricalDtype):
         return uids.astype(uids.cat.categories.dtype)
     if isinstance(uids.dtype, pd.ArrowDtype) and pa.types.is_dictionary(uids.dtype.pyarrow_dtype):
@@ -238,38 +257,43 @@ def _without_categories(uids: pd.Series) -> pd.Series:
     return uids
 
 
-def as_str(texts: pd.Series, what: str) -> pd.Series:
-    """The column as `str`; raises InputError for halves of characters, which no file can hold."""
+def as_str(strings: pd.Series, what: str) -> pd.Series:
+    """Convert a column to `str`. Raise InputError for strings that cannot be encoded in UTF-8."""
     try:
-        return texts.astype("str")
+        return strings.astype("str")
     except UnicodeEncodeError:
-        for text in texts.dropna():
-            check_text(text, what)
+        for string in strings.dropna():
+            check_text(string, what)
         raise
 
 
 def to_string_array(uids: pd.Index | pd.Series) -> pa.Array:
-    """Uids as one Arrow array, whatever pandas keeps them in."""
+    """Convert uids to one Arrow array."""
     chunks = to_chunked_array(uids)
-    return chunks.chunk(0) if chunks.num_chunks == 1 else chunks.combine_chunks()
+    if chunks.num_chunks == 1:
+        return chunks.chunk(0)
+    return chunks.combine_chunks()
 
 
 def to_chunked_array(uids: pd.Index | pd.Series) -> pa.ChunkedArray:
-    """The same in the pieces that pandas keeps them in: nothing is copied that is text of Arrow already."""
-    texts = pa.array(uids, type=pa.large_string(), from_pandas=True)
-    return texts if isinstance(texts, pa.ChunkedArray) else pa.chunked_array([texts])
+    """Convert uids to a chunked Arrow array, without a copy if pandas stores them in Arrow arrays."""
+    strings = pa.array(uids, type=pa.large_string(), from_pandas=True)
+    if isinstance(strings, pa.ChunkedArray):
+        return strings
+    return pa.chunked_array([strings])
 
 
-def _places(uids: pd.Series, among: pd.Index) -> Int32Array:
-    return lookup_positions(to_string_array(uids), to_string_array(among))
+def _lookup_codes(uids: pd.Series, all_uids: pd.Index) -> Int32Array:
+    return lookup_positions(to_string_array(uids), to_string_array(all_uids))
 
 
-def _uid_index(uids: Iterable[str]) -> pd.Index:
+def _sorted_unique(uids: Iterable[str]) -> pd.Index:
     index: pd.Index = pd.Index(pd.Series(pd.Series(uids, dtype="str").unique()).sort_values(), dtype="str")
     return index
 
 
-def _in_order(uids: Any, names: Iterable[str], wanted: pd.Index) -> pd.Index:
-    named = pd.Series(list(names), index=pd.Index(uids), dtype="str")
-    in_order: pd.Index = pd.Index(named.reindex(wanted), dtype="str")
-    return in_order
+def _reindex_names(names: Iterable[str], uids: Any, new_uids: pd.Index) -> pd.Index:
+    """Return the names, which are given in the order of `uids`, in the order of `new_uids`."""
+    by_uid = pd.Series(list(names), index=pd.Index(uids), dtype="str")
+    reindexed: pd.Index = pd.Index(by_uid.reindex(new_uids), dtype="str")
+    return reindexed

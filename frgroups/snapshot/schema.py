@@ -1,4 +1,4 @@
-"""The columns and dtypes of the tables that a Snapshot holds; fresh, cached and given ones are alike."""
+"""Columns and dtypes of the tables of a Snapshot."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ CUSTOMERS = {
     "has_vat_number": "boolean",
 }
 
-# Kept only when the load was asked for personal=True; they follow the columns above.
+# Stored only if the snapshot was loaded with personal=True, after the columns above.
 PERSONAL = {
     "firstname": "str",
     "lastname": "str",
@@ -79,7 +79,7 @@ CONSENTS = {
 READS = {
     "customer_group_uid": "str",
     "how": "str",  # "pages", "cover" or "given"
-    "evidence": "str",  # "seams", "second pass", "counts" or "none"
+    "evidence": "str",  # "overlapping windows", "second pass", "counts" or "none"
     "verdict": "str",
     "pages": "int64",
     "n_rows": "int64",
@@ -93,25 +93,29 @@ READS = {
 
 def coerce_schema(frame: pd.DataFrame | None, columns: dict[str, str]) -> pd.DataFrame:
     """
-    A new frame with exactly these columns and dtypes first, and the frame's other columns after them.
+    Return a table with these columns and dtypes, followed by the other columns of `frame`.
 
-    What the frame lacks is filled with missing values. Raises InputError where a column cannot be converted.
+    Missing columns are filled with missing values. Raises InputError if a column cannot be converted.
     """
-    given = pd.DataFrame() if frame is None else frame
-    own = {name: _column(given, name, dtype) for name, dtype in columns.items()}
-    rest = {str(name): given[name] for name in given.columns if name not in columns}
-    return pd.DataFrame(own | rest, index=given.index).reset_index(drop=True)
+    if frame is None:
+        frame = pd.DataFrame()
+    required = {name: _coerce_column(frame, name, dtype) for name, dtype in columns.items()}
+    others = {str(name): frame[name] for name in frame.columns if name not in columns}
+    return pd.DataFrame(required | others, index=frame.index).reset_index(drop=True)
 
 
 def make_nullable(column: pd.Series) -> pd.Series:
     """
-    The column in a dtype that can miss a value, where whole numbers would become floats, and yes or no text.
+    Convert a column of integers, booleans or objects to a nullable dtype.
+
+    Without the conversion, a missing value would turn integers into floats and booleans into objects.
 
     >>> str(make_nullable(pd.Series([True, False])).dtype), str(make_nullable(pd.Series([0.5])).dtype)
     ('boolean', 'float64')
     """
-    exact = pd.api.types.is_bool_dtype(column) or pd.api.types.is_integer_dtype(column) or column.dtype == object
-    return column.convert_dtypes() if exact else column
+    if pd.api.types.is_bool_dtype(column) or pd.api.types.is_integer_dtype(column) or column.dtype == object:
+        return column.convert_dtypes()
+    return column
 
 
 ARROW = {
@@ -122,50 +126,59 @@ ARROW = {
     "boolean": pa.bool_(),
     "datetime64[us, UTC]": pa.timestamp("us", tz="UTC"),
 }
-# Without these a missing integer would turn its column into floats, and text take a detour over Python objects.
-_TEXT = pd.StringDtype(na_value=np.nan)
-_PANDAS = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype(), pa.string(): _TEXT, pa.large_string(): _TEXT}
+# Otherwise, a missing integer would turn its column into floats, and strings would be converted to Python objects.
+_STRING = pd.StringDtype(na_value=np.nan)
+_PANDAS = {
+    pa.int64(): pd.Int64Dtype(),
+    pa.bool_(): pd.BooleanDtype(),
+    pa.string(): _STRING,
+    pa.large_string(): _STRING,
+}
 
 
 def frame_from_arrow(columns: dict[str, Any], dtypes: dict[str, str]) -> pd.DataFrame:
-    """The frame of these Arrow columns, in the order and dtypes of `dtypes`."""
+    """Convert Arrow columns to a DataFrame with the order and dtypes of `dtypes`."""
     series = {name: columns[name].to_pandas(types_mapper=_PANDAS.get) for name in dtypes}
     frame = pd.DataFrame(series, copy=False)
     return frame.astype({name: dtype for name, dtype in dtypes.items() if frame[name].dtype != dtype})
 
 
 def to_arrow(frame: pd.DataFrame, columns: dict[str, str]) -> pa.Table:
-    """The frame as Arrow, these columns in fixed types; what `from_arrow` turns into the same frame again."""
+    """Convert a DataFrame to an Arrow table with fixed types for `columns`. `from_arrow` is the inverse."""
+    types = {name: ARROW[dtype] for name, dtype in columns.items()}
     arrays = {}
     for name in frame.columns:
         try:
-            arrays[name] = pa.Array.from_pandas(frame[name], type=ARROW[columns[name]] if name in columns else None)
-        except pa.ArrowException:  # Its words show a value of the column.
+            arrays[name] = pa.Array.from_pandas(frame[name], type=types.get(name))
+        except pa.ArrowException:  # Its message might contain customer data, so it is not chained.
             raise InputError(
                 f"Column {name!r} holds values of several kinds ({frame[name].dtype}) and cannot be kept. "
                 "Give it one dtype, or leave it out."
             ) from None
-    # The metadata keep the dtypes of columns that are not ours.
+    # The metadata contain the dtypes of the columns of the caller.
     return pa.table(arrays).replace_schema_metadata(pa.Schema.from_pandas(frame, preserve_index=False).metadata)
 
 
 def from_arrow(table: pa.Table, columns: dict[str, str]) -> pd.DataFrame:
-    """The frame that `to_arrow` was given."""
-    frame = table.to_pandas()
-    as_it_should_be = all(name in frame and frame[name].dtype == dtype for name, dtype in columns.items())
-    return frame if as_it_should_be else coerce_schema(frame, columns)  # Conforming copies.
+    """Convert an Arrow table of `to_arrow` to a DataFrame."""
+    frame: pd.DataFrame = table.to_pandas()
+    if all(name in frame and frame[name].dtype == dtype for name, dtype in columns.items()):
+        return frame  # coerce_schema would copy it.
+    return coerce_schema(frame, columns)
 
 
-def _column(frame: pd.DataFrame, name: str, dtype: Any) -> pd.Series:
+def _coerce_column(frame: pd.DataFrame, name: str, dtype: Any) -> pd.Series:
     if name not in frame:
-        nothing = pd.NA if dtype in ("Int64", "boolean") else None
-        missing: pd.Series = pd.Series(nothing, index=frame.index, dtype=dtype)
+        missing_value = pd.NA if dtype in ("Int64", "boolean") else None
+        missing: pd.Series = pd.Series(missing_value, index=frame.index, dtype=dtype)
         return missing
     column = frame[name]
     try:
-        if dtype == TIMESTAMP_DTYPE:
-            # With and without fractions of seconds in one column: the first row does not speak for the others.
-            column = pd.to_datetime(column, utc=True, format="ISO8601" if column.dtype == "str" else None)
+        if dtype == TIMESTAMP_DTYPE and column.dtype == "str":
+            # By default, pandas takes the format of the first row, but fractions of seconds are optional.
+            column = pd.to_datetime(column, utc=True, format="ISO8601")
+        elif dtype == TIMESTAMP_DTYPE:
+            column = pd.to_datetime(column, utc=True)
         converted: pd.Series = column.astype(dtype)
         return converted
     except (TypeError, ValueError, OverflowError) as error:

@@ -1,4 +1,4 @@
-"""Who was in which customer group at one moment, as tables; checked when made."""
+"""The Snapshot class: groups, customers and memberships of a tenant at one time."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from frgroups.snapshot.universe import check_universe
 
 Verdict = Literal["consistent", "drifted", "unverifiable"]
 
-NAMED = 3  # How many groups a sentence names; of more it says how many.
-WHOLE = 0.95  # of a list: where less of it came, it is no change in between, and no base for an analysis
+MAX_NAMED_GROUPS = 3  # Number of groups that a sentence names.
+# If fewer rows than this share of the total were read, a change during the load is not a plausible reason.
+MIN_COMPLETENESS = 0.95
 _TOO_SHORT = (
     "Too little for any analysis. Load again; if it stays so, the service lists or counts these groups wrongly."
 )
@@ -112,7 +113,7 @@ class Snapshot:
 
     def group_uid(self, group: str) -> str:
         """
-        The uid of the group of this uid or unique name.
+        Return the uid of the group with this uid or unique name.
 
         >>> sample_snapshot().group_uid("VIP")
         'vip'
@@ -120,15 +121,15 @@ class Snapshot:
         return self.matrix.group_uid(group)
 
     def group_name(self, group: str) -> str:
-        """The name of the group of this uid or unique name."""
+        """Return the name of the group with this uid or unique name."""
         return str(self.matrix.group_names[self.matrix.group_code_of(group)])
 
     def __getitem__(self, group: str) -> pd.Index:
-        """The customer uids of one group, by uid or unique name, in uid order."""
+        """Return the sorted customer uids of the group with this uid or unique name."""
         return pd.Index(self.matrix.members(group), dtype="str", name="customer_uid")
 
     def __contains__(self, group: object) -> bool:
-        """Whether a group has this uid or unique name."""
+        """Return True if a group has this uid or unique name."""
         try:
             return isinstance(group, str) and self.group_uid(group) is not None
         except InputError:
@@ -140,7 +141,7 @@ class Snapshot:
     def __repr__(self) -> str:
         return (
             f"<Snapshot of {self.tenant_uid} at {self.taken_at.astimezone(UTC):%Y-%m-%d %H:%M}: "
-            f"{len(self.groups):,} groups, {self._seen()} customers, {len(self.matrix):,} memberships>"
+            f"{len(self.groups):,} groups, {self._customer_count()} customers, {len(self.matrix):,} memberships>"
         )
 
     def _repr_html_(self) -> str:
@@ -150,9 +151,9 @@ class Snapshot:
                 "Taken": f"{self.taken_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
                 "Host": self.base_url or "none (made from tables)",
                 "Groups": f"{len(self.groups):,}",
-                "Customers": self._seen(),
+                "Customers": self._customer_count(),
                 "Memberships": f"{len(self.matrix):,}",
-                "Verdict": self._proof(),
+                "Verdict": self._describe_verdict(),
             },
         ).html()
 
@@ -163,35 +164,39 @@ class Snapshot:
         If groups changed while they were read, use `refresh_groups` to read them again.
         """
         if self.universe is None:
-            return self._proof()
-        return f"{self._proof().rstrip('.')}. {self._seen()} customers were seen, the others are in no group."
+            return self._describe_verdict()
+        verdict = self._describe_verdict().rstrip(".")
+        return f"{verdict}. {self._customer_count()} customers were seen, the others are in no group."
 
-    def _seen(self) -> str:
-        of_all = "" if self.universe is None else f" of {self.universe:,}"
-        return f"{len(self.customers):,}{of_all}"
+    def _customer_count(self) -> str:
+        if self.universe is None:
+            return f"{len(self.customers):,}"
+        return f"{len(self.customers):,} of {self.universe:,}"
 
-    def _proof(self) -> str:
+    def _describe_verdict(self) -> str:
         if len(self.reads) and (self.reads["how"] == "given").all():
             return "made from tables, not read from a tenant"
         uids = dict(list(self.reads.groupby("verdict")["customer_group_uid"]))
-        short = self._short()
-        drifted, unproved = uids.get("drifted", ()), uids.get("unverifiable", ())
-        told = [f"{len(uids.get('consistent', ())):,} of {pluralize(len(self.reads), 'group')} proved"]
-        for uid, n, total in short[:NAMED]:
-            told.append(f"of {self.group_name(uid)} {n:,} of {total:,} counted came")
-        if short:
-            return f"{'; '.join(told)}. {_TOO_SHORT}"
+        incomplete = self._incomplete_groups()
+        drifted, unverifiable = uids.get("drifted", ()), uids.get("unverifiable", ())
+        facts = [f"{len(uids.get('consistent', ())):,} of {pluralize(len(self.reads), 'group')} proved"]
+        for uid, n, total in incomplete[:MAX_NAMED_GROUPS]:
+            facts.append(f"of {self.group_name(uid)} {n:,} of {total:,} counted came")
+        if incomplete:
+            return f"{'; '.join(facts)}. {_TOO_SHORT}"
         if len(drifted):
-            told.append(f"{self._named(drifted)} changed while read")
-        if len(unproved):
-            told.append(f"for {self._named(unproved)} there was no proof to be had")
+            facts.append(f"{self._list_names(drifted)} changed while read")
+        if len(unverifiable):
+            facts.append(f"for {self._list_names(unverifiable)} there was no proof to be had")
         elif self.verdict == "unverifiable":
-            told.append("whether these are all groups could not be proved")
-        sentence = f"{'; '.join(told)}."
-        return f"{sentence} {_REFRESH}" if len(drifted) else sentence
+            facts.append("whether these are all groups could not be proved")
+        sentence = f"{'; '.join(facts)}."
+        if len(drifted):
+            return f"{sentence} {_REFRESH}"
+        return sentence
 
-    def _short(self) -> list[tuple[str, int, int]]:
-        """The groups of which too little came: uid, rows, and the least that was counted."""
+    def _incomplete_groups(self) -> list[tuple[str, int, int]]:
+        """Return uid, number of rows and smallest total of the groups of which too few rows were read."""
         drifted = self.reads[self.reads["verdict"] == "drifted"]
         rows = zip(
             drifted["customer_group_uid"],
@@ -199,10 +204,13 @@ class Snapshot:
             drifted[["total_first", "total_last"]].min(axis=1),
             strict=True,
         )
-        return [(uid, n, total) for uid, n, total in rows if n < WHOLE * total]
+        return [(uid, n, total) for uid, n, total in rows if n < MIN_COMPLETENESS * total]
 
-    def _named(self, uids: Sequence[str] | pd.Series) -> str:
-        """A few groups by name, and how many more."""
-        names = [self.group_name(uid) for uid in list(uids)[:NAMED]]
-        more = [f"{len(uids) - NAMED:,} more"] if len(uids) > NAMED else []
-        return " and ".join(filter(None, [", ".join([*names, *more][:-1]), [*names, *more][-1]]))
+    def _list_names(self, uids: Sequence[str] | pd.Series) -> str:
+        """Return the names of the first groups and the number of the others, as an enumeration."""
+        items = [self.group_name(uid) for uid in list(uids)[:MAX_NAMED_GROUPS]]
+        if len(uids) > MAX_NAMED_GROUPS:
+            items.append(f"{len(uids) - MAX_NAMED_GROUPS:,} more")
+        if len(items) == 1:
+            return items[0]
+        return f"{', '.join(items[:-1])} and {items[-1]}"

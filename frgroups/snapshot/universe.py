@@ -1,4 +1,4 @@
-"""How many customers a tenant has in all: told by who knows it, never guessed from those who are in groups."""
+"""Total number of customers of a tenant. The caller supplies it, because the API does not report it."""
 
 from __future__ import annotations
 
@@ -9,25 +9,26 @@ from frgroups.errors import InputError
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 
 
-def resolve_universe(data: Any, universe: int | None, codes: MembershipMatrix) -> int | None:
+def resolve_universe(data: Any, universe: int | None, matrix: MembershipMatrix) -> int | None:
     """
-    The number that was passed, or else the one that the Snapshot was given; None when nobody told.
+    Return the universe that was passed, or else that of the Snapshot `data`, or None.
 
-    `codes` are those of `data`, which may be a stream that can be read only once.
+    `matrix` is the matrix of `data`, which might be a stream that can be read only once.
 
     >>> snapshot = sample_snapshot().with_universe(1_000)
     >>> resolve_universe(snapshot, None, snapshot.matrix), resolve_universe(snapshot, 2_000, snapshot.matrix)
     (1000, 2000)
     """
     if universe is not None:
-        return check_universe(universe, codes.n_customers)
-    is_snapshot = isinstance(getattr(data, "matrix", None), MembershipMatrix)
-    return data.universe if is_snapshot else None
+        return check_universe(universe, matrix.n_customers)
+    if isinstance(getattr(data, "matrix", None), MembershipMatrix):  # data is a Snapshot.
+        return data.universe  # type: ignore[no-any-return]
+    return None
 
 
 def check_universe(universe: int, n_seen: int) -> int:
     """
-    The number as an int; raises InputError when it is not whole, or less than the customers seen.
+    Return the universe as an int. Raise InputError if it is not an integer or less than `n_seen`.
 
     >>> check_universe(1_240_000, 251)
     1240000

@@ -1,4 +1,4 @@
-"""Which snapshots are kept, as their manifests tell, and whether their files are as they were written."""
+"""Manifests of stored snapshots: list the snapshots, and verify their files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ log = logging.getLogger("frgroups.cache")
 
 SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"
-_LOOKS = 20
+_MAX_LISTINGS = 20
 _FILES = tuple(f"{name}.parquet" for name in ("groups", "customers", "consents", "reads", "memberships"))
 # A Python user may have loaded the snapshot in a terminal, so the hints name both.
 _ALLOW_OLDER = "Pass allow_older=True to read the newest undamaged snapshot and to move this one aside"
@@ -35,24 +35,24 @@ _ALLOW_OLDER_IN_CLI = (
 )
 
 Cache = str | Path | None
-_Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+_AwareDatetime = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
-    """What a manifest tells of one file."""
+    """Size and checksum of a file."""
 
     bytes: int
     sha256: str
 
 
 class _AnyManifest(msgspec.Struct):
-    """What a manifest of every version holds: enough to list and to prune it."""
+    """The fields of a manifest of any version. They are sufficient to list and prune the snapshot."""
 
     schema_version: Annotated[int, msgspec.Meta(ge=1)]
     tenant_uid: Annotated[str, msgspec.Meta(min_length=1)]
     base_url: str | None
-    taken_at: _Moment
-    read_until: _Moment
+    taken_at: _AwareDatetime
+    read_until: _AwareDatetime
     verdict: str
     n_groups: int
     n_customers: int
@@ -61,7 +61,7 @@ class _AnyManifest(msgspec.Struct):
 
 
 class _Manifest(_AnyManifest):
-    """What one of this version holds; other versions have fields of their own."""
+    """The fields of a manifest of this version."""
 
     verdict: Literal["consistent", "drifted", "unverifiable"]
     files: dict[str, _File]
@@ -70,46 +70,47 @@ class _Manifest(_AnyManifest):
 
 @dataclass(frozen=True, slots=True)
 class StoredSnapshot:
-    """One kept snapshot: its folder and what its manifest says."""
+    """A stored snapshot: its folder and its manifest. The tables are not read."""
 
     path: Path
     manifest: dict[str, Any]
 
     @property
     def taken_at(self) -> datetime:
-        """The start of its read."""
+        """Start of the read."""
         return datetime.fromisoformat(self.manifest["taken_at"])
 
     @property
-    def readable(self) -> bool:
-        """Whether this version can read it."""
+    def is_readable(self) -> bool:
+        """True if this version of frgroups can read the snapshot."""
         return bool(self.manifest["schema_version"] == SCHEMA_VERSION)
 
-    def is_of(self, base_url: str | None) -> bool:
-        """Whether it is of this host; None is any."""
+    def matches_host(self, base_url: str | None) -> bool:
+        """Return True if the snapshot is from this host. None matches every host."""
         return base_url in (None, self.manifest["base_url"])
 
-    def content(self, file: str) -> bytes:
-        """The bytes of one of its files; CorruptFileError when they are not those that were written."""
-        path, expected = self.path / file, self.manifest["files"][file]
-        content = _bytes_of(path, _in_words(**expected))
-        if (found := file_digest(content)) != expected:
-            raise _damaged(path, _in_words(**expected), _in_words(**found))
+    def read_file(self, name: str) -> bytes:
+        """Return the content of a file. Raise CorruptFileError if it differs from the manifest."""
+        path, expected = self.path / name, self.manifest["files"][name]
+        content = _read_bytes(path, _format_digest(**expected))
+        actual = file_digest(content)
+        if actual != expected:
+            raise _corrupt_file_error(path, _format_digest(**expected), _format_digest(**actual))
         return content
 
-    def damaged(self, file: str, expected: str, found: str) -> CorruptFileError:
-        """The error for one of its files that does not agree with the others."""
-        return _damaged(self.path / file, expected, found)
+    def corrupt_file_error(self, file: str, expected: str, found: str) -> CorruptFileError:
+        """Return the error for a file that contradicts the other files."""
+        return _corrupt_file_error(self.path / file, expected, found)
 
     def check(self) -> None:
-        """Raise InputError unless this version can read it, and CorruptFileError unless every file is whole."""
+        """Raise InputError if this version cannot read the snapshot, and CorruptFileError if a file is damaged."""
         self.check_version()
-        for file in self.manifest["files"]:
-            self.content(file)
+        for name in self.manifest["files"]:
+            self.read_file(name)
 
     @property
-    def version(self) -> str:
-        """A sentence on who wrote it, and what this version reads."""
+    def version_note(self) -> str:
+        """A sentence with the versions of the snapshot and of this package."""
         writer = self.manifest.get("written_by", "of an unknown version")
         return (
             f"{self.path} has schema version {self.manifest['schema_version']}, written by frgroups {writer}; "
@@ -117,10 +118,10 @@ class StoredSnapshot:
         )
 
     def check_version(self) -> None:
-        """Raise InputError when another version of frgroups wrote it in another way."""
-        if not self.readable:
+        """Raise InputError if this version of frgroups cannot read the snapshot."""
+        if not self.is_readable:
             raise InputError(
-                self.version,
+                self.version_note,
                 hint="Pass allow_older=True to read the newest snapshot of a supported version, load the tenant "
                 "again with load_snapshot (frgroups load), or use the version of frgroups that wrote this one.",
                 cli_hint="Load the tenant again with frgroups load, or use the version of frgroups that wrote this "
@@ -136,18 +137,18 @@ def list_stored_snapshots(
     on_damage: Callable[[Path, CorruptFileError], object] | None = None,
 ) -> list[StoredSnapshot]:
     """
-    Every kept snapshot, oldest first, its tables unread.
+    Return the stored snapshots of all tenants or of one tenant, oldest first.
 
-    With a tenant only its own folders are looked at. A damaged manifest raises CorruptFileError, unless
-    `on_damage` takes its folder and the error; it is left out then.
+    Only the manifests are read. If a manifest is damaged, `on_damage` is called with the folder and the error, and
+    the snapshot is omitted. Without `on_damage`, CorruptFileError is raised.
     """
     roots = folders.tenant_folders(resolve_folder(cache, "snapshots"), tenant_uid)
-    kept = [one for root in roots for one in store_folder(root, on_damage or _refuse)]
-    return sorted(kept, key=lambda one: (one.taken_at, folders.base_name(one.path.name)))
+    stored = [snapshot for root in roots for snapshot in list_folder(root, on_damage or _raise_error)]
+    return sorted(stored, key=lambda snapshot: (snapshot.taken_at, folders.split_name(snapshot.path.name)))
 
 
 def write_manifest(folder: Path, facts: dict[str, Any]) -> None:
-    """Seal a folder of files that will not change any more."""
+    """Write the manifest of a folder whose files are complete."""
     files = {file.name: file_digest(file.read_bytes()) for file in sorted(folder.iterdir())}
     manifest = {"schema_version": SCHEMA_VERSION, "written_by": __version__, **facts, "files": files}
     manifest["checksum"] = sha256(canonical_json(manifest))
@@ -159,9 +160,9 @@ def write_manifest(folder: Path, facts: dict[str, Any]) -> None:
 
 
 def read_manifest(folder: Path) -> StoredSnapshot:
-    """The snapshot that was kept in this folder, its tables unread."""
+    """Return the stored snapshot in a folder. Raise CorruptFileError if its manifest is damaged."""
     path = folder / MANIFEST
-    content = _bytes_of(path, "a manifest")
+    content = _read_bytes(path, "a manifest")
     try:
         manifest = json.loads(content)
         facts = {name: value for name, value in manifest.items() if name != "checksum"}
@@ -169,111 +170,114 @@ def read_manifest(folder: Path) -> StoredSnapshot:
         if manifest["schema_version"] == SCHEMA_VERSION and manifest["checksum"] != sha256(canonical_json(facts)):
             raise ValueError("it was altered")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise _damaged(path, "a manifest as it was written", f"{len(content)} other bytes") from error
+        raise _corrupt_file_error(path, "a manifest as it was written", f"{len(content)} other bytes") from error
     _check_manifest(path, manifest)
     return StoredSnapshot(folder, manifest)
 
 
 def _check_manifest(path: Path, manifest: dict[str, Any]) -> None:
-    """Refuse one that holds what is never written, though nobody has touched it since."""
+    """Raise CorruptFileError if a manifest with a valid checksum does not have the fields of a manifest."""
+    files: dict[str, Any] = dict.fromkeys(_FILES)
     try:
-        own = msgspec.convert(manifest, _AnyManifest).schema_version == SCHEMA_VERSION
-        files = msgspec.convert(manifest, _Manifest).files if own else dict.fromkeys(_FILES)
+        if msgspec.convert(manifest, _AnyManifest).schema_version == SCHEMA_VERSION:
+            files = dict(msgspec.convert(manifest, _Manifest).files)
     except msgspec.ValidationError as error:
-        raise _damaged(path, "a manifest of some version", f"another: {error}") from error
+        raise _corrupt_file_error(path, "a manifest of some version", f"another: {error}") from error
     if missing := [name for name in _FILES if name not in files]:
-        raise _damaged(path, f"a manifest that lists {', '.join(_FILES)}", f"none of {', '.join(missing)}")
+        raise _corrupt_file_error(path, f"a manifest that lists {', '.join(_FILES)}", f"none of {', '.join(missing)}")
 
 
 def file_digest(content: bytes) -> dict[str, Any]:
-    """What a manifest tells of a file."""
+    """Return the size and the checksum of a file, as in a manifest."""
     return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
 def quarantine(folder: Path, error: CorruptFileError) -> None:
-    """Move a damaged snapshot out of every reader's sight, and say so in the log; it is not deleted."""
+    """Rename the folder of a damaged snapshot so that readers ignore it, and log a warning. Nothing is deleted."""
     facts = {name: str(getattr(error, name, "")) for name in ("path", "expected", "found")}
     try:
-        aside = folders.quarantine_name(folder)
-    except OSError as refused:  # A folder that cannot be written: the older one is used all the same.
-        text = f"{error.message} Its folder stays where it is: {refused.strerror or refused}."
+        new_path = folders.quarantine_folder(folder)
+    except OSError as rename_error:  # The parent folder is not writable. The older snapshot is used anyway.
+        text = f"{error.message} Its folder stays where it is: {rename_error.strerror or rename_error}."
         log_event(log, logging.WARNING, "snapshot_damaged", text, **facts)
     else:
-        text = f"{error.message} It is set aside as {aside}; delete that folder when you need it no more."
-        log_event(log, logging.WARNING, "snapshot_set_aside", text, aside=str(aside), **facts)
+        text = f"{error.message} It is set aside as {new_path}; delete that folder when you need it no more."
+        log_event(log, logging.WARNING, "snapshot_set_aside", text, aside=str(new_path), **facts)
 
 
 def warn_of_damage(_: Path, error: CorruptFileError) -> None:
-    """Leave a damaged snapshot where it is, and say so in the log."""
+    """Log a warning about a damaged snapshot, and do not move it."""
     log_event(log, logging.WARNING, "snapshot_damaged", error.message, path=str(getattr(error, "path", "")))
 
 
-def warn_of_other_versions(kept: list[StoredSnapshot]) -> None:
-    """Say in the log which ones were passed over for an older one, though nothing is wrong with them."""
-    for one in kept:
-        if not one.readable:
-            text = f"{one.version} An older one is used."
-            log_event(log, logging.WARNING, "snapshot_of_another_version", text, path=str(one.path))
+def warn_of_other_versions(snapshots: list[StoredSnapshot]) -> None:
+    """Log a warning for each snapshot that is skipped because another version of frgroups wrote it."""
+    for snapshot in snapshots:
+        if not snapshot.is_readable:
+            text = f"{snapshot.version_note} An older one is used."
+            log_event(log, logging.WARNING, "snapshot_of_another_version", text, path=str(snapshot.path))
 
 
-def store_folder(root: Path, on_damage: Callable[[Path, CorruptFileError], object]) -> list[StoredSnapshot]:
+def list_folder(root: Path, on_damage: Callable[[Path, CorruptFileError], object]) -> list[StoredSnapshot]:
     """
-    The kept snapshots of one tenant and host.
+    Return the stored snapshots of one tenant and host.
 
-    A folder that changed while it was looked at is looked at again: a snapshot that was replaced between two
-    looks would be missed under both of its names.
+    A folder that changes meanwhile is listed again. Otherwise, a snapshot that is replaced between two steps would
+    be missed under both of its names.
     """
-    kept: dict[str, StoredSnapshot | None] = {}
-    for _ in range(_LOOKS):
+    stored: dict[str, StoredSnapshot | None] = {}
+    for _ in range(_MAX_LISTINGS):
         names = folders.all_folder_names(root)
-        for name in set(folders.visible_folder_names(names)) - kept.keys():
-            kept[name] = _looked_at(root / name, on_damage)
+        for name in set(folders.visible_folder_names(names)) - stored.keys():
+            stored[name] = _read_if_valid(root / name, on_damage)
         if names == folders.all_folder_names(root):
             break
-    return [one for name in folders.visible_folder_names(names) if (one := kept[name]) is not None]
+    in_order = [stored[name] for name in folders.visible_folder_names(names)]
+    return [snapshot for snapshot in in_order if snapshot is not None]
 
 
-def _refuse(_: Path, error: CorruptFileError) -> None:
+def _raise_error(_: Path, error: CorruptFileError) -> None:
     raise error
 
 
-def _looked_at(folder: Path, on_damage: Callable[[Path, CorruptFileError], object]) -> StoredSnapshot | None:
+def _read_if_valid(folder: Path, on_damage: Callable[[Path, CorruptFileError], object]) -> StoredSnapshot | None:
     try:
-        kept = read_manifest(folder)
-        _check_place(kept)
-    except FileNotFoundError:  # Pruned or replaced meanwhile.
+        snapshot = read_manifest(folder)
+        _check_location(snapshot)
+    except FileNotFoundError:  # Another process has pruned or replaced it.
         return None
     except CorruptFileError as error:
         on_damage(folder, error)
         return None
-    return kept
+    return snapshot
 
 
-def _check_place(kept: StoredSnapshot) -> None:
-    """A snapshot lies in the folder of its own tenant and host, whatever capitals the disk makes of that."""
-    own = tenant_folder(kept.manifest["tenant_uid"], kept.manifest["base_url"])
-    if own.casefold() != kept.path.parent.name.casefold():
-        raise kept.damaged(MANIFEST, f"a snapshot of {kept.path.parent.name}", f"one of {own}")
+def _check_location(snapshot: StoredSnapshot) -> None:
+    """Raise CorruptFileError if a snapshot is in the folder of another tenant or host."""
+    expected = tenant_folder(snapshot.manifest["tenant_uid"], snapshot.manifest["base_url"])
+    actual = snapshot.path.parent.name
+    if expected.casefold() != actual.casefold():  # Some file systems change the case of names.
+        raise snapshot.corrupt_file_error(MANIFEST, f"a snapshot of {actual}", f"one of {expected}")
 
 
-def _bytes_of(path: Path, expected: str) -> bytes:
+def _read_bytes(path: Path, expected: str) -> bytes:
     try:
-        # One look alone, for it may be pruned meanwhile. A pipe would be waited for without end.
+        # Reading a pipe might never end. Call stat once, because the file might be pruned in between.
         if not stat.S_ISREG(path.stat().st_mode):
-            raise _damaged(path, expected, "no regular file")
+            raise _corrupt_file_error(path, expected, "no regular file")
         return path.read_bytes()
     except FileNotFoundError:
         if not path.parent.exists():
-            raise  # The whole snapshot was pruned or replaced meanwhile.
-        found = "no such file"
+            raise  # Another process has pruned or replaced the snapshot.
+        problem = "no such file"
     except PermissionError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error
     except OSError as error:
-        found = error.strerror or str(error)
-    raise _damaged(path, expected, found)
+        problem = error.strerror or str(error)
+    raise _corrupt_file_error(path, expected, problem)
 
 
-def _damaged(path: Path, expected: str, found: str) -> CorruptFileError:
+def _corrupt_file_error(path: Path, expected: str, found: str) -> CorruptFileError:
     text = f"{path} is damaged: expected {expected}, found {found}."
     return CorruptFileError(
         text,
@@ -285,5 +289,5 @@ def _damaged(path: Path, expected: str, found: str) -> CorruptFileError:
     )
 
 
-def _in_words(*, bytes: int, sha256: str) -> str:  # noqa: A002  # The manifest's words.
+def _format_digest(*, bytes: int, sha256: str) -> str:  # noqa: A002  # The names of the fields.
     return f"{bytes} bytes, sha256 {sha256[:12]}"

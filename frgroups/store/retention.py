@@ -1,4 +1,4 @@
-"""What is kept, as tables, and what goes when it is old."""
+"""List the stored snapshots, and prune old ones."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from frgroups.internals.paths import parse_tenant_folder, resolve_folder
 from frgroups.internals.timestamps import parse_duration
 from frgroups.snapshot.schema import TIMESTAMP_DTYPE, coerce_schema
 from frgroups.store import folders
-from frgroups.store.manifest import Cache, StoredSnapshot, list_stored_snapshots, store_folder, warn_of_damage
+from frgroups.store.manifest import Cache, StoredSnapshot, list_folder, list_stored_snapshots, warn_of_damage
 
-_SNAPSHOT = {
+_SNAPSHOT_COLUMNS = {
     "tenant_uid": "str",
     "base_url": "str",
     "taken_at": TIMESTAMP_DTYPE,
@@ -29,7 +29,7 @@ _SNAPSHOT = {
     "size_bytes": "int64",
     "path": "str",
 }
-_PLACE = {
+_TENANT_COLUMNS = {
     "tenant_uid": "str",
     "base_url": "str",
     "n_snapshots": "int64",
@@ -54,7 +54,7 @@ def list_snapshots(cache: Cache = None, *, tenant_uid: str | None = None) -> pd.
     >>> list_snapshots(tenant_uid="t-1")[["tenant_uid", "n_groups", "n_customers"]].tail(1).values.tolist()
     [['t-1', 3, 251]]
     """
-    return _table(list_stored_snapshots(cache, tenant_uid, on_damage=warn_of_damage))
+    return _snapshot_table(list_stored_snapshots(cache, tenant_uid, on_damage=warn_of_damage))
 
 
 def cache_info(cache: Cache = None) -> pd.DataFrame:
@@ -69,8 +69,8 @@ def cache_info(cache: Cache = None) -> pd.DataFrame:
     >>> cache_info()[["tenant_uid", "verdict", "n_damaged"]].values.tolist()
     [['t-1', 'unverifiable', 0]]
     """
-    rows = [_place(root) for root in folders.tenant_folders(resolve_folder(cache, "snapshots"))]
-    return coerce_schema(pd.DataFrame(rows, columns=list(_PLACE)), _PLACE)
+    rows = [_tenant_row(root) for root in folders.tenant_folders(resolve_folder(cache, "snapshots"))]
+    return coerce_schema(pd.DataFrame(rows, columns=list(_TENANT_COLUMNS)), _TENANT_COLUMNS)
 
 
 def prune(
@@ -87,13 +87,13 @@ def prune(
     0
     """
     before = datetime.now(UTC) - parse_duration(keep)
-    places = defaultdict(list)
-    for one in list_stored_snapshots(cache, tenant_uid, on_damage=warn_of_damage):
-        places[one.manifest["tenant_uid"], one.manifest["base_url"]].append(one)
-    old = [one for kept in places.values() for one in _spare(kept, before)]
-    removed = _table(sorted(old, key=lambda one: one.taken_at))
-    for one in old:
-        _remove(one.path)
+    by_tenant = defaultdict(list)
+    for snapshot in list_stored_snapshots(cache, tenant_uid, on_damage=warn_of_damage):
+        by_tenant[snapshot.manifest["tenant_uid"], snapshot.manifest["base_url"]].append(snapshot)
+    old = [snapshot for stored in by_tenant.values() for snapshot in _find_prunable(stored, before)]
+    removed = _snapshot_table(sorted(old, key=lambda snapshot: snapshot.taken_at))
+    for snapshot in old:
+        _remove(snapshot.path)
     for root in folders.tenant_folders(resolve_folder(cache, "snapshots"), tenant_uid):
         for damaged in folders.folders_of_kind(root, folders.DAMAGED, before=before):
             _remove(damaged)
@@ -108,27 +108,27 @@ def _remove(folder: Path) -> None:
         raise InputError(f"{folder} could not be removed: {error.strerror or error}.") from error
 
 
-def _table(kept: list[StoredSnapshot]) -> pd.DataFrame:
-    rows = [
-        {name: one.manifest.get(name) for name in _SNAPSHOT} | {"path": str(one.path), "size_bytes": _size(one.path)}
-        for one in kept
-    ]
-    return coerce_schema(pd.DataFrame(rows, columns=list(_SNAPSHOT)), _SNAPSHOT)
+def _snapshot_table(snapshots: list[StoredSnapshot]) -> pd.DataFrame:
+    rows = []
+    for snapshot in snapshots:
+        row = {name: snapshot.manifest.get(name) for name in _SNAPSHOT_COLUMNS}
+        row |= {"path": str(snapshot.path), "size_bytes": _folder_size(snapshot.path)}
+        rows.append(row)
+    return coerce_schema(pd.DataFrame(rows, columns=list(_SNAPSHOT_COLUMNS)), _SNAPSHOT_COLUMNS)
 
 
-def _place(root: Path) -> dict[str, Any]:
-    """What is in the folder of one tenant and host."""
+def _tenant_row(root: Path) -> dict[str, Any]:
+    """Return the row of `cache_info` for the folder of a tenant and host."""
     unreadable: list[Path] = []
-    kept = store_folder(root, lambda folder, _: unreadable.append(folder))
-    newest = kept[-1].manifest if kept else {}
-    return {
-        "tenant_uid": newest.get("tenant_uid", parse_tenant_folder(root.name)[0]),
-        "base_url": newest.get("base_url"),
-        "n_snapshots": len(kept),
-        "oldest": kept[0].taken_at if kept else None,
-        "newest": kept[-1].taken_at if kept else None,
-        "verdict": newest.get("verdict"),
-        "size_bytes": _size(root),
+    stored = list_folder(root, lambda folder, _: unreadable.append(folder))
+    row: dict[str, Any] = {"tenant_uid": parse_tenant_folder(root.name)[0]}
+    if stored:
+        newest = stored[-1].manifest
+        row |= {name: newest[name] for name in ("tenant_uid", "base_url", "verdict")}
+        row |= {"oldest": stored[0].taken_at, "newest": stored[-1].taken_at}
+    return row | {
+        "n_snapshots": len(stored),
+        "size_bytes": _folder_size(root),
         "n_damaged": len(folders.folders_of_kind(root, folders.DAMAGED)) + len(unreadable),
         "n_drafts": len(folders.folders_of_kind(root, folders.DRAFT))
         + len(folders.folders_of_kind(root, folders.GONE)),
@@ -136,25 +136,28 @@ def _place(root: Path) -> dict[str, Any]:
     }
 
 
-def _spare(kept: list[StoredSnapshot], before: datetime) -> list[StoredSnapshot]:
-    """The snapshots taken before a moment, as far as a good one was taken after them."""
-    if not any(one.taken_at < before for one in kept):
+def _find_prunable(stored: list[StoredSnapshot], before: datetime) -> list[StoredSnapshot]:
+    """Return the snapshots that were taken before a timestamp and before the newest valid snapshot."""
+    if not any(snapshot.taken_at < before for snapshot in stored):
         return []
-    latest_valid_snapshot = next((one.taken_at for one in reversed(kept) if _is_good(one)), kept[0].taken_at)
-    return [one for one in kept if one.taken_at < min(before, latest_valid_snapshot)]
+    latest_valid = next(
+        (snapshot.taken_at for snapshot in reversed(stored) if _is_valid(snapshot)), stored[0].taken_at
+    )
+    return [snapshot for snapshot in stored if snapshot.taken_at < min(before, latest_valid)]
 
 
-def _is_good(kept: StoredSnapshot) -> bool:
+def _is_valid(snapshot: StoredSnapshot) -> bool:
     try:
-        kept.check()
+        snapshot.check()
     except (InputError, FileNotFoundError):
         return False
     return True
 
 
-def _size(folder: Path) -> int:
+def _folder_size(folder: Path) -> int:
     size = 0
-    with suppress(FileNotFoundError):  # Pruned meanwhile.
+    with suppress(FileNotFoundError):  # Another process has pruned it.
         for path in folder.rglob("*"):
-            size += path.lstat().st_size if path.is_file() else 0
+            if path.is_file():
+                size += path.lstat().st_size
     return size

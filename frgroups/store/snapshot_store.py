@@ -1,8 +1,8 @@
-"""Snapshots kept as folders of parquet files: saved whole or not at all, and read as they were saved."""
+"""Save and read snapshots as folders of parquet files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -26,37 +26,16 @@ from frgroups.store.manifest import (
     write_manifest,
 )
 from frgroups.store.parquet_tables import (
-    DisagreementError,
+    IntegrityError,
     Tables,
-    check_rows,
+    check_row_count,
     read_membership_tables,
     read_tables,
     write_tables,
 )
-from frgroups.store.retention import cache_info, list_snapshots, prune
 
-# What the rest of the package needs of keeping snapshots; the files below this one are its parts.
-__all__ = [
-    "StoredSnapshot",
-    "cache_info",
-    "clean_temp_folders",
-    "end_of_period",
-    "latest_snapshot",
-    "latest_valid_snapshot",
-    "list_snapshots",
-    "list_stored_snapshots",
-    "prune",
-    "quarantine",
-    "read_snapshot",
-    "read_stored",
-    "replace_stored",
-    "save_snapshot",
-    "stored_at",
-    "stored_of_one_tenant",
-]
-
-_TRIES = 5
-_CHOOSE_PLACE = "Pass tenant_uid= and base_url= to choose one."
+_MAX_ATTEMPTS = 5
+_CHOOSE_TENANT = "Pass tenant_uid= and base_url= to choose one."
 _WITHOUT_HOST = "Read a snapshot without a host by its folder, which is in the column path of list_snapshots."
 
 
@@ -77,23 +56,24 @@ def save_snapshot(snapshot: Snapshot, cache: Cache = None) -> Path:
     return _write(snapshot, root, folders.new_names(root, name))
 
 
-def replace_stored(kept: StoredSnapshot, snapshot: Snapshot) -> Path:
+def replace_stored(stored: StoredSnapshot, snapshot: Snapshot) -> Path:
     """
-    Put a snapshot in the place of a kept one of the same moment; returns its folder, which has another name.
+    Replace a stored snapshot of the same tenant, host and time, and return the new folder.
 
-    It is there before the other one goes, and hides it: a reader finds the one or the other, whole. When this is
-    cut off in between, the hidden one stays on disk until the next `sweep`, save or prune.
+    The new folder is complete before the old one is removed, and hides it, so that readers find one of the two. If
+    the operation is interrupted, the old folder remains until the next save, prune or `clean_temp_folders`.
     """
-    own = (kept.manifest["tenant_uid"], kept.manifest["base_url"], kept.taken_at)
-    if own != (snapshot.tenant_uid, snapshot.base_url, snapshot.taken_at.astimezone(UTC)):
-        raise InputError(f"{snapshot!r} is of another tenant, host or moment than {kept.path}.")
-    root = kept.path.parent
-    path = _write(snapshot, root, folders.replacing_names(root, kept.path.name))
+    identity = (stored.manifest["tenant_uid"], stored.manifest["base_url"], stored.taken_at)
+    if identity != (snapshot.tenant_uid, snapshot.base_url, snapshot.taken_at.astimezone(UTC)):
+        raise InputError(f"{snapshot!r} is of another tenant, host or moment than {stored.path}.")
+    root = stored.path.parent
+    path = _write(snapshot, root, folders.replacing_names(root, stored.path.name))
     try:
-        folders.remove(kept.path)
+        folders.remove(stored.path)
     except OSError as error:
         raise InputError(
-            f"{kept.path} could not be removed: {error.strerror or error}. {path} hides it; sweep removes it later."
+            f"{stored.path} could not be removed: {error.strerror or error}. {path} hides it, and the next save or "
+            "prune removes it."
         ) from error
     return path
 
@@ -131,7 +111,7 @@ def read_snapshot(
     >>> read_snapshot(tenant_uid="t-1", at="2026-11-23")
     <Snapshot of t-1 at 2026-11-23 08:10: 3 groups, 251 customers, 253 memberships>
     """
-    until = None if at is None else end_of_period(at)
+    until = end_of_period(at) if at is not None else None
     folder = resolve_folder(cache, "snapshots")
     if (folder / MANIFEST).is_file():
         return read_stored(read_manifest(folder))
@@ -143,75 +123,98 @@ def read_snapshot(
         damaged.append(path)
         quarantine(path, error)
 
-    for _ in range(_TRIES):
-        kept = [one for one in list_stored_snapshots(folder, tenant_uid, on_damage=on_damage) if one.is_of(base_url)]
-        found = [one for one in kept if until is None or one.taken_at <= until]
-        _check_one_place(found, folder)
-        with suppress(FileNotFoundError):  # It was pruned or replaced between being found and being read: look again.
-            readable = [one for one in found if one.readable]
-            for one in reversed((allow_older and readable) or found):
-                try:
-                    whole = read_stored(one)
-                except CorruptFileError as error:
-                    on_damage(one.path, error)
-                else:
-                    warn_of_other_versions(found[found.index(one) + 1 :])
-                    return whole
-            raise _nothing_found(kept, damaged, folder, (tenant_uid, base_url), until)
+    for _ in range(_MAX_ATTEMPTS):
+        stored = [
+            snapshot
+            for snapshot in list_stored_snapshots(folder, tenant_uid, on_damage=on_damage)
+            if snapshot.matches_host(base_url)
+        ]
+        candidates = [snapshot for snapshot in stored if until is None or snapshot.taken_at <= until]
+        _check_one_tenant(candidates, folder)
+        # If another process prunes or replaces a snapshot before it is read, list the snapshots again.
+        with suppress(FileNotFoundError):
+            snapshot = _read_newest(candidates, on_damage, skip_other_versions=allow_older)
+            if snapshot is not None:
+                return snapshot
+            raise _not_found_error(stored, damaged, folder, (tenant_uid, base_url), until)
     raise SnapshotNotFoundError(f"Snapshots in {folder} are removed as fast as they are read.")
 
 
-def stored_of_one_tenant(cache: Cache, tenant_uid: str | None, base_url: str | None) -> list[StoredSnapshot]:
-    """
-    What is kept of one tenant and host, oldest first and unread, one for each moment; a warning tells of damage.
+def _read_newest(
+    candidates: list[StoredSnapshot],
+    on_damage: Callable[[Path, CorruptFileError], None],
+    *,
+    skip_other_versions: bool,
+) -> Snapshot | None:
+    """Read the newest undamaged snapshot. If no snapshot has a supported version, none is skipped."""
+    to_read = candidates
+    readable = [stored for stored in candidates if stored.is_readable]
+    if skip_other_versions and readable:
+        to_read = readable
+    for stored in reversed(to_read):
+        try:
+            snapshot = read_stored(stored)
+        except CorruptFileError as error:
+            on_damage(stored.path, error)
+            continue
+        warn_of_other_versions(candidates[candidates.index(stored) + 1 :])
+        return snapshot
+    return None
 
-    `cache` may also be the folder of one snapshot. Raises SnapshotNotFoundError when nothing is kept, and InputError
-    when the cache holds several tenants or hosts, and nothing says which.
+
+def list_tenant_snapshots(cache: Cache, tenant_uid: str | None, base_url: str | None) -> list[StoredSnapshot]:
+    """
+    Return the stored snapshots of one tenant and host, oldest first, and only the last of each timestamp.
+
+    Damaged snapshots are omitted with a warning in the log. `cache` can also be the folder of one snapshot. Raises
+    SnapshotNotFoundError if there is no snapshot, and InputError if the cache contains several tenants or hosts and
+    the arguments do not select one.
     """
     folder = resolve_folder(cache, "snapshots")
     if (folder / MANIFEST).is_file():
-        return [stored_at(folder)]
-    kept = list_stored_snapshots(folder, tenant_uid, on_damage=warn_of_damage)
-    found = [one for one in kept if one.is_of(base_url)]
-    _check_one_place(found, folder)
-    if not found:
-        raise _nothing_found([], [], folder, (tenant_uid, base_url), None)
-    return list({one.taken_at: one for one in found}.values())
+        return [open_stored(folder)]
+    stored = list_stored_snapshots(folder, tenant_uid, on_damage=warn_of_damage)
+    stored = [snapshot for snapshot in stored if snapshot.matches_host(base_url)]
+    _check_one_tenant(stored, folder)
+    if not stored:
+        raise _not_found_error([], [], folder, (tenant_uid, base_url), None)
+    return list({snapshot.taken_at: snapshot for snapshot in stored}.values())
 
 
-def stored_at(path: str | Path) -> StoredSnapshot:
-    """The snapshot that is kept in this folder, unread; InputError when there is none."""
+def open_stored(path: str | Path) -> StoredSnapshot:
+    """Return the stored snapshot in a folder, without reading its tables. Raise InputError if there is none."""
     folder = resolve_folder(path, "a snapshot")
     if not (folder / MANIFEST).is_file():
         raise InputError(f"{folder} is not the folder of a kept snapshot; list_snapshots tells each in `path`.")
     return read_manifest(folder)
 
 
-def read_stored(kept: StoredSnapshot, *, only_memberships: bool = False) -> Snapshot:
+def read_stored(stored: StoredSnapshot, *, only_memberships: bool = False) -> Snapshot:
     """
-    The snapshot in this folder, every file that is read checked.
+    Read a stored snapshot and verify the files that are read.
 
-    With `only_memberships` it has of its customers the uids alone, and no consents: enough to tell who was where.
+    With `only_memberships`, customers have only their uids, and consents are empty.
     """
-    kept.check_version()
+    stored.check_version()
     try:
-        tables = (read_membership_tables if only_memberships else read_tables)(kept.content)
+        read = read_membership_tables if only_memberships else read_tables
+        tables = read(stored.read_file)
         for table, rows in (
             ("groups", tables.groups),
             ("customers", tables.customers),
             ("memberships", tables.matrix),
         ):
-            check_rows(table, kept.manifest[f"n_{table}"], len(rows))
-    except DisagreementError as error:
-        raise kept.damaged(error.file, error.expected, error.found) from error
+            check_row_count(table, stored.manifest[f"n_{table}"], len(rows))
+    except IntegrityError as error:
+        raise stored.corrupt_file_error(error.file, error.expected, error.found) from error
     try:
-        return _snapshot(kept, tables)
-    except InputError as error:  # Such as a universe that is smaller than the customers seen.
-        raise kept.damaged(MANIFEST, "facts that agree with the tables", str(error)) from error
+        return _build_snapshot(stored, tables)
+    except InputError as error:  # For example, a universe that is smaller than the number of customers.
+        raise stored.corrupt_file_error(MANIFEST, "facts that agree with the tables", str(error)) from error
 
 
-def _snapshot(kept: StoredSnapshot, tables: Tables) -> Snapshot:
-    manifest = kept.manifest
+def _build_snapshot(stored: StoredSnapshot, tables: Tables) -> Snapshot:
+    manifest = stored.manifest
     return Snapshot(
         groups=tables.groups,
         customers=tables.customers,
@@ -220,7 +223,7 @@ def _snapshot(kept: StoredSnapshot, tables: Tables) -> Snapshot:
         matrix=tables.matrix,
         tenant_uid=manifest["tenant_uid"],
         base_url=manifest["base_url"],
-        taken_at=kept.taken_at,
+        taken_at=stored.taken_at,
         read_until=datetime.fromisoformat(manifest["read_until"]),
         verdict=manifest["verdict"],
         universe=manifest.get("universe"),
@@ -228,26 +231,29 @@ def _snapshot(kept: StoredSnapshot, tables: Tables) -> Snapshot:
 
 
 def latest_snapshot(cache: Cache, tenant_uid: str, base_url: str) -> StoredSnapshot | None:
-    """The newest kept snapshot of this tenant and host that this version can read, unread."""
-    kept = [one for one in list_stored_snapshots(cache, tenant_uid) if one.is_of(base_url) and one.readable]
-    return kept[-1] if kept else None
+    """Return the newest stored snapshot of a tenant and host that this version can read, or None."""
+    for stored in reversed(list_stored_snapshots(cache, tenant_uid)):
+        if stored.matches_host(base_url) and stored.is_readable:
+            return stored
+    return None
 
 
 def latest_valid_snapshot(cache: Cache, tenant_uid: str, base_url: str) -> Snapshot | None:
-    """The newest whole snapshot of this tenant and host; damaged ones are set aside on the way."""
-    for one in reversed(list_stored_snapshots(cache, tenant_uid, on_damage=quarantine)):
-        if one.is_of(base_url) and one.readable:
-            try:
-                return read_stored(one)
-            except FileNotFoundError:  # Pruned meanwhile.
-                continue
-            except CorruptFileError as error:
-                quarantine(one.path, error)
+    """Read the newest undamaged snapshot of a tenant and host. Newer, damaged snapshots are quarantined."""
+    for stored in reversed(list_stored_snapshots(cache, tenant_uid, on_damage=quarantine)):
+        if not (stored.matches_host(base_url) and stored.is_readable):
+            continue
+        try:
+            return read_stored(stored)
+        except FileNotFoundError:  # Another process has pruned it.
+            continue
+        except CorruptFileError as error:
+            quarantine(stored.path, error)
     return None
 
 
 def clean_temp_folders(cache: Cache = None, tenant_uid: str | None = None) -> None:
-    """Remove what interrupted replacements and removals left on disk, where no reader finds it."""
+    """Remove the folders that interrupted writes, replacements and removals have left over."""
     for root in folders.tenant_folders(resolve_folder(cache, "snapshots"), tenant_uid):
         folders.clean_temp_folders(root)
 
@@ -279,48 +285,61 @@ def _write(snapshot: Snapshot, root: Path, names: Iterator[str]) -> Path:
         ) from error
 
 
-def _check_one_place(found: list[StoredSnapshot], folder: Path) -> None:
-    places = sorted({(one.manifest["tenant_uid"], one.manifest["base_url"] or "no host") for one in found})
-    if len(places) > 1:
-        listed = ", ".join(f"{tenant} at {host}" for tenant, host in places)
-        without_host = any(host == "no host" for _, host in places)
-        raise InputError(
-            f"{folder} holds snapshots of {listed}.",
-            hint=f"{_CHOOSE_PLACE} {_WITHOUT_HOST}" if without_host else _CHOOSE_PLACE,
-            cli_hint="Pass --tenant and --base-url to choose one.",
-        )
+def _check_one_tenant(stored: list[StoredSnapshot], folder: Path) -> None:
+    """Raise InputError if the snapshots are from several tenants or hosts."""
+    manifests = [snapshot.manifest for snapshot in stored]
+    tenants = sorted({(manifest["tenant_uid"], manifest["base_url"] or "no host") for manifest in manifests})
+    if len(tenants) <= 1:
+        return
+    listed = ", ".join(f"{tenant} at {host}" for tenant, host in tenants)
+    hint = _CHOOSE_TENANT
+    if any(host == "no host" for _, host in tenants):
+        hint = f"{_CHOOSE_TENANT} {_WITHOUT_HOST}"
+    raise InputError(
+        f"{folder} holds snapshots of {listed}.",
+        hint=hint,
+        cli_hint="Pass --tenant and --base-url to choose one.",
+    )
 
 
-def _nothing_found(
-    kept: list[StoredSnapshot],
+def _not_found_error(
+    stored: list[StoredSnapshot],
     damaged: list[Path],
     folder: Path,
-    wanted: tuple[str | None, str | None],
+    requested: tuple[str | None, str | None],
     until: datetime | None,
 ) -> SnapshotNotFoundError:
-    tenant_uid, base_url = wanted
-    asked = "" if tenant_uid is None else f" of tenant {tenant_uid}"
-    asked += "" if base_url is None else f" at {base_url}"
-    when = "" if until is None else f" from {until:%Y-%m-%d %H:%M} UTC or before"
-    oldest = f" The oldest of {len(kept)} is of {kept[0].taken_at:%Y-%m-%d %H:%M} UTC." if kept else ""
+    tenant_uid, base_url = requested
+    description = "snapshot"
     if damaged:
-        oldest = f" {len(damaged)} were damaged and are set aside; the log tells where."
+        description = f"whole {description}"
+    if tenant_uid is not None:
+        description += f" of tenant {tenant_uid}"
+    if base_url is not None:
+        description += f" at {base_url}"
+    if until is not None:
+        description += f" from {until:%Y-%m-%d %H:%M} UTC or before"
+    message = f"No {description} is kept in {folder}."
+    if damaged:
+        message += f" {len(damaged)} were damaged and are set aside; the log tells where."
+    elif stored:
+        message += f" The oldest of {len(stored)} is of {stored[0].taken_at:%Y-%m-%d %H:%M} UTC."
     return SnapshotNotFoundError(
-        f"No {'whole ' if damaged else ''}snapshot{asked}{when} is kept in {folder}.{oldest}",
+        message,
         hint="Load the tenant with load_snapshot (frgroups load).",
         cli_hint="Load the tenant with frgroups load.",
     )
 
 
 def end_of_period(at: date | str) -> datetime:
-    """The moment that is meant, of a date the end of its day (UTC); InputError when it is none."""
+    """Convert a timestamp or date to a datetime in UTC. A date means the end of its day."""
     try:
-        moment = pd.Timestamp(at)
+        timestamp = pd.Timestamp(at)
     except (TypeError, ValueError) as error:
         raise InputError(f"{at!r} is not a moment; write it like '2026-11-23' or '2026-11-23T08:10Z'.") from error
-    if pd.isna(moment):
+    if pd.isna(timestamp):
         raise InputError(f"{at!r} is not a moment; write it like '2026-11-23' or '2026-11-23T08:10Z'.")
     if (isinstance(at, date) and not isinstance(at, datetime)) or (isinstance(at, str) and len(at.strip()) == 10):
-        moment += pd.Timedelta(days=1) - pd.Timedelta(microseconds=1)
-    moment = moment.tz_localize(UTC) if moment.tzinfo is None else moment.tz_convert(UTC)
-    return moment.to_pydatetime(warn=False)
+        timestamp += pd.Timedelta(days=1) - pd.Timedelta(microseconds=1)
+    timestamp = timestamp.tz_localize(UTC) if timestamp.tzinfo is None else timestamp.tz_convert(UTC)
+    return timestamp.to_pydatetime(warn=False)

@@ -1,7 +1,6 @@
 """When to try again and how fast to ask: the rules alone, and what a service sees of them."""
 
 import threading
-import time
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -23,6 +22,54 @@ from frgroups.errors import ConnectionFailedError, RateLimitedError, ServerError
 from frgroups.sandbox.faults import Fault
 
 NOW = datetime(2026, 11, 23, 8, 10, tzinfo=UTC)
+
+
+class ManualClock:
+    """A clock for `frgroups.api.retry` that passes only by `advance`, or by each sleep if `passes` is True."""
+
+    def __init__(self, *, passes):
+        self.now, self.waits, self._wakeups = 0.0, [], []
+        self._passes, self._changed = passes, threading.Condition()
+
+    def monotonic(self):
+        return self.now
+
+    def sleep(self, seconds):
+        with self._changed:
+            until = self.now + seconds
+            self.waits.append(seconds)
+            if self._passes:
+                self.now = until
+                return
+            self._wakeups.append(until)
+            self._changed.notify_all()
+            assert self._changed.wait_for(lambda: self.now >= until, timeout=60)
+
+    def advance(self, seconds, *, when_sleeping):
+        """Move the clock when this many threads sleep."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._n_sleeping() == when_sleeping, timeout=60)
+            self.now += seconds
+            self._changed.notify_all()
+
+    def _n_sleeping(self):
+        return sum(until > self.now for until in self._wakeups)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock on which each sleep ends at once."""
+    clock = ManualClock(passes=True)
+    monkeypatch.setattr("frgroups.api.retry.time", clock)
+    return clock
+
+
+@pytest.fixture
+def stopped_clock(monkeypatch):
+    """A clock that the test moves."""
+    clock = ManualClock(passes=False)
+    monkeypatch.setattr("frgroups.api.retry.time", clock)
+    return clock
 
 
 @pytest.fixture
@@ -189,50 +236,48 @@ def test_a_read_is_tried_as_often_as_allowed(sandbox):
     assert len(sandbox.requests()) == 4
 
 
-def test_no_more_time_is_spent_than_allowed(sandbox):
-    "The waits of one call together stay below `total_wait`."
+def test_total_wait(sandbox, clock):
+    "The waits of one call together do not exceed `total_wait`."
     sandbox.misbehave(Fault("status", times=None, status=429, retry_after="1"))
-    with sandbox.client(retry=RetryPolicy(max_attempts=100, total_wait=0.5)) as client:
-        started = time.monotonic()
+    with (
+        sandbox.client(retry=RetryPolicy(max_attempts=100, total_wait=2.5)) as client,
+        pytest.raises(RateLimitedError),
+    ):
+        client.get_group("vip")
 
-        with pytest.raises(RateLimitedError):
-            client.get_group("vip")
-
-        assert time.monotonic() - started < 1
+    assert clock.waits == [1, 1]
+    assert len(sandbox.requests()) == 3
 
 
 @pytest.mark.parametrize("form", ["seconds", "date"])
-def test_the_wait_that_a_service_asks_for_is_kept(form, sandbox):
+def test_retry_after(form, sandbox, clock):
     "After a 429 the next try comes no sooner than asked, in seconds or as a date, and then succeeds."
     # A date has whole seconds only: of two seconds ahead, more than one is left.
     ahead = format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)
     header = "1" if form == "seconds" else ahead
     sandbox.misbehave(Fault("status", status=429, retry_after=header))
     with sandbox.client() as client:
-        started = time.monotonic()
-
         group = client.get_group("vip")
 
-        assert 0.9 < time.monotonic() - started < 4
     assert group.name == "VIP"
     assert len(sandbox.requests()) == 2
+    (wait,) = clock.waits
+    assert 0 < wait <= 2 and (form == "date" or wait == 1)
 
 
 @pytest.mark.parametrize("form", ["seconds", "date"])
-def test_too_long_a_wait_is_an_error_with_the_wait(form, sandbox):
-    "Beyond the cap nobody waits: the error is raised at once and holds the seconds, in both forms of the header."
+def test_retry_after_above_the_limit(form, sandbox, clock):
+    "The client does not wait longer than `longest_wait`: the error holds the seconds, in both forms of the header."
     hour = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
     header = "3600" if form == "seconds" else hour
     sandbox.misbehave(Fault("status", status=429, retry_after=header))
     with sandbox.client() as client:
-        started = time.monotonic()
-
         with pytest.raises(RateLimitedError, match=r"requests a wait of 3\d\d\d s") as caught:
             client.get_group("vip")
 
         assert client.get_group("vip").name == "VIP"
-        assert time.monotonic() - started < 2
-    assert 3590 <= caught.value.retry_after <= 3600
+    assert clock.waits == []
+    assert 3000 <= caught.value.retry_after <= 3600 and (form == "date" or caught.value.retry_after == 3600)
 
 
 def test_a_429_without_a_wait_has_none(sandbox):
@@ -264,42 +309,38 @@ def test_a_slow_service_ends_in_a_timeout(sandbox):
     "Each try waits no longer than `timeout`."
     sandbox.misbehave(Fault("hang", times=None, seconds=3600))
     with sandbox.client(timeout=0.1, retry=RetryPolicy(max_attempts=2, base=0.001)) as client:
-        started = time.monotonic()
-
         with pytest.raises(ConnectionFailedError, match="no complete response in time"):
             client.get_group("vip")
 
-        assert 0.2 <= time.monotonic() - started < 2
+        assert client.n_requests == 2
 
 
 # Pace.
 
 
-def test_requests_of_all_threads_are_spaced(sandbox):
+def test_requests_of_all_threads_are_spaced(sandbox, clock):
     "40 requests a second are no more than that, however many threads ask."
     with sandbox.client(requests_per_second=40) as client, ThreadPoolExecutor(4) as pool:
-        started = time.monotonic()
-
         list(pool.map(client.get_group, ["vip"] * 21))
 
-        assert 20 / 40 <= time.monotonic() - started < 3
+        assert clock.now >= 20 / 40 - 1e-9
         assert client.n_requests == len(sandbox.requests()) == 21
 
 
-def test_a_pause_that_one_thread_is_told_holds_for_all(sandbox):
+def test_retry_after_holds_for_all_threads(sandbox, stopped_clock):
     "While one thread waits after a 429, no other thread sends a request."
     sandbox.misbehave(Fault("status", status=429, retry_after="1"))
     with sandbox.client() as client, ThreadPoolExecutor(4) as pool:
         first = pool.submit(client.get_group, "vip")
-        while not sandbox.requests():
-            time.sleep(0.005)
-        time.sleep(0.1)
-        started = time.monotonic()
+        stopped_clock.advance(0.9, when_sleeping=1)
+        others = pool.map(client.get_group, ["vip"] * 3)
+        stopped_clock.advance(0.05, when_sleeping=4)
 
-        others = list(pool.map(client.get_group, ["vip"] * 3))
+        assert len(sandbox.requests()) == 1
+        stopped_clock.advance(0.1, when_sleeping=4)
+        groups = [first.result(), *others]
 
-        assert time.monotonic() - started > 0.6
-    assert [group.name for group in [first.result(), *others]] == ["VIP"] * 4
+    assert [group.name for group in groups] == ["VIP"] * 4
     assert len(sandbox.requests()) == 5
 
 
@@ -329,18 +370,19 @@ def test_long_retry_after_does_not_pause(sandbox):
     assert caught.value.retry_after == 3600
 
 
-def test_a_pause_holds_for_those_who_wait_for_their_turn():
-    "A thread that had its turn given before the pause begins only after it."
+def test_pause_holds_for_waiting_threads(stopped_clock):
+    "A thread that waits for its turn when a pause begins takes its turn after the pause."
     limiter = RateLimiter(requests_per_second=10)
     limiter.acquire()
-    started = time.monotonic()
-    waiting = threading.Thread(target=limiter.acquire)
-    waiting.start()
+    with ThreadPoolExecutor(1) as pool:
+        waited = pool.submit(limiter.acquire)
+        stopped_clock.advance(0, when_sleeping=1)
+        limiter.pause(0.3)
+        stopped_clock.advance(0.1, when_sleeping=1)
+        stopped_clock.advance(0.2, when_sleeping=1)
 
-    limiter.pause(0.3)
-    waiting.join()
-
-    assert time.monotonic() - started >= 0.3
+        assert waited.result() == pytest.approx(0.3)
+    assert stopped_clock.waits == pytest.approx([0.1, 0.2])
 
 
 def test_without_a_pace_nobody_waits():
@@ -350,30 +392,35 @@ def test_without_a_pace_nobody_waits():
     assert [limiter.acquire() for _ in range(100)] == [0.0] * 100
 
 
-def test_off_loopback_twenty_a_second_are_the_most():
+def test_off_loopback_twenty_a_second_are_the_most(clock):
     "The tills use the same service: a client that was told nothing takes at most 20 turns a second."
     with fg.Client("t-1", "secret") as client:
         limiter = client._transport._rate_limiter
-        started = time.monotonic()
 
         for _ in range(5):
             limiter.acquire()
 
-        assert time.monotonic() - started >= 4 / 20
+    assert clock.waits == pytest.approx([1 / 20] * 4)
 
 
 # Work that has ended.
 
 
-def test_who_waits_for_ended_work_stops_waiting():
-    "A worker that waits to try again ends as soon as its load has ended."
-    ended = threading.Event()
-    with ThreadPoolExecutor(1, initializer=stop_waiting_at, initargs=(ended,)) as pool:
-        started = time.monotonic()
-        waiting = pool.submit(sleep, 60)
+class ObservedEvent(threading.Event):
+    """An event that is set as soon as a thread waits for it."""
 
-        ended.set()
+    def wait(self, timeout=None):
+        self.timeout = timeout
+        self.set()
+        return super().wait(timeout)
+
+
+def test_sleep_ends_with_the_load(clock):
+    "A worker that waits for the next attempt ends when the event of its load is set."
+    ended = ObservedEvent()
+    with ThreadPoolExecutor(1, initializer=stop_waiting_at, initargs=(ended,)) as pool:
+        waiting = pool.submit(sleep, 60)
 
         with pytest.raises(CancelledError):
             waiting.result()
-        assert time.monotonic() - started < 5
+    assert ended.timeout == 60 and clock.waits == []

@@ -196,7 +196,7 @@ def test_a_plan_without_a_digest_is_told_as_such(tenant, capsys):
     _, out, _ = asked(capsys, "c-2")
 
     assert "By plan that held a forgotten customer of " not in out
-    assert "By a plan with a customer who was forgotten since, of " in out
+    assert "By a plan with a customer who was erased since, of " in out
     assert "Approved by the process that created it" in out and plan.digest[:12] not in out
 
 

@@ -19,7 +19,7 @@ from frgroups.apply.journal import Journal
 from frgroups.errors import GroupNotFoundError, InputError, SnapshotNotFoundError
 from frgroups.history.snapshot_series import iter_snapshots
 from frgroups.sandbox.faults import Fault
-from frgroups.store.snapshot_store import stored_of_one_tenant
+from frgroups.store.snapshot_store import list_tenant_snapshots
 
 LAW = settings(deadline=None, max_examples=60)
 FEW = settings(deadline=None, max_examples=15)
@@ -261,7 +261,7 @@ def test_two_snapshots_at_most_are_in_memory(tmp_path):
         fg.save_snapshot(week(number, [("vip", "1")]), tmp_path)
     known, before, most = [], None, 0
 
-    for now in iter_snapshots(stored_of_one_tenant(tmp_path, None, None)):
+    for now in iter_snapshots(list_tenant_snapshots(tmp_path, None, None)):
         known.append(weakref.ref(now))
         most = max(most, sum(one() is not None for one in known))
         before = now

@@ -1,18 +1,20 @@
 """Where things are kept, and how a file is put there."""
 
-import importlib
 import os
+import subprocess
+import sys
 from pathlib import Path
 
+import platformdirs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from platformdirs.macos import MacOS
+from platformdirs.windows import Windows
 
 from frgroups.errors import InputError
 from frgroups.internals.atomic_files import atomic_write, ensure_private_dir, write_text
 from frgroups.internals.paths import data_subdir, home, resolve_folder, tenant_folder
-
-module = importlib.import_module("frgroups.internals.paths")
 
 
 @pytest.fixture
@@ -56,13 +58,25 @@ def test_elsewhere_the_user_has_a_folder(anywhere, monkeypatch):
     assert home() == anywhere.parent / "user" / "frgroups"
 
 
-@pytest.mark.parametrize(("platform", "part"), [("win32", "AppData"), ("darwin", "Application Support")])
-def test_each_system_has_its_user_folder(anywhere, monkeypatch, platform, part):
-    "Windows and macOS keep data where their users look for it."
-    monkeypatch.delenv("LOCALAPPDATA", raising=False)
-    monkeypatch.setattr(module.sys, "platform", platform)
+@pytest.mark.parametrize(
+    ("system", "end"),
+    [(Windows, ("AppData", "Local", "frgroups")), (MacOS, ("Library", "Application Support", "frgroups"))],
+)
+def test_user_folder_of_other_systems(anywhere, monkeypatch, system, end):
+    "On Windows and macOS the folder follows the convention of the system and contains no author name."
+    monkeypatch.delenv("XDG_DATA_HOME")
+    monkeypatch.setattr("platformdirs.windows.get_win_folder", lambda name: str(anywhere / "AppData" / "Local"))
+    monkeypatch.setattr(platformdirs, "user_data_path", lambda *args, **names: system(*args, **names).user_data_path)
 
-    assert part in home().parts
+    assert home().parts[-3:] == end
+
+
+def test_platformdirs_is_imported_late():
+    "Importing frgroups does not import platformdirs."
+    code = "import sys, frgroups, frgroups.internals.paths; print('platformdirs' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "False"
 
 
 def test_asking_makes_nothing(monkeypatch, tmp_path):

@@ -14,7 +14,7 @@ import pytest
 
 import frgroups as fg
 from frgroups.cli.main import main
-from frgroups.internals.structured_logging import error_info, log_event, log_text
+from frgroups.internals.structured_logging import error_info, log_event, logged_to_stderr
 
 log = logging.getLogger("frgroups.test")
 
@@ -178,14 +178,12 @@ def test_a_full_disk_is_named_and_a_stranger_is_not_quoted():
     assert error_info(KeyError("kari@example.org")) == {"type": "KeyError", "message": "Unexpected KeyError."}
 
 
-def test_text_is_one_line_whatever_is_in_it():
-    "For people each event is one line, with the tenant before it."
-    stream = io.StringIO()
-    log_text(stream, tenant="sport_no")
+def test_text_event_is_one_line(capsys):
+    "A message with line breaks is written as one line, with the field values before it."
+    with logged_to_stderr("text", "INFO", tenant="sport_no"):
+        log_event(log, logging.INFO, "odd", "two\nlines")
 
-    log_event(log, logging.INFO, "odd", "two\nlines")
-
-    assert stream.getvalue() == "INFO [sport_no] test: two lines\n"
+    assert capsys.readouterr().err == "INFO [sport_no] test: two lines\n"
 
 
 def test_lines_of_many_threads_do_not_mix():

@@ -41,6 +41,7 @@ def tenants(running, home_folder):
     fine, broken, locked_out = running
     for one in running:
         one.behave()
+        one.clear_requests()
     broken.misbehave(Fault("status", status=500, times=None))
     write(
         home_folder, {"fine": (fine, fine.token), "broken": (broken, broken.token), "locked_out": (locked_out, None)}
@@ -279,7 +280,7 @@ def test_those_of_one_service_share_its_requests(home_folder):
     names = list("abcdef")
 
     def pace(budget, jobs=4):
-        shares = processes._shares(names, jobs, budget)
+        shares = processes._rate_options(names, jobs, budget)
         return {name: float(words[0].partition("=")[2]) if words else None for name, words in shares.items()}
 
     assert pace(None) == {"a": 20 / 3, "b": 20 / 3, "c": 20 / 3, "d": 10, "e": None, "f": None} | {
@@ -306,18 +307,18 @@ def test_ctrl_c_stops_the_rest_and_keeps_what_is_done(tenants, home_folder, kind
     "The tenant that was done is kept, those running and waiting are stopped, and no process is left behind."
     fine, broken, locked_out = tenants
     for slow in (broken, locked_out):
-        slow.misbehave(latency=30)
+        slow.misbehave(latency=3600)
     write(home_folder, {"fine": (fine, fine.token), "b": (broken, broken.token), "c": (locked_out, locked_out.token)})
 
     process = start("load", "--all", "--jobs", "2", "--json")
     first = process.stdout.readline()
-    time.sleep(1.5)
+    while not (broken.requests() and locked_out.requests()):
+        time.sleep(0.05)
     running = children_of(process)
-    stopped = time.monotonic()
     process.send_signal(kind)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=60)
 
-    assert time.monotonic() - stopped < 10
+    assert (len(broken.requests()), len(locked_out.requests())) == (1, 1)
     assert json.loads(first)["name"] == "fine" and len(fg.list_snapshots()) == 1
     assert process.returncode == code and "Traceback" not in err
     assert len(running) == 2 and not any(Path(f"/proc/{pid}").exists() for pid in running)

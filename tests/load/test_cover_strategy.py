@@ -98,7 +98,7 @@ def test_groups_of_one_page_are_not_glanced_at(sandbox):
 
     assert set(reads_of(snapshot).values()) == {"pages"}
     assert not [request for request in sandbox.requests() if "pageSize=20" in request["path"]]
-    assert set(reads_of(snapshot, "evidence").values()) == {"counts", "seams"}
+    assert set(reads_of(snapshot, "evidence").values()) == {"counts", "overlapping windows"}
 
 
 def test_cover_false_reads_every_group_by_pages(sandbox):
@@ -109,7 +109,7 @@ def test_cover_false_reads_every_group_by_pages(sandbox):
         snapshot = load(client, cover=False)
 
     assert set(reads_of(snapshot).values()) == {"pages"}
-    assert set(reads_of(snapshot, "evidence").values()) == {"seams"}
+    assert set(reads_of(snapshot, "evidence").values()) == {"overlapping windows"}
 
 
 def test_what_is_covered_says_so(sandbox):

@@ -1,4 +1,4 @@
-"""Who was seen while a tenant is read: each customer once, as a code, with the groups that it named last."""
+"""Who was index while a tenant is read: each customer once, as a code, with the groups that it named last."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -21,126 +21,126 @@ def page_of(named, number=1, size=500, total=None, **facts):
     return Page(page_rows(items), number, size, len(items) if total is None else total, **facts)
 
 
-def taken(*pages, groups=GROUPS):
-    """A Seen that took these (group, page)."""
-    seen = CustomerIndex(Member, groups)
-    rows = [seen.take(page_of(page), group) for group, page in pages]
-    return seen, rows
+def indexed(*pages, groups=GROUPS):
+    """A CustomerIndex with these (group, page)."""
+    index = CustomerIndex(Member, groups)
+    rows = [index.add_page(page_of(page), group) for group, page in pages]
+    return index, rows
 
 
-def named_in(seen, groups=GROUPS):
+def named_in(index, groups=GROUPS):
     """{group: uids that name it}, by the tables that come out."""
-    naming = seen.naming()
-    return {uid: uids_of(seen, naming.customers(code)) for code, uid in enumerate(groups)}
+    references = index.references()
+    return {uid: uids_of(index, references.customers_of(code)) for code, uid in enumerate(groups)}
 
 
-def uids_of(seen, codes):
-    return set(seen.customers(codes)[0]["customer_uid"])
+def uids_of(index, codes):
+    return set(index.customers(codes)[0]["customer_uid"])
 
 
 def test_codes_are_in_the_order_of_first_sight():
     "A customer has the code of its first sight, on every page and in every group."
-    seen, rows = taken(("a", {"x": ("a",), "y": ("a", "b")}), ("b", {"z": ("b",), "y": ("a", "b")}))
+    index, rows = indexed(("a", {"x": ("a",), "y": ("a", "b")}), ("b", {"z": ("b",), "y": ("a", "b")}))
 
     assert [one.keys for one in rows] == [[0, 1], [2, 1]]
     assert [one.n_new for one in rows] == [2, 1]
-    assert len(seen) == 3
+    assert len(index) == 3
 
 
 def test_pages_may_come_from_many_threads():
     "However the pages of many threads are mixed, each uid has one code, and each code the customer it stands for."
     pages = [page_of({f"c{(n * 7 + m) % 300}": ("a",) for m in range(50)}) for n in range(120)]
-    seen = CustomerIndex(Member, GROUPS)
+    index = CustomerIndex(Member, GROUPS)
     with ThreadPoolExecutor(16) as pool:
-        rows = list(pool.map(lambda page: seen.take(page, "a"), pages))
+        rows = list(pool.map(lambda page: index.add_page(page, "a"), pages))
 
     found = {}
     for page, one in zip(pages, rows, strict=True):
         for uid, code in zip(page.uids, one.keys, strict=True):
             assert found.setdefault(uid, code) == code
-    customers, _, ordered = seen.customers(np.arange(len(seen)))
+    customers, _, ordered = index.customers(np.arange(len(index)))
     assert sorted(found.values()) == list(range(300)) and sum(one.n_new for one in rows) == 300
     assert [found[uid] for uid in customers["customer_uid"]] == list(ordered)
     assert list(customers["city"]) == [f"city of {uid}" for uid in customers["customer_uid"]]
-    assert seen.naming().counts.tolist() == [300, 0, 0]
+    assert index.references().counts.tolist() == [300, 0, 0]
 
 
 def test_a_customer_twice_on_one_page_is_one():
     "Its first row is kept, and the groups of its last count."
     pairs = [("x", ("a",)), ("y", ("a",)), ("x", ("b",))]
-    seen = CustomerIndex(Member, GROUPS)
+    index = CustomerIndex(Member, GROUPS)
 
-    rows = seen.take(page_of(pairs), "a")
+    rows = index.add_page(page_of(pairs), "a")
 
-    assert (rows.keys, rows.n_new, len(seen)) == ([0, 1, 0], 2, 2)
-    assert named_in(seen) == {"a": {"y"}, "b": {"x"}, "c": set()}
+    assert (rows.keys, rows.n_new, len(index)) == ([0, 1, 0], 2, 2)
+    assert named_in(index) == {"a": {"y"}, "b": {"x"}, "c": set()}
 
 
 def test_the_last_list_counts():
     "Who left a group while the tenant was read no longer names it, and who came back does."
-    seen, _ = taken(("a", {"x": ("a", "b"), "y": ("a",)}), ("b", {"x": ("b", "c")}))
-    left = named_in(seen)
-    seen.take(page_of({"x": ("a", "b")}), "a")
+    index, _ = indexed(("a", {"x": ("a", "b"), "y": ("a",)}), ("b", {"x": ("b", "c")}))
+    left = named_in(index)
+    index.add_page(page_of({"x": ("a", "b")}), "a")
 
     assert left == {"a": {"y"}, "b": {"x"}, "c": {"x"}}
-    assert named_in(seen) == {"a": {"x", "y"}, "b": {"x"}, "c": set()}
+    assert named_in(index) == {"a": {"x", "y"}, "b": {"x"}, "c": set()}
 
 
 def test_no_list_is_no_empty_list():
     "Who carries no list is silent and contradicts nothing; an empty list says: I am in no group."
-    seen, (rows,) = taken(("a", {"silent": None, "none": (), "told": ("a",)}))
-    naming = seen.naming()
+    index, (rows,) = indexed(("a", {"silent": None, "none": (), "told": ("a",)}))
+    references = index.references()
 
-    assert naming.silent.tolist() == [True, False, False]
-    assert (rows.missing_backreference, rows.n_naming) == ([1], 1)
-    assert not naming.contradicts(0, np.array([0, 2]))
-    assert naming.contradicts(0, np.array([0, 1, 2]))
-    assert naming.contradicts(0, np.array([0]))
+    assert references.is_unknown.tolist() == [True, False, False]
+    assert (rows.missing_backreference, rows.n_with_references) == ([1], 1)
+    assert not references.contradict(0, np.array([0, 2]))
+    assert references.contradict(0, np.array([0, 1, 2]))
+    assert references.contradict(0, np.array([0]))
 
 
 def test_who_falls_silent_names_nothing_any_more():
     "A later record without a list takes back what the earlier one said; a list ends the silence."
-    seen, _ = taken(("a", {"x": ("a",), "y": None}), ("a", {"x": None, "y": ("a",)}))
+    index, _ = indexed(("a", {"x": ("a",), "y": None}), ("a", {"x": None, "y": ("a",)}))
 
-    assert seen.naming().silent.tolist() == [True, False]
-    assert named_in(seen)["a"] == {"y"}
+    assert index.references().is_unknown.tolist() == [True, False]
+    assert named_in(index)["a"] == {"y"}
 
 
 def test_a_group_named_twice_counts_once():
     "A list that repeats a group does not make two members of one."
-    seen, _ = taken(("a", {"x": ("a", "b", "a", "a")}), ("a", {"y": ("a",)}), ("a", {"y": ("a", "a")}))
+    index, _ = indexed(("a", {"x": ("a", "b", "a", "a")}), ("a", {"y": ("a",)}), ("a", {"y": ("a", "a")}))
 
-    assert seen.naming().counts.tolist() == [2, 1, 0]
+    assert index.references().counts.tolist() == [2, 1, 0]
 
 
 def test_groups_that_are_not_listed_are_passed_over():
     "A customer may name groups that the tenant's list of groups does not have; they count nowhere."
-    seen, _ = taken(("a", {"x": ("gone", "a", "new"), "y": ("gone",)}), ("a", {"y": ("new", "a")}))
-    naming = seen.naming()
+    index, _ = indexed(("a", {"x": ("gone", "a", "new"), "y": ("gone",)}), ("a", {"y": ("new", "a")}))
+    references = index.references()
 
-    assert naming.counts.tolist() == [2, 0, 0]
-    assert named_in(seen) == {"a": {"x", "y"}, "b": set(), "c": set()}
+    assert references.counts.tolist() == [2, 0, 0]
+    assert named_in(index) == {"a": {"x", "y"}, "b": set(), "c": set()}
 
 
 def test_nobody_and_nothing_are_tables_too():
     "Before the first page, and without groups."
     for groups in ([], GROUPS):
-        seen = CustomerIndex(Member, groups)
-        seen.take(page_of({}), "a")
-        naming = seen.naming()
+        index = CustomerIndex(Member, groups)
+        index.add_page(page_of({}), "a")
+        references = index.references()
 
-        assert (len(seen), naming.counts.tolist(), naming.any_silent) == (0, [0] * len(groups), False)
-        assert [len(table) for table in seen.customers(np.arange(0))] == [0, 0, 0]
+        assert (len(index), references.counts.tolist(), references.has_unknown) == (0, [0] * len(groups), False)
+        assert [len(table) for table in index.customers(np.arange(0))] == [0, 0, 0]
 
 
 @pytest.mark.parametrize("record", [Member, Customer])
 def test_customers_come_in_uid_order(record):
     "The tables are in uid order whatever came first, and the codes say who is where; others are left out."
-    seen = CustomerIndex(record, GROUPS)
+    index = CustomerIndex(record, GROUPS)
     people = [record(customer_uid=uid, city=uid.upper()) for uid in ["m", "Z", "a", "0", "ø", "zz"]]
-    seen.take(Page(page_rows(people, record), 1, 9, 6), "a")
+    index.add_page(Page(page_rows(people, record), 1, 9, 6), "a")
 
-    customers, consents, ordered = seen.customers(np.array([4, 0, 1, 2]))
+    customers, consents, ordered = index.customers(np.array([4, 0, 1, 2]))
 
     assert list(customers["customer_uid"]) == ["Z", "a", "m", "ø"]
     assert list(customers["city"]) == ["Z", "A", "M", "Ø"]
@@ -150,7 +150,7 @@ def test_customers_come_in_uid_order(record):
 
 def test_a_page_keeps_its_facts():
     "Number, size, total, and how many have no uid."
-    rows = CustomerIndex(Member, GROUPS).take(page_of({"x": ("a",)}, 7, 20, 300, without_uid=2), "a")
+    rows = CustomerIndex(Member, GROUPS).add_page(page_of({"x": ("a",)}, 7, 20, 300, without_uid=2), "a")
 
     assert (rows.page_number, rows.page_size, rows.total_count, rows.without_uid) == (7, 20, 300, 2)
 
@@ -163,27 +163,27 @@ people = st.tuples(
 
 @settings(max_examples=50)
 @given(pages=st.lists(st.tuples(st.sampled_from(GROUPS), st.lists(people, max_size=6)), max_size=8))
-def test_naming_is_the_last_word_of_each(pages):
+def test_references_are_the_last_of_each_customer(pages):
     "After any pages: who names which group is what a dict of sets says, and so are silence, strangers and counts."
-    seen, rows = taken(*pages)
+    index, rows = indexed(*pages)
     last = {uid: names for _, page in pages for uid, names in page}
     order = list(dict.fromkeys(uid for _, page in pages for uid, _ in page))
 
-    naming = seen.naming()
+    references = index.references()
 
     expected = {group: {uid for uid, names in last.items() if group in (names or ())} for group in GROUPS}
-    assert named_in(seen) == expected
-    assert naming.counts.tolist() == [len(expected[group]) for group in GROUPS]
-    assert naming.silent.tolist() == [last[uid] is None for uid in order]
+    assert named_in(index) == expected
+    assert references.counts.tolist() == [len(expected[group]) for group in GROUPS]
+    assert references.is_unknown.tolist() == [last[uid] is None for uid in order]
     for (group, page), one in zip(pages, rows, strict=True):
         assert one.keys == [order.index(uid) for uid, _ in page]
         assert list(one.missing_backreference) == [
             order.index(uid) for uid, names in page if names is not None and group not in names
         ]
-        assert one.n_naming == sum(1 for _, names in page if names)
+        assert one.n_with_references == sum(1 for _, names in page if names)
     for code, group in enumerate(GROUPS):
         told = {order.index(uid) for uid in order if last[uid] is not None}
         named = {order.index(uid) for uid in expected[group]}
-        assert not naming.contradicts(code, np.array(sorted(named | set(range(len(order))) - told), np.int64))
+        assert not references.contradict(code, np.array(sorted(named | set(range(len(order))) - told), np.int64))
         for other in told ^ named:
-            assert naming.contradicts(code, np.array(sorted(named ^ {other}), np.int64))
+            assert references.contradict(code, np.array(sorted(named ^ {other}), np.int64))

@@ -103,7 +103,7 @@ def test_a_quiet_tenant_is_consistent(groups, base, cap, asked, ignores_size, li
 
 @pytest.mark.parametrize(("cover", "lists"), [(False, "absent"), (True, "filled")])
 def test_a_swap_at_constant_total_is_right_or_noticed_at_every_position(cover, lists):
-    "Whoever leaves, before whichever request, while another joins; by the seams alone where nobody tells groups."
+    "A swap between two requests is read correctly or noticed, also if overlapping windows are the only evidence."
     everybody = set(PEOPLE[:11])
     quiet = World({"all": everybody, "few": set(PEOPLE[:9])}, cap=4, lists=lists)
     load(quiet, cover=cover)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from frgroups.api.pagination import overlapping_windows
 from frgroups.errors import UnexpectedResponseError
-from frgroups.load.verified_listing import PageRows, read_listing
+from frgroups.load.listing_reader import PageRows
+from frgroups.load.verified_listing import read_listing
 
 
 @pytest.fixture(autouse=True)
@@ -175,7 +176,7 @@ def test_records_without_a_uid_make_a_list_unverifiable():
 
 
 @given(page_size=st.integers(4, 1000), total=st.integers(0, 50_000))
-def test_seams_share_a_row_and_reach_the_end(page_size, total):
+def test_windows_overlap_and_reach_the_end(page_size, total):
     "Each window starts before the last one ended, fits the page size, and the last one reaches the total."
     windows = overlapping_windows(page_size, total)
 
@@ -187,7 +188,7 @@ def test_seams_share_a_row_and_reach_the_end(page_size, total):
         assert end >= total
 
 
-def test_seams_cost_little():
+def test_windows_cost_little():
     "At usual page sizes the proof costs at most 6 % more requests than plain paging."
     assert (len(overlapping_windows(500, 100_000)) + 1, len(overlapping_windows(1000, 100_000)) + 1) == (211, 104)
 

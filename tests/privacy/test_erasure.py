@@ -29,7 +29,7 @@ from frgroups.cli.main import main
 from frgroups.errors import InputError, LockedError, NotApprovedError, PlanBlockedError
 from frgroups.internals.html import escaped_forms
 from frgroups.internals.locks import load_lock, tenant_lock
-from frgroups.internals.tombstones import format_tombstones
+from frgroups.internals.tombstones import compile_word_pattern
 from frgroups.privacy import rewriters
 from frgroups.privacy.list_rows import remove_list_rows
 from frgroups.privacy.text_search import Subject, count_in_body
@@ -65,7 +65,7 @@ def texts_in(folder):
 
 def files_with(folder, *words):
     """The files in which one of these words stands, not as the beginning of a longer one."""
-    pattern = format_tombstones(words)
+    pattern = compile_word_pattern(words)
     return [path for path, text in texts_in(folder).items() if pattern.search(text)]
 
 
@@ -157,7 +157,7 @@ def test_no_data_of_an_erased_customer(lived_in, home_folder):
     assert dict(zip(table["kind"], table["action"], strict=True)) == ACTIONS
     assert done(table).count(("list", "rewritten")) == 3
     assert files_with(home_folder, "c-10"), "c-10 begins like c-1 and is somebody else"
-    assert not format_tombstones(about(1)).search(table.drop(columns="path").to_csv())
+    assert not compile_word_pattern(about(1)).search(table.drop(columns="path").to_csv())
 
 
 def test_no_digest_of_an_erased_customer(lived_in, home_folder):
@@ -1178,7 +1178,7 @@ def test_all_that_is_held_of_a_customer_can_be_handed_out(lived_in, home_folder)
         ["c-1"],
     ]
     assert len(held["plans"]) == 2 and len(held["reviews"]) == 6
-    assert not format_tombstones(about(10)).search(json.dumps(held))
+    assert not compile_word_pattern(about(10)).search(json.dumps(held))
     fg.erase_customer("c-1")
     empty = fg.export_customer("c-1")
     assert not any(value for value in empty.values() if isinstance(value, list))

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html import unescape
@@ -689,9 +690,15 @@ def test_large_plan():
     )
     plan = planned(before, wanted={"vip": uids}, limits=Limits(additions_per_group=None, additions_total=None))
 
-    html = review_html(plan)
+    events = []
+    sys.setprofile(lambda frame, event, arg: events.append(event))
+    try:
+        html = review_html(plan)
+    finally:
+        sys.setprofile(None)
 
     assert html.count("<tr") < 300
     assert html.count('-c",') == n
     assert len(html.encode()) < 8_000_000
+    assert events.count("call") < 25 * n
     assert "Every change: 100,000 operations" in unescape(html)

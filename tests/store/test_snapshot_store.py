@@ -29,11 +29,11 @@ from frgroups.store.snapshot_store import (
     clean_temp_folders,
     latest_snapshot,
     latest_valid_snapshot,
+    open_stored,
     read_snapshot,
     read_stored,
     replace_stored,
     save_snapshot,
-    stored_at,
 )
 
 FRAMES = ["groups", "customers", "consents", "reads", "memberships"]
@@ -79,7 +79,7 @@ def left_in(folder):
 def test_who_was_where_can_be_read_alone(tmp_path, world):
     "The same groups, readings and memberships as in the whole snapshot; of customers the uids, of consents nothing."
     saved = snapshot_of(world, customers=pd.DataFrame({"customer_uid": ["c-0", "c-1"], "city": ["Oslo", "Ås"]}))
-    kept = stored_at(save_snapshot(saved, tmp_path))
+    kept = open_stored(save_snapshot(saved, tmp_path))
 
     found = read_stored(kept, only_memberships=True)
 
@@ -90,7 +90,7 @@ def test_who_was_where_can_be_read_alone(tmp_path, world):
 def test_a_folder_without_a_snapshot_is_said_to_be_none(tmp_path):
     "The error says where folders of snapshots are told."
     with pytest.raises(InputError, match="not the folder of a kept snapshot; list_snapshots"):
-        stored_at(tmp_path)
+        open_stored(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -536,7 +536,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch, n):
         ("store.snapshot_store", "write_manifest"),
         ("store.manifest", "file_digest"),
         ("store.folders", "fsync_path"),
-        ("store.folders", "_named"),
+        ("store.folders", "_rename_to_first_unused"),
     ],
 )
 def test_an_interruption_leaves_nothing_behind(tmp_path, monkeypatch, module, step):
@@ -871,7 +871,7 @@ def test_tables_that_do_not_agree_are_damage(tmp_path, file, change, said, only_
     resealed(folder, file, change)
 
     with pytest.raises(CorruptFileError, match=said) as caught:
-        read_stored(stored_at(folder), only_memberships=only_memberships)
+        read_stored(open_stored(folder), only_memberships=only_memberships)
     assert caught.value.path == folder / file
 
 

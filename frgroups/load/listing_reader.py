@@ -1,0 +1,259 @@
+"""
+One attempt to read all pages of a list, and the checks of its completeness.
+
+Pages are offsets into a list that other users change. If a customer leaves and another one joins between two
+requests, the total stays the same and a row is skipped. Therefore, consecutive requests overlap by one row. To make
+them overlap, the page size varies: window k of size s contains the rows k*s to (k+1)*s. While the remaining members
+keep their order, a shared row at its expected position in both windows proves that no row was skipped between them,
+independent of the order of the requests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from frgroups.api.pagination import MANY_PAGES, Window, overlapping_windows
+from frgroups.errors import UnexpectedResponseError
+
+Key = TypeVar("Key", bound=Hashable)
+Item = TypeVar("Item")
+
+# A larger total is treated as an error of the server.
+MAX_ROWS = 200_000_000
+
+# Placeholder for the operation in an error; `listing_context` replaces it.
+_REPEATS = "a later page repeats the first one"
+PAGING_OPERATION = "paging"
+
+
+@dataclass(frozen=True, slots=True)
+class PageRows(Generic[Key]):
+    """
+    The rows of a page, reduced to what the verification of a list needs.
+
+    Attributes
+    ----------
+    keys
+        Uids of the rows, or codes for them.
+    without_uid
+        Number of records without a uid.
+    missing_backreference
+        Keys of the records that name groups, but not the group of this page.
+    n_with_references
+        Number of records that name at least one group.
+    n_new
+        Number of customers that no earlier page contained.
+    """
+
+    keys: list[Key]
+    page_number: int
+    page_size: int
+    total_count: int
+    without_uid: int = 0
+    missing_backreference: Sequence[Key] = ()
+    n_with_references: int = 0
+    n_new: int = 0
+
+
+ReadPage = Callable[[int | None, int | None], PageRows[Key]]
+
+
+class ListingReader(Generic[Key]):
+    """
+    One attempt to read all pages of a list.
+
+    `read_pages` chooses the method: a single page, overlapping windows, or two passes over pages of the same size.
+    `find_problem` compares the results with the totals that the server returned.
+    """
+
+    def __init__(self, read_page: ReadPage[Key], first: PageRows[Key], pool: Executor | None) -> None:
+        self._read_page = read_page
+        self._pool = pool
+        self._first = first
+        self._missing_backreference: set[Key] = set(first.missing_backreference)
+        self._n_with_references = first.n_with_references
+        self._problem = ""
+        self.evidence = "none"
+        self.keys: list[Key] = list(first.keys)
+        self.pages = 1
+        self.total = self.total_last = first.total_count
+        self.without_uid = first.without_uid
+
+    def read_pages(self) -> None:
+        """Read the pages after the first, and set `keys` and `evidence`."""
+        if self.total <= self._n_first_rows():
+            self._check_single_page()
+            return
+        self._check_paging_values()
+        if self._is_last_page_empty():
+            self._problem = f"{self.total} are counted, but the last page is empty"
+            return
+        if not self._read_overlapping_windows():
+            self._read_two_passes()
+
+    def find_problem(self) -> str:
+        """Return a description of the contradiction in this attempt, or an empty string."""
+        n_distinct = len(set(self.keys))
+        n_missing = self.count_missing_backreferences()
+        if self._problem:
+            return self._problem
+        if n_distinct < len(self.keys):
+            return f"{len(self.keys) - n_distinct} came twice"
+        if self.total_last != self.total:
+            return f"the total moved from {self.total} to {self.total_last}"
+        if n_distinct + self.without_uid != self.total:
+            return f"{n_distinct} came of {self.total} counted"
+        if n_missing:
+            return f"{n_missing} records do not name the group they came from"
+        return ""
+
+    def count_missing_backreferences(self) -> int:
+        """Return the number of records without a backreference, or 0 if no record names any group."""
+        if self._n_with_references == 0:
+            return 0
+        return len(self._missing_backreference)
+
+    def _n_first_rows(self) -> int:
+        return len(self._first.keys) + self._first.without_uid
+
+    def _check_single_page(self) -> None:
+        """Check a first page that contains as many rows as the total, or more."""
+        self.evidence = "counts"
+        if self.total < len(self._first.keys):
+            self._problem = f"{len(self._first.keys)} came of {self.total} counted"
+        elif 0 < self._first.page_size <= self._n_first_rows():
+            self._check_next_page()
+
+    def _check_next_page(self) -> None:
+        """Check that no rows follow a full page, because a server might count the page instead of the list."""
+        page = self._read_page_of_same_size(1)
+        self.pages += 1
+        # Some servers return the last page again for a page number after it.
+        if page.page_number > self._first.page_number and page.keys and page.keys != self._first.keys:
+            self._problem = f"{self.total} are counted, and the page behind them holds {len(page.keys)} more"
+            self.evidence = "none"
+
+    def _check_paging_values(self) -> None:
+        """Raise UnexpectedResponseError if the total or the page size cannot be correct."""
+        if self.total > MAX_ROWS:
+            raise _paging_error(f"{self.total} rows are counted", self._first)
+        if self._first.page_size < 1:
+            raise _paging_error(f"a page says that its size is {self._first.page_size}", self._first)
+
+    def _is_last_page_empty(self) -> bool:
+        """
+        Return True if the last of many pages is empty.
+
+        The total is wrong in this case. The check costs one request and can save thousands.
+        """
+        last = self._count_pages() - 1
+        if last < MANY_PAGES:
+            return False
+        page = self._read_page_of_same_size(last)
+        self.pages += 1
+        start = (page.page_number - self._first.page_number) * page.page_size
+        return not page.keys and not page.without_uid and start < self.total
+
+    def _read_overlapping_windows(self) -> bool:
+        """
+        Read windows that share a row with their neighbors, and compare the shared rows.
+
+        Returns False if windows cannot be used: the first page is shorter than its page size, the server returns
+        other page sizes than requested, or rows without a uid cannot be distinguished.
+        """
+        if len(self._first.keys) < self._first.page_size:
+            return False
+        windows = overlapping_windows(self._first.page_size, self.total)
+        if windows is None:
+            return False
+        pages = self._read_windows(windows)
+        self.evidence = "overlapping windows"
+        self._check_repetition(pages)
+        for page, (_, size) in zip(pages, windows, strict=True):
+            if page.page_size != size or page.without_uid:
+                return False
+        keys = list(self._first.keys)
+        for page, (k, size) in zip(pages, windows, strict=True):
+            self._count_page(page)
+            start = k * size
+            shared = keys[start:]
+            if shared != page.keys[: len(shared)]:
+                self._problem = f"rows {start} to {len(keys)} changed between two pages"
+            del keys[start:]
+            keys += page.keys
+        self.keys = keys
+        return True
+
+    def _read_two_passes(self) -> None:
+        """Read all pages at the same size twice. The evidence is that both passes return the same rows."""
+        self.evidence = "second pass"
+        first_pass = self._read_rest_of_pass(self._first)
+        self.pages += 1
+        second_pass = self._read_rest_of_pass(self._read_page_of_same_size(0))
+        self.keys = second_pass
+        if first_pass != second_pass:
+            self._problem = "two passes over the pages differ"
+
+    def _read_rest_of_pass(self, first: PageRows[Key]) -> list[Key]:
+        """Read the pages after `first`, and return the keys of the pass."""
+        pages = list(self._map(self._read_page_of_same_size, range(1, self._count_pages())))
+        self.pages += len(pages)
+        self._check_repetition(pages)
+        keys = list(first.keys)
+        self.without_uid = first.without_uid
+        for page in pages:
+            self._count_page(page)
+            self.without_uid += page.without_uid
+            keys += page.keys
+        return keys
+
+    def _read_windows(self, windows: Sequence[Window]) -> list[PageRows[Key]]:
+        pages = list(self._map(self._read_window, windows))
+        self.pages += len(pages)
+        return pages
+
+    def _read_window(self, window: Window) -> PageRows[Key]:
+        k, size = window
+        return self._read_page(self._first.page_number + k, size)
+
+    def _read_page_of_same_size(self, k: int) -> PageRows[Key]:
+        return self._read_page(self._first.page_number + k, None)
+
+    def _map(self, read: Callable[[Item], PageRows[Key]], items: Iterable[Item]) -> Iterator[PageRows[Key]]:
+        if self._pool is None:
+            return map(read, items)
+        return self._pool.map(read, items)
+
+    def _count_pages(self) -> int:
+        return -(-self.total // self._first.page_size)
+
+    def _check_repetition(self, pages: Sequence[PageRows[Key]]) -> None:
+        """Raise UnexpectedResponseError if all later pages repeat the start of the first page."""
+        if len(pages) > 1 and all(self._repeats_first_page(page) for page in pages):
+            raise _paging_error(_REPEATS, pages[0])
+
+    def _repeats_first_page(self, page: PageRows[Key]) -> bool:
+        """Return True if a page, whatever its size, starts like the first page and the total is the same."""
+        n = len(page.keys)
+        return n > 1 and page.keys == self._first.keys[:n] and page.total_count == self.total
+
+    def _count_page(self, page: PageRows[Key]) -> None:
+        """Add a page to the backreferences and the last total."""
+        self._missing_backreference.update(page.missing_backreference)
+        self._n_with_references += page.n_with_references
+        if page.total_count != self.total:
+            # New members can move all rows of the first page to a later page, which is not a repetition.
+            self.total_last = page.total_count
+        elif len(page.keys) > 1 and page.keys == self._first.keys:
+            raise _paging_error(_REPEATS, page)
+
+
+def _paging_error(problem: str, page: PageRows[Key]) -> UnexpectedResponseError:
+    return UnexpectedResponseError(
+        f"{problem} ({len(page.keys)} rows of {page.total_count}): the service does not page this list. "
+        "Nothing can be read for sure.",
+        operation=PAGING_OPERATION,
+    )
