@@ -81,7 +81,7 @@ def read_table(path: str | Path, sheet: str | None) -> Table:
 
 def reject_damaged_ids(cells: Sequence[tuple[int, str]], source: Path) -> None:
     """Raise when a spreadsheet or a number column has made these ids something else."""
-    kinds = [(number, cell, kind) for number, cell in cells if (kind := _spoiled(cell))]
+    kinds = [(number, cell, kind) for number, cell in cells for kind in [_spoiled(cell)] if kind]
     if not kinds:
         return
     shown = " and ".join(f"row {number} ({cell[:40]})" for number, cell, _ in kinds[:2])

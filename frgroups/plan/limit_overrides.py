@@ -55,10 +55,26 @@ def limit_options(findings: Iterable[Finding], limits: Limits) -> str:
             with_own_limits.append(finding)
         else:
             others.append(finding)
-    parts = [" ".join(f"--limit {setting}" for setting in _settings(_required_values(others)))]
+    required = {
+        name: value
+        for name, value in _required_values(others).items()
+        if _is_less_strict(value, getattr(limits, name), name)
+    }
+    parts = [" ".join(f"--limit {setting}" for setting in _settings(required))]
     for uid, values in _required_values_by_group(with_own_limits).items():
         parts.append(f"{', '.join(_settings(values))} among the limits of group {uid} (register, or --limits)")
     return " and ".join(filter(None, parts))
+
+
+def _is_less_strict(value: Any, current: Any, name: str) -> bool:
+    """Return True if a value allows more than the current one; a stricter value would block other groups."""
+    if current is None:
+        return False
+    if value is None:
+        return True
+    if name == "removal_floor":  # The value is lower on purpose, see `limit_violations`.
+        return bool(value != current)
+    return bool(value > current)
 
 
 def _required_values_by_group(findings: Iterable[Finding]) -> dict[str, dict[str, Any]]:

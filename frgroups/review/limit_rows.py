@@ -104,7 +104,13 @@ def _emptied_groups(_: Plan, check: LimitCheck) -> tuple[str, str]:
 
 def _data_age(plan: Plan, check: LimitCheck) -> tuple[str, str]:
     usage = f"{check.value:,.1f} hours at planning time (read {format_utc(plan.snapshot_taken_at)})"
-    return usage, format_duration(parse_duration(str(check.limits.snapshot_max_age)))
+    return usage, _age_limit(check.limits.snapshot_max_age)
+
+
+def _age_limit(limit: str | None) -> str:
+    if limit is None:
+        return NO_LIMIT
+    return format_duration(parse_duration(limit))
 
 
 def _removals_per_day(_: Plan, check: LimitCheck) -> tuple[str, str]:
@@ -123,10 +129,7 @@ def _plan_age(plan: Plan, check: LimitCheck) -> tuple[str, str]:
     expires = plan_expires(plan)
     if expires is None:
         return UNKNOWN_YET, NO_LIMIT
-    return (
-        UNKNOWN_YET,
-        f"{format_duration(parse_duration(str(check.limits.plan_max_age)))}, until {format_utc(expires)}",
-    )
+    return UNKNOWN_YET, f"{_age_limit(check.limits.plan_max_age)}, until {format_utc(expires)}"
 
 
 # Title of each limit, and the function that describes what the plan does and what is allowed.

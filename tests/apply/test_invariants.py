@@ -135,7 +135,7 @@ INVARIANTS = {
         "What may be tried again is, within bounds; 401 and 403 stop.",
         "apply_faults.test_a_fault_ends_as_the_matrix_says",
         "apply_again.test_waits_after_429s_are_bounded_for_a_whole_run",
-        "retry.test_no_more_time_is_spent_than_allowed",
+        "retry.test_total_wait",
     ),
     26: (
         "A move arrives before it leaves.",

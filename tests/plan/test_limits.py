@@ -361,7 +361,17 @@ def test_limit_options_allow_the_plan(limits, groups):
     )
 
     assert broken(replace(limits, **changes), *groups, age="0h") == []
-    assert set(changes) == {name for finding in findings for name, _ in finding.allow}
+    assert set(changes) <= {name for finding in findings for name, _ in finding.allow}
+    assert all(getattr(limits, name) != value for name, value in changes.items())
+
+
+def test_limit_options_leave_a_disabled_limit():
+    "A disabled limit is not enabled again, because its number would block a group without a finding."
+    limits = Limits(removals_per_group=None, removal_share=0.75, removal_floor=0, emptied_groups=None)
+    groups = [group(removes=2, baseline=3, uid="b"), group(removes=1, baseline=1, uid="a")]
+    findings = limit_violations(limits, groups, snapshot_age=timedelta(0))
+
+    assert limit_options(findings, limits) == "--limit removal_share=none"
 
 
 def test_limit_options_of_a_group_with_own_limits():
