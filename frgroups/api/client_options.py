@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from frgroups.errors import InputError
+from frgroups.internals.validation import check_number
 
 MAX_OPTION = 1_000_000
 INTEGER_OPTIONS = ("page_size", "workers")
@@ -15,8 +15,4 @@ def check_client_option(name: str, value: object) -> None:
 
     >>> check_client_option("workers", 4)
     """
-    kinds, noun = (int | float), "number"
-    if name in INTEGER_OPTIONS:
-        kinds, noun = int, "integer"
-    if isinstance(value, bool) or not isinstance(value, kinds) or not 0 < value <= MAX_OPTION:
-        raise InputError(f"`{name}` must be a positive {noun} of at most {MAX_OPTION:,}, got {value!r}.")
+    check_number(value, name, above=0, at_most=MAX_OPTION, whole=name in INTEGER_OPTIONS)

@@ -14,6 +14,7 @@ from frgroups.errors import InputError, SnapshotNotFoundError
 from frgroups.history.change_attribution import Cause, change_causes
 from frgroups.history.customer_history import customer_history
 from frgroups.internals.formatting import format_age, format_day, format_day_span, pluralize
+from frgroups.internals.json_values import to_jsonable
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.tombstones import is_tombstone
 from frgroups.review.approval import approved_in_words
@@ -116,26 +117,12 @@ def summary_json(summary: CustomerSummary) -> str:
             "taken_at": snapshot.taken_at.astimezone(UTC).isoformat(),
             "verdict": snapshot.verdict,
             "groups": groups,
-            "history": [_json_row(row) for row in summary.history],
-            "unseen": [_json_row(asdict(cause)) for cause in summary.unseen],
-            "since": [_json_row(asdict(cause)) for cause in summary.since],
+            "history": to_jsonable(summary.history),
+            "unseen": [to_jsonable(asdict(cause)) for cause in summary.unseen],
+            "since": [to_jsonable(asdict(cause)) for cause in summary.since],
         },
         ensure_ascii=False,
     )
-
-
-def _json_row(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: _json_value(value) for name, value in row.items()}
-
-
-def _json_value(value: Any) -> Any:
-    if pd.isna(value):
-        return None
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, Path):
-        return str(value)
-    return value
 
 
 def summary_text(summary: CustomerSummary) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from frgroups.internals.formatting import format_size
+from frgroups.internals.json_values import to_jsonable
 
 # In these columns, an empty text means that there is no problem. In others, it means that the value is unknown.
 _PROBLEM_COLUMNS = ("wrong", "detail")
@@ -21,11 +22,9 @@ def status_line(row: dict[Hashable, Any]) -> str:
 
 
 def _json_value(name: Hashable, value: Any) -> Any:
-    if pd.isna(value) or (value == "" and name not in _PROBLEM_COLUMNS):
+    if isinstance(value, str) and value == "" and name not in _PROBLEM_COLUMNS:
         return None
-    if name == "taken_at":
-        return value.isoformat()
-    return value
+    return to_jsonable(value)
 
 
 def status_columns(table: pd.DataFrame) -> pd.DataFrame:

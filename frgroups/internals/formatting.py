@@ -93,16 +93,6 @@ def format_size(size: int) -> str:
     return f"{max(round(size / 1000), 1)} kB"
 
 
-def format_share(n: int, of: int) -> str:
-    """
-    Format n / of as a percentage, as `format_percentage` does.
-
-    >>> format_share(1997, 2000), format_share(1999, 2000), format_share(2000, 2000), format_share(1, 4)
-    ('99.8%', '99.9%', '100%', '25%')
-    """
-    return format_percentage(n / of)
-
-
 def format_growth(first: int, last: int) -> str:
     """
     Format the change between two numbers as a percentage of the first. Only equal numbers result in 0%.

@@ -82,16 +82,13 @@ def check_number(
     whole
         Whether only integers are valid.
 
-    >>> check_number(4, "workers", at_least=1, whole=True)
-    >>> check_number(0, "workers", at_least=1, whole=True)
+    >>> check_number(4, "workers", above=0, whole=True)
+    >>> check_number(0, "workers", above=0, whole=True)
     Traceback (most recent call last):
         ...
-    frgroups.errors.InputError: workers=0 is not valid. It must be a whole number of at least 1.
+    frgroups.errors.InputError: `workers` must be a positive integer, got 0.
     """
-    kinds: type | tuple[type, ...] = (int, float)
-    kind = "a number"
-    if whole:
-        kinds, kind = int, "a whole number"
+    kinds = (int,) if whole else (int, float)
     is_number = isinstance(value, kinds) and not isinstance(value, bool)
     if (
         is_number
@@ -101,11 +98,16 @@ def check_number(
         and value == value
     ):
         return
-    bounds = [
-        f"{text} {bound:,}"
-        for text, bound in (("of at least", at_least), ("above", above), ("of at most", at_most))
-        if bound is not None
-    ]
-    raise InputError(
-        f"{name}={safe_repr(value)} is not valid. It must be {' '.join([kind, ' and '.join(bounds)]).strip()}."
-    )
+    noun = "integer" if whole else "number"
+    article = "an" if whole else "a"
+    bounds = []
+    if above == 0:
+        noun, article = f"positive {noun}", "a"
+    elif above is not None:
+        bounds.append(f"above {above:,}")
+    if at_least is not None:
+        bounds.append(f"at least {at_least:,}")
+    if at_most is not None:
+        bounds.append(f"at most {at_most:,}")
+    limits = f" of {' and '.join(bounds)}" if bounds else ""
+    raise InputError(f"`{name}` must be {article} {noun}{limits}, got {safe_repr(value)}.")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from frgroups.analysis.register import has_ended
-from frgroups.internals.formatting import agree, format_share, pluralize
+from frgroups.internals.formatting import agree, format_percentage, pluralize
 from frgroups.internals.typing import IntArray
 from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange
@@ -195,7 +195,7 @@ def _usual_type(customers: _ChangedCustomers, group: GroupChange) -> tuple[list[
     usual = max(counts, key=counts.__getitem__)
     if counts[usual] < MIN_TYPE_SHARE * total:
         return [], ""
-    return [usual], f"whose {total:,} members are {format_share(counts[usual], total)} {usual}"
+    return [usual], f"whose {total:,} members are {format_percentage(counts[usual] / total)} {usual}"
 
 
 def _two_tiers(customers: _ChangedCustomers, group: GroupChange, rows: Mapping[str, Row]) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ import pandas as pd
 from frgroups.apply.journal import Journal
 from frgroups.apply.receipt import read_receipt
 from frgroups.errors import FrgroupsError
+from frgroups.internals.json_values import to_jsonable
 from frgroups.internals.paths import home
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
@@ -172,14 +173,4 @@ def _operations(table: pd.DataFrame, subject: Subject) -> list[dict[str, Any]]:
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows as JSON values; a missing value is None."""
-    return [{str(name): _to_json_value(value) for name, value in row.items()} for row in table.to_dict("records")]
-
-
-def _to_json_value(value: Any) -> Any:
-    if isinstance(value, list | dict):
-        return value
-    if pd.isna(value):
-        return None
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return value.item() if hasattr(value, "item") else value
+    return [{str(name): to_jsonable(value) for name, value in row.items()} for row in table.to_dict("records")]

@@ -134,8 +134,8 @@ def test_order_and_repetition_do_not_matter(rows, random):
     [
         ({"measure": "lift"}, "jaccard, overlap_coefficient"),
         ({"method": "ward"}, "average, complete, single, weighted"),
-        ({"cut": 1.5}, r"^cut=.*at least 0 .*at most 1"),
-        ({"cut": "half"}, r"^cut=.*at least 0 .*at most 1"),
+        ({"cut": 1.5}, r"^`cut` must be a number of at least 0 and at most 1"),
+        ({"cut": "half"}, r"^`cut` must be a number of at least 0 and at most 1"),
     ],
 )
 def test_what_cannot_be_right_is_refused_in_words(options, words):

@@ -440,7 +440,7 @@ def test_top_says_how_many_are_told_one_by_one():
 @pytest.mark.parametrize("top", [0, -1, 2.0, True, None, "5"])
 def test_a_top_that_tells_nothing_is_refused(top):
     "A whole number from 1 is asked for."
-    with pytest.raises(InputError, match="whole number of at least 1"):
+    with pytest.raises(InputError, match="integer of at least 1"):
         describe(sample_snapshot(), top=top)
 
 

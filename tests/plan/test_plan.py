@@ -392,7 +392,7 @@ def test_chunks(n_add, n_remove, chunk):
 @pytest.mark.parametrize("chunk", [0, -1])
 def test_invalid_chunk(chunk):
     "A chunk size below 1 raises InputError."
-    with pytest.raises(InputError, match=f"chunk={chunk} is not valid"):
+    with pytest.raises(InputError, match=f"`chunk` must be an integer of at least 1, got {chunk}"):
         sample_plan().requests(chunk=chunk)
 
 
