@@ -18,7 +18,7 @@ from frgroups.cli.command import (
 )
 from frgroups.cli.command_table import RENAMED_COMMANDS, SECTIONS
 from frgroups.cli.completion import COMPLETE_VARIABLE, complete
-from frgroups.cli.output import print_error, print_text
+from frgroups.cli.output import open_missing_streams, print_error, print_text
 from frgroups.internals.exit_codes import EXIT_CODES
 
 _WORKFLOW = """\
@@ -63,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     SystemExit
         The arguments are wrong (exit code 64), or --help or --version printed their text (exit code 0).
     """
+    open_missing_streams()
     words = sys.argv[1:] if arguments is None else list(arguments)
     root = root_group()
     instruction = os.environ.get(COMPLETE_VARIABLE)

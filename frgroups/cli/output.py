@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -25,13 +26,20 @@ def make_visible(text: object) -> str:
     >>> make_visible("first\nsecond \x1b[2K")
     'first\nsecond \\u001b[2K'
     """
-    lines = str(text).split("\n")
+    lines = str(text).expandtabs(4).split("\n")
     if all(line.isprintable() for line in lines):
-        return str(text)
+        return "\n".join(lines)
     # Imported on demand, because a usage error must not wait for the import of pandas.
     from frgroups.internals.formatting import escape_invisible
 
     return "\n".join(escape_invisible(line) for line in lines)
+
+
+def open_missing_streams() -> None:
+    """Replace a closed stdout or stderr by the null device; Python sets such a stream to None."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123  # open until the end
 
 
 def as_one_line(text: str) -> str:

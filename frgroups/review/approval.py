@@ -18,7 +18,6 @@ from typing import Any
 from frgroups.errors import CorruptFileError, FrgroupsError, InputError, NotApprovedError
 from frgroups.internals.checksummed_json import canonical_json, read_checksummed, write_checksummed
 from frgroups.internals.formatting import format_utc
-from frgroups.internals.redaction import safe_repr
 from frgroups.internals.timestamps import parse_duration
 from frgroups.internals.validation import check_text, check_type
 from frgroups.plan.plan import Plan
@@ -27,6 +26,7 @@ from frgroups.review.approval_policy import Policy
 VALID_FOR = timedelta(hours=72)
 CLOCK_TOLERANCE = timedelta(minutes=10)  # Maximum clock difference between the machines that plan, approve and apply.
 MAX_FILE_SIZE = 65_536  # bytes; larger files are skipped when approvals are searched
+MAX_PATH_LENGTH = 300  # characters of a path in an error
 MAX_REASON_LENGTH = 10_000  # characters including JSON escapes, so that every approval is smaller than MAX_FILE_SIZE
 MIN_DIGEST_LENGTH = 12
 Approve = str | Path | Policy
@@ -398,7 +398,9 @@ def _read_content(path: Path) -> dict[str, Any]:
     except (OSError, RuntimeError, ValueError):
         exists = False
     if not exists:
-        raise NotApprovedError(f"{safe_repr(str(path))} is neither a digest nor an approval file that exists.")
+        # A path is not masked: the default paths contain "tenant@host", which looks like an email address.
+        name = str(path)[:MAX_PATH_LENGTH]
+        raise NotApprovedError(f"{name!r} is neither a digest nor an approval file that exists.")
     content = read_checksummed(path, "approval")
     missing = _FIELDS - set(content)
     if missing:

@@ -152,3 +152,14 @@ def test_ctrl_c(tmp_path):
 
     assert process.returncode == 1
     assert err == "frgroups plan: interrupted.\n"
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_closed_streams(closed, tmp_path):
+    "A command whose stdout or stderr is closed runs and exits with its usual code."
+    fg.save_snapshot(fg.sample_snapshot(), tmp_path / "snapshots")
+    command = f"{sys.executable} -m frgroups sizes --tenant t-1 --cache {tmp_path / 'snapshots'} {closed}"
+
+    done = subprocess.run(["bash", "-c", command], timeout=60)
+
+    assert done.returncode == 0
