@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from frgroups.api.client import Client
 from frgroups.apply.journal import Journal, JournalState
 from frgroups.apply.receipt import Receipt, read_receipt
-from frgroups.apply.run_registry import registered_journal, reverted_by
+from frgroups.apply.run_registry import check_no_earlier_registry, registered_journal, reverted_by
 from frgroups.errors import (
     CorruptFileError,
     FrgroupsError,
@@ -64,12 +64,13 @@ def check_can_start(plan: Plan, journal: Journal) -> Receipt | None:
     Raises
     ------
     InputError
-        The plan was started with another journal.
+        The plan was started with another journal, or an earlier development version started plans.
     CorruptFileError
         The receipt or the journal was altered, or one of them is of another plan.
     PlanBlockedError
         The plan was undone.
     """
+    check_no_earlier_registry(plan)
     receipt = _receipt_of_complete_apply(journal)
     if receipt is not None:
         return receipt

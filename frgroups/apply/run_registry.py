@@ -23,6 +23,17 @@ _FOLDER = "runs"
 _Entry = dict[str, str]
 
 
+def check_no_earlier_registry(plan: Plan) -> None:
+    """Raise InputError if a development version, whose registry is not read, started plans of this tenant."""
+    path = _registry_path(plan)
+    earlier = path.parent.with_name("begun") / path.name
+    if earlier.exists():
+        raise InputError(
+            f"{earlier} lists plans that an earlier development version started, and is not read any more. Make sure "
+            "that none of them is unfinished, then delete the file."
+        )
+
+
 def registered_journal(plan: Plan) -> Path | None:
     """Return the journal with which this plan was started from this data folder, or None."""
     for entry in _read_entries(_registry_path(plan)):

@@ -12,7 +12,7 @@ import msgspec
 from frgroups.errors import CorruptFileError, InputError
 from frgroups.internals.atomic_files import write_text
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 def canonical_json(value: Any) -> str:

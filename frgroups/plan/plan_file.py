@@ -15,7 +15,26 @@ from frgroups.plan.exclusions import ExcludedChange
 from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange, check_texts
 from frgroups.plan.limits import Limits
-from frgroups.plan.plan import OPERATION_ORDER, Plan
+from frgroups.plan.plan import MODES, OPERATION_ORDER, Plan
+
+_KEYS = frozenset(
+    {
+        "base_url",
+        "customers",
+        "digest",
+        "excluded",
+        "groups",
+        "limits",
+        "mode",
+        "notes",
+        "order",
+        "planned_at",
+        "purpose",
+        "snapshot_taken_at",
+        "tenant_uid",
+        "undoes",
+    }
+)
 
 
 def save_plan(plan: Plan, path: str | Path) -> Path:
@@ -92,6 +111,11 @@ def plan_from_dict(content: dict[str, Any], source: str | Path) -> Plan:
 
 
 def _plan_from_dict(content: dict[str, Any]) -> Plan:
+    unknown_keys = sorted(set(content) - _KEYS)
+    if unknown_keys:
+        raise ValueError(f"unknown keys {', '.join(unknown_keys)}")
+    if content["mode"] not in MODES:
+        raise ValueError(f"unknown mode {content['mode']!r}")
     stored_facts = None
     if "customers" in content:
         stored_facts = facts_from_dict(content["customers"])
@@ -106,7 +130,7 @@ def _plan_from_dict(content: dict[str, Any]) -> Plan:
         notes=tuple(_finding_from_dict(note) for note in content["notes"]),
         reverts=content["undoes"],
         purpose=str(content.get("purpose", "")),
-        excluded_changes=tuple(ExcludedChange(*row) for row in content.get("excluded", ())),
+        excluded_changes=tuple(ExcludedChange(*row) for row in content["excluded"]),
         stored_facts=stored_facts,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from frgroups.errors import ListError
+from frgroups.errors import InputError, ListError
 from frgroups.internals.formatting import pluralize
 from frgroups.internals.paths import data_subdir, tenant_folder
 from frgroups.internals.redaction import mask_explicit_contacts
@@ -59,6 +59,9 @@ def suppressed_customers(tenant: HasTenant) -> dict[str, str]:
         The file cannot be read without guessing, so a customer could be overlooked.
     """
     path = suppression_list_path(tenant)
+    earlier = path.parent.with_name("never_add") / path.name
+    if earlier.exists():
+        raise InputError(f"{earlier} is not read any more. Move it to {path}.")
     # A dangling link is an error, because a list was set up.
     if not path.exists() and not path.is_symlink():
         return {}

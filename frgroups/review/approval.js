@@ -40,7 +40,7 @@ const withChecksum = (kind, content) =>
   JSON.stringify({
     checksum: sha256(JSON.stringify(ordered(content))),
     content: ordered(content),
-    format_version: 1,
+    format_version: 2,
     kind: `frgroups ${kind}`,
   }, null, 1) + "\n";
 

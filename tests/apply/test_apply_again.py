@@ -24,6 +24,7 @@ from frgroups.errors import (
     PlanBlockedError,
 )
 from frgroups.internals.locks import tenant_lock
+from frgroups.internals.paths import tenant_folder
 from frgroups.review import approval as approving
 from frgroups.sandbox.faults import Fault
 from tests.apply.test_executor import OPEN, PEOPLE, Crash, apply, arrange, plan_for, writes
@@ -569,3 +570,16 @@ def test_a_receipt_that_was_moved_away_is_made_anew(client, world):
     again = apply(client, plan)
 
     assert (again.counts, again.path) == (receipt.counts, receipt.path)
+
+
+def test_earlier_registry(client, world):
+    "A registry of an earlier development version raises InputError, because its plans could be sent again."
+    plan = plan_for(client, {"vip": PEOPLE[:11]})
+    earlier = fg.home() / "begun" / f"{tenant_folder(plan.tenant_uid, plan.base_url)}.jsonl"
+    earlier.parent.mkdir(parents=True)
+    earlier.write_text("{}\n", encoding="utf-8")
+
+    with pytest.raises(InputError) as caught:
+        fg.apply_plan(client, plan, approval=plan.digest)
+
+    assert str(earlier) in str(caught.value) and writes(world) == []

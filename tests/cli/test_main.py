@@ -338,7 +338,7 @@ def test_log_options(words, level, monkeypatch):
 def test_errors_are_one_line_without_a_traceback(environment, monkeypatch, capsys, tmp_path):
     "No token, no snapshot, a service that is down, and a damaged plan end with 1 and say what to do."
     plan = tmp_path / "p.plan.json"
-    plan.write_text(json.dumps({"kind": "frgroups plan", "format_version": 1, "content": {}, "checksum": "x"}))
+    plan.write_text(json.dumps({"kind": "frgroups plan", "format_version": 2, "content": {}, "checksum": "x"}))
     for words in (["sizes"], ["show", str(plan)], ["show", str(tmp_path / "none")], ["changes"]):
         assert main(words) == 1
     environment.misbehave(Fault("status", status=404, times=None))

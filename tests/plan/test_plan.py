@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frgroups.errors import CorruptFileError, InputError
-from frgroups.internals.checksummed_json import canonical_json, sha256, write_checksummed
+from frgroups.internals.checksummed_json import canonical_json, read_checksummed, sha256, write_checksummed
 from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.limits import Limits
@@ -268,9 +268,9 @@ def test_invalid_uids_with_valid_checksum(tmp_path, side, uid):
 def test_other_version(tmp_path):
     "A file of another version raises an error."
     path = sample_plan().save(tmp_path / "p.json")
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"format_version": 2}))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format_version": 1}))
 
-    with pytest.raises(InputError, match="has format version 2; this frgroups reads 1"):
+    with pytest.raises(InputError, match="has format version 1; this frgroups reads 2"):
         read_plan(path)
 
 
@@ -630,3 +630,25 @@ def test_lone_surrogate(tmp_path):
         plan.save(tmp_path / "p.json")
 
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("change", [{"held_back": []}, {"mode": "add_" + "only"}])
+def test_unknown_content(tmp_path, change):
+    "A plan file with unknown keys or an unknown mode is not read, so that nothing in it is ignored."
+    path = sample_plan().save(tmp_path / "plan.json")
+    content = read_checksummed(path, "plan") | change
+    write_checksummed(path, "plan", content)
+
+    with pytest.raises(CorruptFileError):
+        read_plan(path)
+
+
+def test_missing_exclusions(tmp_path):
+    "A plan file without the list of excluded changes is not read."
+    path = sample_plan().save(tmp_path / "plan.json")
+    content = read_checksummed(path, "plan")
+    del content["excluded"]
+    write_checksummed(path, "plan", content)
+
+    with pytest.raises(CorruptFileError):
+        read_plan(path)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 import frgroups as fg
-from frgroups.errors import ListError, PlanBlockedError
+from frgroups.errors import InputError, ListError, PlanBlockedError
 from frgroups.plan.suppression_list import suppressed_customers
 
 PEOPLE = [f"c{n:02d}" for n in range(20)]
@@ -281,3 +281,16 @@ def test_export():
     assert told["plans"][0]["excluded"] == [
         {"customer_group_uid": "vip", "change": "add", "reason": "never add: asked us to"}
     ]
+
+
+def test_earlier_folder(home_folder):
+    "A list in the folder of earlier development versions raises InputError instead of being ignored."
+    path = fg.suppression_list_path(fg.sample_snapshot())
+    earlier = path.parent.with_name("never_add") / path.name
+    earlier.parent.mkdir(parents=True)
+    earlier.write_text("customer_uid\nc-7\n", encoding="utf-8")
+
+    with pytest.raises(InputError) as caught:
+        fg.plan_memberships(fg.sample_snapshot(), {"vip": ["c-7"]})
+
+    assert str(earlier) in str(caught.value) and str(path) in str(caught.value)
