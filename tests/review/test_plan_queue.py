@@ -360,7 +360,7 @@ def test_interrupt(tenant, capsys, monkeypatch):
     told = capsys.readouterr()
     [line] = [json.loads(one) for one in told.out.splitlines()]
     assert code == 5 and line["outcome"] == "incomplete" and "interrupted" in line["message"]
-    assert "the other plans wait" in told.err and len({"one", "two"} & tenant.groups().keys()) == 1
+    assert "the other plans stay" in told.err and len({"one", "two"} & tenant.groups().keys()) == 1
 
 
 def test_two_interrupts(tenant, capsys, monkeypatch):
