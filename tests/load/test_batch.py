@@ -338,7 +338,7 @@ def test_a_reader_that_goes_away_stops_the_rest(tenants, monkeypatch, capsys):
     def gone(*_, **__):
         raise BrokenPipeError
 
-    monkeypatch.setattr("frgroups.cli.load_many.print_data", gone)
+    monkeypatch.setattr("frgroups.cli.load_many.print_json_line", gone)
 
     assert main(["load", "--all", "--json"]) == 1
     assert ended and all(one.poll() is not None for one in ended[0]._running)

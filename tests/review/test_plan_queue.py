@@ -540,7 +540,7 @@ def test_receipt_on_full_disk(tenant, tmp_path):
     full = subprocess.run(apply, preexec_fn=small_files_only, capture_output=True, text=True, check=False)
     again = subprocess.run(apply, capture_output=True, text=True, check=False)
 
-    assert full.returncode == 5 and "Receipt: not kept" in full.stdout and "frgroups undo" not in full.stdout
+    assert full.returncode == 5 and "Receipt: not written" in full.stdout and "frgroups undo" not in full.stdout
     assert again.returncode == 0 and "frgroups undo" in again.stdout
 
 
