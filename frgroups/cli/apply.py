@@ -49,7 +49,7 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None) -> 
         location = move_plan(path, "approved")
     print_text(f"{reviewer} approved plan {plan.digest[:12]}. Written to {_existing(approval, location)}")
     if location != path.absolute():
-        print_text(f"It waits in {location.parent}. Next: frgroups apply --approved")
+        print_text(f"The plan is now in {location.parent}. Next: frgroups apply --approved")
     else:
         print_text(f"Next: frgroups apply {path} --approve {approval}")
     return 0

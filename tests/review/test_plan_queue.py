@@ -132,7 +132,7 @@ def test_relative_path(tenant, capsys, monkeypatch):
 
     assert main(["approve", path.name, "--by", "Kari"]) == 0
 
-    assert "It waits in" in capsys.readouterr().out and path.name in files(tenant, "approved")
+    assert "The plan is now in" in capsys.readouterr().out and path.name in files(tenant, "approved")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes")
