@@ -1,31 +1,31 @@
 """
-Every error of frgroups, under one tree.
+Errors of frgroups. All are subclasses of FrgroupsError.
 
-    FrgroupsError                 catch this to mean "anything frgroups"
-    ├── InputError                what you passed cannot be right (also a ValueError)
-    │   ├── GroupNotFoundError    no group, or more than one, of that uid or name (also a KeyError)
-    │   ├── ListError             a list of customers that cannot be read safely
-    │   ├── CorruptFileError      a snapshot, plan, journal or approval that is not what was written
-    │   ├── WrongTenantError      a plan or receipt for another tenant or host
-    │   └── UsageError            options of a command that do not go together
-    ├── TokenCommandError         the command that tells a tenant's token did not; has .tenant .command .exit_code
-    ├── SnapshotNotFoundError      no kept snapshot answers the question
-    ├── NotWritableError          a write through a client that was made to read
-    ├── ApiError                  the service failed or refused; has .operation .tenant_uid .status .message
-    │   ├── ConnectionFailedError   no whole answer came: down, slow, cut
-    │   ├── UnexpectedResponseError        an answer that is not the API's: HTML, a missing field, endless pages
-    │   ├── AuthError             401: the token was not accepted
-    │   ├── ForbiddenError        403: the token may not do this
-    │   ├── NotFoundError         404: no such tenant, group or route
-    │   ├── RequestRejectedError          any other 4xx
-    │   ├── RateLimitedError      429: has .retry_after in seconds
-    │   └── ServerError           5xx: a write may or may not have happened
-    ├── DriftedReadError          a group changed faster than it could be read
-    ├── PlanBlockedError          the plan breaks a limit, has .findings; or it was taken back
-    ├── DriftError                the tenant moved away from the plan's baseline; has .groups
-    ├── NotApprovedError          no approval, another digest, expired, or rejected
-    ├── ApplyAbortedError              a run that was interrupted, or cannot keep its journal, before it sent anything
-    └── LockedError               another apply, or forget, holds this tenant; or a load would wait for itself
+    FrgroupsError                   base class; catch it to catch every error of frgroups
+    ├── InputError                  invalid argument or file (also a ValueError)
+    │   ├── GroupNotFoundError      no group, or several groups, with this uid or name (also a KeyError)
+    │   ├── ListError               list of customers that is ambiguous or cannot be read
+    │   ├── CorruptFileError        snapshot, plan, journal or approval that was damaged or edited
+    │   ├── WrongTenantError        plan or receipt for another tenant or host
+    │   └── UsageError              options of a command that cannot be combined
+    ├── TokenCommandError           token_command failed; has .tenant, .command and .exit_code
+    ├── SnapshotNotFoundError       no stored snapshot matches (also a LookupError)
+    ├── NotWritableError            write with a read-only client
+    ├── ApiError                    failed request; has .operation, .tenant_uid, .status, .server_message
+    │   ├── ConnectionFailedError   no complete response: no connection, timeout or interruption
+    │   ├── UnexpectedResponseError response that does not follow the API: HTML, a missing field
+    │   ├── AuthError               401: the token was not accepted
+    │   ├── ForbiddenError          403: the token lacks the permission
+    │   ├── NotFoundError           404: no such tenant, group or route
+    │   ├── RequestRejectedError    any other 4xx
+    │   ├── RateLimitedError        429; has .retry_after in seconds
+    │   └── ServerError             5xx; after a write, the result is unknown; has .retry_after
+    ├── DriftedReadError            group that changed during every attempt to read it
+    ├── PlanBlockedError            plan that exceeds a limit (has .findings) or was already undone
+    ├── DriftError                  groups changed since the plan was made; has .groups
+    ├── NotApprovedError            plan without a valid approval: none, other digest, expired or rejected
+    ├── ApplyAbortedError           run that ended before it sent anything
+    └── LockedError                 tenant locked by another apply, erasure or load
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from typing import Any
 
 class FrgroupsError(Exception):
     """
-    Root of the exceptions that frgroups raises deliberately; its facts are attributes.
+    Base class of the errors of frgroups; the facts of an error are attributes.
 
     Parameters
     ----------
@@ -96,33 +96,33 @@ def _join(*sentences: str) -> str:
 
 
 class InputError(FrgroupsError, ValueError):
-    """What was passed cannot be right; nothing was read, written or sent."""
+    """Invalid argument or file; nothing was sent."""
 
 
 class GroupNotFoundError(InputError, KeyError):
-    """No group has this uid or name, or several share the name; `.close` holds the close matches."""
+    """No group, or several groups, with this uid or name; `.close` contains similar names."""
 
     close: Sequence[str] = ()
 
 
 class ListError(InputError):
-    """A list of customers that cannot be read without guessing."""
+    """List of customers that is ambiguous or cannot be read."""
 
 
 class CorruptFileError(InputError):
-    """A file of ours that is not as it was written; the message names file, expected and found."""
+    """File of frgroups that was damaged or edited; the message states the expected and the actual content."""
 
 
 class WrongTenantError(InputError):
-    """A plan, approval or receipt that belongs to another tenant or host."""
+    """Plan, approval or receipt for another tenant or host."""
 
 
 class UsageError(InputError):
-    """Options of a command that do not go together, or lack one another; the command ends with exit code 64."""
+    """Options of a command that cannot be combined, or a missing option; exit code 64."""
 
 
 class TokenCommandError(FrgroupsError):
-    """The token_command of a tenant failed; `.command` is its first word, `.exit_code` None where it never ended."""
+    """Failed token_command; `.command` is its first word, and `.exit_code` is None if it did not end."""
 
     tenant: str = ""
     command: str = ""
@@ -130,19 +130,19 @@ class TokenCommandError(FrgroupsError):
 
 
 class SnapshotNotFoundError(FrgroupsError, LookupError):
-    """No kept snapshot answers the question."""
+    """No stored snapshot matches."""
 
 
 class NotWritableError(FrgroupsError):
-    """A write through a client that was not made with `writable=True`; nothing was sent."""
+    """Write with a client that was created without `writable=True`; nothing was sent."""
 
 
 class ApiError(FrgroupsError):
     """
-    The service failed, refused, or did not answer.
+    Failed request.
 
-    `.operation` (the API's operation), `.tenant_uid`, `.status` (None without a response) and `.server_message` (the
-    message of the server, or "") are always there.
+    The attributes are `.operation` (of the API), `.tenant_uid`, `.status` (None without a response) and
+    `.server_message` (the message of the server, or "").
     """
 
     operation: str = ""
@@ -152,11 +152,11 @@ class ApiError(FrgroupsError):
 
 
 class ConnectionFailedError(ApiError):
-    """No whole answer came. After a write this leaves open whether it happened."""
+    """No complete response. After a write, the result is unknown."""
 
 
 class UnexpectedResponseError(ApiError):
-    """The answer was not one that this API gives."""
+    """Response that does not follow the API."""
 
 
 class AuthError(ApiError):
@@ -164,7 +164,7 @@ class AuthError(ApiError):
 
 
 class ForbiddenError(ApiError):
-    """403: the token is known but may not do this."""
+    """403: the token lacks the permission."""
 
 
 class NotFoundError(ApiError):
@@ -172,44 +172,44 @@ class NotFoundError(ApiError):
 
 
 class RequestRejectedError(ApiError):
-    """Any other 4xx: the request was understood and refused."""
+    """Any other 4xx: the server rejected the request."""
 
 
 class RateLimitedError(ApiError):
-    """429, after the waits that were allowed; `.retry_after` is in seconds, or None."""
+    """429 after all retries; `.retry_after` is in seconds, or None."""
 
     retry_after: float | None = None
 
 
 class ServerError(ApiError):
-    """5xx. After a write this leaves open whether it happened."""
+    """5xx. After a write, the result is unknown. `.retry_after` is in seconds, or None."""
 
     retry_after: float | None = None
 
 
 class DriftedReadError(FrgroupsError):
-    """A group that changed while it was read, more often than it was read again."""
+    """Group that changed during every attempt to read it."""
 
 
 class PlanBlockedError(FrgroupsError):
-    """A plan that breaks limits, as `.findings` tell, or that its undo took back. The call sent nothing."""
+    """Plan that exceeds a limit (see `.findings`), or that was already undone. The call sent nothing."""
 
     findings: Sequence[Any] = ()
 
 
 class DriftError(FrgroupsError):
-    """The tenant is no longer what the plan was made from; `.groups` tells where. The call sent nothing."""
+    """The groups in `.groups` changed since the plan was made. The call sent nothing."""
 
     groups: Sequence[str] = ()
 
 
 class NotApprovedError(FrgroupsError):
-    """The plan is not approved: no approval, another digest, too old, or rejected. The call sent nothing."""
+    """Plan without a valid approval: none, another digest, expired or rejected. The call sent nothing."""
 
 
 class ApplyAbortedError(FrgroupsError):
-    """A run of a plan that was interrupted, or could not write its journal, before it sent anything."""
+    """Run of a plan that was interrupted, or could not write its journal, before it sent anything."""
 
 
 class LockedError(FrgroupsError):
-    """An apply of this tenant, or forget, is running, or a load would wait for itself. The call sent nothing."""
+    """The tenant is locked by another apply, erasure or load. The call sent nothing."""

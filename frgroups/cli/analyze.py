@@ -29,7 +29,7 @@ MAX_CUSTOMER_ROWS = 50
 def sizes(selection: SnapshotSelection, csv: Path | None, top: int | None) -> int:
     """Show the size of each group."""
     from frgroups.analysis.sizes import group_sizes
-    from frgroups.cli.resolve import read_selected_snapshot
+    from frgroups.cli.inputs import read_selected_snapshot
 
     snapshot = read_selected_snapshot(selection)
     table = group_sizes(snapshot).sort_values(["n_members", "customer_group_uid"], ascending=[False, True])
@@ -56,7 +56,7 @@ def sizes(selection: SnapshotSelection, csv: Path | None, top: int | None) -> in
 def overlap(selection: SnapshotSelection, csv: Path | None, top: int, measure: str, universe: int | None) -> int:
     """Show the pairs of groups that overlap most."""
     from frgroups.analysis.overlap import overlap_pairs
-    from frgroups.cli.resolve import read_selected_snapshot
+    from frgroups.cli.inputs import read_selected_snapshot
     from frgroups.snapshot.universe import resolve_universe
 
     snapshot = read_selected_snapshot(selection)
@@ -103,7 +103,7 @@ def overlap(selection: SnapshotSelection, csv: Path | None, top: int, measure: s
 def health(selection: SnapshotSelection, register: Path | None, top: int, as_json: bool, csv: Path | None) -> int:
     """Show problems found in the groups."""
     from frgroups.analysis.health import SEVERITIES, health_report
-    from frgroups.cli.resolve import read_optional_register, read_selected_snapshot
+    from frgroups.cli.inputs import read_optional_register, read_selected_snapshot
 
     snapshot = read_selected_snapshot(selection)
     table = health_report(snapshot, register=read_optional_register(register))
@@ -132,7 +132,7 @@ def health(selection: SnapshotSelection, register: Path | None, top: int, as_jso
 def changes(selection: SnapshotSelection, csv: Path | None, since: str | None, customers: bool) -> int:
     """Compare two snapshots."""
     from frgroups.analysis.changes import group_changes, membership_changes
-    from frgroups.cli.resolve import read_previous_snapshot, read_selected_snapshot
+    from frgroups.cli.inputs import read_previous_snapshot, read_selected_snapshot
 
     new = read_selected_snapshot(selection)
     old = read_previous_snapshot(new, since, selection)

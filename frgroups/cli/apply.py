@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ import click
 
 from frgroups.cli.command import ExclusiveOption, command
 from frgroups.cli.options import journal_option, limit_option, tenant_option
-from frgroups.cli.output import print_data, print_text
+from frgroups.cli.output import print_json_line, print_text
 from frgroups.cli.types import FILE, NONEMPTY_TEXT
 from frgroups.errors import FrgroupsError, InputError, UsageError
 
@@ -50,7 +49,7 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None) -> 
         location = move_plan(path, "approved")
     print_text(f"{reviewer} approved plan {plan.digest[:12]}. Written to {_existing(approval, location)}")
     if location != path.absolute():
-        print_text(f"It waits in {location.parent}. Next: frgroups apply --approved")
+        print_text(f"The plan is now in {location.parent}. Next: frgroups apply --approved")
     else:
         print_text(f"Next: frgroups apply {path} --approve {approval}")
     return 0
@@ -134,7 +133,7 @@ def _apply_file(
     """Apply the plan in a file, or finalize its run if there is no approval."""
     from frgroups.apply.executor import apply_plan, finalize_plan
     from frgroups.cli.apply_result import receipt_exit_code, result_line, unsent_line
-    from frgroups.cli.resolve import open_client
+    from frgroups.cli.inputs import open_client
     from frgroups.internals.exit_codes import code_of
     from frgroups.plan.plan_file import read_plan
     from frgroups.review.plan_queue import locate_plan
@@ -148,11 +147,10 @@ def _apply_file(
                 receipt = apply_plan(client, plan, approval=approve, journal=journal)
     except FrgroupsError as error:
         if as_json:
-            line = unsent_line(file, "refused", code_of(error), error.cli_text)
-            print_data(json.dumps(line, ensure_ascii=False))
+            print_json_line(unsent_line(file, "failed", code_of(error), error.cli_text))
         raise
     if as_json:
-        print_data(json.dumps(result_line(file, receipt), ensure_ascii=False))
+        print_json_line(result_line(file, receipt))
     else:
         _print_receipt(receipt)
     return receipt_exit_code(receipt)
@@ -170,7 +168,7 @@ def _print_receipt(receipt: Receipt) -> None:
     print_text(receipt.summary())
     print_text(f"Receipt: {receipt.path or NO_RECEIPT_FILE}")
     if receipt.counts["verified"] and receipt.path:
-        print_text(f"To take it back: frgroups undo {receipt.path}")
+        print_text(f"To undo it: frgroups undo {receipt.path}")
 
 
 @command("undo", example="frgroups undo receipt.json")
@@ -181,8 +179,8 @@ def undo(file: Path, limit_settings: tuple[tuple[str, object], ...], out: Path |
     """Plan the reverse of the changes in a receipt."""
     from frgroups.apply.receipt import read_receipt
     from frgroups.apply.undo import plan_undo
+    from frgroups.cli.inputs import override_limits
     from frgroups.cli.plan_output import save_plan
-    from frgroups.cli.resolve import override_limits
 
     if file.suffix == ".jsonl":
         raise InputError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +13,8 @@ from frgroups.apply.executor import apply_plan, last_receipt
 from frgroups.apply.interrupts import deferred_interrupt
 from frgroups.apply.receipt import Receipt
 from frgroups.cli.apply_result import result_line, unsent_line
-from frgroups.cli.output import print_data, print_error, print_text
-from frgroups.cli.resolve import open_client
+from frgroups.cli.inputs import open_client
+from frgroups.cli.output import print_error, print_json_line, print_text
 from frgroups.errors import DriftError, FrgroupsError, NotApprovedError, PlanBlockedError
 from frgroups.internals.exit_codes import code_of, worst
 from frgroups.plan.plan import Plan
@@ -46,20 +45,20 @@ def apply_queue(policy: Policy | None, tenant: str | None, journal: Path | None,
     with open_client(tenant, writable=True) as client, deferred_interrupt() as stop:
         for queued in queued_plans(client.tenant_uid, client.base_url):
             if stop.is_set():
-                print_error("Interrupted: the other plans wait.")
+                print_error("Interrupted: the other plans stay in the queue.")
                 break
-            line = _apply_waiting(client, queued, policy, journal, stop)
+            line = _apply_queued(client, queued, policy, journal, stop)
             codes.append(line["exit_code"])
             if as_json:
-                print_data(json.dumps(line, ensure_ascii=False), flush=True)
+                print_json_line(line, flush=True)
             else:
                 print_text(f"{line['plan']}: {line['outcome']}. {line['message']}".rstrip(), flush=True)
     if not codes and not as_json:
-        print_text(f"Nothing waits for {client.tenant_uid} at {client.base_url}.")
+        print_text(f"No plan is pending for {client.tenant_uid} at {client.base_url}.")
     return worst(codes)
 
 
-def _apply_waiting(
+def _apply_queued(
     client: Client, queued: QueuedPlan, policy: Policy | None, journal: Path | None, stop: threading.Event
 ) -> dict[str, Any]:
     """Apply one plan of the queue and return its result. A plan that cannot be completed is moved to stopped."""
@@ -76,24 +75,24 @@ def _apply_waiting(
             return _rejected(queued)
         if not approvals and not completed:
             check_limits(plan)
-            return unsent_line(queued.path, "waits", 0, "Nobody has approved it yet.")
+            return unsent_line(queued.path, "pending", 0, "It is not approved yet.")
         receipt = previous
         if approvals or receipt is None:
             receipt = _apply_approved(client, plan, approvals, journal)
     except NotApprovedError as error:
         if queued.approval:
-            return unsent_line(queued.path, "refused", code_of(error), _error_text(error))
-        return unsent_line(queued.path, "waits", 0, _error_text(error))
+            return unsent_line(queued.path, "failed", code_of(error), _error_text(error))
+        return unsent_line(queued.path, "pending", 0, _error_text(error))
     except (PlanBlockedError, DriftError) as error:
-        return _stopped(queued, unsent_line(queued.path, "set aside", code_of(error), _error_text(error)))
+        return _stopped(queued, unsent_line(queued.path, "stopped", code_of(error), _error_text(error)))
     except (FrgroupsError, OSError) as error:
-        return unsent_line(queued.path, "refused", code_of(error), _error_text(error))
+        return unsent_line(queued.path, "failed", code_of(error), _error_text(error))
     line = result_line(queued.path, receipt)
     if receipt.complete:
         return line | _move(lambda: archive_plan(queued, "done"), line)
     if previous and previous.counts == receipt.counts and not stop.is_set():
-        message = f"{line['message']} This run came no further than the last one."
-        return _stopped(queued, line | {"outcome": "set aside", "message": message})
+        message = f"{line['message']} This run made no progress."
+        return _stopped(queued, line | {"outcome": "stopped", "message": message})
     return line
 
 
@@ -101,7 +100,7 @@ def _rejected(queued: QueuedPlan) -> dict[str, Any]:
     reason = queued.decision.message if queued.decision else ""
     name = queued.approval.name if queued.approval else "its file"
     message = f"{reason} Delete {name} among the stopped ones if that was taken back."
-    return _stopped(queued, unsent_line(queued.path, "set aside", code_of(NotApprovedError(message)), message))
+    return _stopped(queued, unsent_line(queued.path, "stopped", code_of(NotApprovedError(message)), message))
 
 
 def _stopped(queued: QueuedPlan, line: dict[str, Any]) -> dict[str, Any]:
@@ -124,7 +123,7 @@ def _move(move: Callable[[], object], line: dict[str, Any]) -> dict[str, Any]:
     try:
         move()
     except (FrgroupsError, OSError) as error:
-        note = f"It could not be moved: {_error_text(error)} The next apply tries again, and sends nothing for that."
+        note = f"It could not be moved: {_error_text(error)} The next apply moves it without sending anything."
         return {"message": f"{line['message']} {note}", "exit_code": worst([line["exit_code"], 1])}
     return {}
 

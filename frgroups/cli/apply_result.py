@@ -9,7 +9,7 @@ from frgroups.apply.receipt import Receipt
 from frgroups.cli.output import make_visible
 
 NO_RECEIPT_FILE = (
-    "not kept. When there is room for it, apply the same plan again: that keeps one, for undo to take back."
+    "not written. Free some disk space and apply the same plan again: this writes the receipt, which undo requires."
 )
 
 
@@ -24,7 +24,7 @@ def result_line(path: Path, receipt: Receipt) -> dict[str, Any]:
     """Return the result of a plan that was applied."""
     return {
         "plan": path.name,
-        "outcome": "done" if receipt.complete else "to be gone on with",
+        "outcome": "done" if receipt.complete else "incomplete",
         "exit_code": receipt_exit_code(receipt),
         "counts": {state: n for state, n in receipt.counts.items() if n},
         "receipt": str(receipt.path) if receipt.path else None,

@@ -55,9 +55,9 @@ SECTIONS: dict[str, tuple[CommandEntry, ...]] = {
         CommandEntry("export-customer", "privacy:export_customer", "Export all stored data of a customer as JSON"),
     ),
     "Try frgroups on made-up data": (
-        CommandEntry("demo", "doctor:demo", "Run the complete workflow in a local tenant"),
-        CommandEntry("sandbox", "doctor:sandbox", "Serve a local tenant with the documented API"),
-        CommandEntry("notebooks", "doctor:notebooks", "Start JupyterLab on the notebooks, with a sandbox"),
+        CommandEntry("demo", "demo:demo", "Run the complete workflow in a local tenant"),
+        CommandEntry("sandbox", "sandbox:sandbox", "Serve a local tenant with the documented API"),
+        CommandEntry("notebooks", "sandbox:notebooks", "Start JupyterLab on the notebooks, with a sandbox"),
     ),
     "Shell": (
         CommandEntry("completion", "completion:completion", "Print the completion script for bash, zsh or fish"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -105,24 +104,21 @@ def _utc_minute(time: datetime) -> str:
     return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def summary_json(summary: CustomerSummary) -> str:
-    """Return the summary as one line of JSON."""
+def summary_values(summary: CustomerSummary) -> dict[str, Any]:
+    """Return the summary for a JSON line."""
     snapshot = summary.snapshot
     groups = [{"customer_group_uid": uid, "name": snapshot.group_name(uid)} for uid in summary.groups]
-    return json.dumps(
-        {
-            "tenant_uid": snapshot.tenant_uid,
-            "base_url": snapshot.base_url,
-            "customer_uid": summary.uid,
-            "taken_at": snapshot.taken_at.astimezone(UTC).isoformat(),
-            "verdict": snapshot.verdict,
-            "groups": groups,
-            "history": to_jsonable(summary.history),
-            "unseen": [to_jsonable(asdict(cause)) for cause in summary.unseen],
-            "since": [to_jsonable(asdict(cause)) for cause in summary.since],
-        },
-        ensure_ascii=False,
-    )
+    return {
+        "tenant_uid": snapshot.tenant_uid,
+        "base_url": snapshot.base_url,
+        "customer_uid": summary.uid,
+        "taken_at": snapshot.taken_at.astimezone(UTC).isoformat(),
+        "verdict": snapshot.verdict,
+        "groups": groups,
+        "history": to_jsonable(summary.history),
+        "unseen": [to_jsonable(asdict(cause)) for cause in summary.unseen],
+        "since": [to_jsonable(asdict(cause)) for cause in summary.since],
+    }
 
 
 def summary_text(summary: CustomerSummary) -> str:

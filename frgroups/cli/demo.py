@@ -1,154 +1,24 @@
-"""Demo of the complete workflow on a made-up tenant: load, analyze, plan, review, apply, verify and undo."""
+"""Command that runs the demo."""
 
 from __future__ import annotations
 
-import shutil
-import time
-from pathlib import Path
+import click
 
-from frgroups.analysis.changes import group_changes
-from frgroups.analysis.group_expressions import members
-from frgroups.analysis.overlap import overlap_pairs
-from frgroups.analysis.sizes import group_sizes
-from frgroups.api.client import Client
-from frgroups.apply.executor import apply_plan
-from frgroups.apply.receipt import Receipt
-from frgroups.apply.undo import plan_undo
-from frgroups.cli.output import print_table, print_text
-from frgroups.internals.atomic_files import write_text
-from frgroups.internals.paths import data_subdir
-from frgroups.load.loader import load_snapshot
-from frgroups.plan.limits import Limits
-from frgroups.plan.plan import Plan
-from frgroups.plan.planner import plan_memberships
-from frgroups.review.approval import approve_plan
-from frgroups.review.writer import save_review
-from frgroups.snapshot.customer_lists import read_list
-from frgroups.snapshot.snapshot import Snapshot
-
-GROUP, NAME = "black_week_vip", "Black Week VIP"
-AUDIENCE = "VIP & loyalty - staff"
+from frgroups.cli.command import command
+from frgroups.cli.types import IntegerRange
+from frgroups.sandbox.minimums import MIN_CUSTOMERS
 
 
-def run_demo(*, customers: int = 20_000) -> int:
-    """Run the demo, print each step, and return the exit code."""
-    from frgroups.sandbox.sandbox import Sandbox
+@command("demo", example="frgroups demo")
+@click.option(
+    "--customers",
+    type=IntegerRange(min=MIN_CUSTOMERS),
+    default=20_000,
+    metavar="N",
+    help="Number of customers of the tenant.",
+)
+def demo(customers: int) -> int:
+    """Run the complete workflow in a local tenant."""
+    from frgroups.cli.demo_steps import run_demo
 
-    started = time.monotonic()
-    folder = data_subdir("demo")
-    shutil.rmtree(folder, ignore_errors=True)
-    retailer = f"a Nordic sports retailer with {customers:,} customers"
-    _print_title(f"1. A made-up tenant: {retailer}, served on this machine")
-    with Sandbox(customers=customers, process=True, days_ago=30) as sandbox, sandbox.client(writable=True) as client:
-        print_text(client.check())
-        before = _load(client, folder)
-        _print_overview(before, folder)
-        _print_title("4. A month passes; load again: who joined, who left?")
-        sandbox.advance(days=30)
-        after = _load(client, folder)
-        _print_changes(before, after)
-        plan, desired = _plan(after, folder)
-        receipt = _apply(client, plan, folder)
-        _print_title("8. Plan the same again: nothing is left but what was rejected")
-        again = plan_memberships(_load(client, folder), {GROUP: desired}, limits=plan.limits)
-        print_text(f"{again}\n{again.summary()}")
-        _undo(client, receipt, folder)
-    _print_title(f"10. Done in {time.monotonic() - started:.0f} s. What is where")
-    for path in sorted(folder.iterdir()):
-        print_text(f"  {path}")
-    print_text(f"\nOpen {folder / 'black_week_vip.html'} in a browser: that page is what a colleague approves.")
-    print_text("Then try: frgroups notebooks  (JupyterLab), or frgroups --help")
-    return 0
-
-
-def _load(client: Client, folder: Path) -> Snapshot:
-    snapshot = load_snapshot(client, folder / "snapshots")
-    print_text(f"{snapshot}\n{snapshot.describe()}")
-    return snapshot
-
-
-def _print_overview(snapshot: Snapshot, folder: Path) -> None:
-    _print_title("2. The largest groups, and the pairs that overlap most")
-    sizes = group_sizes(snapshot).sort_values("n_members", ascending=False)
-    print_table(sizes[["name", "n_members", "n_exclusive"]].head(8))
-    pairs = overlap_pairs(snapshot, min_both=1).sort_values("jaccard", ascending=False)
-    print_text()
-    print_table(pairs[["name_a", "name_b", "n_both", "jaccard"]].head(8))
-    _print_title("3. The same as pictures")
-    for path in _save_pictures(snapshot, folder):
-        print_text(f"  {path}")
-
-
-def _save_pictures(snapshot: Snapshot, folder: Path) -> list[Path]:
-    import matplotlib as mpl
-
-    from frgroups import plot
-
-    paths = []
-    with mpl.rc_context({"backend": "Agg"}):
-        for name, draw in (("sizes", plot.sizes), ("overlap", plot.overlap_heatmap), ("upset", plot.upset)):
-            axes = draw(snapshot)
-            if isinstance(axes, dict):
-                axes = next(iter(axes.values()))
-            paths.append(folder / f"{name}.png")
-            figure = axes.get_figure(root=True)
-            if figure is not None:
-                figure.savefig(paths[-1], dpi=110, bbox_inches="tight")
-    return paths
-
-
-def _print_changes(before: Snapshot, after: Snapshot) -> None:
-    table = group_changes(before, after)
-    moved = table.assign(moved=table["n_joined"] + table["n_left"]).nlargest(8, "moved")
-    print_table(moved[["name", "n_old", "n_joined", "n_left", "n_new", "status"]])
-
-
-def _plan(snapshot: Snapshot, folder: Path) -> tuple[Plan, list[str]]:
-    _print_title(f"5. A campaign group: {AUDIENCE}, and a list from marketing")
-    audience = list(members(snapshot, AUDIENCE))
-    path = _marketing_list(snapshot, folder)
-    listed = list(read_list(path))
-    desired = [*audience, *listed]
-    print_text(f"{len(audience):,} customers in {AUDIENCE}; {len(listed):,} in {path.name}, four of them made up")
-    limits = Limits(additions_per_group=3000)
-    plan = plan_memberships(
-        snapshot, {GROUP: desired}, create={GROUP: NAME}, limits=limits, purpose="early access to Black Week"
-    )
-    print_text(f"{plan}\n{plan.summary()}")
-    saved = plan.save(folder / f"{GROUP}.plan.json")
-    print_text(f"Plan file   {saved}\nReview page {save_review(plan, folder / f'{GROUP}.html')}")
-    return plan, desired
-
-
-def _marketing_list(snapshot: Snapshot, folder: Path) -> Path:
-    """Write a CSV file as a marketing department might: semicolons, loyal customers, and four unknown ids."""
-    loyal = list(members(snapshot, "loyalty - VIP - staff"))[:150]
-    rows = ["customer_uid;comment", *(f"{uid};summer event" for uid in [*loyal, *(f"typo-{n}" for n in range(4))])]
-    return write_text(folder / "marketing_list.csv", "\n".join(rows) + "\n")
-
-
-def _apply(client: Client, plan: Plan, folder: Path) -> Receipt:
-    _print_title("6. A colleague reads the page and approves exactly this plan")
-    approval = approve_plan(plan, folder / f"{GROUP}.approval.json", by="Kari (demo)")
-    print_text(f"Approval    {approval}\nDigest      {plan.digest}")
-    _print_title("7. Apply: read again, create, add, read back")
-    receipt = apply_plan(client, plan, approval=approval, journal=folder / "journals")
-    print_text(receipt.summary())
-    return receipt
-
-
-def _undo(client: Client, receipt: Receipt, folder: Path) -> None:
-    _print_title("9. Undo: a plan as any other, under limits that allow it")
-    blocked = plan_undo(receipt)
-    print_text(f"Under the limits of the plan: {blocked}")
-    changed = "no limit on removals and one group that may be left empty"
-    limits = Limits(removals_per_group=None, removal_share=None, removals_total=None, emptied_groups=1)
-    print_text(f"Made again with {changed}, for a colleague to approve:")
-    undo = plan_undo(receipt, limits=limits)
-    print_text(undo.summary())
-    undo.save(folder / f"{GROUP}.undo.plan.json")
-    print_text(apply_plan(client, undo, approval=undo.digest, journal=folder / "journals").summary())
-
-
-def _print_title(title: str) -> None:
-    print_text(f"\n{title}\n{'-' * len(title)}")
+    return run_demo(customers=customers)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from frgroups.cli.command import command, log_format, verbosity
 from frgroups.cli.options import cache_option, tenants_options
-from frgroups.cli.output import print_data, print_error, print_table, print_text
+from frgroups.cli.output import print_error, print_json_line, print_table, print_text
 from frgroups.cli.types import DURATION, FILE, IntegerRange, NumberRange
 from frgroups.errors import InputError
-
-if TYPE_CHECKING:
-    from frgroups.api.client import Client
 
 
 @command("load", example="frgroups load --all --jobs 4 --json")
@@ -49,7 +47,7 @@ def load(
     personal: bool,
 ) -> int:
     """Load one tenant or many, and store a snapshot of each."""
-    from frgroups.cli.resolve import selected_tenant_names
+    from frgroups.cli.inputs import selected_tenant_names
 
     names = selected_tenant_names(all_tenants, tenant)
     if all_tenants or len(names) > 1:
@@ -63,7 +61,7 @@ def load(
         from frgroups.load.batch import load_one
 
         result = load_one(name, requests_per_second=requests_per_second, **options)
-        print_data(result.json(), flush=True)
+        print_json_line(asdict(result), flush=True)
         return result.exit_code
     return _load_tenant(name, requests_per_second, options)
 
@@ -72,30 +70,19 @@ def _load_tenant(name: str | None, requests_per_second: float | None, options: d
     """Load the tenant with this name, or else that of the environment, and describe the snapshot."""
     from frgroups.internals.formatting import pluralize
     from frgroups.internals.paths import data_subdir
-    from frgroups.load.batch import load_exit_code
+    from frgroups.load.batch import create_client, load_exit_code
     from frgroups.load.loader import load_snapshot
     from frgroups.store.retention import list_snapshots
 
-    with _load_client(name, requests_per_second) as client:
+    with create_client(name, requests_per_second) as client:
         snapshot = load_snapshot(client, **options)
     print_text(snapshot)
     print_text(snapshot.describe())
     stored = list_snapshots(tenant_uid=snapshot.tenant_uid)
     n_stored = int((stored["base_url"] == snapshot.base_url).sum())
     folder = data_subdir("snapshots")
-    print_text(f"Kept in {folder}: {pluralize(n_stored, 'snapshot')} of {snapshot.tenant_uid}")
+    print_text(f"Stored in {folder}: {pluralize(n_stored, 'snapshot')} of {snapshot.tenant_uid}")
     return load_exit_code(snapshot)
-
-
-def _load_client(name: str | None, requests_per_second: float | None) -> Client:
-    from frgroups.api.client import Client
-
-    rate: dict[str, Any] = {}
-    if requests_per_second is not None:
-        rate["requests_per_second"] = requests_per_second
-    if name is None:
-        return Client.from_env(**rate)
-    return Client.from_config(name, **rate)
 
 
 def _child_options(max_age: str | None, no_cover: bool, personal: bool) -> list[str]:
@@ -126,8 +113,8 @@ def status(
     all_tenants: bool, tenant: tuple[str, ...], max_age: str, html: Path | None, as_json: bool, cache: Path | None
 ) -> int:
     """Show the age, the verdict and the size of the newest snapshot of each tenant."""
-    from frgroups.cli.resolve import select_status_rows
-    from frgroups.cli.status_text import status_columns, status_line
+    from frgroups.cli.inputs import select_status_rows
+    from frgroups.cli.status_text import status_columns, status_values
     from frgroups.internals.atomic_files import write_text
     from frgroups.internals.paths import data_subdir
     from frgroups.load.status_page import status_html
@@ -144,7 +131,7 @@ def status(
         print_error(f"Written to {write_text(html.expanduser().resolve(), status_html(table, max_age=max_age))}")
     if as_json:
         for row in table.to_dict("records"):
-            print_data(status_line(row))
+            print_json_line(status_values(row))
     else:
         print_table(status_columns(table))
         print_text(f"\n{status_summary(table)}")

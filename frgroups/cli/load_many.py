@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import asdict
 
 import pandas as pd
 
-from frgroups.cli.output import print_data, print_error, print_table, print_text
+from frgroups.cli.output import print_error, print_json_line, print_table, print_text
 from frgroups.cli.status_text import format_count
 from frgroups.internals.exit_codes import worst
 from frgroups.internals.formatting import pluralize
@@ -40,7 +41,7 @@ def load_tenants(
     def report(result: Loaded) -> None:
         results[str(result.name)] = result
         if as_json:
-            print_data(result.json(), flush=True)
+            print_json_line(asdict(result), flush=True)
         else:
             print_text(result.sentence, flush=True)
 

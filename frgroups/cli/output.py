@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -73,6 +75,11 @@ def print_data(text: str, *, flush: bool = False) -> None:
     if sys.stdout.isatty():
         text = make_visible(text)
     print(text, end="" if text.endswith("\n") else "\n", flush=flush)
+
+
+def print_json_line(values: Mapping[str, Any], *, flush: bool = False) -> None:
+    """Print values as one line of JSON, in ASCII so that the encoding of stdout does not matter."""
+    print_data(json.dumps(values), flush=flush)
 
 
 def print_table(table: pd.DataFrame) -> None:

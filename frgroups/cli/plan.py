@@ -10,18 +10,13 @@ import click
 from frgroups.cli.command import ExclusiveOption, ListOption, command
 from frgroups.cli.options import SnapshotSelection, cache_option, limit_option, register_option, snapshot_options
 from frgroups.cli.output import print_data, print_text
-from frgroups.cli.types import (
-    FILE,
-    NONEMPTY_TEXT,
-    PLAN_MODES,
-    RENAMED_MODES,
-    RenamedChoice,
-)
+from frgroups.cli.types import FILE, NONEMPTY_TEXT, RenamedChoice
 from frgroups.errors import CorruptFileError, InputError
+from frgroups.plan.modes import MODES, RENAMED_MODES, Mode
 
 if TYPE_CHECKING:
     from frgroups.apply.receipt import Receipt
-    from frgroups.plan.plan import Mode, Plan
+    from frgroups.plan.plan import Plan
 
 
 @command(
@@ -73,7 +68,7 @@ if TYPE_CHECKING:
 @click.option(
     "--mode",
     default="add",
-    type=RenamedChoice(PLAN_MODES, RENAMED_MODES),
+    type=RenamedChoice(MODES, RENAMED_MODES),
     help="add: listed customers who are missing join. keep_only: members who are NOT listed leave. mirror: both.",
 )
 @click.option("--create", metavar="NAME", help="Create the group with this name first; --group is its new uid.")
@@ -105,7 +100,7 @@ if TYPE_CHECKING:
     type=FILE,
     metavar="FILE",
     help="List of customers who are never added, in addition to the tenant's list in the data folder "
-    "(lists/never_add).",
+    "(lists/suppression_list).",
 )
 @register_option
 @click.option("--purpose", default="", show_default=False, metavar="TEXT", help="Purpose, in one line.")
@@ -159,14 +154,14 @@ def plan(
     exit_code: bool,
 ) -> int:
     """Make a plan and its review page."""
-    from frgroups.cli.plan_output import save_plan
-    from frgroups.cli.resolve import (
+    from frgroups.cli.inputs import (
         desired_customers,
         excluded_customers,
         override_limits,
         read_optional_register,
         read_selected_snapshot,
     )
+    from frgroups.cli.plan_output import save_plan
     from frgroups.plan.limits import Limits
     from frgroups.plan.limits_file import read_limits
     from frgroups.plan.planner import plan_memberships

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @customer_options
 def erase_customer(uid: str, records: CustomerRecords, yes: bool) -> int:
     """Erase a customer from all stored files, or show what would be erased."""
-    from frgroups.cli.resolve import resolve_tenant_uid
+    from frgroups.cli.inputs import resolve_tenant_uid
     from frgroups.internals.paths import home
     from frgroups.privacy.erasure import COULD_NOT, erase_customer
 
@@ -77,7 +77,7 @@ def export_customer(uid: str, records: CustomerRecords, out: Path | None) -> int
 
 
 def _search_scope(records: CustomerRecords) -> dict[str, Any]:
-    from frgroups.cli.resolve import resolve_tenant_uid
+    from frgroups.cli.inputs import resolve_tenant_uid
 
     return {
         "tenant_uid": resolve_tenant_uid(records.tenant),

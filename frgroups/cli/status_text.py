@@ -1,8 +1,7 @@
-"""Columns and JSON lines of `frgroups status`."""
+"""Columns and JSON values of `frgroups status`."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Hashable
 from typing import Any
 
@@ -15,10 +14,9 @@ from frgroups.internals.json_values import to_jsonable
 _PROBLEM_COLUMNS = ("wrong", "detail")
 
 
-def status_line(row: dict[Hashable, Any]) -> str:
-    """Return the status of a tenant as JSON, with the names and formats of `load --json`."""
-    values = {name: _json_value(name, value) for name, value in row.items()}
-    return json.dumps(values)
+def status_values(row: dict[Hashable, Any]) -> dict[str, Any]:
+    """Return the status of a tenant for a JSON line, with the names and formats of `load --json`."""
+    return {str(name): _json_value(name, value) for name, value in row.items()}
 
 
 def _json_value(name: Hashable, value: Any) -> Any:

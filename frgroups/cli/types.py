@@ -5,19 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
 from frgroups.errors import FrgroupsError
-
-if TYPE_CHECKING:
-    from frgroups.plan.plan import Mode
-
-# The modes of `plan_memberships`, repeated here because importing them would import pandas; a test compares them.
-PLAN_MODES: tuple[Mode, ...] = ("add", "keep_only", "mirror")
-RENAMED_MODES = {"add_only": "add", "remove_only": "keep_only"}
 
 
 class CheckedValue(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4

@@ -8,7 +8,7 @@ import click
 
 from frgroups.cli.command import command
 from frgroups.cli.options import SnapshotSelection, journal_option, snapshot_options
-from frgroups.cli.output import print_data, print_text
+from frgroups.cli.output import print_json_line, print_text
 
 
 @command("who", example="frgroups who UID --json")
@@ -25,13 +25,13 @@ from frgroups.cli.output import print_data, print_text
 @snapshot_options
 def who(uid: str, id_type: str, as_json: bool, journal: Path | None, selection: SnapshotSelection) -> int:
     """Show the groups of a customer, the changes between snapshots, and the plans and approvals behind them."""
-    from frgroups.cli.customer_summary import read_summary, summary_json, summary_text
-    from frgroups.cli.resolve import read_selected_snapshot
+    from frgroups.cli.customer_summary import read_summary, summary_text, summary_values
+    from frgroups.cli.inputs import read_selected_snapshot
 
     snapshot = read_selected_snapshot(selection)
     summary = read_summary(snapshot, uid, id_type, selection.cache, journal)
     if as_json:
-        print_data(summary_json(summary))
+        print_json_line(summary_values(summary))
     else:
         print_text(summary_text(summary))
     return 0

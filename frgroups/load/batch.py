@@ -218,10 +218,6 @@ class Loaded:
     path: str | None = None
     error: Mapping[str, str] | None = None
 
-    def json(self) -> str:
-        """Return the result as a line of JSON."""
-        return json.dumps(asdict(self))
-
     @property
     def sentence(self) -> str:
         """The result as a sentence."""
@@ -244,7 +240,7 @@ def load_one(name: str | None, *, requests_per_second: float | None = None, **lo
     """
     started, client = time.monotonic(), None
     try:
-        client = _create_client(name, requests_per_second)
+        client = create_client(name, requests_per_second)
         with client:
             snapshot = load_snapshot(client, progress=False, **load_options)
         facts = _snapshot_facts(snapshot)
@@ -269,7 +265,8 @@ def load_one(name: str | None, *, requests_per_second: float | None = None, **lo
     return result
 
 
-def _create_client(name: str | None, requests_per_second: float | None) -> Client:
+def create_client(name: str | None, requests_per_second: float | None) -> Client:
+    """Return a client for a tenant of `tenants.toml`, or for that of the environment if `name` is None."""
     options: dict[str, Any] = {}
     if requests_per_second is not None:
         options["requests_per_second"] = requests_per_second

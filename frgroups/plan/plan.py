@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
@@ -19,6 +19,7 @@ from frgroups.plan.exclusions import ExcludedChange, excluded_table
 from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.limits import Limits
+from frgroups.plan.modes import Mode
 from frgroups.plan.moves import moves_table
 from frgroups.plan.plan_findings import plan_findings, planning_findings
 from frgroups.plan.plan_selection import select_changes
@@ -27,10 +28,6 @@ from frgroups.plan.preview import preview_snapshot, preview_touched
 from frgroups.plan.request_estimate import CHUNK, RequestEstimate, estimate_requests
 from frgroups.snapshot.snapshot import Snapshot
 
-Mode = Literal["add", "keep_only", "mirror"]
-MODES: tuple[Mode, ...] = ("add", "keep_only", "mirror")
-# Earlier names, for the error that names the current one.
-RENAMED_MODES = {"add_only": "add", "remove_only": "keep_only"}
 OPERATION_ORDER = "add_first"
 TABLE_COLUMNS = ["customer_group_uid", "customer_uid", "change", "finding"]
 

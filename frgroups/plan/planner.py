@@ -17,7 +17,8 @@ from frgroups.plan.desired import NO_CUSTOMERS, Desired, DesiredMemberships, des
 from frgroups.plan.exclusions import ExcludedChange, Exclusions, apply_exclusions, resolve_exclusions
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.limits import Limits, register_limits
-from frgroups.plan.plan import MODES, RENAMED_MODES, Mode, Plan
+from frgroups.plan.modes import MODES, RENAMED_MODES, Mode
+from frgroups.plan.plan import Plan
 from frgroups.plan.plan_findings import planner_notes
 from frgroups.plan.uid_table import CodedUids, UidTable
 from frgroups.snapshot.snapshot import Snapshot

@@ -11,10 +11,9 @@ from random import Random
 from frgroups.errors import InputError
 from frgroups.sandbox import vocabulary
 from frgroups.sandbox.fake_customers import CustomerFactory, Record, customer_row, stamp
+from frgroups.sandbox.minimums import MIN_CUSTOMERS, MIN_GROUPS
 from frgroups.sandbox.store import Store
 
-FEWEST_CUSTOMERS = 50
-FEWEST_GROUPS = 8
 # Share of the customers that are in no group, so that the API does not return them.
 UNGROUPED_SHARE = 0.04
 
@@ -47,10 +46,10 @@ def make_tenant(store: Store, *, customers: int, groups: int, seed: int, now: da
 
     Customers and memberships depend only on the numbers and the seed. Dates also depend on `now`.
     """
-    if customers < FEWEST_CUSTOMERS or groups < FEWEST_GROUPS:
+    if customers < MIN_CUSTOMERS or groups < MIN_GROUPS:
         raise InputError(
             f"A tenant of {customers} customers and {groups} groups is too small to look real; "
-            f"make it {FEWEST_CUSTOMERS} and {FEWEST_GROUPS} at least.",
+            f"make it {MIN_CUSTOMERS} and {MIN_GROUPS} at least.",
             hint="Or pass empty=True to start with an empty tenant.",
             cli_hint="",
         )

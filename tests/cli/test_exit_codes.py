@@ -25,7 +25,7 @@ def fail(monkeypatch):
         def open_client(*_, **__):
             raise error
 
-        monkeypatch.setattr("frgroups.cli.resolve.open_client", open_client)
+        monkeypatch.setattr("frgroups.cli.inputs.open_client", open_client)
 
     return raise_in_commands
 

@@ -157,7 +157,7 @@ def test_what_is_refused_is_a_line_of_json_too(loaded, capsys):
 
     out, err = capsys.readouterr()
     line = json.loads(out)
-    assert (line["outcome"], line["exit_code"], line["counts"]) == ("refused", 8, {})
+    assert (line["outcome"], line["exit_code"], line["counts"]) == ("failed", 8, {})
     assert "digest of another plan" in line["message"] and "digest of another plan" in err
 
 

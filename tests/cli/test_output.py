@@ -219,3 +219,13 @@ def test_only_the_output_module_prints():
             offenders += [path.name for name in names if name.split(".")[0] == "rich"]
 
     assert offenders == []
+
+
+def test_json_line(capsys):
+    "Values are one line of ASCII, from which the same values can be read."
+    values = {"message": "two\nlines", "name": "Sør \u202e 雪"}
+
+    output.print_json_line(values)
+
+    line = capsys.readouterr().out
+    assert line.isascii() and line.count("\n") == 1 and json.loads(line) == values

@@ -12,12 +12,8 @@ import pytest
 from openpyxl import Workbook
 
 import frgroups as fg
-from frgroups.cli.doctor import FEWEST_CUSTOMERS, FEWEST_GROUPS
 from frgroups.cli.main import main
-from frgroups.cli.types import PLAN_MODES, RENAMED_MODES
 from frgroups.errors import FrgroupsError, GroupNotFoundError, InputError
-from frgroups.plan import plan
-from frgroups.sandbox import fake_tenant as tenant
 
 # An argument or a function of Python; NAME=VALUE after --limit is the terminal's own.
 PYTHON = re.compile(r"(?<!--limit )\b[a-z_]+=|\b(load|save|read|refresh|plan|apply)_\w+\b|Limits\(|\bfg\.")
@@ -171,7 +167,7 @@ def test_a_drifted_tenant_is_told_what_to_do_in_a_terminal(running, environment,
         "changed while read. The snapshot can be used for analysis. Read these groups again before planning." in out
     )
     assert "Read the tenant again with frgroups load" in err
-    assert not PYTHON.search(out.partition("Kept in")[0] + err)
+    assert not PYTHON.search(out.partition("Stored in")[0] + err)
 
 
 def test_the_log_and_the_lines_of_json_speak_so_too(environment, capsys):
@@ -266,11 +262,6 @@ def code_of(words):
         return main(words)
     except SystemExit as end:
         return end.code
-
-
-def test_the_smallest_sandbox_is_that_of_the_sandbox():
-    "The command knows it without importing the extra."
-    assert (FEWEST_CUSTOMERS, FEWEST_GROUPS) == (tenant.FEWEST_CUSTOMERS, tenant.FEWEST_GROUPS)
 
 
 @pytest.mark.parametrize("command", ["load", "status", "doctor", "apply"])
@@ -368,8 +359,3 @@ def literals(node):
     """Return the literal parts of a text in the source, without its values."""
     parts = [part.value for part in ast.walk(node) if isinstance(part, ast.Constant)]
     return "".join(part for part in parts if isinstance(part, str))
-
-
-def test_plan_modes():
-    "The command line offers the modes of `plan_memberships` and knows the same earlier names."
-    assert (PLAN_MODES, RENAMED_MODES) == (plan.MODES, plan.RENAMED_MODES)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -107,7 +108,7 @@ def test_one_tenant_by_name(tenants, capsys):
     assert main(["load", "--tenant", "fine", "--max-age", "1h", "--json"]) == 0
     out = capsys.readouterr().out
 
-    assert "Kept in " in out and "Token              accepted" in out and "n_members" in out
+    assert "Stored in " in out and "Token              accepted" in out and "n_members" in out
     assert json.loads(out.splitlines()[-1])["n_requests"] == 0
     assert main(["load", "--tenant", "locked_out"]) == 1
     assert "exit code 7" in capsys.readouterr().err
@@ -234,7 +235,7 @@ def test_whatever_happens_is_a_line(tenants, monkeypatch):
 
     done = load_one("fine")
     assert (done.ok, done.exit_code, done.error["type"]) == (False, 1, "RuntimeError")
-    assert "batch.py line" in done.error["message"] and "kari" not in done.json()
+    assert "batch.py line" in done.error["message"] and "kari" not in json.dumps(asdict(done))
 
 
 @pytest.mark.parametrize(("code", "told"), [("import os; os.abort()", "signal 6"), ("print('[]')", "exit code 0")])
@@ -337,7 +338,7 @@ def test_a_reader_that_goes_away_stops_the_rest(tenants, monkeypatch, capsys):
     def gone(*_, **__):
         raise BrokenPipeError
 
-    monkeypatch.setattr("frgroups.cli.load_many.print_data", gone)
+    monkeypatch.setattr("frgroups.cli.load_many.print_json_line", gone)
 
     assert main(["load", "--all", "--json"]) == 1
     assert ended and all(one.poll() is not None for one in ended[0]._running)
@@ -372,7 +373,7 @@ def test_the_worst_code_is_defined_for_every_code():
 
 
 def test_a_line_is_a_line():
-    "Whatever is in an error, the JSON is one line and the sentence another."
+    "The sentence of an error is one line, whatever its message contains."
     done = Loaded("a", error={"type": "InputError", "message": "two\nlines"}, seconds=1.0)
 
-    assert "\n" not in done.json() and done.sentence == "a: FAILED after 1.0 s. InputError: two lines"
+    assert done.sentence == "a: FAILED after 1.0 s. InputError: two lines"

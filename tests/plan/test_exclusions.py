@@ -317,8 +317,8 @@ def test_doctor_suppression_list(loaded, capsys):
         path = fg.suppression_list_path(client)
 
     assert main(["doctor"]) == 0
-    assert f"never add   0 customers, by {path} (not there)" in capsys.readouterr().out
+    assert f"suppression list   0 customers, from {path} (does not exist)" in capsys.readouterr().out
     path.parent.mkdir(parents=True)
     path.write_text("customer_uid\nc-7\n")
     assert main(["doctor"]) == 0
-    assert f"never add   1 customer, by {path}\n" in capsys.readouterr().out
+    assert f"suppression list   1 customer, from {path}\n" in capsys.readouterr().out

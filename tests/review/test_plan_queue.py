@@ -71,7 +71,7 @@ def test_queue_states(tenant, capsys):
     assert fg.read_receipt(line["receipt"]).ok
     assert files(tenant, "approved") == [] and len(files(tenant, "done")) == 3
     assert main(["apply", "--approved"]) == 0
-    assert "Nothing waits" in capsys.readouterr().out
+    assert "No plan is pending" in capsys.readouterr().out
 
 
 def test_complete_plan_without_approval(tenant, capsys):
@@ -107,7 +107,7 @@ def test_late_rejection(tenant, tmp_path, capsys):
 
     code = main(["apply", "--approved", "--json"])
 
-    assert code == 8 and [line["outcome"] for line in lines(capsys)] == ["done", "set aside"]
+    assert code == 8 and [line["outcome"] for line in lines(capsys)] == ["done", "stopped"]
     assert path.name in files(tenant, "done") and "no.approval.json" in files(tenant, "stopped")
 
 
@@ -132,7 +132,7 @@ def test_relative_path(tenant, capsys, monkeypatch):
 
     assert main(["approve", path.name, "--by", "Kari"]) == 0
 
-    assert "It waits in" in capsys.readouterr().out and path.name in files(tenant, "approved")
+    assert "The plan is now in" in capsys.readouterr().out and path.name in files(tenant, "approved")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes")
@@ -152,7 +152,7 @@ def test_unreadable_folder(tenant, tmp_path, capsys, monkeypatch, state):
         code = main(["apply", "--approved"])
 
     told = capsys.readouterr()
-    assert code == 1 and "Cannot search the folder" in told.err and "Nothing waits" not in told.out
+    assert code == 1 and "Cannot search the folder" in told.err and "No plan is pending" not in told.out
     assert "one" not in tenant.groups()
     shutil.rmtree(home)
 
@@ -165,7 +165,7 @@ def test_unapproved_plan(tenant, capsys):
     assert main(["apply", "--approved", "--json"]) == 0
 
     [line] = lines(capsys)
-    assert line["outcome"] == "waits" and "one" not in tenant.groups()
+    assert line["outcome"] == "pending" and "one" not in tenant.groups()
 
 
 def test_approval_in_approved_folder(tenant, tmp_path, capsys):
@@ -196,9 +196,7 @@ def test_refused_plan(tenant, capsys):
     code = main(["apply", "--approved", "--json"])
 
     outcomes = {line["plan"]: line for line in lines(capsys)}
-    assert (
-        code == 4 and outcomes[first.name]["outcome"] == "set aside" and "exists" in outcomes[first.name]["message"]
-    )
+    assert code == 4 and outcomes[first.name]["outcome"] == "stopped" and "exists" in outcomes[first.name]["message"]
     assert outcomes[second.name]["outcome"] == "done" and "two" in tenant.groups()
     assert first.name in files(tenant, "stopped") and first.name not in files(tenant, "approved")
 
@@ -217,7 +215,7 @@ def test_rejected_plan(tenant, capsys):
     code = main(["apply", "--approved", "--json"])
 
     [line] = lines(capsys)
-    assert code == 8 and line["outcome"] == "set aside" and "Ola rejected" in line["message"]
+    assert code == 8 and line["outcome"] == "stopped" and "Ola rejected" in line["message"]
     assert "one" not in tenant.groups() and path.name in files(tenant, "stopped")
     assert main(["apply", "--approved", "--json"]) == 0 and lines(capsys) == []
 
@@ -232,7 +230,7 @@ def test_decisions_beside_pending_plans(tenant, tmp_path, capsys):
     code = main(["apply", "--approved", "--json"])
 
     outcomes = {line["plan"]: line["outcome"] for line in lines(capsys)}
-    assert code == 8 and outcomes == {yes.name: "done", no.name: "set aside"}
+    assert code == 8 and outcomes == {yes.name: "done", no.name: "stopped"}
     assert "a.approval (1).json" in files(tenant, "done") and "a.rejected.approval.json" in files(tenant, "stopped")
     assert files(tenant, "pending") == []
 
@@ -263,7 +261,7 @@ def test_blocked_plan(tenant, capsys):
     shutil.copy(path, folder)
 
     assert main(["apply", "--approved", "--json"]) == 3
-    assert [line["outcome"] for line in lines(capsys)] == ["set aside"] and files(tenant, "pending") == []
+    assert [line["outcome"] for line in lines(capsys)] == ["stopped"] and files(tenant, "pending") == []
 
 
 @pytest.mark.parametrize("made", ["before", "after"])
@@ -286,7 +284,7 @@ def test_rejection_of_same_changes(tenant, tmp_path, capsys, made):
     code = main(["apply", "--approved", "--approve-policy", str(policy), "--json"])
 
     told = lines(capsys)
-    assert code == 8 and [line["outcome"] for line in told] == ["set aside"] * (2 if made == "before" else 1)
+    assert code == 8 and [line["outcome"] for line in told] == ["stopped"] * (2 if made == "before" else 1)
     assert "Ola rejected" in told[-1]["message"] and "Delete" in told[-1]["message"]
     assert "one" not in tenant.groups() and other.name in files(tenant, "stopped")
 
@@ -339,7 +337,7 @@ def test_no_progress(tenant, tmp_path, capsys, monkeypatch):
     second = main(["apply", "--approved", "--json"])
 
     outcomes = [line["outcome"] for line in lines(capsys)]
-    assert (first, second) == (6, 6) and outcomes == ["to be gone on with", "set aside"]
+    assert (first, second) == (6, 6) and outcomes == ["incomplete", "stopped"]
     assert path.name in files(tenant, "stopped")
 
 
@@ -361,8 +359,8 @@ def test_interrupt(tenant, capsys, monkeypatch):
 
     told = capsys.readouterr()
     [line] = [json.loads(one) for one in told.out.splitlines()]
-    assert code == 5 and line["outcome"] == "to be gone on with" and "interrupted" in line["message"]
-    assert "the other plans wait" in told.err and len({"one", "two"} & tenant.groups().keys()) == 1
+    assert code == 5 and line["outcome"] == "incomplete" and "interrupted" in line["message"]
+    assert "the other plans stay" in told.err and len({"one", "two"} & tenant.groups().keys()) == 1
 
 
 def test_two_interrupts(tenant, capsys, monkeypatch):
@@ -381,7 +379,7 @@ def test_two_interrupts(tenant, capsys, monkeypatch):
     codes.append(main(["apply", "--approved", "--json"]))
 
     assert codes == [5, 5, 0]
-    assert [line["outcome"] for line in lines(capsys)] == ["to be gone on with"] * 2 + ["done"]
+    assert [line["outcome"] for line in lines(capsys)] == ["incomplete"] * 2 + ["done"]
 
 
 def test_control_characters(tenant, capsys):
@@ -417,7 +415,7 @@ def test_queue_policy(tenant, tmp_path, capsys):
     code = main(["apply", "--approved", "--approve-policy", str(policy), "--json"])
 
     outcomes = {line["plan"]: line["outcome"] for line in lines(capsys)}
-    assert code == 0 and outcomes == {small.name: "done", large.name: "waits"}
+    assert code == 0 and outcomes == {small.name: "done", large.name: "pending"}
     assert "one" in tenant.groups() and "two" not in tenant.groups()
 
 
@@ -474,7 +472,7 @@ def test_corrupt_plan(tenant, capsys):
     code = main(["apply", "--approved", "--json"])
 
     outcomes = {line["plan"]: line for line in lines(capsys)}
-    assert code and outcomes[first.name]["outcome"] == "refused"
+    assert code and outcomes[first.name]["outcome"] == "failed"
     assert "not a whole plan" in outcomes[first.name]["message"]
     assert outcomes[second.name]["outcome"] == "done" and "one" not in tenant.groups()
 
@@ -542,7 +540,7 @@ def test_receipt_on_full_disk(tenant, tmp_path):
     full = subprocess.run(apply, preexec_fn=small_files_only, capture_output=True, text=True, check=False)
     again = subprocess.run(apply, capture_output=True, text=True, check=False)
 
-    assert full.returncode == 5 and "Receipt: not kept" in full.stdout and "frgroups undo" not in full.stdout
+    assert full.returncode == 5 and "Receipt: not written" in full.stdout and "frgroups undo" not in full.stdout
     assert again.returncode == 0 and "frgroups undo" in again.stdout
 
 

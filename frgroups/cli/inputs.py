@@ -1,4 +1,4 @@
-"""Resolve the values of options: the snapshot, the tenants, the customers and the limits that they name."""
+"""Read the inputs that options name: snapshots, tenants, customers, limits and clients."""
 
 from __future__ import annotations
 
