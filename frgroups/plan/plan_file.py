@@ -15,7 +15,8 @@ from frgroups.plan.exclusions import ExcludedChange
 from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange, check_texts
 from frgroups.plan.limits import Limits
-from frgroups.plan.plan import MODES, OPERATION_ORDER, Plan
+from frgroups.plan.modes import MODES
+from frgroups.plan.plan import OPERATION_ORDER, Plan
 
 _KEYS = frozenset(
     {
