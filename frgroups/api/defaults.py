@@ -15,9 +15,9 @@ WORKERS: Final = 4
 REQUESTS_PER_SECOND: Final = 20.0
 """Rate limit of a client, unless the host is this machine."""
 
-MAX_OPTION: Final = 1_000_000
-INTEGER_OPTIONS: Final = ("page_size", "workers")
-NUMBER_OPTIONS: Final = (*INTEGER_OPTIONS, "requests_per_second", "timeout")
+MAX_OPTION = 1_000_000
+INTEGER_OPTIONS = ("page_size", "workers")
+NUMBER_OPTIONS = (*INTEGER_OPTIONS, "requests_per_second", "timeout")
 
 
 def check_client_option(name: str, value: object) -> None:
