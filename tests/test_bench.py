@@ -74,11 +74,11 @@ def test_every_measure_yields_a_row_and_all_ways_agree(tmp_path):
 
 def test_loads_that_disagree_are_not_compared():
     "One membership more or less, and there is no ratio to tell."
-    found = {"memberships": 3, "customers": 2, "digest": 7}
-    ours, peer = Run(1, 1, 1, found), Run(2, 2, 2, found | {"memberships": 4})
+    facts = {"memberships": 3, "customers": 2, "digest": 7}
+    ours, peer = Run(1, 1, 1, facts), Run(2, 2, 2, facts | {"memberships": 4})
 
     with pytest.raises(MeasurementError, match="do not agree"):
-        check_agreement({"ours": [ours], "peer": [peer]})
+        check_agreement({"frgroups": [ours], "peer": [peer]})
 
 
 def test_what_could_not_be_measured_says_why():
@@ -123,9 +123,9 @@ def test_added_memory_is_that_of_the_block():
     assert 15 < clock.added_mb < 30 or not Path("/proc/self/clear_refs").exists()
 
 
-def test_the_soak_tells_what_a_load_took():
+def test_the_soak_reports_the_cost_of_a_load():
     "Its sentence has the memberships, the verdict and the peak of memory."
-    told = soak("tiny")
+    report = soak("tiny")
 
-    assert "1,602 memberships, consistent" in told
-    assert "peak memory" in told
+    assert "1,602 memberships, consistent" in report
+    assert "peak memory" in report

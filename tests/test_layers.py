@@ -79,6 +79,20 @@ def test_analysis_and_planning_cannot_reach_a_tenant():
     assert found <= MAY_IMPORT_CLIENT
 
 
+def test_private_names_stay_in_their_module():
+    "No module imports a name with a leading underscore from another module."
+    private_names = {
+        f"{path.relative_to(PACKAGE)}: {alias.name}"
+        for _, path in modules()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and (node.level or (node.module or "").startswith("frgroups"))
+        for alias in node.names
+        if alias.name.startswith("_") and not alias.name.startswith("__")
+    }
+
+    assert private_names == set()
+
+
 def test_httpx_imports():
     "Only the transport imports the HTTP library."
     found = {path.stem for _, path in modules() if "httpx" in path.read_text(encoding="utf-8").split()}

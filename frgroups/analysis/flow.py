@@ -133,8 +133,7 @@ class _States:
             code = code_of_group.get(int(self.chosen[number]))
             if code is None:
                 continue
-            indptr = side.matrix.indptr
-            members = side.customer[side.matrix.indices[indptr[code] : indptr[code + 1]]]
+            members = side.customer[side.matrix.row(code)]
             state[members] = number
             n_groups[members] += 1
         state[(n_groups > 1) & (state >= self.n_priority)] = self.several

@@ -81,7 +81,7 @@ def health_report(
     check_type(snapshot, Snapshot, "snapshot")
     check_share(min_jaccard, "min_jaccard")
     check_number(tiny, "tiny", at_least=0, whole=True)
-    names = dict(zip(snapshot.matrix.group_uids, snapshot.matrix.group_names, strict=True))
+    names = snapshot.matrix.names_by_uid
     findings = [
         *find_unverified_groups(snapshot),
         *find_small_groups(snapshot, tiny),

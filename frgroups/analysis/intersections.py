@@ -267,5 +267,5 @@ def _group_bits(matrix: MembershipMatrix, first: int, width: int) -> npt.NDArray
     word = np.zeros(matrix.n_customers, dtype=np.min_scalar_type(2**width - 1))
     for group in range(first, first + width):
         bit = word.dtype.type(1 << (first + width - 1 - group))
-        word[matrix.indices[matrix.indptr[group] : matrix.indptr[group + 1]]] |= bit
+        word[matrix.row(group)] |= bit
     return word

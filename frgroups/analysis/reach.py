@@ -241,13 +241,13 @@ def _cover_in_order(matrix: MembershipMatrix, groups: list[str] | None, target: 
     """Return groups in the given order until the target is reached, and the number that each adds."""
     codes = range(matrix.n_groups) if groups is None else dict.fromkeys(map(matrix.group_code_of, groups))
     is_free = np.ones(matrix.n_customers, dtype=np.bool_)
-    n_wanted = target * len(np.unique(matrix.indices))
+    n_target = target * len(np.unique(matrix.indices))
     chosen: list[int] = []
     n_new: list[int] = []
     for code in codes:
-        if n_wanted <= sum(n_new):
+        if n_target <= sum(n_new):
             break
-        members = matrix.indices[matrix.indptr[code] : matrix.indptr[code + 1]]
+        members = matrix.row(code)
         chosen.append(code)
         n_new.append(int(is_free[members].sum()))
         is_free[members] = False

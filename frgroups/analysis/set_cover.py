@@ -93,7 +93,7 @@ def greedy_cover(matrix: MembershipMatrix, target: float = 1.0) -> tuple[IntArra
     covered = 0
     while heap and covered / n_all < target:
         _, group = heapq.heappop(heap)
-        members = matrix.indices[matrix.indptr[group] : matrix.indptr[group + 1]]
+        members = matrix.row(group)
         new = int(is_free[members].sum())
         if heap and (-new, group) > heap[0]:
             if new:

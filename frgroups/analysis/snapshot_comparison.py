@@ -14,8 +14,9 @@ from frgroups.errors import InputError
 from frgroups.internals.typing import IntArray
 from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
 from frgroups.snapshot.snapshot import Snapshot
+from frgroups.snapshot.verdicts import VERDICTS
 
-_VERDICTS = pd.Index(["consistent", "unverifiable", "drifted"])  # from the strongest to the weakest
+_VERDICTS = pd.Index(VERDICTS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +38,7 @@ class SnapshotComparison:
     """
     An older and a newer snapshot, with the groups and customers of either in uid order.
 
-    `names` are the newer names, or the older names of deleted groups. `verdicts` are the weaker of the two verdicts.
+    `names` are the newer names, or the older names of deleted groups. `verdicts` are the worse of the two verdicts.
     """
 
     old: Side
@@ -83,16 +84,6 @@ def group_verdicts(data: Any, groups: pd.Index) -> pd.Index:
     read = pd.Series(data.reads["verdict"].array, index=pd.Index(data.reads["customer_group_uid"]), dtype="str")
     verdicts: pd.Index = pd.Index(read.reindex(groups).fillna(data.verdict), dtype="str")
     return verdicts
-
-
-def weaker_verdict(*verdicts: str) -> str:
-    """
-    Return the weakest of some verdicts.
-
-    >>> weaker_verdict("unverifiable", "consistent"), weaker_verdict("drifted", "unverifiable")
-    ('unverifiable', 'drifted')
-    """
-    return str(max(verdicts, key=list(_VERDICTS).index))
 
 
 def _group_names(groups: pd.Index, *sides: Side) -> pd.Index:

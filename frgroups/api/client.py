@@ -10,9 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-from frgroups.api.client_options import check_client_option
 from frgroups.api.connection_check import Check
-from frgroups.api.defaults import PAGE_SIZE, WORKERS
+from frgroups.api.defaults import PAGE_SIZE, WORKERS, check_client_option
 from frgroups.api.environments import STAGE, environment_label
 from frgroups.api.pagination import iter_pages
 from frgroups.api.retry import RetryPolicy
@@ -32,7 +31,6 @@ from frgroups.errors import (
 )
 from frgroups.internals.html import Card
 from frgroups.internals.progress import in_notebook
-from frgroups.internals.validation import check_text
 
 Direction = Literal["ASC", "DESC"]
 
@@ -200,7 +198,7 @@ class Client:
         """
         if customer_group_uid is not None:
             codec.check_uid(customer_group_uid, "customer group uid")
-        body = codec.encode_group(_group_name(name), customer_group_uid)
+        body = codec.encode_group(codec.check_group_name(name), customer_group_uid)
         call = Call("post-customer-groups", "POST", "/customer-groups", body=body)
         if customer_group_uid is None:
             return self._group(call)
@@ -208,7 +206,7 @@ class Client:
 
     def update_group(self, uid: str, *, name: str) -> Group:
         """Rename a group."""
-        body = codec.encode_group(_group_name(name))
+        body = codec.encode_group(codec.check_group_name(name))
         return self._group(Call("put-customer-groups", "PUT", _group_path(uid), body=body))
 
     def delete_group(self, uid: str) -> None:
@@ -401,13 +399,6 @@ def _unchanged(value: Result) -> Result:
 
 def _group_path(uid: str) -> str:
     return f"/customer-groups/{codec.check_uid(uid, 'customer group uid')}"
-
-
-def _group_name(name: str) -> str:
-    if not isinstance(name, str) or not name.strip():
-        raise InputError(f"A group needs a name of at least one character, not {name!r}.")
-    check_text(name, "name")
-    return name
 
 
 def create_or_confirm(send: Callable[[], Group], find: Callable[[], Group], name: str) -> Group:

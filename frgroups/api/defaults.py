@@ -1,8 +1,10 @@
-"""Default settings of a client, importable without an HTTP library."""
+"""Default settings of a client and checks of its options, importable without an HTTP library."""
 
 from __future__ import annotations
 
 from typing import Final
+
+from frgroups.internals.validation import check_number
 
 PAGE_SIZE: Final = 500
 """Customers or groups that a client requests per page."""
@@ -12,3 +14,16 @@ WORKERS: Final = 4
 
 REQUESTS_PER_SECOND: Final = 20.0
 """Rate limit of a client, unless the host is this machine."""
+
+MAX_OPTION = 1_000_000
+INTEGER_OPTIONS = ("page_size", "workers")
+NUMBER_OPTIONS = (*INTEGER_OPTIONS, "requests_per_second", "timeout")
+
+
+def check_client_option(name: str, value: object) -> None:
+    """
+    Raise InputError unless an option is a positive number of at most 1,000,000.
+
+    >>> check_client_option("workers", 4)
+    """
+    check_number(value, name, above=0, at_most=MAX_OPTION, whole=name in INTEGER_OPTIONS)

@@ -27,15 +27,20 @@ class Environment:
         One or two words.
     description
         A sentence for the reviewer of a plan.
+    label
+        Mark on the cards of clients and checks, or "".
     """
 
     kind: Literal["production", "stage", "local", "other", "none"]
     title: str
     description: str
+    label: str = ""
 
 
-_PRODUCTION = Environment("production", "PRODUCTION", "Real customers. The change takes effect in shops and tills.")
-_STAGE = Environment("stage", "Stage", "The stage environment of the service, not production.")
+_PRODUCTION = Environment(
+    "production", "PRODUCTION", "Real customers. The change takes effect in shops and tills.", "PRODUCTION"
+)
+_STAGE = Environment("stage", "Stage", "The stage environment of the service, not production.", "stage")
 _LOCAL = Environment("local", "Local sandbox", "A service on the computer of the analyst, not production.")
 _OTHER = Environment("other", "UNKNOWN HOST", "The host is neither production nor stage. Treat it as production.")
 _NONE = Environment("none", "No host", "Made from tables, not from a tenant: the plan cannot be applied.")
@@ -61,8 +66,7 @@ def environment_of(base_url: str | None) -> Environment:
 
 def environment_label(base_url: str) -> str:
     """Return the label that cards show for a base URL: "PRODUCTION", "stage" or ""."""
-    labels = {PRODUCTION: "PRODUCTION", STAGE: "stage"}
-    return labels.get(base_url, "")
+    return environment_of(base_url).label
 
 
 def is_loopback(host: str) -> bool:

@@ -16,12 +16,14 @@ from typing import Annotated, Any
 
 import msgspec
 
-from frgroups.api.client_options import NUMBER_OPTIONS, check_client_option
+from frgroups.api.defaults import NUMBER_OPTIONS, check_client_option
 from frgroups.api.schema import codec
 from frgroups.api.transport import checked_base_url
 from frgroups.errors import InputError, TokenCommandError
+from frgroups.internals.formatting import format_list
 from frgroups.internals.paths import home
 from frgroups.internals.structured_logging import log_event
+from frgroups.internals.suggestions import did_you_mean
 from frgroups.internals.validation import check_type
 
 TOKEN_COMMAND_TIMEOUT = 60.0
@@ -203,7 +205,7 @@ def _check_keys(table: dict[str, Any]) -> None:
             raise InputError(f'{key!r} is a nested table. A dot in a name needs quotes, ["sport.no"].')
         if _SECRETS.search(key) and not _close_matches(key, ["token_command"], 0.75):
             raise InputError(f"{key!r} is not permitted. {_NO_SECRETS}")
-        hint = _did_you_mean(_close_matches(key, _KEYS)) or f" The keys are {', '.join(_KEYS)}."
+        hint = did_you_mean(_close_matches(key, _KEYS)) or f" The keys are {', '.join(_KEYS)}."
         raise InputError(f"the key {key!r} is unknown.{hint}")
 
 
@@ -252,21 +254,12 @@ def _unknown_tenant_text(name: str, tenants: dict[str, Tenant | InputError], fil
         return f"{name!r} is a tenant_uid. Its name in {file} is {' or '.join(map(repr, names))}."
     if not tenants:
         return f"There is no tenant {name!r} in {file}, which contains no tenant."
-    listed = ", ".join(sorted(tenants)[:10])
-    if len(tenants) > 10:
-        listed += f" and {len(tenants) - 10} more"
-    hint = _did_you_mean(_close_matches(name, tenants))
-    return f"There is no tenant {name!r} in {file}.{hint} It contains {listed}."
+    hint = did_you_mean(_close_matches(name, tenants))
+    return f"There is no tenant {name!r} in {file}.{hint} It contains {format_list(sorted(tenants), 10)}."
 
 
 def _close_matches(name: str, names: Iterable[str], cutoff: float = 0.6) -> list[str]:
     return difflib.get_close_matches(name, list(names), cutoff=cutoff)
-
-
-def _did_you_mean(names: list[str]) -> str:
-    if not names:
-        return ""
-    return f" Do you mean {' or '.join(map(repr, names))}?"
 
 
 def run_token_command(tenant: str, words: Sequence[str], folder: Path | None) -> str:
@@ -303,7 +296,7 @@ def run_token_command(tenant: str, words: Sequence[str], folder: Path | None) ->
     if "\n" in token:
         problem = f"printed {len(token.splitlines())} lines; the token must be the only line"
         raise _token_command_error(tenant, words, problem, 0)
-    log_event(log, logging.INFO, "token_asked", f"The token command of {tenant} printed a token", tenant=tenant)
+    log_event(log, logging.INFO, "token_requested", f"The token command of {tenant} printed a token", tenant=tenant)
     return token
 
 

@@ -326,7 +326,8 @@ class Transport:
         if log.isEnabledFor(logging.DEBUG):
             seconds = round(time.monotonic() - started, 3)
             text = f"{call.operation} {response.status} in {seconds:.3f} s"
-            log_event(log, logging.DEBUG, "answered", text, **self._facts(call, response.status), seconds=seconds)
+            facts = self._facts(call, response.status)
+            log_event(log, logging.DEBUG, "response_received", text, **facts, seconds=seconds)
         self._update_clock_skew(response)
         return response
 

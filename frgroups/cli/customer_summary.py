@@ -131,7 +131,7 @@ def summary_text(summary: CustomerSummary) -> str:
     for row in summary.history:
         lines.append(f"  {_change_text(row)}")
         lines += [f"    {line}" for line in _cause_lines(row)]
-    names = dict(zip(summary.snapshot.matrix.group_uids, summary.snapshot.matrix.group_names, strict=True))
+    names = summary.snapshot.matrix.names_by_uid
     lines += _plan_lines("Applied from here, and over before a snapshot could show it:", summary.unseen, names)
     lines += _plan_lines("Since that snapshot (frgroups load reads what is so now):", summary.since, names)
     return "\n".join(lines)

@@ -118,7 +118,7 @@ def status(
     from frgroups.internals.atomic_files import write_text
     from frgroups.internals.paths import data_subdir
     from frgroups.load.status_page import status_html
-    from frgroups.load.tenant_status import is_questionable, status_summary, tenant_status
+    from frgroups.load.tenant_status import configured_rows, status_summary, tenant_status
 
     statuses = tenant_status(cache, names=list(tenant) if tenant else None, max_age=max_age)
     table = select_status_rows(statuses, all_tenants, tenant)
@@ -135,4 +135,4 @@ def status(
     else:
         print_table(status_columns(table))
         print_text(f"\n{status_summary(table)}")
-    return 0 if is_questionable(table)["ok"].all() else 9
+    return 0 if configured_rows(table)["ok"].all() else 9

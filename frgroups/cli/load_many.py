@@ -12,7 +12,7 @@ from frgroups.cli.output import print_error, print_json_line, print_table, print
 from frgroups.cli.status_text import format_count
 from frgroups.internals.exit_codes import worst
 from frgroups.internals.formatting import pluralize
-from frgroups.load.batch import Loaded, failed_load, load_many, stopped_by_signals
+from frgroups.load.batch import LoadResult, failed_load, load_many, stopped_by_signals
 
 
 def load_tenants(
@@ -36,9 +36,9 @@ def load_tenants(
     options
         Options of `frgroups load` for each tenant.
     """
-    results: dict[str, Loaded] = {}
+    results: dict[str, LoadResult] = {}
 
-    def report(result: Loaded) -> None:
+    def report(result: LoadResult) -> None:
         results[str(result.name)] = result
         if as_json:
             print_json_line(asdict(result), flush=True)
@@ -63,14 +63,14 @@ def load_tenants(
     return worst(result.exit_code for result in results.values())
 
 
-def _print_summary(results: Sequence[Loaded]) -> None:
+def _print_summary(results: Sequence[LoadResult]) -> None:
     n_loaded = sum(result.ok for result in results)
     print_text()
     print_table(pd.DataFrame([_summary_row(result) for result in results]))
     print_text(f"\n{n_loaded} of {pluralize(len(results), 'tenant')} loaded.")
 
 
-def _summary_row(result: Loaded) -> dict[str, str | None]:
+def _summary_row(result: LoadResult) -> dict[str, str | None]:
     error = result.error or {}
     return {
         "name": result.name,

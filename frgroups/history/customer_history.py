@@ -10,12 +10,13 @@ from typing import Any
 
 import pandas as pd
 
-from frgroups.analysis.snapshot_comparison import group_verdicts, weaker_verdict
+from frgroups.analysis.snapshot_comparison import group_verdicts
 from frgroups.history.change_attribution import Cause, change_causes
 from frgroups.history.snapshot_series import iter_snapshots
 from frgroups.internals.validation import check_type
 from frgroups.snapshot.schema import TIMESTAMP_DTYPE, coerce_schema
 from frgroups.snapshot.snapshot import Snapshot
+from frgroups.snapshot.verdicts import worst_verdict
 from frgroups.store.snapshot_store import list_tenant_snapshots
 
 _COLUMNS = {
@@ -135,7 +136,7 @@ class _CustomerState:
         return cls(
             snapshot.taken_at.astimezone(UTC),
             snapshot.read_until.astimezone(UTC),
-            dict(zip(matrix.group_uids, matrix.group_names, strict=True)),
+            matrix.names_by_uid,
             dict(zip(matrix.group_uids, group_verdicts(snapshot, matrix.group_uids), strict=True)),
             snapshot.verdict,
             frozenset(matrix.groups_of(customer_uid)),
@@ -173,7 +174,7 @@ def _change_row(before: _CustomerState, after: _CustomerState, uid: str, causes:
         "before": after.taken_at,
         "still_seen": bool(after.groups),
         "group_status": _group_status(before, after, uid),
-        "verdict": weaker_verdict(before.verdict_of(uid), after.verdict_of(uid)),
+        "verdict": worst_verdict([before.verdict_of(uid), after.verdict_of(uid)]),
     }
     matches = [cause for cause in causes if cause.may_explain(uid, change, before.taken_at, after.read_until)]
     if matches:

@@ -1,9 +1,10 @@
-"""Format numbers, durations, ages, sizes, percentages and days for display."""
+"""Format numbers, lists, durations, ages, sizes, percentages and days for display."""
 
 from __future__ import annotations
 
 import math
 import unicodedata
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
 # The calendar module returns month names in the language of the machine.
@@ -32,6 +33,21 @@ def agree(n: float, singular: str, plural: str) -> str:
     ('is', 'are')
     """
     return singular if n == 1 else plural
+
+
+def format_list(items: Sequence[str], limit: int) -> str:
+    """
+    Format an enumeration of at most `limit` items and the number of the others.
+
+    >>> format_list(["a", "b", "c"], 3), format_list(["a", "b", "c", "d"], 2), format_list(["a"], 2)
+    ('a, b and c', 'a, b and 2 more', 'a')
+    """
+    parts = list(items[:limit])
+    if len(items) > limit:
+        parts.append(f"{len(items) - limit:,} more")
+    if len(parts) < 2:
+        return "".join(parts)
+    return f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def format_percentage(share: float, decimals: int = 1) -> str:

@@ -55,7 +55,7 @@ GRACE = 3.0
 
 def load_many(
     names: Sequence[str], *, jobs: int, requests_per_second: float | None = None, options: Sequence[str] = ()
-) -> Generator[Loaded]:
+) -> Generator[LoadResult]:
     """
     Load tenants of `tenants.toml`, at most `jobs` at a time, and yield the result of each when it is complete.
 
@@ -64,7 +64,7 @@ def load_many(
     such as Ctrl-C, ends the running loads. Snapshots that are complete are kept.
     """
     rate_options = _rate_options(names, jobs, requests_per_second)
-    with _Processes() as processes, ThreadPoolExecutor(jobs, "frgroups-fleet") as pool:
+    with _Processes() as processes, ThreadPoolExecutor(jobs, "frgroups-batch") as pool:
         try:
             futures = [
                 pool.submit(_load_in_process, name, processes, [*options, *rate_options[name]]) for name in names
@@ -150,7 +150,7 @@ def _interrupt(process: subprocess.Popen[bytes]) -> None:
         process.send_signal(signal.SIGINT)
 
 
-def _load_in_process(name: str, processes: _Processes, options: Sequence[str]) -> Loaded:
+def _load_in_process(name: str, processes: _Processes, options: Sequence[str]) -> LoadResult:
     """Load a tenant in a child process, and return the result that it prints."""
     started = time.monotonic()
     try:
@@ -163,9 +163,9 @@ def _load_in_process(name: str, processes: _Processes, options: Sequence[str]) -
         return failed_load(name, error, seconds=time.monotonic() - started)
 
 
-def _parse_result(name: str, output: bytes, code: int) -> Loaded:
+def _parse_result(name: str, output: bytes, code: int) -> LoadResult:
     try:
-        result = Loaded(**json.loads(output.splitlines()[-1]))
+        result = LoadResult(**json.loads(output.splitlines()[-1]))
         if result.name == name:
             return result
     except (IndexError, ValueError, TypeError):
@@ -196,7 +196,7 @@ def _rate_option(tenant: object, jobs: int, n_at_service: Counter[str], total_ra
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadResult:
     """
     The result of loading a tenant: one line of `frgroups load --json`. It contains no token and no customer data.
 
@@ -231,7 +231,7 @@ class Loaded:
         )
 
 
-def load_one(name: str | None, *, requests_per_second: float | None = None, **load_options: Any) -> Loaded:
+def load_one(name: str | None, *, requests_per_second: float | None = None, **load_options: Any) -> LoadResult:
     """
     Load one tenant of `tenants.toml`, or of the environment if `name` is None. Errors are part of the result.
 
@@ -252,7 +252,7 @@ def load_one(name: str | None, *, requests_per_second: float | None = None, **lo
     else:
         tenant_uid, base_url = client.tenant_uid, client.base_url
         n_requests = client.n_requests
-    result = Loaded(
+    result = LoadResult(
         name,
         tenant_uid,
         base_url,
@@ -275,7 +275,7 @@ def create_client(name: str | None, requests_per_second: float | None) -> Client
     return Client.from_config(name, **options)
 
 
-def _log_result(result: Loaded) -> None:
+def _log_result(result: LoadResult) -> None:
     if not log.isEnabledFor(logging.INFO):  # Without a log, the caller prints the result only.
         return
     event, level = "tenant_loaded", logging.INFO
@@ -285,9 +285,9 @@ def _log_result(result: Loaded) -> None:
     log_event(log, level, event, result.sentence, tenant=fields.pop("name"), **fields)
 
 
-def failed_load(name: str, error: BaseException, *, seconds: float = 0.0) -> Loaded:
+def failed_load(name: str, error: BaseException, *, seconds: float = 0.0) -> LoadResult:
     """Return the result for a tenant whose process failed or was not started."""
-    return Loaded(name, *_configured_tenant(name), seconds=round(seconds, 3), error=_describe_error(error))
+    return LoadResult(name, *_configured_tenant(name), seconds=round(seconds, 3), error=_describe_error(error))
 
 
 def _describe_error(error: BaseException) -> dict[str, str]:

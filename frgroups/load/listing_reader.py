@@ -24,8 +24,8 @@ Item = TypeVar("Item")
 # A larger total is treated as an error of the server.
 MAX_ROWS = 200_000_000
 
-# Placeholder for the operation in an error; `listing_context` replaces it.
 _REPEATS = "a later page repeats the first one"
+# Placeholder for the operation in an error; `listing_context` replaces it.
 PAGING_OPERATION = "paging"
 
 

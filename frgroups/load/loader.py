@@ -29,11 +29,12 @@ from frgroups.internals.structured_logging import log_event
 from frgroups.internals.timestamps import parse_duration
 from frgroups.internals.validation import as_list
 from frgroups.load.cover_strategy import read_all_groups
-from frgroups.load.tenant_reader import TenantReader, worst_verdict
+from frgroups.load.tenant_reader import TenantReader
 from frgroups.load.verified_listing import MAX_REREADS, read_groups, worker_threads
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.schema import PERSONAL
 from frgroups.snapshot.snapshot import Snapshot
+from frgroups.snapshot.verdicts import worst_verdict
 from frgroups.store.manifest import StoredSnapshot, list_stored_snapshots
 from frgroups.store.snapshot_store import latest_snapshot, latest_valid_snapshot, read_stored, save_snapshot
 

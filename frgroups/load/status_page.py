@@ -12,7 +12,7 @@ from frgroups.api.environments import environment_label
 from frgroups.internals.formatting import format_duration, format_size
 from frgroups.internals.html import render_page
 from frgroups.internals.timestamps import parse_duration
-from frgroups.load.tenant_status import is_questionable, status_summary
+from frgroups.load.tenant_status import configured_rows, status_summary
 
 _OK = "fresh and consistent"
 # Problems that a later load can solve. The others need a person.
@@ -74,20 +74,21 @@ def status_html(table: pd.DataFrame, *, max_age: timedelta | str = "24h", now: d
     >>> "0 of 1 tenant fresh and consistent" in status_html(tenant_status())
     True
     """
-    moment = now or datetime.now(UTC)
-    counted_rows = is_questionable(table)
+    if now is None:
+        now = datetime.now(UTC)
+    counted_rows = configured_rows(table)
     return render_page(
         "load/status_page.html",
         style="load/status_page.css",
         scripts=("load/status_page.js",),
-        moment=moment,
+        now=now,
         headline=status_summary(table).rstrip(".").partition(";")[0],
         shares=_shares(counted_rows),
         legend=_legend(counted_rows),
         max_age=format_duration(parse_duration(max_age)),
         totals=_totals(table, counted_rows),
         number_labels=[*_COUNTS, "Snapshots", "Size"],
-        rows=[_tenant_row(row, moment) for row in table.to_dict("records")],
+        rows=[_tenant_row(row, now) for row in table.to_dict("records")],
         n_others=len(table) - len(counted_rows),
     )
 

@@ -28,7 +28,8 @@ from frgroups.load.load_progress import LoadProgress
 from frgroups.load.verified_listing import Listing, listing_context, read_listing
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.schema import READS, coerce_schema
-from frgroups.snapshot.snapshot import Snapshot, Verdict
+from frgroups.snapshot.snapshot import Snapshot
+from frgroups.snapshot.verdicts import worst_verdict
 
 log = logging.getLogger("frgroups.load")
 
@@ -340,7 +341,7 @@ class TenantReader:
 
     def _drop_group(self, uid: str) -> None:
         text = f"group {uid} was deleted while the tenant was read; it is left out"
-        log_event(log, logging.INFO, "group_gone", text, tenant_uid=self.client.tenant_uid, customer_group_uid=uid)
+        log_event(log, logging.INFO, "group_missing", text, tenant_uid=self.client.tenant_uid, customer_group_uid=uid)
         for by_uid in (self.groups, self.members, self.inferred, self.reads):
             by_uid.pop(uid, None)
         self.load_progress.finish_group(uid, 0)
@@ -356,13 +357,3 @@ def _confirms_inference(page: PageRows[int], n: int) -> bool:
         and (n == 0 or len(page.keys) > 0)
         and n_with_this_reference >= len(page.keys)
     )
-
-
-def worst_verdict(verdicts: Iterable[str]) -> Verdict:
-    """Return the worst of several verdicts."""
-    distinct = set(verdicts)
-    if "drifted" in distinct:
-        return "drifted"
-    if "unverifiable" in distinct:
-        return "unverifiable"
-    return "consistent"

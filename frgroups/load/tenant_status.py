@@ -103,7 +103,7 @@ def tenant_status(
     return table.sort_values(["taken_at", "name", "tenant_uid"], na_position="first", ignore_index=True)
 
 
-def is_questionable(table: pd.DataFrame) -> pd.DataFrame:
+def configured_rows(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of tenants in `tenants.toml`, or all rows if it contains none of them."""
     if not table["in_config"].any():
         return table
@@ -117,7 +117,7 @@ def status_summary(table: pd.DataFrame) -> str:
     >>> status_summary(tenant_status(names=[]))
     'No tenant is known.'
     """
-    own = is_questionable(table)
+    own = configured_rows(table)
     if own.empty:
         return "No tenant is known."
     summary = f"{own['ok'].sum()} of {pluralize(len(own), 'tenant')} fresh and consistent"

@@ -17,7 +17,7 @@ from typing import Generic
 
 from frgroups.api.client import Client
 from frgroups.api.retry import sleep, stop_waiting_at
-from frgroups.api.schema.records import Group, Named, Page, Record
+from frgroups.api.schema.records import CustomerReferences, Group, Page, Record
 from frgroups.errors import UnexpectedResponseError
 from frgroups.load.listing_reader import PAGING_OPERATION, Key, ListingReader, PageRows, ReadPage
 
@@ -77,7 +77,7 @@ def read_members(client: Client, group_uid: str, *, pool: Executor | None = None
     """
 
     def read_page(number: int | None, size: int | None) -> PageRows[str]:
-        page = client.read_customer_page(group_uid, number, size, record=Named)
+        page = client.read_customer_page(group_uid, number, size, record=CustomerReferences)
         return page_rows(
             page,
             page.uids,
@@ -89,7 +89,7 @@ def read_members(client: Client, group_uid: str, *, pool: Executor | None = None
         return read_listing(read_page, pool=pool)
 
 
-def _lacks_backreference(customer: Named, group_uid: str) -> bool:
+def _lacks_backreference(customer: CustomerReferences, group_uid: str) -> bool:
     return customer.customer_group_uids is not None and group_uid not in customer.customer_group_uids
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from frgroups.api.schema import codec as wire
+from frgroups.api.schema import codec
 from frgroups.errors import GroupNotFoundError, InputError, WrongTenantError
 from frgroups.internals.typing import Int32Array, IntArray
 from frgroups.internals.validation import as_list
@@ -160,7 +160,7 @@ def _customer_uids(customers: Iterable[Any], name: str) -> pa.Array:
     if texts is not None and texts.type == pa.string() and not texts.null_count:
         return texts.cast(pa.large_string())
     # The check of each uid names the first invalid one, and accepts subclasses of str that Arrow rejects.
-    return pa.array(wire.check_uids_once(listed, name), type=pa.large_string())
+    return pa.array(codec.check_uids_once(listed, name), type=pa.large_string())
 
 
 def _uids_from_array(customers: pd.Series | pd.Index | npt.NDArray[Any], name: str) -> pa.Array:
@@ -187,7 +187,7 @@ def _check_customers(
         positions = np.arange(len(codes))
     invalid_positions = positions[is_invalid[positions]]
     if len(invalid_positions):
-        wire.check_uid(lists.texts[int(invalid_positions[0])].as_py(), "customer uid")
+        codec.check_uid(lists.texts[int(invalid_positions[0])].as_py(), "customer uid")
 
 
 def _group_uids(snapshot: Snapshot, groups: Sequence[str], created: Mapping[str, str]) -> list[str]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from frgroups.analysis.register import match_register
-from frgroups.api.schema import codec as wire
+from frgroups.api.schema import codec
 from frgroups.errors import DriftedReadError, InputError
 from frgroups.internals.typing import Int32Array
 from frgroups.internals.validation import check_text, check_type
@@ -100,7 +100,7 @@ def plan_memberships(
     )
     register_rows = None
     if register is not None:
-        register_rows = match_register(register, _names(snapshot) | created)
+        register_rows = match_register(register, snapshot.matrix.names_by_uid | created)
     difference = _Difference(snapshot, uids, mode)
     group_uids = sorted({*desired_by_group, *created})
     requested = (difference.change(uid, desired_by_group.get(uid, NO_CUSTOMERS), created) for uid in group_uids)
@@ -155,23 +155,17 @@ def _exclude(
     return changes, excluded
 
 
-def _names(snapshot: Snapshot) -> dict[str, str]:
-    return dict(zip(snapshot.matrix.group_uids, snapshot.matrix.group_names, strict=True))
-
-
 def _checked_create(snapshot: Snapshot, create: Mapping[str, str]) -> dict[str, str]:
     if not isinstance(create, Mapping):
         raise InputError(f"create is a {type(create).__name__}; give {{group uid: name}} of the groups to make.")
     existing = set(snapshot.matrix.group_uids)
     for uid, name in create.items():
-        wire.check_uid(uid, "customer group uid")
+        codec.check_uid(uid, "customer group uid")
         if uid in existing:
             raise InputError(
                 f"create names {uid!r}, but that group exists ({snapshot.group_name(uid)}). Leave it out of create."
             )
-        if not isinstance(name, str) or not name.strip():
-            raise InputError(f"The new group {uid!r} needs a name, not {name!r}.")
-        check_text(name, f"create[{uid!r}]")
+        codec.check_group_name(name, f"create[{uid!r}]")
     return dict(create)
 
 
@@ -221,14 +215,14 @@ def _check_sendable(snapshot: Snapshot, changes: Iterable[GroupChange]) -> None:
     reads = snapshot.reads.set_index("customer_group_uid")[["verdict", "note"]].to_dict("index")
     for change in changes:
         for customer in change.remove:
-            if not wire.UID.fullmatch(customer):
+            if not codec.UID.fullmatch(customer):
                 raise InputError(
                     f"Customer {customer!r} of {change.uid} has a uid that the API does not take and cannot be "
                     "removed.",
                     hint=f"Pass protect=[{customer!r}] to keep this customer in the group.",
                     cli_hint="Pass --protect to frgroups plan to keep this customer in the group.",
                 )
-        wire.check_uid(change.uid, "customer group uid")
+        codec.check_uid(change.uid, "customer group uid")
         if not change.create and reads[change.uid]["verdict"] == "drifted":
             raise DriftedReadError(
                 f"{change.name} ({change.uid}) changed while the snapshot was read: {reads[change.uid]['note']}.",

@@ -19,7 +19,7 @@ from frgroups.snapshot.snapshot import Snapshot
 def preview_snapshot(snapshot: Snapshot, groups: Sequence[GroupChange], *, taken_at: datetime) -> Snapshot:
     """Return the snapshot after these changes. Customers who are not in the snapshot get a row in `customers`."""
     before = snapshot.matrix
-    names = dict(zip(before.group_uids, before.group_names, strict=True))
+    names = before.names_by_uid
     names |= {group.uid: group.name for group in groups}
     group_uids = sorted(names)
     code_of_group = {uid: code for code, uid in enumerate(group_uids)}

@@ -79,10 +79,10 @@ def number_width(ax: Axes, number: int) -> float:
     return label_width(ax, len(f"{number:,}") + 1.5)
 
 
-def spread_positions(wanted: Sequence[float], gap: float, last: float) -> FloatArray:
-    """Return positions close to the wanted ones, at least `gap` apart and none after `last`."""
-    order = np.argsort(wanted, kind="stable")
-    positions = np.array(wanted, dtype=float)
+def spread_positions(preferred: Sequence[float], gap: float, last: float) -> FloatArray:
+    """Return positions close to the preferred ones, at least `gap` apart and none after `last`."""
+    order = np.argsort(preferred, kind="stable")
+    positions = np.array(preferred, dtype=float)
     rising = positions[order]
     for i in range(1, len(rising)):
         rising[i] = max(rising[i], rising[i - 1] + gap)

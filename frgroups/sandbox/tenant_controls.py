@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from frgroups.errors import InputError
+from frgroups.internals.formatting import format_list
 from frgroups.sandbox.fake_customers import blank_customer, customer_row, stamp
 from frgroups.sandbox.request_validation import UID
 from frgroups.sandbox.store import Store
@@ -74,7 +75,7 @@ class TenantControls:
         self._check_group(group_uid)
         unknown = self._store.unknown_customers(uids)
         if unknown:
-            raise InputError(f"{len(unknown)} of {len(uids)} customers do not exist: {', '.join(unknown[:5])}.")
+            raise InputError(f"{len(unknown)} of {len(uids)} customers do not exist: {format_list(unknown, 5)}.")
         self._store.change_members(group_uid, uids, ())
 
     def remove_members(self, group_uid: str, customer_uids: Iterable[str]) -> None:

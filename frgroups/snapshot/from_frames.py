@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from frgroups.errors import InputError
+from frgroups.internals.formatting import format_list
 from frgroups.internals.timestamps import parse_timestamp
 from frgroups.internals.validation import check_text
 from frgroups.snapshot.membership_matrix import MembershipMatrix, as_str, check_uids
@@ -51,7 +52,7 @@ def snapshot_from_frames(
     group_table = _complete_table(groups, "customer_group_uid", "groups", group_uids)
     unknown = sorted(set(group_uids.unique()) - set(group_table["customer_group_uid"]))
     if unknown:
-        raise InputError(f"{len(unknown)} groups have members but no row in groups: {', '.join(unknown[:5])}.")
+        raise InputError(f"{len(unknown)} groups have members but no row in groups: {format_list(unknown, 5)}.")
     names = group_table.get("name", pd.Series(None, index=group_table.index, dtype="str"))
     names = as_str(names.fillna(group_table["customer_group_uid"]), "groups['name']")
     group_table = group_table.assign(name=names)

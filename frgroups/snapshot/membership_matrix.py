@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 
 from frgroups.errors import GroupNotFoundError, InputError
+from frgroups.internals.suggestions import did_you_mean
 from frgroups.internals.typing import Int32Array, IntArray
 from frgroups.internals.validation import as_list, check_text
 from frgroups.snapshot.uid_lookup import lookup_positions
@@ -116,6 +117,11 @@ class MembershipMatrix:
         """Group code of each membership."""
         return np.repeat(np.arange(self.n_groups, dtype=np.int32), self.sizes)
 
+    @property
+    def names_by_uid(self) -> dict[str, str]:
+        """Name of each group by uid."""
+        return dict(zip(self.group_uids, self.group_names, strict=True))
+
     def frame(self) -> pd.DataFrame:
         """Return a table with the uids of each membership."""
         return pd.DataFrame(
@@ -142,10 +148,9 @@ class MembershipMatrix:
                 close=uids,
             )
         close = self._similar_names(group)
-        message = f"No group has the uid or name {group!r} among these {self.n_groups}."
-        if close:
-            message += f" Did you mean {' or '.join(map(repr, close))}?"
-        raise GroupNotFoundError(message, close=close)
+        raise GroupNotFoundError(
+            f"No group has the uid or name {group!r} among these {self.n_groups}.{did_you_mean(close)}", close=close
+        )
 
     def group_uid(self, group: str) -> str:
         """Return the uid of the group with this uid or unique name."""
@@ -153,8 +158,11 @@ class MembershipMatrix:
 
     def member_codes(self, group: str) -> Int32Array:
         """Return the sorted customer codes of a group."""
-        code = self.group_code_of(group)
-        return self.indices[self.indptr[code] : self.indptr[code + 1]]
+        return self.row(self.group_code_of(group))
+
+    def row(self, group_code: int) -> Int32Array:
+        """Return the sorted customer codes of the group with a code."""
+        return self.indices[self.indptr[group_code] : self.indptr[group_code + 1]]
 
     def members(self, group: str) -> list[str]:
         """Return the sorted customer uids of a group."""
@@ -173,7 +181,7 @@ class MembershipMatrix:
         if groups is None:
             return self
         group_codes = np.unique([self.group_code_of(group) for group in as_list(groups, "groups")]).astype(np.int64)
-        rows = [self.indices[self.indptr[code] : self.indptr[code + 1]] for code in group_codes]
+        rows = [self.row(code) for code in group_codes]
         return MembershipMatrix(
             self.group_uids.take(group_codes),
             self.group_names.take(group_codes),

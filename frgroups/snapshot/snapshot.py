@@ -6,17 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Literal
 
 import pandas as pd
 
 from frgroups.errors import InputError
-from frgroups.internals.formatting import pluralize
+from frgroups.internals.formatting import format_list, pluralize
 from frgroups.internals.html import Card
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.universe import check_universe
-
-Verdict = Literal["consistent", "drifted", "unverifiable"]
+from frgroups.snapshot.verdicts import Verdict
 
 MAX_NAMED_GROUPS = 3  # Number of groups that a sentence names.
 # If fewer rows than this share of the total were read, a change during the load is not a plausible reason.
@@ -208,9 +206,4 @@ class Snapshot:
 
     def _list_names(self, uids: Sequence[str] | pd.Series) -> str:
         """Return the names of the first groups and the number of the others, as an enumeration."""
-        items = [self.group_name(uid) for uid in list(uids)[:MAX_NAMED_GROUPS]]
-        if len(uids) > MAX_NAMED_GROUPS:
-            items.append(f"{len(uids) - MAX_NAMED_GROUPS:,} more")
-        if len(items) == 1:
-            return items[0]
-        return f"{', '.join(items[:-1])} and {items[-1]}"
+        return format_list([self.group_name(uid) for uid in uids], MAX_NAMED_GROUPS)

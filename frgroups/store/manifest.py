@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 
@@ -20,6 +20,7 @@ from frgroups.internals.checksummed_json import canonical_json, sha256
 from frgroups.internals.paths import resolve_folder, tenant_folder
 from frgroups.internals.structured_logging import log_event
 from frgroups.internals.versions import __version__
+from frgroups.snapshot.verdicts import Verdict
 from frgroups.store import folders
 
 log = logging.getLogger("frgroups.cache")
@@ -63,7 +64,7 @@ class _AnyManifest(msgspec.Struct):
 class _Manifest(_AnyManifest):
     """The fields of a manifest of this version."""
 
-    verdict: Literal["consistent", "drifted", "unverifiable"]
+    verdict: Verdict
     files: dict[str, _File]
     universe: int | None = None
 

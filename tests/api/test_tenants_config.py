@@ -99,7 +99,7 @@ def test_an_unknown_name_comes_with_the_close_ones(write):
     "A mistyped name is told with those it may have been; a uid in its place, with its name."
     write(f"sport_no = {RIGHT}\nother = {RIGHT.replace('t-1', 't-2')}")
 
-    assert "Do you mean 'sport_no'?" in refusal("sport_on") and "other, sport_no" in refusal("sport_on")
+    assert "Did you mean 'sport_no'?" in refusal("sport_on") and "other and sport_no" in refusal("sport_on")
     assert refusal("t-1").startswith("'t-1' is a tenant_uid. Its name in ") and "'sport_no'" in refusal("t-1")
 
 
@@ -108,9 +108,9 @@ def test_an_unknown_name_comes_with_the_close_ones(write):
     [
         ('{tenant_uid = "t", host = "stage"}', "missing required field `token_command`"),
         ("{}", "missing required field `tenant_uid`"),
-        (RIGHT.replace("host", "hots"), "the key 'hots' is unknown. Do you mean 'host'?"),
+        (RIGHT.replace("host", "hots"), "the key 'hots' is unknown. Did you mean 'host'?"),
         (RIGHT.replace("host", "zzzzz"), "The keys are tenant_uid, host"),
-        (RIGHT.replace("token_command", "token_cmd"), "Do you mean 'token_command'?"),
+        (RIGHT.replace("token_command", "token_cmd"), "Did you mean 'token_command'?"),
         (RIGHT.replace('"t-1"', "7"), "got `int` - at `tenant_uid`"),
         (RIGHT.replace('"t-1"', '"a/b"'), "is not a tenant uid that the API takes"),
         (RIGHT.replace("stage", "stag"), "is not a base URL"),
@@ -349,5 +349,5 @@ def test_a_token_is_never_logged(write, sandbox, caplog):
     with fg.Client.from_config("a") as client:
         fg.load_snapshot(client, False)
 
-    assert "token_asked" in [getattr(record, "event", "") for record in caplog.records]
+    assert "token_requested" in [getattr(record, "event", "") for record in caplog.records]
     assert sandbox.token not in "\n".join(repr(vars(record)) for record in caplog.records)

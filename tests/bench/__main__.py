@@ -46,10 +46,10 @@ def main() -> None:
         rows = list(measured(scale, options.names or list(MEASURES)))
     if options.quick:
         rows = [replace(row, to_reach=None) for row in rows]  # A tiny tenant says nothing about speed.
-    told = conditions(scale, load_before)
-    sys.stdout.write(f"\n{as_text(rows)}\n\n{told}\n")
+    environment = conditions(scale, load_before)
+    sys.stdout.write(f"\n{as_text(rows)}\n\n{environment}\n")
     if options.markdown:
-        options.markdown.write_text(f"{as_markdown(rows)}\n\n{told}\n", encoding="utf-8")
+        options.markdown.write_text(f"{as_markdown(rows)}\n\n{environment}\n", encoding="utf-8")
 
 
 def measured(scale: Scale, names: list[str]) -> Iterator[Row]:

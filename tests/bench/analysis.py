@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 
 from tests.bench.measures import Row, Scale, compared, not_installed
-from tests.bench.memberships import kept_snapshot
+from tests.bench.memberships import stored_snapshot
 from tests.bench.runs import Job, Run, check_agreement, rounds
 
 _PACKAGES = {"duckdb", "numba", "pyroaring"}
@@ -26,7 +26,9 @@ def overlap(scale: Scale) -> Iterator[Row]:
     runs = _counted(scale.sparse, ways, scale.rounds)
     yield from _cpu_rows(scale.sparse, runs, ways)
     names = (f"added memory, overlap counts, {scale.sparse}", _NAMES["self_merge"])
-    yield compared(names, "MB", *([one.added_mb for one in runs[way]] for way in ("ours", "self_merge")), 1 / 15)
+    yield compared(
+        names, "MB", *([result.added_mb for result in runs[way]] for way in ("frgroups", "self_merge")), 1 / 15
+    )
 
 
 def dense_overlap(scale: Scale) -> Iterator[Row]:
@@ -39,7 +41,7 @@ def huge_overlap(scale: Scale) -> Iterator[Row]:
     """As many memberships as one machine is asked to hold."""
     runs = _counted(scale.huge, ["scipy"], scale.rounds)
     yield from _cpu_rows(scale.huge, runs, {"scipy": 0.8})
-    added = [one.added_mb for one in runs["ours"]]
+    added = [result.added_mb for result in runs["frgroups"]]
     names = (f"added memory, overlap counts, {scale.huge}", "a bound of 1,500 MB")
     yield compared(names, "MB", added, [_MOST_MB] * len(added), 1.0)
 
@@ -47,7 +49,7 @@ def huge_overlap(scale: Scale) -> Iterator[Row]:
 def pairs(scale: Scale) -> Iterator[Row]:
     """Every pair with all measures, p and q."""
     names = (f"CPU, overlap_pairs, {scale.sparse}", "the counts, and hypergeom.sf and .cdf")
-    yield _compared(names, "associating.pairs", "associating.pairs_by_scipy", scale.sparse, scale.rounds, 2.0)
+    yield _compared(names, "overlap_tables.pairs", "overlap_tables.pairs_by_scipy", scale.sparse, scale.rounds, 2.0)
 
 
 def combinations(scale: Scale) -> Iterator[Row]:
@@ -55,14 +57,16 @@ def combinations(scale: Scale) -> Iterator[Row]:
     names = (f"CPU, intersections, 12 largest of {scale.sparse}", "pandas.groupby on booleans")
     # It takes a fraction of a second, so that chance has a larger part in it.
     n = scale.readings
-    yield _compared(names, "associating.combinations", "associating.combinations_by_groupby", scale.sparse, n, 1 / 5)
+    yield _compared(
+        names, "overlap_tables.combinations", "overlap_tables.combinations_by_groupby", scale.sparse, n, 1 / 5
+    )
 
 
 def _counted(shape: str, ways: Mapping[str, float] | list[str], n: int) -> dict[str, list[Run]]:
     there = [way for way in ways if way not in _PACKAGES or find_spec(way)]
-    kept = {"path": kept_snapshot(shape)}
-    jobs = {way: Job(f"counting.by_{way}", kept) for way in there}
-    runs = rounds({"ours": Job("counting.by_overlap_matrix", kept)} | jobs, n)
+    options = {"path": stored_snapshot(shape)}
+    jobs = {way: Job(f"counting.by_{way}", options) for way in there}
+    runs = rounds({"frgroups": Job("counting.by_overlap_matrix", options)} | jobs, n)
     check_agreement(runs)
     return runs
 
@@ -71,15 +75,17 @@ def _cpu_rows(shape: str, runs: Mapping[str, list[Run]], ways: Mapping[str, floa
     for way, to_reach in ways.items():
         names = (f"CPU, overlap counts, {shape}", _NAMES[way])
         if way in runs:
-            yield compared(names, "s", *([one.cpu for one in runs[side]] for side in ("ours", way)), to_reach)
+            yield compared(
+                names, "s", *([result.cpu for result in runs[side]] for side in ("frgroups", way)), to_reach
+            )
         else:
             yield Row(*names, note=not_installed(way))
 
 
 def _compared(names: tuple[str, str], ours: str, peer: str, shape: str, n: int, to_reach: float) -> Row:
-    runs = rounds({side: Job(side, {"path": kept_snapshot(shape)}) for side in (ours, peer)}, n)
+    runs = rounds({side: Job(side, {"path": stored_snapshot(shape)}) for side in (ours, peer)}, n)
     check_agreement(runs)
-    return compared(names, "s", *([one.cpu for one in runs[side]] for side in (ours, peer)), to_reach)
+    return compared(names, "s", *([result.cpu for result in runs[side]] for side in (ours, peer)), to_reach)
 
 
-ANALYSIS = {one.__name__: one for one in (overlap, dense_overlap, huge_overlap, pairs, combinations)}
+ANALYSIS = {measure.__name__: measure for measure in (overlap, dense_overlap, huge_overlap, pairs, combinations)}

@@ -1,8 +1,8 @@
 """
 One measurement in a process of its own: imports and preparation before the clock, checks after it.
 
-`python -m tests.bench.child naive.load '{"base_url": ...}'` runs that function of this folder with those options and
-a Stopwatch, and prints what it cost and what it found as a line of JSON.
+`python -m tests.bench.child requests_load.load '{"base_url": ...}'` runs that function of this folder with those
+options and a Stopwatch, and prints its cost and its facts as a line of JSON.
 """
 
 from __future__ import annotations
@@ -67,10 +67,10 @@ def _forget_peak() -> float | None:
 
 def _cpu_seconds() -> float:
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in used)
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
-def found(group_uids: object, customer_uids: object, n_customers: int) -> dict[str, int]:
+def load_facts(group_uids: object, customer_uids: object, n_customers: int) -> dict[str, int]:
     """What a load ended with, and a digest of its memberships that does not depend on their order."""
     pairs = pd.DataFrame({"group": group_uids, "customer": customer_uids}, dtype="str")
     digest = int(pd.util.hash_pandas_object(pairs, index=False).sum())

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from frgroups.api.schema.codec import decode_nested
 from frgroups.api.schema.records import Member, Row
-from tests.bench.child import found
+from tests.bench.child import load_facts
 
 _PLAIN = [
     *("customer_uid", "external_id", "customer_type", "country_code", "postal_code", "city", "origin"),
@@ -63,17 +63,17 @@ class Columns:
         consents = [each or () for each in holders["consents"]]
         whose = np.repeat(np.arange(len(consents), dtype=np.int32), list(map(len, consents)))
         flat = list(chain.from_iterable(consents))
-        told = {name: pa.array(list(map(attrgetter(name), flat))) for name in _CONSENT}
-        told["created_at"] = told["created_at"].cast(pa.timestamp("us", tz="UTC"))
+        values_by_field = {name: pa.array(list(map(attrgetter(name), flat))) for name in _CONSENT}
+        values_by_field["created_at"] = values_by_field["created_at"].cast(pa.timestamp("us", tz="UTC"))
         pages = np.repeat(np.arange(len(self.codes), dtype=np.int32), [len(codes) for codes in self.codes])
         codes = np.concatenate([np.array(codes, np.int32) for codes in self.codes])
-        return pa.table(columns), pa.table({"customer_code": whose} | told), pages, codes
+        return pa.table(columns), pa.table({"customer_code": whose} | values_by_field), pages, codes
 
-    def found(self, page_codes: np.ndarray, customer_codes: np.ndarray) -> dict[str, int]:
+    def load_facts(self, page_codes: np.ndarray, customer_codes: np.ndarray) -> dict[str, int]:
         """What there is to compare with other loads; after the clock."""
         groups = np.array(self.groups, object)[page_codes]
         customers = np.array(self.values["customer_uid"], object)[customer_codes]
-        return found(groups, customers, len(self.code_of))
+        return load_facts(groups, customers, len(self.code_of))
 
 
 def page_numbers(total: int, page_size: int) -> range:

@@ -69,8 +69,8 @@ def by_pyroaring(clock: Stopwatch, *, path: str) -> dict[str, int]:
     with clock:
         maps = [BitMap(members) for members in np.split(codes.indices, codes.indptr[1:-1])]
         upper = np.zeros((len(maps), len(maps)), dtype=np.int64)
-        for group, one in enumerate(maps):
-            upper[group, group:] = [one.intersection_cardinality(other) for other in maps[group:]]
+        for group, bitmap in enumerate(maps):
+            upper[group, group:] = [bitmap.intersection_cardinality(other) for other in maps[group:]]
         counts = upper + np.triu(upper, k=1).T
     return counted(counts, codes)
 

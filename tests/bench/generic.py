@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench.child import Stopwatch, found
+from tests.bench.child import Stopwatch, load_facts
 from tests.bench.server import TENANT_UID
 
 CONTRACT = Path(__file__).parents[1] / "published_contract.json"
@@ -51,7 +51,7 @@ def load_by_dlt(clock: Stopwatch, *, base_url: str, page_size: int) -> dict[str,
             pipeline = dlt.pipeline("bench", destination=store, pipelines_dir=folder, dataset_name="tenant")
             pipeline.run(source, loader_file_format="parquet")
         rows = pd.read_parquet(Path(folder, "store", "tenant", "customers"))
-    return found(rows["_groups_customer_group_uid"], rows["customer_uid"], rows["customer_uid"].nunique())
+    return load_facts(rows["_groups_customer_group_uid"], rows["customer_uid"], rows["customer_uid"].nunique())
 
 
 def load_by_generated_client(clock: Stopwatch, *, base_url: str, page_size: int) -> dict[str, int]:
@@ -74,7 +74,7 @@ def load_by_generated_client(clock: Stopwatch, *, base_url: str, page_size: int)
         frame = pd.DataFrame(rows)
         memberships = frame[["customerGroupUid", "customerUid"]]
         customers = frame.drop(columns="customerGroupUid").drop_duplicates("customerUid", ignore_index=True)
-    return found(memberships["customerGroupUid"], memberships["customerUid"], len(customers))
+    return load_facts(memberships["customerGroupUid"], memberships["customerUid"], len(customers))
 
 
 def _generate(target: Path) -> None:

@@ -30,7 +30,7 @@ class Scale:
     small: str
     large: str
     covered: str
-    kept: str
+    stored: str
     sparse: str
     dense: str
     huge: str
@@ -98,29 +98,29 @@ def by_pages(scale: Scale) -> Iterator[Row]:
     with running(scale.large, cap=scale.page_size) as url:
         asked = {"page_size": scale.page_size}
         jobs = {
-            "ours": Job("ours.load", asked | {"cover": False}, url),
+            "frgroups": Job("frgroups_load.load", asked | {"cover": False}, url),
             "limit": Job("raw_socket.load", asked, url),
-            "as is": Job("ours.load", asked, url),
-            "plain": Job("plain.load", asked, url),
+            "as is": Job("frgroups_load.load", asked, url),
+            "plain": Job("plain_paging.load", asked, url),
         }
         if find_spec("requests"):
-            jobs["naive"] = Job("naive.load", asked, url)
+            jobs["requests"] = Job("requests_load.load", asked, url)
         runs = rounds(jobs, scale.rounds)
     check_agreement(runs)
-    ours, limit, name = runs["ours"], runs["limit"], scale.large
+    ours, limit, name = runs["frgroups"], runs["limit"], scale.large
     cpu, peak = f"CPU, {name}, by pages", f"peak memory, {name}, by pages"
     usual = "requests + pd.json_normalize"
-    if "naive" in runs:
-        yield compared((cpu, usual), "s", _cpu(ours), _cpu(runs["naive"]), 0.16)
-        yield compared((peak, usual), "MB", _peak(ours), _peak(runs["naive"]), 1 / 4)
+    if "requests" in runs:
+        yield compared((cpu, usual), "s", _cpu(ours), _cpu(runs["requests"]), 0.16)
+        yield compared((peak, usual), "MB", _peak(ours), _peak(runs["requests"]), 1 / 4)
     else:
         yield Row(cpu, usual, note=not_installed("requests"))
         yield Row(peak, usual, note=not_installed("requests"))
     yield compared((cpu, "raw socket, same decoder (the limit)"), "s", _cpu(ours), _cpu(limit), 1.6)
-    served = [one.server_cpu for one in ours]
+    served = [result.server_cpu for result in ours]
     yield compared((f"CPU of the server, {name}", "ours (is the server the limit?)"), "s", served, _cpu(ours))
     long = {path for path, n in runs["plain"][0].paths.items() if n >= 3}
-    mine, plain = ([_sent_to(one, long) for one in runs[side]] for side in ("as is", "plain"))
+    mine, plain = ([_sent_to(result, long) for result in runs[side]] for side in ("as is", "plain"))
     names = (f"requests, {name}, groups of 3 pages and more", "plain paging, no proof")
     yield compared(names, "", mine, plain, 1.10)
 
@@ -130,8 +130,8 @@ def at_latency(scale: Scale) -> Iterator[Row]:
     for name in dict.fromkeys([scale.small, scale.large]):
         with running(name, cap=scale.page_size, latency=LATENCY) as url:
             asked = {"page_size": scale.page_size, "workers": WORKERS}
-            runs = rounds({"ours": Job("ours.load", asked, url)}, scale.rounds)["ours"]
-        floors = [(one.requests / WORKERS + 1) * LATENCY for one in runs]
+            runs = rounds({"frgroups": Job("frgroups_load.load", asked, url)}, scale.rounds)["frgroups"]
+        floors = [(result.requests / WORKERS + 1) * LATENCY for result in runs]
         measure = f"wall, {LATENCY * 1000:.0f} ms latency, {WORKERS} workers, {name}"
         floor = f"floor: (requests / {WORKERS} + 1) x {LATENCY * 1000:.0f} ms"
         yield compared((measure, floor), "s", _wall(runs), floors, 1.3)
@@ -141,40 +141,40 @@ def covered(scale: Scale) -> Iterator[Row]:
     """A tenant with a group that holds everybody, against plain full paging."""
     with running(scale.covered, cap=scale.page_size) as url:
         asked = {"page_size": scale.page_size}
-        jobs = {"ours": Job("ours.load", asked, url), "plain": Job("plain.load", asked, url)}
+        jobs = {"frgroups": Job("frgroups_load.load", asked, url), "plain": Job("plain_paging.load", asked, url)}
         runs = rounds(jobs, scale.rounds)
     check_agreement(runs)
-    ours, plain, peer = runs["ours"], runs["plain"], "plain paging, no proof"
+    ours, plain, peer = runs["frgroups"], runs["plain"], "plain paging, no proof"
     requests, megabytes = (
-        [[getattr(one, what) for one in side] for side in (ours, plain)] for what in ("requests", "megabytes")
+        [[getattr(result, what) for result in side] for side in (ours, plain)] for what in ("requests", "megabytes")
     )
     yield compared((f"requests, {scale.covered}", peer), "", *requests, 0.40)
     yield compared((f"bytes, {scale.covered}", peer), "MB", *megabytes, 0.35)
     yield compared((f"CPU, {scale.covered}", peer), "s", _cpu(ours), _cpu(plain), 0.56)
 
 
-def kept(scale: Scale) -> Iterator[Row]:
+def stored(scale: Scale) -> Iterator[Row]:
     """A large snapshot on disk, against DataFrame.to_parquet and pd.read_parquet of its memberships."""
     with tempfile.TemporaryDirectory() as folder:
-        there = {"folder": folder}
-        rows = run(Job("kept.prepare", there | {"tenant": scale.kept})).found["memberships"]
-        wrote = rounds({side: Job(f"kept.write_{side}", there) for side in ("ours", "plain")}, scale.rounds)
+        options = {"folder": folder}
+        rows = run(Job("stored.prepare", options | {"tenant": scale.stored})).facts["memberships"]
+        writes = rounds({side: Job(f"stored.write_{side}", options) for side in ("frgroups", "pandas")}, scale.rounds)
         # Reading takes a fraction of a second, so that chance has a larger part in it.
-        read = rounds({side: Job(f"kept.read_{side}", there) for side in ("ours", "plain")}, scale.readings)
-    size = [[one.found["size"] / 1e6 for one in wrote[side]] for side in ("ours", "plain")]
-    yield compared((f"file size, {rows:,} memberships", "DataFrame.to_parquet"), "MB", *size, 0.25)
+        reads = rounds({side: Job(f"stored.read_{side}", options) for side in ("frgroups", "pandas")}, scale.readings)
+    sizes = [[result.facts["size"] / 1e6 for result in writes[side]] for side in ("frgroups", "pandas")]
+    yield compared((f"file size, {rows:,} memberships", "DataFrame.to_parquet"), "MB", *sizes, 0.25)
     yield compared(
         ("write time, save_snapshot whole", "DataFrame.to_parquet"),
         "s",
-        _wall(wrote["ours"]),
-        _wall(wrote["plain"]),
+        _wall(writes["frgroups"]),
+        _wall(writes["pandas"]),
         0.6,
     )
     yield compared(
         ("reopen, read_snapshot until its codes", "pd.read_parquet"),
         "s",
-        _wall(read["ours"]),
-        _wall(read["plain"]),
+        _wall(reads["frgroups"]),
+        _wall(reads["pandas"]),
         0.5,
     )
 
@@ -198,31 +198,31 @@ def generic(scale: Scale) -> Iterator[Row]:
 
 def _beside(names: tuple[str, str], function: str, asked: dict[str, Any], url: str) -> Row:
     try:
-        ours = run(Job("ours.load", asked, url))
+        ours = run(Job("frgroups_load.load", asked, url))
         peer = run(Job(function, asked, url), SHOWN_PATIENCE)
-        check_agreement({"ours": [ours], "peer": [peer]})
+        check_agreement({"frgroups": [ours], "peer": [peer]})
     except MeasurementError as error:
         return Row(*names, note=str(error).splitlines()[-1])
     return compared(names, "s", [ours.cpu], [peer.cpu])
 
 
-LOADS = {one.__name__: one for one in (by_pages, at_latency, covered, kept, generic)}
+LOADS = {measure.__name__: measure for measure in (by_pages, at_latency, covered, stored, generic)}
 
 
 def _cpu(runs: list[Run]) -> list[float]:
-    return [one.cpu for one in runs]
+    return [result.cpu for result in runs]
 
 
 def _peak(runs: list[Run]) -> list[float]:
-    return [one.peak_mb for one in runs]
+    return [result.peak_mb for result in runs]
 
 
 def _wall(runs: list[Run]) -> list[float]:
-    return [one.wall for one in runs]
+    return [result.wall for result in runs]
 
 
-def _sent_to(one: Run, paths: set[str]) -> int:
-    return sum(n for path, n in one.paths.items() if path in paths)
+def _sent_to(result: Run, paths: set[str]) -> int:
+    return sum(n for path, n in result.paths.items() if path in paths)
 
 
 def not_installed(package: str) -> str:

@@ -1,4 +1,4 @@
-"""Made-up memberships, kept as a snapshot: customers differ in how many groups they are in, groups in size."""
+"""Made-up memberships, stored as a snapshot: customers differ in how many groups they are in, groups in size."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ SHAPES = {
 
 
 @cache
-def kept_snapshot(shape: str) -> str:
+def stored_snapshot(shape: str) -> str:
     """The folder of a snapshot of this shape, made once, in the home, which `make bench` removes when it ends."""
-    return run(Job("memberships.keep", {"shape": shape, "folder": str(fg.home() / shape)})).found["path"]
+    return run(Job("memberships.save", {"shape": shape, "folder": str(fg.home() / shape)})).facts["path"]
 
 
-def keep(clock: Stopwatch, *, shape: str, folder: str) -> dict[str, Any]:
-    """Make and keep it, in a process of its own that may grow."""
+def save(clock: Stopwatch, *, shape: str, folder: str) -> dict[str, Any]:
+    """Make and store it, in a process of its own that may grow."""
     codes = make_codes(SHAPES[shape])
     moment = pd.Timestamp("2026-11-23T08:10Z").to_pydatetime()
     groups = pd.DataFrame({"customer_group_uid": codes.group_uids, "name": codes.group_names})

@@ -18,9 +18,9 @@ def review_page(scale: Scale) -> Iterator[Row]:
     if chromium.found() is None:
         yield Row(*names, note="no Chromium on this machine")
         return
-    runs = rounds({"ours": Job("review_page.searched", {"n": scale.operations})}, scale.rounds)["ours"]
-    yield compared(names, "s", [one.wall for one in runs], [PATIENCE_OF_A_READER] * len(runs), 1.0)
-    megabytes = [[one.found[side] / 1e6 for one in runs] for side in ("page", "csv")]
+    runs = rounds({"frgroups": Job("review_page.searched", {"n": scale.operations})}, scale.rounds)["frgroups"]
+    yield compared(names, "s", [result.wall for result in runs], [PATIENCE_OF_A_READER] * len(runs), 1.0)
+    megabytes = [[result.facts[side] / 1e6 for result in runs] for side in ("page", "csv")]
     yield compared((f"file size, {what}", "the same as CSV"), "MB", *megabytes)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 import frgroups as fg
-from tests.bench.child import Stopwatch, found
+from tests.bench.child import Stopwatch, load_facts
 from tests.bench.tenants import SEED, make_tenant
 
 UIDS = ["customer_group_uid", "customer_uid"]
@@ -54,10 +54,10 @@ def prepare(clock: Stopwatch, *, tenant: str, folder: str) -> dict[str, Any]:
 def _changed(now: Any, n_customers: int) -> Any:
     """One in two hundred left out, as many others put in; group by group, customers in no order."""
     rng = np.random.default_rng(SEED + 5)
-    kept = now[rng.random(len(now)) >= 0.005]
+    remaining = now[rng.random(len(now)) >= 0.005]
     n = len(now) // 200
     new = (now // n_customers)[rng.integers(0, len(now), n)] * n_customers + rng.integers(0, n_customers, n)
-    both = np.concatenate([kept, np.setdiff1d(new, now)])
+    both = np.concatenate([remaining, np.setdiff1d(new, now)])
     return both[np.argsort(both // n_customers, kind="stable")]
 
 
@@ -118,4 +118,4 @@ def _missing(some: Any, others: Any) -> Any:
 
 def _told(changed: pd.DataFrame, n_add: int) -> dict[str, int]:
     """Who is changed where, and in the place of the customers how many join."""
-    return found(changed[UIDS[0]].array, changed[UIDS[1]].array, n_add)
+    return load_facts(changed[UIDS[0]].array, changed[UIDS[1]].array, n_add)

@@ -23,16 +23,16 @@ def plan_diff(scale: Scale) -> Iterator[Row]:
     """As many memberships wanted as there are, a hundredth of them others."""
     there = [peer for peer in _PEERS if peer != "polars" or find_spec("polars")]
     with tempfile.TemporaryDirectory() as folder:
-        kept = {"folder": folder}
-        rows = run(Job("planning.prepare", kept | {"tenant": scale.kept})).found["memberships"]
+        options = {"folder": folder}
+        rows = run(Job("planning.prepare", options | {"tenant": scale.stored})).facts["memberships"]
         ways = ["plan", "plan_whole", *there]
-        jobs = {way: Job(f"planning.by_{way}", kept) for way in ways}
+        jobs = {way: Job(f"planning.by_{way}", options) for way in ways}
         mixed = {
-            f"{way}_mixed": Job(f"planning.by_{way}", kept | {"table": "mixed"}) for way in ways if way in _MIXED
+            f"{way}_mixed": Job(f"planning.by_{way}", options | {"table": "mixed"}) for way in ways if way in _MIXED
         }
         runs = rounds(jobs | mixed, scale.rounds)
     check_agreement(runs)
-    cpu = {way: [one.cpu for one in each] for way, each in runs.items()}
+    cpu = {way: [result.cpu for result in each] for way, each in runs.items()}
     what = f"plan_memberships, {rows:,} memberships"
     for peer, (name, to_reach) in _PEERS.items():
         if peer in runs:
@@ -48,7 +48,7 @@ def plan_diff(scale: Scale) -> Iterator[Row]:
     yield compared((whole, _PEERS["merge"][0]), "s", cpu["plan_whole"], cpu["merge"])
     names = (f"peak memory, {what}", _PEERS["polars"][0])
     if "polars" in runs:
-        yield compared(names, "MB", *([one.peak_mb for one in runs[way]] for way in ("plan", "polars")), 0.6)
+        yield compared(names, "MB", *([result.peak_mb for result in runs[way]] for way in ("plan", "polars")), 0.6)
     else:
         yield Row(*names, note=not_installed("polars"))
 
@@ -57,19 +57,19 @@ def plan_applied(scale: Scale) -> Iterator[Row]:
     """Changes sent to a tenant that answers after a while; each round changes what the one before left."""
     with running(scale.changed, cap=scale.page_size, latency=_LATENCY) as url:
         asked = {"page_size": scale.page_size, "changes": scale.changes}
-        runs = rounds({"ours": Job("applying.apply", asked, url)}, scale.rounds)["ours"]
-    told = [one.found for one in runs]
-    what = f"requests, apply {told[0]['changes']:,} changes of {told[0]['groups']:,} groups"
-    sent = [one["requests"] for one in told]
+        runs = rounds({"frgroups": Job("apply_changes.apply", asked, url)}, scale.rounds)["frgroups"]
+    applied = [result.facts for result in runs]
+    what = f"requests, apply {applied[0]['changes']:,} changes of {applied[0]['groups']:,} groups"
+    sent = [facts["requests"] for facts in applied]
     fewest = {
         "proved": ("pages read with proof, twice, and chunks", 1.05),
         "plain": ("plain pages, twice, and chunks", 1.05),
     }
     for kind, (name, to_reach) in fewest.items():
-        yield compared((what, name), "", sent, [one[kind] for one in told], to_reach)
-    floors = [one["requests"] * _LATENCY for one in told]
+        yield compared((what, name), "", sent, [facts[kind] for facts in applied], to_reach)
+    floors = [facts["requests"] * _LATENCY for facts in applied]
     names = (f"wall of it, {_LATENCY * 1000:.0f} ms latency", f"requests x {_LATENCY * 1000:.0f} ms, one at a time")
-    yield compared(names, "s", [one.wall for one in runs], floors)
+    yield compared(names, "s", [result.wall for result in runs], floors)
 
 
-PLANS = {one.__name__: one for one in (plan_diff, plan_applied)}
+PLANS = {measure.__name__: measure for measure in (plan_diff, plan_applied)}

@@ -52,4 +52,4 @@ def load(clock: Stopwatch, *, base_url: str, page_size: int) -> dict[str, int]:
             for number in page_numbers(first.total_count, page_size):
                 columns.take(uid, line.page(f"/{uid}/customers", number, page_size, row).items)
         _, _, page_codes, customer_codes = columns.tables()
-    return columns.found(page_codes, customer_codes)
+    return columns.load_facts(page_codes, customer_codes)

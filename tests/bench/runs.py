@@ -21,7 +21,7 @@ class MeasurementError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A function of this folder ("naive.load") with its options, and the server that it talks to."""
+    """A function of this folder ("requests_load.load") with its options, and the server that it talks to."""
 
     function: str
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -30,12 +30,12 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one measurement cost and found; requests, bytes and the server's CPU are the server's own counts."""
+    """Cost and facts of one measurement; requests, bytes and the server's CPU are the server's own counts."""
 
     wall: float
     cpu: float
     peak_mb: float
-    found: Mapping[str, Any]
+    facts: Mapping[str, Any]
     requests: int = 0
     megabytes: float = 0.0
     server_cpu: float = 0.0
@@ -54,14 +54,14 @@ def run(job: Job, patience: float = PATIENCE) -> Run:
         raise MeasurementError(f"{job.function} took more than {patience:.0f} s") from None
     if done.returncode:
         raise MeasurementError(f"{job.function} failed: {done.stderr.strip()[-2000:]}")
-    found = json.loads(done.stdout.splitlines()[-1])
-    cost = {name: found.pop(name) for name in ("wall", "cpu", "peak_mb", "added_mb")}
+    facts = json.loads(done.stdout.splitlines()[-1])
+    cost = {name: facts.pop(name) for name in ("wall", "cpu", "peak_mb", "added_mb")}
     if not job.base_url:
-        return Run(**cost, found=found)
+        return Run(**cost, facts=facts)
     after = stats(job.base_url)
     return Run(
         **cost,
-        found=found,
+        facts=facts,
         requests=after["requests"] - before["requests"],
         megabytes=(after["bytes"] - before["bytes"]) / 1e6,
         server_cpu=after["cpu"] - before["cpu"],
@@ -80,10 +80,10 @@ def rounds(jobs: Mapping[str, Job], n: int) -> dict[str, list[Run]]:
 
 def check_agreement(runs: Mapping[str, list[Run]]) -> None:
     """What was measured on one tenant is comparable only where all found the same."""
-    outcomes = {name: [_outcome(one) for one in each] for name, each in runs.items()}
+    outcomes = {name: [_outcome(result) for result in each] for name, each in runs.items()}
     if len({outcome for each in outcomes.values() for outcome in each}) > 1:
         raise MeasurementError(f"They do not agree on memberships, customers and digest: {outcomes}")
 
 
-def _outcome(one: Run) -> tuple[int, ...]:
-    return tuple(one.found[name] for name in ("memberships", "customers", "digest"))
+def _outcome(result: Run) -> tuple[int, ...]:
+    return tuple(result.facts[name] for name in ("memberships", "customers", "digest"))

@@ -193,8 +193,8 @@ def main() -> None:
     service = Service.of(make_tenant(options.tenant), cap=options.cap, latency=options.latency)
     server = Server(options.port, service)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    told = {"base_url": f"http://127.0.0.1:{server.server_address[1]}/v2", "tenant_uid": TENANT_UID}
-    sys.stdout.write(json.dumps(told) + "\n")
+    address = {"base_url": f"http://127.0.0.1:{server.server_address[1]}/v2", "tenant_uid": TENANT_UID}
+    sys.stdout.write(json.dumps(address) + "\n")
     sys.stdout.flush()
     sys.stdin.read()  # Until whoever started this closes its end, or ends.
 

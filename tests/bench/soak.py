@@ -11,9 +11,11 @@ TENANT = "XL"
 def soak(tenant: str = TENANT) -> str:
     """Load it, and say in a sentence what that took."""
     with running(tenant) as url:
-        one = run(Job("ours.load", {"page_size": 500, "digest": False}, url), patience=3600)
+        result = run(Job("frgroups_load.load", {"page_size": 500, "digest": False}, url), patience=3600)
+    facts = result.facts
     return (
-        f"{one.found['customers']:,} customers, {one.found['memberships']:,} memberships, {one.found['verdict']}: "
-        f"{one.requests:,} requests, {one.megabytes:,.0f} MB, {one.wall:.0f} s wall, {one.cpu:.0f} s CPU, "
-        f"peak memory {one.peak_mb:,.0f} MB ({one.peak_mb * 1e3 / one.found['customers']:.1f} KB a customer)."
+        f"{facts['customers']:,} customers, {facts['memberships']:,} memberships, {facts['verdict']}: "
+        f"{result.requests:,} requests, {result.megabytes:,.0f} MB, {result.wall:.0f} s wall, "
+        f"{result.cpu:.0f} s CPU, peak memory {result.peak_mb:,.0f} MB "
+        f"({result.peak_mb * 1e3 / facts['customers']:.1f} KB a customer)."
     )

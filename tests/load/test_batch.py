@@ -16,7 +16,7 @@ import frgroups as fg
 from frgroups.cli.main import main
 from frgroups.internals.exit_codes import EXIT_CODES, worst
 from frgroups.load import batch as processes
-from frgroups.load.batch import Loaded, load_one
+from frgroups.load.batch import LoadResult, load_one
 from frgroups.sandbox.faults import Fault
 
 KEYS = {
@@ -174,13 +174,13 @@ def test_a_table_that_is_wrong_is_one_line_too(tenants, capsys, home_folder):
 
     assert main(["load", "--tenant", "fine", "typo", "--json"]) == 1
     told = lines(capsys)
-    assert told["fine"]["ok"] and "Do you mean 'host'?" in told["typo"]["error"]["message"]
+    assert told["fine"]["ok"] and "Did you mean 'host'?" in told["typo"]["error"]["message"]
 
 
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--tenant", "fien"], "Do you mean 'fine'?"),
+        (["--tenant", "fien"], "Did you mean 'fine'?"),
         (["--tenant", "fine", "nobody"], "no tenant 'nobody'"),
     ],
 )
@@ -374,6 +374,6 @@ def test_the_worst_code_is_defined_for_every_code():
 
 def test_a_line_is_a_line():
     "The sentence of an error is one line, whatever its message contains."
-    done = Loaded("a", error={"type": "InputError", "message": "two\nlines"}, seconds=1.0)
+    done = LoadResult("a", error={"type": "InputError", "message": "two\nlines"}, seconds=1.0)
 
     assert done.sentence == "a: FAILED after 1.0 s. InputError: two lines"

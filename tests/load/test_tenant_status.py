@@ -120,7 +120,7 @@ def test_only_those_named(write):
     write("aa", "bb")
 
     assert list(fg.tenant_status(names=["bb"])["name"]) == ["bb"]
-    with pytest.raises(fg.errors.InputError, match="Do you mean 'bb'"):
+    with pytest.raises(fg.errors.InputError, match="Did you mean 'bb'"):
         fg.tenant_status(names=["bbb"])
 
 

@@ -23,10 +23,10 @@ from frgroups.api.schema.lenient_decoding import (
     lenient_decode_record,
     parse_json,
 )
-from frgroups.api.schema.records import NESTED, ROW_OF, Count, Group, Member, Named, Page, Record, Value
+from frgroups.api.schema.records import NESTED, ROW_OF, Count, CustomerReferences, Group, Member, Page, Record, Value
 from frgroups.errors import InputError
 from frgroups.internals.redaction import mask_contacts, safe_repr
-from frgroups.internals.validation import as_list
+from frgroups.internals.validation import as_list, check_text
 
 # The pattern of the contract has no end anchor. Here it must match the whole string.
 UID = re.compile(r"[A-Za-z0-9_-]+")
@@ -43,7 +43,7 @@ def _page_decoder(record: type) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(msgspec.defstruct(f"{record.__name__}Page", fields, bases=(Value,), frozen=True))
 
 
-_RECORDS: tuple[type, ...] = (Group, Named, *ROW_OF, *ROW_OF.values())
+_RECORDS: tuple[type, ...] = (Group, CustomerReferences, *ROW_OF, *ROW_OF.values())
 _PAGE_DECODERS = {record: _page_decoder(record) for record in _RECORDS}
 _KIND_OF_NESTED = {
     (record, field.name): field.type
@@ -199,6 +199,24 @@ def check_uid(uid: str, label: str = "uid") -> str:
     if type(uid) is not str:
         return str(uid)  # msgspec cannot encode the strings of NumPy.
     return uid
+
+
+def check_group_name(name: str, label: str = "name") -> str:
+    """
+    Return the name of a group that the API accepts.
+
+    Raises
+    ------
+    InputError
+        The value is not text, is empty or blank, or cannot be encoded in UTF-8.
+
+    >>> check_group_name("VIP")
+    'VIP'
+    """
+    if not isinstance(name, str) or not name.strip():
+        raise InputError(f"A group needs a name of at least one character; {label} is {safe_repr(name)}.")
+    check_text(name, label)
+    return name
 
 
 def check_uids_once(uids: Iterable[str], label: str) -> list[str]:

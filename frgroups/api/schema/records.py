@@ -9,7 +9,7 @@ from typing import Annotated, Any, Generic, TypeVar, cast
 import msgspec
 
 # The range of an int64 column.
-Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
@@ -39,8 +39,8 @@ class Group(Value, frozen=True):
 class Credit(Value, frozen=True):
     """Credit of a customer, in integers. The API does not document the unit, which is probably the minor unit."""
 
-    limit: Whole | None = None
-    balance: Whole | None = None
+    limit: Int64 | None = None
+    balance: Int64 | None = None
 
 
 class Store(Value, frozen=True):
@@ -80,7 +80,7 @@ class Ehf(Value, frozen=True):
     address: str | None = None
 
 
-class Known(Value, frozen=True):
+class CustomerRecord(Value, frozen=True):
     """A record with a customer uid. Its repr shows only the uid."""
 
     customer_uid: str
@@ -94,13 +94,13 @@ class Known(Value, frozen=True):
         return f"<{type(self).__name__} {self.customer_uid}>"
 
 
-class Named(Known, frozen=True):
+class CustomerReferences(CustomerRecord, frozen=True):
     """Uid of a customer, and the uids of its groups."""
 
     customer_group_uids: tuple[str, ...] | None = None
 
 
-class Member(Named, frozen=True):
+class Member(CustomerReferences, frozen=True):
     """
     Fields of a customer that are read by default, without names, addresses and notes.
 
@@ -116,7 +116,7 @@ class Member(Named, frozen=True):
     created_at: str | None = None
     last_modified_at: str | None = None
     pricelist_uid: str | None = None
-    payment_terms: Whole | None = None
+    payment_terms: Int64 | None = None
     credit: Credit | None = None
     customer_parent_uid: str | None = None
     default_store: Store | None = None
@@ -153,7 +153,7 @@ NESTED |= {"ehf", "addresses", "contacts", "extensions"}
 _NULL = msgspec.Raw(b"null")
 
 
-class Row(Known, frozen=True):
+class Row(CustomerRecord, frozen=True):
     """
     A customer on a page of a load, whose lists and nested records are still JSON.
 
@@ -180,8 +180,8 @@ def _row_of(record: type[Member]) -> type[Row]:
 # Row types of a load, for the fields of a Member or of a Customer.
 ROW_OF = {record: _row_of(record) for record in (Member, Customer)}
 
-Record = TypeVar("Record", bound=Group | Known)
-Person = TypeVar("Person", bound=Known)
+Record = TypeVar("Record", bound=Group | CustomerRecord)
+Person = TypeVar("Person", bound=CustomerRecord)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,7 @@ class Page(Generic[Record]):
     """
     One page of a list, with the page number, page size and total of the response.
 
-    `nameless` is the number of records without a uid, which are not in `items`.
+    `without_uid` is the number of records without a uid, which are not in `items`.
     """
 
     items: Sequence[Record]

@@ -17,7 +17,7 @@ def pairs(clock: Stopwatch, *, path: str) -> dict[str, int]:
     snapshot = fg.read_snapshot(path)
     with clock:
         table = fg.overlap_pairs(snapshot, universe=_universe(snapshot.matrix))
-    return _told(snapshot.matrix, len(table), table["n_both"].sum(), table["p_over"].sum(), table["p_under"].sum())
+    return _facts(snapshot.matrix, len(table), table["n_both"].sum(), table["p_over"].sum(), table["p_under"].sum())
 
 
 def pairs_by_scipy(clock: Stopwatch, *, path: str) -> dict[str, int]:
@@ -31,7 +31,7 @@ def pairs_by_scipy(clock: Stopwatch, *, path: str) -> dict[str, int]:
         a, b = np.triu_indices(codes.n_groups, k=1)
         n_a, n_b, n_both = codes.sizes[a], codes.sizes[b], counts[a, b]
         over, under = hypergeom.sf(n_both - 1, universe, n_a, n_b), hypergeom.cdf(n_both, universe, n_a, n_b)
-    return _told(codes, len(a), n_both.sum(), over.sum(), under.sum())
+    return _facts(codes, len(a), n_both.sum(), over.sum(), under.sum())
 
 
 def combinations(clock: Stopwatch, *, path: str) -> dict[str, int]:
@@ -40,7 +40,7 @@ def combinations(clock: Stopwatch, *, path: str) -> dict[str, int]:
     largest = _largest(snapshot.matrix)
     with clock:
         table = fg.intersections(snapshot, largest)
-    return _told(snapshot.matrix, len(table), *np.sort(table["n"])[-3:])
+    return _facts(snapshot.matrix, len(table), *np.sort(table["n"])[-3:])
 
 
 def combinations_by_groupby(clock: Stopwatch, *, path: str) -> dict[str, int]:
@@ -55,8 +55,8 @@ def combinations_by_groupby(clock: Stopwatch, *, path: str) -> dict[str, int]:
     frame.head().groupby(largest).size()  # What pandas loads on first use is loaded.
     with clock:
         table = frame.groupby(largest).size()
-    some = table[table.index.to_frame().any(axis=1)]
-    return _told(codes, len(some), *np.sort(some)[-3:])
+    combinations_in_groups = table[table.index.to_frame().any(axis=1)]
+    return _facts(codes, len(combinations_in_groups), *np.sort(combinations_in_groups)[-3:])
 
 
 def _universe(codes: MembershipMatrix) -> int:
@@ -67,7 +67,7 @@ def _largest(codes: MembershipMatrix) -> list[str]:
     return list(codes.group_uids[np.sort(np.argsort(-codes.sizes)[:12])])
 
 
-def _told(codes: MembershipMatrix, n_rows: int, *sums: Any) -> dict[str, int]:
-    """Sums of p are told to the nearest whole: the ways agree to nine digits, not to the last bit."""
+def _facts(codes: MembershipMatrix, n_rows: int, *sums: Any) -> dict[str, int]:
+    """Sums of p are rounded to the nearest whole: the ways agree to nine digits, not to the last bit."""
     digest = sum(place * round(float(sum_)) for place, sum_ in enumerate(sums, start=1))
     return {"memberships": len(codes), "customers": codes.n_customers, "digest": n_rows + digest}

@@ -16,9 +16,9 @@ def load(clock: Stopwatch, *, base_url: str, page_size: int) -> dict[str, int]:
     """The first page tells how many there are; the tables are the least that will do."""
     with clock, fg.Client(TENANT_UID, "bench", base_url=base_url, page_size=page_size) as client:
 
-        def page(wanted: tuple[str, int]) -> tuple[str, Sequence[Row], int]:
-            got = client.read_customer_page(*wanted, record=ROW_OF[Member])
-            return wanted[0], got.items, got.total_count
+        def page(request: tuple[str, int]) -> tuple[str, Sequence[Row], int]:
+            response = client.read_customer_page(*request, record=ROW_OF[Member])
+            return request[0], response.items, response.total_count
 
         columns, rest = Columns(), []
         with ThreadPoolExecutor(client.workers) as pool:
@@ -28,4 +28,4 @@ def load(clock: Stopwatch, *, base_url: str, page_size: int) -> dict[str, int]:
             for uid, rows, _ in pool.map(page, rest):
                 columns.take(uid, rows)
         _, _, page_codes, customer_codes = columns.tables()
-    return columns.found(page_codes, customer_codes)
+    return columns.load_facts(page_codes, customer_codes)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pandas as pd
 import requests
 
-from tests.bench.child import Stopwatch, found
+from tests.bench.child import Stopwatch, load_facts
 from tests.bench.server import TENANT_UID
 
 
@@ -24,7 +24,7 @@ def load(clock: Stopwatch, *, base_url: str, page_size: int) -> dict[str, int]:
         rows = pd.concat(frames, ignore_index=True)
         memberships = rows[["customerGroupUid", "customerUid"]]
         customers = rows.drop(columns="customerGroupUid").drop_duplicates("customerUid", ignore_index=True)
-    return found(memberships["customerGroupUid"], memberships["customerUid"], len(customers))
+    return load_facts(memberships["customerGroupUid"], memberships["customerUid"], len(customers))
 
 
 def pages(session: requests.Session, url: str, page_size: int) -> Iterator[list[dict[str, object]]]:

@@ -21,15 +21,15 @@ def apply(clock: Stopwatch, *, base_url: str, page_size: int, changes: int) -> d
     settings = {"base_url": base_url, "page_size": page_size, "workers": 4, "writable": True}
     with fg.Client(TENANT_UID, "bench", **settings) as client:
         snapshot = fg.load_snapshot(client, cache=False, cover=False)
-        plan = fg.plan_memberships(snapshot, _wanted(snapshot, changes), mode="mirror", limits=NO_LIMIT)
+        plan = fg.plan_memberships(snapshot, _desired_members(snapshot, changes), mode="mirror", limits=NO_LIMIT)
         before = stats(base_url)["requests"]
         with clock:
             receipt = fg.apply_plan(client, plan, approval=plan.digest)
         # The question for the numbers itself is answered before it is counted.
         requests = stats(base_url)["requests"] - before
     assert receipt.ok, receipt.counts
-    sizes = [n for one in plan.groups for n in (len(one.baseline), one.n_after)]
-    chunks = sum(ceil(len(side) / CHUNK) for one in plan.groups for side in (one.add, one.remove))
+    sizes = [n for group in plan.groups for n in (len(group.baseline), group.n_after)]
+    chunks = sum(ceil(len(side) / CHUNK) for group in plan.groups for side in (group.add, group.remove))
     return {
         "changes": plan.n_add + plan.n_remove,
         "groups": len(plan.groups),
@@ -39,16 +39,16 @@ def apply(clock: Stopwatch, *, base_url: str, page_size: int, changes: int) -> d
     }
 
 
-def _wanted(snapshot: fg.Snapshot, changes: int) -> dict[str, list[str]]:
+def _desired_members(snapshot: fg.Snapshot, changes: int) -> dict[str, list[str]]:
     """Half of the changes join, half leave; nobody does both, so that nobody has to be seen to arrive."""
     codes, each = snapshot.matrix, changes // snapshot.matrix.n_groups // 2
     # Another draw when the tenant was changed: each time the same half would run out of members.
     rng = np.random.default_rng([SEED + 6, int(codes.indices.sum(dtype=np.int64))])
     leaving = rng.random(codes.n_customers) < 0.5
-    wanted = {}
+    desired = {}
     for uid in codes.group_uids:
         now = codes.member_codes(uid)
         leave = rng.choice(now[leaving[now]], each, replace=False)
         join = rng.choice(np.setdiff1d(np.flatnonzero(~leaving), now), each, replace=False)
-        wanted[uid] = list(codes.customer_uids.take(np.concatenate([np.setdiff1d(now, leave), join])))
-    return wanted
+        desired[uid] = list(codes.customer_uids.take(np.concatenate([np.setdiff1d(now, leave), join])))
+    return desired

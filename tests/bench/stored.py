@@ -36,17 +36,17 @@ def prepare(clock: Stopwatch, *, tenant: str, folder: str) -> dict[str, Any]:
     return {"memberships": len(in_order)}
 
 
-def write_plain(clock: Stopwatch, *, folder: str) -> dict[str, Any]:
+def write_pandas(clock: Stopwatch, *, folder: str) -> dict[str, Any]:
     """The frame as pandas writes it when asked for nothing special."""
     memberships = pd.read_parquet(Path(folder, "given.parquet"))
-    path = Path(folder, "plain.parquet")
+    path = Path(folder, "pandas.parquet")
     os.sync()
     with clock:
         memberships.to_parquet(path)
     return {"size": path.stat().st_size}
 
 
-def write_ours(clock: Stopwatch, *, folder: str) -> dict[str, Any]:
+def write_frgroups(clock: Stopwatch, *, folder: str) -> dict[str, Any]:
     """save_snapshot whole: the other tables, checksums, flushing to disk and the rename are in its time."""
     memberships = pd.read_parquet(Path(folder, "given.parquet"))
     snapshot = fg.snapshot_from_frames(memberships, tenant_uid="bench", taken_at="2026-11-23T08:10Z")
@@ -57,15 +57,15 @@ def write_ours(clock: Stopwatch, *, folder: str) -> dict[str, Any]:
     return {"size": size + sum(_size_of_columns(saved / file, columns) for file, columns in UID_COLUMNS.items())}
 
 
-def read_plain(clock: Stopwatch, *, folder: str) -> dict[str, Any]:
+def read_pandas(clock: Stopwatch, *, folder: str) -> dict[str, Any]:
     """The plain file as a frame."""
-    _warm(folder, "plain.parquet")
+    _warm(folder, "pandas.parquet")
     with clock:
-        memberships = pd.read_parquet(Path(folder, "plain.parquet"))
+        memberships = pd.read_parquet(Path(folder, "pandas.parquet"))
     return {"memberships": len(memberships)}
 
 
-def read_ours(clock: Stopwatch, *, folder: str) -> dict[str, Any]:
+def read_frgroups(clock: Stopwatch, *, folder: str) -> dict[str, Any]:
     """The newest snapshot, checked, until its codes are at hand: overlap_matrix starts from them."""
     _warm(folder, "cache/**/*")
     with clock:

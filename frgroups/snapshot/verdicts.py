@@ -1,0 +1,21 @@
+"""Verdicts on the reads of groups and snapshots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, get_args
+
+Verdict = Literal["consistent", "unverifiable", "drifted"]
+
+# From the best to the worst.
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+
+
+def worst_verdict(verdicts: Iterable[str]) -> Verdict:
+    """
+    Return the worst of several verdicts, or "consistent" if there are none.
+
+    >>> worst_verdict(["unverifiable", "consistent"]), worst_verdict(["drifted", "unverifiable"])
+    ('unverifiable', 'drifted')
+    """
+    return VERDICTS[max(map(VERDICTS.index, set(verdicts)), default=0)]
