@@ -21,7 +21,7 @@ from frgroups.api.client import Client
 from frgroups.api.schema.records import Customer, Group, Member
 from frgroups.errors import CorruptFileError, DriftedReadError, InputError, WrongTenantError
 from frgroups.internals.atomic_files import ensure_private_dir
-from frgroups.internals.formatting import pluralize
+from frgroups.internals.formatting import format_utc, pluralize
 from frgroups.internals.locks import load_lock
 from frgroups.internals.paths import resolve_folder
 from frgroups.internals.progress import Progress, ProgressOption
@@ -251,8 +251,8 @@ def _warn_unless_newest(snapshot: Snapshot, cache: Path) -> None:
         newest = latest_snapshot(cache, snapshot.tenant_uid, snapshot.base_url or "")
     if newest is not None and newest.taken_at > snapshot.taken_at:
         text = (
-            f"the snapshot of {snapshot.tenant_uid} that was just kept is of {snapshot.taken_at:%Y-%m-%d %H:%M} UTC, "
-            f"and the one of {newest.taken_at:%Y-%m-%d %H:%M} UTC is taken for the newest. Is a clock wrong?"
+            f"the snapshot of {snapshot.tenant_uid} that was just kept is of {format_utc(snapshot.taken_at)}, "
+            f"and the one of {format_utc(newest.taken_at)} is taken for the newest. Is a clock wrong?"
         )
         log_event(log, logging.WARNING, "snapshot_not_newest", text, tenant_uid=snapshot.tenant_uid, path=newest.path)
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from frgroups.errors import CorruptFileError, InputError, SnapshotNotFoundError
 from frgroups.internals.atomic_files import ensure_private_dir
+from frgroups.internals.formatting import format_utc
 from frgroups.internals.paths import resolve_folder, tenant_folder
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.store import folders
@@ -318,12 +319,12 @@ def _not_found_error(
     if base_url is not None:
         description += f" at {base_url}"
     if until is not None:
-        description += f" from {until:%Y-%m-%d %H:%M} UTC or before"
+        description += f" from {format_utc(until)} or before"
     message = f"No {description} is kept in {folder}."
     if damaged:
         message += f" {len(damaged)} were damaged and are set aside; the log tells where."
     elif stored:
-        message += f" The oldest of {len(stored)} is of {stored[0].taken_at:%Y-%m-%d %H:%M} UTC."
+        message += f" The oldest of {len(stored)} is of {format_utc(stored[0].taken_at)}."
     return SnapshotNotFoundError(
         message,
         hint="Load the tenant with load_snapshot (frgroups load).",
