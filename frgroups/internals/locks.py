@@ -21,7 +21,7 @@ from frgroups.internals.formatting import format_utc
 from frgroups.internals.paths import data_subdir, parse_tenant_folder, tenant_folder
 from frgroups.internals.structured_logging import log_event
 
-log = logging.getLogger("frgroups.load")
+log = logging.getLogger("frgroups.internals")
 
 _LOAD_LOCK_FOLDER = ".locks"
 _POLL_SECONDS = 0.2

@@ -41,23 +41,3 @@ def count_tombstones(uids: Iterable[str]) -> int:
     2
     """
     return len({uid for uid in uids if is_tombstone(uid)})
-
-
-def compile_word_pattern(words: Iterable[str]) -> re.Pattern[str]:
-    """
-    Compile a pattern that matches these words as whole words: `c-1`, but not `c-10` or `abc-1`.
-
-    Email addresses match in upper and lower case.
-
-    >>> compile_word_pattern(["c-1"]).sub("…", "c-1, c-10 and abc-1: no customer c-1.")
-    '…, c-10 and abc-1: no customer ….'
-    """
-    longest_first = sorted(words, key=len, reverse=True)
-    alternatives = "|".join(map(_word_pattern, longest_first))
-    return re.compile(rf"(?<![\w-])(?:{alternatives})(?![\w-])")
-
-
-def _word_pattern(word: str) -> str:
-    if "@" in word:
-        return f"(?i:{re.escape(word)})"
-    return re.escape(word)

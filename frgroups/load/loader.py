@@ -98,7 +98,7 @@ def load_snapshot(
         fresh = _fresh_snapshot(client, folder, max_age, cover, personal)
         if fresh is not None:
             text = f"{client.tenant_uid}: took what was kept at {fresh.taken_at}, which is young enough"
-            log_event(log, logging.INFO, "snapshot_taken", text, tenant_uid=client.tenant_uid)
+            log_event(log, logging.INFO, "snapshot_reused", text, tenant_uid=client.tenant_uid)
             return fresh
     stored_before = {stored.path for stored in _list_stored(client, folder)}
     with load_lock(folder, client.tenant_uid, client.base_url) as waited:
@@ -240,7 +240,7 @@ def _save(snapshot: Snapshot, cache: Path) -> None:
         )
         raise unsaved from error
     text = f"kept {snapshot.tenant_uid} as {path}"
-    log_event(log, logging.INFO, "snapshot_kept", text, tenant_uid=snapshot.tenant_uid, path=path)
+    log_event(log, logging.INFO, "snapshot_saved", text, tenant_uid=snapshot.tenant_uid, path=path)
     _warn_unless_newest(snapshot, cache)
 
 

@@ -21,7 +21,7 @@ from frgroups.privacy.rewriters import REWRITERS
 from frgroups.privacy.search import SearchScope, known_ids, search_customer, search_files
 from frgroups.privacy.text_search import Subject
 from frgroups.snapshot.schema import coerce_schema
-from frgroups.store.folders import remove
+from frgroups.store.folders import remove_folder
 
 log = logging.getLogger("frgroups.privacy")
 
@@ -259,7 +259,7 @@ def _can_be_rewritten(match: FileMatch) -> bool:
 
 def _remove(path: Path) -> None:
     if path.is_dir():
-        remove(path)
+        remove_folder(path)
     else:
         path.unlink()
 

@@ -5,19 +5,17 @@ from __future__ import annotations
 import io
 import re
 import warnings
-import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from frgroups.errors import ListError
 from frgroups.internals.spreadsheets import SEPARATOR_LINE, Record, even_separators, plain, split_records, trim
-from frgroups.internals.tombstones import compile_word_pattern
+from frgroups.privacy.text_search import compile_word_pattern, count_in_zip, distinctive_ids
 from frgroups.snapshot.customer_lists import OTHER_IDS, USUAL_NAMES
 
 _WORKBOOK, _OLD_WORKBOOK = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0e-\x1f]")
-_MIN_DISTINCTIVE = 5  # Characters; a shorter id can be a common word.
 
 RowTest = Callable[[Sequence[str]], bool]
 
@@ -69,11 +67,6 @@ def _remove_from_text(body: bytes, uid: str, ids: frozenset[str]) -> ListRowsRes
     rest = whole.removesuffix(text) + "".join(raw for raw, cells in records if not is_of_customer(cells))
     n_left = len(compile_word_pattern([uid, *distinctive_ids(ids)]).findall(rest))
     return ListRowsResult(rest.encode(encoding), rows, n_left)
-
-
-def distinctive_ids(ids: Iterable[str]) -> list[str]:
-    """Return the ids that are long enough to identify this customer wherever they appear as a word."""
-    return [customer_id for customer_id in ids if len(customer_id) >= _MIN_DISTINCTIVE]
 
 
 def _row_test(header: Sequence[str], uid: str, ids: frozenset[str]) -> RowTest:
@@ -199,9 +192,3 @@ def _parts_outside_rows(sheet: Any) -> str:
         "charts or pictures": sheet._charts or sheet._images,
     }
     return " and ".join(name for name, present in parts.items() if present)
-
-
-def count_in_zip(body: bytes, words: re.Pattern[str]) -> int:
-    """Count these words in the parts of a zip file, such as a workbook."""
-    with zipfile.ZipFile(io.BytesIO(body)) as parts:
-        return sum(len(words.findall(parts.read(name).decode("utf-8", "replace"))) for name in parts.namelist())

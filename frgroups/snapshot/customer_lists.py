@@ -15,7 +15,7 @@ from frgroups.internals.structured_logging import log_event
 from frgroups.snapshot.membership_matrix import check_uids
 from frgroups.snapshot.snapshot import Snapshot
 
-log = logging.getLogger("frgroups.lists")
+log = logging.getLogger("frgroups.snapshot")
 
 _COLUMN_IN_CLI = (
     "Pass --column to choose the id column of the --list file of frgroups plan. In any other list, rename the id "

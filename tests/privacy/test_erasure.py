@@ -29,10 +29,9 @@ from frgroups.cli.main import main
 from frgroups.errors import InputError, LockedError, NotApprovedError, PlanBlockedError
 from frgroups.internals.html import escaped_forms
 from frgroups.internals.locks import load_lock, tenant_lock
-from frgroups.internals.tombstones import compile_word_pattern
 from frgroups.privacy import rewriters
 from frgroups.privacy.list_rows import remove_list_rows
-from frgroups.privacy.text_search import Subject, count_in_body
+from frgroups.privacy.text_search import Subject, compile_word_pattern, count_in_body
 from frgroups.store.manifest import list_stored_snapshots
 
 OPEN = fg.Limits(removals_per_group=None, removal_share=None, removals_total=None, emptied_groups=None)
@@ -344,7 +343,7 @@ def test_a_running_apply_is_not_disturbed(lived_in, home_folder, tenant):
 @pytest.fixture
 def told_of_waiting():
     """An event that is set when somebody is told that they wait for a lock."""
-    told, log = threading.Event(), logging.getLogger("frgroups.load")
+    told, log = threading.Event(), logging.getLogger("frgroups.internals")
 
     class Listener(logging.Handler):
         def emit(self, record):
