@@ -22,6 +22,7 @@ from frgroups.apply.receipt import read_receipt
 from frgroups.errors import CorruptFileError, FrgroupsError, InputError, ListError
 from frgroups.internals.checksummed_json import kind_of, read_checksummed
 from frgroups.internals.paths import parse_tenant_folder
+from frgroups.internals.spreadsheets import ZIP_SIGNATURE
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
 from frgroups.plan.suppression_list import SUPPRESSION_LIST
@@ -203,7 +204,7 @@ def _is_review(text: str) -> bool:
 
 def _review_workbook(body: bytes) -> str:
     """Return the text of a workbook that `save_review` wrote, recognized by its title property, or ""."""
-    if body[:4] != b"PK\x03\x04":
+    if not body.startswith(ZIP_SIGNATURE):
         return ""
     try:
         with zipfile.ZipFile(io.BytesIO(body)) as parts:

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from frgroups.internals.html import escaped_forms
+from frgroups.internals.spreadsheets import ZIP_SIGNATURE
 from frgroups.snapshot.schema import CUSTOMERS
 
 MAX_BYTES = 256 * 2**20  # A larger file is mapped into memory.
@@ -143,7 +144,7 @@ def count_in_file(path: Path, subject: Subject) -> int:
 
 def count_in_body(body: bytes, subject: Subject) -> int:
     """Count the mentions of the customer in the bytes of a file."""
-    if body[:4] == b"PK\x03\x04":
+    if body.startswith(ZIP_SIGNATURE):
         with suppress(zipfile.BadZipFile):
             return count_in_zip(body, subject.words)
     if body[:2] == b"\x1f\x8b":
