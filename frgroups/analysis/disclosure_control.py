@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as np
 
-from frgroups.errors import InputError
 from frgroups.internals.typing import BoolArray, IntArray
+from frgroups.internals.validation import check_number
 
 
 def is_small(n: Any, min_count: int) -> Any:
@@ -55,18 +54,13 @@ def suppressed_rows(n_in: IntArray, n_ref: IntArray, *, min_count: int, top: int
 
 def check_min_count(min_count: int) -> int:
     """
-    Return a minimum count as an int; InputError if it is not a whole number of at least 0.
+    Return a minimum count as an int. Raise InputError if it is not an integer of at least 0.
 
     >>> check_min_count(5)
     5
     """
-    try:
-        number = operator.index(min_count)
-    except TypeError:
-        number = -1
-    if number < 0:
-        raise InputError(f"min_count={min_count!r} is no number of customers; 0 shows every count, 5 is usual.")
-    return number
+    check_number(min_count, "min_count", at_least=0, whole=True)
+    return int(min_count)
 
 
 def _is_protected(n_in: Any, n_ref: Any, n_values: Any, min_count: int) -> Any:

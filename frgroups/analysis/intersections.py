@@ -14,7 +14,7 @@ import pandas as pd
 
 from frgroups.errors import InputError
 from frgroups.internals.typing import IntArray, UInt32Array
-from frgroups.internals.validation import as_list
+from frgroups.internals.validation import as_list, check_number
 from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
 
 # A set of groups on the heap: -n, degree, codes of the groups, and the memberships (region, group) that can extend it
@@ -80,8 +80,8 @@ def intersections(
     """
     if mode not in ("exclusive", "inclusive"):
         raise InputError(f"mode={mode!r} is neither 'exclusive' nor 'inclusive'.")
-    if top is not None and top < 0:
-        raise InputError(f"top={top} is negative; leave it out for all rows.")
+    if top is not None:
+        check_number(top, "top", at_least=0, whole=True)
     matrix = as_membership_matrix(data).select(groups)
     regions = RegionCounts.from_matrix(matrix)
     combinations = regions.largest_combinations(mode, top)

@@ -22,7 +22,7 @@ from frgroups.analysis.significance import benjamini_hochberg
 from frgroups.errors import InputError
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.typing import BoolArray, IntArray
-from frgroups.internals.validation import as_list, check_type
+from frgroups.internals.validation import as_list, check_number, check_type
 from frgroups.snapshot.snapshot import Snapshot
 
 Row = dict[str, Any]
@@ -205,10 +205,8 @@ def _group_uids(snapshot: Snapshot, *groups: Customers) -> list[str]:
 
 def _build_profile(attributes: Iterable[Attribute], sides: _Sides, min_count: int, top: int | None) -> pd.DataFrame:
     check_min_count(min_count)
-    if top is not None and top < 1:
-        raise InputError(
-            f"top={top} shows no value.", hint="Pass a number of 1 or more, or top=None to show all values."
-        )
+    if top is not None:
+        check_number(top, "top", at_least=1, whole=True)
     rows = [row for attribute in attributes for row in _attribute_rows(attribute, sides, min_count, top)]
     table = pd.DataFrame(rows, columns=list(_COLUMNS)).astype(_COLUMNS)
     return table.assign(q_value=benjamini_hochberg(table["p_value"].to_numpy()))

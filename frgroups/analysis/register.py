@@ -12,7 +12,7 @@ import pandas as pd
 
 from frgroups.errors import GroupNotFoundError, InputError, ListError
 from frgroups.internals.redaction import safe_repr
-from frgroups.internals.spreadsheets import Table, plain, read_table, reject_damaged_ids
+from frgroups.internals.spreadsheets import Table, normalize_column_name, read_table, reject_damaged_ids
 from frgroups.snapshot.membership_matrix import check_uids
 from frgroups.snapshot.schema import TIMESTAMP_DTYPE, coerce_schema
 
@@ -166,9 +166,9 @@ _CELL_TYPES = {
 
 def _read_header(table: Table) -> list[str]:
     """Return the names of the columns; known columns get their usual spelling."""
-    known = {plain(name): name for name in (*_KEYS, *REGISTER)}
+    known = {normalize_column_name(name): name for name in (*_KEYS, *REGISTER)}
     cells = [str(cell) for cell in table.rows[0][1]]
-    names = [known.get(plain(cell), cell) for cell in cells]
+    names = [known.get(normalize_column_name(cell), cell) for cell in cells]
     for place, name in enumerate(names):
         if not name:
             raise ListError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from frgroups.errors import InputError
+from frgroups.internals.formatting import format_utc
 from frgroups.internals.typing import IntArray
 from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
 from frgroups.snapshot.snapshot import Snapshot
@@ -133,4 +133,4 @@ def _check_comparable(old: Any, new: Any) -> None:
 
 
 def _format_taken_at(snapshot: Snapshot) -> str:
-    return f"{snapshot.taken_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return format_utc(snapshot.taken_at, seconds=True)

@@ -24,11 +24,12 @@ from frgroups.internals.formatting import format_list
 from frgroups.internals.paths import home
 from frgroups.internals.structured_logging import log_event
 from frgroups.internals.suggestions import did_you_mean
+from frgroups.internals.toml_files import read_toml
 from frgroups.internals.validation import check_type
 
 TOKEN_COMMAND_TIMEOUT = 60.0
 
-log = logging.getLogger("frgroups.tenants")
+log = logging.getLogger("frgroups.api")
 
 _EXAMPLE = """\
     [sport_no]
@@ -134,15 +135,11 @@ def _read_tables(file: Path) -> dict[str, dict[str, Any]]:
     """Return the tables of the file, without checking their content."""
     try:
         _check_file_permissions(file)
-        document = msgspec.toml.decode(file.read_bytes())
     except FileNotFoundError:
         raise InputError(f"{file} does not exist. {_HOW_TO}") from None
-    except UnicodeDecodeError:
-        raise InputError(_not_toml_text(file, "the encoding is not UTF-8")) from None
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise InputError(_not_toml_text(file, str(error))) from None
     except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror or error}.") from error
+        raise InputError(f"The tenants file {file} cannot be read: {error.strerror or error}.") from error
+    document, _ = read_toml(file, "tenants file", example=f" A table looks like this:\n\n{_EXAMPLE}\n")
     for name, table in document.items():
         if not isinstance(table, dict):
             hint = f"A tenant is a table, [{name}] in brackets."
@@ -151,11 +148,7 @@ def _read_tables(file: Path) -> dict[str, dict[str, Any]]:
             raise InputError(f"{name!r} is outside of any table of {file}. {hint}")
         if not name.strip() or not name.isprintable() or name.startswith("-"):
             raise InputError(f"{name!r} in {file} is not a valid name for a tenant. Use a name like sport_no.")
-    return document  # type: ignore[no-any-return]  # Each value was checked to be a table.
-
-
-def _not_toml_text(file: Path, problem: str) -> str:
-    return f"{file} is not valid TOML: {problem}. A table looks like this:\n\n{_EXAMPLE}\n"
+    return document
 
 
 def _check_file_permissions(file: Path) -> None:

@@ -37,7 +37,7 @@ from frgroups.errors import (
 )
 from frgroups.internals.structured_logging import log_event
 
-log = logging.getLogger("frgroups.transport")
+log = logging.getLogger("frgroups.api")
 
 LARGEST_BODY = 256 << 20
 TOTAL_TIMEOUT_FACTOR = 4

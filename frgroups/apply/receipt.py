@@ -15,7 +15,7 @@ import pandas as pd
 from frgroups.apply.journal import Item, JournalState
 from frgroups.errors import CorruptFileError, InputError
 from frgroups.internals.checksummed_json import read_checksummed, write_checksummed
-from frgroups.internals.formatting import agree, pluralize
+from frgroups.internals.formatting import agree, format_utc, pluralize
 from frgroups.internals.html import Card
 from frgroups.internals.tombstones import count_tombstones
 from frgroups.plan.plan import Plan
@@ -119,9 +119,7 @@ class Receipt:
         return "\n".join(lines) or "Nothing was to do."
 
     def _repeated_line(self) -> str:
-        text = (
-            f"This plan was applied before and read back at {self.read_at:%Y-%m-%d %H:%M} UTC; nothing was sent now."
-        )
+        text = f"This plan was applied before and read back at {format_utc(self.read_at)}; nothing was sent now."
         if self.reverted_by:
             text += f" It was undone by plan {self.reverted_by[:12]} since."
         return f"{text} Later changes are not part of this receipt."

@@ -14,6 +14,7 @@ import msgspec
 from frgroups.api.environments import environment_label
 from frgroups.errors import CorruptFileError
 from frgroups.internals.checksummed_json import read_checksummed, write_checksummed
+from frgroups.internals.formatting import format_utc
 from frgroups.internals.html import Card
 from frgroups.internals.paths import data_subdir, tenant_folder
 from frgroups.plan.request_estimate import CHUNK
@@ -69,7 +70,7 @@ class WriteCapabilities:
                 visible = f"after {self.visible_after:.1f} s"
         return {
             "Tenant": f"{self.tenant_uid} at {self.base_url}",
-            "Probed": f"{self.probed_at:%Y-%m-%d %H:%M} UTC",
+            "Probed": format_utc(self.probed_at),
             "A group created twice": self.duplicate_create,
             "An unknown customer": unknown_uid,
             "An addition repeated": self.repeated_add or _UNTESTED,

@@ -133,10 +133,11 @@ def changes(selection: SnapshotSelection, csv: Path | None, since: str | None, c
     """Compare two snapshots."""
     from frgroups.analysis.changes import group_changes, membership_changes
     from frgroups.cli.inputs import read_previous_snapshot, read_selected_snapshot
+    from frgroups.internals.formatting import format_utc
 
     new = read_selected_snapshot(selection)
     old = read_previous_snapshot(new, since, selection)
-    period = f"{old.taken_at:%Y-%m-%d %H:%M} UTC to {new.taken_at:%Y-%m-%d %H:%M} UTC"
+    period = f"{format_utc(old.taken_at)} to {format_utc(new.taken_at)}"
     if customers:
         table = membership_changes(old, new)
         rows = table.head(MAX_CUSTOMER_ROWS)

@@ -12,7 +12,7 @@ import pandas as pd
 from frgroups.errors import InputError, SnapshotNotFoundError
 from frgroups.history.change_attribution import Cause, change_causes
 from frgroups.history.customer_history import customer_history
-from frgroups.internals.formatting import format_age, format_day, format_day_span, pluralize
+from frgroups.internals.formatting import format_age, format_day, format_day_span, format_utc, pluralize
 from frgroups.internals.json_values import to_jsonable
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.tombstones import is_tombstone
@@ -96,12 +96,8 @@ def _customer_uid(snapshot: Snapshot, customer_id: str, id_type: str) -> str:
         subject, action = "Several customers have", "Say which by its customer uid."
     raise InputError(
         f"{subject} the {id_type} {safe_repr(customer_id)} in the snapshot of "
-        f"{_utc_minute(snapshot.taken_at)}. {action}"
+        f"{format_utc(snapshot.taken_at)}. {action}"
     )
-
-
-def _utc_minute(time: datetime) -> str:
-    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def summary_values(summary: CustomerSummary) -> dict[str, Any]:
@@ -150,7 +146,7 @@ def _group_lines(summary: CustomerSummary) -> list[str]:
         count += " (deleted, merged, or in none)."
     return [
         f"Customer {summary.uid} of {snapshot.tenant_uid} at {snapshot.base_url or 'no host'}, by the snapshot of "
-        f"{_utc_minute(snapshot.taken_at)}{age_text}, {snapshot.verdict}:",
+        f"{format_utc(snapshot.taken_at)}{age_text}, {snapshot.verdict}:",
         count,
         *(f"  {_group_label(snapshot.group_name(uid), uid)}" for uid in summary.groups),
     ]
@@ -165,7 +161,7 @@ def _plan_lines(title: str, causes: list[Cause], names: dict[str, str]) -> list[
         uid = cause.customer_group_uid
         lines.append(
             f"  {cause.change} {_group_label(names.get(uid, uid), uid)} by {_plan_label(cause.plan_digest)} applied "
-            f"at {cause.sent_at:%Y-%m-%d %H:%M} UTC: {cause.state}."
+            f"at {format_utc(cause.sent_at)}: {cause.state}."
         )
         if cause.purpose:
             lines.append(f"    For: {cause.purpose}")
@@ -213,12 +209,10 @@ def _cause_lines(row: dict[str, Any]) -> list[str]:
     reverted = ""
     if not pd.isna(row["undoes"]):
         reverted = f", which takes back plan {row['undoes'][:12]}"
-    lines.append(f"By {_plan_label(digest)} of {row['planned_at']:%Y-%m-%d %H:%M} UTC{reverted}.")
+    lines.append(f"By {_plan_label(digest)} of {format_utc(row['planned_at'])}{reverted}.")
     if row["purpose"]:
         lines.append(f"For: {row['purpose']}")
-    lines.append(
-        f"Approved {_approval_text(row)}; applied at {row['applied_at']:%Y-%m-%d %H:%M} UTC: {row['plan_state']}."
-    )
+    lines.append(f"Approved {_approval_text(row)}; applied at {format_utc(row['applied_at'])}: {row['plan_state']}.")
     if not pd.isna(row["receipt_path"]):
         lines.append(f"Receipt: {row['receipt_path']}")
     return lines

@@ -254,6 +254,7 @@ def _read_plan_or_receipt(file: Path) -> Plan | Receipt:
 
 
 def _document_text(document: Plan | Receipt) -> str:
+    from frgroups.internals.formatting import format_utc
     from frgroups.plan.plan import Plan
     from frgroups.review.approval import approved_in_words
 
@@ -262,7 +263,7 @@ def _document_text(document: Plan | Receipt) -> str:
         return f"{document!r}\n{document.summary()}\nDigest: {digest}"
     planned = document.plan
     origin = (
-        f"{planned.tenant_uid} at {planned.base_url}, {document.started_at:%Y-%m-%d %H:%M} UTC, approved "
+        f"{planned.tenant_uid} at {planned.base_url}, {format_utc(document.started_at)}, approved "
         f"{approved_in_words(document.approval)}"
     )
     return f"{document!r}\n{origin}\n{document.summary()}"

@@ -24,7 +24,7 @@ def erase_customer(uid: str, records: CustomerRecords, yes: bool) -> int:
     """Erase a customer from all stored files, or show what would be erased."""
     from frgroups.cli.inputs import resolve_tenant_uid
     from frgroups.internals.paths import home
-    from frgroups.privacy.erasure import COULD_NOT, erase_customer
+    from frgroups.privacy.erasure import FAILED, erase_customer
 
     table = erase_customer(uid, dry_run=not yes, **_search_scope(records))
     if table.empty:
@@ -34,7 +34,7 @@ def erase_customer(uid: str, records: CustomerRecords, yes: bool) -> int:
         print_text(f"Nothing is held of this customer{scope} in {home()}.")
         return 0
     _print_files(table)
-    n_failed = int((table["action"] == COULD_NOT).sum())
+    n_failed = int((table["action"] == FAILED).sum())
     _print_outcome(len(table) - n_failed, n_failed, is_dry_run=not yes)
     return 5 if n_failed else 0
 

@@ -73,7 +73,7 @@ def customer_history(
         verdict (`str`, the less sure of the two readings of the group: "consistent", "unverifiable", "drifted").
 
         Of the plan that did it, missing where none is known: plan_digest (missing too where a customer of the
-        plan was forgotten since), undoes (the digest of the plan that it took back), purpose, planned_at,
+        plan was erased since), undoes (the digest of the plan that it took back), purpose, planned_at,
         applied_at (when this change was sent), plan_state (as in a receipt: "verified"; "not_effective" and "unknown"
         where reading back did not show it at once), approved_by ("" for a bare digest), approved_how, approved_at,
         receipt_path. Of several such plans in between, the last.

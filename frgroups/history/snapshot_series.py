@@ -78,4 +78,4 @@ def _open_source(item: Any) -> Snapshot | StoredSnapshot | None:
 
 def _log_skipped(error: InputError) -> None:
     # Omit the hint, because the operation continues.
-    log_event(log, logging.WARNING, "snapshot_left_out", f"{error.message} The history goes on without it.")
+    log_event(log, logging.WARNING, "snapshot_skipped", f"{error.message} The history goes on without it.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from frgroups.errors import CorruptFileError, InputError
 from frgroups.internals.atomic_files import write_text
 
 FORMAT_VERSION = 2
+_KIND = re.compile(rb'"kind":\s*"frgroups ([^"]+)"')
 
 
 def canonical_json(value: Any) -> str:
@@ -30,12 +32,25 @@ def sha256(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
+def kind_of(body: bytes) -> str:
+    """
+    Return the kind in the bytes of a file or of its end, or "" if they contain none. The JSON is not parsed.
+
+    >>> kind_of(b'{"content": {}, "kind": "frgroups plan"}'), kind_of(b"uid;name")
+    ('plan', '')
+    """
+    kinds = _KIND.findall(body)
+    if not kinds:
+        return ""
+    return bytes(kinds[-1]).decode("utf-8", "replace")  # The last key of the file.
+
+
 def write_checksummed(path: str | Path, kind: str, content: dict[str, Any]) -> Path:
     """Write a file of this kind atomically with mode 0600, and return its absolute path."""
     target = _resolve_file(path, kind)
     if target.is_dir():
         raise InputError(f"{target} is a folder; name the {kind} file to write in it.")
-    if target.is_file() and f'"kind": "frgroups {kind}"'.encode() not in target.read_bytes():
+    if target.is_file() and kind_of(target.read_bytes()) != kind:
         raise InputError(f"{target} exists and is no {kind}; it is left as it is. Name another file.")
     text = canonical_json(content)
     # Encode the content only once, because a plan can contain millions of uids.

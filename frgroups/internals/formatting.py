@@ -161,9 +161,17 @@ def format_day_span(first: datetime, last: datetime) -> str:
     return f"between {start} and {format_day(last)}"
 
 
-def format_utc(timestamp: datetime) -> str:
-    """Format a timestamp in UTC: 2026-11-23 08:10 UTC."""
-    return f"{timestamp.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+def format_utc(timestamp: datetime, *, seconds: bool = False) -> str:
+    """
+    Convert a timestamp to UTC and format it, without seconds by default.
+
+    >>> format_utc(datetime.fromisoformat("2026-11-23 09:10+01:00"))
+    '2026-11-23 08:10 UTC'
+    """
+    pattern = "%Y-%m-%d %H:%M"
+    if seconds:
+        pattern = "%Y-%m-%d %H:%M:%S"
+    return f"{timestamp.astimezone(UTC):{pattern}} UTC"
 
 
 def total_hours(duration: timedelta) -> float:

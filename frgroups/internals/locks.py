@@ -17,10 +17,11 @@ import filelock
 
 from frgroups.errors import InputError, LockedError
 from frgroups.internals.atomic_files import ensure_private_dir
+from frgroups.internals.formatting import format_utc
 from frgroups.internals.paths import data_subdir, parse_tenant_folder, tenant_folder
 from frgroups.internals.structured_logging import log_event
 
-log = logging.getLogger("frgroups.load")
+log = logging.getLogger("frgroups.internals")
 
 _LOAD_LOCK_FOLDER = ".locks"
 _POLL_SECONDS = 0.2
@@ -149,7 +150,7 @@ def _write_holder(path: Path, what: str) -> None:
 def _describe_holder(lock: Path) -> str:
     try:
         holder = json.loads(lock.with_suffix(".json").read_text())
-        since = f"{datetime.fromisoformat(holder['since']):%Y-%m-%d %H:%M} UTC"
+        since = format_utc(datetime.fromisoformat(holder["since"]))
         return f"{holder['what']} by {holder['user']} on {holder['host']} (process {holder['pid']}) since {since}"
     except (OSError, ValueError, KeyError, TypeError):
         return "its holder left no note"

@@ -1,4 +1,4 @@
-"""Read a CSV or Excel file into rows of text cells, the header among them; a cell that was spoiled is refused."""
+"""Read a CSV or Excel file into rows of text cells, including the header, and reject damaged ids."""
 
 from __future__ import annotations
 
@@ -11,68 +11,76 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from frgroups.errors import ListError
+from frgroups.errors import InputError, ListError
 
+ZIP_SIGNATURE = b"PK\x03\x04"  # of a workbook, among others
+OLD_WORKBOOK_SIGNATURE = b"\xd0\xcf\x11\xe0"  # of an .xls workbook, or of one with a password
 SEPARATOR_LINE = re.compile(r"sep=[;,\t]\r?\n")  # Excel writes this first line to name the separator.
 
 _SEPARATORS = {";": "semicolon", ",": "comma", "\t": "tab"}
 
 _POINT_ZERO = re.compile(r"[+-]?\d+[.,]0+")
 _SCIENTIFIC = re.compile(r"[+-]?\d+([.,]\d+)?[eE][+-]\d+")
-_NOTHING = frozenset({"nan", "none", "null", "<na>", "nat"})
-_JUNK = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
-_KEPT_AS_TEXT = re.compile(r'="(.*)"', re.DOTALL)
+_MISSING_VALUES = frozenset({"nan", "none", "null", "<na>", "nat"})
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_FORMULA_OF_TEXT = re.compile(r'="(.*)"', re.DOTALL)
 _NO_SEPARATOR = "\x1f"
 
-Row = tuple[int, list[str]]  # the row's number as a spreadsheet shows it, and its cells
+Row = tuple[int, list[str]]  # the row's number in a spreadsheet, and its cells
 Record = tuple[str, list[str]]  # the text of a CSV record, with its line end, and its cells
 
 
 @dataclass(frozen=True)
 class Table:
-    """A file of cells: its rows that are not blank, all of one width; none is known to be the header yet."""
+    """The rows of a file that are not blank. All have the same width, and the first can be a header."""
 
     source: Path
     rows: list[Row]
 
     @property
     def width(self) -> int:
-        """How many cells each row has."""
+        """The number of cells of each row."""
         return len(self.rows[0][1])
 
 
 class NonTextCell(str):
-    """A cell of a workbook that is not text, as `kind` says; only the id column minds."""
+    """A workbook cell of the given kind, which is not text. Only id columns must be text."""
 
     kind: str
 
     def __new__(cls, text: str, kind: str) -> NonTextCell:
-        """The text of a cell, and the kind of it."""
-        one = super().__new__(cls, text)
-        one.kind = kind
-        return one
+        """Create a cell from its text and its kind."""
+        cell = super().__new__(cls, text)
+        cell.kind = kind
+        return cell
 
 
 def read_table(path: str | Path, sheet: str | None) -> Table:
-    """The filled rows of a CSV or Excel file; of a workbook, those of its one filled sheet or of `sheet`."""
+    """
+    Return the rows of a CSV or Excel file that are not blank.
+
+    The rows of a workbook are those of `sheet`, or of the only filled sheet.
+    """
     source = Path(path).expanduser()
     try:
         body = source.read_bytes()
     except OSError as error:
-        found = "a folder" if source.is_dir() else error.strerror
-        raise ListError(f"The list {source} cannot be read: {found}. Name a CSV or Excel file.") from error
-    if body[:4] == b"\xd0\xcf\x11\xe0":
+        problem = error.strerror
+        if source.is_dir():
+            problem = "a folder"
+        raise ListError(f"The list {source} cannot be read: {problem}. Name a CSV or Excel file.") from error
+    if body.startswith(OLD_WORKBOOK_SIGNATURE):
         raise ListError(
             f"{source} is an old .xls workbook or one with a password. Save it as .xlsx without a password, "
             "or as CSV UTF-8."
         )
-    workbook = body[:4] == b"PK\x03\x04"
-    if not workbook and source.suffix.lower() in (".xlsx", ".xlsm", ".xls"):
+    is_workbook = body.startswith(ZIP_SIGNATURE)
+    if not is_workbook and source.suffix.lower() in (".xlsx", ".xlsm", ".xls"):
         raise ListError(f"{source} is named like a workbook but is none. Save it again as .xlsx or CSV UTF-8.")
-    if not workbook and sheet is not None:
+    if not is_workbook and sheet is not None:
         raise ListError(f"The sheet {sheet!r} was asked of {source}, which is no workbook. Leave it out.")
-    rows = list(_excel_rows(body, source, sheet) if workbook else _csv_rows(_text(body, source), source))
-    rows = [(number, [trim(cell) for cell in row]) for number, row in rows]
+    raw_rows = _excel_rows(body, source, sheet) if is_workbook else _csv_rows(_decode_text(body, source), source)
+    rows = [(number, [clean_cell(cell) for cell in row]) for number, row in raw_rows]
     rows = [(number, row) for number, row in rows if any(row)]
     if not rows:
         raise ListError(f"{source} is empty ({len(body):,} bytes, no cell filled). Write one id per row.")
@@ -80,40 +88,43 @@ def read_table(path: str | Path, sheet: str | None) -> Table:
 
 
 def reject_damaged_ids(cells: Sequence[tuple[int, str]], source: Path) -> None:
-    """Raise when a spreadsheet or a number column has made these ids something else."""
-    kinds = [(number, cell, kind) for number, cell in cells for kind in [_spoiled(cell)] if kind]
-    if not kinds:
+    """Raise ListError if a spreadsheet or a number column has changed these ids."""
+    damaged = [(number, cell) for number, cell in cells if _damage_of(cell)]
+    if not damaged:
         return
-    shown = " and ".join(f"row {number} ({cell[:40]})" for number, cell, _ in kinds[:2])
-    more = f" and {len(kinds) - 2:,} more" if len(kinds) > 2 else ""
-    kind = kinds[0][2]
+    examples = " and ".join(f"row {number} ({cell[:40]})" for number, cell in damaged[:2])
+    if len(damaged) > 2:
+        examples += f" and {len(damaged) - 2:,} more"
+    kind = _damage_of(damaged[0][1])
     raise ListError(
-        f"{source}: {len(kinds):,} ids are {kind}, not text: {shown}{more}. Digits or leading zeros may be lost. "
+        f"{source}: {len(damaged):,} ids are {kind}, not text: {examples}. Digits or leading zeros may be lost. "
         "Export the list again, and open it with the id column as Text (Data > From Text) or not in Excel at all."
     )
 
 
-def trim(cell: str) -> str:
-    """A cell without the blanks around it, and without the signs by which a spreadsheet keeps it as text."""
+def clean_cell(cell: str) -> str:
+    """Return a cell without surrounding blanks, and without the formula that marks it as text."""
     trimmed = cell.strip().strip("\u200b\ufeff").strip()
     if isinstance(cell, NonTextCell):
         return NonTextCell(trimmed, cell.kind)
-    kept = _KEPT_AS_TEXT.fullmatch(trimmed)
-    return kept[1].strip() if kept else trimmed
+    formula = _FORMULA_OF_TEXT.fullmatch(trimmed)
+    if formula:
+        return formula[1].strip()
+    return trimmed
 
 
-def plain(name: str) -> str:
+def normalize_column_name(name: str) -> str:
     """
-    The name of a column however it is spelled.
+    Return a column name in lower case, without blanks, underscores, periods and hyphens.
 
-    >>> plain("Customer UID"), plain("customer_uid")
+    >>> normalize_column_name("Customer UID"), normalize_column_name("customer_uid")
     ('customeruid', 'customeruid')
     """
     return re.sub(r"[\s_.\-]", "", name).casefold()
 
 
-def _text(body: bytes, source: Path) -> str:
-    """The text of a file in UTF-8, Windows-1252, or UTF-16 with its mark, as spreadsheets write them."""
+def _decode_text(body: bytes, source: Path) -> str:
+    """Decode a file in UTF-8, Windows-1252, or UTF-16 with a byte order mark, as spreadsheets write them."""
     if body[:2] in (b"\xff\xfe", b"\xfe\xff"):
         text = body.decode("utf-16", errors="replace")
     else:
@@ -121,7 +132,7 @@ def _text(body: bytes, source: Path) -> str:
             text = body.decode("utf-8-sig")
         except UnicodeDecodeError:
             text = body.decode("cp1252", errors="replace")
-    if _JUNK.search(text) or "\ufffd" in text:
+    if _CONTROL_CHARACTER.search(text) or "\ufffd" in text:
         raise ListError(f"{source} is not text ({len(body):,} bytes). Save the list as CSV UTF-8 or .xlsx.")
     if text.lstrip()[:1] in ("<", "{", "["):
         raise ListError(f"{source} looks like HTML or JSON, not like a list. Save the list as CSV UTF-8 or .xlsx.")
@@ -168,7 +179,7 @@ def _split_by(text: str, separator: str, *, strict: bool) -> Iterator[Record]:
 
 
 def _filled_rows(records: Sequence[Record]) -> list[Row]:
-    return [(number, cells) for number, (_, cells) in enumerate(records, 1) if any(map(trim, cells))]
+    return [(number, cells) for number, (_, cells) in enumerate(records, 1) if any(map(clean_cell, cells))]
 
 
 def _csv_rows(text: str, source: Path) -> list[Row]:
@@ -177,9 +188,9 @@ def _csv_rows(text: str, source: Path) -> list[Row]:
     separator_line = SEPARATOR_LINE.match(text)
     if separator_line:
         text, skipped = text[separator_line.end() :], 1
-    lines = list(enumerate((trim(line) for line in text.splitlines()), skipped + 1))
+    lines = list(enumerate((clean_cell(line) for line in text.splitlines()), skipped + 1))
     first = next((line for _, line in lines if line), "")
-    if "," not in first or _spoiled(first):  # One column: a comma in a line is then part of a number.
+    if "," not in first or _damage_of(first):  # One column: a comma in a line is then part of a number.
         reject_damaged_ids(lines, source)
     candidates, message = split_records(text, strict=True)
     even = even_separators(candidates)
@@ -207,16 +218,17 @@ def _one_column(text: str, source: Path, skipped: int) -> list[Row]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_NO_SEPARATOR, strict=True)
     rows = [(number + skipped, row) for number, row in enumerate(reader, 1) if row and row[0].strip(";,\t ")]
     for number, [cell] in rows:
-        if held := [name for separator, name in _SEPARATORS.items() if separator in cell]:
+        separators = [name for separator, name in _SEPARATORS.items() if separator in cell]
+        if separators:
             raise ListError(
-                f"{source}: the first row is one column, but row {number} holds a {held[0]}. Save it with one "
+                f"{source}: the first row is one column, but row {number} holds a {separators[0]}. Save it with one "
                 "separator throughout, or the id column alone."
             )
     return rows
 
 
 def _odd_row(rows: Sequence[Row]) -> str:
-    """The first row that is shorter than the first one, or fills a cell beyond it; "" when there is none."""
+    """Describe the first row that has fewer filled columns than the first row, or more, or return ""."""
     width = len(rows[0][1])
     for number, row in rows:
         if len(row) < width or any(row[width:]):
@@ -225,16 +237,16 @@ def _odd_row(rows: Sequence[Row]) -> str:
 
 
 def _same_width(rows: list[Row], source: Path) -> list[Row]:
-    """The rows without the columns that are blank throughout."""
+    """Return the rows without blank columns. Raise ListError if their widths differ."""
     if odd := _odd_row(rows):
         raise ListError(f"{source}: {odd}. Mend that row.")
-    filled = sorted({place for _, row in rows for place, cell in enumerate(row) if cell})
-    return [(number, [row[place] for place in filled]) for number, row in rows]
+    filled = sorted({column for _, row in rows for column, cell in enumerate(row) if cell})
+    return [(number, [row[column] for column in filled]) for number, row in rows]
 
 
 def _excel_rows(body: bytes, source: Path, sheet: str | None) -> Iterator[Row]:
-    """The rows of the one sheet that is filled, or that was asked for, with number cells marked as such."""
-    cells = _sheet(body, source, sheet)
+    """Yield the rows of `sheet`, or of the only filled sheet. Cells that are not text are NonTextCell."""
+    cells = _select_sheet(body, source, sheet)
     hidden = sum(bool(shape.hidden) for row, shape in cells.row_dimensions.items() if 1 < row <= cells.max_row)
     if hidden:
         raise ListError(
@@ -245,28 +257,27 @@ def _excel_rows(body: bytes, source: Path, sheet: str | None) -> Iterator[Row]:
         yield number, [_cell_text(cell) for cell in row]
 
 
-def _sheet(body: bytes, source: Path, sheet: str | None) -> Any:
+def _select_sheet(body: bytes, source: Path, sheet: str | None) -> Any:
     try:
-        import openpyxl
-    except ImportError as error:
-        raise ListError(
-            f'{source} is a workbook, and reading one needs openpyxl: pip install "frgroups[excel]". '
-            "Or save the list as CSV UTF-8."
-        ) from error
+        openpyxl = import_openpyxl()
+    except InputError as error:
+        raise ListError(f"{source} is a workbook. {error.message} Or save the list as CSV UTF-8.") from error
     try:
-        with warnings.catch_warnings():  # It tells of styles and validations, which no list needs.
+        with warnings.catch_warnings():  # The warnings are about styles and validations, which no list needs.
             warnings.simplefilter("ignore")
             book = openpyxl.load_workbook(io.BytesIO(body))
     except Exception as error:  # A damaged workbook raises whatever its zip and XML readers do.
         raise ListError(
             f"{source} is not a whole workbook ({type(error).__name__}). Save it again as .xlsx or CSV UTF-8."
         ) from error
-    seen = [one for one in book.worksheets if one.sheet_state == "visible"]
-    filled = [one for one in seen if any(cell.value is not None for row in one.iter_rows() for cell in row)]
-    chosen = filled if sheet is None else [one for one in seen if one.title == sheet]
-    if len(chosen) == 1:
-        return chosen[0]
-    titles = ", ".join(repr(one.title) for one in (filled or seen))
+    visible = [worksheet for worksheet in book.worksheets if worksheet.sheet_state == "visible"]
+    filled = [worksheet for worksheet in visible if _is_filled(worksheet)]
+    candidates = filled
+    if sheet is not None:
+        candidates = [worksheet for worksheet in visible if worksheet.title == sheet]
+    if len(candidates) == 1:
+        return candidates[0]
+    titles = ", ".join(repr(worksheet.title) for worksheet in (filled or visible))
     if sheet is not None:
         raise ListError(f"{source} has no visible sheet {sheet!r}; it has {titles}.")
     if filled:
@@ -279,6 +290,19 @@ def _sheet(body: bytes, source: Path, sheet: str | None) -> Any:
     raise ListError(f"{source} is empty: no cell is filled in {titles}. Write one id per row.")
 
 
+def _is_filled(worksheet: Any) -> bool:
+    return any(cell.value is not None for row in worksheet.iter_rows() for cell in row)
+
+
+def import_openpyxl() -> Any:
+    """Import openpyxl, which is an optional dependency. Raise InputError if it is missing."""
+    try:
+        import openpyxl
+    except ImportError as error:
+        raise InputError('An Excel workbook requires openpyxl. Run pip install "frgroups[excel]".') from error
+    return openpyxl
+
+
 def _cell_text(cell: Any) -> str:
     value = cell.value
     if value is None:
@@ -289,11 +313,14 @@ def _cell_text(cell: Any) -> str:
     return NonTextCell(str(value), kinds.get(cell.data_type, f"a cell of kind {cell.data_type!r}"))
 
 
-def _spoiled(cell: str) -> str:
+def _damage_of(cell: str) -> str:
+    """Describe the kind of value that a spreadsheet made of an id, or return ""."""
     if isinstance(cell, NonTextCell):
         return cell.kind
     if _POINT_ZERO.fullmatch(cell) or _SCIENTIFIC.fullmatch(cell):
         return "a number"
-    if cell.casefold() in _NOTHING:
+    if cell.casefold() in _MISSING_VALUES:
         return "a missing value"
-    return "an Excel error" if re.fullmatch(r"#[A-Z/0]+[!?]|#N/A", cell) else ""
+    if re.fullmatch(r"#[A-Z/0]+[!?]|#N/A", cell):
+        return "an Excel error"
+    return ""

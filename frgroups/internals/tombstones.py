@@ -7,17 +7,17 @@ from collections.abc import Iterable
 
 # It replaces digests that were computed from the uid of an erased customer, because such a digest identifies
 # the customer if the other values are known.
-TOMBSTONE_PREFIX = "forgotten"
+TOMBSTONE_PREFIX = "erased"
 
 # API uids contain no parentheses, so that plans and the client reject tombstones.
-_TOMBSTONE = re.compile(r"\(forgotten-([1-9]\d*)\)")
+_TOMBSTONE = re.compile(r"\(erased-([1-9]\d*)\)")
 
 
 def is_tombstone(uid: str) -> bool:
     """
     Return True if a uid is the tombstone of an erased customer.
 
-    >>> is_tombstone("(forgotten-1)"), is_tombstone("forgotten-1")
+    >>> is_tombstone("(erased-1)"), is_tombstone("erased-1")
     (True, False)
     """
     return _TOMBSTONE.fullmatch(uid) is not None
@@ -27,37 +27,17 @@ def next_tombstone(text: str) -> str:
     """
     Return the tombstone that follows the highest one in a text.
 
-    >>> next_tombstone("c-1 and (forgotten-1)")
-    '(forgotten-2)'
+    >>> next_tombstone("c-1 and (erased-1)")
+    '(erased-2)'
     """
-    return f"(forgotten-{1 + max(map(int, _TOMBSTONE.findall(text)), default=0)})"
+    return f"(erased-{1 + max(map(int, _TOMBSTONE.findall(text)), default=0)})"
 
 
 def count_tombstones(uids: Iterable[str]) -> int:
     """
     Count the distinct tombstones among uids.
 
-    >>> count_tombstones(["c-1", "(forgotten-1)", "(forgotten-1)", "(forgotten-2)"])
+    >>> count_tombstones(["c-1", "(erased-1)", "(erased-1)", "(erased-2)"])
     2
     """
     return len({uid for uid in uids if is_tombstone(uid)})
-
-
-def compile_word_pattern(words: Iterable[str]) -> re.Pattern[str]:
-    """
-    Compile a pattern that matches these words as whole words: `c-1`, but not `c-10` or `abc-1`.
-
-    Email addresses match in upper and lower case.
-
-    >>> compile_word_pattern(["c-1"]).sub("…", "c-1, c-10 and abc-1: no customer c-1.")
-    '…, c-10 and abc-1: no customer ….'
-    """
-    longest_first = sorted(words, key=len, reverse=True)
-    alternatives = "|".join(map(_word_pattern, longest_first))
-    return re.compile(rf"(?<![\w-])(?:{alternatives})(?![\w-])")
-
-
-def _word_pattern(word: str) -> str:
-    if "@" in word:
-        return f"(?i:{re.escape(word)})"
-    return re.escape(word)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Iterable
 from typing import Any
 
@@ -55,8 +56,10 @@ def check_share(value: object, name: str) -> None:
 
     >>> check_share(0.9, "target")
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
-        raise InputError(f"{name}={safe_repr(value)} is not a share above 0 and at most 1; 90 % is 0.9.")
+    try:
+        check_number(value, name, above=0, at_most=1)
+    except InputError as error:
+        raise InputError(f"{error.message} For 90 %, pass 0.9.") from None
 
 
 def check_number(
@@ -74,7 +77,7 @@ def check_number(
     Parameters
     ----------
     value
-        The value to check. Booleans and NaN are rejected.
+        The value to check, of Python or NumPy. Booleans and NaN are rejected.
     name
         Name of the argument in the message.
     at_least, above, at_most
@@ -88,8 +91,8 @@ def check_number(
         ...
     frgroups.errors.InputError: `workers` must be a positive integer, got 0.
     """
-    kinds = (int,) if whole else (int, float)
-    is_number = isinstance(value, kinds) and not isinstance(value, bool)
+    kind = numbers.Integral if whole else numbers.Real
+    is_number = isinstance(value, kind) and not isinstance(value, bool)
     if (
         is_number
         and (at_least is None or value >= at_least)  # type: ignore[operator]

@@ -21,7 +21,7 @@ from frgroups.api.client import Client
 from frgroups.api.schema.records import Customer, Group, Member
 from frgroups.errors import CorruptFileError, DriftedReadError, InputError, WrongTenantError
 from frgroups.internals.atomic_files import ensure_private_dir
-from frgroups.internals.formatting import pluralize
+from frgroups.internals.formatting import format_utc, pluralize
 from frgroups.internals.locks import load_lock
 from frgroups.internals.paths import resolve_folder
 from frgroups.internals.progress import Progress, ProgressOption
@@ -99,7 +99,7 @@ def load_snapshot(
         fresh = _fresh_snapshot(client, folder, max_age, cover, personal)
         if fresh is not None:
             text = f"{client.tenant_uid}: took what was kept at {fresh.taken_at}, which is young enough"
-            log_event(log, logging.INFO, "snapshot_taken", text, tenant_uid=client.tenant_uid)
+            log_event(log, logging.INFO, "snapshot_reused", text, tenant_uid=client.tenant_uid)
             return fresh
     stored_before = {stored.path for stored in _list_stored(client, folder)}
     with load_lock(folder, client.tenant_uid, client.base_url) as waited:
@@ -241,7 +241,7 @@ def _save(snapshot: Snapshot, cache: Path) -> None:
         )
         raise unsaved from error
     text = f"kept {snapshot.tenant_uid} as {path}"
-    log_event(log, logging.INFO, "snapshot_kept", text, tenant_uid=snapshot.tenant_uid, path=path)
+    log_event(log, logging.INFO, "snapshot_saved", text, tenant_uid=snapshot.tenant_uid, path=path)
     _warn_unless_newest(snapshot, cache)
 
 
@@ -252,8 +252,8 @@ def _warn_unless_newest(snapshot: Snapshot, cache: Path) -> None:
         newest = latest_snapshot(cache, snapshot.tenant_uid, snapshot.base_url or "")
     if newest is not None and newest.taken_at > snapshot.taken_at:
         text = (
-            f"the snapshot of {snapshot.tenant_uid} that was just kept is of {snapshot.taken_at:%Y-%m-%d %H:%M} UTC, "
-            f"and the one of {newest.taken_at:%Y-%m-%d %H:%M} UTC is taken for the newest. Is a clock wrong?"
+            f"the snapshot of {snapshot.tenant_uid} that was just kept is of {format_utc(snapshot.taken_at)}, "
+            f"and the one of {format_utc(newest.taken_at)} is taken for the newest. Is a clock wrong?"
         )
         log_event(log, logging.WARNING, "snapshot_not_newest", text, tenant_uid=snapshot.tenant_uid, path=newest.path)
 

@@ -193,7 +193,7 @@ def _validated_value(name: str, value: Any) -> Any:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     check_number(value, name, at_least=0, whole=True)
-    return value
+    return int(value)
 
 
 def _validated_per_group(per_group: Any) -> dict[str, Limits]:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from frgroups.errors import InputError
+from frgroups.internals.toml_files import read_toml
 from frgroups.plan.limits import GROUP_LIMIT_NAMES, LIMIT_NAMES, OFF, PLAN_LIMITS, Limits
 
 # Limits validates the numbers and durations, so only the kinds of TOML values are checked here.
@@ -61,7 +62,7 @@ def read_limits(path: str | Path) -> Limits:
     (200, None, 0.1)
     """
     source = Path(path).expanduser()
-    content = _decode(source)
+    content, _ = read_toml(source, "limits file")
     tables = content.pop("per_group", {})
     if not isinstance(tables, dict):
         raise InputError(f"{source}: per_group is not a table. Write [per_group.UID] above the limits of each group.")
@@ -72,18 +73,6 @@ def read_limits(path: str | Path) -> Limits:
             raise InputError(f"{source}: {where} is not a table. Write [{where}] above its limits.")
         per_group[uid] = _to_limits(f"{source}, [{where}]", table, _GroupTable, {})
     return _to_limits(f"{source}", content, _PlanTable, per_group)
-
-
-def _decode(source: Path) -> dict[str, Any]:
-    try:
-        return msgspec.toml.decode(source.read_text(encoding="utf-8-sig"), type=dict[str, Any])
-    except OSError as error:
-        reason = error.strerror
-        if source.is_dir():
-            reason = "it is a folder"
-        raise InputError(f"The limits in {source} cannot be read: {reason}. Pass a TOML file.") from error
-    except (UnicodeDecodeError, msgspec.DecodeError, RecursionError) as error:
-        raise InputError(f"{source} is not valid TOML: {error}.") from error
 
 
 def _to_limits(

@@ -9,7 +9,7 @@ from frgroups.errors import InputError, ListError
 from frgroups.internals.formatting import pluralize
 from frgroups.internals.paths import data_subdir, tenant_folder
 from frgroups.internals.redaction import mask_explicit_contacts
-from frgroups.internals.spreadsheets import plain, read_table, reject_damaged_ids
+from frgroups.internals.spreadsheets import normalize_column_name, read_table, reject_damaged_ids
 
 SUPPRESSION_LIST = "suppression_list"
 
@@ -70,7 +70,7 @@ def suppressed_customers(tenant: HasTenant) -> dict[str, str]:
 
 def _read_suppression_list(path: Path) -> dict[str, str]:
     table = read_table(path, None)
-    header = [plain(cell) for cell in table.rows[0][1]]
+    header = [normalize_column_name(cell) for cell in table.rows[0][1]]
     if header.count("customeruid") != 1:
         raise ListError(
             f"The never-add list {path} has {header.count('customeruid')} columns customer_uid. Its first row must "

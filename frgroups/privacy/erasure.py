@@ -21,11 +21,11 @@ from frgroups.privacy.rewriters import REWRITERS
 from frgroups.privacy.search import SearchScope, known_ids, search_customer, search_files
 from frgroups.privacy.text_search import Subject
 from frgroups.snapshot.schema import coerce_schema
-from frgroups.store.folders import remove
+from frgroups.store.folders import remove_folder
 
 log = logging.getLogger("frgroups.privacy")
 
-COULD_NOT = "could not"
+FAILED = "failed"
 _COLUMNS = {"kind": "str", "path": "str", "tenant_uid": "str", "action": "str", "n": "int64", "note": "str"}
 
 
@@ -44,7 +44,7 @@ def erase_customer(
 
     Delete the customer in the tenant first; otherwise the next load stores the customer again. The table has a
     row for each file that contained the customer: kind, path (after the erasure), tenant_uid ("" if the file
-    does not name its tenant), action ("rewritten", "tombstoned", "removed" or "could not"), n (number of
+    does not name its tenant), action ("rewritten", "tombstoned", "removed" or "failed"), n (number of
     mentions) and note. The table contains no data of the customer. The log contains a short hash of the uid.
 
     Parameters
@@ -77,7 +77,7 @@ def erase_customer(
     approvals, because without the customer they would be other plans that no reviewer has approved. Plan again.
     If a plan only excludes the customer, the exclusion is removed and the plan's digest does not change.
 
-    *Journals and receipts* stay, with a tombstone such as `(forgotten-1)` in place of the customer, so that
+    *Journals and receipts* stay, with a tombstone such as `(erased-1)` in place of the customer, so that
     counts add up. Their checksums are calculated again. The plan's digest is removed from them, from their names
     and from all files that repeat it, because a reader of the rest could find the uid by trying. A run that was
     not complete cannot be resumed, and `apply_plan` reports that; `plan_undo` leaves the customer out and adds a
@@ -87,7 +87,7 @@ def erase_customer(
     uid or by an id in a stored snapshot. A suppression list does, too, so that the customer can be added again.
 
     *Damaged snapshots*, quarantined or not, and *drafts* are removed if they contain the customer or if that
-    cannot be determined, because they can be neither read nor rewritten. The action is "could not" for files of
+    cannot be determined, because they can be neither read nor rewritten. The action is "failed" for files of
     another version of frgroups, for files that cannot be read at the moment, for a damaged journal or receipt,
     which is the only record of what was sent, and for any other file in the data folder that contains the uid.
 
@@ -111,7 +111,7 @@ def erase_customer(
             rows = list(_erase(matches, subject, scope))
     table = coerce_schema(pd.DataFrame([row.values() for row in rows], columns=list(_COLUMNS)), _COLUMNS)
     if not dry_run:
-        _log(customer_uid, table)
+        _log_result(customer_uid, table)
     return table
 
 
@@ -140,14 +140,14 @@ def _decide(match: FileMatch) -> tuple[str, str]:
     if removal:
         return "removed", removal
     if match.problem:
-        return COULD_NOT, match.problem
+        return FAILED, match.problem
     if match.kind == "other":
-        return COULD_NOT, "frgroups did not write it: edit or delete it"
+        return FAILED, "frgroups did not write it: edit or delete it"
     if match.n_left:
         note = f"{pluralize(match.n_left, 'mention')} in longer text or in others' rows: edit by hand"
         if match.n:
             note = f"the customer's rows are removed; {note}"
-        return COULD_NOT, note
+        return FAILED, note
     if _has_digest_only(match):
         action = "rewritten" if match.kind == "plan" else "tombstoned"
         return action, "it repeated the digest of such a plan"
@@ -226,9 +226,9 @@ def _erase(matches: Sequence[FileMatch], subject: Subject, scope: SearchScope) -
         if match.path in processed:
             continue
         row = _Row.planned(match)
-        if row.action != COULD_NOT:
+        if row.action != FAILED:
             note = "it was created, or left, during the erasure: run it again"
-            row = replace(row, action=COULD_NOT, note=note)
+            row = replace(row, action=FAILED, note=note)
         yield row
 
 
@@ -245,9 +245,9 @@ def _process(match: FileMatch, subject: Subject, moved: dict[Path, Path]) -> _Ro
     except FileNotFoundError:  # Removed together with another file, or by another process.
         return row
     except OSError as error:
-        return replace(row, action=COULD_NOT, note=f"{error.strerror or type(error).__name__}")
+        return replace(row, action=FAILED, note=f"{error.strerror or type(error).__name__}")
     except FrgroupsError as error:
-        return replace(row, action=COULD_NOT, note=subject.redact(error.message))
+        return replace(row, action=FAILED, note=subject.redact(error.message))
     return row
 
 
@@ -259,14 +259,14 @@ def _can_be_rewritten(match: FileMatch) -> bool:
 
 def _remove(path: Path) -> None:
     if path.is_dir():
-        remove(path)
+        remove_folder(path)
     else:
         path.unlink()
 
 
-def _log(customer_uid: str, table: pd.DataFrame) -> None:
+def _log_result(customer_uid: str, table: pd.DataFrame) -> None:
     counts = table["action"].value_counts().sort_index().to_dict()
     short_hash = hashlib.sha256(customer_uid.encode()).hexdigest()[:8]
     text = ", ".join(f"{n:,} {action}" for action, n in counts.items()) or "no file contained the customer"
-    level = logging.WARNING if counts.get(COULD_NOT) else logging.INFO
+    level = logging.WARNING if counts.get(FAILED) else logging.INFO
     log_event(log, level, "customer_erased", f"Customer {short_hash}: {text}.", customer=short_hash, counts=counts)

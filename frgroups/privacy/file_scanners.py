@@ -20,8 +20,9 @@ import pyarrow.compute as pc
 from frgroups.apply.journal import Journal
 from frgroups.apply.receipt import read_receipt
 from frgroups.errors import CorruptFileError, FrgroupsError, InputError, ListError
-from frgroups.internals.checksummed_json import read_checksummed
+from frgroups.internals.checksummed_json import kind_of, read_checksummed
 from frgroups.internals.paths import parse_tenant_folder
+from frgroups.internals.spreadsheets import ZIP_SIGNATURE
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
 from frgroups.plan.suppression_list import SUPPRESSION_LIST
@@ -37,7 +38,7 @@ from frgroups.privacy.text_search import (
     identifying_columns,
     read_parquet,
 )
-from frgroups.store.manifest import read_manifest
+from frgroups.store.manifest import read_manifest, read_tenant
 
 Kind = Literal[
     "snapshot", "quarantined", "draft", "plan", "review", "approval", "receipt", "journal", "list", "other"
@@ -49,7 +50,6 @@ FILES_NAMED_BY_DIGEST = re.compile(r"(\d{8}T\d{12}Z)-[0-9a-f]{16}(\.jsonl|\.rece
 
 _ID_COLUMNS = ("external_id", "email", "mobile", "loyalty_id", "vat_number")
 _DIGEST = re.compile(r"(?<![0-9a-f])[0-9a-f]{12,64}(?![0-9a-f])")
-_CHECKSUMMED = re.compile(rb'"kind": "frgroups (plan|receipt|approval)"')
 _CHECKSUMMED_KINDS: dict[str, Kind] = {"plan": "plan", "receipt": "receipt", "approval": "approval"}
 _REVIEW_CSV = '"customer_group_uid","group_name","customer_uid","change"'
 _REVIEW_TEXT = re.compile(r"Review: [^\n]*\n=+\n")
@@ -164,9 +164,9 @@ def scan_file(path: Path, subject: Subject, *, is_list: bool = False) -> FileMat
     if path.suffix == ".parquet" or path.stat().st_size > MAX_BYTES:
         return FileMatch("other", path, n=count_in_file(path, subject))
     body = path.read_bytes()
-    checksummed = _CHECKSUMMED.search(body)
-    if checksummed:
-        return _scan_checksummed(path, _CHECKSUMMED_KINDS[checksummed[1].decode()], body, subject)
+    kind = _CHECKSUMMED_KINDS.get(kind_of(body))
+    if kind is not None:
+        return _scan_checksummed(path, kind, body, subject)
     if _is_journal(body):
         return _scan_journal(path, body, subject)
     workbook = _review_workbook(body)
@@ -204,7 +204,7 @@ def _is_review(text: str) -> bool:
 
 def _review_workbook(body: bytes) -> str:
     """Return the text of a workbook that `save_review` wrote, recognized by its title property, or ""."""
-    if body[:4] != b"PK\x03\x04":
+    if not body.startswith(ZIP_SIGNATURE):
         return ""
     try:
         with zipfile.ZipFile(io.BytesIO(body)) as parts:
@@ -377,12 +377,9 @@ def _tenant_of_list(path: Path) -> tuple[str, str]:
 
 def tenant_of(path: Path) -> tuple[str, str]:
     """Return the tenant and host from the manifest, or from the name of the tenant's folder."""
-    if (path / "manifest.json").is_file():
-        try:
-            manifest = json.loads((path / "manifest.json").read_bytes())
-            return str(manifest["tenant_uid"]), str(manifest["base_url"] or "")
-        except (OSError, ValueError, KeyError, TypeError):
-            pass
+    tenant = read_tenant(path)
+    if tenant is not None:
+        return tenant
     return _parse_tenant(path.parent.name)
 
 

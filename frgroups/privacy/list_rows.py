@@ -5,19 +5,26 @@ from __future__ import annotations
 import io
 import re
 import warnings
-import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from frgroups.errors import ListError
-from frgroups.internals.spreadsheets import SEPARATOR_LINE, Record, even_separators, plain, split_records, trim
-from frgroups.internals.tombstones import compile_word_pattern
+from frgroups.errors import InputError, ListError
+from frgroups.internals.spreadsheets import (
+    OLD_WORKBOOK_SIGNATURE,
+    SEPARATOR_LINE,
+    ZIP_SIGNATURE,
+    Record,
+    clean_cell,
+    even_separators,
+    import_openpyxl,
+    normalize_column_name,
+    split_records,
+)
+from frgroups.privacy.text_search import compile_word_pattern, count_in_zip, distinctive_ids
 from frgroups.snapshot.customer_lists import OTHER_IDS, USUAL_NAMES
 
-_WORKBOOK, _OLD_WORKBOOK = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0e-\x1f]")
-_MIN_DISTINCTIVE = 5  # Characters; a shorter id can be a common word.
 
 RowTest = Callable[[Sequence[str]], bool]
 
@@ -48,9 +55,9 @@ def remove_list_rows(body: bytes, uid: str, ids: Iterable[str]) -> ListRowsResul
     b'customer_uid;note\nc-10;\n'
     """
     other_ids = frozenset(ids)
-    if body[:4] == _OLD_WORKBOOK:
+    if body.startswith(OLD_WORKBOOK_SIGNATURE):
         raise ListError("an old .xls workbook, or one with a password, cannot be read here")
-    if body[:4] == _WORKBOOK:
+    if body.startswith(ZIP_SIGNATURE):
         return _remove_from_workbook(body, uid, other_ids)
     return _remove_from_text(body, uid, other_ids)
 
@@ -71,18 +78,13 @@ def _remove_from_text(body: bytes, uid: str, ids: frozenset[str]) -> ListRowsRes
     return ListRowsResult(rest.encode(encoding), rows, n_left)
 
 
-def distinctive_ids(ids: Iterable[str]) -> list[str]:
-    """Return the ids that are long enough to identify this customer wherever they appear as a word."""
-    return [customer_id for customer_id in ids if len(customer_id) >= _MIN_DISTINCTIVE]
-
-
 def _row_test(header: Sequence[str], uid: str, ids: frozenset[str]) -> RowTest:
     """Return a function that returns True if a row names the customer in one of the id columns."""
-    id_names = {plain(name) for name in (*USUAL_NAMES, *OTHER_IDS)}
+    id_names = {normalize_column_name(name) for name in (*USUAL_NAMES, *OTHER_IDS)}
     by_column = {
         column: frozenset(map(_fold, _ids_for(name, uid, ids)))
         for column, name in enumerate(header)
-        if plain(name) in id_names
+        if normalize_column_name(name) in id_names
     }
     all_ids = frozenset(map(_fold, (uid, *ids)))
 
@@ -98,9 +100,9 @@ def _row_test(header: Sequence[str], uid: str, ids: frozenset[str]) -> RowTest:
 
 def _ids_for(column: str, uid: str, ids: frozenset[str]) -> frozenset[str]:
     """Return the ids of the customer that a column of this name can contain."""
-    if plain(column) == "customeruid":
+    if normalize_column_name(column) == "customeruid":
         return frozenset({uid})
-    if plain(column) == "externalid":
+    if normalize_column_name(column) == "externalid":
         return ids
     return ids | {uid}
 
@@ -139,7 +141,7 @@ def _records(text: str) -> list[Record]:
 
 
 def _clean_cell(text: str) -> str:
-    cell = trim(text)
+    cell = clean_cell(text)
     if len(cell) > 1 and cell[0] == cell[-1] == '"':
         cell = cell[1:-1]
     return cell.removeprefix("'")  # A leading apostrophe marks the cell as text in a spreadsheet.
@@ -176,9 +178,9 @@ def _workbook_cell(value: object) -> str:
 
 def _load_workbook(body: bytes) -> Any:
     try:
-        import openpyxl
-    except ImportError as error:
-        raise ListError('a workbook needs openpyxl: pip install "frgroups[excel]"') from error
+        openpyxl = import_openpyxl()
+    except InputError as error:
+        raise ListError(f"it cannot be read. {error.message.removesuffix('.')}") from error
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -199,9 +201,3 @@ def _parts_outside_rows(sheet: Any) -> str:
         "charts or pictures": sheet._charts or sheet._images,
     }
     return " and ".join(name for name, present in parts.items() if present)
-
-
-def count_in_zip(body: bytes, words: re.Pattern[str]) -> int:
-    """Count these words in the parts of a zip file, such as a workbook."""
-    with zipfile.ZipFile(io.BytesIO(body)) as parts:
-        return sum(len(words.findall(parts.read(name).decode("utf-8", "replace"))) for name in parts.namelist())

@@ -58,7 +58,7 @@ def export_customer(
     export: dict[str, Any] = {
         "customer_uid": customer_uid,
         "exported_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "home": str(home()),
+        "data_folder": str(home()),
         **{f"{kind}s": [] for kind in _EXPORTERS},
         "other": [],
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import html
+import io
 import json
 import mmap
 import re
@@ -19,11 +20,36 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from frgroups.internals.html import escaped_forms
-from frgroups.internals.tombstones import compile_word_pattern
-from frgroups.privacy.list_rows import count_in_zip, distinctive_ids
+from frgroups.internals.spreadsheets import ZIP_SIGNATURE
 from frgroups.snapshot.schema import CUSTOMERS
 
 MAX_BYTES = 256 * 2**20  # A larger file is mapped into memory.
+_MIN_DISTINCTIVE = 5  # Characters; a shorter id can be a common word.
+
+
+def compile_word_pattern(words: Iterable[str]) -> re.Pattern[str]:
+    """
+    Compile a pattern that matches these words as whole words: `c-1`, but not `c-10` or `abc-1`.
+
+    Email addresses match in upper and lower case.
+
+    >>> compile_word_pattern(["c-1"]).sub("…", "c-1, c-10 and abc-1: no customer c-1.")
+    '…, c-10 and abc-1: no customer ….'
+    """
+    longest_first = sorted(words, key=len, reverse=True)
+    alternatives = "|".join(map(_word_pattern, longest_first))
+    return re.compile(rf"(?<![\w-])(?:{alternatives})(?![\w-])")
+
+
+def _word_pattern(word: str) -> str:
+    if "@" in word:
+        return f"(?i:{re.escape(word)})"
+    return re.escape(word)
+
+
+def distinctive_ids(ids: Iterable[str]) -> list[str]:
+    """Return the ids that are long enough to identify this customer wherever they appear as a word."""
+    return [customer_id for customer_id in ids if len(customer_id) >= _MIN_DISTINCTIVE]
 
 
 @dataclass(frozen=True)
@@ -118,7 +144,7 @@ def count_in_file(path: Path, subject: Subject) -> int:
 
 def count_in_body(body: bytes, subject: Subject) -> int:
     """Count the mentions of the customer in the bytes of a file."""
-    if body[:4] == b"PK\x03\x04":
+    if body.startswith(ZIP_SIGNATURE):
         with suppress(zipfile.BadZipFile):
             return count_in_zip(body, subject.words)
     if body[:2] == b"\x1f\x8b":
@@ -127,6 +153,12 @@ def count_in_body(body: bytes, subject: Subject) -> int:
     if body[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return subject.count_in(body.decode("utf-16", "replace"))
     return len(_byte_pattern(subject).findall(body))
+
+
+def count_in_zip(body: bytes, words: re.Pattern[str]) -> int:
+    """Count these words in the parts of a zip file, such as a workbook."""
+    with zipfile.ZipFile(io.BytesIO(body)) as parts:
+        return sum(len(words.findall(parts.read(name).decode("utf-8", "replace"))) for name in parts.namelist())
 
 
 def _byte_pattern(subject: Subject) -> re.Pattern[bytes]:

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any
 
 from frgroups.errors import CorruptFileError, FrgroupsError, InputError, NotApprovedError
-from frgroups.internals.checksummed_json import canonical_json, read_checksummed, write_checksummed
+from frgroups.internals.checksummed_json import canonical_json, kind_of, read_checksummed, write_checksummed
 from frgroups.internals.formatting import format_utc
 from frgroups.internals.timestamps import parse_duration
 from frgroups.internals.validation import check_text, check_type
@@ -343,7 +343,7 @@ def _small_files(folder: Path) -> Iterator[tuple[Path, bytes]]:
 
 
 def _is_approval(path: Path, data: bytes) -> bool:
-    return b'"frgroups approval"' in data and (".approval" in path.name or b'"from": "page"' in data)
+    return kind_of(data) == "approval" and (".approval" in path.name or b'"from": "page"' in data)
 
 
 def _is_corrupt_rejection(path: Path, data: bytes, plan: Plan) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
@@ -15,6 +14,7 @@ from frgroups.errors import InputError
 from frgroups.internals.checksummed_json import sha256
 from frgroups.internals.formatting import pluralize
 from frgroups.internals.redaction import safe_repr
+from frgroups.internals.toml_files import read_toml
 from frgroups.plan.finding import NOTICE_RULES
 from frgroups.plan.plan import Plan
 
@@ -122,13 +122,9 @@ def read_policy(path: str | Path) -> Policy:
     ['Staff (staff) is not a group of this policy.']
     """
     source = Path(path).expanduser()
+    document, body = read_toml(source, "policy")
     try:
-        data = source.read_bytes()
-        content = msgspec.convert(tomllib.loads(data.decode("utf-8-sig")), _Content)
-    except OSError as error:
-        raise InputError(f"The policy {source} cannot be read: {error.strerror or error}.") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise InputError(f"The policy {source} is not valid TOML: {error}.") from error
+        content = msgspec.convert(document, _Content)
     except msgspec.ValidationError as error:
         raise InputError(
             f"Invalid policy {source}: {error}. Required keys: by, groups, max_adds, max_removes. Optional keys: "
@@ -140,4 +136,4 @@ def read_policy(path: str | Path) -> Policy:
             f"The policy {source} lists {', '.join(map(safe_repr, unknown))} under `findings`, but no finding that a "
             f"policy may allow has that rule. Rules that a policy may allow: {', '.join(NOTICE_RULES)}."
         )
-    return Policy(name=f"{source.name} {sha256(data.decode())[:12]}", **msgspec.structs.asdict(content))
+    return Policy(name=f"{source.name} {sha256(body.decode())[:12]}", **msgspec.structs.asdict(content))

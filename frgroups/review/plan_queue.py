@@ -16,6 +16,7 @@ from typing import Literal
 
 from frgroups.errors import FrgroupsError
 from frgroups.internals.atomic_files import ensure_private_dir, fsync_path
+from frgroups.internals.checksummed_json import kind_of
 from frgroups.internals.paths import data_subdir, tenant_folder
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
@@ -134,7 +135,7 @@ def _is_plan(path: Path) -> bool:
         if path.suffix == ".json" and path.is_file():
             with path.open("rb") as file:
                 file.seek(max(0, path.stat().st_size - _TAIL_SIZE))
-                return b'"frgroups plan"' in file.read()
+                return kind_of(file.read()) == "plan"
     return False
 
 

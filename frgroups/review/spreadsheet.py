@@ -12,6 +12,7 @@ import pandas as pd
 
 from frgroups.errors import InputError
 from frgroups.internals.formatting import escape_invisible
+from frgroups.internals.spreadsheets import import_openpyxl
 from frgroups.plan.plan import Plan
 from frgroups.review.customer_names import WATERMARK
 from frgroups.review.outline import outline
@@ -91,11 +92,9 @@ def write_workbook(path: Path, plan: Plan, personal: Snapshot | None = None) -> 
 
 def _new_workbook() -> Any:
     try:
-        import openpyxl
-    except ImportError as error:
-        raise InputError(
-            'An Excel workbook requires openpyxl. Run pip install "frgroups[excel]", or write .csv.'
-        ) from error
+        openpyxl = import_openpyxl()
+    except InputError as error:
+        raise InputError(f"{error.message} Or write .csv.") from error
     return openpyxl.Workbook(write_only=True)
 
 

@@ -10,12 +10,20 @@ from pathlib import Path
 import pandas as pd
 
 from frgroups.errors import InputError, ListError
-from frgroups.internals.spreadsheets import NonTextCell, Row, Table, plain, read_table, reject_damaged_ids, trim
+from frgroups.internals.spreadsheets import (
+    NonTextCell,
+    Row,
+    Table,
+    clean_cell,
+    normalize_column_name,
+    read_table,
+    reject_damaged_ids,
+)
 from frgroups.internals.structured_logging import log_event
 from frgroups.snapshot.membership_matrix import check_uids
 from frgroups.snapshot.snapshot import Snapshot
 
-log = logging.getLogger("frgroups.lists")
+log = logging.getLogger("frgroups.snapshot")
 
 _COLUMN_IN_CLI = (
     "Pass --column to choose the id column of the --list file of frgroups plan. In any other list, rename the id "
@@ -179,9 +187,10 @@ def _find_column(header: Sequence[str], name: str, source: Path, *, exact: bool 
     """
     matches: list[int] = []
     if exact:
-        matches = [position for position, cell in enumerate(header) if cell == trim(name)]
+        matches = [position for position, cell in enumerate(header) if cell == clean_cell(name)]
     if not matches:
-        matches = [position for position, cell in enumerate(header) if cell and plain(cell) == plain(name)]
+        normalized = [normalize_column_name(cell) for cell in header]
+        matches = [n for n, cell in enumerate(normalized) if header[n] and cell == normalize_column_name(name)]
     if len(matches) > 1:
         names = " and ".join(repr(header[position]) for position in matches)
         raise ListError(
@@ -204,7 +213,7 @@ def _describe_columns(header: Sequence[str]) -> str:
 def _has_header(table: Table) -> bool:
     """Return True if the first row of a file with one column is a header. See `read_list` for the rule."""
     [first], below = table.rows[0][1], [row[0] for _, row in table.rows[1:]]
-    if plain(first) in {plain(name) for name in OTHER_IDS}:
+    if normalize_column_name(first) in {normalize_column_name(name) for name in OTHER_IDS}:
         return True
     if isinstance(first, NonTextCell) or _looks_like_id(first):
         return False

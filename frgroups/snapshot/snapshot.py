@@ -10,7 +10,7 @@ from functools import cached_property
 import pandas as pd
 
 from frgroups.errors import InputError
-from frgroups.internals.formatting import format_list, pluralize
+from frgroups.internals.formatting import format_list, format_utc, pluralize
 from frgroups.internals.html import Card
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.universe import check_universe
@@ -146,7 +146,7 @@ class Snapshot:
         return Card(
             f"Snapshot of {self.tenant_uid}",
             {
-                "Taken": f"{self.taken_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
+                "Taken": format_utc(self.taken_at),
                 "Host": self.base_url or "none (made from tables)",
                 "Groups": f"{len(self.groups):,}",
                 "Customers": self._customer_count(),

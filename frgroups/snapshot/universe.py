@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 from frgroups.errors import InputError
+from frgroups.internals.validation import check_number
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 
 
@@ -33,10 +33,8 @@ def check_universe(universe: int, n_seen: int) -> int:
     >>> check_universe(1_240_000, 251)
     1240000
     """
-    try:
-        total = operator.index(universe)
-    except TypeError as error:
-        raise InputError(f"A universe of {universe!r} is not a whole number of customers.") from error
+    check_number(universe, "universe", whole=True)
+    total = int(universe)
     if total < n_seen:
         raise InputError(
             f"A universe of {total:,} is smaller than the {n_seen:,} customers seen; "

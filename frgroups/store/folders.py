@@ -73,7 +73,7 @@ def make_folder(root: Path, names: Iterator[str], fill: Callable[[Path], None]) 
         fsync_path(root)
     except BaseException:
         with suppress(OSError):
-            remove(final)
+            remove_folder(final)
         raise
     return final
 
@@ -97,7 +97,7 @@ def replacing_names(root: Path, name: str) -> Iterator[str]:
     yield from (_join_name(base, number) for number in range(last + 1, last + _MAX_NAMES))
 
 
-def remove(folder: Path) -> None:
+def remove_folder(folder: Path) -> None:
     """Remove a folder atomically. Files that cannot be deleted now are deleted by `clean_temp_folders`."""
     gone = folder.with_name(f"{GONE}{uuid.uuid4().hex}")
     with suppress(FileNotFoundError):  # Another process has removed it.
@@ -110,7 +110,7 @@ def clean_temp_folders(root: Path) -> None:
     names = all_folder_names(root)
     for name in sorted(names - set(visible_folder_names(names))):
         with suppress(OSError):
-            remove(root / name)
+            remove_folder(root / name)
     old_drafts = folders_of_kind(root, DRAFT, before=datetime.now(UTC) - _DRAFT_MAX_AGE)
     for folder in folders_of_kind(root, GONE) + old_drafts:
         shutil.rmtree(folder, ignore_errors=True)

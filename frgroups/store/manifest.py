@@ -23,7 +23,7 @@ from frgroups.internals.versions import __version__
 from frgroups.snapshot.verdicts import Verdict
 from frgroups.store import folders
 
-log = logging.getLogger("frgroups.cache")
+log = logging.getLogger("frgroups.store")
 
 SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"
@@ -99,9 +99,9 @@ class StoredSnapshot:
             raise _corrupt_file_error(path, _format_digest(**expected), _format_digest(**actual))
         return content
 
-    def corrupt_file_error(self, file: str, expected: str, found: str) -> CorruptFileError:
+    def corrupt_file_error(self, file: str, expected: str, actual: str) -> CorruptFileError:
         """Return the error for a file that contradicts the other files."""
-        return _corrupt_file_error(self.path / file, expected, found)
+        return _corrupt_file_error(self.path / file, expected, actual)
 
     def check(self) -> None:
         """Raise InputError if this version cannot read the snapshot, and CorruptFileError if a file is damaged."""
@@ -144,7 +144,7 @@ def list_stored_snapshots(
     the snapshot is omitted. Without `on_damage`, CorruptFileError is raised.
     """
     roots = folders.tenant_folders(resolve_folder(cache, "snapshots"), tenant_uid)
-    stored = [snapshot for root in roots for snapshot in list_folder(root, on_damage or _raise_error)]
+    stored = [snapshot for root in roots for snapshot in list_snapshot_folders(root, on_damage or _raise_error)]
     return sorted(stored, key=lambda snapshot: (snapshot.taken_at, folders.split_name(snapshot.path.name)))
 
 
@@ -176,6 +176,19 @@ def read_manifest(folder: Path) -> StoredSnapshot:
     return StoredSnapshot(folder, manifest)
 
 
+def read_tenant(folder: Path) -> tuple[str, str] | None:
+    """
+    Return the tenant and host in a manifest, which can be damaged otherwise. The host of tables is "".
+
+    The result is None if the folder has no manifest, or one that does not contain them.
+    """
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+        return str(manifest["tenant_uid"]), str(manifest["base_url"] or "")
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def _check_manifest(path: Path, manifest: dict[str, Any]) -> None:
     """Raise CorruptFileError if a manifest with a valid checksum does not have the fields of a manifest."""
     files: dict[str, Any] = dict.fromkeys(_FILES)
@@ -195,7 +208,7 @@ def file_digest(content: bytes) -> dict[str, Any]:
 
 def quarantine(folder: Path, error: CorruptFileError) -> None:
     """Rename the folder of a damaged snapshot so that readers ignore it, and log a warning. Nothing is deleted."""
-    facts = {name: str(getattr(error, name, "")) for name in ("path", "expected", "found")}
+    facts = {name: str(getattr(error, name, "")) for name in ("path", "expected", "actual")}
     try:
         new_path = folders.quarantine_folder(folder)
     except OSError as rename_error:  # The parent folder is not writable. The older snapshot is used anyway.
@@ -203,7 +216,7 @@ def quarantine(folder: Path, error: CorruptFileError) -> None:
         log_event(log, logging.WARNING, "snapshot_damaged", text, **facts)
     else:
         text = f"{error.message} It is set aside as {new_path}; delete that folder when you need it no more."
-        log_event(log, logging.WARNING, "snapshot_set_aside", text, aside=str(new_path), **facts)
+        log_event(log, logging.WARNING, "snapshot_quarantined", text, aside=str(new_path), **facts)
 
 
 def warn_of_damage(_: Path, error: CorruptFileError) -> None:
@@ -219,7 +232,7 @@ def warn_of_other_versions(snapshots: list[StoredSnapshot]) -> None:
             log_event(log, logging.WARNING, "snapshot_of_another_version", text, path=str(snapshot.path))
 
 
-def list_folder(root: Path, on_damage: Callable[[Path, CorruptFileError], object]) -> list[StoredSnapshot]:
+def list_snapshot_folders(root: Path, on_damage: Callable[[Path, CorruptFileError], object]) -> list[StoredSnapshot]:
     """
     Return the stored snapshots of one tenant and host.
 
@@ -278,15 +291,15 @@ def _read_bytes(path: Path, expected: str) -> bytes:
     raise _corrupt_file_error(path, expected, problem)
 
 
-def _corrupt_file_error(path: Path, expected: str, found: str) -> CorruptFileError:
-    text = f"{path} is damaged: expected {expected}, found {found}."
+def _corrupt_file_error(path: Path, expected: str, actual: str) -> CorruptFileError:
+    text = f"{path} is damaged: expected {expected}, found {actual}."
     return CorruptFileError(
         text,
         hint=f"{_ALLOW_OLDER}, or load the tenant again with load_snapshot (frgroups load).",
         cli_hint=f"Load the tenant again with frgroups load. {_ALLOW_OLDER_IN_CLI}.",
         path=path,
         expected=expected,
-        found=found,
+        actual=actual,
     )
 
 

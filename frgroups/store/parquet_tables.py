@@ -188,9 +188,9 @@ def _restore_clash(column: str, code: str) -> str:
 class IntegrityError(Exception):
     """Raised if a file contradicts the other files. The caller, which knows the folder, raises CorruptFileError."""
 
-    def __init__(self, table: str, expected: str, found: str) -> None:
-        super().__init__(f"{table}: expected {expected}, found {found}")
-        self.file, self.expected, self.found = f"{table}.parquet", expected, found
+    def __init__(self, table: str, expected: str, actual: str) -> None:
+        super().__init__(f"{table}: expected {expected}, found {actual}")
+        self.file, self.expected, self.actual = f"{table}.parquet", expected, actual
 
 
 def check_columns(table: str, schema: pa.Schema) -> None:

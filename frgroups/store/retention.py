@@ -15,7 +15,13 @@ from frgroups.internals.paths import parse_tenant_folder, resolve_folder
 from frgroups.internals.timestamps import parse_duration
 from frgroups.snapshot.schema import TIMESTAMP_DTYPE, coerce_schema
 from frgroups.store import folders
-from frgroups.store.manifest import Cache, StoredSnapshot, list_folder, list_stored_snapshots, warn_of_damage
+from frgroups.store.manifest import (
+    Cache,
+    StoredSnapshot,
+    list_snapshot_folders,
+    list_stored_snapshots,
+    warn_of_damage,
+)
 
 _SNAPSHOT_COLUMNS = {
     "tenant_uid": "str",
@@ -103,7 +109,7 @@ def prune(
 
 def _remove(folder: Path) -> None:
     try:
-        folders.remove(folder)
+        folders.remove_folder(folder)
     except OSError as error:
         raise InputError(f"{folder} could not be removed: {error.strerror or error}.") from error
 
@@ -120,7 +126,7 @@ def _snapshot_table(snapshots: list[StoredSnapshot]) -> pd.DataFrame:
 def _tenant_row(root: Path) -> dict[str, Any]:
     """Return the row of `cache_info` for the folder of a tenant and host."""
     unreadable: list[Path] = []
-    stored = list_folder(root, lambda folder, _: unreadable.append(folder))
+    stored = list_snapshot_folders(root, lambda folder, _: unreadable.append(folder))
     row: dict[str, Any] = {"tenant_uid": parse_tenant_folder(root.name)[0]}
     if stored:
         newest = stored[-1].manifest

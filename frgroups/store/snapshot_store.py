@@ -11,6 +11,7 @@ import pandas as pd
 
 from frgroups.errors import CorruptFileError, InputError, SnapshotNotFoundError
 from frgroups.internals.atomic_files import ensure_private_dir
+from frgroups.internals.formatting import format_utc
 from frgroups.internals.paths import resolve_folder, tenant_folder
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.store import folders
@@ -61,7 +62,7 @@ def replace_stored(stored: StoredSnapshot, snapshot: Snapshot) -> Path:
     Replace a stored snapshot of the same tenant, host and time, and return the new folder.
 
     The new folder is complete before the old one is removed, and hides it, so that readers find one of the two. If
-    the operation is interrupted, the old folder remains until the next save, prune or `clean_temp_folders`.
+    the operation is interrupted, the old folder remains until the next save, prune or `clean_cache`.
     """
     identity = (stored.manifest["tenant_uid"], stored.manifest["base_url"], stored.taken_at)
     if identity != (snapshot.tenant_uid, snapshot.base_url, snapshot.taken_at.astimezone(UTC)):
@@ -69,7 +70,7 @@ def replace_stored(stored: StoredSnapshot, snapshot: Snapshot) -> Path:
     root = stored.path.parent
     path = _write(snapshot, root, folders.replacing_names(root, stored.path.name))
     try:
-        folders.remove(stored.path)
+        folders.remove_folder(stored.path)
     except OSError as error:
         raise InputError(
             f"{stored.path} could not be removed: {error.strerror or error}. {path} hides it, and the next save or "
@@ -206,7 +207,7 @@ def read_stored(stored: StoredSnapshot, *, only_memberships: bool = False) -> Sn
         ):
             check_row_count(table, stored.manifest[f"n_{table}"], len(rows))
     except IntegrityError as error:
-        raise stored.corrupt_file_error(error.file, error.expected, error.found) from error
+        raise stored.corrupt_file_error(error.file, error.expected, error.actual) from error
     try:
         return _build_snapshot(stored, tables)
     except InputError as error:  # For example, a universe that is smaller than the number of customers.
@@ -252,7 +253,7 @@ def latest_valid_snapshot(cache: Cache, tenant_uid: str, base_url: str) -> Snaps
     return None
 
 
-def clean_temp_folders(cache: Cache = None, tenant_uid: str | None = None) -> None:
+def clean_cache(cache: Cache = None, tenant_uid: str | None = None) -> None:
     """Remove the folders that interrupted writes, replacements and removals have left over."""
     for root in folders.tenant_folders(resolve_folder(cache, "snapshots"), tenant_uid):
         folders.clean_temp_folders(root)
@@ -318,12 +319,12 @@ def _not_found_error(
     if base_url is not None:
         description += f" at {base_url}"
     if until is not None:
-        description += f" from {until:%Y-%m-%d %H:%M} UTC or before"
+        description += f" from {format_utc(until)} or before"
     message = f"No {description} is kept in {folder}."
     if damaged:
         message += f" {len(damaged)} were damaged and are set aside; the log tells where."
     elif stored:
-        message += f" The oldest of {len(stored)} is of {stored[0].taken_at:%Y-%m-%d %H:%M} UTC."
+        message += f" The oldest of {len(stored)} is of {format_utc(stored[0].taken_at)}."
     return SnapshotNotFoundError(
         message,
         hint="Load the tenant with load_snapshot (frgroups load).",

@@ -157,7 +157,7 @@ def test_a_small_set_tells_nothing():
 @pytest.mark.parametrize("min_count", [-1, 2.5, "5", None])
 def test_min_count_is_a_number_of_customers(min_count):
     "Anything else is refused, with what would show everything."
-    with pytest.raises(InputError, match="0 shows every count"):
+    with pytest.raises(InputError, match="`min_count` must be an integer of at least 0, got"):
         check_min_count(min_count)
 
 

@@ -111,7 +111,7 @@ def test_columns_and_dtypes_are_always_the_same(data):
 @pytest.mark.parametrize("share", [0, -0.1, 1.01, 90, "0.9", None, True, float("nan")])
 def test_a_share_that_is_none_is_refused(share):
     "The error repeats what came and says how 90 % is written."
-    with pytest.raises(InputError, match=r"min_jaccard=.*90 % is 0\.9"):
+    with pytest.raises(InputError, match=r"`min_jaccard` must be .* For 90 %, pass 0\.9"):
         duplicate_groups(sample_snapshot(), min_jaccard=share)
-    with pytest.raises(InputError, match=r"min_share="):
+    with pytest.raises(InputError, match="`min_share` must be"):
         subset_groups(sample_snapshot(), min_share=share)

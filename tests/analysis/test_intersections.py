@@ -184,7 +184,7 @@ def test_the_mode_stands_in_every_row(mode):
     ("ask", "words"),
     [
         (lambda s: intersections(s, mode="both"), "'exclusive' nor 'inclusive'"),
-        (lambda s: intersections(s, top=-1), "negative"),
+        (lambda s: intersections(s, top=-1), "`top` must be an integer of at least 0, got -1"),
         (lambda s: region_members(s, include="vip"), r"\['vip'\]"),
         (lambda s: region_members(s, include=["vip"], exclude="all"), r"\['all'\]"),
     ],

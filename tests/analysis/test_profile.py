@@ -486,8 +486,8 @@ def test_a_group_without_a_member_has_a_profile_of_nobody():
         (lambda s: group_profile(s, "a", attributes=[7]), "attributes holds 7"),
         (lambda s: group_profile(s, "a", attributes=["email"]), "has_email tells who has one"),
         (lambda s: group_profile(s, "a", attributes=["customer_uid"]), "tells of single persons"),
-        (lambda s: group_profile(s, "a", min_count=-1), "min_count=-1"),
-        (lambda s: group_profile(s, "a", top=0), "top=None"),
+        (lambda s: group_profile(s, "a", min_count=-1), "`min_count` must be an integer of at least 0, got -1"),
+        (lambda s: group_profile(s, "a", top=0), "`top` must be an integer of at least 1, got 0"),
         (lambda s: group_profile(s, "a", attributes=pd.DataFrame({"x": [1]})), "customer uids as its index"),
         (lambda s: group_profile(s, "a", attributes=pd.DataFrame({"x": [1]}, index=["E1"])), "resolve_customers"),
         (

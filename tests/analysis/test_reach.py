@@ -242,15 +242,15 @@ def test_a_consent_that_cannot_be_told_is_an_error_that_lists_them():
         (lambda s: reachability(s, channels=[]), "at most once, and one at least"),
         (lambda s: reachability(s, channels=["email", "email"]), "at most once"),
         (lambda s: reachability(s, consent="newsletter"), "give {'email'"),
-        (lambda s: reachability(s, min_count=-1), "min_count=-1"),
+        (lambda s: reachability(s, min_count=-1), "`min_count` must be an integer of at least 0, got -1"),
         (lambda s: reachability(s.memberships), "must be a Snapshot"),
         (
             lambda s: reachability(made(s, s.consents, s.customers[["customer_uid"]])),
             "has_email is missing for all 251",
         ),
         (lambda s: incremental_reach(s, order="best"), "'greedy' nor 'given'"),
-        (lambda s: incremental_reach(s, target=0), "target=0 is not a share"),
-        (lambda s: incremental_reach(s, target=95), "target=95 is not a share"),
+        (lambda s: incremental_reach(s, target=0), "`target` must be a positive number of at most 1, got 0"),
+        (lambda s: incremental_reach(s, target=95), "`target` must be a positive number of at most 1, got 95"),
         (lambda s: incremental_reach(s, "vip"), r"\['vip'\]"),
     ],
 )

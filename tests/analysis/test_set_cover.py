@@ -139,7 +139,7 @@ def test_order_and_repetition_do_not_matter(rows, random):
 @pytest.mark.parametrize("target", [0, 1.5, 95, "all", None, True])
 def test_a_target_that_is_no_share_is_refused(target):
     "The error repeats what came."
-    with pytest.raises(InputError, match="target="):
+    with pytest.raises(InputError, match="`target` must be"):
         set_cover(sample_snapshot(), target=target)
 
 

@@ -642,7 +642,7 @@ def test_a_token_that_cannot_be_sent_is_refused_without_being_shown(token, sandb
 def test_the_token_is_never_shown(sandbox, connect, caplog):
     "Not in errors, their causes, reprs, cards, or the log records of ours and httpx at DEBUG."
     caplog.set_level(logging.DEBUG)
-    for name in ("frgroups", "frgroups.transport", "httpx"):
+    for name in ("frgroups", "frgroups.api", "httpx"):
         caplog.set_level(logging.DEBUG, logger=name)
     texts = []
     for fault, _, _ in FAILURES.values():
@@ -660,7 +660,7 @@ def test_the_token_is_never_shown(sandbox, connect, caplog):
     logged = "\n".join([caplog.text, *(repr(vars(record)) for record in caplog.records)])
 
     assert any(record.name.startswith("httpx") for record in caplog.records)
-    assert any(record.name == "frgroups.transport" for record in caplog.records)
+    assert any(record.name == "frgroups.api" for record in caplog.records)
     assert len(texts) > 100
     assert not any(sandbox.token in text for text in texts)
     assert sandbox.token not in logged

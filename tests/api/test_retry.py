@@ -294,12 +294,12 @@ def test_a_429_without_a_wait_has_none(sandbox):
 
 def test_each_new_try_is_logged(sandbox, caplog):
     "Who wonders why it takes so long finds operation, status and wait in the log."
-    caplog.set_level("INFO", logger="frgroups.transport")
+    caplog.set_level("INFO", logger="frgroups.api")
     sandbox.misbehave(Fault("status"), Fault("cut_before"))
     with sandbox.client(retry=RetryPolicy(base=0.001)) as client:
         client.get_group("vip")
 
-    records = [record for record in caplog.records if record.name == "frgroups.transport"]
+    records = [record for record in caplog.records if record.name == "frgroups.api"]
     assert [record.event for record in records] == ["request_repeated"] * 2
     assert records[0].getMessage().startswith("get-customer-groups-by-uid: 503; attempt 2 after")
     assert records[1].getMessage().startswith("get-customer-groups-by-uid: no response; attempt 3 after")

@@ -176,7 +176,7 @@ def test_the_log_and_the_lines_of_json_speak_so_too(environment, capsys):
     assert main(["sizes", *OTHER[:2], "--allow-older", "--log", "json"]) == 0
 
     err = capsys.readouterr().err
-    assert "snapshot_set_aside" in err and "No snapshot of tenant t-1 at https://api.stage.flowretail.com" in err
+    assert "snapshot_quarantined" in err and "No snapshot of tenant t-1 at https://api.stage.flowretail.com" in err
     assert not PYTHON.search("\n".join(line for line in err.splitlines() if not line.startswith("{")))
     assert "allow_older" not in err
 

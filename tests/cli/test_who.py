@@ -181,7 +181,7 @@ def test_a_forgotten_customer_is_not_known(lived, capsys):
     "Neither by the uid nor by what stands in its place; of others the plan is told without its digest."
     fg.erase_customer("c-2")
 
-    for word in ("c-2", "(forgotten-1)"):
+    for word in ("c-2", "(erased-1)"):
         assert asked(capsys, word)[0] == 1
     assert asked(capsys, "c-1")[0] == 0
 

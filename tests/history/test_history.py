@@ -347,7 +347,7 @@ def test_a_customer_whom_no_snapshot_knows_has_no_history(tmp_path):
     "An empty table of the same columns and dtypes, for a tombstone too; a uid that is no text is refused."
     fg.save_snapshot(week(0, [("vip", "1")]), tmp_path)
 
-    for uid in ("2", "(forgotten-1)", ""):
+    for uid in ("2", "(erased-1)", ""):
         table = fg.customer_history(uid, cache=tmp_path)
         assert table.empty and table.dtypes.astype(str).to_dict() == CUSTOMER
     with pytest.raises(InputError, match="customer_uid must be a str"):
@@ -611,7 +611,7 @@ def test_forgetting_one_customer_leaves_the_history_of_the_others_in_order(tenan
     pdt.assert_frame_equal(after[unchanged], before[unchanged])
     assert list(before["plan_digest"].dropna()) == [plan.digest] and after["plan_digest"].isna().all()
     assert [Path(path).exists() for path in after["receipt_path"].dropna()] == [True]
-    assert fg.customer_history("c-4").empty and fg.customer_history("(forgotten-1)").empty
+    assert fg.customer_history("c-4").empty and fg.customer_history("(erased-1)").empty
 
 
 def test_another_folder_of_journals_can_be_named(tenant, tmp_path):

@@ -83,7 +83,7 @@ def test_a_second_load_waits_for_the_first(tmp_path):
 
 def test_who_waits_without_saying_how_is_told_by_the_log(tmp_path, caplog):
     "The log has the line; Ctrl-C would end the wait."
-    caplog.set_level("INFO", "frgroups.load")
+    caplog.set_level("INFO", "frgroups.internals")
 
     with another_process(tmp_path) as process:
         threading.Timer(0.5, process.kill).start()

@@ -233,6 +233,6 @@ def test_the_command_logs_before_and_after_its_name(capsys, tmp_path):
 
     assert [json.loads(line)["event"] for line in told.err.splitlines()] == ["list_read"]
     assert [json.loads(line)["n_ids"] for line in again.err.splitlines()] == [1]
-    assert text.err.startswith("INFO lists: ") and "{" not in text.err
+    assert text.err.startswith("INFO snapshot: ") and "{" not in text.err
     assert capsys.readouterr().err == ""
     assert logging.getLogger("frgroups").handlers == before

@@ -792,13 +792,13 @@ def test_the_log_tells_when_a_load_begins_and_what_it_read(sandbox, client, home
     fg.load_snapshot(client, max_age="1h")
 
     told = {record.event: record for record in caplog.records}
-    assert list(told) == ["load_started", "groups_listed", "load_finished", "snapshot_kept", "snapshot_taken"]
+    assert list(told) == ["load_started", "groups_listed", "load_finished", "snapshot_saved", "snapshot_reused"]
     done = told["load_finished"]
     assert (done.n_groups, done.n_customers, done.n_memberships, done.verdict) == (4, 30, 45, "consistent")
     assert done.n_requests == client.n_requests and 0 < done.seconds < 60
     assert "4 groups, 30 customers, 45 memberships" in done.getMessage()
     assert told["groups_listed"].n_groups == 4
-    assert [str(told["snapshot_kept"].path)] == fg.list_snapshots()["path"].tolist()
+    assert [str(told["snapshot_saved"].path)] == fg.list_snapshots()["path"].tolist()
 
 
 def test_a_damaged_newest_snapshot_is_not_taken_for_young(client, home_folder):

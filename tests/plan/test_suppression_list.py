@@ -251,7 +251,7 @@ def test_erase_from_reason():
     table = fg.erase_customer("c-7")
 
     assert "c-7" not in path.read_text()
-    assert set(table["action"]) == {"rewritten", "could not"}  # The list is yours: it says to edit it by hand.
+    assert set(table["action"]) == {"rewritten", "failed"}  # The list is yours: it says to edit it by hand.
 
 
 def test_erase_from_receipt(client):
@@ -264,7 +264,7 @@ def test_erase_from_receipt(client):
     fg.erase_customer("c11")
 
     again = fg.read_receipt(receipt.path)
-    assert excluded_of(again.plan) == [("(forgotten-1)", "add", "never add")]
+    assert excluded_of(again.plan) == [("(erased-1)", "add", "never add")]
     assert (again.plan.digest, again.erasure_id) == (plan.digest, "")
     assert fg.plan_undo(again).n_remove == 1
 

@@ -29,10 +29,9 @@ from frgroups.cli.main import main
 from frgroups.errors import InputError, LockedError, NotApprovedError, PlanBlockedError
 from frgroups.internals.html import escaped_forms
 from frgroups.internals.locks import load_lock, tenant_lock
-from frgroups.internals.tombstones import compile_word_pattern
 from frgroups.privacy import rewriters
 from frgroups.privacy.list_rows import remove_list_rows
-from frgroups.privacy.text_search import Subject, count_in_body
+from frgroups.privacy.text_search import Subject, compile_word_pattern, count_in_body
 from frgroups.store.manifest import list_stored_snapshots
 
 OPEN = fg.Limits(removals_per_group=None, removal_share=None, removals_total=None, emptied_groups=None)
@@ -186,13 +185,13 @@ def test_what_is_left_reads_and_adds_up(lived_in, home_folder):
     [path] = home_folder.rglob("*.receipt.json")
     found = fg.read_receipt(path)
     assert found.counts == receipt.counts and found.ok
-    assert list(found.table()["customer_uid"]) == ["(forgotten-1)", "c-10", "c-2"]
+    assert list(found.table()["customer_uid"]) == ["(erased-1)", "c-10", "c-2"]
     assert "1 customer was erased since" in found.summary()
-    assert found.members_after["vip"] == ("(forgotten-1)", "c-10", "c-3")
+    assert found.members_after["vip"] == ("(erased-1)", "c-10", "c-3")
     assert [len(one.baseline) for one in found.plan.groups] == [2]
     [path] = (home_folder / "journals").rglob("*.jsonl")
     assert Journal(path).state.accepted == {
-        ("vip", "(forgotten-1)", "add"),
+        ("vip", "(erased-1)", "add"),
         ("vip", "c-10", "add"),
         ("vip", "c-2", "remove"),
     }
@@ -225,7 +224,7 @@ def test_erase_a_second_customer(lived_in, home_folder):
 
     [path] = home_folder.rglob("*.receipt.json")
     found = fg.read_receipt(path)
-    assert list(found.table()["customer_uid"]) == ["(forgotten-1)", "c-10", "(forgotten-2)"]
+    assert list(found.table()["customer_uid"]) == ["(erased-1)", "c-10", "(erased-2)"]
     assert found.counts == receipt.counts
     assert "2 customers were erased since" in found.summary()
     assert files_with(home_folder, *about(1), *about(2)) == []
@@ -321,7 +320,7 @@ def test_a_plan_with_a_tombstone_is_blocked(tenant, lived_in, home_folder):
         with pytest.raises(PlanBlockedError, match="erased since"):
             fg.apply_plan(client, plan, approval=plan.digest)
         with pytest.raises(InputError):
-            client.update_group_customers("vip", add=["(forgotten-1)"])
+            client.update_group_customers("vip", add=["(erased-1)"])
     with pytest.raises(NotApprovedError, match="erased since"):
         fg.approve_plan(plan, home_folder / "a.json", by="Kari")
     assert tenant.requests() == []
@@ -344,7 +343,7 @@ def test_a_running_apply_is_not_disturbed(lived_in, home_folder, tenant):
 @pytest.fixture
 def told_of_waiting():
     """An event that is set when somebody is told that they wait for a lock."""
-    told, log = threading.Event(), logging.getLogger("frgroups.load")
+    told, log = threading.Event(), logging.getLogger("frgroups.internals")
 
     class Listener(logging.Handler):
         def emit(self, record):
@@ -538,7 +537,7 @@ def test_a_plan_that_took_such_a_plan_back_no_longer_says_which(home_folder):
 
     assert done(table) == [("plan", "removed"), ("plan", "rewritten")]
     found = fg.read_plan(home_folder / "plans" / "other.json")
-    assert (found.digest, found.reverts) == (other.digest, "forgotten")
+    assert (found.digest, found.reverts) == (other.digest, "erased")
 
 
 def test_what_the_service_said_of_the_customer_goes(home_folder):
@@ -559,11 +558,11 @@ def test_what_the_service_said_of_the_customer_goes(home_folder):
     fg.erase_customer("c-1")
 
     [path] = home_folder.rglob("*.receipt.json")
-    spouse = "c-2 is the spouse of (forgotten-1)"
-    assert fg.read_receipt(path).table()["detail"].tolist() == ["(forgotten-1)", spouse]
-    assert fg.read_receipt(path).stopped == "at (forgotten-1)."
+    spouse = "c-2 is the spouse of (erased-1)"
+    assert fg.read_receipt(path).table()["detail"].tolist() == ["(erased-1)", spouse]
+    assert fg.read_receipt(path).stopped == "at (erased-1)."
     [path] = home_folder.rglob("*.jsonl")
-    assert set(Journal(path).state.refused.values()) == {"(forgotten-1)", spouse}
+    assert set(Journal(path).state.refused.values()) == {"(erased-1)", spouse}
     assert files_with(home_folder, "c-1", "Kari") == []
 
 
@@ -574,7 +573,7 @@ def test_a_rejection_that_names_the_customer_is_reworded(home_folder):
 
     assert done(fg.erase_customer("c-1")) == [("approval", "rewritten")]
 
-    assert json.loads(path.read_text())["content"]["reason"] == "first ask (forgotten-1)"
+    assert json.loads(path.read_text())["content"]["reason"] == "first ask (erased-1)"
 
 
 def test_a_purpose_that_names_the_customer_is_reworded(home_folder):
@@ -596,7 +595,7 @@ def test_a_purpose_that_names_the_customer_is_reworded(home_folder):
     found = fg.read_plan(saved)
     assert (found.digest, found.purpose) == (plan.digest, "As … asked for")
     [receipt] = home_folder.rglob("*.receipt.json")
-    assert fg.read_receipt(receipt).plan.purpose == "As (forgotten-1) asked for"
+    assert fg.read_receipt(receipt).plan.purpose == "As (erased-1) asked for"
     assert not any(path.exists() for path in reviews) and files_with(home_folder, "c-1") == []
     assert fg.erase_customer("c-1").empty
 
@@ -674,7 +673,7 @@ def test_a_list_that_names_the_customer_in_a_longer_text_is_told(home_folder):
 
     table = fg.erase_customer("c-1")
 
-    assert done(table) == [("list", "could not")]
+    assert done(table) == [("list", "failed")]
     assert "edit by hand" in table["note"][0]
     assert path.read_text() == "customer_uid;note\nc-2;friend of c-1\n"
 
@@ -714,7 +713,7 @@ def test_a_workbook_that_cannot_be_written_again_is_told(home_folder, change, wh
 
     table = fg.erase_customer("c-1")
 
-    assert done(table) == [("list", "could not")]
+    assert done(table) == [("list", "failed")]
     assert what in table["note"][0]
     assert path.read_bytes() == before
 
@@ -728,7 +727,7 @@ def test_a_list_that_cannot_be_read_is_told(home_folder, body):
 
     table = fg.erase_customer("c-1")
 
-    assert done(table) == [("list", "could not")]
+    assert done(table) == [("list", "failed")]
     assert "it may contain the customer" in table["note"][0]
 
 
@@ -853,7 +852,7 @@ def test_dry_run_and_run_agree(lived_in, home_folder):
     table = fg.erase_customer("c-1")
 
     assert done(table) == done(told)
-    assert code == 5 and done(table).count(("other", "could not")) == 1
+    assert code == 5 and done(table).count(("other", "failed")) == 1
     assert main(["erase-customer", "c-1"]) == main(["erase-customer", "c-1", "--yes"]) == 5
 
 
@@ -865,7 +864,7 @@ def test_a_snapshot_of_another_version_is_told(home_folder):
 
     table = fg.erase_customer("c-1")
 
-    assert done(table) == [("snapshot", "could not")]
+    assert done(table) == [("snapshot", "failed")]
     assert "another version" in table["note"][0]
 
 
@@ -876,7 +875,7 @@ def test_other_peoples_text_is_told_and_left(home_folder):
 
     table = fg.erase_customer("c-1")
 
-    assert done(table) == [("snapshot", "could not")]
+    assert done(table) == [("snapshot", "failed")]
     assert "the customer's rows are removed; 1 mention" in table["note"][0]
     assert list(fg.read_snapshot()["all"]) == ["c-2"]
 
@@ -891,7 +890,7 @@ def test_a_damaged_record_of_what_was_sent_is_told(small, ending):
 
     kinds = ["receipt", "journal"]
     damaged, whole = kinds if ending == ".receipt.json" else reversed(kinds)
-    assert table.loc[damaged, "action"] == "could not"
+    assert table.loc[damaged, "action"] == "failed"
     assert "damaged" in table.loc[damaged, "note"]
     assert table.loc[whole, "action"] == "tombstoned"
     assert len(files_with(small, "c-1")) == 1
@@ -933,7 +932,7 @@ def test_other_files_in_the_home_are_told(small, tmp_path):
 
     table = fg.erase_customer("c-1")
 
-    failed = table[table["action"] == "could not"]
+    failed = table[table["action"] == "failed"]
     assert sorted(Path(path).name for path in failed["path"]) == ["export.parquet", "link.csv", "notes.md", "old.zip"]
     assert (tmp_path / "list.csv").read_text() == "id\nc-1\n"
     assert fg.erase_customer("c-1")["kind"].tolist() == failed["kind"].tolist()
@@ -952,7 +951,7 @@ def test_snapshot_saved_during_erasure(small, monkeypatch):
 
     table = fg.erase_customer("c-1")
 
-    assert table["note"][table["action"] == "could not"].tolist() == [
+    assert table["note"][table["action"] == "failed"].tolist() == [
         "it was created, or left, during the erasure: run it again"
     ]
     assert done(fg.erase_customer("c-1")) == [("snapshot", "rewritten")]
@@ -968,7 +967,7 @@ def test_a_file_that_cannot_be_written_does_not_stop_the_others(small, monkeypat
         patch.setitem(rewriters.REWRITERS, "list", refuse)
         table = fg.erase_customer("c-1")
 
-    assert table["note"][table["action"] == "could not"].tolist() == ["Permission denied"]
+    assert table["note"][table["action"] == "failed"].tolist() == ["Permission denied"]
     assert files_with(small, "c-1") == [] and files_with(small, "E0001") == ["lists/vip.csv"]
     assert done(fg.erase_customer("c-1", ids=["E0001"])) == [("list", "rewritten")]
 
@@ -1036,7 +1035,7 @@ def test_a_run_that_is_killed_anywhere_is_completed_by_another(tmp_path, monkeyp
     whole = tmp_path / "whole"
     shutil.copytree(template, whole)
     monkeypatch.setenv("FRGROUPS_HOME", str(whole))
-    assert (fg.erase_customer("c-1")["action"] != "could not").all()
+    assert (fg.erase_customer("c-1")["action"] != "failed").all()
     expected = meaning(whole)
 
     deaths = 0
@@ -1053,10 +1052,10 @@ def test_a_run_that_is_killed_anywhere_is_completed_by_another(tmp_path, monkeyp
             gc.collect()
         meaning(home)  # Everything that is there reads.
         again = fg.erase_customer("c-1")
-        assert (again["action"] != "could not").all()
+        assert (again["action"] != "failed").all()
         assert meaning(home) == expected
         assert files_with(home, "c-1", "E0001") == []
-        assert all("-forgotten-" in path.name for path in home.glob("journals/*/*"))
+        assert all("-erased-" in path.name for path in home.glob("journals/*/*"))
         shutil.rmtree(home)
 
     assert deaths > 40
@@ -1071,7 +1070,7 @@ def test_a_record_that_was_buried_and_not_renamed_is_renamed(small):
     table = fg.erase_customer("c-1")
 
     assert ("receipt", "tombstoned") in done(table)
-    assert [one.name[22:] for one in small.rglob("*.receipt.json")] == ["-forgotten-0123abcd.receipt.json"]
+    assert [one.name[22:] for one in small.rglob("*.receipt.json")] == ["-erased-0123abcd.receipt.json"]
 
 
 # The law
@@ -1115,7 +1114,7 @@ def test_what_remains_is_what_was_there_without_the_customer(tmp_path_factory, w
 
         table = fg.erase_customer(gone)
 
-        assert (table["action"] != "could not").all()
+        assert (table["action"] != "failed").all()
         assert len(table) >= len({path.split("/")[-2] if "parquet" in path else path for path in held})
         assert files_with(folder, gone) == []
         for old, kept in zip(snapshots, list_stored_snapshots(), strict=True):
@@ -1136,13 +1135,13 @@ def test_what_remains_is_what_was_there_without_the_customer(tmp_path_factory, w
 def assert_same_but_buried(old, new, gone):
     """The new receipt is the old one with a tombstone for one customer, who is left out of its undo."""
     assert new.counts == old.counts
-    rows = old.table().replace({"customer_uid": {gone: "(forgotten-1)"}})
+    rows = old.table().replace({"customer_uid": {gone: "(erased-1)"}})
     columns = ["customer_group_uid", "change", "customer_uid"]
     pd.testing.assert_frame_equal(
         new.table().sort_values(columns, ignore_index=True), rows.sort_values(columns, ignore_index=True)
     )
     for uid, members in old.members_after.items():
-        assert sorted(new.members_after[uid]) == sorted("(forgotten-1)" if one == gone else one for one in members)
+        assert sorted(new.members_after[uid]) == sorted("(erased-1)" if one == gone else one for one in members)
 
     def others(undo):
         table = undo.table()

@@ -82,7 +82,7 @@ def test_blanks_blank_rows_and_repetitions_go_and_the_order_stays(listed, caplog
     "Ids are trimmed and kept once, in the order of the file, and the log counts the repetitions."
     path = listed("uid\n c-9\u00a0\n\n\n\u200bc-1 \n   \nc-9\nc-5\n\n\n")
 
-    with caplog.at_level(logging.INFO, "frgroups.lists"):
+    with caplog.at_level(logging.INFO, "frgroups.snapshot"):
         ids = read_list(path)
 
     assert list(ids) == ["c-9", "c-1", "c-5"]

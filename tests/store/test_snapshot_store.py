@@ -26,7 +26,7 @@ from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 from frgroups.store.manifest import list_stored_snapshots, write_manifest
 from frgroups.store.retention import cache_info, list_snapshots, prune
 from frgroups.store.snapshot_store import (
-    clean_temp_folders,
+    clean_cache,
     latest_snapshot,
     latest_valid_snapshot,
     open_stored,
@@ -367,7 +367,7 @@ def test_damage_is_set_aside_for_the_newest_good_one(three, caplog):
     assert aside == [".damaged-20261102T081000.000000Z", ".damaged-20261103T081000.000000Z"]
     assert len(list((three / "t-1@tables" / aside[0]).iterdir())) == 6
     warning = caplog.records[0]
-    assert (warning.name, warning.levelname) == ("frgroups.cache", "WARNING")
+    assert (warning.name, warning.levelname) == ("frgroups.store", "WARNING")
     said = f"customers.parquet is damaged: expected {len(whole)} bytes.*, found {len(whole) - 1} bytes.*{aside[1]}"
     assert re.search(said, warning.getMessage())
     assert "day-01" in read_snapshot(three)
@@ -636,7 +636,7 @@ def test_a_name_is_not_given_twice(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "clean", [clean_temp_folders, prune, lambda cache: save_snapshot(snapshot_of(taken_at="2026-11-30"), cache)]
+    "clean", [clean_cache, prune, lambda cache: save_snapshot(snapshot_of(taken_at="2026-11-30"), cache)]
 )
 def test_what_was_replaced_is_hidden_and_then_swept(tmp_path, clean):
     "A run that was cut off between the two leaves both on disk; the older is not found, and goes later."
@@ -719,7 +719,7 @@ def test_a_manifest_that_lacks_a_table_is_damage(tmp_path):
     with pytest.raises(CorruptFileError) as caught:
         read_snapshot(tmp_path)
     assert caught.value.path == folder / "manifest.json"
-    assert "reads.parquet" in caught.value.expected and caught.value.found == "none of reads.parquet"
+    assert "reads.parquet" in caught.value.expected and caught.value.actual == "none of reads.parquet"
     read_snapshot(tmp_path, allow_older=True)
 
     assert older.exists() and not folder.exists()
@@ -755,7 +755,7 @@ def test_a_sealed_manifest_of_another_shape_is_damage(tmp_path, wrong):
 
     with pytest.raises(CorruptFileError) as caught:
         read_snapshot(tmp_path)
-    assert caught.value.path == folder / "manifest.json" and caught.value.expected and caught.value.found
+    assert caught.value.path == folder / "manifest.json" and caught.value.expected and caught.value.actual
     assert list_snapshots(tmp_path).empty and cache_info(tmp_path)["n_damaged"].tolist() == [1]
     with pytest.raises(SnapshotNotFoundError):
         read_snapshot(tmp_path, allow_older=True)

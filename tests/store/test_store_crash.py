@@ -22,7 +22,7 @@ from frgroups.errors import InputError
 from frgroups.snapshot.from_frames import snapshot_from_frames
 from frgroups.store.manifest import list_stored_snapshots
 from frgroups.store.retention import list_snapshots, prune
-from frgroups.store.snapshot_store import clean_temp_folders, read_snapshot, replace_stored, save_snapshot
+from frgroups.store.snapshot_store import clean_cache, read_snapshot, replace_stored, save_snapshot
 
 # Python tells of these before they happen; a full disk refuses those that write.
 WRITES = {"os.rename", "os.mkdir"}
@@ -142,7 +142,7 @@ def check(cache, run):
         pd.testing.assert_frame_equal(one.memberships, whole[group].memberships)
         assert one.taken_at == whole[group].taken_at
 
-    clean_temp_folders(cache)
+    clean_cache(cache)
     assert [name for name in left_in(cache) if "Z" in name] == [Path(path).name for path in listed["path"]]
     assert not any(".gone" in name for name in left_in(cache))
     save_snapshot(snapshot_of("next", 0), cache)
