@@ -9,7 +9,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from frgroups.api.client import Client
-from frgroups.apply.checks import (
+from frgroups.apply.group_reader import GroupReader
+from frgroups.apply.interrupts import deferred_interrupt
+from frgroups.apply.journal import Journal, RunAborted
+from frgroups.apply.plan_checks import (
     check_can_start,
     check_limits,
     check_receipt_matches,
@@ -17,12 +20,9 @@ from frgroups.apply.checks import (
     check_writable,
     with_run_status,
 )
-from frgroups.apply.group_reader import GroupReader
-from frgroups.apply.interrupts import deferred_interrupt
-from frgroups.apply.journal import Journal, RunAborted
 from frgroups.apply.receipt import Receipt, read_receipt
-from frgroups.apply.run import Run
 from frgroups.apply.run_registry import register_revert, register_run, unregister_revert
+from frgroups.apply.run_steps import Run
 from frgroups.apply.write_capabilities import stored_capabilities
 from frgroups.errors import ApplyAbortedError, FrgroupsError, InputError
 from frgroups.internals.locks import tenant_lock
@@ -173,7 +173,7 @@ def _start(run: Run, plan: Plan, approval: Approval) -> None:
     try:
         register_run(plan, run.journal.path)
         run.journal.write("start", **start)
-        run.preflight()
+        run.check_groups()
         register_revert(plan)
     except RunAborted as error:
         step = "resumed" if run.journal.state.n_sent else "started"

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from frgroups.api.client import Client
-from frgroups.apply.checks import check_limits
 from frgroups.apply.executor import apply_plan, last_receipt
 from frgroups.apply.interrupts import deferred_interrupt
+from frgroups.apply.plan_checks import check_limits
 from frgroups.apply.receipt import Receipt
 from frgroups.cli.apply_result import result_line, unsent_line
 from frgroups.cli.output import print_data, print_error, print_text

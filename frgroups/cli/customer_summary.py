@@ -215,8 +215,8 @@ def _cause_lines(row: dict[str, Any]) -> list[str]:
         return [*lines, "By no plan that was applied from here."]
     digest = None if pd.isna(row["plan_digest"]) else row["plan_digest"]
     reverted = ""
-    if not pd.isna(row["undoes"]):
-        reverted = f", which takes back plan {row['undoes'][:12]}"
+    if not pd.isna(row["reverts"]):
+        reverted = f", which reverts plan {row['reverts'][:12]}"
     lines.append(f"By {_plan_label(digest)} of {row['planned_at']:%Y-%m-%d %H:%M} UTC{reverted}.")
     if row["purpose"]:
         lines.append(f"For: {row['purpose']}")

@@ -10,7 +10,7 @@ from frgroups.internals.timestamps import parse_duration
 from frgroups.plan.limit_checks import LimitCheck, LimitState, limit_checks
 from frgroups.plan.limits import GROUP_LIMIT_NAMES
 from frgroups.plan.plan import Plan
-from frgroups.review.plan_text import plan_expires
+from frgroups.review.plan_sentences import plan_expires
 
 RESULT_TEXTS: dict[LimitState, str] = {
     "within": "Within the limit",

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from frgroups.api.client import Client
-from frgroups.apply.checks import raise_if_limits_exceeded
 from frgroups.apply.group_reader import GroupReader
 from frgroups.apply.journal import Journal, JournalState, RunAborted
+from frgroups.apply.plan_checks import raise_if_limits_exceeded
 from frgroups.apply.run_registry import registered_journals
 from frgroups.errors import DriftError, NotFoundError
 from frgroups.plan.group_change import GroupChange
@@ -22,7 +22,7 @@ DAY = timedelta(hours=24)
 Drift = dict[str, tuple[int, int]]  # By group uid: how many others joined and left since the plan was made.
 
 
-def preflight(client: Client, plan: Plan, journal: Journal, reader: GroupReader, stop: threading.Event) -> Drift:
+def check_groups(client: Client, plan: Plan, journal: Journal, reader: GroupReader, stop: threading.Event) -> Drift:
     """
     Read every touched group, record the items that are already true, and return the drift of each group.
 

@@ -9,9 +9,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from frgroups.api.client import Client
+from frgroups.apply.group_checks import Drift, check_groups
 from frgroups.apply.group_reader import GroupReader
 from frgroups.apply.journal import Item, Journal, RunAborted
-from frgroups.apply.preflight import Drift, preflight
 from frgroups.apply.receipt import Receipt, State, item_states
 from frgroups.apply.sender import Sender
 from frgroups.errors import FrgroupsError, InputError
@@ -43,9 +43,9 @@ class Run:
         self._failed_moves: dict[Item, str] = {}
         self._last_members: set[Item] = set()  # Removals that would leave a group without a member.
 
-    def preflight(self) -> None:
+    def check_groups(self) -> None:
         """Reject a plan that drifted or exceeds a limit now, and record the items that are already true."""
-        self._drift = preflight(self._client, self._plan, self.journal, self._reader, self._stop)
+        self._drift = check_groups(self._client, self._plan, self.journal, self._reader, self._stop)
 
     def send(self) -> str:
         """
