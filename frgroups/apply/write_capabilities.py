@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from frgroups.api.environments import environment_label
-from frgroups.errors import CorruptFileError
+from frgroups.errors import CorruptFileError, InputError
 from frgroups.internals.checksummed_json import read_checksummed, write_checksummed
 from frgroups.internals.html import Card
 from frgroups.internals.paths import data_subdir, tenant_folder
@@ -20,7 +20,7 @@ from frgroups.plan.request_estimate import CHUNK
 
 MAX_LAG = 30.0  # Seconds that a probe waits until a change is in effect.
 
-_KIND = "write facts"
+_KIND = "write capabilities"
 _MAX_WAIT = 10.0
 _MAX_VISIBLE_AFTER = 3600.0  # Seconds; a stored value above this is not from a probe.
 _UNTESTED = "no customer to test with"
@@ -124,7 +124,11 @@ def stored_capabilities(tenant_uid: str, base_url: str) -> WriteCapabilities | N
     path = _path(tenant_uid, base_url)
     if not path.exists():
         return None
-    content: dict[str, Any] = read_checksummed(path, _KIND)
+    try:
+        content: dict[str, Any] = read_checksummed(path, _KIND)
+    except InputError as error:
+        error.add(hint=f"Delete {path}, and probe again.")
+        raise
     try:
         values = {field.name: content[field.name] for field in fields(WriteCapabilities)}
         capabilities = msgspec.convert(values, WriteCapabilities)

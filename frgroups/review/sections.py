@@ -77,7 +77,7 @@ def _summary_lines(plan: Plan) -> Iterator[str]:
     if customers:
         yield customers
         yield from format_moves(plan.moves())
-        yield f"Cost: {plan.cost}"
+        yield f"Cost: {plan.request_estimate}"
 
 
 def _limits_table(plan: Plan) -> pd.DataFrame:

@@ -225,7 +225,7 @@ def test_facts_that_no_probe_finds_are_not_gone_by(home_folder, absurd):
     "Numbers that would stop an apply, or have it wait for years, are named, with what to do."
     found = probed()
     [path] = (home_folder / "probes").iterdir()
-    write_checksummed(path, "write facts", read_checksummed(path, "write facts") | absurd)
+    write_checksummed(path, "write capabilities", read_checksummed(path, "write capabilities") | absurd)
 
     with pytest.raises(CorruptFileError, match="probe again"):
         stored_capabilities(found.tenant_uid, found.base_url)

@@ -387,7 +387,7 @@ def test_limit_options_of_a_group_with_own_limits():
 
 def test_limit_options_without_an_override():
     "A finding that no limit can allow has no options."
-    assert limit_options([Finding("never_add", "", True)], Limits()) == ""
+    assert limit_options([Finding("suppression_list", "", True)], Limits()) == ""
 
 
 def test_removals_per_day():
