@@ -131,7 +131,7 @@ def _record_already_true(group: GroupChange, journal: Journal, reader: GroupRead
 
 def recent_removals(plan: Plan, own: Path) -> Counter[str]:
     """
-    Count by group the removals that other plans sent in the last 24 hours, without refused and unsent ones.
+    Count by group the removals that other plans sent in the last 24 hours, without rejected and unsent ones.
 
     `own` is the journal of the plan itself.
 

@@ -20,6 +20,8 @@ from frgroups.plan.request_estimate import CHUNK
 
 MAX_LAG = 30.0  # Seconds that a probe waits until a change is in effect.
 
+NO_RESPONSE = "no response"  # The service did not respond, or its response could not be read.
+
 _KIND = "write capabilities"
 _MAX_WAIT = 10.0
 _MAX_VISIBLE_AFTER = 3600.0  # Seconds; a stored value above this is not from a probe.
@@ -31,9 +33,9 @@ class WriteCapabilities:
     """
     Responses of a service to the writes of a probe.
 
-    A response is "accepted", the status that refused the write ("400"), or "no answer". `largest_chunk` is the
+    A response is "accepted", the status that rejected the write ("400"), or "no response". `largest_chunk` is the
     largest number of customers that one request accepted, or None if there was no customer to test with.
-    `refused_chunk` is the smallest number that was refused, or None if every tested number was accepted.
+    `refused_chunk` is the smallest number that was rejected, or None if every tested number was accepted.
     `visible_after` is the number of seconds until a change was in effect. It is None if the change was not in effect
     within `MAX_LAG`, or if there was no customer to test with.
     """
@@ -62,7 +64,7 @@ class WriteCapabilities:
         if self.largest_chunk is not None:
             chunk = f"{self.largest_chunk:,} at once"
         if self.refused_chunk is not None:
-            chunk += f"; {self.refused_chunk:,} were refused"
+            chunk += f"; {self.refused_chunk:,} were rejected"
         if self.largest_chunk:
             visible = "not within the time waited"
             if self.visible_after is not None:

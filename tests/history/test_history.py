@@ -567,7 +567,7 @@ def test_what_was_certainly_not_sent_at_first_is_dated_from_when_it_was(tenant):
     assert told(changes_of("c-3"), "approved_by") == [["Ola"]]
 
 
-@pytest.mark.parametrize("result", ["not_sent", "refused"])
+@pytest.mark.parametrize("result", ["not_sent", "rejected"])
 def test_a_journal_alone_tells_what_was_not_done(tenant, result):
     "The run died without a receipt, and its journal says that the customer was refused, or never sent."
     plan = fg.plan_memberships(load(tenant), {"vip": ["c-3"]})
@@ -588,7 +588,7 @@ def test_a_damaged_journal_is_named_and_costs_no_other(tenant, caplog):
     applied(tenant, second)
     load(tenant)
     path = Path(str(first.path).replace(".receipt.json", ".jsonl"))
-    path.write_text(path.read_text().replace('"accepted"', '"refused"'))
+    path.write_text(path.read_text().replace('"accepted"', '"rejected"'))
 
     table = changes_of("c-3").set_index("customer_group_uid")["plan_digest"]
 
