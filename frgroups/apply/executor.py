@@ -31,7 +31,7 @@ from frgroups.internals.structured_logging import log_event
 from frgroups.internals.validation import check_type
 from frgroups.plan.plan import Plan
 from frgroups.plan.request_estimate import CHUNK
-from frgroups.review.approval import Approval, Approve, check_approval
+from frgroups.review.approval import Approval, ApprovalSource, check_approval
 
 log = logging.getLogger("frgroups.apply")
 
@@ -43,7 +43,7 @@ def apply_plan(
     client: Client,
     plan: Plan,
     *,
-    approval: Approve,
+    approval: ApprovalSource,
     journal: str | Path | None = None,
     progress: ProgressOption = None,
 ) -> Receipt:
@@ -99,7 +99,7 @@ def apply_plan(
     state = journal_file.state
     with with_run_status(state):
         earlier_approval = state.approval if state.n_sent else {}
-        checked = check_approval(plan, approval, begun=earlier_approval)
+        checked = check_approval(plan, approval, earlier_approval=earlier_approval)
         check_limits(plan)
     with ExitStack() as stack:
         stop = stack.enter_context(deferred_interrupt())

@@ -55,7 +55,7 @@ def check_groups(client: Client, plan: Plan, journal: Journal, reader: GroupRead
     recent: Counter[str] = Counter()
     own: set[tuple[str, str]] = set()
     if _has_daily_limit(plan):
-        recent, own = recent_removals(plan, journal.path), removals_of_run(journal.path)
+        recent, own = recent_removals(plan, journal.path), _removals_of_run(journal.path)
     counts = [_current_counts(group, reader, own, recent[group.uid]) for group in plan.groups]
     raise_if_limits_exceeded(plan, limit_violations(plan.limits, counts, snapshot_age=timedelta(0)))
     for group in plan.groups:
@@ -148,7 +148,7 @@ def recent_removals(plan: Plan, own: Path) -> Counter[str]:
     return removals
 
 
-def removals_of_run(journal: Path) -> set[tuple[str, str]]:
+def _removals_of_run(journal: Path) -> set[tuple[str, str]]:
     """Return the removals (group uid, customer uid) that this journal contains from the last 24 hours."""
     if not journal.exists():
         return set()

@@ -20,7 +20,7 @@ from frgroups.internals.html import Card
 from frgroups.internals.tombstones import count_tombstones
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import plan_from_dict, plan_to_dict
-from frgroups.review.approval import approved_in_words
+from frgroups.review.approval import format_approval
 
 FORMAT_VERSION = 2
 MAX_LISTED = 20
@@ -187,7 +187,7 @@ class Receipt:
         facts: dict[str, str] = {
             state: f"{self.counts[state]:,} ({text})" for state, text in STATES.items() if self.counts[state]
         }
-        facts["Approved"] = approved_in_words(self.approval)
+        facts["Approved"] = format_approval(self.approval)
         facts["File"] = str(self.path or "not saved")
         if self.stopped:
             facts["Stopped"] = self.stopped

@@ -41,8 +41,8 @@ class Sender:
 
     A rejected chunk is split in half until each rejected uid is found. Status 413 halves the chunk size and is not a
     rejection. After a lost response, a timeout or a 5xx, the group is read, and changes that are not in effect are
-    sent again in smaller chunks, a limited number of times. A 401, a 403, a first chunk of which every uid is rejected, or
-    50 rejected uids end the run.
+    sent again in smaller chunks, a limited number of times. A 401, a 403, a first chunk of which every uid is
+    rejected, or 50 rejected uids end the run.
     """
 
     def __init__(

@@ -150,8 +150,8 @@ class _Probe:
         """
         Return the largest chunk that was accepted, and the smallest that was rejected.
 
-        No customer is a member beforehand, because a repeated addition is a separate test. A rejection of one customer
-        says nothing about sizes, and neither does a service that is down.
+        No customer is a member beforehand, because a repeated addition is a separate test. A rejection of one
+        customer says nothing about sizes, and neither does a service that is down.
         """
         largest = None
         self._request_change(remove=customers[:1])

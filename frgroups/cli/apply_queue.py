@@ -20,7 +20,7 @@ from frgroups.errors import DriftError, FrgroupsError, NotApprovedError, PlanBlo
 from frgroups.internals.exit_codes import code_of, worst
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
-from frgroups.review.approval import Approve
+from frgroups.review.approval import ApprovalSource
 from frgroups.review.approval_policy import Policy
 from frgroups.review.plan_queue import QueuedPlan, archive_plan, queued_plans
 
@@ -63,7 +63,7 @@ def _apply_waiting(
     client: Client, queued: QueuedPlan, policy: Policy | None, journal: Path | None, stop: threading.Event
 ) -> dict[str, Any]:
     """Apply one plan of the queue and return its result. A plan that cannot be completed is moved to stopped."""
-    approvals: list[Approve] = [queued.approval] if queued.approval else []
+    approvals: list[ApprovalSource] = [queued.decision_file] if queued.decision_file else []
     if policy and not queued.is_rejected:
         approvals.append(policy)
     try:
@@ -81,7 +81,7 @@ def _apply_waiting(
         if approvals or receipt is None:
             receipt = _apply_approved(client, plan, approvals, journal)
     except NotApprovedError as error:
-        if queued.approval:
+        if queued.decision_file:
             return unsent_line(queued.path, "refused", code_of(error), _error_text(error))
         return unsent_line(queued.path, "waits", 0, _error_text(error))
     except (PlanBlockedError, DriftError) as error:
@@ -99,7 +99,7 @@ def _apply_waiting(
 
 def _rejected(queued: QueuedPlan) -> dict[str, Any]:
     reason = queued.decision.message if queued.decision else ""
-    name = queued.approval.name if queued.approval else "its file"
+    name = queued.decision_file.name if queued.decision_file else "its file"
     message = f"{reason} Delete {name} among the stopped ones if that was taken back."
     return _stopped(queued, unsent_line(queued.path, "set aside", code_of(NotApprovedError(message)), message))
 
@@ -108,7 +108,7 @@ def _stopped(queued: QueuedPlan, line: dict[str, Any]) -> dict[str, Any]:
     return line | _move(lambda: archive_plan(queued, "stopped"), line)
 
 
-def _apply_approved(client: Client, plan: Plan, approvals: list[Approve], journal: Path | None) -> Receipt:
+def _apply_approved(client: Client, plan: Plan, approvals: list[ApprovalSource], journal: Path | None) -> Receipt:
     """Apply a plan with the first valid approval; if none is valid, raise the error of the first one."""
     errors = []
     for approval in approvals:

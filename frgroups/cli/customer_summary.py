@@ -17,7 +17,7 @@ from frgroups.internals.formatting import format_age, format_day, format_day_spa
 from frgroups.internals.json_values import to_jsonable
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.tombstones import is_tombstone
-from frgroups.review.approval import approved_in_words
+from frgroups.review.approval import format_approval
 from frgroups.snapshot.customer_lists import resolve_customers
 from frgroups.snapshot.snapshot import Snapshot
 
@@ -182,7 +182,7 @@ def _approval_text(row: dict[str, Any]) -> str:
     at = ""
     if not pd.isna(row["approved_at"]):
         at = row["approved_at"].isoformat()
-    return approved_in_words({"how": row["approved_how"], "by": row["approved_by"], "at": at})
+    return format_approval({"how": row["approved_how"], "by": row["approved_by"], "at": at})
 
 
 def _plan_label(digest: str | None) -> str:

@@ -143,7 +143,7 @@ def test_a_group_that_cannot_be_deleted_is_named(home_folder):
     with (
         Sandbox(customers=300, groups=8, faults=[broken]) as sandbox,
         sandbox.client(writable=True) as client,
-        pytest.raises(ServerError, match=rf"{PREFIX}\w+, may still be there"),
+        pytest.raises(ServerError, match=rf"{PREFIX}\w+, may still exist"),
     ):
         fg.probe_writes(client)
 
