@@ -77,7 +77,7 @@ def test_too_many_unknown_customers():
     "If 50 customers could be rejected, the text says that the run stops instead of an estimate of the search."
     plan = fg.plan_memberships(fg.sample_snapshot(), {"vip": [f"nobody-{n}" for n in range(50)]})
 
-    assert str(plan.request_estimate).endswith("the run stops after 50 were refused.")
+    assert str(plan.request_estimate).endswith("the run stops after 50 were rejected.")
 
 
 @pytest.mark.parametrize(
