@@ -231,6 +231,18 @@ def test_facts_that_no_probe_finds_are_not_gone_by(home_folder, absurd):
         stored_capabilities(found.tenant_uid, found.base_url)
 
 
+def test_capabilities_file_of_another_kind(home_folder):
+    "A file of the former kind is rejected with the advice to delete it."
+    capabilities = probed()
+    [path] = (home_folder / "probes").iterdir()
+    path.unlink()
+    write_checksummed(path, "write facts", {})
+
+    with pytest.raises(InputError, match="not a write capabilities") as error:
+        stored_capabilities(capabilities.tenant_uid, capabilities.base_url)
+    assert str(path) in error.value.hint
+
+
 def test_doctor_probes_when_asked_and_tells_later_what_was_found(home_folder, monkeypatch, capsys):
     "`frgroups doctor` writes nothing; with --probe-writes it does, and the next one shows the facts."
     with Sandbox(customers=300, groups=8) as sandbox:
