@@ -9,7 +9,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from frgroups.api.client import Client
-from frgroups.apply.checks import (
+from frgroups.apply.group_reader import GroupReader
+from frgroups.apply.interrupts import deferred_interrupt
+from frgroups.apply.journal import Journal, RunAborted
+from frgroups.apply.plan_checks import (
     check_can_start,
     check_limits,
     check_receipt_matches,
@@ -17,12 +20,9 @@ from frgroups.apply.checks import (
     check_writable,
     with_run_status,
 )
-from frgroups.apply.group_reader import GroupReader
-from frgroups.apply.interrupts import deferred_interrupt
-from frgroups.apply.journal import Journal, RunAborted
 from frgroups.apply.receipt import Receipt, read_receipt
-from frgroups.apply.run import Run
 from frgroups.apply.run_registry import register_revert, register_run, unregister_revert
+from frgroups.apply.run_steps import Run
 from frgroups.apply.write_capabilities import stored_capabilities
 from frgroups.errors import ApplyAbortedError, FrgroupsError, InputError
 from frgroups.internals.locks import tenant_lock
@@ -31,7 +31,7 @@ from frgroups.internals.structured_logging import log_event
 from frgroups.internals.validation import check_type
 from frgroups.plan.plan import Plan
 from frgroups.plan.request_estimate import CHUNK
-from frgroups.review.approval import Approval, Approve, check_approval
+from frgroups.review.approval import Approval, ApprovalSource, check_approval
 
 log = logging.getLogger("frgroups.apply")
 
@@ -43,7 +43,7 @@ def apply_plan(
     client: Client,
     plan: Plan,
     *,
-    approval: Approve,
+    approval: ApprovalSource,
     journal: str | Path | None = None,
     progress: ProgressOption = None,
 ) -> Receipt:
@@ -99,7 +99,7 @@ def apply_plan(
     state = journal_file.state
     with with_run_status(state):
         earlier_approval = state.approval if state.n_sent else {}
-        checked = check_approval(plan, approval, begun=earlier_approval)
+        checked = check_approval(plan, approval, earlier_approval=earlier_approval)
         check_limits(plan)
     with ExitStack() as stack:
         stop = stack.enter_context(deferred_interrupt())
@@ -173,7 +173,7 @@ def _start(run: Run, plan: Plan, approval: Approval) -> None:
     try:
         register_run(plan, run.journal.path)
         run.journal.write("start", **start)
-        run.preflight()
+        run.check_groups()
         register_revert(plan)
     except RunAborted as error:
         step = "resumed" if run.journal.state.n_sent else "started"

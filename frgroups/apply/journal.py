@@ -244,7 +244,7 @@ class JournalState:
     observed: set[str] = field(default_factory=set)
     intended: set[Item] = field(default_factory=set)
     accepted: set[Item] = field(default_factory=set)
-    refused: dict[Item, str] = field(default_factory=dict)
+    rejected: dict[Item, str] = field(default_factory=dict)
     not_sent: set[Item] = field(default_factory=set)
     in_doubt: set[Item] = field(default_factory=set)  # Sent once without an answer: it may take effect late.
     creating: set[str] = field(default_factory=set)
@@ -254,13 +254,13 @@ class JournalState:
 
     @property
     def possibly_effective(self) -> set[Item]:
-        """Items that were sent, or may have been, and were not refused."""
-        return self.intended - self.not_sent - self.refused.keys()
+        """Items that were sent, or may have been, and were not rejected."""
+        return self.intended - self.not_sent - self.rejected.keys()
 
     @property
-    def answered(self) -> set[Item]:
-        """Items that need no request any more: already true, accepted or refused."""
-        return self.already | self.accepted | self.refused.keys()
+    def decided(self) -> set[Item]:
+        """Items that need no request any more: already true, accepted or rejected."""
+        return self.already | self.accepted | self.rejected.keys()
 
     @property
     def n_sent(self) -> int:
@@ -309,17 +309,17 @@ class JournalState:
             self.creating.add(line["group"])
         elif line["result"] == "accepted":
             self.created.add(line["group"])
-        elif line["result"] == "refused":
+        elif line["result"] == "rejected":
             self.creating.discard(line["group"])
 
     def _apply_change(self, line: dict[str, Any], items: set[Item]) -> None:
         if line["event"] == "intent":
-            self.in_doubt |= (items & self.intended) - self.not_sent - self.refused.keys()
+            self.in_doubt |= (items & self.intended) - self.not_sent - self.rejected.keys()
             self.intended |= items
             self.not_sent -= items
         elif line["result"] == "accepted":
             self.accepted |= items
-        elif line["result"] == "refused":
-            self.refused |= dict.fromkeys(items, line["message"])
+        elif line["result"] == "rejected":
+            self.rejected |= dict.fromkeys(items, line["message"])
         elif line["result"] == "not_sent":
             self.not_sent |= items - self.in_doubt

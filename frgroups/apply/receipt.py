@@ -20,7 +20,7 @@ from frgroups.internals.html import Card
 from frgroups.internals.tombstones import count_tombstones
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import plan_from_dict, plan_to_dict
-from frgroups.review.approval import approved_in_words
+from frgroups.review.approval import format_approval
 
 FORMAT_VERSION = 2
 MAX_LISTED = 20
@@ -30,7 +30,7 @@ State = Literal["verified", "already", "rejected", "not_effective", "not_sent", 
 STATES: dict[State, str] = {
     "verified": "took effect, as a later read showed",
     "already": "was true before anything was sent",
-    "rejected": "refused by the service",
+    "rejected": "rejected by the service",
     "not_effective": "accepted, but a later read did not show it",
     "not_sent": "not sent, or sent without an answer and not in effect",
     "unknown": "sent, and no read could show the result",
@@ -99,7 +99,7 @@ class Receipt:
         return not (self.stopped or left or self.counts["unknown"] or self.counts["not_effective"])
 
     def summary(self) -> str:
-        """Return the outcome in sentences, with the refused customers and the reasons."""
+        """Return the outcome in sentences, with the rejected customers and the reasons."""
         lines = [f"{self.counts[state]:,} {state}: {text}." for state, text in STATES.items() if self.counts[state]]
         lines += self._refusal_lines()
         for uid, (joined, left) in sorted(self.drift.items()):
@@ -135,7 +135,7 @@ class Receipt:
         return f"Apply the same plan again {', or '.join(purposes)}."
 
     def _refusal_lines(self) -> list[str]:
-        """Return a line for each group and server message, with the refused customers."""
+        """Return a line for each group and server message, with the rejected customers."""
         table = self.table().query("state == 'rejected'")
         alike = list(table.groupby(["customer_group_uid", "change", "detail"])["customer_uid"])
         lines = [f"  {change} {group}: {_listed(uids)}: {why}" for (group, change, why), uids in alike[:MAX_LISTED]]
@@ -185,7 +185,7 @@ class Receipt:
         facts: dict[str, str] = {
             state: f"{self.counts[state]:,} ({text})" for state, text in STATES.items() if self.counts[state]
         }
-        facts["Approved"] = approved_in_words(self.approval)
+        facts["Approved"] = format_approval(self.approval)
         facts["File"] = str(self.path or "not saved")
         if self.stopped:
             facts["Stopped"] = self.stopped
@@ -257,7 +257,7 @@ def item_states(
             item = (group.uid, uid, change)
             in_effect = _is_in_effect(item, members.get(group.uid), group.uid in consistent_groups)
             states[item] = _item_state(item, journal, in_effect)
-    return states, {item: journal.refused[item] for item in states if item in journal.refused}
+    return states, {item: journal.rejected[item] for item in states if item in journal.rejected}
 
 
 def _item_state(item: Item, journal: JournalState, in_effect: bool | None) -> State:
@@ -269,7 +269,7 @@ def _item_state(item: Item, journal: JournalState, in_effect: bool | None) -> St
         return "already" if in_effect else "not_sent"
     if in_effect:
         return "verified"
-    if item in journal.refused:
+    if item in journal.rejected:
         return "rejected"
     if in_effect is None:
         return "unknown"

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from frgroups.api.environments import environment_label
-from frgroups.errors import CorruptFileError
+from frgroups.errors import CorruptFileError, InputError
 from frgroups.internals.checksummed_json import read_checksummed, write_checksummed
 from frgroups.internals.formatting import format_utc
 from frgroups.internals.html import Card
@@ -21,7 +21,9 @@ from frgroups.plan.request_estimate import CHUNK
 
 MAX_LAG = 30.0  # Seconds that a probe waits until a change is in effect.
 
-_KIND = "write facts"
+NO_RESPONSE = "no response"  # The service did not respond, or its response could not be read.
+
+_KIND = "write capabilities"
 _MAX_WAIT = 10.0
 _MAX_VISIBLE_AFTER = 3600.0  # Seconds; a stored value above this is not from a probe.
 _UNTESTED = "no customer to test with"
@@ -32,9 +34,9 @@ class WriteCapabilities:
     """
     Responses of a service to the writes of a probe.
 
-    A response is "accepted", the status that refused the write ("400"), or "no answer". `largest_chunk` is the
+    A response is "accepted", the status that rejected the write ("400"), or "no response". `largest_chunk` is the
     largest number of customers that one request accepted, or None if there was no customer to test with.
-    `refused_chunk` is the smallest number that was refused, or None if every tested number was accepted.
+    `refused_chunk` is the smallest number that was rejected, or None if every tested number was accepted.
     `visible_after` is the number of seconds until a change was in effect. It is None if the change was not in effect
     within `MAX_LAG`, or if there was no customer to test with.
     """
@@ -63,7 +65,7 @@ class WriteCapabilities:
         if self.largest_chunk is not None:
             chunk = f"{self.largest_chunk:,} at once"
         if self.refused_chunk is not None:
-            chunk += f"; {self.refused_chunk:,} were refused"
+            chunk += f"; {self.refused_chunk:,} were rejected"
         if self.largest_chunk:
             visible = "not within the time waited"
             if self.visible_after is not None:
@@ -125,7 +127,11 @@ def stored_capabilities(tenant_uid: str, base_url: str) -> WriteCapabilities | N
     path = _path(tenant_uid, base_url)
     if not path.exists():
         return None
-    content: dict[str, Any] = read_checksummed(path, _KIND)
+    try:
+        content: dict[str, Any] = read_checksummed(path, _KIND)
+    except InputError as error:
+        error.add(hint=f"Delete {path}, and probe again.")
+        raise
     try:
         values = {field.name: content[field.name] for field in fields(WriteCapabilities)}
         capabilities = msgspec.convert(values, WriteCapabilities)

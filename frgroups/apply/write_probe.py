@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from frgroups.api.client import Client
 from frgroups.api.environments import STAGE, is_loopback
 from frgroups.api.retry import RATE_LIMIT_POLICY, call_with_retry
-from frgroups.apply.write_capabilities import MAX_LAG, WriteCapabilities
+from frgroups.apply.write_capabilities import MAX_LAG, NO_RESPONSE, WriteCapabilities
 from frgroups.errors import (
     ApiError,
     AuthError,
@@ -36,7 +36,7 @@ log = logging.getLogger("frgroups.apply")
 PREFIX = "frgroups-probe-"
 NAME = "frgroups probe, safe to delete"
 SIZES = (1, 50, 100, 200, 500, 1000)
-_OF_SIZE = ("400", "413", "422")  # What a request that is too large may be answered.
+_TOO_LARGE_RESPONSES = ("400", "413", "422", NO_RESPONSE)  # To a request with too many customers.
 _PAUSES = (0.0, 0.2, 0.5, 1.0, 2.0)
 
 
@@ -110,7 +110,7 @@ class _Probe:
             self._delete()
 
     def _run_tests(self, customers: list[str]) -> WriteCapabilities:
-        duplicate = _answer_to(lambda: self._client.create_group(NAME, self._group))
+        duplicate = _response_to(lambda: self._client.create_group(NAME, self._group))
         visible_after = self._test_visibility(customers[0]) if customers else None
         largest, refused = self._test_chunk_sizes(customers)
         repeated = self._test_repeated_add(customers[:1]) if customers else None
@@ -129,12 +129,12 @@ class _Probe:
             visible_after=visible_after,
         )
 
-    def _answer_to_change(self, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> str:
-        return _answer_to(lambda: self._client.update_group_customers(self._group, add=add, remove=remove))
+    def _request_change(self, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> str:
+        return _response_to(lambda: self._client.update_group_customers(self._group, add=add, remove=remove))
 
     def _test_visibility(self, uid: str) -> float | None:
         """Add a customer, and return the seconds until the group contains it, or None after MAX_LAG."""
-        if self._answer_to_change(add=[uid]) not in ("accepted", "no answer"):
+        if self._request_change(add=[uid]) not in ("accepted", NO_RESPONSE):
             return None
         return self._seconds_until(lambda: uid in self._members())
 
@@ -148,52 +148,52 @@ class _Probe:
 
     def _test_chunk_sizes(self, customers: list[str]) -> tuple[int | None, int | None]:
         """
-        Return the largest chunk that was accepted, and the smallest that was refused.
+        Return the largest chunk that was accepted, and the smallest that was rejected.
 
-        No customer is a member beforehand, because a repeated addition is a separate test. A refusal of one customer
-        says nothing about sizes, and neither does a service that is down.
+        No customer is a member beforehand, because a repeated addition is a separate test. A rejection of one
+        customer says nothing about sizes, and neither does a service that is down.
         """
         largest = None
-        self._answer_to_change(remove=customers[:1])
+        self._request_change(remove=customers[:1])
         for size in SIZES:
             if size > len(customers):
                 break
-            answer = self._answer_to_change(add=customers[:size])
-            if answer != "accepted":
-                is_too_large = answer in _OF_SIZE or answer == "no answer"
+            response = self._request_change(add=customers[:size])
+            if response != "accepted":
+                is_too_large = response in _TOO_LARGE_RESPONSES
                 return largest, size if largest and is_too_large else None
             largest = size
-            self._answer_to_change(remove=customers[:size])
+            self._request_change(remove=customers[:size])
         return largest, None
 
     def _test_repeated_add(self, uids: list[str]) -> str:
         """Add customers twice, and return the second response."""
-        self._answer_to_change(add=uids)
-        return self._answer_to_change(add=uids)
+        self._request_change(add=uids)
+        return self._request_change(add=uids)
 
     def _test_unknown_customer(self, customers: list[str]) -> tuple[str, bool | None]:
         """Return the response to an unknown customer, and True if a known one in the same request did not join."""
         known = customers[-1:]
-        self._answer_to_change(remove=known)
-        answer = self._answer_to_change(add=[*known, f"{PREFIX}nobody-{uuid.uuid4().hex[:8]}"])
+        self._request_change(remove=known)
+        response = self._request_change(add=[*known, f"{PREFIX}nobody-{uuid.uuid4().hex[:8]}"])
         if not known:
-            return answer, None
-        if answer == "accepted" and self._seconds_until(lambda: known[0] in self._members()) is not None:
-            return answer, False
-        return answer, known[0] not in self._members()
+            return response, None
+        if response == "accepted" and self._seconds_until(lambda: known[0] in self._members()) is not None:
+            return response, False
+        return response, known[0] not in self._members()
 
     def _test_both_sides(self, customers: list[str]) -> str | None:
         """Add one customer and remove another in one request, and return the response and if both took effect."""
         if len(customers) < 2:
             return None
         joins, leaves = customers[:1], customers[1:2]
-        self._answer_to_change(remove=joins)
-        self._answer_to_change(add=leaves)
-        answer = self._answer_to_change(add=joins, remove=leaves)
-        if answer != "accepted":
-            return answer
+        self._request_change(remove=joins)
+        self._request_change(add=leaves)
+        response = self._request_change(add=joins, remove=leaves)
+        if response != "accepted":
+            return response
         seconds = self._seconds_until(lambda: {*joins, *leaves} & self._members() == {*joins})
-        return answer if seconds is not None else "accepted, and not in effect"
+        return response if seconds is not None else "accepted, and not in effect"
 
     def _members(self) -> set[str]:
         return set(read_members(self._client, self._group).uids)
@@ -204,13 +204,11 @@ class _Probe:
         except NotFoundError:
             return
         except FrgroupsError as error:
-            error.message += (
-                f" The group of the probe, {self._group}, may still be there: delete it in the back office."
-            )
+            error.add(f"The group of the probe, {self._group}, may still exist: delete it in the back office.")
             raise
 
 
-def _answer_to(send: Callable[[], object]) -> str:
+def _response_to(send: Callable[[], object]) -> str:
     """
     Send a write, repeat it after 429, and return the result as text.
 
@@ -221,11 +219,11 @@ def _answer_to(send: Callable[[], object]) -> str:
     except (AuthError, ForbiddenError):
         raise
     except (ConnectionFailedError, UnexpectedResponseError, ServerError):
-        return "no answer"
+        return NO_RESPONSE
     except ApiError as error:
         return str(error.status)
     except InputError:
-        return "refused"
+        return "rejected"
     return "accepted"
 
 

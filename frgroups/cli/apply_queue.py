@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from frgroups.api.client import Client
-from frgroups.apply.checks import check_limits
 from frgroups.apply.executor import apply_plan, last_receipt
 from frgroups.apply.interrupts import deferred_interrupt
+from frgroups.apply.plan_checks import check_limits
 from frgroups.apply.receipt import Receipt
 from frgroups.cli.apply_result import result_line, unsent_line
 from frgroups.cli.inputs import open_client
@@ -19,7 +19,7 @@ from frgroups.errors import DriftError, FrgroupsError, NotApprovedError, PlanBlo
 from frgroups.internals.exit_codes import code_of, worst
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
-from frgroups.review.approval import Approve
+from frgroups.review.approval import ApprovalSource
 from frgroups.review.approval_policy import Policy
 from frgroups.review.plan_queue import QueuedPlan, archive_plan, queued_plans
 
@@ -62,7 +62,7 @@ def _apply_queued(
     client: Client, queued: QueuedPlan, policy: Policy | None, journal: Path | None, stop: threading.Event
 ) -> dict[str, Any]:
     """Apply one plan of the queue and return its result. A plan that cannot be completed is moved to stopped."""
-    approvals: list[Approve] = [queued.approval] if queued.approval else []
+    approvals: list[ApprovalSource] = [queued.decision_file] if queued.decision_file else []
     if policy and not queued.is_rejected:
         approvals.append(policy)
     try:
@@ -80,7 +80,7 @@ def _apply_queued(
         if approvals or receipt is None:
             receipt = _apply_approved(client, plan, approvals, journal)
     except NotApprovedError as error:
-        if queued.approval:
+        if queued.decision_file:
             return unsent_line(queued.path, "failed", code_of(error), _error_text(error))
         return unsent_line(queued.path, "pending", 0, _error_text(error))
     except (PlanBlockedError, DriftError) as error:
@@ -98,7 +98,7 @@ def _apply_queued(
 
 def _rejected(queued: QueuedPlan) -> dict[str, Any]:
     reason = queued.decision.message if queued.decision else ""
-    name = queued.approval.name if queued.approval else "its file"
+    name = queued.decision_file.name if queued.decision_file else "its file"
     message = f"{reason} Delete {name} among the stopped ones if that was taken back."
     return _stopped(queued, unsent_line(queued.path, "stopped", code_of(NotApprovedError(message)), message))
 
@@ -107,7 +107,7 @@ def _stopped(queued: QueuedPlan, line: dict[str, Any]) -> dict[str, Any]:
     return line | _move(lambda: archive_plan(queued, "stopped"), line)
 
 
-def _apply_approved(client: Client, plan: Plan, approvals: list[Approve], journal: Path | None) -> Receipt:
+def _apply_approved(client: Client, plan: Plan, approvals: list[ApprovalSource], journal: Path | None) -> Receipt:
     """Apply a plan with the first valid approval; if none is valid, raise the error of the first one."""
     errors = []
     for approval in approvals:

@@ -16,7 +16,7 @@ from frgroups.internals.formatting import format_age, format_day, format_day_spa
 from frgroups.internals.json_values import to_jsonable
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.tombstones import is_tombstone
-from frgroups.review.approval import approved_in_words
+from frgroups.review.approval import format_approval
 from frgroups.snapshot.customer_lists import resolve_customers
 from frgroups.snapshot.snapshot import Snapshot
 
@@ -174,7 +174,7 @@ def _approval_text(row: dict[str, Any]) -> str:
     at = ""
     if not pd.isna(row["approved_at"]):
         at = row["approved_at"].isoformat()
-    return approved_in_words({"how": row["approved_how"], "by": row["approved_by"], "at": at})
+    return format_approval({"how": row["approved_how"], "by": row["approved_by"], "at": at})
 
 
 def _plan_label(digest: str | None) -> str:
@@ -207,8 +207,8 @@ def _cause_lines(row: dict[str, Any]) -> list[str]:
         return [*lines, "By no plan that was applied from here."]
     digest = None if pd.isna(row["plan_digest"]) else row["plan_digest"]
     reverted = ""
-    if not pd.isna(row["undoes"]):
-        reverted = f", which takes back plan {row['undoes'][:12]}"
+    if not pd.isna(row["reverts"]):
+        reverted = f", which reverts plan {row['reverts'][:12]}"
     lines.append(f"By {_plan_label(digest)} of {format_utc(row['planned_at'])}{reverted}.")
     if row["purpose"]:
         lines.append(f"For: {row['purpose']}")

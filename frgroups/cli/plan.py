@@ -256,7 +256,7 @@ def _read_plan_or_receipt(file: Path) -> Plan | Receipt:
 def _document_text(document: Plan | Receipt) -> str:
     from frgroups.internals.formatting import format_utc
     from frgroups.plan.plan import Plan
-    from frgroups.review.approval import approved_in_words
+    from frgroups.review.approval import format_approval
 
     if isinstance(document, Plan):
         digest = document.digest
@@ -264,7 +264,7 @@ def _document_text(document: Plan | Receipt) -> str:
     planned = document.plan
     origin = (
         f"{planned.tenant_uid} at {planned.base_url}, {format_utc(document.started_at)}, approved "
-        f"{approved_in_words(document.approval)}"
+        f"{format_approval(document.approval)}"
     )
     return f"{document!r}\n{origin}\n{document.summary()}"
 

@@ -90,7 +90,7 @@ def _causes_in(journal: Journal, customer_uid: str) -> Iterator[Cause]:
         item = (line["group"], customer_uid, line["change"])
         if line["event"] == "intent":
             sent[item] = (start, last)  # A change is sent again only if the first request had no effect.
-        elif item in state.refused or item in state.not_sent:
+        elif item in state.rejected or item in state.not_sent:
             sent.pop(item, None)
     if not sent:
         return

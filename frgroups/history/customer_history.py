@@ -29,7 +29,7 @@ _COLUMNS = {
     "group_status": "str",
     "verdict": "str",
     "plan_digest": "str",
-    "undoes": "str",
+    "reverts": "str",
     "purpose": "str",
     "planned_at": TIMESTAMP_DTYPE,
     "applied_at": TIMESTAMP_DTYPE,
@@ -73,7 +73,7 @@ def customer_history(
         verdict (`str`, the less sure of the two readings of the group: "consistent", "unverifiable", "drifted").
 
         Of the plan that did it, missing where none is known: plan_digest (missing too where a customer of the
-        plan was erased since), undoes (the digest of the plan that it took back), purpose, planned_at,
+        plan was erased since), reverts (the digest of the plan that it reverts), purpose, planned_at,
         applied_at (when this change was sent), plan_state (as in a receipt: "verified"; "not_effective" and "unknown"
         where reading back did not show it at once), approved_by ("" for a bare digest), approved_how, approved_at,
         receipt_path. Of several such plans in between, the last.
@@ -193,7 +193,7 @@ def _group_status(before: _CustomerState, after: _CustomerState, uid: str) -> st
 def _cause_columns(cause: Cause) -> dict[str, Any]:
     return {
         "plan_digest": cause.plan_digest,
-        "undoes": cause.reverts,
+        "reverts": cause.reverts,
         "purpose": cause.purpose,
         "planned_at": cause.planned_at,
         "applied_at": cause.sent_at,

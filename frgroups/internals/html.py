@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from frgroups.internals.formatting import escape_invisible, format_utc, pluralize
+from frgroups.internals.formatting import agree, escape_invisible, format_utc, pluralize
 
 if TYPE_CHECKING:
     import jinja2
@@ -139,6 +139,7 @@ def _environment() -> jinja2.Environment:
     environment.filters["timestamp"] = format_utc
     environment.filters["number"] = _with_separators
     environment.filters["pluralize"] = pluralize
+    environment.filters["agree"] = agree
     return environment
 
 

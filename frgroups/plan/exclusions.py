@@ -23,7 +23,7 @@ EXCLUDED_COLUMNS = ["customer_group_uid", "customer_uid", "change", "reason"]
 _REASONS: dict[ExclusionRule, str] = {
     "protected": "protected customer",
     "protected_group": "protected group",
-    "suppression_list": "never add",
+    "suppression_list": "suppression list",
 }
 
 
@@ -50,7 +50,7 @@ class ExcludedChange:
         Description of the rule, with the note.
 
         >>> ExcludedChange("vip", "VIP", "c-1", "suppression_list", "asked us to").reason
-        'never add: asked us to'
+        'suppression list: asked us to'
         """
         if not self.note:
             return _REASONS[self.rule]
@@ -143,7 +143,7 @@ def apply_exclusions(change: GroupChange, exclusions: Exclusions) -> tuple[Group
     >>> exclusions = Exclusions(frozenset({"a"}), frozenset(), {"d": "asked us to"})
     >>> remaining, excluded = apply_exclusions(change, exclusions)
     >>> remaining.add, remaining.remove, [(row.customer_uid, row.reason) for row in excluded]
-    (('c',), ('b',), [('d', 'never add: asked us to'), ('a', 'protected customer')])
+    (('c',), ('b',), [('d', 'suppression list: asked us to'), ('a', 'protected customer')])
     """
     not_added = [uid for uid in change.add if uid in exclusions.suppression_list]
     is_protected = change.uid in exclusions.groups

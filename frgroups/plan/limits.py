@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from frgroups.errors import InputError
-from frgroups.internals.formatting import format_age, pluralize, total_hours
+from frgroups.internals.formatting import format_age, format_percentage, pluralize, total_hours
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.timestamps import parse_duration
 from frgroups.internals.validation import check_number
@@ -140,7 +140,7 @@ class Limits:
         if self.removals_per_group is not None:
             parts.append(f"{self.removals_per_group:,} a group")
         if self.removal_share is not None:
-            parts.append(f"{self.removal_share * 100:.4g}% of its members")
+            parts.append(f"{format_limit_share(self.removal_share)} of its members")
         text = " or ".join(parts)
         if len(parts) > 1:
             text += ", whichever is less"
@@ -203,6 +203,16 @@ def _validated_per_group(per_group: Any) -> dict[str, Limits]:
     if not is_valid:
         raise InputError("per_group must be a mapping of group uids or patterns to Limits objects.")
     return dict(per_group)
+
+
+def format_limit_share(share: float) -> str:
+    """
+    Format a share that is a limit as a percentage with up to four decimals, rounded to the nearest.
+
+    >>> format_limit_share(0.1), format_limit_share(0.29), format_limit_share(0.00125)
+    ('10%', '29%', '0.125%')
+    """
+    return f"{round(100 * share, 4):g}%"
 
 
 def _share_of(share: float | None, n: int) -> float | None:
@@ -365,7 +375,7 @@ def _removal_text(own: Limits, group: GroupCounts) -> str:
     allowed = int(own.removals_allowed(group.baseline) or 0)
     text = f"{group.name} would lose {group.removes:,} of {pluralize(group.baseline, 'customer')}"
     if group.baseline:
-        text += f" ({group.removes / group.baseline:.0%})"
+        text += f" ({format_percentage(group.removes / group.baseline)})"
     return f"{text}; the limit is {allowed:,} here ({own.removal_rule()})."
 
 

@@ -140,8 +140,9 @@ class Plan:
         -------
         pandas.DataFrame
             Columns customer_group_uid, customer_uid, change ("add" or "remove") and reason, all `str`, in group
-            order. The reason is "protected customer" (`protect`), "protected group" (`protect_groups`) or "never add"
-            (`suppression_list`, or the tenant's suppression list, followed by a colon and the reason in that list).
+            order. The reason is "protected customer" (`protect`), "protected group" (`protect_groups`) or
+            "suppression list" (`suppression_list`, or the tenant's suppression list), followed by a colon and the
+            note in that list if there is one.
 
         >>> plan = plan_memberships(sample_snapshot(), {"vip": ["c-7"]}, mode="mirror", protect=["c-1"])
         >>> plan.excluded().to_dict("records")
@@ -174,12 +175,13 @@ class Plan:
         return moves_table(self.groups)
 
     @cached_property
-    def cost(self) -> RequestEstimate:
+    def request_estimate(self) -> RequestEstimate:
         """
         Estimated number of requests and duration of an apply without errors. As text it is a sentence.
 
         >>> plan = plan_memberships(sample_snapshot(), {"vip": ["c-7"]})
-        >>> plan.cost.n_before, plan.cost.n_write, plan.cost.n_after, plan.cost.n_requests
+        >>> estimate = plan.request_estimate
+        >>> estimate.n_before, estimate.n_write, estimate.n_after, estimate.n_requests
         (1, 1, 1, 3)
         """
         replaced = {

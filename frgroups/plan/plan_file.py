@@ -33,7 +33,7 @@ _KEYS = frozenset(
         "purpose",
         "snapshot_taken_at",
         "tenant_uid",
-        "undoes",
+        "reverts",
     }
 )
 
@@ -83,7 +83,7 @@ def plan_to_dict(plan: Plan, *, customers: bool = False) -> dict[str, Any]:
         "limits": plan.limits.to_dict(),
         "planned_at": plan.planned_at.isoformat(),
         "snapshot_taken_at": plan.snapshot_taken_at.isoformat(),
-        "undoes": plan.reverts,
+        "reverts": plan.reverts,
         "purpose": plan.purpose,
         "excluded": [change.row() for change in plan.excluded_changes],
         "notes": [asdict(finding) for finding in plan.planning_findings],
@@ -129,7 +129,7 @@ def _plan_from_dict(content: dict[str, Any]) -> Plan:
         planned_at=datetime.fromisoformat(content["planned_at"]),
         snapshot_taken_at=datetime.fromisoformat(content["snapshot_taken_at"]),
         notes=tuple(_finding_from_dict(note) for note in content["notes"]),
-        reverts=content["undoes"],
+        reverts=content["reverts"],
         purpose=str(content.get("purpose", "")),
         excluded_changes=tuple(ExcludedChange(*row) for row in content["excluded"]),
         stored_facts=stored_facts,

@@ -26,9 +26,9 @@ def plan_summary(plan: Plan) -> str:
     lines += format_moves(plan.moves())
     lines += [str(finding) for finding in plan.findings]
     host = plan.base_url or "no host: it can be reviewed, not applied"
-    n_write = plan.cost.n_write
-    lines.append(f"{n_write:,} write {agree(n_write, 'request', 'requests')} to {host}.")
-    lines.append(str(plan.cost))
+    estimate = plan.request_estimate
+    lines.append(f"{estimate.n_write:,} write {agree(estimate.n_write, 'request', 'requests')} to {host}.")
+    lines.append(str(estimate))
     return "\n".join(lines)
 
 
@@ -57,7 +57,7 @@ def plan_card(plan: Plan) -> Card:
     changes = [group.sentence() for group in plan.groups[:MAX_LISTED]]
     n_more = len(plan.groups) - MAX_LISTED
     if n_more > 0:
-        changes.append(f"And {n_more} more groups.")
+        changes.append(f"And {n_more:,} more {agree(n_more, 'group', 'groups')}.")
     facts = {"Tenant": f"{plan.tenant_uid} at {plan.base_url or 'no host: to review only'}"}
     if plan.purpose:
         facts["For"] = plan.purpose

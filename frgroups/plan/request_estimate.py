@@ -79,8 +79,8 @@ class RequestEstimate:
             return ""
         customers = agree(self.n_unknown, "the customer that is", f"the {self.n_unknown:,} customers that are")
         if self.n_unknown >= MAX_REJECTED:
-            return f" If {customers} in no group do not exist, the run stops after {MAX_REJECTED} were refused."
-        return f" Up to {self.n_search:,} more to find {customers} in no group, if refused."
+            return f" If {customers} in no group do not exist, the run stops after {MAX_REJECTED} were rejected."
+        return f" Up to {self.n_search:,} more to find {customers} in no group, if rejected."
 
 
 def estimate_requests(groups: Sequence[GroupChange], *, n_write: int, arriving: Collection[str]) -> RequestEstimate:

@@ -73,7 +73,7 @@ def _read_suppression_list(path: Path) -> dict[str, str]:
     header = [normalize_column_name(cell) for cell in table.rows[0][1]]
     if header.count("customeruid") != 1:
         raise ListError(
-            f"The never-add list {path} has {header.count('customeruid')} columns customer_uid. Its first row must "
+            f"The suppression list {path} has {header.count('customeruid')} columns customer_uid. Its first row must "
             "name one so; a column reason may stand beside it."
         )
     uid_column, rows = header.index("customeruid"), table.rows[1:]
@@ -81,7 +81,7 @@ def _read_suppression_list(path: Path) -> dict[str, str]:
     blank = [number for number, row in rows if not row[uid_column]]
     if blank:
         raise ListError(
-            f"The never-add list {path} has no customer_uid in {pluralize(len(blank), 'row')}, the first is row "
+            f"The suppression list {path} has no customer_uid in {pluralize(len(blank), 'row')}, the first is row "
             f"{blank[0]}. Fill or delete them: whoever is meant could be added."
         )
     reasons: dict[str, str] = {}

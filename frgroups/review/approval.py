@@ -29,7 +29,7 @@ MAX_FILE_SIZE = 65_536  # bytes; larger files are skipped when approvals are sea
 MAX_PATH_LENGTH = 300  # characters of a path in an error
 MAX_REASON_LENGTH = 10_000  # characters including JSON escapes, so that every approval is smaller than MAX_FILE_SIZE
 MIN_DIGEST_LENGTH = 12
-Approve = str | Path | Policy
+ApprovalSource = str | Path | Policy
 _NONE: Mapping[str, str] = MappingProxyType({})
 _NEVER = datetime.max.replace(tzinfo=UTC)  # A rejection does not expire.
 _DIGEST = re.compile(r"[0-9a-fA-F]{1,64}")
@@ -176,15 +176,15 @@ def _check_reason(reason: str) -> None:
         )
 
 
-def approved_in_words(approval: Mapping[str, str]) -> str:
+def format_approval(approval: Mapping[str, str]) -> str:
     """
     Return how and by whom a plan was approved, from the approval in a journal or receipt.
 
-    >>> approved_in_words({"how": "person", "by": "Kari", "at": "2026-11-03T08:10:00+00:00"})
+    >>> format_approval({"how": "person", "by": "Kari", "at": "2026-11-03T08:10:00+00:00"})
     'by Kari, 2026-11-03 08:10 UTC'
-    >>> approved_in_words({"how": "self", "by": "", "at": ""})
+    >>> format_approval({"how": "self", "by": "", "at": ""})
     'by the process that created it'
-    >>> approved_in_words({"how": "", "by": "", "at": ""})
+    >>> format_approval({"how": "", "by": "", "at": ""})
     'by a method that this version does not support'
     """
     by, when, alias = approval["by"], "", ""
@@ -201,7 +201,7 @@ def approved_in_words(approval: Mapping[str, str]) -> str:
     return texts.get(approval["how"], "by a method that this version does not support")
 
 
-def check_approval(plan: Plan, approve: Approve, *, begun: Mapping[str, str] = _NONE) -> Approval:
+def check_approval(plan: Plan, approval: ApprovalSource, *, earlier_approval: Mapping[str, str] = _NONE) -> Approval:
     """
     Return the approval of a plan; raise NotApprovedError if the plan is not approved.
 
@@ -211,23 +211,23 @@ def check_approval(plan: Plan, approve: Approve, *, begun: Mapping[str, str] = _
     ----------
     plan
         The plan to apply.
-    approve
+    approval
         A digest, the path of an approval file, or a policy.
-    begun
+    earlier_approval
         The approval with which the plan was started. It was valid then, so it can have expired since.
     """
-    check_rejections(plan, approve)
-    if isinstance(approve, Policy):
-        return _approval_by_policy(plan, approve)
-    if _is_digest(approve):
-        return _approval_by_digest(plan, str(approve).strip().lower())
-    if not isinstance(approve, str | Path) or not str(approve).strip():
-        raise NotApprovedError(f"{approve!r} is neither a digest, an approval file nor a policy.")
-    return _approval_by_file(plan, approve, begun)
+    check_rejections(plan, approval)
+    if isinstance(approval, Policy):
+        return _approval_by_policy(plan, approval)
+    if _is_digest(approval):
+        return _approval_by_digest(plan, str(approval).strip().lower())
+    if not isinstance(approval, str | Path) or not str(approval).strip():
+        raise NotApprovedError(f"{approval!r} is neither a digest, an approval file nor a policy.")
+    return _approval_by_file(plan, approval, earlier_approval)
 
 
-def _is_digest(approve: object) -> bool:
-    return isinstance(approve, str) and _DIGEST.fullmatch(approve.strip()) is not None
+def _is_digest(approval: object) -> bool:
+    return isinstance(approval, str) and _DIGEST.fullmatch(approval.strip()) is not None
 
 
 def _approval_by_policy(plan: Plan, policy: Policy) -> Approval:
@@ -254,7 +254,7 @@ def _approval_by_digest(plan: Plan, digest: str) -> Approval:
     return Approval("digest" if plan.path else "self", plan.digest)
 
 
-def _approval_by_file(plan: Plan, path: str | Path, begun: Mapping[str, str]) -> Approval:
+def _approval_by_file(plan: Plan, path: str | Path, earlier_approval: Mapping[str, str]) -> Approval:
     content = _read_content(Path(path))
     _check_texts(content, path)
     until, at = _timestamp(content["until"], path), _timestamp(content["at"], path)
@@ -275,7 +275,7 @@ def _approval_by_file(plan: Plan, path: str | Path, begun: Mapping[str, str]) ->
         )
     how = "self" if canonical_json(content) in _OWN_APPROVALS else "person"
     approval = Approval(how, plan.digest, content["by"], at)
-    is_resumed = {**approval.to_dict(), "how": begun.get("how")} == begun
+    is_resumed = {**approval.to_dict(), "how": earlier_approval.get("how")} == earlier_approval
     if now > until and not is_resumed:
         raise NotApprovedError(
             f"The approval of plan {plan.digest[:12]} by {content['by']} was valid until {format_utc(until)}. "
@@ -284,9 +284,9 @@ def _approval_by_file(plan: Plan, path: str | Path, begun: Mapping[str, str]) ->
     return approval
 
 
-def check_rejections(plan: Plan, approve: Approve) -> None:
+def check_rejections(plan: Plan, approval: ApprovalSource) -> None:
     """Raise NotApprovedError if a searched folder contains a rejection of this plan, or a file that may be one."""
-    for folder in _searched_folders(plan, approve):
+    for folder in _searched_folders(plan, approval):
         for path, data in _small_files(folder):
             decision = read_decision(path, plan) if _is_approval(path, data) else None
             if decision is None and _is_corrupt_rejection(path, data, plan):
@@ -298,20 +298,20 @@ def check_rejections(plan: Plan, approve: Approve) -> None:
                 raise NotApprovedError(f"{decision.message} If the rejection was withdrawn, delete {path}.")
 
 
-def _searched_folders(plan: Plan, approve: Approve) -> list[Path]:
+def _searched_folders(plan: Plan, approval: ApprovalSource) -> list[Path]:
     """Return the folders of the plan file and of the approval file."""
     folders = set()
     if plan.path:
         folders.add(plan.path.parent)
-    if isinstance(approve, str | Path) and not _is_digest(approve):
+    if isinstance(approval, str | Path) and not _is_digest(approval):
         with suppress(RuntimeError, OSError):  # An unknown user or an invalid name: reading the file reports it.
-            folder = Path(approve).expanduser().parent
+            folder = Path(approval).expanduser().parent
             if folder.is_dir():
                 folders.add(folder)
     return sorted(folders)
 
 
-def approval_files(folder: Path) -> list[Path]:
+def decision_files(folder: Path) -> list[Path]:
     """
     Return the approvals and rejections in a folder.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from frgroups.plan.group_change import GroupChange
-from frgroups.review.plan_text import group_sentence
+from frgroups.review.plan_sentences import group_sentence
 
 BAR_WIDTH = 1000
 MIN_CHANGE_WIDTH = 6  # A smaller part of the bar would be invisible.

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from frgroups.internals.formatting import agree, format_duration, format_utc, pluralize
 from frgroups.internals.timestamps import parse_duration
 from frgroups.plan.limit_checks import LimitCheck, LimitState, limit_checks
-from frgroups.plan.limits import GROUP_LIMIT_NAMES
+from frgroups.plan.limits import GROUP_LIMIT_NAMES, format_limit_share
 from frgroups.plan.plan import Plan
-from frgroups.review.plan_text import plan_expires
+from frgroups.review.plan_sentences import plan_expires
 
 RESULT_TEXTS: dict[LimitState, str] = {
     "within": "Within the limit",
@@ -121,7 +121,7 @@ def _removals_per_day(_: Plan, check: LimitCheck) -> tuple[str, str]:
 
 
 def _drift(_: Plan, check: LimitCheck) -> tuple[str, str]:
-    percentage = f"{round(100 * (check.allowed or 0), 4):g}%"
+    percentage = format_limit_share(check.allowed or 0)
     return UNKNOWN_YET, f"{percentage} of a group, or {check.limits.drift_floor or 0} if that is more"
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from frgroups.internals.formatting import escape_invisible
 from frgroups.plan.plan import Plan
-from frgroups.review.outline import Section, outline
+from frgroups.review.sections import Section, review_sections
 from frgroups.snapshot.snapshot import Snapshot
 
 
@@ -19,7 +19,7 @@ def review_markdown(plan: Plan, personal: Snapshot | None = None) -> str:
     >>> print(review_markdown(plan_memberships(sample_snapshot(), {"vip": ["c-7"]})).splitlines()[0])
     # Review: 1 customer joins, in 1 group
     """
-    first, *rest = outline(plan, personal)
+    first, *rest = review_sections(plan, personal)
     lines = _section_lines("#", first)
     for section in rest:
         lines += _section_lines("##", section)
@@ -35,7 +35,7 @@ def review_text(plan: Plan, personal: Snapshot | None = None) -> str:
     """
     lines = []
     underline = "="
-    for section in outline(plan, personal):
+    for section in review_sections(plan, personal):
         title = escape_invisible(section.title)
         lines += [title, underline * len(title), ""]
         underline = "-"

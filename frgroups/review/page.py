@@ -16,7 +16,7 @@ from frgroups.review.customer_names import WATERMARK
 from frgroups.review.groups_section import group_picture
 from frgroups.review.limit_rows import RESULT_TEXTS, limit_rows, own_limits
 from frgroups.review.operations_section import operations_view
-from frgroups.review.plan_text import (
+from frgroups.review.plan_sentences import (
     blocked_groups,
     customers_sentence,
     findings_by_severity,

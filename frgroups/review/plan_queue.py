@@ -20,7 +20,7 @@ from frgroups.internals.checksummed_json import kind_of
 from frgroups.internals.paths import data_subdir, tenant_folder
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
-from frgroups.review.approval import Decision, approval_files, list_folder, read_decision
+from frgroups.review.approval import Decision, decision_files, list_folder, read_decision
 
 State = Literal["pending", "approved", "done", "stopped"]
 _STATES: tuple[State, ...] = ("pending", "approved", "done", "stopped")
@@ -40,7 +40,7 @@ class QueuedPlan:
         The plan file.
     plan
         The plan, or None if its file is damaged.
-    approval
+    decision_file
         The file that approves or rejects the plan, or None.
     decision
         The decision in that file, or None.
@@ -48,7 +48,7 @@ class QueuedPlan:
 
     path: Path
     plan: Plan | None
-    approval: Path | None
+    decision_file: Path | None
     decision: Decision | None
 
     @property
@@ -99,7 +99,7 @@ def archive_plan(queued: QueuedPlan, state: State) -> None:
     To apply a stopped plan after all, move it back. If it was rejected, delete the rejection first.
     """
     folder = move_plan(queued.path, state).parent
-    file = queued.approval
+    file = queued.decision_file
     if state == "done" and queued.is_rejected:
         return  # The rejection came after the apply. It stays where it blocks plans that make the same changes.
     if file is None or not file.exists() or file.parent == folder:
@@ -123,8 +123,8 @@ def queued_plans(tenant_uid: str, base_url: str | None) -> Iterator[QueuedPlan]:
     paths = [path for folder in (pending, approved) for path in list_folder(folder) if _is_plan(path)]
     for path in sorted(paths, key=_planning_time):
         # List the files for each plan, because a rejection may just have moved to the stopped plans.
-        active = [*approval_files(pending), *approval_files(approved)]
-        yield _read_queued_plan(path, active, approval_files(stopped))
+        active = [*decision_files(pending), *decision_files(approved)]
+        yield _read_queued_plan(path, active, decision_files(stopped))
 
 
 def _is_plan(path: Path) -> bool:

@@ -15,8 +15,8 @@ from frgroups.internals.formatting import escape_invisible
 from frgroups.internals.spreadsheets import import_openpyxl
 from frgroups.plan.plan import Plan
 from frgroups.review.customer_names import WATERMARK
-from frgroups.review.outline import outline
-from frgroups.review.plan_text import operations_table
+from frgroups.review.plan_sentences import operations_table
+from frgroups.review.sections import review_sections
 from frgroups.snapshot.snapshot import Snapshot
 
 # Maximum characters in a cell and rows in a sheet.
@@ -103,7 +103,7 @@ def _write_review_sheet(sheet: Any, plan: Plan, personal: Snapshot | None) -> No
     sheet.column_dimensions["A"].width = 48
     for letter in "BCDEFGHIJK":
         sheet.column_dimensions[letter].width = 24
-    for section in outline(plan, personal):
+    for section in review_sections(plan, personal):
         if section.is_all:
             sheet.append(_texts(sheet, [f"{section.title}: on the sheet Operations"], bold))
             continue

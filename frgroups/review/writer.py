@@ -79,5 +79,3 @@ _TEXTS = {
     ".txt": review_text,
     ".csv": _csv_file,
 }
-
-__all__ = ["review_csv", "review_html", "review_markdown", "review_text", "save_review"]

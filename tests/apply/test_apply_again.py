@@ -9,8 +9,8 @@ import pytest
 
 import frgroups as fg
 from frgroups.api.retry import RetryPolicy
-from frgroups.apply import checks
 from frgroups.apply import executor as applying
+from frgroups.apply import plan_checks
 from frgroups.apply import sender as sending
 from frgroups.apply.journal import Journal
 from frgroups.apply.run_registry import register_revert
@@ -147,8 +147,7 @@ def test_a_refused_resume_says_what_was_sent(client, world, monkeypatch):
     "A limit that stops a started plan does not state that nothing was sent."
     plan = plan_for(client, {"vip": PEOPLE}, limits=replace(OPEN, plan_max_age="1h"))
     crashed(client, plan, monkeypatch)
-    guards = checks
-    monkeypatch.setattr(guards, "datetime", moved_clock(datetime.now(UTC) + timedelta(hours=2)))
+    monkeypatch.setattr(plan_checks, "datetime", moved_clock(datetime.now(UTC) + timedelta(hours=2)))
 
     with pytest.raises(PlanBlockedError, match="An earlier run sent 200 changes") as refused:
         apply(client, plan)
@@ -181,7 +180,7 @@ def test_finalize_complete_run(client, world, monkeypatch):
         raise Crash
 
     with monkeypatch.context() as death:
-        death.setattr("frgroups.apply.run.Run.finalize", dying)
+        death.setattr("frgroups.apply.run_steps.Run.finalize", dying)
         with pytest.raises(Crash):
             apply(client, plan)
 
@@ -540,7 +539,7 @@ def test_a_clock_that_was_set_back_stops_an_apply(client, world, tmp_path, monke
 
     with pytest.raises(NotApprovedError, match="Is a clock wrong"):
         fg.apply_plan(client, plan, approval=approval)
-    monkeypatch.setattr(checks, "datetime", yesterday)
+    monkeypatch.setattr(plan_checks, "datetime", yesterday)
     with pytest.raises(PlanBlockedError, match="Is a clock wrong"):
         fg.apply_plan(client, plan, approval=plan.digest)
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 import frgroups as fg
 from frgroups.apply import executor as applying
+from frgroups.apply.group_checks import recent_removals
 from frgroups.apply.journal import Journal
-from frgroups.apply.preflight import recent_removals
 from frgroups.apply.run_registry import register_run
 from frgroups.errors import DriftError, PlanBlockedError
 from tests.apply.test_apply_faults import sent

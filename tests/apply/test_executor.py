@@ -170,7 +170,7 @@ def test_every_refusal_says_once_that_nothing_was_sent(client, world, tmp_path):
         apply(client, plan)
 
     facts = fg.home() / "probes" / f"{tenant_folder(client.tenant_uid, client.base_url)}.json"
-    write_checksummed(facts, "write facts", {})
+    write_checksummed(facts, "write capabilities", {})
     with pytest.raises(CorruptFileError, match="probe again") as damaged:
         apply(client, plan)
     facts.unlink()

@@ -21,7 +21,7 @@ STORY = [
     ("outcome", {"create": True, "group": "bw", "result": "accepted", "message": ""}),
     ("intent", {"group": "vip", "change": "add", "uids": ["c-2", "c-3", "c-4"]}),
     ("outcome", {"group": "vip", "change": "add", "uids": ["c-2"], "result": "accepted", "message": ""}),
-    ("outcome", {"group": "vip", "change": "add", "uids": ["c-3"], "result": "refused", "message": "no such ø"}),
+    ("outcome", {"group": "vip", "change": "add", "uids": ["c-3"], "result": "rejected", "message": "no such ø"}),
     ("outcome", {"group": "vip", "change": "add", "uids": ["c-4"], "result": "not_sent", "message": ""}),
     ("end", {"complete": True, "counts": {"verified": 1}}),
 ]
@@ -69,7 +69,7 @@ def test_a_journal_tells_what_was_written(tmp_path):
     assert state.creating == state.created == {"bw"}
     assert state.intended == {("vip", uid, "add") for uid in ("c-2", "c-3", "c-4")}
     assert state.accepted == {("vip", "c-2", "add")}
-    assert state.refused == {("vip", "c-3", "add"): "no such ø"}
+    assert state.rejected == {("vip", "c-3", "add"): "no such ø"}
     assert state.not_sent == {("vip", "c-4", "add")}
     assert state.ended
 
@@ -229,7 +229,7 @@ def test_a_journal_that_cannot_be_written_is_refused(plan, tmp_path, monkeypatch
 def test_a_refused_creation_may_be_tried_again():
     "After a refusal the group is not ours; after an accepted creation it is."
     intent = ("intent", {"create": True, "group": "bw", "name": "B"})
-    refused = ("outcome", {"create": True, "group": "bw", "result": "refused", "message": "409"})
+    refused = ("outcome", {"create": True, "group": "bw", "result": "rejected", "message": "409"})
 
     assert state_of([intent]).creating == {"bw"}
     assert state_of([intent, refused]).creating == state_of([intent, refused]).created == set()

@@ -85,7 +85,7 @@ def test_the_state_of_an_item_in_every_combination(journal, reading, change):
         already={item} if already else set(),
         intended={item} if intended else set(),
         accepted={item} if accepted else set(),
-        refused={item: "no"} if refused else {},
+        rejected={item: "no"} if refused else {},
         not_sent={item} if unsent else set(),
     )
     present = {"holds": change == "add", "does not hold": change == "remove"}.get(reading, False)
@@ -124,7 +124,7 @@ items_of = st.sets(st.tuples(st.just("g"), st.sampled_from("abcdef"), st.sampled
         intended=items_of,
         accepted=items_of,
         not_sent=items_of,
-        refused=items_of.map(lambda items: dict.fromkeys(items, "no")),
+        rejected=items_of.map(lambda items: dict.fromkeys(items, "no")),
     ),
 )
 def test_the_states_partition_the_plan(add, remove, now, proved, past):

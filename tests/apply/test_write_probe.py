@@ -143,7 +143,7 @@ def test_a_group_that_cannot_be_deleted_is_named(home_folder):
     with (
         Sandbox(customers=300, groups=8, faults=[broken]) as sandbox,
         sandbox.client(writable=True) as client,
-        pytest.raises(ServerError, match=rf"{PREFIX}\w+, may still be there"),
+        pytest.raises(ServerError, match=rf"{PREFIX}\w+, may still exist"),
     ):
         fg.probe_writes(client)
 
@@ -225,10 +225,22 @@ def test_facts_that_no_probe_finds_are_not_gone_by(home_folder, absurd):
     "Numbers that would stop an apply, or have it wait for years, are named, with what to do."
     found = probed()
     [path] = (home_folder / "probes").iterdir()
-    write_checksummed(path, "write facts", read_checksummed(path, "write facts") | absurd)
+    write_checksummed(path, "write capabilities", read_checksummed(path, "write capabilities") | absurd)
 
     with pytest.raises(CorruptFileError, match="probe again"):
         stored_capabilities(found.tenant_uid, found.base_url)
+
+
+def test_capabilities_file_of_another_kind(home_folder):
+    "A file of the former kind is rejected with the advice to delete it."
+    capabilities = probed()
+    [path] = (home_folder / "probes").iterdir()
+    path.unlink()
+    write_checksummed(path, "write facts", {})
+
+    with pytest.raises(InputError, match="not a write capabilities") as error:
+        stored_capabilities(capabilities.tenant_uid, capabilities.base_url)
+    assert str(path) in error.value.hint
 
 
 def test_doctor_probes_when_asked_and_tells_later_what_was_found(home_folder, monkeypatch, capsys):

@@ -111,7 +111,7 @@ def test_who_tells_groups_changes_plans_and_approvals(lived, capsys):
     assert lines[joined + 4] == f"Receipt: {receipt.path}"
     left = next(n for n, line in enumerate(lines) if line.startswith("left VIP (vip) "))
     assert f"{undo.digest[:12]} of " in lines[left + 1]
-    assert lines[left + 1].endswith(f", which takes back plan {plan.digest[:12]}.")
+    assert lines[left + 1].endswith(f", which reverts plan {plan.digest[:12]}.")
     assert lines[left + 2] == "For: to undo: the spring letter"
     assert lines[left + 3].startswith("Approved by the process that created it; applied at ")
 

@@ -41,7 +41,7 @@ CUSTOMER = {
     **dict.fromkeys(["customer_group_uid", "name", "change"], "str"),
     **dict.fromkeys(["after", "before"], "datetime64[us, UTC]"),
     "still_seen": "bool",
-    **dict.fromkeys(["group_status", "verdict", "plan_digest", "undoes", "purpose"], "str"),
+    **dict.fromkeys(["group_status", "verdict", "plan_digest", "reverts", "purpose"], "str"),
     **dict.fromkeys(["planned_at", "applied_at"], "datetime64[us, UTC]"),
     **dict.fromkeys(["plan_state", "approved_by", "approved_how"], "str"),
     "approved_at": "datetime64[us, UTC]",
@@ -404,7 +404,7 @@ def test_a_change_names_its_plan_its_approval_and_its_receipt(tenant, home_folde
         assert snapshot.taken_at < row["approved_at"] < row["applied_at"] < last.taken_at
         assert (row["approved_by"], row["approved_how"], row["plan_state"]) == ("Kari", "self", "verified")
         assert fg.read_receipt(row["receipt_path"]).counts == receipt.counts
-        assert pd.isna(row["undoes"]) and row["verdict"] == "consistent"
+        assert pd.isna(row["reverts"]) and row["verdict"] == "consistent"
     assert pd.isna(other["plan_digest"]) and pd.isna(other["applied_at"]) and pd.isna(other["receipt_path"])
 
 
@@ -423,7 +423,7 @@ def test_an_undo_names_the_plan_that_it_takes_back(tenant):
         ["joined", plan.digest, "", "self"],
         ["left", undo.digest, "", "self"],
     ]
-    assert list(table["undoes"].fillna("")) == ["", plan.digest]
+    assert list(table["reverts"].fillna("")) == ["", plan.digest]
 
 
 def test_a_plan_explains_no_change_of_other_days(tenant):
@@ -567,7 +567,7 @@ def test_what_was_certainly_not_sent_at_first_is_dated_from_when_it_was(tenant):
     assert told(changes_of("c-3"), "approved_by") == [["Ola"]]
 
 
-@pytest.mark.parametrize("result", ["not_sent", "refused"])
+@pytest.mark.parametrize("result", ["not_sent", "rejected"])
 def test_a_journal_alone_tells_what_was_not_done(tenant, result):
     "The run died without a receipt, and its journal says that the customer was refused, or never sent."
     plan = fg.plan_memberships(load(tenant), {"vip": ["c-3"]})
@@ -588,7 +588,7 @@ def test_a_damaged_journal_is_named_and_costs_no_other(tenant, caplog):
     applied(tenant, second)
     load(tenant)
     path = Path(str(first.path).replace(".receipt.json", ".jsonl"))
-    path.write_text(path.read_text().replace('"accepted"', '"refused"'))
+    path.write_text(path.read_text().replace('"accepted"', '"rejected"'))
 
     table = changes_of("c-3").set_index("customer_group_uid")["plan_digest"]
 

@@ -71,7 +71,7 @@ def test_excluded_customers(case, options, mode):
 
     def reason(group, customer, change):
         if change == "add":
-            return "never add" if customer in options["suppression_list"] else None
+            return "suppression list" if customer in options["suppression_list"] else None
         if customer in options["protect"]:
             return "protected customer"
         return "protected group" if group in options["protect_groups"] else None
@@ -104,7 +104,7 @@ def test_excluded_table():
 
     assert plan.excluded().values.tolist() == [
         ["staff", "c-251", "remove", "protected group"],
-        ["vip", "c-7", "add", "never add"],
+        ["vip", "c-7", "add", "suppression list"],
         ["vip", "c-1", "remove", "protected customer"],
     ]
     told = plan.summary().splitlines()
@@ -165,7 +165,7 @@ def test_suppression_list_of_new_group():
     )
 
     assert operations(plan) == {("new", "c-1", "add")}
-    assert excluded_of(plan) == {("new", "c-7", "add"): "never add"}
+    assert excluded_of(plan) == {("new", "c-7", "add"): "suppression list"}
 
 
 def test_suppressed_unknown_customer():
@@ -258,7 +258,7 @@ def test_plan_command_exclusions(loaded, capsys, tmp_path):
     code = main(["plan", *words, "--protect-group", "VIP"])
 
     assert excluded_of(plan) == {
-        ("group_vip", new[0], "add"): "never add",
+        ("group_vip", new[0], "add"): "suppression list",
         ("group_vip", first, "remove"): "protected customer",
         ("group_vip", second, "remove"): "protected customer",
     }

@@ -95,6 +95,8 @@ def test_removal_finding():
     assert (finding.customer_group_uid, finding.n) == ("g", 90)
     assert "Group g would lose 90 of 250 customers (36%); the limit is 25 here" in str(finding)
     assert str(finding).startswith("BLOCKED: ")
+    [almost_all] = limit_violations(Limits(), [group(baseline=250, removes=249)], snapshot_age=timedelta(0))
+    assert "249 of 250 customers (99.6%)" in str(almost_all)
     relaxed = eval(repr(relaxed_limits([finding], Limits(removals_total=None))), {"Limits": Limits})
     assert broken(relaxed, group(baseline=250, removes=90)) == []
 
@@ -387,7 +389,7 @@ def test_limit_options_of_a_group_with_own_limits():
 
 def test_limit_options_without_an_override():
     "A finding that no limit can allow has no options."
-    assert limit_options([Finding("never_add", "", True)], Limits()) == ""
+    assert limit_options([Finding("suppression_list", "", True)], Limits()) == ""
 
 
 def test_removals_per_day():

@@ -419,7 +419,7 @@ def test_summary():
         "Staff was not paged.",
         "5 write requests to https://api.example.",
         "11 requests in all, with 3 to read before, 3 to read back: under a minute at 20 a second, if an answer "
-        "takes 0.2 s. Up to 2 more to find the customer that is in no group, if refused.",
+        "takes 0.2 s. Up to 2 more to find the customer that is in no group, if rejected.",
     ]
 
 

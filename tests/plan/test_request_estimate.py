@@ -33,9 +33,9 @@ def test_number_of_requests(tenant):
 
     assert receipt.ok
     sent = tenant.requests()
-    assert plan.cost.n_requests == len(sent)
-    assert plan.cost.n_write == sum(one["method"] != "GET" for one in sent) == len(plan.requests())
-    assert plan.cost.n_between > 0
+    assert plan.request_estimate.n_requests == len(sent)
+    assert plan.request_estimate.n_write == sum(one["method"] != "GET" for one in sent) == len(plan.requests())
+    assert plan.request_estimate.n_between > 0
 
 
 def test_replaced_group_is_read(tenant):
@@ -51,8 +51,9 @@ def test_replaced_group_is_read(tenant):
 
         assert fg.apply_plan(client, plan, approval=plan.digest).ok
 
-    assert plan.cost.n_requests == len(tenant.requests())
-    assert open_plan.cost.n_between == 0 < plan.cost.n_between and "to see who arrived" in plan.summary()
+    assert plan.request_estimate.n_requests == len(tenant.requests())
+    assert open_plan.request_estimate.n_between == 0 < plan.request_estimate.n_between
+    assert "to see who arrived" in plan.summary()
 
 
 def test_search_writes(tenant):
@@ -66,19 +67,21 @@ def test_search_writes(tenant):
 
     writes = sum(one["method"] != "GET" for one in tenant.requests())
     assert receipt.counts["rejected"] == 3
-    assert writes == plan.cost.n_write + plan.cost.n_search
-    assert f" Up to {plan.cost.n_search} more to find the 3 customers that are in no group" in plan.summary()
+    assert writes == plan.request_estimate.n_write + plan.request_estimate.n_search
+    assert (
+        f" Up to {plan.request_estimate.n_search} more to find the 3 customers that are in no group" in plan.summary()
+    )
 
 
 def test_too_many_unknown_customers():
     "If 50 customers could be rejected, the text says that the run stops instead of an estimate of the search."
     plan = fg.plan_memberships(fg.sample_snapshot(), {"vip": [f"nobody-{n}" for n in range(50)]})
 
-    assert str(plan.cost).endswith("the run stops after 50 were refused.")
+    assert str(plan.request_estimate).endswith("the run stops after 50 were rejected.")
 
 
 @pytest.mark.parametrize(
-    ("cost", "told"),
+    ("estimate", "told"),
     [
         (
             RequestEstimate(1, 1, 0, 1, 0.6),
@@ -94,10 +97,10 @@ def test_too_many_unknown_customers():
         ),
     ],
 )
-def test_text(cost, told):
+def test_text(estimate, told):
     "The text contains the assumptions."
-    assert str(cost).startswith(told)
-    assert str(cost).endswith("at 20 a second, if an answer takes 0.2 s.")
+    assert str(estimate).startswith(told)
+    assert str(estimate).endswith("at 20 a second, if an answer takes 0.2 s.")
 
 
 def test_selection_and_empty_plan():
@@ -105,8 +108,8 @@ def test_selection_and_empty_plan():
     snapshot = fg.sample_snapshot()
     plan = fg.plan_memberships(snapshot, {"vip": ["c-7"], "staff": ["c-8"]})
 
-    assert plan.cost.n_requests == 6 and plan.select(["vip"]).cost.n_requests == 3
-    assert plan.select([]).cost == RequestEstimate(0, 0, 0, 0, 0.0)
+    assert plan.request_estimate.n_requests == 6 and plan.select(["vip"]).request_estimate.n_requests == 3
+    assert plan.select([]).request_estimate == RequestEstimate(0, 0, 0, 0, 0.0)
 
 
 def test_seconds():
@@ -122,8 +125,8 @@ def test_seconds():
         taken_at=fg.sample_snapshot().taken_at,
     )
 
-    cost = fg.plan_memberships(snapshot, {"a": joining}).cost
+    estimate = fg.plan_memberships(snapshot, {"a": joining}).request_estimate
 
-    pages = cost.n_before + cost.n_after
-    assert cost.n_write == 50
-    assert cost.seconds == pytest.approx(50 * 0.2 + 2 * 0.2 + (pages - 2) / 20)
+    pages = estimate.n_before + estimate.n_after
+    assert estimate.n_write == 50
+    assert estimate.seconds == pytest.approx(50 * 0.2 + 2 * 0.2 + (pages - 2) / 20)

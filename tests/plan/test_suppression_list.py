@@ -1,4 +1,4 @@
-"""The never-add list of a tenant: read when planning, looked at again before applying, kept to by undo and forget."""
+"""Suppression list of a tenant: read when planning, checked again before applying, respected by undo and erasure."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ PEOPLE = [f"c{n:02d}" for n in range(20)]
 
 
 def listed(of, text, *, encoding="utf-8"):
-    """Write the never-add list of a tenant."""
+    """Write the suppression list of a tenant."""
     path = fg.suppression_list_path(of)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding=encoding)
@@ -92,7 +92,7 @@ def test_list_per_tenant_and_host(home_folder):
     listed(snapshot, "customer_uid\nc-7\n")
 
     assert fg.suppression_list_path(snapshot).is_relative_to(home_folder / "lists" / "suppression_list")
-    assert excluded_of(fg.plan_memberships(snapshot, {"vip": ["c-7"]})) == [("c-7", "add", "never add")]
+    assert excluded_of(fg.plan_memberships(snapshot, {"vip": ["c-7"]})) == [("c-7", "add", "suppression list")]
     assert [excluded_of(fg.plan_memberships(one, {"vip": ["c-7"]})) for one in others] == [[], []]
 
 
@@ -103,7 +103,7 @@ def test_list_and_argument():
 
     plan = fg.plan_memberships(snapshot, {"vip": ["c-7", "c-8", "c-9"]}, suppression_list=["c-7", "c-8"])
 
-    assert excluded_of(plan) == [("c-7", "add", "never add: asked us to"), ("c-8", "add", "never add")]
+    assert excluded_of(plan) == [("c-7", "add", "suppression list: asked us to"), ("c-8", "add", "suppression list")]
     assert "2 customers who may never be added are kept out of VIP." in plan.summary()
 
 
@@ -125,7 +125,7 @@ def test_suppressed_move():
     plan = fg.plan_memberships(snapshot, {"vip": ["c-2"], "staff": ["c-1", "c-251"]}, mode="mirror")
 
     assert (plan.n_add, plan.n_remove, len(plan.moves())) == (0, 1, 0)
-    assert excluded_of(plan) == [("c-1", "add", "never add")]
+    assert excluded_of(plan) == [("c-1", "add", "suppression list")]
 
 
 # Applying
@@ -178,7 +178,7 @@ def test_unreadable_list_at_apply(client, tenant):
     listed(client, "c12\n")
     tenant.clear_requests()
 
-    with pytest.raises(ListError, match="never-add list"):
+    with pytest.raises(ListError, match="suppression list"):
         fg.apply_plan(client, plan, approval=plan.digest)
 
     assert tenant.requests() == []
@@ -202,7 +202,7 @@ def test_undo(client, tenant):
 
     undo = fg.plan_undo(receipt)
 
-    assert excluded_of(undo) == [("c00", "add", "never add: asked us to")]
+    assert excluded_of(undo) == [("c00", "add", "suppression list: asked us to")]
     assert fg.apply_plan(client, undo, approval=undo.digest).ok
     assert tenant.members("vip") == PEOPLE[1:10]
 
@@ -225,7 +225,7 @@ def test_erase():
     ]
     assert path.read_text() == "customer_uid,reason\nc-8,fraud\n"
     again = fg.read_plan(saved)
-    assert (again.digest, excluded_of(again)) == (plan.digest, [("c-8", "add", "never add: fraud")])
+    assert (again.digest, excluded_of(again)) == (plan.digest, [("c-8", "add", "suppression list: fraud")])
     assert "c-7" not in saved.read_text()
     assert fg.erase_customer("c-7").empty
 
@@ -259,12 +259,12 @@ def test_erase_from_receipt(client):
     listed(client, "customer_uid\nc11\n")
     plan = plan_for(client, {"gold": ["c10", "c11"]})
     receipt = fg.apply_plan(client, plan, approval=plan.digest)
-    assert excluded_of(fg.read_receipt(receipt.path).plan) == [("c11", "add", "never add")]
+    assert excluded_of(fg.read_receipt(receipt.path).plan) == [("c11", "add", "suppression list")]
 
     fg.erase_customer("c11")
 
     again = fg.read_receipt(receipt.path)
-    assert excluded_of(again.plan) == [("(erased-1)", "add", "never add")]
+    assert excluded_of(again.plan) == [("(erased-1)", "add", "suppression list")]
     assert (again.plan.digest, again.erasure_id) == (plan.digest, "")
     assert fg.plan_undo(again).n_remove == 1
 
@@ -279,7 +279,7 @@ def test_export():
 
     assert told["lists"][0]["rows"] == [["c-7", "asked us to"]]
     assert told["plans"][0]["excluded"] == [
-        {"customer_group_uid": "vip", "change": "add", "reason": "never add: asked us to"}
+        {"customer_group_uid": "vip", "change": "add", "reason": "suppression list: asked us to"}
     ]
 
 

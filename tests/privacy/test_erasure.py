@@ -551,7 +551,7 @@ def test_what_the_service_said_of_the_customer_goes(home_folder):
     replace(receipt, states=dict.fromkeys(receipt.states, "rejected"), details=details, stopped="at c-1.").save(path)
     journal = path.with_name(path.name.replace(".receipt.json", ".jsonl"))
     with Journal(journal) as written:
-        refused = {"group": "vip", "change": "add", "result": "refused"}
+        refused = {"group": "vip", "change": "add", "result": "rejected"}
         written.write("outcome", uids=["c-1"], message="Kari is blocked", **refused)
         written.write("outcome", uids=["c-2"], message="c-2 is the spouse of c-1", **refused)
 
@@ -562,7 +562,7 @@ def test_what_the_service_said_of_the_customer_goes(home_folder):
     assert fg.read_receipt(path).table()["detail"].tolist() == ["(erased-1)", spouse]
     assert fg.read_receipt(path).stopped == "at (erased-1)."
     [path] = home_folder.rglob("*.jsonl")
-    assert set(Journal(path).state.refused.values()) == {"(erased-1)", spouse}
+    assert set(Journal(path).state.rejected.values()) == {"(erased-1)", spouse}
     assert files_with(home_folder, "c-1", "Kari") == []
 
 

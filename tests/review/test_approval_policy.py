@@ -15,7 +15,7 @@ import frgroups as fg
 from frgroups.errors import InputError, NotApprovedError, PlanBlockedError
 from frgroups.plan import exclusions
 from frgroups.plan.finding import NOTICE_RULES
-from frgroups.review.approval import approved_in_words
+from frgroups.review.approval import format_approval
 
 RULES = 'by = "Kari"\ngroups = ["vip", "news_*"]\nmax_adds = 3\nmax_removes = 0\n'
 PEOPLE = [f"c-{n}" for n in range(20)]
@@ -131,7 +131,7 @@ def test_receipt_approval(applied, written, tmp_path):
 
     assert [one.approval["how"] for one in receipts] == ["policy", "self", "digest"]
     assert (
-        "by the policy small.toml" in approved_in_words(receipts[0].approval)
+        "by the policy small.toml" in format_approval(receipts[0].approval)
         and "of Kari" in receipts[0].approval["by"]
     )
     assert "by the process that created it" in receipts[1]._repr_html_()

@@ -176,7 +176,7 @@ def test_approval_in_approved_folder(tenant, tmp_path, capsys):
     folder.mkdir(parents=True)
     shutil.move(approval, folder)
 
-    assert [waiting.approval is None for waiting in queued_plans(tenant.tenant_uid, tenant.base_url)].count(
+    assert [waiting.decision_file is None for waiting in queued_plans(tenant.tenant_uid, tenant.base_url)].count(
         False
     ) == 1
     assert main(["apply", "--approved"]) == 0

@@ -14,7 +14,7 @@ from frgroups.plan.plan import Plan
 from frgroups.review.approval import VALID_FOR
 from frgroups.review.customer_names import WATERMARK
 from frgroups.review.limit_rows import RESULT_TEXTS, limit_rows, own_limits
-from frgroups.review.plan_text import (
+from frgroups.review.plan_sentences import (
     customers_sentence,
     findings_by_severity,
     group_sentence,
@@ -38,7 +38,7 @@ class Section:
     is_all: bool = False
 
 
-def outline(plan: Plan, personal: Snapshot | None = None) -> list[Section]:
+def review_sections(plan: Plan, personal: Snapshot | None = None) -> list[Section]:
     """Return the whole review: summary, groups, findings, limits, decision, and all operations, removals first."""
     findings = tuple(str(finding) for finding in findings_by_severity(plan))
     sections = [_summary_section(plan, personal)]
@@ -77,7 +77,7 @@ def _summary_lines(plan: Plan) -> Iterator[str]:
     if customers:
         yield customers
         yield from format_moves(plan.moves())
-        yield f"Cost: {plan.cost}"
+        yield f"Cost: {plan.request_estimate}"
 
 
 def _limits_table(plan: Plan) -> pd.DataFrame:

@@ -74,8 +74,8 @@ def check_can_start(plan: Plan, journal: Journal) -> Receipt | None:
     receipt = _receipt_of_complete_apply(journal)
     if receipt is not None:
         return receipt
-    check_same_journal(plan, journal)
-    check_not_reverted(plan, journal)
+    _check_same_journal(plan, journal)
+    _check_not_reverted(plan, journal)
     return None
 
 
@@ -95,7 +95,7 @@ def _receipt_of_complete_apply(journal: Journal) -> Receipt | None:
     return replace(receipt, repeated=True, reverted_by=reverted_by(receipt.plan))
 
 
-def check_same_journal(plan: Plan, journal: Journal) -> None:
+def _check_same_journal(plan: Plan, journal: Journal) -> None:
     """Raise InputError if the plan was started with a journal in another folder."""
     registered = registered_journal(plan)
     if registered is None or (registered == journal.path and registered.exists()):
@@ -114,7 +114,7 @@ def check_same_journal(plan: Plan, journal: Journal) -> None:
     raise InputError(f"{text} Load again and make a new plan.", hint=hint, cli_hint=cli_hint)
 
 
-def check_not_reverted(plan: Plan, journal: Journal) -> None:
+def _check_not_reverted(plan: Plan, journal: Journal) -> None:
     """Raise PlanBlockedError if an undo of the plan was sent: resuming the plan would repeat the undone changes."""
     undo = reverted_by(plan)
     if not undo:
@@ -160,7 +160,7 @@ def with_run_status(state: JournalState) -> Iterator[None]:
 
 def check_limits(plan: Plan) -> None:
     """Raise PlanBlockedError if the plan exceeds a limit, is too old, or adds a customer of the suppression list."""
-    findings = [*plan.findings, *newly_suppressed(plan)]
+    findings = [*plan.findings, *_newly_suppressed(plan)]
     age = datetime.now(UTC) - plan.planned_at
     if -age > CLOCK_TOLERANCE:
         text = f"The plan was made {-age} after the time that this machine's clock shows. Is a clock wrong?"
@@ -188,7 +188,7 @@ def raise_if_limits_exceeded(plan: Plan, findings: list[Finding]) -> None:
     )
 
 
-def newly_suppressed(plan: Plan) -> list[Finding]:
+def _newly_suppressed(plan: Plan) -> list[Finding]:
     """Return a finding if the plan adds customers who are on the suppression list now."""
     suppressed = suppressed_customers(plan)
     added = [(group.uid, uid) for group in plan.groups for uid in group.add if uid in suppressed]

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from frgroups.api.client import Client
-from frgroups.apply.checks import raise_if_limits_exceeded
 from frgroups.apply.group_reader import GroupReader
 from frgroups.apply.journal import Journal, JournalState, RunAborted
+from frgroups.apply.plan_checks import raise_if_limits_exceeded
 from frgroups.apply.run_registry import registered_journals
 from frgroups.errors import DriftError, NotFoundError
 from frgroups.plan.group_change import GroupChange
@@ -22,7 +22,7 @@ DAY = timedelta(hours=24)
 Drift = dict[str, tuple[int, int]]  # By group uid: how many others joined and left since the plan was made.
 
 
-def preflight(client: Client, plan: Plan, journal: Journal, reader: GroupReader, stop: threading.Event) -> Drift:
+def check_groups(client: Client, plan: Plan, journal: Journal, reader: GroupReader, stop: threading.Event) -> Drift:
     """
     Read every touched group, record the items that are already true, and return the drift of each group.
 
@@ -55,7 +55,7 @@ def preflight(client: Client, plan: Plan, journal: Journal, reader: GroupReader,
     recent: Counter[str] = Counter()
     own: set[tuple[str, str]] = set()
     if _has_daily_limit(plan):
-        recent, own = recent_removals(plan, journal.path), removals_of_run(journal.path)
+        recent, own = recent_removals(plan, journal.path), _removals_of_run(journal.path)
     counts = [_current_counts(group, reader, own, recent[group.uid]) for group in plan.groups]
     raise_if_limits_exceeded(plan, limit_violations(plan.limits, counts, snapshot_age=timedelta(0)))
     for group in plan.groups:
@@ -131,7 +131,7 @@ def _record_already_true(group: GroupChange, journal: Journal, reader: GroupRead
 
 def recent_removals(plan: Plan, own: Path) -> Counter[str]:
     """
-    Count by group the removals that other plans sent in the last 24 hours, without refused and unsent ones.
+    Count by group the removals that other plans sent in the last 24 hours, without rejected and unsent ones.
 
     `own` is the journal of the plan itself.
 
@@ -148,7 +148,7 @@ def recent_removals(plan: Plan, own: Path) -> Counter[str]:
     return removals
 
 
-def removals_of_run(journal: Path) -> set[tuple[str, str]]:
+def _removals_of_run(journal: Path) -> set[tuple[str, str]]:
     """Return the removals (group uid, customer uid) that this journal contains from the last 24 hours."""
     if not journal.exists():
         return set()

@@ -7,7 +7,7 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 
-from frgroups.internals.formatting import pluralize
+from frgroups.internals.formatting import agree, pluralize
 from frgroups.internals.timestamps import parse_duration
 from frgroups.plan.customer_facts import customer_facts
 from frgroups.plan.finding import Finding
@@ -54,11 +54,10 @@ def _change_line(plan: Plan) -> str:
     groups = pluralize(len(plan.groups), "group")
     n_changes = plan.n_add + plan.n_remove
     if not n_changes:
-        return f"{groups} {_be(len(plan.groups))} created, without members"
+        return f"{groups} {agree(len(plan.groups), 'is', 'are')} created, without members"
     if plan.n_add and plan.n_remove:
-        additions = f"{plan.n_add:,} {_verb(plan.n_add, 'join')}"
-        return f"{additions}, {plan.n_remove:,} {_verb(plan.n_remove, 'leave')}, in {groups}"
-    verb = _verb(n_changes, "join" if plan.n_add else "leave")
+        return f"{plan.n_add:,} {_join(plan.n_add)}, {plan.n_remove:,} {_leave(plan.n_remove)}, in {groups}"
+    verb = _join(n_changes) if plan.n_add else _leave(n_changes)
     if n_changes == _n_customers(plan):
         return f"{pluralize(n_changes, 'customer')} {verb}, in {groups}"
     return f"{n_changes:,} {verb}, in {groups}"
@@ -77,11 +76,18 @@ def customers_sentence(plan: Plan) -> str:
     n_moving = plan.moves()["customer_uid"].nunique()
     if not n_moving:
         return sentence
-    leave, join = _verb(n_moving, "leave"), _verb(n_moving, "join")
     return (
-        f"{sentence} {n_moving:,} of them {leave} one group and {join} another, and {_be(n_moving)} briefly in both, "
-        "because additions are sent first."
+        f"{sentence} {n_moving:,} of them {_leave(n_moving)} one group and {_join(n_moving)} another, and "
+        f"{agree(n_moving, 'is', 'are')} briefly in both, because additions are sent first."
     )
+
+
+def _join(n: int) -> str:
+    return agree(n, "joins", "join")
+
+
+def _leave(n: int) -> str:
+    return agree(n, "leaves", "leave")
 
 
 def group_sentence(group: GroupChange) -> str:
@@ -123,11 +129,3 @@ def plan_expires(plan: Plan) -> datetime | None:
     if plan.limits.plan_max_age is None:
         return None
     return plan.planned_at + parse_duration(plan.limits.plan_max_age)
-
-
-def _verb(n: int, verb: str) -> str:
-    return f"{verb}s" if n == 1 else verb
-
-
-def _be(n: int) -> str:
-    return "is" if n == 1 else "are"

@@ -9,9 +9,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from frgroups.api.client import Client
+from frgroups.apply.group_checks import Drift, check_groups
 from frgroups.apply.group_reader import GroupReader
 from frgroups.apply.journal import Item, Journal, RunAborted
-from frgroups.apply.preflight import Drift, preflight
 from frgroups.apply.receipt import Receipt, State, item_states
 from frgroups.apply.sender import Sender
 from frgroups.errors import FrgroupsError, InputError
@@ -43,9 +43,9 @@ class Run:
         self._failed_moves: dict[Item, str] = {}
         self._last_members: set[Item] = set()  # Removals that would leave a group without a member.
 
-    def preflight(self) -> None:
+    def check_groups(self) -> None:
         """Reject a plan that drifted or exceeds a limit now, and record the items that are already true."""
-        self._drift = preflight(self._client, self._plan, self.journal, self._reader, self._stop)
+        self._drift = check_groups(self._client, self._plan, self.journal, self._reader, self._stop)
 
     def send(self) -> str:
         """
@@ -94,7 +94,7 @@ class Run:
     def _send_changes(self, change: str) -> None:
         """Send all additions, or all removals except those that are excluded."""
         state = self.journal.state
-        excluded = state.answered | self._failed_moves.keys() | self._last_members
+        excluded = state.decided | self._failed_moves.keys() | self._last_members
         for group in self._plan.groups:
             before = self._reader.members(group.uid)
             uids = _changes_of(group, change)
@@ -110,10 +110,10 @@ class Run:
 
     def _exclude_failed_moves(self) -> None:
         """Exclude the removals of customers who are not members of the group to which the plan moves them."""
-        refused = self.journal.state.refused
+        rejected = self.journal.state.rejected
         for to, moves in self._plan.moves().groupby("to_group"):
-            self._sender.stop_when_asked()
-            expected = [uid for uid in moves["customer_uid"].unique() if (to, uid, "add") not in refused]
+            self._sender.raise_if_stopped()
+            expected = [uid for uid in moves["customer_uid"].unique() if (to, uid, "add") not in rejected]
             arrived = self._reader.members_until(str(to), "add", expected)
             for uid, left in zip(moves["customer_uid"], moves["from_group"], strict=True):
                 if uid not in arrived:
@@ -131,9 +131,9 @@ class Run:
             may_be_emptied = self._plan.limits.of(group.uid).emptied_groups is None
             if may_be_emptied or not (group.add and leaving and self._reader.members(group.uid) <= leaving):
                 continue
-            self._sender.stop_when_asked()
-            refused = self.journal.state.refused
-            joining = [uid for uid in group.add if (group.uid, uid, "add") not in refused]
+            self._sender.raise_if_stopped()
+            rejected = self.journal.state.rejected
+            joining = [uid for uid in group.add if (group.uid, uid, "add") not in rejected]
             if self._reader.members_until(group.uid, "add", joining) <= leaving:
                 self._last_members |= {(group.uid, uid, "remove") for uid in leaving}
 
