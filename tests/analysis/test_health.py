@@ -339,7 +339,7 @@ def test_a_healthy_tenant_has_no_finding():
     ("ask", "words"),
     [
         (lambda: health_report(sample_snapshot().memberships), "snapshot must be a Snapshot"),
-        (lambda: health_report(sample_snapshot(), min_jaccard=0), "min_jaccard=0"),
+        (lambda: health_report(sample_snapshot(), min_jaccard=0), "`min_jaccard` must be a positive number"),
         (lambda: health_report(sample_snapshot(), tiny=-1), "`tiny` must be an integer of at least 0, got -1"),
         (lambda: health_report(sample_snapshot(), register="r.csv"), r"fg\.read_register"),
     ],

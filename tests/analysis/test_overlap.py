@@ -222,7 +222,7 @@ def test_groups_are_chosen_by_uid_or_name_and_shown_in_uid_order():
         (lambda s: overlap_matrix(s, labels="names"), "'uid' nor 'name'"),
         (lambda s: overlap_matrix(s, measure="lift", universe=250), "250 is smaller than the 251 customers"),
         (lambda s: overlap_pairs(s, ["vip"], universe=250), "250 is smaller than the 251 customers"),
-        (lambda s: overlap_pairs(s, universe=1e6), "whole number"),
+        (lambda s: overlap_pairs(s, universe=1e6), "must be an integer"),
         (lambda s: overlap_pairs(s, "vip"), r"\['vip'\]"),
     ],
 )
