@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from frgroups.api.connection_check import Check
 from frgroups.api.defaults import PAGE_SIZE, WORKERS, check_client_option
@@ -31,6 +32,7 @@ from frgroups.errors import (
 )
 from frgroups.internals.html import Card
 from frgroups.internals.progress import in_notebook
+from frgroups.internals.redaction import HiddenText
 
 Direction = Literal["ASC", "DESC"]
 
@@ -100,6 +102,10 @@ class Client:
         verify: Any = True,
         clock: Callable[[], datetime] = _now,
     ) -> None:
+        # The repr works from here on, because a traceback with local variables shows it.
+        self.tenant_uid, self.base_url, self.writable = tenant_uid, base_url, writable
+        if isinstance(token, str):
+            token = HiddenText(token)
         check_client_option("page_size", page_size)
         check_client_option("workers", workers)
         check_client_option("timeout", timeout)
@@ -115,9 +121,7 @@ class Client:
             retry=retry or RetryPolicy(),
             verify=verify,
         )
-        self.tenant_uid = tenant_uid
         self.base_url = self._transport.base_url
-        self.writable = writable
         self.page_size = page_size
         self.workers = workers
         self.clock = clock
@@ -138,9 +142,9 @@ class Client:
         tenant_uid = os.environ.get("FRGROUPS_TENANT_UID", "").strip()
         if not tenant_uid:
             raise InputError("FRGROUPS_TENANT_UID is not set. It is the uid of the tenant to connect to.")
-        token = os.environ.get("FRGROUPS_TOKEN", "").strip()
+        token = HiddenText(os.environ.get("FRGROUPS_TOKEN", "").strip())
         if not token and in_notebook():
-            token = getpass.getpass(f"Token for tenant {tenant_uid}: ")
+            token = HiddenText(getpass.getpass(f"Token for tenant {tenant_uid}: "))
         if not token:
             raise InputError("FRGROUPS_TOKEN is not set. It is an access, auth or integration token.")
         base_url = os.environ.get("FRGROUPS_BASE_URL", "").strip() or STAGE
@@ -358,7 +362,7 @@ class Client:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Client of {self.tenant_uid} at {self._transport.host}, {self._rights()}>"
+        return f"<Client of {self.tenant_uid} at {urlsplit(self.base_url).hostname}, {self._rights()}>"
 
     def _repr_html_(self) -> str:
         facts = {"Host": self.base_url, "May": self._rights(), "Page size": str(self.page_size)}

@@ -35,6 +35,7 @@ from frgroups.errors import (
     ServerError,
     UnexpectedResponseError,
 )
+from frgroups.internals.redaction import HiddenText
 from frgroups.internals.structured_logging import log_event
 
 log = logging.getLogger("frgroups.api")
@@ -138,7 +139,7 @@ def checked_base_url(base_url: str) -> str:
     return str(url).rstrip("/")
 
 
-def check_token(token: Any) -> str:
+def check_token(token: Any) -> HiddenText:
     """
     Return a token without surrounding space and without "Bearer".
 
@@ -150,7 +151,7 @@ def check_token(token: Any) -> str:
     if isinstance(token, str):
         text = token.strip()
         if text and text.isascii() and text.isprintable():
-            return text.removeprefix("Bearer ").lstrip()
+            return HiddenText(text.removeprefix("Bearer ").lstrip())
     if token is None or not str(token).strip():
         raise InputError("There is no token. Set FRGROUPS_TOKEN, or pass the token or a callable that returns it.")
     raise InputError(f"The token is a {type(token).__name__} that is not plain text, and cannot be sent.")
@@ -190,8 +191,9 @@ class Transport:
             requests_per_second = REQUESTS_PER_SECOND
         self._rate_limiter = RateLimiter(requests_per_second)
         self._retry = retry
-        self._token_source = token
-        self._token = "" if callable(token) else check_token(token)
+        # A plain token is not stored as the source, because a traceback with local variables would show it.
+        self._token_source = token if callable(token) else None
+        self._token = HiddenText() if callable(token) else check_token(token)
         self._token_lock = threading.Lock()
         # `timeout` applies to each read from the connection, and the total timeout to the whole response.
         self._total_timeout = TOTAL_TIMEOUT_FACTOR * timeout
@@ -294,7 +296,7 @@ class Transport:
 
     def _exchange(self, call: Call, url: httpx.URL, token: str) -> Response:
         """Send one request and read the whole response."""
-        headers = {"Authorization": f"Bearer {token}"}
+        headers: dict[str, str] = {"Authorization": HiddenText(f"Bearer {token}")}
         if call.body is not None:
             headers["Content-Type"] = "application/json"
         self._rate_limiter.acquire()
@@ -313,14 +315,15 @@ class Transport:
                 if call.is_read and response.status in _REDIRECTS and "Location" in stream.headers:
                     response.redirect = url.join(stream.headers["Location"])
         except (httpx.NetworkError, httpx.TimeoutException) as error:
-            raise self._connection_error(call, error) from error
+            # Without the traceback of the HTTP library, whose local variables contain the token.
+            raise self._connection_error(call, error) from error.with_traceback(None)
         except (httpx.TransportError, IncompleteBodyError) as error:
             failure = self._connection_error(call, error)
         except (httpx.InvalidURL, UnicodeError) as error:  # httpx raises both for a Location that is not a URL.
             raise UnexpectedResponseError(
                 f"{self._describe(call)}: 3xx, redirected to an invalid URL.{_outcome(call)} Check the base URL.",
                 **self._facts(call, 302),
-            ) from error
+            ) from error.with_traceback(None)
         if failure is not None:
             raise failure  # Without the cause, because its text can quote the response.
         if log.isEnabledFor(logging.DEBUG):

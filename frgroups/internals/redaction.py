@@ -17,6 +17,20 @@ _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _MAX_LENGTH = 60
 
 
+class HiddenText(str):
+    """
+    A string whose representation does not show its content, for tokens in tracebacks that include local variables.
+
+    >>> HiddenText("secret"), f"Bearer {HiddenText('secret')}"
+    ('…', 'Bearer secret')
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'…'"
+
+
 def safe_repr(value: object) -> str:
     """
     Return the repr of a value without email addresses and phone numbers, with at most 60 characters.

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 import tracemalloc
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -775,3 +776,37 @@ def test_unreadable_no_proxy(monkeypatch):
 
     with shop() as client:
         assert client.base_url == "https://shop.test/v2"
+
+
+TOKEN = "tok-4711-secret"
+
+
+def read_group(token, base_url):
+    with fg.Client("t-1", token, base_url=base_url, retry=RetryPolicy(max_attempts=1)) as client:
+        token = None
+        client.get_group("vip")
+
+
+@pytest.mark.parametrize(
+    "fail",
+    [
+        lambda url: fg.Client("t-1", TOKEN, base_url="nowhere"),
+        lambda url: fg.Client("t-1", TOKEN, base_url=url, workers=0),
+        lambda url: read_group(TOKEN, "http://127.0.0.1:9/v2"),
+        lambda url: read_group(TOKEN, url),
+        lambda url: read_group(lambda: TOKEN, url),
+    ],
+    ids=["base URL", "option", "connection", "rejected", "callable"],
+)
+def test_no_token_in_local_variables(fail):
+    "A traceback that includes local variables of frgroups and the HTTP library does not contain the token."
+    with fg.Sandbox(empty=True) as sandbox, pytest.raises(fg.FrgroupsError) as caught:
+        fail(sandbox.base_url)
+
+    error = caught.value
+    frames = error.__traceback__
+    while "tests" in frames.tb_frame.f_code.co_filename:  # Only the frames of the package.
+        frames = frames.tb_next
+    report = traceback.TracebackException(type(error), error, frames, capture_locals=True)
+
+    assert TOKEN not in "".join(report.format())
