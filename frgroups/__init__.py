@@ -5,6 +5,8 @@ Load, analyze and safely change the customer groups of a Flow Retail tenant.
 
 The names of this package are listed in `__init__.pyi` and imported on first use, so that `import frgroups` is quick.
 
+Examples
+--------
 >>> import frgroups as fg
 >>> snapshot = fg.sample_snapshot()
 >>> fg.group_sizes(snapshot)[["name", "n_members"]].to_dict("list")

@@ -86,6 +86,8 @@ def start_session(*, customers: int = 6000, groups: int = 40, days_ago: float = 
     InputError
         FRGROUPS_TENANT_UID is set and no token is, or the base URL is none.
 
+    Examples
+    --------
     >>> with start_session(customers=200, groups=12) as session:
     ...     session
     <Session on sandbox: sport_nordic, reads and writes>

@@ -56,6 +56,8 @@ def customer_attributes(
     `excluded_groups`) and days_since_X for a column X of timestamps, counted back from taken_at. A frame selects all
     its columns.
 
+    Examples
+    --------
     >>> attributes = customer_attributes(sample_snapshot(), ["country_code", "has_email"])
     >>> [(attribute.name, attribute.labels) for attribute in attributes]
     [('country_code', ['DK', 'FI', 'NO', 'SE']), ('has_email', ['no', 'yes'])]

@@ -52,6 +52,8 @@ def campaign_reach(data: Any, campaigns: pd.DataFrame, *, at: datetime | str | N
     GroupNotFoundError
         A running campaign's group does not exist.
 
+    Examples
+    --------
     >>> campaigns = pd.DataFrame({"customer_group_uid": ["all", "vip"], "discount_percent": [5, 20]})
     >>> reach = campaign_reach(sample_snapshot(), campaigns)
     >>> reach[["name", "n_members", "n_shadowed", "n_effective", "shadowed_by"]]

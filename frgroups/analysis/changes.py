@@ -38,6 +38,8 @@ def membership_changes(old: Any, new: Any) -> pd.DataFrame:
     InputError
         The two are of different tenants or hosts, or `old` was taken after `new`.
 
+    Examples
+    --------
     >>> early = pd.DataFrame({"customer_group_uid": ["vip", "vip"], "customer_uid": ["c-1", "c-2"]})
     >>> late = pd.DataFrame({"customer_group_uid": ["vip", "vip"], "customer_uid": ["c-2", "c-3"]})
     >>> membership_changes(early, late)
@@ -84,6 +86,8 @@ def group_changes(old: Any, new: Any) -> pd.DataFrame:
     InputError
         The two are of different tenants or hosts, or `old` was taken after `new`.
 
+    Examples
+    --------
     >>> snapshot = sample_snapshot()
     >>> early = snapshot.memberships[:-1]
     >>> changes = group_changes(early, snapshot)

@@ -53,6 +53,8 @@ def group_clusters(
     InputError
         An unknown measure or method, or a `cut` that is not between 0 and 1.
 
+    Examples
+    --------
     >>> group_clusters(sample_snapshot(), measure="overlap_coefficient")
       customer_group_uid         name  n_members  cluster  position
     0                vip          VIP          2        1         1

@@ -50,6 +50,8 @@ def reach_channels(snapshot: Snapshot, channels: Iterable[str], consent: Mapping
     `consent` maps a channel to the uid or name of its consent. For a channel that it does not contain, the only
     consent whose uid or name contains a word of the channel is used. InputError if there is not exactly one.
 
+    Examples
+    --------
     >>> [channel] = reach_channels(sample_snapshot(), ["email"], {})
     >>> channel.consent, int(channel.reachable.sum())
     ('Newsletter', 120)
@@ -139,6 +141,8 @@ def latest_consents(snapshot: Snapshot) -> list[Consent]:
     rows with the same timestamp a withdrawal counts, so that the reach is not overstated. A consent without a uid
     is identified by its name.
 
+    Examples
+    --------
     >>> [(consent.uid, consent.name, int(consent.given.sum())) for consent in latest_consents(sample_snapshot())]
     [('newsletter', 'Newsletter', 150)]
     """

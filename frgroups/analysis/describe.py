@@ -67,6 +67,8 @@ def describe(table: Any, *, top: int = 5, measure: Measure | None = None) -> str
     InputError
         The table is not one of these, `top` is below 1, or the measure of a matrix is unknown.
 
+    Examples
+    --------
     >>> print(describe(sample_snapshot()))
     3 groups with 253 memberships. The largest: All members with 250 (248 in no other group); VIP with 2 (0);
     Staff with 1 (1).

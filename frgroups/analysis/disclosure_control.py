@@ -14,6 +14,8 @@ def is_small(n: Any, min_count: int) -> Any:
     """
     Return True for a count of at least 1 and below `min_count`. A count of zero is never suppressed.
 
+    Examples
+    --------
     >>> [bool(is_small(n, 5)) for n in (0, 1, 4, 5)]
     [False, True, True, False]
     """
@@ -35,6 +37,8 @@ def suppressed_rows(n_in: IntArray, n_ref: IntArray, *, min_count: int, top: int
     either set. (Secondary suppression and protection intervals: Hundepool et al. 2012, Statistical Disclosure
     Control, ch. 4.)
 
+    Examples
+    --------
     >>> suppressed_rows(np.array([40, 30, 3]), np.array([90, 80, 70]), min_count=5).tolist()
     [False, True, True]
     >>> suppressed_rows(np.array([40, 30, 0]), np.array([90, 80, 70]), min_count=5).tolist()
@@ -56,6 +60,8 @@ def check_min_count(min_count: int) -> int:
     """
     Return a minimum count as an int. Raise InputError if it is not an integer of at least 0.
 
+    Examples
+    --------
     >>> check_min_count(5)
     5
     """

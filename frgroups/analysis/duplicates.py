@@ -38,6 +38,8 @@ def duplicate_groups(data: Any, *, min_jaccard: float = 1.0) -> pd.DataFrame:
     InputError
         A `min_jaccard` that is not above 0 and at most 1.
 
+    Examples
+    --------
     >>> copies = pd.DataFrame({"customer_group_uid": ["a", "a", "b", "b"], "customer_uid": ["1", "2", "2", "1"]})
     >>> duplicate_groups(copies)
       group_a group_b name_a name_b  n_a  n_b  n_both  jaccard
@@ -84,6 +86,8 @@ def subset_groups(data: Any, *, min_share: float = 1.0) -> pd.DataFrame:
     InputError
         A `min_share` that is not above 0 and at most 1.
 
+    Examples
+    --------
     >>> subset_groups(sample_snapshot())
       group_a group_b name_a       name_b  n_a  n_b  n_both  share_of_a
     0     vip     all    VIP  All members    2  250       2         1.0

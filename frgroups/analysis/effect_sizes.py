@@ -16,6 +16,8 @@ def cohens_h(share_a: FloatArray, share_b: FloatArray) -> FloatArray:
     """
     Return Cohen's h, the difference of two shares after the arcsine transformation (Cohen 1988, ch. 6).
 
+    Examples
+    --------
     >>> cohens_h(np.array([0.5, 0.1]), np.array([0.5, 0.0])).round(3).tolist()
     [0.0, 0.644]
     """
@@ -30,6 +32,8 @@ def p_value_of_shares(n_a: IntArray, size_a: int, n_b: IntArray, size_b: int) ->
     The test is Pearson's chi-square of the two-by-two table without continuity correction (the square of the z of two
     proportions). If an expected count is below 5, it is Fisher's exact test. NaN if a size is 0.
 
+    Examples
+    --------
     >>> p_value_of_shares(np.array([30, 3]), 100, np.array([50, 0]), 100).round(4).tolist()
     [0.0039, 0.2462]
     """
@@ -78,6 +82,8 @@ def standardized_difference(a: Moments, b: Moments) -> float:
 
     See Cohen 1988, p. 44, and Austin 2011. NaN if both variances are 0, or if a set has fewer than two numbers.
 
+    Examples
+    --------
     >>> round(standardized_difference(Moments(9, 12, 12, 4), Moments(9, 10, 10, 4)), 3)
     1.0
     """
@@ -93,6 +99,8 @@ def p_value_of_means(a: Moments, b: Moments) -> float:
 
     NaN in the same cases as `standardized_difference`.
 
+    Examples
+    --------
     >>> round(p_value_of_means(Moments(9, 12, 12, 4), Moments(9, 10, 10, 4)), 3)
     0.05
     """

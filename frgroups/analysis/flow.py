@@ -50,6 +50,8 @@ def group_flow(
     InputError
         An unknown group, or snapshots that cannot be compared: see `membership_changes`.
 
+    Examples
+    --------
     >>> snapshot = sample_snapshot()
     >>> early = snapshot.memberships[:-1]
     >>> group_flow(early, snapshot, priority=["vip", "all"])[["from_group", "to_group", "n", "share_of_from"]]

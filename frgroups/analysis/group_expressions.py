@@ -56,6 +56,8 @@ def members(data: Any, expression: str) -> pd.Index:
     GroupNotFoundError
         A group in it is unknown or its name is not unique; `.close` holds close matches.
 
+    Examples
+    --------
     >>> list(members(sample_snapshot(), "VIP & 'All members' - staff"))
     ['c-1', 'c-2']
     >>> members(sample_snapshot(), "VIP & & staff")

@@ -69,6 +69,8 @@ def health_report(
     GroupNotFoundError
         The register calls a group by a name that several have.
 
+    Examples
+    --------
     >>> report = health_report(sample_snapshot())
     >>> report[["severity", "finding", "name", "n"]]
       severity finding   name  n

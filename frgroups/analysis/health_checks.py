@@ -123,6 +123,8 @@ def plan_call(uid: str, expression: str, mode: str = "mirror") -> str:
 
     In a suggested action the call must be the last part.
 
+    Examples
+    --------
     >>> plan_call("vip", "")
     "fg.plan_memberships(snapshot, {'vip': []}, mode='mirror')"
     """
@@ -144,6 +146,8 @@ def quote_uid(uid: str) -> str:
     r"""
     Return a uid in quotes, as an operand of an expression of `fg.members`.
 
+    Examples
+    --------
     >>> quote_uid("vip"), quote_uid("store's")
     ("'vip'", '"store\'s"')
     """

@@ -67,6 +67,8 @@ def intersections(
     InputError
         An unknown mode or group, a negative `top`, or more than 100,000 inclusive combinations without `top`.
 
+    Examples
+    --------
     >>> intersections(sample_snapshot())
            groups  degree    n     share       mode
     0      (all,)       1  248  0.988048  exclusive
@@ -110,6 +112,8 @@ def region_members(data: Any, *, include: Iterable[str], exclude: Iterable[str] 
 
     Groups go by uid or unique name. Without any group in `include`, all customers of `data` are looked at.
 
+    Examples
+    --------
     >>> list(region_members(sample_snapshot(), include=["VIP", "all"]))
     ['c-1', 'c-2']
     >>> len(region_members(sample_snapshot(), include=["all"], exclude=["vip"]))

@@ -79,6 +79,8 @@ def overlap_matrix(
         An unknown measure, label or group, or a `universe` that is smaller than the number of customers seen
         in `data`.
 
+    Examples
+    --------
     >>> print(overlap_matrix(sample_snapshot(), measure="share").to_string(index_names=False))
            all  staff    vip
     all    1.0    0.0  0.008
@@ -108,6 +110,8 @@ def is_overlap_matrix(table: Any) -> bool:
     """
     Return True if this is a square table with the same groups on both axes, such as one of `overlap_matrix`.
 
+    Examples
+    --------
     >>> is_overlap_matrix(overlap_matrix(sample_snapshot())), is_overlap_matrix(sample_snapshot().memberships)
     (True, False)
     """
@@ -123,6 +127,8 @@ def measure_of(matrix: pd.DataFrame, measure: Measure | None) -> Measure:
     """
     Return the given measure, or else the measure in the `attrs` of a matrix; InputError if both are missing.
 
+    Examples
+    --------
     >>> measure_of(overlap_matrix(sample_snapshot(), measure="phi"), None)
     'phi'
     """
@@ -178,6 +184,8 @@ def overlap_pairs(
     InputError
         An unknown group, or a `universe` smaller than the number of customers seen in `data`.
 
+    Examples
+    --------
     >>> pairs = overlap_pairs(sample_snapshot(), universe=1_000)
     >>> pairs[["group_a", "group_b", "n_both", "share_of_b", "lift"]]
       group_a group_b  n_both  share_of_b  lift

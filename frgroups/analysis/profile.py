@@ -114,6 +114,8 @@ def group_profile(
         An unknown group, customer or attribute; an attribute that names persons; nobody in `versus` who is not in
         the group.
 
+    Examples
+    --------
     >>> snapshot = sample_snapshot()
     >>> companies = snapshot.customers.query("customer_type == 'B2B'")["customer_uid"]
     >>> profile = group_profile(snapshot, companies, attributes=["has_email", "has_mobile", "credit_limit"])
@@ -161,6 +163,8 @@ def compare_groups(
     InputError
         As `group_profile`; and where all customers of one group are in the other too.
 
+    Examples
+    --------
     >>> both = compare_groups(sample_snapshot(), "all", "staff", min_count=0, attributes=["has_email"])
     >>> both[["value", "n_in", "n_ref"]]
       value  n_in  n_ref

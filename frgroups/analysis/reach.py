@@ -71,6 +71,8 @@ def reachability(
         An unknown group or channel; a consent that cannot be told, with those there are; a snapshot that does not
         know who has a contact point.
 
+    Examples
+    --------
     >>> reach = reachability(sample_snapshot(), ["all"], consent={"mobile": "newsletter"})
     >>> reach[["channel", "n_members", "n_with_contact", "n_consented", "n_reachable", "share_reachable"]]
       channel  n_members  n_with_contact  n_consented  n_reachable  share_reachable
@@ -120,6 +122,8 @@ def incremental_reach(
         far); share_cumulative (`float64`, of all who can be reached in any of the groups). Small counts are not
         left out: this is for choosing groups, not for publishing.
 
+    Examples
+    --------
     >>> incremental_reach(sample_snapshot())[["step", "name", "n_reachable", "n_new", "share_cumulative"]]
        step         name  n_reachable  n_new  share_cumulative
     0     1  All members          120    120               1.0

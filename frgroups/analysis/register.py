@@ -75,6 +75,8 @@ def read_register(path: str | Path, *, sheet: str | None = None) -> pd.DataFrame
         The file cannot be read without guessing, has no column for the group, a group twice, or a cell that is
         not what its column holds; the message names the file, row, column and value, and what to write.
 
+    Examples
+    --------
     >>> import tempfile, pathlib
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = pathlib.Path(folder, "register.csv")
@@ -109,6 +111,8 @@ def key_column(columns: Iterable[Hashable]) -> str:
     """
     Return the column that names the group of each row of a register; if there is none, the preferred one.
 
+    Examples
+    --------
     >>> key_column(["owner", "group"]), key_column(["owner"])
     ('group', 'customer_group_uid')
     """
@@ -226,6 +230,8 @@ def match_register(register: pd.DataFrame, names: Mapping[str, str]) -> pd.DataF
     those of `read_register`. Raises InputError if `register` is not a register, if a name is not unique, or if two
     rows have the same group.
 
+    Examples
+    --------
     >>> register = pd.DataFrame({"group": ["VIP", "gone"], "owner": ["Marketing", "Marketing"]})
     >>> match_register(register, {"vip": "VIP"})[["customer_group_uid", "group", "owner"]]
       customer_group_uid group      owner

@@ -77,6 +77,8 @@ def segment(
         A rule that cannot be evaluated or is not boolean; the message names it and the columns there are. A table
         that has a customer twice, or a column that the customers have.
 
+    Examples
+    --------
     >>> chosen = segment(sample_snapshot(), {"vip": "credit_limit > 0 and country_code == 'SE'"})
     >>> chosen["vip"]
     ['c-125', 'c-225', 'c-25']
@@ -151,6 +153,8 @@ def evaluate_rule(rule: str, customers: pd.DataFrame) -> Any:
     """
     Return the result of a rule for these customers; InputError if the rule contains anything that is not allowed.
 
+    Examples
+    --------
     >>> evaluate_rule("credit_limit > 0 and country_code == 'SE'", sample_snapshot().customers).sum()
     np.int64(3)
     >>> evaluate_rule("country_code.to_csv('x.csv')", sample_snapshot().customers)

@@ -47,6 +47,8 @@ def set_cover(data: Any, groups: Iterable[str] | None = None, *, target: float =
     InputError
         An unknown group, or a `target` that is not above 0 and at most 1.
 
+    Examples
+    --------
     >>> set_cover(sample_snapshot())
        step customer_group_uid         name  n_new  n_cumulative  share_cumulative
     0     1                all  All members    250           250          0.996016
@@ -80,6 +82,8 @@ def greedy_cover(matrix: MembershipMatrix, target: float = 1.0) -> tuple[IntArra
     The number that a group adds can only decrease as other groups are taken. Therefore a group is counted again only
     when it is at the top of the heap (Minoux 1978).
 
+    Examples
+    --------
     >>> matrix = sample_snapshot().matrix
     >>> chosen, n_new = greedy_cover(matrix)
     >>> list(matrix.group_uids[chosen]), n_new.tolist()

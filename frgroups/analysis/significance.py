@@ -35,6 +35,8 @@ def hypergeometric_tails(n_both: npt.ArrayLike, universe: int, n_a: npt.ArrayLik
     is below 1e-11 for values above 1e-300; much smaller values become 0. The result is exactly symmetric in n_a and
     n_b. For 20,000 pairs this takes 0.02 s, and scipy.stats.hypergeom takes 12 s.
 
+    Examples
+    --------
     >>> over, under = hypergeometric_tails([2, 0], 10, [2, 3], [5, 3])
     >>> over.round(4).tolist(), under.round(4).tolist()
     ([0.2222, 1.0], [1.0, 0.2917])
@@ -56,6 +58,8 @@ def benjamini_hochberg(p: FloatArray) -> FloatArray:
 
     The q-value is the smallest false discovery rate at which a p-value is called a finding.
 
+    Examples
+    --------
     >>> benjamini_hochberg(np.array([0.01, 0.04, 0.03, 0.005])).round(4).tolist()
     [0.02, 0.04, 0.04, 0.02]
     >>> benjamini_hochberg(np.array([0.01, np.nan, 0.04])).tolist()

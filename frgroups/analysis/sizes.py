@@ -38,6 +38,8 @@ def group_sizes(data: Any, *, universe: int | None = None) -> pd.DataFrame:
     InputError
         A `universe` smaller than the number of customers seen in `data`.
 
+    Examples
+    --------
     >>> group_sizes(sample_snapshot()).drop(columns=["customer_group_uid", "share_of_universe"])
               name  n_members  n_exclusive  share_exclusive  share_of_customers
     0  All members        250          248            0.992            0.996016
@@ -84,6 +86,8 @@ def groups_per_customer(data: Any, *, universe: int | None = None) -> pd.DataFra
     InputError
         A `universe` smaller than the number of customers seen in `data`.
 
+    Examples
+    --------
     >>> groups_per_customer(sample_snapshot())
        n_groups  n_customers     share
     0         1          249  0.992032

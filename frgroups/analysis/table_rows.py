@@ -28,6 +28,8 @@ def unique_names(uids: Iterable[str], names: Iterable[str]) -> dict[str, str]:
     """
     Return the name of each uid in one line, followed by the uid if the name is empty or not unique.
 
+    Examples
+    --------
     >>> unique_names(["a", "b", "c"], ["VIP", "Staff", "VIP"])
     {'a': 'VIP (a)', 'b': 'Staff', 'c': 'VIP (c)'}
     """

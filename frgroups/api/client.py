@@ -82,6 +82,8 @@ class Client:
         There is no token, the tenant uid is not valid, an option is not a positive number, or the base URL is not
         https and not on this machine.
 
+    Examples
+    --------
     >>> with Client("t-1", "secret", base_url="http://127.0.0.1:8000/v2") as client:
     ...     client
     <Client of t-1 at 127.0.0.1, reads only>
@@ -169,6 +171,8 @@ class Client:
         TokenCommandError
             At a request: the command failed, ran for more than 60 s, or printed no token.
 
+        Examples
+        --------
         >>> table = 'sport_no = {tenant_uid = "t-1", host = "stage", token_command = "pass show flow/sport_no"}'
         >>> (home() / "tenants.toml").write_text(table) > 0
         True

@@ -24,6 +24,8 @@ def check_client_option(name: str, value: object) -> None:
     """
     Raise InputError unless an option is a positive number of at most 1,000,000.
 
+    Examples
+    --------
     >>> check_client_option("workers", 4)
     """
     check_number(value, name, above=0, at_most=MAX_OPTION, whole=name in INTEGER_OPTIONS)

@@ -53,6 +53,8 @@ def environment_of(base_url: str | None) -> Environment:
 
     An unknown host is treated like production.
 
+    Examples
+    --------
     >>> environment_of("https://api.flowretail.com/v2").title
     'PRODUCTION'
     """

@@ -71,6 +71,8 @@ def overlapping_windows(page_size: int, total: int) -> list[Window] | None:
         Page number, counted from 0, and page size of each window. None if no page size gives an overlap, which is the
         case for page sizes 1 and 2, and for some other small ones.
 
+    Examples
+    --------
     >>> overlapping_windows(500, 1200)
     [(1, 499), (2, 498)]
     >>> overlapping_windows(2, 5) is None
@@ -100,6 +102,8 @@ def count_pages(page_size: int, total: int) -> int:
 
     If the first page is full and contains the whole list, one more request checks that the next page is empty.
 
+    Examples
+    --------
     >>> count_pages(500, 0), count_pages(500, 500), count_pages(500, 1200), count_pages(500, 100_000)
     (1, 2, 3, 212)
     """

@@ -28,6 +28,8 @@ class ResponseBody:
     max_bytes
         Largest number of bytes, before and after decompression.
 
+    Examples
+    --------
     >>> body = ResponseBody("gzip", max_bytes=100)
     >>> body.add(zlib.compress(b"[]", wbits=31))
     >>> body.finish()

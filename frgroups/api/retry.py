@@ -43,6 +43,8 @@ class RetryPolicy:
     total_wait
         Longest sum of all waits, in seconds.
 
+    Examples
+    --------
     >>> RetryPolicy().next_delay(1, requested=3.0, waited=0.0)
     3.0
     >>> RetryPolicy(max_attempts=2).next_delay(2, requested=None, waited=0.0) is None
@@ -164,6 +166,8 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
 
     The header contains a number of seconds or a date.
 
+    Examples
+    --------
     >>> parse_retry_after("Mon, 23 Nov 2026 08:10:30 GMT", datetime(2026, 11, 23, 8, 10, tzinfo=UTC))
     30.0
     """
@@ -206,6 +210,8 @@ class RateLimiter:
     requests_per_second
         Largest number of requests that start per second. None means no limit.
 
+    Examples
+    --------
     >>> RateLimiter(requests_per_second=None).acquire()
     0.0
     """

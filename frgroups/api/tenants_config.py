@@ -68,6 +68,8 @@ class Tenant:
 
     The repr does not show the command, because it can contain a secret.
 
+    Examples
+    --------
     >>> Tenant("sport_no", "t-1", "https://api.stage.flowretail.com/v2", ("echo", "secret"))
     Tenant(name='sport_no', tenant_uid='t-1', base_url='https://api.stage.flowretail.com/v2')
     """
@@ -273,6 +275,8 @@ def run_token_command(tenant: str, words: Sequence[str], folder: Path | None) ->
     TokenCommandError
         The command cannot be started, fails, runs for more than 60 s, or does not print one line.
 
+    Examples
+    --------
     >>> run_token_command("sport_no", ["echo", "a-token"], None)
     'a-token'
     """

@@ -118,6 +118,8 @@ def checked_base_url(base_url: str) -> str:
     InputError
         The value is not a URL, has more parts than scheme, host, port and path, or uses http for another machine.
 
+    Examples
+    --------
     >>> checked_base_url("stage")
     'https://api.stage.flowretail.com/v2'
     """

@@ -81,6 +81,8 @@ def apply_plan(
         The service failed, or there was no token, before anything was changed. After the first change, a receipt is
         returned instead, and `.stopped` contains the reason.
 
+    Examples
+    --------
     >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client(writable=True) as client:
     ...     snapshot = load_snapshot(client)
     ...     plan = plan_memberships(snapshot, {"VIP": snapshot["Staff"]})
@@ -141,6 +143,8 @@ def finalize_plan(
     WrongTenantError, LockedError, CorruptFileError
         As in `apply_plan`. If a group cannot be read, its items are `unknown`, and `.stopped` contains the reason.
 
+    Examples
+    --------
     >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client(writable=True) as client:
     ...     plan = plan_memberships(load_snapshot(client), {"VIP": ["no-such-customer"]})
     ...     rejected = apply_plan(client, plan, approval=plan.digest)

@@ -279,6 +279,8 @@ class JournalState:
         """
         Return a sentence about what earlier runs sent, for errors that are raised before anything is sent.
 
+        Examples
+        --------
         >>> JournalState().run_status()
         'Nothing was sent.'
         """

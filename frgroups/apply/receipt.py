@@ -204,6 +204,8 @@ def read_receipt(path: str | Path) -> Receipt:
     InputError
         The file has another format version, or it is not a receipt.
 
+    Examples
+    --------
     >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client(writable=True) as client:
     ...     snapshot = load_snapshot(client)
     ...     plan = plan_memberships(snapshot, {"VIP": snapshot["Staff"]})

@@ -39,6 +39,8 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
     InputError
         `receipt` is not a Receipt.
 
+    Examples
+    --------
     >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client(writable=True) as client:
     ...     snapshot = load_snapshot(client)
     ...     plan = plan_memberships(snapshot, {"VIP": snapshot["Staff"]})

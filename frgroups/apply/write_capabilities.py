@@ -92,6 +92,8 @@ class WriteCapabilities:
         """
         Return the seconds to wait between reads, extended to twice the time that a change took to be in effect.
 
+        Examples
+        --------
         >>> from datetime import UTC
         >>> at = datetime(2026, 11, 1, tzinfo=UTC)
         >>> slow = WriteCapabilities("t-1", "stage", at, "409", "400", *[None] * 3, 200, None, 4.0)

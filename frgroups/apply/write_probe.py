@@ -60,6 +60,8 @@ def probe_writes(client: Client) -> WriteCapabilities:
     ApiError
         The group could not be created or deleted; the message contains its uid.
 
+    Examples
+    --------
     >>> with Sandbox(customers=300, groups=8) as sandbox, sandbox.client(writable=True) as client:
     ...     capabilities = probe_writes(client)
     >>> capabilities.largest_chunk, capabilities.unknown_uid, capabilities.unknown_uid_spoils_chunk

@@ -25,6 +25,8 @@ def make_visible(text: object) -> str:
     r"""
     Return a text of several lines with its control characters written out.
 
+    Examples
+    --------
     >>> make_visible("first\nsecond \x1b[2K")
     'first\nsecond \\u001b[2K'
     """
@@ -48,6 +50,8 @@ def as_one_line(text: str) -> str:
     r"""
     Return a text in one line, with its control characters written out.
 
+    Examples
+    --------
     >>> as_one_line("first\nsecond \x1b[2K")
     'first\\nsecond \\u001b[2K'
     """
@@ -101,6 +105,8 @@ def table_text(table: pd.DataFrame) -> str:
     """
     Return a table as plain text, one line per row.
 
+    Examples
+    --------
     >>> import pandas as pd
     >>> print(table_text(pd.DataFrame({"name": ["VIP", "Staff"], "share": [0.5, 1.0]})))
      name  share

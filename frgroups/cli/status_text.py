@@ -49,6 +49,8 @@ def format_count(n: Any) -> str:
     """
     Return a number with thousands separators, or an empty text if it is missing.
 
+    Examples
+    --------
     >>> format_count(12_345), format_count(None)
     ('12,345', '')
     """

@@ -122,6 +122,8 @@ def parse_limit(text: str) -> tuple[str, Any]:
     """
     Return the name and the value of a limit, written as NAME=VALUE.
 
+    Examples
+    --------
     >>> parse_limit("removal_share=none")
     ('removal_share', None)
     """

@@ -85,6 +85,8 @@ def customer_history(
     InputError
         The snapshots are of several tenants or hosts.
 
+    Examples
+    --------
     >>> path = save_snapshot(sample_snapshot("2026-11-03"))
     >>> path = save_snapshot(sample_snapshot("2026-11-10"))
     >>> customer_history("c-1", tenant_uid="t-1")[["name", "change", "before"]]

@@ -70,6 +70,8 @@ def size_history(
     InputError
         The snapshots are of several tenants or hosts; a folder that holds no snapshot; an unknown group.
 
+    Examples
+    --------
     >>> early, late = sample_snapshot("2026-11-03"), sample_snapshot("2026-11-10")
     >>> size_history([early, late], groups=["VIP"])[["taken_at", "name", "n_members", "n_joined", "n_left"]]
                        taken_at name  n_members  n_joined  n_left

@@ -21,6 +21,8 @@ def canonical_json(value: Any) -> str:
     """
     Encode a value as canonical JSON: sorted keys, no spaces and no ASCII escapes.
 
+    Examples
+    --------
     >>> canonical_json({"b": 1, "a": ["ø"]})
     '{"a":["ø"],"b":1}'
     """
@@ -36,6 +38,8 @@ def kind_of(body: bytes) -> str:
     """
     Return the kind in the bytes of a file or of its end, or "" if they contain none. The JSON is not parsed.
 
+    Examples
+    --------
     >>> kind_of(b'{"content": {}, "kind": "frgroups plan"}'), kind_of(b"uid;name")
     ('plan', '')
     """

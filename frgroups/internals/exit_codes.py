@@ -43,6 +43,8 @@ def code_of(error: BaseException) -> int:
     """
     Return the exit code of an error.
 
+    Examples
+    --------
     >>> code_of(LockedError("Another apply is running."))
     7
     """
@@ -53,6 +55,8 @@ def worst(codes: Iterable[int]) -> int:
     """
     Return the worst exit code; an unknown code counts as an error, and 0 is the default.
 
+    Examples
+    --------
     >>> worst([0, 4, 1, 0]), worst([0, 4]), worst([])
     (1, 4, 0)
     """

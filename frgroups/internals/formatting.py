@@ -18,6 +18,8 @@ def pluralize(n: int, what: str) -> str:
     """
     Format a number and its noun. The first word of `what` gets the plural ending.
 
+    Examples
+    --------
     >>> pluralize(1, "group left without a member"), pluralize(1200, "removal")
     ('1 group left without a member', '1,200 removals')
     """
@@ -29,25 +31,40 @@ def agree(n: float, singular: str, plural: str) -> str:
     """
     Return the word form that agrees with a number.
 
+    Examples
+    --------
     >>> agree(1, "is", "are"), agree(2, "is", "are")
     ('is', 'are')
     """
     return singular if n == 1 else plural
 
 
-def format_list(items: Sequence[str], limit: int) -> str:
+def format_list(items: Sequence[str], limit: int | None = None, *, conjunction: str = "and") -> str:
     """
-    Format an enumeration of at most `limit` items and the number of the others.
+    Format an enumeration with a serial comma.
 
-    >>> format_list(["a", "b", "c"], 3), format_list(["a", "b", "c", "d"], 2), format_list(["a"], 2)
-    ('a, b and c', 'a, b and 2 more', 'a')
+    Parameters
+    ----------
+    items
+        The items.
+    limit
+        Number of items to show before "n more"; None shows all.
+    conjunction
+        Word before the last item.
+
+    Examples
+    --------
+    >>> format_list(["a", "b", "c"]), format_list(["a", "b", "c", "d"], 2), format_list(["a"], 2)
+    ('a, b, and c', 'a, b, and 2 more', 'a')
+    >>> format_list(["a", "b"], conjunction="or")
+    'a or b'
     """
     parts = list(items[:limit])
-    if len(items) > limit:
-        parts.append(f"{len(items) - limit:,} more")
-    if len(parts) < 2:
-        return "".join(parts)
-    return f"{', '.join(parts[:-1])} and {parts[-1]}"
+    if len(items) > len(parts):
+        parts.append(f"{len(items) - len(parts):,} more")
+    if len(parts) < 3:
+        return f" {conjunction} ".join(parts)
+    return f"{', '.join(parts[:-1])}, {conjunction} {parts[-1]}"
 
 
 def format_percentage(share: float, decimals: int = 1) -> str:
@@ -56,6 +73,8 @@ def format_percentage(share: float, decimals: int = 1) -> str:
 
     The result is rounded down, so that only the whole is 100%, and a share above 0 is never shown as 0%.
 
+    Examples
+    --------
     >>> format_percentage(0.25), format_percentage(0.99999), format_percentage(1.0), format_percentage(0.0)
     ('25%', '99.9%', '100%', '0%')
     >>> format_percentage(0.00001)
@@ -72,6 +91,8 @@ def format_age(age: timedelta) -> str:
     """
     Format an age in the largest unit of which it contains at least two, rounded down.
 
+    Examples
+    --------
     >>> [format_age(timedelta(seconds=n)) for n in (5, 95, 95 * 60, 3 * 86_400 + 1)]
     ['5 s', '95 s', '95 min', '3 d']
     """
@@ -84,6 +105,8 @@ def format_duration(duration: timedelta) -> str:
     """
     Format a duration exactly, in the largest unit in which it is a whole number of at least two.
 
+    Examples
+    --------
     >>> [format_duration(timedelta(seconds=n)) for n in (1, 5_400, 86_400, 604_800)]
     ['1 second', '90 minutes', '24 hours', '7 days']
     """
@@ -98,6 +121,8 @@ def format_size(size: int) -> str:
     """
     Format a number of bytes in kB, MB or GB; 0 becomes an empty string.
 
+    Examples
+    --------
     >>> format_size(0), format_size(830), format_size(12_345_678)
     ('', '1 kB', '12.3 MB')
     """
@@ -113,6 +138,8 @@ def format_growth(first: int, last: int) -> str:
     """
     Format the change between two numbers as a percentage of the first. Only equal numbers result in 0%.
 
+    Examples
+    --------
     >>> format_growth(100, 112), format_growth(100, 95), format_growth(973, 970), format_growth(7, 7)
     ('+12%', '−5%', '−0.3%', '0%')
     """
@@ -129,6 +156,8 @@ def format_day(day: date) -> str:
     """
     Format a day with the English name of its month.
 
+    Examples
+    --------
     >>> format_day(date(2026, 11, 3))
     '3 November 2026'
     """
@@ -139,6 +168,8 @@ def format_day_span(first: datetime, last: datetime) -> str:
     """
     Format the time between two timestamps as days, or as times if both are on the same day.
 
+    Examples
+    --------
     >>> format_day_span(datetime(2026, 11, 3), datetime(2026, 11, 10))
     'between 3 and 10 November 2026'
     >>> format_day_span(datetime(2025, 12, 28), datetime(2026, 1, 3))
@@ -165,6 +196,8 @@ def format_utc(timestamp: datetime, *, seconds: bool = False) -> str:
     """
     Convert a timestamp to UTC and format it, without seconds by default.
 
+    Examples
+    --------
     >>> format_utc(datetime.fromisoformat("2026-11-23 09:10+01:00"))
     '2026-11-23 08:10 UTC'
     """
@@ -183,6 +216,8 @@ def escape_invisible(text: object) -> str:
     r"""
     Replace invisible characters, and those that change the direction of text, by escape sequences.
 
+    Examples
+    --------
     >>> escape_invisible("VIP\u202epiv")
     'VIP\\u202epiv'
     """

@@ -29,6 +29,8 @@ class Card:
     """
     A title and labeled facts, shown as HTML in a notebook and as text in a terminal.
 
+    Examples
+    --------
     >>> print(Card("Plan", {"Adds": "412", "Leaves": "30"}).text())
     Plan
       Adds    412
@@ -100,6 +102,8 @@ def csp_hash(text: str) -> str:
     """
     Return the source expression by which a Content-Security-Policy allows an inline style or script.
 
+    Examples
+    --------
     >>> csp_hash("")[:14]
     'sha256-47DEQpj'
     """
@@ -110,6 +114,8 @@ def escaped_forms(text: str) -> tuple[str, str]:
     r"""
     Return how templates write a text: in markup, and in a JSON string inside a script element.
 
+    Examples
+    --------
     >>> escaped_forms("a&b")
     ('a&amp;b', 'a\\u0026b')
     """

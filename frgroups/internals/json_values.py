@@ -30,6 +30,8 @@ def to_jsonable(value: Any) -> JSONValue:
         converted to UTC. Durations are in seconds. Tuples, sets and arrays become lists. The keys of mappings
         become strings, and so does every value of another type.
 
+    Examples
+    --------
     >>> to_jsonable({"n": np.int64(2), "share": float("nan"), "days": (1, 2)})
     {'n': 2, 'share': None, 'days': [1, 2]}
     >>> to_jsonable(pd.Timestamp("2026-11-23 09:10+01:00"))

@@ -20,6 +20,8 @@ def home() -> Path:
        either a pyproject.toml or a notebooks folder,
     3. the data folder of the user for frgroups, as defined by the operating system.
 
+    Examples
+    --------
     >>> home().is_absolute()
     True
     """
@@ -65,6 +67,8 @@ def parse_tenant_folder(folder: str) -> tuple[str, str]:
     """
     Return the tenant uid and the host of a folder name, or two empty strings if it is not a tenant folder.
 
+    Examples
+    --------
     >>> parse_tenant_folder(tenant_folder("t/1", "http://127.0.0.1:8020/v2"))
     ('t/1', '127.0.0.1:8020')
     """

@@ -29,6 +29,8 @@ class Progress:
     total
         Expected count, or None if it is not known.
 
+    Examples
+    --------
     >>> with Progress("Reading", unit="rows", show=lambda *state: print(*state)) as progress:
     ...     progress.expect(10)
     ...     progress.advance(4)

@@ -21,6 +21,8 @@ class HiddenText(str):
     """
     A string whose representation does not show its content, for tokens in tracebacks that include local variables.
 
+    Examples
+    --------
     >>> HiddenText("secret"), f"Bearer {HiddenText('secret')}"
     ('…', 'Bearer secret')
     """
@@ -35,6 +37,8 @@ def safe_repr(value: object) -> str:
     """
     Return the repr of a value without email addresses and phone numbers, with at most 60 characters.
 
+    Examples
+    --------
     >>> safe_repr("0150"), safe_repr("kari@example.org")
     ("'0150'", "'…@…'")
     """
@@ -52,6 +56,8 @@ def mask_contacts(text: str) -> str:
 
     Every sequence of digits that might be a phone number is masked, except dates.
 
+    Examples
+    --------
     >>> mask_contacts("no customer <kari@example.org>, +47 900 00 000 or 987 65 432, since 2026-11-03")
     'no customer <…@…>, +… or …, since 2026-11-03'
     """

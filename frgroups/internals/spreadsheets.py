@@ -117,6 +117,8 @@ def normalize_column_name(name: str) -> str:
     """
     Return a column name in lower case, without blanks, underscores, periods and hyphens.
 
+    Examples
+    --------
     >>> normalize_column_name("Customer UID"), normalize_column_name("customer_uid")
     ('customeruid', 'customeruid')
     """

@@ -33,6 +33,8 @@ def log_event(log: logging.Logger, level: int, event: str, text: str, **facts: o
     tokens or customer data. "_" is appended to the name of a field that a log record has too, such as `name`
     or `module`.
 
+    Examples
+    --------
     >>> import sys
     >>> handler = log_json(sys.stdout)
     >>> log = logging.getLogger("frgroups.load")
@@ -63,6 +65,8 @@ def log_json(stream: TextIO | None = None, *, level: int | str = "INFO", **facts
 
     Raises InputError for a level that logging does not know.
 
+    Examples
+    --------
     >>> handler = log_json(level="WARNING")
     >>> handler is log_json()
     True
@@ -131,6 +135,8 @@ def error_info(error: BaseException) -> dict[str, str]:
     The message of an error of another package might contain customer data. It is replaced by the place where the
     error was raised.
 
+    Examples
+    --------
     >>> error_info(InputError("No token."))
     {'type': 'InputError', 'message': 'No token.'}
     """

@@ -9,6 +9,8 @@ def did_you_mean(names: Iterable[str]) -> str:
     """
     Return a question with similar names, to be appended to a sentence, or "" without names.
 
+    Examples
+    --------
     >>> did_you_mean(["VIP", "Staff"])
     " Did you mean 'VIP' or 'Staff'?"
     """

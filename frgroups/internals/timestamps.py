@@ -18,6 +18,8 @@ def parse_duration(value: timedelta | str) -> timedelta:
     """
     Convert a duration to a timedelta.
 
+    Examples
+    --------
     >>> parse_duration("36h")
     datetime.timedelta(days=1, seconds=43200)
     """
@@ -41,6 +43,8 @@ def parse_timestamp(value: datetime | str) -> datetime:
     """
     Convert a timestamp to a datetime in UTC. A timestamp without a time zone is in UTC.
 
+    Examples
+    --------
     >>> parse_timestamp("2026-11-23 08:10").isoformat()
     '2026-11-23T08:10:00+00:00'
     """

@@ -17,6 +17,8 @@ def is_tombstone(uid: str) -> bool:
     """
     Return True if a uid is the tombstone of an erased customer.
 
+    Examples
+    --------
     >>> is_tombstone("(erased-1)"), is_tombstone("erased-1")
     (True, False)
     """
@@ -27,6 +29,8 @@ def next_tombstone(text: str) -> str:
     """
     Return the tombstone that follows the highest one in a text.
 
+    Examples
+    --------
     >>> next_tombstone("c-1 and (erased-1)")
     '(erased-2)'
     """
@@ -37,6 +41,8 @@ def count_tombstones(uids: Iterable[str]) -> int:
     """
     Count the distinct tombstones among uids.
 
+    Examples
+    --------
     >>> count_tombstones(["c-1", "(erased-1)", "(erased-1)", "(erased-2)"])
     2
     """

@@ -17,6 +17,8 @@ def read_toml(path: Path, description: str, *, example: str = "") -> tuple[dict[
     Raise InputError if the file cannot be read or is not valid TOML. `description` names the kind of file in the
     message, and `example` is appended to the message about invalid TOML.
 
+    Examples
+    --------
     >>> path = home() / "policy.toml"
     >>> _ = path.write_text("max_adds = 50")
     >>> read_toml(path, "policy")

@@ -7,37 +7,126 @@ from collections.abc import Iterable
 from typing import Any
 
 from frgroups.errors import InputError
+from frgroups.internals.formatting import format_list
 from frgroups.internals.redaction import safe_repr
+
+_TYPE_NAMES: dict[type, str] = {str: "a string", int: "an integer", bool: "True or False", dict: "a dictionary"}
 
 
 def as_list(values: Iterable[Any], name: str) -> list[Any]:
     """
     Return the values as a list. A string is rejected, because its letters would become the values.
 
+    Examples
+    --------
     >>> as_list(("a", "b"), "groups")
     ['a', 'b']
+    >>> as_list("ab", "groups")
+    Traceback (most recent call last):
+        ...
+    frgroups.errors.InputError: `groups` must be a list, got the string 'ab'. Pass ['ab'].
     """
     if isinstance(values, str):
-        raise InputError(f"{name} takes several, not the text {safe_repr(values)}; write [{safe_repr(values)}].")
+        raise InputError(f"`{name}` must be a list, got the string {safe_repr(values)}. Pass [{safe_repr(values)}].")
     if not isinstance(values, Iterable):
-        raise InputError(f"{name} takes several, not a {type(values).__name__}.")
+        raise wrong_type(values, name, "a list")
     return list(values)
+
+
+def wrong_type(value: object, name: str, expected: str, *, hint: str = "") -> InputError:
+    """
+    Return the error for an argument of the wrong type.
+
+    Parameters
+    ----------
+    value
+        The rejected value. The message contains its type, not the value, which could be personal data.
+    name
+        Name of the argument.
+    expected
+        The accepted types, with an article.
+    hint
+        What to pass instead, as a sentence.
+
+    Examples
+    --------
+    >>> print(wrong_type({}, "limits", "a Limits object", hint="Use fg.Limits(...)."))
+    `limits` must be a Limits object, got dict. Use fg.Limits(...).
+    """
+    return InputError(f"`{name}` must be {expected}, got {type(value).__name__}.", hint=hint)
 
 
 def check_type(value: object, kind: type, name: str) -> None:
     """
     Raise InputError if a value is not an instance of `kind`.
 
+    Examples
+    --------
     >>> check_type("vip", str, "group")
+    >>> check_type(7, str, "group")
+    Traceback (most recent call last):
+        ...
+    frgroups.errors.InputError: `group` must be a string, got int.
     """
     if not isinstance(value, kind):
-        raise InputError(f"{name} must be a {kind.__name__}, not {type(value).__name__}.")
+        expected = _TYPE_NAMES.get(kind, f"a {kind.__name__}")
+        raise wrong_type(value, name, expected)
+
+
+def check_choice(value: object, name: str, choices: Iterable[object]) -> None:
+    """
+    Raise InputError if a value is not one of the accepted values.
+
+    Examples
+    --------
+    >>> check_choice("uid", "labels", ["uid", "name"])
+    >>> check_choice("code", "labels", ["uid", "name"])
+    Traceback (most recent call last):
+        ...
+    frgroups.errors.InputError: `labels` must be 'uid' or 'name', got 'code'.
+    """
+    accepted = list(choices)
+    if not any(value is choice or (type(value) is type(choice) and value == choice) for choice in accepted):
+        listed = format_list([repr(choice) for choice in accepted], conjunction="or")
+        raise InputError(f"`{name}` must be {listed}, got {safe_repr(value)}.")
+
+
+def check_columns(columns: Iterable[object], required: Iterable[str], name: str) -> None:
+    """
+    Raise InputError if a table lacks a required column.
+
+    Parameters
+    ----------
+    columns
+        The columns of the table.
+    required
+        Names of the columns that the table must have.
+    name
+        Name of the argument that is the table.
+
+    Examples
+    --------
+    >>> check_columns(["customer_uid"], ["customer_uid"], "attributes")
+    >>> check_columns(["uid", "city"], ["customer_uid"], "attributes")
+    Traceback (most recent call last):
+        ...
+    frgroups.errors.InputError: `attributes` needs a column 'customer_uid'. Its columns are 'uid' and 'city'.
+    """
+    present = list(columns)
+    missing = [column for column in required if column not in present]
+    if missing:
+        noun = "a column" if len(missing) == 1 else "the columns"
+        needed = format_list([repr(column) for column in missing])
+        listed = format_list([safe_repr(column) for column in present]) or "none"
+        raise InputError(f"`{name}` needs {noun} {needed}. Its columns are {listed}.")
 
 
 def check_text(value: object, name: str) -> None:
     """
     Raise InputError if a value is not a string or cannot be encoded in UTF-8.
 
+    Examples
+    --------
     >>> check_text("Black Week", "name")
     """
     check_type(value, str, name)
@@ -45,8 +134,8 @@ def check_text(value: object, name: str) -> None:
         str(value).encode()
     except UnicodeEncodeError as error:
         raise InputError(
-            f"{name}={safe_repr(value)} holds a character that is half of one ({error.object[error.start]!a}), which "
-            "no file or request can hold. Type it again."
+            f"`{name}` contains a character that cannot be encoded in UTF-8 ({error.object[error.start]!a}), got "
+            f"{safe_repr(value)}. Type the text again."
         ) from error
 
 
@@ -54,12 +143,14 @@ def check_share(value: object, name: str) -> None:
     """
     Raise InputError if a value is not a number above 0 and at most 1.
 
+    Examples
+    --------
     >>> check_share(0.9, "target")
     """
     try:
         check_number(value, name, above=0, at_most=1)
     except InputError as error:
-        raise InputError(f"{error.message} For 90 %, pass 0.9.") from None
+        raise InputError(f"{error.message} For 90%, pass 0.9.") from None
 
 
 def check_number(
@@ -85,6 +176,8 @@ def check_number(
     whole
         Whether only integers are valid.
 
+    Examples
+    --------
     >>> check_number(4, "workers", above=0, whole=True)
     >>> check_number(0, "workers", above=0, whole=True)
     Traceback (most recent call last):

@@ -29,6 +29,8 @@ def show_versions() -> None:
     """
     Print the versions of frgroups, Python and the dependencies.
 
+    Examples
+    --------
     >>> show_versions()  # doctest: +ELLIPSIS
     frgroups     ...
     """

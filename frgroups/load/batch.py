@@ -235,6 +235,8 @@ def load_one(name: str | None, *, requests_per_second: float | None = None, **lo
     """
     Load one tenant of `tenants.toml`, or of the environment if `name` is None. Errors are part of the result.
 
+    Examples
+    --------
     >>> load_one("nobody").error["type"]
     'InputError'
     """

@@ -81,6 +81,8 @@ def load_snapshot(
         `max_age` is not a duration, or the cache folder is not writable, which is checked before the load. If the
         snapshot cannot be stored after the load, it is the attribute `.snapshot` of the error.
 
+    Examples
+    --------
     >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client() as client:
     ...     snapshot = load_snapshot(client, cache=False, progress=False)
     >>> snapshot.verdict, len(snapshot.groups)
@@ -122,6 +124,8 @@ def refresh_groups(
     Groups that were deleted since the load are removed. Raises WrongTenantError if the client is for another tenant
     or host.
 
+    Examples
+    --------
     >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client() as client:
     ...     snapshot = load_snapshot(client, cache=False, progress=False)
     ...     sandbox.remove_members("staff", list(snapshot["Staff"]))

@@ -70,6 +70,8 @@ def status_html(table: pd.DataFrame, *, max_age: timedelta | str = "24h", now: d
     now
         The time that ages are relative to. None is the current time.
 
+    Examples
+    --------
     >>> path = save_snapshot(sample_snapshot())
     >>> "0 of 1 tenant fresh and consistent" in status_html(tenant_status())
     True

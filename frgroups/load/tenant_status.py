@@ -73,6 +73,8 @@ def tenant_status(
     now
         What age is counted from.
 
+    Examples
+    --------
     >>> path = save_snapshot(sample_snapshot())
     >>> table = tenant_status(now=sample_snapshot().taken_at + timedelta(hours=3))
     >>> table[["tenant_uid", "host", "age", "verdict", "ok"]].values.tolist()
@@ -114,6 +116,8 @@ def status_summary(table: pd.DataFrame) -> str:
     """
     Return a sentence with the number of tenants that have a fresh and consistent snapshot.
 
+    Examples
+    --------
     >>> status_summary(tenant_status(names=[]))
     'No tenant is known.'
     """

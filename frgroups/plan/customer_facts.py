@@ -20,6 +20,8 @@ def customer_facts(snapshot: Snapshot, customer_uids: Iterable[str]) -> pd.DataF
     """
     Return the facts that a snapshot has about customers: text columns by customer_uid, "" if unknown.
 
+    Examples
+    --------
     >>> customer_facts(sample_snapshot(), ["c-1", "c-999"])["groups_now"].tolist()
     ['All members, VIP', '']
     """

@@ -49,6 +49,8 @@ class ExcludedChange:
         """
         Description of the rule, with the note.
 
+        Examples
+        --------
         >>> ExcludedChange("vip", "VIP", "c-1", "suppression_list", "asked us to").reason
         'suppression list: asked us to'
         """
@@ -71,6 +73,8 @@ def exclusion_findings(changes: Iterable[ExcludedChange]) -> list[Finding]:
     """
     Return one finding per group and rule with the number of excluded changes. The findings do not block.
 
+    Examples
+    --------
     >>> protected = ExcludedChange("vip", "VIP", "c-1", "protected")
     >>> suppressed = ExcludedChange("vip", "VIP", "c-2", "suppression_list")
     >>> [finding.message for finding in exclusion_findings([protected, suppressed])]
@@ -139,6 +143,8 @@ def apply_exclusions(change: GroupChange, exclusions: Exclusions) -> tuple[Group
     """
     Return the change without the excluded customers, and the excluded changes.
 
+    Examples
+    --------
     >>> change = GroupChange("vip", "VIP", ("a", "b"), add=("c", "d"), remove=("a", "b"))
     >>> exclusions = Exclusions(frozenset({"a"}), frozenset(), {"d": "asked us to"})
     >>> remaining, excluded = apply_exclusions(change, exclusions)

@@ -47,6 +47,8 @@ class Finding:
     allow
         Pairs of limit and value that would allow the change.
 
+    Examples
+    --------
     >>> print(Finding("emptied_groups", "VIP would have no members.", blocking=True))
     BLOCKED: VIP would have no members.
     """

@@ -73,6 +73,8 @@ class GroupChange:
         """
         Describe the change.
 
+        Examples
+        --------
         >>> GroupChange("bw", "Black Week VIP", ("a", "b"), add=("c",), remove=("a",)).sentence()
         '1 customer joins Black Week VIP (2 -> 2). 1 leaves.'
         """

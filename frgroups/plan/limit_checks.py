@@ -60,6 +60,8 @@ def limit_checks(plan: Plan) -> list[LimitCheck]:
 
     The list contains a check for "removals_per_day" only if a touched group has this limit.
 
+    Examples
+    --------
     >>> plan = plan_memberships(sample_snapshot(), {"vip": ["c-7"]})
     >>> check = limit_checks(plan)[1]
     >>> check.rule, check.state, check.value, check.allowed, check.group.name

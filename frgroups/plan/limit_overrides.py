@@ -16,6 +16,8 @@ def relaxed_limits(findings: Iterable[Finding], limits: Limits) -> Limits:
 
     The finding of one group relaxes the limits of that group only.
 
+    Examples
+    --------
     >>> wider = (("removals_per_group", 90), ("removal_share", None))
     >>> loss = Finding("removals_per_group", "", True, "vip", 90, wider)
     >>> emptied = Finding("emptied_groups", "", True, n=1, allow=(("emptied_groups", 1),))
@@ -42,6 +44,8 @@ def limit_options(findings: Iterable[Finding], limits: Limits) -> str:
     An option applies to all groups that have no limits of their own. If a group has its own, the text names the
     values to change there.
 
+    Examples
+    --------
     >>> finding = Finding("removals_total", "", True, n=600, allow=(("removals_total", 600),))
     >>> limit_options([finding], Limits())
     '--limit removals_total=600'

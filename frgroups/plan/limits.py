@@ -57,6 +57,8 @@ class Limits:
     -----
     None disables a limit, and 0 allows no change.
 
+    Examples
+    --------
     >>> Limits(removals_per_group=500).removals_allowed(baseline=1000)
     100.0
 
@@ -102,6 +104,8 @@ class Limits:
         """
         Return these limits without the limits of other groups.
 
+        Examples
+        --------
         >>> limits = Limits(per_group={"vip": Limits(), "store_*": Limits(removals_per_group=0)})
         >>> list(limits.for_groups(["all", "store_1"]).per_group)
         ['store_*']
@@ -133,6 +137,8 @@ class Limits:
         """
         Describe the removal limit of one group.
 
+        Examples
+        --------
         >>> Limits().removal_rule()
         '100 a group or 10% of its members, whichever is less, at least 2'
         """
@@ -209,6 +215,8 @@ def format_limit_share(share: float) -> str:
     """
     Format a share that is a limit as a percentage with up to four decimals, rounded to the nearest.
 
+    Examples
+    --------
     >>> format_limit_share(0.1), format_limit_share(0.29), format_limit_share(0.00125)
     ('10%', '29%', '0.125%')
     """
@@ -271,6 +279,8 @@ def compare_with_limits(
     """
     Compare the changes of a plan with its limits: first each group, then the totals and the age of the snapshot.
 
+    Examples
+    --------
     >>> [comparison] = [
     ...     comparison
     ...     for comparison in compare_with_limits(
@@ -385,6 +395,8 @@ def register_limits(limits: Limits, rows: pd.DataFrame) -> Limits:
 
     Limits that `limits.per_group` has for a uid take precedence over the register.
 
+    Examples
+    --------
     >>> from frgroups.analysis.register import match_register
     >>> rows = match_register(pd.DataFrame({"group": ["vip"], "protected": [True]}), {"vip": "VIP"})
     >>> register_limits(Limits(), rows).of("vip").additions_per_group

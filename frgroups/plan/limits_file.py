@@ -54,6 +54,8 @@ def read_limits(path: str | Path) -> Limits:
     InputError
         The file cannot be read, is not valid TOML, or contains an unknown key or an invalid value.
 
+    Examples
+    --------
     >>> path = home() / "limits.toml"
     >>> path.parent.mkdir(parents=True, exist_ok=True)
     >>> _ = path.write_text('removals_total = 200\n[per_group."store_*"]\nremoval_share = "none"\n')

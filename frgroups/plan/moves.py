@@ -17,6 +17,8 @@ def moves_table(groups: Sequence[GroupChange]) -> pd.DataFrame:
     """
     Return each pair of a group that a customer leaves and a group that the same customer joins, in uid order.
 
+    Examples
+    --------
     >>> vip = GroupChange("vip", "VIP", ("a", "b"), remove=("a", "b"))
     >>> moves_table([GroupChange("gold", "Gold", (), add=("b", "c")), vip]).to_dict("records")
     [{'customer_uid': 'b', 'from_group': 'vip', 'to_group': 'gold', 'from_name': 'VIP', 'to_name': 'Gold'}]
@@ -34,6 +36,8 @@ def format_moves(moves: pd.DataFrame) -> list[str]:
     """
     Describe the number of moves per pair of groups, largest first. Pairs beyond `MAX_LISTED` are counted.
 
+    Examples
+    --------
     >>> moves = pd.DataFrame([["c", "vip", "gold", "VIP", "Gold"]], columns=MOVES_COLUMNS)
     >>> format_moves(moves)
     ['1 moves from VIP to Gold.']

@@ -42,6 +42,8 @@ class Plan:
     the digest is the same, whenever the plan is created. The digest does not cover the limits of groups that the plan
     does not touch, the excluded changes, and the purpose, because they do not affect what is sent.
 
+    Examples
+    --------
     >>> plan = plan_memberships(sample_snapshot(), {"vip": ["c-1", "c-2", "c-7"]})
     >>> plan.table().to_dict("records")
     [{'customer_group_uid': 'vip', 'customer_uid': 'c-7', 'change': 'add', 'finding': ''}]
@@ -144,6 +146,8 @@ class Plan:
             "suppression list" (`suppression_list`, or the tenant's suppression list), followed by a colon and the
             note in that list if there is one.
 
+        Examples
+        --------
         >>> plan = plan_memberships(sample_snapshot(), {"vip": ["c-7"]}, mode="mirror", protect=["c-1"])
         >>> plan.excluded().to_dict("records")
         [{'customer_group_uid': 'vip', 'customer_uid': 'c-1', 'change': 'remove', 'reason': 'protected customer'}]
@@ -163,6 +167,8 @@ class Plan:
             Columns customer_uid, from_group, to_group, from_name and to_name, all `str`, sorted by the first three.
             One row per pair of groups: a customer who leaves two groups and joins three has six rows.
 
+        Examples
+        --------
         >>> plan = plan_memberships(sample_snapshot(), {"vip": ["c-2"], "staff": ["c-1", "c-251"]}, mode="mirror")
         >>> plan.moves()[["customer_uid", "from_name", "to_name"]]
           customer_uid from_name to_name
@@ -179,6 +185,8 @@ class Plan:
         """
         Estimated number of requests and duration of an apply without errors. As text it is a sentence.
 
+        Examples
+        --------
         >>> plan = plan_memberships(sample_snapshot(), {"vip": ["c-7"]})
         >>> estimate = plan.request_estimate
         >>> estimate.n_before, estimate.n_write, estimate.n_after, estimate.n_requests
@@ -218,6 +226,8 @@ class Plan:
         """
         Return the whole change of each group as the API's request body, in uid order.
 
+        Examples
+        --------
         >>> plan_memberships(sample_snapshot(), {"vip": ["c-7"]}).payloads()
         [{'customerGroupUid': 'vip', 'addCustomerUids': ['c-7'], 'removeCustomerUids': []}]
         """

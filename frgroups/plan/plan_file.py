@@ -54,6 +54,8 @@ def read_plan(path: str | Path) -> Plan:
     InputError
         The file is not a plan, or has another version.
 
+    Examples
+    --------
     >>> plan = plan_memberships(sample_snapshot(), {"vip": ["c-7"]})
     >>> path = plan.save(home() / "plans" / "vip.plan.json")
     >>> read_plan(path).digest == plan.digest

@@ -87,6 +87,8 @@ def plan_memberships(
     DriftedReadError
         A group to be changed has changed while it was read. To read it again, use `refresh_groups`.
 
+    Examples
+    --------
     >>> plan = plan_memberships(sample_snapshot(), {"VIP": ["c-1", "c-9"]}, mode="mirror")
     >>> plan
     <Plan b693905e706c for t-1: 1 add, 1 remove in 1 group>

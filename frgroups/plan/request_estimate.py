@@ -96,6 +96,8 @@ def estimate_requests(groups: Sequence[GroupChange], *, n_write: int, arriving: 
     arriving
         Uids of the groups that are read between the additions and the removals.
 
+    Examples
+    --------
     >>> print(estimate_requests([GroupChange("vip", "VIP", ("a",) * 1200, add=("c",))], n_write=1, arriving=()))
     7 requests in all, with 3 to read before, 3 to read back: under a minute at 20 a second, if an answer takes 0.2 s.
     """

@@ -40,6 +40,8 @@ def suppression_list_path(tenant: HasTenant) -> Path:
     tenant
         A Snapshot, Plan or Client of the tenant.
 
+    Examples
+    --------
     >>> path = suppression_list_path(sample_snapshot())
     >>> path.parent.relative_to(home()).as_posix(), path.name.split("@")
     ('lists/suppression_list', ['t-1', 'tables.csv'])

@@ -77,6 +77,8 @@ class CodedUids(Sequence[str]):
     """
     Sequence of uids that stores their codes in a table and decodes them on access.
 
+    Examples
+    --------
     >>> uids = CodedUids(UidTable(pd.Index(["a", "b", "c"], dtype="str")), np.array([0, 2], dtype=np.int32))
     >>> len(uids), list(uids), uids == ("a", "c")
     (2, ['a', 'c'], True)

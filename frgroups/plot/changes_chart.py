@@ -43,6 +43,8 @@ def changes(
 
     `data` is the table of `group_changes`, or the older snapshot with the newer one as `new`.
 
+    Examples
+    --------
     >>> from frgroups import plot
     >>> ax = plot.changes(sample_snapshot().memberships[:-1], sample_snapshot())
     >>> [text.get_text() for text in ax.texts]

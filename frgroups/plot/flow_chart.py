@@ -63,6 +63,8 @@ def flow(
     `data` is the table of `group_flow`, or the older snapshot with the newer one as `new`; `groups` and `priority`
     are those of `group_flow`.
 
+    Examples
+    --------
     >>> from frgroups import plot
     >>> snapshot = sample_snapshot()
     >>> ax = plot.flow(snapshot.memberships[:-1], snapshot, priority=["vip", "all"])

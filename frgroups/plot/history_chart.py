@@ -51,6 +51,8 @@ def history(data: Any, groups: Iterable[str] | None = None, *, top: int | None =
     gray. A line has a gap where the group did not exist, and ends in a cross where the group was deleted. A hollow
     point is a reading that is not "consistent".
 
+    Examples
+    --------
     >>> from frgroups import plot
     >>> ax = plot.history([sample_snapshot("2026-11-03"), sample_snapshot("2026-11-10")], top=2)
     >>> [text.get_text() for text in ax.texts]

@@ -63,6 +63,8 @@ def overlap_heatmap(
     for "count", where it contains the sizes. lift, phi and pmi need a `universe`, passed here or set by
     `with_universe`.
 
+    Examples
+    --------
     >>> from frgroups import plot
     >>> ax = plot.overlap_heatmap(sample_snapshot(), measure="share")
     >>> " ".join(ax.get_title(loc="left").split())

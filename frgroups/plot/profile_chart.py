@@ -42,6 +42,8 @@ def profile(
     difference might be due to chance. A number such as credit_limit has no share: its row contains the means and
     their standardized difference. Of a flag only "yes" is drawn. The title contains the number of suppressed values.
 
+    Examples
+    --------
     >>> from frgroups import plot
     >>> ax = plot.profile(group_profile(sample_snapshot(), "VIP", min_count=1), top=3)
     >>> [label.get_text() for label in ax.get_yticklabels()]

@@ -49,6 +49,8 @@ def reach(
     first, each with its number of members. If a number is suppressed, its mark is missing. `data` is the table of
     `reachability`, or a Snapshot with `groups`, `channels` and `consent` as in `reachability`.
 
+    Examples
+    --------
     >>> from frgroups import plot
     >>> ax = plot.reach(sample_snapshot(), ["all"], consent={"mobile": "newsletter"})
     >>> [text.get_text() for text in ax.texts]
@@ -106,6 +108,8 @@ def incremental_reach(
 
     `data` is the table of `incremental_reach`, or a Snapshot with its arguments `groups`, `channel` and `consent`.
 
+    Examples
+    --------
     >>> from frgroups import plot
     >>> ax = plot.incremental_reach(sample_snapshot())
     >>> [text.get_text() for text in ax.texts]
@@ -155,6 +159,8 @@ def campaign_reach(
     `data` is the table of `campaign_reach`, or a Snapshot or memberships with its arguments `campaigns` and `at`. The
     largest discount comes first. The number for whom a campaign may matter is an upper bound, see `campaign_reach`.
 
+    Examples
+    --------
     >>> import pandas as pd
     >>> from frgroups import plot
     >>> campaigns = pd.DataFrame({"customer_group_uid": ["all", "vip"], "discount_percent": [5, 20]})

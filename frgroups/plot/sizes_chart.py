@@ -34,6 +34,8 @@ def sizes(data: Any, *, top: int | None = 30, ax: Axes | None = None) -> Axes:
 
     `data` is a Snapshot, memberships, or the table of `group_sizes`.
 
+    Examples
+    --------
     >>> from frgroups import plot
     >>> ax = plot.sizes(sample_snapshot())
     >>> [label.get_text() for label in ax.get_yticklabels()]

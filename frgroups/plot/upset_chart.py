@@ -56,6 +56,8 @@ def upset(
 
     Returns the Axes by name, as `subplot_mosaic` does: "intersections", "matrix", "sizes".
 
+    Examples
+    --------
     >>> from frgroups import plot
     >>> axes = plot.upset(sample_snapshot())
     >>> [text.get_text() for text in axes["intersections"].texts]

@@ -93,6 +93,8 @@ def erase_customer(
 
     Each file is replaced in one atomic step. To complete an interrupted erasure, call the function again.
 
+    Examples
+    --------
     >>> path = save_snapshot(sample_snapshot())
     >>> erase_customer("c-251", tenant_uid="t-1")[["kind", "action", "n"]].tail(1).to_dict("records")
     [{'kind': 'snapshot', 'action': 'rewritten', 'n': 2}]

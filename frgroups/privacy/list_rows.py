@@ -51,6 +51,8 @@ def remove_list_rows(body: bytes, uid: str, ids: Iterable[str]) -> ListRowsResul
     ListError
         The file cannot be read, or cannot be written again without a loss.
 
+    Examples
+    --------
     >>> remove_list_rows(b"customer_uid;note\nc-1;\nc-10;\n", "c-1", ["0150"]).body
     b'customer_uid;note\nc-10;\n'
     """

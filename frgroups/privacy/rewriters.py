@@ -37,6 +37,8 @@ def without_customer(snapshot: Snapshot, uid: str) -> Snapshot:
 
     The verdict of the reads does not change. Other customers lose the reference to the customer as their parent.
 
+    Examples
+    --------
     >>> without_customer(sample_snapshot(), "c-1")["VIP"].tolist()
     ['c-2']
     """

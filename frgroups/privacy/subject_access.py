@@ -44,6 +44,8 @@ def export_customer(
 
     The parameters are those of `erase_customer`.
 
+    Examples
+    --------
     >>> path = save_snapshot(sample_snapshot())
     >>> export = export_customer("c-1", tenant_uid="t-1")
     >>> [group["name"] for group in export["snapshots"][-1]["groups"]]

@@ -33,6 +33,8 @@ def compile_word_pattern(words: Iterable[str]) -> re.Pattern[str]:
 
     Email addresses match in upper and lower case.
 
+    Examples
+    --------
     >>> compile_word_pattern(["c-1"]).sub("…", "c-1, c-10 and abc-1: no customer c-1.")
     '…, c-10 and abc-1: no customer ….'
     """

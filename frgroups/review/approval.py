@@ -120,6 +120,8 @@ def approve_plan(
     NotApprovedError
         A limit blocks the plan, or the file already contains a rejection of the plan.
 
+    Examples
+    --------
     >>> import tempfile
     >>> plan = plan_memberships(sample_snapshot(), {"vip": ["c-7"]})
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -180,6 +182,8 @@ def format_approval(approval: Mapping[str, str]) -> str:
     """
     Return how and by whom a plan was approved, from the approval in a journal or receipt.
 
+    Examples
+    --------
     >>> format_approval({"how": "person", "by": "Kari", "at": "2026-11-03T08:10:00+00:00"})
     'by Kari, 2026-11-03 08:10 UTC'
     >>> format_approval({"how": "self", "by": "", "at": ""})

@@ -115,6 +115,8 @@ def read_policy(path: str | Path) -> Policy:
         The file cannot be read, is not valid TOML, lacks one of the first four keys, has an unknown key or an invalid
         value, or names an unknown rule.
 
+    Examples
+    --------
     >>> path = home() / "policy.toml"
     >>> lines = ['by = "Kari"', 'groups = ["vip"]', "max_adds = 5", "max_removes = 0", 'findings = ["unverifiable"]']
     >>> _ = path.write_text("\n".join(lines))

@@ -16,6 +16,8 @@ def review_markdown(plan: Plan, personal: Snapshot | None = None) -> str:
     """
     Return the review as Markdown: summary, findings, limits, and all operations, removals first.
 
+    Examples
+    --------
     >>> print(review_markdown(plan_memberships(sample_snapshot(), {"vip": ["c-7"]})).splitlines()[0])
     # Review: 1 customer joins, in 1 group
     """
@@ -30,6 +32,8 @@ def review_text(plan: Plan, personal: Snapshot | None = None) -> str:
     """
     Return the review as plain text with aligned columns, for a terminal, a ticket or an email.
 
+    Examples
+    --------
     >>> print(review_text(plan_memberships(sample_snapshot(), {"vip": ["c-7"]})).splitlines()[0])
     Review: 1 customer joins, in 1 group
     """

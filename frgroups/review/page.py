@@ -52,6 +52,8 @@ def review_html(plan: Plan, personal: Snapshot | None = None) -> str:
     """
     Return the review page as text; the same plan gives the same page, byte for byte.
 
+    Examples
+    --------
     >>> page = review_html(plan_memberships(sample_snapshot(), {"vip": ["c-7"]}))
     >>> "1 customer joins VIP (2 -&gt; 3)." in page
     True

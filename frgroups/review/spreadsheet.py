@@ -30,6 +30,8 @@ def review_csv(plan: Plan, personal: Snapshot | None = None) -> str:
     A cell starts with an apostrophe if a spreadsheet would run it as a formula or convert it to a number or date, or
     if the value itself starts with one. To get the original value, remove one apostrophe.
 
+    Examples
+    --------
     >>> print(review_csv(plan_memberships(sample_snapshot(), {"vip": ["c-7"]})).splitlines()[0][:57])
     "customer_group_uid","group_name","customer_uid","change"
     """

@@ -40,6 +40,8 @@ def save_review(plan: Plan, path: str | Path, *, personal: Snapshot | None = Non
         The suffix is unknown, the path is a folder or cannot be written, `personal` has no names or belongs to
         another tenant, openpyxl is missing, or an Excel sheet cannot hold all operations.
 
+    Examples
+    --------
     >>> import tempfile
     >>> plan = plan_memberships(sample_snapshot(), {"vip": ["c-7"]})
     >>> with tempfile.TemporaryDirectory() as folder:

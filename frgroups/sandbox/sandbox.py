@@ -56,6 +56,8 @@ class Sandbox(TenantControls):
     faults, **options
         What goes wrong, as `misbehave` takes it.
 
+    Examples
+    --------
     >>> with Sandbox(customers=200, groups=12) as sandbox:
     ...     len(sandbox.groups())
     12

@@ -75,6 +75,8 @@ def read_list(path: str | Path, column: str | None = None, *, sheet: str | None 
         The file is missing, empty, no list, or not to be read without guessing: mixed separators, an unclear
         column, ids that a spreadsheet has spoiled (`150.0`, `1,5E+15`), numbers in Excel cells, hidden rows.
 
+    Examples
+    --------
     >>> import tempfile, pathlib
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = pathlib.Path(folder, "vip.csv")
@@ -127,6 +129,8 @@ def resolve_customers(
         it tells of customers that are in no group, which a snapshot cannot show. What the snapshot says of a
         customer goes before; an id that it gives to someone else is ambiguous.
 
+    Examples
+    --------
     >>> resolve_customers(sample_snapshot(), ["0001", "1", "0251"])
          id customer_uid   outcome
     0  0001          c-1  resolved

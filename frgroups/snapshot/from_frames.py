@@ -39,6 +39,8 @@ def snapshot_from_frames(
         A column is missing, a uid is not text (a number column has lost its leading zeros), is empty or
         missing, a group or customer stands twice, or a membership names a group that `groups` lacks.
 
+    Examples
+    --------
     >>> import pandas as pd
     >>> memberships = pd.DataFrame({"customer_group_uid": ["vip", "vip"], "customer_uid": ["c-2", "c-1"]})
     >>> snapshot_from_frames(memberships, tenant_uid="t-1", taken_at="2026-11-23T08:10Z")
@@ -151,6 +153,8 @@ def sample_snapshot(taken_at: datetime | str | None = None) -> Snapshot:
 
     By default, it was taken at the start of the current hour, so that it is recent enough for a plan.
 
+    Examples
+    --------
     >>> sample_snapshot().groups[["customer_group_uid", "name"]].to_dict("list")
     {'customer_group_uid': ['all', 'staff', 'vip'], 'name': ['All members', 'Staff', 'VIP']}
     """

@@ -110,6 +110,8 @@ def make_nullable(column: pd.Series) -> pd.Series:
 
     Without the conversion, a missing value would turn integers into floats and booleans into objects.
 
+    Examples
+    --------
     >>> str(make_nullable(pd.Series([True, False])).dtype), str(make_nullable(pd.Series([0.5])).dtype)
     ('boolean', 'float64')
     """

@@ -49,6 +49,8 @@ class Snapshot:
     universe
         How many customers the tenant has in all, as told to `with_universe`; None when nobody told.
 
+    Examples
+    --------
     >>> snapshot = sample_snapshot("2026-11-23T08:10Z")
     >>> snapshot
     <Snapshot of t-1 at 2026-11-23 08:10: 3 groups, 251 customers, 253 memberships>
@@ -104,6 +106,8 @@ class Snapshot:
         InputError
             It is not a whole number, or smaller than the number of customers seen.
 
+        Examples
+        --------
         >>> sample_snapshot("2026-11-23T08:10Z").with_universe(1_240_000)
         <Snapshot of t-1 at 2026-11-23 08:10: 3 groups, 251 of 1,240,000 customers, 253 memberships>
         """
@@ -113,6 +117,8 @@ class Snapshot:
         """
         Return the uid of the group with this uid or unique name.
 
+        Examples
+        --------
         >>> sample_snapshot().group_uid("VIP")
         'vip'
         """

@@ -25,6 +25,8 @@ def lookup_positions(strings: pa.Array | pa.ChunkedArray, values: pa.Array) -> I
     Both arguments have the type large_string and no missing values. If all values have the same length, as UUIDs do,
     they are compared in words of eight bytes.
 
+    Examples
+    --------
     >>> lookup_positions(pa.array(["b", "x"], type=pa.large_string()), pa.array(["a", "b"], type=pa.large_string()))
     array([ 1, -1], dtype=int32)
     """

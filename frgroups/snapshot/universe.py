@@ -15,6 +15,8 @@ def resolve_universe(data: Any, universe: int | None, matrix: MembershipMatrix) 
 
     `matrix` is the matrix of `data`, which might be a stream that can be read only once.
 
+    Examples
+    --------
     >>> snapshot = sample_snapshot().with_universe(1_000)
     >>> resolve_universe(snapshot, None, snapshot.matrix), resolve_universe(snapshot, 2_000, snapshot.matrix)
     (1000, 2000)
@@ -30,6 +32,8 @@ def check_universe(universe: int, n_seen: int) -> int:
     """
     Return the universe as an int. Raise InputError if it is not an integer or less than `n_seen`.
 
+    Examples
+    --------
     >>> check_universe(1_240_000, 251)
     1240000
     """

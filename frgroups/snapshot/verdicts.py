@@ -15,6 +15,8 @@ def worst_verdict(verdicts: Iterable[str]) -> Verdict:
     """
     Return the worst of several verdicts, or "consistent" if there are none.
 
+    Examples
+    --------
     >>> worst_verdict(["unverifiable", "consistent"]), worst_verdict(["drifted", "unverifiable"])
     ('unverifiable', 'drifted')
     """

@@ -56,6 +56,8 @@ def list_snapshots(cache: Cache = None, *, tenant_uid: str | None = None) -> pd.
     Reads the manifests alone, so damage inside a snapshot shows when that snapshot is read. A damaged manifest is
     left out, with a warning in the log.
 
+    Examples
+    --------
     >>> path = save_snapshot(sample_snapshot())
     >>> list_snapshots(tenant_uid="t-1")[["tenant_uid", "n_groups", "n_customers"]].tail(1).values.tolist()
     [['t-1', 3, 251]]
@@ -71,6 +73,8 @@ def cache_info(cache: Cache = None) -> pd.DataFrame:
     there), n_damaged (set aside, or with a manifest that cannot be read), n_drafts (being written or removed, or
     left so by a run that died), path.
 
+    Examples
+    --------
     >>> path = save_snapshot(sample_snapshot())
     >>> cache_info()[["tenant_uid", "verdict", "n_damaged"]].values.tolist()
     [['t-1', 'unverifiable', 0]]
@@ -88,6 +92,8 @@ def prune(
     What was set aside as damaged goes at the same age; drafts that a run left behind go after a day. Returns the
     table of the snapshots that were removed, as `list_snapshots` shows it.
 
+    Examples
+    --------
     >>> path = save_snapshot(sample_snapshot())
     >>> len(prune(keep=timedelta(days=0)))  # The newest one of a tenant stays.
     0

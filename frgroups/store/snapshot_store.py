@@ -47,6 +47,8 @@ def save_snapshot(snapshot: Snapshot, cache: Cache = None) -> Path:
     The folder appears whole or not at all: it is written under another name, flushed, and renamed. Raises
     InputError where the folder cannot be written; nothing of the snapshot is left behind then.
 
+    Examples
+    --------
     >>> save_snapshot(sample_snapshot()).parent.name
     't-1@tables'
     """
@@ -108,6 +110,8 @@ def read_snapshot(
     CorruptFileError
         A file is not as it was written; the message names it, and says what was expected and found.
 
+    Examples
+    --------
     >>> path = save_snapshot(sample_snapshot("2026-11-23T08:10Z"))
     >>> read_snapshot(tenant_uid="t-1", at="2026-11-23")
     <Snapshot of t-1 at 2026-11-23 08:10: 3 groups, 251 customers, 253 memberships>

@@ -185,6 +185,8 @@ def check_uid(uid: str, label: str = "uid") -> str:
     InputError
         The value is not text, or contains other characters than letters, digits, hyphen and underscore.
 
+    Examples
+    --------
     >>> check_uid("0150")
     '0150'
     """
@@ -210,6 +212,8 @@ def check_group_name(name: str, label: str = "name") -> str:
     InputError
         The value is not text, is empty or blank, or cannot be encoded in UTF-8.
 
+    Examples
+    --------
     >>> check_group_name("VIP")
     'VIP'
     """
