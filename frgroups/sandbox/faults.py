@@ -10,6 +10,8 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from frgroups.errors import InputError
+from frgroups.internals.formatting import agree, format_list
+from frgroups.internals.validation import check_choice, check_number
 from frgroups.sandbox.fake_customers import blank_customer, customer_row
 from frgroups.sandbox.store import ListedCustomer, Store
 
@@ -67,11 +69,12 @@ class Fault:
     location: str = "https://elsewhere.example/"
 
     def __post_init__(self) -> None:
-        _check_choice("kind", self.kind, get_args(FaultKind))
-        if not 200 <= self.status <= 599:
-            raise InputError(f"status={self.status} is not a status that ends a request; give one of 200 to 599.")
-        if self.skip < 0 or self.seconds < 0 or (self.times is not None and self.times < 0):
-            raise InputError("skip, times and seconds of a fault must not be negative.")
+        check_choice(self.kind, "kind", get_args(FaultKind))
+        check_number(self.status, "status", at_least=200, at_most=599, whole=True)
+        check_number(self.seconds, "seconds", at_least=0)
+        check_number(self.skip, "skip", at_least=0, whole=True)
+        if self.times is not None:
+            check_number(self.times, "times", at_least=0, whole=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +130,10 @@ class Behavior:
     odd_records: bool = False
 
     def __post_init__(self) -> None:
-        _check_choice("moving", self.moving, ("swap", "join", "leave", None))
-        _check_choice("unknown_uids", self.unknown_uids, ("refuse", "refuse_named", "ignore"))
-        _check_choice("group_uids", self.group_uids, ("filled", "absent", "empty", "wrong"))
-        if self.moving_every < 1:
-            raise InputError(f"moving_every={self.moving_every} must be 1 or more pages.")
+        check_choice(self.moving, "moving", ("swap", "join", "leave", None))
+        check_choice(self.unknown_uids, "unknown_uids", ("refuse", "refuse_named", "ignore"))
+        check_choice(self.group_uids, "group_uids", ("filled", "absent", "empty", "wrong"))
+        check_number(self.moving_every, "moving_every", above=0, whole=True)
 
 
 def make_behavior(faults: tuple[Fault, ...], options: dict[str, object]) -> Behavior:
@@ -139,13 +141,11 @@ def make_behavior(faults: tuple[Fault, ...], options: dict[str, object]) -> Beha
     known = [name for name in Behavior.__dataclass_fields__ if name != "faults"]
     unknown = sorted(set(options) - set(known))
     if unknown:
-        raise InputError(f"A sandbox knows no {', '.join(unknown)}; it knows {', '.join(known)}.")
+        raise InputError(
+            f"The sandbox has no {agree(len(unknown), 'option', 'options')} {format_list(unknown)}. "
+            f"Its options are {format_list(known)}."
+        )
     return Behavior(faults, **options)  # type: ignore[arg-type]
-
-
-def _check_choice(name: str, value: object, known: tuple[object, ...]) -> None:
-    if value not in known:
-        raise InputError(f"{name}={value!r} is not one of {', '.join(map(repr, known))}.")
 
 
 @dataclass

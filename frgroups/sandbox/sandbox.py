@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from frgroups.errors import FrgroupsError, InputError
+from frgroups.errors import FrgroupsError
+from frgroups.internals.validation import check_choice, check_number
 from frgroups.sandbox.fake_tenant import make_tenant
 from frgroups.sandbox.faults import Behavior, Fault, make_behavior
 from frgroups.sandbox.simulation import advance
@@ -82,12 +83,9 @@ class Sandbox(TenantControls):
         faults: Iterable[Fault] = (),
         **options: Any,
     ) -> None:
-        if page_base not in (0, 1):
-            raise InputError(f"page_base={page_base} must be 0 or 1.")
-        if not 1 <= default_page_size <= max_page_size:
-            raise InputError(
-                f"default_page_size={default_page_size} must be from 1 to max_page_size={max_page_size}."
-            )
+        check_choice(page_base, "page_base", (0, 1))
+        check_number(max_page_size, "max_page_size", above=0, whole=True)
+        check_number(default_page_size, "default_page_size", at_least=1, at_most=max_page_size, whole=True)
         check_uids([tenant_uid])
         self._path = Path(path) if path is not None else None
         self._size: dict[str, int] | None = None
@@ -219,8 +217,7 @@ class Sandbox(TenantControls):
 
         The same days pass the same way for the same seed. Where you filled an empty tenant, only the clock moves.
         """
-        if days < 0:
-            raise InputError(f"days={days}: time cannot go back.")
+        check_number(days, "days", at_least=0)
         advance(self._store, days)
 
     # Misbehavior, and what was asked.
