@@ -17,7 +17,7 @@ from typing import Any
 
 from frgroups.errors import CorruptFileError, FrgroupsError, InputError, NotApprovedError
 from frgroups.internals.checksummed_json import canonical_json, kind_of, read_checksummed, write_checksummed
-from frgroups.internals.formatting import format_utc
+from frgroups.internals.formatting import format_list, format_utc
 from frgroups.internals.timestamps import parse_duration
 from frgroups.internals.validation import check_text, check_type
 from frgroups.plan.plan import Plan
@@ -408,7 +408,7 @@ def _read_content(path: Path) -> dict[str, Any]:
     content = read_checksummed(path, "approval")
     missing = _FIELDS - set(content)
     if missing:
-        raise CorruptFileError(f"{path} is not a complete approval: it lacks {', '.join(sorted(missing))}.")
+        raise _corrupt_approval(path, f"the fields {format_list(sorted(missing))} are missing")
     return content
 
 
@@ -416,11 +416,9 @@ def _check_texts(content: Mapping[str, Any], path: str | Path) -> None:
     """Raise CorruptFileError if a field is not text, or if the name is empty."""
     invalid = sorted(name for name in _FIELDS if not isinstance(content[name], str))
     if invalid:
-        raise CorruptFileError(
-            f"{path} is not a valid approval: {', '.join(invalid)} must be text. Create the approval again."
-        )
+        raise _corrupt_approval(path, f"the fields {format_list(invalid)} must be strings")
     if not content["by"].strip():
-        raise CorruptFileError(f"{path} is not a valid approval: it has no name. Create the approval again.")
+        raise _corrupt_approval(path, "the field 'by' must contain a name")
 
 
 def _timestamp(text: str, path: str | Path) -> datetime:
@@ -428,7 +426,12 @@ def _timestamp(text: str, path: str | Path) -> datetime:
         timestamp = datetime.fromisoformat(text)
         in_utc = timestamp.astimezone(UTC)
     except (TypeError, ValueError, OverflowError) as error:
-        raise CorruptFileError(f"{path} is not a valid approval: {text!r} is not a timestamp.") from error
+        raise _corrupt_approval(path, f"{text!r} is not a valid timestamp") from error
     if timestamp.tzinfo is None:
-        raise CorruptFileError(f"{path} is not a valid approval: {text!r} has no time zone.")
+        raise _corrupt_approval(path, f"the timestamp {text!r} has no time zone")
     return in_utc
+
+
+def _corrupt_approval(path: str | Path, reason: str) -> CorruptFileError:
+    """Return the error for an approval file with missing or invalid fields."""
+    return CorruptFileError(f"{path} is corrupt: {reason}. Create the approval again.")

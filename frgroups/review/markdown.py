@@ -19,7 +19,7 @@ def review_markdown(plan: Plan, personal: Snapshot | None = None) -> str:
     Examples
     --------
     >>> print(review_markdown(plan_memberships(sample_snapshot(), {"vip": ["c-7"]})).splitlines()[0])
-    # Review: 1 customer joins, in 1 group
+    # Review: 1 addition in 1 group
     """
     first, *rest = review_sections(plan, personal)
     lines = _section_lines("#", first)
@@ -35,7 +35,7 @@ def review_text(plan: Plan, personal: Snapshot | None = None) -> str:
     Examples
     --------
     >>> print(review_text(plan_memberships(sample_snapshot(), {"vip": ["c-7"]})).splitlines()[0])
-    Review: 1 customer joins, in 1 group
+    Review: 1 addition in 1 group
     """
     lines = []
     underline = "="

@@ -52,15 +52,14 @@ def headline(plan: Plan) -> str:
 
 def _change_line(plan: Plan) -> str:
     groups = pluralize(len(plan.groups), "group")
-    n_changes = plan.n_add + plan.n_remove
-    if not n_changes:
-        return f"{groups} {agree(len(plan.groups), 'is', 'are')} created, without members"
-    if plan.n_add and plan.n_remove:
-        return f"{plan.n_add:,} {_join(plan.n_add)}, {plan.n_remove:,} {_leave(plan.n_remove)}, in {groups}"
-    verb = _join(n_changes) if plan.n_add else _leave(n_changes)
-    if n_changes == _n_customers(plan):
-        return f"{pluralize(n_changes, 'customer')} {verb}, in {groups}"
-    return f"{n_changes:,} {verb}, in {groups}"
+    if not plan.n_add and not plan.n_remove:
+        return f"{groups} {agree(len(plan.groups), 'is', 'are')} created without members"
+    counts = []
+    if plan.n_add:
+        counts.append(pluralize(plan.n_add, "addition"))
+    if plan.n_remove:
+        counts.append(pluralize(plan.n_remove, "removal"))
+    return f"{' and '.join(counts)} in {groups}"
 
 
 def _n_customers(plan: Plan) -> int:
@@ -72,22 +71,14 @@ def customers_sentence(plan: Plan) -> str:
     n_customers = _n_customers(plan)
     if not n_customers:
         return ""
-    sentence = f"{pluralize(n_customers, 'customer affected')}."
+    sentence = f"{pluralize(n_customers, 'customer')} {agree(n_customers, 'is', 'are')} affected."
     n_moving = plan.moves()["customer_uid"].nunique()
     if not n_moving:
         return sentence
     return (
-        f"{sentence} {n_moving:,} of them {_leave(n_moving)} one group and {_join(n_moving)} another, and "
-        f"{agree(n_moving, 'is', 'are')} briefly in both, because additions are sent first."
+        f"{sentence} {n_moving:,} of them {agree(n_moving, 'moves', 'move')} from one group to another and "
+        f"{agree(n_moving, 'is', 'are')} briefly in both groups, because additions are sent first."
     )
-
-
-def _join(n: int) -> str:
-    return agree(n, "joins", "join")
-
-
-def _leave(n: int) -> str:
-    return agree(n, "leaves", "leave")
 
 
 def group_sentence(group: GroupChange) -> str:

@@ -50,7 +50,7 @@ def review_sections(plan: Plan, personal: Snapshot | None = None) -> list[Sectio
         sections.append(_decision_section(plan))
     operations = operations_table(plan, personal)
     if len(operations):
-        title = f"All {pluralize(len(operations), 'operation')}, removals first"
+        title = f"{pluralize(len(operations), 'operation')}, removals first"
         sections.append(Section(title, table=operations, is_all=True))
     return sections
 
@@ -68,8 +68,10 @@ def _summary_lines(plan: Plan) -> Iterator[str]:
     environment = environment_of(plan.base_url)
     if plan.purpose:
         yield f"Purpose: {plan.purpose}"
-    host = plan.base_url or "no host"
-    yield f"Target: {environment.title}, {host}, tenant {plan.tenant_uid}. {environment.description}"
+    if plan.base_url is None:
+        yield f"Target: tenant {plan.tenant_uid}. {environment.description}"
+    else:
+        yield f"Target: {environment.title}, {plan.base_url}, tenant {plan.tenant_uid}. {environment.description}"
     yield f"Planned: {format_utc(plan.planned_at)}, from data read at {format_utc(plan.snapshot_taken_at)}"
     if plan.reverts:
         yield f"Undoes: plan {plan.reverts[:12]}"
@@ -77,7 +79,7 @@ def _summary_lines(plan: Plan) -> Iterator[str]:
     if customers:
         yield customers
         yield from format_moves(plan.moves())
-        yield f"Cost: {plan.request_estimate}"
+        yield f"Requests: {plan.request_estimate}"
 
 
 def _limits_table(plan: Plan) -> pd.DataFrame:
