@@ -1,4 +1,4 @@
-"""The words that the made-up tenant is made of."""
+"""Names, places and other words for the synthetic tenant."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Country:
-    """What names, places and numbers look like in one country."""
+    """Names, places and number formats of a country."""
 
     code: str
     share: float
@@ -17,7 +17,7 @@ class Country:
     # City, lowest and highest postal code.
     cities: tuple[tuple[str, int, int], ...]
     postal_digits: int
-    # No mobile number goes on with 00 after its country code, so these reach nobody.
+    # Generated numbers have 00 after this country code, because no assigned mobile number starts with 00.
     dial: str
     company_form: str
 
@@ -122,7 +122,7 @@ COUNTRIES = (
     ),
 )
 
-# Names that break a page, a spreadsheet or a list that does not escape what it shows.
+# Names that break pages, spreadsheets and CSV files without escaping.
 AWKWARD_LASTNAMES = (
     "<b>Fjell</b>",
     "=SUM(A1:A9)",
@@ -137,7 +137,7 @@ AWKWARD_LASTNAMES = (
     "<script>alert(1)</script>",
 )
 
-# Store uid, name, country.
+# Uid, name and country of each store.
 STORES = (
     ("store_oslo", "Nordic Sport Oslo City", "NO"),
     ("store_sandvika", "Nordic Sport Sandvika", "NO"),
@@ -155,7 +155,7 @@ STORES = (
     ("store_web", "Nordic Sport Nettbutikk", ""),
 )
 
-# Trade, what its companies are called.
+# Trade, and patterns for the names of its companies.
 TRADES = (
     ("club", ("{} idrettslag", "{} IL", "{} IF", "{} skiklubb")),
     ("school", ("{} skole", "{} skola", "{} videregående")),
