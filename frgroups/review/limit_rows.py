@@ -92,7 +92,9 @@ def _without_limited_group(check: LimitCheck, unchanged: str) -> str:
 def _other_groups(check: LimitCheck) -> str:
     """Describe the affected groups that the table row does not name."""
     text = ""
-    if check.n_groups > 1:
+    if check.n_groups > 1 and check.state == "over":
+        text += " (the group furthest over its limit)"
+    elif check.n_groups > 1:
         text += " (the group closest to its limit)"
     if check.n_unlimited:
         text += f", no limit for {check.n_unlimited:,} other {agree(check.n_unlimited, 'group', 'groups')}"
