@@ -96,7 +96,7 @@ def _summary_lines(plan: Plan) -> Iterator[str]:
     if customers:
         yield customers
         yield from format_moves(plan.moves())
-        yield f"Requests: {plan.request_estimate}"
+        yield str(plan.request_estimate)
 
 
 def _limits_table(plan: Plan) -> pd.DataFrame:
@@ -107,12 +107,13 @@ def _limits_table(plan: Plan) -> pd.DataFrame:
 def _decision_section(plan: Plan) -> Section:
     expires = plan_expires(plan)
     lines = [
-        f"Digest: {plan.digest}",
         f"To approve the plan, send this text to the operator: approved {plan.digest[:12]}",
+        "If you do not approve the plan, send the reason to the operator. Nothing is sent without an approval.",
         f"An approval is valid for {total_hours(VALID_FOR):g} hours.",
     ]
     if expires is not None:
         lines.append(f"The plan can be applied until {format_utc(expires)}.")
-    lines.append("The operator then creates the approval file and applies the plan with these commands:")
+    lines.append(f"Digest: {plan.digest}")
+    lines.append("The operator creates the approval file and applies the plan with these commands:")
     commands = ('frgroups approve PLAN --by "NAME"', "frgroups apply PLAN --approve APPROVAL")
     return Section("To approve", lines=tuple(lines), commands=commands)
