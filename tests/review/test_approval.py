@@ -216,7 +216,7 @@ def test_home_folder(plan, tmp_path, monkeypatch):
     approve_plan(plan, tmp_path / "ok.approval.json", by="Kari")
     approve_plan(plan, tmp_path / "no.approval.json", by="Ola", reject="Too early")
 
-    with pytest.raises(NotApprovedError, match="Ola .*Too early"):
+    with pytest.raises(NotApprovedError, match=r"Ola .*Too early"):
         check_approval(plan, "~/ok.approval.json")
 
 
