@@ -251,11 +251,11 @@ class CustomerFactory:
 
     def _consents(self, record: Record, created: datetime) -> list[Record]:
         consents = []
-        for uid, name, asked, given in vocabulary.CONSENTS:
-            if self.rng.random() < asked:
-                probability = given * 0.5
+        for uid, name, asked_share, given_share in vocabulary.CONSENTS:
+            if self.rng.random() < asked_share:
+                probability = given_share * 0.5
                 if record["loyaltyId"]:
-                    probability = given * 1.2
+                    probability = given_share * 1.2
                 consents.append(
                     {
                         "consentUid": uid,

@@ -80,35 +80,35 @@ class ProcessServer:
 
     def __init__(self, path: Path, control_token: str, port: int) -> None:
         # A pipe would block the child process once it is full, because the output is not read while the child runs.
-        self._complaints = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
+        self._stderr = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
         self._child = subprocess.Popen(
             [sys.executable, "-P", "-m", "frgroups.sandbox"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._complaints,
+            stderr=self._stderr,
             text=True,
             encoding="utf-8",
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )
         # The settings are sent through the pipe, because other users of the machine can read command arguments.
-        order = json.dumps({"path": str(path.resolve()), "control_token": control_token, "port": port})
-        answer = self._ask(order)
-        if "port" not in answer:
-            raise _not_listening(port, answer["error"])
-        self.port: int = answer["port"]
+        settings = json.dumps({"path": str(path.resolve()), "control_token": control_token, "port": port})
+        reply = self._send_settings(settings)
+        if "port" not in reply:
+            raise _not_listening(port, reply["error"])
+        self.port: int = reply["port"]
 
-    def _ask(self, order: str) -> dict[str, Any]:
+    def _send_settings(self, settings: str) -> dict[str, Any]:
         assert self._child.stdin is not None
         assert self._child.stdout is not None
         with contextlib.suppress(BrokenPipeError):
-            self._child.stdin.write(order + "\n")
+            self._child.stdin.write(settings + "\n")
             self._child.stdin.flush()
         line = self._child.stdout.readline()
         if line:
-            answer: dict[str, Any] = json.loads(line)
-            if "error" in answer:
+            reply: dict[str, Any] = json.loads(line)
+            if "error" in reply:
                 self._end()
-            return answer
+            return reply
         raise FrgroupsError(f"The child process of the sandbox did not start.\n{self._end()}")
 
     def stop(self) -> None:
@@ -121,9 +121,9 @@ class ProcessServer:
         except subprocess.TimeoutExpired:
             self._child.kill()
             self._child.communicate()
-        with self._complaints:
-            self._complaints.seek(0)
-            return self._complaints.read().strip()
+        with self._stderr:
+            self._stderr.seek(0)
+            return self._stderr.read().strip()
 
 
 def serve_parent() -> None:
@@ -134,14 +134,14 @@ def serve_parent() -> None:
     """
     # Only the parent process handles Ctrl-C in a terminal or notebook.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    order = json.loads(sys.stdin.readline())
+    settings = json.loads(sys.stdin.readline())
     try:
-        listener = listen(order["port"])
+        listener = listen(settings["port"])
     except InputError as error:
         sys.stdout.write(json.dumps({"error": getattr(error, "reason", error.message)}) + "\n")
         return
-    with contextlib.closing(Store(order["path"])) as store:
-        application = Application(store, order["control_token"])
+    with contextlib.closing(Store(settings["path"])) as store:
+        application = Application(store, settings["control_token"])
 
         async def run() -> None:
             loop, stop = asyncio.get_running_loop(), asyncio.Event()

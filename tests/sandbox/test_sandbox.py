@@ -41,10 +41,10 @@ class Caller:
 
     def page(self, path: str = "/g/customers", **query: Any) -> tuple[list[str], dict[str, int]]:
         """Return the uids and the paging of one page."""
-        answer = self("GET", path, params=query)
-        assert answer.status_code == 200, answer.text
+        response = self("GET", path, params=query)
+        assert response.status_code == 200, response.text
         uid = "customerUid" if path else "customerGroupUid"
-        return [item[uid] for item in answer.json()["items"]], answer.json()["paging"]
+        return [item[uid] for item in response.json()["items"]], response.json()["paging"]
 
     def uids(self, base: int = 1, size: int = 10) -> list[str]:
         """Read group g page by page until the number of uids reaches the total count."""
@@ -122,12 +122,12 @@ def test_rename_without_name(call: Caller) -> None:
 
 def test_change_members(call: Caller, sandbox: Sandbox) -> None:
     "A PUT adds and removes members. Repeated additions and removals have no effect."
-    answer = call(
+    response = call(
         "PUT", "/h/customers", json={"addCustomerUids": ["c-03", "c-01", "c-01"], "removeCustomerUids": ["c-09"]}
     )
     again = call("PUT", "/h/customers", json={"addCustomerUids": ["c-01"], "removeCustomerUids": ["c-03"]})
 
-    assert (answer.status_code, answer.content, again.status_code) == (204, b"", 204)
+    assert (response.status_code, response.content, again.status_code) == (204, b"", 204)
     assert sandbox.members("h") == ["c-01"]
     [customer] = call("GET", "/h/customers").json()["items"]
     assert customer["customerGroupUids"] == ["g", "h"]
@@ -244,20 +244,20 @@ def test_invalid_requests(
     call: Caller, sandbox: Sandbox, method: str, path: str, options: dict[str, Any], status: int
 ) -> None:
     "An invalid request returns an error status with a message, and changes nothing."
-    answer = call(method, path, **options)
+    response = call(method, path, **options)
 
-    assert answer.status_code == status
-    assert answer.json()["message"]
+    assert response.status_code == status
+    assert response.json()["message"]
     assert sandbox.groups() == {"g": "All customers", "h": "Empty group"}
     assert (sandbox.members("g"), sandbox.members("h")) == (CUSTOMERS, [])
 
 
 def test_invalid_method(call: Caller) -> None:
     "A method that is not allowed returns status 405 with an Allow header."
-    answers = {path: call("PATCH", path) for path in ("", "/g", "/g/customers")}
+    responses = {path: call("PATCH", path) for path in ("", "/g", "/g/customers")}
 
-    assert {answer.status_code for answer in answers.values()} == {405}
-    assert [a.headers["Allow"] for a in answers.values()] == ["GET, POST", "DELETE, GET, PUT", "GET, PUT"]
+    assert {response.status_code for response in responses.values()} == {405}
+    assert [a.headers["Allow"] for a in responses.values()] == ["GET, POST", "DELETE, GET, PUT", "GET, PUT"]
 
 
 def test_tokens(call: Caller, sandbox: Sandbox) -> None:
@@ -273,27 +273,27 @@ def test_tokens(call: Caller, sandbox: Sandbox) -> None:
 
     assert [unknown.status_code, without.status_code, read.status_code] == [401, 401, 200]
     assert unknown.headers["WWW-Authenticate"] == "Bearer"
-    assert [answer.status_code for answer in writes] == [403, 403, 403]
+    assert [response.status_code for response in writes] == [403, 403, 403]
     assert len(sandbox.members("g")) == 25
 
 
 def test_unknown_tenant(call: Caller, sandbox: Sandbox) -> None:
     "The uid of another tenant returns status 404."
     headers = {"Authorization": f"Bearer {sandbox.token}"}
-    answer = call.http.get(f"{sandbox.base_url}/tenants/other/customer-groups", headers=headers)
+    response = call.http.get(f"{sandbox.base_url}/tenants/other/customer-groups", headers=headers)
 
-    assert answer.status_code == 404
+    assert response.status_code == 404
 
 
 def test_status_fault(call: Caller, sandbox: Sandbox) -> None:
     "A status fault affects the requests that match its method, path, skip and times."
     sandbox.misbehave(Fault("status", status=429, method="GET", path="/g", skip=1, times=2, retry_after="2"))
 
-    answers = [call("GET", "/g") for _ in range(4)]
+    responses = [call("GET", "/g") for _ in range(4)]
     other = call("GET", "/h")
 
-    assert [answer.status_code for answer in answers] == [200, 429, 429, 200]
-    assert answers[1].headers["Retry-After"] == "2"
+    assert [response.status_code for response in responses] == [200, 429, 429, 200]
+    assert responses[1].headers["Retry-After"] == "2"
     assert other.status_code == 200
 
 
@@ -322,9 +322,9 @@ def test_status_after(call: Caller, sandbox: Sandbox) -> None:
     "The fault 'status_after' processes the request and returns an error status."
     sandbox.misbehave(Fault("status_after", status=500, method="PUT"))
 
-    answer = call("PUT", "/h/customers", json={"addCustomerUids": ["c-01"]})
+    response = call("PUT", "/h/customers", json={"addCustomerUids": ["c-01"]})
 
-    assert (answer.status_code, sandbox.members("h")) == (500, ["c-01"])
+    assert (response.status_code, sandbox.members("h")) == (500, ["c-01"])
 
 
 def test_hang(call: Caller, sandbox: Sandbox) -> None:
@@ -439,9 +439,9 @@ def test_unknown_customers(
     "A PUT that adds unknown customers is rejected completely, or skips these customers."
     sandbox.misbehave(unknown_uids=option)
 
-    answer = call("PUT", "/h/customers", json={"addCustomerUids": ["c-01", "c-unknown"]})
+    response = call("PUT", "/h/customers", json={"addCustomerUids": ["c-01", "c-unknown"]})
 
-    assert (answer.status_code, "c-unknown" in answer.text) == (status, named)
+    assert (response.status_code, "c-unknown" in response.text) == (status, named)
     assert sandbox.members("h") == members
 
 
@@ -767,9 +767,9 @@ def test_synthetic_groups(tenant: Sandbox) -> None:
 def test_synthetic_customers(tenant: Sandbox) -> None:
     "The customers have realistic types, countries and uids, and unassigned contact data."
     call = Caller(tenant)
-    answers = [call("GET", f"/{uid}/customers", params={"pageSize": 500}).json() for uid in tenant.groups()]
+    responses = [call("GET", f"/{uid}/customers", params={"pageSize": 500}).json() for uid in tenant.groups()]
     call.http.close()
-    customers = {item["customerUid"]: item for answer in answers for item in answer["items"]}
+    customers = {item["customerUid"]: item for response in responses for item in response["items"]}
 
     assert {customer["customerType"] for customer in customers.values()} == {"PERSON", "COMPANY", "B2B"}
     assert {customer["countryCode"] for customer in customers.values()} == {"NO", "SE", "DK", "FI"}
