@@ -27,7 +27,9 @@ VALID_FOR = timedelta(hours=72)
 CLOCK_TOLERANCE = timedelta(minutes=10)  # Maximum difference between the clocks of two machines.
 MAX_FILE_SIZE = 65_536  # Larger files are skipped in the search for approvals.
 MAX_PATH_LENGTH = 300  # Errors show at most this many characters of a path.
-MAX_REASON_LENGTH = 10_000  # Includes JSON escapes. Every approval is smaller than MAX_FILE_SIZE.
+MAX_REASON_LENGTH = (
+    10_000  # Length with JSON escapes. The maximum keeps all approval files smaller than MAX_FILE_SIZE.
+)
 MIN_DIGEST_LENGTH = 12
 ApprovalSource = str | Path | Policy
 _NONE: Mapping[str, str] = MappingProxyType({})
@@ -271,11 +273,13 @@ def _approval_by_file(plan: Plan, path: str | Path, earlier_approval: Mapping[st
     _check_texts(content, path)
     until, at = _timestamp(content["until"], path), _timestamp(content["at"], path)
     if content["digest"] != plan.digest:
-        raise NotApprovedError(f"{path} approves plan {content['digest'][:12]}, but this plan is {plan.digest[:12]}.")
+        raise NotApprovedError(
+            f"{path} is an approval of plan {content['digest'][:12]}, not of plan {plan.digest[:12]}."
+        )
     if _timestamp(content["planned_at"], path) != plan.planned_at:
         raise NotApprovedError(
-            f"{path} approves plan {plan.digest[:12]} of {content['planned_at'][:16]}, but this file was created "
-            f"at {plan.planned_at:%Y-%m-%dT%H:%M}. Each plan file requires a separate approval."
+            f"{path} is an approval of another file of plan {plan.digest[:12]}. The approved file was created at "
+            f"{content['planned_at'][:16]}, and this file at {plan.planned_at:%Y-%m-%dT%H:%M}. Approve this file."
         )
     if _is_rejection(content, plan):
         raise NotApprovedError(_rejection_message(content, plan))
@@ -323,7 +327,7 @@ def _searched_folders(plan: Plan, approval: ApprovalSource) -> list[Path]:
     if plan.path:
         folders.add(plan.path.parent)
     if isinstance(approval, str | Path) and not _is_digest(approval):
-        with suppress(RuntimeError, OSError):  # Reading the file later reports an invalid path.
+        with suppress(RuntimeError, OSError):  # An invalid path is reported later, when the file is read.
             folder = Path(approval).expanduser().parent
             if folder.is_dir():
                 folders.add(folder)
@@ -389,8 +393,8 @@ def read_decision(path: Path, plan: Plan) -> Decision | None:
     """
     Read the decision about a plan from an approval file.
 
-    None is returned if the file cannot be read or does not apply to the plan. An approval applies to one plan file. A
-    rejection applies to all plans with the same digest, even if its other fields are not valid.
+    The result is None if the file cannot be read or does not apply to the plan. An approval applies to one plan
+    file. A rejection applies to all plans with the same digest, even if its other fields are not valid.
     """
     with suppress(FrgroupsError):
         content = _read_content(path)

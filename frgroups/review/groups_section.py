@@ -13,7 +13,7 @@ MIN_CHANGE_WIDTH = 6  # A narrower bar would be invisible.
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """Widths of the two parts of a bar, out of 1,000: unchanged members, and members who join or leave."""
+    """Widths of the two parts of a bar in thousandths: unchanged members, and members who join or leave."""
 
     stay: int
     change: int
@@ -35,7 +35,7 @@ class GroupPicture:
 
 
 def group_picture(group: GroupChange, *, is_blocked: bool) -> GroupPicture:
-    """Compute the picture of a group from its change."""
+    """Compute the sentence, the numbers and the bars for the change of a group."""
     n_before, n_leave, n_join = len(group.baseline), len(group.remove), len(group.add)
     scale = max(n_before, group.n_after, 1)
     return GroupPicture(

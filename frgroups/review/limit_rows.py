@@ -90,7 +90,7 @@ def _without_limited_group(check: LimitCheck, unchanged: str) -> str:
 
 
 def _other_groups(check: LimitCheck) -> str:
-    """Describe the affected groups that the table row does not name."""
+    """Return a note about the affected groups that the row does not show."""
     text = ""
     if check.n_groups > 1 and check.state == "over":
         text += " (the group furthest over its limit)"
@@ -134,7 +134,7 @@ def _removals_per_day(_: Plan, check: LimitCheck) -> tuple[str, str]:
 
 def _drift(_: Plan, check: LimitCheck) -> tuple[str, str]:
     percentage = format_limit_share(check.allowed or 0)
-    return UNKNOWN_YET, f"{percentage} of a group, or {check.limits.drift_floor or 0} members if that is more"
+    return UNKNOWN_YET, f"{percentage} of a group, at least {check.limits.drift_floor or 0}"
 
 
 def _plan_age(plan: Plan, check: LimitCheck) -> tuple[str, str]:

@@ -31,7 +31,7 @@ from frgroups.snapshot.snapshot import Snapshot
 FIRST_BLOCKING = 6
 FIRST_RULES = 4
 PICTURED_GROUPS = 6
-MAX_LISTED = 1_000  # groups or findings in a full list
+MAX_LISTED = 1_000  # Maximum number of groups or findings in a list.
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,7 +119,7 @@ def queued_plans(tenant_uid: str, base_url: str | None) -> Iterator[QueuedPlan]:
     """
     Yield the pending and approved plans with their decisions, oldest plan first.
 
-    Approval files are searched in the folders `pending` and `approved`, and rejection files also in `stopped`. A
+    Approval files are read from the folders `pending` and `approved`. Rejection files are also read from `stopped`. A
     rejection overrides all approvals. If a plan has several approvals, the approval with the latest expiry is used.
     """
     states: tuple[State, ...] = ("pending", "approved", "stopped")

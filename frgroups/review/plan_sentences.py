@@ -22,8 +22,8 @@ def operations_table(plan: Plan, personal: Snapshot | None = None) -> pd.DataFra
     Return the operations of a plan in review order: removals, operations with a finding, other operations.
 
     The table also contains group names and the customer details of the plan, such as the customer type. With a
-    personal snapshot, the table contains customer names. Plans that undo another plan have no customer details, so
-    that these are also read from the personal snapshot.
+    personal snapshot, the table also contains customer names. The details of a plan that undoes another plan are
+    read from the personal snapshot, because such a plan contains none.
     """
     table = plan.table()
     group_names = {group.uid: group.name for group in plan.groups}
@@ -42,7 +42,7 @@ def operations_table(plan: Plan, personal: Snapshot | None = None) -> pd.DataFra
 
 
 def headline(plan: Plan) -> str:
-    """Summarize a plan in one line: its numbers of additions, removals and groups."""
+    """Summarize the additions and removals of a plan in one line."""
     if plan.is_empty:
         return "Nothing to do: the groups already match the request"
     if plan.reverts:

@@ -19,7 +19,7 @@ from frgroups.review.plan_sentences import operations_table
 from frgroups.review.sections import review_sections
 from frgroups.snapshot.snapshot import Snapshot
 
-# Maximum number of characters in a cell, and of rows in a sheet without the header.
+# Limits of Excel: characters in a cell, and rows in a sheet below the header.
 CELL, ROWS = 32_767, 1_048_575
 
 

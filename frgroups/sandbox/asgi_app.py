@@ -1,4 +1,4 @@
-"""The ASGI application of the sandbox, with faults, a request log and control routes."""
+"""ASGI application of the sandbox with faults, a request log and control routes."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Application:
             await asyncio.sleep(fault.seconds)
         response = self._response(request, fault)
         cut = fault is not None and fault.kind in ("cut_before", "cut_after")
-        # Add the request to the log before the client receives the response.
+        # The request is logged first, so that a client finds it in the log after the response.
         self.log.append(
             {
                 "method": request.method,

@@ -163,7 +163,7 @@ class CustomerFactory:
         if self.rng.random() < 0.12:
             return None
         near = [store for store in vocabulary.STORES if store[2] in (country.code, "")]
-        # Squaring the random number makes the first stores larger than the last ones.
+        # Squaring a random number between 0 and 1 favors the first stores, so that stores differ in size.
         uid, name, _ = near[int(self.rng.random() ** 2 * len(near))]
         return {"storeUid": uid, "name": name}
 

@@ -86,7 +86,7 @@ def _random_uuid(rng: Random) -> str:
     return str(uuid.UUID(int=rng.getrandbits(128), version=4))
 
 
-# A rule returns the members of a group. It can use the members of the groups before it in the list.
+# A rule returns the members of a group. It can use the members of groups that precede it in the list.
 
 
 def _random_customers(share: float) -> Rule:
@@ -152,8 +152,7 @@ def _near_copy_of(group: str) -> Rule:
     return rule
 
 
-# Uid, name and rule of each group. The smallest tenant contains the first eight groups. A group with an
-# empty uid gets a random UUID.
+# Uid (empty for a random UUID), name and rule of each group. The smallest tenant has the first eight groups.
 BASE: tuple[tuple[str, str, Rule], ...] = (
     ("loyalty", "Loyalty club", _loyalty_members),
     ("group_vip", "VIP", _share_of_group("loyalty", 0.092)),

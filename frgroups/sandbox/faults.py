@@ -171,7 +171,7 @@ def make_behavior(faults: tuple[Fault, ...], options: dict[str, object]) -> Beha
 
 @dataclass
 class FaultInjector:
-    """Select the fault of each request and the change after each page."""
+    """Select the faults to inject and the changes of members between pages."""
 
     behavior: Behavior = field(default_factory=Behavior)
     matched: dict[int, int] = field(default_factory=dict)
@@ -192,7 +192,7 @@ class FaultInjector:
         return None
 
     def next_move(self, group_uid: str) -> Literal["swap", "join", "leave"] | None:
-        """Return the change to make in a group after a page of its members was returned, or None."""
+        """Return the change to make after a page of group members was returned, or None."""
         behavior = self.behavior
         if behavior.moving is None or behavior.moving_group not in (None, group_uid):
             return None
@@ -208,7 +208,7 @@ class FaultInjector:
 def move_members(
     store: Store, movement: Literal["swap", "join", "leave"], group_uid: str, served: Sequence[str], number: int
 ) -> None:
-    """Add or remove a member of a group, so that the offsets of the following pages change."""
+    """Change the members of a group, so that the following pages start at another member."""
     last = served[-1]
     leaving, joining = [], []
     if movement in ("swap", "leave"):
@@ -239,7 +239,7 @@ def _create_customer(store: Store, uid: str) -> str:
 
 
 def encode_customer(customer: ListedCustomer, group_uid: str, behavior: Behavior) -> bytes:
-    """Encode a customer in a list of members as JSON, with the deviations that `behavior` requires."""
+    """Encode a member of a group as JSON, with the deviations that are set in `behavior`."""
     uid, body, group_uids = customer
     if behavior.odd_records:
         body = msgspec.json.encode(_make_odd(uid, msgspec.json.decode(body + b"}")))[:-1]

@@ -462,7 +462,7 @@ class _Running:
     """
     Resources of a running sandbox: the server, the database and the temporary folder.
 
-    They are closed at the latest when the interpreter exits.
+    The resources are released by `end`, or when the interpreter exits.
     """
 
     def __init__(self, owner: Sandbox, server: Server, store: Store, folder: Path | None, control_token: str) -> None:

@@ -75,7 +75,7 @@ class ProcessServer:
     """
     Server in a child process.
 
-    The child process exits when its standard input is closed, and therefore at the latest with its parent process.
+    The child process exits when its standard input is closed. This also happens when the parent process exits.
     """
 
     def __init__(self, path: Path, control_token: str, port: int) -> None:

@@ -69,8 +69,7 @@ class _Step:
                 self._end_old_campaign()
 
     def _sample(self, pool: list[str], share: float) -> list[str]:
-        # The fractional part is the probability of one more change. Otherwise, small tenants would never change in
-        # short steps.
+        # The fractional part is the probability of one more change, so that small tenants also change.
         expected = share * self.month_share * len(pool)
         count = int(expected) + (self.rng.random() < expected % 1)
         return self.rng.sample(pool, min(count, len(pool)))
@@ -156,7 +155,7 @@ class _Step:
         old = [uid for uid in sorted(known) if uid.startswith(CAMPAIGNS) and self.store.count_members(uid)][:-1]
         if not old:
             return
-        # Odd months remove the members of the group, and even months delete the group.
+        # In odd months, the group loses all members. In even months, the group is deleted.
         if self.months % 2:
             self._change(old[0], remove=self.store.members(old[0]))
         else:

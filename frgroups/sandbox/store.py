@@ -85,7 +85,7 @@ class Store:
         if mark != APPLICATION_ID and tables:
             raise InputError(f"{self.path} is an SQLite database, but not the database of a sandbox.")
         self._db.execute("PRAGMA journal_mode = WAL")
-        # The data is synthetic, so that fast writes are more important than durability.
+        # Fast writes are more important than durability, because the data is synthetic.
         self._db.execute("PRAGMA synchronous = OFF")
         self._db.execute("PRAGMA cache_size = -65536")
         if not tables:
