@@ -208,7 +208,7 @@ def format_approval(approval: Mapping[str, str]) -> str:
         alias = f", as {by}"
     texts = {
         "person": f"by {by}{when}",
-        "self": f"by the process that created it{alias}{when}",
+        "self": "by the process that created it" + alias + when,
         "digest": "by its digest",
         "policy": f"by the policy {by}",
     }

@@ -76,8 +76,8 @@ def customers_sentence(plan: Plan) -> str:
     if not n_moving:
         return sentence
     return (
-        f"{sentence} {n_moving:,} of them {agree(n_moving, 'moves', 'move')} from one group to another and "
-        f"{agree(n_moving, 'is', 'are')} briefly in both groups, because additions are sent first."
+        f"{sentence} The plan moves {pluralize(n_moving, 'customer')} from one group to another. Additions are sent "
+        "first, so that a customer who moves is briefly in both groups."
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from frgroups.errors import InputError
-from frgroups.internals.formatting import agree, format_list
+from frgroups.internals.formatting import format_list
 from frgroups.internals.validation import check_choice, check_number
 from frgroups.sandbox.fake_customers import blank_customer, customer_row
 from frgroups.sandbox.store import ListedCustomer, Store
@@ -162,10 +162,7 @@ def make_behavior(faults: tuple[Fault, ...], options: dict[str, object]) -> Beha
     known = [name for name in Behavior.__dataclass_fields__ if name != "faults"]
     unknown = sorted(set(options) - set(known))
     if unknown:
-        raise InputError(
-            f"The sandbox has no {agree(len(unknown), 'option', 'options')} {format_list(unknown)}. "
-            f"Its options are {format_list(known)}."
-        )
+        raise InputError(f"The sandbox has no option {unknown[0]!r}. Its options are {format_list(known)}.")
     return Behavior(faults, **options)  # type: ignore[arg-type]
 
 

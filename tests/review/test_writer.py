@@ -150,7 +150,7 @@ def test_first_screen():
         assert f"- {group.sentence()}" in review_markdown(plan)
     assert "Tenant" in text and "nordvik" in text and STAGE in text
     assert "2 additions and 2 removals in 2 groups" in text
-    assert "3 customers" in text and "1 of them" in text
+    assert "3 customers" in text and "1 customer from one group" in text
 
 
 def test_moves_and_cost():
