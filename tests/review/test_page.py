@@ -184,7 +184,7 @@ def test_lone_surrogate(page):
 
 
 def test_rejection_blocks_apply(plan, page, sandbox):
-    "A rejection from the page makes apply_plan raise NotApprovedError with the name and the reason."
+    "apply_plan raises NotApprovedError with the name and the reason of a rejection from the page."
     file = rejected(page, "Feil gruppe: «Ansatte»", "Åse")
 
     with (

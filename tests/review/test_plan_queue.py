@@ -246,7 +246,7 @@ def test_decisions_beside_pending_plans(tenant, tmp_path, capsys):
 
 
 def test_reject_after_approve(tenant):
-    "An approved plan can be rejected by its path before the approval."
+    "An approval moves the plan to another folder, but its old path can still be used to reject it."
     path = queued(tenant, "one")
     assert main(["approve", str(path), "--by", "Kari"]) == 0
     assert path.name in files(tenant, "approved") and not path.exists()

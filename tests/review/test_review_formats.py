@@ -138,7 +138,7 @@ def test_review_without_names(tmp_path, ending):
 
 
 def test_name_column():
-    "The name is the person or the company. The column name contains the warning."
+    "The name column contains the name of the person or company, and its title contains a warning."
     rows = list(csv.DictReader(io.StringIO(review_csv(planned(named()), named()))))
 
     assert [row[NAME] for row in rows] == ["Kåre Ås-Øygard", "'=Fjord & Sønn AS", "", "'=Fjord & Sønn AS"]

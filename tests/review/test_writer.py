@@ -439,7 +439,7 @@ def test_content_security_policy():
 
 
 def test_deterministic():
-    "All formats are deterministic."
+    "Two reviews of the same plan are identical in all formats."
     for render in (review_html, review_markdown, review_csv):
         assert render(planned()) == render(planned())
 
@@ -473,7 +473,7 @@ def test_csv_delimiters():
 
 
 def test_csv_plain_values():
-    "Other names and uids are not prefixed."
+    "A name or uid that a spreadsheet program does not change has no apostrophe."
     rows = list(csv.DictReader(io.StringIO(review_csv(planned()))))
 
     assert (rows[0]["customer_uid"], rows[0]["group_name"]) == ("c-000", "Black Week VIP")
@@ -521,7 +521,7 @@ def test_formats_agree(world):
 
 
 def test_cut_lists(monkeypatch):
-    "If the page omits operations, groups or findings, it contains their numbers."
+    "If the page omits operations, groups or findings, it states how many."
     monkeypatch.setattr(operations_part, "PAGE_ROWS", 30)
     monkeypatch.setattr(operations_part, "PLAIN_ROWS", 10)
     monkeypatch.setattr(page_module, "MAX_LISTED", 12)
