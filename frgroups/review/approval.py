@@ -1,5 +1,5 @@
 """
-Write, find and check approval files.
+Write, find, and check approval files.
 
 An approval file contains the approval or the rejection of a plan. It does not authenticate the reviewer.
 """

@@ -35,7 +35,7 @@ class GroupPicture:
 
 
 def group_picture(group: GroupChange, *, is_blocked: bool) -> GroupPicture:
-    """Compute the sentence, the numbers and the bars for the change of a group."""
+    """Compute the sentence, the numbers, and the bars for the change of a group."""
     n_before, n_leave, n_join = len(group.baseline), len(group.remove), len(group.add)
     scale = max(n_before, group.n_after, 1)
     return GroupPicture(

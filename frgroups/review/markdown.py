@@ -68,7 +68,7 @@ def _section_lines(level: str, section: Section) -> list[str]:
 
 
 def _md(text: object) -> str:
-    """Escape a value for Markdown, including characters that start a quote, a heading or a list."""
+    """Escape a value for Markdown, including characters that start a quote, a heading, or a list."""
     inline = re.sub(r"([\\`*_\[\]<&|~])", r"\\\1", escape_invisible(text))
     return re.sub(r"^(\s*\d*)([>#+.)-])", r"\1\\\2", inline)
 

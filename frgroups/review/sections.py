@@ -1,4 +1,4 @@
-"""Arrange a review as titled sections for Markdown, plain text and Excel workbooks."""
+"""Arrange a review as titled sections for Markdown, plain text, and Excel workbooks."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Section:
 
 
 def review_sections(plan: Plan, personal: Snapshot | None = None) -> list[Section]:
-    """Return all sections: summary, groups, findings, limits, decision and operations."""
+    """Return all sections: summary, groups, findings, limits, decision, and operations."""
     findings = tuple(str(finding) for finding in findings_by_severity(plan))
     sections = [_summary_section(plan, personal)]
     if plan.groups:

@@ -47,7 +47,7 @@ def review_csv(plan: Plan, personal: Snapshot | None = None) -> str:
 
 # Characters that can start a formula, including full-width characters.
 _FORMULA = re.compile(r"[\s'=+\-@＝＋－＠]")
-# Values that a spreadsheet program with English or Nordic settings converts to a number, date, time or Boolean.
+# Values that a spreadsheet program with English or Nordic settings converts to a number, date, time, or Boolean.
 _NUMBER = re.compile(
     r"[\d.,:/ %-]*\d[\d.,:/ %-]*(e[+-]?\d+)?"
     r"|\d{0,4}[-. /]?(jan|feb|mar|apr|ma[jiy]|jun|jul|aug|sep|o[ck]t|nov|de[cs])[a-z]*[-. /]?\d{0,4}"
@@ -67,7 +67,7 @@ def write_workbook(path: Path, plan: Plan, personal: Snapshot | None = None) -> 
     """
     Write the review as a workbook with the sheets "Review" and "Operations".
 
-    Each cell has the type, the number format and the quote prefix of a text, so that Excel does not change values
+    Each cell has the type, the number format, and the quote prefix of a text, so that Excel does not change values
     such as `=1+1` and `0150`.
 
     Raises

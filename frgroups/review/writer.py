@@ -1,4 +1,4 @@
-"""Write the review of a plan as an HTML page, Markdown, text, CSV or an Excel workbook."""
+"""Write the review of a plan as an HTML page, Markdown, text, CSV, or an Excel workbook."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ASGI application of the sandbox with faults, a request log and control routes."""
+"""ASGI application of the sandbox with faults, a request log, and control routes."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ class CustomerFactory:
     """
     Create synthetic customers.
 
-    The results depend on the state of `rng`, the customer numbers and `now`.
+    The results depend on the state of `rng`, the customer numbers, and `now`.
     """
 
     def __init__(self, rng: Random, now: datetime) -> None:
@@ -93,7 +93,7 @@ class CustomerFactory:
         Parameters
         ----------
         number
-            Sequential number, which is part of the uid, the email address and other fields.
+            Sequential number, which is part of the uid, the email address, and other fields.
         joined_within_days
             Maximum age of the random creation date, in days.
         """

@@ -44,7 +44,7 @@ def make_tenant(store: Store, *, customers: int, groups: int, seed: int, now: da
     """
     Write the customers and groups of a synthetic tenant to an empty store.
 
-    Customers and memberships depend only on `customers`, `groups` and `seed`. Dates also depend on `now`.
+    Customers and memberships depend only on `customers`, `groups`, and `seed`. Dates also depend on `now`.
     """
     if customers < MIN_CUSTOMERS or groups < MIN_GROUPS:
         raise InputError(
@@ -152,7 +152,7 @@ def _near_copy_of(group: str) -> Rule:
     return rule
 
 
-# Uid (empty for a random UUID), name and rule of each group. The smallest tenant has the first eight groups.
+# Uid (empty for a random UUID), name, and rule of each group. The smallest tenant has the first eight groups.
 BASE: tuple[tuple[str, str, Rule], ...] = (
     ("loyalty", "Loyalty club", _loyalty_members),
     ("group_vip", "VIP", _share_of_group("loyalty", 0.092)),

@@ -16,7 +16,7 @@ MAX_INTEGER = 2**31 - 1
 
 
 class RequestError(Exception):
-    """Invalid request, with the status, message and headers of the response."""
+    """Invalid request, with the status, message, and headers of the response."""
 
     def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)

@@ -32,21 +32,21 @@ class Sandbox(TenantControls):
     """
     Local HTTP server that implements the customer groups API for one synthetic tenant.
 
-    Use a sandbox for tests, demonstrations and examples. The server listens on 127.0.0.1 only. It starts with
+    Use a sandbox for tests, demonstrations, and examples. The server listens on 127.0.0.1 only. It starts with
     `start()` or at the beginning of a `with` block. The class requires the extra `frgroups[sandbox]`.
 
     Parameters
     ----------
     path
         SQLite file that stores the tenant. If the file already contains a tenant, that tenant and its settings are
-        used. Only `token`, `process`, `port`, `faults` and `options` then have an effect. If None, the tenant is
+        used. Only `token`, `process`, `port`, `faults`, and `options` then have an effect. If None, the tenant is
         stored in a temporary folder, which `close()` deletes.
     customers
         Number of customers to create, at least 50.
     groups
         Number of groups to create, at least 8.
     seed
-        Seed of the random numbers. The same seed, `customers` and `groups` create the same memberships.
+        Seed of the random numbers. The same `seed`, `customers`, and `groups` create the same memberships.
     tenant_uid
         Uid of the tenant.
     token
@@ -64,7 +64,7 @@ class Sandbox(TenantControls):
     days_ago
         Number of days by which the time of the sandbox is behind the real time.
     empty
-        Whether to start without customers and groups. `customers`, `groups` and `seed` are then ignored.
+        Whether to start without customers and groups. `customers`, `groups`, and `seed` are then ignored.
     faults
         Faults to inject into requests, as in `misbehave`.
     **options
@@ -460,7 +460,7 @@ class Sandbox(TenantControls):
 
 class _Running:
     """
-    Resources of a running sandbox: the server, the database and the temporary folder.
+    Resources of a running sandbox: the server, the database, and the temporary folder.
 
     The resources are released by `end`, or when the interpreter exits.
     """

@@ -1,4 +1,4 @@
-"""Store the settings, groups, customers and memberships of a sandbox in an SQLite file."""
+"""Store the settings, groups, customers, and memberships of a sandbox in an SQLite file."""
 
 from __future__ import annotations
 
@@ -290,7 +290,7 @@ class Store:
                 db.execute("DELETE FROM pending WHERE id = ?", (number,))
 
     def empty(self) -> None:
-        """Delete all groups, customers and pending changes. The settings do not change."""
+        """Delete all groups, customers, and pending changes. The settings do not change."""
         with self.write() as db:
             for table in ("groups", "customers", "memberships", "pending"):
                 db.execute(f"DELETE FROM {table}")  # noqa: S608

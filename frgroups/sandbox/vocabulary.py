@@ -1,4 +1,4 @@
-"""Names, places and other words for the synthetic tenant, read from vocabulary.toml."""
+"""Names, places, and other words for the synthetic tenant, read from vocabulary.toml."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 
 @dataclass(frozen=True, slots=True)
 class Country:
-    """Names, places and number formats of a country."""
+    """Names, places, and number formats of a country."""
 
     code: str
     share: float

@@ -73,7 +73,7 @@ def test_same_digest(plan, other, tmp_path):
 
 @pytest.mark.parametrize("approve", ["", "  ", None, True, 7, "ja", "0" * 65, "none.json", "a" * 999 + "/b", b"abc"])
 def test_invalid_argument(plan, approve):
-    "A value that is not a digest, an existing file or a policy raises NotApprovedError."
+    "A value that is not a digest, an existing file, or a policy raises NotApprovedError."
     with pytest.raises(NotApprovedError) as raised:
         check_approval(plan, approve)
 

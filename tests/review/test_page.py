@@ -280,7 +280,7 @@ def scene(shown):
 
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, False), (1280, True)])
 def test_accessibility(page, scene, width, dark):
-    "axe reports no violation for a wide screen, a narrow screen and dark mode."
+    "axe reports no violation for a wide screen, a narrow screen, and dark mode."
     scene(width, dark)
     page.click("summary")
 

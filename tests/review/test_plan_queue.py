@@ -56,7 +56,7 @@ def lines(capsys):
 
 
 def test_queue_states(tenant, capsys):
-    "A plan, its review page and its approval file are moved from pending to approved and to done."
+    "A plan, its review page, and its approval file are moved from pending to approved and to done."
     path = queued(tenant, "one")
     assert [name.split(".", 1)[1] for name in files(tenant, "pending")] == ["plan.html", "plan.json"]
     assert main(["approve", str(path), "--by", "Kari"]) == 0

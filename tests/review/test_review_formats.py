@@ -52,7 +52,7 @@ def test_workbook_sheets(tmp_path):
 
 @pytest.mark.parametrize("name", ["=SUM(A1)", "+1", "-1", "@x", "0150", "1e5", "2024-01-02", "=cmd|' /C calc'!A0"])
 def test_workbook_cells_are_text(tmp_path, name):
-    "Every cell has the type, the number format and the quote prefix of a text."
+    "Every cell has the type, the number format, and the quote prefix of a text."
     plan = planned(wanted={"n": ["c-001"]}, create={"n": name})
 
     cells = [cell for rows in sheets(plan, tmp_path).values() for row in rows for cell in row if cell.value]
@@ -105,7 +105,7 @@ def test_text_columns():
 
 
 def named(**options):
-    """Return a snapshot with a person, a company, a display name and an email address."""
+    """Return a snapshot with a person, a company, a display name, and an email address."""
     customers = pd.DataFrame(
         {
             "customer_uid": ["c-000", "c-001", "c-002"],

@@ -1,4 +1,4 @@
-"""Tests of the review as HTML, Markdown and CSV."""
+"""Tests of the review as HTML, Markdown, and CSV."""
 
 import csv
 import io
@@ -65,7 +65,7 @@ def blocked():
 
 
 class Page(HTMLParser):
-    """Parser that collects the table rows, scripts, tags and text of a page."""
+    """Parser that collects the table rows, scripts, tags, and text of a page."""
 
     def __init__(self, html):
         super().__init__()
@@ -224,7 +224,7 @@ def test_plan_without_host():
 
 
 def test_blocked_plan():
-    "The review of a blocked plan starts with BLOCKED and contains no digest, commands or copy buttons."
+    "The review of a blocked plan starts with BLOCKED and contains no digest, commands, or copy buttons."
     plan = blocked()
 
     html, markdown = review_html(plan), review_markdown(plan)
@@ -399,7 +399,7 @@ def test_unknown_customers():
 
 
 def test_hostile_names():
-    "Markup, script tags and formulas in a group name are shown as text."
+    "Markup, script tags, and formulas in a group name are shown as text."
     hostile = "</script><script>alert(1)</script><b>\"'&\u2028=SUM(A1)"
     plan = planned(wanted={"n": ["c-001"], "m": ["c-002"]}, create={"n": hostile, "m": "<!--<script>"})
 
@@ -463,7 +463,7 @@ def test_csv_formulas(name):
 
 
 def test_csv_delimiters():
-    "Commas, semicolons and quotes in a name do not split the cell."
+    "Commas, semicolons, and quotes in a name do not split the cell."
     plan = planned(wanted={"n": ["c-001"]}, create={"n": 'a;b,c"d'})
 
     quoted = review_csv(plan).split("\r\n")[1]
@@ -503,7 +503,7 @@ CHANGES = st.dictionaries(UIDS, st.sampled_from(["add", "remove"]), min_size=1, 
 @hypothesis_settings(max_examples=80)
 @given(st.dictionaries(UIDS, st.tuples(NAMES, CHANGES), min_size=1, max_size=4))
 def test_formats_agree(world):
-    "For arbitrary names, the parsed HTML, Markdown and CSV contain the operations of the plan."
+    "For arbitrary names, the parsed HTML, Markdown, and CSV contain the operations of the plan."
     groups = []
     for uid, (name, changes) in sorted(world.items()):
         add, remove = (
@@ -521,7 +521,7 @@ def test_formats_agree(world):
 
 
 def test_cut_lists(monkeypatch):
-    "If the page omits operations, groups or findings, it states how many."
+    "If the page omits operations, groups, or findings, it states how many."
     monkeypatch.setattr(operations_part, "PAGE_ROWS", 30)
     monkeypatch.setattr(operations_part, "PLAIN_ROWS", 10)
     monkeypatch.setattr(page_module, "MAX_LISTED", 12)

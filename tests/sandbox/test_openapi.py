@@ -135,7 +135,7 @@ def test_invalid_customers(sandbox: Sandbox, http: httpx.Client) -> None:
 
 
 def test_operations(http: httpx.Client) -> None:
-    "The OpenAPI document of the sandbox has the published paths, methods and operation ids."
+    "The OpenAPI document of the sandbox has the published paths, methods, and operation ids."
 
     def operations(document: dict[str, Any], prefix: str) -> set[tuple[str, str, str, str]]:
         return {

@@ -1,4 +1,4 @@
-"""Tests of the sandbox: the API, faults, the server and the synthetic tenant."""
+"""Tests of the sandbox: the API, faults, the server, and the synthetic tenant."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_group_list(call: Caller) -> None:
 
 
 def test_group_operations(call: Caller) -> None:
-    "A group can be created, read, renamed and deleted."
+    "A group can be created, read, renamed, and deleted."
     created = call("POST", json={"name": "Ny gruppe", "customerGroupUid": "0150"})
     renamed = call("PUT", "/0150", json={"name": "Nyere gruppe"})
     read = call("GET", "/0150")
@@ -286,7 +286,7 @@ def test_unknown_tenant(call: Caller, sandbox: Sandbox) -> None:
 
 
 def test_status_fault(call: Caller, sandbox: Sandbox) -> None:
-    "A status fault affects the requests that match its method, path, skip and times."
+    "A status fault affects the requests that match its method, path, skip, and times."
     sandbox.misbehave(Fault("status", status=429, method="GET", path="/g", skip=1, times=2, retry_after="2"))
 
     responses = [call("GET", "/g") for _ in range(4)]
@@ -357,7 +357,7 @@ def test_latency(call: Caller, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 
 
 def test_unexpected_responses(call: Caller, sandbox: Sandbox) -> None:
-    "Faults can return an HTML page, incomplete JSON or a redirect."
+    "Faults can return an HTML page, incomplete JSON, or a redirect."
     sandbox.misbehave(Fault("html"), Fault("garbage"), Fault("redirect", location="https://other.example/"))
 
     html, garbage, redirect = (call("GET", "/g") for _ in range(3))
@@ -405,7 +405,7 @@ def test_leave(call: Caller, sandbox: Sandbox) -> None:
 
 
 def test_moving_options(call: Caller, sandbox: Sandbox) -> None:
-    "The options moving_every, moving_times and moving_group limit the changes between pages."
+    "The options moving_every, moving_times, and moving_group limit the changes between pages."
     sandbox.misbehave(moving="swap", moving_every=2, moving_times=2, moving_group="g")
     sizes = []
     for _ in range(6):
@@ -533,7 +533,7 @@ def test_not_started() -> None:
 
 
 def test_request_log(call: Caller, sandbox: Sandbox) -> None:
-    "The log contains the method, path, status and body of each request."
+    "The log contains the method, path, status, and body of each request."
     sandbox.misbehave(Fault("cut_before", method="DELETE"))
     call("GET", "/g", params={"a": 1})
     call("PUT", "/h/customers", json={})
@@ -561,7 +561,7 @@ def test_control_token(call: Caller, sandbox: Sandbox) -> None:
 
 
 def test_reset(call: Caller, sandbox: Sandbox) -> None:
-    "reset() deletes the data, the faults and the request log."
+    "reset() deletes the data, the faults, and the request log."
     sandbox.misbehave(Fault("status", times=None))
     call("GET")
 
@@ -592,7 +592,7 @@ def test_direct_changes(sandbox: Sandbox) -> None:
 
 
 def test_restart(tmp_path: Any) -> None:
-    "A sandbox with a path keeps its data, token, settings and time after a restart."
+    "A sandbox with a path keeps its data, token, settings, and time after a restart."
     path = tmp_path / "tenant.sqlite"
     with Sandbox(path, customers=60, groups=9, page_base=0, tenant_uid="mine") as first:
         first.advance(10)
@@ -632,7 +632,7 @@ def test_port_in_use(sandbox: Sandbox) -> None:
 
 
 def test_child_process() -> None:
-    "A sandbox in a child process supports faults, the log, direct changes and time."
+    "A sandbox in a child process supports faults, the log, direct changes, and time."
     with Sandbox(customers=60, groups=8, process=True, faults=[Fault("cut_after", method="POST")]) as sandbox:
         call = Caller(sandbox)
 
@@ -743,7 +743,7 @@ def test_size(customers: int, groups: int) -> None:
 
 
 def test_synthetic_groups(tenant: Sandbox) -> None:
-    "The tenant has nested, duplicate, similar and empty groups, and customers without a group."
+    "The tenant has nested, duplicate, similar, and empty groups, and customers without a group."
     members = {uid: set(tenant.members(uid)) for uid in tenant.groups()}
     names = Counter(tenant.groups().values())
     copy = next(uid for uid, name in tenant.groups().items() if name == "Newsletter 2025 (copy)")
@@ -765,7 +765,7 @@ def test_synthetic_groups(tenant: Sandbox) -> None:
 
 
 def test_synthetic_customers(tenant: Sandbox) -> None:
-    "The customers have realistic types, countries and uids, and unassigned contact data."
+    "The customers have realistic types, countries, and uids, and unassigned contact data."
     call = Caller(tenant)
     responses = [call("GET", f"/{uid}/customers", params={"pageSize": 500}).json() for uid in tenant.groups()]
     call.http.close()
@@ -786,7 +786,7 @@ def test_synthetic_customers(tenant: Sandbox) -> None:
 
 
 def test_advance_month() -> None:
-    "advance(30) changes customers, memberships and campaigns in a reproducible way."
+    "advance(30) changes customers, memberships, and campaigns in a reproducible way."
 
     def after_a_month() -> tuple[dict[str, set[str]], dict[str, set[str]]]:
         with Sandbox(customers=2_000, seed=5, days_ago=30) as sandbox:
