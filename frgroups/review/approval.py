@@ -279,7 +279,8 @@ def _approval_by_file(plan: Plan, path: str | Path, earlier_approval: Mapping[st
     if _timestamp(content["planned_at"], path) != plan.planned_at:
         raise NotApprovedError(
             f"{path} is an approval of another file of plan {plan.digest[:12]}. The approved file was created at "
-            f"{content['planned_at'][:16]}, and this file at {plan.planned_at:%Y-%m-%dT%H:%M}. Approve this file."
+            f"{content['planned_at'][:16]}, and this file at {plan.planned_at:%Y-%m-%dT%H:%M}. Approve "
+            "this plan file separately."
         )
     if _is_rejection(content, plan):
         raise NotApprovedError(_rejection_message(content, plan))

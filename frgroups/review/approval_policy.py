@@ -22,7 +22,7 @@ from frgroups.plan.plan import Plan
 @dataclass(frozen=True, slots=True)
 class Policy:
     """
-    Approval policy: the plans that can be applied without an individual approval.
+    Rules for plans that can be applied without an individual approval.
 
     Use `read_policy` to create a policy from a file, and pass it to `apply_plan(approval=...)`.
 

@@ -21,7 +21,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class GroupPicture:
-    """A group on the review page: a sentence, its numbers of members, and two bars with the same scale."""
+    """A group on the review page, with its description, member counts, and bars."""
 
     sentence: str
     is_blocked: bool
@@ -35,7 +35,7 @@ class GroupPicture:
 
 
 def group_picture(group: GroupChange, *, is_blocked: bool) -> GroupPicture:
-    """Compute the sentence, the numbers, and the bars for the change of a group."""
+    """Compute the description, the member counts, and the bars of a group."""
     n_before, n_leave, n_join = len(group.baseline), len(group.remove), len(group.add)
     scale = max(n_before, group.n_after, 1)
     return GroupPicture(

@@ -82,7 +82,7 @@ def move_plan(path: Path, state: State) -> Path:
     """
     Move a pending or approved plan to the folder of another state, and return its new path.
 
-    The review page and the approval file are moved too. A file outside these two folders is not moved.
+    The review page and the approval file of the plan are moved with it. A plan in any other folder is not moved.
     """
     path = path.absolute()
     if not _is_waiting(path):
@@ -132,7 +132,7 @@ def queued_plans(tenant_uid: str, base_url: str | None) -> Iterator[QueuedPlan]:
 
 
 def _is_plan(path: Path) -> bool:
-    """Return True if a file is a plan according to its name or, because users rename files, its content."""
+    """Return True if a file is a plan. A renamed plan file is recognized by its content."""
     if path.name.endswith(".plan.json"):
         return not path.is_fifo()
     with suppress(OSError):
@@ -144,7 +144,7 @@ def _is_plan(path: Path) -> bool:
 
 
 def _planning_time(path: Path) -> tuple[str, str]:
-    """Return a sort key with the planning time in microseconds. File names contain it only in seconds."""
+    """Return a sort key with the planning time of a plan, which is more precise than the time in the file name."""
     with suppress(FrgroupsError):
         return read_plan(path).planned_at.astimezone(UTC).strftime("%Y%m%dT%H%M%S%f"), path.name
     return path.name, path.name

@@ -82,7 +82,7 @@ def customers_sentence(plan: Plan) -> str:
 
 
 def group_sentence(group: GroupChange) -> str:
-    """Describe the change of a group, and state if the group will have no members."""
+    """Describe the change of a group in one or two sentences."""
     if group.counts.emptied:
         return f"{group.sentence()} The group will be empty."
     return group.sentence()

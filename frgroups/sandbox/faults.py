@@ -236,7 +236,7 @@ def _create_customer(store: Store, uid: str) -> str:
 
 
 def encode_customer(customer: ListedCustomer, group_uid: str, behavior: Behavior) -> bytes:
-    """Encode a member of a group as JSON, with the deviations that are set in `behavior`."""
+    """Encode a group member as JSON. The options in `behavior` can change the fields."""
     uid, body, group_uids = customer
     if behavior.odd_records:
         body = msgspec.json.encode(_make_odd(uid, msgspec.json.decode(body + b"}")))[:-1]

@@ -26,7 +26,7 @@ ALLOWED = {
 
 
 class Service:
-    """Operations of the API for the tenant in a store."""
+    """Process the API requests for one tenant."""
 
     def __init__(self, store: Store) -> None:
         settings = store.settings()

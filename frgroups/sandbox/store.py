@@ -150,7 +150,7 @@ class Store:
         return tuple(rows[0])
 
     def group_page(self, sort_by: str, direction: str, limit: int, offset: int) -> list[tuple[str, ...]]:
-        """Return the group rows of one page."""
+        """Return one page of groups as database rows."""
         order = f"{GROUP_SORTS[sort_by]} {DIRECTIONS[direction]}, uid"
         return self.read(f"SELECT * FROM groups ORDER BY {order} LIMIT ? OFFSET ?", (limit, offset))  # noqa: S608
 
@@ -231,7 +231,7 @@ class Store:
     def member_page(
         self, group_uid: str, sort_by: str, direction: str, limit: int, offset: int
     ) -> list[ListedCustomer]:
-        """Return the members of a group on one page."""
+        """Return one page of the members of a group."""
         join, order = "", f"{CUSTOMER_SORTS[sort_by]} {DIRECTIONS[direction]}"
         if sort_by != "customerUid":
             join = "JOIN customers c ON c.uid = m.customer_uid"
