@@ -17,6 +17,7 @@ from typing import Generic, TypeVar
 
 from frgroups.api.pagination import MANY_PAGES, Window, overlapping_windows
 from frgroups.errors import UnexpectedResponseError
+from frgroups.internals.formatting import pluralize
 
 Key = TypeVar("Key", bound=Hashable)
 Item = TypeVar("Item")
@@ -24,7 +25,7 @@ Item = TypeVar("Item")
 # A larger total is treated as an error of the server.
 MAX_ROWS = 200_000_000
 
-_REPEATS = "a later page repeats the first one"
+_REPEATS = "A later page repeats the first page."
 # Placeholder for the operation in an error; `listing_context` replaces it.
 PAGING_OPERATION = "paging"
 
@@ -89,7 +90,7 @@ class ListingReader(Generic[Key]):
             return
         self._check_paging_values()
         if self._is_last_page_empty():
-            self._problem = f"{self.total} are counted, but the last page is empty"
+            self._problem = f"the server reported {pluralize(self.total, 'row')}, but the last page is empty"
             return
         if not self._read_overlapping_windows():
             self._read_two_passes()
@@ -101,13 +102,13 @@ class ListingReader(Generic[Key]):
         if self._problem:
             return self._problem
         if n_distinct < len(self.keys):
-            return f"{len(self.keys) - n_distinct} came twice"
+            return f"{pluralize(len(self.keys) - n_distinct, 'row')} appeared more than once"
         if self.total_last != self.total:
-            return f"the total moved from {self.total} to {self.total_last}"
+            return f"the total changed from {self.total:,} to {self.total_last:,} during the read"
         if n_distinct + self.without_uid != self.total:
-            return f"{n_distinct} came of {self.total} counted"
+            return _describe_row_count(self.total, n_distinct)
         if n_missing:
-            return f"{n_missing} records do not name the group they came from"
+            return f"the records of {pluralize(n_missing, 'customer')} do not contain the uid of this group"
         return ""
 
     def count_missing_backreferences(self) -> int:
@@ -123,7 +124,7 @@ class ListingReader(Generic[Key]):
         """Check a first page that contains as many rows as the total, or more."""
         self.evidence = "counts"
         if self.total < len(self._first.keys):
-            self._problem = f"{len(self._first.keys)} came of {self.total} counted"
+            self._problem = _describe_row_count(self.total, len(self._first.keys))
         elif 0 < self._first.page_size <= self._n_first_rows():
             self._check_next_page()
 
@@ -133,15 +134,18 @@ class ListingReader(Generic[Key]):
         self.pages += 1
         # Some servers return the last page again for a page number after it.
         if page.page_number > self._first.page_number and page.keys and page.keys != self._first.keys:
-            self._problem = f"{self.total} are counted, and the page behind them holds {len(page.keys)} more"
+            total, more = pluralize(self.total, "row"), pluralize(len(page.keys), "row")
+            self._problem = f"the server reported {total}, but the next page contains another {more}"
             self.evidence = "none"
 
     def _check_paging_values(self) -> None:
         """Raise UnexpectedResponseError if the total or the page size cannot be correct."""
         if self.total > MAX_ROWS:
-            raise _paging_error(f"{self.total} rows are counted", self._first)
+            raise _paging_error(
+                f"The server reported {self.total:,} rows, more than the maximum of {MAX_ROWS:,}.", self._first
+            )
         if self._first.page_size < 1:
-            raise _paging_error(f"a page says that its size is {self._first.page_size}", self._first)
+            raise _paging_error(f"The server reported a page size of {self._first.page_size}.", self._first)
 
     def _is_last_page_empty(self) -> bool:
         """
@@ -181,7 +185,7 @@ class ListingReader(Generic[Key]):
             start = k * size
             shared = keys[start:]
             if shared != page.keys[: len(shared)]:
-                self._problem = f"rows {start} to {len(keys)} changed between two pages"
+                self._problem = f"rows {start:,} to {len(keys):,} changed between two requests"
             del keys[start:]
             keys += page.keys
         self.keys = keys
@@ -195,7 +199,7 @@ class ListingReader(Generic[Key]):
         second_pass = self._read_rest_of_pass(self._read_page_of_same_size(0))
         self.keys = second_pass
         if first_pass != second_pass:
-            self._problem = "two passes over the pages differ"
+            self._problem = "two reads of all pages returned different rows"
 
     def _read_rest_of_pass(self, first: PageRows[Key]) -> list[Key]:
         """Read the pages after `first`, and return the keys of the pass."""
@@ -251,9 +255,13 @@ class ListingReader(Generic[Key]):
             raise _paging_error(_REPEATS, page)
 
 
+def _describe_row_count(total: int, n: int) -> str:
+    return f"the server reported {pluralize(total, 'row')} but returned {n:,}"
+
+
 def _paging_error(problem: str, page: PageRows[Key]) -> UnexpectedResponseError:
     return UnexpectedResponseError(
-        f"{problem} ({len(page.keys)} rows of {page.total_count}): the service does not page this list. "
-        "Nothing can be read for sure.",
+        f"{problem} The page contains {len(page.keys):,} of {pluralize(page.total_count, 'row')}. "
+        "The list cannot be read reliably.",
         operation=PAGING_OPERATION,
     )

@@ -18,6 +18,7 @@ from frgroups.api.client import Client
 from frgroups.api.schema.codec import UID
 from frgroups.api.schema.records import ROW_OF, Group, Member
 from frgroups.errors import NotFoundError
+from frgroups.internals.formatting import pluralize
 from frgroups.internals.progress import Progress
 from frgroups.internals.structured_logging import log_event
 from frgroups.internals.typing import IntArray
@@ -157,8 +158,8 @@ class TenantReader:
             reread.update(new_conflicts)
             self.read_by_pages(dict.fromkeys(to_read))
         for uid in conflicts:
-            n = int(references.counts[self.group_codes[uid]])
-            note = f"{n} customers name it, {len(self.members[uid])} came from its pages"
+            listed = pluralize(int(references.counts[self.group_codes[uid]]), "customer")
+            note = f"the records of {listed} contain this group, but its pages contain {len(self.members[uid]):,}"
             self.reads[uid] |= {"verdict": "drifted", "evidence": "none", "note": note}
 
     def _stale_inferences(self, references: GroupReferences) -> list[str]:

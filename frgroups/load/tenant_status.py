@@ -124,10 +124,12 @@ def status_summary(table: pd.DataFrame) -> str:
     own = configured_rows(table)
     if own.empty:
         return "No tenant is known."
-    summary = f"{own['ok'].sum()} of {pluralize(len(own), 'tenant')} fresh and consistent"
-    n_others = len(table) - len(own)
+    n_ok, n_others = int(own["ok"].sum()), len(table) - len(own)
+    tenants, verb = pluralize(len(own), "tenant"), agree(n_ok, "has", "have")
+    summary = f"{n_ok:,} of {tenants} {verb} a fresh and consistent snapshot"
     if n_others:
-        summary += f"; {n_others} more on disk {agree(n_others, 'is', 'are')} not in tenants.toml"
+        others = agree(n_others, "other tenant on disk is", "other tenants on disk are")
+        summary += f"; {n_others:,} {others} not in tenants.toml"
     return f"{summary}."
 
 

@@ -19,6 +19,7 @@ from frgroups.api.client import Client
 from frgroups.api.retry import sleep, stop_waiting_at
 from frgroups.api.schema.records import CustomerReferences, Group, Page, Record
 from frgroups.errors import UnexpectedResponseError
+from frgroups.internals.formatting import pluralize
 from frgroups.load.listing_reader import PAGING_OPERATION, Key, ListingReader, PageRows, ReadPage
 
 MAX_REREADS = 3
@@ -136,7 +137,7 @@ def read_listing(
     if problem:
         evidence, verdict, note = "none", "drifted", problem
     elif reader.without_uid > 0:
-        evidence, verdict, note = "none", "unverifiable", f"{reader.without_uid} records without a uid"
+        evidence, verdict, note = "none", "unverifiable", f"{pluralize(reader.without_uid, 'record')} had no uid"
     else:
         evidence, verdict, note = reader.evidence, "consistent", ""
     return Listing(
@@ -177,8 +178,8 @@ def listing_context(client: Client, operation: str, list_name: str) -> Iterator[
         if error.operation != PAGING_OPERATION:
             raise
         raise UnexpectedResponseError(
-            f"{operation}, {list_name} of tenant {client.tenant_uid}: 200, but {error.message} "
-            f"Is {client.base_url} the API?",
+            f"{operation} returned status 200, but {list_name} of tenant {client.tenant_uid} could not be read. "
+            f"{error.message} Check that {client.base_url} is the URL of the API.",
             operation=operation,
             tenant_uid=client.tenant_uid,
             status=200,

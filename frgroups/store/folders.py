@@ -21,6 +21,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from frgroups.errors import InputError
 from frgroups.internals.atomic_files import fsync_path
 from frgroups.internals.paths import tenant_folder
 
@@ -103,6 +104,11 @@ def remove_folder(folder: Path) -> None:
     with suppress(FileNotFoundError):  # Another process has removed it.
         folder.rename(gone)
     shutil.rmtree(gone, ignore_errors=True)
+
+
+def removal_error(folder: Path, error: OSError, hint: str = "") -> InputError:
+    """Return the error for a folder that cannot be removed."""
+    return InputError(f"Cannot remove {folder}: {error.strerror or error}.", hint=hint)
 
 
 def clean_temp_folders(root: Path) -> None:

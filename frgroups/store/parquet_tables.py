@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from frgroups.errors import InputError
 from frgroups.internals.atomic_files import fsync_path
+from frgroups.internals.formatting import pluralize
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.schema import CONSENTS, CUSTOMERS, GROUPS, READS, coerce_schema, from_arrow, to_arrow
 from frgroups.snapshot.snapshot import Snapshot
@@ -223,11 +224,11 @@ def check_codes(group_code: pa.ChunkedArray, customer_code: pa.ChunkedArray, n_g
     """Raise IntegrityError if the codes of memberships are missing, out of range, unsorted or repeated."""
     n_missing = group_code.null_count + customer_code.null_count
     if n_missing:
-        raise IntegrityError("memberships", "a code in every row", f"{n_missing} without")
+        raise IntegrityError("memberships", "a code in every row", pluralize(n_missing, "missing code"))
     groups, customers = group_code.to_numpy(), customer_code.to_numpy()
     for name, codes, n in (("customer_group_code", groups, n_groups), ("customer_code", customers, n_customers)):
         if len(codes) and not 0 <= codes.min() <= codes.max() < n:
             raise IntegrityError("memberships", f"{name} from 0 to below {n}", f"{codes.min()} to {codes.max()}")
     same_group = groups[1:] == groups[:-1]
     if (groups[1:] < groups[:-1]).any() or (same_group & (customers[1:] <= customers[:-1])).any():
-        raise IntegrityError("memberships", "rising codes", f"{len(np.unique(groups))} groups in another order")
+        raise IntegrityError("memberships", "sorted codes without duplicates", "unsorted or repeated codes")

@@ -117,7 +117,7 @@ def _remove(folder: Path) -> None:
     try:
         folders.remove_folder(folder)
     except OSError as error:
-        raise InputError(f"{folder} could not be removed: {error.strerror or error}.") from error
+        raise folders.removal_error(folder, error) from error
 
 
 def _snapshot_table(snapshots: list[StoredSnapshot]) -> pd.DataFrame:

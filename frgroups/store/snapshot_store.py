@@ -11,8 +11,9 @@ import pandas as pd
 
 from frgroups.errors import CorruptFileError, InputError, SnapshotNotFoundError
 from frgroups.internals.atomic_files import ensure_private_dir
-from frgroups.internals.formatting import format_utc
+from frgroups.internals.formatting import agree, format_utc, pluralize
 from frgroups.internals.paths import resolve_folder, tenant_folder
+from frgroups.internals.redaction import safe_repr
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.store import folders
 from frgroups.store.manifest import (
@@ -74,10 +75,8 @@ def replace_stored(stored: StoredSnapshot, snapshot: Snapshot) -> Path:
     try:
         folders.remove_folder(stored.path)
     except OSError as error:
-        raise InputError(
-            f"{stored.path} could not be removed: {error.strerror or error}. {path} hides it, and the next save or "
-            "prune removes it."
-        ) from error
+        hint = f"Readers already use {path} instead. The next save or prune removes the old folder."
+        raise folders.removal_error(stored.path, error, hint) from error
     return path
 
 
@@ -215,7 +214,8 @@ def read_stored(stored: StoredSnapshot, *, only_memberships: bool = False) -> Sn
     try:
         return _build_snapshot(stored, tables)
     except InputError as error:  # For example, a universe that is smaller than the number of customers.
-        raise stored.corrupt_file_error(MANIFEST, "facts that agree with the tables", str(error)) from error
+        problem = error.message.removesuffix(".")
+        raise stored.corrupt_file_error(MANIFEST, "values that match the tables", f"a mismatch: {problem}") from error
 
 
 def _build_snapshot(stored: StoredSnapshot, tables: Tables) -> Snapshot:
@@ -317,18 +317,19 @@ def _not_found_error(
     tenant_uid, base_url = requested
     description = "snapshot"
     if damaged:
-        description = f"whole {description}"
+        description = f"valid {description}"
     if tenant_uid is not None:
         description += f" of tenant {tenant_uid}"
     if base_url is not None:
         description += f" at {base_url}"
     if until is not None:
-        description += f" from {format_utc(until)} or before"
-    message = f"No {description} is kept in {folder}."
+        description += f" from {format_utc(until)} or earlier"
+    message = f"No {description} was found in {folder}."
     if damaged:
-        message += f" {len(damaged)} were damaged and are set aside; the log tells where."
+        skipped = agree(len(damaged), "snapshot was", "snapshots were")
+        message += f" {len(damaged):,} corrupt {skipped} skipped; the log contains the paths."
     elif stored:
-        message += f" The oldest of {len(stored)} is of {format_utc(stored[0].taken_at)}."
+        message += f" The oldest of {pluralize(len(stored), 'snapshot')} is from {format_utc(stored[0].taken_at)}."
     return SnapshotNotFoundError(
         message,
         hint="Load the tenant with load_snapshot (frgroups load).",
@@ -341,10 +342,16 @@ def end_of_period(at: date | str) -> datetime:
     try:
         timestamp = pd.Timestamp(at)
     except (TypeError, ValueError) as error:
-        raise InputError(f"{at!r} is not a moment; write it like '2026-11-23' or '2026-11-23T08:10Z'.") from error
+        raise _timestamp_error(at) from error
     if pd.isna(timestamp):
-        raise InputError(f"{at!r} is not a moment; write it like '2026-11-23' or '2026-11-23T08:10Z'.")
+        raise _timestamp_error(at)
     if (isinstance(at, date) and not isinstance(at, datetime)) or (isinstance(at, str) and len(at.strip()) == 10):
         timestamp += pd.Timedelta(days=1) - pd.Timedelta(microseconds=1)
     timestamp = timestamp.tz_localize(UTC) if timestamp.tzinfo is None else timestamp.tz_convert(UTC)
     return timestamp.to_pydatetime(warn=False)
+
+
+def _timestamp_error(value: object) -> InputError:
+    return InputError(
+        f"{safe_repr(value)} is not a valid timestamp. Use ISO 8601, for example 2026-11-23 or 2026-11-23T08:10Z."
+    )
