@@ -247,7 +247,7 @@ def _find_problems(newest: StoredSnapshot, now: datetime, max_age: timedelta) ->
     except FileNotFoundError:
         pass  # Another process has pruned or replaced the snapshot.
     if age < -_MAX_CLOCK_SKEW:
-        problems["clock"] = f"the snapshot is from {format_age(-age)} in the future, so check the system clock"
+        problems["clock"] = f"the timestamp is {format_age(-age)} in the future, which indicates a wrong clock"
     if age > max_age:
         problems["old"] = f"the snapshot is older than {format_duration(max_age)}"
     if verdict == "drifted":
