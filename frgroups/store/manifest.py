@@ -304,7 +304,7 @@ def _read_bytes(path: Path, expected: str) -> bytes:
     except PermissionError as error:
         raise InputError(f"Cannot read {path}: {error.strerror}.") from error
     except OSError as error:
-        problem = error.strerror or str(error)
+        problem = f"a read error ({error.strerror or error})"
     raise _corrupt_file_error(path, expected, problem)
 
 
