@@ -183,8 +183,7 @@ class CustomerIndex:
 
     def _check_backreferences(self, group_uid: str, lists: Sequence[bytes]) -> tuple[int, list[int]]:
         """
-        Return the number of records that list any group, and the positions of the records that do not list this
-        group.
+        Return the number of records that list any group, and the positions of records that lack this group.
 
         Records without a list of groups are not included in the positions.
         """

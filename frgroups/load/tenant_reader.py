@@ -50,7 +50,7 @@ class TenantReader:
 
     Customers are represented by their codes in `customer_index`.
 
-    Parameters
+    Attributes
     ----------
     client
         Client for the tenant.
@@ -64,9 +64,6 @@ class TenantReader:
         Thread pool in which each thread reads the pages of one group.
     progress_bar
         Progress bar of the load.
-
-    Attributes
-    ----------
     members
         Codes of the members of each group that was read by pages.
     inferred
