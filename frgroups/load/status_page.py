@@ -73,7 +73,7 @@ def status_html(table: pd.DataFrame, *, max_age: timedelta | str = "24h", now: d
     Examples
     --------
     >>> path = save_snapshot(sample_snapshot())
-    >>> "0 of 1 tenant have a fresh and consistent snapshot" in status_html(tenant_status())
+    >>> "0 of 1 tenant has a fresh and consistent snapshot" in status_html(tenant_status())
     True
     """
     if now is None:

@@ -144,8 +144,8 @@ def status_summary(table: pd.DataFrame) -> str:
     if own.empty:
         return "No tenant is configured, and no snapshots are stored."
     n_ok, n_others = int(own["ok"].sum()), len(table) - len(own)
-    tenants, verb = pluralize(len(own), "tenant"), agree(n_ok, "has", "have")
-    summary = f"{n_ok:,} of {tenants} {verb} a fresh and consistent snapshot"
+    verb = "has" if 1 in (n_ok, len(own)) else "have"
+    summary = f"{n_ok:,} of {pluralize(len(own), 'tenant')} {verb} a fresh and consistent snapshot"
     if n_others:
         others = agree(n_others, "other tenant on disk is", "other tenants on disk are")
         summary += f"; {n_others:,} {others} not in tenants.toml"
