@@ -20,7 +20,7 @@ from frgroups.api.schema.records import NESTED, Customer, Group, Member, Row
 from frgroups.internals.typing import IntArray
 from frgroups.snapshot.schema import ARROW, CONSENTS, CUSTOMERS, GROUPS, PERSONAL, TIMESTAMP_DTYPE, frame_from_arrow
 
-# Number of customers that are collected as Python objects, which use more memory, before they become columns.
+# Customers are converted to columns in batches of this size, because Python objects need more memory.
 BATCH_SIZE = 4096
 
 _ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d+)?)?([Zz]|[+-]\d\d(:?\d\d)?)?)?")
@@ -108,7 +108,7 @@ class CustomerColumns:
         """
         Return a table of the consents of the customers at the given positions.
 
-        The consents are in the order of the customers, and sorted by consent uid for each customer.
+        The consents are sorted by the order of the customers, and then by consent uid.
 
         Parameters
         ----------

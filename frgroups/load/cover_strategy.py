@@ -16,8 +16,8 @@ import numpy as np
 from frgroups.load.listing_reader import PageRows
 from frgroups.load.tenant_reader import TenantReader
 
-# Number of first pages that are read to find a group of all customers. At least one page per worker is read,
-# which takes no longer because the workers run in parallel.
+# Number of first pages that are read to find a group of all customers.
+# At least one page per worker is read, because the workers send their requests in parallel.
 SAMPLE_SIZE = 8
 
 # A probe is wasted if the group cannot be inferred. If most of these first probes fail, no more probes are sent.

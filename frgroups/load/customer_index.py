@@ -145,7 +145,8 @@ class CustomerIndex:
                 is_unknown[code] = new_groups is None
         n_customers = max(len(lengths), 1)
         keys = groups.astype(np.int64) * n_customers + customers
-        keys = np.sort(keys[groups < self._n_groups])  # Higher codes belong to unlisted groups.
+        # Higher codes belong to groups that are not in the list of groups.
+        keys = np.sort(keys[groups < self._n_groups])
         keys = keys[np.diff(keys, prepend=-1) > 0]  # A record might list a group twice.
         references = GroupReferences(keys, n_customers, self._n_groups, is_unknown)
         self._cached = (version, references)
@@ -190,7 +191,7 @@ class CustomerIndex:
         uid = f'"{group_uid}"'.encode()
         if all(map(contains, lists, repeat(uid))):
             return len(lists), []
-        # JSON can also contain the uid with escape sequences, so decode the lists in which it was not found.
+        # The uid can contain escape sequences in JSON, so decode the lists in which it was not found.
         positions = [n for n, text in enumerate(lists) if uid not in text]
         decoded = dict(zip(positions, self._decode_references([lists[n] for n in positions]), strict=True))
         n_with_references = len(lists) - sum(1 for uids in decoded.values() if not uids)

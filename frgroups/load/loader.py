@@ -375,8 +375,8 @@ def _reading_threads(client: Client) -> Iterator[tuple[Executor, Executor]]:
 
 def _merge_groups(snapshot: Snapshot, tenant: TenantReader, gone: set[str], read_until: datetime) -> Snapshot:
     """Return the snapshot with the groups that were read again, and without the groups in `gone`."""
-    # If all groups were consistent, the verdict of the snapshot is the verdict of the list of groups, which was not
-    # read again.
+    # If all groups were consistent, the verdict of the snapshot is the verdict of the list of groups.
+    # The list of groups is not read again, so its verdict must be included.
     verdicts: list[str] = []
     if worst_verdict(snapshot.reads["verdict"]) == "consistent":
         verdicts.append(snapshot.verdict)

@@ -90,7 +90,7 @@ class TenantReader:
         self.customer_index = CustomerIndex(self.record, list(self.groups))
         self.load_progress = LoadProgress(self.progress_bar, self.groups, requests_before=self.client.n_requests)
         for uid in [uid for uid in self.groups if not UID.fullmatch(uid)]:
-            note = "the uid is not valid in the API, so the members of the group cannot be requested"
+            note = "the group uid is not valid in the API, so the members cannot be requested"
             self._record_listing(uid, "pages", Listing([], "none", "unverifiable", 0, 0, 0, 0, 0.0, note))
             self.members[uid] = _NO_CUSTOMERS
 
@@ -181,8 +181,8 @@ class TenantReader:
         """
         Return the groups whose pages contradict the customer records.
 
-        If a group was read again, it is not returned if the missing customers are in no other group. These customers
-        left the group after their records were read, so no newer records exist.
+        A group that has already been read again is omitted if the missing customers are in no other group. These
+        customers have left the group since their records were read, so no newer records exist.
         """
         if references.is_empty:
             return []
@@ -214,9 +214,8 @@ class TenantReader:
         """
         Return the groups that contain customers whose records might be outdated.
 
-        The record of such a customer lists a group with a conflict, but the pages of this group do not contain the
-        customer. For each such customer, the smallest group that contains the customer is returned. Reading this
-        group again returns a current record.
+        A customer record can list a group whose pages do not contain the customer. For each such customer, the
+        smallest group that contains the customer is returned. Reading this group again returns the current record.
         """
         missing = [
             np.setdiff1d(references.customers_of(self.group_codes[uid]), self.members[uid], assume_unique=True)

@@ -20,7 +20,7 @@ from frgroups.internals.timestamps import parse_duration
 from frgroups.store.manifest import StoredSnapshot, list_stored_snapshots
 from frgroups.store.retention import list_snapshots
 
-# Clock difference that is tolerated before a snapshot counts as taken in the future.
+# Tolerance for clock differences before a timestamp counts as being in the future.
 _MAX_CLOCK_SKEW = timedelta(minutes=5)
 _COLUMNS = {
     "name": "str",
@@ -103,7 +103,7 @@ def tenant_status(
     if now is None:
         now = datetime.now(UTC)
     if now.tzinfo is None:
-        raise InputError(f"`now` must have a time zone, for example datetime.now(UTC), got {now!r}.")
+        raise InputError(f"`now` must have a time zone, got {now!r}. Use, for example, datetime.now(UTC).")
     damaged: defaultdict[str, list[str]] = defaultdict(list)
     stored = list_stored_snapshots(cache, on_damage=lambda folder, _: damaged[folder.parent.name].append(folder.name))
     newest = {snapshot.path.parent.name: snapshot for snapshot in stored}

@@ -74,7 +74,8 @@ def read_members(client: Client, group_uid: str, *, pool: Executor | None = None
     """
     Read all pages of a group, and return the listing of its members.
 
-    If any customer record lists groups, all records must list this group. Otherwise, the listing is not consistent.
+    If any customer record lists groups, each list of groups must contain this group. Otherwise, the listing is not
+    consistent.
     """
 
     def read_page(number: int | None, size: int | None) -> PageRows[str]:

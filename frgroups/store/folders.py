@@ -87,8 +87,8 @@ def new_names(root: Path, name: str) -> Iterator[str]:
     """
     Yield unused folder names for a new snapshot.
 
-    The names are the name itself and the name with a number. Numbers below the last used number are not used again,
-    so that a later snapshot has a higher number.
+    The first name has no number, and the following names have the numbers 02, 03, and so on. Only names after the
+    last used name are returned, so that a newer snapshot is always sorted after older snapshots.
     """
     used = {split_name(other)[0] for other in all_folder_names(root)}
     candidates = [name, *(f"{name}-{number:02d}" for number in range(2, _MAX_NAMES))]
@@ -133,7 +133,7 @@ def clean_temp_folders(root: Path) -> None:
 
 def quarantine_folder(folder: Path) -> Path:
     """Rename a folder so that readers ignore it, and return the new path."""
-    clean_temp_folders(folder.parent)  # Otherwise, the snapshot that it replaced would become visible again.
+    clean_temp_folders(folder.parent)  # Without the cleanup, the replaced snapshot would become visible again.
     names = [f"{DAMAGED}{folder.name}", *(f"{DAMAGED}{folder.name}-{number}" for number in range(2, _MAX_NAMES))]
     return _rename_to_first_unused(folder, iter(names))
 

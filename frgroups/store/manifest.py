@@ -158,7 +158,7 @@ def list_stored_snapshots(
 
 
 def write_manifest(folder: Path, facts: dict[str, Any]) -> None:
-    """Write the manifest of a snapshot folder that contains all other files."""
+    """Write the manifest of a snapshot folder after all other files have been written."""
     files = {file.name: file_digest(file.read_bytes()) for file in sorted(folder.iterdir())}
     manifest = {"schema_version": SCHEMA_VERSION, "written_by": __version__, **facts, "files": files}
     manifest["checksum"] = sha256(canonical_json(manifest))

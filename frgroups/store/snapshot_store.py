@@ -87,7 +87,9 @@ def replace_stored(stored: StoredSnapshot, snapshot: Snapshot) -> Path:
     """
     identity = (stored.manifest["tenant_uid"], stored.manifest["base_url"], stored.taken_at)
     if identity != (snapshot.tenant_uid, snapshot.base_url, snapshot.taken_at.astimezone(UTC)):
-        raise InputError(f"{snapshot!r} and {stored.path} differ in tenant, host, or timestamp.")
+        raise InputError(
+            f"{snapshot!r} cannot replace {stored.path}, because the tenant, host, or timestamp differs."
+        )
     root = stored.path.parent
     path = _write(snapshot, root, folders.replacing_names(root, stored.path.name))
     try:

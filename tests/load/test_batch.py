@@ -40,7 +40,9 @@ def running():
 @pytest.fixture
 def tenants(running, home_folder):
     """
-    Write tenants.toml for a working tenant, a tenant that returns status 500, and one whose token command fails.
+    Write tenants.toml for three sandboxes.
+
+    The tenant `fine` works, `broken` returns status 500, and the token command of `locked_out` fails.
     """
     fine, broken, locked_out = running
     for sandbox in running:

@@ -90,7 +90,7 @@ def test_groups_table():
 
 
 def test_customers_table():
-    """By default, the presence of contact data is stored, but not the contact data."""
+    """By default, only the presence of contact data is stored."""
     table = customers_table([Member(**FULL)], Member)
 
     row = table.iloc[0]

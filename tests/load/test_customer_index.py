@@ -39,7 +39,7 @@ def uids_of(index, codes):
 
 
 def test_codes():
-    """A customer gets the next code on the first page and keeps it on later pages."""
+    """A customer is assigned a code on the first page, and keeps it on later pages."""
     index, rows = build_index(("a", {"x": ("a",), "y": ("a", "b")}), ("b", {"z": ("b",), "y": ("a", "b")}))
 
     assert [page.keys for page in rows] == [[0, 1], [2, 1]]
@@ -87,7 +87,7 @@ def test_last_list_of_groups():
 
 
 def test_missing_list_of_groups():
-    """A missing list of groups contradicts no members, but an empty list does."""
+    """A record without a list of groups does not contradict a group, but a record with an empty list does."""
     index, (rows,) = build_index(("a", {"missing": None, "empty": (), "listed": ("a",)}))
     references = index.references()
 
@@ -123,7 +123,7 @@ def test_unknown_groups():
 
 
 def test_empty_index():
-    """An index without customers returns empty tables, even without groups."""
+    """An index without customers returns empty tables, with and without groups."""
     for groups in ([], GROUPS):
         index = CustomerIndex(Member, groups)
         index.add_page(page_of({}), "a")

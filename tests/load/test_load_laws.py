@@ -55,7 +55,11 @@ edits = st.dictionaries(
 
 
 def wrongly_consistent(snapshot, world):
-    """Return the groups that are called consistent although a member is missing or a customer was never a member."""
+    """
+    Return the groups with the verdict `consistent` that are wrong.
+
+    A group is wrong if it lacks a permanent member or contains a customer who was never a member.
+    """
     verdicts = snapshot.reads.set_index("customer_group_uid")
     wrong = []
     for group in snapshot.groups["customer_group_uid"]:
@@ -90,7 +94,7 @@ def test_edits_between_requests(cover, groups, edits, cap, lists):
     lists=st.sampled_from(["filled", "filled", "absent", "empty"]),
 )
 def test_unchanged_tenant(groups, base, cap, asked, ignores_size, lists):
-    """A tenant that does not change is read correctly in one attempt, for any page base, page size, and cover."""
+    """A tenant that does not change is read correctly in one attempt, with and without cover, for any page size."""
     for cover in (True, False):
         world = World(groups, base=base, cap=cap, asked=asked, ignores_size=ignores_size, lists=lists)
 

@@ -42,7 +42,7 @@ pytestmark = pytest.mark.usefixtures("no_pause")
 
 @pytest.fixture
 def sandbox(short_pages):
-    """Return a sandbox with 30 customers: all, 12, 3, and none of them are in the four groups."""
+    """Return a sandbox with 30 customers, and four groups with 30, 12, 0, and 3 members."""
     short_pages.reset()
     arrange(short_pages, {"all": PEOPLE, "loyal": PEOPLE[5:17], "none": [], "vip": PEOPLE[:3]})
     return short_pages
@@ -122,7 +122,7 @@ def test_groups_with_same_name(sandbox, client):
 
 
 def test_malformed_records(sandbox, client):
-    """Customers with unknown fields, nulls, or invalid values are loaded with the valid values."""
+    """Customers with unknown fields, nulls, or invalid values are loaded. Invalid values become missing values."""
     customers = [f"x{n:03d}" for n in range(60)]
     sandbox.put_customers(customers)
     sandbox.add_members("all", customers)
@@ -234,7 +234,7 @@ def test_group_total_too_high(sandbox, client):
 
 
 def test_group_listed_twice(sandbox, client, monkeypatch):
-    """A duplicate group in every attempt causes an error that contains the number of attempts."""
+    """If every attempt returns a group twice, the error contains the number of attempts."""
     read = client.read_group_page
 
     def twice(*args, **kw):
@@ -313,7 +313,7 @@ def test_group_deleted_between_pages(sandbox, client):
 
 
 def test_refresh(sandbox, client):
-    """A refresh requests only the given groups, and does not change the other groups and `taken_at`."""
+    """A refresh requests only the given groups, and does not change the other groups or `taken_at`."""
     old = fg.load_snapshot(client, False)
     sandbox.put_customers(["new"])
     sandbox.add_members("vip", ["new"])

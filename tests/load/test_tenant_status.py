@@ -81,7 +81,7 @@ def test_problems(write_config):
 
 
 def test_max_age(write_config):
-    """A snapshot is old if its age exceeds `max_age` by one second."""
+    """A snapshot is old as soon as its age exceeds `max_age`."""
     write_config("t")
     save("t", 24)
 
@@ -271,7 +271,7 @@ class Page(HTMLParser):
 
 
 def test_page(write_config):
-    """The heading of the page contains the total, and the rows have the order of the table."""
+    """The heading of the page contains the total, and the rows have the same order as the table."""
     write_config("a", "b", "c")
     save("a", 1)
     save("b", 60)

@@ -97,7 +97,7 @@ def test_edits_between_requests(n, cap, edits, ignores):
 
 
 def test_swap_at_every_position():
-    """A swap at any position is detected, and the listing is correct after a reread."""
+    """After a swap at any position, the listing is consistent and correct."""
     for position in range(40):
         server = EditedList(uids(40), cap=10, edits={2: (["a"], [uids(40)[position]])})
 
@@ -179,7 +179,7 @@ def test_records_without_uid():
 
 @given(page_size=st.integers(4, 1000), total=st.integers(0, 50_000))
 def test_windows_overlap(page_size, total):
-    """Each window overlaps with the previous window, fits the page size, and the last window reaches the total."""
+    """Each window overlaps the previous window and fits the page size, and the last window reaches the total."""
     windows = overlapping_windows(page_size, total)
 
     if windows is not None:
@@ -196,7 +196,7 @@ def test_number_of_windows():
 
 
 def test_total_far_too_high():
-    """If the total is millions too high, the empty last page reveals this with few requests."""
+    """A total that is far too high is detected with one request for the last page, which is empty."""
     requests = []
 
     def server(number, size):

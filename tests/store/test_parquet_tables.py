@@ -1,4 +1,4 @@
-"""Tests that DuckDB, Polars, pandas, and Arrow can read the files of a stored snapshot."""
+"""Tests of reading the files of a stored snapshot with DuckDB, Polars, pandas, and Arrow."""
 
 from pathlib import Path
 

@@ -88,7 +88,7 @@ def test_only_memberships(tmp_path, world):
 
 
 def test_open_other_folder(tmp_path):
-    """A folder without a snapshot is an error that contains its path."""
+    """A folder without a snapshot raises an error with its path."""
     with pytest.raises(InputError, match=re.escape(str(tmp_path))):
         open_stored(tmp_path)
 
@@ -301,7 +301,7 @@ def test_latest_snapshot(tmp_path):
 @pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty", "grow", "gone"])
 def test_corrupt_table(tmp_path, file, damage):
-    """An altered, truncated, empty, extended, or missing table is an error that contains its path."""
+    """An altered, truncated, empty, extended, or missing table raises an error with its path."""
     path = save_snapshot(sample_snapshot(), tmp_path) / file
     content = path.read_bytes()
     middle = len(content) // 2
@@ -335,7 +335,7 @@ def test_altered_manifest(tmp_path):
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"null", b"\xff", b'{"taken_at": 7}', None])
 def test_invalid_manifest(tmp_path, content):
-    """An invalid manifest is an error that contains its path, and `allow_older` quarantines the snapshot."""
+    """An invalid manifest raises an error with its path, and `allow_older` quarantines the snapshot."""
     save_snapshot(snapshot_of({"old": []}, taken_at="2026-11-01"), tmp_path)
     path = save_snapshot(sample_snapshot(), tmp_path) / "manifest.json"
     path.unlink() if content is None else path.write_bytes(content)
@@ -387,7 +387,7 @@ def test_allow_older_without_valid_snapshot(tmp_path):
 
 
 def test_allow_older_with_other_arguments(three):
-    """The older snapshot must also match `at` and `tenant_uid`."""
+    """With `allow_older`, the older snapshot must also match `at` and `tenant_uid`."""
     other = save_snapshot(snapshot_of({"other": []}, tenant_uid="t-2", taken_at="2026-11-02"), three)
     (Path(list_snapshots(three, tenant_uid="t-1")["path"][1]) / "reads.parquet").unlink()
 
@@ -408,7 +408,7 @@ def test_quarantine_with_same_timestamp(tmp_path):
 
 
 def test_quarantine_in_read_only_folder(three, monkeypatch, caplog):
-    """If a corrupt snapshot cannot be renamed, this is logged, and an older snapshot is read."""
+    """If a corrupt snapshot cannot be renamed, a warning is logged, and an older snapshot is read."""
     path = Path(list_snapshots(three)["path"][2])
     (path / "groups.parquet").unlink()
 
@@ -459,7 +459,7 @@ def set_version(folder, version, **facts):
 
 
 def test_other_version(tmp_path):
-    """A snapshot of another format version is an error that contains both versions."""
+    """A snapshot of another format version raises an error with both versions."""
     set_version(save_snapshot(sample_snapshot(), tmp_path), 3, written_by="9.1.0")
 
     with pytest.raises(InputError, match=r"version 3 .*9\.1\.0.* version 2\b.*frgroups load"):
@@ -552,7 +552,7 @@ def test_interrupted_save(tmp_path, monkeypatch, module, step):
 
 
 def test_read_only_folder(tmp_path, monkeypatch):
-    """A folder that cannot be written is an error that contains its path."""
+    """A folder that cannot be written raises an error with its path."""
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=rf"{re.escape(str(tmp_path / 'file'))}.*FRGROUPS_HOME"):
         save_snapshot(sample_snapshot(), tmp_path / "file")
@@ -653,7 +653,7 @@ def test_interrupted_replacement(tmp_path, clean):
 
 
 def test_replaced_snapshot_does_not_reappear(tmp_path):
-    """If a replacement is quarantined, the old snapshot, which could contain an erased customer, is removed."""
+    """If a replacement is quarantined, the old snapshot is removed, because it could contain an erased customer."""
     path = save_snapshot(snapshot_of({"old": []}), tmp_path)
     shutil.copytree(path, tmp_path / "copy")
     other = replace_stored(list_stored_snapshots(tmp_path)[0], snapshot_of({"new": []}))
@@ -777,7 +777,7 @@ def test_snapshot_without_host(tmp_path):
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes.")
 @pytest.mark.parametrize("file", ["groups.parquet", "manifest.json"])
 def test_pipe_instead_of_file(tmp_path, file):
-    """A pipe instead of a file is an error, and does not block the reader."""
+    """A pipe instead of a file raises an error and does not block the reader."""
     folder = save_snapshot(sample_snapshot(), tmp_path)
     (folder / file).unlink()
     os.mkfifo(folder / file)
@@ -866,7 +866,7 @@ def widen_codes(table):
     ],
 )  # fmt: skip
 def test_inconsistent_tables(tmp_path, file, change, pattern, only_memberships):
-    """Tables with valid checksums that contradict each other are corrupt, and the error contains the path."""
+    """Tables with valid checksums that contradict each other raise an error with the path of the file."""
     folder = save_snapshot(sample_snapshot(), tmp_path)
     rewrite_snapshot(folder, file, change)
 
@@ -877,7 +877,7 @@ def test_inconsistent_tables(tmp_path, file, change, pattern, only_memberships):
 
 @pytest.mark.parametrize("facts", [{}, {"n_customers": 10}])
 def test_missing_customers(tmp_path, facts):
-    """Missing rows of the customers table are detected, even if the manifest has the smaller number."""
+    """Missing rows of the customers table are detected, even if the manifest contains the reduced number."""
     save_snapshot(snapshot_of({"old": []}, taken_at="2026-01-01"), tmp_path)
     folder = save_snapshot(sample_snapshot(), tmp_path)
     rewrite_snapshot(folder, "customers.parquet", lambda table: table.slice(0, 10), **facts)
@@ -889,7 +889,7 @@ def test_missing_customers(tmp_path, facts):
 
 @pytest.mark.parametrize("facts", [{"n_memberships": 7}, {"universe": 3}])
 def test_inconsistent_manifest(tmp_path, facts):
-    """A number of memberships or a universe that contradicts the tables is detected."""
+    """The number of memberships and the universe in the manifest must match the tables."""
     rewrite_snapshot(save_snapshot(sample_snapshot(), tmp_path), **facts)
 
     with pytest.raises(CorruptFileError):

@@ -1,4 +1,4 @@
-"""Tests that an interrupted write or a full disk leaves a complete snapshot, at every file operation."""
+"""Tests of interrupted store operations. An interruption at any file operation leaves a complete snapshot."""
 
 import errno
 import itertools
@@ -94,7 +94,7 @@ class FailingOperation:
             raise OSError(errno.ENOSPC, "No space left on device")
 
     def around(self, function):
-        """Count an operation without audit events before and after the call."""
+        """Wrap a function so that each call counts as two operations, one before and one after the call."""
 
         def counted(*args, **options):
             self.count()
@@ -117,7 +117,7 @@ class FailingOperation:
 
 
 def run_operation(cache, run, n, end):
-    """Run an operation that fails at the n-th file operation. The exit code is 0 if it ended before."""
+    """Run an operation whose n-th file operation fails. Return 0 if it has fewer file operations, otherwise 1."""
     last = FailingOperation(n, end)
     last.watch()
     try:
