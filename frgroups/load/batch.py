@@ -189,12 +189,10 @@ def _parse_result(name: str, output: bytes, code: int) -> LoadResult:
             return result
     except (IndexError, ValueError, TypeError):
         pass
-    how = f"ended with exit code {code}"
+    reason = f"The load process ended with exit code {code}."
     if code < 0:
-        how = f"was terminated by signal {-code} (signal 9 usually means out of memory)"
-    raise FrgroupsError(
-        f"The load process {how} and returned no result. To see the error, run: frgroups load --tenant {name} -v"
-    )
+        reason = f"The load process was terminated by signal {-code}. Signal 9 usually means out of memory."
+    raise FrgroupsError(f"{reason} It returned no result. To see the error, run: frgroups load --tenant {name} -v")
 
 
 def _rate_options(names: Sequence[str], jobs: int, total_rate: float | None) -> dict[str, list[str]]:

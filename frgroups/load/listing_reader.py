@@ -125,7 +125,7 @@ class ListingReader(Generic[Key]):
         return len(self._first.keys) + self._first.without_uid
 
     def _check_single_page(self) -> None:
-        """Check a first page that contains all rows according to the total."""
+        """Check a list whose total fits on the first page."""
         self.evidence = "counts"
         if self.total < len(self._first.keys):
             self._problem = _describe_row_count(self.total, len(self._first.keys))
@@ -265,7 +265,7 @@ class ListingReader(Generic[Key]):
 
 
 def _describe_row_count(total: int, n: int) -> str:
-    return f"the server reported {pluralize(total, 'row')} but returned {n:,}"
+    return f"the server reported a total of {pluralize(total, 'row')} but returned {n:,}"
 
 
 def _paging_error(problem: str, page: PageRows[Key]) -> UnexpectedResponseError:

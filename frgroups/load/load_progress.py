@@ -15,9 +15,9 @@ class LoadProgress:
     """
     Counter of the memberships that a load has read.
 
-    The total is available after the totals of all groups are known. The rows of a group are counted only up to its
-    total, so that the bar does not move backward if pages are read again. The worker threads only update the counts.
-    The bar is updated by the thread that calls `update_bar`.
+    The overall total is available as soon as the totals of all groups are known. The rows of a group are counted only
+    up to its total, so that the bar does not move backward if pages are read again. The worker threads only update
+    the counts. The bar is updated by the thread that calls `update_bar`.
     """
 
     def __init__(self, bar: Progress, groups: Iterable[str], *, requests_before: int = 0) -> None:

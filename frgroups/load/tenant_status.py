@@ -144,8 +144,10 @@ def status_summary(table: pd.DataFrame) -> str:
     if own.empty:
         return "No tenant is configured, and no snapshots are stored."
     n_ok, n_others = int(own["ok"].sum()), len(table) - len(own)
-    verb = "has" if 1 in (n_ok, len(own)) else "have"
-    summary = f"{n_ok:,} of {pluralize(len(own), 'tenant')} {verb} a fresh and consistent snapshot"
+    tenants = f"{n_ok:,} of {pluralize(len(own), 'tenant')}"
+    summary = f"{tenants} have a fresh and consistent snapshot"
+    if 1 in (n_ok, len(own)):
+        summary = f"{tenants} has a fresh and consistent snapshot"
     if n_others:
         others = agree(n_others, "other tenant on disk is", "other tenants on disk are")
         summary += f"; {n_others:,} {others} not in tenants.toml"

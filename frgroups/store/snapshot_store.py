@@ -11,7 +11,7 @@ import pandas as pd
 
 from frgroups.errors import CorruptFileError, InputError, SnapshotNotFoundError
 from frgroups.internals.atomic_files import ensure_private_dir
-from frgroups.internals.formatting import agree, format_utc, pluralize
+from frgroups.internals.formatting import format_utc, pluralize
 from frgroups.internals.paths import resolve_folder, tenant_folder
 from frgroups.internals.redaction import safe_repr
 from frgroups.snapshot.snapshot import Snapshot
@@ -379,8 +379,7 @@ def _not_found_error(
         description += f" from {format_utc(until)} or earlier"
     message = f"No {description} was found in {folder}."
     if damaged:
-        skipped = agree(len(damaged), "snapshot was", "snapshots were")
-        message += f" {len(damaged):,} corrupt {skipped} skipped; the log contains the paths."
+        message += f" {pluralize(len(damaged), 'snapshot')} could not be read because of corrupt files; see the log."
     elif stored:
         message += f" The oldest of {pluralize(len(stored), 'snapshot')} is from {format_utc(stored[0].taken_at)}."
     return SnapshotNotFoundError(

@@ -577,7 +577,7 @@ INTERRUPTED = """
 import signal, sys, threading
 import frgroups as fg
 
-# Tests that run in the background inherit that SIGINT is ignored.
+# Background processes inherit an ignored SIGINT, so restore the default handler.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def say(*words):

@@ -116,7 +116,7 @@ def test_missing_config_file():
 
 
 def test_names(write_config):
-    """The argument `names` selects tenants, and an unknown name is an error with similar names."""
+    """The argument `names` selects tenants, and an unknown name raises an error with similar names."""
     write_config("aa", "bb")
 
     assert list(fg.tenant_status(names=["bb"])["name"]) == ["bb"]
