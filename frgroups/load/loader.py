@@ -65,7 +65,7 @@ def load_snapshot(
         snapshot is not stored.
     max_age
         Maximum age of a stored snapshot, as a timedelta or a string such as "6h". If the newest stored snapshot is
-        not older, it is returned and no request is sent. None always loads the tenant.
+        not older and contains the requested data, it is returned without a request. None always loads the tenant.
     cover
         Whether to infer the members of a group from the customer records if all of its members have already been read
         in larger groups. This saves requests. The column `how` of `Snapshot.reads` contains "cover" for these groups.

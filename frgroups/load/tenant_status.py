@@ -68,7 +68,7 @@ def tenant_status(
     path
         Path of the configuration file. None means `tenants.toml` in the data folder, which does not have to exist.
     max_age
-        Maximum age of a fresh snapshot, as a timedelta or a string such as "24h".
+        Maximum age of a fresh snapshot, as a timedelta or a string. The default is 24 hours.
     now
         Time relative to which ages are calculated, with a time zone. None is the current time.
 
