@@ -18,7 +18,7 @@ _OK = "fresh and consistent"
 # Problems that another load can solve. Other problems require a manual action.
 _WARNINGS = {"old", "drifted", "unverifiable"}
 _COUNTS = {"Groups": "n_groups", "Customers": "n_customers", "Memberships": "n_memberships"}
-_SORT_NEVER = 10**18  # Age in seconds of tenants without a snapshot, so that they are sorted last.
+_SORT_NEVER = 10**18  # Sort key, in seconds, of tenants that were never loaded. They are sorted last.
 
 
 @dataclass(frozen=True, slots=True)

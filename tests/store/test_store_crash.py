@@ -31,7 +31,7 @@ TODAY = datetime.now(UTC).replace(microsecond=0)
 
 
 def snapshot_of(group, days):
-    """Return a snapshot of one group that was taken some days ago."""
+    """Return a snapshot with one group and a timestamp some days ago."""
     memberships = pd.DataFrame({"customer_group_uid": group, "customer_uid": ["c-1", "c-2"]})
     return snapshot_from_frames(memberships, tenant_uid="t-1", taken_at=TODAY - timedelta(days=days))
 
