@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from frgroups.analysis.register import has_ended
-from frgroups.internals.formatting import agree, format_percentage, pluralize
+from frgroups.internals.formatting import agree, format_list, format_percentage, pluralize
 from frgroups.internals.typing import IntArray
 from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange
@@ -134,22 +134,23 @@ def _unmatched_rows(register: pd.DataFrame) -> Iterator[Finding]:
     n = len(unmatched)
     if not n:
         return
-    listed = ", ".join(map(repr, unmatched[:MAX_LISTED_ROWS]))
-    if n > MAX_LISTED_ROWS:
-        listed += f" and {n - MAX_LISTED_ROWS:,} more"
-    text = f"{pluralize(n, 'row')} of the register with limits or protection that no group here answers to: {listed}."
+    listed = format_list(list(map(repr, unmatched)), MAX_LISTED_ROWS)
+    text = (
+        f"The limits or protection in {pluralize(n, 'row')} of the register have no effect, because no group has the "
+        f"uid or name {listed}."
+    )
     yield Finding("register_unknown", text, n=n)
 
 
 def _register_findings(group: GroupChange, row: Row) -> Iterator[Finding]:
     if row["protected"]:
-        text = f"{group.name} is protected in the register: only limits that name it by its uid let a plan touch it."
+        text = f"The register protects {group.name}. Only limits that are set for its uid allow a plan to change it."
         yield Finding("protected_group", text, False, group.uid, len(group.add) + len(group.remove))
     if group.add and row["ended"]:
         n = len(group.add)
         text = (
-            f"{pluralize(n, 'customer')} would join {group.name}, which ended on {row['valid_to']:%Y-%m-%d} "
-            "according to the register."
+            f"{pluralize(n, 'customer')} would join {group.name}, although the group ended on "
+            f"{row['valid_to']:%Y-%m-%d} according to the register."
         )
         yield Finding("ended", text, False, group.uid, n)
 
@@ -158,8 +159,9 @@ def _own_pricelist(customers: _ChangedCustomers, group: GroupChange) -> Iterator
     n = sum(customers.pricelist.counts(customers.add[group.uid]).values())
     if n:
         text = (
-            f"{n:,} of {pluralize(len(group.add), 'customer')} to join {group.name} {agree(n, 'has', 'have')} "
-            "a price list of their own; whether that goes before what the group grants, the API does not tell."
+            f"{n:,} of {pluralize(len(group.add), 'customer')} to add to {group.name} "
+            f"{agree(n, 'has an individual price list', 'have individual price lists')}. The API does not report "
+            "whether the prices of the customer or of the group apply."
         )
         yield Finding("own_pricelist", text, False, group.uid, n)
 
@@ -168,7 +170,7 @@ def _other_type(customers: _ChangedCustomers, group: GroupChange, expected: Any)
     """Yield a finding if customers join whose type the register does not expect or who are rare in the group."""
     if isinstance(expected, str) and expected:
         usual = expected.split("|")
-        description = f"which is for {' or '.join(usual)} according to the register"
+        description = f"The register expects {format_list(usual, conjunction='or')}."
     else:
         usual, description = _usual_type(customers, group)
     if not usual:
@@ -177,9 +179,11 @@ def _other_type(customers: _ChangedCustomers, group: GroupChange, expected: Any)
     others = {customer_type: n for customer_type, n in types.items() if customer_type not in usual}
     n = sum(others.values())
     if n:
-        listed = " and ".join(f"{others[customer_type]:,} {customer_type}" for customer_type in sorted(others))
-        verb = agree(n, "customer is", "customers are")
-        text = f"{listed} {verb} among the {len(group.add):,} to join {group.name}, {description}."
+        listed = format_list([f"{others[customer_type]:,} {customer_type}" for customer_type in sorted(others)])
+        text = (
+            f"{n:,} of {pluralize(len(group.add), 'customer')} to add to {group.name} {agree(n, 'has', 'have')} an "
+            f"unusual customer type: {listed}. {description}"
+        )
         yield Finding("other_type", text, False, group.uid, n)
 
 
@@ -195,7 +199,9 @@ def _usual_type(customers: _ChangedCustomers, group: GroupChange) -> tuple[list[
     usual = max(counts, key=counts.__getitem__)
     if counts[usual] < MIN_TYPE_SHARE * total:
         return [], ""
-    return [usual], f"whose {total:,} members are {format_percentage(counts[usual] / total)} {usual}"
+    return [
+        usual
+    ], f"{format_percentage(counts[usual] / total)} of the {total:,} members with a known type are {usual}."
 
 
 def _two_tiers(customers: _ChangedCustomers, group: GroupChange, rows: Mapping[str, Row]) -> Iterator[Finding]:
@@ -212,8 +218,8 @@ def _two_tiers(customers: _ChangedCustomers, group: GroupChange, rows: Mapping[s
     n = int(in_others[customers.add[group.uid]].sum())
     if n:
         text = (
-            f"{n:,} of {pluralize(len(group.add), 'customer')} to join {group.name} would be in two tiers of one "
-            f"set, {exclusive_set!r} in the register."
+            f"{n:,} of {pluralize(len(group.add), 'customer')} to add to {group.name} would also be in another group "
+            f"of the exclusive set {exclusive_set!r} of the register."
         )
         yield Finding("two_tiers", text, False, group.uid, n)
 
@@ -229,5 +235,5 @@ def _in_no_group(customers: _ChangedCustomers) -> Iterator[Finding]:
     n_groups += np.bincount(joining, minlength=customers.n)
     n = int((n_groups[np.unique(leaving)] == 0).sum())
     if n:
-        text = f"{pluralize(n, 'customer')} will be in no group and out of sight: no later load can read them."
+        text = f"{pluralize(n, 'customer')} will be in no group after the plan, so later loads cannot read them."
         yield Finding("out_of_sight", text, False, None, n)

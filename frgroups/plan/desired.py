@@ -14,7 +14,7 @@ import pyarrow as pa
 from frgroups.api.schema import codec
 from frgroups.errors import GroupNotFoundError, InputError, WrongTenantError
 from frgroups.internals.typing import Int32Array, IntArray
-from frgroups.internals.validation import as_list
+from frgroups.internals.validation import as_list, wrong_type
 from frgroups.plan.uid_table import UidTable, is_invalid_uid
 from frgroups.snapshot.membership_matrix import check_uids, to_chunked_array, to_string_array
 from frgroups.snapshot.snapshot import Snapshot
@@ -104,10 +104,7 @@ def _read_desired(snapshot: Snapshot, desired: Desired) -> _CustomerLists:
         texts = [_customer_uids(customers, f"desired[{group!r}]") for group, customers in desired.items()]
         indptr = np.cumsum([0, *map(len, texts)], dtype=np.int64)
         return _CustomerLists(list(desired), indptr, pa.chunked_array(texts, type=pa.large_string()))
-    raise InputError(
-        f"desired is a {type(desired).__name__}; give {{group: customer uids}}, a table with "
-        "customer_group_uid and customer_uid, or a Snapshot."
-    )
+    raise wrong_type(desired, "desired", "a dictionary {group: customer uids}, a DataFrame, or a Snapshot")
 
 
 def _lists_from_snapshot(snapshot: Snapshot, desired: Snapshot) -> _CustomerLists:
@@ -151,7 +148,7 @@ def _customer_uids(customers: Iterable[Any], name: str) -> pa.Array:
     if isinstance(customers, pd.Series | pd.Index | np.ndarray):
         return _uids_from_array(customers, name)
     if isinstance(customers, Mapping | pd.DataFrame) or not isinstance(customers, Iterable):
-        raise InputError(f"{name} is a {type(customers).__name__}; give the customer uids.")
+        raise wrong_type(customers, name, "a list of customer uids")
     listed = as_list(customers, name)
     try:
         texts = pa.array(listed)
@@ -165,7 +162,7 @@ def _customer_uids(customers: Iterable[Any], name: str) -> pa.Array:
 
 def _uids_from_array(customers: pd.Series | pd.Index | npt.NDArray[Any], name: str) -> pa.Array:
     if customers.ndim != 1 or isinstance(customers, pd.MultiIndex):
-        raise InputError(f"{name} is not one column; give the customer uids alone.")
+        raise InputError(f"`{name}` must have one dimension. Pass only the customer uids.")
     if isinstance(customers, np.ndarray):
         customers = customers.astype(object)
     column = pd.DataFrame({"customer_uid": pd.Series(customers, dtype=getattr(customers, "dtype", None))})

@@ -10,9 +10,9 @@ from typing import Literal
 import pandas as pd
 
 from frgroups.errors import InputError
-from frgroups.internals.formatting import agree
+from frgroups.internals.formatting import agree, pluralize
 from frgroups.internals.redaction import safe_repr
-from frgroups.internals.validation import as_list
+from frgroups.internals.validation import as_list, wrong_type
 from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.suppression_list import suppressed_customers
@@ -78,20 +78,19 @@ def exclusion_findings(changes: Iterable[ExcludedChange]) -> list[Finding]:
     >>> protected = ExcludedChange("vip", "VIP", "c-1", "protected")
     >>> suppressed = ExcludedChange("vip", "VIP", "c-2", "suppression_list")
     >>> [finding.message for finding in exclusion_findings([protected, suppressed])]
-    ['1 protected customer stays in VIP.', '1 customer who may never be added is kept out of VIP.']
+    ['1 protected customer is not removed from VIP.', '1 customer on the suppression list is not added to VIP.']
     """
     counts = Counter((change.customer_group_uid, change.group_name, change.rule) for change in changes)
     return [Finding(rule, _message(n, name, rule), False, uid, n) for (uid, name, rule), n in counts.items()]
 
 
 def _message(n: int, group_name: str, rule: ExclusionRule) -> str:
+    verb = agree(n, "is", "are")
     if rule == "protected":
-        return f"{n:,} protected {agree(n, 'customer stays', 'customers stay')} in {group_name}."
+        return f"{n:,} protected {agree(n, 'customer', 'customers')} {verb} not removed from {group_name}."
     if rule == "protected_group":
-        subject = agree(n, "customer who was to leave stays", "customers who were to leave stay")
-        return f"{n:,} {subject} in {group_name}: the group is protected."
-    subject = agree(n, "customer who may never be added is", "customers who may never be added are")
-    return f"{n:,} {subject} kept out of {group_name}."
+        return f"{pluralize(n, 'customer')} {verb} not removed from {group_name} because the group is protected."
+    return f"{pluralize(n, 'customer')} on the suppression list {verb} not added to {group_name}."
 
 
 def select_exclusions(changes: Iterable[ExcludedChange], group_uids: Collection[str]) -> tuple[ExcludedChange, ...]:
@@ -182,9 +181,9 @@ def _remaining_uids(uids: tuple[str, ...], excluded: Iterable[str]) -> tuple[str
 def _checked_customers(customers: Iterable[str], name: str) -> list[str]:
     """Return customer uids as a list. Uids that the API does not accept are valid here, because they are not sent."""
     if isinstance(customers, Mapping | pd.DataFrame):
-        raise InputError(f"{name} takes several customer uids, not a {type(customers).__name__}; write ['...'].")
+        raise wrong_type(customers, name, "a list of customer uids")
     listed = as_list(customers, name)
     for uid in listed:
         if not isinstance(uid, str) or not uid:
-            raise InputError(f"{name} holds {safe_repr(uid)}; a customer uid is text. Leading zeros would be lost.")
+            raise InputError(f"`{name}` must contain customer uids as strings, got {safe_repr(uid)}.")
     return listed

@@ -76,22 +76,20 @@ class GroupChange:
         Examples
         --------
         >>> GroupChange("bw", "Black Week VIP", ("a", "b"), add=("c",), remove=("a",)).sentence()
-        '1 customer joins Black Week VIP (2 -> 2). 1 leaves.'
+        '1 customer joins Black Week VIP and 1 leaves (2 -> 2 members).'
         """
-        sizes = f"({len(self.baseline):,} -> {self.n_after:,})"
         n_add, n_remove = len(self.add), len(self.remove)
-        leave = agree(n_remove, "leaves", "leave")
         if not self.add and not self.remove:
-            return f"{self.name} is created, empty."
+            return f"{self.name} is created without members."
+        leave = agree(n_remove, "leaves", "leave")
         if not self.add:
-            return f"{pluralize(n_remove, 'customer')} {leave} {self.name} {sizes}."
-        name = self.name
-        if self.create:
-            name += " (new group)"
-        text = f"{pluralize(n_add, 'customer')} {agree(n_add, 'joins', 'join')} {name} {sizes}."
-        if self.remove:
-            text += f" {n_remove:,} {leave}."
-        return text
+            text = f"{pluralize(n_remove, 'customer')} {leave} {self.name}"
+        else:
+            name = f"the new group {self.name}" if self.create else self.name
+            text = f"{pluralize(n_add, 'customer')} {agree(n_add, 'joins', 'join')} {name}"
+            if self.remove:
+                text += f" and {n_remove:,} {leave}"
+        return f"{text} ({len(self.baseline):,} -> {self.n_after:,} members)."
 
 
 def without_customer(group: GroupChange, uid: str) -> GroupChange:

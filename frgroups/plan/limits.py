@@ -140,18 +140,18 @@ class Limits:
         Examples
         --------
         >>> Limits().removal_rule()
-        '100 a group or 10% of its members, whichever is less, at least 2'
+        '100 customers or 10% of the members, whichever is less, but at least 2'
         """
         parts = []
         if self.removals_per_group is not None:
-            parts.append(f"{self.removals_per_group:,} a group")
+            parts.append(pluralize(self.removals_per_group, "customer"))
         if self.removal_share is not None:
-            parts.append(f"{format_limit_share(self.removal_share)} of its members")
+            parts.append(f"{format_limit_share(self.removal_share)} of the members")
         text = " or ".join(parts)
         if len(parts) > 1:
             text += ", whichever is less"
         if self.removal_floor and not self.allows_no_removal:
-            text += f", at least {self.removal_floor}"
+            text += f", but at least {self.removal_floor}"
         return text
 
     def drift_allowed(self, baseline: int) -> float | None:
@@ -175,7 +175,7 @@ class Limits:
         names = {*LIMIT_NAMES, "per_group"}
         unknown = sorted(set(document) - names)
         if unknown:
-            raise InputError(f"Unknown limits: {', '.join(unknown)}. Known: {', '.join(sorted(names))}.")
+            raise InputError(f"Unknown limits: {', '.join(unknown)}. The limits are {', '.join(sorted(names))}.")
         per_group = {key: cls.from_dict(values) for key, values in document.get("per_group") or ()}
         return cls(**{**document, "per_group": per_group})
 
@@ -190,7 +190,7 @@ def _validated_value(name: str, value: Any) -> Any:
         return None
     if name in AGE_LIMITS:
         if not isinstance(value, str):
-            raise InputError(f"{name}={safe_repr(value)} is not valid. It must be a duration such as '24h', or None.")
+            raise InputError(f"`{name}` must be a duration such as '24h', or None, got {safe_repr(value)}.")
         parse_duration(value)
         return value
     if name in SHARE_LIMITS:
@@ -207,7 +207,7 @@ def _validated_per_group(per_group: Any) -> dict[str, Limits]:
         isinstance(key, str) and isinstance(limits, Limits) for key, limits in per_group.items()
     )
     if not is_valid:
-        raise InputError("per_group must be a mapping of group uids or patterns to Limits objects.")
+        raise InputError("`per_group` must be a dictionary {group uid or pattern: Limits object}.")
     return dict(per_group)
 
 
@@ -337,7 +337,7 @@ def plan_age_violations(limits: Limits, age: timedelta) -> list[Finding]:
     comparison = LimitComparison("plan_max_age", total_hours(age), hours_of(limits.plan_max_age))
     if not comparison.exceeded:
         return []
-    text = f"The plan is {format_age(age)} old; the limit is {limits.plan_max_age}. Plan again."
+    text = f"The plan is {format_age(age)} old. The limit is {limits.plan_max_age}. Create a new plan."
     return [Finding("plan_max_age", text, True, allow=(("plan_max_age", None),))]
 
 
@@ -347,16 +347,16 @@ def _violation(limits: Limits, comparison: LimitComparison) -> Finding:
     rule, n = comparison.rule, int(comparison.value)
     if rule == "snapshot_max_age":
         text = (
-            f"The snapshot was {comparison.value:,.0f} h old when the plan was created; the limit is "
-            f"{limits.snapshot_max_age}. Load again and plan again."
+            f"The snapshot was {comparison.value:,.0f} h old when the plan was created. The limit is "
+            f"{limits.snapshot_max_age}. Load the tenant again and create a new plan."
         )
         return Finding(rule, text, True, allow=((rule, None),))
-    nouns = {
-        "removals_total": "removal",
-        "additions_total": "addition",
-        "emptied_groups": "group left without a member",
+    changes = {
+        "removals_total": f"contains {pluralize(n, 'removal')} in total",
+        "additions_total": f"contains {pluralize(n, 'addition')} in total",
+        "emptied_groups": f"leaves {pluralize(n, 'group')} without members",
     }
-    text = f"{pluralize(n, nouns[rule])} in all; the limit is {comparison.allowed:,}."
+    text = f"The plan {changes[rule]}. The limit is {comparison.allowed:,}."
     return Finding(rule, text, True, n=n, allow=((rule, n),))
 
 
@@ -370,23 +370,26 @@ def _group_violation(own: Limits, comparison: LimitComparison, group: GroupCount
         if (own.removal_floor or 0) > n:
             allow += (("removal_floor", 0),)
     elif rule == "removals_per_day":
-        text = f"{group.name} would lose {pluralize(group.removes, 'customer')}"
+        text = f"The plan removes {pluralize(group.removes, 'customer')} from {group.name}."
         if group.removed_before:
-            text += f", after {group.removed_before:,} in the 24 hours before"
-        text += f"; the limit is {comparison.allowed:,} a day."
+            text += f" Earlier plans removed {group.removed_before:,} in the last 24 hours."
+        text += f" The limit is {comparison.allowed:,} per day."
     elif rule == "additions_per_group":
-        text = f"{group.name} would gain {pluralize(n, 'customer')}; the limit is {comparison.allowed:,}."
+        text = f"The plan adds {pluralize(n, 'customer')} to {group.name}. The limit is {comparison.allowed:,}."
     else:
-        text = f"{group.name} would be left without a member; its own limits allow no group to be emptied."
+        text = f"The plan removes all members of {group.name}. The limits of this group do not allow that."
     return Finding(rule, text, True, group.uid, n, allow)
 
 
 def _removal_text(own: Limits, group: GroupCounts) -> str:
     allowed = int(own.removals_allowed(group.baseline) or 0)
-    text = f"{group.name} would lose {group.removes:,} of {pluralize(group.baseline, 'customer')}"
+    share = ""
     if group.baseline:
-        text += f" ({format_percentage(group.removes / group.baseline)})"
-    return f"{text}; the limit is {allowed:,} here ({own.removal_rule()})."
+        share = f" ({format_percentage(group.removes / group.baseline)})"
+    return (
+        f"The plan removes {group.removes:,} of {pluralize(group.baseline, 'customer')}{share} from {group.name}. "
+        f"The limit for this group is {allowed:,} ({own.removal_rule()})."
+    )
 
 
 def register_limits(limits: Limits, rows: pd.DataFrame) -> Limits:

@@ -40,18 +40,19 @@ def format_moves(moves: pd.DataFrame) -> list[str]:
     --------
     >>> moves = pd.DataFrame([["c", "vip", "gold", "VIP", "Gold"]], columns=MOVES_COLUMNS)
     >>> format_moves(moves)
-    ['1 moves from VIP to Gold.']
+    ['1 customer moves from VIP to Gold.']
     """
     pairs = moves.groupby(["from_group", "to_group", "from_name", "to_name"], as_index=False).size()
     pairs = pairs.sort_values(["size", "from_group", "to_group"], ascending=[False, True, True])
     lines = []
     for row in pairs.head(MAX_LISTED).to_dict("records"):
         n = int(row["size"])
-        lines.append(f"{n:,} {agree(n, 'moves', 'move')} from {row['from_name']} to {row['to_name']}.")
+        verb = agree(n, "moves", "move")
+        lines.append(f"{pluralize(n, 'customer')} {verb} from {row['from_name']} to {row['to_name']}.")
     rest = pairs["size"].iloc[MAX_LISTED:]
     if len(rest):
         n = int(rest.sum())
-        lines.append(f"{pluralize(n, 'move')} more between {pluralize(len(rest), 'pair of other groups')}.")
+        lines.append(f"{pluralize(len(rest), 'other pair')} of groups: {pluralize(n, 'move')}.")
     return lines
 
 

@@ -29,7 +29,7 @@ def select_changes(plan: Plan, groups: Iterable[str] | None, without: Iterable[s
         remaining = _without(changes, name)
         remaining_excluded = drop_exclusions(excluded, name)
         if remaining == changes and remaining_excluded == excluded:
-            raise InputError(f"without={name!r} is neither a group nor a customer of this plan.")
+            raise InputError(f"`without` must contain groups or customers of the plan, got {name!r}.")
         changes, excluded = remaining, remaining_excluded
     changes = tuple(change for change in changes if change.add or change.remove or change.create)
     notes = _notes_of_selection(plan, {change.uid for change in changes})
@@ -62,7 +62,10 @@ def _find_group(plan: Plan, name: str) -> GroupChange:
     matches = [group for group in plan.groups if group.uid == name]
     if not matches:
         matches = [group for group in plan.groups if group.name == name]
-    if len(matches) != 1:
-        touched = ", ".join(f"{group.uid} ({group.name})" for group in plan.groups[:10]) or "none"
-        raise InputError(f"{len(matches)} groups of this plan are {name!r}; it touches {touched}.")
+    if not matches:
+        listed = ", ".join(f"{group.uid} ({group.name})" for group in plan.groups[:10]) or "none"
+        raise InputError(f"No group of the plan has the uid or name {name!r}. The groups of the plan are {listed}.")
+    if len(matches) > 1:
+        listed = ", ".join(group.uid for group in matches)
+        raise InputError(f"{len(matches)} groups of the plan are named {name!r}. Pass one of the uids {listed}.")
     return matches[0]

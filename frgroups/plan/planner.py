@@ -12,7 +12,7 @@ from frgroups.analysis.register import match_register
 from frgroups.api.schema import codec
 from frgroups.errors import DriftedReadError, InputError
 from frgroups.internals.typing import Int32Array
-from frgroups.internals.validation import check_text, check_type
+from frgroups.internals.validation import check_choice, check_text, check_type, wrong_type
 from frgroups.plan.desired import NO_CUSTOMERS, Desired, DesiredMemberships, desired_memberships
 from frgroups.plan.exclusions import ExcludedChange, Exclusions, apply_exclusions, resolve_exclusions
 from frgroups.plan.group_change import GroupChange
@@ -131,15 +131,11 @@ def plan_memberships(
 
 def _check_arguments(snapshot: Snapshot, mode: str, limits: Limits | None, purpose: str) -> None:
     check_type(snapshot, Snapshot, "snapshot")
-    if mode not in MODES:
-        text = f"mode={mode!r} is not valid; choose {', '.join(MODES)}."
-        if mode in RENAMED_MODES:
-            text += f" {mode!r} is now called {RENAMED_MODES[mode]!r}."
-        raise InputError(text)
+    if mode in RENAMED_MODES:
+        raise InputError(f"The mode {mode!r} was renamed. Use {RENAMED_MODES[mode]!r}.")
+    check_choice(mode, "mode", MODES)
     if limits is not None and not isinstance(limits, Limits):
-        raise InputError(
-            f"limits is a {type(limits).__name__}; give fg.Limits(...), such as fg.Limits(removals_total=50)."
-        )
+        raise wrong_type(limits, "limits", "a Limits object", hint="Use fg.Limits(...).")
     check_text(purpose, "purpose")
 
 
@@ -159,7 +155,7 @@ def _exclude(
 
 def _checked_create(snapshot: Snapshot, create: Mapping[str, str]) -> dict[str, str]:
     if not isinstance(create, Mapping):
-        raise InputError(f"create is a {type(create).__name__}; give {{group uid: name}} of the groups to make.")
+        raise wrong_type(create, "create", "a dictionary {group uid: name}")
     existing = set(snapshot.matrix.group_uids)
     for uid, name in create.items():
         codec.check_uid(uid, "customer group uid")

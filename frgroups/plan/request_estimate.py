@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from frgroups.api.defaults import PAGE_SIZE, REQUESTS_PER_SECOND, WORKERS
 from frgroups.api.pagination import count_pages
-from frgroups.internals.formatting import agree, pluralize
+from frgroups.internals.formatting import agree, format_list, pluralize
 from frgroups.plan.group_change import GroupChange
 
 # Assumed response time; the actual time is unknown before the first request.
@@ -62,25 +62,28 @@ class RequestEstimate:
 
     def __str__(self) -> str:
         minutes = math.ceil(self.seconds / 60)
-        duration = "under a minute"
+        duration = "less than a minute"
         if minutes > 1:
             duration = f"about {minutes:,} minutes"
-        between = ""
+        parts = [pluralize(self.n_before, "read before the first write"), pluralize(self.n_write, "write")]
         if self.n_between:
-            between = f"{self.n_between:,} to see who arrived, "
+            parts.append(pluralize(self.n_between, "read between additions and removals"))
+        parts.append(pluralize(self.n_after, "read after the last write"))
         return (
-            f"{pluralize(self.n_requests, 'request')} in all, with {self.n_before:,} to read before, {between}"
-            f"{self.n_after:,} to read back: {duration} at {REQUESTS_PER_SECOND:g} a second, "
-            f"if an answer takes {SECONDS_PER_RESPONSE:g} s.{self._search_text()}"
+            f"Apply sends {pluralize(self.n_requests, 'request')}: {format_list(parts)}. This takes {duration} at "
+            f"{REQUESTS_PER_SECOND:g} requests per second and {SECONDS_PER_RESPONSE:g} s per response."
+            f"{self._search_text()}"
         )
 
     def _search_text(self) -> str:
         if not self.n_unknown:
             return ""
-        customers = agree(self.n_unknown, "the customer that is", f"the {self.n_unknown:,} customers that are")
+        customers = (
+            f"{pluralize(self.n_unknown, 'customer')} who {agree(self.n_unknown, 'is', 'are')} not in the snapshot"
+        )
         if self.n_unknown >= MAX_REJECTED:
-            return f" If {customers} in no group do not exist, the run stops after {MAX_REJECTED} were rejected."
-        return f" Up to {self.n_search:,} more to find {customers} in no group, if rejected."
+            return f" If the server rejects the {customers}, the run stops after {MAX_REJECTED} rejections."
+        return f" If the server rejects the {customers}, apply sends up to {self.n_search:,} more writes."
 
 
 def estimate_requests(groups: Sequence[GroupChange], *, n_write: int, arriving: Collection[str]) -> RequestEstimate:
@@ -99,7 +102,8 @@ def estimate_requests(groups: Sequence[GroupChange], *, n_write: int, arriving: 
     Examples
     --------
     >>> print(estimate_requests([GroupChange("vip", "VIP", ("a",) * 1200, add=("c",))], n_write=1, arriving=()))
-    7 requests in all, with 3 to read before, 3 to read back: under a minute at 20 a second, if an answer takes 0.2 s.
+    Apply sends 7 requests: 3 reads before the first write, 1 write, and 3 reads after the last write. This takes \
+less than a minute at 20 requests per second and 0.2 s per response.
     """
     before = [_n_reads_before(group) for group in groups]
     between = [_n_pages(len(group.baseline) + len(group.add)) for group in groups if group.uid in arriving]
