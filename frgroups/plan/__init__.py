@@ -1,1 +1,1 @@
-"""Compute the changes between current and desired memberships, their limits and findings."""
+"""Plan membership changes, and compare them with limits."""

@@ -1,4 +1,4 @@
-"""Findings about the customers who join or leave: price lists, customer types, tiers, and customers in no group."""
+"""Create findings about the customers whom a plan adds or removes."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from frgroups.snapshot.snapshot import Snapshot
 
 Row = Mapping[Hashable, Any]
 
-# A group has a usual customer type if it has at least MIN_MEMBERS members of a known type,
-# and at least MIN_TYPE_SHARE of them have the same type.
+# A group has a usual customer type if it has at least MIN_MEMBERS members with a known type, and if at least
+# MIN_TYPE_SHARE of these members have the same type.
 MIN_MEMBERS = 20
 MIN_TYPE_SHARE = 0.95
-# Maximum number of register rows in the text of a finding.
+# Maximum number of register rows that the message of a finding lists.
 MAX_LISTED_ROWS = 3
 
 
@@ -31,16 +31,18 @@ def customer_findings(
     snapshot: Snapshot, groups: Sequence[GroupChange], register: pd.DataFrame | None
 ) -> tuple[Finding, ...]:
     """
-    Return the findings about the customers of these changes. They do not block the plan.
+    Return the findings about the customers who are added or removed.
+
+    These findings do not block the plan.
 
     Parameters
     ----------
     snapshot
-        The snapshot that the plan was made from.
+        The snapshot that the plan was created from.
     groups
-        The changes.
+        The planned change of each group.
     register
-        The table that `match_register` returns, or None.
+        The table that `match_register` returns. None if the plan has no register.
     """
     if not groups:
         return ()
@@ -66,10 +68,10 @@ def customer_findings(
 
 class _ChangedCustomers:
     """
-    Codes of the customers who join or leave.
+    Integer codes of the customers who are added or removed.
 
-    Customers of the snapshot have the codes of its matrix. Customers who are not in the snapshot have the codes from
-    `n_known` to `n` - 1.
+    A customer in the snapshot has the same code as in the membership matrix. The customers who are not in the
+    snapshot have the codes from `n_known` to `n - 1`.
     """
 
     def __init__(self, snapshot: Snapshot, groups: Sequence[GroupChange]) -> None:
@@ -94,16 +96,16 @@ class _ChangedCustomers:
 
     @cached_property
     def pricelist(self) -> _Attribute:
-        """The customers' own price lists."""
+        """Individual price lists of the customers."""
         return _Attribute(self.customers["pricelist_uid"])
 
     @cached_property
     def customer_type(self) -> _Attribute:
-        """The customer types."""
+        """Customer types of the customers."""
         return _Attribute(self.customers["customer_type"])
 
     def members_after(self, uid: str) -> IntArray:
-        """Return the members of a group after the plan."""
+        """Return the codes of the members of a group after the plan."""
         is_existing = self.matrix.group_uids.get_indexer(pd.Index([uid], dtype="str"))[0] >= 0
         members: IntArray = np.empty(0, dtype=np.int64)
         if is_existing:
@@ -114,21 +116,29 @@ class _ChangedCustomers:
 
 
 class _Attribute:
-    """An attribute of the customers, for counts in many groups. Missing and empty values are unknown."""
+    """
+    An attribute of all customers, encoded so that it can be counted quickly.
+
+    Missing values and empty strings are unknown values.
+    """
 
     def __init__(self, column: pd.Series) -> None:
         self._codes, values = pd.factorize(column.where(column != "").astype("str"))
         self._values = list(map(str, values))
 
     def counts(self, customer_codes: IntArray) -> dict[str, int]:
-        """Return the number of these customers per value. Customers who are not in the snapshot have no value."""
+        """
+        Return the number of customers per value of the attribute.
+
+        Customers with an unknown value and customers who are not in the snapshot are not counted.
+        """
         codes = self._codes[customer_codes[customer_codes < len(self._codes)]]
         counts = np.bincount(codes[codes >= 0], minlength=len(self._values))
         return {self._values[code]: int(counts[code]) for code in np.flatnonzero(counts)}
 
 
 def _unmatched_rows(register: pd.DataFrame) -> Iterator[Finding]:
-    """Yield a finding if rows with limits or protection do not match a group."""
+    """Yield a finding if register rows with limits or protection match no group."""
     has_limits = register["protected"] | register["max_removals"].notna() | register["max_additions"].notna()
     unmatched = register.loc[has_limits & register["customer_group_uid"].isna(), "group"]
     n = len(unmatched)
@@ -167,7 +177,12 @@ def _own_pricelist(customers: _ChangedCustomers, group: GroupChange) -> Iterator
 
 
 def _other_type(customers: _ChangedCustomers, group: GroupChange, expected: Any) -> Iterator[Finding]:
-    """Yield a finding if customers join whose type the register does not expect or who are rare in the group."""
+    """
+    Yield a finding if the plan adds customers with an unusual customer type.
+
+    A type is usual if the register expects it. If the register expects no type, the type of nearly all members is
+    the usual type.
+    """
     if isinstance(expected, str) and expected:
         usual = expected.split("|")
         description = f"The register expects {format_list(usual, conjunction='or')}."
@@ -188,7 +203,11 @@ def _other_type(customers: _ChangedCustomers, group: GroupChange, expected: Any)
 
 
 def _usual_type(customers: _ChangedCustomers, group: GroupChange) -> tuple[list[str], str]:
-    """Return the type that nearly all members have, and its description; an empty list if there is none."""
+    """
+    Return the customer type that nearly all members have, and a sentence about it.
+
+    The list of types is empty if the group has no usual type.
+    """
     if group.create:
         return [], ""
     members = customers.matrix.member_codes(group.uid).astype(np.int64)
@@ -205,7 +224,7 @@ def _usual_type(customers: _ChangedCustomers, group: GroupChange) -> tuple[list[
 
 
 def _two_tiers(customers: _ChangedCustomers, group: GroupChange, rows: Mapping[str, Row]) -> Iterator[Finding]:
-    """Yield a finding if joining customers would also be in another group of the same exclusive set."""
+    """Yield a finding if added customers would be in two groups of the same exclusive set."""
     if group.uid not in rows:
         return
     exclusive_set = rows[group.uid]["exclusive_set"]
@@ -225,7 +244,11 @@ def _two_tiers(customers: _ChangedCustomers, group: GroupChange, rows: Mapping[s
 
 
 def _in_no_group(customers: _ChangedCustomers) -> Iterator[Finding]:
-    """Yield a finding if customers leave their last group, because later loads cannot read them."""
+    """
+    Yield a finding if customers are removed from their last group.
+
+    Later loads cannot read a customer who is in no group.
+    """
     leaving = np.concatenate([*customers.remove.values()])
     if not len(leaving):
         return

@@ -1,4 +1,4 @@
-"""Change of one group: its members when the plan was made, the additions and the removals."""
+"""The planned change of one group."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from frgroups.plan.uid_table import CodedUids
 @dataclass(frozen=True, eq=False)
 class GroupChange:
     """
-    Change of one group.
+    Planned additions to and removals from one group.
 
     Attributes
     ----------
     uid, name
-        The group.
+        Uid and name of the group.
     baseline
-        Members when the plan was made, in uid order. A new plan stores them as codes of its snapshot.
+        Uids of the members when the plan was created, in uid order. A new plan stores them as integer codes.
     add, remove
-        Customers who join and who leave, in uid order.
+        Uids of the customers to add and to remove, in uid order.
     unknown
-        Customers in `add` who are not in the snapshot.
+        Uids in `add` that are not in the snapshot.
     create
         Whether the plan creates the group.
     """
@@ -41,7 +41,7 @@ class GroupChange:
 
     @property
     def counts(self) -> GroupCounts:
-        """Numbers that are compared with the limits."""
+        """Numbers of members and changes, for the comparison with the limits."""
         return GroupCounts(self.uid, self.name, len(self.baseline), len(self.add), len(self.remove))
 
     @property
@@ -51,16 +51,20 @@ class GroupChange:
 
     @property
     def replaces_all_members(self) -> bool:
-        """True if all members leave and others join."""
+        """True if all members are removed and other customers are added."""
         return bool(self.add) and 0 < len(self.remove) == len(self.baseline)
 
     def items(self) -> Iterator[tuple[str, str]]:
-        """Yield each customer with "add" or "remove", additions first, as they are sent."""
+        """
+        Yield the uid of each changed customer with "add" or "remove".
+
+        Additions come first, because they are sent first.
+        """
         yield from ((uid, "add") for uid in self.add)
         yield from ((uid, "remove") for uid in self.remove)
 
     def digest_payload(self) -> dict[str, Any]:
-        """Return the content that the digest covers."""
+        """Return the values of this change that the digest of the plan covers."""
         return {
             "customer_group_uid": self.uid,
             "add": self.add,
@@ -71,7 +75,7 @@ class GroupChange:
 
     def sentence(self) -> str:
         """
-        Describe the change.
+        Describe the change in one sentence.
 
         Examples
         --------
@@ -93,7 +97,11 @@ class GroupChange:
 
 
 def without_customer(group: GroupChange, uid: str) -> GroupChange:
-    """Return the change without a customer; the same object if the customer neither joins nor leaves."""
+    """
+    Return the change without the addition or removal of one customer.
+
+    The result is the same object if the customer is neither added nor removed.
+    """
     if uid not in group.add and uid not in group.remove:
         return group
     return replace(
@@ -105,7 +113,11 @@ def without_customer(group: GroupChange, uid: str) -> GroupChange:
 
 
 def check_texts(group: GroupChange) -> None:
-    """Raise TypeError or ValueError for a value in a file that is not text, or that contains a lone surrogate."""
+    """
+    Check that the uids and the name of a change are strings that can be encoded in UTF-8.
+
+    Raise TypeError for a value that is not a string, and ValueError for a lone surrogate.
+    """
     for texts in ((group.uid, group.name), group.baseline, group.add, group.remove):
         "".join(texts).encode()
 

@@ -1,4 +1,4 @@
-"""Moves: customers who leave one group and join another in the same plan."""
+"""Find the customers whom a plan moves from one group to another."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ MAX_LISTED = 5
 
 def moves_table(groups: Sequence[GroupChange]) -> pd.DataFrame:
     """
-    Return each pair of a group that a customer leaves and a group that the same customer joins, in uid order.
+    Return a table with one row per move.
+
+    A move is a pair of a group that a customer leaves and a group that the same customer joins. The rows are sorted
+    by customer, then by the group that the customer leaves.
 
     Examples
     --------
@@ -34,7 +37,9 @@ def moves_table(groups: Sequence[GroupChange]) -> pd.DataFrame:
 
 def format_moves(moves: pd.DataFrame) -> list[str]:
     """
-    Describe the number of moves per pair of groups, largest first. Pairs beyond `MAX_LISTED` are counted.
+    Describe the number of moves between each pair of groups, in descending order.
+
+    At most `MAX_LISTED` pairs are described. The last line contains the number of moves between the other pairs.
 
     Examples
     --------
@@ -57,7 +62,7 @@ def format_moves(moves: pd.DataFrame) -> list[str]:
 
 
 def _changes_table(column: str, changes: Sequence[tuple[str, Sequence[str]]]) -> pd.DataFrame:
-    """Return a table of customer_uid and the group uid with one row per addition or removal."""
+    """Return a table with the customer uid and the group uid of each addition or removal."""
     customers = [uid for _, uids in changes for uid in uids]
     groups = pd.Series([uid for uid, _ in changes], dtype="str").repeat([len(uids) for _, uids in changes])
     return pd.DataFrame({"customer_uid": pd.Series(customers, dtype="str"), column: groups.reset_index(drop=True)})

@@ -16,7 +16,7 @@ MAX_LISTED = 5
 
 
 def plan_summary(plan: Plan) -> str:
-    """Return the purpose, a line per group, the moves, the findings and the number of requests."""
+    """Describe a plan as plain text, with one line per group, move and finding."""
     if plan.is_empty:
         return "\n".join([_empty_plan_text(plan), *map(str, plan.findings)])
     lines = []
@@ -42,7 +42,7 @@ def _empty_plan_text(plan: Plan) -> str:
 
 
 def plan_repr(plan: Plan) -> str:
-    """Return the digest, the tenant, the number of changes, and the number of exceeded limits."""
+    """Return the representation of a plan, with the number of its changes and exceeded limits."""
     text = (
         f"Plan {plan.digest[:12]} for {plan.tenant_uid}: {pluralize(plan.n_add, 'add')}, "
         f"{pluralize(plan.n_remove, 'remove')} in {pluralize(len(plan.groups), 'group')}"
