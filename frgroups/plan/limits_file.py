@@ -95,7 +95,8 @@ def _to_limits(
         disabled = {name: None for name, value in values.items() if value == OFF}
         return Limits(**values | disabled, per_group=per_group)
     except (msgspec.ValidationError, InputError) as error:
-        raise InputError(f'{where}: {error} To disable a limit, write "{OFF}".') from error
+        reason = str(error).removesuffix(".")
+        raise InputError(f'{where}: {reason}. To disable a limit, write "{OFF}".') from error
 
 
 def _unknown_key_text(key: str, names: tuple[str, ...]) -> str:

@@ -57,7 +57,8 @@ def format_moves(moves: pd.DataFrame) -> list[str]:
     rest = pairs["size"].iloc[MAX_LISTED:]
     if len(rest):
         n = int(rest.sum())
-        lines.append(f"{pluralize(len(rest), 'other pair')} of groups: {pluralize(n, 'move')}.")
+        verb, pairs_noun = agree(n, "move is", "moves are"), agree(len(rest), "pair", "pairs")
+        lines.append(f"{n:,} more {verb} between {len(rest):,} other {pairs_noun} of groups.")
     return lines
 
 

@@ -194,7 +194,7 @@ def _load_workbook(body: bytes) -> Any:
     try:
         openpyxl = import_openpyxl()
     except InputError as error:
-        raise ListError(f"it cannot be read. {error.message.removesuffix('.')}") from error
+        raise ListError(error.message) from error
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
