@@ -1,1 +1,1 @@
-"""Plan membership changes, and compare them with limits."""
+"""Create, check and save plans of membership changes."""

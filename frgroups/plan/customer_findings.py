@@ -1,4 +1,4 @@
-"""Create findings about the customers whom a plan adds or removes."""
+"""Create findings about the customers that are added or removed by a plan."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from frgroups.analysis.register import has_ended
-from frgroups.internals.formatting import agree, format_list, format_percentage, pluralize
+from frgroups.internals.formatting import format_list, format_percentage, pluralize
 from frgroups.internals.typing import IntArray
 from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange
@@ -19,9 +19,9 @@ from frgroups.snapshot.snapshot import Snapshot
 
 Row = Mapping[Hashable, Any]
 
-# A group has a usual customer type if it has at least MIN_MEMBERS members with a known type, and if at least
-# MIN_TYPE_SHARE of these members have the same type.
+# Minimum number of members with a known type in a group that has a usual customer type.
 MIN_MEMBERS = 20
+# Minimum share of these members that have the usual type.
 MIN_TYPE_SHARE = 0.95
 # Maximum number of register rows that the message of a finding lists.
 MAX_LISTED_ROWS = 3
@@ -101,7 +101,7 @@ class _ChangedCustomers:
 
     @cached_property
     def customer_type(self) -> _Attribute:
-        """Customer types of the customers."""
+        """Types of the customers."""
         return _Attribute(self.customers["customer_type"])
 
     def members_after(self, uid: str) -> IntArray:
@@ -119,7 +119,7 @@ class _Attribute:
     """
     An attribute of all customers, encoded so that it can be counted quickly.
 
-    Missing values and empty strings are unknown values.
+    Missing values and empty strings are treated as unknown.
     """
 
     def __init__(self, column: pd.Series) -> None:
@@ -144,7 +144,7 @@ def _unmatched_rows(register: pd.DataFrame) -> Iterator[Finding]:
     n = len(unmatched)
     if not n:
         return
-    listed = format_list(list(map(repr, unmatched)), MAX_LISTED_ROWS)
+    listed = format_list(list(map(repr, unmatched)), MAX_LISTED_ROWS, conjunction="or")
     text = (
         f"The limits or protection in {pluralize(n, 'row')} of the register have no effect, because no group has the "
         f"uid or name {listed}."
@@ -159,7 +159,7 @@ def _register_findings(group: GroupChange, row: Row) -> Iterator[Finding]:
     if group.add and row["ended"]:
         n = len(group.add)
         text = (
-            f"{pluralize(n, 'customer')} would join {group.name}, although the group ended on "
+            f"The plan adds {pluralize(n, 'customer')} to {group.name}, although the group ended on "
             f"{row['valid_to']:%Y-%m-%d} according to the register."
         )
         yield Finding("ended", text, False, group.uid, n)
@@ -169,9 +169,8 @@ def _own_pricelist(customers: _ChangedCustomers, group: GroupChange) -> Iterator
     n = sum(customers.pricelist.counts(customers.add[group.uid]).values())
     if n:
         text = (
-            f"{n:,} of {pluralize(len(group.add), 'customer')} to add to {group.name} "
-            f"{agree(n, 'has an individual price list', 'have individual price lists')}. The API does not report "
-            "whether the prices of the customer or of the group apply."
+            f"An individual price list exists for {n:,} of {pluralize(len(group.add), 'customer')} to add to "
+            f"{group.name}. The API does not report which price list applies."
         )
         yield Finding("own_pricelist", text, False, group.uid, n)
 
@@ -196,8 +195,8 @@ def _other_type(customers: _ChangedCustomers, group: GroupChange, expected: Any)
     if n:
         listed = format_list([f"{others[customer_type]:,} {customer_type}" for customer_type in sorted(others)])
         text = (
-            f"{n:,} of {pluralize(len(group.add), 'customer')} to add to {group.name} {agree(n, 'has', 'have')} an "
-            f"unusual customer type: {listed}. {description}"
+            f"The customer type of {n:,} of {pluralize(len(group.add), 'customer')} to add to {group.name} is "
+            f"unusual: {listed}. {description}"
         )
         yield Finding("other_type", text, False, group.uid, n)
 

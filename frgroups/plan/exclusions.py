@@ -92,19 +92,20 @@ def exclusion_findings(changes: Iterable[ExcludedChange]) -> list[Finding]:
     >>> protected = ExcludedChange("vip", "VIP", "c-1", "protected")
     >>> suppressed = ExcludedChange("vip", "VIP", "c-2", "suppression_list")
     >>> [finding.message for finding in exclusion_findings([protected, suppressed])]
-    ['1 protected customer is not removed from VIP.', '1 customer on the suppression list is not added to VIP.']
+    ['The plan does not remove 1 protected customer from VIP.', \
+'The plan does not add 1 customer on the suppression list to VIP.']
     """
     counts = Counter((change.customer_group_uid, change.group_name, change.rule) for change in changes)
     return [Finding(rule, _message(n, name, rule), False, uid, n) for (uid, name, rule), n in counts.items()]
 
 
 def _message(n: int, group_name: str, rule: ExclusionRule) -> str:
-    verb = agree(n, "is", "are")
     if rule == "protected":
-        return f"{n:,} protected {agree(n, 'customer', 'customers')} {verb} not removed from {group_name}."
+        customers = agree(n, "protected customer", "protected customers")
+        return f"The plan does not remove {n:,} {customers} from {group_name}."
     if rule == "protected_group":
-        return f"{pluralize(n, 'customer')} {verb} not removed from {group_name} because the group is protected."
-    return f"{pluralize(n, 'customer')} on the suppression list {verb} not added to {group_name}."
+        return f"The plan does not remove {pluralize(n, 'customer')} from {group_name}, which is a protected group."
+    return f"The plan does not add {pluralize(n, 'customer')} on the suppression list to {group_name}."
 
 
 def select_exclusions(changes: Iterable[ExcludedChange], group_uids: Collection[str]) -> tuple[ExcludedChange, ...]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-# Rules of the findings that do not block a plan. An approval policy can accept these findings, but it cannot accept
-# an exceeded limit.
+# Rules of the findings that do not block a plan. An approval policy can accept them.
 NOTICE_RULES = (
     "already_undone",
     "covered",

@@ -12,7 +12,7 @@ from frgroups.plan.limits import OFF, Limits
 
 def relaxed_limits(findings: Iterable[Finding], limits: Limits) -> Limits:
     """
-    Return limits with the smallest changes that allow the exceeded limits of the findings.
+    Return a copy of the limits in which the exceeded limits are raised as little as possible.
 
     A finding about one group relaxes only the limits of that group.
 
@@ -39,7 +39,7 @@ emptied_groups=1, additions_total=3)})
 
 def limit_options(findings: Iterable[Finding], limits: Limits) -> str:
     """
-    Return the options of `frgroups plan` that allow the exceeded limits of the findings.
+    Return the options of `frgroups plan` that raise the exceeded limits as little as possible.
 
     The options apply to the groups without separate limits. For a group with separate limits, the result describes
     the values to change there. The result is an empty string if no option can allow the findings.
@@ -66,9 +66,7 @@ def limit_options(findings: Iterable[Finding], limits: Limits) -> str:
     }
     parts = [" ".join(f"--limit {setting}" for setting in _settings(required))]
     for uid, values in _required_values_by_group(with_own_limits).items():
-        parts.append(
-            f"{', '.join(_settings(values))} in the limits of group {uid} (in the register or the --limits file)"
-        )
+        parts.append(f"{', '.join(_settings(values))} for group {uid} in the register or the --limits file")
     return " and ".join(filter(None, parts))
 
 

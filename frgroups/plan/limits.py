@@ -229,7 +229,9 @@ class Limits:
 
     def drift_allowed(self, baseline: int) -> float | None:
         """
-        Return the maximum number of changes that others can have made to a group since the snapshot.
+        Return the maximum drift of a group.
+
+        Drift is the number of changes that others have made to the group since the snapshot.
 
         Parameters
         ----------
@@ -469,7 +471,7 @@ def plan_age_violations(limits: Limits, age: timedelta) -> list[Finding]:
     """
     Return a blocking finding if the plan is too old to be applied.
 
-    The list is empty if the plan is not too old.
+    Otherwise, the list is empty.
     """
     comparison = LimitComparison("plan_max_age", total_hours(age), hours_of(limits.plan_max_age))
     if not comparison.exceeded:
@@ -503,8 +505,7 @@ def _group_violation(own: Limits, comparison: LimitComparison, group: GroupCount
     if rule == "removals_per_group":
         text = _removal_text(own, group)
         allow += (("removal_share", None),)
-        # A limit of 0 disables the floor. With the relaxed limits, the floor would apply again and allow more
-        # removals than planned.
+        # A limit of 0 disables the floor. With relaxed limits, the floor could allow more removals than planned.
         if (own.removal_floor or 0) > n:
             allow += (("removal_floor", 0),)
     elif rule == "removals_per_day":

@@ -96,7 +96,9 @@ def _to_limits(
         return Limits(**values | disabled, per_group=per_group)
     except (msgspec.ValidationError, InputError) as error:
         reason = str(error).removesuffix(".")
-        raise InputError(f'{where}: {reason}. To disable a limit, write "{OFF}".') from error
+        raise InputError(
+            f'{where} contains an invalid value: {reason}. To disable a limit, write "{OFF}".'
+        ) from error
 
 
 def _unknown_key_text(key: str, names: tuple[str, ...]) -> str:

@@ -1,4 +1,4 @@
-"""Find the customers whom a plan moves from one group to another."""
+"""Find the customers that move from one group to another in a plan."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def format_moves(moves: pd.DataFrame) -> list[str]:
     rest = pairs["size"].iloc[MAX_LISTED:]
     if len(rest):
         n = int(rest.sum())
-        verb, pairs_noun = agree(n, "move is", "moves are"), agree(len(rest), "pair", "pairs")
-        lines.append(f"{n:,} more {verb} between {len(rest):,} other {pairs_noun} of groups.")
+        pairs_of_groups = pluralize(len(rest), "pair")
+        lines.append(f"The plan also contains {pluralize(n, 'move')} between {pairs_of_groups} of other groups.")
     return lines
 
 

@@ -146,8 +146,7 @@ class Plan:
         The age is 0 for a plan that undoes another plan.
         """
         if self.reverts:
-            # An undo is based on the members that were read back after the apply. When the undo is applied, the drift
-            # of each group is checked.
+            # An undo is based on the members that were read back after the apply, not on the snapshot.
             return timedelta(0)
         return self.planned_at - self.snapshot_taken_at
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from frgroups.internals.formatting import agree, pluralize
+from frgroups.internals.formatting import pluralize
 from frgroups.internals.tombstones import count_tombstones
 from frgroups.plan.customer_findings import customer_findings
 from frgroups.plan.exclusions import exclusion_findings
@@ -59,7 +59,7 @@ def planning_findings(plan: Plan) -> tuple[Finding, ...]:
 
 
 def planner_notes(snapshot: Snapshot, changes: Sequence[GroupChange], limits: Limits) -> tuple[Finding, ...]:
-    """Return the findings about the read of the changed groups, duplicate names and unused limits."""
+    """Return the findings about unverified groups, duplicate names and unused limits."""
     reads = snapshot.reads.set_index("customer_group_uid")[["verdict", "how"]].to_dict("index")
     names = set(snapshot.matrix.group_names)
     notes: list[Finding] = []
@@ -88,8 +88,7 @@ def _erased_customers(groups: Iterable[GroupChange]) -> list[Finding]:
     if not n:
         return []
     text = (
-        f"{pluralize(n, 'customer')} of this plan {agree(n, 'has', 'have')} been erased. Load the tenant again and "
-        "create a new plan."
+        f"The plan contains {pluralize(n, 'customer')} whose data was erased. Load the tenant and create a new plan."
     )
     return [Finding("erased_customers", text, True, n=n)]
 

@@ -238,7 +238,7 @@ def _check_sendable(snapshot: Snapshot, changes: Iterable[GroupChange]) -> None:
         codec.check_uid(change.uid, "customer group uid")
         if not change.create and reads[change.uid]["verdict"] == "drifted":
             raise DriftedReadError(
-                f"{change.name} ({change.uid}) changed while the snapshot was read: {reads[change.uid]['note']}.",
+                f"Group {change.name} ({change.uid}) changed during the load: {reads[change.uid]['note']}.",
                 hint=f"Call refresh_groups(client, snapshot, [{change.uid!r}]) and create the plan again.",
                 cli_hint="Run frgroups load and create the plan again.",
             )

@@ -95,7 +95,7 @@ def preview_touched(
     """
     Return a snapshot that contains only the changed groups.
 
-    It is used for plans that were read from a file, which does not contain the other groups.
+    It is used for a plan that was read from a file. The file does not contain the other groups.
     """
     after = [[*set(group.baseline).union(group.add).difference(group.remove)] for group in groups]
     uids = pd.Series([group.uid for group in groups], dtype="str")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from frgroups.api.defaults import PAGE_SIZE, REQUESTS_PER_SECOND, WORKERS
 from frgroups.api.pagination import count_pages
-from frgroups.internals.formatting import agree, format_list, pluralize
+from frgroups.internals.formatting import format_list, pluralize
 from frgroups.plan.group_change import GroupChange
 
 # Assumed response time. The actual time is unknown before the first request.
@@ -67,23 +67,22 @@ class RequestEstimate:
             duration = f"about {minutes:,} minutes"
         parts = [pluralize(self.n_before, "read before the first write"), pluralize(self.n_write, "write")]
         if self.n_between:
-            parts.append(pluralize(self.n_between, "read between additions and removals"))
+            parts.append(pluralize(self.n_between, "read before the removals"))
         parts.append(pluralize(self.n_after, "read after the last write"))
-        return (
-            f"Apply sends {pluralize(self.n_requests, 'request')}: {format_list(parts)}. This takes {duration} at "
-            f"{REQUESTS_PER_SECOND:g} requests per second and {SECONDS_PER_RESPONSE:g} s per response."
-            f"{self._search_text()}"
+        text = (
+            f"Applying the plan requires {pluralize(self.n_requests, 'request')} ({format_list(parts)}) and takes "
+            f"{duration} at {REQUESTS_PER_SECOND:g} requests per second and {SECONDS_PER_RESPONSE:g} s per response."
         )
+        return text + self._search_text()
 
     def _search_text(self) -> str:
         if not self.n_unknown:
             return ""
-        customers = (
-            f"{pluralize(self.n_unknown, 'customer')} who {agree(self.n_unknown, 'is', 'are')} not in the snapshot"
-        )
         if self.n_unknown >= MAX_REJECTED:
-            return f" If the server rejects the {customers}, the run stops after {MAX_REJECTED} rejections."
-        return f" If the server rejects the {customers}, apply sends up to {self.n_search:,} more writes."
+            return f" The run stops if the server rejects {MAX_REJECTED} customers who are not in the snapshot."
+        return (
+            f" If the server rejects customers who are not in the snapshot, apply sends up to {self.n_search:,} more."
+        )
 
 
 def estimate_requests(groups: Sequence[GroupChange], *, n_write: int, arriving: Collection[str]) -> RequestEstimate:
@@ -102,8 +101,8 @@ def estimate_requests(groups: Sequence[GroupChange], *, n_write: int, arriving: 
     Examples
     --------
     >>> print(estimate_requests([GroupChange("vip", "VIP", ("a",) * 1200, add=("c",))], n_write=1, arriving=()))
-    Apply sends 7 requests: 3 reads before the first write, 1 write, and 3 reads after the last write. This takes \
-less than a minute at 20 requests per second and 0.2 s per response.
+    Applying the plan requires 7 requests (3 reads before the first write, 1 write, and 3 reads after the last \
+write) and takes less than a minute at 20 requests per second and 0.2 s per response.
     """
     before = [_n_reads_before(group) for group in groups]
     between = [_n_pages(len(group.baseline) + len(group.add)) for group in groups if group.uid in arriving]

@@ -158,7 +158,7 @@ def _decide(match: FileMatch) -> tuple[str, str]:
     if match.kind == "other":
         return FAILED, "This file was not written by frgroups. Remove the customer by hand."
     if match.n_left:
-        note = f"{pluralize(match.n_left, 'mention')} in longer texts or in rows of others must be removed by hand."
+        note = f"Remove {pluralize(match.n_left, 'mention')} in longer texts or in rows of other customers by hand."
         if match.n:
             note = f"The customer's rows are removed. {note}"
         return FAILED, note

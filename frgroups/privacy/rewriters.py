@@ -35,7 +35,7 @@ def without_customer(snapshot: Snapshot, uid: str) -> Snapshot:
     """
     Return a snapshot without one customer.
 
-    The customer's groups remain, with one member less, and the verdict does not change. References to the customer as
+    The customer's groups lose this member, and the verdict does not change. References to the customer as
     the parent of other customers are removed.
 
     Examples
@@ -63,7 +63,7 @@ def without_customer(snapshot: Snapshot, uid: str) -> Snapshot:
 
 
 def erase_from_snapshot(match: FileMatch, subject: Subject) -> dict[Path, Path]:
-    """Replace a stored snapshot by a copy without the customer."""
+    """Replace a stored snapshot with a copy without the customer."""
     stored = read_manifest(match.path)
     return {match.path: replace_stored(stored, without_customer(read_stored(stored), subject.uid))}
 
@@ -77,7 +77,7 @@ def erase_from_list(match: FileMatch, subject: Subject) -> dict[Path, Path]:
 
 
 def erase_from_approval(match: FileMatch, subject: Subject) -> dict[Path, Path]:
-    """Replace the customer in the reason for a rejection by a tombstone."""
+    """Replace the customer in the reason for a rejection with a tombstone."""
     content = read_checksummed(match.path, "approval")
     reason = str(content["reason"])
     content["reason"] = subject.redact(reason, next_tombstone(reason))
@@ -101,7 +101,7 @@ def erase_from_plan(match: FileMatch, subject: Subject) -> dict[Path, Path]:
 
 def erase_from_run(match: FileMatch, subject: Subject) -> dict[Path, Path]:
     """
-    Replace the customer in a journal or receipt by a tombstone.
+    Replace the customer in a journal or receipt with a tombstone.
 
     If the plan contains the customer, its digest is removed from the file, because the digest could reveal the uid.
     It is also removed from the names of the journal and the receipt of the apply.
@@ -136,7 +136,7 @@ def _pseudonymize(path: Path, kind: Kind, subject: Subject, erasure_id: str) -> 
 
 def pseudonymize_receipt(path: Path, subject: Subject, erasure_id: str = "") -> Path:
     """
-    Replace the customer in a receipt by a tombstone.
+    Replace the customer in a receipt with a tombstone.
 
     An erasure id marks a receipt whose plan no longer has its original digest.
     """
@@ -162,7 +162,7 @@ def pseudonymize_receipt(path: Path, subject: Subject, erasure_id: str = "") -> 
 
 def pseudonymize_journal(path: Path, subject: Subject, erasure_id: str = "") -> Path:
     """
-    Replace the customer in a journal by a tombstone.
+    Replace the customer in a journal with a tombstone.
 
     The checksums are computed again, and an incomplete last line is removed.
     """
@@ -276,7 +276,7 @@ def _pseudonymize_line(line: dict[str, Any], subject: Subject, tombstone: str, e
 
 def _pseudonymize_uids(uids: Iterable[str], subject: Subject, tombstone: str) -> tuple[str, ...]:
     """
-    Replace the customer in a list of uids by a tombstone.
+    Replace the customer in a list of uids with a tombstone.
 
     The result is sorted again, because the original position would reveal which uids precede and follow the erased
     uid.

@@ -28,9 +28,8 @@ from frgroups.store.folders import DAMAGED, DRAFT, GONE, all_folder_names, visib
 _QUARANTINE_PREFIXES = (DRAFT, DAMAGED, GONE)
 _LOCK_FOLDERS = ("locks", ".locks")  # Lock files contain no customers.
 _DRAFT_FILE = re.compile(r"\..+\.[0-9a-f]{8}\.draft")
-# Some files can be found only with the content of another file. For example, a list is found by an external id in a
-# snapshot, and an approval by the digest of a plan. These files are erased before the other file, so that an
-# interrupted erasure can be completed.
+# A list can be found by an external id in a snapshot, and an approval by the digest of a plan.
+# Such a file is erased before the snapshot or plan, so that an interrupted erasure can be completed.
 _ERASURE_ORDER = [
     "list",
     "other",
@@ -142,8 +141,8 @@ def _scan(entry: Entry, subject: Subject) -> Iterable[FileMatch]:
         problem = f"Cannot read the file: {type(error).__name__}. It might contain the customer."
         return [FileMatch("other", path, problem=problem)]
     if _DRAFT_FILE.fullmatch(path.name):
-        # The name of a journal or receipt draft contains the digest. A running apply locks the tenant, so no apply is
-        # writing this draft.
+        # The name of a journal or receipt draft contains the digest of the plan.
+        # A running apply locks the tenant, so the draft was left by an interrupted apply.
         is_of_run = FILES_NAMED_BY_DIGEST.match(path.name[1:]) is not None
         return [FileMatch("draft", path, *tenant_of(path), n=match.n, unfinished=is_of_run)]
     if path.is_symlink() and match.n:
