@@ -61,7 +61,7 @@ def test_replaced_group_is_read(tenant):
 
 
 def test_search_writes(tenant):
-    "Splitting rejected requests requires at most the estimated number of additional writes."
+    "Splitting rejected requests requires the estimated number of additional writes."
     wanted = {"empty": [*CUSTOMERS[250:600], "c0251-unknown", "c0400-unknown", "c0555-unknown"]}
     with tenant.client(writable=True) as client:
         plan = fg.plan_memberships(fg.load_snapshot(client, False), wanted, limits=NO_REMOVAL_LIMITS)
