@@ -257,5 +257,7 @@ def _in_no_group(customers: _ChangedCustomers) -> Iterator[Finding]:
     n_groups += np.bincount(joining, minlength=customers.n)
     n = int((n_groups[np.unique(leaving)] == 0).sum())
     if n:
-        text = f"{pluralize(n, 'customer')} will be in no group after the plan, so later loads cannot read them."
+        text = (
+            f"The plan leaves {pluralize(n, 'customer')} in no group. Later loads cannot read customers in no group."
+        )
         yield Finding("out_of_sight", text, False, None, n)

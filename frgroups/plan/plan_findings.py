@@ -112,8 +112,8 @@ def _unknown_customers(groups: Iterable[GroupChange]) -> Iterator[Finding]:
         if n > MAX_LISTED_CUSTOMERS:
             listed += ", ..."
         text = (
-            f"{n:,} of {len(group.add):,} customers to add to {group.name} are not in the snapshot ({listed}). "
-            "They are either in no group at present, or they do not exist and the server will reject them."
+            f"The snapshot does not contain {n:,} of {pluralize(len(group.add), 'customer')} to add to {group.name} "
+            f"({listed}). Such customers are in no group, or they do not exist and the server rejects them."
         )
         yield Finding("unknown_customers", text, False, group.uid, n)
 

@@ -64,7 +64,7 @@ def plan_card(plan: Plan) -> Card:
         facts["Purpose"] = plan.purpose
     facts["Changes"] = " ".join(changes) or "none"
     if plan.excluded_changes:
-        facts["Excluded"] = pluralize(len(plan.excluded_changes), "requested change")
+        facts["Excluded"] = pluralize(len(plan.excluded_changes), "change")
     facts["Findings"] = " ".join(map(str, plan.findings[:MAX_LISTED])) or "none"
     facts["Digest"] = plan.digest
     mark = "BLOCKED" if plan.blocked else ""

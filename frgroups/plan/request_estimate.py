@@ -80,9 +80,9 @@ class RequestEstimate:
             return ""
         if self.n_unknown >= MAX_REJECTED:
             return f" The run stops if the server rejects {MAX_REJECTED} customers who are not in the snapshot."
-        return (
-            f" If the server rejects customers who are not in the snapshot, apply sends up to {self.n_search:,} more."
-        )
+        if not self.n_search:
+            return ""
+        return f" Apply sends up to {self.n_search:,} additional requests if the server rejects unknown customers."
 
 
 def estimate_requests(groups: Sequence[GroupChange], *, n_write: int, arriving: Collection[str]) -> RequestEstimate:

@@ -72,7 +72,7 @@ def test_search_writes(tenant):
     n_writes = sum(request["method"] != "GET" for request in tenant.requests())
     assert receipt.counts["rejected"] == 3
     assert n_writes == plan.request_estimate.n_write + plan.request_estimate.n_search
-    assert f"up to {plan.request_estimate.n_search} more" in plan.summary()
+    assert f"up to {plan.request_estimate.n_search} additional" in plan.summary()
 
 
 def test_too_many_unknown_customers():
