@@ -23,7 +23,7 @@ Row = Mapping[Hashable, Any]
 MIN_MEMBERS = 20
 # Minimum share of these members that have the usual type.
 MIN_TYPE_SHARE = 0.95
-# Maximum number of register rows that the message of a finding lists.
+# Maximum number of register rows in the message of a finding.
 MAX_LISTED_ROWS = 3
 
 
@@ -169,8 +169,8 @@ def _own_pricelist(customers: _ChangedCustomers, group: GroupChange) -> Iterator
     n = sum(customers.pricelist.counts(customers.add[group.uid]).values())
     if n:
         text = (
-            f"An individual price list exists for {n:,} of {pluralize(len(group.add), 'customer')} to add to "
-            f"{group.name}. The API does not report which price list applies."
+            f"The plan adds {pluralize(n, 'customer')} with an individual price list to {group.name}. "
+            "The API does not report which price list applies."
         )
         yield Finding("own_pricelist", text, False, group.uid, n)
 
@@ -194,10 +194,7 @@ def _other_type(customers: _ChangedCustomers, group: GroupChange, expected: Any)
     n = sum(others.values())
     if n:
         listed = format_list([f"{others[customer_type]:,} {customer_type}" for customer_type in sorted(others)])
-        text = (
-            f"The customer type of {n:,} of {pluralize(len(group.add), 'customer')} to add to {group.name} is "
-            f"unusual: {listed}. {description}"
-        )
+        text = f"The plan adds {pluralize(n, 'customer')} of an unusual type to {group.name}: {listed}. {description}"
         yield Finding("other_type", text, False, group.uid, n)
 
 
@@ -236,8 +233,8 @@ def _two_tiers(customers: _ChangedCustomers, group: GroupChange, rows: Mapping[s
     n = int(in_others[customers.add[group.uid]].sum())
     if n:
         text = (
-            f"{n:,} of {pluralize(len(group.add), 'customer')} to add to {group.name} would also be in another group "
-            f"of the exclusive set {exclusive_set!r} of the register."
+            f"The additions to {group.name} would put {pluralize(n, 'customer')} into more than one group of the "
+            f"exclusive set {exclusive_set!r}."
         )
         yield Finding("two_tiers", text, False, group.uid, n)
 

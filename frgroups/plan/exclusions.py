@@ -93,7 +93,7 @@ def exclusion_findings(changes: Iterable[ExcludedChange]) -> list[Finding]:
     >>> suppressed = ExcludedChange("vip", "VIP", "c-2", "suppression_list")
     >>> [finding.message for finding in exclusion_findings([protected, suppressed])]
     ['The plan does not remove 1 protected customer from VIP.', \
-'The plan does not add 1 customer on the suppression list to VIP.']
+'The plan does not add 1 customer to VIP because of the suppression list.']
     """
     counts = Counter((change.customer_group_uid, change.group_name, change.rule) for change in changes)
     return [Finding(rule, _message(n, name, rule), False, uid, n) for (uid, name, rule), n in counts.items()]
@@ -105,7 +105,7 @@ def _message(n: int, group_name: str, rule: ExclusionRule) -> str:
         return f"The plan does not remove {n:,} {customers} from {group_name}."
     if rule == "protected_group":
         return f"The plan does not remove {pluralize(n, 'customer')} from {group_name}, which is a protected group."
-    return f"The plan does not add {pluralize(n, 'customer')} on the suppression list to {group_name}."
+    return f"The plan does not add {pluralize(n, 'customer')} to {group_name} because of the suppression list."
 
 
 def select_exclusions(changes: Iterable[ExcludedChange], group_uids: Collection[str]) -> tuple[ExcludedChange, ...]:

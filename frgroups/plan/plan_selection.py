@@ -61,9 +61,9 @@ def _notes_of_selection(plan: Plan, group_uids: Collection[str]) -> tuple[Findin
 
 def _mark_as_whole_plan(note: Finding) -> Finding:
     """
-    Add a sentence to a note, which states that its number is for the original plan.
+    State in a note that its number is for the original plan.
 
-    The number of the selection cannot be computed without a snapshot.
+    The number for the selection cannot be computed without a snapshot.
     """
     if note.customer_group_uid is not None or not note.n or _WHOLE_PLAN_NOTE in note.message:
         return note

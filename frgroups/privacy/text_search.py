@@ -149,7 +149,7 @@ def count_mentions(table: pa.Table, subject: Subject, skip: int = -1) -> int:
 
 def _possible_rows(column: pa.ChunkedArray, subject: Subject) -> Iterable[tuple[int, object]]:
     """
-    Return the rows of a column that can contain the customer, with their values.
+    Return the rows of a column that might contain an id of the customer, with their values.
 
     For a column of another type than string, all rows are returned.
     """

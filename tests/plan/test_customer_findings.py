@@ -70,7 +70,7 @@ def test_own_pricelist():
     plan = plan_memberships(snapshot, {"a": ["c1", "c2", "c3", "x9"]})
 
     assert counts_of(plan, "own_pricelist") == {"a": 1}
-    assert "1 of 4 customers" in message_of(plan, "own_pricelist")
+    assert "1 customer " in message_of(plan, "own_pricelist")
 
 
 def test_other_type():
@@ -83,7 +83,7 @@ def test_other_type():
 
     assert counts_of(plan, "other_type") == {"a": 12}
     message = message_of(plan, "other_type")
-    assert all(part in message for part in ("12 of 13 customers", "12 B2B", "99.9% of the 1,000 members", "PERSON"))
+    assert all(part in message for part in ("12 customers", "12 B2B", "99.9% of the 1,000 members", "PERSON"))
 
 
 @pytest.mark.parametrize(("n_persons", "n_companies"), [(19, 0), (90, 10)])
@@ -148,7 +148,7 @@ def test_expected_type():
 
     assert counts_of(into, "other_type") == {}
     message = message_of(new, "other_type")
-    assert "1 of 2 customers" in message and "1 PERSON" in message and "B2B" in message
+    assert "1 customer " in message and "1 PERSON" in message and "B2B" in message
 
 
 @pytest.mark.parametrize("mode", ["add", "mirror"])
