@@ -34,18 +34,18 @@ class Finding:
 
     Attributes
     ----------
-    rule
+    rule : str
         Identifier of the rule: the name of an exceeded limit such as "removals_total", one of `NOTICE_RULES`, or
         "erased_customers".
-    message
+    message : str
         One or two sentences for the reviewer.
-    blocking
+    blocking : bool
         Whether the finding prevents the plan from being applied.
-    customer_group_uid
+    customer_group_uid : str or None
         Uid of the affected group, or None if the finding concerns the complete plan.
-    n
+    n : int
         Number of affected customers, memberships or groups. It is 0 if the finding has no count.
-    allow
+    allow : tuple
         Limits that would allow the change, as pairs of name and value.
 
     Examples

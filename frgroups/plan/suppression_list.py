@@ -72,7 +72,7 @@ def suppressed_customers(tenant: HasTenant) -> dict[str, str]:
     path = suppression_list_path(tenant)
     earlier = path.parent.with_name("never_add") / path.name
     if earlier.exists():
-        raise InputError(f"{earlier} is no longer read. Move it to {path}.")
+        raise InputError(f"The file {earlier} is not used. Move it to {path}.")
     # A dangling link is an error, because it shows that a list was set up.
     if not path.exists() and not path.is_symlink():
         return {}
