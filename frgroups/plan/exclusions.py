@@ -10,7 +10,7 @@ from typing import Literal
 import pandas as pd
 
 from frgroups.errors import InputError
-from frgroups.internals.formatting import agree, pluralize
+from frgroups.internals.formatting import pluralize
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.validation import as_list, wrong_type
 from frgroups.plan.finding import Finding
@@ -92,7 +92,7 @@ def exclusion_findings(changes: Iterable[ExcludedChange]) -> list[Finding]:
     >>> protected = ExcludedChange("vip", "VIP", "c-1", "protected")
     >>> suppressed = ExcludedChange("vip", "VIP", "c-2", "suppression_list")
     >>> [finding.message for finding in exclusion_findings([protected, suppressed])]
-    ['The plan does not remove 1 protected customer from VIP.', \
+    ['The plan does not remove protected customers from VIP (1 customer).', \
 'The plan does not add 1 customer to VIP because of the suppression list.']
     """
     counts = Counter((change.customer_group_uid, change.group_name, change.rule) for change in changes)
@@ -101,8 +101,7 @@ def exclusion_findings(changes: Iterable[ExcludedChange]) -> list[Finding]:
 
 def _message(n: int, group_name: str, rule: ExclusionRule) -> str:
     if rule == "protected":
-        customers = agree(n, "protected customer", "protected customers")
-        return f"The plan does not remove {n:,} {customers} from {group_name}."
+        return f"The plan does not remove protected customers from {group_name} ({pluralize(n, 'customer')})."
     if rule == "protected_group":
         return f"The plan does not remove {pluralize(n, 'customer')} from {group_name}, which is a protected group."
     return f"The plan does not add {pluralize(n, 'customer')} to {group_name} because of the suppression list."

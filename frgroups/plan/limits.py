@@ -522,12 +522,10 @@ def _group_violation(own: Limits, comparison: LimitComparison, group: GroupCount
 
 def _removal_text(own: Limits, group: GroupCounts) -> str:
     allowed = int(own.removals_allowed(group.baseline) or 0)
-    share = ""
-    if group.baseline:
-        share = f" ({format_percentage(group.removes / group.baseline)})"
+    percentage = format_percentage(group.removes / max(group.baseline, 1))
     return (
-        f"The plan removes {group.removes:,} of {pluralize(group.baseline, 'customer')}{share} from {group.name}. "
-        f"The limit for this group is {allowed:,} ({own.removal_rule()})."
+        f"The plan removes {group.removes:,} of {pluralize(group.baseline, 'customer')} ({percentage}) from "
+        f"{group.name}. The limit for this group is {allowed:,} ({own.removal_rule()})."
     )
 
 

@@ -131,7 +131,7 @@ def erase_customer(
 
 @dataclass(frozen=True)
 class _Row:
-    """The action on one file, as a row of the result."""
+    """The action for one file, as a row of the result."""
 
     match: FileMatch
     action: str
@@ -149,7 +149,7 @@ class _Row:
 
 
 def _decide(match: FileMatch) -> tuple[str, str]:
-    """Return the action on a file, and a note about it."""
+    """Return the action for a file, and the reason for the action."""
     removal = _reason_to_remove(match)
     if removal:
         return "removed", removal
@@ -166,7 +166,7 @@ def _decide(match: FileMatch) -> tuple[str, str]:
         action = "rewritten" if match.kind == "plan" else "tombstoned"
         return action, "This file contains the digest of a plan that contains the customer."
     if match.kind in ("receipt", "journal"):
-        return "tombstoned", "The counts do not change. An interrupted apply can no longer be resumed."
+        return "tombstoned", "The counts in this file do not change. An interrupted apply can no longer be resumed."
     return "rewritten", ""
 
 
@@ -252,7 +252,7 @@ def _erase(matches: Sequence[FileMatch], subject: Subject, scope: SearchScope) -
 
 def _process(match: FileMatch, subject: Subject, moved: dict[Path, Path]) -> _Row:
     """
-    Perform the action on one file.
+    Perform the action for one file.
 
     The dictionary `moved` gets the new path of each renamed file. A file that was already renamed together with
     another file is skipped.

@@ -1,4 +1,4 @@
-"""Find all files that contain one customer, or the digest of a plan with the customer."""
+"""Find all files that contain a customer, or the digest of a plan with the customer."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ class Subject:
         object.__setattr__(self, "words", compile_word_pattern([self.uid, *distinctive_ids(self.ids)]))
 
     def count_uid(self, uids: Iterable[str]) -> int:
-        """Return how often the uid occurs in a list of uids."""
+        """Return the number of occurrences of the uid in a list of uids."""
         return sum(uid == self.uid for uid in uids)
 
     def count_in(self, text: str) -> int:
