@@ -102,7 +102,7 @@ def personal_data(n):
 
 @pytest.fixture
 def tenant(running, monkeypatch):
-    """Return a tenant with 20 customers, of whom c-2 and c-3 are members of VIP."""
+    """Return a tenant with 20 customers. The customers c-2 and c-3 are members of VIP."""
     monkeypatch.setattr(applying, "READ_BACK_WAITS", (0.05,))
     running.reset()
     running.put_customers([customer(n) for n in range(1, 21)])
@@ -114,8 +114,8 @@ def tenant(running, monkeypatch):
 
 
 @pytest.fixture
-def lived_in(tenant, home_folder):
-    """Fill the data folder by loading, planning, reviewing, applying and undoing, and return the plan and receipt."""
+def filled_home(tenant, home_folder):
+    """Fill the data folder with files of each type, and return the plan and its receipt."""
     with tenant.client(writable=True) as client:
         snapshot = fg.load_snapshot(client, personal=True)
         plan = fg.plan_memberships(snapshot, {"vip": ["c-1", "c-3", "c-10"]}, mode="mirror", limits=OPEN)
@@ -147,7 +147,7 @@ ACTIONS = {
 }
 
 
-def test_no_data_of_an_erased_customer(lived_in, home_folder):
+def test_no_data_of_an_erased_customer(filled_home, home_folder):
     "After an erasure, no file in the data folder contains personal data of the customer."
     assert len(files_with(home_folder, *personal_data(1))) == 15
 
@@ -160,9 +160,9 @@ def test_no_data_of_an_erased_customer(lived_in, home_folder):
     assert not compile_word_pattern(personal_data(1)).search(table.drop(columns="path").to_csv())
 
 
-def test_no_digest_of_an_erased_customer(lived_in, home_folder):
+def test_no_digest_of_an_erased_customer(filled_home, home_folder):
     "After an erasure, no file contains the digest of a plan with the customer."
-    plan, receipt = lived_in
+    plan, receipt = filled_home
     undo = fg.read_plan(home_folder / "plans" / "undo.plan.json")
     assert any(plan.digest[:12] in text for text in texts_in(home_folder).values())
 
@@ -173,9 +173,9 @@ def test_no_digest_of_an_erased_customer(lived_in, home_folder):
     assert not receipt.path.exists()
 
 
-def test_remaining_files(lived_in, home_folder):
+def test_remaining_files(filled_home, home_folder):
     "Snapshots, receipts and journals can be read after an erasure, and the receipt counts the tombstone."
-    _, receipt = lived_in
+    _, receipt = filled_home
     before = [fg.read_snapshot(stored.path) for stored in list_stored_snapshots()]
 
     fg.erase_customer("c-1")
@@ -198,7 +198,7 @@ def test_remaining_files(lived_in, home_folder):
     }
 
 
-def test_dry_run(lived_in, home_folder):
+def test_dry_run(filled_home, home_folder):
     "A dry run returns the actions of the erasure and does not change any file."
     before = bytes_in(home_folder)
 
@@ -208,7 +208,7 @@ def test_dry_run(lived_in, home_folder):
     assert actions_of(planned) == actions_of(fg.erase_customer("c-1"))
 
 
-def test_repeated_erasure(lived_in):
+def test_repeated_erasure(filled_home):
     "A second erasure of the same customer returns an empty table with the same columns."
     first = fg.erase_customer("c-1")
     again = fg.erase_customer("c-1")
@@ -217,9 +217,9 @@ def test_repeated_erasure(lived_in):
     assert again.empty
 
 
-def test_two_customers(lived_in, home_folder):
+def test_two_customers(filled_home, home_folder):
     "Two erased customers have different tombstones, and the counts do not change."
-    _, receipt = lived_in
+    _, receipt = filled_home
     fg.erase_customer("c-1")
     fg.erase_customer("c-2")
 
@@ -234,7 +234,7 @@ def test_two_customers(lived_in, home_folder):
 # Undo, apply and load after or during an erasure
 
 
-def test_undo_without_erased_customer(tenant, lived_in, home_folder):
+def test_undo_without_erased_customer(tenant, filled_home, home_folder):
     "An undo after an erasure changes only the other customers and can be applied."
     fg.erase_customer("c-1")
     [path] = home_folder.rglob("*.receipt.json")
@@ -264,9 +264,9 @@ def test_undo_of_erased_customer_only(tenant, home_folder):
     assert "erased_customers" in {finding.rule for finding in undo.findings}
 
 
-def test_apply_again_after_erasure(tenant, lived_in):
+def test_apply_again_after_erasure(tenant, filled_home):
     "Applying the same plan again after an erasure returns the receipt without sending a write."
-    plan, receipt = lived_in
+    plan, receipt = filled_home
     fg.erase_customer("c-1")
     tenant.clear_requests()
 
@@ -309,7 +309,7 @@ def test_resume_after_erasure(tenant, home_folder):
     assert tenant.requests() == []
 
 
-def test_plan_with_tombstone(tenant, lived_in, home_folder):
+def test_plan_with_tombstone(tenant, filled_home, home_folder):
     "A plan that contains a tombstone can be neither approved nor applied."
     fg.erase_customer("c-1")
     [path] = home_folder.rglob("*.receipt.json")
@@ -327,7 +327,7 @@ def test_plan_with_tombstone(tenant, lived_in, home_folder):
     assert tenant.requests() == []
 
 
-def test_erasure_during_apply(lived_in, home_folder, tenant):
+def test_erasure_during_apply(filled_home, home_folder, tenant):
     "While a plan is being applied, an erasure raises LockedError and changes no file."
     before = bytes_in(home_folder)
 
@@ -853,7 +853,7 @@ def test_temporarily_unreadable_snapshot(home_folder):
     assert list(fg.read_snapshot()["all"]) == ["c-1"]
 
 
-def test_dry_run_with_failures(lived_in, home_folder):
+def test_dry_run_with_failures(filled_home, home_folder):
     "A dry run and an erasure return the same actions and exit code, also if some files cannot be rewritten."
     damaged = fg.save_snapshot(snapshot_of({"all": ["c-1"]}, tenant_uid="t-2"))
     overwrite(damaged / "customers.parquet")
@@ -1167,7 +1167,7 @@ def assert_same_with_tombstone(old, new, erased):
 # Export
 
 
-def test_export(lived_in, home_folder):
+def test_export(filled_home, home_folder):
     "The export contains the data of the customer in all files, and no data of other customers."
     export = fg.export_customer("c-1")
 
