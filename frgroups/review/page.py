@@ -66,7 +66,7 @@ def review_html(plan: Plan, personal: Snapshot | None = None) -> str:
     Examples
     --------
     >>> page = review_html(plan_memberships(sample_snapshot(), {"vip": ["c-7"]}))
-    >>> "1 customer joins VIP (2 -&gt; 3)." in page
+    >>> "1 customer joins VIP (2 -&gt; 3 members)." in page
     True
     """
     groups = groups_by_severity(plan)
