@@ -11,9 +11,10 @@ import pandas as pd
 
 from frgroups.analysis.consent import GIVEN, NONE, UNKNOWN, WITHDRAWN, latest_consents
 from frgroups.errors import InputError
+from frgroups.internals.formatting import format_list
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.typing import FloatArray, IndexArray
-from frgroups.internals.validation import as_list
+from frgroups.internals.validation import as_list, check_type
 from frgroups.snapshot.membership_matrix import check_uids
 from frgroups.snapshot.schema import PERSONAL, make_nullable
 from frgroups.snapshot.snapshot import Snapshot
@@ -82,12 +83,11 @@ def own_columns(snapshot: Snapshot, table: pd.DataFrame) -> pd.DataFrame:
     The table has a row per customer, identified by an index of customer uids or by a column customer_uid. Values are
     missing for customers without a row. Rows of customers who are not in the snapshot are ignored.
     """
-    if not isinstance(table, pd.DataFrame):
-        raise InputError(f"attributes is a {type(table).__name__}; give a table with a row for each customer.")
+    check_type(table, pd.DataFrame, "attributes")
     if "customer_uid" not in table and isinstance(table.index, pd.RangeIndex) and len(table):
         raise InputError(
-            "attributes needs a column customer_uid, or customer uids as its index; "
-            f"it has {', '.join(map(repr, table.columns))}."
+            "`attributes` needs a column 'customer_uid' or an index of customer uids. Its columns are "
+            f"{format_list([safe_repr(column) for column in table.columns])}."
         )
     if "customer_uid" not in table:
         index = table.index.to_flat_index().rename("customer_uid")
@@ -133,8 +133,10 @@ def _check_names(names: Iterable[object]) -> list[str]:
         if name in _IDENTIFYING:
             alternative = ""
             if name in ("email", "mobile", "loyalty_id", "vat_number"):
-                alternative = f"; has_{name} tells who has one"
-            raise InputError(f"A profile never shows {name!r}, which tells of single persons{alternative}.")
+                alternative = f"Use has_{name} to compare the customers with and without this value."
+            raise InputError(
+                f"The attribute {name!r} identifies persons and cannot be used in a profile.", hint=alternative
+            )
         checked.append(name)
     repeated = sorted({name for name in checked if checked.count(name) > 1})
     if repeated:

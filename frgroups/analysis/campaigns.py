@@ -12,6 +12,7 @@ from frgroups.analysis.register import REGISTER, has_ended, has_started, key_col
 from frgroups.errors import InputError
 from frgroups.internals.timestamps import parse_timestamp
 from frgroups.internals.typing import FloatArray, Int32Array, IntArray
+from frgroups.internals.validation import check_columns, check_type
 from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix, check_uids
 from frgroups.snapshot.schema import coerce_schema
 
@@ -79,12 +80,8 @@ def campaign_reach(data: Any, campaigns: pd.DataFrame, *, at: datetime | str | N
 
 def _running_campaigns(matrix: MembershipMatrix, campaigns: pd.DataFrame, at: datetime) -> pd.DataFrame:
     """Return the campaigns that run at a time, with the uids of their groups, in the order of the result."""
-    if not isinstance(campaigns, pd.DataFrame):
-        raise InputError(f"campaigns is a {type(campaigns).__name__}; give a table, such as fg.read_register(path).")
-    if "discount_percent" not in campaigns:
-        raise InputError(
-            f"campaigns needs a column 'discount_percent'; it has {', '.join(map(repr, campaigns.columns))}."
-        )
+    check_type(campaigns, pd.DataFrame, "campaigns")
+    check_columns(campaigns.columns, ["discount_percent"], "campaigns")
     uids_or_names = check_uids(campaigns, key_column(campaigns), "campaigns").reset_index(drop=True)
     rows = coerce_schema(campaigns, {"name": "str", **REGISTER})
     is_running = rows["discount_percent"].notna() & has_started(rows, at) & ~has_ended(rows, at)

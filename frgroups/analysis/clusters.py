@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 
 from frgroups.analysis.overlap import overlap_matrix
-from frgroups.errors import InputError
 from frgroups.internals.typing import FloatArray, IndexArray, IntArray
-from frgroups.internals.validation import check_number
+from frgroups.internals.validation import check_choice, check_number
 from frgroups.snapshot.membership_matrix import as_membership_matrix
 
 SimilarityMeasure = Literal["jaccard", "overlap_coefficient"]
@@ -61,10 +60,8 @@ def group_clusters(
     1                all  All members        250        1         2
     2              staff        Staff          1        2         0
     """
-    if measure not in get_args(SimilarityMeasure):
-        raise InputError(f"measure={measure!r} is not one of {', '.join(get_args(SimilarityMeasure))}.")
-    if method not in get_args(Method):
-        raise InputError(f"method={method!r} is not one of {', '.join(get_args(Method))}.")
+    check_choice(measure, "measure", get_args(SimilarityMeasure))
+    check_choice(method, "method", get_args(Method))
     check_number(cut, "cut", at_least=0, at_most=1)
     matrix = as_membership_matrix(data)
     similarity = overlap_matrix(matrix, measure=measure).to_numpy()

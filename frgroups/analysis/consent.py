@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from frgroups.errors import InputError
+from frgroups.internals.formatting import format_list
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.typing import BoolArray, Int8Array
-from frgroups.internals.validation import as_list
+from frgroups.internals.validation import as_list, check_choice, wrong_type
 from frgroups.snapshot.snapshot import Snapshot
 
 # Status of a consent per customer. UNKNOWN: a row without a status. NONE: no row. Among rows with the same timestamp,
@@ -58,13 +59,14 @@ def reach_channels(snapshot: Snapshot, channels: Iterable[str], consent: Mapping
     """
     names = as_list(channels, "channels")
     if not isinstance(consent, Mapping):
-        raise InputError(f"consent is a {type(consent).__name__}; give {{'email': the uid or name of a consent}}.")
-    unknown = [name for name in [*names, *consent] if name not in _CHANNELS]
-    if unknown:
-        raise InputError(f"No channel is named {safe_repr(unknown[0])}; there are {', '.join(_CHANNELS)}.")
+        raise wrong_type(consent, "consent", "a mapping of channels to consents")
+    for name in names:
+        check_choice(name, "channels", _CHANNELS)
+    for name in consent:
+        check_choice(name, "consent", _CHANNELS)
     if not names or len(set(names)) < len(names):
         raise InputError(
-            f"channels={safe_repr(names)}; name each of {', '.join(_CHANNELS)} at most once, and one at least."
+            f"`channels` must contain at least one channel and no channel twice, got {safe_repr(names)}."
         )
     consents = latest_consents(snapshot)
     return [
@@ -91,27 +93,27 @@ def _select_consent(
 ) -> Consent | None:
     """Return the consent with a uid or name, or else the only one that matches the words of the channel."""
     if uid_or_name is None:
-        subject = f"The consent for {channel}"
         words = _CHANNELS[channel][1]
         matches = [consent for consent in consents if _contains_any(f"{consent.uid}\n{consent.name}", words)]
+        problem = (
+            f"{len(matches)} of {len(consents)} consents match the channel {channel!r}, which needs exactly one."
+        )
     else:
-        subject = f"Consent {safe_repr(uid_or_name)}"
         matches = [consent for consent in consents if consent.uid == uid_or_name]
         if not matches:
             matches = [consent for consent in consents if consent.name == uid_or_name]
+        problem = f"{len(matches)} of {len(consents)} consents have the uid or name {safe_repr(uid_or_name)}."
     if len(matches) == 1:
         return matches[0]
     if not len(snapshot.customers):
         return None
-    choices = "none: no customer was asked for any"
+    choices = "No customer has a consent."
     if consents:
-        choices = ", ".join(
-            f"{consent.name!r} ({consent.uid}, given by {int(consent.given.sum()):,})" for consent in consents
-        )
-    raise InputError(
-        f"{subject} cannot be told: {len(matches)} of the {len(consents)} consents fit. "
-        f"Name it: consent={{{channel!r}: ...}}. There are {choices}."
-    )
+        described = [
+            f"{consent.name!r} (uid {consent.uid}, given by {int(consent.given.sum()):,})" for consent in consents
+        ]
+        choices = f"The consents are {format_list(described)}. Pass consent={{{channel!r}: uid or name}}."
+    raise InputError(f"{problem} {choices}")
 
 
 def _contains_any(text: str, words: Iterable[str]) -> bool:

@@ -20,8 +20,16 @@ from frgroups.analysis.table_rows import (
     unique_names,
 )
 from frgroups.errors import InputError
-from frgroups.internals.formatting import agree, format_day, format_growth, format_percentage, pluralize
-from frgroups.internals.validation import check_number
+from frgroups.internals.formatting import (
+    agree,
+    format_day,
+    format_growth,
+    format_list,
+    format_percentage,
+    pluralize,
+)
+from frgroups.internals.redaction import safe_repr
+from frgroups.internals.validation import check_number, wrong_type
 from frgroups.snapshot.snapshot import Snapshot
 
 __all__ = ["describe"]
@@ -77,17 +85,16 @@ def describe(table: Any, *, top: int = 5, measure: Measure | None = None) -> str
     if isinstance(table, Snapshot):
         table = group_sizes(table)
     if not isinstance(table, pd.DataFrame):
-        raise InputError(f"describe takes a Snapshot or a table, not a {type(table).__name__}.")
+        raise wrong_type(table, "table", "a Snapshot or a result table")
     columns = set(table.columns)
     for needed, describe_table in _TABLES.values():
         if needed <= columns:
             return describe_table(table, top)
     if is_overlap_matrix(table):
         return _describe_matrix(table, top, measure_of(table, measure))
-    raise InputError(
-        f"describe knows the tables of {', '.join(_TABLES)} and overlap_matrix; this one has the "
-        f"columns {', '.join(map(repr, list(table.columns)[:8]))}."
-    )
+    known = format_list([*_TABLES, "overlap_matrix"], conjunction="or")
+    listed = format_list([safe_repr(column) for column in table.columns], 8)
+    raise InputError(f"`table` must be a result of {known}. Its columns are {listed}.")
 
 
 def _join_sentences(parts: Iterable[str]) -> str:
@@ -110,17 +117,20 @@ def _describe_sizes(sizes: pd.DataFrame, top: int) -> str:
     order = sort_largest_first(sizes, "n_members")
     others = order.iloc[top:]
     items = [
-        f"{names[row.customer_group_uid]} with {row.n_members:,} ({row.n_exclusive:,})"
+        f"{names[row.customer_group_uid]} ({row.n_members:,}, of which {row.n_exclusive:,} are in no other group)"
         for row in iter_rows(order.head(top))
     ]
-    items[0] = items[0].removesuffix(")") + " in no other group)"
     parts = [f"{pluralize(len(sizes), 'group')} with {pluralize(total, 'membership')}"]
     parts += _list_items("The largest", items)
     if len(others):
         n_others = int(others["n_members"].sum())
-        parts.append(f"The other {len(others):,} hold {n_others:,} ({format_percentage(n_others / max(total, 1))})")
+        share = format_percentage(n_others / max(total, 1))
+        parts.append(
+            f"The other {pluralize(len(others), 'group')} {agree(len(others), 'has', 'have')} "
+            f"{pluralize(n_others, 'membership')} ({share})"
+        )
     if n_empty := int((sizes["n_members"] == 0).sum()):
-        parts.append(f"Without a member: {n_empty:,}")
+        parts.append(f"{pluralize(n_empty, 'group')} {agree(n_empty, 'has', 'have')} no members")
     return _join_sentences(parts)
 
 
@@ -145,12 +155,13 @@ def _describe_matrix(matrix: pd.DataFrame, top: int, measure: Measure) -> str:
         f"{names[row.a]} {word} {names[row.b]} {_format_measure(row.value, measure)}"
         for row in iter_rows(finite.head(top))
     ]
-    parts = [f"{pluralize(n, 'group')}, {pluralize(n * (n - 1) // 2, 'pair')}, by {_MEASURES[measure]}"]
+    parts = [f"{pluralize(n, 'group')} with {pluralize(n * (n - 1) // 2, 'pair')}, compared by {_MEASURES[measure]}"]
     parts += _list_items("The largest values", items)
     if n_unknown := len(pairs) - len(finite):
-        parts.append(f"Unknown or without bound: {pluralize(n_unknown, 'value')}")
+        parts.append(f"{pluralize(n_unknown, 'value')} {agree(n_unknown, 'is', 'are')} undefined or infinite")
     if measure == "count" or measure in _SHARES:
-        parts.append(f"Of 0: {pluralize(int((finite['value'] == 0).sum()), 'value')}")
+        n_zero = int((finite["value"] == 0).sum())
+        parts.append(f"{pluralize(n_zero, 'value')} {agree(n_zero, 'is', 'are')} 0")
     return _join_sentences(parts)
 
 
@@ -183,12 +194,14 @@ def _describe_intersections(table: pd.DataFrame, top: int) -> str:
     ]
     others = combinations.iloc[top:]
     if len(others):
-        more = f"{pluralize(len(others), 'combination')} more"
+        more = f"{len(others):,} other {agree(len(others), 'combination is', 'combinations are')} smaller"
         if is_exclusive:
-            more += f" with {pluralize(int(others['n'].sum()), 'customer')}"
+            more += f", with {pluralize(int(others['n'].sum()), 'customer')} in total"
         parts.append(more)
     if n_rest:
-        parts.append(f"In none of these combinations, cut from the table: {n_rest:,}")
+        parts.append(
+            f"{pluralize(n_rest, 'customer')} {agree(n_rest, 'is', 'are')} only in combinations that the table omits"
+        )
     return _join_sentences(parts)
 
 
@@ -206,14 +219,15 @@ def _describe_changes(changes: pd.DataFrame, top: int) -> str:
         for row in iter_rows(order.head(top))
     ]
     parts = [
-        f"{len(order):,} of {pluralize(len(changes), 'group')} changed: {int(changes['n_joined'].sum()):,} joined, "
-        f"{int(changes['n_left'].sum()):,} left",
+        f"{len(order):,} of {pluralize(len(changes), 'group')} changed: "
+        f"{pluralize(int(changes['n_joined'].sum()), 'customer')} joined a group, and "
+        f"{pluralize(int(changes['n_left'].sum()), 'customer')} left a group",
         *_list_items("The most changed, joined and left", items),
     ]
     others = order.iloc[top:]
     if len(others):
         n_joined, n_left = int(others["n_joined"].sum()), int(others["n_left"].sum())
-        parts.append(f"{len(others):,} more: +{n_joined:,} −{n_left:,}")
+        parts.append(f"{len(others):,} other {agree(len(others), 'group', 'groups')}: +{n_joined:,} −{n_left:,}")
     return _join_sentences(parts)
 
 
@@ -234,11 +248,15 @@ def _describe_history(history: pd.DataFrame, top: int) -> str:
     parts = [f"{pluralize(len(last), 'group')} at {pluralize(times.nunique(), 'moment')}, {period}"]
     parts += _list_items("The largest", items)
     if len(last) > top:
-        parts.append(f"{len(last) - top:,} more")
+        n_others = len(last) - top
+        parts.append(f"{n_others:,} smaller {agree(n_others, 'group is', 'groups are')} not listed")
     if n_deleted := int((last["status"] == "deleted").sum()):
-        parts.append(f"Deleted meanwhile: {n_deleted:,}")
+        parts.append(f"{pluralize(n_deleted, 'group')} {agree(n_deleted, 'was', 'were')} deleted")
     if n_inconsistent := int((history["verdict"] != "consistent").sum()):
-        parts.append(f"Not consistent: {n_inconsistent:,} of {pluralize(len(history), 'reading')}")
+        parts.append(
+            f"{n_inconsistent:,} of {pluralize(len(history), 'size')} {agree(n_inconsistent, 'comes', 'come')} "
+            "from a read without the verdict consistent"
+        )
     return _join_sentences(parts)
 
 
@@ -266,14 +284,14 @@ def _describe_flow(flow: pd.DataFrame, top: int) -> str:
     moves = flow[~is_stay].sort_values("n", ascending=False, kind="stable")
     items = [f"{names[row.from_group]} to {names[row.to_group]} {row.n:,}" for row in iter_rows(moves.head(top))]
     parts = [
-        f"{pluralize(total, 'customer')}, of whom {n_stayed:,} stayed where they were "
-        f"({format_percentage(n_stayed / total)})",
+        f"{n_stayed:,} of {pluralize(total, 'customer')} ({format_percentage(n_stayed / total)}) did not move",
         *_list_items("The largest moves", items),
     ]
     others = moves.iloc[top:]
     if len(others):
         n_customers = pluralize(int(others["n"].sum()), "customer")
-        parts.append(f"{pluralize(len(others), 'move')} more of {n_customers}")
+        moves_are = agree(len(others), "move is", "moves are")
+        parts.append(f"{len(others):,} other {moves_are} smaller, with {n_customers} in total")
     return _join_sentences(parts)
 
 
@@ -282,16 +300,21 @@ def _describe_profile(profile: pd.DataFrame, top: int) -> str:
     if profile.empty:
         return "No values."
     rows = sort_strongest_first(profile)
-    parts = ["No value that tells the two apart"]
+    parts = ["No value distinguishes the group from the reference"]
     if len(rows):
         n_attributes = rows["attribute"].nunique()
-        parts = [f"{pluralize(len(rows), 'value')} of {pluralize(n_attributes, 'attribute')}"]
+        parts = [f"The profile compares {pluralize(len(rows), 'value')} of {pluralize(n_attributes, 'attribute')}"]
     items = [f"{value_label(row)} {_describe_difference(row)}" for row in iter_rows(rows.head(top))]
     parts += _list_items("The strongest effects, in the group and among the others", items)
     if n_insignificant := int((rows["q_value"] > MAX_Q_VALUE).sum()):
-        parts.append(f"{pluralize(n_insignificant, 'value')} with a q above {MAX_Q_VALUE}, which may be chance")
+        parts.append(
+            f"{pluralize(n_insignificant, 'difference')} might be due to chance (q-value above {MAX_Q_VALUE})"
+        )
     if n_suppressed := int(profile["suppressed"].sum()):
-        parts.append(f"Suppressed, since they tell of too few customers: {n_suppressed:,}")
+        parts.append(
+            f"{pluralize(n_suppressed, 'row')} {agree(n_suppressed, 'is', 'are')} suppressed because the counts "
+            "are too small"
+        )
     return _join_sentences(parts)
 
 
@@ -312,15 +335,22 @@ def _describe_reachability(reach: pd.DataFrame, top: int) -> str:
         return "No groups."
     names = latest_group_names(reach)
     order = sort_largest_first(reach.drop_duplicates("customer_group_uid"), "n_members")
-    parts = [f"{pluralize(len(order), 'group')}; who may be written to gives consent and has a contact point"]
+    parts = [
+        f"Members of {pluralize(len(order), 'group')} who can be contacted, which means that they have a contact "
+        "point and give consent"
+    ]
     for group in iter_rows(order.head(top)):
         uid, n_members = group.customer_group_uid, group.n_members
         channels = [_describe_channel(row) for row in iter_rows(reach[reach["customer_group_uid"] == uid])]
         parts.append(f"{names[uid]}, {pluralize(n_members, 'member')}: {', '.join(channels)}")
     if len(order) > top:
-        parts.append(f"{pluralize(len(order) - top, 'group')} more, smaller ones")
+        n_others = len(order) - top
+        parts.append(f"{n_others:,} smaller {agree(n_others, 'group is', 'groups are')} not listed")
     if n_suppressed := int(reach["suppressed"].sum()):
-        parts.append(f"In {n_suppressed:,} of {len(reach):,} rows something is suppressed")
+        parts.append(
+            f"{n_suppressed:,} of {pluralize(len(reach), 'row')} {agree(n_suppressed, 'has', 'have')} suppressed "
+            "counts"
+        )
     return _join_sentences(parts)
 
 
@@ -342,12 +372,14 @@ def _describe_incremental_reach(steps: pd.DataFrame, top: int) -> str:
     parts = [
         f"{pluralize(len(steps), 'group')} {agree(len(steps), 'reaches', 'reach')} "
         f"{pluralize(int(last['n_cumulative']), 'customer')}, "
-        f"{format_percentage(last['share_cumulative'])} of all who can be reached in any",
+        f"{format_percentage(last['share_cumulative'])} of the customers who can be contacted in any group",
         *_list_items("Step by step, with the share reached so far", items),
     ]
     others = steps.iloc[top:]
     if len(others):
-        parts.append(f"{len(others):,} more {agree(len(others), 'adds', 'add')} {int(others['n_new'].sum()):,}")
+        n_customers = pluralize(int(others["n_new"].sum()), "customer")
+        groups_add = agree(len(others), "group adds", "groups add")
+        parts.append(f"{len(others):,} other {groups_add} {n_customers}")
     return _join_sentences(parts)
 
 
@@ -359,17 +391,21 @@ def _describe_campaigns(campaigns: pd.DataFrame, top: int) -> str:
     names = unique_names(uids, campaigns["name"])
     items = []
     for uid, row in zip(uids, iter_rows(campaigns.head(top)), strict=False):
-        item = f"{names[uid]} ({row.discount_percent:g}%) for {row.n_effective:,} of {row.n_members:,}"
+        item = f"{names[uid]} ({row.discount_percent:g}%) {row.n_effective:,} of {row.n_members:,}"
         if row.n_shadowed:
-            item += f", best other {names[row.shadowed_by]}"
+            item += f" (larger discount: {names[row.shadowed_by]})"
         items.append(item)
-    parts = [pluralize(len(campaigns), "campaign")]
-    parts += _list_items("For whom each may matter, at most, the largest discount first", items)
-    if len(campaigns) > top:
-        parts.append(f"{len(campaigns) - top:,} with smaller discounts")
+    parts = [f"{pluralize(len(campaigns), 'campaign')} {agree(len(campaigns), 'is', 'are')} running"]
+    parts += _list_items("Members without a larger discount, per campaign", items)
+    if n_others := len(campaigns[top:]):
+        parts.append(
+            f"{n_others:,} other {agree(n_others, 'campaign has', 'campaigns have')} the same or smaller discounts"
+        )
     is_useless = (campaigns["n_effective"] == 0) & (campaigns["n_members"] > 0)
     if n_useless := int(is_useless.sum()):
-        parts.append(f"Of which all members have a better one: {n_useless:,}")
+        parts.append(
+            f"In {pluralize(n_useless, 'campaign')}, all members get a larger discount from another campaign"
+        )
     return _join_sentences(parts)
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.internals.typing import BoolArray
+from frgroups.internals.validation import check_type
 from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
 
 _PRECEDENCE = {"-": 4, "&": 3, "^": 2, "|": 1}
@@ -66,8 +67,7 @@ def members(data: Any, expression: str) -> pd.Index:
       VIP & & staff
             ^
     """
-    if not isinstance(expression, str):
-        raise InputError(f"A set expression is text like 'VIP & staff', not {type(expression).__name__}.")
+    check_type(expression, str, "expression")
     matrix = as_membership_matrix(data)
     return matrix.customer_uids[_evaluate(matrix, expression)].rename("customer_uid")
 
@@ -102,7 +102,7 @@ def _evaluate(matrix: MembershipMatrix, expression: str) -> BoolArray:
         elif token.kind == ")" and operators:
             operators.pop()
         elif token.kind == "end" and operators:
-            raise _syntax_error("This '(' is never closed", operators[-1].start, expression)
+            raise _unclosed("(", operators[-1].start, expression)
         elif token.kind != "end":
             expected = "an operator (- & ^ |)"
             if operators:
@@ -124,7 +124,7 @@ def _split_tokens(expression: str) -> Iterator[_Token]:
         elif char in _QUOTES:
             end = expression.find(char, at + 1)
             if end < 0:
-                raise _syntax_error(f"This {char} is never closed", at, expression)
+                raise _unclosed(char, at, expression)
             yield _Token("group", expression[at + 1 : end], at)
             at, after_value = end + 1, True
         else:
@@ -167,9 +167,11 @@ def _member_mask(matrix: MembershipMatrix, token: _Token, expression: str) -> Bo
             hint = f' If the group {name!r} is meant, write its name in quotes: "{name}".'
         elif re.search(r"[+!(),∩∪]|\b(and|or|not|og|eller|och)\b", token.text):
             hint += _OPERATOR_HINT
-        at = f"(character {token.start + 1} of {expression!r})"
+        position = token.start + 1
         raise GroupNotFoundError(
-            f"{error.message}{hint} {at}", close=getattr(error, "close", []), position=token.start + 1
+            f"{error.message}{hint} The name starts at character {position} of the expression {expression!r}.",
+            close=getattr(error, "close", []),
+            position=position,
         ) from error
     return mask
 
@@ -184,6 +186,10 @@ def _unexpected_token(expected: str, token: _Token, expression: str) -> InputErr
     actual = "the end" if token.kind == "end" else repr(token.text)
     message = f"Expected {expected} at character {token.start + 1}, found {actual}"
     return _syntax_error(message, token.start, expression, hint=_OPERATOR_HINT)
+
+
+def _unclosed(mark: str, at: int, expression: str) -> InputError:
+    return _syntax_error(f"The {mark} at character {at + 1} is not closed", at, expression)
 
 
 def _syntax_error(message: str, at: int, expression: str, hint: str = "") -> InputError:

@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice, pairwise
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ import pandas as pd
 
 from frgroups.errors import InputError
 from frgroups.internals.typing import IntArray, UInt32Array
-from frgroups.internals.validation import as_list, check_number
+from frgroups.internals.validation import as_list, check_choice, check_number
 from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
 
 # A set of groups on the heap: -n, degree, codes of the groups, and the memberships (region, group) that can extend it
@@ -80,8 +80,7 @@ def intersections(
     1      (vip,)       1    2  0.007968  inclusive
     2  ((other),)       0    1  0.003984  inclusive
     """
-    if mode not in ("exclusive", "inclusive"):
-        raise InputError(f"mode={mode!r} is neither 'exclusive' nor 'inclusive'.")
+    check_choice(mode, "mode", get_args(Mode))
     if top is not None:
         check_number(top, "top", at_least=0, whole=True)
     matrix = as_membership_matrix(data).select(groups)

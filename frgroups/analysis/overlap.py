@@ -14,6 +14,7 @@ import pandas as pd
 from frgroups.analysis.significance import benjamini_hochberg, hypergeometric_tails
 from frgroups.errors import InputError
 from frgroups.internals.typing import FloatArray, IndexArray, Int32Array, IntArray
+from frgroups.internals.validation import check_choice
 from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
 from frgroups.snapshot.universe import resolve_universe
 
@@ -87,10 +88,8 @@ def overlap_matrix(
     staff  0.0    1.0  0.000
     vip    1.0    0.0  1.000
     """
-    if measure not in get_args(Measure):
-        raise InputError(f"measure={measure!r} is not one of {', '.join(get_args(Measure))}.")
-    if labels not in ("uid", "name"):
-        raise InputError(f"labels={labels!r} is neither 'uid' nor 'name'.")
+    check_choice(measure, "measure", get_args(Measure))
+    check_choice(labels, "labels", ("uid", "name"))
     seen = as_membership_matrix(data)
     universe = resolve_universe(data, universe, seen)
     matrix = seen.select(groups)
@@ -137,8 +136,7 @@ def measure_of(matrix: pd.DataFrame, measure: Measure | None) -> Measure:
         name = matrix.attrs.get("measure")
     if name is None:
         raise InputError("This matrix does not say what it measures.", hint="Pass measure= to name the measure.")
-    if name not in get_args(Measure):
-        raise InputError(f"measure={name!r} is not one of {', '.join(get_args(Measure))}.")
+    check_choice(name, "measure", get_args(Measure))
     return name
 
 

@@ -11,9 +11,8 @@ import pandas as pd
 from frgroups.analysis.consent import Channel, reach_channels
 from frgroups.analysis.disclosure_control import check_min_count, is_small
 from frgroups.analysis.set_cover import greedy_cover
-from frgroups.errors import InputError
 from frgroups.internals.typing import BoolArray, IntArray
-from frgroups.internals.validation import as_list, check_share, check_type
+from frgroups.internals.validation import as_list, check_choice, check_share, check_type
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.snapshot import Snapshot
 
@@ -129,8 +128,7 @@ def incremental_reach(
     0     1  All members          120    120               1.0
     """
     check_type(snapshot, Snapshot, "snapshot")
-    if order not in ("greedy", "given"):
-        raise InputError(f"order={order!r} is neither 'greedy' nor 'given'.")
+    check_choice(order, "order", ("greedy", "given"))
     check_share(target, "target")
     [selected] = reach_channels(snapshot, [channel], consent or {})
     uids_or_names = None if groups is None else as_list(groups, "groups")

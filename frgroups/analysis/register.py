@@ -13,6 +13,7 @@ import pandas as pd
 from frgroups.errors import GroupNotFoundError, InputError, ListError
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.spreadsheets import Table, normalize_column_name, read_table, reject_damaged_ids
+from frgroups.internals.validation import check_type
 from frgroups.snapshot.membership_matrix import check_uids
 from frgroups.snapshot.schema import TIMESTAMP_DTYPE, coerce_schema
 
@@ -238,10 +239,7 @@ def match_register(register: pd.DataFrame, names: Mapping[str, str]) -> pd.DataF
     0                vip   VIP  Marketing
     1                NaN  gone  Marketing
     """
-    if not isinstance(register, pd.DataFrame):
-        raise InputError(
-            f"register is a {type(register).__name__}; give the table of fg.read_register(path), or one like it."
-        )
+    check_type(register, pd.DataFrame, "register")
     key = key_column(register)
     uids_or_names = check_uids(register, key, "register").reset_index(drop=True)
     if key == "customer_group_uid":

@@ -15,6 +15,7 @@ from frgroups.analysis.attributes import join_attributes
 from frgroups.errors import InputError
 from frgroups.internals.redaction import mask_explicit_contacts, safe_repr
 from frgroups.internals.typing import BoolArray
+from frgroups.internals.validation import check_type, wrong_type
 from frgroups.snapshot.snapshot import Snapshot
 
 _METHODS = {"isna", "notna", "isin", "between", "fillna", "abs"}
@@ -86,10 +87,9 @@ def segment(
     >>> segment(sample_snapshot(), {"regulars": "visits > 5"}, attributes=visits)
     {'regulars': ['c-1']}
     """
-    if not isinstance(snapshot, Snapshot):
-        raise InputError(f"segment looks at a Snapshot's customers, not at {type(snapshot).__name__}.")
+    check_type(snapshot, Snapshot, "snapshot")
     if not isinstance(rules, Mapping):
-        raise InputError(f"rules is a mapping of group to rule, not {type(rules).__name__}.")
+        raise wrong_type(rules, "rules", "a mapping of groups to rules")
     customers = join_attributes(snapshot, attributes)
     uids = customers["customer_uid"]
     return {group: sorted(uids[_select_customers(customers, group, rule)]) for group, rule in rules.items()}
@@ -105,9 +105,10 @@ def _select_customers(customers: pd.DataFrame, group: str, rule: Rule) -> BoolAr
         else:
             result = rule
     except Exception as error:
-        columns, why = ", ".join(map(str, customers.columns)), mask_explicit_contacts(str(error))
+        reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}."
         raise InputError(
-            f"The rule of {group!r}, {_describe_rule(rule)}, cannot be evaluated: {why}. The columns are {columns}.",
+            f"The rule for group {group!r} cannot be evaluated. {mask_explicit_contacts(reason)} "
+            f"The rule is {_describe_rule(rule)}. The columns are {', '.join(map(str, customers.columns))}.",
             group=group,
         ) from error
     if not _is_boolean(result):
@@ -132,10 +133,12 @@ def _align_mask(mask: pd.Series, customers: pd.DataFrame, group: str) -> BoolArr
     positions = pd.Index(customers["customer_uid"]).get_indexer(mask.index)
     n_unknown = int((positions < 0).sum())
     if n_unknown or mask.index.has_duplicates:
-        problem = f"{n_unknown:,} labels that are no customer uid" if n_unknown else "a uid more than once"
+        problem = "Its index contains a customer uid more than once."
+        if n_unknown:
+            problem = f"{n_unknown:,} of its {len(mask):,} index labels are not customer uids of the snapshot."
         raise InputError(
-            f"The rule of {group!r} has {len(mask):,} rows for {len(customers):,} customers, with {problem}; "
-            "it must stand on the index of snapshot.customers, or on customer uids.",
+            f"The Series for group {group!r} must have the index of `snapshot.customers` or an index of customer "
+            f"uids. {problem}",
             group=group,
         )
     aligned = np.zeros(len(customers), dtype=np.bool_)
@@ -183,8 +186,8 @@ def _parse(text: str) -> ast.Expression:
     try:
         return ast.parse(text, mode="eval")
     except SyntaxError as error:
-        hint = "; equality is written ==" if re.search(r"[^=!<>]=[^=]", text) else ""
-        raise InputError(f"it is no comparison of columns with values ({error.msg}){hint}") from None
+        hint = "Use == to compare for equality." if re.search(r"[^=!<>]=[^=]", text) else ""
+        raise InputError(f"The rule is not a valid expression: {error.msg}.", hint=hint) from None
 
 
 def _replace_backticks(rule: str, customers: pd.DataFrame) -> tuple[str, dict[str, str]]:

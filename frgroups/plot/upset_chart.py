@@ -15,6 +15,7 @@ from matplotlib.gridspec import GridSpec, GridSpecBase
 from frgroups.analysis.intersections import OTHER, Mode, intersections
 from frgroups.errors import InputError
 from frgroups.internals.formatting import format_percentage
+from frgroups.internals.validation import check_choice
 from frgroups.plot.axes import (
     BLUE,
     INK,
@@ -149,8 +150,8 @@ def _add_shared_axes(
 
 def _select_mode(data: Any, mode: Mode | None) -> Mode:
     """Return the given mode, or else that of the table, or else "exclusive"; InputError if the two differ."""
-    if mode is not None and mode not in get_args(Mode):
-        raise InputError(f"mode={mode!r} is neither 'exclusive' nor 'inclusive'.")
+    if mode is not None:
+        check_choice(mode, "mode", get_args(Mode))
     if not is_table(data, "groups", "mode") or data.empty:
         return mode or "exclusive"
     table_modes = sorted(set(data["mode"]))
