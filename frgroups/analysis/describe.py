@@ -117,7 +117,8 @@ def _describe_sizes(sizes: pd.DataFrame, top: int) -> str:
     order = sort_largest_first(sizes, "n_members")
     others = order.iloc[top:]
     items = [
-        f"{names[row.customer_group_uid]} ({row.n_members:,}, of which {row.n_exclusive:,} are in no other group)"
+        f"{names[row.customer_group_uid]} ({pluralize(row.n_members, 'member')}, "
+        f"{row.n_exclusive:,} in no other group)"
         for row in iter_rows(order.head(top))
     ]
     parts = [f"{pluralize(len(sizes), 'group')} with {pluralize(total, 'membership')}"]
@@ -181,16 +182,17 @@ def _describe_intersections(table: pd.DataFrame, top: int) -> str:
     combinations, n_rest = table[~is_rest], int(table.loc[is_rest, "n"].sum())
     total = round(table["n"].iloc[0] / table["share"].iloc[0])
     is_exclusive = table["mode"].iloc[0] == "exclusive"
-    meaning = "all of these groups, whatever else they are in"
+    definition = "Each number counts the customers who are in all of the listed groups"
     if is_exclusive:
-        meaning = "exactly these groups"
+        definition = "Each number counts the customers who are in exactly the listed groups"
     items = [
         f"{' & '.join(row.groups)} {row.n:,} ({format_percentage(row.n / total)})"
         for row in iter_rows(combinations.head(top))
     ]
     parts = [
-        f"{pluralize(total, 'customer')}, {pluralize(len(combinations), 'combination')}; customers in {meaning}",
-        *_list_items("The most", items),
+        f"{pluralize(total, 'customer')} in {pluralize(len(combinations), 'combination')} of groups",
+        definition,
+        *_list_items("The largest combinations", items),
     ]
     others = combinations.iloc[top:]
     if len(others):
@@ -254,8 +256,8 @@ def _describe_history(history: pd.DataFrame, top: int) -> str:
         parts.append(f"{pluralize(n_deleted, 'group')} {agree(n_deleted, 'was', 'were')} deleted")
     if n_inconsistent := int((history["verdict"] != "consistent").sum()):
         parts.append(
-            f"{n_inconsistent:,} of {pluralize(len(history), 'size')} {agree(n_inconsistent, 'comes', 'come')} "
-            "from a read without the verdict consistent"
+            f"{n_inconsistent:,} of {pluralize(len(history), 'size')} {agree(n_inconsistent, 'has', 'have')} "
+            "a verdict other than consistent"
         )
     return _join_sentences(parts)
 
@@ -263,7 +265,7 @@ def _describe_history(history: pd.DataFrame, top: int) -> str:
 def _describe_growth(first: Any, last: Any) -> str:
     """Describe the first and the last size of a group."""
     if last.status == "deleted":
-        return f"from {first.n_members:,} to its deletion"
+        return f"from {first.n_members:,} (deleted)"
     text = f"from {first.n_members:,} to {last.n_members:,}"
     if first.status == "new":
         return f"{text} (new)"
@@ -335,14 +337,11 @@ def _describe_reachability(reach: pd.DataFrame, top: int) -> str:
         return "No groups."
     names = latest_group_names(reach)
     order = sort_largest_first(reach.drop_duplicates("customer_group_uid"), "n_members")
-    parts = [
-        f"Members of {pluralize(len(order), 'group')} who can be contacted, which means that they have a contact "
-        "point and give consent"
-    ]
+    parts = [f"Reach of {pluralize(len(order), 'group')}, counted as members with a contact point and consent"]
     for group in iter_rows(order.head(top)):
         uid, n_members = group.customer_group_uid, group.n_members
         channels = [_describe_channel(row) for row in iter_rows(reach[reach["customer_group_uid"] == uid])]
-        parts.append(f"{names[uid]}, {pluralize(n_members, 'member')}: {', '.join(channels)}")
+        parts.append(f"{names[uid]} ({pluralize(n_members, 'member')}): {', '.join(channels)}")
     if len(order) > top:
         n_others = len(order) - top
         parts.append(f"{n_others:,} smaller {agree(n_others, 'group is', 'groups are')} not listed")

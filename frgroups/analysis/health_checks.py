@@ -42,15 +42,16 @@ def find_unverified_groups(snapshot: Snapshot) -> Iterator[HealthFinding]:
     reads = snapshot.reads
     for row in iter_rows(reads[(reads["verdict"] != "consistent") & (reads["how"] != "given")]):
         severity: Severity = "medium"
-        finding, problem = "unverifiable", "was read, and nothing proves that it was read whole"
+        finding, problem = "unverifiable", "could not be verified as complete"
         if row.verdict == "drifted":
             severity, finding, problem = "high", "drifted", "changed while it was read"
         name = snapshot.group_name(row.customer_group_uid)
         evidence = (
-            f"{name} {problem} ({pluralize(row.n_rows, 'member')}, {pluralize(row.rereads, 'time')} read again)"
+            f"{name} {problem}. The read returned {pluralize(row.n_rows, 'member')} after "
+            f"{pluralize(row.rereads, 'reread')}"
         )
         if row.note:
-            evidence += f": {row.note}"
+            evidence += f". Reason: {row.note}"
         yield HealthFinding(
             severity,
             finding,
@@ -69,12 +70,12 @@ def find_small_groups(snapshot: Snapshot, tiny: int) -> Iterator[HealthFinding]:
     for row in iter_rows(group_sizes(snapshot)):
         uid, name, n = row.customer_group_uid, row.name, row.n_members
         if n == 0:
-            evidence = f"{name} has no member"
+            evidence = f"{name} has no members."
             modified_at = snapshot.groups.set_index("customer_group_uid")["last_modified_at"][uid]
             if not pd.isna(modified_at):
-                evidence += f"; its record was last changed on {modified_at:%Y-%m-%d}"
-            action = f"{CHECK} {uid}. If none does, it can be retired there; if one does, it reaches nobody."
-            yield HealthFinding("medium", "empty", uid, name, None, None, 0, f"{evidence}.", action)
+                evidence += f" The group was last modified on {modified_at:%Y-%m-%d}."
+            action = f"{CHECK} {uid}. A campaign that uses it reaches no customers. If it is not used, retire it."
+            yield HealthFinding("medium", "empty", uid, name, None, None, 0, evidence, action)
         elif n < tiny:
             evidence = f"{name} has {pluralize(n, 'member')}"
             if row.n_exclusive:
@@ -90,10 +91,8 @@ def find_similar_names(snapshot: Snapshot) -> Iterator[HealthFinding]:
         uids_of_name.setdefault(name, []).append(uid)
     for name, uids in uids_of_name.items():
         for uid in uids[1:]:
-            evidence = (
-                f"{len(uids)} groups are named {name}: {', '.join(uids)}. The name does not tell which is meant."
-            )
-            action = f"Rename {uid} in the back office, or the other, so that colleagues can tell them apart."
+            evidence = f"{len(uids)} groups have the name {name}: {', '.join(uids)}."
+            action = f"Rename {uid} or the other group in the back office, so that their names differ."
             yield HealthFinding("medium", "same_name", uid, name, uids[0], name, len(uids), evidence, action)
     similar: dict[str, list[str]] = {}
     for name in uids_of_name:
@@ -200,16 +199,17 @@ def _find_subsets(snapshot: Snapshot, both: IntArray, min_jaccard: float) -> Ite
     pairs = pairs[pairs["n_a"] < min_jaccard * pairs["n_b"]].sort_values(["group_a", "n_b", "group_b"])
     n_supersets = pairs["group_a"].value_counts()
     for row in iter_rows(pairs.drop_duplicates("group_a")):
-        members = f"All {row.n_a:,} members of {row.name_a} are"
+        members = f"All {row.n_a:,} members of {row.name_a} are also members of"
         if row.n_a == 1:
-            members = f"The only member of {row.name_a} is"
-        evidence = f"{members} also among the {row.n_b:,} of {row.name_b}"
+            members = f"The only member of {row.name_a} is also a member of"
+        evidence = f"{members} {row.name_b}, which has {row.n_b:,} members."
         n_more = int(n_supersets[row.group_a]) - 1
         if n_more:
-            evidence += f", and of {n_more:,} more {agree(n_more, 'group', 'groups')}"
+            evidence += f" {n_more:,} other {agree(n_more, 'group contains', 'groups contain')} them, too."
         action = (
-            f"Nothing, if it is a tier or a choice within the larger group. Otherwise: {CHECK.lower()} {row.group_a}."
+            f"No action is needed if {row.group_a} is a deliberate part of {row.group_b}. Otherwise: "
+            f"{CHECK.lower()} {row.group_a}."
         )
         yield HealthFinding(
-            "low", "subset", row.group_a, row.name_a, row.group_b, row.name_b, row.n_a, f"{evidence}.", action
+            "low", "subset", row.group_a, row.name_a, row.group_b, row.name_b, row.n_a, evidence, action
         )

@@ -12,7 +12,7 @@ from frgroups.analysis.health_checks import CHECK, HealthFinding, Severity, plan
 from frgroups.analysis.overlap import overlap_pairs
 from frgroups.analysis.register import has_ended, has_started
 from frgroups.analysis.table_rows import iter_rows
-from frgroups.internals.formatting import agree, pluralize
+from frgroups.internals.formatting import agree, format_list, pluralize
 from frgroups.snapshot.snapshot import Snapshot
 
 
@@ -110,10 +110,11 @@ def _find_wrong_types(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[Healt
         others = {name: n for name, n in sorted(zip(type_names, counts, strict=True)) if n and name not in expected}
         if others:
             n_other = sum(others.values())
-            unexpected = " and ".join(f"{n:,} {name}" for name, n in others.items())
+            unexpected = format_list([f"{n:,} {name}" for name, n in others.items()])
             evidence = (
-                f"{unexpected} among the {pluralize(row.n, 'member')} of {row.name}; "
-                f"the register expects {' or '.join(expected)}."
+                f"{n_other:,} of {pluralize(row.n, 'member')} of {row.name} "
+                f"{agree(n_other, 'has', 'have')} a customer_type that the register does not expect: {unexpected}. "
+                f"It expects {format_list(expected, conjunction='or')}."
             )
             rule = f"customer_type not in {list(others)}"
             action = (

@@ -112,10 +112,10 @@ def _select_customers(customers: pd.DataFrame, group: str, rule: Rule) -> BoolAr
             group=group,
         ) from error
     if not _is_boolean(result):
-        kind = f"a column of {result.dtype}" if isinstance(result, pd.Series) else type(result).__name__
+        kind = f"a Series of dtype {result.dtype}" if isinstance(result, pd.Series) else type(result).__name__
         raise InputError(
-            f"The rule of {group!r}, {_describe_rule(rule)}, gives {kind}; it must give true or false for each "
-            "customer.",
+            f"The rule for group {group!r} must return a Series of booleans, got {kind}. "
+            f"The rule is {_describe_rule(rule)}.",
             group=group,
         )
     return _align_mask(result.astype("boolean").fillna(False), customers, group)
@@ -176,10 +176,8 @@ def evaluate_rule(rule: str, customers: pd.DataFrame) -> Any:
             _check_value_types([node.left, node.right], frame, aliases)
     try:
         return _remove_time_zones(frame).eval(ast.unparse(tree), engine="python", local_dict={}, global_dict={})
-    except TypeError as error:  # The message of pandas names dtypes that the author of a rule does not know.
-        raise InputError(
-            "it puts values together of kinds that do not go together, as a number and a text"
-        ) from error
+    except TypeError as error:  # The message of pandas contains internal dtypes.
+        raise InputError("The rule combines values of incompatible types, such as a number and a string.") from error
 
 
 def _parse(text: str) -> ast.Expression:

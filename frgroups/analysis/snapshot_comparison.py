@@ -117,18 +117,14 @@ def _check_comparable(old: Any, new: Any) -> None:
         return
     if old.tenant_uid != new.tenant_uid:
         raise InputError(
-            f"The snapshots are of two tenants, {old.tenant_uid} and {new.tenant_uid}; "
-            "changes can only be told within one."
+            f"Both snapshots must belong to the same tenant, got tenants {old.tenant_uid} and {new.tenant_uid}."
         )
     if old.base_url and new.base_url and old.base_url != new.base_url:
-        raise InputError(
-            f"The snapshots of {old.tenant_uid} are of two hosts, {old.base_url} and {new.base_url}; "
-            "changes can only be told within one."
-        )
+        raise InputError(f"Both snapshots must come from the same host, got {old.base_url} and {new.base_url}.")
     if old.taken_at > new.taken_at:
         raise InputError(
-            f"The first snapshot was taken at {_format_taken_at(old)}, after the second, of {_format_taken_at(new)}; "
-            "joined and left would be swapped. Give the older one first."
+            f"The older snapshot must be passed first, but the first snapshot was taken at {_format_taken_at(old)} "
+            f"and the second at {_format_taken_at(new)}."
         )
 
 
