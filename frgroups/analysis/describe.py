@@ -1,4 +1,4 @@
-"""Describe result tables in plain sentences."""
+"""Describe result tables in sentences."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ from frgroups.snapshot.snapshot import Snapshot
 __all__ = ["describe"]
 
 _MEASURES = {
-    "count": "customers in both",
-    "jaccard": "customers in both of those in either (Jaccard)",
-    "share": "the share of the first that is in the second",
-    "overlap_coefficient": "customers in both of the smaller group (overlap coefficient)",
-    "lift": "customers in both against chance (lift)",
-    "phi": "correlation (phi)",
-    "pmi": "customers in both against chance (pmi, bits)",
+    "count": "the number of common members",
+    "jaccard": "the Jaccard index (common members divided by members of either group)",
+    "share": "the share of the first group's members who are also in the second group",
+    "overlap_coefficient": "the overlap coefficient (common members divided by members of the smaller group)",
+    "lift": "lift (common members divided by the number expected by chance)",
+    "phi": "the phi coefficient (correlation of the memberships)",
+    "pmi": "pointwise mutual information (pmi, in bits)",
 }
 _SYMMETRIC = set(_MEASURES) - {"share"}
 _SHARES = {"jaccard", "share", "overlap_coefficient"}
@@ -49,37 +49,38 @@ _SHARES = {"jaccard", "share", "overlap_coefficient"}
 
 def describe(table: Any, *, top: int = 5, measure: Measure | None = None) -> str:
     """
-    Describe a table in a few plain sentences, with the numbers that its chart in `frgroups.plot` shows.
+    Describe a result table in a few sentences.
 
-    Group names are not shortened. The text contains only what the table contains: suppressed rows are counted, but
-    not described.
+    The sentences contain the same numbers as the chart of the table in `frgroups.plot`. Group names are not
+    shortened. Suppressed rows are counted but not described.
 
     Parameters
     ----------
     table
-        The table of `group_sizes`, `overlap_matrix`, `intersections`, `group_changes`, `size_history`, `group_flow`,
-        `group_profile`, `compare_groups`, `reachability`, `incremental_reach` or `campaign_reach`, recognized by its
-        columns; or a Snapshot, whose group sizes are described.
+        A Snapshot, which is described by its group sizes, or the result of `group_sizes`, `overlap_matrix`,
+        `intersections`, `group_changes`, `size_history`, `group_flow`, `group_profile`, `compare_groups`,
+        `reachability`, `incremental_reach`, or `campaign_reach`. The type of the table is detected from its columns.
     top
-        Number of groups, values or steps to describe individually. The others are summarized.
+        The number of groups, values, or steps that are described individually. The others are summarized.
     measure
-        Measure of an `overlap_matrix` whose `attrs` were lost, for example because it was read from a file.
+        The measure of an `overlap_matrix`. None reads it from `table.attrs`, which is lost when a table is saved to a
+        CSV file. Ignored for other tables.
 
     Returns
     -------
     str
-        The sentences, on one line.
+        The sentences, without line breaks.
 
     Raises
     ------
     InputError
-        The table is not one of these, `top` is below 1, or the measure of a matrix is unknown.
+        If the table is not one of the listed results, `top` is less than 1, or the measure of a matrix is unknown.
 
     Examples
     --------
     >>> print(describe(sample_snapshot()))
-    3 groups with 253 memberships. The largest: All members with 250 (248 in no other group); VIP with 2 (0);
-    Staff with 1 (1).
+    3 groups with 253 memberships. The largest groups: All members (250 members, 248 in no other group);
+    VIP (2 members, 0 in no other group); Staff (1 member, 1 in no other group).
     """
     check_number(top, "top", at_least=1, whole=True)
     if isinstance(table, Snapshot):
@@ -98,19 +99,19 @@ def describe(table: Any, *, top: int = 5, measure: Measure | None = None) -> str
 
 
 def _join_sentences(parts: Iterable[str]) -> str:
-    """Return the parts as sentences."""
+    """Join sentences, adding a period to each."""
     return " ".join(f"{part}." for part in parts)
 
 
 def _list_items(heading: str, items: list[str]) -> list[str]:
-    """Return a sentence that lists the items, or no sentence if there are none."""
+    """Return a list with one sentence that enumerates the items, or an empty list if there are no items."""
     if not items:
         return []
     return [f"{heading}: {'; '.join(items)}"]
 
 
 def _describe_sizes(sizes: pd.DataFrame, top: int) -> str:
-    """Describe a table of `group_sizes` by the largest groups."""
+    """Describe a table of `group_sizes`: the total numbers and the largest groups."""
     if sizes.empty:
         return "No groups."
     names, total = latest_group_names(sizes), int(sizes["n_members"].sum())
@@ -122,7 +123,7 @@ def _describe_sizes(sizes: pd.DataFrame, top: int) -> str:
         for row in iter_rows(order.head(top))
     ]
     parts = [f"{pluralize(len(sizes), 'group')} with {pluralize(total, 'membership')}"]
-    parts += _list_items("The largest", items)
+    parts += _list_items("The largest groups", items)
     if len(others):
         n_others = int(others["n_members"].sum())
         share = format_percentage(n_others / max(total, 1))
@@ -136,12 +137,12 @@ def _describe_sizes(sizes: pd.DataFrame, top: int) -> str:
 
 
 def _describe_matrix(matrix: pd.DataFrame, top: int, measure: Measure) -> str:
-    """Describe a table of `overlap_matrix` by the pairs with the largest values."""
+    """Describe a table of `overlap_matrix`: the pairs of groups with the largest values."""
     n = len(matrix)
     if n == 0:
         return "No groups."
     if n == 1:
-        return "No two groups to compare."
+        return "There is only one group, so no pairs can be compared."
     values = matrix.to_numpy(dtype=float)
     if measure in _SYMMETRIC:
         word = "and"
@@ -167,6 +168,7 @@ def _describe_matrix(matrix: pd.DataFrame, top: int, measure: Measure) -> str:
 
 
 def _format_measure(value: float, measure: Measure) -> str:
+    """Format a value of an overlap measure."""
     if measure == "count":
         return f"{value:,.0f}"
     if measure in _SHARES:
@@ -175,9 +177,9 @@ def _format_measure(value: float, measure: Measure) -> str:
 
 
 def _describe_intersections(table: pd.DataFrame, top: int) -> str:
-    """Describe a table of `intersections` by the largest combinations; its groups are uids."""
+    """Describe a table of `intersections`: the largest combinations of groups, which are shown by uid."""
     if table.empty:
-        return "No customers in groups."
+        return "No customers are in groups."
     is_rest = table["groups"] == OTHER
     combinations, n_rest = table[~is_rest], int(table.loc[is_rest, "n"].sum())
     total = round(table["n"].iloc[0] / table["share"].iloc[0])
@@ -208,12 +210,12 @@ def _describe_intersections(table: pd.DataFrame, top: int) -> str:
 
 
 def _describe_changes(changes: pd.DataFrame, top: int) -> str:
-    """Describe a table of `group_changes` by the groups that changed most."""
+    """Describe a table of `group_changes`: the totals and the groups with the most changes."""
     if changes.empty:
         return "No groups."
     order = sort_most_changed_first(changes)
     if order.empty:
-        return f"No change in {pluralize(len(changes), 'group')}."
+        return f"No customers joined or left a group ({pluralize(len(changes), 'group')} compared)."
     names = latest_group_names(changes)
     notes = {"new": " (new)", "deleted": " (deleted)"}
     items = [
@@ -224,7 +226,7 @@ def _describe_changes(changes: pd.DataFrame, top: int) -> str:
         f"{len(order):,} of {pluralize(len(changes), 'group')} changed: "
         f"{pluralize(int(changes['n_joined'].sum()), 'customer')} joined a group, and "
         f"{pluralize(int(changes['n_left'].sum()), 'customer')} left a group",
-        *_list_items("The most changed, joined and left", items),
+        *_list_items("The groups with the most changes (joined, left)", items),
     ]
     others = order.iloc[top:]
     if len(others):
@@ -234,9 +236,9 @@ def _describe_changes(changes: pd.DataFrame, top: int) -> str:
 
 
 def _describe_history(history: pd.DataFrame, top: int) -> str:
-    """Describe a table of `size_history` by the first and last sizes of the largest groups."""
+    """Describe a table of `size_history`: the growth of the largest groups."""
     if history.empty:
-        return "No readings."
+        return "No snapshots."
     names = latest_group_names(history)
     first = history.drop_duplicates("customer_group_uid").set_index("customer_group_uid")
     last = history.drop_duplicates("customer_group_uid", keep="last")
@@ -247,8 +249,8 @@ def _describe_history(history: pd.DataFrame, top: int) -> str:
     times = history["taken_at"]
     since, until = format_day(times.min().date()), format_day(times.max().date())
     period = since if since == until else f"{since} to {until}"
-    parts = [f"{pluralize(len(last), 'group')} at {pluralize(times.nunique(), 'moment')}, {period}"]
-    parts += _list_items("The largest", items)
+    parts = [f"{pluralize(len(last), 'group')} in {pluralize(times.nunique(), 'snapshot')} ({period})"]
+    parts += _list_items("The largest groups", items)
     if len(last) > top:
         n_others = len(last) - top
         parts.append(f"{n_others:,} smaller {agree(n_others, 'group is', 'groups are')} not listed")
@@ -263,7 +265,7 @@ def _describe_history(history: pd.DataFrame, top: int) -> str:
 
 
 def _describe_growth(first: Any, last: Any) -> str:
-    """Describe the first and the last size of a group."""
+    """Describe the change from the first to the last size of a group."""
     if last.status == "deleted":
         return f"from {first.n_members:,} (deleted)"
     text = f"from {first.n_members:,} to {last.n_members:,}"
@@ -275,9 +277,9 @@ def _describe_growth(first: Any, last: Any) -> str:
 
 
 def _describe_flow(flow: pd.DataFrame, top: int) -> str:
-    """Describe a table of `group_flow` by the customers who stayed and the largest moves."""
+    """Describe a table of `group_flow`: the customers who stayed and the largest moves."""
     if flow.empty:
-        return "Nobody was or is in these groups."
+        return "No customers are in these groups in either snapshot."
     sides = [flow[[f"{side}_group", f"{side}_name"]].set_axis(["uid", "name"], axis=1) for side in ("from", "to")]
     states = pd.concat(sides).drop_duplicates("uid")
     names = unique_names(states["uid"], states["name"])
@@ -298,16 +300,16 @@ def _describe_flow(flow: pd.DataFrame, top: int) -> str:
 
 
 def _describe_profile(profile: pd.DataFrame, top: int) -> str:
-    """Describe a table of `group_profile` or `compare_groups` by the strongest effects."""
+    """Describe a table of `group_profile` or `compare_groups`: the strongest differences."""
     if profile.empty:
-        return "No values."
+        return "The profile contains no values."
     rows = sort_strongest_first(profile)
     parts = ["No value distinguishes the group from the reference"]
     if len(rows):
         n_attributes = rows["attribute"].nunique()
         parts = [f"The profile compares {pluralize(len(rows), 'value')} of {pluralize(n_attributes, 'attribute')}"]
     items = [f"{value_label(row)} {_describe_difference(row)}" for row in iter_rows(rows.head(top))]
-    parts += _list_items("The strongest effects, in the group and among the others", items)
+    parts += _list_items("The strongest differences (group, reference)", items)
     if n_insignificant := int((rows["q_value"] > MAX_Q_VALUE).sum()):
         parts.append(
             f"{pluralize(n_insignificant, 'difference')} might be due to chance (q-value above {MAX_Q_VALUE})"
@@ -321,18 +323,18 @@ def _describe_profile(profile: pd.DataFrame, top: int) -> str:
 
 
 def _describe_difference(row: Any) -> str:
-    """Describe the two means, or the two shares and the index, of a row of a profile."""
+    """Describe a profile row by its two means, or by its two shares and the index."""
     if is_mean(row):
         return describe_means(row)
     shares = ["–" if np.isnan(share) else format_percentage(share) for share in (row.share_in, row.share_ref)]
-    text = " and ".join(shares)
+    text = ", ".join(shares)
     if np.isnan(row.index):
         return text
-    return f"{text}, index {row.index:,.0f}"
+    return f"{text} (index {row.index:,.0f})"
 
 
 def _describe_reachability(reach: pd.DataFrame, top: int) -> str:
-    """Describe a table of `reachability` by the largest groups and their channels."""
+    """Describe a table of `reachability`: the largest groups with their channels."""
     if reach.empty:
         return "No groups."
     names = latest_group_names(reach)
@@ -354,15 +356,16 @@ def _describe_reachability(reach: pd.DataFrame, top: int) -> str:
 
 
 def _describe_channel(row: Any) -> str:
+    """Describe how many members of a group can be contacted by one channel."""
     if pd.isna(row.n_reachable):
         return f"{row.channel} suppressed"
     return f"{row.channel} {row.n_reachable:,} ({format_percentage(row.n_reachable / max(row.n_members, 1))})"
 
 
 def _describe_incremental_reach(steps: pd.DataFrame, top: int) -> str:
-    """Describe a table of `incremental_reach` by the customers that each step adds."""
+    """Describe a table of `incremental_reach`: the customers that each group adds."""
     if steps.empty:
-        return "Nobody can be reached."
+        return "No customers of these groups can be contacted."
     names, last = latest_group_names(steps), steps.iloc[-1]
     items = [
         f"{names[row.customer_group_uid]} adds {row.n_new:,} ({format_percentage(row.share_cumulative)})"
@@ -372,7 +375,7 @@ def _describe_incremental_reach(steps: pd.DataFrame, top: int) -> str:
         f"{pluralize(len(steps), 'group')} {agree(len(steps), 'reaches', 'reach')} "
         f"{pluralize(int(last['n_cumulative']), 'customer')}, "
         f"{format_percentage(last['share_cumulative'])} of the customers who can be contacted in any group",
-        *_list_items("Step by step, with the share reached so far", items),
+        *_list_items("The steps with the cumulative share", items),
     ]
     others = steps.iloc[top:]
     if len(others):
@@ -383,9 +386,9 @@ def _describe_incremental_reach(steps: pd.DataFrame, top: int) -> str:
 
 
 def _describe_campaigns(campaigns: pd.DataFrame, top: int) -> str:
-    """Describe a table of `campaign_reach` by the customers for whom each campaign may matter."""
+    """Describe a table of `campaign_reach`: the campaigns with the largest discounts."""
     if campaigns.empty:
-        return "No campaign that runs."
+        return "No campaigns are running."
     uids = campaigns["campaign_uid"].fillna(campaigns["customer_group_uid"])
     names = unique_names(uids, campaigns["name"])
     items = []
@@ -408,7 +411,8 @@ def _describe_campaigns(campaigns: pd.DataFrame, top: int) -> str:
     return _join_sentences(parts)
 
 
-# For each table: columns that no earlier entry has, and the function that describes it. The first match counts.
+# For each result: columns that identify it, and the function that describes it. The order is significant, because
+# the first entry whose columns are all present is used.
 _TABLES: dict[str, tuple[set[str], Callable[[pd.DataFrame, int], str]]] = {
     "group_sizes": ({"n_members", "n_exclusive"}, _describe_sizes),
     "size_history": ({"taken_at", "n_members", "n_joined"}, _describe_history),
