@@ -1,4 +1,4 @@
-"""Checks of the health report that need no register: reads, sizes, names and redundant groups."""
+"""Checks of the health report that do not need a register: reads, sizes, names, and redundant groups."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _YEAR = re.compile(r"(?<!\d)20\d\d(?!\d)")
 
 
 class HealthFinding(NamedTuple):
-    """A row of `health_report`. The fields are its columns, except for the owner."""
+    """A row of the table that `health_report` returns. The fields are its columns, except for the owner."""
 
     severity: Severity
     finding: str
@@ -38,7 +38,7 @@ class HealthFinding(NamedTuple):
 
 
 def find_unverified_groups(snapshot: Snapshot) -> Iterator[HealthFinding]:
-    """Find groups that changed while they were read, or whose read is not verified."""
+    """Find groups that changed while they were read, and groups whose read could not be verified."""
     reads = snapshot.reads
     for row in iter_rows(reads[(reads["verdict"] != "consistent") & (reads["how"] != "given")]):
         severity: Severity = "medium"
@@ -61,12 +61,12 @@ def find_unverified_groups(snapshot: Snapshot) -> Iterator[HealthFinding]:
             None,
             row.n_rows,
             f"{evidence}.",
-            f"Read it again: snapshot = fg.refresh_groups(client, snapshot, [{row.customer_group_uid!r}])",
+            f"Read the group again: snapshot = fg.refresh_groups(client, snapshot, [{row.customer_group_uid!r}])",
         )
 
 
 def find_small_groups(snapshot: Snapshot, tiny: int) -> Iterator[HealthFinding]:
-    """Find groups without a member, and groups with fewer than `tiny` members."""
+    """Find groups without members, and groups with fewer than `tiny` members."""
     for row in iter_rows(group_sizes(snapshot)):
         uid, name, n = row.customer_group_uid, row.name, row.n_members
         if n == 0:
@@ -79,13 +79,13 @@ def find_small_groups(snapshot: Snapshot, tiny: int) -> Iterator[HealthFinding]:
         elif n < tiny:
             evidence = f"{name} has {pluralize(n, 'member')}"
             if row.n_exclusive:
-                evidence += f", {row.n_exclusive} of them in no other group"
-            action = f"{CHECK} {uid}, and ask whether so few are meant."
+                evidence += f", including {row.n_exclusive} in no other group"
+            action = f"{CHECK} {uid}, and ask the owner whether the group should have so few members."
             yield HealthFinding("low", "tiny", uid, name, None, None, n, f"{evidence}.", action)
 
 
 def find_similar_names(snapshot: Snapshot) -> Iterator[HealthFinding]:
-    """Find groups with the same name, and names that differ only in case or whitespace."""
+    """Find groups with the same name, and groups whose names differ only in case or whitespace."""
     uids_of_name: dict[str, list[str]] = {}
     for uid, name in zip(snapshot.matrix.group_uids, snapshot.matrix.group_names, strict=True):
         uids_of_name.setdefault(name, []).append(uid)
@@ -100,27 +100,34 @@ def find_similar_names(snapshot: Snapshot) -> Iterator[HealthFinding]:
     for first, *others in similar.values():
         for name in others:
             uid, other = uids_of_name[name][0], uids_of_name[first][0]
-            evidence = f"The names {first!r} and {name!r} differ only in case or blanks."
-            action = f"Rename {uid} in the back office, or see whether one of the two is enough."
+            evidence = f"The names {first!r} and {name!r} differ only in case or whitespace."
+            action = f"Rename {uid} in the back office, or check whether both groups are needed."
             yield HealthFinding("low", "similar_name", uid, name, other, first, len(others) + 1, evidence, action)
 
 
 def find_old_years(snapshot: Snapshot, dated: Container[str]) -> Iterator[HealthFinding]:
-    """Find groups with members whose name contains a past year, except `dated` groups, whose last day is known."""
+    """
+    Find groups with members whose name contains a past year.
+
+    Groups in `dated` are skipped, because the register contains their last day.
+    """
     matrix, this_year = snapshot.matrix, snapshot.taken_at.year
     for uid, name, n in zip(matrix.group_uids, matrix.group_names, matrix.sizes.tolist(), strict=True):
         years = [int(year) for year in _YEAR.findall(name)]
         if n and years and max(years) < this_year and uid not in dated:
-            evidence = f"{name} still has {pluralize(n, 'member')} in {this_year}."
-            action = f"{CHECK} {uid}. If it is over: {plan_call(uid, '')}"
+            evidence = f"{name} has {pluralize(n, 'member')} in {this_year}, but its name contains a past year."
+            action = (
+                f"{CHECK} {uid}. If the group is no longer needed, plan to remove its members: {plan_call(uid, '')}"
+            )
             yield HealthFinding("low", "old_year", uid, name, None, None, n, evidence, action)
 
 
 def plan_call(uid: str, expression: str, mode: str = "mirror") -> str:
     """
-    Return the call that plans the members of a group; `expression` is a set expression, "" for no members.
+    Return Python code that plans the members of a group.
 
-    In a suggested action the call must be the last part.
+    `expression` is a set expression that selects the members, or "" for no members. The call must be at the end of a
+    suggested action, because `with_register_argument` appends an argument to it.
 
     Examples
     --------
@@ -134,7 +141,7 @@ def plan_call(uid: str, expression: str, mode: str = "mirror") -> str:
 
 
 def with_register_argument(finding: HealthFinding) -> HealthFinding:
-    """Return a finding whose suggested plan has the argument `register`, so that the limits of the register apply."""
+    """Add the argument `register` to the plan call in a suggested action, so that its limits apply."""
     action = finding.suggested_action
     if "fg.plan_memberships(" not in action:
         return finding
@@ -143,7 +150,7 @@ def with_register_argument(finding: HealthFinding) -> HealthFinding:
 
 def quote_uid(uid: str) -> str:
     r"""
-    Return a uid in quotes, as an operand of an expression of `fg.members`.
+    Return a uid in quotes for use in a set expression of `fg.members`.
 
     Examples
     --------
@@ -155,36 +162,36 @@ def quote_uid(uid: str) -> str:
 
 
 def find_redundant_groups(snapshot: Snapshot, min_jaccard: float) -> Iterator[HealthFinding]:
-    """Find duplicates, near duplicates and subsets; the pairs are counted only once."""
+    """Find duplicates, near duplicates, and subsets."""
     both = pair_counts(snapshot.matrix)
     yield from _find_duplicates(snapshot, both, min_jaccard)
     yield from _find_subsets(snapshot, both, min_jaccard)
 
 
 def _find_duplicates(snapshot: Snapshot, both: IntArray, min_jaccard: float) -> Iterator[HealthFinding]:
-    """Find groups with the same members, except the first of them, and pairs with nearly the same members."""
+    """Find groups with the same members as an earlier group, and pairs with nearly the same members."""
     pairs = duplicates_from_counts(snapshot.matrix, both, min_jaccard)
     same = pairs[pairs["jaccard"] == 1].drop_duplicates("group_b")
     for row in iter_rows(same):
-        evidence = f"{row.name_b} has the same {row.n_both:,} members as {row.name_a}."
+        evidence = f"{row.name_b} has the same members as {row.name_a} ({row.n_both:,})."
         action = (
-            f"{CHECK} {row.group_a} or {row.group_b}. If none uses {row.group_b}, the other is enough: "
+            f"{CHECK} {row.group_a} or {row.group_b}. If none uses {row.group_b}, plan to remove its members: "
             f"{plan_call(row.group_b, '')}"
         )
         yield HealthFinding(
             "high", "duplicate", row.group_b, row.name_b, row.group_a, row.name_a, row.n_both, evidence, action
         )
-    # Near duplicates of groups with the same members are reported only for the first of these groups.
+    # If several groups have the same members, near duplicates are reported only for the first of them.
     copies = set(same["group_b"])
     near = pairs[(pairs["jaccard"] < 1) & ~pairs["group_a"].isin(copies) & ~pairs["group_b"].isin(copies)]
     for row in iter_rows(near):
         either = row.n_a + row.n_b - row.n_both
         evidence = (
-            f"{row.n_both:,} of the {either:,} customers of {row.name_a} ({row.n_a:,}) or {row.name_b} ({row.n_b:,}) "
-            f"are in both ({format_percentage(row.n_both / either)})."
+            f"{row.n_both:,} of the {either:,} members of {row.name_a} ({row.n_a:,}) or {row.name_b} ({row.n_b:,}) "
+            f"are members of both ({format_percentage(row.n_both / either)})."
         )
         action = (
-            f"{CHECK} {row.group_a} or {row.group_b}. To let everybody of one into the other: "
+            f"{CHECK} {row.group_a} or {row.group_b}. To plan the same members for both groups: "
             f"fg.plan_memberships(snapshot, dict.fromkeys({[row.group_a, row.group_b]}, "
             f"fg.members(snapshot, {f'{quote_uid(row.group_a)} | {quote_uid(row.group_b)}'!r})))"
         )
@@ -194,7 +201,7 @@ def _find_duplicates(snapshot: Snapshot, both: IntArray, min_jaccard: float) -> 
 
 
 def _find_subsets(snapshot: Snapshot, both: IntArray, min_jaccard: float) -> Iterator[HealthFinding]:
-    """Find subsets that are not near duplicates, each with its smallest superset."""
+    """Find groups that are subsets of another group, except near duplicates of that group."""
     pairs = subsets_from_counts(snapshot.matrix, both)
     pairs = pairs[pairs["n_a"] < min_jaccard * pairs["n_b"]].sort_values(["group_a", "n_b", "group_b"])
     n_supersets = pairs["group_a"].value_counts()
