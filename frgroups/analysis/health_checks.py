@@ -117,7 +117,8 @@ def find_old_years(snapshot: Snapshot, dated: Container[str]) -> Iterator[Health
         if n and years and max(years) < this_year and uid not in dated:
             evidence = f"{name} has {pluralize(n, 'member')} in {this_year}, but its name contains a past year."
             action = (
-                f"{CHECK} {uid}. If the group is no longer needed, plan to remove its members: {plan_call(uid, '')}"
+                f"{CHECK} {uid}. If the group is no longer needed, plan the removal of its members: "
+                f"{plan_call(uid, '')}"
             )
             yield HealthFinding("low", "old_year", uid, name, None, None, n, evidence, action)
 
@@ -175,7 +176,7 @@ def _find_duplicates(snapshot: Snapshot, both: IntArray, min_jaccard: float) -> 
     for row in iter_rows(same):
         evidence = f"{row.name_b} has the same members as {row.name_a} ({row.n_both:,})."
         action = (
-            f"{CHECK} {row.group_a} or {row.group_b}. If none uses {row.group_b}, plan to remove its members: "
+            f"{CHECK} {row.group_a} or {row.group_b}. If none uses {row.group_b}, plan the removal of its members: "
             f"{plan_call(row.group_b, '')}"
         )
         yield HealthFinding(
