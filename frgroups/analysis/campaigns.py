@@ -29,8 +29,8 @@ def campaign_reach(data: Any, campaigns: pd.DataFrame, *, at: datetime | str | N
     Parameters
     ----------
     data
-        A Snapshot, or a DataFrame, Arrow table, or Arrow-compatible table of memberships with the columns
-        customer_group_uid and customer_uid.
+        A Snapshot, or a table of memberships with the columns customer_group_uid and customer_uid. The table can be a
+        pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark.
     campaigns
         A DataFrame with one row per campaign and group, such as the result of `read_register`. It needs the columns
         customer_group_uid (or group, which contains a uid or a unique name) and discount_percent. The columns

@@ -24,8 +24,9 @@ def membership_changes(old: Any, new: Any) -> pd.DataFrame:
     Parameters
     ----------
     old, new
-        Two Snapshots of the same tenant, the older one first. Either can also be a DataFrame or Arrow-compatible
-        table of memberships with the columns customer_group_uid and customer_uid. The order of tables is not checked.
+        Two Snapshots of the same tenant, the older one first. Either can also be a table of memberships
+        with the columns customer_group_uid and customer_uid, as for `group_sizes`. The order of two tables is not
+        checked.
 
     Returns
     -------

@@ -29,8 +29,8 @@ def group_clusters(
     Parameters
     ----------
     data
-        A Snapshot, or a DataFrame, Arrow table, or Arrow-compatible table of memberships with the columns
-        customer_group_uid and customer_uid.
+        A Snapshot, or a table of memberships with the columns customer_group_uid and customer_uid. The table can be a
+        pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark.
     measure
         The similarity of two groups, as defined in `overlap_matrix`: "jaccard" or "overlap_coefficient". The overlap
         coefficient also assigns a small group to the cluster of a large group that contains it.

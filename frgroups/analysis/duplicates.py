@@ -22,8 +22,8 @@ def duplicate_groups(data: Any, *, min_jaccard: float = 1.0) -> pd.DataFrame:
     Parameters
     ----------
     data
-        A Snapshot, or a DataFrame, Arrow table, or Arrow-compatible table of memberships with the columns
-        customer_group_uid and customer_uid.
+        A Snapshot, or a table of memberships with the columns customer_group_uid and customer_uid. The table can be a
+        pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark.
     min_jaccard
         The smallest Jaccard index of a pair, above 0 and at most 1. The default of 1 returns only groups with exactly
         the same members.
@@ -80,8 +80,8 @@ def subset_groups(data: Any, *, min_share: float = 1.0) -> pd.DataFrame:
     Parameters
     ----------
     data
-        A Snapshot, or a DataFrame, Arrow table, or Arrow-compatible table of memberships with the columns
-        customer_group_uid and customer_uid.
+        A Snapshot, or a table of memberships with the columns customer_group_uid and customer_uid. The table can be a
+        pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark.
     min_share
         The smallest share of the members of group_a that must be in group_b, above 0 and at most 1. With a value
         below 1, a pair of groups can occur in both directions.

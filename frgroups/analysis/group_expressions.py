@@ -31,8 +31,8 @@ def members(data: Any, expression: str) -> pd.Index:
     Parameters
     ----------
     data
-        A Snapshot, or a DataFrame, Arrow table, or Arrow-compatible table of memberships with the columns
-        customer_group_uid and customer_uid.
+        A Snapshot, or a table of memberships with the columns customer_group_uid and customer_uid. The table can be a
+        pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark.
     expression
         Groups, by uid or unique name, combined by parentheses and the operators of Python sets. The operators are
         listed in order of decreasing precedence. Operators of equal precedence are evaluated from left to right.

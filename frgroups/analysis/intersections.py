@@ -44,8 +44,8 @@ def intersections(
     Parameters
     ----------
     data
-        A Snapshot, or a DataFrame, Arrow table, or Arrow-compatible table of memberships with the columns
-        customer_group_uid and customer_uid.
+        A Snapshot, or a table of memberships with the columns customer_group_uid and customer_uid. The table can be a
+        pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark.
     groups
         The groups to combine, by uid or unique name. None selects all groups. Memberships in other groups are
         ignored.
@@ -126,8 +126,8 @@ def region_members(data: Any, *, include: Iterable[str], exclude: Iterable[str] 
     Parameters
     ----------
     data
-        A Snapshot, or a DataFrame, Arrow table, or Arrow-compatible table of memberships with the columns
-        customer_group_uid and customer_uid.
+        A Snapshot, or a table of memberships with the columns customer_group_uid and customer_uid. The table can be a
+        pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark.
     include
         The groups that a customer must be in, by uid or unique name. An empty list selects all customers in `data`.
     exclude

@@ -55,13 +55,8 @@ def segment(
         A dictionary that maps each group to a rule. The keys are copied to the result without a check. A rule is one
         of:
 
-        - A string that compares columns, such as ``"credit_limit > 0 and country_code == 'NO'"``. The syntax is a
-          subset of Python expressions: the operators ``< <= == != >= >``, ``in``, ``not in``, ``and``, ``or``,
-          ``not``, and arithmetic operators; the methods isna, notna, isin, between, fillna, and abs; the ``.str``
-          methods startswith, endswith, contains, lower, upper, strip, and len; and the ``.dt`` attributes year,
-          quarter, month, day, dayofweek, hour, and days. No other names or calls are allowed, so rules from files are
-          safe to evaluate. Timestamps are compared in UTC and written without a time zone: ``"created_at >=
-          '2026-01-01'"``. A column name that is not a Python identifier must be enclosed in backticks.
+        - A string that compares columns, such as ``"credit_limit > 0 and country_code == 'NO'"``. See Notes for the
+          syntax.
         - A boolean Series with the index of `snapshot.customers`, or with an index of customer uids.
         - A function that is called with the customers and returns such a Series.
 
@@ -82,6 +77,18 @@ def segment(
     InputError
         If a rule cannot be evaluated or does not return booleans, or if `attributes` contains a customer twice or a
         column of `snapshot.customers`. The attribute `group` contains the group of an invalid rule.
+
+    Notes
+    -----
+    The syntax of string rules is a subset of Python, so that rules can be stored in files. A rule can contain:
+
+    - the operators ``< <= == != >= > in``, ``not in``, ``and``, ``or``, ``not``, and arithmetic operators
+    - the methods isna, notna, isin, between, fillna, and abs
+    - the ``.str`` methods startswith, endswith, contains, lower, upper, strip, and len
+    - the ``.dt`` attributes year, quarter, month, day, dayofweek, hour, and days
+
+    Enclose a column name that is not a Python identifier in backticks. Timestamps are compared in UTC and written
+    without a time zone, for example ``"created_at >= '2026-01-01'"``.
 
     Examples
     --------

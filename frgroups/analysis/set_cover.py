@@ -24,8 +24,8 @@ def set_cover(data: Any, groups: Iterable[str] | None = None, *, target: float =
     Parameters
     ----------
     data
-        A Snapshot, or a DataFrame, Arrow table, or Arrow-compatible table of memberships with the columns
-        customer_group_uid and customer_uid.
+        A Snapshot, or a table of memberships with the columns customer_group_uid and customer_uid. The table can be a
+        pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark.
     groups
         The groups to select from, by uid or unique name. None selects from all groups. The customers to cover are the
         members of these groups.

@@ -21,8 +21,8 @@ def group_sizes(data: Any, *, universe: int | None = None) -> pd.DataFrame:
     Parameters
     ----------
     data
-        A Snapshot, or a DataFrame, Arrow table, or Arrow-compatible table of memberships with the columns
-        customer_group_uid and customer_uid.
+        A Snapshot, or a table of memberships with the columns customer_group_uid and customer_uid. The table can be a
+        pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark.
     universe
         The total number of customers of the tenant. None uses the number set by `Snapshot.with_universe`. If neither
         is given, share_of_universe is NaN, because `data` does not contain all customers in no group.
@@ -86,8 +86,8 @@ def groups_per_customer(data: Any, *, universe: int | None = None) -> pd.DataFra
     Parameters
     ----------
     data
-        A Snapshot, or a DataFrame, Arrow table, or Arrow-compatible table of memberships with the columns
-        customer_group_uid and customer_uid.
+        A Snapshot, or a table of memberships with the columns customer_group_uid and customer_uid. The table can be a
+        pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark.
     universe
         The total number of customers of the tenant. None uses the number set by `Snapshot.with_universe`. If neither
         is given, customers in no group are counted only as far as `data` contains them.
