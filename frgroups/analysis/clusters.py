@@ -139,7 +139,7 @@ def _groups_with_members(similarity: FloatArray) -> IndexArray:
 
 
 def _renumber_by_size(numbers: IndexArray) -> IntArray:
-    """Number clusters from 1 by the number of groups, largest first. Ties are ordered by their first group."""
+    """Renumber clusters from 1 by their number of groups, largest first. Ties are ordered by their first group."""
     _, first, inverse, n = np.unique(numbers, return_index=True, return_inverse=True, return_counts=True)
     rank = np.empty(len(n), dtype=np.int64)
     rank[np.lexsort((first, -n))] = np.arange(1, len(n) + 1)

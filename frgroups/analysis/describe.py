@@ -223,9 +223,9 @@ def _describe_changes(changes: pd.DataFrame, top: int) -> str:
         for row in iter_rows(order.head(top))
     ]
     parts = [
-        f"{len(order):,} of {pluralize(len(changes), 'group')} changed: "
-        f"{pluralize(int(changes['n_joined'].sum()), 'customer')} joined a group, and "
-        f"{pluralize(int(changes['n_left'].sum()), 'customer')} left a group",
+        f"{len(order):,} of {pluralize(len(changes), 'group')} changed",
+        f"Summed over all groups, {pluralize(int(changes['n_joined'].sum()), 'customer')} joined and "
+        f"{int(changes['n_left'].sum()):,} left",
         *_list_items("The groups with the most changes (joined, left)", items),
     ]
     others = order.iloc[top:]

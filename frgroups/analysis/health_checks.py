@@ -215,7 +215,7 @@ def _find_subsets(snapshot: Snapshot, both: IntArray, min_jaccard: float) -> Ite
         if n_more:
             evidence += f" {n_more:,} other {agree(n_more, 'group contains', 'groups contain')} them, too."
         action = (
-            f"No action is needed if {row.group_a} is a deliberate part of {row.group_b}. Otherwise: "
+            f"No action is needed if {row.group_a} is a deliberate part of {row.group_b}. Otherwise, "
             f"{CHECK.lower()} {row.group_a}."
         )
         yield HealthFinding(

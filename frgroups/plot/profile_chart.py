@@ -28,7 +28,7 @@ from frgroups.plot.axes import (
 )
 from frgroups.plot.labels import short_name
 
-_HEADING = "Share of each value in the group and in the reference"
+_HEADING = "Shares in the group and in the reference"
 
 
 def profile(
@@ -124,7 +124,7 @@ def _select_table(data: Any, group: Any, versus: Any) -> tuple[pd.DataFrame, str
     if not isinstance(group, str):
         return table, _HEADING
     name = short_name(data.matrix.group_names[data.matrix.group_code_of(group)])
-    return table, f"Profile of {name}: share of each value in the group and in the reference"
+    return table, f"Profile of {name}: shares in the group and in the reference"
 
 
 def _describe_index(row: Any) -> str:

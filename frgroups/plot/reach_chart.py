@@ -183,7 +183,7 @@ def incremental_reach(
     if len(drawn) < len(table):
         total = int(table["n_cumulative"].iloc[-1])
         notes.append(
-            f"showing the first {len(drawn):,} of {len(table):,} groups with {n_cumulative[-1]:,} of {total:,} customers"
+            f"showing {len(drawn):,} of {len(table):,} groups with {n_cumulative[-1]:,} of {total:,} customers"
         )
     return set_heading(ax, heading, notes)
 
