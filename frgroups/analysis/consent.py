@@ -108,14 +108,15 @@ def _select_consent(
     if uid_or_name is None:
         words = _CHANNELS[channel][1]
         matches = [consent for consent in consents if _contains_any(f"{consent.uid}\n{consent.name}", words)]
-        problem = (
-            f"{len(matches)} of {len(consents)} consents match the channel {channel!r}, which needs exactly one."
-        )
+        problem = f"Exactly one consent must match the channel {channel!r}, but {len(matches)} of {len(consents)} do."
     else:
         matches = [consent for consent in consents if consent.uid == uid_or_name]
         if not matches:
             matches = [consent for consent in consents if consent.name == uid_or_name]
-        problem = f"{len(matches)} of {len(consents)} consents have the uid or name {safe_repr(uid_or_name)}."
+        problem = (
+            f"Exactly one consent must have the uid or name {safe_repr(uid_or_name)}, but {len(matches)} of "
+            f"{len(consents)} do."
+        )
     if len(matches) == 1:
         return matches[0]
     if not len(snapshot.customers):

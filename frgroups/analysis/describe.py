@@ -21,7 +21,6 @@ from frgroups.analysis.table_rows import (
 )
 from frgroups.errors import InputError
 from frgroups.internals.formatting import (
-    agree,
     format_day,
     format_growth,
     format_list,
@@ -128,11 +127,10 @@ def _describe_sizes(sizes: pd.DataFrame, top: int) -> str:
         n_others = int(others["n_members"].sum())
         share = format_percentage(n_others / max(total, 1))
         parts.append(
-            f"The other {pluralize(len(others), 'group')} {agree(len(others), 'has', 'have')} "
-            f"{pluralize(n_others, 'membership')} ({share})"
+            f"Other groups: {len(others):,}, with {pluralize(n_others, 'membership')} ({share} of the total)"
         )
     if n_empty := int((sizes["n_members"] == 0).sum()):
-        parts.append(f"{pluralize(n_empty, 'group')} {agree(n_empty, 'has', 'have')} no members")
+        parts.append(f"Groups without members: {n_empty:,}")
     return _join_sentences(parts)
 
 
@@ -160,10 +158,10 @@ def _describe_matrix(matrix: pd.DataFrame, top: int, measure: Measure) -> str:
     parts = [f"{pluralize(n, 'group')} with {pluralize(n * (n - 1) // 2, 'pair')}, compared by {_MEASURES[measure]}"]
     parts += _list_items("The largest values", items)
     if n_unknown := len(pairs) - len(finite):
-        parts.append(f"{pluralize(n_unknown, 'value')} {agree(n_unknown, 'is', 'are')} undefined or infinite")
+        parts.append(f"Undefined or infinite values: {n_unknown:,}")
     if measure == "count" or measure in _SHARES:
         n_zero = int((finite["value"] == 0).sum())
-        parts.append(f"{pluralize(n_zero, 'value')} {agree(n_zero, 'is', 'are')} 0")
+        parts.append(f"Values of 0: {n_zero:,}")
     return _join_sentences(parts)
 
 
@@ -198,14 +196,12 @@ def _describe_intersections(table: pd.DataFrame, top: int) -> str:
     ]
     others = combinations.iloc[top:]
     if len(others):
-        more = f"{len(others):,} other {agree(len(others), 'combination is', 'combinations are')} smaller"
+        more = f"Smaller combinations: {len(others):,}"
         if is_exclusive:
             more += f", with {pluralize(int(others['n'].sum()), 'customer')} in total"
         parts.append(more)
     if n_rest:
-        parts.append(
-            f"{pluralize(n_rest, 'customer')} {agree(n_rest, 'is', 'are')} only in combinations that the table omits"
-        )
+        parts.append(f"Customers who are only in combinations that the table omits: {n_rest:,}")
     return _join_sentences(parts)
 
 
@@ -231,7 +227,7 @@ def _describe_changes(changes: pd.DataFrame, top: int) -> str:
     others = order.iloc[top:]
     if len(others):
         n_joined, n_left = int(others["n_joined"].sum()), int(others["n_left"].sum())
-        parts.append(f"{len(others):,} other {agree(len(others), 'group', 'groups')}: +{n_joined:,} −{n_left:,}")
+        parts.append(f"Other changed groups: {len(others):,} (+{n_joined:,} −{n_left:,})")
     return _join_sentences(parts)
 
 
@@ -252,15 +248,11 @@ def _describe_history(history: pd.DataFrame, top: int) -> str:
     parts = [f"{pluralize(len(last), 'group')} in {pluralize(times.nunique(), 'snapshot')} ({period})"]
     parts += _list_items("The largest groups", items)
     if len(last) > top:
-        n_others = len(last) - top
-        parts.append(f"{n_others:,} smaller {agree(n_others, 'group is', 'groups are')} not listed")
+        parts.append(f"Smaller groups that are not listed: {len(last) - top:,}")
     if n_deleted := int((last["status"] == "deleted").sum()):
-        parts.append(f"{pluralize(n_deleted, 'group')} {agree(n_deleted, 'was', 'were')} deleted")
+        parts.append(f"Groups that were deleted: {n_deleted:,}")
     if n_inconsistent := int((history["verdict"] != "consistent").sum()):
-        parts.append(
-            f"{n_inconsistent:,} of {pluralize(len(history), 'size')} {agree(n_inconsistent, 'has', 'have')} "
-            "a verdict other than consistent"
-        )
+        parts.append(f"Sizes that were not read consistently: {n_inconsistent:,} of {len(history):,}")
     return _join_sentences(parts)
 
 
@@ -294,8 +286,7 @@ def _describe_flow(flow: pd.DataFrame, top: int) -> str:
     others = moves.iloc[top:]
     if len(others):
         n_customers = pluralize(int(others["n"].sum()), "customer")
-        moves_are = agree(len(others), "move is", "moves are")
-        parts.append(f"{len(others):,} other {moves_are} smaller, with {n_customers} in total")
+        parts.append(f"Smaller moves: {len(others):,}, with {n_customers} in total")
     return _join_sentences(parts)
 
 
@@ -311,14 +302,9 @@ def _describe_profile(profile: pd.DataFrame, top: int) -> str:
     items = [f"{value_label(row)} {_describe_difference(row)}" for row in iter_rows(rows.head(top))]
     parts += _list_items("The strongest differences (group, reference)", items)
     if n_insignificant := int((rows["q_value"] > MAX_Q_VALUE).sum()):
-        parts.append(
-            f"{pluralize(n_insignificant, 'difference')} might be due to chance (q-value above {MAX_Q_VALUE})"
-        )
+        parts.append(f"Differences that might be due to chance (q-value above {MAX_Q_VALUE}): {n_insignificant:,}")
     if n_suppressed := int(profile["suppressed"].sum()):
-        parts.append(
-            f"{pluralize(n_suppressed, 'row')} {agree(n_suppressed, 'is', 'are')} suppressed because the counts "
-            "are too small"
-        )
+        parts.append(f"Rows suppressed because of small counts: {n_suppressed:,}")
     return _join_sentences(parts)
 
 
@@ -345,13 +331,9 @@ def _describe_reachability(reach: pd.DataFrame, top: int) -> str:
         channels = [_describe_channel(row) for row in iter_rows(reach[reach["customer_group_uid"] == uid])]
         parts.append(f"{names[uid]} ({pluralize(n_members, 'member')}): {', '.join(channels)}")
     if len(order) > top:
-        n_others = len(order) - top
-        parts.append(f"{n_others:,} smaller {agree(n_others, 'group is', 'groups are')} not listed")
+        parts.append(f"Smaller groups that are not listed: {len(order) - top:,}")
     if n_suppressed := int(reach["suppressed"].sum()):
-        parts.append(
-            f"{n_suppressed:,} of {pluralize(len(reach), 'row')} {agree(n_suppressed, 'has', 'have')} suppressed "
-            "counts"
-        )
+        parts.append(f"Rows with suppressed counts: {n_suppressed:,} of {len(reach):,}")
     return _join_sentences(parts)
 
 
@@ -372,16 +354,14 @@ def _describe_incremental_reach(steps: pd.DataFrame, top: int) -> str:
         for row in iter_rows(steps.head(top))
     ]
     parts = [
-        f"{pluralize(len(steps), 'group')} {agree(len(steps), 'reaches', 'reach')} "
-        f"{pluralize(int(last['n_cumulative']), 'customer')}, "
-        f"{format_percentage(last['share_cumulative'])} of the customers who can be contacted in any group",
+        f"{pluralize(int(last['n_cumulative']), 'customer')} can be contacted in {pluralize(len(steps), 'group')}",
+        f"This is {format_percentage(last['share_cumulative'])} of the customers who can be contacted in any group",
         *_list_items("The steps with the cumulative share", items),
     ]
     others = steps.iloc[top:]
     if len(others):
         n_customers = pluralize(int(others["n_new"].sum()), "customer")
-        groups_add = agree(len(others), "group adds", "groups add")
-        parts.append(f"{len(others):,} other {groups_add} {n_customers}")
+        parts.append(f"Further steps: {len(others):,}, which add {n_customers} in total")
     return _join_sentences(parts)
 
 
@@ -397,12 +377,10 @@ def _describe_campaigns(campaigns: pd.DataFrame, top: int) -> str:
         if row.n_shadowed:
             item += f" (larger discount: {names[row.shadowed_by]})"
         items.append(item)
-    parts = [f"{pluralize(len(campaigns), 'campaign')} {agree(len(campaigns), 'is', 'are')} running"]
+    parts = [f"Running campaigns: {len(campaigns):,}"]
     parts += _list_items("Members without a larger discount, per campaign", items)
     if n_others := len(campaigns[top:]):
-        parts.append(
-            f"{n_others:,} other {agree(n_others, 'campaign has', 'campaigns have')} the same or smaller discounts"
-        )
+        parts.append(f"Other campaigns with the same or smaller discounts: {n_others:,}")
     is_useless = (campaigns["n_effective"] == 0) & (campaigns["n_members"] > 0)
     if n_useless := int(is_useless.sum()):
         parts.append(

@@ -162,7 +162,7 @@ def _is_end_of_name(expression: str, at: int) -> bool:
 
 
 _OPERATOR_HINT = (
-    " The operators are & (in both groups), | (in at least one), - (in the first but not in the second), and ^ (in "
+    "The operators are & (in both groups), | (in at least one), - (in the first but not in the second), and ^ (in "
     "exactly one). Enclose a name that contains an operator or a parenthesis in double quotes."
 )
 
@@ -175,14 +175,15 @@ def _member_mask(matrix: MembershipMatrix, token: _Token, expression: str) -> Bo
     except GroupNotFoundError as error:
         hint = ""
         if "-" in token.text:
-            hint = " A minus sign is an operator only if there are spaces on both sides."
+            hint = "A minus sign is an operator only if there are spaces on both sides."
         if name := _find_longer_name(matrix, token, expression):
-            hint = f' To use the group {name!r}, enclose its name in quotes: "{name}".'
+            hint = f'To use the group {name!r}, enclose its name in quotes: "{name}".'
         elif re.search(r"[+!(),∩∪]|\b(and|or|not|og|eller|och)\b", token.text):
-            hint += _OPERATOR_HINT
+            hint = f"{hint} {_OPERATOR_HINT}".strip()
         position = token.start + 1
         raise GroupNotFoundError(
-            f"{error.message}{hint} The name starts at character {position} of the expression {expression!r}.",
+            f"{error.message} The name starts at character {position} of the expression {expression!r}.",
+            hint=" ".join(filter(None, [error.hint, hint])),
             close=getattr(error, "close", []),
             position=position,
         ) from error
@@ -209,6 +210,6 @@ def _unclosed(mark: str, at: int, expression: str) -> InputError:
 
 def _syntax_error(message: str, at: int, expression: str, hint: str = "") -> InputError:
     """Return an error that shows the expression and marks the position of the problem."""
-    heading = f"{message}.{hint}" if hint else f"{message}:"
+    heading = f"{message}. {hint}" if hint else f"{message}."
     line = re.sub(r"\s", " ", expression)
     return InputError(f"{heading}\n  {line}\n  {' ' * at}^", position=at + 1, expression=expression)

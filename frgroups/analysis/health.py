@@ -107,7 +107,7 @@ def health_report(
     1      low    tiny  Staff  1
     2      low    tiny    VIP  2
     >>> report["evidence"][0]
-    'All 2 members of VIP are also members of All members, which has 250 members.'
+    'All 2 members of VIP are also members of All members (250 members).'
     """
     check_type(snapshot, Snapshot, "snapshot")
     check_share(min_jaccard, "min_jaccard")

@@ -12,13 +12,11 @@ from frgroups.analysis.duplicates import duplicates_from_counts, subsets_from_co
 from frgroups.analysis.overlap import pair_counts
 from frgroups.analysis.sizes import group_sizes
 from frgroups.analysis.table_rows import iter_rows
-from frgroups.internals.formatting import agree, format_percentage, pluralize
+from frgroups.internals.formatting import format_percentage, pluralize
 from frgroups.internals.typing import IntArray
 from frgroups.snapshot.snapshot import Snapshot
 
 Severity = Literal["high", "medium", "low"]
-
-CHECK = "Check the back office for campaigns and price lists that use"
 
 _YEAR = re.compile(r"(?<!\d)20\d\d(?!\d)")
 
@@ -37,21 +35,37 @@ class HealthFinding(NamedTuple):
     suggested_action: str
 
 
+def check_first(groups: str, next_step: str) -> str:
+    """
+    Return a suggested action that starts with a check in the back office.
+
+    Examples
+    --------
+    >>> check_first("vip", "Retire the group.")
+    'Check the back office for campaigns and price lists that use vip. Retire the group.'
+    """
+    return f"Check the back office for campaigns and price lists that use {groups}. {next_step}"
+
+
+def removal_step(uid: str) -> str:
+    """Return the next step for a group that may no longer be needed. It ends with a call that creates a plan."""
+    return f"If the group is no longer needed, plan the removal of its members: {plan_call(uid, '')}"
+
+
 def find_unverified_groups(snapshot: Snapshot) -> Iterator[HealthFinding]:
     """Find groups that changed while they were read, and groups whose read could not be verified."""
     reads = snapshot.reads
     for row in iter_rows(reads[(reads["verdict"] != "consistent") & (reads["how"] != "given")]):
         severity: Severity = "medium"
-        finding, problem = "unverifiable", "could not be verified as complete"
-        if row.verdict == "drifted":
-            severity, finding, problem = "high", "drifted", "changed while it was read"
         name = snapshot.group_name(row.customer_group_uid)
+        finding, problem = "unverifiable", f"The read of {name} could not be verified as complete."
+        if row.verdict == "drifted":
+            severity, finding, problem = "high", "drifted", f"{name} changed while it was read."
         evidence = (
-            f"{name} {problem}. The read returned {pluralize(row.n_rows, 'member')} after "
-            f"{pluralize(row.rereads, 'reread')}"
+            f"{problem} The read returned {pluralize(row.n_rows, 'member')} after {pluralize(row.rereads, 'reread')}."
         )
         if row.note:
-            evidence += f". Reason: {row.note}"
+            evidence += f" Reason: {row.note}."
         yield HealthFinding(
             severity,
             finding,
@@ -60,7 +74,7 @@ def find_unverified_groups(snapshot: Snapshot) -> Iterator[HealthFinding]:
             None,
             None,
             row.n_rows,
-            f"{evidence}.",
+            evidence,
             f"Read the group again: snapshot = fg.refresh_groups(client, snapshot, [{row.customer_group_uid!r}])",
         )
 
@@ -74,14 +88,16 @@ def find_small_groups(snapshot: Snapshot, tiny: int) -> Iterator[HealthFinding]:
             modified_at = snapshot.groups.set_index("customer_group_uid")["last_modified_at"][uid]
             if not pd.isna(modified_at):
                 evidence += f" The group was last modified on {modified_at:%Y-%m-%d}."
-            action = f"{CHECK} {uid}. A campaign that uses it reaches no customers. If it is not used, retire it."
+            action = check_first(
+                uid, "If no campaign uses the group, retire it. Otherwise, the campaign reaches no customers."
+            )
             yield HealthFinding("medium", "empty", uid, name, None, None, 0, evidence, action)
         elif n < tiny:
-            evidence = f"{name} has {pluralize(n, 'member')}"
-            if row.n_exclusive:
-                evidence += f", including {row.n_exclusive} in no other group"
-            action = f"{CHECK} {uid}, and ask the owner whether the group should have so few members."
-            yield HealthFinding("low", "tiny", uid, name, None, None, n, f"{evidence}.", action)
+            evidence = f"{name} has {pluralize(n, 'member')}, {row.n_exclusive} of them in no other group."
+            if not row.n_exclusive:
+                evidence = f"{name} has {pluralize(n, 'member')}."
+            action = check_first(uid, "Ask the owner whether the group should have so few members.")
+            yield HealthFinding("low", "tiny", uid, name, None, None, n, evidence, action)
 
 
 def find_similar_names(snapshot: Snapshot) -> Iterator[HealthFinding]:
@@ -116,16 +132,13 @@ def find_old_years(snapshot: Snapshot, dated: Container[str]) -> Iterator[Health
         years = [int(year) for year in _YEAR.findall(name)]
         if n and years and max(years) < this_year and uid not in dated:
             evidence = f"{name} has {pluralize(n, 'member')} in {this_year}, but its name contains a past year."
-            action = (
-                f"{CHECK} {uid}. If the group is no longer needed, plan the removal of its members: "
-                f"{plan_call(uid, '')}"
-            )
+            action = check_first(uid, removal_step(uid))
             yield HealthFinding("low", "old_year", uid, name, None, None, n, evidence, action)
 
 
 def plan_call(uid: str, expression: str, mode: str = "mirror") -> str:
     """
-    Return Python code that plans the members of a group.
+    Return Python code that creates a plan for the members of a group.
 
     `expression` is a set expression that selects the members, or "" for no members. The call must be at the end of a
     suggested action, because `with_register_argument` appends an argument to it.
@@ -175,9 +188,9 @@ def _find_duplicates(snapshot: Snapshot, both: IntArray, min_jaccard: float) -> 
     same = pairs[pairs["jaccard"] == 1].drop_duplicates("group_b")
     for row in iter_rows(same):
         evidence = f"{row.name_b} has the same members as {row.name_a} ({row.n_both:,})."
-        action = (
-            f"{CHECK} {row.group_a} or {row.group_b}. If none uses {row.group_b}, plan the removal of its members: "
-            f"{plan_call(row.group_b, '')}"
+        action = check_first(
+            f"{row.group_a} or {row.group_b}",
+            f"If {row.group_b} is not used, plan the removal of its members: {plan_call(row.group_b, '')}",
         )
         yield HealthFinding(
             "high", "duplicate", row.group_b, row.name_b, row.group_a, row.name_a, row.n_both, evidence, action
@@ -191,10 +204,11 @@ def _find_duplicates(snapshot: Snapshot, both: IntArray, min_jaccard: float) -> 
             f"{row.n_both:,} of the {either:,} members of {row.name_a} ({row.n_a:,}) or {row.name_b} ({row.n_b:,}) "
             f"are members of both ({format_percentage(row.n_both / either)})."
         )
-        action = (
-            f"{CHECK} {row.group_a} or {row.group_b}. To plan the same members for both groups: "
+        action = check_first(
+            f"{row.group_a} or {row.group_b}",
+            "To plan the same members for both groups: "
             f"fg.plan_memberships(snapshot, dict.fromkeys({[row.group_a, row.group_b]}, "
-            f"fg.members(snapshot, {f'{quote_uid(row.group_a)} | {quote_uid(row.group_b)}'!r})))"
+            f"fg.members(snapshot, {f'{quote_uid(row.group_a)} | {quote_uid(row.group_b)}'!r})))",
         )
         yield HealthFinding(
             "medium", "near_duplicate", row.group_a, row.name_a, row.group_b, row.name_b, row.n_both, evidence, action
@@ -207,16 +221,15 @@ def _find_subsets(snapshot: Snapshot, both: IntArray, min_jaccard: float) -> Ite
     pairs = pairs[pairs["n_a"] < min_jaccard * pairs["n_b"]].sort_values(["group_a", "n_b", "group_b"])
     n_supersets = pairs["group_a"].value_counts()
     for row in iter_rows(pairs.drop_duplicates("group_a")):
-        members = f"All {row.n_a:,} members of {row.name_a} are also members of"
+        evidence = f"All {row.n_a:,} members of {row.name_a} are also members of {row.name_b} ({row.n_b:,} members)."
         if row.n_a == 1:
-            members = f"The only member of {row.name_a} is also a member of"
-        evidence = f"{members} {row.name_b}, which has {row.n_b:,} members."
+            evidence = f"The only member of {row.name_a} is also a member of {row.name_b} ({row.n_b:,} members)."
         n_more = int(n_supersets[row.group_a]) - 1
         if n_more:
-            evidence += f" {n_more:,} other {agree(n_more, 'group contains', 'groups contain')} them, too."
+            evidence += f" Other groups that contain all of them: {n_more:,}."
         action = (
-            f"No action is needed if {row.group_a} is a deliberate part of {row.group_b}. Otherwise, "
-            f"{CHECK.lower()} {row.group_a}."
+            f"No action is needed if {row.group_a} is a deliberate part of {row.group_b}. Otherwise, check the back "
+            f"office for campaigns and price lists that use {row.group_a}."
         )
         yield HealthFinding(
             "low", "subset", row.group_a, row.name_a, row.group_b, row.name_b, row.n_a, evidence, action

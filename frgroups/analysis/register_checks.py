@@ -8,11 +8,18 @@ import numpy as np
 import pandas as pd
 
 from frgroups.analysis.campaigns import campaign_reach
-from frgroups.analysis.health_checks import CHECK, HealthFinding, Severity, plan_call, quote_uid
+from frgroups.analysis.health_checks import (
+    HealthFinding,
+    Severity,
+    check_first,
+    plan_call,
+    quote_uid,
+    removal_step,
+)
 from frgroups.analysis.overlap import overlap_pairs
 from frgroups.analysis.register import has_ended, has_started
 from frgroups.analysis.table_rows import iter_rows
-from frgroups.internals.formatting import agree, format_list, pluralize
+from frgroups.internals.formatting import format_list, pluralize
 from frgroups.snapshot.snapshot import Snapshot
 
 
@@ -69,9 +76,7 @@ def _find_groups_out_of_period(snapshot: Snapshot, known: pd.DataFrame) -> Itera
             f"{row.name} ended on {row.valid_to:%Y-%m-%d} according to the register, "
             f"but has {pluralize(row.n, 'member')}."
         )
-        action = (
-            f"{CHECK} {uid}. If the group is no longer needed, plan the removal of its members: {plan_call(uid, '')}"
-        )
+        action = check_first(uid, removal_step(uid))
         yield HealthFinding("high", "ended", uid, row.name, None, None, row.n, evidence, action)
     for row in iter_rows(known[~has_started(known, snapshot.taken_at) & has_members]):
         uid = row.customer_group_uid
@@ -79,7 +84,7 @@ def _find_groups_out_of_period(snapshot: Snapshot, known: pd.DataFrame) -> Itera
             f"{row.name} starts on {row.valid_from:%Y-%m-%d} according to the register, "
             f"but has {pluralize(row.n, 'member')}."
         )
-        action = f"{CHECK} {uid}, and check whether they are active before that day."
+        action = check_first(uid, "Ask the owner whether customers should be members before the first day.")
         yield HealthFinding("low", "not_begun", uid, row.name, None, None, row.n, evidence, action)
 
 
@@ -94,12 +99,13 @@ def _find_shared_tiers(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[Heal
                 keep, leave = row.group_a, row.group_b
             n = int(row.n_both)
             evidence = (
-                f"{pluralize(n, 'customer')} {agree(n, 'is', 'are')} in both {row.name_a} and {row.name_b}, "
-                f"which belong to the exclusive set {label!r} in the register."
+                f"{row.name_a} and {row.name_b} belong to the exclusive set {label!r}, but they have "
+                f"{pluralize(n, 'customer')} in common."
             )
-            action = (
-                f"{CHECK} {row.group_a} or {row.group_b}. To keep these customers only in {keep}: "
-                f"{plan_call(leave, f'{quote_uid(leave)} - {quote_uid(keep)}')}"
+            action = check_first(
+                f"{row.group_a} or {row.group_b}",
+                f"To keep these customers only in {keep}: "
+                f"{plan_call(leave, f'{quote_uid(leave)} - {quote_uid(keep)}')}",
             )
             yield HealthFinding(
                 "high", "two_tiers", row.group_a, row.name_a, row.group_b, row.name_b, n, evidence, action
@@ -120,14 +126,14 @@ def _find_wrong_types(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[Healt
             n_other = sum(others.values())
             unexpected = format_list([f"{n:,} {name}" for name, n in others.items()])
             evidence = (
-                f"{n_other:,} of {pluralize(row.n, 'member')} of {row.name} "
-                f"{agree(n_other, 'has', 'have')} a customer_type that the register does not expect: {unexpected}. "
-                f"It expects {format_list(expected, conjunction='or')}."
+                f"The register expects the customer_type {format_list(expected, conjunction='or')} in {row.name}, "
+                f"but its {pluralize(row.n, 'member')} include {n_other:,} of another type ({unexpected})."
             )
             rule = f"customer_type not in {list(others)}"
-            action = (
-                f"{CHECK} {uid}. To plan the removal of these members: fg.plan_memberships(snapshot, "
-                f"fg.segment(snapshot, {{{uid!r}: {rule!r}}}), mode='keep_only')"
+            action = check_first(
+                uid,
+                "To plan the removal of these members: "
+                f"fg.plan_memberships(snapshot, fg.segment(snapshot, {{{uid!r}: {rule!r}}}), mode='keep_only')",
             )
             yield HealthFinding("medium", "wrong_type", uid, row.name, None, None, n_other, evidence, action)
 
@@ -142,13 +148,14 @@ def _find_shadowed_campaigns(snapshot: Snapshot, known: pd.DataFrame) -> Iterato
     for row in iter_rows(reach[reach["n_shadowed"] > 0]):
         uid, other = row.customer_group_uid, group_of_campaign[row.shadowed_by]
         evidence = (
-            f"{row.n_shadowed:,} of {pluralize(row.n_members, 'member')} of {row.name} ({row.discount_percent:g}%) "
-            f"get a larger discount from another campaign, up to {discounts[other]:g}% from {names[other]}."
+            f"The campaign of {row.name} has a discount of {row.discount_percent:g}%, but {row.n_shadowed:,} of "
+            f"{pluralize(row.n_members, 'member')} can get a larger discount, up to {discounts[other]:g}% from "
+            f"{names[other]}."
         )
         severity: Severity = "low"
         finding = "partly_shadowed"
         action = f"Plan this campaign for {row.n_effective:,} customers instead of {row.n_members:,}."
         if row.n_effective == 0:
             severity, finding = "medium", "shadowed"
-            action = f"Ask the owner whether the campaign is still needed. Then {CHECK.lower()} {uid}."
+            action = check_first(uid, "Ask the owner whether the campaign is still needed.")
         yield HealthFinding(severity, finding, uid, row.name, other, names[other], row.n_shadowed, evidence, action)
