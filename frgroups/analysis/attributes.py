@@ -37,7 +37,7 @@ _STATUS_LABELS = {GIVEN: "given", UNKNOWN: MISSING, WITHDRAWN: "withdrawn", NONE
 
 @dataclass(frozen=True, eq=False)
 class Attribute:
-    """One attribute of all customers, in uid order. The label of customer i is `labels[code[i]]`."""
+    """The values of one attribute for all customers, in uid order. Customer i has the label `labels[code[i]]`."""
 
     name: str
     kind: Kind
@@ -110,7 +110,7 @@ def own_columns(snapshot: Snapshot, table: pd.DataFrame) -> pd.DataFrame:
     uids = check_uids(table, "customer_uid", "attributes")
     if n_repeated := int(uids.duplicated().sum()):
         raise InputError(
-            f"`attributes` must have one row per customer, but {n_repeated:,} of its {len(uids):,} rows repeat one. "
+            f"`attributes` must have one row per customer, but {n_repeated:,} of {len(uids):,} rows repeat a uid. "
             "Aggregate it first, for example with groupby('customer_uid')."
         )
     customers = snapshot.matrix.customer_uids

@@ -94,9 +94,9 @@ def group_flow(
 @dataclass(frozen=True, eq=False)
 class _States:
     """
-    The numbered states of customers: the selected groups, then "(several)", then "(none)".
+    The possible states of a customer, in order: the selected groups, "(several)", and "(none)".
 
-    The first `n_priority` states are the groups in `priority`.
+    The first `n_priority` states are the groups in the argument `priority`.
     """
 
     comparison: SnapshotComparison
@@ -136,7 +136,7 @@ class _States:
         return _append_other_states(self.comparison.names.take(self.chosen))
 
     def assign_customers(self, side: Side) -> IntArray:
-        """Return the number of the state of each customer in one of the snapshots."""
+        """Return the state number of each customer in one of the two snapshots."""
         code_of_group = dict(zip(side.group.tolist(), range(side.matrix.n_groups), strict=True))
         state = np.full(len(self.comparison.customers), self.none, dtype=np.int64)
         n_groups = np.zeros(len(state), dtype=np.int64)
@@ -153,5 +153,5 @@ class _States:
 
 
 def _append_other_states(index: pd.Index) -> pd.Index:
-    """Append "(several)" and "(none)" to an index of groups."""
+    """Append the states "(several)" and "(none)" to an index of groups."""
     return index.append(pd.Index([SEVERAL, NONE], dtype="str"))

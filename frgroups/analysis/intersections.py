@@ -171,9 +171,9 @@ def region_members(data: Any, *, include: Iterable[str], exclude: Iterable[str] 
 @dataclass(frozen=True, eq=False)
 class Combinations:
     """
-    The largest combinations of groups, as group codes, with their numbers of customers.
+    The largest combinations of groups, as tuples of group codes, and their numbers of customers.
 
-    `n_customers` is the number of customers in any of these combinations.
+    `n_customers` is the number of customers in at least one of these combinations.
     """
 
     groups: list[tuple[int, ...]]
@@ -269,7 +269,7 @@ class RegionCounts:
                 heapq.heappush(heap, longer)
 
     def _extend(self, groups: tuple[int, ...], region: IntArray, group: IntArray) -> list[_Candidate]:
-        """Return a candidate for each group that can be added to a set."""
+        """Return the extensions of a set of groups by one further group."""
         n = np.bincount(group, weights=self.n[region])
         return [(-int(n[more]), len(groups) + 1, (*groups, int(more)), region, group) for more in np.flatnonzero(n)]
 
@@ -283,7 +283,7 @@ class RegionCounts:
         return result
 
     def _iter_memberships(self, rows: IntArray) -> Iterator[tuple[IntArray, IntArray]]:
-        """Iterate over the memberships (region, group) of the given regions, in chunks and in this order."""
+        """Iterate over the memberships of the given regions in chunks, as arrays of regions and groups."""
         for start in range(0, len(rows), _CHUNK_SIZE):
             chunk = rows[start : start + _CHUNK_SIZE]
             bits = np.unpackbits(self.words[chunk].astype(">u4").view(np.uint8), axis=1)

@@ -235,7 +235,7 @@ def compare_groups(
 
 
 def _customer_mask(snapshot: Snapshot, customers: Customers, name: str) -> BoolArray:
-    """Return True for each customer in a group or in a list of customer uids."""
+    """Return True for each customer of a snapshot who is in a group or in a list of customer uids."""
     check_type(snapshot, Snapshot, "snapshot")
     matrix = snapshot.matrix
     mask = np.zeros(matrix.n_customers, dtype=np.bool_)
@@ -256,7 +256,7 @@ def _customer_mask(snapshot: Snapshot, customers: Customers, name: str) -> BoolA
 
 
 def _group_uids(snapshot: Snapshot, *groups: Customers) -> list[str]:
-    """Return the uids of those arguments that are groups, and not lists of customers."""
+    """Return the uids of the arguments that are groups. Arguments that are lists of customers are ignored."""
     return [snapshot.group_uid(group) for group in groups if isinstance(group, str)]
 
 
@@ -334,7 +334,7 @@ def _share_rows(labels: list[str], n_in: IntArray, n_others: IntArray, sides: _S
 
 
 def _compare_means(attribute: Attribute, label: str, sides: _Sides) -> Row:
-    """Return the columns that compare means for the value "(number)", and no columns for other values."""
+    """Return the columns that compare means. They are returned only for the value "(number)"."""
     if attribute.numbers is None or label != NUMBER:
         return {}
     known = attribute.code == attribute.labels.index(NUMBER)

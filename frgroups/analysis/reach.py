@@ -192,7 +192,7 @@ def incremental_reach(
 
 
 def _channel_table(matrix: MembershipMatrix, channel: Channel, min_count: int) -> pd.DataFrame:
-    """Return the rows of one channel, one per group."""
+    """Return the `reachability` rows of one channel, with one row per group."""
     counts = {
         "n_with_contact": _count_members(matrix, channel.contact),
         "n_consented": _count_members(matrix, channel.given),
@@ -213,7 +213,7 @@ def _channel_table(matrix: MembershipMatrix, channel: Channel, min_count: int) -
 def _any_channel_table(
     matrix: MembershipMatrix, channels: list[Channel], tables: list[pd.DataFrame], min_count: int
 ) -> pd.DataFrame:
-    """Return the rows of the customers who can be contacted by at least one of two channels."""
+    """Return the `reachability` rows of the channel "(any)", which combines two channels."""
     first, second = channels
     counts = {
         "n_with_contact": _count_members(matrix, first.contact | second.contact),
@@ -231,7 +231,7 @@ def _any_channel_table(
 
 
 def _is_disclosive(matrix: MembershipMatrix, n: IntArray, min_count: int) -> BoolArray:
-    """Return True for each group in which n, or the number of other members, is too small to be shown."""
+    """Return True for each group in which n members, or the other members, are too few to be shown."""
     is_small_group = (matrix.sizes <= min_count) & (matrix.sizes > 0) & (min_count > 0)
     is_disclosive: BoolArray = is_small_group | _any_small([n, matrix.sizes - n], min_count)
     return is_disclosive
@@ -251,7 +251,11 @@ def _count_members(matrix: MembershipMatrix, mask: BoolArray) -> IntArray:
 def _build_table(
     matrix: MembershipMatrix, channel: str, consent: str, counts: dict[str, IntArray], hide: dict[str, BoolArray]
 ) -> pd.DataFrame:
-    """Create the rows of one channel from its counts and the counts to suppress."""
+    """
+    Create the `reachability` rows of one channel.
+
+    `hide` contains a mask for each count, which is True for the groups whose count must be suppressed.
+    """
     with np.errstate(invalid="ignore"):
         share = np.where(hide["n_reachable"], np.nan, counts["n_reachable"] / matrix.sizes)
     return pd.DataFrame(

@@ -129,7 +129,7 @@ def key_column(columns: Iterable[Hashable]) -> str:
 
 
 class _CellType(NamedTuple):
-    """A type of register cells: a parser that raises ValueError for an invalid cell, and a description."""
+    """A type of register cell: a parser, which raises ValueError for invalid cells, and a description."""
 
     parse: Callable[[str], Any]
     description: str

@@ -118,7 +118,7 @@ def _find_wrong_types(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[Healt
     type_code, type_names = pd.factorize(types.mask(types == ""))
     for row in iter_rows(known[known["expected_type"].notna()]):
         uid, expected = row.customer_group_uid, row.expected_type.split("|")
-        # A missing type has code -1. Adding 1 lets bincount count it in the first bin, which is dropped.
+        # A missing type has the code -1. Adding 1 makes bincount count it in the first bin, which is removed.
         codes = type_code[snapshot.matrix.member_codes(uid)] + 1
         counts = np.bincount(codes, minlength=len(type_names) + 1)[1:].tolist()
         others = {name: n for name, n in sorted(zip(type_names, counts, strict=True)) if n and name not in expected}

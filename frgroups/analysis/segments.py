@@ -139,7 +139,11 @@ def _is_boolean(result: object) -> bool:
 
 
 def _align_mask(mask: pd.Series, customers: pd.DataFrame, group: str) -> BoolArray:
-    """Return a mask in the order of the customers. Its index is that of the customers or contains their uids."""
+    """
+    Return a mask of customers as an array in the order of the customers.
+
+    The index of the mask must be that of the customers, or must contain their uids.
+    """
     if mask.index.equals(customers.index):
         return mask.to_numpy(dtype=np.bool_)
     positions = pd.Index(customers["customer_uid"]).get_indexer(mask.index)
@@ -159,7 +163,7 @@ def _align_mask(mask: pd.Series, customers: pd.DataFrame, group: str) -> BoolArr
 
 
 def _describe_rule(rule: Rule) -> str:
-    """Return a rule for an error message, with contact data masked. A function is represented by its name."""
+    """Return a rule for an error message. Contact data is masked, and a function is replaced by its name."""
     if isinstance(rule, str):
         return repr(mask_explicit_contacts(rule))
     return str(getattr(rule, "__name__", None) or type(rule).__name__)
@@ -167,7 +171,7 @@ def _describe_rule(rule: Rule) -> str:
 
 def evaluate_rule(rule: str, customers: pd.DataFrame) -> Any:
     """
-    Evaluate a rule given as a string and return the result for each customer.
+    Evaluate a string rule and return the result for each customer.
 
     Raises InputError if the rule contains syntax or names that are not allowed.
 

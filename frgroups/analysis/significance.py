@@ -96,7 +96,7 @@ def benjamini_hochberg(p: FloatArray) -> FloatArray:
 
 
 def _tails(both: FloatArray, a: FloatArray, b: FloatArray, universe: float) -> Tails:
-    """Compute both tails of each pair in a chunk, where a is not larger than b."""
+    """Compute both tail probabilities of each pair. `a` must not be larger than `b`."""
     point = _point_probability(both, a, b, universe)
     below = both * universe < a * b
     # A small overlap of a and b is a large overlap of a and the complement of b, so the lower tail of one is the

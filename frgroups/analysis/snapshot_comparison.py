@@ -22,7 +22,7 @@ _VERDICTS = pd.Index(VERDICTS)
 @dataclass(frozen=True, eq=False)
 class Side:
     """
-    One of two compared snapshots, with its positions in the combined groups and customers.
+    One of the two compared snapshots, and the positions of its groups and customers in the combined indexes.
 
     `named` is False for a table of memberships, because it does not contain group names.
     """

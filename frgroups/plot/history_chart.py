@@ -104,7 +104,7 @@ def history(data: Any, groups: Iterable[str] | None = None, *, top: int | None =
     if len(labeled) < len(last):
         notes.append(f"labels show the {len(labeled):,} largest of {len(last):,} groups")
     if n_inconsistent := int((table["verdict"] != "consistent").sum()):
-        notes.append(f"hollow markers show that {n_inconsistent:,} of {len(table):,} sizes are not consistent")
+        notes.append(f"hollow markers: {n_inconsistent:,} of {len(table):,} sizes not read consistently")
     return set_heading(ax, _HEADING, notes)
 
 

@@ -197,7 +197,7 @@ def campaign_reach(
     ax: Axes | None = None,
 ) -> Axes:
     """
-    Draw the members of each campaign, divided by whether another campaign gives them a larger discount.
+    Draw the members of each campaign who do and do not get a larger discount from another campaign.
 
     The campaigns with the largest discounts come first. The number of members without a larger discount is an upper
     bound of the customers for whom the campaign makes a difference, as explained in `frgroups.campaign_reach`.
@@ -295,7 +295,7 @@ def _channel_labels(drawn: pd.DataFrame) -> list[str]:
 
 
 def _campaign_labels(table: pd.DataFrame, drawn: pd.DataFrame) -> list[str]:
-    """Return the label of each campaign: its members, and the largest other discount if there is one."""
+    """Return the label of each campaign, with its members and the campaign with the largest other discount."""
     names = dict(zip(_campaign_uids(table), table["name"], strict=True))
     labels = []
     for row in iter_rows(drawn):
