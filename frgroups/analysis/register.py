@@ -50,7 +50,7 @@ def read_register(path: str | Path, *, sheet: str | None = None) -> pd.DataFrame
     ----------
     path
         The path of the file. Separators, encodings, and workbooks are detected as in `read_list`. Column names are
-        not case-sensitive, and spaces can be used instead of underscores (`Valid to`).
+        compared without case, spaces, underscores, periods, and hyphens, so `Valid to` is accepted.
     sheet
         The name of the sheet. It is required if a workbook has several sheets.
 

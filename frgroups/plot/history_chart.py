@@ -70,7 +70,9 @@ def history(data: Any, groups: Iterable[str] | None = None, *, top: int | None =
     Raises
     ------
     InputError
-        If `data` is not valid, or a group is unknown.
+        If `data` is not valid.
+    GroupNotFoundError
+        If a group is unknown, or its name is not unique.
 
     Examples
     --------
