@@ -142,7 +142,7 @@ def join_attributes(snapshot: Snapshot, table: pd.DataFrame | None) -> pd.DataFr
 
 
 def _check_names(names: Iterable[object]) -> list[str]:
-    """Return the names of attributes. Raise InputError if a name identifies persons or occurs twice."""
+    """Check the names of attributes and return them. A name must not identify persons or occur twice."""
     checked: list[str] = []
     for name in names:
         if not isinstance(name, str):

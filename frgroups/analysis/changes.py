@@ -90,7 +90,7 @@ def group_changes(old: Any, new: Any) -> pd.DataFrame:
         - net (`int64`): n_joined - n_left
         - growth_rate (`float64`): net / n_old, NaN if n_old is 0
         - churn_rate (`float64`): n_left / n_old, NaN if n_old is 0
-        - status (`str`): "kept", "new" or "deleted"
+        - status (`str`): "kept", "new", or "deleted"
         - renamed_from (`str`): the name in `old` if it was different, or ""
         - verdict (`str`): the less reliable of the two verdicts of the group, from "consistent" over "unverifiable"
           to "drifted". Tables of memberships are "unverifiable". If only one snapshot contains the group, the other
@@ -180,7 +180,7 @@ def _count_per_group(groups: IntArray, comparison: SnapshotComparison) -> IntArr
 
 
 def _group_status(comparison: SnapshotComparison) -> StringArray:
-    """Return the status of each group: new, deleted or kept."""
+    """Return the status of each group: new, deleted, or kept."""
     status = np.full(len(comparison.groups), "new", dtype="U7")
     status[comparison.old.group] = "deleted"
     status[np.intersect1d(comparison.old.group, comparison.new.group)] = "kept"

@@ -137,7 +137,7 @@ def _contains_any(text: str, words: Iterable[str]) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Consent:
-    """A consent of a tenant. `status` is GIVEN, UNKNOWN, WITHDRAWN or NONE for each customer, in uid order."""
+    """A consent of a tenant. `status` is GIVEN, UNKNOWN, WITHDRAWN, or NONE for each customer, in uid order."""
 
     uid: str
     name: str

@@ -61,7 +61,7 @@ def duplicate_groups(data: Any, *, min_jaccard: float = 1.0) -> pd.DataFrame:
 
 
 def duplicates_from_counts(matrix: MembershipMatrix, both: IntArray, min_jaccard: float) -> pd.DataFrame:
-    """Compute the table of `duplicate_groups` from the common members of all pairs."""
+    """Compute the result of `duplicate_groups` from the number of common members of each pair."""
     n = matrix.sizes
     either = n[:, None] + n[None, :] - both
     jaccard = both / np.maximum(either, 1)
@@ -114,7 +114,7 @@ def subset_groups(data: Any, *, min_share: float = 1.0) -> pd.DataFrame:
 
 
 def subsets_from_counts(matrix: MembershipMatrix, both: IntArray, min_share: float = 1.0) -> pd.DataFrame:
-    """Compute the table of `subset_groups` from the common members of all pairs."""
+    """Compute the result of `subset_groups` from the number of common members of each pair."""
     n = matrix.sizes
     share = both / np.maximum(n, 1)[:, None]
     same = (both == n[:, None]) & (both == n[None, :])  # also True on the diagonal

@@ -127,12 +127,12 @@ class _States:
 
     @property
     def uids(self) -> pd.Index:
-        """The uid of each state: a group uid, "(several)" or "(none)"."""
+        """The uid of each state: a group uid, "(several)", or "(none)"."""
         return _append_other_states(self.comparison.groups.take(self.chosen))
 
     @property
     def names(self) -> pd.Index:
-        """The name of each state: a group name, "(several)" or "(none)"."""
+        """The name of each state: a group name, "(several)", or "(none)"."""
         return _append_other_states(self.comparison.names.take(self.chosen))
 
     def assign_customers(self, side: Side) -> IntArray:

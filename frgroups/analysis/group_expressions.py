@@ -80,7 +80,7 @@ def members(data: Any, expression: str) -> pd.Index:
 class _Token(NamedTuple):
     """A token of an expression: an operator, a parenthesis, a group, or the end."""
 
-    kind: str  # an operator, a parenthesis, "group" or "end"
+    kind: str  # an operator, a parenthesis, "group", or "end"
     text: str
     start: int
 

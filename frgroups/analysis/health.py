@@ -50,7 +50,7 @@ def health_report(
     DataFrame
         One row per finding, sorted by severity, finding, customer_group_uid, and other_group_uid:
 
-        - severity (`str`): "high", "medium" or "low"
+        - severity (`str`): "high", "medium", or "low"
         - finding (`str`): the type of the finding, see Notes
         - customer_group_uid, name (`str`): the group
         - other_group_uid, other_name (`str`): a second group that is part of the problem, or missing

@@ -176,7 +176,7 @@ def quote_uid(uid: str) -> str:
 
 
 def find_redundant_groups(snapshot: Snapshot, min_jaccard: float) -> Iterator[HealthFinding]:
-    """Find duplicates, near duplicates, and subsets."""
+    """Find groups that are duplicates, near duplicates, or subsets of other groups."""
     both = pair_counts(snapshot.matrix)
     yield from _find_duplicates(snapshot, both, min_jaccard)
     yield from _find_subsets(snapshot, both, min_jaccard)

@@ -62,7 +62,7 @@ def overlap_matrix(
         - "phi": (N n_both - n_a n_b) / sqrt(n_a (N - n_a) n_b (N - n_b)), Pearson's correlation of the two
           memberships, from -1 to 1 (Yule 1912)
     universe
-        The total number of customers of the tenant, which "lift", "pmi" and "phi" require. None uses the number set
+        The total number of customers of the tenant, which "lift", "pmi", and "phi" require. None uses the number set
         by `Snapshot.with_universe`. If neither is given, these measures are NaN. The number of customers in `data` is
         not used as a substitute, because it does not include customers in no group. Unrelated groups would then
         appear to avoid each other.
@@ -273,7 +273,7 @@ def pair_measure(measure: str, n_a: IntArray, n_b: IntArray, n_both: IntArray, u
 
 
 def _p_values(n_a: IntArray, n_b: IntArray, n_both: IntArray, universe: int | None) -> dict[str, FloatArray]:
-    """Compute p_over, p_under and q_value for each pair. All are NaN without a universe."""
+    """Compute p_over, p_under, and q_value for each pair. All are NaN without a universe."""
     if universe is None:
         return {name: np.full(len(n_a), np.nan) for name in ("p_over", "p_under", "q_value")}
     over, under = hypergeometric_tails(n_both, universe, n_a, n_b)

@@ -97,7 +97,7 @@ def group_profile(
         followed by "(other)" and by the suppressed values in alphabetical order. The columns are `float64` unless
         stated otherwise:
 
-        - attribute, value, kind (`str`): kind is "category", "flag" (yes or no) or "number". Missing and empty values
+        - attribute, value, kind (`str`): kind is "category", "flag" (yes or no), or "number". Missing and empty values
           form the value "(missing)". A number has the value "(number)", which represents the customers with a known
           number.
         - n_in, n_ref (`Int64`): the customers with this value in the group and in the reference

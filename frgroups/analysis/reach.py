@@ -29,7 +29,7 @@ def reachability(
     min_count: int = 5,
 ) -> pd.DataFrame:
     """
-    Count the members of each group who can be contacted by each channel.
+    Count the members of each group who can be contacted through each channel.
 
     A member can be contacted if the member has a contact point for the channel and gives the consent for the channel.
 
@@ -40,7 +40,7 @@ def reachability(
     groups
         The groups to count, by uid or unique name. None selects all groups.
     channels
-        The channels to count: "email", "mobile" or both.
+        The channels to count: "email", "mobile", or both.
     consent
         A dictionary that maps a channel to the uid or name of its consent. The API does not report which consent
         belongs to which channel. By default, the only consent whose uid or name contains a keyword of the channel is

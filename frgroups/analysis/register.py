@@ -136,7 +136,7 @@ class _CellType(NamedTuple):
 
 
 def _parse_percentage(text: str) -> float:
-    """Parse a percentage such as 10, 12,5 or 12.5%. Values between 0 and 1 are rejected as ambiguous."""
+    """Parse a percentage such as 10, 12,5, or 12.5%. Values between 0 and 1 are rejected as ambiguous."""
     value = float(text.removesuffix("%").strip().replace(",", "."))
     if not (value == 0 or 1 <= value <= 100):  # A spreadsheet stores 10% as 0.1.
         raise ValueError

@@ -271,7 +271,7 @@ def _check_constant(column: pd.Series, name: str, value: ast.expr) -> None:
 
 
 def _describe_values(column: pd.Series) -> str:
-    """Return the type of the values of a column: text, booleans, numbers, or "" for other dtypes."""
+    """Return the type of the values of a column: "text", "booleans", "numbers", or "" for other dtypes."""
     if isinstance(column.dtype, pd.StringDtype):
         return "text"
     if pd.api.types.is_bool_dtype(column):

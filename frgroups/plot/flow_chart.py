@@ -165,7 +165,7 @@ _RIGHT = _Side("after", 1.0, 1.0 - _BOX_WIDTH, 1, "left", "right")
 
 
 def _text_height(ax: Axes, height: float, lines: float) -> float:
-    """Return the height of text lines in data units, if the Axes are `height` customers high."""
+    """Return the height of text lines on the y-axis, if the Axes show `height` customers."""
     return lines * _FONT_SIZE * height / size_in_points(ax)[1]
 
 

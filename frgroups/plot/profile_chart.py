@@ -110,7 +110,7 @@ def profile(
     if rows["share_ref"].isna().all():
         notes.append("the reference is empty")
     if n_suppressed:
-        notes.append(f"{n_suppressed:,} suppressed because of small counts")
+        notes.append(f"rows suppressed because of small counts: {n_suppressed:,}")
     return set_heading(ax, heading, notes)
 
 

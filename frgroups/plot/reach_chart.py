@@ -43,7 +43,7 @@ def reach(
     ax: Axes | None = None,
 ) -> Axes:
     """
-    Draw the members who can be contacted by each channel, as a share of the group.
+    Draw the members who can be contacted through each channel, as a share of the group.
 
     The largest groups come first. A vertical line shows the members with a contact point, and a circle shows the
     members who give consent. Suppressed numbers are not drawn.
@@ -295,7 +295,11 @@ def _channel_labels(drawn: pd.DataFrame) -> list[str]:
 
 
 def _campaign_labels(table: pd.DataFrame, drawn: pd.DataFrame) -> list[str]:
-    """Return the label of each campaign, with its members and the campaign with the largest other discount."""
+    """
+    Return the bar labels of the campaigns.
+
+    A label contains the number of members and, if some members get a larger discount, the campaign that gives it.
+    """
     names = dict(zip(_campaign_uids(table), table["name"], strict=True))
     labels = []
     for row in iter_rows(drawn):

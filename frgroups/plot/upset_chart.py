@@ -48,9 +48,10 @@ def upset(
     fig: Figure | SubFigure | None = None,
 ) -> dict[str, Axes]:
     """
-    Draw the combinations of groups as an UpSet plot, with bars above a matrix of dots [1]_.
+    Draw the combinations of groups as an UpSet plot, with bars above a matrix of dots.
 
-    Groups that are not drawn are ignored, so a customer's combination contains only drawn groups.
+    Groups that are not drawn are ignored, so a customer's combination contains only drawn groups. See [1]_ for a
+    description of the plot.
 
     Parameters
     ----------
