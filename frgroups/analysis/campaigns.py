@@ -117,11 +117,10 @@ def _running_campaigns(matrix: MembershipMatrix, campaigns: pd.DataFrame, at: da
 
 def _count_shadowed(members: list[Int32Array], discount: FloatArray, n_customers: int) -> tuple[IntArray, IntArray]:
     """
-    Return the number of shadowed members of each campaign, and the campaign that shadows them.
+    Count the members of each campaign who get a larger discount from another campaign, and find that campaign.
 
-    The campaigns must be sorted by discount, largest first. The first result counts the members who get a larger
-    discount from another campaign. The second result is the position of the campaign with the largest such discount,
-    or -1 if no member is shadowed.
+    The campaigns must be sorted by discount, largest first. The first result contains the counts. The second result
+    contains the position of the campaign with the largest such discount, or -1 if there is none.
     """
     best_row = np.full(n_customers, len(members), dtype=np.int64)
     for row in reversed(range(len(members))):

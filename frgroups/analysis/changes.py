@@ -156,8 +156,8 @@ class _Differences:
         def keys(side: Side) -> IntArray:
             return side.group[side.matrix.group_code] * width + side.customer[side.matrix.indices]
 
-        # The last bit of a key identifies the snapshot. After sorting, both keys of an unchanged membership are
-        # adjacent. The keys of each snapshot are sorted already, so a stable sort only merges two runs.
+        # The last bit of a key identifies the snapshot, so both keys of an unchanged membership become adjacent.
+        # The keys of each snapshot are sorted already, so a stable sort only merges two runs.
         marked = np.concatenate([keys(comparison.old) * 2, keys(comparison.new) * 2 + 1])
         marked.sort(kind="stable")
         equals_next = marked[1:] >> 1 == marked[:-1] >> 1

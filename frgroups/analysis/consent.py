@@ -15,12 +15,12 @@ from frgroups.internals.typing import BoolArray, Int8Array
 from frgroups.internals.validation import as_list, check_choice, wrong_type
 from frgroups.snapshot.snapshot import Snapshot
 
-# Status of a consent for a customer. UNKNOWN means that the consent has no status, and NONE that the customer has no
-# such consent. If several rows have the same timestamp, the largest status is used, so that a withdrawal prevails.
+# UNKNOWN means that a consent has no status, and NONE means that the customer does not have the consent.
+# If several rows have the same timestamp, the largest status is used, so that a withdrawal prevails.
 GIVEN, UNKNOWN, WITHDRAWN, NONE = range(4)
 
-# For each channel, the column that states whether the customer has a contact point, and words that identify the
-# consent for the channel.
+# Each channel has a column that states whether the customer has a contact point.
+# The words identify the consent for the channel by its uid or name.
 _CHANNELS = {
     "email": (
         "has_email",

@@ -389,8 +389,8 @@ def _describe_campaigns(campaigns: pd.DataFrame, top: int) -> str:
     return _join_sentences(parts)
 
 
-# For each result: columns that identify it, and the function that describes it. The order is significant, because
-# the first entry whose columns are all present is used.
+# Each entry contains the columns that identify a result table and the function that describes the table.
+# The order matters, because the first entry whose columns are all present is used.
 _TABLES: dict[str, tuple[set[str], Callable[[pd.DataFrame, int], str]]] = {
     "group_sizes": ({"n_members", "n_exclusive"}, _describe_sizes),
     "size_history": ({"taken_at", "n_members", "n_joined"}, _describe_history),

@@ -168,7 +168,7 @@ _OPERATOR_HINT = (
 
 
 def _member_mask(matrix: MembershipMatrix, token: _Token, expression: str) -> BoolArray:
-    """Return True for each customer who is in the group of a token."""
+    """Return True for each customer in the group that a token refers to."""
     mask = np.zeros(matrix.n_customers, dtype=np.bool_)
     try:
         mask[matrix.member_codes(token.text)] = True

@@ -20,8 +20,8 @@ from frgroups.snapshot.universe import resolve_universe
 
 Engine = Literal["pairs", "bits"]
 
-# Customers are processed in blocks of at most 2**16, so that their numbers fit into 16 bits. NumPy uses radix sort
-# for 16-bit integers, and a block needs only tens of megabytes. Chunks within a block fit into the cache of a core.
+# NumPy uses radix sort for 16-bit integers, so customers are processed in blocks of at most 2**16.
+# A block needs only tens of megabytes. Chunks within a block fit into the cache of a core.
 _MAX_BLOCK_CUSTOMERS = 2**16
 _MAX_BLOCK_MEMBERSHIPS = 2**21
 _CHUNK_SIZE = 2**17

@@ -97,9 +97,9 @@ def group_profile(
         followed by "(other)" and by the suppressed values in alphabetical order. The columns are `float64` unless
         stated otherwise:
 
-        - attribute, value, kind (`str`): kind is "category", "flag" (yes or no), or "number". Missing and empty values
-          form the value "(missing)". A number has the value "(number)", which represents the customers with a known
-          number.
+        - attribute, value, kind (`str`): kind is "category", "flag" (yes or no), or "number". Missing and empty
+          values form the value "(missing)". A number has the value "(number)", which represents the customers with a
+          known number.
         - n_in, n_ref (`Int64`): the customers with this value in the group and in the reference
         - share_in, share_ref: these counts divided by the number of customers in the group and in the reference
         - index: 100 share_in / share_ref, so 100 means no difference. For "(number)", 100 mean_in / mean_ref.

@@ -99,8 +99,8 @@ def _tails(both: FloatArray, a: FloatArray, b: FloatArray, universe: float) -> T
     """Compute both tail probabilities of each pair. `a` must not be larger than `b`."""
     point = _point_probability(both, a, b, universe)
     below = both * universe < a * b
-    # A small overlap of a and b is a large overlap of a and the complement of b, so the lower tail of one is the
-    # upper tail of the other.
+    # A small overlap of a and b is a large overlap of a and the complement of b.
+    # Therefore, the lower tail for b is the upper tail for the complement of b.
     outside = np.where(below, a - both, both), a, np.where(below, universe - b, b)
     far = np.minimum(point * _tail_ratio(*outside, universe), 1.0)
     near = np.clip(1.0 + point - far, 0.0, 1.0)
