@@ -22,9 +22,9 @@ def campaign_reach(data: Any, campaigns: pd.DataFrame, *, at: datetime | str | N
     Count the members of each campaign's group, and those who also get a larger discount.
 
     A customer who is in the groups of several campaigns is assumed to use the largest discount. The members who get a
-    larger discount from another campaign are called shadowed. `n_effective` is an upper bound of the number of
-    customers for whom the campaign makes a difference, because the API does not report other conditions of a campaign
-    (such as products, stores, or a minimum amount) or campaigns that are not in `campaigns`.
+    larger discount from another campaign are called shadowed. The column n_effective is an upper bound of the number
+    of customers for whom a campaign makes a difference. The API does not report other conditions of a campaign, such
+    as products, stores, or a minimum amount.
 
     Parameters
     ----------

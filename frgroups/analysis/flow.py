@@ -24,8 +24,8 @@ def group_flow(
 
     On each side, a customer is assigned to exactly one state, so that no customer is counted twice. The table
     contains the data of an alluvial chart, see `plot.flow`. Each of the selected groups is a state. A customer who is
-    in several of the selected groups is assigned to the first of them in `priority`, or to the state "(several)" if
-    none of them is in `priority`. A customer who is in none of the selected groups, or not in the snapshot, is
+    in several of the selected groups is assigned to the first of them in `priority`. If none of them is in
+    `priority`, the state is "(several)". A customer who is in none of the selected groups, or not in the snapshot, is
     assigned to "(none)".
 
     Parameters

@@ -252,8 +252,8 @@ class RegionCounts:
 
         Yields the group codes, the number of customers in all groups of the set, and the regions of these customers.
         A set cannot have more customers than one of its subsets. Therefore, the next largest set is always at the top
-        of a heap that contains the extensions of the previous sets (best-first search, as in frequent itemset
-        mining).
+        of a heap that contains the extensions of the previous sets. This is a best-first search, as in frequent
+        itemset mining.
         """
         parts = list(self._iter_memberships(np.arange(len(self.n))))
         region = np.concatenate([self.n[:0], *(regions for regions, _ in parts)])

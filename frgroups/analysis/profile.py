@@ -68,7 +68,7 @@ def group_profile(
     attributes
         A list of attribute names. None selects the default attributes: customer_type, country_code, postal_area,
         default_store_name, origin, pricelist_uid, payment_terms, account_manager_uid, has_email, has_mobile,
-        has_loyalty_id, has_vat_number, consents, credit_limit, credit_balance, days_since_created_at and
+        has_loyalty_id, has_vat_number, consents, credit_limit, credit_balance, days_since_created_at, and
         n_other_groups. A name can be a column of `snapshot.customers` or one of these derived attributes:
 
         - postal_area: the country and the first two characters of the postal code
@@ -135,9 +135,9 @@ def group_profile(
     who knows this rule. If no value of an attribute can be shown, the attribute has one row with the value
     "(suppressed)". If `top` combines values into "(other)", small values are included there instead.
 
-    The rule protects each attribute of one table. It does not protect against a comparison of the tables of two
-    groups that differ in few customers, or of attributes that always occur together (such as companies and VAT
-    numbers). A mean can reveal the value of a customer with nearly the total amount.
+    The rule protects each attribute of one table. It does not protect against a comparison of two groups that differ
+    in few customers. Nor does it protect attributes that always occur together, such as companies and VAT numbers. A
+    mean can reveal the value of a customer with nearly the total amount.
 
     **Significance.** With many customers, nearly all p-values are tiny. Sort by effect_size first, and then use
     q_value to exclude differences that might be due to chance. The values of an attribute are tested separately,
