@@ -190,7 +190,8 @@ def _describe_intersections(table: pd.DataFrame, top: int) -> str:
         for row in iter_rows(combinations.head(top))
     ]
     parts = [
-        f"{pluralize(total, 'customer')} in {pluralize(len(combinations), 'combination')} of groups",
+        f"The table contains {pluralize(len(combinations), 'combination')} of groups and "
+        f"{pluralize(total, 'customer')} in total",
         definition,
         *_list_items("The largest combinations", items),
     ]
