@@ -43,7 +43,7 @@ def _find_missing_groups(unmatched: pd.DataFrame) -> Iterator[HealthFinding]:
     """Find register rows without a group in the tenant."""
     for uid_or_name in unmatched["group"]:
         evidence = f"The register contains {uid_or_name!r}, but the tenant has no group with that uid or name."
-        action = "Correct the row or delete it from the register. It has no effect at present."
+        action = "Correct the row or remove it from the register. It has no effect at present."
         yield HealthFinding("medium", "not_in_tenant", uid_or_name, None, None, None, 0, evidence, action)
 
 
