@@ -129,14 +129,14 @@ def key_column(columns: Iterable[Hashable]) -> str:
 
 
 class _CellType(NamedTuple):
-    """A type of register cell: a parser, which raises ValueError for invalid cells, and a description."""
+    """A parser and a description of the valid cells in a column. The parser raises ValueError for other cells."""
 
     parse: Callable[[str], Any]
     description: str
 
 
 def _parse_percentage(text: str) -> float:
-    """Parse a percentage such as 10, 12,5, or 12.5%. Values between 0 and 1 are rejected as ambiguous."""
+    """Parse a percentage such as "10", "12,5", or "12.5%". Values between 0 and 1 are rejected as ambiguous."""
     value = float(text.removesuffix("%").strip().replace(",", "."))
     if not (value == 0 or 1 <= value <= 100):  # A spreadsheet stores 10% as 0.1.
         raise ValueError

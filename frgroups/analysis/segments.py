@@ -209,7 +209,7 @@ def _parse(text: str) -> ast.Expression:
 
 
 def _replace_backticks(rule: str, customers: pd.DataFrame) -> tuple[str, dict[str, str]]:
-    """Replace each name in backticks by an alias. Return the rule and the column name of each alias."""
+    """Replace each name in backticks with an alias. Return the rule and the column name of each alias."""
     aliases: dict[str, str] = {}
 
     def replace(match: re.Match[str]) -> str:

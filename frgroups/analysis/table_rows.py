@@ -19,7 +19,7 @@ def sort_largest_first(table: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 def sort_most_changed_first(changes: pd.DataFrame) -> pd.DataFrame:
-    """Return the groups of a `group_changes` table that changed, sorted by the number of changes."""
+    """Return the rows of a `group_changes` table with at least one change, most changed groups first."""
     changed = changes.assign(n_changes=changes["n_joined"] + changes["n_left"]).query("n_changes > 0")
     return sort_largest_first(changed, "n_changes")
 

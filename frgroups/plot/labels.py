@@ -39,7 +39,7 @@ def short_name(name: object, max_length: int = _MAX_LENGTH) -> str:
 
 
 def _replace_missing_glyphs(text: str) -> str:
-    """Replace each run of characters that the fonts of `rcParams["font.family"]` do not contain by a box."""
+    """Replace each run of characters that the fonts of `rcParams["font.family"]` do not contain with a box."""
     known = _known_characters(tuple(rcParams["font.family"]), tuple(rcParams["font.sans-serif"]))
     result = ""
     for character in text:
