@@ -102,7 +102,7 @@ def own_columns(snapshot: Snapshot, table: pd.DataFrame) -> pd.DataFrame:
     if "customer_uid" not in table and isinstance(table.index, pd.RangeIndex) and len(table):
         raise InputError(
             "`attributes` needs a column 'customer_uid' or an index of customer uids. Its columns are "
-            f"{format_list([safe_repr(column) for column in table.columns])}."
+            f"{format_list([safe_repr(column) for column in table.columns]) or 'none'}."
         )
     if "customer_uid" not in table:
         index = table.index.to_flat_index().rename("customer_uid")

@@ -93,7 +93,7 @@ def describe(table: Any, *, top: int = 5, measure: Measure | None = None) -> str
     if is_overlap_matrix(table):
         return _describe_matrix(table, top, measure_of(table, measure))
     known = format_list([*_TABLES, "overlap_matrix"], conjunction="or")
-    listed = format_list([safe_repr(column) for column in table.columns], 8)
+    listed = format_list([safe_repr(column) for column in table.columns], 8) or "none"
     raise InputError(f"`table` must be a result of {known}. Its columns are {listed}.")
 
 
