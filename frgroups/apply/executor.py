@@ -181,7 +181,9 @@ def _start(run: Run, plan: Plan, approval: Approval) -> None:
         register_revert(plan)
     except RunAborted as error:
         step = "resumed" if run.journal.state.n_sent else "started"
-        raise ApplyAbortedError(f"Plan {plan.digest[:12]} was not {step}: {error}") from error
+        raise ApplyAbortedError(
+            f"Plan {plan.digest[:12]} was not {step}. {error}", hint="To try again, apply the same plan."
+        ) from error
 
 
 def _send_plan(run: Run, plan: Plan) -> str:

@@ -13,6 +13,7 @@ from frgroups.apply.journal import Journal, JournalState, RunAborted
 from frgroups.apply.plan_checks import raise_if_limits_exceeded
 from frgroups.apply.run_registry import registered_journals
 from frgroups.errors import DriftError, NotFoundError
+from frgroups.internals.formatting import pluralize
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.limits import GroupCounts, limit_violations
 from frgroups.plan.plan import Plan
@@ -48,8 +49,8 @@ def check_groups(client: Client, plan: Plan, journal: Journal, reader: GroupRead
             problems[group.uid] = problem
     if problems:
         raise DriftError(
-            f"{len(problems)} of {len(plan.groups)} groups are no longer what the plan was made from. "
-            f"{' '.join(problems.values())} Load again and make a new plan.",
+            f"The plan no longer matches {len(problems)} of {pluralize(len(plan.groups), 'group')}. "
+            f"{' '.join(problems.values())} Load the tenant again and create a new plan.",
             groups=list(problems),
         )
     recent: Counter[str] = Counter()
@@ -95,8 +96,9 @@ def _check_drift(plan: Plan, group: GroupChange, reader: GroupReader, drift: Dri
     if allowed is None or joined + left <= allowed or group.create:
         return ""
     return (
-        f"{group.name}: {joined:,} joined and {left:,} left since the plan was made, "
-        f"of {len(group.baseline):,}; the limit is {int(allowed):,} (drift_share, drift_floor)."
+        f"{group.name} had {pluralize(len(group.baseline), 'member')} when the plan was created. Since then, "
+        f"{pluralize(joined, 'customer')} joined and {left:,} left outside the plan. The limit is "
+        f"{pluralize(int(allowed), 'change')} (drift_share, drift_floor)."
     )
 
 

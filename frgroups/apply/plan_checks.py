@@ -20,7 +20,7 @@ from frgroups.errors import (
     PlanBlockedError,
     WrongTenantError,
 )
-from frgroups.internals.formatting import agree, pluralize
+from frgroups.internals.formatting import agree, format_age, pluralize
 from frgroups.plan.finding import Finding
 from frgroups.plan.limit_overrides import limit_options, relaxed_limits
 from frgroups.plan.limits import plan_age_violations
@@ -53,7 +53,7 @@ def check_writable(client: Client) -> None:
     """Raise NotWritableError if the client only reads."""
     if not client.writable:
         raise NotWritableError(
-            "This client only reads; nothing was sent.", hint="To apply a plan, create the client with writable=True."
+            "The client is read-only. Nothing was sent.", hint="Create the client with writable=True."
         )
 
 
@@ -100,18 +100,19 @@ def _check_same_journal(plan: Plan, journal: Journal) -> None:
     registered = registered_journal(plan)
     if registered is None or (registered == journal.path and registered.exists()):
         return
-    text = f"Plan {plan.digest[:12]} was started with the journal {registered}, and is not sent a second time"
-    if registered != journal.path:
-        text += f" with another, {journal.path}"
-    text += ". Nothing was sent now."
-    hint = cli_hint = ""
-    if registered.exists():
-        folder = str(registered.parent.parent)
-        hint = f"To resume the plan, pass journal={folder!r}."
-        cli_hint = f"To resume the plan, pass --journal {folder}."
-    else:
-        text += " That file does not exist any more, so it is not known what was sent."
-    raise InputError(f"{text} Load again and make a new plan.", hint=hint, cli_hint=cli_hint)
+    if not registered.exists():
+        raise InputError(
+            f"Plan {plan.digest[:12]} was started before, but its journal {registered} does not exist. Without the "
+            "journal, the changes that were sent are unknown. This run sent nothing. Load the tenant again and "
+            "create a new plan."
+        )
+    folder = str(registered.parent.parent)
+    raise InputError(
+        f"Plan {plan.digest[:12]} was started with the journal {registered}, so it cannot be applied with "
+        f"{journal.path}. This run sent nothing.",
+        hint=f"To resume the plan, pass journal={folder!r}. To apply its changes again, create a new plan.",
+        cli_hint=f"To resume the plan, pass --journal {folder}. To apply its changes again, create a new plan.",
+    )
 
 
 def _check_not_reverted(plan: Plan, journal: Journal) -> None:
@@ -163,7 +164,10 @@ def check_limits(plan: Plan) -> None:
     findings = [*plan.findings, *_newly_suppressed(plan)]
     age = datetime.now(UTC) - plan.planned_at
     if -age > CLOCK_TOLERANCE:
-        text = f"The plan was made {-age} after the time that this machine's clock shows. Is a clock wrong?"
+        text = (
+            f"The plan was created {format_age(-age)} in the future according to the clock of this machine. Check "
+            "the clocks of this machine and of the machine that created the plan."
+        )
         findings.append(Finding("plan_max_age", text, True))
     findings += plan_age_violations(plan.limits, age)
     raise_if_limits_exceeded(plan, findings)

@@ -27,6 +27,15 @@ MAX_LISTED = 20
 
 State = Literal["verified", "already", "rejected", "not_effective", "not_sent", "unknown"]
 
+_LABELS: dict[State, str] = {
+    "verified": "verified",
+    "already": "unchanged",
+    "rejected": "rejected",
+    "not_effective": "not effective",
+    "not_sent": "not sent",
+    "unknown": "unknown",
+}
+
 STATES: dict[State, str] = {
     "verified": "took effect, as a later read showed",
     "already": "was true before anything was sent",
@@ -100,16 +109,22 @@ class Receipt:
 
     def summary(self) -> str:
         """Return the outcome in sentences, with the rejected customers and the reasons."""
-        lines = [f"{self.counts[state]:,} {state}: {text}." for state, text in STATES.items() if self.counts[state]]
+        lines = [
+            f"{self.counts[state]:,} {_LABELS[state]}: {text}."
+            for state, text in STATES.items()
+            if self.counts[state]
+        ]
         lines += self._refusal_lines()
         for uid, (joined, left) in sorted(self.drift.items()):
-            lines.append(f"Since the plan {joined:,} others joined {uid} and {left:,} left it; untouched.")
+            lines.append(
+                f"Group {uid} also changed outside the plan: {pluralize(joined, 'addition')} and "
+                f"{pluralize(left, 'removal')} since the plan was created. These changes remain."
+            )
         for uid in sorted(self.created):
             lines.append(f"Group {uid} was created.")
         if n := self._count_erased():
-            lines.append(
-                f"{pluralize(n, 'customer')} {agree(n, 'was', 'were')} erased since; a tombstone replaces each."
-            )
+            replaced = agree(n, "A tombstone replaces its uid.", "Tombstones replace their uids.")
+            lines.append(f"{pluralize(n, 'customer')} {agree(n, 'has', 'have')} been erased. {replaced}")
         if self.stopped:
             lines.append(f"STOPPED: {self.stopped}")
         if self.repeated:
@@ -129,16 +144,16 @@ class Receipt:
             return "The apply cannot be resumed: load and plan again."
         purposes = []
         if self.stopped or self.counts["not_sent"]:
-            purposes.append("to resume it")
+            purposes.append("resume the run")
         if self.counts["not_effective"] + self.counts["unknown"]:
-            purposes.append("to read once more what takes effect late")
-        return f"Apply the same plan again {', or '.join(purposes)}."
+            purposes.append("check the changes that are not confirmed")
+        return f"To {' and '.join(purposes)}, apply the same plan again."
 
     def _refusal_lines(self) -> list[str]:
         """Return a line for each group and server message, with the rejected customers."""
         table = self.table().query("state == 'rejected'")
         alike = list(table.groupby(["customer_group_uid", "change", "detail"])["customer_uid"])
-        lines = [f"  {change} {group}: {_listed(uids)}: {why}" for (group, change, why), uids in alike[:MAX_LISTED]]
+        lines = [f"  {change} {_listed(uids)} ({group}): {why}" for (group, change, why), uids in alike[:MAX_LISTED]]
         more = len(table) - sum(len(uids) for _, uids in alike[:MAX_LISTED])
         if more:
             lines.append(f"  and {more:,} more; the table has all.")
@@ -183,7 +198,9 @@ class Receipt:
 
     def _repr_html_(self) -> str:
         facts: dict[str, str] = {
-            state: f"{self.counts[state]:,} ({text})" for state, text in STATES.items() if self.counts[state]
+            _LABELS[state].capitalize(): f"{self.counts[state]:,} ({text})"
+            for state, text in STATES.items()
+            if self.counts[state]
         }
         facts["Approved"] = format_approval(self.approval)
         facts["File"] = str(self.path or "not saved")
@@ -217,8 +234,8 @@ def read_receipt(path: str | Path) -> Receipt:
     version = content.get("format_version", 1)
     if version != FORMAT_VERSION:
         raise InputError(
-            f"{path} has receipt format version {version}; this frgroups reads {FORMAT_VERSION}. "
-            "Use the frgroups that wrote it."
+            f"{path} has format version {version}; this version of frgroups reads version {FORMAT_VERSION}. "
+            "Read the receipt with the version of frgroups that wrote it."
         )
     plan = plan_from_dict(content.get("plan") or {}, path)
     try:
@@ -239,7 +256,10 @@ def read_receipt(path: str | Path) -> Receipt:
             path=Path(path).expanduser().resolve(),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CorruptFileError(f"{path} is not a whole receipt: {error!r}.") from error
+        raise CorruptFileError(
+            f"{path} is corrupt: its content is not a receipt ({error!r}). Restore the original file.",
+            path=Path(path),
+        ) from error
 
 
 def _listed(uids: pd.Series) -> str:

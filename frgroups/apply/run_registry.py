@@ -146,7 +146,7 @@ def _read_entries(path: Path) -> Iterator[_Entry]:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(
-            f"{path}, the registry of started plans, cannot be read: {error}. Nothing was sent now."
+            f"Cannot read the registry of started plans {path}: {error.strerror}. This run sent nothing."
         ) from error
     for number, raw in enumerate(content.splitlines(keepends=True), start=1):  # str.splitlines splits at U+2028, too.
         if not raw.endswith(b"\n"):

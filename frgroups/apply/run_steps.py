@@ -61,6 +61,7 @@ class Run:
             self._send_changes("remove")
         except RunAborted as stop:
             if isinstance(stop.__cause__, FrgroupsError) and not self.journal.state.n_sent:
+                stop.__cause__.add("No changes were made.")
                 raise stop.__cause__ from None
             return str(stop)
         return ""

@@ -73,7 +73,8 @@ class Sender:
         failed: FrgroupsError | None = None
         try:
             self._retry_on_429(lambda: self._client.create_group(name, group))
-        except RunAborted as stop:  # Raised during a wait after a 429: this request was not processed.
+        except RunAborted as stop:
+            # The run ended while it waited after status 429, so the server did not process this request.
             self.record_creation(group, "rejected", str(stop))
             raise
         except RequestRejectedError as error:
@@ -130,9 +131,8 @@ class Sender:
         self._journal.write("intent", group=group, change=change, uids=uids)
         try:
             result, message = self._request_change(group, change, uids)
-        except (
-            RunAborted
-        ) as stop:  # Raised during a wait after a 429, or after too many: this request was not processed.
+        except RunAborted as stop:
+            # The run ended while it waited after status 429, so the server did not process this request.
             self._record_outcome(group, change, uids, "not_sent", str(stop))
             raise
         except UnexpectedResponseError as error:
@@ -178,7 +178,8 @@ class Sender:
     def _wait_after_429(self, retry: Retry) -> None:
         if self._waited + retry.delay > MAX_RUN_WAIT:
             raise RunAborted(
-                f"{retry.error.message} This run has waited {self._waited:.0f} s after 429s, and waits no longer."
+                f"{retry.error.message} The run has already waited {self._waited:.0f} s because of status 429. The "
+                f"maximum for a run is {MAX_RUN_WAIT:.0f} s."
             ) from retry.error
         self._waited += retry.delay
         self._stop.wait(retry.delay)
@@ -218,8 +219,8 @@ class Sender:
                 raise RunAborted(f"every customer of the first chunk was rejected. {message}")
         if self._n_rejected >= MAX_REJECTED:
             raise RunAborted(
-                f"{self._n_rejected} customers of this plan were rejected, the last one so: {message} "
-                "Find out why, and make a new plan without them."
+                f"The server rejected {self._n_rejected} customers of this plan, and the maximum is {MAX_REJECTED}. "
+                f"Its last message is: {message} Create a new plan without the rejected customers."
             )
 
 

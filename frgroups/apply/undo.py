@@ -9,7 +9,7 @@ import pandas as pd
 
 from frgroups.apply.receipt import Receipt
 from frgroups.apply.run_registry import reverted_by
-from frgroups.internals.formatting import agree, pluralize
+from frgroups.internals.formatting import pluralize
 from frgroups.internals.tombstones import is_tombstone
 from frgroups.internals.validation import check_type
 from frgroups.plan.exclusions import ExcludedChange, Exclusions, apply_exclusions
@@ -71,8 +71,8 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
                 text = f"The last read of {group.name} is not consistent. The group is read again before applying."
                 notes.append(Finding("unverifiable", text, False, group.uid))
         if group.uid in receipt.created:
-            n_left = len(after) - len(change.remove)
-            text = f"{group.name} was created by the plan and stays, {n_left:,} members left."
+            left = pluralize(len(after) - len(change.remove), "member")
+            text = f"The plan created {group.name}. The undo does not delete the group and leaves {left} in it."
             notes.append(Finding("created_group_stays", text, False, group.uid))
     purpose = ""
     if receipt.plan.purpose:
@@ -111,7 +111,7 @@ def _erased_customers(receipt: Receipt) -> list[Finding]:
     n = sum(state == "verified" and is_tombstone(uid) for (_, uid, _), state in receipt.states.items())
     if not n:
         return []
-    text = f"{pluralize(n, 'change')} of customers who were erased since {agree(n, 'is', 'are')} left out."
+    text = f"The undo leaves out {pluralize(n, 'change')} of erased customers."
     return [Finding("erased_customers", text, n=n)]
 
 
@@ -121,8 +121,8 @@ def _not_finalized(receipt: Receipt, group: GroupChange) -> list[Finding]:
     if not n:
         return []
     text = (
-        f"{pluralize(n, 'change')} of {group.name} {agree(n, 'was', 'were')} sent and did not take effect, "
-        f"and {agree(n, 'is', 'are')} not reverted. Apply the plan again, or finalize it, and undo then."
+        f"The undo leaves out {pluralize(n, 'change')} of {group.name} that the plan sent but did not confirm. Apply "
+        "the plan again or finalize it, and then create the undo from the new receipt."
     )
     return [Finding("not_finalized", text, False, group.uid, n)]
 

@@ -58,27 +58,26 @@ class WriteCapabilities:
         """The responses as labels and texts."""
         unknown_uid = self.unknown_uid
         if self.unknown_uid_spoils_chunk is not None:
-            unknown_uid += (
-                ", and none of the others joins" if self.unknown_uid_spoils_chunk else ", and the others join"
-            )
+            others = "not added" if self.unknown_uid_spoils_chunk else "added"
+            unknown_uid += f" (other customers in the request: {others})"
         chunk, visible = _UNTESTED, _UNTESTED
         if self.largest_chunk is not None:
-            chunk = f"{self.largest_chunk:,} at once"
+            chunk = f"{self.largest_chunk:,} accepted"
         if self.refused_chunk is not None:
-            chunk += f"; {self.refused_chunk:,} were rejected"
+            chunk += f", {self.refused_chunk:,} rejected"
         if self.largest_chunk:
-            visible = "not within the time waited"
+            visible = f"not within {MAX_LAG:.0f} s"
             if self.visible_after is not None:
                 visible = f"after {self.visible_after:.1f} s"
         return {
             "Tenant": f"{self.tenant_uid} at {self.base_url}",
             "Probed": format_utc(self.probed_at),
-            "A group created twice": self.duplicate_create,
-            "An unknown customer": unknown_uid,
-            "An addition repeated": self.repeated_add or _UNTESTED,
-            "Both sides in one request": self.both_sides or "too few customers to test with",
+            "Group created twice": self.duplicate_create,
+            "Unknown customer added": unknown_uid,
+            "Addition repeated": self.repeated_add or _UNTESTED,
+            "Addition and removal in one request": self.both_sides or _UNTESTED,
             "Customers in one request": chunk,
-            "A change shows": visible,
+            "Change in effect": visible,
         }
 
     @property

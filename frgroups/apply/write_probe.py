@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from frgroups.api.client import Client
 from frgroups.api.environments import STAGE, is_loopback
 from frgroups.api.retry import RATE_LIMIT_POLICY, call_with_retry
+from frgroups.apply.plan_checks import check_writable
 from frgroups.apply.write_capabilities import MAX_LAG, NO_RESPONSE, WriteCapabilities
 from frgroups.errors import (
     ApiError,
@@ -22,7 +23,6 @@ from frgroups.errors import (
     FrgroupsError,
     InputError,
     NotFoundError,
-    NotWritableError,
     ServerError,
     UnexpectedResponseError,
 )
@@ -84,11 +84,7 @@ def _check_allowed(client: Client) -> None:
             f"Writes are probed on stage or on this machine, not at {client.base_url}. Nothing was sent. "
             "Probe stage, which runs the same service."
         )
-    if not client.writable:
-        raise NotWritableError(
-            "This client was made to read, and a probe writes; nothing was sent.",
-            hint="Create the client with writable=True.",
-        )
+    check_writable(client)
 
 
 class _Probe:
