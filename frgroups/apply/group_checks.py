@@ -1,4 +1,8 @@
-"""Check a plan against the current groups before anything is sent: drift, limits, and items that are already true."""
+"""
+Check a plan against the current members of its groups before changes are sent.
+
+The checks compare the plan with drift and limits, and find the changes that are already in effect.
+"""
 
 from __future__ import annotations
 
@@ -20,19 +24,22 @@ from frgroups.plan.plan import Plan
 
 DAY = timedelta(hours=24)
 
-Drift = dict[str, tuple[int, int]]  # By group uid: how many others joined and left since the plan was made.
+# Maps a group uid to the numbers of customers who joined and left outside the plan since it was created.
+Drift = dict[str, tuple[int, int]]
 
 
 def check_groups(client: Client, plan: Plan, journal: Journal, reader: GroupReader, stop: threading.Event) -> Drift:
     """
-    Read every touched group, record the items that are already true, and return the drift of each group.
+    Read the groups of a plan, check drift and limits, and return the drift of each group.
+
+    Changes that are already in effect are recorded in the journal, so that they are not sent.
 
     Raises
     ------
     DriftError
-        A group changed too much since the plan was made.
+        A group has changed too much since the plan was created.
     PlanBlockedError
-        The plan exceeds a limit for the groups as they are now.
+        The plan exceeds a limit when it is compared with the current members.
     RunAborted
         The run was interrupted.
     """
@@ -40,7 +47,7 @@ def check_groups(client: Client, plan: Plan, journal: Journal, reader: GroupRead
     problems = {}
     for group in plan.groups:
         if stop.is_set():
-            raise RunAborted("interrupted while its groups were read.")
+            raise RunAborted("The run was interrupted while it read the groups of the plan.")
         if group.create and group.uid not in journal.state.creating:
             problem = _check_absent(client, group)
         else:
@@ -65,28 +72,29 @@ def check_groups(client: Client, plan: Plan, journal: Journal, reader: GroupRead
 
 
 def _check_absent(client: Client, group: GroupChange) -> str:
-    """Return the problem if a group that the plan creates exists, or ""."""
+    """Return an error message if a group that the plan creates already exists, or an empty string."""
     try:
         client.get_group(group.uid)
     except NotFoundError:
         return ""
-    return f"Group {group.uid} was to be created, but it exists."
+    return f"The plan creates group {group.uid}, but a group with this uid already exists."
 
 
 def _check_drift(plan: Plan, group: GroupChange, reader: GroupReader, drift: Drift, *, created: bool) -> str:
     """
-    Return the problem if a group vanished or changed too much, or "", and add its changes to `drift`.
+    Return an error message if a group was deleted or has changed too much, or an empty string.
 
-    `created` is True if an earlier run of the plan created the group.
+    The number of changes outside the plan is stored in `drift`. `created` is True if an earlier run of the plan
+    created the group.
     """
     try:
         listing = reader.read(group.uid)
     except NotFoundError:
         if group.create and not created:
             return ""
-        return f"{group.name} ({group.uid}) does not exist any more."
+        return f"Group {group.name} ({group.uid}) no longer exists."
     if listing.verdict == "drifted":
-        return f"{group.name} changes faster than it can be read ({listing.note})."
+        return f"Group {group.name} changed during every attempt to read it ({listing.note})."
     planned = {*group.add, *group.remove}
     joined = len(set(listing.uids) - set(group.baseline) - planned)
     left = len(set(group.baseline) - set(listing.uids) - planned)
@@ -96,7 +104,7 @@ def _check_drift(plan: Plan, group: GroupChange, reader: GroupReader, drift: Dri
     if allowed is None or joined + left <= allowed or group.create:
         return ""
     return (
-        f"{group.name} had {pluralize(len(group.baseline), 'member')} when the plan was created. Since then, "
+        f"Group {group.name} had {pluralize(len(group.baseline), 'member')} when the plan was created. Since then, "
         f"{pluralize(joined, 'customer')} joined and {left:,} left outside the plan. The limit is "
         f"{pluralize(int(allowed), 'change')} (drift_share, drift_floor)."
     )
@@ -109,7 +117,12 @@ def _has_daily_limit(plan: Plan) -> bool:
 def _current_counts(
     group: GroupChange, reader: GroupReader, own: set[tuple[str, str]], n_recent_removals: int
 ) -> GroupCounts:
-    """Count the plan's changes against the current members, and the removals of the last 24 hours."""
+    """
+    Count the changes of a group that are not in effect yet, and its removals in the last 24 hours.
+
+    `own` contains the removals that earlier runs of the same plan sent in the last 24 hours. They are counted only if
+    the customer is no longer a member.
+    """
     members = reader.members(group.uid)
     removes = sum(uid in members for uid in group.remove)
     adds = sum(uid not in members for uid in group.add)
@@ -118,7 +131,11 @@ def _current_counts(
 
 
 def _record_already_true(group: GroupChange, journal: Journal, reader: GroupReader) -> None:
-    """Record in the journal the items that are true before they are sent: they are `already`."""
+    """
+    Write the changes that are in effect before they are sent to the journal.
+
+    Their state in the receipt is `already`. A missing customer counts as removed only after a consistent read.
+    """
     state, members = journal.state, reader.members(group.uid)
     absence_counts = reader.confirms_absence(group.uid)
     already: dict[str, list[str]] = {"add": [], "remove": []}
@@ -133,14 +150,14 @@ def _record_already_true(group: GroupChange, journal: Journal, reader: GroupRead
 
 def recent_removals(plan: Plan, own: Path) -> Counter[str]:
     """
-    Count by group the removals that other plans sent in the last 24 hours, without rejected and unsent ones.
+    Count the removals per group that other plans have sent in the last 24 hours.
 
-    `own` is the journal of the plan itself.
+    Rejected and unsent removals are not counted. `own` is the journal of the plan itself, which is skipped.
 
     Raises
     ------
     CorruptFileError
-        A journal was altered, so that its removals cannot be counted.
+        A journal is corrupt, so its removals cannot be counted.
     """
     since = datetime.now(UTC) - DAY
     removals: Counter[str] = Counter()
@@ -151,7 +168,7 @@ def recent_removals(plan: Plan, own: Path) -> Counter[str]:
 
 
 def _removals_of_run(journal: Path) -> set[tuple[str, str]]:
-    """Return the removals (group uid, customer uid) that this journal contains from the last 24 hours."""
+    """Return the removals in a journal from the last 24 hours as pairs of group uid and customer uid."""
     if not journal.exists():
         return set()
     return _removals_since(journal, datetime.now(UTC) - DAY)
