@@ -43,8 +43,8 @@ def check_target(client: Client, plan: Plan) -> None:
     if (client.tenant_uid, client.base_url) != (plan.tenant_uid, plan.base_url):
         raise WrongTenantError(
             f"Plan {plan.digest[:12]} is for tenant {plan.tenant_uid} at {plan.base_url}, but the client is for "
-            f"tenant {client.tenant_uid} at {client.base_url}. Nothing was sent. Use a client for the tenant and host "
-            "of the plan."
+            f"tenant {client.tenant_uid} at {client.base_url}. Nothing was sent. Use a client for the tenant and "
+            "host of the plan."
         )
 
 
@@ -142,8 +142,9 @@ def check_receipt_matches(journal: Journal, receipt: Receipt) -> None:
         raise CorruptFileError(
             f"{journal.path} is corrupt: it has {pluralize(journal.n_lines, 'line')}, but it had "
             f"{receipt.n_journal_lines:,} when its receipt was created. The plan cannot be resumed, because the "
-            f"missing lines might record changes that were sent. This run sent nothing. The receipt {journal.receipt_path} "
-            "is complete and can be undone. For other changes, load the tenant again and create a new plan.",
+            "missing lines might record changes that were sent. This run sent nothing. The receipt "
+            f"{journal.receipt_path} is complete and can be undone. For other changes, load the tenant again and "
+            "create a new plan.",
             path=journal.path,
         )
 
@@ -210,7 +211,7 @@ def _newly_suppressed(plan: Plan) -> list[Finding]:
     n = len(customers)
     text = (
         f"{pluralize(n, 'customer')} who {agree(n, 'is', 'are')} now on the suppression list "
-        f"{suppression_list_path(plan)} would be added to {pluralize(len(groups), 'group')}. Create a new plan, which "
-        "leaves out the customers on the list."
+        f"{suppression_list_path(plan)} would be added to {pluralize(len(groups), 'group')}. Create a new plan, "
+        "which leaves out the customers on the list."
     )
     return [Finding("suppression_list", text, True, n=len(added))]
