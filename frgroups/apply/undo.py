@@ -1,4 +1,4 @@
-"""Create the plan that reverts another one."""
+"""Create the plan that undoes an applied plan."""
 
 from __future__ import annotations
 
@@ -22,22 +22,33 @@ from frgroups.plan.suppression_list import suppressed_customers
 
 def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
     """
-    Create the plan that reverts the verified changes of a receipt, with limits, review and approval of its own.
+    Create a plan that undoes the verified changes of a receipt.
 
-    Only verified items are reverted; changes by others stay. A group that the plan created stays, and is empty. For
-    each group, a finding counts the changes that were sent and did not take effect, which are not reverted. Another
-    finding is added if an undo of the plan was sent before. Changes of customers who were erased since are left out,
-    with a finding. Customers who are on the suppression list now are excluded.
+    The undo plan must be approved and applied like any other plan. Changes by others remain. A group that the applied
+    plan created is not deleted. Customers who are now on the suppression list are not added again. The undo plan has
+    findings for changes that were sent but not confirmed, for changes of erased customers, and for an earlier undo of
+    the same plan.
 
     Parameters
     ----------
-    limits
-        Limits of the undo. None is the limits of the applied plan.
+    receipt : Receipt
+        Receipt of the applied plan.
+    limits : Limits, optional
+        Limits of the undo plan. None uses the limits of the applied plan.
+
+    Returns
+    -------
+    Plan
+        The undo plan. It is empty if no change was verified.
 
     Raises
     ------
     InputError
         `receipt` is not a Receipt.
+
+    See Also
+    --------
+    finalize_plan : Create the receipt of an interrupted run that cannot be resumed.
 
     Examples
     --------
@@ -68,7 +79,7 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
         if change.add or change.remove:
             changes.append(change)
             if group.uid not in receipt.consistent_groups:
-                text = f"The last read of {group.name} is not consistent. The group is read again before applying."
+                text = f"The last read of {group.name} was not consistent. The group is read again before the undo."
                 notes.append(Finding("unverifiable", text, False, group.uid))
         if group.uid in receipt.created:
             left = pluralize(len(after) - len(change.remove), "member")
@@ -76,7 +87,7 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
             notes.append(Finding("created_group_stays", text, False, group.uid))
     purpose = ""
     if receipt.plan.purpose:
-        purpose = f"to undo: {receipt.plan.purpose}"
+        purpose = f"Undo: {receipt.plan.purpose}"
     return Plan(
         tenant_uid=receipt.plan.tenant_uid,
         base_url=receipt.plan.base_url,
@@ -94,7 +105,7 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
 
 
 def _facts_before(plan: Plan) -> pd.DataFrame | None:
-    """Return the plan's customer facts without the groups, because the plan has changed them."""
+    """Return the customer details stored in a plan without the groups, which the plan has changed."""
     facts = plan.customer_facts()
     return None if facts is None else facts.assign(groups_now="").astype("str")
 
@@ -102,8 +113,8 @@ def _facts_before(plan: Plan) -> pd.DataFrame | None:
 def _already_undone(receipt: Receipt) -> list[Finding]:
     if not reverted_by(receipt.plan):
         return []
-    # Without a digest: a plan file keeps this text when a customer is erased.
-    text = "An undo of the same plan was sent before: changes that others repeated since are reverted, too."
+    # The text contains no digest, because an erasure does not change the texts in plan files.
+    text = "An undo of this plan was already sent. If others have repeated its changes, this undo reverts them again."
     return [Finding("already_undone", text)]
 
 
@@ -116,7 +127,7 @@ def _erased_customers(receipt: Receipt) -> list[Finding]:
 
 
 def _not_finalized(receipt: Receipt, group: GroupChange) -> list[Finding]:
-    """Return a finding about changes that were sent and may take effect after the undo."""
+    """Return a finding about changes that were sent but not confirmed, which might take effect after the undo."""
     n = sum(receipt.states[group.uid, uid, change] in ("unknown", "not_effective") for uid, change in group.items())
     if not n:
         return []
