@@ -72,8 +72,8 @@ def probe_writes(client: Client) -> WriteCapabilities:
     Notes
     -----
     The probe adds customers of other groups to the temporary group. It tests duplicate group creation, requests of
-    increasing size, repeated additions, unknown customers, and additions and removals in one request. It also measures
-    the time until a change is in effect. Finally, it deletes the temporary group.
+    increasing size, repeated additions, unknown customers, and additions and removals in one request. It also
+    measures the time until a change is in effect. Finally, it deletes the temporary group.
 
     Examples
     --------
