@@ -134,7 +134,7 @@ INVARIANTS = {
     25: (
         "What may be tried again is, within bounds; 401 and 403 stop.",
         "apply_faults.test_a_fault_ends_as_the_matrix_says",
-        "apply_again.test_waits_after_429s_are_bounded_for_a_whole_run",
+        "apply_again.test_total_wait_after_429",
         "retry.test_total_wait",
     ),
     26: (
