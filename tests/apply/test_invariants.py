@@ -108,24 +108,24 @@ INVARIANTS = {
     ),
     20: (
         "A crash anywhere, and two in a row, lose nothing.",
-        "apply_crash.test_a_run_that_dies_anywhere_is_gone_on_with",
+        "apply_crash.test_crash_at_every_step",
         "executor.test_a_crash_at_any_line_of_the_journal_loses_nothing",
     ),
     21: (
         "What is sent is in the plan.",
         "apply_machine.test_any_order_of_steps_keeps_the_promises",
-        "apply_faults.test_a_fault_ends_as_the_matrix_says",
+        "apply_faults.test_fault",
         "apply_laws.test_a_bad_uid_costs_two_requests_for_each_halving",
     ),
     22: (
         "Sending a chunk twice, or late, changes nothing in the end.",
-        "apply_faults.test_a_fault_ends_as_the_matrix_says",
-        "apply_crash.test_a_run_that_dies_anywhere_is_gone_on_with",
+        "apply_faults.test_fault",
+        "apply_crash.test_crash_at_every_step",
     ),
     23: (
         "An outcome that nobody told is decided by reading.",
         "executor.test_unknown_outcomes_are_decided_by_reading",
-        "apply_faults.test_a_fault_ends_as_the_matrix_says",
+        "apply_faults.test_fault",
     ),
     24: (
         "Bisection finds the bad uids within its bound.",
@@ -133,7 +133,7 @@ INVARIANTS = {
     ),
     25: (
         "What may be tried again is, within bounds; 401 and 403 stop.",
-        "apply_faults.test_a_fault_ends_as_the_matrix_says",
+        "apply_faults.test_fault",
         "apply_again.test_total_wait_after_429",
         "retry.test_total_wait",
     ),
@@ -180,7 +180,7 @@ INVARIANTS = {
         "main.test_drift_exits_with_4",
         "main.test_a_locked_tenant_exits_with_7",
         "main.test_nothing_to_do_exits_with_0",
-        "apply_faults.test_a_fault_ends_as_the_matrix_says",
+        "apply_faults.test_fault",
     ),
     33: (
         "Every rendering holds the same operations, escapes, and says what is cut.",
