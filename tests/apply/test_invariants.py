@@ -72,13 +72,13 @@ INVARIANTS = {
     ),
     13: (
         "No first, small, created, partial, resumed or undo plan passes a limit.",
-        "apply_laws.test_no_first_or_small_plan_passes_a_limit",
-        "apply_laws.test_an_undo_and_a_selection_pass_no_limit",
-        "apply_laws.test_a_plan_that_is_gone_on_with_passes_no_limit",
+        "apply_laws.test_limits_of_small_plans",
+        "apply_laws.test_limits_of_undo_and_selection",
+        "apply_laws.test_limits_of_resumed_plan",
     ),
     14: (
         "All groups are checked before the first write.",
-        "apply_laws.test_limits_of_one_group_keep_every_group_as_it_is",
+        "apply_laws.test_limit_of_one_group",
     ),
     15: (
         "An approval is for one digest and one apply, and ends.",
@@ -89,7 +89,7 @@ INVARIANTS = {
     16: (
         "Removals cut into several plans of a day meet the limit of a day, where one is set.",
         "limits.test_removals_per_day",
-        "apply_laws.test_many_plans_of_a_day_pass_no_limit_that_one_may_not",
+        "apply_laws.test_daily_limit_over_several_plans",
     ),
     17: (
         "Planning only reads.",
@@ -98,13 +98,13 @@ INVARIANTS = {
     ),
     18: (
         "Drift of one group keeps all as they are. Others' changes within the limits are told and left.",
-        "apply_laws.test_drift_of_one_group_keeps_every_group_as_it_is",
+        "apply_laws.test_drift_of_one_group",
         "executor.test_drift_beyond_the_floor_is_refused",
         "executor.test_drift_that_was_let_through_is_told",
     ),
     19: (
         "World and states do not depend on chunks; writes are never sent side by side.",
-        "apply_laws.test_chunks_change_nothing_but_the_requests",
+        "apply_laws.test_chunk_size",
     ),
     20: (
         "A crash anywhere, and two in a row, lose nothing.",
@@ -113,9 +113,9 @@ INVARIANTS = {
     ),
     21: (
         "What is sent is in the plan.",
-        "apply_machine.test_any_order_of_steps_keeps_the_promises",
+        "apply_machine.test_random_steps",
         "apply_faults.test_fault",
-        "apply_laws.test_a_bad_uid_costs_two_requests_for_each_halving",
+        "apply_laws.test_requests_of_bisection",
     ),
     22: (
         "Sending a chunk twice, or late, changes nothing in the end.",
@@ -129,7 +129,7 @@ INVARIANTS = {
     ),
     24: (
         "Bisection finds the bad uids within its bound.",
-        "apply_laws.test_a_bad_uid_costs_two_requests_for_each_halving",
+        "apply_laws.test_requests_of_bisection",
     ),
     25: (
         "What may be tried again is, within bounds; 401 and 403 stop.",
@@ -146,11 +146,11 @@ INVARIANTS = {
         "Verified was read; states partition the plan; what is passed over is not effective.",
         "receipt.test_the_states_partition_the_plan",
         "executor.test_ignored_customers_are_not_effective",
-        "apply_machine.test_any_order_of_steps_keeps_the_promises",
+        "apply_machine.test_random_steps",
     ),
     28: (
         "Of two applies one sends. The lock is the system's, so a dead holder's is free at once.",
-        "apply_race.test_of_two_processes_one_sends",
+        "apply_race.test_two_processes",
         "locks.test_the_locks_of_a_killed_process_do_not_hold",
     ),
     29: (
@@ -158,7 +158,7 @@ INVARIANTS = {
         "receipt.test_an_undo_restores_every_customer_that_the_plan_changed",
         "receipt.test_an_undo_of_an_undo_is_the_plan",
         "executor.test_what_others_did_to_others_stays",
-        "apply_machine.test_any_order_of_steps_keeps_the_promises",
+        "apply_machine.test_random_steps",
     ),
     30: (
         "The journal tells it all, a torn last line is dropped, an altered one is noticed, no secret is in it.",
