@@ -157,7 +157,7 @@ def test_blocked_resume(client, world, monkeypatch):
 
 
 def test_finalize_and_undo(client, world, monkeypatch):
-    "A finalized run has a receipt of the changes that took effect, and its undo reverts exactly these changes."
+    "A finalized run has a receipt of the changes that took effect, and its undo reverts only these changes."
     plan = plan_for(client, {"vip": PEOPLE})
     crashed(client, plan, monkeypatch)
     world.clear_requests()
@@ -216,11 +216,11 @@ def test_finalize_without_reads(client, world, monkeypatch):
     receipt = fg.finalize_plan(client, plan)
 
     assert receipt.counts == {"unknown": 200, "not_sent": 90}
-    assert "finalized" in receipt.stopped and ": 500," in receipt.stopped
+    assert "finalized" in receipt.stopped and "500" in receipt.stopped
 
 
 def test_finalize_while_locked(client, world, monkeypatch):
-    "If the tenant is locked, the error does not suggest to finalize the plan."
+    "If the tenant is locked, the error does not recommend `finalize_plan`."
     plan = plan_for(client, {"vip": PEOPLE})
     crashed(client, plan, monkeypatch)
 

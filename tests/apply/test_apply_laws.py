@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -114,7 +115,7 @@ def test_members_are_replaced(client, world, added, emptied_groups):
     ids=["emptied", "none-of-one", "total", "created", "created-total"],
 )
 def test_limits_of_small_plans(client, world, wanted, limits, options):
-    "The limits also block a plan for a group of one or for a new group, and the new group is not created."
+    "The limits also block plans for a group of one customer and for a new group, which is not created."
     plan = plan_for(client, wanted, mode="mirror", limits=replace(OPEN, **limits), **options)
     world.clear_requests()
 
@@ -135,10 +136,11 @@ def test_daily_limit_over_several_plans(client, world, tmp_path):
     other = plan_for(client, {"b": world.members("b")[3:]}, mode="mirror", limits=limits)
     world.clear_requests()
 
-    with pytest.raises(PlanBlockedError, match=r"\b3\b.*\b6\b.*\b8\b") as blocked:
+    with pytest.raises(PlanBlockedError) as blocked:
         apply(client, last)
 
     assert blocking_rules(blocked) == ["removals_per_day"]
+    assert {"3", "6", "8"} <= set(re.findall(r"\d+", blocked.value.findings[0].message))
     assert writes(world) == [] and apply(client, other).ok
     two = plan_for(client, {"a": members[8:]}, mode="mirror", limits=limits)
     assert apply(client, two).ok and apply(client, two).repeated
@@ -149,7 +151,7 @@ def test_daily_limit_over_several_plans(client, world, tmp_path):
 
 
 def test_daily_limit_counts_lost_responses(client, world):
-    "A removal without a response is counted, even if it was later sent again without effect."
+    "A removal without a response is counted, even if its repetition was not processed."
     plan = plan_for(client, {"a": PEOPLE[2:10]}, mode="mirror")
     other = plan_for(client, {"b": PEOPLE[2:10]}, mode="mirror")
     own = Journal.for_plan(other, None).path
@@ -187,7 +189,7 @@ def test_daily_limit_of_resumed_plan(client, world):
 
 
 def test_limits_of_undo_and_selection(client, world):
-    "The limits of the plan also block its undo and a selection of the undo."
+    "The limits of a plan also block its undo and a selection from the undo."
     plan = plan_for(client, {"a": PEOPLE[:20], "b": PEOPLE[:20]}, limits=replace(OPEN, removals_per_group=5))
     receipt = apply(client, plan)
     undo = fg.plan_undo(receipt)

@@ -210,10 +210,12 @@ def test_blocked_plan(client, world):
     plan = plan_for(client, {"vip": PEOPLE[:2]}, mode="mirror", limits=fg.Limits())
     world.clear_requests()
 
-    with pytest.raises(PlanBlockedError, match=r"\b8\b.*\b10\b") as caught:
+    with pytest.raises(PlanBlockedError) as caught:
         apply(client, plan)
 
-    assert [finding.rule for finding in caught.value.findings] == ["removals_per_group"]
+    [finding] = caught.value.findings
+    assert finding.rule == "removals_per_group" and finding.message in str(caught.value)
+    assert {"8", "10"} <= set(re.findall(r"\d+", finding.message))
     assert world.requests() == []
 
 
@@ -237,7 +239,7 @@ def test_plan_max_age(client, world):
     plan = replace(plan_for(client, {"vip": ["c200"]}), planned_at=datetime.now(UTC) - timedelta(days=8))
     plan = replace(plan, snapshot_taken_at=plan.planned_at)
 
-    with pytest.raises(PlanBlockedError, match=r"\b8 d\b") as caught:
+    with pytest.raises(PlanBlockedError, match=r"\b8\b") as caught:
         apply(client, plan)
 
     assert [finding.rule for finding in caught.value.findings] == ["plan_max_age"]
@@ -445,7 +447,7 @@ def test_apply_again(client, world):
 
 
 class Crash(BaseException):
-    """Simulated crash of the process."""
+    """Simulate a crash of the process."""
 
 
 def test_crash_at_journal_lines(client, world, monkeypatch):

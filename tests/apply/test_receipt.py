@@ -64,9 +64,8 @@ def expected_state(already, intended, rejected, not_sent, accepted, last_read):
     if not intended:
         return "not_sent"
     if not_sent:
-        return (
-            "already" if last_read == "in effect" else "not_sent"
-        )  # The request was not processed, so another client made the change.
+        # The request was not processed. If the change is in effect, another client made it.
+        return "already" if last_read == "in effect" else "not_sent"
     if last_read == "in effect":
         return "verified"  # The response does not matter.
     if rejected:
