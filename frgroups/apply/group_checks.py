@@ -104,8 +104,8 @@ def _check_drift(plan: Plan, group: GroupChange, reader: GroupReader, drift: Dri
     if allowed is None or joined + left <= allowed or group.create:
         return ""
     return (
-        f"Group {group.name} had {pluralize(len(group.baseline), 'member')} when the plan was created. Since then, "
-        f"{pluralize(joined, 'customer')} joined and {left:,} left outside the plan. The limit is "
+        f"Group {group.name} had {pluralize(len(group.baseline), 'member')} when the plan was created. Since "
+        f"then, other clients made {pluralize(joined, 'addition')} and {pluralize(left, 'removal')}. The limit is "
         f"{pluralize(int(allowed), 'change')} (drift_share, drift_floor)."
     )
 

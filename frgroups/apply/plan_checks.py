@@ -20,7 +20,7 @@ from frgroups.errors import (
     PlanBlockedError,
     WrongTenantError,
 )
-from frgroups.internals.formatting import agree, format_age, pluralize
+from frgroups.internals.formatting import format_age, pluralize
 from frgroups.plan.finding import Finding
 from frgroups.plan.limit_overrides import limit_options, relaxed_limits
 from frgroups.plan.limits import plan_age_violations
@@ -210,8 +210,7 @@ def _newly_suppressed(plan: Plan) -> list[Finding]:
     groups, customers = {group for group, _ in added}, {uid for _, uid in added}
     n = len(customers)
     text = (
-        f"{pluralize(n, 'customer')} who {agree(n, 'is', 'are')} now on the suppression list "
-        f"{suppression_list_path(plan)} would be added to {pluralize(len(groups), 'group')}. Create a new plan, "
-        "which leaves out the customers on the list."
+        f"The suppression list {suppression_list_path(plan)} contains {pluralize(n, 'customer')} that the plan would "
+        f"add to {pluralize(len(groups), 'group')}. Create a new plan, which leaves out these customers."
     )
     return [Finding("suppression_list", text, True, n=len(added))]

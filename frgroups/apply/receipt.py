@@ -223,14 +223,16 @@ class Receipt:
         lines += self._refusal_lines()
         for uid, (joined, left) in sorted(self.drift.items()):
             lines.append(
-                f"Group {uid} also changed outside the plan: {pluralize(joined, 'addition')} and "
-                f"{pluralize(left, 'removal')} since the plan was created. These changes remain."
+                f"Since the plan was created, other clients made {pluralize(joined, 'addition')} and "
+                f"{pluralize(left, 'removal')} in group {uid}. These changes remain."
             )
         for uid in sorted(self.created):
             lines.append(f"The plan created group {uid}.")
         if n := self._count_erased():
-            replaced = agree(n, "A tombstone replaces its uid.", "Tombstones replace their uids.")
-            lines.append(f"{pluralize(n, 'customer')} {agree(n, 'has', 'have')} been erased. {replaced}")
+            lines.append(
+                f"{pluralize(n, 'customer')} {agree(n, 'has', 'have')} been erased. A placeholder replaces each "
+                "erased uid."
+            )
         if self.stopped:
             lines.append(f"STOPPED: {self.stopped}")
         if self.repeated:
@@ -248,12 +250,9 @@ class Receipt:
     def _next_step(self) -> str:
         if self.erasure_id:
             return "The plan cannot be resumed. Load the tenant again and create a new plan."
-        purposes = []
         if self.stopped or self.counts["not_sent"]:
-            purposes.append("resume the run")
-        if self.counts["not_effective"] + self.counts["unknown"]:
-            purposes.append("check the changes that are not confirmed")
-        return f"To {' and '.join(purposes)}, apply the same plan again."
+            return "To resume the run, apply the same plan again."
+        return "To check the changes that are not confirmed, apply the same plan again."
 
     def _refusal_lines(self) -> list[str]:
         """Return one line per group, change, and server message that lists the rejected customers."""
