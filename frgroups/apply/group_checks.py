@@ -1,7 +1,8 @@
 """
 Check a plan against the current members of its groups before changes are sent.
 
-The checks compare the plan with drift and limits, and find the changes that are already in effect.
+The checks compare the drift and the planned changes with the limits of the plan. They also find the changes that are
+already in effect.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from frgroups.plan.plan import Plan
 
 DAY = timedelta(hours=24)
 
-# Maps a group uid to the numbers of customers who joined and left outside the plan since it was created.
+# Maps a group uid to the numbers of additions and removals by other clients since the plan was created.
 Drift = dict[str, tuple[int, int]]
 
 
@@ -84,7 +85,7 @@ def _check_drift(plan: Plan, group: GroupChange, reader: GroupReader, drift: Dri
     """
     Return an error message if a group was deleted or has changed too much, or an empty string.
 
-    The number of changes outside the plan is stored in `drift`. `created` is True if an earlier run of the plan
+    The number of changes by other clients is stored in `drift`. `created` is True if an earlier run of the plan
     created the group.
     """
     try:
@@ -132,7 +133,7 @@ def _current_counts(
 
 def _record_already_true(group: GroupChange, journal: Journal, reader: GroupReader) -> None:
     """
-    Write the changes that are in effect before they are sent to the journal.
+    Add the changes that are already in effect to the journal.
 
     Their state in the receipt is `already`. A missing customer counts as removed only after a consistent read.
     """

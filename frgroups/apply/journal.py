@@ -33,14 +33,14 @@ Item = tuple[str, str, str]  # A group uid, a customer uid, and "add" or "remove
 
 class RunAborted(Exception):  # noqa: N818  # This exception ends a run early and is not an error.
     """
-    The current run must end.
+    Exception that ends the current run.
 
-    The message is the reason. The journal contains all changes that were sent, so the run can be resumed.
+    The message contains the reason. The journal contains all changes that were sent, so the run can be resumed.
     """
 
 
 def journal_folder(folder: str | Path | None, tenant_uid: str, base_url: str | None) -> Path:
-    """Return the folder for the journals and receipts of a tenant, in `folder` or (None) in the data folder."""
+    """Return the folder for journals and receipts of a tenant. If `folder` is None, use the data folder."""
     return resolve_folder(folder, "journals") / tenant_folder(tenant_uid, base_url)
 
 
@@ -212,7 +212,7 @@ def write_journal(path: Path, lines: Iterable[dict[str, Any]]) -> Path:
 
 
 def _journal_path(plan: Plan, folder: Path) -> Path:
-    """Return the path of the journal of a plan. An erasure changes the file name."""
+    """Return the path of the journal of a plan, including a journal that an erasure has renamed."""
     time = f"{plan.planned_at:%Y%m%dT%H%M%S%fZ}"
     path = folder / f"{time}-{plan.digest[:16]}.jsonl"
     if path.exists():
@@ -283,12 +283,12 @@ class JournalState:
         return item in self.intended and item not in self.not_sent
 
     def has_digest(self, digest: str) -> bool:
-        """Return False if the journal belongs to another plan. An erased or missing digest matches each plan."""
+        """Return False if the journal belongs to another plan. An erased or missing digest matches every plan."""
         return self.digest in ("", TOMBSTONE_PREFIX, digest)
 
     def run_status(self) -> str:
         """
-        Format the number of changes that earlier runs sent, for errors that occur before this run sends changes.
+        Return a sentence with the number of changes that earlier runs sent, for use in error messages.
 
         Examples
         --------

@@ -116,7 +116,7 @@ def _check_same_journal(plan: Plan, journal: Journal) -> None:
 
 def _check_not_reverted(plan: Plan, journal: Journal) -> None:
     """
-    Raise PlanBlockedError if changes of an undo of the plan were sent.
+    Raise PlanBlockedError if the plan was undone.
 
     If the plan were resumed, it would repeat the changes that were undone.
     """
@@ -152,7 +152,7 @@ def check_receipt_matches(journal: Journal, receipt: Receipt) -> None:
 @contextmanager
 def with_run_status(state: JournalState) -> Iterator[None]:
     """
-    Add the number of changes that were sent to an error of the block.
+    Extend errors that are raised in the block with the number of changes that were sent.
 
     If an earlier run sent changes, the hint explains how to create a receipt that can be undone.
     """
@@ -183,7 +183,7 @@ def check_limits(plan: Plan) -> None:
 
 
 def raise_if_limits_exceeded(plan: Plan, findings: list[Finding]) -> None:
-    """Raise PlanBlockedError if a finding blocks the plan, with a hint that contains sufficient limits."""
+    """Raise PlanBlockedError if a finding blocks the plan. The hint contains limits that would allow it."""
     blocking = tuple(finding for finding in findings if finding.blocking)
     if not blocking:
         return

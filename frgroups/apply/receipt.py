@@ -69,7 +69,7 @@ class Receipt:
     created
         Uids of the groups that the plan created.
     approval
-        How, by whose decision, and when the plan was approved.
+        Type, reviewer and time of the approval.
     started_at
         Time of the first run of the plan.
     read_at
@@ -77,13 +77,13 @@ class Receipt:
     stopped
         Reason why the run ended early, or an empty string.
     drift
-        Number of customers who joined and left each group outside the plan since it was created.
+        Numbers of additions and removals by other clients since the plan was created, by group uid.
     repeated
         True if the plan was already applied and this call sent nothing.
     reverted_by
         Digest of the plan that has undone this plan, or an empty string.
     erasure_id
-        Identifier of an erasure if a customer in the plan has been erased, otherwise an empty string. A tombstone
+        Identifier of an erasure if a customer in the plan has been erased, otherwise an empty string. A placeholder
         replaces the uid of the customer.
     n_journal_lines
         Number of journal lines when the receipt was created.
@@ -148,7 +148,7 @@ class Receipt:
     @cached_property
     def counts(self) -> Counter[str]:
         """
-        Number of changes in each state. Missing states have the count 0.
+        Number of changes in each state. A state without changes has the count 0.
 
         Examples
         --------
@@ -164,7 +164,7 @@ class Receipt:
     @property
     def ok(self) -> bool:
         """
-        True if all changes are `verified` or `already` and all groups of the plan were created.
+        True if each change has the state `verified` or `already` and all groups of the plan were created.
 
         Examples
         --------

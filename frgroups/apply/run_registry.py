@@ -92,7 +92,7 @@ def register_revert(undo: Plan) -> None:
 
 
 def unregister_revert(undo: Plan) -> None:
-    """Register that an undo has made no change because its first request was rejected or not sent."""
+    """Record that an undo made no changes because its first request was rejected or not sent."""
     if undo.reverts is not None and not undo.is_empty:
         append_durable(_registry_path(undo), _encode_entry({"digest": undo.reverts, "not_reverted_by": undo.digest}))
 

@@ -21,7 +21,7 @@ from frgroups.plan.plan import Plan
 
 
 class Run:
-    """Run of a plan while the tenant is locked. Each request contains at most `chunk` customers."""
+    """Single run of a plan on a locked tenant. Each request contains at most `chunk` customers."""
 
     def __init__(
         self,
@@ -39,12 +39,12 @@ class Run:
         self.journal = journal
         self._sender = Sender(client, journal, reader.members_until, stop, progress, chunk)
         self._drift: Drift = {}
-        # Maps the removal of a moved customer to the group to which the customer has not been added yet.
+        # Maps the removal of a moved customer to the target group if the customer has not been added to it.
         self._failed_moves: dict[Item, str] = {}
         self._last_members: set[Item] = set()  # Removals that would leave a group without members.
 
     def check_groups(self) -> None:
-        """Check drift and limits with the current members, and record changes that are already in effect."""
+        """Compare the plan with the current members, and record the changes that are already in effect."""
         self._drift = check_groups(self._client, self._plan, self.journal, self._reader, self._stop)
 
     def send(self) -> str:
@@ -175,7 +175,7 @@ class Run:
         return details
 
     def _expected_changes(self) -> dict[str, set[tuple[str, str]]]:
-        """Return the accepted changes of each group that might exist, including groups without changes."""
+        """Return the accepted changes of each group, except groups whose creation was not sent."""
         state = self.journal.state
         expected: dict[str, set[tuple[str, str]]] = {
             group.uid: set() for group in self._plan.groups if not group.create or group.uid in state.creating

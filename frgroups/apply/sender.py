@@ -39,11 +39,14 @@ class Sender:
     """
     Send the changes of one plan and record them in its journal.
 
-    The journal records each change before it is sent and each response after it is received. If the server rejects a
-    chunk, the chunk is divided in half until each rejected customer is found. Status 413 reduces the chunk size. If a
-    response is lost or has a status of 500 or above, the group is read. Changes that are not in effect are then sent
-    again in smaller chunks, at most `MAX_ATTEMPTS` times. The run ends after status 401 or 403, if the complete first
-    chunk is rejected, or after `MAX_REJECTED` rejected customers.
+    The journal records each change before it is sent and each response after it is received.
+
+    If the server rejects a chunk, the chunk is repeatedly divided in half until each rejected customer is found.
+    Status 413 reduces the chunk size. If a response is lost or has a status of 500 or above, the group is read, and
+    changes that are not in effect are sent again in smaller chunks. A change is sent at most `MAX_ATTEMPTS` times.
+
+    The run ends after status 401 or 403, if the complete first chunk is rejected, or after `MAX_REJECTED` rejected
+    customers.
     """
 
     def __init__(
@@ -60,8 +63,8 @@ class Sender:
         self._chunk = chunk
         self._n_rejected = len(journal.state.rejected)  # Customers rejected in earlier runs count, too.
         self._waited = 0.0
-        # Customers in the first chunk who are not rejected yet, or None before the first chunk. A resumed run does
-        # not check its first chunk, because all remaining customers might be unknown.
+        # These are the customers in the first chunk who are not rejected yet, or None before the first chunk.
+        # A resumed run does not check its first chunk, because all remaining customers might be unknown.
         self._unresolved_first_uids: set[str] | None = None
         if journal.state.n_sent:
             self._unresolved_first_uids = set()
@@ -144,8 +147,8 @@ class Sender:
         except (*_UNPROCESSED_ERRORS, RateLimitedError, NotFoundError) as error:
             self._record_outcome(group, change, uids, "not_sent", error.message)
             raise RunAborted(error.message) from error
-        # The server rejects a chunk as a unit, so its customers are sent again in smaller chunks. The API contract
-        # does not guarantee that a rejected chunk has no effect, so its result is recorded as unknown.
+        # The server rejects a chunk as a unit, so its customers are sent again in smaller chunks.
+        # The API contract does not guarantee that a rejected chunk has no effect, so its result is unknown.
         recorded: str = result
         if result == "too_large":
             recorded = "not_sent"
@@ -222,7 +225,7 @@ class Sender:
         if self._n_rejected >= MAX_REJECTED:
             raise RunAborted(
                 f"The server rejected {self._n_rejected} customers of this plan, and the maximum is {MAX_REJECTED}. "
-                f"Its last message is: {message} Create a new plan without the rejected customers."
+                f"The last message of the server is: {message} Create a new plan without the rejected customers."
             )
 
 

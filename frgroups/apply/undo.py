@@ -105,7 +105,7 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
 
 
 def _facts_before(plan: Plan) -> pd.DataFrame | None:
-    """Return the customer details stored in a plan without the groups, which the plan has changed."""
+    """Return the customer details in a plan without the groups, because the plan has changed the groups."""
     facts = plan.customer_facts()
     return None if facts is None else facts.assign(groups_now="").astype("str")
 
@@ -114,7 +114,10 @@ def _already_undone(receipt: Receipt) -> list[Finding]:
     if not reverted_by(receipt.plan):
         return []
     # The text contains no digest, because an erasure does not change the texts in plan files.
-    text = "An undo of this plan was already sent. If others have repeated its changes, this undo reverts them again."
+    text = (
+        "The original plan has already been undone. If other clients have repeated its changes since then, this undo "
+        "reverts those changes, too."
+    )
     return [Finding("already_undone", text)]
 
 
@@ -132,7 +135,7 @@ def _not_finalized(receipt: Receipt, group: GroupChange) -> list[Finding]:
     if not n:
         return []
     text = (
-        f"The undo leaves out {pluralize(n, 'change')} of {group.name} that the plan sent but did not confirm. Apply "
+        f"The undo leaves out {pluralize(n, 'change')} of {group.name} that were sent but not confirmed. Apply "
         "the plan again or finalize it, and then create the undo from the new receipt."
     )
     return [Finding("not_finalized", text, False, group.uid, n)]

@@ -105,7 +105,7 @@ def _check_allowed(client: Client) -> None:
 
 
 class _Probe:
-    """Write probe with one temporary group."""
+    """A write probe that uses one temporary group."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -223,7 +223,7 @@ class _Probe:
         except NotFoundError:
             return
         except FrgroupsError as error:
-            error.add(f"The temporary group {self._group} might still exist. Delete it.")
+            error.add(f"The temporary group {self._group} might still exist. Delete it manually.")
             raise
 
 
