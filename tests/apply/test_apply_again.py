@@ -392,7 +392,7 @@ def test_total_wait_after_429(client, world, monkeypatch):
 
 
 def test_rejection_file_blocks(client, world, tmp_path):
-    "A rejection file next to the plan or next to the approval blocks the apply."
+    "A rejection file next to the plan or next to the approval blocks the plan."
     plan = plan_for(client, {"vip": PEOPLE[:12]})
     saved = plan.save(tmp_path / "vip.plan.json")
     approval = fg.approve_plan(plan, tmp_path / "other" / "yes.approval.json", by="Kari")
@@ -408,7 +408,7 @@ def test_rejection_file_blocks(client, world, tmp_path):
 
 
 def test_corrupt_file_next_to_approval(client, world, tmp_path):
-    "A corrupt approval file in the same folder does not block the apply."
+    "A corrupt approval file in the same folder does not block the plan."
     plan = plan_for(client, {"vip": PEOPLE[:12]})
     (tmp_path / "broken.approval.json").write_text("{")
     approval = fg.approve_plan(plan, tmp_path / "yes.approval.json", by="Kari")
@@ -433,7 +433,7 @@ def test_deleted_journal(client, world):
 
 @pytest.mark.parametrize("n_lost", [1, 2, 5, 99])
 def test_lost_journal_lines(client, world, n_lost):
-    "A journal with fewer lines than its receipt requires is corrupt. The final line may be missing."
+    "A journal with fewer lines than its receipt states is corrupt, except if only the final line is missing."
     plan = plan_for(client, {"vip": PEOPLE})
     world.misbehave(Fault("status", method="PUT", status=401, skip=1))
     receipt = apply(client, plan)
@@ -465,7 +465,7 @@ def test_corrupt_receipt_of_interrupted_run(client, world):
 
 @pytest.mark.parametrize("n_done", [0, 1])
 def test_token_renewal_fails(world, n_done):
-    "Without a new token, the apply raises an error before its first change and returns a receipt afterwards."
+    "If the token cannot be renewed, `apply_plan` raises an error or, after the first change, returns a receipt."
     tokens = iter([world.token])
     token = lambda: next(tokens, "")  # noqa: E731  # Returns one token and then an empty string.
     with fg.Client(world.tenant_uid, token, base_url=world.base_url, writable=True) as client:

@@ -1,4 +1,4 @@
-"""Crash an apply at each file operation and request, and check the result after a resume."""
+"""Crash a run at each file operation and request, and check the result after the plan is resumed."""
 
 import itertools
 import json
@@ -85,7 +85,7 @@ class CrashPoint:
 
 
 class CrashingFile:
-    """Journal file that can crash before, during and after the write of a line."""
+    """A journal file that crashes the process before, during or after the write of a line."""
 
     def __init__(self, file, crash_point):
         self._file, self._crash_point = file, crash_point
@@ -190,7 +190,7 @@ def without_time(line):
 
 
 class CrashTest:
-    """Runs of one plan that crash. Each starts with the same groups and an empty data folder."""
+    """Crash several runs of one plan. Each run starts with the same groups and an empty data folder."""
 
     def __init__(self, sandbox, folder):
         self.sandbox, self.plan, self.home = sandbox, folder / "plan.json", folder / "home"

@@ -1,4 +1,4 @@
-"""Test each fault in each phase of an apply: its result, and a resume after the fault."""
+"""Test each server fault in each phase of a run, and resume the plan after the fault."""
 
 import json
 import time

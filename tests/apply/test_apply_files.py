@@ -160,7 +160,7 @@ def content_of(actual):
 
 
 def test_approval_of_other_tenant(files, plan, tmp_path):
-    "An approval is rejected for a plan with the same changes for another tenant or host."
+    "An approval is not valid for a plan with the same changes but another tenant or host."
     path, _ = files["approval"]
 
     for target in ({"tenant_uid": "t-2"}, {"base_url": "https://api.example.test/v2"}):

@@ -1,4 +1,4 @@
-"""Check properties of an apply for all chunk sizes, groups and repetitions."""
+"""Check properties of runs with different groups, limits and chunk sizes."""
 
 import math
 import os
@@ -151,7 +151,7 @@ def test_daily_limit_over_several_plans(client, world, tmp_path):
 
 
 def test_daily_limit_counts_lost_responses(client, world):
-    "A removal without a response is counted, even if its repetition was not processed."
+    "A removal without a response is counted, even if the repeated request was not processed."
     plan = plan_for(client, {"a": PEOPLE[2:10]}, mode="mirror")
     other = plan_for(client, {"b": PEOPLE[2:10]}, mode="mirror")
     own = Journal.for_plan(other, None).path
@@ -168,7 +168,7 @@ def test_daily_limit_counts_lost_responses(client, world):
 
 
 def test_daily_limit_of_resumed_plan(client, world):
-    "Removals that a resumed plan made two days ago are not counted."
+    "`removals_per_day` does not count removals that the same plan made two days ago."
     limits = replace(OPEN, removals_per_day=8)
     members = world.members("a")
     plan = plan_for(client, {"a": members[8:]}, mode="mirror", limits=limits)

@@ -1,4 +1,4 @@
-"""Run plans, edits by others, applies, crashes, resumes and undos in random order over HTTP."""
+"""Apply, crash, resume and undo plans in random order while another client edits the groups."""
 
 from typing import ClassVar
 

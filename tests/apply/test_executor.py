@@ -191,7 +191,7 @@ def test_digest_prefix(client):
 
 
 def test_approval_file(client, world, tmp_path):
-    "An approval file is valid only for its plan, and a rejection blocks the apply."
+    "An approval file is valid only for its plan, and a rejection blocks the plan."
     plan, other = plan_for(client, {"vip": ["c200"]}), plan_for(client, {"vip": ["c201"]})
     approval = fg.approve_plan(plan, tmp_path / "yes.json", by="Kari")
     rejection = fg.approve_plan(plan, tmp_path / "no.json", by="Kari", reject="too many")
@@ -317,7 +317,7 @@ def test_changes_by_others_remain(client, world):
 
 
 def test_unknown_customers(client, world):
-    "Unknown customers are rejected, and all others are added, with the number of requests of a bisection."
+    "Unknown customers are found by bisection and rejected, and all other customers are added."
     plan = plan_for(client, {"vip": [*PEOPLE, "typo-1", "typo-2"]})
     world.clear_requests()
 
@@ -538,7 +538,7 @@ def test_interrupt(client, world, monkeypatch):
 
 
 def test_rejected_move(client, world):
-    "If the addition of a move is rejected, the removal is not sent and all other changes are made."
+    "If a customer cannot be added to the new group, the removal from the old group is not sent."
     plan = plan_for(
         client, {"also": ["c001"], "vip": PEOPLE[2:10], "empty": ["c000"]}, mode="mirror", create={"also": "Also"}
     )
@@ -621,7 +621,7 @@ def test_429_without_a_wait(client, world, monkeypatch):
 
 
 def test_server_unavailable_during_run(world):
-    "If the server becomes unavailable, the sent changes are unknown, and a resume reads them."
+    "If the server becomes unavailable during a run, sent changes are unknown until the plan is resumed."
     with world.client(retry=RetryPolicy(max_attempts=1), writable=True) as client:
         plan = plan_for(client, {"vip": PEOPLE})
         world.misbehave(
@@ -689,14 +689,16 @@ def test_resume_after_change_by_others(client, world):
 
 
 def test_drift_in_receipt(client, world):
-    "The receipt contains the number of customers who joined and left since the plan was created."
+    "The receipt contains the number of changes that other clients made since the plan was created."
     plan = plan_for(client, {"vip": ["c200"]})
     world.add_members("vip", ["c100"])
     world.remove_members("vip", ["c000"])
 
     receipt = apply(client, plan)
 
-    assert receipt.drift == {"vip": (1, 1)} and re.search(r"\b1 addition\b.*\b1 removal\b.*\bvip\b", receipt.summary())
+    assert receipt.drift == {"vip": (1, 1)} and re.search(
+        r"\b1 addition\b.*\b1 removal\b.*\bvip\b", receipt.summary()
+    )
 
 
 def test_receipt_after_expiry(client, world, tmp_path):
@@ -710,7 +712,7 @@ def test_receipt_after_expiry(client, world, tmp_path):
 
 
 def test_undo_one_day_later(client, world):
-    "An undo is not blocked by its age one day after the apply."
+    "An undo is not blocked by its age one day after the plan was applied."
     receipt = apply(client, plan_for(client, {"vip": ["c200"]}))
 
     undo = fg.plan_undo(replace(receipt, read_at=receipt.read_at - timedelta(hours=25)))
@@ -1008,7 +1010,7 @@ def test_interrupt_during_moves(client, world, monkeypatch):
 
 
 def test_progress(client, world):
-    "Finished changes of earlier runs count as progress, so that the progress reaches the total."
+    "The progress includes the changes of earlier runs, so that it reaches the total."
     plan = plan_for(client, {"vip": PEOPLE[:30]})
     world.add_members("vip", ["c010"])
     world.misbehave(Fault("status", method="PUT", path="/vip/", status=401, skip=2, times=None), max_uids_per_put=10)

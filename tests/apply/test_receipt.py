@@ -166,7 +166,7 @@ def test_table():
 
 @pytest.mark.parametrize("state", STATES)
 def test_ok_and_complete(state):
-    "A receipt is ok if all changes are `verified` or `already`. `not_sent` and `unknown` are not complete."
+    "A receipt is ok if each change is `verified` or `already`, and complete if no change is pending."
     receipt = receipt_of(PLAN, DONE | {ITEMS[3]: state}, AFTER)
 
     assert receipt.ok == (state in ("verified", "already"))

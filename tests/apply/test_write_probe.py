@@ -1,4 +1,4 @@
-"""Test the write probe, its stored results, and their use by an apply."""
+"""Test the write probe, its stored results, and their use by `apply_plan`."""
 
 import re
 from datetime import UTC, datetime
@@ -66,7 +66,7 @@ def test_largest_chunk(home_folder):
 
 @pytest.mark.parametrize(("status", "largest"), [(429, 200), (503, None)])
 def test_busy_server(home_folder, status, largest):
-    "Status 429 is repeated. Status 503 does not reduce the chunk size of an apply."
+    "A request with status 429 is repeated. Status 503 does not reduce the chunk size of `apply_plan`."
     times = 1 if status == 429 else None
     busy = Fault("status", method="PUT", path=PREFIX, status=status, skip=2, times=times, retry_after="0")
 
@@ -88,7 +88,7 @@ def test_probe_gives_up_after_429s(home_folder, monkeypatch):
 
 
 def test_no_effect_within_maximum(home_folder, monkeypatch):
-    "If a change is not in effect within the maximum time, an apply waits for the longest time."
+    "If a change is not in effect within the maximum time, `apply_plan` waits for the longest time."
     monkeypatch.setattr("frgroups.apply.write_probe.MAX_LAG", 0.3)
     results = probed(lag_seconds=3.0)
 
@@ -177,7 +177,7 @@ def test_read_only_client(home_folder):
 
 
 def test_apply_uses_largest_chunk(home_folder):
-    "After a probe, an apply sends no request that is too large."
+    "After a probe, `apply_plan` sends no request that is too large."
     with Sandbox(customers=300, groups=8, max_uids_per_put=60) as sandbox, sandbox.client(writable=True) as client:
         fg.probe_writes(client)
         snapshot = fg.load_snapshot(client)
