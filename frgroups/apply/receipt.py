@@ -40,9 +40,9 @@ _LABELS: dict[State, str] = {
 STATES: dict[State, str] = {
     "verified": "read back and confirmed",
     "already": "already in effect before this run",
-    "rejected": "rejected by the server",
+    "rejected": "not accepted by the server",
     "not_effective": "accepted by the server, but not in effect when read back",
-    "not_sent": "not sent, or sent without a response and not in effect",
+    "not_sent": "not in effect, and no request sent or no response received",
     "unknown": "sent, but the result could not be read back",
 }
 

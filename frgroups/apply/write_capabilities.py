@@ -26,7 +26,7 @@ NO_RESPONSE = "no response"  # The server did not respond, or its response was n
 _KIND = "write capabilities"
 _MAX_WAIT = 10.0
 _MAX_VISIBLE_AFTER = 3600.0  # A file with a larger value, in seconds, was not written by a probe.
-_UNTESTED = "not tested (too few customers)"
+_UNTESTED = "could not be tested"
 
 
 @dataclass(frozen=True, slots=True)
