@@ -81,7 +81,7 @@ class GroupReader:
 
     def read_back(self, expected: Mapping[str, _Changes]) -> str:
         """Read groups until their changes are in effect, and return the first error message or an empty string."""
-        self._last.clear()  # Results from before the requests cannot confirm changes.
+        self._last.clear()  # Reads from before the requests cannot confirm that the changes are in effect.
         errors = self._read_until_in_effect(expected)
         if not errors:
             return ""

@@ -127,7 +127,7 @@ class Journal:
 
     def write(self, event: str, **facts: Any) -> None:
         """
-        Append one line and write it to disk before the method returns.
+        Append one line and flush it to disk.
 
         Raises
         ------

@@ -121,8 +121,12 @@ class Receipt:
         """
         Return the changes of the plan with the state of each change.
 
-        The state is "verified", "already", "rejected", "not_effective", "not_sent" or "unknown". A change is
-        `already` if it was in effect before it was sent, and `verified` if it was sent and then read back.
+        A change is `verified` if it was sent and then read back. A change is `already` if it was in effect before the
+        plan sent it.
+
+        The other states are `rejected` (not accepted by the server), `not_effective` (accepted by the server, but not
+        in effect when read back), `not_sent` (not in effect, and no request sent or no response received), and
+        `unknown` (sent, but the result could not be read back).
 
         Returns
         -------

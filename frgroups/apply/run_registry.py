@@ -62,7 +62,7 @@ def register_run(plan: Plan, journal: Path) -> None:
 
 def reverted_by(plan: Plan) -> str:
     """
-    Return the digest of the plan that has undone a plan, or an empty string.
+    Return the digest of the undo plan that was sent for a plan, or an empty string.
 
     An undo refers to the digest of a plan, and several plans can have the same digest. An undo applies to each plan
     that was registered before the undo. If a plan is not registered, its creation time must be before the undo.

@@ -21,7 +21,7 @@ from frgroups.plan.plan import Plan
 
 
 class Run:
-    """Single run of a plan on a locked tenant. Each request contains at most `chunk` customers."""
+    """A run of one plan on a locked tenant. Each request contains at most `chunk` customers."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class Run:
         if unless_complete and complete.complete:
             receipt = complete
         receipt = self._save_receipt(receipt)
-        with suppress(RunAborted):  # Without this line, the next run only reads the groups again.
+        with suppress(RunAborted):  # If the line is missing, the next run only repeats the final read.
             self.journal.write("end", complete=receipt.complete, counts=dict(receipt.counts))
         return receipt
 

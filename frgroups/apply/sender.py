@@ -102,7 +102,7 @@ class Sender:
         """Send additions to a group or removals from it. Raise RunAborted if the run must end."""
         size = self._chunk
         if self._unresolved_first_uids is None and uids:
-            # The size of a chunk can be 1, and one rejected customer is no reason to end the run.
+            # The size of a chunk can be 1, and one rejected customer must not end the run.
             self._unresolved_first_uids = set(uids[:CHUNK])
         waiting = deque((list(uids[start : start + size]), 0) for start in range(0, len(uids), size))
         while waiting:
