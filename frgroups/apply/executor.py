@@ -236,7 +236,7 @@ def _send_plan(run: Run, plan: Plan) -> str:
     """
     Send the changes of a plan and return the reason for an early stop, or an empty string.
 
-    An undo that sent no change is removed from the registry, so that the original plan can still be resumed.
+    An undo that sent no change is marked in the registry, so that the original plan can still be resumed.
     """
     stopped = None
     try:

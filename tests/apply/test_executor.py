@@ -843,7 +843,7 @@ def test_rejected_undo(client, world):
 
 
 def test_expiry_before_first_change(client, world, tmp_path):
-    "If a run ends before its first change, an expired approval is not valid for the next run."
+    "If an approval expires after a run that sent no change, the next run needs a new approval."
     plan = plan_for(client, {"empty": PEOPLE[:5]})
     path = fg.approve_plan(plan, tmp_path / "ok.json", by="Kari", valid_for="1s")
     world.misbehave(Fault("status", method="GET", status=500, times=None))

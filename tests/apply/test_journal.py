@@ -44,7 +44,7 @@ def write_lines(path, lines=LINES):
 
 
 def state_of(lines):
-    """Return the state after the given lines, without a file."""
+    """Return the state of a journal with the given lines, without writing a file."""
     state = JournalState()
     for event, facts in lines:
         state.apply_event({"event": event, "at": "", **facts})
@@ -98,12 +98,12 @@ def test_state_while_writing(tmp_path):
 
 def test_incomplete_last_line(tmp_path):
     "An incomplete last line is ignored, and the journal can be continued."
-    whole = write_lines(tmp_path / "whole.jsonl").read_bytes()
-    start = whole[:-1].rindex(b"\n") + 1
+    content = write_lines(tmp_path / "content.jsonl").read_bytes()
+    start = content[:-1].rindex(b"\n") + 1
     path = tmp_path / "torn.jsonl"
 
-    for end in range(start, len(whole)):
-        path.write_bytes(whole[:end])
+    for end in range(start, len(content)):
+        path.write_bytes(content[:end])
         assert read_state(path) == state_of(LINES[:-1])
 
     write_lines(path, LINES[-1:])

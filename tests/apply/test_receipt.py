@@ -58,7 +58,7 @@ READS = ["in effect", "not in effect", "not read", "absent in an inconsistent re
 
 
 def expected_state(already, intended, rejected, not_sent, accepted, last_read):
-    """Return the expected state, written independently of the code."""
+    """Return the expected state without the code under test."""
     if already:
         return "already"  # The first read of the run decides.
     if not intended:

@@ -88,7 +88,7 @@ def test_probe_gives_up_after_429s(home_folder, monkeypatch):
 
 
 def test_no_effect_within_maximum(home_folder, monkeypatch):
-    "If a change is not in effect within the maximum time, `apply_plan` waits for the longest time."
+    "If a change does not take effect during a probe, `apply_plan` uses the longest waiting times."
     monkeypatch.setattr("frgroups.apply.write_probe.MAX_LAG", 0.3)
     results = probed(lag_seconds=3.0)
 
@@ -150,7 +150,7 @@ def test_group_cannot_be_deleted(home_folder):
 
 
 def test_no_customers(home_folder):
-    "Without customers, the results that need a customer are None."
+    "If the tenant has no customers, the results of tests that require a customer are None."
     with Sandbox(empty=True) as sandbox, sandbox.client(writable=True) as client:
         results = fg.probe_writes(client)
 
