@@ -22,7 +22,11 @@ PAIR_COLUMNS = ["name_a", "name_b", "n_a", "n_b", "n_both", "jaccard", "share_of
 MAX_CUSTOMER_ROWS = 50
 
 
-@command("sizes", example="frgroups sizes --csv sizes.csv")
+@command(
+    "sizes",
+    example="frgroups sizes --csv sizes.csv",
+    more="The column n_exclusive contains the number of members who are in no other group.",
+)
 @snapshot_options
 @csv_option
 @click.option("--top", type=IntegerRange(min=1), metavar="N", help="Show only the N largest groups.")
@@ -42,7 +46,13 @@ def sizes(selection: SnapshotSelection, csv: Path | None, top: int | None) -> in
     return 0
 
 
-@command("overlap", example="frgroups overlap --top 20")
+@command(
+    "overlap",
+    example="frgroups overlap --top 20",
+    more="The measure jaccard is the number of customers in both groups (n_both) divided by the number in either "
+    "group. The overlap coefficient is n_both divided by the size of the smaller group. The lift is n_both divided "
+    "by the number that is expected if the two groups are independent.",
+)
 @snapshot_options
 @csv_option
 @click.option("--top", type=IntegerRange(min=1), default=20, metavar="N", help="Show the first N pairs.")

@@ -163,12 +163,16 @@ def _read_optional_policy(path: Path | None) -> Policy | None:
 
 
 def _print_receipt(receipt: Receipt) -> None:
-    from frgroups.cli.apply_result import NO_RECEIPT_FILE
-
     print_text(receipt.summary())
-    print_text(f"Receipt: {receipt.path or NO_RECEIPT_FILE}")
-    if receipt.counts["verified"] and receipt.path:
-        print_text(f"To undo it: frgroups undo {receipt.path}")
+    if receipt.path is None:
+        print_text(
+            "Receipt: not written. Free disk space and apply the same plan again to write the receipt. "
+            "An undo requires it."
+        )
+        return
+    print_text(f"Receipt: {receipt.path}")
+    if receipt.counts["verified"]:
+        print_text(f"To undo: frgroups undo {receipt.path}")
 
 
 @command("undo", example="frgroups undo receipt.json")

@@ -8,10 +8,6 @@ from typing import Any
 from frgroups.apply.receipt import Receipt
 from frgroups.cli.output import make_visible
 
-NO_RECEIPT_FILE = (
-    "not written. Free some disk space and apply the same plan again: this writes the receipt, which undo requires."
-)
-
 
 def receipt_exit_code(receipt: Receipt) -> int:
     """Return 0 if all changes are verified and the receipt is stored, 6 if a change had no effect, and else 5."""

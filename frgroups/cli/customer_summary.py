@@ -91,12 +91,15 @@ def _customer_uid(snapshot: Snapshot, customer_id: str, id_type: str) -> str:
     [row] = resolve_customers(snapshot, [customer_id], by=id_type).to_dict("records")
     if row["outcome"] == "resolved":
         return str(row["customer_uid"])
-    subject, action = "No customer has", "An older one may know it (--at DATE)."
+    taken_at = format_utc(snapshot.taken_at)
     if row["outcome"] == "ambiguous":
-        subject, action = "Several customers have", "Say which by its customer uid."
+        raise InputError(
+            f"Several customers have the {id_type} {safe_repr(customer_id)} in the snapshot of {taken_at}. "
+            "Pass the uid of one of them."
+        )
     raise InputError(
-        f"{subject} the {id_type} {safe_repr(customer_id)} in the snapshot of "
-        f"{format_utc(snapshot.taken_at)}. {action}"
+        f"No customer has the {id_type} {safe_repr(customer_id)} in the snapshot of {taken_at}. "
+        "To search an older snapshot, pass --at DATE."
     )
 
 
@@ -138,16 +141,14 @@ def _group_lines(summary: CustomerSummary) -> list[str]:
     age = datetime.now(UTC) - snapshot.taken_at
     age_text = ""
     if age > timedelta(0):
-        age_text = f", {format_age(age)} old"
-    count = f"in {pluralize(len(summary.groups), 'group')}"
+        age_text = f"{format_age(age)} old, "
+    membership = "The customer is in no group: removed from all groups, merged, or deleted."
     if summary.groups:
-        count += ":"
-    else:
-        count += " (deleted, merged, or in none)."
+        membership = f"Member of {pluralize(len(summary.groups), 'group')}:"
     return [
-        f"Customer {summary.uid} of {snapshot.tenant_uid} at {snapshot.base_url or 'no host'}, by the snapshot of "
-        f"{format_utc(snapshot.taken_at)}{age_text}, {snapshot.verdict}:",
-        count,
+        f"Customer {summary.uid} of {snapshot.tenant_uid} at {snapshot.base_url or 'an unknown host'}",
+        f"Snapshot of {format_utc(snapshot.taken_at)} ({age_text}{snapshot.verdict})",
+        membership,
         *(f"  {_group_label(snapshot.group_name(uid), uid)}" for uid in summary.groups),
     ]
 
@@ -160,11 +161,11 @@ def _plan_lines(title: str, causes: list[Cause], names: dict[str, str]) -> list[
     for cause in causes:
         uid = cause.customer_group_uid
         lines.append(
-            f"  {cause.change} {_group_label(names.get(uid, uid), uid)} by {_plan_label(cause.plan_digest)} applied "
-            f"at {format_utc(cause.sent_at)}: {cause.state}."
+            f"  {cause.change} {_group_label(names.get(uid, uid), uid)} by {_plan_label(cause.plan_digest)}, applied "
+            f"at {format_utc(cause.sent_at)} (state: {cause.state})."
         )
         if cause.purpose:
-            lines.append(f"    For: {cause.purpose}")
+            lines.append(f"    Purpose: {cause.purpose}")
         lines.append(f"    Approved {_approval_text(asdict(cause))}.")
     return lines
 
@@ -179,7 +180,7 @@ def _approval_text(row: dict[str, Any]) -> str:
 
 def _plan_label(digest: str | None) -> str:
     if digest is None:
-        return "a plan with a customer who was erased since,"
+        return "a plan that contained an erased customer"
     return f"plan {digest[:12]}"
 
 
@@ -208,11 +209,12 @@ def _cause_lines(row: dict[str, Any]) -> list[str]:
     digest = None if pd.isna(row["plan_digest"]) else row["plan_digest"]
     reverted = ""
     if not pd.isna(row["reverts"]):
-        reverted = f", which reverts plan {row['reverts'][:12]}"
-    lines.append(f"By {_plan_label(digest)} of {format_utc(row['planned_at'])}{reverted}.")
+        reverted = f", which undoes plan {row['reverts'][:12]}"
+    lines.append(f"By {_plan_label(digest)}, created at {format_utc(row['planned_at'])}{reverted}.")
     if row["purpose"]:
-        lines.append(f"For: {row['purpose']}")
-    lines.append(f"Approved {_approval_text(row)}; applied at {format_utc(row['applied_at'])}: {row['plan_state']}.")
+        lines.append(f"Purpose: {row['purpose']}")
+    lines.append(f"Approved {_approval_text(row)}.")
+    lines.append(f"Applied at {format_utc(row['applied_at'])} (state: {row['plan_state']}).")
     if not pd.isna(row["receipt_path"]):
         lines.append(f"Receipt: {row['receipt_path']}")
     return lines

@@ -101,7 +101,11 @@ def _child_options(max_age: str | None, no_cover: bool, personal: bool) -> list[
     return [*options, *["-v"] * verbosity(context)]
 
 
-@command("status", example="frgroups status --all --html status.html")
+@command(
+    "status",
+    example="frgroups status --all --html status.html",
+    more="The exit code is 9 if a selected tenant has no fresh and consistent snapshot.",
+)
 @tenants_options
 @click.option(
     "--max-age", type=DURATION, default="24h", metavar="AGE", help="Report a snapshot that is older than this as old."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 
 import click
@@ -119,7 +120,8 @@ def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 def _epilogs() -> Iterator[tuple[str, str]]:
     yield "Workflow", _WORKFLOW
     yield "Environment variables", _ENVIRONMENT
-    yield "Exit codes", "\n".join(f"{code:<3} {meaning}" for code, meaning in EXIT_CODES.items())
+    lines = [textwrap.fill(f"{code:<3} {text}", 76, subsequent_indent=" " * 4) for code, text in EXIT_CODES.items()]
+    yield "Exit codes", "\n".join(lines)
 
 
 if __name__ == "__main__":

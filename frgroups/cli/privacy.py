@@ -30,8 +30,8 @@ def erase_customer(uid: str, records: CustomerRecords, yes: bool) -> int:
     if table.empty:
         scope = ""
         if records.tenant:
-            scope = f" of tenant {resolve_tenant_uid(records.tenant)}"
-        print_text(f"Nothing is held of this customer{scope} in {home()}.")
+            scope = f" for tenant {resolve_tenant_uid(records.tenant)}"
+        print_text(f"No stored data of this customer was found{scope} in {home()}.")
         return 0
     _print_files(table)
     n_failed = int((table["action"] == FAILED).sum())
@@ -50,13 +50,15 @@ def _print_outcome(n_files: int, n_failed: int, *, is_dry_run: bool) -> None:
     from frgroups.internals.formatting import pluralize
 
     files = pluralize(n_files, "file")
+    failures = ""
+    if n_failed:
+        failures = f" {pluralize(n_failed, 'file')} cannot be changed."
     if is_dry_run:
-        failures = f", {n_failed} could not be done" if n_failed else ""
-        print_text(f"{files} would change{failures}; nothing was changed. Do it: with --yes.")
+        print_text(f"{files} would change.{failures} Nothing was changed. To erase the customer, add --yes.")
         return
-    print_text(f"{files} done, {n_failed} could not be done.")
+    print_text(f"{files} changed.{failures}")
     if n_files:
-        print_text("Delete the customer in the tenant too: what is there still, the next load keeps again.")
+        print_text("Also delete the customer in the tenant. Otherwise, the next load stores the customer again.")
 
 
 @command("export-customer", example="frgroups export-customer UID --out FILE")

@@ -11,7 +11,7 @@ import pandas as pd
 
 from frgroups.errors import CorruptFileError, InputError, SnapshotNotFoundError
 from frgroups.internals.structured_logging import log_event
-from frgroups.internals.validation import as_list
+from frgroups.internals.validation import as_list, check_columns, wrong_type
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.store.manifest import StoredSnapshot
 from frgroups.store.snapshot_store import open_stored, read_stored
@@ -24,8 +24,7 @@ SnapshotSources = pd.DataFrame | Iterable[Snapshot | str | Path]
 def read_snapshots(snapshots: SnapshotSources) -> Iterator[Snapshot]:
     """Read snapshots, folders of stored snapshots, or rows of `list_snapshots`. The last of each timestamp counts."""
     if isinstance(snapshots, pd.DataFrame):
-        if "path" not in snapshots:
-            raise InputError("snapshots has no column 'path'; pass the table of list_snapshots, or rows of it.")
+        check_columns(snapshots.columns, ["path"], "snapshots")
         snapshots = snapshots["path"]
     items = as_list(snapshots, "snapshots")
     sources = [source for source in map(_open_source, items) if source is not None]
@@ -68,7 +67,7 @@ def _open_source(item: Any) -> Snapshot | StoredSnapshot | None:
     if isinstance(item, Snapshot):
         return item
     if not isinstance(item, str | Path):
-        raise InputError(f"snapshots takes Snapshots and folders of kept ones, not a {type(item).__name__}.")
+        raise wrong_type(item, "snapshots", "a list of Snapshot objects or of folders of stored snapshots")
     try:
         return open_stored(item)
     except CorruptFileError as error:

@@ -284,7 +284,8 @@ def test_help(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])
     out = capsys.readouterr().out
-    assert all(f"  {code:<3} {text}" in out for code, text in EXIT_CODES.items())
+    words = " ".join(out.split())
+    assert all(f"{code} {text}" in words for code, text in EXIT_CODES.items())
     assert "FRGROUPS_TOKEN" in out and "frgroups apply PLAN" in out
     positions = [re.search(rf"^  {command} +{re.escape(text)}", out, re.M).start() for command, text in COMMANDS]
     assert positions == sorted(positions)
