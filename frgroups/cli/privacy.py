@@ -1,4 +1,4 @@
-"""Commands about the stored data of one customer: erasure and export."""
+"""Commands that erase and export the stored data of a customer."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 @command("erase-customer", example="frgroups erase-customer UID --yes")
-@click.option("--yes", is_flag=True, help="Erase the customer. Without this option, no file is changed.")
+@click.option("--yes", is_flag=True, help="Change and delete the files. Without this option, they are only listed.")
 @customer_options
 def erase_customer(uid: str, records: CustomerRecords, yes: bool) -> int:
-    """Erase a customer from all stored files, or show what would be erased."""
+    """Erase a customer from all stored files, or list the files that would change."""
     from frgroups.cli.inputs import resolve_tenant_uid
     from frgroups.internals.paths import home
     from frgroups.privacy.erasure import FAILED, erase_customer
@@ -62,10 +62,12 @@ def _print_outcome(n_files: int, n_failed: int, *, is_dry_run: bool) -> None:
 
 
 @command("export-customer", example="frgroups export-customer UID --out FILE")
-@click.option("--out", type=FILE, metavar="FILE", help="Write to this file, which only you can read.")
+@click.option(
+    "--out", type=FILE, metavar="FILE", help="Write the data to this file, which only the current user can read."
+)
 @customer_options
 def export_customer(uid: str, records: CustomerRecords, out: Path | None) -> int:
-    """Print all stored data of a customer as JSON."""
+    """Print all stored data of a customer as JSON, or write the data to a file."""
     from frgroups.internals.atomic_files import write_text
     from frgroups.privacy.subject_access import export_customer as export_stored_data
 
