@@ -21,8 +21,8 @@ from frgroups.snapshot.customer_lists import resolve_customers
 from frgroups.snapshot.snapshot import Snapshot
 
 _VERDICT_NOTES = {
-    "drifted": "This change is uncertain, because the group changed during the load.",
-    "unverifiable": "This change is uncertain, because the load could not verify that the group was read completely.",
+    "drifted": "This entry is uncertain, because the group changed during the load.",
+    "unverifiable": "This entry is uncertain, because the load could not verify that the group was read completely.",
 }
 _STATUS_NOTES = {"new": " The group was new.", "deleted": " The group was deleted."}
 
