@@ -29,7 +29,9 @@ MAX_CUSTOMER_ROWS = 50
 )
 @snapshot_options
 @csv_option
-@click.option("--top", type=IntegerRange(min=1), metavar="N", help="Show only the N largest groups.")
+@click.option(
+    "--top", type=IntegerRange(min=1), metavar="N", help="Show only the N largest groups. By default, all groups."
+)
 def sizes(selection: SnapshotSelection, csv: Path | None, top: int | None) -> int:
     """Print the size of each group of a stored snapshot."""
     from frgroups.analysis.sizes import group_sizes

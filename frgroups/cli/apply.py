@@ -206,7 +206,12 @@ def _print_receipt(receipt: Receipt) -> None:
         print_text(f"To undo: frgroups undo {receipt.path}")
 
 
-@command("undo", example="frgroups undo receipt.json")
+@command(
+    "undo",
+    example="frgroups undo receipt.json",
+    more="The new plan has the limits of the applied plan, which --limit can change. It must be approved and applied "
+    "like any other plan.",
+)
 @click.argument("file", metavar="RECEIPT", type=FILE)
 @limit_option
 @click.option("--out", type=FILE, metavar="FILE", help="Plan file to write. By default, a file in the data folder.")

@@ -49,7 +49,7 @@ SECTIONS: dict[str, tuple[CommandEntry, ...]] = {
         CommandEntry("changes", "analyze:changes", "Show which groups changed between two snapshots"),
         CommandEntry("who", "who:who", "Show a customer's groups and the plans that changed them"),
     ),
-    "Plan, review and apply changes": (
+    "Plan, review, and apply changes": (
         CommandEntry("plan", "plan:plan", "Create a plan that changes the members of a group"),
         CommandEntry("show", "plan:show", "Show the contents of a plan or a receipt"),
         CommandEntry("review", "plan:review", "Write a plan's review as HTML, Markdown, CSV, or Excel"),

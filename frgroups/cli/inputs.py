@@ -260,7 +260,7 @@ def _resolve_list(snapshot: Snapshot, ids: pd.Series, kind: str, path: Path, dir
     """Look up the ids of a list, and print the number of unknown ids and the first of them."""
     table = resolve_customers(snapshot, ids, by=kind, directory=directory)
     unknown = table.loc[table["outcome"] != "resolved", "id"]
-    print_text(f"{pluralize(len(table), 'customer')} read from {path} by {kind}, {len(unknown):,} not found")
+    print_text(f"{pluralize(len(table), 'customer')} read from {path} ({kind}), {len(unknown):,} not found")
     if len(unknown):
         listed = ", ".join(unknown.head(MAX_LISTED_IDS))
         if len(unknown) > MAX_LISTED_IDS:

@@ -32,7 +32,8 @@ from frgroups.errors import InputError
     "--max-age",
     type=DURATION,
     metavar="AGE",
-    help="Do not load a tenant whose stored snapshot is at most this old, for example 6h or 30min.",
+    help="Do not load a tenant whose stored snapshot is at most this old, for example 6h or 30min. By default, all "
+    "selected tenants are loaded.",
 )
 @click.option(
     "--no-cover",
@@ -119,7 +120,8 @@ def _child_options(max_age: str | None, no_cover: bool, personal: bool) -> list[
 @command(
     "status",
     example="frgroups status --all --html status.html",
-    more="The exit code is 9 if a selected tenant has no fresh and consistent snapshot.",
+    more="Without --all, --tenant, and FRGROUPS_TENANT_UID, the command shows all tenants. The exit code is 9 if a "
+    "tenant has no fresh and consistent snapshot.",
 )
 @tenants_options
 @click.option(

@@ -67,17 +67,23 @@ class CustomerRecords:
 
 
 class LimitOption(click.Option):
-    """Option `--limit`, whose help lists the names of all limits."""
+    """Option `--limit`, whose help lists all limits with their default values."""
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        """Return the option and its help text with the names of the limits."""
+        """Return the option and its help text with the names and the default values of the limits."""
         from frgroups.plan.limits import Limits
 
         record = super().get_help_record(ctx)
         if record is None:
             return None
-        names = ", ".join(field.name for field in fields(Limits) if field.name != "per_group")
-        return record[0], f"{record[1]} Names: {names}."
+        defaults = Limits()
+        names = [field.name for field in fields(Limits) if field.name != "per_group"]
+        settings = ", ".join(f"{name}={_setting_text(getattr(defaults, name))}" for name in names)
+        return record[0], f"{record[1]} The default limits of a new plan are {settings}."
+
+
+def _setting_text(value: object) -> str:
+    return "none" if value is None else str(value)
 
 
 def tenant_option(function: Function) -> Function:

@@ -94,7 +94,7 @@ if TYPE_CHECKING:
     cls=ListOption,
     type=NONEMPTY_TEXT,
     metavar="UID...",
-    help="Uids of customers whom the plan must not remove.",
+    help="Uids of customers that the plan must not remove.",
 )
 @click.option(
     "--protect-list",
@@ -127,7 +127,7 @@ if TYPE_CHECKING:
     "limits_file",
     type=FILE,
     metavar="FILE",
-    help="TOML file with limits, including limits of single groups in tables such as [per_group.vip].",
+    help="TOML file that replaces the default limits. Tables such as [per_group.vip] define limits of single groups.",
 )
 @limit_option
 @click.option(
@@ -281,8 +281,8 @@ def _document_text(document: Plan | Receipt) -> str:
         return f"{document!r}\n{document.summary()}\nDigest: {digest}"
     planned = document.plan
     origin = (
-        f"{planned.tenant_uid} at {planned.base_url}, {format_utc(document.started_at)}, approved "
-        f"{format_approval(document.approval)}"
+        f"Applied to {planned.tenant_uid} at {planned.base_url}\n"
+        f"Started at {format_utc(document.started_at)}, approved {format_approval(document.approval)}"
     )
     return f"{document!r}\n{origin}\n{document.summary()}"
 
