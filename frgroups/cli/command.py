@@ -58,11 +58,11 @@ class LazyGroup(click.Group):
         with _usage_errors_of(ctx):
             return super().parse_args(ctx, args)
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click API
         """Return the command names in workflow order."""
         return list(self._entries)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's signature
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click API
         """Import and return the command with this name, or return None if it does not exist."""
         entry = self._entries.get(cmd_name)
         return None if entry is None else entry.load()
@@ -97,7 +97,7 @@ class LazyGroup(click.Group):
                 formatter.write_dl([(entry.name.ljust(width), entry.help) for entry in entries])
         click.Command.format_options(self, ctx, formatter)
 
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click API
         """Write the workflow, the environment variables, and the exit codes."""
         for heading, text in self._epilogs():
             write_verbatim(formatter, heading, text)

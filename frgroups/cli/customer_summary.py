@@ -175,13 +175,12 @@ def _plan_lines(title: str, causes: list[Cause], names: dict[str, str]) -> list[
     lines = ["", title]
     for cause in causes:
         uid = cause.customer_group_uid
-        lines.append(
-            f"  {cause.change} {_group_label(names.get(uid, uid), uid)} by {_plan_label(cause.plan_digest)}, applied "
-            f"at {format_utc(cause.sent_at)} (state: {cause.state})."
-        )
+        lines.append(f"  {cause.change} {_group_label(names.get(uid, uid), uid)}")
+        lines.append(f"    By {_plan_label(cause.plan_digest)}.")
         if cause.purpose:
             lines.append(f"    Purpose: {cause.purpose}")
         lines.append(f"    Approved {_approval_text(asdict(cause))}.")
+        lines.append(f"    Applied at {format_utc(cause.sent_at)} (state: {cause.state}).")
     return lines
 
 

@@ -37,8 +37,7 @@ def run_demo(*, customers: int = 20_000) -> int:
     started = time.monotonic()
     folder = data_subdir("demo")
     shutil.rmtree(folder, ignore_errors=True)
-    retailer = f"a Nordic sports retailer with {customers:,} customers"
-    _print_title(f"1. Start a local sample tenant: {retailer}")
+    _print_title(f"1. Start a local sample tenant with {customers:,} customers")
     with Sandbox(customers=customers, process=True, days_ago=30) as sandbox, sandbox.client(writable=True) as client:
         print_text(client.check())
         before = _load(client, folder)
@@ -143,9 +142,8 @@ def _undo(client: Client, receipt: Receipt, folder: Path) -> None:
     _print_title("9. Undo the changes with a plan whose limits allow the removals")
     blocked = plan_undo(receipt)
     print_text(f"The limits of the first plan block the undo: {blocked}")
-    changed = "no limit on removals and at most one emptied group"
     limits = Limits(removals_per_group=None, removal_share=None, removals_total=None, emptied_groups=1)
-    print_text(f"A second undo plan has {changed}. A reviewer must approve it:")
+    print_text("A second undo plan has no limit on removals and allows one empty group. A reviewer must approve it:")
     undo = plan_undo(receipt, limits=limits)
     print_text(undo.summary())
     undo.save(folder / f"{GROUP}.undo.plan.json")

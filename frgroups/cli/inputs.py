@@ -120,8 +120,12 @@ def _configured_tenant(name: str | None) -> Tenant | None:
 def _unknown_name_note(name_or_uid: str | None) -> str:
     if not name_or_uid or _configured_tenant(name_or_uid) is not None:
         return ""
-    problem = "does not define this name" if config_path().exists() else "does not exist"
-    return f" {name_or_uid!r} was interpreted as a tenant uid, because {config_path()} {problem}."
+    path = config_path()
+    if path.exists():
+        return (
+            f" {name_or_uid!r} was interpreted as a tenant uid, because {path} does not define a tenant of this name."
+        )
+    return f" {name_or_uid!r} was interpreted as a tenant uid, because {path} does not exist."
 
 
 def selected_tenant_names(all_tenants: bool, tenants: Sequence[str]) -> list[str]:

@@ -43,7 +43,8 @@ def open_missing_streams() -> None:
     """Replace stdout and stderr with the null device if they were closed. Python sets a closed stream to None."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123  # open until the end
+            # The stream stays open until the process exits.
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
 
 
 def as_one_line(text: str) -> str:

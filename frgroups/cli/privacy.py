@@ -28,10 +28,9 @@ def erase_customer(uid: str, records: CustomerRecords, yes: bool) -> int:
 
     table = erase_customer(uid, dry_run=not yes, **_search_scope(records))
     if table.empty:
-        scope = ""
+        print_text(f"No stored data of this customer was found in {home()}.")
         if records.tenant:
-            scope = f" for tenant {resolve_tenant_uid(records.tenant)}"
-        print_text(f"No stored data of this customer was found{scope} in {home()}.")
+            print_text(f"Only the data of tenant {resolve_tenant_uid(records.tenant)} was searched.")
         return 0
     _print_files(table)
     n_failed = int((table["action"] == FAILED).sum())
@@ -49,14 +48,14 @@ def _print_files(table: pd.DataFrame) -> None:
 def _print_outcome(n_files: int, n_failed: int, *, is_dry_run: bool) -> None:
     from frgroups.internals.formatting import pluralize
 
-    files = pluralize(n_files, "file")
-    failures = ""
     if n_failed:
-        failures = f" {pluralize(n_failed, 'file')} cannot be changed."
+        print_text(f"{pluralize(n_failed, 'file')} cannot be changed. The list contains the reasons.")
     if is_dry_run:
-        print_text(f"{files} would change.{failures} Nothing was changed. To erase the customer, add --yes.")
+        print_text(
+            f"{pluralize(n_files, 'file')} would change. Nothing was changed. To erase the customer, add --yes."
+        )
         return
-    print_text(f"{files} changed.{failures}")
+    print_text(f"{pluralize(n_files, 'file')} changed.")
     if n_files:
         print_text("Also delete the customer in the tenant. Otherwise, the next load stores the customer again.")
 

@@ -100,7 +100,7 @@ def notebooks(port: int, no_browser: bool) -> int:
         print_text(f"JupyterLab opens the notebooks in {folder}.", flush=True)
         print_text(f"The sandbox is running at {running.base_url}.", flush=True)
         environment = os.environ | _notebook_environment(running) | {"FRGROUPS_HOME": str(home())}
-        jupyter = subprocess.Popen(  # noqa: S603  # All arguments are from this module.
+        jupyter = subprocess.Popen(  # noqa: S603
             _jupyter_command(folder, port, no_browser), env=environment
         )
         signal.signal(signal.SIGTERM, lambda _signum, _frame: sys.exit(143))

@@ -13,7 +13,8 @@ from click.shell_completion import CompletionItem
 from frgroups.errors import FrgroupsError
 
 
-class CheckedValue(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4
+# ParamType is a generic class in click 8.4 and later.
+class CheckedValue(click.ParamType):  # type: ignore[type-arg]
     """
     Parameter type that validates values with a function.
 
@@ -101,8 +102,8 @@ class FolderPath(FilePath):
 
     def shell_complete(
         self,
-        ctx: click.Context,  # noqa: ARG002  # click's signature
-        param: click.Parameter,  # noqa: ARG002  # click's signature
+        ctx: click.Context,  # noqa: ARG002  # click API
+        param: click.Parameter,  # noqa: ARG002  # click API
         incomplete: str,
     ) -> list[CompletionItem]:
         """Return an item that makes the shell complete folder names."""
