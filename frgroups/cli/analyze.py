@@ -51,9 +51,9 @@ def sizes(selection: SnapshotSelection, csv: Path | None, top: int | None) -> in
 @command(
     "overlap",
     example="frgroups overlap --top 20",
-    more="The measure jaccard is the number of customers in both groups (n_both) divided by the number in either "
-    "group. The overlap coefficient is n_both divided by the size of the smaller group. The lift is n_both divided "
-    "by the number that is expected if the two groups are independent.",
+    more="The Jaccard index is the number of customers in both groups (n_both) divided by the number of customers in "
+    "at least one of the groups. The overlap coefficient is n_both divided by the size of the smaller group. The lift "
+    "is n_both divided by the number that is expected if the two groups are independent.",
 )
 @snapshot_options
 @csv_option
@@ -104,7 +104,7 @@ def overlap(selection: SnapshotSelection, csv: Path | None, top: int, measure: s
     cls=ExclusiveOption,
     excludes=["--csv"],
     is_flag=True,
-    help="Print each finding as a JSON line, without the limit of --top.",
+    help="Print all findings as JSON lines. --top has no effect.",
 )
 @click.option(
     "--csv",
@@ -183,14 +183,14 @@ def _print_group_notes(table: pd.DataFrame, *, n_changed: int) -> None:
     n_drifted = int((table["verdict"] == "drifted").sum())
     if n_drifted:
         print_text(
-            f"{pluralize(n_drifted, 'group')} changed during the load (verdict drifted). The changes shown for such "
-            "a group might be incomplete or wrong."
+            f"{pluralize(n_drifted, 'group')} changed during the load (verdict drifted). The changes of such a "
+            "group might be incomplete or wrong."
         )
 
 
 def _write_table(path: Path | None, table: pd.DataFrame, *, n_printed: int) -> None:
     """
-    Write a table to a CSV file if there is a path.
+    Write a table to a CSV file, and report how many of its rows were printed.
 
     Parameters
     ----------
@@ -199,7 +199,7 @@ def _write_table(path: Path | None, table: pd.DataFrame, *, n_printed: int) -> N
     table
         The complete table.
     n_printed
-        Number of printed rows. If it is less than the length of the table, a message reports both numbers.
+        Number of rows that the command has printed. If some rows were not printed, a message contains both numbers.
     """
     from frgroups.internals.atomic_files import write_text
 

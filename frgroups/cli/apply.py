@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
 @command("approve", example='frgroups approve plan.json --by "Kari Nordmann"')
 @click.argument("file", metavar="PLAN", type=FILE)
-@click.option(
-    "--by", "reviewer", required=True, type=NONEMPTY_TEXT, metavar="NAME", help="Name of the reviewer who decides."
-)
+@click.option("--by", "reviewer", required=True, type=NONEMPTY_TEXT, metavar="NAME", help="Name of the reviewer.")
 @click.option("--reject", "reason", metavar="REASON", help="Reject the plan for this reason instead of approving it.")
 @click.option("--out", type=FILE, metavar="FILE", help="Approval file to write. By default, a file next to the plan.")
 def approve(file: Path, reviewer: str, reason: str | None, out: Path | None) -> int:
@@ -197,8 +195,8 @@ def _print_receipt(receipt: Receipt) -> None:
     print_text(receipt.summary())
     if receipt.path is None:
         print_text(
-            "Receipt: not written. Free disk space and apply the same plan again to write the receipt. "
-            "An undo requires it."
+            "Receipt: not written. Free disk space and apply the same plan again to write the receipt, "
+            "which an undo requires."
         )
         return
     print_text(f"Receipt: {receipt.path}")
@@ -209,8 +207,8 @@ def _print_receipt(receipt: Receipt) -> None:
 @command(
     "undo",
     example="frgroups undo receipt.json",
-    more="The new plan has the limits of the applied plan, which --limit can change. It must be approved and applied "
-    "like any other plan.",
+    more="The new plan has the limits of the applied plan. To change them, use --limit. The new plan must be "
+    "approved and applied like any other plan.",
 )
 @click.argument("file", metavar="RECEIPT", type=FILE)
 @limit_option

@@ -146,8 +146,8 @@ def summary_text(summary: CustomerSummary) -> str:
         lines.append(f"  {_change_text(row)}")
         lines += [f"    {line}" for line in _cause_lines(row)]
     names = summary.snapshot.matrix.names_by_uid
-    lines += _plan_lines("Changes by plans that no stored snapshot shows:", summary.unseen, names)
-    lines += _plan_lines("Changes by plans after this snapshot:", summary.since, names)
+    lines += _plan_lines("Changes sent by plans that are not visible in a stored snapshot:", summary.unseen, names)
+    lines += _plan_lines("Changes sent by plans after this snapshot:", summary.since, names)
     return "\n".join(lines)
 
 
@@ -157,7 +157,7 @@ def _group_lines(summary: CustomerSummary) -> list[str]:
     age_text = ""
     if age > timedelta(0):
         age_text = f"{format_age(age)} old, "
-    membership = "The customer is in no group: removed from all groups, merged, or deleted."
+    membership = "The customer is in no group. The customer was removed from all groups, merged, or deleted."
     if summary.groups:
         membership = f"Member of {pluralize(len(summary.groups), 'group')}:"
     return [
@@ -205,7 +205,7 @@ def _group_label(name: str, uid: str) -> str:
 def _change_text(row: dict[str, Any]) -> str:
     group = _group_label(row["name"], row["customer_group_uid"])
     if row["change"] == "was in":
-        return f"was in {group} on {format_day(row['before'])} (first snapshot)."
+        return f"was in {group} in the first snapshot ({format_day(row['before'])})."
     note = _STATUS_NOTES.get(row["group_status"], "")
     return f"{row['change']} {group} {format_day_span(row['after'], row['before'])}.{note}"
 
@@ -222,7 +222,7 @@ def _cause_lines(row: dict[str, Any]) -> list[str]:
     if row["change"] == "was in":
         return lines
     if pd.isna(row["planned_at"]):
-        return [*lines, "No applied plan made this change."]
+        return [*lines, "No applied plan caused this change."]
     digest = None if pd.isna(row["plan_digest"]) else row["plan_digest"]
     reverted = ""
     if not pd.isna(row["reverts"]):

@@ -109,7 +109,8 @@ def _plan(snapshot: Snapshot, folder: Path) -> tuple[Plan, list[str]]:
     listed = list(read_list(path))
     desired = [*audience, *listed]
     print_text(
-        f"{len(audience):,} customers in {AUDIENCE}. {len(listed):,} customers in {path.name}, four of them unknown."
+        f"{len(audience):,} customers match {AUDIENCE}. {path.name} lists {len(listed):,} customers, four of them "
+        "unknown."
     )
     limits = Limits(additions_per_group=3000)
     plan = plan_memberships(

@@ -146,7 +146,7 @@ def select_status_rows(table: pd.DataFrame, all_tenants: bool, tenants: Sequence
     """
     Return the rows of the tenant in FRGROUPS_TENANT_UID.
 
-    With `--all` or `--tenant`, or without the variable, the function returns all rows.
+    The function returns all rows if `--all` or `--tenant` is given, or if the variable is not set.
     """
     uid = environment_tenant_uid()
     if all_tenants or tenants or not uid:

@@ -32,7 +32,7 @@ from frgroups.errors import InputError
     "--max-age",
     type=DURATION,
     metavar="AGE",
-    help="Do not load a tenant whose stored snapshot is at most this old, for example 6h or 30min. By default, all "
+    help="Do not load a tenant if its stored snapshot is at most this old, for example 6h or 30min. By default, all "
     "selected tenants are loaded.",
 )
 @click.option(
@@ -129,7 +129,7 @@ def _child_options(max_age: str | None, no_cover: bool, personal: bool) -> list[
     type=DURATION,
     default="24h",
     metavar="AGE",
-    help="Report snapshots that are older than this as a problem, for example 6h or 7d.",
+    help="Report snapshots older than this age as a problem, for example 6h or 7d.",
 )
 @click.option("--html", type=FILE, metavar="FILE", help="Also write the status to an HTML page.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON line for each tenant.")

@@ -87,7 +87,7 @@ def _setting_text(value: object) -> str:
 
 
 def tenant_option(function: Function) -> Function:
-    """Add `--tenant` to a command that connects to one tenant."""
+    """Add the option `--tenant` to a command that connects to one tenant."""
     return click.option(
         "--tenant",
         metavar="NAME",
@@ -96,7 +96,7 @@ def tenant_option(function: Function) -> Function:
 
 
 def tenants_options(function: Function) -> Function:
-    """Add `--all` and `--tenant` to a command for one tenant, several tenants or all tenants."""
+    """Add the options `--all` and `--tenant` to a command that accepts several tenants."""
     all_tenants = click.option(
         "--all",
         "all_tenants",
@@ -212,7 +212,7 @@ def customer_options(function: Function) -> Function:
     """
     Add the argument UID and the options that locate the stored records of a customer.
 
-    The command receives `uid` and the values of the options as `records`, a CustomerRecords.
+    The command receives the arguments `uid` and `records`, a CustomerRecords with the values of the options.
     """
 
     @wraps(function)
@@ -232,8 +232,8 @@ def customer_options(function: Function) -> Function:
         click.option(
             "--tenant",
             metavar="NAME|UID",
-            help="Search only the data of this tenant: its name in tenants.toml, or its uid. By default, the data of "
-            "all tenants.",
+            help="Search only the data of the tenant with this name in tenants.toml, or with this uid. By default, "
+            "all tenants are searched.",
         ),
         click.option("--cache", type=FOLDER, metavar="FOLDER", help="Also search this folder of snapshots."),
         click.option("--journal", type=FOLDER, metavar="FOLDER", help="Also search this folder of journals."),

@@ -48,7 +48,9 @@ if TYPE_CHECKING:
     metavar="EXPRESSION",
     help='Group expression that selects the desired customers, for example "VIP & loyalty - staff".',
 )
-@click.option("--also", metavar="EXPRESSION", help="Group expression whose members are desired too.")
+@click.option(
+    "--also", metavar="EXPRESSION", help="Group expression whose members are added to the desired customers."
+)
 @click.option(
     "--column",
     metavar="NAME",
@@ -281,8 +283,8 @@ def _document_text(document: Plan | Receipt) -> str:
         return f"{document!r}\n{document.summary()}\nDigest: {digest}"
     planned = document.plan
     origin = (
-        f"Applied to {planned.tenant_uid} at {planned.base_url}\n"
-        f"Started at {format_utc(document.started_at)}, approved {format_approval(document.approval)}"
+        f"Applied to tenant {planned.tenant_uid} at {planned.base_url}.\n"
+        f"Started at {format_utc(document.started_at)}, approved {format_approval(document.approval)}."
     )
     return f"{document!r}\n{origin}\n{document.summary()}"
 

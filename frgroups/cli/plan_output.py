@@ -43,7 +43,7 @@ def save_plan(plan: Plan, out: Path | None, *, pending: bool = False, limits_sou
         _print_limits_to_change(plan, pending, limits_source)
     elif pending:
         print_text(f"Next    frgroups approve {path} --by NAME")
-        print_text(f"        (or save the approval file of the review page in {path.parent})")
+        print_text(f"        (or save the approval file that the review page creates in {path.parent})")
         print_text("        frgroups apply --approved")
     else:
         print_text(f"Next    frgroups approve {path} --by NAME")

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 @command("erase-customer", example="frgroups erase-customer UID --yes")
-@click.option("--yes", is_flag=True, help="Change and delete the files. Without this option, they are only listed.")
+@click.option(
+    "--yes", is_flag=True, help="Erase the customer. Without this option, the command only lists the files."
+)
 @customer_options
 def erase_customer(uid: str, records: CustomerRecords, yes: bool) -> int:
     """Erase a customer from all stored files, or list the files that would change."""

@@ -66,7 +66,7 @@ def change_causes(
     customer_uid: str, tenant_uid: str, base_url: str | None, journal: str | Path | None = None
 ) -> list[Cause]:
     """
-    Return the changes that applied plans sent for a customer, in the order of their requests.
+    Return the membership changes of a customer that applied plans have sent, sorted by time.
 
     A journal that cannot be read is skipped with a warning in the log.
 
@@ -87,7 +87,7 @@ def change_causes(
             if encoded_uid in path.read_bytes():
                 causes += list(_causes_in(Journal(path), customer_uid))
         except (FrgroupsError, OSError, KeyError, TypeError, ValueError) as error:
-            text = f"The changes in journal {path} are not in the history: {error_info(error)['message']}"
+            text = f"The history does not include the changes in journal {path}: {error_info(error)['message']}"
             log_event(log, logging.WARNING, "journal_unreadable", text, path=str(path))
     return sorted(causes, key=lambda cause: cause.sent_at)
 
@@ -122,7 +122,7 @@ def _make_cause(
     item: Item, start: dict[str, Any], sent_at: datetime, last: datetime, receipt: Receipt | None
 ) -> Cause:
     """
-    Create the Cause for a change in a journal.
+    Return the Cause that describes a change in a journal.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ def _read_receipt_of(journal: Journal) -> Receipt | None:
 
 
 def _without_tombstone(digest: str | None) -> str | None:
-    """Return a digest, or None if an erasure has replaced it."""
+    """Return the digest of a plan, or None if it was replaced because a customer was erased."""
     if digest == TOMBSTONE_PREFIX:
         return None
     return digest

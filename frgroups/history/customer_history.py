@@ -52,9 +52,9 @@ def customer_history(
     """
     Return the changes of a customer's groups between stored snapshots, with the plans that caused them.
 
-    The API does not report when a customer joined a group. A change is therefore dated by the two snapshots around
-    it, and a customer who joins and leaves a group between two snapshots is not visible. Snapshots that are corrupt
-    or have another format version are skipped with a warning in the log.
+    The API does not report when a customer joined a group. Each change therefore has the timestamps of the snapshots
+    before and after it. If a customer joins and leaves a group between two snapshots, the table contains neither
+    change. Snapshots that are corrupt or have another format version are skipped with a warning in the log.
 
     Parameters
     ----------

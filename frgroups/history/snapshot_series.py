@@ -89,7 +89,7 @@ def _open_source(item: Any) -> Snapshot | StoredSnapshot | None:
     if isinstance(item, Snapshot):
         return item
     if not isinstance(item, str | Path):
-        raise wrong_type(item, "snapshots", "a list of Snapshot objects or of folders of stored snapshots")
+        raise wrong_type(item, "snapshots", "a list of Snapshot objects or snapshot folders")
     try:
         return open_stored(item)
     except CorruptFileError as error:
@@ -98,5 +98,5 @@ def _open_source(item: Any) -> Snapshot | StoredSnapshot | None:
 
 
 def _log_skipped(error: InputError) -> None:
-    # The hint is for callers who must resolve the error. Here the snapshot is skipped instead.
+    # The hint describes how to resolve the error, which is not necessary because the snapshot is skipped.
     log_event(log, logging.WARNING, "snapshot_skipped", f"{error.message} The history omits this snapshot.")

@@ -169,7 +169,7 @@ def test_drifted_load(running, environment, capsys, no_pause):
 
 
 def test_cli_hints_in_the_log(environment, capsys):
-    "Messages in the log contain no arguments of Python."
+    "Log messages on the command line do not contain Python arguments."
     assert main(["sizes", "--tenant", "t-1", "--base-url", "stage", "--log", "json"]) == 1
     assert main(["sizes", *OTHER[:2], "--allow-older", "--log", "json"]) == 0
 

@@ -103,7 +103,7 @@ def test_groups_changes_and_plans(changed_tenant, capsys):
     assert code == 0
     assert lines[0].startswith("Customer c-2 of sport_nordic at http://127.0.0.1:")
     assert "consistent" in lines[1] and "1 group" in lines[2] and lines[3] == "All (all)"
-    assert any(line.startswith("was in All (all) on ") for line in lines)
+    assert any(line.startswith("was in All (all) ") for line in lines)
     joined = next(n for n, line in enumerate(lines) if line.startswith("joined VIP (vip) "))
     assert plan.digest[:12] in lines[joined + 1]
     assert "the spring letter" in lines[joined + 2]
@@ -145,7 +145,7 @@ def test_json(changed_tenant, capsys):
 
 
 def test_external_id(changed_tenant, capsys):
-    "An external id must match with its leading zeros. An unknown or ambiguous id is an error with the id."
+    "An external id must match with its leading zeros. The error for an unknown or ambiguous id contains the id."
     assert run_who(capsys, "0150", "--by", "external_id")[1].startswith("Customer c-1 ")
 
     for external_id in ("150", "E9"):
@@ -206,7 +206,7 @@ def test_unverifiable_snapshot(home_folder, capsys, monkeypatch):
 
     _, out, _ = run_who(capsys, "c-1")
 
-    assert "was in VIP (vip) on 3 November 2026" in out
+    assert re.search(r"was in VIP \(vip\) .*3 November 2026", out)
     assert "unverifiable" in out and "uncertain" in out
 
 

@@ -224,7 +224,7 @@ def test_no_readable_snapshot(tmp_path):
 
 
 def test_several_tenants_or_hosts(tmp_path):
-    "Several tenants or hosts in one cache require `tenant_uid` and `base_url`. As objects, they are rejected."
+    "Several tenants or hosts in a folder require `tenant_uid` and `base_url`. Snapshots of two hosts are rejected."
     here, there = week(0, [("vip", "1")]), week(1, [("vip", "2")], base_url="https://stage.example")
     for snapshot in (here, there, week(2, [("vip", "3")], tenant_uid="t-2")):
         fg.save_snapshot(snapshot, tmp_path)
@@ -329,7 +329,7 @@ def test_columns_of_changes(tmp_path):
 
 
 def test_drifted_change(tmp_path):
-    "If a drifted snapshot misses a customer, the customer leaves and joins, and both rows have the verdict drifted."
+    "A customer who is missing from a drifted snapshot has two changes, both with the verdict drifted."
     rows = [("a", "1"), ("b", "1")]
     for snapshot in (
         with_verdicts(week(0, rows)),
