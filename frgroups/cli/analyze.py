@@ -52,8 +52,8 @@ def sizes(selection: SnapshotSelection, csv: Path | None, top: int | None) -> in
     "overlap",
     example="frgroups overlap --top 20",
     more="The Jaccard index is the number of customers in both groups (n_both) divided by the number of customers in "
-    "at least one of the groups. The overlap coefficient is n_both divided by the size of the smaller group. The lift "
-    "is n_both divided by the number that is expected if the two groups are independent.",
+    "at least one of the groups. The overlap coefficient is n_both divided by the size of the smaller group. The "
+    "lift is n_both divided by the number that is expected if the two groups are independent.",
 )
 @snapshot_options
 @csv_option
