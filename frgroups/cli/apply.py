@@ -41,7 +41,8 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None) -> 
     if reason is not None:
         written = approve_plan(plan, target, by=reviewer, reject=reason)
         print_text(plan.summary())
-        print_text(f"{reviewer} rejected plan {plan.digest[:12]}. Written to {_existing(written, path)}")
+        print_text(f"{reviewer} rejected plan {plan.digest[:12]}.")
+        print_text(f"Written to {_existing(written, path)}")
         if previous and previous.approved:
             print_text(f"The rejection replaces the approval by {previous.by} in the same file.")
         return 0
@@ -51,7 +52,8 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None) -> 
     location = path.absolute()
     if out is None:
         location = move_plan(path, "approved")
-    print_text(f"{reviewer} approved plan {plan.digest[:12]}. Written to {_existing(approval, location)}")
+    print_text(f"{reviewer} approved plan {plan.digest[:12]}.")
+    print_text(f"Written to {_existing(approval, location)}")
     if location != path.absolute():
         print_text(f"The plan is now in {location.parent}. Next: frgroups apply --approved")
     else:
