@@ -14,8 +14,8 @@ from frgroups.cli.output import print_text
 @click.option(
     "--probe-writes",
     is_flag=True,
-    help="Test how the server handles writes, with a test group that is created and deleted. Allowed only on stage "
-    "and in a sandbox. The result is stored for frgroups apply.",
+    help="Test how the server handles writes, using a temporary group. Allowed only on stage and in a sandbox. The "
+    "result is stored for frgroups apply.",
 )
 def doctor(tenant: str | None, probe_writes: bool) -> int:
     """Print the versions, the data folder, the connection, and the suppression list."""

@@ -31,7 +31,7 @@ def complete(monkeypatch, capsys):
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_commands(complete, shell):
-    "All commands that start with the word are returned. In zsh, each has its help text."
+    "A request returns the commands that start with the word. In zsh, each command has its help text."
     lines = complete(shell, "s")
     expected = sorted(name for name in COMMAND_HELP if name.startswith("s"))
 

@@ -47,7 +47,7 @@ def test_cli_hint(cli_hint, text):
     ],
 )
 def test_add_to_an_error(first, second, text, cli_text):
-    "`add` appends the message and both hints."
+    "`error.add` appends a message and its hints to the error."
     error = InputError("No.", **first)
 
     error.add("Why.", **second)

@@ -51,7 +51,7 @@ CUSTOMER = {
 
 def week(number, rows=(), names=None, *, tenant_uid="t-1", base_url=HOST):
     """
-    Return the snapshot of a week with these (group, customer) rows.
+    Return a snapshot for a week with the given (group, customer) rows.
 
     `names` maps group uids to names, and can contain groups without members.
     """
@@ -65,7 +65,7 @@ def week(number, rows=(), names=None, *, tenant_uid="t-1", base_url=HOST):
 
 
 def with_verdicts(snapshot, *groups):
-    """Return the snapshot with the verdict "drifted" for these groups and "consistent" for all others."""
+    """Return the snapshot with the verdict "drifted" for the given groups and "consistent" for all others."""
     uids = snapshot.reads["customer_group_uid"]
     reads = snapshot.reads.assign(verdict=["drifted" if uid in groups else "consistent" for uid in uids])
     return replace(snapshot, reads=reads, verdict="drifted" if groups else "consistent")
@@ -78,7 +78,7 @@ def truncate_memberships(path):
 
 
 def rows_of(history, *columns):
-    """Return the values of these columns as a list of rows."""
+    """Return the values of the given columns as a list of rows."""
     return history[list(columns)].values.tolist()
 
 
