@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from frgroups.api.defaults import PAGE_SIZE, REQUESTS_PER_SECOND, WORKERS
 from frgroups.api.pagination import count_pages
-from frgroups.internals.formatting import format_list, pluralize
+from frgroups.internals.formatting import pluralize
 from frgroups.plan.group_change import GroupChange
 
 # Assumed response time. The actual time is unknown before the first request.
@@ -65,13 +65,9 @@ class RequestEstimate:
         duration = "less than a minute"
         if minutes > 1:
             duration = f"about {minutes:,} minutes"
-        parts = [pluralize(self.n_before, "read before the first write"), pluralize(self.n_write, "write")]
-        if self.n_between:
-            parts.append(pluralize(self.n_between, "read before the removals"))
-        parts.append(pluralize(self.n_after, "read after the last write"))
         text = (
-            f"Applying the plan requires {pluralize(self.n_requests, 'request')} ({format_list(parts)}) and takes "
-            f"{duration} at {REQUESTS_PER_SECOND:g} requests per second and {SECONDS_PER_RESPONSE:g} s per response."
+            f"Applying the plan requires {pluralize(self.n_requests, 'request')} ({pluralize(self.n_write, 'write')}) and "
+            f"takes {duration}."
         )
         return text + self._search_text()
 
@@ -101,8 +97,7 @@ def estimate_requests(groups: Sequence[GroupChange], *, n_write: int, arriving: 
     Examples
     --------
     >>> print(estimate_requests([GroupChange("vip", "VIP", ("a",) * 1200, add=("c",))], n_write=1, arriving=()))
-    Applying the plan requires 7 requests (3 reads before the first write, 1 write, and 3 reads after the last \
-write) and takes less than a minute at 20 requests per second and 0.2 s per response.
+    Applying the plan requires 7 requests (1 write) and takes less than a minute.
     """
     before = [_n_reads_before(group) for group in groups]
     between = [_n_pages(len(group.baseline) + len(group.add)) for group in groups if group.uid in arriving]

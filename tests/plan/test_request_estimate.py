@@ -86,14 +86,14 @@ def test_too_many_unknown_customers():
 @pytest.mark.parametrize(
     ("estimate", "parts"),
     [
-        (RequestEstimate(1, 1, 0, 1, 0.6), ["3 requests", "1 read ", "1 write", "less than a minute"]),
-        (RequestEstimate(1, 1, 1, 1, 60.0), ["4 requests", "1 read before the removals", "less than a minute"]),
-        (RequestEstimate(600, 1000, 0, 600, 61.0), ["2,200 requests", "600 reads", "1,000 writes", "2 minutes"]),
+        (RequestEstimate(1, 1, 0, 1, 0.6), ["3 requests", "1 write", "less than a minute"]),
+        (RequestEstimate(1, 1, 1, 1, 60.0), ["4 requests", "1 write", "less than a minute"]),
+        (RequestEstimate(600, 1000, 0, 600, 61.0), ["2,200 requests", "1,000 writes", "2 minutes"]),
     ],
 )
 def test_text(estimate, parts):
-    "The sentence contains the number of requests, the duration and the assumptions."
-    assert all(part in str(estimate) for part in (*parts, "20 requests per second", "0.2 s per response"))
+    "The sentence contains the number of requests, the number of writes, and the duration."
+    assert all(part in str(estimate) for part in parts)
 
 
 def test_selection_and_empty_plan():
