@@ -65,10 +65,8 @@ class RequestEstimate:
         duration = "less than a minute"
         if minutes > 1:
             duration = f"about {minutes:,} minutes"
-        text = (
-            f"Applying the plan requires {pluralize(self.n_requests, 'request')} ({pluralize(self.n_write, 'write')}) and "
-            f"takes {duration}."
-        )
+        requests = f"{pluralize(self.n_requests, 'request')} ({pluralize(self.n_write, 'write')})"
+        text = f"Applying the plan requires {requests} and takes {duration}."
         return text + self._search_text()
 
     def _search_text(self) -> str:
