@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from frgroups.errors import InputError, ListError
+from frgroups.internals.formatting import format_list, pluralize
 from frgroups.internals.spreadsheets import (
     NonTextCell,
     Row,
@@ -20,16 +21,17 @@ from frgroups.internals.spreadsheets import (
     reject_damaged_ids,
 )
 from frgroups.internals.structured_logging import log_event
-from frgroups.snapshot.membership_matrix import check_uids
+from frgroups.internals.validation import check_choice, check_columns, wrong_type
+from frgroups.snapshot.membership_matrix import READ_AS_STRINGS, check_uids
 from frgroups.snapshot.snapshot import Snapshot
 
 log = logging.getLogger("frgroups.snapshot")
 
 _COLUMN_IN_CLI = (
-    "Pass --column to choose the id column of the --list file of frgroups plan. In any other list, rename the id "
+    "For the file of `frgroups plan --list`, pass --column to choose the id column. In any other list, rename the id "
     "column to customer_uid or external_id."
 )
-_IF_ID = "If it is an id, insert a row with the header customer_uid above it."
+_IF_ID = "If it contains an id, insert a row with the column name customer_uid above it."
 
 USUAL_NAMES = (
     *("customer_uid", "customer_id", "uid"),
@@ -91,15 +93,19 @@ def read_list(path: str | Path, column: str | None = None, *, sheet: str | None 
     ids = [cell for _, cell in cells if cell]
     if not ids:
         raise ListError(
-            f"{table.source} holds no ids: column {name!r} is blank in all {len(cells)} rows. Write the ids below it."
+            f"{table.source} does not contain any ids. The column {name!r} is empty in "
+            f"{pluralize(len(cells), 'row')}. Write one id per row below the column name."
         )
     n_without_id = sum(not row[position] and any(row) for _, row in rows)
     if n_without_id:
-        text = f"{table.source}: {n_without_id} rows have no id in column {name!r} and were left out"
+        text = f"Skipped {pluralize(n_without_id, 'row')} of {table.source} without an id in the column {name!r}."
         log_event(log, logging.WARNING, "rows_without_id", text, file=table.source, column=name, n_rows=n_without_id)
     distinct = list(dict.fromkeys(ids))
     n_repeated = len(ids) - len(distinct)
-    text = f"{table.source}: {len(distinct)} ids in column {name!r}, {n_repeated} repetitions dropped"
+    text = (
+        f"Read {pluralize(len(distinct), 'id')} from the column {name!r} of {table.source}. "
+        f"{pluralize(n_repeated, 'repeated row')} skipped."
+    )
     facts = {"file": table.source, "column": name, "n_ids": len(distinct), "n_repeated": n_repeated}
     log_event(log, logging.INFO, "list_read", text, **facts)
     return pd.Series(distinct, dtype="str", name=name)
@@ -137,8 +143,7 @@ def resolve_customers(
     1     1          NaN   unknown
     2  0251        c-251  resolved
     """
-    if by not in _BY:
-        raise InputError(f"by={by!r}; choose {', '.join(_BY)}.")
+    check_choice(by, "by", _BY)
     result = pd.DataFrame({"id": pd.Series(_distinct_ids(ids), dtype="str")})
     pairs = _id_pairs(_customers_with(snapshot, by), by)
     conflicting = pd.Index([], dtype="str")
@@ -163,9 +168,7 @@ def _find_id_column(table: Table, column: str | None) -> tuple[int, str, list[Ro
     if column is not None:
         position = _find_column(header, column, table.source)
         if position is None:
-            raise ListError(
-                f"{table.source} has no column {column!r}; {_describe_columns(header)}. Choose one of its columns."
-            )
+            raise ListError(f"{table.source} has no column {column!r}. {_describe_columns(header)}")
         return position, header[position], below
     for usual in USUAL_NAMES:
         position = _find_column(header, usual, table.source, exact=False)
@@ -176,8 +179,8 @@ def _find_id_column(table: Table, column: str | None) -> tuple[int, str, list[Ro
             return 0, header[0], below
         return 0, "id", table.rows
     raise ListError(
-        f"{table.source} has {table.width} columns, none with a usual name of an id column such as customer_uid, "
-        f"external_id or kundenummer; {_describe_columns(header)}.",
+        f"{table.source} has {table.width} columns, but none of them has a usual name for an id column, such as "
+        f"customer_uid, external_id, or kundenummer. {_describe_columns(header)}",
         hint="Pass column= to choose the id column.",
         cli_hint=_COLUMN_IN_CLI,
     )
@@ -196,11 +199,11 @@ def _find_column(header: Sequence[str], name: str, source: Path, *, exact: bool 
         normalized = [normalize_column_name(cell) for cell in header]
         matches = [n for n, cell in enumerate(normalized) if header[n] and cell == normalize_column_name(name)]
     if len(matches) > 1:
-        names = " and ".join(repr(header[position]) for position in matches)
+        names = format_list([repr(header[position]) for position in matches])
         raise ListError(
-            f"{source} has {len(matches)} columns for {name!r}: {names}.",
-            hint="Rename one of them, or pass the exact name of the id column as column=.",
-            cli_hint=f"Rename one of them. {_COLUMN_IN_CLI}",
+            f"{source} has {len(matches)} columns that match the name {name!r}: {names}.",
+            hint="Rename one of these columns, or pass the exact name of the id column as column=.",
+            cli_hint=f"Rename one of these columns. {_COLUMN_IN_CLI}",
         )
     if not matches:
         return None
@@ -210,8 +213,8 @@ def _find_column(header: Sequence[str], name: str, source: Path, *, exact: bool 
 def _describe_columns(header: Sequence[str]) -> str:
     """Return a phrase with the column names, unless the first row looks like customer data."""
     if any(_looks_like_data(cell) for cell in header):
-        return "its first row looks like data, not like a header: write a row of column names above it"
-    return "its columns are " + ", ".join(repr(cell) for cell in header[:20] if cell)
+        return "The first row looks like data. Insert a row of column names above it."
+    return f"Its columns are {format_list([repr(cell) for cell in header if cell], 20)}."
 
 
 def _has_header(table: Table) -> bool:
@@ -224,9 +227,9 @@ def _has_header(table: Table) -> bool:
     if below and all(isinstance(cell, NonTextCell) or _looks_like_id(cell) for cell in below):
         return True
     raise ListError(
-        f"{table.source}: its first row may be a header or an id.",
-        hint=f"If it is a header, pass it as column=. {_IF_ID}",
-        cli_hint=f"If it is a header of the --list file of frgroups plan, pass it to --column. {_IF_ID}",
+        f"The first row of {table.source} could be a column name or an id.",
+        hint=f"If it contains the column name, pass that name as column=. {_IF_ID}",
+        cli_hint=f"If it contains the column name, pass that name to `frgroups plan --column`. {_IF_ID}",
     )
 
 
@@ -240,26 +243,23 @@ def _looks_like_data(cell: str) -> bool:
 
 def _distinct_ids(ids: Iterable[str]) -> list[str]:
     if isinstance(ids, str | bytes | pd.DataFrame) or not isinstance(ids, Iterable):
-        raise InputError(
-            f"ids takes several ids, not one {type(ids).__name__}; give a list or one column of a table."
-        )
+        raise wrong_type(ids, "ids", "a list of strings or one column of a table")
     listed = list(ids)
     for position, value in enumerate(listed):
         if not isinstance(value, str):
-            raise InputError(
-                f"ids[{position}] is {type(value).__name__}, not text: {value!r}. Leading zeros may be lost; read "
-                "the column as text (dtype='str')."
-            )
+            raise wrong_type(value, f"ids[{position}]", "a string", hint=READ_AS_STRINGS)
         if not value.strip():
-            raise InputError(f"ids[{position}] is blank. Leave blank rows out; read_list does.")
+            raise InputError(
+                f"`ids[{position}]` must not be blank. Remove the blank ids, or read the file with read_list."
+            )
     return list(dict.fromkeys(listed))
 
 
 def _customers_with(snapshot: Snapshot, by: str) -> pd.DataFrame:
     if by not in snapshot.customers:
         raise InputError(
-            f"Customers by {by} need contact data, which this snapshot does not hold.",
-            hint="Load it with personal=True, or choose external_id or customer_uid.",
+            f"`by` is {by!r}, but the snapshot does not contain that column.",
+            hint="Load the snapshot with personal=True, or pass by='external_id' or by='customer_uid'.",
         )
     return snapshot.customers
 
@@ -270,8 +270,7 @@ def _read_directory(directory: pd.DataFrame | str | Path, by: str) -> pd.DataFra
     uids = check_uids(directory, "customer_uid", "directory")
     if by == "customer_uid":
         return pd.DataFrame({by: uids})
-    if by not in directory:
-        raise InputError(f"directory needs a column {by!r}; it has {', '.join(map(repr, directory.columns))}.")
+    check_columns(directory.columns, [by], "directory")
     has_id = directory[by].notna() & (directory[by] != "")
     ids = check_uids(directory.loc[has_id], by, "directory")
     return pd.DataFrame({"customer_uid": uids.loc[ids.index], by: ids})
@@ -284,7 +283,9 @@ def _read_directory_file(path: str | Path, by: str) -> pd.DataFrame:
     for name in ("customer_uid", by):
         position = _find_column(header, name, table.source)
         if position is None:
-            raise ListError(f"{table.source} needs a column {name!r} to be a directory; {_describe_columns(header)}.")
+            raise ListError(
+                f"{table.source} needs a column {name!r} to be used as a directory. {_describe_columns(header)}"
+            )
         reject_damaged_ids([(number, row[position]) for number, row in rows], table.source)
         columns[name] = [row[position] for _, row in rows]
     return pd.DataFrame(columns, dtype="str")

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from frgroups.errors import InputError
-from frgroups.internals.formatting import format_list
+from frgroups.internals.formatting import format_list, pluralize
 from frgroups.internals.timestamps import parse_timestamp
 from frgroups.internals.validation import check_text
 from frgroups.snapshot.membership_matrix import MembershipMatrix, as_str, check_uids
@@ -54,7 +54,10 @@ def snapshot_from_frames(
     group_table = _complete_table(groups, "customer_group_uid", "groups", group_uids)
     unknown = sorted(set(group_uids.unique()) - set(group_table["customer_group_uid"]))
     if unknown:
-        raise InputError(f"{len(unknown)} groups have members but no row in groups: {format_list(unknown, 5)}.")
+        raise InputError(
+            f"`groups` must contain every group that has members. It lacks {pluralize(len(unknown), 'group')}: "
+            f"{format_list(unknown, 5)}."
+        )
     names = group_table.get("name", pd.Series(None, index=group_table.index, dtype="str"))
     names = as_str(names.fillna(group_table["customer_group_uid"]), "groups['name']")
     group_table = group_table.assign(name=names)
@@ -115,7 +118,7 @@ def _complete_table(frame: pd.DataFrame | None, key: str, what: str, uids: pd.Se
     is_repeated = table[key].duplicated()
     if is_repeated.any():
         repeated = table.loc[is_repeated, key].iloc[0]
-        raise InputError(f"{what} has {repeated!r} more than once; each uid may stand there once.")
+        raise InputError(f"`{what}` contains the uid {repeated!r} more than once. Keep one row per uid.")
     missing = uid_table[~uid_table[key].isin(table[key])]
     if what == "customers" and len(missing):
         columns = table.select_dtypes(["bool", "integer"])

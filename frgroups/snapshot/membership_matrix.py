@@ -14,10 +14,13 @@ import pandas as pd
 import pyarrow as pa
 
 from frgroups.errors import GroupNotFoundError, InputError
+from frgroups.internals.formatting import format_list, pluralize
 from frgroups.internals.suggestions import did_you_mean
 from frgroups.internals.typing import Int32Array, IntArray
-from frgroups.internals.validation import as_list, check_text
+from frgroups.internals.validation import as_list, check_columns, check_text, check_type, wrong_type
 from frgroups.snapshot.uid_lookup import lookup_positions
+
+READ_AS_STRINGS = "Read the column as strings (dtype='str'), because numbers lose leading zeros."
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -81,7 +84,7 @@ class MembershipMatrix:
     ) -> MembershipMatrix:
         """Create a matrix from the group code and the customer code of each membership, in any order."""
         if (group_code < 0).any() or (customer_code < 0).any():
-            raise InputError("A membership names a group or customer that is not in the list of all of them.")
+            raise InputError("A membership refers to a group or customer that is missing from the list of all uids.")
         n_customers = max(len(customer_uids), 1)
         keys = np.sort(group_code.astype(np.int64) * n_customers + customer_code)
         keys = keys[np.diff(keys, prepend=-1) > 0]
@@ -144,13 +147,12 @@ class MembershipMatrix:
         if len(same_name) > 1:
             uids = [str(uid) for uid in self.group_uids.take(same_name)]
             raise GroupNotFoundError(
-                f"{len(same_name)} groups are named {group!r}: {', '.join(uids)}. Say which by its uid.",
+                f"{len(same_name)} groups have the name {group!r}. Use the uid instead: "
+                f"{format_list(uids, conjunction='or')}.",
                 close=uids,
             )
         close = self._similar_names(group)
-        raise GroupNotFoundError(
-            f"No group has the uid or name {group!r} among these {self.n_groups}.{did_you_mean(close)}", close=close
-        )
+        raise GroupNotFoundError(f"No group has the uid or name {group!r}.{did_you_mean(close)}", close=close)
 
     def group_uid(self, group: str) -> str:
         """Return the uid of the group with this uid or unique name."""
@@ -231,29 +233,28 @@ def _as_arrow(data: Any) -> pa.Table:
             raise TypeError("no Arrow stream")
         return pa.table(data)
     except (TypeError, pa.ArrowException) as error:  # Not a table, or a single column.
-        kind = type(data).__name__
-        raise InputError(f"Expected a Snapshot or a table of memberships, not {kind}.") from error
+        raise wrong_type(data, "data", "a Snapshot or a table of memberships") from error
 
 
 def check_uids(frame: pd.DataFrame, column: str, what: str) -> pd.Series:
     """Return a column of uids as `str`. Raise InputError if it is missing, not text, or has missing values."""
-    if not isinstance(frame, pd.DataFrame):
-        raise InputError(f"{what} must be a DataFrame, not {type(frame).__name__}.")
-    if column not in frame:
-        raise InputError(f"{what} needs a column {column!r}; it has {', '.join(map(repr, frame.columns))}.")
+    check_type(frame, pd.DataFrame, what)
+    check_columns(frame.columns, [column], what)
     if isinstance(frame[column], pd.DataFrame):
-        raise InputError(f"{what} has {frame[column].shape[1]} columns {column!r}; leave one of them.")
+        raise InputError(
+            f"`{what}` has {frame[column].shape[1]} columns with the name {column!r}. Remove or rename all but one."
+        )
     uids = _decode_categories(frame[column])
     kind = pd.api.types.infer_dtype(uids, skipna=True)
     if uids.notna().any() and kind != "string":
         wrong = next(value for value in uids.dropna() if not isinstance(value, str))
         raise InputError(
-            f"{what}[{column!r}] is {kind}, not text, so leading zeros may be lost: {wrong}. "
-            "Read that column as text (dtype='str')."
+            f"The column {column!r} of `{what}` must contain strings, got {type(wrong).__name__}.",
+            hint=READ_AS_STRINGS,
         )
     n_missing = int(uids.isna().sum()) or int((uids == "").sum())
     if n_missing:
-        raise InputError(f"{what}[{column!r}] has {n_missing} rows without a uid.")
+        raise InputError(f"The column {column!r} of `{what}` has {pluralize(n_missing, 'row')} without a uid.")
     return as_str(uids, f"{what}[{column!r}]")
 
 

@@ -154,8 +154,8 @@ def to_arrow(frame: pd.DataFrame, columns: dict[str, str]) -> pa.Table:
             arrays[name] = pa.Array.from_pandas(frame[name], type=types.get(name))
         except pa.ArrowException:  # Its message might contain customer data, so it is not chained.
             raise InputError(
-                f"Column {name!r} holds values of several kinds ({frame[name].dtype}) and cannot be kept. "
-                "Give it one dtype, or leave it out."
+                f"The column {name!r} contains values of several types ({frame[name].dtype}) and cannot be stored. "
+                "Convert it to one type, or leave it out."
             ) from None
     # The metadata contain the dtypes of the columns of the caller.
     return pa.table(arrays).replace_schema_metadata(pa.Schema.from_pandas(frame, preserve_index=False).metadata)
@@ -184,4 +184,6 @@ def _coerce_column(frame: pd.DataFrame, name: str, dtype: Any) -> pd.Series:
         converted: pd.Series = column.astype(dtype)
         return converted
     except (TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"Column {name!r} is {column.dtype} and cannot be read as {dtype}: {error}") from error
+        raise InputError(
+            f"The column {name!r} cannot be converted from {column.dtype} to {dtype}: {error}"
+        ) from error

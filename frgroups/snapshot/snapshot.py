@@ -10,7 +10,7 @@ from functools import cached_property
 import pandas as pd
 
 from frgroups.errors import InputError
-from frgroups.internals.formatting import format_list, format_utc, pluralize
+from frgroups.internals.formatting import agree, format_list, format_utc, pluralize
 from frgroups.internals.html import Card
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.universe import check_universe
@@ -19,10 +19,11 @@ from frgroups.snapshot.verdicts import Verdict
 MAX_NAMED_GROUPS = 3  # Number of groups that a sentence names.
 # If fewer rows than this share of the total were read, a change during the load is not a plausible reason.
 MIN_COMPLETENESS = 0.95
-_TOO_SHORT = (
-    "Too little for any analysis. Load again; if it stays so, the service lists or counts these groups wrongly."
+_TOO_INCOMPLETE = (
+    "The snapshot is too incomplete for analysis. Load it again. If the problem persists, the server returns wrong "
+    "members or wrong counts for these groups."
 )
-_REFRESH = "The snapshot can be used for analysis. Read these groups again before planning."
+_REFRESH = "The snapshot can be used for analysis. Read the changed groups again before you create a plan."
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -71,14 +72,16 @@ class Snapshot:
     universe: int | None = None
 
     def __post_init__(self) -> None:
-        if self.taken_at.tzinfo is None or self.read_until.tzinfo is None:
-            raise InputError(f"A snapshot needs moments with a time zone, not {self.taken_at!r}.")
+        for name, timestamp in (("taken_at", self.taken_at), ("read_until", self.read_until)):
+            if timestamp.tzinfo is None:
+                raise InputError(f"`{name}` must have a time zone, for example 2026-11-23T08:10Z. It is {timestamp}.")
         if not self.tenant_uid:
-            raise InputError("A snapshot needs a tenant_uid.")
+            raise InputError("`tenant_uid` must not be empty.")
         if len(self.groups) != self.matrix.n_groups or len(self.customers) != self.matrix.n_customers:
             raise InputError(
-                f"The tables tell {len(self.groups)} groups and {len(self.customers)} customers, "
-                f"the memberships {self.matrix.n_groups} and {self.matrix.n_customers}."
+                f"The tables contain {pluralize(len(self.groups), 'group')} and "
+                f"{pluralize(len(self.customers), 'customer')}, but the membership matrix contains "
+                f"{pluralize(self.matrix.n_groups, 'group')} and {pluralize(self.matrix.n_customers, 'customer')}."
             )
         if self.universe is not None:
             check_universe(self.universe, self.matrix.n_customers)
@@ -153,7 +156,7 @@ class Snapshot:
             f"Snapshot of {self.tenant_uid}",
             {
                 "Taken": format_utc(self.taken_at),
-                "Host": self.base_url or "none (made from tables)",
+                "Host": self.base_url or "none (created from tables)",
                 "Groups": f"{len(self.groups):,}",
                 "Customers": self._customer_count(),
                 "Memberships": f"{len(self.matrix):,}",
@@ -169,8 +172,10 @@ class Snapshot:
         """
         if self.universe is None:
             return self._describe_verdict()
-        verdict = self._describe_verdict().rstrip(".")
-        return f"{verdict}. {self._customer_count()} customers were seen, the others are in no group."
+        return (
+            f"{self._describe_verdict()} {self._customer_count()} customers are in the snapshot. The others do not "
+            "belong to any group."
+        )
 
     def _customer_count(self) -> str:
         if self.universe is None:
@@ -179,25 +184,28 @@ class Snapshot:
 
     def _describe_verdict(self) -> str:
         if len(self.reads) and (self.reads["how"] == "given").all():
-            return "made from tables, not read from a tenant"
+            return "The snapshot was created from tables and not read from a tenant."
         uids = dict(list(self.reads.groupby("verdict")["customer_group_uid"]))
         incomplete = self._incomplete_groups()
         drifted, unverifiable = uids.get("drifted", ()), uids.get("unverifiable", ())
-        facts = [f"{len(uids.get('consistent', ())):,} of {pluralize(len(self.reads), 'group')} proved"]
+        n_verified, n_groups = len(uids.get("consistent", ())), len(self.reads)
+        sentences = [
+            f"{n_verified:,} of {pluralize(n_groups, 'group')} {agree(n_groups, 'is', 'are')} verified as complete."
+        ]
         for uid, n, total in incomplete[:MAX_NAMED_GROUPS]:
-            facts.append(f"of {self.group_name(uid)} {n:,} of {total:,} counted came")
+            sentences.append(f"Only {n:,} of {total:,} members of {self.group_name(uid)} were read.")
         if incomplete:
-            return f"{'; '.join(facts)}. {_TOO_SHORT}"
+            return " ".join([*sentences, _TOO_INCOMPLETE])
         if len(drifted):
-            facts.append(f"{self._list_names(drifted)} changed while read")
+            were_read = agree(len(drifted), "it was", "they were")
+            sentences.append(f"{self._list_names(drifted)} changed while {were_read} read.")
         if len(unverifiable):
-            facts.append(f"for {self._list_names(unverifiable)} there was no proof to be had")
+            sentences.append(f"The members of {self._list_names(unverifiable)} could not be verified.")
         elif self.verdict == "unverifiable":
-            facts.append("whether these are all groups could not be proved")
-        sentence = f"{'; '.join(facts)}."
+            sentences.append("The list of groups could not be verified as complete.")
         if len(drifted):
-            return f"{sentence} {_REFRESH}"
-        return sentence
+            sentences.append(_REFRESH)
+        return " ".join(sentences)
 
     def _incomplete_groups(self) -> list[tuple[str, int, int]]:
         """Return uid, number of rows and smallest total of the groups of which too few rows were read."""

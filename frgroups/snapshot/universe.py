@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from frgroups.errors import InputError
+from frgroups.internals.formatting import pluralize
 from frgroups.internals.validation import check_number
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 
@@ -41,7 +42,7 @@ def check_universe(universe: int, n_seen: int) -> int:
     total = int(universe)
     if total < n_seen:
         raise InputError(
-            f"A universe of {total:,} is smaller than the {n_seen:,} customers seen; "
-            "it is the number of customers that the tenant has in all."
+            f"`universe` must be at least {n_seen:,}, because the snapshot contains {pluralize(n_seen, 'customer')}. "
+            f"It is {total:,}. Pass the total number of customers of the tenant."
         )
     return total
