@@ -1,4 +1,4 @@
-"""The Snapshot class: groups, customers and memberships of a tenant at one time."""
+"""The Snapshot class, which holds the groups, customers, and memberships of a tenant."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.universe import check_universe
 from frgroups.snapshot.verdicts import Verdict
 
-MAX_NAMED_GROUPS = 3  # Number of groups that a sentence names.
-# If fewer rows than this share of the total were read, a change during the load is not a plausible reason.
+MAX_NAMED_GROUPS = 3  # Maximum number of group names in a sentence.
+# If the rows that were read are less than this share of the total, a change during the load cannot explain it.
 MIN_COMPLETENESS = 0.95
 _TOO_INCOMPLETE = (
     "The snapshot is too incomplete for analysis. Load it again. If the problem persists, the server returns wrong "
@@ -29,26 +29,38 @@ _REFRESH = "The snapshot can be used for analysis. Read the changed groups again
 @dataclass(frozen=True, eq=False, repr=False)
 class Snapshot:
     """
-    Who was in which customer group of one tenant, and what is known of the customers.
+    Groups, customers, and memberships of a tenant at one time.
 
-    Made by `load_snapshot`, `read_snapshot` or `snapshot_from_frames`; never changed afterwards.
+    A snapshot is immutable. Create it with `load_snapshot`, `read_snapshot`, or `snapshot_from_frames`.
+    `snapshot["VIP"]` returns the sorted customer uids of a group as an Index, and `"VIP" in snapshot` returns True if
+    the group exists. Groups can be identified by uid or by unique name.
 
     Attributes
     ----------
-    groups
-        One row per group: customer_group_uid, name, created_at, last_modified_at.
-    customers
-        One row per customer seen: customer_uid and the attributes that were kept.
-    consents
-        One row per consent of a customer: customer_uid, consent_uid, name, status, source, created_at.
-    reads
-        One row per group: how it was read and what proves that it is whole.
-    verdict
-        "consistent" (as far as the evidence in `reads` reaches), "drifted" or "unverifiable".
-    taken_at, read_until
-        Start and end of the read, in UTC.
-    universe
-        How many customers the tenant has in all, as told to `with_universe`; None when nobody told.
+    groups : DataFrame
+        One row per group, in uid order: customer_group_uid, name (`str`), created_at, last_modified_at (UTC).
+    customers : DataFrame
+        One row per customer, in uid order: customer_uid and the stored attributes, for example external_id,
+        customer_type, country_code, has_email.
+    consents : DataFrame
+        One row per consent of a customer: customer_uid, consent_uid, name, source (`str`), status (`boolean`),
+        created_at (UTC).
+    reads : DataFrame
+        One row per group: how the group was read (`how`), the evidence that all members were read (`evidence`), the
+        verdict, and the number of pages, rows, repeated reads, and seconds.
+    matrix : MembershipMatrix
+        Memberships as integer codes, for internal use. Use `memberships` for a table.
+    tenant_uid : str
+        Uid of the tenant.
+    taken_at, read_until : datetime
+        Start and end of the load, in UTC.
+    verdict : str
+        Reliability of the snapshot: "consistent" (verified as complete), "drifted" (a list changed during the load),
+        or "unverifiable" (no evidence was available).
+    base_url : str or None
+        Base URL of the API that the snapshot was loaded from, or None if it was created from tables.
+    universe : int or None
+        Total number of customers of the tenant, as passed to `with_universe`, or None if it is not known.
 
     Examples
     --------
@@ -88,8 +100,24 @@ class Snapshot:
 
     @property
     def memberships(self) -> pd.DataFrame:
-        """One row per membership: customer_group_uid, customer_uid (both `str`), in that order."""
-        # A new frame over the same columns: writing into it does not reach the next reader.
+        """
+        Table of the memberships.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per membership, sorted by the columns customer_group_uid and customer_uid. Both have the dtype
+            `str`.
+
+        Examples
+        --------
+        >>> sample_snapshot().memberships.tail(3)
+            customer_group_uid customer_uid
+        250              staff        c-251
+        251                vip          c-1
+        252                vip          c-2
+        """
+        # Return a shallow copy, so that changes by the caller do not affect the cached table.
         return self._memberships.copy(deep=False)
 
     @cached_property
@@ -98,16 +126,26 @@ class Snapshot:
 
     def with_universe(self, universe: int) -> Snapshot:
         """
-        The same snapshot with the number of customers that the tenant has in all, which no API operation tells.
+        Return a copy of the snapshot with the total number of customers of the tenant.
 
-        Customers in no group cannot be seen, and whether two groups overlap more than by chance depends on how
-        many there are. The number is used wherever a function takes `universe` and is not passed another, and
-        is kept by `save_snapshot`.
+        The API does not report this number, because customers that do not belong to any group are not listed. It is
+        required to test whether two groups overlap more than expected by chance. Functions with a parameter
+        `universe` use the number of the snapshot unless another one is passed. `save_snapshot` stores it.
+
+        Parameters
+        ----------
+        universe : int
+            Total number of customers of the tenant, including customers that do not belong to any group.
+
+        Returns
+        -------
+        Snapshot
+            Snapshot with the same tables and the attribute `universe`.
 
         Raises
         ------
         InputError
-            It is not a whole number, or smaller than the number of customers seen.
+            `universe` is not an integer, or it is less than the number of customers in the snapshot.
 
         Examples
         --------
@@ -118,7 +156,23 @@ class Snapshot:
 
     def group_uid(self, group: str) -> str:
         """
-        Return the uid of the group with this uid or unique name.
+        Return the uid of a group.
+
+        Parameters
+        ----------
+        group : str
+            Uid or unique name of the group. If the string is both a uid and the name of another group, the uid is
+            used.
+
+        Returns
+        -------
+        str
+            Uid of the group.
+
+        Raises
+        ------
+        GroupNotFoundError
+            No group has this uid or name, or several groups have this name.
 
         Examples
         --------
@@ -128,15 +182,37 @@ class Snapshot:
         return self.matrix.group_uid(group)
 
     def group_name(self, group: str) -> str:
-        """Return the name of the group with this uid or unique name."""
+        """
+        Return the name of a group.
+
+        Parameters
+        ----------
+        group : str
+            Uid or unique name of the group.
+
+        Returns
+        -------
+        str
+            Name of the group.
+
+        Raises
+        ------
+        GroupNotFoundError
+            No group has this uid or name, or several groups have this name.
+
+        Examples
+        --------
+        >>> sample_snapshot().group_name("vip")
+        'VIP'
+        """
         return str(self.matrix.group_names[self.matrix.group_code_of(group)])
 
     def __getitem__(self, group: str) -> pd.Index:
-        """Return the sorted customer uids of the group with this uid or unique name."""
+        """Return the sorted customer uids of a group, which is identified by its uid or unique name."""
         return pd.Index(self.matrix.members(group), dtype="str", name="customer_uid")
 
     def __contains__(self, group: object) -> bool:
-        """Return True if a group has this uid or unique name."""
+        """Return True if the given string is the uid or the unique name of a group."""
         try:
             return isinstance(group, str) and self.group_uid(group) is not None
         except InputError:
@@ -166,9 +242,20 @@ class Snapshot:
 
     def describe(self) -> str:
         """
-        Return a sentence about the reliability of this snapshot and its share of the universe, if that is known.
+        Summarize the reliability of the snapshot in a few sentences.
 
-        If groups changed while they were read, use `refresh_groups` to read them again.
+        The text contains the number of verified groups and the names of up to three groups that were not verified. If
+        groups changed while they were read, use `refresh_groups` to read them again.
+
+        Returns
+        -------
+        str
+            The summary. If `universe` is known, it also contains the number of customers in the snapshot.
+
+        Examples
+        --------
+        >>> sample_snapshot().describe()
+        'The snapshot was created from tables and not read from a tenant.'
         """
         if self.universe is None:
             return self._describe_verdict()
@@ -208,7 +295,7 @@ class Snapshot:
         return " ".join(sentences)
 
     def _incomplete_groups(self) -> list[tuple[str, int, int]]:
-        """Return uid, number of rows and smallest total of the groups of which too few rows were read."""
+        """Return the uid, row count, and reported total of each group with far fewer rows than reported."""
         drifted = self.reads[self.reads["verdict"] == "drifted"]
         rows = zip(
             drifted["customer_group_uid"],
@@ -219,5 +306,5 @@ class Snapshot:
         return [(uid, n, total) for uid, n, total in rows if n < MIN_COMPLETENESS * total]
 
     def _list_names(self, uids: Sequence[str] | pd.Series) -> str:
-        """Return the names of the first groups and the number of the others, as an enumeration."""
+        """Format the names of at most three groups as a list, followed by the number of the remaining groups."""
         return format_list([self.group_name(uid) for uid in uids], MAX_NAMED_GROUPS)
