@@ -277,7 +277,7 @@ class Snapshot:
         drifted, unverifiable = uids.get("drifted", ()), uids.get("unverifiable", ())
         n_verified, n_groups = len(uids.get("consistent", ())), len(self.reads)
         sentences = [
-            f"{n_verified:,} of {pluralize(n_groups, 'group')} {agree(n_groups, 'is', 'are')} verified as complete."
+            f"{n_verified:,} of {pluralize(n_groups, 'group')} {agree(n_verified, 'is', 'are')} verified as complete."
         ]
         for uid, n, total in incomplete[:MAX_NAMED_GROUPS]:
             sentences.append(f"Only {n:,} of {total:,} members of {self.group_name(uid)} were read.")
