@@ -17,7 +17,7 @@ from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 
 @pytest.fixture
 def write_file(tmp_path):
-    "Return a function that writes a file and returns its path."
+    """Return a function that writes a file and returns its path."""
 
     def write(content, name="list.csv", encoding="utf-8"):
         path = tmp_path / name
@@ -29,7 +29,7 @@ def write_file(tmp_path):
 
 @pytest.fixture
 def write_workbook(tmp_path):
-    "Return a function that writes rows to worksheets and returns the path of the workbook."
+    """Return a function that writes rows to worksheets and returns the path of the workbook."""
 
     def write(edit=None, /, **sheets):
         book = openpyxl.Workbook()
@@ -47,7 +47,7 @@ def write_workbook(tmp_path):
 
 
 def read_error(path, **options):
-    "Return the message of the ListError that read_list raises for a file."
+    """Return the message of the ListError that read_list raises for a file."""
     with pytest.raises(ListError) as caught:
         read_list(path, **options)
     return str(caught.value)
@@ -432,7 +432,7 @@ def test_resolve_external_ids():
 
 
 def create_snapshot(**columns):
-    "Return a create_snapshot with the customers c-1, c-2, ... and the given columns."
+    """Return a create_snapshot with the customers c-1, c-2, ... and the given columns."""
     uids = [f"c-{n}" for n, _ in enumerate(next(iter(columns.values())), 1)]
     return snapshot_from_frames(
         pd.DataFrame({"customer_group_uid": "g", "customer_uid": uids}),
@@ -443,7 +443,7 @@ def create_snapshot(**columns):
 
 
 def outcome_by_id(table):
-    "Return a dictionary from id to customer uid, or to the outcome if the id was not resolved."
+    """Return a dictionary from id to customer uid, or to the outcome if the id was not resolved."""
     return {
         row.id: row.customer_uid if row.outcome == "resolved" else row.outcome
         for row in table.itertuples(index=False)

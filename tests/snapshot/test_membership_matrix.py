@@ -18,7 +18,7 @@ membership_rows = st.lists(st.tuples(uids, uids), max_size=30)
 
 
 def create_table(rows):
-    "Return a table of memberships from pairs of group uid and customer uid."
+    """Return a table of memberships from pairs of group uid and customer uid."""
     return pd.DataFrame(rows, columns=["customer_group_uid", "customer_uid"], dtype="str")
 
 

@@ -18,7 +18,7 @@ MEMBERSHIPS = pd.DataFrame({"customer_group_uid": ["vip", "0150", "vip"], "custo
 
 
 def create_snapshot(memberships=MEMBERSHIPS, *tables, **facts):
-    "Return a snapshot of the sample memberships, with some arguments replaced."
+    """Return a snapshot of the sample memberships, with some arguments replaced."""
     return snapshot_from_frames(
         memberships, *tables, **{"tenant_uid": "t-1", "taken_at": "2026-11-23T08:10Z", **facts}
     )
@@ -200,7 +200,7 @@ def test_describe_unverifiable_group_list():
 
 
 def snapshot_with_verdicts(verdicts):
-    "Return a snapshot with the groups A, B, ... whose verdicts start with the given letters."
+    """Return a snapshot with the groups A, B, ... whose verdicts start with the given letters."""
     uids = [f"g-{n}" for n in range(len(verdicts))]
     groups = pd.DataFrame({"customer_group_uid": uids, "name": list("ABCDEF"[: len(uids)])}, dtype="str")
     snapshot = create_snapshot(MEMBERSHIPS[:0], groups)

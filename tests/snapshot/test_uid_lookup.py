@@ -14,7 +14,7 @@ N = 60_000
 
 
 def string_array(strings):
-    "Return an Arrow array with the type large_string."
+    """Return an Arrow array with the type large_string."""
     return pa.array(strings, type=pa.large_string())
 
 
@@ -52,7 +52,7 @@ def test_lookup_like_dict(values):
 
 @st.composite
 def lookup_cases(draw):
-    "Draw unique values of equal length that differ in few bytes, and similar strings to look up."
+    """Draw unique values of equal length that differ in few bytes, and similar strings to look up."""
     width = draw(st.integers(8, 40))
     differ = draw(st.lists(st.integers(0, width - 1), min_size=1, max_size=12, unique=True))
     letters = draw(st.sampled_from(["ab", "\x00a", "0123456789abcdef"]))

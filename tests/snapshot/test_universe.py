@@ -39,7 +39,7 @@ def test_universe_of_snapshot(table):
 
 
 def name_columns(table):
-    "Return the columns that contain group names, which a table of memberships does not have."
+    """Return the columns that contain group names, which a table of memberships does not have."""
     return {column: table[column] for column in table if str(column).startswith("name")}
 
 
