@@ -129,7 +129,7 @@ def test_columns_and_dtypes(offered):
 @pytest.mark.parametrize(
     ("table", "error", "words"),
     [
-        (create_campaigns([("vip", 120)]), InputError, ["discount_percent", "120"]),
+        (create_campaigns([("vip", 120)]), InputError, ["campaigns", "120"]),
         (create_campaigns([("VIPs", 10)]), GroupNotFoundError, ["'VIPs'", "'VIP'"]),
         (create_campaigns([]).drop(columns="discount_percent"), InputError, ["'discount_percent'"]),
         (create_campaigns([]).drop(columns="customer_group_uid"), InputError, ["customer_group_uid"]),

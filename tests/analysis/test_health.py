@@ -80,7 +80,7 @@ def test_empty_and_tiny_groups():
 
 
 def test_same_names():
-    "Each group is compared with the first group of the same name. Names that differ only in case or spaces are similar."
+    "Groups are compared with the first group of the same name. Names that differ in case or spaces are similar."
     groups = {key: ["1", "2", "3", "4", "5"] for key in "abcdef"}
 
     report = health_report(create_snapshot(groups, names=["Kampanje"] * 3 + ["VIP", " vip", "Vips"]))
@@ -234,7 +234,7 @@ def test_unexpected_customer_types():
 
 
 def test_shadowed_discounts():
-    "Groups whose members all have a larger discount are shadowed, and groups with some such members are partly shadowed."
+    "A group is shadowed if all members have a larger discount elsewhere, and partly shadowed if some members do."
     groups = {"a": ["1", "2"], "b": ["1", "2", "3"], "c": ["9"], "d": ["1"]}
     register = create_register(
         group=list("abcd"), discount_percent=[5, 10, 10, None], campaign_uid=["x", None, None, None]
