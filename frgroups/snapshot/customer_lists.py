@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from frgroups.errors import InputError, ListError
-from frgroups.internals.formatting import format_list, pluralize
+from frgroups.internals.formatting import agree, format_list, pluralize
 from frgroups.internals.spreadsheets import (
     NonTextCell,
     Row,
@@ -117,7 +117,7 @@ def read_list(path: str | Path, column: str | None = None, *, sheet: str | None 
     n_repeated = len(ids) - len(distinct)
     text = (
         f"Read {pluralize(len(distinct), 'id')} from the column {name!r} of {table.source}. "
-        f"{pluralize(n_repeated, 'repeated row')} skipped."
+        f"Skipped {n_repeated:,} repeated {agree(n_repeated, 'row', 'rows')}."
     )
     facts = {"file": table.source, "column": name, "n_ids": len(distinct), "n_repeated": n_repeated}
     log_event(log, logging.INFO, "list_read", text, **facts)

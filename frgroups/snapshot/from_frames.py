@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from frgroups.errors import InputError
-from frgroups.internals.formatting import format_list, pluralize
+from frgroups.internals.formatting import agree, format_list, pluralize
 from frgroups.internals.timestamps import parse_timestamp
 from frgroups.internals.validation import check_text
 from frgroups.snapshot.membership_matrix import MembershipMatrix, as_str, check_uids
@@ -86,8 +86,8 @@ def snapshot_from_frames(
     unknown = sorted(set(group_uids.unique()) - set(group_table["customer_group_uid"]))
     if unknown:
         raise InputError(
-            f"`groups` must contain every group that has members. It lacks {pluralize(len(unknown), 'group')}: "
-            f"{format_list(unknown, 5)}."
+            f"`groups` must contain every group of `memberships`. {pluralize(len(unknown), 'group')} "
+            f"{agree(len(unknown), 'is', 'are')} missing: {format_list(unknown, 5)}."
         )
     names = group_table.get("name", pd.Series(None, index=group_table.index, dtype="str"))
     names = as_str(names.fillna(group_table["customer_group_uid"]), "groups['name']")

@@ -78,8 +78,8 @@ CONSENTS = {
 
 READS = {
     "customer_group_uid": "str",
-    "how": "str",  # "pages", "cover" or "given"
-    "evidence": "str",  # "overlapping windows", "second pass", "counts" or "none"
+    "how": "str",  # "pages", "cover", or "given"
+    "evidence": "str",  # "overlapping windows", "second pass", "counts", or "none"
     "verdict": "str",
     "pages": "int64",
     "n_rows": "int64",

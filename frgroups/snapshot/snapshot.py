@@ -17,7 +17,7 @@ from frgroups.snapshot.universe import check_universe
 from frgroups.snapshot.verdicts import Verdict
 
 MAX_NAMED_GROUPS = 3  # Maximum number of group names in a sentence.
-# If the rows that were read are less than this share of the total, a change during the load cannot explain it.
+# A change during the load is not a plausible reason for reading fewer rows than this share of the total.
 MIN_COMPLETENESS = 0.95
 _TOO_INCOMPLETE = (
     "The snapshot is too incomplete for analysis. Load it again. If the problem persists, the server returns wrong "
@@ -86,7 +86,7 @@ class Snapshot:
     def __post_init__(self) -> None:
         for name, timestamp in (("taken_at", self.taken_at), ("read_until", self.read_until)):
             if timestamp.tzinfo is None:
-                raise InputError(f"`{name}` must have a time zone, for example 2026-11-23T08:10Z. It is {timestamp}.")
+                raise InputError(f"`{name}` must have a time zone, for example 2026-11-23T08:10Z, got {timestamp}.")
         if not self.tenant_uid:
             raise InputError("`tenant_uid` must not be empty.")
         if len(self.groups) != self.matrix.n_groups or len(self.customers) != self.matrix.n_customers:

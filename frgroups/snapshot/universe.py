@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 from frgroups.errors import InputError
-from frgroups.internals.formatting import pluralize
 from frgroups.internals.validation import check_number
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 
@@ -51,7 +50,7 @@ def check_universe(universe: int, n_seen: int) -> int:
     total = int(universe)
     if total < n_seen:
         raise InputError(
-            f"`universe` must be at least {n_seen:,}, because the snapshot contains {pluralize(n_seen, 'customer')}. "
-            f"It is {total:,}. Pass the total number of customers of the tenant."
+            f"`universe` must be at least {n_seen:,}, the number of customers in the data, got {total:,}. Pass the total "
+            "number of customers of the tenant."
         )
     return total
