@@ -10,8 +10,9 @@ import pyarrow.compute as pc
 
 from frgroups.internals.typing import Int32Array, IntArray, RecordArray, UInt64Array
 
-# Measured for 2,000,000 lookups in 200,000 uids of equal length: 0.25 s with the hash table below, 0.43 s with
-# pyarrow.compute.index_in, and 1.53 s with pandas.Index.get_indexer. For fewer uids, index_in is fast enough.
+# The hash table below takes 0.25 s for 2,000,000 lookups in 200,000 uids of equal length.
+# In comparison, pyarrow.compute.index_in takes 0.43 s, and pandas.Index.get_indexer takes 1.53 s.
+# For fewer uids, index_in is fast enough.
 _MIN_SIZE = 50_000
 _BATCH_SIZE = 1 << 15  # Number of strings that fit in the processor cache.
 _HASH_FACTOR = np.uint64(0x9E3779B97F4A7C15)  # 2**64 divided by the golden ratio (Fibonacci hashing).
@@ -71,8 +72,8 @@ class _HashTable:
         words = _as_words(strings)
         positions = self._positions.take(self._hash(words))
         is_same = np.ones(len(positions), dtype=np.bool_)
-        # An empty slot contains -1, which selects the last value for the comparison. The result stays -1, because
-        # only positions of at least 0 are marked as collisions.
+        # An empty slot contains -1, which selects the last value for the comparison.
+        # The result is -1 nevertheless, because only positions of at least 0 are marked as collisions.
         for value_word, word in zip(_as_words(self._values.take(positions)), words, strict=True):
             is_same &= value_word == word
         positions[~is_same & (positions >= 0)] = _COLLISION

@@ -38,8 +38,7 @@ def check_universe(universe: int, n_seen: int) -> int:
     """
     Convert the total number of customers to an int.
 
-    Raises InputError if it is not an integer, or if it is less than `n_seen`, the number of customers in the
-    snapshot.
+    Raises InputError if `universe` is not an integer or is less than `n_seen`, the number of customers in the data.
 
     Examples
     --------
@@ -50,7 +49,7 @@ def check_universe(universe: int, n_seen: int) -> int:
     total = int(universe)
     if total < n_seen:
         raise InputError(
-            f"`universe` must be at least {n_seen:,}, the number of customers in the data, got {total:,}. Pass the total "
-            "number of customers of the tenant."
+            f"`universe` must be at least {n_seen:,}, the number of customers in the data, got {total:,}. Pass the "
+            "total number of customers of the tenant."
         )
     return total

@@ -35,7 +35,7 @@ def is_sensitive(n_in, n_ref, min_count):
 
 
 def published_view(n_in, n_ref, min_count, top):
-    """Return the published information about an attribute. A value that no customer has is not a row."""
+    """Return the published information about an attribute. Values without customers have no row."""
     present = [value for value in range(len(n_in)) if n_in[value] + n_ref[value]]
     counts = np.array([n_in[v] for v in present], dtype=int), np.array([n_ref[v] for v in present], dtype=int)
     hide = suppressed_rows(*counts, min_count=min_count, top=top)

@@ -99,7 +99,7 @@ def approx(value):
 @PROPERTY
 @given(customer_rows)
 def test_shares(rows):
-    "Each value has the counts, shares, index, effect size, and p-value of their definitions."
+    "The counts, shares, index, effect size, and p-value of each value follow their definitions."
     inside, others = [r for r in rows if "a" in r[0]], [r for r in rows if "a" not in r[0]]
 
     table = group_profile(create_snapshot(rows), "a", attributes=["country_code"], min_count=0, top=None)

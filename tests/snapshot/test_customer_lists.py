@@ -432,7 +432,7 @@ def test_resolve_external_ids():
 
 
 def create_snapshot(**columns):
-    """Return a create_snapshot with the customers c-1, c-2, ... and the given columns."""
+    """Return a snapshot with the customers c-1, c-2, ... and the given columns."""
     uids = [f"c-{n}" for n, _ in enumerate(next(iter(columns.values())), 1)]
     return snapshot_from_frames(
         pd.DataFrame({"customer_group_uid": "g", "customer_uid": uids}),
