@@ -106,7 +106,7 @@ def test_old_year():
 
 
 def test_unreliable_reads():
-    "Drifted groups have a high severity, unverifiable groups a lower one, and groups from tables have no finding."
+    "Drifted groups have a high severity, unverifiable groups are also reported, and groups from tables are not."
     reads = sample_snapshot().reads.assign(how="pages", verdict=["drifted", "unverifiable", "consistent"], rereads=3)
 
     report = health_report(replace(sample_snapshot(), reads=reads))

@@ -116,7 +116,7 @@ def test_more_than_64_groups():
 
 
 def test_too_many_combinations(monkeypatch):
-    "Too many inclusive combinations raise an error that names `top`, which limits their number."
+    "Too many inclusive combinations raise an error unless `top` limits their number."
     monkeypatch.setattr(module, "_MAX_INCLUSIVE", 1_000)
     rows = [(f"g{n:02d}", "x") for n in range(30)]
 

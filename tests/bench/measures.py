@@ -178,7 +178,7 @@ def stored(scale: Scale) -> Iterator[Row]:
 
 
 def generic(scale: Scale) -> Iterator[Row]:
-    """Measure two generic ways to load a tenant once. They have no target."""
+    """Measure two generic tools that load a tenant. Each tool runs once and has no target."""
     peers = {
         "dlt rest_api to parquet": ("dlt", "generic.load_by_dlt"),
         "generated OpenAPI client": ("openapi_python_client", "generic.load_by_generated_client"),

@@ -478,7 +478,7 @@ def test_resolve_emails():
 
 @pytest.mark.parametrize("by", ["email", "mobile", "loyalty_id"])
 def test_contact_data_requires_personal(by):
-    "Resolving contact data with a snapshot without contact data raises an error that names the argument `personal`."
+    "If the snapshot has no contact data, the error contains the argument `personal`."
     with pytest.raises(InputError, match="personal=True"):
         resolve_customers(sample_snapshot(), ["x"], by=by)
 

@@ -167,7 +167,7 @@ def test_snapshot_of_tables_is_unverifiable():
     ],
 )
 def test_describe(verdicts, facts):
-    "The summary contains the number of verified groups and up to three names of unverified groups, also on the card."
+    "The summary and the card contain the number of verified groups and up to three names of unverified groups."
     snapshot = snapshot_with_verdicts(verdicts)
 
     summary = snapshot.describe()
