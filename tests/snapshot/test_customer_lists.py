@@ -1,6 +1,7 @@
 """Tests of reading customer lists from CSV and Excel files, and of resolving ids to customers."""
 
 import logging
+import re
 import sys
 
 import openpyxl
@@ -353,7 +354,7 @@ def test_workbook_numbers_without_header(write_workbook):
     "A column that contains only numbers is rejected from the first row on."
     message = read_error(write_workbook(Ark1=[[150], [7]]))
 
-    assert "2 ids" in message and "row 1" in message and "150" in message
+    assert "row 1" in message and "150" in message and re.search(r"\b2\b.*\bids\b", message)
 
 
 def test_workbook_hidden_rows(write_workbook):
@@ -364,7 +365,7 @@ def test_workbook_hidden_rows(write_workbook):
 
     message = read_error(write_workbook(hide, Ark1=[["uid"], ["c-1"], ["c-2"], ["c-3"]]))
 
-    assert "'Ark1'" in message and "1 row" in message and "hidden" in message
+    assert "'Ark1'" in message and "hidden" in message and re.search(r"\b1\b.*\brows?\b", message)
 
 
 def test_workbook_sheets(write_workbook):
