@@ -21,8 +21,8 @@ PROJECT = Path(__file__).parents[1]
 # What the bench extra has and the dev extra has not.
 ONLY_TO_BENCH = {"numba loop (the limit)", "pyroaring, every two"}
 IN_A_BROWSER = [
-    "time until it can be searched, review page of 1,000 operations",
-    "file size, review page of 1,000 operations",
+    "time until search works, review page with 1,000 operations",
+    "file size, review page with 1,000 operations",
 ]
 
 
@@ -40,14 +40,14 @@ def test_every_measure_yields_a_row_and_all_ways_agree(tmp_path):
         "peak memory, tiny, by pages",
         "CPU, tiny, by pages",
         "CPU of the server, tiny",
-        "requests, tiny, groups of 3 pages and more",
-        "wall, 50 ms latency, 16 workers, tiny",
+        "requests, tiny, groups with at least 3 pages",
+        "wall time, 50 ms latency, 16 workers, tiny",
         "requests, tiny+all",
         "bytes, tiny+all",
         "CPU, tiny+all",
         "file size, 1,602 memberships",
-        "write time, save_snapshot whole",
-        "reopen, read_snapshot until its codes",
+        "write time, save_snapshot",
+        "read time, read_snapshot",
         "CPU, overlap counts, quick",
         "CPU, overlap counts, quick",
         "CPU, overlap counts, quick",
@@ -60,15 +60,15 @@ def test_every_measure_yields_a_row_and_all_ways_agree(tmp_path):
         "CPU, plan_memberships, 1,602 memberships",
         "CPU, plan_memberships, 1,602 memberships",
         "CPU, plan_memberships, 1,602 memberships",
-        "CPU, plan_memberships, 1,602 memberships, in no order",
-        "CPU, plan with digest, table and preview",
+        "CPU, plan_memberships, 1,602 memberships, shuffled rows",
+        "CPU, plan_memberships with digest, table, and preview",
         "peak memory, plan_memberships, 1,602 memberships",
-        "requests, apply 240 changes of 12 groups",
-        "requests, apply 240 changes of 12 groups",
-        "wall of it, 20 ms latency",
+        "requests, apply 240 changes to 12 groups",
+        "requests, apply 240 changes to 12 groups",
+        "wall time, apply, 20 ms latency",
         *(IN_A_BROWSER if chromium.found() else []),
         "CPU, frgroups --help",
-        "CPU, load_snapshot, plan_memberships and Client imported",
+        "CPU, import of load_snapshot, plan_memberships, and Client",
     ]
 
 
@@ -77,7 +77,7 @@ def test_loads_that_disagree_are_not_compared():
     facts = {"memberships": 3, "customers": 2, "digest": 7}
     ours, peer = Run(1, 1, 1, facts), Run(2, 2, 2, facts | {"memberships": 4})
 
-    with pytest.raises(MeasurementError, match="do not agree"):
+    with pytest.raises(MeasurementError, match="digest"):
         check_agreement({"frgroups": [ours], "peer": [peer]})
 
 

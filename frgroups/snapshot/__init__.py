@@ -1,1 +1,1 @@
-"""Groups, customers and memberships of one tenant at one time."""
+"""Snapshots of the groups, customers, and memberships of a tenant."""

@@ -1,4 +1,4 @@
-"""Read lists of customer ids, and resolve the ids to customers. Ambiguous input is rejected, not guessed."""
+"""Read lists of customer ids from files, and resolve the ids to customer uids."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from frgroups.errors import InputError, ListError
+from frgroups.internals.formatting import agree, format_list, pluralize
 from frgroups.internals.spreadsheets import (
     NonTextCell,
     Row,
@@ -20,16 +21,17 @@ from frgroups.internals.spreadsheets import (
     reject_damaged_ids,
 )
 from frgroups.internals.structured_logging import log_event
-from frgroups.snapshot.membership_matrix import check_uids
+from frgroups.internals.validation import check_choice, check_columns, wrong_type
+from frgroups.snapshot.membership_matrix import READ_AS_STRINGS, check_uids
 from frgroups.snapshot.snapshot import Snapshot
 
 log = logging.getLogger("frgroups.snapshot")
 
 _COLUMN_IN_CLI = (
-    "Pass --column to choose the id column of the --list file of frgroups plan. In any other list, rename the id "
+    "For the file of `frgroups plan --list`, pass --column to choose the id column. In any other list, rename the id "
     "column to customer_uid or external_id."
 )
-_IF_ID = "If it is an id, insert a row with the header customer_uid above it."
+_IF_ID = "If it contains an id, insert a row with the column name customer_uid above it."
 
 USUAL_NAMES = (
     *("customer_uid", "customer_id", "uid"),
@@ -44,36 +46,49 @@ _BY = ("external_id", "customer_uid", *_PERSONAL)
 
 def read_list(path: str | Path, column: str | None = None, *, sheet: str | None = None) -> pd.Series:
     r"""
-    The ids of a customer list in a CSV or Excel file, as a Series of dtype `str` named after their column.
+    Read the customer ids in a CSV or Excel file.
 
-    It can be given to `resolve_customers`, or as the wanted customers of a group to `plan_memberships`. Ids stay
-    as they stand, `0150` too; blanks around them, blank rows and repetitions go, the order stays. What was
-    dropped is logged.
-
-    CSV may be separated by semicolons, commas or tabs, in UTF-8 or Windows-1252; an Excel workbook (.xlsx) needs
-    the `excel` extra and ids in text cells, since a number cell has lost its leading zeros.
+    The ids can be passed to `resolve_customers`. Customer uids can also be passed to `plan_memberships` as the
+    desired members of a group. Ids are read as strings, so that leading zeros are preserved. Surrounding whitespace,
+    blank rows, and duplicates are removed. The number of removed rows is logged.
 
     Parameters
     ----------
-    column
-        The header of the id column. None takes the only column, or the first of these that is there, however it
-        is spelled (`customerUid`, `Customer UID`): customer_uid, customer_id, uid, external_id,
-        external_customer_id, customer_number, customer_no, kundenummer, kundenr, kunde_id, kundnummer, kundnr,
-        kund_id, kunden_nummer, asiakasnumero, id.
-    sheet
-        The sheet of a workbook that has several.
+    path : str or Path
+        CSV or Excel file. CSV columns are separated by semicolons, commas, or tabs. The encoding is UTF-8, UTF-16, or
+        Windows-1252. Reading an Excel workbook (.xlsx) requires the extra `excel`. Its ids must be in text cells,
+        because number cells lose leading zeros.
+    column : str, optional
+        Name of the id column. If None, the only column is used, or the first of these columns that exists:
+        customer_uid, customer_id, uid, external_id, external_customer_id, customer_number, customer_no, kundenummer,
+        kundenr, kunde_id, kundnummer, kundnr, kund_id, kunden_nummer, asiakasnumero, id. These names match regardless
+        of case, spaces, and underscores (`customerUid`, `Customer UID`).
+    sheet : str, optional
+        Name of the worksheet. Required if the workbook has more than one visible worksheet with data.
 
-    Notes
-    -----
-    A file with one column needs no header. Its first row is a header when it is one of the names above; it is an
-    id when it has a digit or an @ and no blank inside; otherwise it is a header if every row below looks like
-    such an id. Where that does not settle it, `column=` does. A list without a header is named "id".
+    Returns
+    -------
+    pandas.Series
+        The unique ids in the order of the file, with dtype `str`. The name of the Series is the name of the column,
+        or "id" for a file without column names.
 
     Raises
     ------
     ListError
-        The file is missing, empty, no list, or not to be read without guessing: mixed separators, an unclear
-        column, ids that a spreadsheet has spoiled (`150.0`, `1,5E+15`), numbers in Excel cells, hidden rows.
+        The file does not exist, is empty, or is not a list. The error is also raised if the content is ambiguous:
+        mixed separators, an unclear id column, ids that a spreadsheet has converted to numbers (`150.0`, `1,5E+15`),
+        or hidden rows.
+
+    See Also
+    --------
+    resolve_customers : Find the customer uids of the ids.
+
+    Notes
+    -----
+    A file with one column does not need a column name in its first row. The first row is a column name if it is one
+    of the names above. It is an id if it contains a digit or an "@" and does not contain a space. Any other first row
+    is a column name if all rows below it look like ids. If the rule does not give a clear result, ListError is
+    raised. Then pass `column`.
 
     Examples
     --------
@@ -91,15 +106,19 @@ def read_list(path: str | Path, column: str | None = None, *, sheet: str | None 
     ids = [cell for _, cell in cells if cell]
     if not ids:
         raise ListError(
-            f"{table.source} holds no ids: column {name!r} is blank in all {len(cells)} rows. Write the ids below it."
+            f"{table.source} does not contain any ids. The column {name!r} is empty in "
+            f"{pluralize(len(cells), 'row')}. Write one id per row below the column name."
         )
     n_without_id = sum(not row[position] and any(row) for _, row in rows)
     if n_without_id:
-        text = f"{table.source}: {n_without_id} rows have no id in column {name!r} and were left out"
+        text = f"Skipped {pluralize(n_without_id, 'row')} of {table.source} without an id in the column {name!r}."
         log_event(log, logging.WARNING, "rows_without_id", text, file=table.source, column=name, n_rows=n_without_id)
     distinct = list(dict.fromkeys(ids))
     n_repeated = len(ids) - len(distinct)
-    text = f"{table.source}: {len(distinct)} ids in column {name!r}, {n_repeated} repetitions dropped"
+    text = (
+        f"Read {pluralize(len(distinct), 'id')} from the column {name!r} of {table.source}. "
+        f"Skipped {n_repeated:,} repeated {agree(n_repeated, 'row', 'rows')}."
+    )
     facts = {"file": table.source, "column": name, "n_ids": len(distinct), "n_repeated": n_repeated}
     log_event(log, logging.INFO, "list_read", text, **facts)
     return pd.Series(distinct, dtype="str", name=name)
@@ -113,21 +132,46 @@ def resolve_customers(
     directory: pd.DataFrame | str | Path | None = None,
 ) -> pd.DataFrame:
     """
-    The customer uid of each id: columns id, customer_uid, outcome, a row per distinct id in the order given.
+    Find the customer uid of each id.
 
-    `outcome` is "resolved", "unknown" (no customer has the id) or "ambiguous" (several have it, or snapshot and
-    directory disagree); only a resolved row has a customer_uid. Ids are matched exactly, so `0150` is not
-    `150`; e-mail addresses without regard to case and blanks around them.
+    Ids are compared exactly, so "0150" does not match "150". Email addresses are compared without case and
+    surrounding whitespace.
 
     Parameters
     ----------
-    by
-        What the ids are: "external_id" or "customer_uid"; and of a snapshot loaded with `personal=True`,
-        "email", "mobile" or "loyalty_id".
-    directory
-        A customer export of your own, as a table or a CSV or Excel file with the columns customer_uid and `by`:
-        it tells of customers that are in no group, which a snapshot cannot show. What the snapshot says of a
-        customer goes before; an id that it gives to someone else is ambiguous.
+    snapshot : Snapshot
+        Snapshot that contains the customers.
+    ids : iterable of str
+        Ids to find, for example the result of `read_list`. Repeated ids are ignored.
+    by : str, default "external_id"
+        Column of `snapshot.customers` that contains the ids: "external_id" or "customer_uid". If the snapshot was
+        loaded with `personal=True`, "email", "mobile", and "loyalty_id" are also valid.
+    directory : DataFrame, str or Path, optional
+        Additional customers, as a table or as the path of a CSV or Excel file. The columns customer_uid and `by` are
+        required. A directory can contain customers that do not belong to any group and are therefore not in the
+        snapshot.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per unique id, in the order of `ids`. All columns have the dtype `str`.
+
+        - id : the id.
+        - customer_uid : the customer uid, or missing if the id was not resolved.
+        - outcome : "resolved", "unknown" (no customer has the id), or "ambiguous" (several customers have the id, or
+          the directory contains a different id than the snapshot for the same customer).
+
+    Raises
+    ------
+    InputError
+        `by` is not valid or not in the snapshot, an id is not a string or is blank, or a column of `directory` is
+        missing or does not contain strings.
+    ListError
+        The file of the directory cannot be read, or it lacks a column.
+
+    See Also
+    --------
+    read_list : Read the ids from a file.
 
     Examples
     --------
@@ -137,8 +181,7 @@ def resolve_customers(
     1     1          NaN   unknown
     2  0251        c-251  resolved
     """
-    if by not in _BY:
-        raise InputError(f"by={by!r}; choose {', '.join(_BY)}.")
+    check_choice(by, "by", _BY)
     result = pd.DataFrame({"id": pd.Series(_distinct_ids(ids), dtype="str")})
     pairs = _id_pairs(_customers_with(snapshot, by), by)
     conflicting = pd.Index([], dtype="str")
@@ -158,14 +201,12 @@ def resolve_customers(
 
 
 def _find_id_column(table: Table, column: str | None) -> tuple[int, str, list[Row]]:
-    """Return the position and the name of the id column, and the rows below the header."""
+    """Return the position and name of the id column, and the rows that contain ids."""
     header, below = table.rows[0][1], table.rows[1:]
     if column is not None:
         position = _find_column(header, column, table.source)
         if position is None:
-            raise ListError(
-                f"{table.source} has no column {column!r}; {_describe_columns(header)}. Choose one of its columns."
-            )
+            raise ListError(f"{table.source} has no column {column!r}. {_describe_columns(header)}")
         return position, header[position], below
     for usual in USUAL_NAMES:
         position = _find_column(header, usual, table.source, exact=False)
@@ -176,8 +217,8 @@ def _find_id_column(table: Table, column: str | None) -> tuple[int, str, list[Ro
             return 0, header[0], below
         return 0, "id", table.rows
     raise ListError(
-        f"{table.source} has {table.width} columns, none with a usual name of an id column such as customer_uid, "
-        f"external_id or kundenummer; {_describe_columns(header)}.",
+        f"{table.source} has {table.width} columns, but none of them has a usual name for an id column, such as "
+        f"customer_uid, external_id, or kundenummer. {_describe_columns(header)}",
         hint="Pass column= to choose the id column.",
         cli_hint=_COLUMN_IN_CLI,
     )
@@ -185,9 +226,10 @@ def _find_id_column(table: Table, column: str | None) -> tuple[int, str, list[Ro
 
 def _find_column(header: Sequence[str], name: str, source: Path, *, exact: bool = True) -> int | None:
     """
-    Return the position of the column with this name, or None.
+    Return the position of the column with the given name, or None if it does not exist.
 
-    Columns whose names differ only in spelling match if there is no exact match, or if `exact` is False.
+    An exact match is preferred if `exact` is True. Otherwise, case, spaces, underscores, periods, and hyphens are
+    ignored. Raises ListError if several columns match.
     """
     matches: list[int] = []
     if exact:
@@ -196,11 +238,11 @@ def _find_column(header: Sequence[str], name: str, source: Path, *, exact: bool 
         normalized = [normalize_column_name(cell) for cell in header]
         matches = [n for n, cell in enumerate(normalized) if header[n] and cell == normalize_column_name(name)]
     if len(matches) > 1:
-        names = " and ".join(repr(header[position]) for position in matches)
+        names = format_list([repr(header[position]) for position in matches])
         raise ListError(
-            f"{source} has {len(matches)} columns for {name!r}: {names}.",
-            hint="Rename one of them, or pass the exact name of the id column as column=.",
-            cli_hint=f"Rename one of them. {_COLUMN_IN_CLI}",
+            f"{source} has {len(matches)} columns that match the name {name!r}: {names}.",
+            hint="Rename one of these columns, or pass the exact name of the id column as column=.",
+            cli_hint=f"Rename one of these columns. {_COLUMN_IN_CLI}",
         )
     if not matches:
         return None
@@ -208,14 +250,18 @@ def _find_column(header: Sequence[str], name: str, source: Path, *, exact: bool 
 
 
 def _describe_columns(header: Sequence[str]) -> str:
-    """Return a phrase with the column names, unless the first row looks like customer data."""
+    """Return a sentence that lists the column names, without showing a first row that looks like customer data."""
     if any(_looks_like_data(cell) for cell in header):
-        return "its first row looks like data, not like a header: write a row of column names above it"
-    return "its columns are " + ", ".join(repr(cell) for cell in header[:20] if cell)
+        return "The first row looks like data. Insert a row of column names above it."
+    return f"Its columns are {format_list([repr(cell) for cell in header if cell], 20)}."
 
 
 def _has_header(table: Table) -> bool:
-    """Return True if the first row of a file with one column is a header. See `read_list` for the rule."""
+    """
+    Return True if the first row of a file with one column is a column name.
+
+    The rule is documented in `read_list`. Raises ListError if the result is unclear.
+    """
     [first], below = table.rows[0][1], [row[0] for _, row in table.rows[1:]]
     if normalize_column_name(first) in {normalize_column_name(name) for name in OTHER_IDS}:
         return True
@@ -224,9 +270,9 @@ def _has_header(table: Table) -> bool:
     if below and all(isinstance(cell, NonTextCell) or _looks_like_id(cell) for cell in below):
         return True
     raise ListError(
-        f"{table.source}: its first row may be a header or an id.",
-        hint=f"If it is a header, pass it as column=. {_IF_ID}",
-        cli_hint=f"If it is a header of the --list file of frgroups plan, pass it to --column. {_IF_ID}",
+        f"The first row of {table.source} could be a column name or an id.",
+        hint=f"If it contains the column name, pass that name as column=. {_IF_ID}",
+        cli_hint=f"If it contains the column name, pass that name to `frgroups plan --column`. {_IF_ID}",
     )
 
 
@@ -240,26 +286,23 @@ def _looks_like_data(cell: str) -> bool:
 
 def _distinct_ids(ids: Iterable[str]) -> list[str]:
     if isinstance(ids, str | bytes | pd.DataFrame) or not isinstance(ids, Iterable):
-        raise InputError(
-            f"ids takes several ids, not one {type(ids).__name__}; give a list or one column of a table."
-        )
+        raise wrong_type(ids, "ids", "a list of strings or one column of a table")
     listed = list(ids)
     for position, value in enumerate(listed):
         if not isinstance(value, str):
-            raise InputError(
-                f"ids[{position}] is {type(value).__name__}, not text: {value!r}. Leading zeros may be lost; read "
-                "the column as text (dtype='str')."
-            )
+            raise wrong_type(value, f"ids[{position}]", "a string", hint=READ_AS_STRINGS)
         if not value.strip():
-            raise InputError(f"ids[{position}] is blank. Leave blank rows out; read_list does.")
+            raise InputError(
+                f"`ids[{position}]` must not be blank. Remove the blank ids, or read the file with read_list."
+            )
     return list(dict.fromkeys(listed))
 
 
 def _customers_with(snapshot: Snapshot, by: str) -> pd.DataFrame:
     if by not in snapshot.customers:
         raise InputError(
-            f"Customers by {by} need contact data, which this snapshot does not hold.",
-            hint="Load it with personal=True, or choose external_id or customer_uid.",
+            f"`by` is {by!r}, but the snapshot does not contain that column.",
+            hint="Load the snapshot with personal=True, or pass by='external_id' or by='customer_uid'.",
         )
     return snapshot.customers
 
@@ -270,8 +313,7 @@ def _read_directory(directory: pd.DataFrame | str | Path, by: str) -> pd.DataFra
     uids = check_uids(directory, "customer_uid", "directory")
     if by == "customer_uid":
         return pd.DataFrame({by: uids})
-    if by not in directory:
-        raise InputError(f"directory needs a column {by!r}; it has {', '.join(map(repr, directory.columns))}.")
+    check_columns(directory.columns, [by], "directory")
     has_id = directory[by].notna() & (directory[by] != "")
     ids = check_uids(directory.loc[has_id], by, "directory")
     return pd.DataFrame({"customer_uid": uids.loc[ids.index], by: ids})
@@ -284,14 +326,16 @@ def _read_directory_file(path: str | Path, by: str) -> pd.DataFrame:
     for name in ("customer_uid", by):
         position = _find_column(header, name, table.source)
         if position is None:
-            raise ListError(f"{table.source} needs a column {name!r} to be a directory; {_describe_columns(header)}.")
+            raise ListError(
+                f"{table.source} needs a column {name!r} to be used as a directory. {_describe_columns(header)}"
+            )
         reject_damaged_ids([(number, row[position]) for number, row in rows], table.source)
         columns[name] = [row[position] for _, row in rows]
     return pd.DataFrame(columns, dtype="str")
 
 
 def _id_pairs(customers: pd.DataFrame, by: str) -> pd.DataFrame:
-    """Return the distinct pairs of normalized id and customer uid, without missing ids."""
+    """Return the unique pairs of normalized id and customer uid, without customers that have no id."""
     keys = _normalize_ids(customers[by], by)
     pairs = pd.DataFrame({"key": keys, "customer_uid": customers["customer_uid"].astype("str")})
     return pairs[pairs["key"].notna() & (pairs["key"] != "")].drop_duplicates(ignore_index=True)

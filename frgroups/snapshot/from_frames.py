@@ -1,4 +1,4 @@
-"""Create snapshots from tables."""
+"""Create snapshots from pandas tables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from frgroups.errors import InputError
-from frgroups.internals.formatting import format_list
+from frgroups.internals.formatting import agree, format_list, pluralize
 from frgroups.internals.timestamps import parse_timestamp
 from frgroups.internals.validation import check_text
 from frgroups.snapshot.membership_matrix import MembershipMatrix, as_str, check_uids
@@ -27,17 +27,48 @@ def snapshot_from_frames(
     base_url: str | None = None,
 ) -> Snapshot:
     """
-    Create a Snapshot from tables, for analysis or for a plan from another source.
+    Create a Snapshot from pandas tables.
 
-    Every non-empty string is a valid uid. Rows can be in any order and repeated. Groups that are only in `groups`
-    have no members; customers that are only in `customers` are in no group. Without `base_url`, plans from the
-    snapshot can be reviewed but not applied.
+    Use this function to analyze memberships that do not come from the API. Every non-empty string is a valid uid. The
+    rows of all tables can be in any order. Additional columns of `groups`, `customers`, and `consents` are preserved.
+
+    Parameters
+    ----------
+    memberships : DataFrame
+        One row per membership, with the columns customer_group_uid and customer_uid. Repeated rows are ignored.
+    groups : DataFrame, optional
+        One row per group, with the column customer_group_uid and optionally name, created_at, and last_modified_at.
+        It must contain every group of `memberships`, and it can contain groups without members. If None, the groups
+        of `memberships` are used. A group without a name gets its uid as its name.
+    customers : DataFrame, optional
+        One row per customer, with the column customer_uid and any attributes. Customers that are missing from this
+        table get missing values. Customers that are missing from `memberships` do not belong to any group.
+    consents : DataFrame, optional
+        One row per consent of a customer, with the columns customer_uid, consent_uid, name, status, source, and
+        created_at.
+    tenant_uid : str
+        Uid of the tenant.
+    taken_at : datetime or str
+        Time of the data. A time without a time zone is interpreted as UTC.
+    base_url : str, optional
+        Base URL of the API of the tenant. Without it, plans that are created from the snapshot can be reviewed but
+        not applied.
+
+    Returns
+    -------
+    Snapshot
+        Snapshot with the verdict "unverifiable", because the tables were not read from the API.
 
     Raises
     ------
     InputError
-        A column is missing, a uid is not text (a number column has lost its leading zeros), is empty or
-        missing, a group or customer stands twice, or a membership names a group that `groups` lacks.
+        A column is missing or has the wrong type, a uid is missing or empty, `groups` or `customers` contains a uid
+        more than once, or `groups` lacks a group of `memberships`.
+
+    See Also
+    --------
+    load_snapshot : Load a snapshot from the API.
+    sample_snapshot : Create a small synthetic snapshot.
 
     Examples
     --------
@@ -54,7 +85,10 @@ def snapshot_from_frames(
     group_table = _complete_table(groups, "customer_group_uid", "groups", group_uids)
     unknown = sorted(set(group_uids.unique()) - set(group_table["customer_group_uid"]))
     if unknown:
-        raise InputError(f"{len(unknown)} groups have members but no row in groups: {format_list(unknown, 5)}.")
+        raise InputError(
+            f"`groups` must contain every group of `memberships`. {pluralize(len(unknown), 'group')} "
+            f"{agree(len(unknown), 'is', 'are')} missing: {format_list(unknown, 5)}."
+        )
     names = group_table.get("name", pd.Series(None, index=group_table.index, dtype="str"))
     names = as_str(names.fillna(group_table["customer_group_uid"]), "groups['name']")
     group_table = group_table.assign(name=names)
@@ -87,7 +121,11 @@ def snapshot_from_matrix(
     taken_at: datetime,
     base_url: str | None,
 ) -> Snapshot:
-    """Create a Snapshot from a matrix and from tables in the order of its groups and customers."""
+    """
+    Create a Snapshot from a membership matrix and its tables.
+
+    The rows of `groups` and `customers` must be in the order of the uids of the matrix.
+    """
     return Snapshot(
         groups=coerce_schema(groups, GROUPS),
         customers=coerce_schema(customers, CUSTOMERS),
@@ -104,9 +142,10 @@ def snapshot_from_matrix(
 
 def _complete_table(frame: pd.DataFrame | None, key: str, what: str, uids: pd.Series) -> pd.DataFrame:
     """
-    Return a table of groups or customers in uid order.
+    Return the table of groups or customers, sorted by uid.
 
-    Without `frame`, it contains only the uids. Customers that `frame` lacks are added with missing values.
+    If `frame` is None, the table contains only the column `key`. If `frame` lacks customers of `uids`, they are added
+    with missing values.
     """
     uid_table = pd.DataFrame({key: pd.Series(uids.unique(), dtype="str")})
     if frame is None:
@@ -115,7 +154,7 @@ def _complete_table(frame: pd.DataFrame | None, key: str, what: str, uids: pd.Se
     is_repeated = table[key].duplicated()
     if is_repeated.any():
         repeated = table.loc[is_repeated, key].iloc[0]
-        raise InputError(f"{what} has {repeated!r} more than once; each uid may stand there once.")
+        raise InputError(f"`{what}` contains the uid {repeated!r} more than once. Keep one row per uid.")
     missing = uid_table[~uid_table[key].isin(table[key])]
     if what == "customers" and len(missing):
         columns = table.select_dtypes(["bool", "integer"])
@@ -125,7 +164,7 @@ def _complete_table(frame: pd.DataFrame | None, key: str, what: str, uids: pd.Se
 
 
 def _given_reads(matrix: MembershipMatrix) -> pd.DataFrame:
-    """Return the `reads` table of a snapshot that was not read from a tenant."""
+    """Return the table `reads` for a snapshot that was created from tables."""
     n_rows = matrix.sizes
     return coerce_schema(
         pd.DataFrame(
@@ -149,9 +188,24 @@ def _given_reads(matrix: MembershipMatrix) -> pd.DataFrame:
 
 def sample_snapshot(taken_at: datetime | str | None = None) -> Snapshot:
     """
-    Return a small snapshot with three groups and 251 invented customers, for examples and tests.
+    Return a small synthetic snapshot for examples and tests.
 
-    By default, it was taken at the start of the current hour, so that it is recent enough for a plan.
+    The snapshot contains 251 customers and three groups: "All members" (250 customers), "Staff" (1), and "VIP" (2).
+
+    Parameters
+    ----------
+    taken_at : datetime or str, optional
+        Time of the snapshot. If None, it is the start of the current hour, so that the snapshot is recent enough to
+        create a plan.
+
+    Returns
+    -------
+    Snapshot
+        The synthetic snapshot of the tenant "t-1", with attributes and consents of its customers.
+
+    See Also
+    --------
+    snapshot_from_frames : Create a snapshot from your own tables.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Membership matrix: a sparse matrix of groups and customers in compressed sparse row (CSR) format."""
+"""Sparse matrix of the members of each group, in compressed sparse row (CSR) format."""
 
 from __future__ import annotations
 
@@ -14,29 +14,33 @@ import pandas as pd
 import pyarrow as pa
 
 from frgroups.errors import GroupNotFoundError, InputError
+from frgroups.internals.formatting import format_list, pluralize
 from frgroups.internals.suggestions import did_you_mean
 from frgroups.internals.typing import Int32Array, IntArray
-from frgroups.internals.validation import as_list, check_text
+from frgroups.internals.validation import as_list, check_columns, check_text, check_type, wrong_type
 from frgroups.snapshot.uid_lookup import lookup_positions
+
+READ_AS_STRINGS = "Read the column as strings (dtype='str'), because numbers lose leading zeros."
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MembershipMatrix:
     """
-    Memberships in compressed sparse row (CSR) format, with one row per group and one column per customer.
+    Sparse matrix with one row per group and one column per customer, in compressed sparse row (CSR) format.
 
-    The codes of the members of group g are `indices[indptr[g]:indptr[g + 1]]`. They are sorted and unique.
+    Groups and customers are represented by integer codes. The member codes of the group with code g are
+    `indices[indptr[g]:indptr[g + 1]]`. They are sorted and unique.
 
     Attributes
     ----------
     group_uids, customer_uids
-        Sorted, unique uids. The position of a uid is its code, so that sorted codes are sorted uids.
+        Sorted, unique uids. The code of a uid is its position, so sorting by code is the same as sorting by uid.
     group_names
-        Name of each group.
+        Name of each group, in the order of `group_uids`.
     indptr
-        Start of each row in `indices`, and the end of the last row.
+        Start position of each group in `indices`, followed by the length of `indices`.
     indices
-        Customer codes.
+        Customer code of each membership.
     """
 
     group_uids: pd.Index
@@ -55,7 +59,12 @@ class MembershipMatrix:
         group_names: Iterable[str] | None = None,
         all_customers: Iterable[str] | None = None,
     ) -> MembershipMatrix:
-        """Create a matrix from the group uid and the customer uid of each membership, in any order."""
+        """
+        Create a matrix from the uids of memberships.
+
+        `group_uids` and `customer_uids` have one value per membership. They can be in any order, and repeated
+        memberships are ignored. `all_groups` and `all_customers` can contain additional uids without memberships.
+        """
         groups = _sorted_unique(all_groups if all_groups is not None else group_uids)
         customers = _sorted_unique(all_customers if all_customers is not None else customer_uids)
         names = groups
@@ -79,9 +88,14 @@ class MembershipMatrix:
         group_names: pd.Index,
         customer_uids: pd.Index,
     ) -> MembershipMatrix:
-        """Create a matrix from the group code and the customer code of each membership, in any order."""
+        """
+        Create a matrix from the integer codes of memberships.
+
+        `group_code` and `customer_code` have one value per membership. They can be in any order, and repeated
+        memberships are ignored.
+        """
         if (group_code < 0).any() or (customer_code < 0).any():
-            raise InputError("A membership names a group or customer that is not in the list of all of them.")
+            raise InputError("A membership refers to a group or customer that is missing from the list of all uids.")
         n_customers = max(len(customer_uids), 1)
         keys = np.sort(group_code.astype(np.int64) * n_customers + customer_code)
         keys = keys[np.diff(keys, prepend=-1) > 0]
@@ -99,12 +113,12 @@ class MembershipMatrix:
 
     @property
     def n_groups(self) -> int:
-        """Number of groups, including those without members."""
+        """Number of groups, including groups without members."""
         return len(self.group_uids)
 
     @property
     def n_customers(self) -> int:
-        """Number of customers, including those in no group."""
+        """Number of customers, including customers that do not belong to any group."""
         return len(self.customer_uids)
 
     @property
@@ -119,11 +133,11 @@ class MembershipMatrix:
 
     @property
     def names_by_uid(self) -> dict[str, str]:
-        """Name of each group by uid."""
+        """Dictionary from group uid to group name."""
         return dict(zip(self.group_uids, self.group_names, strict=True))
 
     def frame(self) -> pd.DataFrame:
-        """Return a table with the uids of each membership."""
+        """Return a table with the group uid and the customer uid of each membership."""
         return pd.DataFrame(
             {
                 "customer_group_uid": self.group_uids.take(self.group_code).array,
@@ -132,7 +146,7 @@ class MembershipMatrix:
         )
 
     def group_code_of(self, group: str) -> int:
-        """Return the code of the group with this uid or unique name."""
+        """Return the code of a group, which is identified by its uid or unique name."""
         if group in self._group_codes:
             return self._group_codes[group]
         same_name = np.empty(0, dtype=np.int64)
@@ -144,32 +158,35 @@ class MembershipMatrix:
         if len(same_name) > 1:
             uids = [str(uid) for uid in self.group_uids.take(same_name)]
             raise GroupNotFoundError(
-                f"{len(same_name)} groups are named {group!r}: {', '.join(uids)}. Say which by its uid.",
+                f"{len(same_name)} groups have the name {group!r}. Use the uid instead: "
+                f"{format_list(uids, conjunction='or')}.",
                 close=uids,
             )
         close = self._similar_names(group)
-        raise GroupNotFoundError(
-            f"No group has the uid or name {group!r} among these {self.n_groups}.{did_you_mean(close)}", close=close
-        )
+        raise GroupNotFoundError(f"No group has the uid or name {group!r}.{did_you_mean(close)}", close=close)
 
     def group_uid(self, group: str) -> str:
-        """Return the uid of the group with this uid or unique name."""
+        """Return the uid of a group, which is identified by its uid or unique name."""
         return str(self.group_uids[self.group_code_of(group)])
 
     def member_codes(self, group: str) -> Int32Array:
-        """Return the sorted customer codes of a group."""
+        """Return the sorted customer codes of a group, which is identified by its uid or unique name."""
         return self.row(self.group_code_of(group))
 
     def row(self, group_code: int) -> Int32Array:
-        """Return the sorted customer codes of the group with a code."""
+        """Return the sorted customer codes of a group, which is identified by its code."""
         return self.indices[self.indptr[group_code] : self.indptr[group_code + 1]]
 
     def members(self, group: str) -> list[str]:
-        """Return the sorted customer uids of a group."""
+        """Return the sorted customer uids of a group, which is identified by its uid or unique name."""
         return list(self.customer_uids.take(self.member_codes(group)))
 
     def groups_of(self, customer_uid: str) -> list[str]:
-        """Return the sorted uids of the groups that contain a customer. The list is empty for an unknown customer."""
+        """
+        Return the sorted uids of the groups that contain a customer.
+
+        The list is empty if the customer is not in the matrix.
+        """
         codes = np.flatnonzero(self.customer_uids == customer_uid)
         if len(codes) == 0:
             return []
@@ -177,7 +194,12 @@ class MembershipMatrix:
         return list(self.group_uids.take(np.searchsorted(self.indptr, positions, side="right") - 1))
 
     def select(self, groups: Iterable[str] | None) -> MembershipMatrix:
-        """Return a matrix with all customers and only these groups, in uid order. None selects all groups."""
+        """
+        Return a matrix that contains only the given groups.
+
+        The matrix contains all customers, including customers without a selected group. The groups are in uid order.
+        If `groups` is None, all groups are selected.
+        """
         if groups is None:
             return self
         group_codes = np.unique([self.group_code_of(group) for group in as_list(groups, "groups")]).astype(np.int64)
@@ -201,11 +223,11 @@ class MembershipMatrix:
 
 def as_membership_matrix(data: Any) -> MembershipMatrix:
     """
-    Return the matrix of a Snapshot, or create it from a table of memberships.
+    Return the membership matrix of a Snapshot or of a table of memberships.
 
-    The table can be a pandas DataFrame, a table of Polars, DuckDB, pyarrow or Narwhals, or an object that is
-    converted to one by `collect()` (a lazy frame) or `toArrow()` (Spark). It needs the columns customer_group_uid
-    and customer_uid. The names of the groups are their uids.
+    A table must have the columns customer_group_uid and customer_uid. It can be a pandas DataFrame or a table of
+    Polars, DuckDB, pyarrow, or Narwhals. Lazy frames are converted with `collect()`, Spark tables with `toArrow()`.
+    Because a table does not contain group names, the uids are used as names.
     """
     if isinstance(data, MembershipMatrix):
         return data
@@ -228,32 +250,36 @@ def _as_arrow(data: Any) -> pa.Table:
             data = getattr(data, method)()
     try:
         if not hasattr(data, "__arrow_c_stream__"):
-            raise TypeError("no Arrow stream")
+            raise TypeError("The object does not support the Arrow PyCapsule interface.")
         return pa.table(data)
-    except (TypeError, pa.ArrowException) as error:  # Not a table, or a single column.
-        kind = type(data).__name__
-        raise InputError(f"Expected a Snapshot or a table of memberships, not {kind}.") from error
+    except (TypeError, pa.ArrowException) as error:  # The object is not a table, or it is a single column.
+        raise wrong_type(data, "data", "a Snapshot or a table of memberships") from error
 
 
 def check_uids(frame: pd.DataFrame, column: str, what: str) -> pd.Series:
-    """Return a column of uids as `str`. Raise InputError if it is missing, not text, or has missing values."""
-    if not isinstance(frame, pd.DataFrame):
-        raise InputError(f"{what} must be a DataFrame, not {type(frame).__name__}.")
-    if column not in frame:
-        raise InputError(f"{what} needs a column {column!r}; it has {', '.join(map(repr, frame.columns))}.")
+    """
+    Return a column of uids with the dtype `str`.
+
+    Raises InputError if the column does not exist, contains values that are not strings, or has missing or empty
+    values.
+    """
+    check_type(frame, pd.DataFrame, what)
+    check_columns(frame.columns, [column], what)
     if isinstance(frame[column], pd.DataFrame):
-        raise InputError(f"{what} has {frame[column].shape[1]} columns {column!r}; leave one of them.")
+        raise InputError(
+            f"`{what}` has {frame[column].shape[1]} columns with the name {column!r}. Remove or rename all but one."
+        )
     uids = _decode_categories(frame[column])
     kind = pd.api.types.infer_dtype(uids, skipna=True)
     if uids.notna().any() and kind != "string":
         wrong = next(value for value in uids.dropna() if not isinstance(value, str))
         raise InputError(
-            f"{what}[{column!r}] is {kind}, not text, so leading zeros may be lost: {wrong}. "
-            "Read that column as text (dtype='str')."
+            f"The column {column!r} of `{what}` must contain strings, got {type(wrong).__name__}.",
+            hint=READ_AS_STRINGS,
         )
     n_missing = int(uids.isna().sum()) or int((uids == "").sum())
     if n_missing:
-        raise InputError(f"{what}[{column!r}] has {n_missing} rows without a uid.")
+        raise InputError(f"The column {column!r} of `{what}` has {pluralize(n_missing, 'row')} without a uid.")
     return as_str(uids, f"{what}[{column!r}]")
 
 
@@ -266,7 +292,11 @@ def _decode_categories(uids: pd.Series) -> pd.Series:
 
 
 def as_str(strings: pd.Series, what: str) -> pd.Series:
-    """Convert a column to `str`. Raise InputError for strings that cannot be encoded in UTF-8."""
+    """
+    Convert a column to the dtype `str`.
+
+    Raises InputError if a string cannot be encoded in UTF-8.
+    """
     try:
         return strings.astype("str")
     except UnicodeEncodeError:
@@ -276,7 +306,7 @@ def as_str(strings: pd.Series, what: str) -> pd.Series:
 
 
 def to_string_array(uids: pd.Index | pd.Series) -> pa.Array:
-    """Convert uids to one Arrow array."""
+    """Convert uids to a contiguous Arrow array."""
     chunks = to_chunked_array(uids)
     if chunks.num_chunks == 1:
         return chunks.chunk(0)
@@ -284,7 +314,11 @@ def to_string_array(uids: pd.Index | pd.Series) -> pa.Array:
 
 
 def to_chunked_array(uids: pd.Index | pd.Series) -> pa.ChunkedArray:
-    """Convert uids to a chunked Arrow array, without a copy if pandas stores them in Arrow arrays."""
+    """
+    Convert uids to a chunked Arrow array.
+
+    The data is not copied if pandas stores it in Arrow arrays.
+    """
     strings = pa.array(uids, type=pa.large_string(), from_pandas=True)
     if isinstance(strings, pa.ChunkedArray):
         return strings
@@ -301,7 +335,11 @@ def _sorted_unique(uids: Iterable[str]) -> pd.Index:
 
 
 def _reindex_names(names: Iterable[str], uids: Any, new_uids: pd.Index) -> pd.Index:
-    """Return the names, which are given in the order of `uids`, in the order of `new_uids`."""
+    """
+    Return the names of `new_uids`.
+
+    `names` contains the names of `uids`, in the same order.
+    """
     by_uid = pd.Series(list(names), index=pd.Index(uids), dtype="str")
     reindexed: pd.Index = pd.Index(by_uid.reindex(new_uids), dtype="str")
     return reindexed

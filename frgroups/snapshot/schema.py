@@ -1,4 +1,4 @@
-"""Columns and dtypes of the tables of a Snapshot."""
+"""Column names and dtypes of the tables of a Snapshot, and conversions between pandas and Arrow."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CUSTOMERS = {
     "last_modified_at": TIMESTAMP_DTYPE,
     "pricelist_uid": "str",
     "payment_terms": "Int64",
-    # Integers of money, as the API gives them: probably minor units (øre, cent).
+    # Amounts as returned by the API. The unit is not documented, but is probably a minor unit (øre, cent).
     "credit_limit": "Int64",
     "credit_balance": "Int64",
     "customer_parent_uid": "str",
@@ -44,7 +44,7 @@ CUSTOMERS = {
     "has_vat_number": "boolean",
 }
 
-# Stored only if the snapshot was loaded with personal=True, after the columns above.
+# These columns follow the columns above if the snapshot was loaded with personal=True.
 PERSONAL = {
     "firstname": "str",
     "lastname": "str",
@@ -78,8 +78,8 @@ CONSENTS = {
 
 READS = {
     "customer_group_uid": "str",
-    "how": "str",  # "pages", "cover" or "given"
-    "evidence": "str",  # "overlapping windows", "second pass", "counts" or "none"
+    "how": "str",  # "pages", "cover", or "given"
+    "evidence": "str",  # "overlapping windows", "second pass", "counts", or "none"
     "verdict": "str",
     "pages": "int64",
     "n_rows": "int64",
@@ -93,9 +93,10 @@ READS = {
 
 def coerce_schema(frame: pd.DataFrame | None, columns: dict[str, str]) -> pd.DataFrame:
     """
-    Return a table with these columns and dtypes, followed by the other columns of `frame`.
+    Convert a table to the given columns and dtypes.
 
-    Missing columns are filled with missing values. Raises InputError if a column cannot be converted.
+    Columns that `frame` lacks are filled with missing values. Additional columns follow unchanged. The index is
+    reset. If `frame` is None, the result has no rows. Raises InputError if a column cannot be converted.
     """
     if frame is None:
         frame = pd.DataFrame()
@@ -106,9 +107,10 @@ def coerce_schema(frame: pd.DataFrame | None, columns: dict[str, str]) -> pd.Dat
 
 def make_nullable(column: pd.Series) -> pd.Series:
     """
-    Convert a column of integers, booleans or objects to a nullable dtype.
+    Convert a column of integers, booleans, or objects to a nullable dtype.
 
-    Without the conversion, a missing value would turn integers into floats and booleans into objects.
+    Nullable dtypes can contain missing values. Without this conversion, pandas would convert integers to floats and
+    booleans to objects when it inserts a missing value. Columns of other dtypes are returned unchanged.
 
     Examples
     --------
@@ -128,7 +130,7 @@ ARROW = {
     "boolean": pa.bool_(),
     "datetime64[us, UTC]": pa.timestamp("us", tz="UTC"),
 }
-# Otherwise, a missing integer would turn its column into floats, and strings would be converted to Python objects.
+# By default, pyarrow converts integers with missing values to floats, and strings to Python objects.
 _STRING = pd.StringDtype(na_value=np.nan)
 _PANDAS = {
     pa.int64(): pd.Int64Dtype(),
@@ -139,33 +141,38 @@ _PANDAS = {
 
 
 def frame_from_arrow(columns: dict[str, Any], dtypes: dict[str, str]) -> pd.DataFrame:
-    """Convert Arrow columns to a DataFrame with the order and dtypes of `dtypes`."""
+    """Convert Arrow columns to a DataFrame that has the columns and dtypes of `dtypes`, in the same order."""
     series = {name: columns[name].to_pandas(types_mapper=_PANDAS.get) for name in dtypes}
     frame = pd.DataFrame(series, copy=False)
     return frame.astype({name: dtype for name, dtype in dtypes.items() if frame[name].dtype != dtype})
 
 
 def to_arrow(frame: pd.DataFrame, columns: dict[str, str]) -> pa.Table:
-    """Convert a DataFrame to an Arrow table with fixed types for `columns`. `from_arrow` is the inverse."""
+    """
+    Convert a DataFrame to an Arrow table.
+
+    The columns in `columns` get fixed types. Arrow infers the types of the others. `from_arrow` is the inverse
+    function.
+    """
     types = {name: ARROW[dtype] for name, dtype in columns.items()}
     arrays = {}
     for name in frame.columns:
         try:
             arrays[name] = pa.Array.from_pandas(frame[name], type=types.get(name))
-        except pa.ArrowException:  # Its message might contain customer data, so it is not chained.
+        except pa.ArrowException:  # The exception is not chained, because its message might contain customer data.
             raise InputError(
-                f"Column {name!r} holds values of several kinds ({frame[name].dtype}) and cannot be kept. "
-                "Give it one dtype, or leave it out."
+                f"The column {name!r} contains values of several types ({frame[name].dtype}) and cannot be stored. "
+                "Convert it to one type, or leave it out."
             ) from None
-    # The metadata contain the dtypes of the columns of the caller.
+    # The metadata preserves the pandas dtypes of the additional columns.
     return pa.table(arrays).replace_schema_metadata(pa.Schema.from_pandas(frame, preserve_index=False).metadata)
 
 
 def from_arrow(table: pa.Table, columns: dict[str, str]) -> pd.DataFrame:
-    """Convert an Arrow table of `to_arrow` to a DataFrame."""
+    """Convert an Arrow table that was created by `to_arrow` to a DataFrame."""
     frame: pd.DataFrame = table.to_pandas()
     if all(name in frame and frame[name].dtype == dtype for name, dtype in columns.items()):
-        return frame  # coerce_schema would copy it.
+        return frame  # Avoid the copy that coerce_schema makes.
     return coerce_schema(frame, columns)
 
 
@@ -177,11 +184,13 @@ def _coerce_column(frame: pd.DataFrame, name: str, dtype: Any) -> pd.Series:
     column = frame[name]
     try:
         if dtype == TIMESTAMP_DTYPE and column.dtype == "str":
-            # By default, pandas takes the format of the first row, but fractions of seconds are optional.
+            # By default, pandas infers the format from the first row, but fractional seconds are optional.
             column = pd.to_datetime(column, utc=True, format="ISO8601")
         elif dtype == TIMESTAMP_DTYPE:
             column = pd.to_datetime(column, utc=True)
         converted: pd.Series = column.astype(dtype)
         return converted
     except (TypeError, ValueError, OverflowError) as error:
-        raise InputError(f"Column {name!r} is {column.dtype} and cannot be read as {dtype}: {error}") from error
+        raise InputError(
+            f"The column {name!r} cannot be converted from {column.dtype} to {dtype}: {error}"
+        ) from error

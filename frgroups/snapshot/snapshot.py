@@ -1,4 +1,4 @@
-"""The Snapshot class: groups, customers and memberships of a tenant at one time."""
+"""The Snapshot class, which holds the groups, customers, and memberships of a tenant."""
 
 from __future__ import annotations
 
@@ -10,44 +10,57 @@ from functools import cached_property
 import pandas as pd
 
 from frgroups.errors import InputError
-from frgroups.internals.formatting import format_list, format_utc, pluralize
+from frgroups.internals.formatting import agree, format_list, format_utc, pluralize
 from frgroups.internals.html import Card
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.universe import check_universe
 from frgroups.snapshot.verdicts import Verdict
 
-MAX_NAMED_GROUPS = 3  # Number of groups that a sentence names.
-# If fewer rows than this share of the total were read, a change during the load is not a plausible reason.
+MAX_NAMED_GROUPS = 3  # Maximum number of group names in a sentence.
+# A change during the load is not a plausible reason for reading fewer rows than this share of the total.
 MIN_COMPLETENESS = 0.95
-_TOO_SHORT = (
-    "Too little for any analysis. Load again; if it stays so, the service lists or counts these groups wrongly."
+_TOO_INCOMPLETE = (
+    "The snapshot is too incomplete for analysis. Load it again. If the problem persists, the server returns wrong "
+    "members or wrong counts for these groups."
 )
-_REFRESH = "The snapshot can be used for analysis. Read these groups again before planning."
+_REFRESH = "The snapshot can be used for analysis. Read the changed groups again before you create a plan."
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Snapshot:
     """
-    Who was in which customer group of one tenant, and what is known of the customers.
+    Groups, customers, and memberships of a tenant at one time.
 
-    Made by `load_snapshot`, `read_snapshot` or `snapshot_from_frames`; never changed afterwards.
+    A snapshot is immutable. Create it with `load_snapshot`, `read_snapshot`, or `snapshot_from_frames`.
+    `snapshot["VIP"]` returns the sorted customer uids of a group as an Index, and `"VIP" in snapshot` returns True if
+    the group exists. Groups can be identified by uid or by unique name.
 
     Attributes
     ----------
-    groups
-        One row per group: customer_group_uid, name, created_at, last_modified_at.
-    customers
-        One row per customer seen: customer_uid and the attributes that were kept.
-    consents
-        One row per consent of a customer: customer_uid, consent_uid, name, status, source, created_at.
-    reads
-        One row per group: how it was read and what proves that it is whole.
-    verdict
-        "consistent" (as far as the evidence in `reads` reaches), "drifted" or "unverifiable".
-    taken_at, read_until
-        Start and end of the read, in UTC.
-    universe
-        How many customers the tenant has in all, as told to `with_universe`; None when nobody told.
+    groups : DataFrame
+        One row per group, in uid order: customer_group_uid, name (`str`), created_at, last_modified_at (UTC).
+    customers : DataFrame
+        One row per customer, in uid order: customer_uid and the stored attributes, for example external_id,
+        customer_type, country_code, has_email.
+    consents : DataFrame
+        One row per consent of a customer: customer_uid, consent_uid, name, source (`str`), status (`boolean`),
+        created_at (UTC).
+    reads : DataFrame
+        One row per group: how the group was read (`how`), the evidence that all members were read (`evidence`), the
+        verdict, and the number of pages, rows, repeated reads, and seconds.
+    matrix : MembershipMatrix
+        Memberships as integer codes, for internal use. Use `memberships` for a table.
+    tenant_uid : str
+        Uid of the tenant.
+    taken_at, read_until : datetime
+        Start and end of the load, in UTC.
+    verdict : str
+        Reliability of the snapshot: "consistent" (verified as complete), "drifted" (a list changed during the load),
+        or "unverifiable" (no evidence was available).
+    base_url : str or None
+        Base URL of the API that the snapshot was loaded from, or None if it was created from tables.
+    universe : int or None
+        Total number of customers of the tenant, as passed to `with_universe`, or None if it is not known.
 
     Examples
     --------
@@ -71,22 +84,40 @@ class Snapshot:
     universe: int | None = None
 
     def __post_init__(self) -> None:
-        if self.taken_at.tzinfo is None or self.read_until.tzinfo is None:
-            raise InputError(f"A snapshot needs moments with a time zone, not {self.taken_at!r}.")
+        for name, timestamp in (("taken_at", self.taken_at), ("read_until", self.read_until)):
+            if timestamp.tzinfo is None:
+                raise InputError(f"`{name}` must have a time zone, for example 2026-11-23T08:10Z, got {timestamp}.")
         if not self.tenant_uid:
-            raise InputError("A snapshot needs a tenant_uid.")
+            raise InputError("`tenant_uid` must not be empty.")
         if len(self.groups) != self.matrix.n_groups or len(self.customers) != self.matrix.n_customers:
             raise InputError(
-                f"The tables tell {len(self.groups)} groups and {len(self.customers)} customers, "
-                f"the memberships {self.matrix.n_groups} and {self.matrix.n_customers}."
+                f"The tables contain {pluralize(len(self.groups), 'group')} and "
+                f"{pluralize(len(self.customers), 'customer')}, but the membership matrix contains "
+                f"{pluralize(self.matrix.n_groups, 'group')} and {pluralize(self.matrix.n_customers, 'customer')}."
             )
         if self.universe is not None:
             check_universe(self.universe, self.matrix.n_customers)
 
     @property
     def memberships(self) -> pd.DataFrame:
-        """One row per membership: customer_group_uid, customer_uid (both `str`), in that order."""
-        # A new frame over the same columns: writing into it does not reach the next reader.
+        """
+        Table of the memberships.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per membership, sorted by the columns customer_group_uid and customer_uid. Both have the dtype
+            `str`.
+
+        Examples
+        --------
+        >>> sample_snapshot().memberships.tail(3)
+            customer_group_uid customer_uid
+        250              staff        c-251
+        251                vip          c-1
+        252                vip          c-2
+        """
+        # Return a shallow copy, so that changes by the caller do not affect the cached table.
         return self._memberships.copy(deep=False)
 
     @cached_property
@@ -95,16 +126,26 @@ class Snapshot:
 
     def with_universe(self, universe: int) -> Snapshot:
         """
-        The same snapshot with the number of customers that the tenant has in all, which no API operation tells.
+        Return a copy of the snapshot with the total number of customers of the tenant.
 
-        Customers in no group cannot be seen, and whether two groups overlap more than by chance depends on how
-        many there are. The number is used wherever a function takes `universe` and is not passed another, and
-        is kept by `save_snapshot`.
+        The API does not report this number, because customers that do not belong to any group are not listed. It is
+        required to test whether two groups overlap more than expected by chance. Functions with a parameter
+        `universe` use the number of the snapshot unless another one is passed. `save_snapshot` stores it.
+
+        Parameters
+        ----------
+        universe : int
+            Total number of customers of the tenant, including customers that do not belong to any group.
+
+        Returns
+        -------
+        Snapshot
+            Snapshot with the same tables and the attribute `universe`.
 
         Raises
         ------
         InputError
-            It is not a whole number, or smaller than the number of customers seen.
+            `universe` is not an integer, or it is less than the number of customers in the snapshot.
 
         Examples
         --------
@@ -115,7 +156,23 @@ class Snapshot:
 
     def group_uid(self, group: str) -> str:
         """
-        Return the uid of the group with this uid or unique name.
+        Return the uid of a group.
+
+        Parameters
+        ----------
+        group : str
+            Uid or unique name of the group. If the string is both a uid and the name of another group, the uid is
+            used.
+
+        Returns
+        -------
+        str
+            Uid of the group.
+
+        Raises
+        ------
+        GroupNotFoundError
+            No group has this uid or name, or several groups have this name.
 
         Examples
         --------
@@ -125,15 +182,37 @@ class Snapshot:
         return self.matrix.group_uid(group)
 
     def group_name(self, group: str) -> str:
-        """Return the name of the group with this uid or unique name."""
+        """
+        Return the name of a group.
+
+        Parameters
+        ----------
+        group : str
+            Uid or unique name of the group.
+
+        Returns
+        -------
+        str
+            Name of the group.
+
+        Raises
+        ------
+        GroupNotFoundError
+            No group has this uid or name, or several groups have this name.
+
+        Examples
+        --------
+        >>> sample_snapshot().group_name("vip")
+        'VIP'
+        """
         return str(self.matrix.group_names[self.matrix.group_code_of(group)])
 
     def __getitem__(self, group: str) -> pd.Index:
-        """Return the sorted customer uids of the group with this uid or unique name."""
+        """Return the sorted customer uids of a group, which is identified by its uid or unique name."""
         return pd.Index(self.matrix.members(group), dtype="str", name="customer_uid")
 
     def __contains__(self, group: object) -> bool:
-        """Return True if a group has this uid or unique name."""
+        """Return True if the given string is the uid or the unique name of a group."""
         try:
             return isinstance(group, str) and self.group_uid(group) is not None
         except InputError:
@@ -153,7 +232,7 @@ class Snapshot:
             f"Snapshot of {self.tenant_uid}",
             {
                 "Taken": format_utc(self.taken_at),
-                "Host": self.base_url or "none (made from tables)",
+                "Host": self.base_url or "none (created from tables)",
                 "Groups": f"{len(self.groups):,}",
                 "Customers": self._customer_count(),
                 "Memberships": f"{len(self.matrix):,}",
@@ -163,14 +242,27 @@ class Snapshot:
 
     def describe(self) -> str:
         """
-        Return a sentence about the reliability of this snapshot and its share of the universe, if that is known.
+        Summarize the reliability of the snapshot in a few sentences.
 
-        If groups changed while they were read, use `refresh_groups` to read them again.
+        The text contains the number of verified groups and the names of up to three groups that were not verified. If
+        groups changed while they were read, use `refresh_groups` to read them again.
+
+        Returns
+        -------
+        str
+            The summary. If `universe` is known, it also contains the number of customers in the snapshot.
+
+        Examples
+        --------
+        >>> sample_snapshot().describe()
+        'The snapshot was created from tables and not read from a tenant.'
         """
         if self.universe is None:
             return self._describe_verdict()
-        verdict = self._describe_verdict().rstrip(".")
-        return f"{verdict}. {self._customer_count()} customers were seen, the others are in no group."
+        return (
+            f"{self._describe_verdict()} {self._customer_count()} customers are in the snapshot. The others do not "
+            "belong to any group."
+        )
 
     def _customer_count(self) -> str:
         if self.universe is None:
@@ -179,28 +271,31 @@ class Snapshot:
 
     def _describe_verdict(self) -> str:
         if len(self.reads) and (self.reads["how"] == "given").all():
-            return "made from tables, not read from a tenant"
+            return "The snapshot was created from tables and not read from a tenant."
         uids = dict(list(self.reads.groupby("verdict")["customer_group_uid"]))
         incomplete = self._incomplete_groups()
         drifted, unverifiable = uids.get("drifted", ()), uids.get("unverifiable", ())
-        facts = [f"{len(uids.get('consistent', ())):,} of {pluralize(len(self.reads), 'group')} proved"]
+        n_verified, n_groups = len(uids.get("consistent", ())), len(self.reads)
+        sentences = [
+            f"{n_verified:,} of {pluralize(n_groups, 'group')} {agree(n_verified, 'is', 'are')} verified as complete."
+        ]
         for uid, n, total in incomplete[:MAX_NAMED_GROUPS]:
-            facts.append(f"of {self.group_name(uid)} {n:,} of {total:,} counted came")
+            sentences.append(f"Only {n:,} of {total:,} members of {self.group_name(uid)} were read.")
         if incomplete:
-            return f"{'; '.join(facts)}. {_TOO_SHORT}"
+            return " ".join([*sentences, _TOO_INCOMPLETE])
         if len(drifted):
-            facts.append(f"{self._list_names(drifted)} changed while read")
+            were_read = agree(len(drifted), "it was", "they were")
+            sentences.append(f"{self._list_names(drifted)} changed while {were_read} read.")
         if len(unverifiable):
-            facts.append(f"for {self._list_names(unverifiable)} there was no proof to be had")
+            sentences.append(f"The members of {self._list_names(unverifiable)} could not be verified.")
         elif self.verdict == "unverifiable":
-            facts.append("whether these are all groups could not be proved")
-        sentence = f"{'; '.join(facts)}."
+            sentences.append("The list of groups could not be verified as complete.")
         if len(drifted):
-            return f"{sentence} {_REFRESH}"
-        return sentence
+            sentences.append(_REFRESH)
+        return " ".join(sentences)
 
     def _incomplete_groups(self) -> list[tuple[str, int, int]]:
-        """Return uid, number of rows and smallest total of the groups of which too few rows were read."""
+        """Return the uid, row count, and reported total of each group with far fewer rows than reported."""
         drifted = self.reads[self.reads["verdict"] == "drifted"]
         rows = zip(
             drifted["customer_group_uid"],
@@ -211,5 +306,5 @@ class Snapshot:
         return [(uid, n, total) for uid, n, total in rows if n < MIN_COMPLETENESS * total]
 
     def _list_names(self, uids: Sequence[str] | pd.Series) -> str:
-        """Return the names of the first groups and the number of the others, as an enumeration."""
+        """Format the names of at most three groups as a list, followed by the number of the remaining groups."""
         return format_list([self.group_name(uid) for uid in uids], MAX_NAMED_GROUPS)

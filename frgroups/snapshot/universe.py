@@ -1,4 +1,8 @@
-"""Total number of customers of a tenant. The caller supplies it, because the API does not report it."""
+"""
+Total number of customers of a tenant (the universe).
+
+The API does not report this number, so the caller has to pass it.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,11 @@ from frgroups.snapshot.membership_matrix import MembershipMatrix
 
 def resolve_universe(data: Any, universe: int | None, matrix: MembershipMatrix) -> int | None:
     """
-    Return the universe that was passed, or else that of the Snapshot `data`, or None.
+    Return the total number of customers to use in an analysis.
 
-    `matrix` is the matrix of `data`, which might be a stream that can be read only once.
+    The result is `universe` if it was passed, otherwise the universe of the Snapshot `data`, or None if it is not
+    known. `matrix` must be the membership matrix of `data`. It is a separate argument, because `data` might be a
+    stream that can be read only once.
 
     Examples
     --------
@@ -23,14 +29,16 @@ def resolve_universe(data: Any, universe: int | None, matrix: MembershipMatrix) 
     """
     if universe is not None:
         return check_universe(universe, matrix.n_customers)
-    if isinstance(getattr(data, "matrix", None), MembershipMatrix):  # data is a Snapshot.
+    if isinstance(getattr(data, "matrix", None), MembershipMatrix):  # `data` is a Snapshot.
         return data.universe  # type: ignore[no-any-return]
     return None
 
 
 def check_universe(universe: int, n_seen: int) -> int:
     """
-    Return the universe as an int. Raise InputError if it is not an integer or less than `n_seen`.
+    Convert the total number of customers to an int.
+
+    Raises InputError if `universe` is not an integer or is less than `n_seen`, the number of customers in the data.
 
     Examples
     --------
@@ -41,7 +49,7 @@ def check_universe(universe: int, n_seen: int) -> int:
     total = int(universe)
     if total < n_seen:
         raise InputError(
-            f"A universe of {total:,} is smaller than the {n_seen:,} customers seen; "
-            "it is the number of customers that the tenant has in all."
+            f"`universe` must be at least {n_seen:,}, the number of customers in the data, got {total:,}. Pass the "
+            "total number of customers of the tenant."
         )
     return total

@@ -1,4 +1,4 @@
-"""Verdicts on the reads of groups and snapshots."""
+"""Verdicts that describe how reliable the read of a group or snapshot is."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Literal, get_args
 
 Verdict = Literal["consistent", "unverifiable", "drifted"]
 
-# From the best to the worst.
+# Ordered from best to worst.
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 
 def worst_verdict(verdicts: Iterable[str]) -> Verdict:
     """
-    Return the worst of several verdicts, or "consistent" if there are none.
+    Return the worst of the given verdicts, or "consistent" if there are none.
 
     Examples
     --------

@@ -1,1 +1,1 @@
-"""Tests of `frgroups.analysis`."""
+"""Tests of the analysis package."""

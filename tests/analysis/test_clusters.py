@@ -1,4 +1,4 @@
-"""Clusters of groups: against scipy on distances made from plain sets."""
+"""Tests of group_clusters, which compare it with scipy."""
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from frgroups.analysis.overlap import overlap_matrix
 from frgroups.errors import InputError
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 
-law = settings(max_examples=50)
+PROPERTY = settings(max_examples=50)
 COLUMNS = {
     "customer_group_uid": "str",
     "name": "str",
@@ -25,32 +25,36 @@ memberships = st.lists(st.tuples(st.sampled_from("abcdefgh"), st.sampled_from("1
 METHODS = ["average", "complete", "single", "weighted"]
 
 
-def frame(rows):
+def create_table(rows):
+    """Return a table of memberships from pairs of group uid and customer uid."""
     return pd.DataFrame(rows, columns=["customer_group_uid", "customer_uid"], dtype="str")
 
 
-def sets(rows):
+def members_by_group(rows):
+    """Return a dictionary from group uid to the set of its customer uids."""
     return {g: {c for h, c in rows if h == g} for g in sorted({g for g, _ in rows})}
 
 
-def apart(a, b, measure):
-    of = len(a | b) if measure == "jaccard" else min(len(a), len(b))
-    return round(1 - len(a & b) / of, 12)
+def distance(a, b, measure):
+    """Return the distance of two sets, which is 1 minus their similarity."""
+    denominator = len(a | b) if measure == "jaccard" else min(len(a), len(b))
+    return round(1 - len(a & b) / denominator, 12)
 
 
 def partition(table):
+    """Return the set of clusters, each as a set of group uids."""
     return {frozenset(rows) for _, rows in table.groupby("cluster")["customer_group_uid"]}
 
 
-@law
+@PROPERTY
 @given(memberships, st.sampled_from(METHODS), st.sampled_from(["jaccard", "overlap_coefficient"]), st.integers(0, 20))
-def test_clusters_are_those_of_scipy(rows, method, measure, twentieths):
-    "The same groups are together as in scipy's tree over 1 - measure, cut at the same height."
-    groups, cut = sets(rows), twentieths / 20
+def test_clusters_like_scipy(rows, method, measure, twentieths):
+    "The clusters are the same as those of scipy for the same distances and cut."
+    groups, cut = members_by_group(rows), twentieths / 20
     names = list(groups)
-    distances = [apart(groups[a], groups[b], measure) for i, a in enumerate(names) for b in names[i + 1 :]]
+    distances = [distance(groups[a], groups[b], measure) for i, a in enumerate(names) for b in names[i + 1 :]]
 
-    table = group_clusters(frame(rows), measure=measure, method=method, cut=cut)
+    table = group_clusters(create_table(rows), measure=measure, method=method, cut=cut)
 
     if len(names) > 1:
         labels = fcluster(linkage(distances, method, optimal_ordering=True), cut, criterion="distance")
@@ -61,43 +65,43 @@ def test_clusters_are_those_of_scipy(rows, method, measure, twentieths):
     }
 
 
-@law
+@PROPERTY
 @given(memberships, st.sampled_from([0.2, 0.5, 0.8]))
-def test_clusters_are_numbered_by_size_and_lie_together(rows, cut):
-    "1 is the cluster of the most groups, equal ones go in uid order; the members of a cluster are neighbours."
-    table = group_clusters(frame(rows), cut=cut)
+def test_cluster_numbers(rows, cut):
+    "Clusters are numbered by size and then by uid, and their groups have adjacent positions."
+    table = group_clusters(create_table(rows), cut=cut)
 
-    of_cluster = [(-len(part), part["customer_group_uid"].min()) for _, part in table.groupby("cluster")]
-    assert of_cluster == sorted(of_cluster)
+    sort_keys = [(-len(part), part["customer_group_uid"].min()) for _, part in table.groupby("cluster")]
+    assert sort_keys == sorted(sort_keys)
     assert sorted(table["position"]) == list(range(len(table)))
     for _, part in table.groupby("cluster"):
         assert part["position"].max() - part["position"].min() == len(part) - 1
     assert table[["cluster", "position"]].apply(tuple, axis=1).is_monotonic_increasing or table.empty
 
 
-@law
+@PROPERTY
 @given(memberships)
-def test_a_cut_of_zero_joins_exactly_the_same_groups(rows):
-    "At 0 two groups are together when their members are the same."
-    groups = sets(rows)
+def test_cut_of_zero(rows):
+    "With a cut of 0, only groups with the same members are in one cluster."
+    groups = members_by_group(rows)
 
-    table = group_clusters(frame(rows), cut=0)
+    table = group_clusters(create_table(rows), cut=0)
 
     same = {frozenset(b for b in groups if groups[b] == groups[a]) for a in groups}
     assert partition(table) == same
 
 
-def test_what_is_exactly_at_the_cut_is_joined():
-    "0.7 alike is 0.3 apart, whatever floating point makes of 1 - 0.7."
+def test_distance_equal_to_cut():
+    "Groups whose distance is equal to the cut are in one cluster, despite rounding errors."
     rows = [("a", str(n)) for n in range(10)] + [("b", str(n)) for n in range(7)]
 
-    assert partition(group_clusters(frame(rows), cut=0.3)) == {frozenset("ab")}
+    assert partition(group_clusters(create_table(rows), cut=0.3)) == {frozenset("ab")}
 
 
-def test_a_group_without_a_member_is_alone_and_last():
-    "It is like no other, not even another empty one; its position is after all others."
+def test_empty_groups():
+    "Each group without members has a separate cluster, and its position is after all other groups."
     groups = pd.DataFrame({"customer_group_uid": list("abcd"), "name": list("ABCD")})
-    rows = frame([("b", "1"), ("d", "1")])
+    rows = create_table([("b", "1"), ("d", "1")])
     snapshot = snapshot_from_frames(rows, groups, tenant_uid="t", taken_at="2026-11-23")
 
     table = group_clusters(snapshot, cut=1.0).set_index("customer_group_uid")
@@ -107,38 +111,40 @@ def test_a_group_without_a_member_is_alone_and_last():
     assert set(table["position"][["a", "c"]]) == {2, 3}
 
 
-def test_the_order_of_the_leaves_is_that_of_the_positions():
-    "What the heatmap uses is what the table tells."
-    likeness = overlap_matrix(sample_snapshot(), measure="jaccard")
+def test_leaf_order():
+    "The heatmap and the table have the same order of groups."
+    similarity = overlap_matrix(sample_snapshot(), measure="jaccard")
 
     table = group_clusters(sample_snapshot()).sort_values("position")
 
-    assert list(table["customer_group_uid"]) == list(likeness.index[leaf_order(likeness.to_numpy())])
+    assert list(table["customer_group_uid"]) == list(similarity.index[leaf_order(similarity.to_numpy())])
 
 
 @settings(max_examples=20)
 @given(memberships, st.randoms())
-def test_order_and_repetition_do_not_matter(rows, random):
-    "Shuffled and doubled rows give the same table, in the same dtypes."
+def test_row_order(rows, random):
+    "The result does not depend on the order and repetition of rows."
     mixed = [*rows, *rows]
     random.shuffle(mixed)
 
-    table = group_clusters(frame(rows))
+    table = group_clusters(create_table(rows))
 
-    pdt.assert_frame_equal(group_clusters(frame(mixed)), table)
+    pdt.assert_frame_equal(group_clusters(create_table(mixed)), table)
     assert table.dtypes.astype(str).to_dict() == COLUMNS
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"measure": "lift"}, "jaccard, overlap_coefficient"),
-        ({"method": "ward"}, "average, complete, single, weighted"),
-        ({"cut": 1.5}, r"^`cut` must be a number of at least 0 and at most 1"),
-        ({"cut": "half"}, r"^`cut` must be a number of at least 0 and at most 1"),
+        ({"measure": "lift"}, ["measure", "'lift'", "jaccard", "overlap_coefficient"]),
+        ({"method": "ward"}, ["method", "'ward'", *METHODS]),
+        ({"cut": 1.5}, ["`cut`", "1.5"]),
+        ({"cut": "half"}, ["`cut`", "'half'"]),
     ],
 )
-def test_what_cannot_be_right_is_refused_in_words(options, words):
-    "The error tells what came and what is allowed."
-    with pytest.raises(InputError, match=words):
+def test_invalid_options(options, words):
+    "The error for an invalid option contains its name, the value, and the accepted values."
+    with pytest.raises(InputError) as caught:
         group_clusters(sample_snapshot(), **options)
+
+    assert all(word in str(caught.value) for word in words)

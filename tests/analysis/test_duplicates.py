@@ -1,4 +1,4 @@
-"""Groups that are the same, nearly the same, or part of another: against plain sets."""
+"""Tests of duplicate and subset groups, which compare them with Python sets."""
 
 from itertools import combinations, permutations
 
@@ -13,7 +13,7 @@ from frgroups.analysis.duplicates import duplicate_groups, subset_groups
 from frgroups.errors import InputError
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 
-law = settings(max_examples=60)
+PROPERTY = settings(max_examples=60)
 PAIR = {
     **dict.fromkeys(["group_a", "group_b", "name_a", "name_b"], "str"),
     **dict.fromkeys(["n_a", "n_b", "n_both"], "int64"),
@@ -22,56 +22,58 @@ memberships = st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from("123
 shares = st.sampled_from([0.1, 1 / 3, 0.5, 0.75, 0.9, 1.0])
 
 
-def frame(rows):
+def create_table(rows):
+    """Return a table of memberships from pairs of group uid and customer uid."""
     return pd.DataFrame(rows, columns=["customer_group_uid", "customer_uid"], dtype="str")
 
 
-def sets(rows):
+def members_by_group(rows):
+    """Return a dictionary from group uid to the set of its customer uids."""
     return {g: {c for h, c in rows if h == g} for g in sorted({g for g, _ in rows})}
 
 
-@law
+@PROPERTY
 @given(memberships, shares)
-def test_duplicates_are_those_of_sets(rows, least):
-    "Every unordered pair with at least that jaccard stands once, the most alike first, then in uid order."
-    groups = sets(rows)
-    alike = [
+def test_duplicate_groups(rows, threshold):
+    "The table contains each unordered pair with at least the given Jaccard index, sorted by similarity and uid."
+    groups = members_by_group(rows)
+    expected = [
         (-len(groups[a] & groups[b]) / len(groups[a] | groups[b]), a, b)
         for a, b in combinations(groups, 2)
-        if len(groups[a] & groups[b]) / len(groups[a] | groups[b]) >= least
+        if len(groups[a] & groups[b]) / len(groups[a] | groups[b]) >= threshold
     ]
 
-    table = duplicate_groups(frame(rows), min_jaccard=least)
+    table = duplicate_groups(create_table(rows), min_jaccard=threshold)
 
-    assert list(zip(-table["jaccard"], table["group_a"], table["group_b"], strict=True)) == sorted(alike)
+    assert list(zip(-table["jaccard"], table["group_a"], table["group_b"], strict=True)) == sorted(expected)
     for row in table.itertuples():
         a, b = groups[row.group_a], groups[row.group_b]
         assert (row.n_a, row.n_b, row.n_both) == (len(a), len(b), len(a & b))
 
 
-@law
+@PROPERTY
 @given(memberships, shares)
-def test_subsets_are_those_of_sets(rows, least):
-    "Every ordered pair of different sets with at least that share of the first in the second stands once."
-    groups = sets(rows)
-    parts = [
+def test_subset_groups(rows, threshold):
+    "The table contains each ordered pair of different sets with at least the given share of the first in the second."
+    groups = members_by_group(rows)
+    expected = [
         (-len(groups[a] & groups[b]) / len(groups[a]), a, b)
         for a, b in permutations(groups, 2)
-        if groups[a] != groups[b] and len(groups[a] & groups[b]) / len(groups[a]) >= least
+        if groups[a] != groups[b] and len(groups[a] & groups[b]) / len(groups[a]) >= threshold
     ]
 
-    table = subset_groups(frame(rows), min_share=least)
+    table = subset_groups(create_table(rows), min_share=threshold)
 
-    assert list(zip(-table["share_of_a"], table["group_a"], table["group_b"], strict=True)) == sorted(parts)
+    assert list(zip(-table["share_of_a"], table["group_a"], table["group_b"], strict=True)) == sorted(expected)
     assert ((table["share_of_a"] * table["n_a"]).round() == table["n_both"]).all()
 
 
-@law
+@PROPERTY
 @given(memberships)
-def test_a_pair_is_either_the_same_or_a_part(rows):
-    "With nothing but whole parts asked for, no pair stands in both tables."
-    same = duplicate_groups(frame(rows))
-    part = subset_groups(frame(rows))
+def test_tables_are_disjoint(rows):
+    "With default thresholds, no pair is in both tables."
+    same = duplicate_groups(create_table(rows))
+    part = subset_groups(create_table(rows))
 
     pairs = {frozenset(pair) for pair in zip(same["group_a"], same["group_b"], strict=True)}
     assert pairs.isdisjoint(frozenset(pair) for pair in zip(part["group_a"], part["group_b"], strict=True))
@@ -79,39 +81,39 @@ def test_a_pair_is_either_the_same_or_a_part(rows):
 
 @settings(max_examples=25)
 @given(memberships, st.randoms())
-def test_order_repetition_and_kind_of_table_do_not_matter(rows, random):
-    "Shuffled, doubled, categorical or Arrow: the same tables; and the frame stays as it was."
+def test_table_types(rows, random):
+    "The result does not depend on the row order, repetition, and table type, and the input is not modified."
     mixed = [*rows, *rows]
     random.shuffle(mixed)
-    once = frame(rows)
-    before = once.copy(deep=True)
+    table = create_table(rows)
+    before = table.copy(deep=True)
 
-    for other in [frame(mixed), once.astype("category"), pa.Table.from_pandas(once)]:
-        pdt.assert_frame_equal(duplicate_groups(other, min_jaccard=0.5), duplicate_groups(once, min_jaccard=0.5))
-        pdt.assert_frame_equal(subset_groups(other), subset_groups(once))
-    pdt.assert_frame_equal(once, before)
+    for other in [create_table(mixed), table.astype("category"), pa.Table.from_pandas(table)]:
+        pdt.assert_frame_equal(duplicate_groups(other, min_jaccard=0.5), duplicate_groups(table, min_jaccard=0.5))
+        pdt.assert_frame_equal(subset_groups(other), subset_groups(table))
+    pdt.assert_frame_equal(table, before)
 
 
-def test_groups_without_a_member_are_neither():
-    "Two empty groups are no duplicates, and no part of anything."
+def test_empty_groups():
+    "Groups without members are neither duplicates nor subsets."
     groups = pd.DataFrame({"customer_group_uid": ["a", "b", "c"], "name": ["A", "B", "C"]})
-    snapshot = snapshot_from_frames(frame([("c", "1")]), groups, tenant_uid="t", taken_at="2026-11-23")
+    snapshot = snapshot_from_frames(create_table([("c", "1")]), groups, tenant_uid="t", taken_at="2026-11-23")
 
     assert duplicate_groups(snapshot, min_jaccard=0.1).empty
     assert subset_groups(snapshot, min_share=0.1).empty
 
 
-@pytest.mark.parametrize("data", [sample_snapshot(), frame([]), frame([("a", "1"), ("b", "1")])])
-def test_columns_and_dtypes_are_always_the_same(data):
-    "A table without a row has the columns and dtypes of one with rows."
+@pytest.mark.parametrize("data", [sample_snapshot(), create_table([]), create_table([("a", "1"), ("b", "1")])])
+def test_columns_and_dtypes(data):
+    "The columns and dtypes do not depend on the number of rows."
     assert duplicate_groups(data).dtypes.astype(str).to_dict() == PAIR | {"jaccard": "float64"}
     assert subset_groups(data).dtypes.astype(str).to_dict() == PAIR | {"share_of_a": "float64"}
 
 
 @pytest.mark.parametrize("share", [0, -0.1, 1.01, 90, "0.9", None, True, float("nan")])
-def test_a_share_that_is_none_is_refused(share):
-    "The error repeats what came and says how 90 % is written."
-    with pytest.raises(InputError, match=r"`min_jaccard` must be .* For 90 %, pass 0\.9"):
+def test_invalid_share(share):
+    "A threshold that is not a share above 0 is rejected, and the error suggests 0.9 for 90%."
+    with pytest.raises(InputError, match=r"`min_jaccard`.*0\.9"):
         duplicate_groups(sample_snapshot(), min_jaccard=share)
-    with pytest.raises(InputError, match="`min_share` must be"):
+    with pytest.raises(InputError, match="`min_share`"):
         subset_groups(sample_snapshot(), min_share=share)

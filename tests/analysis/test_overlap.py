@@ -1,4 +1,4 @@
-"""Overlap against plain sets, exact fractions and scipy."""
+"""Tests of overlap measures, which compare them with Python sets, exact fractions, and scipy."""
 
 from fractions import Fraction
 from itertools import combinations
@@ -19,9 +19,9 @@ from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 
-# No deadline: a busy machine is no failure.
-LAW = settings(deadline=None, max_examples=50)
-FEW = settings(deadline=None, max_examples=25)
+# Without a deadline, a slow machine does not cause failures.
+PROPERTY = settings(deadline=None, max_examples=50)
+SLOW_PROPERTY = settings(deadline=None, max_examples=25)
 GROUPS = ["0150", "b", "c", "Ålesund", "ω"]
 MEASURES = ["count", "jaccard", "share", "overlap_coefficient", "lift", "phi", "pmi"]
 PAIR_COLUMNS = {
@@ -34,21 +34,23 @@ ASSOCIATION = list(PAIR_COLUMNS)[12:]
 membership_rows = st.lists(st.tuples(st.sampled_from(GROUPS), st.sampled_from("pqrstuvw")), max_size=40)
 
 
-def frame(rows):
+def create_table(rows):
+    """Return a table of memberships from pairs of group uid and customer uid."""
     return pd.DataFrame(rows, columns=["customer_group_uid", "customer_uid"], dtype="str")
 
 
-def sets(rows):
+def members_by_group(rows):
+    """Return a dictionary from group uid to the set of its customer uids."""
     return {g: {c for h, c in rows if h == g} for g in sorted({g for g, _ in rows})}
 
 
-@LAW
+@PROPERTY
 @given(membership_rows)
-def test_pairs_are_those_of_sets(rows):
-    "Every unordered pair stands once, in uid order, with the counts and shares of plain sets."
-    groups = sets(rows)
+def test_overlap_pairs(rows):
+    "The table contains each unordered pair in uid order, with the counts and shares of Python sets."
+    groups = members_by_group(rows)
 
-    table = overlap_pairs(frame(rows))
+    table = overlap_pairs(create_table(rows))
 
     assert list(zip(table["group_a"], table["group_b"], strict=True)) == list(combinations(groups, 2))
     for row in table.itertuples():
@@ -60,52 +62,52 @@ def test_pairs_are_those_of_sets(rows):
     assert table[ASSOCIATION].isna().all(axis=None)
 
 
-@LAW
+@PROPERTY
 @given(membership_rows)
-def test_a_matrix_has_the_sizes_on_its_diagonal_and_the_pairs_beside_it(rows):
-    "The matrix of counts is that of plain sets."
-    groups = sets(rows)
+def test_count_matrix(rows):
+    "The count matrix contains group sizes on its diagonal and common members elsewhere."
+    groups = members_by_group(rows)
 
-    matrix = overlap_matrix(frame(rows))
+    matrix = overlap_matrix(create_table(rows))
 
     expected = [[len(a & b) for b in groups.values()] for a in groups.values()]
     assert matrix.to_numpy().tolist() == expected
     assert list(matrix.index) == list(matrix.columns) == list(groups)
 
 
-@LAW
+@PROPERTY
 @given(membership_rows, st.sampled_from(MEASURES))
-def test_all_measures_but_share_are_symmetric(rows, measure):
-    "A measure of two groups does not depend on which comes first, to the last bit; share is told by the row."
-    matrix = overlap_matrix(frame(rows), measure=measure, universe=20)
+def test_symmetry(rows, measure):
+    "All measures except share are exactly symmetric, and share is relative to the group of the row."
+    matrix = overlap_matrix(create_table(rows), measure=measure, universe=20)
 
     if measure != "share":
         np.testing.assert_array_equal(matrix, matrix.T)
     else:
-        counts = overlap_matrix(frame(rows))
+        counts = overlap_matrix(create_table(rows))
         np.testing.assert_allclose(matrix.mul(np.diag(counts), axis=0), counts)
 
 
-@LAW
+@PROPERTY
 @given(membership_rows, st.integers(8, 60))
-def test_matrix_and_pairs_tell_the_same(rows, universe):
-    "Each measure of the matrix is the column of the pairs."
-    pairs = overlap_pairs(frame(rows), universe=universe)
+def test_matrix_equals_pairs(rows, universe):
+    "The matrix of each measure contains the same values as the column of the pairs."
+    pairs = overlap_pairs(create_table(rows), universe=universe)
 
     for measure, column in [("count", "n_both"), ("share", "share_of_a"), *((m, m) for m in MEASURES if m in pairs)]:
-        matrix = overlap_matrix(frame(rows), measure=measure, universe=universe)
+        matrix = overlap_matrix(create_table(rows), measure=measure, universe=universe)
         above = matrix.to_numpy()[np.triu_indices(len(matrix), 1)]
         np.testing.assert_array_equal(above, pairs[column])
 
 
-@LAW
+@PROPERTY
 @given(membership_rows, st.integers(8, 60))
-def test_association_follows_its_definitions(rows, universe):
-    "Expected, lift, pmi and phi are those of exact fractions; phi is numpy's correlation of the memberships."
-    groups = sets(rows)
+def test_association_measures(rows, universe):
+    "Expected, lift, and pmi are equal to exact fractions, and phi is the correlation computed by NumPy."
+    groups = members_by_group(rows)
     customers = sorted({c for _, c in rows})
 
-    for row in overlap_pairs(frame(rows), universe=universe).itertuples():
+    for row in overlap_pairs(create_table(rows), universe=universe).itertuples():
         lift = Fraction(row.n_both * universe, row.n_a * row.n_b)
         assert row.expected == pytest.approx(float(Fraction(row.n_a * row.n_b, universe)))
         assert row.lift == pytest.approx(float(lift))
@@ -118,11 +120,11 @@ def test_association_follows_its_definitions(rows, universe):
             assert isnan(row.phi)
 
 
-@LAW
+@PROPERTY
 @given(membership_rows, st.integers(8, 40))
-def test_chances_are_those_of_the_counts_in_the_row(rows, universe):
-    "p_over and p_under are scipy's tails, and q_value its Benjamini-Hochberg over the p_over of all pairs."
-    table = overlap_pairs(frame(rows), universe=universe)
+def test_p_values_like_scipy(rows, universe):
+    "The p-values are hypergeometric tail probabilities, and the q-values are their Benjamini-Hochberg adjustment."
+    table = overlap_pairs(create_table(rows), universe=universe)
 
     counts = universe, table["n_a"], table["n_b"]
     np.testing.assert_allclose(table["p_over"], hypergeom.sf(table["n_both"] - 1, *counts), rtol=1e-9)
@@ -130,8 +132,8 @@ def test_chances_are_those_of_the_counts_in_the_row(rows, universe):
     np.testing.assert_allclose(table["q_value"], false_discovery_control(table["p_over"]), rtol=1e-9)
 
 
-def test_chances_hold_among_a_million_customers():
-    "Two groups that chance would bring together once in ages are told so, without a warning or a NaN."
+def test_p_values_of_large_groups():
+    "The p-values of large groups are computed without warnings and without NaN."
     matrix = MembershipMatrix.from_codes(
         np.repeat([0, 1, 2], [30_000, 30_000, 10]),
         np.concatenate([np.arange(30_000), np.arange(20_000, 50_000), np.arange(10)]),
@@ -147,58 +149,58 @@ def test_chances_hold_among_a_million_customers():
     assert table["p_over"][0] < 1e-300 and table["p_under"][0] > 0.999
 
 
-@LAW
+@PROPERTY
 @given(membership_rows, st.integers(0, 4))
-def test_min_both_hides_rows_and_changes_no_number(rows, min_both):
-    "The rows that stay are the rows of the whole table, q too."
-    whole = overlap_pairs(frame(rows), universe=30)
+def test_min_both(rows, min_both):
+    "The option min_both removes rows but does not change the other rows, including q-values."
+    all_pairs = overlap_pairs(create_table(rows), universe=30)
 
-    some = overlap_pairs(frame(rows), universe=30, min_both=min_both)
+    selected_pairs = overlap_pairs(create_table(rows), universe=30, min_both=min_both)
 
-    pdt.assert_frame_equal(some, whole[whole["n_both"] >= min_both].reset_index(drop=True))
+    pdt.assert_frame_equal(selected_pairs, all_pairs[all_pairs["n_both"] >= min_both].reset_index(drop=True))
 
 
-@FEW
+@SLOW_PROPERTY
 @given(membership_rows, st.randoms())
-def test_order_repetition_and_dtype_do_not_matter(rows, random):
-    "Shuffled, doubled, categorical, object or Arrow: the same overlap; and the frame stays as it was."
+def test_table_types(rows, random):
+    "The result does not depend on the row order, repetition, and dtype, and the input is not modified."
     mixed = [*rows, *rows]
     random.shuffle(mixed)
-    once = frame(rows)
-    before = once.copy(deep=True)
+    table = create_table(rows)
+    before = table.copy(deep=True)
 
-    expected = overlap_pairs(once)
+    expected = overlap_pairs(table)
 
-    for other in [frame(mixed), once.astype("category"), once.astype(object), pa.Table.from_pandas(once)]:
+    for other in [create_table(mixed), table.astype("category"), table.astype(object), pa.Table.from_pandas(table)]:
         pdt.assert_frame_equal(overlap_pairs(other), expected)
-        pdt.assert_frame_equal(intersections(other), intersections(once))
-    pdt.assert_frame_equal(once, before)
+        pdt.assert_frame_equal(intersections(other), intersections(table))
+    pdt.assert_frame_equal(table, before)
 
 
-@LAW
+@PROPERTY
 @given(membership_rows, st.sampled_from([None, 30]))
-def test_pairs_always_have_the_same_columns_and_dtypes(rows, universe):
-    "An empty table has the columns and dtypes of a full one."
-    assert overlap_pairs(frame(rows), universe=universe).dtypes.astype(str).to_dict() == PAIR_COLUMNS
+def test_columns_and_dtypes(rows, universe):
+    "The columns and dtypes do not depend on the number of rows."
+    assert overlap_pairs(create_table(rows), universe=universe).dtypes.astype(str).to_dict() == PAIR_COLUMNS
 
 
 @pytest.mark.parametrize("measure", ["lift", "phi", "pmi"])
-def test_without_a_universe_there_is_no_association(measure):
-    "Nothing is guessed: matrix and pairs are NaN, and the columns that need no universe are as with one."
+def test_without_universe(measure):
+    "Without a universe, association measures are NaN and the other columns do not change."
     snapshot = sample_snapshot()
 
     pairs = overlap_pairs(snapshot)
 
     assert overlap_matrix(snapshot, measure=measure).isna().all(axis=None)
     assert pairs[ASSOCIATION].isna().all(axis=None)
-    told = overlap_pairs(snapshot, universe=1_000)
-    pdt.assert_frame_equal(pairs.drop(columns=ASSOCIATION), told.drop(columns=ASSOCIATION))
+    with_universe = overlap_pairs(snapshot, universe=1_000)
+    pdt.assert_frame_equal(pairs.drop(columns=ASSOCIATION), with_universe.drop(columns=ASSOCIATION))
 
 
-def test_a_group_without_a_member_has_no_ratio():
-    "Where the denominator is 0 the measure is NaN, not 0 and not infinite; p is 1."
+def test_empty_group():
+    "Measures whose denominator is 0 are NaN, and the p-value is 1."
     groups = pd.DataFrame({"customer_group_uid": ["a", "b"], "name": ["A", "B"]})
-    snapshot = snapshot_from_frames(frame([("a", "1")]), groups, tenant_uid="t", taken_at="2026-11-23")
+    snapshot = snapshot_from_frames(create_table([("a", "1")]), groups, tenant_uid="t", taken_at="2026-11-23")
 
     row = overlap_pairs(snapshot, universe=10).iloc[0]
 
@@ -206,8 +208,8 @@ def test_a_group_without_a_member_has_no_ratio():
     assert row[["share_of_b", "overlap_coefficient", "lift", "pmi", "phi"]].isna().all()
 
 
-def test_groups_are_chosen_by_uid_or_name_and_shown_in_uid_order():
-    "Names resolve, order and repetition of the choice do not matter, and labels may be names."
+def test_group_selection():
+    "Groups can be selected by uid or name in any order, and the labels can be names."
     chosen = overlap_matrix(sample_snapshot(), ["VIP", "all", "vip"], labels="name")
 
     assert list(chosen.index) == ["All members", "VIP"]
@@ -216,24 +218,26 @@ def test_groups_are_chosen_by_uid_or_name_and_shown_in_uid_order():
 
 
 @pytest.mark.parametrize(
-    ("ask", "words"),
+    ("call", "words"),
     [
-        (lambda s: overlap_matrix(s, measure="overlap"), "jaccard"),
-        (lambda s: overlap_matrix(s, labels="names"), "'uid' nor 'name'"),
-        (lambda s: overlap_matrix(s, measure="lift", universe=250), "250 is smaller than the 251 customers"),
-        (lambda s: overlap_pairs(s, ["vip"], universe=250), "250 is smaller than the 251 customers"),
-        (lambda s: overlap_pairs(s, universe=1e6), "must be an integer"),
-        (lambda s: overlap_pairs(s, "vip"), r"\['vip'\]"),
+        (lambda s: overlap_matrix(s, measure="overlap"), ["measure", "'overlap'", "jaccard"]),
+        (lambda s: overlap_matrix(s, labels="names"), ["labels", "'names'", "'uid'", "'name'"]),
+        (lambda s: overlap_matrix(s, measure="lift", universe=250), ["`universe`", "250", "251"]),
+        (lambda s: overlap_pairs(s, ["vip"], universe=250), ["`universe`", "250", "251"]),
+        (lambda s: overlap_pairs(s, universe=1e6), ["`universe`", "1000000.0"]),
+        (lambda s: overlap_pairs(s, "vip"), ["`groups`", "'vip'"]),
     ],
 )
-def test_what_cannot_be_right_is_refused_in_words(ask, words):
-    "The error tells what came and what is allowed."
-    with pytest.raises(InputError, match=words):
-        ask(sample_snapshot())
+def test_invalid_arguments(call, words):
+    "The error for an invalid argument contains its name and the value."
+    with pytest.raises(InputError) as caught:
+        call(sample_snapshot())
+
+    assert all(word in str(caught.value) for word in words)
 
 
-def test_an_unknown_group_is_refused_with_close_matches():
-    "A name that is nearly right is suggested."
+def test_unknown_group():
+    "The error for an unknown group suggests similar names."
     with pytest.raises(GroupNotFoundError) as caught:
         overlap_pairs(sample_snapshot(), ["VIPs"])
 

@@ -1,4 +1,4 @@
-"""Customers that each two groups share: both engines against a product of matrices, across blocks too."""
+"""Tests of the pair counting engines, which compare them with a matrix product."""
 
 import tracemalloc
 
@@ -12,92 +12,92 @@ from frgroups.analysis import overlap as module
 from frgroups.analysis.overlap import _faster_engine, _iter_blocks, pair_counts
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 
-# No deadline: a busy machine is no failure.
-LAW = settings(deadline=None, max_examples=50)
+# Without a deadline, a slow machine does not cause failures.
+PROPERTY = settings(deadline=None, max_examples=50)
 ENGINES = ["pairs", "bits", None]
 
 
-def matrix_of(member):
-    """Codes of a matrix of groups by customers."""
-    group, customer = np.nonzero(member)
-    uids = pd.Index([f"g{n:04d}" for n in range(len(member))], dtype="str")
+def create_matrix(is_member):
+    """Return a membership matrix from a boolean array with a row per group and a column per customer."""
+    group, customer = np.nonzero(is_member)
+    uids = pd.Index([f"g{n:04d}" for n in range(len(is_member))], dtype="str")
     return MembershipMatrix.from_codes(
-        group, customer, group_uids=uids, group_names=uids, customer_uids=pd.RangeIndex(member.shape[1])
+        group, customer, group_uids=uids, group_names=uids, customer_uids=pd.RangeIndex(is_member.shape[1])
     )
 
 
-def product(member):
-    """The counts as a product of matrices; whole numbers are exact in doubles."""
-    table = member.astype(np.float64)
+def matrix_product(is_member):
+    """Return the counts as a matrix product, which is exact for integers of this size."""
+    table = is_member.astype(np.float64)
     return (table @ table.T).astype(np.int64)
 
 
-@LAW
+@PROPERTY
 @given(st.integers(0, 2**32 - 1), st.integers(0, 12), st.integers(0, 200), st.floats(0, 1))
-def test_both_engines_count_alike(seed, n_groups, n_customers, density):
-    "Pair counting, packed bits and a dense product of matrices agree."
-    member = np.random.default_rng(seed).random((n_groups, n_customers)) < density
-    matrix = matrix_of(member)
+def test_engines_agree(seed, n_groups, n_customers, density):
+    "Pair counting and packed bits have the same result as a dense matrix product."
+    is_member = np.random.default_rng(seed).random((n_groups, n_customers)) < density
+    matrix = create_matrix(is_member)
 
     for engine in ENGINES:
         counts = pair_counts(matrix, engine)
         assert counts.dtype == np.int64
-        np.testing.assert_array_equal(counts, product(member))
+        np.testing.assert_array_equal(counts, matrix_product(is_member))
 
 
-@LAW
+@PROPERTY
 @given(st.integers(0, 2**32 - 1), st.integers(1, 70), st.integers(1, 9), st.integers(1, 4))
-def test_where_blocks_end_does_not_matter(seed, block, at_once, words):
-    "However few customers, pairs and words are taken at once, the counts are the same."
+def test_block_sizes(seed, block, chunk_size, chunk_words):
+    "The counts do not depend on the block and chunk sizes."
     rng = np.random.default_rng(seed)
-    member = rng.random((7, 300)) < rng.random((7, 1))
-    matrix = matrix_of(member)
+    is_member = rng.random((7, 300)) < rng.random((7, 1))
+    matrix = create_matrix(is_member)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_MAX_BLOCK_CUSTOMERS", block)
-        patch.setattr(module, "_CHUNK_SIZE", at_once)
-        patch.setattr(module, "_CHUNK_WORDS", words)
-        found = [pair_counts(matrix, engine) for engine in ENGINES]
+        patch.setattr(module, "_CHUNK_SIZE", chunk_size)
+        patch.setattr(module, "_CHUNK_WORDS", chunk_words)
+        results = [pair_counts(matrix, engine) for engine in ENGINES]
 
-    for counts in found:
-        np.testing.assert_array_equal(counts, product(member))
-
-
-@pytest.mark.parametrize("engine", ENGINES)
-def test_many_customers_are_counted_in_many_blocks(engine):
-    "Groups of everybody, of one and of nobody among 150,000 customers: no number outgrows its place."
-    member = np.random.default_rng(1).random((12, 150_000)) < np.linspace(0, 0.6, 12)[:, None]
-    member[[3, 5]] = True
-    member[7] = np.arange(150_000) == 149_999
-    matrix = matrix_of(member)
-
-    np.testing.assert_array_equal(pair_counts(matrix, engine), product(member))
+    for counts in results:
+        np.testing.assert_array_equal(counts, matrix_product(is_member))
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_customer_may_be_in_hundreds_of_groups(engine):
-    "One in 700 groups beside many in one or two are counted as any other."
-    member = np.random.default_rng(2).random((700, 900)) < 0.002
-    member[:, 17] = True
-    matrix = matrix_of(member)
+def test_many_customers(engine):
+    "Groups with no, one, some, and all of 150,000 customers are counted without overflow."
+    is_member = np.random.default_rng(1).random((12, 150_000)) < np.linspace(0, 0.6, 12)[:, None]
+    is_member[[3, 5]] = True
+    is_member[7] = np.arange(150_000) == 149_999
+    matrix = create_matrix(is_member)
 
-    np.testing.assert_array_equal(pair_counts(matrix, engine), product(member))
+    np.testing.assert_array_equal(pair_counts(matrix, engine), matrix_product(is_member))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_customer_in_many_groups(engine):
+    "A customer in 700 groups is counted correctly."
+    is_member = np.random.default_rng(2).random((700, 900)) < 0.002
+    is_member[:, 17] = True
+    matrix = create_matrix(is_member)
+
+    np.testing.assert_array_equal(pair_counts(matrix, engine), matrix_product(is_member))
 
 
 @pytest.mark.parametrize(("density", "expected"), [(0.01, "pairs"), (0.5, "bits")])
-def test_the_engine_is_chosen_by_how_full_the_groups_are(density, expected):
-    "Groups that hold few of the customers are counted by pairs, those that hold half of them by bits."
-    member = np.random.default_rng(3).random((100, 5_000)) < density
-    (block,) = _iter_blocks(matrix_of(member))
+def test_engine_selection(density, expected):
+    "Sparse groups are counted by pairs, and dense groups by bits."
+    is_member = np.random.default_rng(3).random((100, 5_000)) < density
+    (block,) = _iter_blocks(create_matrix(is_member))
     degree = np.bincount(block.customer, minlength=block.n_customers)
 
     assert _faster_engine(block, degree) == expected
 
 
-def test_memory_does_not_grow_with_the_pairs():
-    "Forty-odd million pairs, 350 MB if they were held at once, are counted in less than 100 MB."
+def test_peak_memory():
+    "Counting more than 40 million pairs, which take 350 MB at once, requires less than 100 MB."
     rng = np.random.default_rng(4)
-    matrix = matrix_of(rng.random((300, 100_000)) < 0.1)
+    matrix = create_matrix(rng.random((300, 100_000)) < 0.1)
     degree = np.bincount(matrix.indices).astype(np.int64)
     assert (degree * (degree - 1) // 2).sum() > 40_000_000
 
@@ -109,9 +109,9 @@ def test_memory_does_not_grow_with_the_pairs():
     assert peak < 100e6
 
 
-def test_the_codes_stay_as_they_were():
-    "Counting writes into nothing that it was given."
-    matrix = matrix_of(np.random.default_rng(5).random((9, 500)) < 0.3)
+def test_input_is_not_modified():
+    "Counting does not modify the membership matrix."
+    matrix = create_matrix(np.random.default_rng(5).random((9, 500)) < 0.3)
     before = matrix.indptr.copy(), matrix.indices.copy()
 
     for engine in ENGINES:

@@ -1,5 +1,6 @@
-"""A real membership table: which women of Natchez came to which events in the 1930s (Davis et al. 1941)."""
+"""Tests with a real dataset: the women and social events of Natchez in the 1930s (Davis et al., 1941)."""
 
+from collections import Counter
 from itertools import combinations
 
 import networkx as nx
@@ -18,14 +19,14 @@ WOMEN, EVENTS = GRAPH.graph["top"], GRAPH.graph["bottom"]
 
 @pytest.fixture
 def events():
-    """The events as groups, the women as customers."""
+    """Return a snapshot with the events as groups and the women as customers."""
     rows = [(event, woman) for woman, event in GRAPH.edges(WOMEN)]
     memberships = pd.DataFrame(rows, columns=["customer_group_uid", "customer_uid"])
     return snapshot_from_frames(memberships, tenant_uid="natchez", taken_at="1936-01-01")
 
 
-def test_the_sizes_are_the_degrees(events):
-    "An event has as many members as the graph has women at it, a woman as many groups as events."
+def test_group_sizes(events):
+    "Group sizes and groups per customer are equal to the degrees of the graph."
     sizes = group_sizes(events).set_index("customer_group_uid")["n_members"]
 
     assert (len(events.groups), len(events.customers), len(events.memberships)) == (14, 18, 89)
@@ -38,8 +39,8 @@ def test_the_sizes_are_the_degrees(events):
 
 
 @pytest.mark.parametrize("engine", ["pairs", "bits"])
-def test_common_women_are_the_weights_of_networkx(events, engine):
-    "Two events share as many women as networkx's projection onto the events tells, whichever engine counts."
+def test_counts_like_networkx(events, engine):
+    "The common members of two events are the edge weights of the projected graph in networkx."
     projected = nx.bipartite.weighted_projected_graph(GRAPH, EVENTS)
     expected = nx.to_pandas_adjacency(projected, nodelist=sorted(EVENTS), dtype=np.int64).to_numpy()
 
@@ -49,8 +50,8 @@ def test_common_women_are_the_weights_of_networkx(events, engine):
 
 
 @pytest.mark.parametrize(("measure", "jaccard"), [("jaccard", True), ("overlap_coefficient", False)])
-def test_ratios_are_those_of_networkx(events, measure, jaccard):
-    "Jaccard and overlap coefficient of two events are networkx's, written there by other people."
+def test_ratios_like_networkx(events, measure, jaccard):
+    "The Jaccard index and the overlap coefficient are equal to those of networkx."
     projected = nx.bipartite.overlap_weighted_projected_graph(GRAPH, EVENTS, jaccard=jaccard)
 
     matrix = overlap_matrix(events, measure=measure)
@@ -59,22 +60,25 @@ def test_ratios_are_those_of_networkx(events, measure, jaccard):
         assert matrix.loc[a, b] == pytest.approx(projected.get_edge_data(a, b, {"weight": 0})["weight"])
 
 
-def test_the_two_circles_of_women_are_seen(events):
-    "Among the 18 women the most telling pair is of one circle, and events of different circles share nobody."
+def test_known_circles(events):
+    "The most significant overlap is within one of the two known circles, and the least is between them."
     pairs = overlap_pairs(events, universe=18)
 
-    surest = pairs.loc[pairs["p_over"].idxmin()]
-    least = pairs.loc[pairs["p_under"].idxmin()]
+    strongest = pairs.loc[pairs["p_over"].idxmin()]
+    weakest = pairs.loc[pairs["p_under"].idxmin()]
     early, late = {"E1", "E2", "E3", "E4", "E5"}, {"E10", "E11", "E12", "E13", "E14"}
-    assert {surest["group_a"], surest["group_b"]} <= early or {surest["group_a"], surest["group_b"]} <= late
-    assert {least["group_a"], least["group_b"]} & early and {least["group_a"], least["group_b"]} & late
-    assert least["n_both"] == 0 and least["phi"] < 0
+    assert {strongest["group_a"], strongest["group_b"]} <= early or {
+        strongest["group_a"],
+        strongest["group_b"],
+    } <= late
+    assert {weakest["group_a"], weakest["group_b"]} & early and {weakest["group_a"], weakest["group_b"]} & late
+    assert weakest["n_both"] == 0 and weakest["phi"] < 0
 
 
-def test_each_woman_is_in_one_combination(events):
-    "Exclusive combinations of events are those that women went to, each woman in one."
+def test_combinations(events):
+    "The exclusive combinations are the sets of events that the women attended."
     table = intersections(events)
 
-    went_to = [tuple(sorted(GRAPH[woman])) for woman in WOMEN]
+    attended = [tuple(sorted(GRAPH[woman])) for woman in WOMEN]
     assert table["n"].sum() == len(WOMEN)
-    assert dict(zip(table["groups"], table["n"], strict=True)) == {one: went_to.count(one) for one in set(went_to)}
+    assert dict(zip(table["groups"], table["n"], strict=True)) == Counter(attended)

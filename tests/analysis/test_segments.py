@@ -1,4 +1,4 @@
-"""Set expressions against Python's own sets, and rules over attributes."""
+"""Tests of group expressions, which compare them with Python sets, and of segment rules."""
 
 import pandas as pd
 import pandas.testing as pdt
@@ -12,7 +12,7 @@ from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.plan.planner import plan_memberships
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 
-LAW = settings(deadline=None, max_examples=100)
+PROPERTY = settings(deadline=None, max_examples=100)
 SETS = {
     "a": set("pqrs"),
     "c-1": set("rst"),
@@ -23,7 +23,8 @@ SETS = {
 QUOTED = {name: f"'{name}'" if "&" in name else name for name in SETS}
 
 
-def snapshot():
+def create_snapshot():
+    """Return a snapshot of the groups in SETS, whose customers have a few attributes."""
     rows = [(group, customer) for group, customers in SETS.items() for customer in customers]
     return snapshot_from_frames(
         pd.DataFrame(rows, columns=["customer_group_uid", "customer_uid"]),
@@ -41,7 +42,7 @@ def snapshot():
     )
 
 
-TENANT = snapshot()
+TENANT = create_snapshot()
 expressions = st.recursive(
     st.sampled_from(list(SETS)),
     lambda inner: st.tuples(inner, st.sampled_from("-&^|"), inner, st.booleans()),
@@ -49,26 +50,27 @@ expressions = st.recursive(
 )
 
 
-def written(tree, name_of):
+def as_text(tree, name_of):
+    """Return a nested expression as text."""
     if isinstance(tree, str):
         return name_of(tree)
-    left, operator, right, closed = tree
-    text = f"{written(left, name_of)} {operator} {written(right, name_of)}"
-    return f"({text})" if closed else text
+    left, operator, right, in_parentheses = tree
+    text = f"{as_text(left, name_of)} {operator} {as_text(right, name_of)}"
+    return f"({text})" if in_parentheses else text
 
 
-@LAW
+@PROPERTY
 @given(expressions)
-def test_an_expression_means_what_it_means_for_pythons_sets(tree):
-    "Operators, their order and parentheses give what Python gives for the same text over sets."
+def test_expressions_like_python(tree):
+    "Operators, precedence, and parentheses have the same result as for Python sets."
     variable = {name: f"s{n}" for n, name in enumerate(SETS)}
-    python = written(tree, variable.__getitem__)
-    expected = eval(python, {variable[name]: customers for name, customers in SETS.items()})
+    python_text = as_text(tree, variable.__getitem__)
+    expected = eval(python_text, {variable[name]: customers for name, customers in SETS.items()})
 
-    found = members(TENANT, written(tree, QUOTED.__getitem__))
+    result = members(TENANT, as_text(tree, QUOTED.__getitem__))
 
-    assert list(found) == sorted(expected)
-    assert (found.name, str(found.dtype)) == ("customer_uid", "str")
+    assert list(result) == sorted(expected)
+    assert (result.name, str(result.dtype)) == ("customer_uid", "str")
 
 
 @pytest.mark.parametrize(
@@ -88,55 +90,56 @@ def test_an_expression_means_what_it_means_for_pythons_sets(tree):
         ("a\n - c-1\n - 'x & y (old)'", "q"),
     ],
 )
-def test_a_hyphen_is_a_minus_only_where_it_stands_alone(expression, expected):
-    "Hyphens inside a name belong to it; between spaces, or beside a parenthesis or quote, they take away."
+def test_hyphens(expression, expected):
+    "A hyphen within a name is part of the name, and a hyphen beside a space, parenthesis, or quote is an operator."
     assert "".join(members(TENANT, expression)) == expected
 
 
-def test_names_and_uids_find_the_same_group():
-    "A group goes by its uid or its unique name."
+def test_name_or_uid():
+    "A group can be identified by its uid or its unique name."
     assert list(members(sample_snapshot(), "vip")) == list(members(sample_snapshot(), "VIP")) == ["c-1", "c-2"]
 
 
 @pytest.mark.parametrize(
     ("expression", "position", "words"),
     [
-        ("", 1, "Expected a group or .*the end"),
-        ("a &", 4, "Expected a group.*the end"),
-        ("a & | c-1", 5, "Expected a group.*found '|'"),
-        ("(a | c-1", 1, "never closed"),
-        ("a | c-1)", 8, "Expected an operator.*found '\\)'"),
-        ("'a' 'c-1'", 5, "Expected an operator"),
-        ("(a (c-1))", 4, "Expected an operator \\(- & \\^ \\|\\) or '\\)'"),
-        ("a | 'c-1", 5, "This ' is never closed"),
-        ("- a", 1, "Expected a group"),
-        ("()", 2, "Expected a group"),
+        ("", 1, ["group"]),
+        ("a &", 4, ["group"]),
+        ("a & | c-1", 5, ["group", "'|'"]),
+        ("(a | c-1", 1, ["("]),
+        ("a | c-1)", 8, ["operator", "')'"]),
+        ("'a' 'c-1'", 5, ["operator"]),
+        ("(a (c-1))", 4, ["operator", "- & ^ |", "')'"]),
+        ("a | 'c-1", 5, ["'"]),
+        ("- a", 1, ["group"]),
+        ("()", 2, ["group"]),
     ],
 )
-def test_what_cannot_be_read_is_shown_where_it_is(expression, position, words):
-    "The error says what was expected and what came, counts characters from 1, and points with a caret."
-    with pytest.raises(InputError, match=words) as caught:
+def test_syntax_errors(expression, position, words):
+    "The error contains the position, counted from 1, and marks it with a caret."
+    with pytest.raises(InputError) as caught:
         members(TENANT, expression)
 
+    assert all(word in str(caught.value).splitlines()[0] for word in words)
     assert caught.value.position == position
     assert str(caught.value).splitlines()[-1].index("^") == position + 1
 
 
-def test_an_unknown_group_is_refused_with_its_place_and_close_matches():
-    "The error has the character, the close matches, and the rule of the minus where a hyphen may be meant."
-    with pytest.raises(GroupNotFoundError, match=r"character 5 .*a - Kundeklub Tromsø") as caught:
+def test_unknown_group():
+    "The error for an unknown group contains its position, similar names, and a hint about hyphens or quotes."
+    with pytest.raises(GroupNotFoundError, match=r"5[^\n]*a - Kundeklub Tromsø") as caught:
         members(TENANT, "a - Kundeklub Tromsø")
     assert caught.value.close == ["Kundeklubb Tromsø"]
 
-    with pytest.raises(GroupNotFoundError, match="space on both sides"):
+    with pytest.raises(GroupNotFoundError, match="space"):
         members(TENANT, "a -c-1")
 
-    with pytest.raises(GroupNotFoundError, match=r"If the group 'x & y \(old\)' is meant, .* quotes: \"x & y"):
+    with pytest.raises(GroupNotFoundError, match=r"'x & y \(old\)'.*quotes"):
         members(TENANT, "a | x & y (old)")
 
 
-def test_deep_parentheses_are_no_harm():
-    "Ten thousand parentheses are read without recursion."
+def test_deep_parentheses():
+    "Deeply nested parentheses do not exceed the recursion limit."
     assert list(members(TENANT, "(" * 10_000 + "a" + ")" * 10_000)) == sorted(SETS["a"])
 
 
@@ -159,15 +162,15 @@ def test_deep_parentheses_are_no_harm():
         (lambda customers: customers["has_email"], "ps"),
     ],
 )
-def test_rules_choose_customers_and_missing_counts_as_false(rule, expected):
-    "A query, a boolean Series on either index, and a callable choose; a missing result chooses nobody."
-    chosen = segment(TENANT, {"any group": rule})
+def test_rules(rule, expected):
+    "A rule can be a query, a boolean Series, or a callable, and a missing result does not select the customer."
+    segments = segment(TENANT, {"any group": rule})
 
-    assert chosen == {"any group": list(expected)}
+    assert segments == {"any group": list(expected)}
 
 
-def test_the_customers_stay_as_they_were():
-    "A callable that writes into its frame changes nothing in the snapshot."
+def test_snapshot_is_not_modified():
+    "A callable that modifies its argument does not modify the snapshot."
     before = TENANT.customers.copy(deep=True)
 
     def rule(customers):
@@ -181,35 +184,35 @@ def test_the_customers_stay_as_they_were():
 @pytest.mark.parametrize(
     ("rule", "words"),
     [
-        ("revenue > 0", "'a', 'revenue > 0'.*revenue.*The columns are customer_uid.*credit_limit"),
-        ("", "cannot be evaluated"),
-        ("credit_limit >", "cannot be evaluated"),
-        ("@pd.options", "cannot be evaluated"),
-        ("credit_limit", "gives a column of Int64"),
-        ("x = credit_limit > 0", "no comparison"),
-        ("country_code = 'NO'", "equality is written =="),
-        ("revenue`", "cannot be evaluated"),
-        ("`revenue (NOK)` > 0", r"no column is named `revenue \(NOK\)`"),
+        ("revenue > 0", "revenue.*credit_balance"),
+        ("", "invalid syntax"),
+        ("credit_limit >", "invalid syntax"),
+        ("@pd.options", "@pd.options"),
+        ("credit_limit", "Int64"),
+        ("x = credit_limit > 0", "invalid syntax"),
+        ("country_code = 'NO'", "=="),
+        ("revenue`", "revenue`"),
+        ("`revenue (NOK)` > 0", r"`revenue \(NOK\)`"),
         ("credit_limit > 'kari@example.org'", "credit_limit > '…@…'"),
-        ("True", "gives bool"),
-        ("credit_limit > 'many'", "credit_limit holds numbers, and 'many' is text"),
-        ("'5' < credit_limit", "credit_limit holds numbers, and '5' is text"),
-        ("credit_limit == '5'", "credit_limit holds numbers, and '5' is text"),
-        ("`credit_limit` in ['5', '6']", "credit_limit holds numbers, and '5' is text"),
-        ("credit_limit + 'a' > 3", "credit_limit holds numbers, and 'a' is text"),
-        ("has_email == 'yes'", "has_email holds true or false, and 'yes' is text"),
-        ("country_code == 47", "country_code is text, and 47 is none; text stands in quotes: '47'"),
-        ("country_code > credit_limit", "kinds that do not go together, as a number and a text"),
-        ("credit_limit.between('a', 'b')", "kinds that do not go together, as a number and a text"),
+        ("True", "bool"),
+        ("credit_limit > 'many'", r"credit_limit[^.]*numbers[^.]*'many'"),
+        ("'5' < credit_limit", r"credit_limit[^.]*numbers[^.]*'5'"),
+        ("credit_limit == '5'", r"credit_limit[^.]*numbers[^.]*'5'"),
+        ("`credit_limit` in ['5', '6']", r"credit_limit[^.]*numbers[^.]*'5'"),
+        ("credit_limit + 'a' > 3", r"credit_limit[^.]*numbers[^.]*'a'"),
+        ("has_email == 'yes'", r"has_email[^.]*'yes'"),
+        ("country_code == 47", r"country_code[^.]* 47 .*'47'"),
+        ("country_code > credit_limit", "number and a"),
+        ("credit_limit.between('a', 'b')", "number and a"),
         (lambda customers: 1 / 0, "division by zero"),
-        (lambda customers: [True], "gives list"),
-        (pd.Series([True]), "1 labels that are no customer uid"),
-        (pd.Series([True, True], index=["p", "p"]), "a uid more than once"),
-        (7, "gives int"),
+        (lambda customers: [True], "list"),
+        (pd.Series([True]), "1 .*customer uid"),
+        (pd.Series([True, True], index=["p", "p"]), "more than once"),
+        (7, "int"),
     ],
 )
-def test_a_rule_that_cannot_be_used_is_named(rule, words):
-    "The error names the group and the rule, what it gave, and the columns there are."
+def test_invalid_rules(rule, words):
+    "The error for an invalid rule contains the name of the segment and the problem."
     with pytest.raises(InputError, match=words) as caught:
         segment(TENANT, {"a": rule})
 
@@ -253,11 +256,11 @@ def test_a_rule_that_cannot_be_used_is_named(rule, words):
         "`credit_limit`.__class__",
     ],
 )
-def test_a_rule_reaches_nothing_but_columns(rule, tmp_path, monkeypatch):
-    "A rule may come from a file: no attribute, function or variable of Python, and no method that is not listed."
+def test_rules_are_sandboxed(rule, tmp_path, monkeypatch):
+    "A rule cannot access attributes, functions, or variables of Python, because it might come from a file."
     monkeypatch.chdir(tmp_path)
 
-    with pytest.raises(InputError, match="cannot be evaluated"):
+    with pytest.raises(InputError, match="'a'"):
         segment(TENANT, {"a": rule})
 
     assert list(tmp_path.iterdir()) == []
@@ -265,14 +268,14 @@ def test_a_rule_reaches_nothing_but_columns(rule, tmp_path, monkeypatch):
 
 @settings(deadline=None, max_examples=300)
 @given(st.text(alphabet="credit_limit.isna()[]'\"`@=<>0 andorx__class__:,{}*|&~", max_size=40))
-def test_any_text_is_a_rule_or_an_error_in_words(rule):
-    "Whatever is written, it chooses customers of the snapshot or is refused with an InputError."
+def test_random_rules(rule):
+    "Any text either selects customers of the snapshot or raises an InputError."
     try:
-        chosen = segment(TENANT, {"a": rule})["a"]
+        segments = segment(TENANT, {"a": rule})["a"]
     except InputError:
         return
 
-    assert set(chosen) <= set("pqrstu")
+    assert set(segments) <= set("pqrstu")
 
 
 @pytest.mark.parametrize(
@@ -292,17 +295,19 @@ def test_any_text_is_a_rule_or_an_error_in_words(rule):
         ("`class` == 'x'", "p"),
     ],
 )
-def test_rules_may_hold_the_methods_and_names_they_need(rule, expected):
-    "Text, moments, arithmetic, columns whose names are no words, and texts that only look like code."
-    own = pd.DataFrame({"paid (NOK)": [2.5, -1.0], "class": ["x", "y"]}, index=["p", "q"])
+def test_rule_features(rule, expected):
+    "Rules can contain string and date methods, arithmetic, and column names in backticks."
+    attributes_table = pd.DataFrame({"paid (NOK)": [2.5, -1.0], "class": ["x", "y"]}, index=["p", "q"])
     customers = TENANT.customers.assign(city=["Tromsø", "`a` @b", *[None] * 4])
-    snapshot = snapshot_from_frames(TENANT.memberships, customers=customers, tenant_uid="t", taken_at="2026-11-23")
+    create_snapshot = snapshot_from_frames(
+        TENANT.memberships, customers=customers, tenant_uid="t", taken_at="2026-11-23"
+    )
 
-    assert segment(snapshot, {"a": rule}, attributes=own) == {"a": list(expected)}
+    assert segment(create_snapshot, {"a": rule}, attributes=attributes_table) == {"a": list(expected)}
 
 
-def test_purchases_become_segments_and_a_plan():
-    "Recency, frequency and value of one's own sales are columns for rules, beside what the tenant knows."
+def test_segments_from_purchases():
+    "Columns that are computed from purchases can be used in rules, and the segments can be planned."
     purchases = pd.DataFrame(
         {
             "customer_uid": ["p", "p", "p", "s", "t", "stranger"],
@@ -312,10 +317,10 @@ def test_purchases_become_segments_and_a_plan():
             "amount": [500, 700, 100, 9000, 50, 10_000],
         }
     )
-    bought = purchases.groupby("customer_uid").agg(
+    attributes_by_customer = purchases.groupby("customer_uid").agg(
         last=("bought_at", "max"), frequency=("amount", "size"), value=("amount", "sum")
     )
-    bought["recency"] = (pd.Timestamp("2026-11-23") - bought["last"]).dt.days
+    attributes_by_customer["recency"] = (pd.Timestamp("2026-11-23") - attributes_by_customer["last"]).dt.days
     rules = {
         "champions": "recency <= 60 and frequency >= 3 and country_code == 'NO'",
         "asleep": "recency > 365 and value > 1_000",
@@ -323,37 +328,39 @@ def test_purchases_become_segments_and_a_plan():
         "new": lambda customers: customers["last"] > "2026-11-10",
     }
 
-    wanted = segment(TENANT, rules, attributes=bought)
+    segments = segment(TENANT, rules, attributes=attributes_by_customer)
 
-    assert wanted == {"champions": ["p"], "asleep": ["s"], "never_bought": ["q", "r", "u"], "new": ["t"]}
-    plan = plan_memberships(TENANT, wanted, create={group: group.title() for group in wanted})
+    assert segments == {"champions": ["p"], "asleep": ["s"], "never_bought": ["q", "r", "u"], "new": ["t"]}
+    plan = plan_memberships(TENANT, segments, create={group: group.title() for group in segments})
     assert len(plan.table()) == 6
 
 
-def test_a_table_beside_the_customers_has_one_row_for_each_and_names_of_its_own():
-    "A customer twice, or a column that the customers have, is refused."
-    with pytest.raises(InputError, match="3 rows, 1 of them for a customer who stands there already"):
+def test_invalid_attribute_table():
+    "Repeated customers and columns that the customers already have are rejected."
+    with pytest.raises(InputError, match=r"attributes.*(3 .*1 |1 .*3 )"):
         segment(TENANT, {"a": "x > 0"}, attributes=pd.DataFrame({"x": [1, 2, 3]}, index=["p", "q", "p"]))
-    with pytest.raises(InputError, match="the customers have too: country_code"):
+    with pytest.raises(InputError, match=r"attributes.*country_code"):
         segment(TENANT, {"a": "x > 0"}, attributes=pd.DataFrame({"country_code": ["NO"]}, index=["p"]))
-    with pytest.raises(InputError, match="attributes is a list"):
+    with pytest.raises(InputError, match=r"attributes.*list"):
         segment(TENANT, {"a": "x > 0"}, attributes=[1])
 
 
-def test_whole_numbers_and_truth_stay_what_they_are_beside_customers_without_a_row():
-    "A missing value makes no float of a whole number and no text of yes or no."
-    own = pd.DataFrame({"visits": [3, 7], "member": [True, False]}, index=["p", "q"])
+def test_nullable_attributes():
+    "Integers and booleans are not converted if some customers have no row."
+    attributes_table = pd.DataFrame({"visits": [3, 7], "member": [True, False]}, index=["p", "q"])
 
-    chosen = segment(TENANT, {"not": "not member", "seven": "visits == 7", "none": "visits.isna()"}, attributes=own)
+    segments = segment(
+        TENANT, {"not": "not member", "seven": "visits == 7", "none": "visits.isna()"}, attributes=attributes_table
+    )
 
-    assert chosen == {"not": ["q"], "seven": ["q"], "none": ["r", "s", "t", "u"]}
+    assert segments == {"not": ["q"], "seven": ["q"], "none": ["r", "s", "t", "u"]}
 
 
-def test_segment_needs_a_snapshot_and_a_mapping():
-    "Memberships alone know no attributes, and a bare query names no group."
-    with pytest.raises(InputError, match="Snapshot"):
+def test_wrong_types():
+    "The error for an argument of the wrong type contains the type."
+    with pytest.raises(InputError, match=r"Snapshot|`snapshot`"):
         segment(TENANT.memberships, {"a": "has_email"})
-    with pytest.raises(InputError, match="mapping"):
+    with pytest.raises(InputError, match=r"rules.*str"):
         segment(TENANT, "has_email")
-    with pytest.raises(InputError, match="text"):
+    with pytest.raises(InputError, match="list"):
         members(TENANT, ["a"])

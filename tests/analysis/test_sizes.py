@@ -1,8 +1,9 @@
-"""Sizes against plain sets."""
+"""Tests of group sizes, which compare them with Python sets."""
 
 import pandas as pd
 import pandas.testing as pdt
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,8 +11,8 @@ from frgroups.analysis.sizes import group_sizes, groups_per_customer
 from frgroups.errors import InputError
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 
-# No deadline: a busy machine is no failure.
-LAW = settings(deadline=None, max_examples=50)
+# Without a deadline, a slow machine does not cause failures.
+PROPERTY = settings(deadline=None, max_examples=50)
 COLUMNS = {
     "customer_group_uid": "str",
     "name": "str",
@@ -24,52 +25,61 @@ COLUMNS = {
 pairs = st.lists(st.tuples(st.sampled_from(["0150", "b", "Ålesund", "ω"]), st.sampled_from("pqrstu")), max_size=30)
 
 
-def frame(rows):
+def create_table(rows):
+    """Return a table of memberships from pairs of group uid and customer uid."""
     return pd.DataFrame(rows, columns=["customer_group_uid", "customer_uid"], dtype="str")
 
 
-@LAW
+@PROPERTY
 @given(pairs)
-def test_sizes_are_those_of_sets(rows):
-    "Members and exclusive members are counted as sets of customers count them; repetitions do not matter."
+def test_group_sizes(rows):
+    "Members and exclusive members are counted like Python sets."
     groups = {group: {c for g, c in rows if g == group} for group, _ in rows}
 
-    table = group_sizes(frame(rows))
+    table = group_sizes(create_table(rows))
 
     assert list(table["customer_group_uid"]) == sorted(groups)
     for row in table.itertuples():
-        mine = groups[row.customer_group_uid]
+        members = groups[row.customer_group_uid]
         others = {c for g, c in rows if g != row.customer_group_uid}
-        assert row.n_members == len(mine)
-        assert row.n_exclusive == len(mine - others)
-        assert row.share_exclusive == len(mine - others) / len(mine)
-        assert row.share_of_customers == len(mine) / len(mine | others)
+        assert row.n_members == len(members)
+        assert row.n_exclusive == len(members - others)
+        assert row.share_exclusive == len(members - others) / len(members)
+        assert row.share_of_customers == len(members) / len(members | others)
         assert pd.isna(row.share_of_universe)
 
 
-@LAW
+@PROPERTY
 @given(pairs, st.integers(6, 60))
-def test_customers_per_number_of_groups_are_those_of_sets(rows, universe):
-    "Every number of groups that a customer is in has its row; with a universe a first row holds the others."
+def test_groups_per_customer(rows, universe):
+    "Each number of groups has a row, and with a universe the first row counts customers without groups."
     groups_of = {customer: {g for g, c in rows if c == customer} for _, customer in rows}
     degrees = [len(groups) for groups in groups_of.values()]
     expected = {degree: degrees.count(degree) for degree in sorted(set(degrees))}
 
-    seen, all_ = groups_per_customer(frame(rows)), groups_per_customer(frame(rows), universe=universe)
+    without_universe, with_universe = (
+        groups_per_customer(create_table(rows)),
+        groups_per_customer(create_table(rows), universe=universe),
+    )
 
-    assert dict(zip(seen["n_groups"], seen["n_customers"], strict=True)) == expected
-    assert dict(zip(all_["n_groups"], all_["n_customers"], strict=True)) == {0: universe - len(degrees), **expected}
-    assert list(all_["share"]) == [n / universe for n in all_["n_customers"]]
-    assert list(seen["n_groups"]) == sorted(expected)
-    for table in (seen, all_):
+    assert dict(zip(without_universe["n_groups"], without_universe["n_customers"], strict=True)) == expected
+    assert dict(zip(with_universe["n_groups"], with_universe["n_customers"], strict=True)) == {
+        0: universe - len(degrees),
+        **expected,
+    }
+    assert list(with_universe["share"]) == [n / universe for n in with_universe["n_customers"]]
+    assert list(without_universe["n_groups"]) == sorted(expected)
+    for table in (without_universe, with_universe):
         dtypes = {"n_groups": "int64", "n_customers": "int64", "share": "float64"}
         assert table.dtypes.astype(str).to_dict() == dtypes
 
 
-def test_known_customers_in_no_group_are_told():
-    "A snapshot of tables may know customers who are in no group; they have their row without a universe."
+def test_customers_without_groups():
+    "Customers of a snapshot who do not belong to any group have a row without a universe."
     customers = pd.DataFrame({"customer_uid": ["1", "2", "3"]})
-    snapshot = snapshot_from_frames(frame([("a", "1")]), None, customers, tenant_uid="t", taken_at="2026-11-23")
+    snapshot = snapshot_from_frames(
+        create_table([("a", "1")]), None, customers, tenant_uid="t", taken_at="2026-11-23"
+    )
 
     table = groups_per_customer(snapshot)
 
@@ -77,17 +87,17 @@ def test_known_customers_in_no_group_are_told():
     assert group_sizes(snapshot)["share_of_customers"].tolist() == [1.0]
 
 
-@LAW
+@PROPERTY
 @given(pairs)
-def test_columns_and_dtypes_are_always_the_same(rows):
-    "An empty table has the columns and dtypes of a full one."
-    assert group_sizes(frame(rows)).dtypes.astype(str).to_dict() == COLUMNS
+def test_columns_and_dtypes(rows):
+    "The columns and dtypes do not depend on the number of rows."
+    assert group_sizes(create_table(rows)).dtypes.astype(str).to_dict() == COLUMNS
 
 
-def test_a_group_without_a_member_stays_in_sight():
-    "A group that nobody is in has 0 members and no share."
+def test_empty_group():
+    "A group without members has a row with 0 members and no share."
     groups = pd.DataFrame({"customer_group_uid": ["a", "b"], "name": ["A", "B"]})
-    snapshot = snapshot_from_frames(frame([("a", "1")]), groups, tenant_uid="t", taken_at="2026-11-23")
+    snapshot = snapshot_from_frames(create_table([("a", "1")]), groups, tenant_uid="t", taken_at="2026-11-23")
 
     table = group_sizes(snapshot)
 
@@ -95,8 +105,8 @@ def test_a_group_without_a_member_stays_in_sight():
     assert pd.isna(table["share_exclusive"][1])
 
 
-def test_snapshot_frame_and_arrow_table_agree():
-    "The same memberships give the same sizes, whatever holds them; only a snapshot knows names."
+def test_table_types():
+    "A snapshot, a DataFrame, and an Arrow table have the same sizes."
     snapshot = sample_snapshot()
 
     of_snapshot = group_sizes(snapshot).drop(columns="name")
@@ -107,8 +117,8 @@ def test_snapshot_frame_and_arrow_table_agree():
     pdt.assert_frame_equal(of_snapshot, of_arrow)
 
 
-def test_the_frame_that_is_passed_stays_as_it_was():
-    "Counting changes nothing in the caller's frame."
+def test_input_is_not_modified():
+    "The table of the caller is not modified."
     memberships = sample_snapshot().memberships.sample(frac=1, random_state=1)
     before = memberships.copy(deep=True)
 
@@ -117,11 +127,7 @@ def test_the_frame_that_is_passed_stays_as_it_was():
     pdt.assert_frame_equal(memberships, before)
 
 
-def test_what_is_no_table_is_refused_in_words():
-    "A list is refused with what was expected and what came."
-    try:
+def test_invalid_data():
+    "A list is rejected, and the error contains its type."
+    with pytest.raises(InputError, match=r"Snapshot.*list"):
         group_sizes([1, 2])
-    except InputError as error:
-        assert "Snapshot" in str(error) and "list" in str(error)
-    else:
-        raise AssertionError("nothing was raised")

@@ -1,4 +1,4 @@
-"""What holds for every public function that makes a table: of plain frames, whatever the input, empty or not."""
+"""Tests of properties that all public functions with a table as their result have in common."""
 
 import inspect
 import re
@@ -21,53 +21,57 @@ COLUMNS = ["customer_group_uid", "customer_uid"]
 CONSENT = {"mobile": "newsletter"}
 CAMPAIGNS = pd.DataFrame({"customer_group_uid": ["a", "b"], "discount_percent": [5.0, 20.0]})
 
-# Of memberships alone. Each takes the data, and whether there is anything in it.
-OF_MEMBERSHIPS = {
-    "group_sizes": lambda data, some: fg.group_sizes(data),
-    "group_sizes, universe": lambda data, some: fg.group_sizes(data, universe=1_000),
-    "groups_per_customer": lambda data, some: fg.groups_per_customer(data),
-    "groups_per_customer, universe": lambda data, some: fg.groups_per_customer(data, universe=1_000),
+# These functions accept a table of memberships. The arguments are the data and whether it contains rows.
+MEMBERSHIP_FUNCTIONS = {
+    "group_sizes": lambda data, has_data: fg.group_sizes(data),
+    "group_sizes, universe": lambda data, has_data: fg.group_sizes(data, universe=1_000),
+    "groups_per_customer": lambda data, has_data: fg.groups_per_customer(data),
+    "groups_per_customer, universe": lambda data, has_data: fg.groups_per_customer(data, universe=1_000),
     **{
-        f"overlap_matrix, {measure}": lambda data, some, measure=measure: fg.overlap_matrix(
+        f"overlap_matrix, {measure}": lambda data, has_data, measure=measure: fg.overlap_matrix(
             data, measure=measure, universe=1_000
         )
         for measure in ("count", "jaccard", "share", "overlap_coefficient", "lift", "phi", "pmi")
     },
-    "overlap_pairs": lambda data, some: fg.overlap_pairs(data),
-    "overlap_pairs, universe": lambda data, some: fg.overlap_pairs(data, universe=1_000),
-    "intersections": lambda data, some: fg.intersections(data),
-    "intersections, cut": lambda data, some: fg.intersections(data, mode="inclusive", top=2),
-    "duplicate_groups": lambda data, some: fg.duplicate_groups(data, min_jaccard=0.1),
-    "subset_groups": lambda data, some: fg.subset_groups(data, min_share=0.1),
-    "group_clusters": lambda data, some: fg.group_clusters(data),
-    "set_cover": lambda data, some: fg.set_cover(data),
-    "campaign_reach": lambda data, some: fg.campaign_reach(
-        data, CAMPAIGNS if some else CAMPAIGNS[:0], at="2026-11-23"
+    "overlap_pairs": lambda data, has_data: fg.overlap_pairs(data),
+    "overlap_pairs, universe": lambda data, has_data: fg.overlap_pairs(data, universe=1_000),
+    "intersections": lambda data, has_data: fg.intersections(data),
+    "intersections, cut": lambda data, has_data: fg.intersections(data, mode="inclusive", top=2),
+    "duplicate_groups": lambda data, has_data: fg.duplicate_groups(data, min_jaccard=0.1),
+    "subset_groups": lambda data, has_data: fg.subset_groups(data, min_share=0.1),
+    "group_clusters": lambda data, has_data: fg.group_clusters(data),
+    "set_cover": lambda data, has_data: fg.set_cover(data),
+    "campaign_reach": lambda data, has_data: fg.campaign_reach(
+        data, CAMPAIGNS if has_data else CAMPAIGNS[:0], at="2026-11-23"
     ),
-    "members": lambda data, some: (
-        fg.members(data, "a | b").to_frame(False) if some else fg.region_members(data, include=[]).to_frame(False)
+    "members": lambda data, has_data: (
+        fg.members(data, "a | b").to_frame(False) if has_data else fg.region_members(data, include=[]).to_frame(False)
     ),
-    "region_members": lambda data, some: fg.region_members(data, include=["a"] if some else []).to_frame(False),
+    "region_members": lambda data, has_data: fg.region_members(data, include=["a"] if has_data else []).to_frame(
+        False
+    ),
 }
-# Of what it was before, and what it is.
-OF_TWO = {
+# These functions compare two tables of memberships.
+COMPARISON_FUNCTIONS = {
     "membership_changes": fg.membership_changes,
     "group_changes": fg.group_changes,
     "group_flow": fg.group_flow,
 }
-# Of what only a Snapshot knows: attributes, consents, how it was read.
-OF_SNAPSHOTS = {
-    "health_report": lambda snapshot, some: fg.health_report(snapshot),
-    "group_profile": lambda snapshot, some: fg.group_profile(snapshot, "a" if some else []),
-    "compare_groups": lambda snapshot, some: fg.compare_groups(
-        snapshot, *(("a", "b") if some else ([], [])), min_count=0
+# These functions require a Snapshot, because they use attributes, consents, or reads.
+SNAPSHOT_FUNCTIONS = {
+    "health_report": lambda snapshot, has_data: fg.health_report(snapshot),
+    "group_profile": lambda snapshot, has_data: fg.group_profile(snapshot, "a" if has_data else []),
+    "compare_groups": lambda snapshot, has_data: fg.compare_groups(
+        snapshot, *(("a", "b") if has_data else ([], [])), min_count=0
     ),
-    "reachability": lambda snapshot, some: fg.reachability(snapshot, None if some else [], consent=CONSENT),
-    "incremental_reach": lambda snapshot, some: fg.incremental_reach(snapshot, None if some else [], consent=CONSENT),
-    "size_history": lambda snapshot, some: fg.size_history([snapshot] if some else []),
+    "reachability": lambda snapshot, has_data: fg.reachability(snapshot, None if has_data else [], consent=CONSENT),
+    "incremental_reach": lambda snapshot, has_data: fg.incremental_reach(
+        snapshot, None if has_data else [], consent=CONSENT
+    ),
+    "size_history": lambda snapshot, has_data: fg.size_history([snapshot] if has_data else []),
 }
-# Of files, and what they hold: tests/test_inventory.py, test_forget.py and so on.
-OF_FILES = {
+# These functions read files or resolve ids. They are tested in the folders of their packages.
+FILE_FUNCTIONS = {
     "cache_info",
     "customer_history",
     "erase_customer",
@@ -96,37 +100,47 @@ CONSENTS = pd.DataFrame(
 GROUPS = pd.DataFrame({"customer_group_uid": ["a", "b", "c"], "name": ["A", "B", "C 2021"]})
 
 
-def snapshot_of(memberships=MEMBERSHIPS, groups=GROUPS, customers=CUSTOMERS, consents=CONSENTS):
+def create_snapshot(memberships=MEMBERSHIPS, groups=GROUPS, customers=CUSTOMERS, consents=CONSENTS):
+    """Return a snapshot of the sample tables, some of which can be replaced."""
     return fg.snapshot_from_frames(
         memberships, groups, customers, consents, tenant_uid="t-1", taken_at="2026-11-23T08:10Z"
     )
 
 
-def nothing():
-    """A snapshot of a tenant without groups, whose customers would have consents."""
-    return snapshot_of(MEMBERSHIPS[:0], GROUPS[:0], CUSTOMERS[:0], CONSENTS[:0])
+def create_empty_snapshot():
+    """Return a snapshot of a tenant without groups and customers."""
+    return create_snapshot(MEMBERSHIPS[:0], GROUPS[:0], CUSTOMERS[:0], CONSENTS[:0])
 
 
-def cases():
-    """(name, whether a frame will do, function of data and whether there is something)."""
-    yield from ((name, True, function) for name, function in OF_MEMBERSHIPS.items())
-    yield from ((name, False, function) for name, function in OF_SNAPSHOTS.items())
-    for name, function in OF_TWO.items():
-        yield name, True, lambda data, some, function=function: function(data, LATER if some else MEMBERSHIPS[:0])
-        yield f"{name}, newer", True, lambda data, some, f=function: f(LATER if some else MEMBERSHIPS[:0], data)
+def iter_cases():
+    """Yield the name of a case, whether it accepts a table of memberships, and its function."""
+    yield from ((name, True, function) for name, function in MEMBERSHIP_FUNCTIONS.items())
+    yield from ((name, False, function) for name, function in SNAPSHOT_FUNCTIONS.items())
+    for name, function in COMPARISON_FUNCTIONS.items():
+        yield (
+            name,
+            True,
+            lambda data, has_data, function=function: function(data, LATER if has_data else MEMBERSHIPS[:0]),
+        )
+        yield (
+            f"{name}, newer",
+            True,
+            lambda data, has_data, f=function: f(LATER if has_data else MEMBERSHIPS[:0], data),
+        )
 
 
-ALL = list(cases())
-TAKES_FRAMES = [pytest.param(function, id=name) for name, frames, function in ALL if frames]
-TAKES_ANY = [pytest.param(function, frames, id=name) for name, frames, function in ALL]
+CASES = list(iter_cases())
+FRAME_CASES = [pytest.param(function, id=name) for name, frames, function in CASES if frames]
+ALL_CASES = [pytest.param(function, frames, id=name) for name, frames, function in CASES]
 
 
-def shape(table):
+def columns_and_dtypes(table):
+    """Return the name and dtype of each column."""
     return list(zip(table.columns, table.dtypes.astype(str), strict=True))
 
 
-def test_every_public_function_that_makes_a_table_is_looked_at():
-    "A new one must be put under the laws of this file, or among those that read files."
+def test_all_functions_are_covered():
+    "Each public function that returns a table is a case of this module or reads files."
     makes_tables = {
         name
         for name in fg.__all__
@@ -134,72 +148,72 @@ def test_every_public_function_that_makes_a_table_is_looked_at():
         and inspect.signature(function).return_annotation in ("pd.DataFrame", "pd.Index")
     }
 
-    assert makes_tables - OF_FILES == {name.split(",")[0] for name, _, _ in ALL}
-    assert makes_tables >= OF_FILES
+    assert makes_tables - FILE_FUNCTIONS == {name.split(",")[0] for name, _, _ in CASES}
+    assert makes_tables >= FILE_FUNCTIONS
 
 
-@pytest.mark.parametrize(("function", "takes_frames"), TAKES_ANY)
-def test_tables_are_plain_and_flat(function, takes_frames):
-    "Uids and names are columns, each of one dtype and named by a word; rows are numbered from 0; nothing is object."
-    table = function(snapshot_of(), True)
+@pytest.mark.parametrize(("function", "accepts_frame"), ALL_CASES)
+def test_tables_are_flat(function, accepts_frame):
+    "Tables have unique, simple column names, a default index, and no columns of the dtype object."
+    table = function(create_snapshot(), True)
 
     assert type(table) is pd.DataFrame and len(table)
     assert not isinstance(table.columns, pd.MultiIndex) and table.columns.is_unique
-    if table.index.name != "customer_group_uid":  # The square of overlap_matrix.
+    if table.index.name != "customer_group_uid":  # The result of overlap_matrix has an index.
         assert isinstance(table.index, pd.RangeIndex) and table.index.start == 0
-    objects = [name for name, dtype in shape(table) if dtype == "object"]
-    assert objects == (["groups"] if "groups" in table else [])  # Tuples of uids.
+    objects = [name for name, dtype in columns_and_dtypes(table) if dtype == "object"]
+    assert objects == (["groups"] if "groups" in table else [])  # This column contains tuples of uids.
 
 
-@pytest.mark.parametrize(("function", "takes_frames"), TAKES_ANY)
-def test_empty_input_gives_an_empty_table_of_the_same_columns_and_dtypes(function, takes_frames):
-    "A tenant without groups, and a table without rows, are answered like any other."
-    full = function(snapshot_of(), True)
+@pytest.mark.parametrize(("function", "accepts_frame"), ALL_CASES)
+def test_empty_input(function, accepts_frame):
+    "Empty input results in an empty table with the same columns and dtypes."
+    full = function(create_snapshot(), True)
     is_square = full.index.name == "customer_group_uid"
 
-    found = [function(nothing(), False)]
-    if takes_frames:
-        found += [function(MEMBERSHIPS[:0], False), function(pd.DataFrame(columns=COLUMNS), False)]
+    empty_tables = [function(create_empty_snapshot(), False)]
+    if accepts_frame:
+        empty_tables += [function(MEMBERSHIPS[:0], False), function(pd.DataFrame(columns=COLUMNS), False)]
 
-    for empty in found:
+    for empty in empty_tables:
         if is_square:
             assert empty.shape == (0, 0) and empty.index.name == full.index.name
             assert empty.index.dtype == full.index.dtype and empty.columns.dtype == full.columns.dtype
         else:
-            assert shape(empty) == shape(full)
-            # With a universe the first row tells of those in no group.
+            assert columns_and_dtypes(empty) == columns_and_dtypes(full)
+            # With a universe, the first row counts customers without groups.
             assert len(empty) == (1 if "n_groups" in empty and empty["n_customers"].eq(1_000).any() else 0)
 
 
-@pytest.mark.parametrize(("function", "takes_frames"), TAKES_ANY)
-def test_what_is_passed_is_left_alone(function, takes_frames):
-    "Neither the tables and codes of a Snapshot nor a frame are changed."
-    snapshot, frame = snapshot_of(), MEMBERSHIPS.copy(deep=True)
+@pytest.mark.parametrize(("function", "accepts_frame"), ALL_CASES)
+def test_input_is_not_modified(function, accepts_frame):
+    "Neither a snapshot nor a table of memberships is modified."
+    snapshot, frame = create_snapshot(), MEMBERSHIPS.copy(deep=True)
     tables = [
         deepcopy(getattr(snapshot, name)) for name in ("groups", "customers", "memberships", "consents", "reads")
     ]
-    codes = [snapshot.matrix.indptr.copy(), snapshot.matrix.indices.copy()]
+    arrays = [snapshot.matrix.indptr.copy(), snapshot.matrix.indices.copy()]
 
     function(snapshot, True)
-    if takes_frames:
+    if accepts_frame:
         function(frame, True)
 
     for name, before in zip(("groups", "customers", "memberships", "consents", "reads"), tables, strict=True):
         pdt.assert_frame_equal(getattr(snapshot, name), before)
-    np.testing.assert_array_equal(snapshot.matrix.indptr, codes[0])
-    np.testing.assert_array_equal(snapshot.matrix.indices, codes[1])
+    np.testing.assert_array_equal(snapshot.matrix.indptr, arrays[0])
+    np.testing.assert_array_equal(snapshot.matrix.indices, arrays[1])
     pdt.assert_frame_equal(frame, MEMBERSHIPS)
 
 
-@pytest.mark.parametrize(("function", "takes_frames"), TAKES_ANY)
-def test_the_order_of_rows_and_repetitions_do_not_matter(function, takes_frames):
-    "Rows in any order, and memberships twice, give the same table."
+@pytest.mark.parametrize(("function", "accepts_frame"), ALL_CASES)
+def test_row_order(function, accepts_frame):
+    "The result does not depend on the order and repetition of rows."
     shuffled = [table.sample(frac=1, random_state=7) for table in (GROUPS, CUSTOMERS, CONSENTS)]
-    twice = pd.concat([MEMBERSHIPS.sample(frac=1, random_state=7), MEMBERSHIPS[::3]])
+    repeated = pd.concat([MEMBERSHIPS.sample(frac=1, random_state=7), MEMBERSHIPS[::3]])
 
-    pdt.assert_frame_equal(function(snapshot_of(twice, *shuffled), True), function(snapshot_of(), True))
-    if takes_frames:
-        pdt.assert_frame_equal(function(twice, True), function(MEMBERSHIPS, True))
+    pdt.assert_frame_equal(function(create_snapshot(repeated, *shuffled), True), function(create_snapshot(), True))
+    if accepts_frame:
+        pdt.assert_frame_equal(function(repeated, True), function(MEMBERSHIPS, True))
 
 
 FRAMES = {
@@ -221,21 +235,21 @@ FRAMES = {
 
 
 @pytest.mark.parametrize("kind", FRAMES)
-@pytest.mark.parametrize("function", TAKES_FRAMES)
-def test_any_frame_will_do(function, kind):
-    "The same memberships in another dtype or library give the same table, to the dtype of each column."
+@pytest.mark.parametrize("function", FRAME_CASES)
+def test_table_types(function, kind):
+    "Tables of other dtypes and libraries have the same result."
     pdt.assert_frame_equal(function(FRAMES[kind](MEMBERSHIPS), True), function(MEMBERSHIPS, True))
 
 
 @settings(max_examples=25)
 @given(st.sets(st.tuples(st.sampled_from("abx"), st.integers(0, 9).map(str)), min_size=1), st.randoms())
 @pytest.mark.parametrize("name", ["intersections", "overlap_pairs, universe", "group_clusters", "set_cover"])
-def test_any_order_of_any_memberships_gives_the_same(name, pairs, random):
-    "The law of order and repetition, for memberships of all kinds where ties are likely."
+def test_row_order_with_ties(name, pairs, random):
+    "The result does not depend on the row order if many groups have the same size."
     rows = sorted(pairs)
     mixed = random.sample(rows, len(rows)) + random.choices(rows, k=3)
 
-    function = OF_MEMBERSHIPS[name]
+    function = MEMBERSHIP_FUNCTIONS[name]
 
     pdt.assert_frame_equal(
         function(pd.DataFrame(mixed, columns=COLUMNS), True), function(pd.DataFrame(rows, columns=COLUMNS), True)
@@ -243,28 +257,28 @@ def test_any_order_of_any_memberships_gives_the_same(name, pairs, random):
 
 
 @pytest.mark.parametrize(
-    "thing", [None, 3, "a", ["a"], {"a": ["c-1"]}, np.zeros((2, 2)), pl.Series(["a"]), pa.chunked_array([["a"]])]
+    "data", [None, 3, "a", ["a"], {"a": ["c-1"]}, np.zeros((2, 2)), pl.Series(["a"]), pa.chunked_array([["a"]])]
 )
-@pytest.mark.parametrize("function", TAKES_FRAMES)
-def test_what_is_no_table_is_refused_in_words(function, thing):
-    "The error says what came, whatever function it came to."
-    with pytest.raises(InputError, match="a table of memberships, not"):
-        function(thing, True)
+@pytest.mark.parametrize("function", FRAME_CASES)
+def test_invalid_data(function, data):
+    "Other objects are rejected, and the error contains their type."
+    with pytest.raises(InputError, match=type(data).__name__):
+        function(data, True)
 
 
-@pytest.mark.parametrize("name", sorted(OF_SNAPSHOTS.keys() - {"size_history"}))
-def test_what_needs_a_snapshot_says_so(name):
-    "Attributes, consents and readings are not in memberships alone."
-    with pytest.raises(InputError, match="must be a Snapshot"):
-        OF_SNAPSHOTS[name](MEMBERSHIPS, True)
+@pytest.mark.parametrize("name", sorted(SNAPSHOT_FUNCTIONS.keys() - {"size_history"}))
+def test_snapshot_required(name):
+    "Functions that require a Snapshot reject a table of memberships."
+    with pytest.raises(InputError, match=r"snapshot.*DataFrame"):
+        SNAPSHOT_FUNCTIONS[name](MEMBERSHIPS, True)
 
 
 @pytest.mark.parametrize(
-    "name", sorted({name.split(",")[0] for name, _, _ in ALL} - {"members", "region_members", "compare_groups"})
+    "name", sorted({name.split(",")[0] for name, _, _ in CASES} - {"members", "region_members", "compare_groups"})
 )
-def test_every_column_stands_in_the_docstring(name):
-    "What a column holds is told where the function is."
-    table = next(function for full, _, function in ALL if full.split(",")[0] == name)(snapshot_of(), True)
+def test_columns_are_documented(name):
+    "The section Returns of the docstring contains each column."
+    table = next(function for full, _, function in CASES if full.split(",")[0] == name)(create_snapshot(), True)
 
     documented = inspect.getdoc(getattr(fg, name))
 

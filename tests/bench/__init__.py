@@ -1,1 +1,1 @@
-"""Benchmarks: what loading, keeping and analysis cost beside other ways to do it; `make bench` runs them."""
+"""Benchmarks that compare frgroups with other libraries. Run them with `make bench`."""

@@ -1,4 +1,4 @@
-"""`make bench`, or `python -m tests.bench [NAME ...]`: measures, and prints the table."""
+"""Run the benchmarks and print a table. The command is `make bench` or `python -m tests.bench [NAME ...]`."""
 
 from __future__ import annotations
 
@@ -23,18 +23,20 @@ MEASURES = LOADS | ANALYSIS | PLANS | PAGES | STARTUP
 
 
 def main() -> None:
-    """Measure what the command line names; everything by default."""
+    """Run the measurements named on the command line, or all of them."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"only these: {', '.join(MEASURES)}")
-    parser.add_argument("--quick", action="store_true", help="a tiny tenant once, to see that everything runs")
     parser.add_argument(
-        "--soak", action="store_true", help="load 1,000,000 customers in 1,000 groups once, nothing else"
+        "names", nargs="*", metavar="NAME", help=f"measurements to run (default: all): {', '.join(MEASURES)}"
     )
-    parser.add_argument("--rounds", type=int, help="how often each is measured (3)")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there too")
+    parser.add_argument(
+        "--quick", action="store_true", help="run each measurement once with a tiny tenant, as a test"
+    )
+    parser.add_argument("--soak", action="store_true", help="only load 1,000,000 customers in 1,000 groups once")
+    parser.add_argument("--rounds", type=int, help="number of rounds per measurement (default: 3)")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="also write the table to this file as Markdown")
     options = parser.parse_args()
     if unknown := set(options.names) - MEASURES.keys():
-        parser.error(f"{', '.join(sorted(unknown))}: not one of {', '.join(MEASURES)}")
+        parser.error(f"unknown measurement {', '.join(sorted(unknown))}; choose from {', '.join(MEASURES)}")
     with tempfile.TemporaryDirectory() as home:
         os.environ["FRGROUPS_HOME"] = home
         if options.soak:
@@ -45,7 +47,7 @@ def main() -> None:
         load_before = os.getloadavg()[0]
         rows = list(measured(scale, options.names or list(MEASURES)))
     if options.quick:
-        rows = [replace(row, to_reach=None) for row in rows]  # A tiny tenant says nothing about speed.
+        rows = [replace(row, target=None) for row in rows]  # The targets do not apply to a tiny tenant.
     environment = conditions(scale, load_before)
     sys.stdout.write(f"\n{as_text(rows)}\n\n{environment}\n")
     if options.markdown:
@@ -53,7 +55,7 @@ def main() -> None:
 
 
 def measured(scale: Scale, names: list[str]) -> Iterator[Row]:
-    """The rows, with a line on standard error for each measure as it ends."""
+    """Yield the rows of the measurements, and report the time of each measurement on stderr."""
     for name in names:
         started = time.monotonic()
         yield from MEASURES[name](scale)

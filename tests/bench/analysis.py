@@ -1,4 +1,4 @@
-"""What analysis costs beside other ways to the same numbers, each from a snapshot that was just read."""
+"""Measure analysis functions, compared with other libraries that compute the same numbers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MOST_MB = 1500.0
 
 
 def overlap(scale: Scale) -> Iterator[Row]:
-    """Many groups that hold few of the customers each."""
+    """Measure overlap counts of many groups with few of the customers."""
     ways = {"self_merge": 1 / 10, "scipy": 1.0, "duckdb": 0.5, "numba": 3.5}
     runs = _counted(scale.sparse, ways, scale.rounds)
     yield from _cpu_rows(scale.sparse, runs, ways)
@@ -32,30 +32,30 @@ def overlap(scale: Scale) -> Iterator[Row]:
 
 
 def dense_overlap(scale: Scale) -> Iterator[Row]:
-    """Groups that hold a large part of the customers each."""
+    """Measure overlap counts of groups that contain a large part of the customers."""
     ways = {"scipy": 0.25, "pyroaring": 1.3}
     yield from _cpu_rows(scale.dense, _counted(scale.dense, ways, scale.rounds), ways)
 
 
 def huge_overlap(scale: Scale) -> Iterator[Row]:
-    """As many memberships as one machine is asked to hold."""
+    """Measure overlap counts with the largest supported number of memberships."""
     runs = _counted(scale.huge, ["scipy"], scale.rounds)
     yield from _cpu_rows(scale.huge, runs, {"scipy": 0.8})
     added = [result.added_mb for result in runs["frgroups"]]
-    names = (f"added memory, overlap counts, {scale.huge}", "a bound of 1,500 MB")
+    names = (f"added memory, overlap counts, {scale.huge}", "limit of 1,500 MB")
     yield compared(names, "MB", added, [_MOST_MB] * len(added), 1.0)
 
 
 def pairs(scale: Scale) -> Iterator[Row]:
-    """Every pair with all measures, p and q."""
-    names = (f"CPU, overlap_pairs, {scale.sparse}", "the counts, and hypergeom.sf and .cdf")
+    """Measure overlap_pairs with all measures, p-values, and q-values."""
+    names = (f"CPU, overlap_pairs, {scale.sparse}", "the counts and scipy.stats.hypergeom")
     yield _compared(names, "overlap_tables.pairs", "overlap_tables.pairs_by_scipy", scale.sparse, scale.rounds, 2.0)
 
 
 def combinations(scale: Scale) -> Iterator[Row]:
-    """The combinations of the twelve largest groups."""
+    """Measure the combinations of the twelve largest groups."""
     names = (f"CPU, intersections, 12 largest of {scale.sparse}", "pandas.groupby on booleans")
-    # It takes a fraction of a second, so that chance has a larger part in it.
+    # It takes less than a second, so more rounds are needed.
     n = scale.readings
     yield _compared(
         names, "overlap_tables.combinations", "overlap_tables.combinations_by_groupby", scale.sparse, n, 1 / 5
@@ -72,20 +72,18 @@ def _counted(shape: str, ways: Mapping[str, float] | list[str], n: int) -> dict[
 
 
 def _cpu_rows(shape: str, runs: Mapping[str, list[Run]], ways: Mapping[str, float]) -> Iterator[Row]:
-    for way, to_reach in ways.items():
+    for way, target in ways.items():
         names = (f"CPU, overlap counts, {shape}", _NAMES[way])
         if way in runs:
-            yield compared(
-                names, "s", *([result.cpu for result in runs[side]] for side in ("frgroups", way)), to_reach
-            )
+            yield compared(names, "s", *([result.cpu for result in runs[side]] for side in ("frgroups", way)), target)
         else:
             yield Row(*names, note=not_installed(way))
 
 
-def _compared(names: tuple[str, str], ours: str, peer: str, shape: str, n: int, to_reach: float) -> Row:
+def _compared(names: tuple[str, str], ours: str, peer: str, shape: str, n: int, target: float) -> Row:
     runs = rounds({side: Job(side, {"path": stored_snapshot(shape)}) for side in (ours, peer)}, n)
     check_agreement(runs)
-    return compared(names, "s", *([result.cpu for result in runs[side]] for side in (ours, peer)), to_reach)
+    return compared(names, "s", *([result.cpu for result in runs[side]] for side in (ours, peer)), target)
 
 
 ANALYSIS = {measure.__name__: measure for measure in (overlap, dense_overlap, huge_overlap, pairs, combinations)}

@@ -1,4 +1,4 @@
-"""Many changes of many groups sent to a tenant that takes a while to answer."""
+"""Apply many changes of many groups to a tenant with latency."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.bench.tenants import SEED, TENANT_UID
 
 
 def apply(clock: Stopwatch, *, base_url: str, page_size: int, changes: int) -> dict[str, Any]:
-    """So many changes, the same number in each group; how many requests that took, and the fewest that could do."""
+    """Apply changes to all groups, and return the number of requests and the smallest possible numbers."""
     settings = {"base_url": base_url, "page_size": page_size, "workers": 4, "writable": True}
     with fg.Client(TENANT_UID, "bench", **settings) as client:
         snapshot = fg.load_snapshot(client, cache=False, cover=False)
@@ -25,7 +25,7 @@ def apply(clock: Stopwatch, *, base_url: str, page_size: int, changes: int) -> d
         before = stats(base_url)["requests"]
         with clock:
             receipt = fg.apply_plan(client, plan, approval=plan.digest)
-        # The question for the numbers itself is answered before it is counted.
+        # The server counts a request for its statistics after it has responded to it.
         requests = stats(base_url)["requests"] - before
     assert receipt.ok, receipt.counts
     sizes = [n for group in plan.groups for n in (len(group.baseline), group.n_after)]
@@ -40,9 +40,12 @@ def apply(clock: Stopwatch, *, base_url: str, page_size: int, changes: int) -> d
 
 
 def _desired_members(snapshot: fg.Snapshot, changes: int) -> dict[str, list[str]]:
-    """Half of the changes join, half leave; nobody does both, so that nobody has to be seen to arrive."""
+    """Return desired members, with half of the changes additions and half removals.
+
+    No customer is both added and removed, so that each change can be verified by membership alone.
+    """
     codes, each = snapshot.matrix, changes // snapshot.matrix.n_groups // 2
-    # Another draw when the tenant was changed: each time the same half would run out of members.
+    # The seed depends on the tenant, because repeated removals from the same half would exhaust its members.
     rng = np.random.default_rng([SEED + 6, int(codes.indices.sum(dtype=np.int64))])
     leaving = rng.random(codes.n_customers) < 0.5
     desired = {}

@@ -1,8 +1,9 @@
 """
-One measurement in a process of its own: imports and preparation before the clock, checks after it.
+Run one measurement in a separate process.
 
-`python -m tests.bench.child requests_load.load '{"base_url": ...}'` runs that function of this folder with those
-options and a Stopwatch, and prints its cost and its facts as a line of JSON.
+`python -m tests.bench.child requests_load.load '{"base_url": ...}'` calls this function of the package with a
+Stopwatch and the options. It prints the cost and the facts as one line of JSON. Imports, preparation, and checks are
+not measured.
 """
 
 from __future__ import annotations
@@ -24,18 +25,18 @@ import pyarrow as pa
 
 class Stopwatch:
     """
-    What a `with` block costs: wall, CPU of all threads and children, and the peak of this process's memory by then.
+    Context manager that measures the wall time, CPU time, and memory of a `with` block.
 
-    The peak is that of the whole process, from its start: the imports are in it, nothing is subtracted. Linux lets
-    it begin at the size of the process that started this one, which therefore stays small. `added_mb` is how far
-    the block's own peak is above what the process held before it, 1 at least: less cannot be told.
+    The CPU time includes all threads and child processes. `peak_mb` is the peak memory of the process since its
+    start, including imports. On Linux it starts at the size of the parent process, which therefore must be small.
+    `added_mb` is the difference between the peak of the block and the memory before it, at least 1 MB.
     """
 
     wall = cpu = peak_mb = added_mb = 0.0
 
     def __enter__(self) -> Self:
         self._peak = _peak_mb()
-        self._held = _forget_peak() or self._peak
+        self._memory_before = _reset_peak() or self._peak
         self._cpu, self._wall = _cpu_seconds(), time.perf_counter()
         return self
 
@@ -44,7 +45,7 @@ class Stopwatch:
     ) -> None:
         self.wall = time.perf_counter() - self._wall
         self.cpu = _cpu_seconds() - self._cpu
-        self.added_mb = max(_peak_mb() - self._held, 1.0)
+        self.added_mb = max(_peak_mb() - self._memory_before, 1.0)
         self.peak_mb = max(_peak_mb(), self._peak)
 
 
@@ -52,9 +53,9 @@ def _peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def _forget_peak() -> float | None:
-    """Let the peak begin at what this process holds now, and tell that; None where the system cannot."""
-    # What was freed goes back to the system first, so that it counts when it is used again.
+def _reset_peak() -> float | None:
+    """Reset the peak memory to the current memory and return it in MB, or None if this is not supported."""
+    # Return freed memory to the system, so that it is counted when it is used again.
     pa.default_memory_pool().release_unused()
     with suppress(AttributeError, OSError):
         ctypes.CDLL(None).malloc_trim(0)
@@ -66,19 +67,19 @@ def _forget_peak() -> float | None:
 
 
 def _cpu_seconds() -> float:
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    used = [resource.getrusage(scope) for scope in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
 def load_facts(group_uids: object, customer_uids: object, n_customers: int) -> dict[str, int]:
-    """What a load ended with, and a digest of its memberships that does not depend on their order."""
+    """Return the size of a load and a digest of its memberships that does not depend on their order."""
     pairs = pd.DataFrame({"group": group_uids, "customer": customer_uids}, dtype="str")
     digest = int(pd.util.hash_pandas_object(pairs, index=False).sum())
     return {"memberships": len(pairs), "customers": n_customers, "digest": digest}
 
 
 def main() -> None:
-    """Run the measurement that the command line names."""
+    """Run the measurement named on the command line."""
     module, function = sys.argv[1].split(".")
     measurement = getattr(importlib.import_module(f"tests.bench.{module}"), function)
     clock = Stopwatch()

@@ -1,4 +1,4 @@
-"""The least that a load must do with decoded rows: each customer once, the memberships as codes, the columns."""
+"""Convert decoded rows to tables with the minimum of work, as a lower bound for a load."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _VALUE_OF = {name: attrgetter(name) for name in [*_PLAIN, *_ONLY_WHETHER, *_HOLD
 
 
 class Columns:
-    """Takes pages in, in any order of groups; no proof, and nothing sorted."""
+    """Collector of pages in any order of groups, without verification and sorting."""
 
     def __init__(self) -> None:
         self.code_of: dict[str, int] = {}
@@ -36,7 +36,7 @@ class Columns:
         self.codes: list[list[int]] = []
 
     def take(self, group_uid: str, rows: Iterable[Row]) -> None:
-        """A page of a group."""
+        """Add a page of a group."""
         codes, new = [], []
         for row in rows:
             code = self.code_of.setdefault(row.customer_uid, len(self.code_of))
@@ -50,7 +50,7 @@ class Columns:
         self.codes.append(codes)
 
     def tables(self) -> tuple[pa.Table, pa.Table, np.ndarray, np.ndarray]:
-        """Customers in 21 columns, consents in 6, and the page and the customer of each membership."""
+        """Return tables of customers and consents, and the page and the customer of each membership."""
         columns = {name: pa.array(self.values[name]) for name in _PLAIN}
         for name in ("created_at", "last_modified_at"):
             columns[name] = columns[name].cast(pa.timestamp("us", tz="UTC"))
@@ -70,12 +70,12 @@ class Columns:
         return pa.table(columns), pa.table({"customer_code": whose} | values_by_field), pages, codes
 
     def load_facts(self, page_codes: np.ndarray, customer_codes: np.ndarray) -> dict[str, int]:
-        """What there is to compare with other loads; after the clock."""
+        """Return the facts for the comparison with other loads."""
         groups = np.array(self.groups, object)[page_codes]
         customers = np.array(self.values["customer_uid"], object)[customer_codes]
         return load_facts(groups, customers, len(self.code_of))
 
 
 def page_numbers(total: int, page_size: int) -> range:
-    """The pages after the first."""
+    """Return the page numbers after the first page."""
     return range(2, -(-total // page_size) + 1)

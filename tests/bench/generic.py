@@ -1,4 +1,4 @@
-"""Two ways to load that know nothing of this API: dlt's rest_api source, and a client generated from the document."""
+"""Load a tenant with generic tools: the rest_api source of dlt, and a client generated from the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GENERATED = "flow_retail_client"
 
 
 def load_by_dlt(clock: Stopwatch, *, base_url: str, page_size: int) -> dict[str, int]:
-    """Groups, and from each its customers, to parquet files; nested lists stay JSON."""
+    """Load groups and customers with dlt into parquet files. Nested lists remain JSON."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= {"DLT_DATA_DIR": folder, "RUNTIME__DLTHUB_TELEMETRY": "false", "RUNTIME__LOG_LEVEL": "CRITICAL"}
         import dlt
@@ -55,7 +55,7 @@ def load_by_dlt(clock: Stopwatch, *, base_url: str, page_size: int) -> dict[str,
 
 
 def load_by_generated_client(clock: Stopwatch, *, base_url: str, page_size: int) -> dict[str, int]:
-    """openapi-python-client's typed calls, one after the other, and their dicts as a frame."""
+    """Load groups and customers one page at a time with a client that openapi-python-client generated."""
     import pandas as pd
 
     with tempfile.TemporaryDirectory() as folder:

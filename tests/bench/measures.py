@@ -1,4 +1,4 @@
-"""What loading and keeping is measured beside, on which tenant, and the ratio that is to be reached."""
+"""Measure loading and storing snapshots, compared with other libraries, with a target ratio for each."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ from tests.bench.server import running
 
 LATENCY = 0.05
 WORKERS = 16
-SHOWN_PATIENCE = 120.0
+GENERIC_TIMEOUT = 120.0
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """
-    Which tenants stand for the small one, the large one, the one with a group of everybody, the one on disk, and the
-    one that is changed, with how many changes.
+    """Names of the tenants and membership shapes to measure, and the number of rounds.
 
-    And which memberships for many small groups, for few large ones, and for as many as a machine is asked to hold;
-    how many operations a large review page has.
+    `small` and `large` are tenants to load, `covered` has a group of all customers, `stored` is saved to disk, and
+    `changed` is modified by `changes` changes. `sparse`, `dense`, and `huge` are shapes of memberships. `operations`
+    is the size of a large review page, and `readings` is the number of rounds for short measurements.
     """
 
     small: str
@@ -58,10 +57,9 @@ QUICK = Scale(
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """
-    One measure: medians of both sides and the ratio of each round; `to_reach` None means that it is only shown.
+    """Result of a measurement: medians of both sides and the ratio of each round.
 
-    `note` says why there are no numbers.
+    If `target` is None, the row has no target. If the measurement was not possible, `note` contains the reason.
     """
 
     measure: str
@@ -70,41 +68,41 @@ class Row:
     ours: float | None = None
     peer: float | None = None
     ratios: tuple[float, ...] = ()
-    to_reach: float | None = None
+    target: float | None = None
     note: str = ""
 
     @property
     def ratio(self) -> float | None:
-        """The median ratio."""
+        """Median of the ratios."""
         return median(self.ratios) if self.ratios else None
 
     @property
     def met(self) -> bool | None:
-        """Whether the median ratio is within what is to be reached."""
-        return None if self.to_reach is None or self.ratio is None else self.ratio <= self.to_reach
+        """True if the median ratio does not exceed the target, or None without a target."""
+        return None if self.target is None or self.ratio is None else self.ratio <= self.target
 
 
 def compared(
-    names: tuple[str, str], unit: str, ours: Iterable[float], peer: Iterable[float], to_reach: float | None = None
+    names: tuple[str, str], unit: str, ours: Iterable[float], peer: Iterable[float], target: float | None = None
 ) -> Row:
-    """The row for these rounds: a ratio for each round, then their median."""
+    """Return the row of a comparison, with the ratio of each round and the medians."""
     pairs = list(zip(ours, peer, strict=True))
     ratios = tuple(a / b for a, b in pairs)
-    return Row(*names, unit, median(a for a, _ in pairs), median(b for _, b in pairs), ratios, to_reach)
+    return Row(*names, unit, median(a for a, _ in pairs), median(b for _, b in pairs), ratios, target)
 
 
 def by_pages(scale: Scale) -> Iterator[Row]:
-    """A large tenant read by pages: CPU and memory against the usual way and against the limit; what proof costs."""
+    """Measure loading a large tenant by pages: CPU and memory, and the cost of verification."""
     with running(scale.large, cap=scale.page_size) as url:
-        asked = {"page_size": scale.page_size}
+        options = {"page_size": scale.page_size}
         jobs = {
-            "frgroups": Job("frgroups_load.load", asked | {"cover": False}, url),
-            "limit": Job("raw_socket.load", asked, url),
-            "as is": Job("frgroups_load.load", asked, url),
-            "plain": Job("plain_paging.load", asked, url),
+            "frgroups": Job("frgroups_load.load", options | {"cover": False}, url),
+            "limit": Job("raw_socket.load", options, url),
+            "as is": Job("frgroups_load.load", options, url),
+            "plain": Job("plain_paging.load", options, url),
         }
         if find_spec("requests"):
-            jobs["requests"] = Job("requests_load.load", asked, url)
+            jobs["requests"] = Job("requests_load.load", options, url)
         runs = rounds(jobs, scale.rounds)
     check_agreement(runs)
     ours, limit, name = runs["frgroups"], runs["limit"], scale.large
@@ -118,33 +116,33 @@ def by_pages(scale: Scale) -> Iterator[Row]:
         yield Row(peak, usual, note=not_installed("requests"))
     yield compared((cpu, "raw socket, same decoder (the limit)"), "s", _cpu(ours), _cpu(limit), 1.6)
     served = [result.server_cpu for result in ours]
-    yield compared((f"CPU of the server, {name}", "ours (is the server the limit?)"), "s", served, _cpu(ours))
+    yield compared((f"CPU of the server, {name}", "CPU of the client"), "s", served, _cpu(ours))
     long = {path for path, n in runs["plain"][0].paths.items() if n >= 3}
     mine, plain = ([_sent_to(result, long) for result in runs[side]] for side in ("as is", "plain"))
-    names = (f"requests, {name}, groups of 3 pages and more", "plain paging, no proof")
+    names = (f"requests, {name}, groups with at least 3 pages", "plain paging without verification")
     yield compared(names, "", mine, plain, 1.10)
 
 
 def at_latency(scale: Scale) -> Iterator[Row]:
-    """Wall time with 16 workers, against the least that so many requests can take."""
+    """Measure the wall time with 16 workers, compared with the minimum for the number of requests."""
     for name in dict.fromkeys([scale.small, scale.large]):
         with running(name, cap=scale.page_size, latency=LATENCY) as url:
-            asked = {"page_size": scale.page_size, "workers": WORKERS}
-            runs = rounds({"frgroups": Job("frgroups_load.load", asked, url)}, scale.rounds)["frgroups"]
+            options = {"page_size": scale.page_size, "workers": WORKERS}
+            runs = rounds({"frgroups": Job("frgroups_load.load", options, url)}, scale.rounds)["frgroups"]
         floors = [(result.requests / WORKERS + 1) * LATENCY for result in runs]
-        measure = f"wall, {LATENCY * 1000:.0f} ms latency, {WORKERS} workers, {name}"
-        floor = f"floor: (requests / {WORKERS} + 1) x {LATENCY * 1000:.0f} ms"
+        measure = f"wall time, {LATENCY * 1000:.0f} ms latency, {WORKERS} workers, {name}"
+        floor = f"minimum: (requests / {WORKERS} + 1) x {LATENCY * 1000:.0f} ms"
         yield compared((measure, floor), "s", _wall(runs), floors, 1.3)
 
 
 def covered(scale: Scale) -> Iterator[Row]:
-    """A tenant with a group that holds everybody, against plain full paging."""
+    """Measure loading a tenant with a group of all customers, compared with plain paging."""
     with running(scale.covered, cap=scale.page_size) as url:
-        asked = {"page_size": scale.page_size}
-        jobs = {"frgroups": Job("frgroups_load.load", asked, url), "plain": Job("plain_paging.load", asked, url)}
+        options = {"page_size": scale.page_size}
+        jobs = {"frgroups": Job("frgroups_load.load", options, url), "plain": Job("plain_paging.load", options, url)}
         runs = rounds(jobs, scale.rounds)
     check_agreement(runs)
-    ours, plain, peer = runs["frgroups"], runs["plain"], "plain paging, no proof"
+    ours, plain, peer = runs["frgroups"], runs["plain"], "plain paging without verification"
     requests, megabytes = (
         [[getattr(result, what) for result in side] for side in (ours, plain)] for what in ("requests", "megabytes")
     )
@@ -154,24 +152,24 @@ def covered(scale: Scale) -> Iterator[Row]:
 
 
 def stored(scale: Scale) -> Iterator[Row]:
-    """A large snapshot on disk, against DataFrame.to_parquet and pd.read_parquet of its memberships."""
+    """Measure storing and reading a large snapshot, compared with pandas."""
     with tempfile.TemporaryDirectory() as folder:
         options = {"folder": folder}
         rows = run(Job("stored.prepare", options | {"tenant": scale.stored})).facts["memberships"]
         writes = rounds({side: Job(f"stored.write_{side}", options) for side in ("frgroups", "pandas")}, scale.rounds)
-        # Reading takes a fraction of a second, so that chance has a larger part in it.
+        # Reading takes less than a second, so more rounds are needed.
         reads = rounds({side: Job(f"stored.read_{side}", options) for side in ("frgroups", "pandas")}, scale.readings)
     sizes = [[result.facts["size"] / 1e6 for result in writes[side]] for side in ("frgroups", "pandas")]
     yield compared((f"file size, {rows:,} memberships", "DataFrame.to_parquet"), "MB", *sizes, 0.25)
     yield compared(
-        ("write time, save_snapshot whole", "DataFrame.to_parquet"),
+        ("write time, save_snapshot", "DataFrame.to_parquet"),
         "s",
         _wall(writes["frgroups"]),
         _wall(writes["pandas"]),
         0.6,
     )
     yield compared(
-        ("reopen, read_snapshot until its codes", "pd.read_parquet"),
+        ("read time, read_snapshot", "pd.read_parquet"),
         "s",
         _wall(reads["frgroups"]),
         _wall(reads["pandas"]),
@@ -180,7 +178,7 @@ def stored(scale: Scale) -> Iterator[Row]:
 
 
 def generic(scale: Scale) -> Iterator[Row]:
-    """Two ways to load that know nothing of this API; once each, only shown."""
+    """Measure two generic tools that load a tenant. Each tool runs once and has no target."""
     peers = {
         "dlt rest_api to parquet": ("dlt", "generic.load_by_dlt"),
         "generated OpenAPI client": ("openapi_python_client", "generic.load_by_generated_client"),
@@ -189,17 +187,17 @@ def generic(scale: Scale) -> Iterator[Row]:
         for peer, (package, function) in peers.items():
             names = (f"CPU, {scale.small}, once", peer)
             if not scale.generic:
-                yield Row(*names, note="not in a quick run")
+                yield Row(*names, note="not part of a quick run")
             elif not find_spec(package):
                 yield Row(*names, note=not_installed(package))
             else:
                 yield _beside(names, function, {"page_size": scale.page_size}, url)
 
 
-def _beside(names: tuple[str, str], function: str, asked: dict[str, Any], url: str) -> Row:
+def _beside(names: tuple[str, str], function: str, options: dict[str, Any], url: str) -> Row:
     try:
-        ours = run(Job("frgroups_load.load", asked, url))
-        peer = run(Job(function, asked, url), SHOWN_PATIENCE)
+        ours = run(Job("frgroups_load.load", options, url))
+        peer = run(Job(function, options, url), GENERIC_TIMEOUT)
         check_agreement({"frgroups": [ours], "peer": [peer]})
     except MeasurementError as error:
         return Row(*names, note=str(error).splitlines()[-1])
@@ -226,5 +224,5 @@ def _sent_to(result: Run, paths: set[str]) -> int:
 
 
 def not_installed(package: str) -> str:
-    """What stands in place of the numbers of a peer that is not there."""
-    return f"{package} is not installed; the bench extra has it"
+    """Return the note for a peer that is not installed."""
+    return f"{package} is not installed; install the extra `bench`"

@@ -1,4 +1,4 @@
-"""Made-up memberships, stored as a snapshot: customers differ in how many groups they are in, groups in size."""
+"""Create synthetic memberships and store them as a snapshot."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.bench.tenants import SEED, SKEW
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How many customers, groups and memberships; group sizes fall as rank**-SKEW, as far as customers reach."""
+    """Numbers of customers, groups, and memberships. Group sizes are proportional to rank**-SKEW."""
 
     customers: int
     groups: int
@@ -38,12 +38,12 @@ SHAPES = {
 
 @cache
 def stored_snapshot(shape: str) -> str:
-    """The folder of a snapshot of this shape, made once, in the home, which `make bench` removes when it ends."""
+    """Return the path of a stored snapshot of this shape, which is created once in the data folder."""
     return run(Job("memberships.save", {"shape": shape, "folder": str(fg.home() / shape)})).facts["path"]
 
 
 def save(clock: Stopwatch, *, shape: str, folder: str) -> dict[str, Any]:
-    """Make and store it, in a process of its own that may grow."""
+    """Create and store a snapshot in a separate process, so that its memory does not affect the measurements."""
     codes = make_codes(SHAPES[shape])
     moment = pd.Timestamp("2026-11-23T08:10Z").to_pydatetime()
     groups = pd.DataFrame({"customer_group_uid": codes.group_uids, "name": codes.group_names})
@@ -62,7 +62,7 @@ def save(clock: Stopwatch, *, shape: str, folder: str) -> dict[str, Any]:
 
 
 def make_codes(shape: Shape) -> MembershipMatrix:
-    """The same memberships on every machine; some customers are in many groups, most in few."""
+    """Return reproducible memberships, in which some customers are in many groups and most are in few groups."""
     rng = np.random.default_rng(SEED)
     activity = rng.gamma(1.8, size=shape.customers)
     activity /= activity.sum()
@@ -88,5 +88,5 @@ def _uids(letter: str, n: int) -> pd.Index:
 
 
 def group_codes(codes: MembershipMatrix) -> npt.NDArray[np.int32]:
-    """The group of each membership; not the property of codes, which would keep it."""
+    """Return the group code of each membership, without using the cached property of the matrix."""
     return np.repeat(np.arange(codes.n_groups, dtype=np.int32), codes.sizes)

@@ -1,4 +1,4 @@
-"""Whole tables of overlap, and the usual way to what is slowest in them."""
+"""Compute overlap tables, and their slowest parts with other libraries."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.bench.child import Stopwatch
 
 
 def pairs(clock: Stopwatch, *, path: str) -> dict[str, int]:
-    """overlap_pairs whole: uids, names, counts, shares, association, p of both tails and q."""
+    """Compute the complete table of overlap_pairs."""
     snapshot = fg.read_snapshot(path)
     with clock:
         table = fg.overlap_pairs(snapshot, universe=_universe(snapshot.matrix))
@@ -21,7 +21,7 @@ def pairs(clock: Stopwatch, *, path: str) -> dict[str, int]:
 
 
 def pairs_by_scipy(clock: Stopwatch, *, path: str) -> dict[str, int]:
-    """The counts, and scipy's hypergeometric distribution over arrays, either tail; nothing else."""
+    """Compute the counts and both tails of the hypergeometric distribution with scipy."""
     from scipy.stats import hypergeom
 
     codes = fg.read_snapshot(path).matrix
@@ -35,7 +35,7 @@ def pairs_by_scipy(clock: Stopwatch, *, path: str) -> dict[str, int]:
 
 
 def combinations(clock: Stopwatch, *, path: str) -> dict[str, int]:
-    """Intersections of the largest groups."""
+    """Compute the intersections of the largest groups."""
     snapshot = fg.read_snapshot(path)
     largest = _largest(snapshot.matrix)
     with clock:
@@ -44,7 +44,7 @@ def combinations(clock: Stopwatch, *, path: str) -> dict[str, int]:
 
 
 def combinations_by_groupby(clock: Stopwatch, *, path: str) -> dict[str, int]:
-    """What a pandas user types on a frame of booleans that is there already."""
+    """Group an existing table of booleans with pandas."""
     import pandas as pd
 
     codes = fg.read_snapshot(path).matrix
@@ -52,7 +52,7 @@ def combinations_by_groupby(clock: Stopwatch, *, path: str) -> dict[str, int]:
     frame = pd.DataFrame(
         {group: np.isin(np.arange(codes.n_customers), codes.member_codes(group)) for group in largest}
     )
-    frame.head().groupby(largest).size()  # What pandas loads on first use is loaded.
+    frame.head().groupby(largest).size()  # Load the modules that pandas imports on first use.
     with clock:
         table = frame.groupby(largest).size()
     combinations_in_groups = table[table.index.to_frame().any(axis=1)]
@@ -68,6 +68,6 @@ def _largest(codes: MembershipMatrix) -> list[str]:
 
 
 def _facts(codes: MembershipMatrix, n_rows: int, *sums: Any) -> dict[str, int]:
-    """Sums of p are rounded to the nearest whole: the ways agree to nine digits, not to the last bit."""
+    """Return the facts for the comparison. Sums of p-values are rounded, because only nine digits are equal."""
     digest = sum(place * round(float(sum_)) for place, sum_ in enumerate(sums, start=1))
     return {"memberships": len(codes), "customers": codes.n_customers, "digest": n_rows + digest}

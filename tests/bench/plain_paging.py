@@ -1,4 +1,4 @@
-"""Plain full paging by our own client: every page of every group, in parallel, with no proof and no cover."""
+"""Load a tenant with the client of frgroups by reading all pages in parallel, without verification."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.bench.server import TENANT_UID
 
 
 def load(clock: Stopwatch, *, base_url: str, page_size: int) -> dict[str, int]:
-    """The first page tells how many there are; the tables are the least that will do."""
+    """Load all pages of all groups. The first page of a group contains its total."""
     with clock, fg.Client(TENANT_UID, "bench", base_url=base_url, page_size=page_size) as client:
 
         def page(request: tuple[str, int]) -> tuple[str, Sequence[Row], int]:

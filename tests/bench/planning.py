@@ -1,4 +1,4 @@
-"""The difference between what is and what is wanted, a hundredth of it changed, in as many ways."""
+"""Compute the difference between current and desired memberships with several libraries."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NO_LIMIT = fg.Limits(
 
 
 def prepare(clock: Stopwatch, *, tenant: str, folder: str) -> dict[str, Any]:
-    """A snapshot with random uids, its memberships, those wanted (also mixed), both as integers; a file for each."""
+    """Store a snapshot with random uids, its memberships, and the desired memberships in several formats."""
     world = make_tenant(tenant)
     group = np.repeat(np.arange(len(world.members)), [len(members) for members in world.members])
     customer = np.concatenate(world.members)
@@ -52,7 +52,7 @@ def prepare(clock: Stopwatch, *, tenant: str, folder: str) -> dict[str, Any]:
 
 
 def _changed(now: Any, n_customers: int) -> Any:
-    """One in two hundred left out, as many others put in; group by group, customers in no order."""
+    """Replace one in two hundred memberships. The result is sorted by group, but not by customer."""
     rng = np.random.default_rng(SEED + 5)
     remaining = now[rng.random(len(now)) >= 0.005]
     n = len(now) // 200
@@ -62,45 +62,45 @@ def _changed(now: Any, n_customers: int) -> Any:
 
 
 def by_plan(clock: Stopwatch, *, folder: str, table: str = "wanted") -> dict[str, int]:
-    """Ours: from a snapshot that was just read."""
+    """Create a plan with frgroups from a snapshot that was just read."""
     snapshot, wanted = fg.read_snapshot(Path(folder, "cache")), pd.read_parquet(Path(folder, f"{table}.parquet"))
     with clock:
         plan = fg.plan_memberships(snapshot, wanted, mode="mirror", limits=NO_LIMIT)
-    return _told(plan.table(), plan.n_add)
+    return _facts(plan.table(), plan.n_add)
 
 
-def by_plan_whole(clock: Stopwatch, *, folder: str) -> dict[str, int]:
-    """The plan with its digest, its table and the snapshot that shows what would be."""
+def by_complete_plan(clock: Stopwatch, *, folder: str) -> dict[str, int]:
+    """Create a plan with its digest, its table, and the preview."""
     snapshot, wanted = fg.read_snapshot(Path(folder, "cache")), pd.read_parquet(Path(folder, "wanted.parquet"))
     with clock:
         plan = fg.plan_memberships(snapshot, wanted, mode="mirror", limits=NO_LIMIT)
         table = plan.table()
         assert plan.digest and len(plan.preview().matrix) == len(wanted)
-    return _told(table, plan.n_add)
+    return _facts(table, plan.n_add)
 
 
 def by_merge(clock: Stopwatch, *, folder: str) -> dict[str, int]:
-    """What a pandas user types."""
+    """Compute the difference with an outer merge in pandas."""
     current, wanted = (pd.read_parquet(Path(folder, f"{name}.parquet")) for name in ("current", "wanted"))
     with clock:
         merged = current.merge(wanted, how="outer", on=UIDS, indicator=True)
         changed = merged[merged["_merge"] != "both"]
-    return _told(changed, int((changed["_merge"] == "right_only").sum()))
+    return _facts(changed, int((changed["_merge"] == "right_only").sum()))
 
 
 def by_polars(clock: Stopwatch, *, folder: str, table: str = "wanted") -> dict[str, int]:
-    """Two anti-joins, on as many threads as there are cores."""
+    """Compute the difference with two anti-joins in Polars, with one thread per core."""
     import polars as pl
 
     current, wanted = (pl.read_parquet(Path(folder, f"{name}.parquet")) for name in ("current", table))
     with clock:
         add = wanted.join(current, on=UIDS, how="anti")
         remove = current.join(wanted, on=UIDS, how="anti")
-    return _told(pl.concat([add, remove]).to_pandas(), len(add))
+    return _facts(pl.concat([add, remove]).to_pandas(), len(add))
 
 
 def by_integers(clock: Stopwatch, *, folder: str) -> dict[str, int]:
-    """No uids at all: the wanted keys sorted, and each side searched in the other."""
+    """Compute the difference of integer keys by sorting and searching, without uids."""
     current, wanted = (np.load(Path(folder, f"{name}.npy")) for name in ("current", "wanted"))
     with clock:
         wanted = np.sort(wanted)
@@ -108,7 +108,7 @@ def by_integers(clock: Stopwatch, *, folder: str) -> dict[str, int]:
     groups, customers = (pd.read_parquet(Path(folder, f"{name}.parquet"))["uid"] for name in ("groups", "customers"))
     keys = np.concatenate([add, remove])
     columns = groups.take(keys // len(customers)).array, customers.take(keys % len(customers)).array
-    return _told(pd.DataFrame(dict(zip(UIDS, columns, strict=True))), len(add))
+    return _facts(pd.DataFrame(dict(zip(UIDS, columns, strict=True))), len(add))
 
 
 def _missing(some: Any, others: Any) -> Any:
@@ -116,6 +116,6 @@ def _missing(some: Any, others: Any) -> Any:
     return some[others[at] != some]
 
 
-def _told(changed: pd.DataFrame, n_add: int) -> dict[str, int]:
-    """Who is changed where, and in the place of the customers how many join."""
+def _facts(changed: pd.DataFrame, n_add: int) -> dict[str, int]:
+    """Return the facts for the comparison, with the number of additions in place of the number of customers."""
     return load_facts(changed[UIDS[0]].array, changed[UIDS[1]].array, n_add)

@@ -1,4 +1,4 @@
-"""What plans cost: made beside other ways to the same difference, and sent."""
+"""Measure creating plans, compared with other libraries, and applying them."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _PEERS = {
     "polars": ("polars, two anti-joins", 0.5),
     "integers": ("sort and search on integers (the limit)", 2.5),
 }
-_MIXED = ("plan", "polars")  # Those that are also measured on rows in no order at all.
+_MIXED = ("plan", "polars")  # These implementations are also measured with shuffled rows.
 _LATENCY = 0.02
 
 
 def plan_diff(scale: Scale) -> Iterator[Row]:
-    """As many memberships wanted as there are, a hundredth of them others."""
+    """Measure a plan for a desired state that replaces one percent of the memberships."""
     there = [peer for peer in _PEERS if peer != "polars" or find_spec("polars")]
     with tempfile.TemporaryDirectory() as folder:
         options = {"folder": folder}
         rows = run(Job("planning.prepare", options | {"tenant": scale.stored})).facts["memberships"]
-        ways = ["plan", "plan_whole", *there]
+        ways = ["plan", "complete_plan", *there]
         jobs = {way: Job(f"planning.by_{way}", options) for way in ways}
         mixed = {
             f"{way}_mixed": Job(f"planning.by_{way}", options | {"table": "mixed"}) for way in ways if way in _MIXED
@@ -34,18 +34,18 @@ def plan_diff(scale: Scale) -> Iterator[Row]:
     check_agreement(runs)
     cpu = {way: [result.cpu for result in each] for way, each in runs.items()}
     what = f"plan_memberships, {rows:,} memberships"
-    for peer, (name, to_reach) in _PEERS.items():
+    for peer, (name, target) in _PEERS.items():
         if peer in runs:
-            yield compared((f"CPU, {what}", name), "s", cpu["plan"], cpu[peer], to_reach)
+            yield compared((f"CPU, {what}", name), "s", cpu["plan"], cpu[peer], target)
         else:
             yield Row(f"CPU, {what}", name, note=not_installed(peer))
-    names = (f"CPU, {what}, in no order", _PEERS["polars"][0])
+    names = (f"CPU, {what}, shuffled rows", _PEERS["polars"][0])
     if "polars" in runs:
         yield compared(names, "s", cpu["plan_mixed"], cpu["polars_mixed"], 0.5)
     else:
         yield Row(*names, note=not_installed("polars"))
-    whole = "CPU, plan with digest, table and preview"
-    yield compared((whole, _PEERS["merge"][0]), "s", cpu["plan_whole"], cpu["merge"])
+    whole = "CPU, plan_memberships with digest, table, and preview"
+    yield compared((whole, _PEERS["merge"][0]), "s", cpu["complete_plan"], cpu["merge"])
     names = (f"peak memory, {what}", _PEERS["polars"][0])
     if "polars" in runs:
         yield compared(names, "MB", *([result.peak_mb for result in runs[way]] for way in ("plan", "polars")), 0.6)
@@ -54,21 +54,22 @@ def plan_diff(scale: Scale) -> Iterator[Row]:
 
 
 def plan_applied(scale: Scale) -> Iterator[Row]:
-    """Changes sent to a tenant that answers after a while; each round changes what the one before left."""
+    """Measure applying changes to a tenant with latency. Each round changes the result of the previous one."""
     with running(scale.changed, cap=scale.page_size, latency=_LATENCY) as url:
-        asked = {"page_size": scale.page_size, "changes": scale.changes}
-        runs = rounds({"frgroups": Job("apply_changes.apply", asked, url)}, scale.rounds)["frgroups"]
+        options = {"page_size": scale.page_size, "changes": scale.changes}
+        runs = rounds({"frgroups": Job("apply_changes.apply", options, url)}, scale.rounds)["frgroups"]
     applied = [result.facts for result in runs]
-    what = f"requests, apply {applied[0]['changes']:,} changes of {applied[0]['groups']:,} groups"
+    what = f"requests, apply {applied[0]['changes']:,} changes to {applied[0]['groups']:,} groups"
     sent = [facts["requests"] for facts in applied]
     fewest = {
-        "proved": ("pages read with proof, twice, and chunks", 1.05),
-        "plain": ("plain pages, twice, and chunks", 1.05),
+        "proved": ("verified pages, read twice, and chunks", 1.05),
+        "plain": ("plain pages, read twice, and chunks", 1.05),
     }
-    for kind, (name, to_reach) in fewest.items():
-        yield compared((what, name), "", sent, [facts[kind] for facts in applied], to_reach)
+    for kind, (name, target) in fewest.items():
+        yield compared((what, name), "", sent, [facts[kind] for facts in applied], target)
     floors = [facts["requests"] * _LATENCY for facts in applied]
-    names = (f"wall of it, {_LATENCY * 1000:.0f} ms latency", f"requests x {_LATENCY * 1000:.0f} ms, one at a time")
+    milliseconds = f"{_LATENCY * 1000:.0f} ms"
+    names = (f"wall time, apply, {milliseconds} latency", f"requests x {milliseconds}, sequential")
     yield compared(names, "s", [result.wall for result in runs], floors)
 
 

@@ -1,4 +1,4 @@
-"""The limit: one blocking socket, HTTP parsed by hand, our own page decoder, columns straight from the records."""
+"""Load a tenant with a blocking socket and the page decoder of frgroups, as a lower bound."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LARGEST = 8 << 20
 
 
 class Line:
-    """One keep-alive connection that asks for one page at a time and believes every Content-Length."""
+    """Keep-alive connection that requests one page at a time and trusts Content-Length."""
 
     def __init__(self, base_url: str) -> None:
         url = urlsplit(base_url)
@@ -25,7 +25,7 @@ class Line:
         self.buffer = bytearray(LARGEST)
 
     def page(self, path: str, number: int, size: int, record: type[Record]) -> Page[Record]:
-        """One page, decoded."""
+        """Return a decoded page."""
         target = f"{self.root}{path}?pageNumber={number}&pageSize={size}"
         self.socket.sendall(f"GET {target} HTTP/1.1\r\nHost: {self.host}\r\n\r\n".encode())
         view = memoryview(self.buffer)
@@ -39,7 +39,7 @@ class Line:
 
 
 def load(clock: Stopwatch, *, base_url: str, page_size: int) -> dict[str, int]:
-    """Every group by pages, without proof."""
+    """Load all groups by pages without verification."""
     with clock:
         line, columns, row = Line(base_url), Columns(), ROW_OF[Member]
         groups = line.page("", 1, page_size, Group)

@@ -1,4 +1,4 @@
-"""The peer that most would write first: requests and pd.json_normalize, page after page, group after group."""
+"""Load a tenant with requests and pd.json_normalize, one page at a time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.bench.server import TENANT_UID
 
 
 def load(clock: Stopwatch, *, base_url: str, page_size: int) -> dict[str, int]:
-    """Every group by pages, each page a frame; ends with memberships and customers, all columns."""
+    """Load all groups by pages, and convert each page to a DataFrame."""
     with clock, requests.Session() as session:
         url = f"{base_url}/tenants/{TENANT_UID}/customer-groups"
         frames = []
@@ -28,11 +28,11 @@ def load(clock: Stopwatch, *, base_url: str, page_size: int) -> dict[str, int]:
 
 
 def pages(session: requests.Session, url: str, page_size: int) -> Iterator[list[dict[str, object]]]:
-    """The items of each page of a list, to its total."""
+    """Yield the items of each page of a list."""
     number, seen, total = 1, 0, 1
     while seen < total:
         answer = session.get(url, params={"pageNumber": number, "pageSize": page_size}, timeout=60)
-        # Not answer.json(): where simplejson is installed, for dlt say, that would take it, and be slower.
+        # answer.json() would use simplejson if it is installed, for example by dlt, and that is slower.
         page = json.loads(answer.content)
         total = page["paging"]["totalCount"]
         seen += len(page["items"])

@@ -1,4 +1,4 @@
-"""A review page in headless Chromium, from a file: how large it is, and how long until it can be searched."""
+"""Open a review page in headless Chromium and search it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ TAKEN_AT = datetime(2026, 11, 23, 8, 10, tzinfo=UTC)
 
 
 def searched(clock: Stopwatch, *, n: int) -> dict[str, float]:
-    """
-    Until a search for one customer among `n` operations shows that row, from the moment that the file is opened.
+    """Open a review page and search for one customer, until only the matching row is shown.
 
-    `page` and `csv` are the sizes of the review in bytes.
+    `page` and `csv` are the sizes of the two files in bytes.
     """
     with tempfile.TemporaryDirectory() as folder:
         plan = _plan(n)
@@ -43,7 +42,7 @@ def _search(page: chromium.Page, uid: str) -> None:
 
 
 def _plan(n: int) -> fg.Plan:
-    """Everyone joins one group; they differ in type, store and the groups that they are in."""
+    """Return a plan that adds all customers to one group. They differ in type, store, and groups."""
     uids = [f"{number:08x}-c" for number in range(n)]
     groups = {f"g-{number}": f"Butikk {number} Ærøskøbing" for number in range(20)}
     snapshot = fg.snapshot_from_frames(

@@ -1,4 +1,4 @@
-"""Runs measurements, each in a fresh process, in interleaved rounds; what the server saw of each is noted too."""
+"""Run each measurement in a new process, in alternating rounds, and read the statistics of the server."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import Any
 
 from tests.bench.server import stats
 
-PATIENCE = 600.0
+TIMEOUT = 600.0
 
 
 class MeasurementError(Exception):
-    """A measurement did not come to its end, or did not find what the others found."""
+    """A measurement that failed, or whose result differs from the other results."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A function of this folder ("requests_load.load") with its options, and the server that it talks to."""
+    """A function of this package, for example "requests_load.load", its options, and the URL of its server."""
 
     function: str
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -30,7 +30,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Cost and facts of one measurement; requests, bytes and the server's CPU are the server's own counts."""
+    """Cost and facts of one measurement. The server reports the requests, the bytes, and its CPU time."""
 
     wall: float
     cpu: float
@@ -43,18 +43,18 @@ class Run:
     added_mb: float = 0.0
 
 
-def run(job: Job, patience: float = PATIENCE) -> Run:
-    """One measurement."""
+def run(job: Job, timeout: float = TIMEOUT) -> Run:
+    """Run a measurement in a new process."""
     options = dict(job.options) | ({"base_url": job.base_url} if job.base_url else {})
     before = stats(job.base_url) if job.base_url else {}
     command = [sys.executable, "-m", "tests.bench.child", job.function, json.dumps(options)]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=patience)
+        process = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
     except subprocess.TimeoutExpired:
-        raise MeasurementError(f"{job.function} took more than {patience:.0f} s") from None
-    if done.returncode:
-        raise MeasurementError(f"{job.function} failed: {done.stderr.strip()[-2000:]}")
-    facts = json.loads(done.stdout.splitlines()[-1])
+        raise MeasurementError(f"{job.function} took more than {timeout:.0f} s") from None
+    if process.returncode:
+        raise MeasurementError(f"{job.function} failed: {process.stderr.strip()[-2000:]}")
+    facts = json.loads(process.stdout.splitlines()[-1])
     cost = {name: facts.pop(name) for name in ("wall", "cpu", "peak_mb", "added_mb")}
     if not job.base_url:
         return Run(**cost, facts=facts)
@@ -70,7 +70,7 @@ def run(job: Job, patience: float = PATIENCE) -> Run:
 
 
 def rounds(jobs: Mapping[str, Job], n: int) -> dict[str, list[Run]]:
-    """Each job n times, A B C A B C: what slows the machine for a while slows them all."""
+    """Run each job n times in alternation, so that a temporarily slow machine affects all jobs."""
     runs: dict[str, list[Run]] = {name: [] for name in jobs}
     for _ in range(n):
         for name, job in jobs.items():
@@ -79,10 +79,10 @@ def rounds(jobs: Mapping[str, Job], n: int) -> dict[str, list[Run]]:
 
 
 def check_agreement(runs: Mapping[str, list[Run]]) -> None:
-    """What was measured on one tenant is comparable only where all found the same."""
+    """Raise MeasurementError if the results of the jobs differ."""
     outcomes = {name: [_outcome(result) for result in each] for name, each in runs.items()}
     if len({outcome for each in outcomes.values() for outcome in each}) > 1:
-        raise MeasurementError(f"They do not agree on memberships, customers and digest: {outcomes}")
+        raise MeasurementError(f"The numbers of memberships and customers or the digests differ: {outcomes}")
 
 
 def _outcome(result: Run) -> tuple[int, ...]:

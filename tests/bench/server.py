@@ -1,9 +1,10 @@
 """
-A tenant served from memory by a process of its own, so that what is measured is the client.
+Serve a tenant from memory in a separate process, so that only the client is measured.
 
-Pages are joined from records that were rendered before; the answer is one write. A PUT changes who is in a
-group, and the records of those customers. Counts requests, bytes and the
-CPU that it took itself, and tells them at /stats. `python -m tests.bench.server --tenant L` prints its address.
+Pages are joined from records that were rendered before. A PUT request changes the members of a group and the records
+of these customers. The path /stats returns the numbers of requests and bytes and the CPU time of the server.
+
+The command `python -m tests.bench.server --tenant L` prints the base URL.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _LENGTH = re.compile(rb"^content-length: *(\d+)", re.IGNORECASE | re.MULTILINE)
 
 @dataclass
 class Service:
-    """The lists of one tenant by path, and what has been asked of it."""
+    """Lists of a tenant by path, and the number of requests."""
 
     lists: dict[str, tuple[list[bytes], npt.NDArray[np.int32]]]
     code_of: dict[str, int] = field(default_factory=dict)
@@ -51,7 +52,7 @@ class Service:
 
     @classmethod
     def of(cls, tenant: Tenant, *, cap: int = PAGE_SIZE_CAP, latency: float = 0.0) -> Service:
-        """The two GET lists of the API for this tenant."""
+        """Return a service with the two lists of the API for a tenant."""
         customers, groups = list(tenant.customer_records()), tenant.group_records
         lists = {
             f"{ROOT}/{uid}/customers": (customers, codes)
@@ -62,7 +63,7 @@ class Service:
         return cls(lists, code_of, cap, latency)
 
     def answer(self, target: str, change: bytes = b"") -> bytes:
-        """The whole HTTP answer to a GET, or to the PUT of a change."""
+        """Return the complete HTTP response to a GET request, or to a PUT request with a change."""
         path, _, query = target.partition("?")
         if path == "/stats":
             return _http("200 OK", [json.dumps(self.stats()).encode()])
@@ -78,7 +79,7 @@ class Service:
         return answer
 
     def stats(self) -> dict[str, Any]:
-        """What has been asked so far: in all, of each list, and at what cost of CPU seconds."""
+        """Return the total number of requests, bytes, and CPU seconds, and the requests per path."""
         own = time.process_time() - self.cpu_before
         return {"requests": self.requests.total(), "bytes": self.n_bytes, "cpu": own, "paths": dict(self.requests)}
 
@@ -107,14 +108,14 @@ class Service:
 
 
 def _in_group(record: bytes, group_uid: str, *, inside: bool) -> bytes:
-    """The record of a customer who is in this group now, or no longer."""
+    """Return the record of a customer with the group added to or removed from its groups."""
     customer = msgspec.json.decode(record)
     others = [uid for uid in customer["customerGroupUids"] if uid != group_uid]
     return msgspec.json.encode(customer | {"customerGroupUids": [*others, group_uid] if inside else others})
 
 
 def _http(status: str, items: list[bytes], start: bytes = b"", end: bytes = b"") -> bytes:
-    """The answer whose body is these items with commas between; one join makes it, nothing is copied twice."""
+    """Return an HTTP response whose body is a list of items. A single join avoids copies."""
     length = len(start) + sum(map(len, items)) + max(len(items) - 1, 0) + len(end)
     head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n".encode() + start
     if not items:
@@ -125,12 +126,12 @@ def _http(status: str, items: list[bytes], start: bytes = b"", end: bytes = b"")
 
 
 class Connection(socketserver.BaseRequestHandler):
-    """Keep-alive HTTP/1.1 in a thread: each request is answered after the constant latency, in one blocking send."""
+    """Handler of a keep-alive connection, which sends each response after a constant latency."""
 
     server: Server
 
     def handle(self) -> None:
-        """Answer until the client closes the connection."""
+        """Respond to requests until the client closes the connection."""
         service, received = self.server.service, b""
         self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         while data := self.request.recv(65_536):
@@ -144,7 +145,7 @@ class Connection(socketserver.BaseRequestHandler):
 
 
 def _whole_request(received: bytes) -> tuple[str, bytes, bytes] | None:
-    """The target and the body of the first request, and what came after it; None when it is not all there yet."""
+    """Return the target and body of the first request and the remaining bytes, or None if it is incomplete."""
     head, blank, rest = received.partition(b"\r\n\r\n")
     length = int((_LENGTH.search(head) or [0, 0])[1])
     if not blank or len(rest) < length:
@@ -153,7 +154,7 @@ def _whole_request(received: bytes) -> tuple[str, bytes, bytes] | None:
 
 
 class Server(socketserver.ThreadingTCPServer):
-    """A thread for each connection."""
+    """Server with one thread per connection."""
 
     daemon_threads = True
     request_queue_size = 256
@@ -163,12 +164,12 @@ class Server(socketserver.ThreadingTCPServer):
         self.service = service
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that leaves in the middle of an answer is no news."""
+        """Ignore clients that close the connection during a response."""
 
 
 @contextmanager
 def running(tenant: str, *, latency: float = 0.0, cap: int = PAGE_SIZE_CAP) -> Iterator[str]:
-    """A server in its own process; gives its base URL."""
+    """Start a server in a separate process, and yield its base URL."""
     options = ["--tenant", tenant, "--latency", str(latency), "--cap", str(cap)]
     command = [sys.executable, "-m", "tests.bench.server", *options]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -177,18 +178,18 @@ def running(tenant: str, *, latency: float = 0.0, cap: int = PAGE_SIZE_CAP) -> I
 
 
 def stats(base_url: str) -> dict[str, Any]:
-    """What a server has been asked so far."""
+    """Return the statistics of a running server."""
     with urllib.request.urlopen(base_url.removesuffix("/v2") + "/stats") as answer:
         return dict(json.load(answer))
 
 
 def main() -> None:
-    """Serve one tenant."""
-    parser = argparse.ArgumentParser(description="Serve a made-up tenant over HTTP on loopback.")
+    """Serve a tenant until stdin is closed."""
+    parser = argparse.ArgumentParser(description="Serve a synthetic tenant over HTTP on the loopback interface.")
     parser.add_argument("--tenant", default="S")
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
-    parser.add_argument("--cap", type=int, default=PAGE_SIZE_CAP, help="largest page size that is granted")
+    parser.add_argument("--latency", type=float, default=0.0, help="latency of each response in seconds")
+    parser.add_argument("--cap", type=int, default=PAGE_SIZE_CAP, help="largest page size")
     options = parser.parse_args()
     service = Service.of(make_tenant(options.tenant), cap=options.cap, latency=options.latency)
     server = Server(options.port, service)
@@ -196,7 +197,7 @@ def main() -> None:
     address = {"base_url": f"http://127.0.0.1:{server.server_address[1]}/v2", "tenant_uid": TENANT_UID}
     sys.stdout.write(json.dumps(address) + "\n")
     sys.stdout.flush()
-    sys.stdin.read()  # Until whoever started this closes its end, or ends.
+    sys.stdin.read()  # The parent process closes stdin, or ends.
 
 
 if __name__ == "__main__":

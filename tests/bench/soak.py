@@ -1,4 +1,4 @@
-"""A tenant of a million customers and a thousand groups, loaded once: does memory stay in bounds?"""
+"""Load a tenant with 1,000,000 customers and 1,000 groups once, and report its memory."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ TENANT = "XL"
 
 
 def soak(tenant: str = TENANT) -> str:
-    """Load it, and say in a sentence what that took."""
+    """Load the tenant once, and return the cost as a sentence."""
     with running(tenant) as url:
-        result = run(Job("frgroups_load.load", {"page_size": 500, "digest": False}, url), patience=3600)
+        result = run(Job("frgroups_load.load", {"page_size": 500, "digest": False}, url), timeout=3600)
     facts = result.facts
     return (
         f"{facts['customers']:,} customers, {facts['memberships']:,} memberships, {facts['verdict']}: "
         f"{result.requests:,} requests, {result.megabytes:,.0f} MB, {result.wall:.0f} s wall, "
         f"{result.cpu:.0f} s CPU, peak memory {result.peak_mb:,.0f} MB "
-        f"({result.peak_mb * 1e3 / facts['customers']:.1f} KB a customer)."
+        f"({result.peak_mb * 1e3 / facts['customers']:.1f} KB per customer)."
     )

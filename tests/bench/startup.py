@@ -1,4 +1,4 @@
-"""CPU time that a fresh Python process needs to start: the command line, the package and their peers."""
+"""Measure the CPU time that a new Python process needs to start the command line or import the package."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PROCESSES = {
 
 
 def started(clock: Stopwatch, *, process: str, repeats: int) -> dict[str, int]:
-    """Start one of the processes `repeats` times, one after the other."""
+    """Start a process several times, one after the other."""
     command = [sys.executable, *PROCESSES[process]]
     # An installed package has a bytecode cache, so the first process may write one.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
@@ -33,13 +33,13 @@ def started(clock: Stopwatch, *, process: str, repeats: int) -> dict[str, int]:
 
 
 def startup(scale: Scale) -> Iterator[Row]:
-    """CPU of `frgroups --help` against `import pandas`, and of the main names against their libraries."""
+    """Measure the CPU time of `frgroups --help` and of importing the main names."""
     repeats = min(scale.readings, MAX_REPEATS)
     jobs = {name: Job("startup.started", {"process": name, "repeats": repeats}) for name in PROCESSES}
     runs = rounds(jobs, scale.readings)
     cpu = {name: [run.cpu / repeats for run in runs[name]] for name in runs}
     yield compared(("CPU, frgroups --help", "import pandas"), "s", cpu["help"], cpu["pandas"], 0.5)
-    names = ("CPU, load_snapshot, plan_memberships and Client imported", "import pandas, pyarrow, httpx")
+    names = ("CPU, import of load_snapshot, plan_memberships, and Client", "import pandas, pyarrow, httpx")
     yield compared(names, "s", cpu["package"], cpu["base"], 1.25)
 
 

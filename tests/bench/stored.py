@@ -1,4 +1,4 @@
-"""A large snapshot on disk, beside the plain parquet file that DataFrame.to_parquet makes of its memberships."""
+"""Store and read a large snapshot, compared with a parquet file of its memberships written by pandas."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import frgroups as fg
 from tests.bench.child import Stopwatch
 from tests.bench.tenants import make_tenant
 
-# The columns without which the codes in memberships.parquet say nothing.
+# These columns are required to interpret the codes in memberships.parquet.
 UID_COLUMNS = {
     "groups.parquet": {"customer_group_code", "customer_group_uid"},
     "customers.parquet": {"customer_code", "customer_uid"},
@@ -22,7 +22,7 @@ UID_COLUMNS = {
 
 
 def prepare(clock: Stopwatch, *, tenant: str, folder: str) -> dict[str, Any]:
-    """The memberships of a tenant with random uids as a frame, for the others to start from."""
+    """Store the memberships of a tenant with random uids as a parquet file."""
     world = make_tenant(tenant)
     codes = np.repeat(np.arange(len(world.members)), [len(members) for members in world.members])
     memberships = pd.DataFrame(
@@ -37,7 +37,7 @@ def prepare(clock: Stopwatch, *, tenant: str, folder: str) -> dict[str, Any]:
 
 
 def write_pandas(clock: Stopwatch, *, folder: str) -> dict[str, Any]:
-    """The frame as pandas writes it when asked for nothing special."""
+    """Write the table with the default options of pandas."""
     memberships = pd.read_parquet(Path(folder, "given.parquet"))
     path = Path(folder, "pandas.parquet")
     os.sync()
@@ -47,7 +47,7 @@ def write_pandas(clock: Stopwatch, *, folder: str) -> dict[str, Any]:
 
 
 def write_frgroups(clock: Stopwatch, *, folder: str) -> dict[str, Any]:
-    """save_snapshot whole: the other tables, checksums, flushing to disk and the rename are in its time."""
+    """Store a snapshot with save_snapshot, including all tables, checksums, and flushing to disk."""
     memberships = pd.read_parquet(Path(folder, "given.parquet"))
     snapshot = fg.snapshot_from_frames(memberships, tenant_uid="bench", taken_at="2026-11-23T08:10Z")
     os.sync()
@@ -58,7 +58,7 @@ def write_frgroups(clock: Stopwatch, *, folder: str) -> dict[str, Any]:
 
 
 def read_pandas(clock: Stopwatch, *, folder: str) -> dict[str, Any]:
-    """The plain file as a frame."""
+    """Read the parquet file of pandas."""
     _warm(folder, "pandas.parquet")
     with clock:
         memberships = pd.read_parquet(Path(folder, "pandas.parquet"))
@@ -66,7 +66,7 @@ def read_pandas(clock: Stopwatch, *, folder: str) -> dict[str, Any]:
 
 
 def read_frgroups(clock: Stopwatch, *, folder: str) -> dict[str, Any]:
-    """The newest snapshot, checked, until its codes are at hand: overlap_matrix starts from them."""
+    """Read and verify the latest snapshot, including its membership matrix."""
     _warm(folder, "cache/**/*")
     with clock:
         codes = fg.read_snapshot(Path(folder, "cache")).matrix
@@ -74,14 +74,14 @@ def read_frgroups(clock: Stopwatch, *, folder: str) -> dict[str, Any]:
 
 
 def _warm(folder: str, pattern: str) -> None:
-    """Read the files once: what is compared is the readers, not what the system still has in memory."""
+    """Read the files once, so that they are in the file system cache."""
     for path in Path(folder).glob(pattern):
         if path.is_file():
             path.read_bytes()
 
 
 def _size_of_columns(path: Path, columns: set[str]) -> int:
-    """The bytes that these columns take in a parquet file."""
+    """Return the compressed size of the given columns in a parquet file."""
     facts = pq.ParquetFile(path).metadata
     groups = [facts.row_group(number) for number in range(facts.num_row_groups)]
     chunks = [group.column(place) for group in groups for place in range(facts.num_columns)]

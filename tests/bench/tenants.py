@@ -1,4 +1,4 @@
-"""Made-up tenants of known size: who is in which group, and the API's record of each customer as JSON."""
+"""Create synthetic tenants of known size, with the API record of each customer as JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SKEW = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How large a tenant is; group sizes fall as rank**-SKEW. With `everybody` one more group holds all customers."""
+    """Size of a tenant. Group sizes are proportional to rank**-SKEW, and one more group can contain all customers."""
 
     customers: int
     groups: int
@@ -38,10 +38,9 @@ SHAPES = {
 
 @dataclass(frozen=True)
 class Tenant:
-    """
-    Groups, customers, and for each group the customers' numbers in the order in which the API lists them.
+    """Synthetic tenant with groups and customers. The members of each group are in the order of the API.
 
-    The same name gives the same tenant on every machine.
+    The same name results in the same tenant on every machine.
     """
 
     name: str
@@ -51,16 +50,16 @@ class Tenant:
 
     @property
     def n_memberships(self) -> int:
-        """How many customers are in how many groups, added up."""
+        """Total number of memberships."""
         return sum(map(len, self.members))
 
     @cached_property
     def group_records(self) -> list[bytes]:
-        """The API's record of each group."""
+        """API record of each group as JSON."""
         return [_group_record(number, uid) for number, uid in enumerate(self.group_uids)]
 
     def customer_records(self) -> Iterator[bytes]:
-        """The API's record of each customer, about 2,150 bytes; every field of the document is there."""
+        """Yield the API record of each customer, with all documented fields and about 2,150 bytes."""
         dice = np.random.default_rng(SEED).integers(0, 2**31, (len(self.customer_uids), 8))
         stores, users = _uids(40, SEED + 1), _uids(25, SEED + 2)
         for number, (uid, groups) in enumerate(zip(self.customer_uids, self._groups_of_customers(), strict=True)):
@@ -77,7 +76,7 @@ class Tenant:
 
 
 def make_tenant(name: str) -> Tenant:
-    """The tenant of this name in SHAPES."""
+    """Return the tenant with the given name in SHAPES."""
     shape = SHAPES[name]
     rng = np.random.default_rng(SEED)
     weights = np.arange(1, shape.groups + 1) ** -SKEW
@@ -85,13 +84,13 @@ def make_tenant(name: str) -> Tenant:
     members = [rng.choice(shape.customers, size, replace=False).astype(np.int32) for size in sizes]
     if shape.everybody:
         members.append(rng.permutation(shape.customers).astype(np.int32))
-    # The API lists groups in no order that tells their size.
+    # The API does not list groups by size.
     shuffled = [members[place] for place in np.random.default_rng(SEED + 3).permutation(len(members))]
     return Tenant(name, _uids(len(members), SEED + 4), _uids(shape.customers, SEED), shuffled)
 
 
 def _uids(n: int, seed: int) -> list[str]:
-    """Random uids like those of uuid4, with its 122 bits; guessable ones would compress to half."""
+    """Return random uids like those of uuid4. Sequential uids would compress to half their size."""
     text = np.random.default_rng(seed).bytes(16 * n).hex()
     codes = (text[at : at + 32] for at in range(0, 32 * n, 32))
     return [f"{t[:8]}-{t[8:12]}-4{t[13:16]}-{'89ab'[int(t[16], 16) % 4]}{t[17:20]}-{t[20:]}" for t in codes]
@@ -112,7 +111,7 @@ _CONSENTS = [(uid, uid.capitalize()) for uid in ("newsletter", "sms", "profiling
 
 
 def _moment(roll: int) -> str:
-    """A moment of the years 2018 to 2025."""
+    """Return a timestamp between 2018 and 2025."""
     return (
         f"{2018 + roll % 8}-{1 + roll // 8 % 12:02d}-{1 + roll // 96 % 28:02d}"
         f"T{roll // 2688 % 24:02d}:{roll // 64512 % 60:02d}:{roll % 60:02d}.{roll % 1000:03d}Z"

@@ -1,1 +1,1 @@
-"""Tests of `frgroups.plot`."""
+"""Tests of the plot package."""

@@ -1,1 +1,1 @@
-"""Tests of `frgroups.snapshot`."""
+"""Tests of the snapshot package."""

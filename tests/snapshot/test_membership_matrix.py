@@ -1,4 +1,4 @@
-"""Codes against plain sets, and what may not become codes."""
+"""Tests of the membership matrix, which compare it with Python sets."""
 
 import numpy as np
 import pandas as pd
@@ -11,107 +11,108 @@ from frgroups.errors import FrgroupsError, GroupNotFoundError, InputError
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix, check_uids
 
-LAW = settings(deadline=None, max_examples=60)
-FEW = settings(deadline=None, max_examples=25)
+PROPERTY = settings(deadline=None, max_examples=60)
+SLOW_PROPERTY = settings(deadline=None, max_examples=25)
 uids = st.text(st.sampled_from("01aÅωя -"), min_size=1, max_size=3)
-page_rows = st.lists(st.tuples(uids, uids), max_size=30)
+membership_rows = st.lists(st.tuples(uids, uids), max_size=30)
 
 
-def frame(rows):
+def create_table(rows):
+    """Return a table of memberships from pairs of group uid and customer uid."""
     return pd.DataFrame(rows, columns=["customer_group_uid", "customer_uid"], dtype="str")
 
 
-@LAW
-@given(page_rows)
-def test_codes_hold_each_membership_once_in_uid_order(rows):
-    "Whatever the order and repetition, the codes are the sorted set of memberships; uid order is Python's."
-    codes = as_membership_matrix(frame(rows))
+@PROPERTY
+@given(membership_rows)
+def test_memberships_are_unique_and_sorted(rows):
+    "The matrix contains each membership once, sorted by uid, regardless of the order of the rows."
+    matrix = as_membership_matrix(create_table(rows))
 
-    assert list(codes.frame().itertuples(index=False, name=None)) == sorted(set(rows))
-    assert list(codes.group_uids) == sorted({g for g, _ in rows})
-    assert list(codes.customer_uids) == sorted({c for _, c in rows})
-    assert len(codes) == len(set(rows)) == codes.sizes.sum()
-    assert codes.frame().dtypes.astype(str).to_dict() == {"customer_group_uid": "str", "customer_uid": "str"}
-
-
-@LAW
-@given(page_rows)
-def test_members_are_those_of_sets(rows):
-    "Each group's members are its set of customers, in uid order."
-    codes = as_membership_matrix(frame(rows))
-
-    for group in codes.group_uids:
-        assert codes.members(group) == sorted({c for g, c in rows if g == group})
+    assert list(matrix.frame().itertuples(index=False, name=None)) == sorted(set(rows))
+    assert list(matrix.group_uids) == sorted({g for g, _ in rows})
+    assert list(matrix.customer_uids) == sorted({c for _, c in rows})
+    assert len(matrix) == len(set(rows)) == matrix.sizes.sum()
+    assert matrix.frame().dtypes.astype(str).to_dict() == {"customer_group_uid": "str", "customer_uid": "str"}
 
 
-@LAW
-@given(page_rows, st.lists(uids, max_size=3))
-def test_the_groups_of_a_customer_are_those_of_sets(rows, empty):
-    "The groups that a customer is in, in uid order, among groups without a member; none for who is not there."
+@PROPERTY
+@given(membership_rows)
+def test_members(rows):
+    "The members of a group are its unique customer uids in uid order."
+    matrix = as_membership_matrix(create_table(rows))
+
+    for group in matrix.group_uids:
+        assert matrix.members(group) == sorted({c for g, c in rows if g == group})
+
+
+@PROPERTY
+@given(membership_rows, st.lists(uids, max_size=3))
+def test_groups_of_customer(rows, empty):
+    "The groups of a customer are returned in uid order, and an unknown customer has no groups."
     groups = sorted({*empty, *(group for group, _ in rows)})
-    table = frame(rows)
-    codes = MembershipMatrix.from_uids(table["customer_group_uid"], table["customer_uid"], all_groups=groups)
+    table = create_table(rows)
+    matrix = MembershipMatrix.from_uids(table["customer_group_uid"], table["customer_uid"], all_groups=groups)
 
-    for uid in {*(customer for _, customer in rows), "nobody"}:
-        assert codes.groups_of(uid) == sorted({group for group, customer in rows if customer == uid})
-
-
-@LAW
-@given(page_rows, st.data())
-def test_a_selection_keeps_the_chosen_groups_and_all_customers(rows, data):
-    "Selected groups come in uid order, each once, with their members; no customer is forgotten."
-    codes = as_membership_matrix(frame(rows))
-    chosen = data.draw(st.lists(st.sampled_from(list(codes.group_uids)))) if rows else []
-
-    part = codes.select(chosen)
-
-    assert list(part.group_uids) == sorted(set(chosen))
-    assert part.n_customers == codes.n_customers
-    assert all(part.members(group) == codes.members(group) for group in chosen)
-    assert codes.select(None) is codes
+    for uid in {*(customer for _, customer in rows), "unknown"}:
+        assert matrix.groups_of(uid) == sorted({group for group, customer in rows if customer == uid})
 
 
-@FEW
-@given(page_rows)
-def test_every_container_gives_the_same_codes(rows):
-    "Text, object, categories, Arrow and a snapshot are coded alike."
-    plain = frame(rows)
-    expected = as_membership_matrix(plain).frame()
+@PROPERTY
+@given(membership_rows, st.data())
+def test_select_groups(rows, data):
+    "A selection contains each selected group once, in uid order, and all customers."
+    matrix = as_membership_matrix(create_table(rows))
+    chosen = data.draw(st.lists(st.sampled_from(list(matrix.group_uids)))) if rows else []
+
+    selection = matrix.select(chosen)
+
+    assert list(selection.group_uids) == sorted(set(chosen))
+    assert selection.n_customers == matrix.n_customers
+    assert all(selection.members(group) == matrix.members(group) for group in chosen)
+    assert matrix.select(None) is matrix
+
+
+@SLOW_PROPERTY
+@given(membership_rows)
+def test_table_types(rows):
+    "Tables with string, object, categorical, and Arrow columns result in the same matrix as a snapshot."
+    table = create_table(rows)
+    expected = as_membership_matrix(table).frame()
 
     for other in [
-        plain.astype(object),
-        plain.astype("category"),
-        plain.astype(pd.ArrowDtype(pa.string())),
-        plain.astype(pd.ArrowDtype(pa.dictionary(pa.int32(), pa.string()))),
-        pa.Table.from_pandas(plain),
-        snapshot_from_frames(plain, tenant_uid="t", taken_at="2026-11-23"),
-        as_membership_matrix(plain),
+        table.astype(object),
+        table.astype("category"),
+        table.astype(pd.ArrowDtype(pa.string())),
+        table.astype(pd.ArrowDtype(pa.dictionary(pa.int32(), pa.string()))),
+        pa.Table.from_pandas(table),
+        snapshot_from_frames(table, tenant_uid="t", taken_at="2026-11-23"),
+        as_membership_matrix(table),
     ]:
         pd.testing.assert_frame_equal(as_membership_matrix(other).frame(), expected)
 
 
-def test_more_columns_do_not_matter():
-    "A frame or Arrow table may carry columns that cannot be converted; they are not looked at."
+def test_additional_columns():
+    "Additional columns of a table are ignored, even if they cannot be converted."
     table = sample_snapshot().memberships.assign(extra=object())
 
     assert len(as_membership_matrix(table)) == 253
-    assert len(as_membership_matrix(pa.table({**frame([("a", "1")]).to_dict("list"), "price": [1.5]}))) == 1
+    assert len(as_membership_matrix(pa.table({**create_table([("a", "1")]).to_dict("list"), "price": [1.5]}))) == 1
 
 
-def test_a_group_goes_by_its_uid_first_and_then_by_its_unique_name():
-    "A name that is another group's uid never wins over the uid; a name that two groups share is refused."
+def test_uid_before_name():
+    "A uid has priority over the name of another group, and a name of two groups is rejected."
     groups = pd.DataFrame({"customer_group_uid": ["a", "b", "c", "d"], "name": ["b", "x", "Twin", "Twin"]})
-    codes = snapshot_from_frames(frame([("a", "1")]), groups, tenant_uid="t", taken_at="2026-11-23").matrix
+    matrix = snapshot_from_frames(create_table([("a", "1")]), groups, tenant_uid="t", taken_at="2026-11-23").matrix
 
-    assert codes.group_uid("b") == "b"
-    assert codes.group_uid("x") == "b"
-    with pytest.raises(GroupNotFoundError, match="c, d") as caught:
-        codes.group_uid("Twin")
+    assert matrix.group_uid("b") == "b"
+    assert matrix.group_uid("x") == "b"
+    with pytest.raises(GroupNotFoundError, match=r"'Twin'.*c or d") as caught:
+        matrix.group_uid("Twin")
     assert caught.value.close == ["c", "d"]
 
 
-def test_an_unknown_group_is_named_with_close_matches():
-    "The error is a KeyError and a ValueError, reads as a sentence, and suggests names whatever their case."
+def test_unknown_group():
+    "The error for an unknown group suggests similar names regardless of case, and it is a KeyError and a ValueError."
     with pytest.raises(GroupNotFoundError) as caught:
         sample_snapshot().matrix.member_codes("all member")
 
@@ -123,32 +124,32 @@ def test_an_unknown_group_is_named_with_close_matches():
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (None, "NoneType"),
-        ({"vip": ["c-1"]}, "dict"),
+        (None, "`data`.*NoneType"),
+        ({"vip": ["c-1"]}, "`data`.*dict"),
         (pd.DataFrame({"group": ["a"]}), "customer_group_uid.*'group'"),
         (pa.table({"customer_group_uid": ["a"]}), "customer_uid"),
-        (frame([("a", "1")]).assign(customer_uid=[150]), "leading zeros"),
-        (frame([("a", "1"), ("a", None)]), "1 rows without a uid"),
-        (frame([("a", "1"), ("", "1")]), "1 rows without a uid"),
+        (create_table([("a", "1")]).assign(customer_uid=[150]), "'customer_uid' of `memberships`.*int"),
+        (create_table([("a", "1"), ("a", None)]), "'customer_uid' of `memberships`.*1 row"),
+        (create_table([("a", "1"), ("", "1")]), "'customer_group_uid' of `memberships`.*1 row"),
     ],
 )
-def test_what_is_no_table_of_uids_is_refused_in_words(data, words):
-    "The error names the column and what is wrong with it."
+def test_invalid_table(data, words):
+    "The error for an invalid table contains the name of the column or the type."
     with pytest.raises(InputError, match=words):
         as_membership_matrix(data)
 
 
-def test_uids_keep_their_leading_zeros_and_look_alikes():
-    "Text that looks like a number, a float or nothing stays that text."
-    odd = ["0150", "150", "1e5", "NA", "null", "nan", " 1", "1 "]
+def test_uids_are_not_converted():
+    "Uids that look like numbers or missing values are not converted."
+    uids = ["0150", "150", "1e5", "NA", "null", "nan", " 1", "1 "]
 
-    assert list(check_uids(frame([("g", uid) for uid in odd]), "customer_uid", "memberships")) == odd
-    assert as_membership_matrix(frame([("g", uid) for uid in odd])).members("g") == sorted(odd)
+    assert list(check_uids(create_table([("g", uid) for uid in uids]), "customer_uid", "memberships")) == uids
+    assert as_membership_matrix(create_table([("g", uid) for uid in uids])).members("g") == sorted(uids)
 
 
-def test_codes_of_codes_need_no_uids_to_be_compared():
-    "from_codes takes any order and repetition, and keeps groups without a member."
-    codes = MembershipMatrix.from_codes(
+def test_from_codes():
+    "Codes can be in any order and repeated, and groups without members are included."
+    matrix = MembershipMatrix.from_codes(
         np.array([2, 0, 2, 2]),
         np.array([1, 0, 0, 1]),
         group_uids=pd.Index(["a", "b", "c"], dtype="str"),
@@ -156,6 +157,6 @@ def test_codes_of_codes_need_no_uids_to_be_compared():
         customer_uids=pd.Index(["x", "y"], dtype="str"),
     )
 
-    assert list(codes.sizes) == [1, 0, 2]
-    assert codes.members("C") == ["x", "y"]
-    assert (codes.n_groups, codes.n_customers, len(codes)) == (3, 2, 3)
+    assert list(matrix.sizes) == [1, 0, 2]
+    assert matrix.members("C") == ["x", "y"]
+    assert (matrix.n_groups, matrix.n_customers, len(matrix)) == (3, 2, 3)

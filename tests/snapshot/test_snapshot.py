@@ -1,4 +1,4 @@
-"""What a Snapshot takes, checks and shows; its tables and its card."""
+"""Tests of the Snapshot class, of its tables, and of its representations."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -12,21 +12,21 @@ from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.internals.html import Card
 from frgroups.snapshot.from_frames import sample_snapshot, snapshot_from_frames
 from frgroups.snapshot.schema import CONSENTS, CUSTOMERS, GROUPS, READS, coerce_schema
+from frgroups.snapshot.verdicts import VERDICTS, worst_verdict
 
 MEMBERSHIPS = pd.DataFrame({"customer_group_uid": ["vip", "0150", "vip"], "customer_uid": ["c-2", "c-1", "c-1"]})
 
-READ_AGAIN = "The snapshot can be used for analysis. Read these groups again before planning."
 
-
-def made(memberships=MEMBERSHIPS, *tables, **facts):
+def create_snapshot(memberships=MEMBERSHIPS, *tables, **facts):
+    """Return a snapshot of the sample memberships, with some arguments replaced."""
     return snapshot_from_frames(
         memberships, *tables, **{"tenant_uid": "t-1", "taken_at": "2026-11-23T08:10Z", **facts}
     )
 
 
-def test_tables_have_fixed_columns_and_dtypes():
-    "Full, sparse and empty snapshots have the same columns and dtypes, in the same order."
-    for snapshot in (sample_snapshot(), made(), made(MEMBERSHIPS[:0])):
+def test_columns_and_dtypes():
+    "All snapshots, including empty ones, have the same columns and dtypes in the same order."
+    for snapshot in (sample_snapshot(), create_snapshot(), create_snapshot(MEMBERSHIPS[:0])):
         for table, columns in [
             (snapshot.groups, GROUPS),
             (snapshot.customers, CUSTOMERS),
@@ -38,9 +38,9 @@ def test_tables_have_fixed_columns_and_dtypes():
             assert table.index.equals(pd.RangeIndex(len(table)))
 
 
-def test_rows_of_every_table_stand_in_uid_order():
-    "Groups, customers and memberships come in uid order, however they were given."
-    snapshot = made()
+def test_row_order():
+    "The rows of all tables are in uid order, regardless of the order of the input."
+    snapshot = create_snapshot()
 
     assert list(snapshot.groups["customer_group_uid"]) == ["0150", "vip"]
     assert list(snapshot.customers["customer_uid"]) == ["c-1", "c-2"]
@@ -50,38 +50,39 @@ def test_rows_of_every_table_stand_in_uid_order():
     }
 
 
-def test_repeated_rows_count_once_and_the_input_stays():
-    "A membership that stands twice is one; the caller's frame is as it was."
+def test_repeated_rows():
+    "Repeated memberships are counted once, and the table of the caller is not modified."
     twice = pd.concat([MEMBERSHIPS, MEMBERSHIPS])
     before = twice.copy(deep=True)
 
-    assert len(made(twice).memberships) == 3
+    assert len(create_snapshot(twice).memberships) == 3
     pdt.assert_frame_equal(twice, before)
 
 
-def test_names_and_attributes_stay_with_their_uid():
-    "A name or attribute given in any order ends beside the uid it was given with."
-    groups = pd.DataFrame({"customer_group_uid": ["vip", "0150", "z"], "name": ["VIP", "Zero", "Nobody"]})
+def test_names_and_attributes():
+    "Names and attributes are assigned by uid, regardless of the order of the rows."
+    groups = pd.DataFrame({"customer_group_uid": ["vip", "0150", "z"], "name": ["VIP", "Zero", "Empty"]})
     customers = pd.DataFrame({"customer_uid": ["c-9", "c-2"], "city": ["Bodø", "Malmö"]})
 
-    snapshot = made(MEMBERSHIPS, groups, customers)
+    snapshot = create_snapshot(MEMBERSHIPS, groups, customers)
 
-    assert snapshot.group_name("0150") == "Zero" and snapshot.group_uid("Nobody") == "z"
-    assert list(snapshot["Nobody"]) == []
+    assert snapshot.group_name("0150") == "Zero" and snapshot.group_uid("Empty") == "z"
+    assert list(snapshot["Empty"]) == []
     cities = snapshot.customers.set_index("customer_uid")["city"]
     assert cities["c-9"] == "Bodø" and cities["c-2"] == "Malmö" and pd.isna(cities["c-1"])
 
 
-def test_a_group_is_taken_by_uid_or_name():
-    "Both give the uids in order; `in` asks without raising; the index is text."
+def test_group_by_uid_or_name():
+    "Indexing accepts the uid or name of a group and returns its customer uids in order."
     snapshot = sample_snapshot("2026-11-23T08:10Z")
 
     assert list(snapshot["VIP"]) == list(snapshot["vip"]) == ["c-1", "c-2"]
     assert str(snapshot["VIP"].dtype) == "str" and snapshot["VIP"].name == "customer_uid"
-    assert "VIP" in snapshot and "vip" in snapshot and "nobody" not in snapshot and 7 not in snapshot
+    assert "VIP" in snapshot and "vip" in snapshot and "unknown" not in snapshot and 7 not in snapshot
     assert {"VIP", "vip"} <= set(snapshot._ipython_key_completions_())
-    with pytest.raises(GroupNotFoundError, match="Did you mean 'VIP'"):
+    with pytest.raises(GroupNotFoundError, match=r"'VIPS'.*'VIP'") as caught:
         snapshot["VIPS"]
+    assert "VIP" in caught.value.close
 
 
 @pytest.mark.parametrize(
@@ -96,47 +97,54 @@ def test_a_group_is_taken_by_uid_or_name():
         ),
     ],
 )
-def test_moments_are_kept_in_utc(given, expected):
-    "A moment with a zone is converted; one without is taken as UTC."
-    assert made(taken_at=given).taken_at == expected
+def test_taken_at_in_utc(given, expected):
+    "A time with a time zone is converted to UTC, and a time without a time zone is interpreted as UTC."
+    assert create_snapshot(taken_at=given).taken_at == expected
 
 
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: made(taken_at="soon"), "not a moment"),
-        (lambda: made(tenant_uid=""), "tenant_uid"),
-        (lambda: made([("vip", "c-1")]), "must be a DataFrame"),
-        (lambda: made(MEMBERSHIPS.drop(columns="customer_uid")), "needs a column 'customer_uid'"),
-        (lambda: made(MEMBERSHIPS.assign(customer_uid=[1, 2, 3])), "leading zeros"),
-        (lambda: made(MEMBERSHIPS.assign(customer_uid=["c", None, ""])), "rows without a uid"),
-        (lambda: made(MEMBERSHIPS, pd.DataFrame({"customer_group_uid": ["vip"]})), "no row in groups: 0150"),
+        (lambda: create_snapshot(taken_at="soon"), "'soon'"),
+        (lambda: create_snapshot(tenant_uid=""), "`tenant_uid`"),
+        (lambda: create_snapshot([("vip", "c-1")]), "`memberships`.*list"),
+        (lambda: create_snapshot(MEMBERSHIPS.drop(columns="customer_uid")), "`memberships`.*'customer_uid'"),
+        (lambda: create_snapshot(MEMBERSHIPS.assign(customer_uid=[1, 2, 3])), "'customer_uid' of `memberships`.*int"),
         (
-            lambda: made(MEMBERSHIPS, pd.DataFrame({"customer_group_uid": ["vip", "0150", "vip"]})),
-            "'vip' more than once",
+            lambda: create_snapshot(MEMBERSHIPS.assign(customer_uid=["c", None, ""])),
+            "'customer_uid' of `memberships`.*1 row",
+        ),
+        (lambda: create_snapshot(MEMBERSHIPS, pd.DataFrame({"customer_group_uid": ["vip"]})), "`groups`.*: 0150"),
+        (
+            lambda: create_snapshot(MEMBERSHIPS, pd.DataFrame({"customer_group_uid": ["vip", "0150", "vip"]})),
+            "`groups`.*'vip'",
         ),
         (
-            lambda: made(MEMBERSHIPS, None, pd.DataFrame({"customer_uid": ["c-1"], "credit_limit": ["a lot"]})),
+            lambda: create_snapshot(
+                MEMBERSHIPS, None, pd.DataFrame({"customer_uid": ["c-1"], "credit_limit": ["a lot"]})
+            ),
             "'credit_limit'.*Int64",
         ),
         (
-            lambda: made(MEMBERSHIPS, None, pd.DataFrame({"customer_uid": ["c-1"], "created_at": ["soon"]})),
+            lambda: create_snapshot(
+                MEMBERSHIPS, None, pd.DataFrame({"customer_uid": ["c-1"], "created_at": ["soon"]})
+            ),
             "'created_at'",
         ),
     ],
 )
-def test_what_cannot_be_a_snapshot_is_refused_in_words(make, words):
-    "The error names the table, the column and what is wrong with it."
+def test_invalid_tables(make, words):
+    "The error for an invalid table or argument contains its name and the column."
     with pytest.raises(InputError, match=words):
         make()
 
 
-def test_a_snapshot_of_tables_claims_no_proof():
-    "It is unverifiable, says so in words, and has a row of reads for each group."
+def test_snapshot_of_tables_is_unverifiable():
+    "A snapshot of tables is unverifiable, and `reads` has a row for each of its groups."
     snapshot = sample_snapshot("2026-11-23T08:10Z")
 
     assert snapshot.verdict == "unverifiable"
-    assert snapshot.describe() == "made from tables, not read from a tenant"
+    assert "tables" in snapshot.describe()
     assert dict(zip(snapshot.reads["customer_group_uid"], snapshot.reads["n_rows"], strict=True)) == {
         "all": 250,
         "staff": 1,
@@ -145,79 +153,80 @@ def test_a_snapshot_of_tables_claims_no_proof():
 
 
 @pytest.mark.parametrize(
-    ("verdicts", "told"),
+    ("verdicts", "facts"),
     [
-        ("cccc", "4 of 4 groups proved."),
-        ("c", "1 of 1 group proved."),
-        ("", "0 of 0 groups proved."),
-        ("cdcc", "3 of 4 groups proved; B changed while read. {plan}"),
-        ("dcdc", "2 of 4 groups proved; A and C changed while read. {plan}"),
-        ("dddc", "1 of 4 groups proved; A, B and C changed while read. {plan}"),
-        ("dddddd", "0 of 6 groups proved; A, B, C and 3 more changed while read. {plan}"),
-        ("cuuc", "2 of 4 groups proved; for B and C there was no proof to be had."),
-        (
-            "duuuuc",
-            "1 of 6 groups proved; A changed while read; for B, C, D and 1 more there was no proof to be had. {plan}",
-        ),
+        ("cccc", ["4 of 4 groups are"]),
+        ("c", ["1 of 1 group is"]),
+        ("", ["0 of 0 groups"]),
+        ("cdcc", ["3 of 4 groups", "B changed while it was read"]),
+        ("dcdc", ["2 of 4 groups", "A and C changed"]),
+        ("dddc", ["1 of 4 groups", "A, B, and C changed"]),
+        ("dddddd", ["0 of 6 groups", "A, B, C, and 3 more changed"]),
+        ("cuuc", ["2 of 4 groups", "B and C could not be verified"]),
+        ("duuuuc", ["1 of 6 groups", "A changed", "B, C, D, and 1 more could not be verified"]),
     ],
 )
-def test_a_snapshot_says_in_a_sentence_how_sure_it_is(verdicts, told):
-    "How many groups are proved, a few of the others by name and the rest by number, and what then; on its card too."
-    snapshot = read_with(verdicts)
+def test_describe(verdicts, facts):
+    "The summary and the card contain the number of verified groups and up to three names of unverified groups."
+    snapshot = snapshot_with_verdicts(verdicts)
 
-    assert snapshot.describe() == told.format(plan=READ_AGAIN)
-    assert escape(snapshot.describe()) in snapshot._repr_html_()
+    summary = snapshot.describe()
+    assert all(fact in summary for fact in facts)
+    assert ("changed" in summary) == ("d" in verdicts)
+    assert ("could not be verified" in summary) == ("u" in verdicts)
+    assert escape(summary) in snapshot._repr_html_()
 
 
-def test_what_came_short_is_no_base_for_an_analysis():
-    "Where a list is far from whole, nothing changed in between: the numbers are told, and that they will not do."
-    snapshot = read_with("cdd")
+def test_describe_incomplete_group():
+    "If far fewer members were read than reported, the summary contains both numbers and advises against analysis."
+    snapshot = snapshot_with_verdicts("cdd")
     reads = snapshot.reads.assign(n_rows=[10, 499, 96], total_first=[10, 2300, 96], total_last=[10, 2400, 110])
 
-    told = replace(snapshot, reads=reads).describe()
+    summary = replace(snapshot, reads=reads).describe()
 
-    assert told == (
-        "1 of 3 groups proved; of B 499 of 2,300 counted came. Too little for any analysis. Load again; if it stays "
-        "so, the service lists or counts these groups wrongly."
+    assert summary == (
+        "1 of 3 groups is verified as complete. Only 499 of 2,300 members of B were read. The snapshot is too "
+        "incomplete for analysis. Load it again. If the problem persists, the server returns wrong members or wrong "
+        "counts for these groups."
     )
 
 
-def test_groups_that_may_be_more_are_told():
-    "Every group is proved, and the list of them is not."
-    snapshot = replace(read_with("cc"), verdict="unverifiable")
+def test_describe_unverifiable_group_list():
+    "The summary of a snapshot whose list of groups could not be verified differs from that of a consistent snapshot."
+    snapshot = replace(snapshot_with_verdicts("cc"), verdict="unverifiable")
 
-    assert snapshot.describe() == "2 of 2 groups proved; whether these are all groups could not be proved."
+    assert snapshot.describe().startswith(snapshot_with_verdicts("cc").describe())
+    assert "list of groups" in snapshot.describe()
 
 
-def read_with(verdicts):
-    """A snapshot whose groups A, B ... were read with these verdicts, by their first letters."""
+def snapshot_with_verdicts(verdicts):
+    """Return a snapshot with the groups A, B, ... whose verdicts start with the given letters."""
     uids = [f"g-{n}" for n in range(len(verdicts))]
     groups = pd.DataFrame({"customer_group_uid": uids, "name": list("ABCDEF"[: len(uids)])}, dtype="str")
-    snapshot = made(MEMBERSHIPS[:0], groups)
-    words = {one[0]: one for one in ("drifted", "unverifiable", "consistent")}
-    reads = snapshot.reads.assign(how="pages", verdict=[words[one] for one in verdicts])
-    worst = next((word for one, word in words.items() if one in verdicts), "consistent")
-    return replace(snapshot, reads=reads, verdict=worst)
+    snapshot = create_snapshot(MEMBERSHIPS[:0], groups)
+    verdict_by_letter = {verdict[0]: verdict for verdict in VERDICTS}
+    names = [verdict_by_letter[letter] for letter in verdicts]
+    return replace(snapshot, reads=snapshot.reads.assign(how="pages", verdict=names), verdict=worst_verdict(names))
 
 
-def test_repr_and_card_tell_numbers_and_no_customer():
-    "What a notebook shows has the counts, and neither a uid of a customer nor a name of one."
+def test_repr_and_card():
+    "The representations contain counts and no customer data."
     snapshot = sample_snapshot("2026-11-23T08:10Z")
 
-    assert repr(snapshot) == ("<Snapshot of t-1 at 2026-11-23 08:10: 3 groups, 251 customers, 253 memberships>")
+    assert repr(snapshot) == "<Snapshot of t-1 at 2026-11-23 08:10: 3 groups, 251 customers, 253 memberships>"
     assert "251" in snapshot._repr_html_() and "c-1" not in snapshot._repr_html_()
 
 
-def test_a_card_escapes_what_it_is_given():
-    "Text from a tenant cannot become markup; headers have a scope and the table a caption."
+def test_card_escapes_html():
+    "A card escapes all texts, and its table has a caption and header scopes."
     html = Card("<b>t</b>", {"<i>": '"&'}, mark="<script>").html()
 
     assert "<b>" not in html and "<i>" not in html and "<script>" not in html
     assert "&lt;b&gt;" in html and 'scope="row"' in html and "<caption" in html
 
 
-def test_a_card_is_text_in_a_terminal():
-    "Lines stand in two columns; a card without facts is its title."
+def test_card_as_text():
+    "The text of a card has two aligned columns, and a card without rows consists of its title."
     assert Card("Plan", {"Adds": "1", "Leaves": "2"}, mark="blocked").text().splitlines() == [
         "Plan blocked",
         "  Adds    1",
@@ -226,8 +235,8 @@ def test_a_card_is_text_in_a_terminal():
     assert Card("Plan", {}).text() == "Plan"
 
 
-def test_conform_fills_what_is_missing_and_keeps_what_is_more():
-    "Missing columns are filled, further ones follow, the index starts at 0, and text stays text."
+def test_coerce_schema():
+    "Missing columns are added, other columns follow, the index is reset, and strings are preserved."
     frame = pd.DataFrame({"extra": [1.5], "customer_uid": ["0150"]}, index=[7])
 
     table = coerce_schema(frame, CUSTOMERS)
@@ -238,30 +247,44 @@ def test_conform_fills_what_is_missing_and_keeps_what_is_more():
     assert list(coerce_schema(None, CONSENTS).columns) == list(CONSENTS)
 
 
-def test_extra_columns_keep_their_dtypes_beside_customers_without_a_row():
-    "Yes and no, and whole numbers, can miss a value; they turn neither into objects nor into floats."
+def test_nullable_extra_columns():
+    "Additional boolean and integer columns become nullable if customers are missing from the table."
     customers = pd.DataFrame(
         {"customer_uid": ["a", "b"], "club": [True, False], "visits": [3, 4], "score": [0.5, 1.0]}
     )
     memberships = pd.DataFrame({"customer_group_uid": "vip", "customer_uid": ["a", "b", "c"]})
 
-    some, all_known = (made(rows, None, customers).customers for rows in (memberships, memberships[:2]))
+    incomplete = create_snapshot(memberships, None, customers).customers
+    complete = create_snapshot(memberships[:2], None, customers).customers
 
     extra = ["club", "visits", "score"]
-    assert some[extra].dtypes.astype(str).to_dict() == {"club": "boolean", "visits": "Int64", "score": "float64"}
-    assert some[extra].isna().all(axis=1).tolist() == [False, False, True]
-    assert all_known[extra].dtypes.astype(str).to_dict() == {"club": "bool", "visits": "int64", "score": "float64"}
+    assert incomplete[extra].dtypes.astype(str).to_dict() == {
+        "club": "boolean",
+        "visits": "Int64",
+        "score": "float64",
+    }
+    assert incomplete[extra].isna().all(axis=1).tolist() == [False, False, True]
+    assert complete[extra].dtypes.astype(str).to_dict() == {"club": "bool", "visits": "int64", "score": "float64"}
 
 
-@pytest.mark.parametrize("bad", ["group", "customer", "name", "base_url", "tenant_uid"])
-def test_half_a_character_in_tables_is_an_error_of_ours(bad):
-    "It is refused with the place it stands in, whatever column or argument that is."
+@pytest.mark.parametrize(
+    ("field", "name"),
+    [
+        ("group", "customer_group_uid"),
+        ("customer", "customer_uid"),
+        ("name", "name"),
+        ("base_url", "base_url"),
+        ("tenant_uid", "tenant_uid"),
+    ],
+)
+def test_unpaired_surrogate(field, name):
+    "A string with an unpaired surrogate raises an InputError that contains the name of the column or argument."
     texts = {"group": "a", "customer": "b", "name": "A", "base_url": "https://x.test", "tenant_uid": "t"}
-    texts[bad] += "\ud83d"
+    texts[field] += "\ud83d"
     rows = pd.DataFrame({"customer_group_uid": [texts["group"]], "customer_uid": [texts["customer"]]}, dtype=object)
     groups = pd.DataFrame({"customer_group_uid": [texts["group"]], "name": [texts["name"]]}, dtype=object)
 
-    with pytest.raises(InputError, match="half of one"):
+    with pytest.raises(InputError, match=f"{name}.*UTF-8"):
         snapshot_from_frames(
             rows, groups, tenant_uid=texts["tenant_uid"], base_url=texts["base_url"], taken_at="2026-11-23T08:10Z"
         )

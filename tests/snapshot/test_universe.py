@@ -1,4 +1,4 @@
-"""The number of customers in all: told to a snapshot once, used by every measure, kept, and never guessed."""
+"""Tests of the total number of customers of a tenant (the universe)."""
 
 import json
 import logging
@@ -27,39 +27,39 @@ TABLES = [
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_what_a_snapshot_was_told_is_used_as_what_is_passed(table):
-    "A table of a snapshot with a universe is the table with `universe=`; what is passed goes before what was told."
+def test_universe_of_snapshot(table):
+    "The universe of a snapshot has the same effect as the argument `universe`, which has priority."
     snapshot = sample_snapshot()
 
-    told = table(snapshot.with_universe(1_000))
+    result = table(snapshot.with_universe(1_000))
 
-    pdt.assert_frame_equal(told, table(snapshot, universe=1_000))
-    pdt.assert_frame_equal(told, table(snapshot.with_universe(2_000), universe=1_000))
-    pdt.assert_frame_equal(told, table(snapshot.memberships, universe=1_000).assign(**named(told)))
+    pdt.assert_frame_equal(result, table(snapshot, universe=1_000))
+    pdt.assert_frame_equal(result, table(snapshot.with_universe(2_000), universe=1_000))
+    pdt.assert_frame_equal(result, table(snapshot.memberships, universe=1_000).assign(**name_columns(result)))
 
 
-def named(table):
-    """The columns of names, which memberships alone do not have."""
+def name_columns(table):
+    """Return the columns that contain group names, which a table of memberships does not have."""
     return {column: table[column] for column in table if str(column).startswith("name")}
 
 
-def test_the_snapshot_that_is_told_stays_as_it_was():
-    "with_universe returns another snapshot of the same tables."
+def test_with_universe_returns_copy():
+    "with_universe returns another snapshot with the same tables and does not modify the original."
     snapshot = sample_snapshot()
 
-    told = snapshot.with_universe(np.int64(1_000))
+    with_universe = snapshot.with_universe(np.int64(1_000))
 
-    assert (snapshot.universe, told.universe, type(told.universe)) == (None, 1_000, int)
-    assert told.matrix is snapshot.matrix and told.taken_at == snapshot.taken_at
+    assert (snapshot.universe, with_universe.universe, type(with_universe.universe)) == (None, 1_000, int)
+    assert with_universe.matrix is snapshot.matrix and with_universe.taken_at == snapshot.taken_at
     assert overlap_pairs(snapshot)["lift"].isna().all()
 
 
 @pytest.mark.parametrize(
     ("universe", "words"),
-    [(250, "A universe of 250 is smaller than the 251 customers seen"), (1e6, "must be an integer, got 1000000.0")],
+    [(250, "`universe`.*251.*250"), (1e6, r"`universe`.*1000000\.0")],
 )
 @pytest.mark.parametrize(
-    "tell",
+    "call",
     [
         lambda snapshot, universe: snapshot.with_universe(universe),
         lambda snapshot, universe: overlap_matrix(snapshot, measure="lift", universe=universe),
@@ -68,31 +68,29 @@ def test_the_snapshot_that_is_told_stays_as_it_was():
         lambda snapshot, universe: groups_per_customer(snapshot, universe=universe),
     ],
 )
-def test_a_universe_that_cannot_be_is_refused(tell, universe, words):
-    "Fewer customers than were seen, or half a customer: the error tells both numbers."
+def test_invalid_universe(call, universe, words):
+    "A universe that is not an integer or is too small is rejected, and the error contains both numbers."
     with pytest.raises(InputError, match=words):
-        tell(sample_snapshot(), universe)
+        call(sample_snapshot(), universe)
 
 
-def test_it_stands_wherever_a_snapshot_shows_itself():
-    "repr, card and description tell how many of how many customers were seen; without it they tell what was seen."
+def test_universe_in_representations():
+    "The repr, the card, and the summary contain the universe if it is known."
     snapshot = sample_snapshot("2026-11-23T08:10Z")
 
-    told = snapshot.with_universe(1_240_000)
+    with_universe = snapshot.with_universe(1_240_000)
 
-    assert repr(told) == (
+    assert repr(with_universe) == (
         "<Snapshot of t-1 at 2026-11-23 08:10: 3 groups, 251 of 1,240,000 customers, 253 memberships>"
     )
-    assert "251 of 1,240,000" in told._repr_html_()
-    assert told.describe() == (
-        "made from tables, not read from a tenant. 251 of 1,240,000 customers were seen, the others are in no group."
-    )
+    assert "251 of 1,240,000" in with_universe._repr_html_()
+    assert "251 of 1,240,000 customers" in with_universe.describe()
     assert "1,240,000" not in snapshot.describe() + repr(snapshot) + snapshot._repr_html_()
 
 
 @pytest.mark.parametrize("universe", [None, 1_240_000])
-def test_it_is_kept_with_the_snapshot(universe):
-    "What is read again is told the same, and gives the same tables."
+def test_universe_is_stored(universe):
+    "A stored snapshot has the same universe when it is read again."
     snapshot = sample_snapshot() if universe is None else sample_snapshot().with_universe(universe)
 
     fg.save_snapshot(snapshot)
@@ -103,8 +101,8 @@ def test_it_is_kept_with_the_snapshot(universe):
         pdt.assert_frame_equal(table(again), table(snapshot))
 
 
-def test_a_snapshot_that_was_kept_without_the_fact_has_none():
-    "Manifests of before are read as ever."
+def test_manifest_without_universe():
+    "A stored snapshot whose manifest does not contain a universe can be read."
     path = fg.save_snapshot(sample_snapshot()) / MANIFEST
     facts = json.loads(path.read_text())
     del facts["universe"], facts["checksum"]
@@ -113,20 +111,21 @@ def test_a_snapshot_that_was_kept_without_the_fact_has_none():
     assert fg.read_snapshot().universe is None
 
 
-def test_forgetting_a_customer_keeps_it():
-    "The snapshot without one customer is still told how many there are."
+def test_universe_after_erasure():
+    "Erasing a customer from a snapshot does not change its universe."
     assert without_customer(sample_snapshot().with_universe(1_000), "c-1").universe == 1_000
 
 
-def test_reading_groups_again_keeps_it_unless_it_is_refuted(caplog):
-    "A refresh that meets more customers than there are said to be drops the number, and the log says so."
+def test_universe_after_refresh(caplog):
+    "A refresh keeps the universe, unless it finds more customers. Then a warning with both numbers is logged."
     world = World({"all": {"a", "b"}, "vip": {"b"}})
     snapshot = fg.load_snapshot(world, False)
     world.groups["vip"] |= {"c", "d"}
 
-    kept = fg.refresh_groups(world, snapshot.with_universe(4), ["vip"])
+    unchanged = fg.refresh_groups(world, snapshot.with_universe(4), ["vip"])
     with caplog.at_level(logging.WARNING):
         dropped = fg.refresh_groups(world, snapshot.with_universe(3), ["vip"])
 
-    assert (kept.universe, dropped.universe) == (4, None)
-    assert "4 customers were met, more than the 3" in caplog.text
+    assert (unchanged.universe, dropped.universe) == (4, None)
+    [record] = [record for record in caplog.records if record.event == "universe_too_small"]
+    assert (record.universe, record.n_customers) == (3, 4)
