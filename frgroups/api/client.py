@@ -445,9 +445,7 @@ class Client:
         added = codec.check_uids_once(add, "add")
         removed = codec.check_uids_once(remove, "remove")
         if both := sorted(set(added) & set(removed)):
-            raise InputError(
-                f"`add` and `remove` have {len(both)} customers in common, for example {both[0]}. Remove them from one side."
-            )
+            raise InputError(f"`add` and `remove` have {len(both)} customers in common, for example {both[0]}..")
         call = Call(
             "put-customer-groups-customers",
             "PUT",
