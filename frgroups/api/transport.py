@@ -392,9 +392,7 @@ class Transport:
             problem = f"Cannot connect to {url.host}:{url.port or _DEFAULT_PORTS[url.scheme]}"
         elif isinstance(error, httpx.TimeoutException):
             problem = "The response was not complete within the timeout"
-        advice = f"{_outcome(call)} Read the group before you repeat the request."
-        if call.is_read:
-            advice = " Check the network connection and the base URL."
+        advice = _outcome(call) or " Check the network connection and the base URL."
         return ConnectionFailedError(
             f"{self._describe(call)} failed. {problem} ({type(error).__name__}).{advice}", **self._facts(call, None)
         )
@@ -423,7 +421,8 @@ class Transport:
                 **facts,
             )
         if status >= 500:
-            raise ServerError(f"{where} The server failed.{_outcome(call)}{quote}", retry_after=requested, **facts)
+            advice = _outcome(call) or " Try again later."
+            raise ServerError(f"{where} The server failed.{advice}{quote}", retry_after=requested, **facts)
         if status >= 400:
             raise RequestRejectedError(
                 f"{where} The server rejected the request. Check its arguments.{quote}", **facts
@@ -463,7 +462,7 @@ def _outcome(call: Call) -> str:
     """Return a warning that the result of a write is unknown, or "" for a read."""
     if call.is_read:
         return ""
-    return " It is not known whether the change took effect."
+    return " It is not known whether the change took effect. Read the group before you repeat the request."
 
 
 def _wait_text(seconds: float | None) -> str:
