@@ -293,14 +293,14 @@ class Transport:
             if (target.scheme, target.raw_host, target.port) != (url.scheme, url.raw_host, url.port):
                 host = target.raw_host.decode("ascii", "replace")
                 raise UnexpectedResponseError(
-                    f"{self._describe(call)} was redirected to another host, {host!r} (status {response.status}). The token "
-                    "was not sent to that host. Check the base URL.",
+                    f"{self._describe(call)} was redirected to another host, {host!r} (status {response.status}). "
+                    "The token was not sent to that host. Check the base URL.",
                     **self._facts(call, response.status),
                 )
             url = target
         raise UnexpectedResponseError(
-            f"{self._describe(call)} was redirected more than {_MAX_REDIRECTS} times (status {response.status}). Check "
-            "the base URL.",
+            f"{self._describe(call)} was redirected more than {_MAX_REDIRECTS} times (status {response.status}). "
+            "Check the base URL.",
             **self._facts(call, response.status),
         )
 
