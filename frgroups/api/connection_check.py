@@ -30,6 +30,13 @@ class Check:
         the first 8 groups has a member.
     clock_skew_seconds
         Time of the server minus time of this machine, or None if the server sends no Date header.
+
+    Examples
+    --------
+    >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client() as client:
+    ...     check = client.check()
+    >>> check.n_groups, check.page_base, check.group_uids_filled
+    (8, 1, True)
     """
 
     base_url: str

@@ -1,1 +1,1 @@
-"""Decode and encode the JSON of the API."""
+"""Decoding and encoding of the JSON that the API uses."""

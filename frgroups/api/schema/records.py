@@ -31,6 +31,11 @@ class Group(Value, frozen=True):
         User or system that created and last changed the group.
     created_at, last_modified_at
         Timestamps as strings in the format of the API.
+
+    Examples
+    --------
+    >>> Group(customer_group_uid="vip", name="VIP")
+    <Group vip: VIP>
     """
 
     customer_group_uid: str
@@ -147,6 +152,14 @@ class Customer(Member, frozen=True):
     Customer record with all documented fields.
 
     The repr shows only the uid, because the other fields are personal data.
+
+    Examples
+    --------
+    >>> customer = Customer(customer_uid="c-1", firstname="Kari", city="Oslo")
+    >>> customer
+    <Customer c-1>
+    >>> customer.city
+    'Oslo'
     """
 
     account_manager: AccountManager | None = None
@@ -175,8 +188,8 @@ class Row(CustomerRecord, frozen=True):
     """
     Customer record of a load, with lists and nested records stored as JSON.
 
-    Most customers of a page appear on earlier pages too, and the load needs only their groups. `decode_nested` decodes
-    the other fields when they are needed.
+    Most customers of a page appear on earlier pages too, and the load needs only their groups. `decode_nested`
+    decodes the other fields when they are needed.
     """
 
     customer_group_uids: msgspec.Raw = _NULL
