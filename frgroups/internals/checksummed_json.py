@@ -83,7 +83,9 @@ def read_checksummed(path: str | Path, kind: str) -> dict[str, Any]:
     except OSError as error:
         raise InputError(f"Cannot read {source}: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        raise CorruptFileError(f"{source} is corrupt: the {kind} is not encoded in UTF-8. Use the original file.") from error
+        raise CorruptFileError(
+            f"{source} is corrupt: the {kind} is not encoded in UTF-8. Use the original file."
+        ) from error
     try:
         envelope = json.loads(text)
         actual_kind, version = envelope["kind"], envelope["format_version"]

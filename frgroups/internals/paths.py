@@ -53,7 +53,7 @@ def resolve_folder(path: str | Path | None, name: str) -> Path:
         return data_subdir(name)
     if isinstance(path, str) and not path.strip():  # Path would interpret it as the current folder.
         raise InputError(
-            f"The folder for {name} must not be an empty string. Pass None for the default or '.' for the current folder."
+            f"The folder for {name} must not be an empty string. Pass None for the default or '.' for this folder."
         )
     try:
         folder = Path(path).expanduser().resolve()

@@ -1,4 +1,4 @@
-"""Suggest similar names in error messages."""
+"""Suggestions of similar names for error messages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Iterable
 
 def did_you_mean(names: Iterable[str]) -> str:
     """
-    Return a question with similar names, to be appended to a sentence, or "" without names.
+    Return a question that suggests similar names, or "" if there are none.
+
+    The question starts with a space, so that it can be appended to a sentence.
 
     Examples
     --------
