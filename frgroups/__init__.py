@@ -1,5 +1,5 @@
 """
-Load, analyze and safely change the customer groups of a Flow Retail tenant.
+Load, analyze, and safely change the customer groups of a Flow Retail tenant.
 
     load -> snapshot -> analysis -> plan -> review -> apply -> receipt
 

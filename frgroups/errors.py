@@ -2,21 +2,21 @@
 Exceptions of frgroups. All are subclasses of FrgroupsError.
 
     FrgroupsError                   base class; catch it to catch every error of frgroups
-    ├── InputError                  invalid argument, option or file (also a ValueError)
+    ├── InputError                  invalid argument, option, or file (also a ValueError)
     │   ├── GroupNotFoundError      no group, or several groups, with this uid or name (also a KeyError)
     │   ├── ListError               list of customers that is ambiguous or cannot be read
-    │   ├── CorruptFileError        snapshot, plan, journal or approval that was damaged or edited
-    │   ├── WrongTenantError        plan, approval or receipt for another tenant or host
+    │   ├── CorruptFileError        snapshot, plan, journal, or approval that was damaged or edited
+    │   ├── WrongTenantError        plan, approval, or receipt for another tenant or host
     │   └── UsageError              missing command option, or options that cannot be combined
     ├── TokenCommandError           failed `token_command`; has .tenant, .command and .exit_code
     ├── SnapshotNotFoundError       no stored snapshot matches (also a LookupError)
     ├── NotWritableError            write through a read-only client
     ├── ApiError                    failed request; has .operation, .tenant_uid, .status, .server_message
-    │   ├── ConnectionFailedError   no complete response: no connection, timeout or interruption
+    │   ├── ConnectionFailedError   no complete response: no connection, timeout, or interruption
     │   ├── UnexpectedResponseError response that does not follow the API, such as an HTML page
     │   ├── AuthError               status 401: the server did not accept the token
     │   ├── ForbiddenError          status 403: the token lacks a permission
-    │   ├── NotFoundError           status 404: the tenant, group or route does not exist
+    │   ├── NotFoundError           status 404: the tenant, group, or route does not exist
     │   ├── RequestRejectedError    any other 4xx status
     │   ├── RateLimitedError        status 429 after all retries; has .retry_after in seconds
     │   └── ServerError             5xx status; the result of a write is unknown; has .retry_after
@@ -25,7 +25,7 @@ Exceptions of frgroups. All are subclasses of FrgroupsError.
     ├── DriftError                  groups that changed since the plan was made; has .groups
     ├── NotApprovedError            plan without a valid approval
     ├── ApplyAbortedError           run that ended before it sent anything
-    └── LockedError                 tenant that is locked by another apply, erasure or load
+    └── LockedError                 tenant that is locked by another apply, erasure, or load
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def _join(*sentences: str) -> str:
 
 class InputError(FrgroupsError, ValueError):
     """
-    An argument, an option or a file is invalid.
+    An argument, an option, or a file is invalid.
 
     The check runs before any request, so that nothing was sent to the tenant.
     """
@@ -126,14 +126,14 @@ class ListError(InputError):
 
 class CorruptFileError(InputError):
     """
-    A snapshot, plan, journal, approval or receipt was damaged or edited.
+    A snapshot, plan, journal, approval, or receipt was damaged or edited.
 
     The message contains the expected and the actual checksum if the file has one.
     """
 
 
 class WrongTenantError(InputError):
-    """A plan, an approval or a receipt belongs to another tenant or host."""
+    """A plan, an approval, or a receipt belongs to another tenant or host."""
 
 
 class UsageError(InputError):
@@ -142,7 +142,7 @@ class UsageError(InputError):
 
 class TokenCommandError(FrgroupsError):
     """
-    The `token_command` of a tenant failed, took too long or did not print a token.
+    The `token_command` of a tenant failed, took too long, or did not print a token.
 
     Attributes
     ----------
@@ -160,7 +160,7 @@ class TokenCommandError(FrgroupsError):
 
 
 class SnapshotNotFoundError(FrgroupsError, LookupError):
-    """No stored snapshot matches the requested tenant, time or path."""
+    """No stored snapshot matches the requested tenant, time, or path."""
 
 
 class NotWritableError(FrgroupsError):
@@ -217,7 +217,7 @@ class ForbiddenError(ApiError):
 
 
 class NotFoundError(ApiError):
-    """The tenant, the group or the route does not exist (status 404)."""
+    """The tenant, the group, or the route does not exist (status 404)."""
 
 
 class RequestRejectedError(ApiError):
@@ -290,7 +290,7 @@ class NotApprovedError(FrgroupsError):
     """
     A plan has no valid approval.
 
-    The approval is missing, has expired or belongs to another plan, or the plan was rejected. The call sent nothing.
+    The approval is missing, has expired, or belongs to another plan, or the plan was rejected. The call sent nothing.
     """
 
 
@@ -300,7 +300,7 @@ class ApplyAbortedError(FrgroupsError):
 
 class LockedError(FrgroupsError):
     """
-    Another apply, erasure or load holds the lock of the tenant.
+    Another apply, erasure, or load holds the lock of the tenant.
 
     The call sent nothing.
     """

@@ -42,7 +42,7 @@ class Session:
 
     @property
     def place(self) -> str:
-        """Location of the tenant, which is "sandbox", "stage", "PRODUCTION" or a host name."""
+        """Location of the tenant, which is "sandbox", "stage", "PRODUCTION", or a host name."""
         if self.sandbox is not None:
             return "sandbox"
         return environment_label(self.client.base_url) or str(urlsplit(self.client.base_url).hostname)
@@ -81,9 +81,10 @@ def start_session(*, customers: int = 6000, groups: int = 40, days_ago: float = 
     Connect to the tenant of the environment, or start a sandbox if there is none.
 
     If the environment variable FRGROUPS_TENANT_UID is set, the session connects to that tenant with a read-only
-    client, so that running a notebook cannot change it. `Client.from_env` describes the other variables. Otherwise, or
-    if FRGROUPS_SANDBOX is set, a sandbox with a synthetic tenant is started, and its client may send writes. The
-    command `frgroups notebooks` sets FRGROUPS_SANDBOX.
+    client, so that running a notebook cannot change it. `Client.from_env` describes the other variables.
+
+    Otherwise, or if FRGROUPS_SANDBOX is set, a sandbox with a synthetic tenant is started. Its client may send writes.
+    The command `frgroups notebooks` sets FRGROUPS_SANDBOX.
 
     Parameters
     ----------

@@ -1,1 +1,1 @@
-"""Client for the customer group API, with transport, retries, pagination and tenant configuration."""
+"""Client for the customer group API, with transport, retries, pagination, and tenant configuration."""

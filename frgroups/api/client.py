@@ -45,7 +45,7 @@ class Client:
     """
     Client for the customer groups of one tenant.
 
-    A client can be shared between threads. Reads are retried after a 429 or 5xx status, a timeout or a lost
+    A client can be shared between threads. Reads are retried after a 429 or 5xx status, a timeout, or a lost
     connection. Writes are sent once, except that `create_group` with a uid can repeat a lost request.
 
     Parameters
@@ -53,7 +53,7 @@ class Client:
     tenant_uid
         Uid of the tenant.
     token
-        Access, auth or integration token, or a callable that returns one. The callable runs at the first request,
+        Access, auth, or integration token, or a callable that returns one. The callable runs at the first request,
         and again after a response with status 401.
     base_url
         "stage" (the default), "production", or the URL of a server that implements the same API.
@@ -135,7 +135,7 @@ class Client:
         """
         Create a client from the environment variables of frgroups.
 
-        FRGROUPS_TENANT_UID and FRGROUPS_TOKEN are required. FRGROUPS_BASE_URL is "stage" (the default), "production"
+        FRGROUPS_TENANT_UID and FRGROUPS_TOKEN are required. FRGROUPS_BASE_URL is "stage" (the default), "production",
         or a URL. A notebook asks for a missing token with a hidden prompt.
 
         Parameters
@@ -172,7 +172,7 @@ class Client:
         if not token and in_notebook():
             token = HiddenText(getpass.getpass(f"Token for tenant {tenant_uid}: "))
         if not token:
-            raise InputError("FRGROUPS_TOKEN is not set. Set it to an access, auth or integration token.")
+            raise InputError("FRGROUPS_TOKEN is not set. Set it to an access, auth, or integration token.")
         base_url = os.environ.get("FRGROUPS_BASE_URL", "").strip() or STAGE
         return cls(tenant_uid, token, base_url=base_url, writable=writable, **options)
 
@@ -183,7 +183,7 @@ class Client:
         """
         Create a client for a tenant that is configured in `tenants.toml`.
 
-        The file contains one table per tenant, with the keys `tenant_uid`, `host` (stage, production or a URL) and
+        The file contains one table per tenant, with the keys `tenant_uid`, `host` (stage, production, or a URL) and
         `token_command`. The command is a list of words, or a string that is split like a shell command line. It runs
         without a shell in the folder of the file, at the first request and again after a response with status 401.
         It must print the token and nothing else. A table can also contain the options `workers`, `page_size`,
@@ -575,14 +575,14 @@ class Client:
 
     def check(self) -> Check:
         """
-        Check the connection, the token and the paging behavior of the server.
+        Check the connection, the token, and the paging behavior of the server.
 
         The check sends between 1 and 9 read requests and no write.
 
         Returns
         -------
         Check
-            Host, tenant, number of groups, paging behavior and clock difference.
+            Host, tenant, number of groups, paging behavior, and clock difference.
 
         Raises
         ------

@@ -56,8 +56,8 @@ def environment_of(base_url: str | None) -> Environment:
     """
     Return the environment that a base URL belongs to.
 
-    The result for None or "" describes a snapshot without a host. A host that is neither production, stage nor this
-    machine returns the environment "other".
+    The result for None or "" describes a snapshot without a host. The environment of an
+    unknown host is "other".
 
     Examples
     --------
@@ -73,7 +73,7 @@ def environment_of(base_url: str | None) -> Environment:
 
 
 def environment_label(base_url: str) -> str:
-    """Return the card label of a base URL, which is "PRODUCTION", "stage" or an empty string."""
+    """Return the card label of a base URL, which is "PRODUCTION", "stage", or an empty string."""
     return environment_of(base_url).label
 
 

@@ -39,7 +39,7 @@ _EXAMPLE = """\
 _HOW_TO = f"Create the file with one table for each tenant:\n\n{_EXAMPLE}\n"
 _SECRETS = re.compile(r"token|secret|password|passwd|api_?key|credential|authorization|bearer", re.IGNORECASE)
 _NO_SECRETS = (
-    "A token in a file can be copied, backed up or committed together with the file. Revoke this token, keep a new "
+    "A token in a file can be copied, backed up, or committed together with the file. Revoke this token, keep a new "
     "one in a secret store, and set `token_command` to the command that prints it."
 )
 

@@ -92,7 +92,7 @@ class Response:
     Attributes
     ----------
     status, headers, body
-        Status, headers and decompressed body of the response.
+        Status, headers, and decompressed body of the response.
     token
         Token that was sent with the request.
     redirect
@@ -118,7 +118,7 @@ def checked_base_url(base_url: str) -> str:
     Raises
     ------
     InputError
-        The value is not a URL, has a user, query or fragment, or uses http for another machine.
+        The value is not a URL, has a user, query, or fragment, or uses http for another machine.
 
     Examples
     --------
@@ -135,9 +135,9 @@ def checked_base_url(base_url: str) -> str:
         if isinstance(base_url, str):
             # The part before an @ can be a password. The error has no cause for the same reason.
             text = re.sub(r"[^/]*@", "…@", base_url)
-        raise InputError(f"`base_url` must be 'stage', 'production' or a URL such as https://host/v2, got {text!r}.")
+        raise InputError(f"`base_url` must be 'stage', 'production', or a URL such as https://host/v2, got {text!r}.")
     if url.userinfo or url.query or url.fragment:
-        raise InputError("`base_url` must not contain a user, a query or a fragment. Pass the token separately.")
+        raise InputError("`base_url` must not contain a user, a query, or a fragment. Pass the token separately.")
     if url.scheme == "http" and not is_loopback(url.host):
         raise InputError(
             f"`base_url` must use https, got {base_url!r}. With http, the token would be sent unencrypted."
@@ -167,9 +167,9 @@ class Transport:
     """
     Thread-safe HTTP transport for one tenant.
 
-    Reads are retried after a 429 or 5xx status, a timeout or a lost connection. Writes are sent once, because after a
-    lost response only the caller can find out whether the change took effect. After status 401, a callable token is
-    called again and the request is repeated once, also for writes.
+    Reads are retried after a 429 or 5xx status, a timeout, or a lost connection. Writes are sent once, because only
+    the caller can find out whether the change took effect if the response is lost. After status 401, a callable token
+    is called again and the request is repeated once, also for writes.
 
     The number of connections is at most the number of workers.
     """

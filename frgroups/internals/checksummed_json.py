@@ -1,4 +1,4 @@
-"""JSON files with a kind, a format version and a checksum, used for plans, approvals and receipts."""
+"""JSON files with a kind, a format version, and a checksum, used for plans, approvals, and receipts."""
 
 from __future__ import annotations
 

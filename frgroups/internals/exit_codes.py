@@ -22,7 +22,7 @@ EXIT_CODES = {
     4: "a group changed during the load, or since the plan was made; this run sent nothing",
     5: "partly done: some changes were rejected, or the receipt could not be written",
     6: "the read-back does not match the changes that were sent",
-    7: "locked by another apply, erasure or load; this run sent nothing",
+    7: "locked by another apply, erasure, or load; this run sent nothing",
     8: "not approved; this run sent nothing",
     9: "at least one tenant is stale or not consistent (status only)",
     64: "invalid command line",

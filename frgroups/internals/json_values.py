@@ -25,7 +25,7 @@ def to_jsonable(value: Any) -> JSONValue:
 
     Returns
     -------
-    None, bool, int, float, str, list or dict
+    None, bool, int, float, str, list, or dict
         NaN, NaT, NA, and infinite numbers become None. Timestamps become ISO 8601 strings, in UTC if they have a
         time zone. Durations become seconds. Tuples, sets, and arrays become lists. Keys of mappings and values of
         other types become strings.

@@ -57,7 +57,7 @@ _NESTED_TEXTS = msgspec.json.Decoder(list[msgspec.Raw])
 
 def decode_page(body: bytes, record: type[Record]) -> Page[Record]:
     """
-    Decode a page of groups, members or customers.
+    Decode a page of groups, members, or customers.
 
     If a value does not match the schema, each record is decoded separately, and invalid values are corrected or
     omitted.
@@ -185,7 +185,7 @@ def check_uid(uid: str, label: str = "uid") -> str:
     Raises
     ------
     InputError
-        The value is not a string of letters, digits, hyphens and underscores.
+        The value is not a string of letters, digits, hyphens, and underscores.
 
     Examples
     --------
@@ -198,7 +198,7 @@ def check_uid(uid: str, label: str = "uid") -> str:
         )
     if not UID.fullmatch(uid):
         raise InputError(
-            f"{safe_repr(uid)} is not a valid {label}. Use only the letters A-Z and a-z, digits, '-' and '_'."
+            f"{safe_repr(uid)} is not a valid {label}. Use only the letters A-Z and a-z, digits, '-', and '_'."
         )
     if type(uid) is not str:
         return str(uid)  # msgspec cannot encode NumPy strings.

@@ -120,10 +120,10 @@ class CustomerReferences(CustomerRecord, frozen=True):
 
 class Member(CustomerReferences, frozen=True):
     """
-    Customer record without names, addresses and notes.
+    Customer record without names, addresses, and notes.
 
     `load_snapshot` reads this record by default. It stores only whether a customer has an email address, a mobile
-    number, a loyalty id and a VAT number, not their values.
+    number, a loyalty id, and a VAT number, not their values.
     """
 
     external_id: str | None = None
@@ -225,7 +225,7 @@ class Page(Generic[Record]):
     items
         Records of the page.
     page_number, page_size, total_count
-        Page number, page size and total from the response.
+        Page number, page size, and total from the response.
     without_uid
         Number of records without a uid. `items` does not contain these records.
     """
