@@ -83,8 +83,8 @@ def start_session(*, customers: int = 6000, groups: int = 40, days_ago: float = 
     If the environment variable FRGROUPS_TENANT_UID is set, the session connects to that tenant with a read-only
     client, so that running a notebook cannot change it. `Client.from_env` describes the other variables.
 
-    Otherwise, or if FRGROUPS_SANDBOX is set, a sandbox with a synthetic tenant is started. Its client may send writes.
-    The command `frgroups notebooks` sets FRGROUPS_SANDBOX.
+    Otherwise, or if FRGROUPS_SANDBOX is set, a sandbox with a synthetic tenant is started, and its client may send
+    writes. The command `frgroups notebooks` sets FRGROUPS_SANDBOX.
 
     Parameters
     ----------

@@ -692,8 +692,7 @@ class Client:
             )
         body = self._transport.send(call, _unchanged)
         if body.lstrip().startswith(b"<"):
-            # A login page or a proxy can return an HTML page with status 200. Without this check, the write would
-            # appear to have succeeded.
+            # A proxy can return its login page with status 200, so that a lost write would appear to succeed.
             raise self._transport.unexpected_response(call, "The body is an HTML page.")
         return body
 

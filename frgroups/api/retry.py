@@ -86,8 +86,7 @@ class RetryPolicy:
         return seconds
 
 
-# Policy for writes after status 429. It allows more retries than reads have, because an operator would have to resume
-# a run that gave up.
+# Policy for writes after status 429. It allows many retries, because an operator must resume a run that gave up.
 RATE_LIMIT_POLICY = RetryPolicy(max_attempts=300, total_wait=300.0)
 
 

@@ -208,8 +208,7 @@ class Transport:
         ssl_context = None
         if url.scheme == "https":  # Loading certificates is slow, and http does not need them.
             ssl_context = httpx.create_ssl_context(verify, trust_env=not loopback)
-        # Read the environment only if there is a proxy. Otherwise, httpx would raise an error for an address in
-        # NO_PROXY that it cannot parse.
+        # Without a proxy, httpx must not read the environment, because it rejects some valid values of NO_PROXY.
         uses_proxy = not loopback and not getproxies().keys().isdisjoint(("http", "https", "all"))
         self._http = httpx.Client(
             timeout=httpx.Timeout(timeout, pool=None),
@@ -446,8 +445,8 @@ class Transport:
 
     def _server_message(self, response: Response) -> str:
         """Return the message in the body of an error response, without the token."""
-        # Remove the token before the message is shortened, so that no part of it remains. Remove it again after
-        # decoding, because the token can be escaped in the body.
+        # Remove the token before the message is shortened, so that no part of the token remains.
+        # Remove it again after decoding, because the token can be escaped in the body.
         message = codec.error_message(response.body.replace(response.token.encode(), "…".encode()))
         return message.replace(response.token, "…")
 

@@ -113,9 +113,10 @@ def load_lock(
 
 def locked_tenants(caches: Iterable[Path]) -> set[tuple[str, str]]:
     """
-    Return the tenants of all applies and loads that were ever started, from their lock files.
+    Return all tenants that have a lock file of an apply or a load.
 
-    The result includes operations in progress that have not stored any data yet.
+    Lock files are never deleted, so the result includes finished operations, and running operations that have not
+    stored any data yet.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ from frgroups.errors import InputError, ListError
 
 ZIP_SIGNATURE = b"PK\x03\x04"  # Workbooks (.xlsx) are zip files.
 OLD_WORKBOOK_SIGNATURE = b"\xd0\xcf\x11\xe0"  # Old (.xls) and encrypted workbooks start with it.
-SEPARATOR_LINE = re.compile(r"sep=[;,\t]\r?\n")  # Excel accepts this first line as the separator.
+SEPARATOR_LINE = re.compile(r"sep=[;,\t]\r?\n")  # Excel reads the separator from such a first line.
 
 _SEPARATORS = {";": "semicolon", ",": "comma", "\t": "tab"}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-# This prefix marks a digest that was computed from the uid of an erased customer and was replaced. If the other
-# values are known, such a digest identifies the customer.
+# This prefix replaces digests that were computed from the uid of an erased customer and other known values.
+# Such a digest would identify the customer.
 TOMBSTONE_PREFIX = "erased"
 
 # API uids cannot contain parentheses. Therefore, plans and the client reject tombstones.
