@@ -93,7 +93,7 @@ INVARIANTS = {
     ),
     17: (
         "Planning only reads.",
-        "client.test_a_client_that_only_reads_sends_no_write",
+        "client.test_read_only_client",
         "invariants.test_planning_only_reads",
     ),
     18: (
