@@ -1,4 +1,4 @@
-"""Environments of base URLs."""
+"""Tests of the environments that belong to base URLs."""
 
 import pytest
 
