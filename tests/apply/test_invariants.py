@@ -151,7 +151,7 @@ INVARIANTS = {
     28: (
         "Of two applies one sends. The lock is the system's, so a dead holder's is free at once.",
         "apply_race.test_of_two_processes_one_sends",
-        "locks.test_the_locks_of_a_killed_process_do_not_hold",
+        "locks.test_killed_process_releases_its_locks",
     ),
     29: (
         "Undo takes back what really changed, and nothing else.",
