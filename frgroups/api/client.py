@@ -106,7 +106,7 @@ class Client:
         verify: Any = True,
         clock: Callable[[], datetime] = _now,
     ) -> None:
-        # Set these first. A traceback with local variables shows the repr of a partly initialized client.
+        # Set these attributes first, because the traceback of an error below can show the repr of the client.
         self.tenant_uid, self.base_url, self.writable = tenant_uid, base_url, writable
         if isinstance(token, str):
             token = HiddenText(token)
@@ -445,7 +445,9 @@ class Client:
         added = codec.check_uids_once(add, "add")
         removed = codec.check_uids_once(remove, "remove")
         if both := sorted(set(added) & set(removed)):
-            raise InputError(f"`add` and `remove` have {len(both)} customers in common, for example {both[0]}..")
+            raise InputError(
+                f"`add` and `remove` share {len(both)} customers, for example {both[0]}. Pass each customer only once."
+            )
         call = Call(
             "put-customer-groups-customers",
             "PUT",
@@ -492,7 +494,7 @@ class Client:
         page_number: int | None = None,
         page_size: int | None = None,
         *,
-        record: type[Person] = Member,  # type: ignore[assignment]  # the default of a TypeVar
+        record: type[Person] = Member,  # type: ignore[assignment]  # mypy rejects the default value of a TypeVar.
         sort_by: str | None = None,
         sort_direction: Direction | None = None,
     ) -> Page[Person]:
@@ -750,5 +752,5 @@ def _create_again(send: Callable[[], Group], find: Callable[[], Group], name: st
 
 def _check_name(group: Group, name: str) -> Group:
     if group.name != name:
-        raise InputError(f"Group {group.uid!r} already exists with the name {group.name!r}, got {name!r}.")
+        raise InputError(f"Group {group.uid!r} already exists with the name {group.name!r} instead of {name!r}.")
     return group

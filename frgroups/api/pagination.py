@@ -8,7 +8,7 @@ from functools import cache
 from frgroups.api.schema.records import Page, Record
 from frgroups.errors import DriftedReadError
 
-Window = tuple[int, int]  # (k, s): the rows k*s to (k+1)*s
+Window = tuple[int, int]  # The window (k, s) contains the rows from k*s to (k+1)*s.
 
 # A verified read of more pages than this checks the total with one extra request before it reads the other pages.
 MANY_PAGES = 20

@@ -1,5 +1,5 @@
 """
-Retries of failed requests, and the rate limiter that all threads of a client share.
+Retry failed requests, and limit the request rate of all threads of a client.
 
 Reads, writes, and write probes use this module with different policies and different sets of errors to retry. The
 client retries only reads. `frgroups.apply` also retries a write after status 429, because the server did not execute

@@ -1,4 +1,4 @@
-"""Tenants configured in `tenants.toml`, and the commands that print their tokens."""
+"""Read the tenants of `tenants.toml`, and run the commands that print their tokens."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def _check_file_permissions(file: Path) -> None:
             f"your permissions. Run chmod go-w {file}"
         )
     if mode & stat.S_IWGRP:
-        text = f"Your group can write {file}, and its commands run with your permissions. Run chmod g-w."
+        text = f"The group of {file} can write the file, and its commands run with your permissions. Run chmod g-w."
         log_event(log, logging.WARNING, "config_writable", text, file=file, mode=f"{stat.S_IMODE(mode):04o}")
 
 

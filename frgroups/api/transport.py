@@ -1,4 +1,4 @@
-"""HTTP transport for one tenant, which converts each failure to an exception of frgroups."""
+"""Send HTTP requests for one tenant, and convert each failure to an exception of frgroups."""
 
 from __future__ import annotations
 
@@ -328,7 +328,10 @@ class Transport:
             raise self._connection_error(call, error) from error.with_traceback(None)
         except (httpx.TransportError, IncompleteBodyError) as error:
             failure = self._connection_error(call, error)
-        except (httpx.InvalidURL, UnicodeError) as error:  # httpx raises both if the Location is not a URL.
+        except (
+            httpx.InvalidURL,
+            UnicodeError,
+        ) as error:  # httpx raises either of them if the Location header is not a URL.
             raise UnexpectedResponseError(
                 f"{self._describe(call)} was redirected to an invalid URL.{_outcome(call)} Check the base URL.",
                 **self._facts(call, 302),

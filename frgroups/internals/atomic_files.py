@@ -1,4 +1,4 @@
-"""Atomic and durable writing of files in private folders."""
+"""Write files atomically and durably in private folders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Formatting of numbers, lists, durations, sizes, percentages, and dates for display."""
+"""Format numbers, lists, durations, sizes, percentages, and dates for display."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def agree(n: float, singular: str, plural: str) -> str:
 
 def format_list(items: Sequence[str], limit: int | None = None, *, conjunction: str = "and") -> str:
     """
-    Join items to a list in a sentence, with a serial comma.
+    Join items to an enumeration with a serial comma.
 
     Parameters
     ----------

@@ -1,5 +1,5 @@
 """
-HTML rendering with Jinja2, for cards in notebooks and for self-contained pages.
+Render HTML with Jinja2, for cards in notebooks and for self-contained pages.
 
 Templates, style sheets, and scripts are in the same folder as the module that renders them. Template names are paths
 relative to the package, such as "review/page.html". Jinja2 is imported when the first template is rendered.

@@ -1,4 +1,4 @@
-"""Conversion of Python, NumPy, and pandas values to values that JSON can represent."""
+"""Convert Python, NumPy, and pandas values to values that JSON can represent."""
 
 from __future__ import annotations
 

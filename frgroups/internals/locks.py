@@ -1,4 +1,4 @@
-"""File locks for each tenant and host, which allow one apply per data folder and one load per cache folder."""
+"""Lock a tenant, so that only one apply per data folder and one load per cache folder run at a time."""
 
 from __future__ import annotations
 
@@ -115,8 +115,8 @@ def locked_tenants(caches: Iterable[Path]) -> set[tuple[str, str]]:
     """
     Return all tenants that have a lock file of an apply or a load.
 
-    Lock files are never deleted, so the result includes finished operations, and running operations that have not
-    stored any data yet.
+    Lock files are never deleted, so the result includes finished operations. It also includes running operations that
+    have not stored any data yet.
 
     Parameters
     ----------
@@ -197,5 +197,5 @@ def _describe_holder(lock: Path) -> str:
 def _user_name() -> str:
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # In a container, the user id can have no name.
+    except (KeyError, OSError):  # In a container, the user id does not always have a name.
         return str(os.getuid())

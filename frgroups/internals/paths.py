@@ -53,11 +53,11 @@ def resolve_folder(path: str | Path | None, name: str) -> Path:
         return data_subdir(name)
     if isinstance(path, str) and not path.strip():  # Path would interpret it as the current folder.
         raise InputError(
-            f"The folder for {name} must not be an empty string. Pass None for the default or '.' for this folder."
+            f"The folder for {name} must not be empty. Pass None for the default or '.' for the current folder."
         )
     try:
         folder = Path(path).expanduser().resolve()
-        folder.exists()  # Raises OSError if the name is too long.
+        folder.exists()  # This call raises OSError if the name is too long.
         return folder
     except (RuntimeError, ValueError, OSError, TypeError) as error:
         raise InputError(f"{str(path)[:80]!r} is not a valid folder for {name}: {error}.") from error

@@ -1,4 +1,4 @@
-"""Masking of contact data in texts, and short representations of values for error messages."""
+"""Mask contact data in texts, and shorten values for error messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading of CSV and Excel files into rows of string cells, and detection of ids that a spreadsheet damaged."""
+"""Read CSV and Excel files as rows of strings, and detect ids that a spreadsheet has damaged."""
 
 from __future__ import annotations
 
@@ -346,7 +346,7 @@ def _cell_text(cell: Any) -> str:
 
 
 def _damage_of(cell: str) -> str:
-    """Describe the kind of value that a spreadsheet converted an id to, or return "" for an intact id."""
+    """Return a description of the value to which a spreadsheet converted an id, or "" if the id is intact."""
     if isinstance(cell, NonTextCell):
         return cell.kind
     if _POINT_ZERO.fullmatch(cell) or _SCIENTIFIC.fullmatch(cell):

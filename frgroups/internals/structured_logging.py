@@ -1,4 +1,4 @@
-"""Structured log records with a message, an event name, and fields."""
+"""Write structured log records with a message, an event name, and fields."""
 
 from __future__ import annotations
 

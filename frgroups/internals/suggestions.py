@@ -1,4 +1,4 @@
-"""Suggestions of similar names for error messages."""
+"""Suggest similar names in error messages."""
 
 from __future__ import annotations
 

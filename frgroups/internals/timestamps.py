@@ -1,4 +1,4 @@
-"""Parsing of timestamps, and of durations such as "90s", "30min", "6h", "7d", and "2w"."""
+"""Parse timestamps and durations such as "90s", "30min", "6h", "7d", and "2w"."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading of TOML files that users write, such as limits and policies."""
+"""Read TOML files that users write, such as limits and policies."""
 
 from __future__ import annotations
 

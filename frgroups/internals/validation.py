@@ -1,4 +1,4 @@
-"""Validation of arguments. All checks raise InputError with the same wording for the same problem."""
+"""Validate arguments, and raise InputError with the same wording for the same problem."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of the reading of TOML files."""
+"""Tests of the function that reads TOML files."""
 
 import pytest
 

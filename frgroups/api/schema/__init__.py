@@ -1,1 +1,1 @@
-"""Decoding and encoding of the JSON that the API uses."""
+"""Decode and encode the JSON that the API uses."""

@@ -68,7 +68,9 @@ def decode_page(body: bytes, record: type[Record]) -> Page[Record]:
         The body is not JSON, or it has no list of items or no valid paging.
     """
     page = None
-    with suppress(*NOT_JSON):  # Decode leniently outside of the block, so that its errors have no context.
+    with suppress(
+        *NOT_JSON
+    ):  # Lenient decoding starts after the block, so that its errors do not have the first error as context.
         page = _PAGE_DECODERS[record].decode(body)
     if page is None or not all(map(attrgetter(record.__struct_fields__[0]), page.items)):
         return lenient_decode_page(body, record)

@@ -1,4 +1,4 @@
-"""Lenient decoding of responses that do not match the documented schema, without dropping a row silently."""
+"""Decode responses that do not match the documented schema, without dropping a row silently."""
 
 from __future__ import annotations
 
