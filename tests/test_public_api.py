@@ -72,7 +72,7 @@ def public_objects():
 
 
 def test_docstrings():
-    "Each public class, function, method and property has a docstring."
+    "Each public class, function, method, and property has a docstring."
     missing = [name for name, value in public_objects() if not inspect.getdoc(value)]
 
     assert missing == []

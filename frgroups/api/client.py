@@ -446,7 +446,7 @@ class Client:
         removed = codec.check_uids_once(remove, "remove")
         if both := sorted(set(added) & set(removed)):
             raise InputError(
-                f"`add` and `remove` share {len(both)} customers, for example {both[0]}. Pass each customer only once."
+                f"`add` and `remove` share {len(both)} customers, for example {both[0]}. Pass each customer once."
             )
         call = Call(
             "put-customer-groups-customers",

@@ -32,7 +32,7 @@ class RetryPolicy:
     request is not retried. A Retry-After of 0 s or in the past is ignored, so that a failing server does not receive
     all attempts immediately after each other.
 
-    Parameters
+    Attributes
     ----------
     max_attempts
         Maximum number of requests, including the first.

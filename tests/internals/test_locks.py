@@ -57,7 +57,7 @@ def test_second_apply(tmp_path):
 
 
 def test_second_load_waits(tmp_path):
-    "A second load reports the first one once, and continues when the first load has ended."
+    "A second load reports the first load once, and continues when the first load has ended."
     messages, order, first_may_end = [], [], threading.Event()
 
     def wait():

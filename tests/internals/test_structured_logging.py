@@ -157,7 +157,7 @@ def test_additional_fields():
 
 
 def test_exceptions():
-    "The message of an exception from another package is replaced by its location. That of frgroups is logged."
+    "The message of an exception from another package is replaced by its location. The message of a frgroups exception is logged."
     stream = io.StringIO()
     fg.log_json(stream)
     token = "eyJ-secret-token"
