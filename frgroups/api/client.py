@@ -158,12 +158,11 @@ class Client:
         Examples
         --------
         >>> import os
-        >>> os.environ |= {"FRGROUPS_TENANT_UID": "t-1", "FRGROUPS_TOKEN": "secret", "FRGROUPS_BASE_URL": "stage"}
-        >>> with Client.from_env() as client:
+        >>> from unittest.mock import patch
+        >>> variables = {"FRGROUPS_TENANT_UID": "t-1", "FRGROUPS_TOKEN": "secret", "FRGROUPS_BASE_URL": "stage"}
+        >>> with patch.dict(os.environ, variables), Client.from_env() as client:
         ...     client
         <Client of t-1 at api.stage.flowretail.com, reads only>
-        >>> for name in ("FRGROUPS_TENANT_UID", "FRGROUPS_TOKEN", "FRGROUPS_BASE_URL"):
-        ...     del os.environ[name]
         """
         tenant_uid = os.environ.get("FRGROUPS_TENANT_UID", "").strip()
         if not tenant_uid:

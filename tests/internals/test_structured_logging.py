@@ -157,7 +157,7 @@ def test_additional_fields():
 
 
 def test_exceptions():
-    "The message of an exception from another package is replaced by its location. The message of a frgroups exception is logged."
+    "The log contains the message of a frgroups exception, and only the type and location of other exceptions."
     stream = io.StringIO()
     fg.log_json(stream)
     token = "eyJ-secret-token"
