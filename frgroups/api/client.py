@@ -267,6 +267,11 @@ class Client:
         uid
             Uid of the group.
 
+        Returns
+        -------
+        Group
+            The group with its name and timestamps.
+
         Raises
         ------
         NotFoundError
@@ -293,6 +298,11 @@ class Client:
             Name of the group. It does not have to be unique.
         customer_group_uid
             Uid of the group. None lets the server choose one.
+
+        Returns
+        -------
+        Group
+            The new group, including its uid.
 
         Raises
         ------
@@ -325,6 +335,11 @@ class Client:
             Uid of the group.
         name
             New name.
+
+        Returns
+        -------
+        Group
+            The group with its new name.
 
         Raises
         ------
@@ -478,6 +493,11 @@ class Client:
         sort_direction
             "ASC" or "DESC". None means the default of the server.
 
+        Returns
+        -------
+        Page
+            The groups in `items`, with the page number, the page size, and the total of the server.
+
         Examples
         --------
         >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client() as client:
@@ -514,6 +534,11 @@ class Client:
             API field to sort by. None means the default order of the server.
         sort_direction
             "ASC" or "DESC". None means the default of the server.
+
+        Returns
+        -------
+        Page
+            The customers in `items`, with the page number, the page size, and the total of the server.
 
         Examples
         --------
@@ -563,6 +588,11 @@ class Client:
             API field to sort by. None means the default order of the server.
         sort_direction
             "ASC" or "DESC". None means the default of the server.
+
+        Returns
+        -------
+        object
+            The result of `decode`.
 
         Examples
         --------
