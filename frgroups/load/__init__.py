@@ -1,1 +1,1 @@
-"""Load groups and members of one or many tenants and verify that the result is complete."""
+"""Load the groups and members of tenants, and verify that the results are complete."""

@@ -1,9 +1,9 @@
 """
-Load several tenants in parallel, each in its own process.
+Load several tenants in parallel, each in a separate process.
 
-With processes, a load that fails, hangs or runs out of memory does not affect the others, the memory of a large
-tenant is released afterwards, and Ctrl-C ends all loads at once. Threads would save one second of startup per tenant,
-but share one interpreter for decoding.
+If the load of one tenant fails, hangs, or runs out of memory, the other loads continue. The memory of a large tenant
+is released when its process ends, and Ctrl-C terminates all processes. Threads would start about one second faster
+per tenant, but they would share one interpreter for decoding.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from frgroups.store.retention import list_snapshots
 log = logging.getLogger("frgroups.load")
 
 
-# Importing takes a second. A child that is interrupted before that ends without a traceback.
+# The import takes about a second. If Ctrl-C is pressed before it is complete, the child exits without a traceback.
 _CHILD_CODE = """\
 import signal, sys
 signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -49,7 +49,7 @@ from frgroups.cli.main import main
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.exit(main())
 """
-# Seconds that an interrupted load has for its cleanup before it is killed.
+# Seconds that an interrupted process has for its cleanup before it is killed.
 GRACE = 3.0
 
 
@@ -57,11 +57,22 @@ def load_many(
     names: Sequence[str], *, jobs: int, requests_per_second: float | None = None, options: Sequence[str] = ()
 ) -> Generator[LoadResult]:
     """
-    Load tenants of `tenants.toml`, at most `jobs` at a time, and yield the result of each when it is complete.
+    Load tenants of `tenants.toml` in parallel, and yield each result as soon as it is available.
 
-    `options` are command-line options of `frgroups load` for every tenant. The tenants of one remote service share
-    `requests_per_second` (20 by default), except those with their own limit in the file. An exception in the caller,
-    such as Ctrl-C, ends the running loads. Snapshots that are complete are kept.
+    If an exception is raised in the caller, for example by Ctrl-C, the running loads are terminated. Snapshots that
+    have already been stored remain on disk.
+
+    Parameters
+    ----------
+    names
+        Names of the tenants.
+    jobs
+        Maximum number of loads that run at the same time.
+    requests_per_second
+        Rate limit that all tenants of one remote server share. None means 20, except for tenants that have their own
+        limit in `tenants.toml`.
+    options
+        Options of `frgroups load` for every tenant.
     """
     rate_options = _rate_options(names, jobs, requests_per_second)
     with _Processes() as processes, ThreadPoolExecutor(jobs, "frgroups-batch") as pool:
@@ -79,12 +90,12 @@ def load_many(
 
 @contextmanager
 def stopped_by_signals() -> Iterator[None]:
-    """Exit on SIGTERM and SIGHUP like on Ctrl-C, so that no child process is left running."""
+    """Convert SIGTERM and SIGHUP to SystemExit, so that child processes are terminated as on Ctrl-C."""
 
     def stop(number: int, _: FrameType | None) -> NoReturn:
         sys.exit(128 + number)
 
-    if threading.current_thread() is not threading.main_thread():  # Only the main thread can set handlers.
+    if threading.current_thread() is not threading.main_thread():  # Only the main thread can set signal handlers.
         yield
         return
     numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -97,7 +108,11 @@ def stopped_by_signals() -> Iterator[None]:
 
 
 class _Processes:
-    """The running child processes. After `end`, no further process is started."""
+    """
+    Running child processes.
+
+    After `end` has been called, `start` raises KeyboardInterrupt instead of starting a process.
+    """
 
     def __init__(self) -> None:
         self._running: list[subprocess.Popen[bytes]] = []
@@ -113,7 +128,7 @@ class _Processes:
     def start(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
         options: dict[str, Any] = {}
         if os.name == "posix":
-            # In its own process group, the child does not receive Ctrl-C; this process ends it.
+            # In a separate process group, the child does not receive Ctrl-C from the terminal. This process ends it.
             options["process_group"] = 0
         with self._lock:
             if self._ended:
@@ -151,10 +166,14 @@ def _interrupt(process: subprocess.Popen[bytes]) -> None:
 
 
 def _load_in_process(name: str, processes: _Processes, options: Sequence[str]) -> LoadResult:
-    """Load a tenant in a child process, and return the result that it prints."""
+    """
+    Load a tenant in a child process and return its result.
+
+    If the process fails, the result contains the error.
+    """
     started = time.monotonic()
     try:
-        # With -P, modules in the current folder are not imported.
+        # With -P, Python does not import modules from the current folder.
         command = [sys.executable, "-P", "-c", _CHILD_CODE, "load", "--json", *options, f"--tenant={name}"]
         process = processes.start(command)
         output, _ = process.communicate()
@@ -170,14 +189,14 @@ def _parse_result(name: str, output: bytes, code: int) -> LoadResult:
             return result
     except (IndexError, ValueError, TypeError):
         pass
-    how = f"ended with exit code {code}"
+    reason = f"The load process ended with exit code {code}."
     if code < 0:
-        how = f"was ended by signal {-code} (9: out of memory?)"
-    raise FrgroupsError(f"Its process {how} and did not say what became of it. Try: frgroups load --tenant {name} -v")
+        reason = f"The load process was terminated by signal {-code}. Signal 9 usually means out of memory."
+    raise FrgroupsError(f"{reason} It returned no result. To see the error, run: frgroups load --tenant {name} -v")
 
 
 def _rate_options(names: Sequence[str], jobs: int, total_rate: float | None) -> dict[str, list[str]]:
-    """Return the command-line option with the rate limit of each tenant."""
+    """Return the `--requests-per-second` option of each tenant. The list is empty if no option is needed."""
     tenants = read_tenants()
     n_at_service = Counter(tenant.base_url for tenant in map(tenants.get, names) if isinstance(tenant, Tenant))
     return {name: _rate_option(tenants.get(name), jobs, n_at_service, total_rate) for name in names}
@@ -198,9 +217,18 @@ def _rate_option(tenant: object, jobs: int, n_at_service: Counter[str], total_ra
 @dataclass(frozen=True, slots=True)
 class LoadResult:
     """
-    The result of loading a tenant: one line of `frgroups load --json`. It contains no token and no customer data.
+    Result of loading one tenant. It contains no token and no customer data.
 
-    `path` is the folder of the snapshot, and `error` the type and message of the error. `ok` means exit code 0.
+    `frgroups load --json` prints each result as one line.
+
+    Attributes
+    ----------
+    ok
+        True if the exit code is 0.
+    path
+        Folder of the stored snapshot.
+    error
+        Type and message of the error, or None.
     """
 
     name: str | None
@@ -220,7 +248,7 @@ class LoadResult:
 
     @property
     def sentence(self) -> str:
-        """The result as a sentence."""
+        """Result in one sentence."""
         tenant = self.name or self.tenant_uid or "the tenant"
         if self.error is not None:
             message = " ".join(self.error["message"].split())
@@ -233,11 +261,13 @@ class LoadResult:
 
 def load_one(name: str | None, *, requests_per_second: float | None = None, **load_options: Any) -> LoadResult:
     """
-    Load one tenant of `tenants.toml`, or of the environment if `name` is None. Errors are part of the result.
+    Load one tenant and return its result. Errors are not raised, but are part of the result.
+
+    `name` is a tenant in `tenants.toml`. If it is None, the tenant is read from the environment variables.
 
     Examples
     --------
-    >>> load_one("nobody").error["type"]
+    >>> load_one("unknown").error["type"]
     'InputError'
     """
     started, client = time.monotonic(), None
@@ -268,7 +298,11 @@ def load_one(name: str | None, *, requests_per_second: float | None = None, **lo
 
 
 def create_client(name: str | None, requests_per_second: float | None) -> Client:
-    """Return a client for a tenant of `tenants.toml`, or for that of the environment if `name` is None."""
+    """
+    Return a client for a tenant in `tenants.toml`.
+
+    If `name` is None, the tenant is read from the environment variables.
+    """
     options: dict[str, Any] = {}
     if requests_per_second is not None:
         options["requests_per_second"] = requests_per_second
@@ -278,7 +312,7 @@ def create_client(name: str | None, requests_per_second: float | None) -> Client
 
 
 def _log_result(result: LoadResult) -> None:
-    if not log.isEnabledFor(logging.INFO):  # Without a log, the caller prints the result only.
+    if not log.isEnabledFor(logging.INFO):  # If logging is off, only the caller prints the result.
         return
     event, level = "tenant_loaded", logging.INFO
     if result.error:
@@ -293,7 +327,7 @@ def failed_load(name: str, error: BaseException, *, seconds: float = 0.0) -> Loa
 
 
 def _describe_error(error: BaseException) -> dict[str, str]:
-    """Return the type and the text of an error, with the hint for the command line."""
+    """Return the type and the message of an error, including the hint for the command line."""
     if isinstance(error, FrgroupsError):
         return {"type": type(error).__name__, "message": error.cli_text}
     return error_info(error)
@@ -322,7 +356,7 @@ def _snapshot_facts(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def _configured_tenant(name: str | None) -> tuple[str | None, str | None]:
-    """Return the uid and the base URL of a tenant in `tenants.toml`, or (None, None)."""
+    """Return the uid and the base URL of a tenant in `tenants.toml`, or (None, None) if it is not defined."""
     if name is None:
         return None, None
     try:

@@ -1,4 +1,4 @@
-"""Build the tables of a Snapshot from API records. This module decides which customer data is stored."""
+"""Build the tables of a snapshot from API records. This module determines which customer data is stored."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from frgroups.api.schema.records import NESTED, Customer, Group, Member, Row
 from frgroups.internals.typing import IntArray
 from frgroups.snapshot.schema import ARROW, CONSENTS, CUSTOMERS, GROUPS, PERSONAL, TIMESTAMP_DTYPE, frame_from_arrow
 
-# Number of customers that are converted to columns at once. Until then, Python objects use more memory.
+# Customers are converted to columns in batches of this size, because Python objects need more memory.
 BATCH_SIZE = 4096
 
 _ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d+)?)?([Zz]|[+-]\d\d(:?\d\d)?)?)?")
@@ -30,12 +30,16 @@ _KEYS = ("customer_uid", "customer_group_uids")
 _HAS = ("email", "mobile", "loyalty_id", "vat_number")
 _LISTS = ("addresses", "contacts", "extensions")
 _CONSENT_GETTERS = {name: attrgetter(name) for name in CONSENTS if name != "customer_uid"}
-# The type of string columns in pandas, which avoids a copy.
+# pandas stores strings as large_string, so this type avoids a copy.
 _ARROW = ARROW | {"str": pa.large_string()}
 
 
 def groups_table(groups: Iterable[Group]) -> pd.DataFrame:
-    """Return one row per group, in uid order. The name of a group without a name is its uid."""
+    """
+    Return a table with one row per group, sorted by uid.
+
+    If a group has no name, its uid is used as the name.
+    """
     rows = sorted(groups, key=lambda group: group.uid)
     columns: dict[str, list[Any]] = {
         "customer_group_uid": [row.uid for row in rows],
@@ -48,10 +52,10 @@ def groups_table(groups: Iterable[Group]) -> pd.DataFrame:
 
 class CustomerColumns:
     """
-    Collect the stored attributes of customers in columns, in the order in which the customers are added.
+    Columns of the stored customer attributes, in the order in which the customers are added.
 
-    For email, mobile, loyalty id and VAT number, only their presence is stored, unless `record` is Customer. An empty
-    string is a missing value, because the API requires most fields.
+    Unless `record` is Customer, email address, mobile number, loyalty id, and VAT number are reduced to flags such as
+    `has_email`. Empty strings are stored as missing values, because the API returns empty strings for unknown values.
     """
 
     def __init__(self, record: type[Member]) -> None:
@@ -69,7 +73,12 @@ class CustomerColumns:
         self._consents = _ColumnBuffer({"position": "int64"} | {name: CONSENTS[name] for name in _CONSENT_GETTERS})
 
     def add(self, customers: Sequence[Row]) -> None:
-        """Add customers. The records, and the pages that contain them, are not referenced afterwards."""
+        """
+        Add the attributes of customers.
+
+        The records and the pages that contain them are not referenced afterwards, so that their memory can be
+        released.
+        """
         for name, get_value in self._getters.items():
             values = map(get_value, customers)
             if name in NESTED:
@@ -80,14 +89,34 @@ class CustomerColumns:
             self._convert_pending()
 
     def customers(self, uids: pa.Array, order: IntArray) -> pd.DataFrame:
-        """Return the customers at the positions `order`. `uids` are the uids of all added customers."""
+        """
+        Return a table of the customers at the given positions.
+
+        Parameters
+        ----------
+        uids
+            Uids of all added customers.
+        order
+            Positions of the customers to return.
+        """
         self._convert_pending()
         positions = pa.array(order)
         columns = {name: column.take(positions) for name, column in self._attributes.columns().items()}
         return frame_from_arrow({"customer_uid": uids.take(positions), **columns}, self._dtypes)
 
     def consents(self, uids: pa.Array, order: IntArray) -> pd.DataFrame:
-        """Return the consents of the customers at the positions `order`, sorted by customer and consent uid."""
+        """
+        Return a table of the consents of the customers at the given positions.
+
+        The consents are sorted by the order of the customers, and then by consent uid.
+
+        Parameters
+        ----------
+        uids
+            Uids of all added customers.
+        order
+            Positions of the customers to include.
+        """
         self._convert_pending()
         rank = np.full(len(uids), -1)
         rank[order] = np.arange(len(order))
@@ -114,24 +143,24 @@ class CustomerColumns:
 
 
 class _ColumnBuffer:
-    """Columns that grow by batches of rows."""
+    """Table that grows by batches of rows."""
 
     def __init__(self, dtypes: dict[str, str]) -> None:
         self.dtypes = dtypes
         self._batches = {name: [pa.array([], _ARROW[dtype])] for name, dtype in dtypes.items()}
 
     def append(self, values: dict[str, Any]) -> None:
-        """Add rows, given as the values of each column."""
+        """Append rows. `values` contains the new values of each column."""
         for name, dtype in self.dtypes.items():
             self._batches[name].append(_column(values[name], dtype))
 
     def columns(self) -> dict[str, pa.Array]:
-        """Return the columns with all rows."""
+        """Return each column as one array that contains all rows."""
         return {name: pa.concat_arrays(batches) for name, batches in self._batches.items()}
 
 
 def _column_values(name: str, values: Mapping[str, Sequence[Any]]) -> Sequence[Any]:
-    """Return the values of a column of the customers table."""
+    """Return the values of one column of the customers table."""
     match name:
         case "credit_limit":
             return [credit and credit.limit for credit in values["credit"]]
@@ -159,7 +188,7 @@ def _column_values(name: str, values: Mapping[str, Sequence[Any]]) -> Sequence[A
 
 
 def _ehf_enabled(enabled: bool | None, ehf: Any) -> bool | None:
-    """Return the field of the customer, or that of the nested object if it is missing."""
+    """Return `ehf_enabled` of a customer, or `enabled` of its nested `ehf` object if the former is missing."""
     if enabled is None and ehf is not None:
         return ehf.enabled  # type: ignore[no-any-return]
     return enabled
@@ -174,10 +203,10 @@ def _column(values: Sequence[Any], dtype: str) -> pa.Array:
 
 
 def _parse_timestamps(values: Sequence[str | None]) -> pa.Array:
-    """Convert strings to timestamps. An invalid timestamp becomes a missing value."""
+    """Convert strings to timestamps. Invalid strings become missing values."""
     try:
         timestamps = pa.array(values, pa.string()).cast(ARROW[TIMESTAMP_DTYPE])
-        first_last = pc.min_max(timestamps).as_py()  # Raises OverflowError or ValueError for years out of range.
+        first_last = pc.min_max(timestamps).as_py()  # Raises OverflowError or ValueError if a year is out of range.
         if first_last["min"] is None or first_last["min"].year > 0:
             return timestamps
     except (pa.ArrowInvalid, OverflowError, ValueError):

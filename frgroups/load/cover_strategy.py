@@ -1,9 +1,10 @@
 """
-Choose which groups to read by pages and which to infer, so that a load needs few requests.
+Choose which groups to read by pages and which groups to infer, so that a load needs few requests.
 
-Each customer names the groups that it is in. If all members of a group were read in other groups, its members are
-known without reading its pages; its total shows when this is so. This inferred membership (`cover`) is weaker
-evidence than pages. It is used only if all pages confirm the references, and only where it saves requests.
+Each customer record contains the uids of the customer's groups. If all members of a group have already been read as
+members of other groups, the group can be inferred from these records. The total that the server reports for the group
+confirms that no member is missing. Inferred membership (`cover`) is weaker evidence than pages. It is used only if
+every record contains the group whose page it is on, and only if it saves requests.
 """
 
 from __future__ import annotations
@@ -15,15 +16,21 @@ import numpy as np
 from frgroups.load.listing_reader import PageRows
 from frgroups.load.tenant_reader import TenantReader
 
-# First pages that are read to find a group of all customers. At least one per worker, which takes no longer.
+# Number of first pages that are read to find a group of all customers.
+# At least one page per worker is read, because the workers send their requests in parallel.
 SAMPLE_SIZE = 8
 
-# A probe of a group that cannot be inferred is wasted. If most of these probes fail, the others are not sent.
+# A probe is wasted if the group cannot be inferred. If most of these first probes fail, no more probes are sent.
 N_TRIAL_PROBES = 3
 
 
 def read_all_groups(tenant: TenantReader, *, cover: bool) -> None:
-    """Read every group by pages, or by inference where that saves requests, and resolve conflicts."""
+    """
+    Read all groups of a tenant.
+
+    With `cover`, the members of a group are inferred if this saves requests. The other groups are read by pages.
+    Finally, groups whose members contradict the customer records are read again.
+    """
     first_pages: dict[str, PageRows[int]] = {}
     if cover:
         first_pages = _read_largest_group(tenant)
@@ -43,9 +50,10 @@ def read_all_groups(tenant: TenantReader, *, cover: bool) -> None:
 
 def _read_largest_group(tenant: TenantReader) -> dict[str, PageRows[int]]:
     """
-    Read a sample of first pages and, if a group contains all customers, that group. Return the first pages.
+    Find and read a group that contains all customers, and return the first pages that were requested.
 
-    After a group of all customers was read, the sizes of the other groups are known, and many can be inferred.
+    After this group has been read, the expected sizes of the other groups are known, and many of them can be
+    inferred.
     """
     sample = _spread_sample(tenant.list_unread_groups(), max(SAMPLE_SIZE, tenant.client.workers))
     first_pages = tenant.read_first_pages(sample)
@@ -61,19 +69,23 @@ def _unread(tenant: TenantReader, first_pages: Mapping[str, PageRows[int]]) -> d
 
 
 def _find_group_of_all_customers(tenant: TenantReader, first_pages: Mapping[str, PageRows[int]]) -> str | None:
-    """Return the uid of a group that all customers read so far name, or None."""
+    """
+    Return the uid of a group that is listed in all customer records read so far, or None.
+
+    If there are several such groups, the largest one is returned.
+    """
     if sum(1 for page in first_pages.values() if page.keys) < 3:
         return None
     counts = tenant.customer_index.references().counts
     n_customers = len(tenant.customer_index)
     candidates = [uid for uid in tenant.list_unread_groups() if counts[tenant.group_codes[uid]] == n_customers]
-    # The customers on the first pages might all be in a smaller group too, so choose the largest one.
+    # All customers on the first pages might also be in a smaller group, so choose the largest group.
     totals = {uid: page.total_count for uid, page in first_pages.items()}
     return max(candidates, key=lambda uid: totals.get(uid, 0), default=None)
 
 
 def _infer_large_groups(tenant: TenantReader, first_pages: Mapping[str, PageRows[int]]) -> None:
-    """Infer the groups for which a probe costs fewer requests than their pages."""
+    """Infer the groups for which a probe costs fewer requests than reading all pages."""
     counts = tenant.customer_index.references().counts
     expected = {uid: int(counts[tenant.group_codes[uid]]) for uid in tenant.list_unread_groups()}
     tenant.load_progress.expect(expected)
@@ -90,7 +102,7 @@ def _infer_large_groups(tenant: TenantReader, first_pages: Mapping[str, PageRows
 
 
 def _inferable_groups(tenant: TenantReader, first_pages: Mapping[str, PageRows[int]]) -> list[str]:
-    """Return the groups of at least three pages whose first total is the number of customers that name them."""
+    """Return the groups with at least three pages whose total equals the number of customers that list them."""
     counts = tenant.customer_index.references().counts
     return [
         uid
@@ -101,9 +113,10 @@ def _inferable_groups(tenant: TenantReader, first_pages: Mapping[str, PageRows[i
 
 def _groups_to_page(tenant: TenantReader, first_pages: Mapping[str, PageRows[int]]) -> list[str]:
     """
-    Return the groups, largest first, that cannot be inferred from larger groups. The first is always among them.
+    Return the groups that must be read by pages, largest first.
 
-    Their first page contains a customer who is in none of the larger unread groups, or they have at most two pages.
+    A group must be read by pages if its first page contains a customer who is in none of the larger unread groups, or
+    if it has at most two pages. The largest group is always included.
     """
     if not tenant.references_are_reliable:
         return list(first_pages)
@@ -120,7 +133,7 @@ def _groups_to_page(tenant: TenantReader, first_pages: Mapping[str, PageRows[int
 
 
 def _is_short(page: PageRows[int]) -> bool:
-    """Return True if a group has at most two pages, so that inferring it saves no request."""
+    """Return True if a group has at most two pages. Inferring such a group would not save a request."""
     return page.total_count <= 2 * page.page_size
 
 
@@ -129,7 +142,7 @@ def _largest_first(first_pages: Mapping[str, PageRows[int]]) -> dict[str, PageRo
 
 
 def _spread_sample(uids: Sequence[str], n: int) -> list[str]:
-    """Return n uids that are spread evenly over the list, or all if there are fewer."""
+    """Return `n` uids that are evenly distributed over the list, or all uids if the list is shorter."""
     if not uids:
         return []
     positions = np.unique(np.linspace(0, len(uids) - 1, min(n, len(uids)), dtype=np.int64))

@@ -1,4 +1,4 @@
-"""Index of the distinct customers of a load: codes, stored attributes, and the groups that each customer names."""
+"""Index of the customers in a load, with their codes, attributes, and groups."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from frgroups.load.verified_listing import page_rows
 
 _UID, _GROUPS = attrgetter("customer_uid"), attrgetter("customer_group_uids")
 
-# Number of references of a customer whose record has no list of groups. An empty list counts as 0.
+# Length that is stored for a record without a list of groups. An empty list has the length 0.
 _UNKNOWN = -1
 
 
 @dataclass(frozen=True)
 class GroupReferences:
     """
-    The groups that customers name in their records.
+    Pairs of customers and groups that are listed in customer records.
 
     Attributes
     ----------
     keys
-        group * n_customers + customer for each reference, sorted and without duplicates.
+        Value of `group * n_customers + customer` for each pair, sorted and without duplicates.
     n_customers, n_groups
-        Numbers of customer codes (at least 1) and group codes.
+        Number of customer codes (at least 1) and number of group codes.
     is_unknown
         True for each customer whose record has no list of groups.
     """
@@ -50,30 +50,30 @@ class GroupReferences:
 
     @property
     def is_empty(self) -> bool:
-        """True if no customer names a group."""
+        """True if no customer record lists a group."""
         return len(self.keys) == 0
 
     @cached_property
     def counts(self) -> IntArray:
-        """Number of customers that name each group."""
+        """Number of customers whose records list each group."""
         return np.bincount(self.keys // self.n_customers, minlength=self.n_groups)
 
     def customers_of(self, group: int) -> IntArray:
-        """Return the sorted codes of the customers that name a group."""
+        """Return the sorted codes of the customers whose records list a group."""
         start = group * self.n_customers
         first, last = np.searchsorted(self.keys, [start, start + self.n_customers])
         return self.keys[first:last] - start
 
     @cached_property
     def has_unknown(self) -> bool:
-        """True if the record of a customer has no list of groups."""
+        """True if at least one customer record has no list of groups."""
         return bool(self.is_unknown.any())
 
     def contradict(self, group: int, members: IntArray) -> bool:
         """
-        Return True if a member does not name the group, or a customer who names it is not a member.
+        Return True if the members of a group differ from the customers whose records list the group.
 
-        Customers without a list of groups are ignored.
+        Customers whose records have no list of groups are ignored.
         """
         if self.has_unknown:
             members = members[~self.is_unknown[members]]
@@ -82,10 +82,10 @@ class GroupReferences:
 
 class CustomerIndex:
     """
-    Assign codes to customers in the order in which pages are added. Pages may be added by several threads.
+    Index that assigns a code to each customer in the order in which pages are added.
 
-    Attributes are stored when a customer is added for the first time. Afterwards, only its list of groups is
-    compared. The last list counts, so that a customer who left a group during the load no longer names it.
+    Several threads can add pages at the same time. The attributes of a customer are stored when the customer is added
+    for the first time. After that, only the list of groups is updated, because it might change during the load.
     """
 
     def __init__(self, record: type[Member], groups: Sequence[str]) -> None:
@@ -106,7 +106,7 @@ class CustomerIndex:
         return len(self._codes)
 
     def add_page(self, page: Page[Row], group_uid: str) -> PageRows[int]:
-        """Add the customers of a page of a group, and return the page with their codes."""
+        """Add the customers on a page of a group, and return the page with codes instead of records."""
         uids, lists = list(map(_UID, page.items)), list(map(bytes, map(_GROUPS, page.items)))
         fingerprints = list(map(hash, lists))
         n_with_references, missing = self._check_backreferences(group_uid, lists)
@@ -127,7 +127,7 @@ class CustomerIndex:
         )
 
     def references(self) -> GroupReferences:
-        """Return the groups that each customer named on the last page that contained it."""
+        """Return the groups of all customers, as listed on the last page that contained each customer."""
         with self._lock:
             version = (len(self._codes), self._n_changes)
             if self._cached is not None and self._cached[0] == version:
@@ -145,14 +145,15 @@ class CustomerIndex:
                 is_unknown[code] = new_groups is None
         n_customers = max(len(lengths), 1)
         keys = groups.astype(np.int64) * n_customers + customers
-        keys = np.sort(keys[groups < self._n_groups])  # Higher codes are groups that the list of groups lacks.
-        keys = keys[np.diff(keys, prepend=-1) > 0]  # A record might name a group twice.
+        # Higher codes belong to groups that are not in the list of groups.
+        keys = np.sort(keys[groups < self._n_groups])
+        keys = keys[np.diff(keys, prepend=-1) > 0]  # A record might list a group twice.
         references = GroupReferences(keys, n_customers, self._n_groups, is_unknown)
         self._cached = (version, references)
         return references
 
     def customers(self, codes: IntArray) -> tuple[pd.DataFrame, pd.DataFrame, IntArray]:
-        """Return the tables of customers and their consents, and the codes in the order of the first table."""
+        """Return the tables of customers and consents, and the customer codes in the order of the customers table."""
         uids = pa.array(self._codes, pa.large_string())
         ordered = codes[pc.sort_indices(uids.take(pa.array(codes))).to_numpy()]
         return self._columns.customers(uids, ordered), self._columns.consents(uids, ordered), ordered
@@ -170,7 +171,7 @@ class CustomerIndex:
                 self._referenced_groups.extend(map(self._group_codes.__getitem__, uids))
 
     def _update_references(self, codes: Sequence[int], lists: Sequence[bytes], fingerprints: Sequence[int]) -> None:
-        """Store the references of the customers whose lists have changed."""
+        """Update the groups of the customers whose lists of groups have changed."""
         for code, text, fingerprint in zip(codes, lists, fingerprints, strict=True):
             if self._fingerprints[code] == fingerprint:
                 continue
@@ -182,11 +183,15 @@ class CustomerIndex:
             self._n_changes += 1
 
     def _check_backreferences(self, group_uid: str, lists: Sequence[bytes]) -> tuple[int, list[int]]:
-        """Return the number of lists that name a group, and the positions of those that lack this group."""
+        """
+        Return the number of records that list any group, and the positions of records that lack this group.
+
+        Records without a list of groups are not included in the positions.
+        """
         uid = f'"{group_uid}"'.encode()
         if all(map(contains, lists, repeat(uid))):
             return len(lists), []
-        # JSON can encode the uid in other ways too, so decode the lists that do not contain it.
+        # The uid can contain escape sequences in JSON, so decode the lists in which it was not found.
         positions = [n for n, text in enumerate(lists) if uid not in text]
         decoded = dict(zip(positions, self._decode_references([lists[n] for n in positions]), strict=True))
         n_with_references = len(lists) - sum(1 for uids in decoded.values() if not uids)
@@ -197,7 +202,7 @@ class CustomerIndex:
 
 
 class _CodeMap(dict[str, int]):
-    """Codes of strings, assigned in the order in which they are first looked up."""
+    """Dictionary that assigns the next integer code to each new string."""
 
     def __missing__(self, text: str) -> int:
         code = len(self)

@@ -1,11 +1,11 @@
 """
-One attempt to read all pages of a list, and the checks of its completeness.
+Read all pages of a list once, and check that the result is complete.
 
-Pages are offsets into a list that other users change. If a customer leaves and another one joins between two
-requests, the total stays the same and a row is skipped. Therefore, consecutive requests overlap by one row. To make
-them overlap, the page size varies: window k of size s contains the rows k*s to (k+1)*s. While the remaining members
-keep their order, a shared row at its expected position in both windows proves that no row was skipped between them,
-independent of the order of the requests.
+Pages are offsets into a list that other users can change. If one customer leaves and another customer joins between
+two requests, the total stays the same, but a row might be skipped. To detect this, consecutive requests overlap by
+one row. The overlap is created by varying the page size: window k of size s contains the rows k*s to (k+1)*s. If the
+sort order is stable and the shared row is at the expected position in both windows, no row was skipped between them.
+This is true for any order of the requests.
 """
 
 from __future__ import annotations
@@ -17,33 +17,34 @@ from typing import Generic, TypeVar
 
 from frgroups.api.pagination import MANY_PAGES, Window, overlapping_windows
 from frgroups.errors import UnexpectedResponseError
+from frgroups.internals.formatting import pluralize
 
 Key = TypeVar("Key", bound=Hashable)
 Item = TypeVar("Item")
 
-# A larger total is treated as an error of the server.
+# A larger total is treated as a server error.
 MAX_ROWS = 200_000_000
 
-_REPEATS = "a later page repeats the first one"
-# Placeholder for the operation in an error; `listing_context` replaces it.
+_REPEATS = "A later page repeats the first page."
+# Placeholder for the operation of an error. `listing_context` replaces it.
 PAGING_OPERATION = "paging"
 
 
 @dataclass(frozen=True, slots=True)
 class PageRows(Generic[Key]):
     """
-    The rows of a page, reduced to what the verification of a list needs.
+    Rows of a page, reduced to the data that is needed to verify a list.
 
     Attributes
     ----------
     keys
-        Uids of the rows, or codes for them.
+        Uids of the rows, or codes that represent them.
     without_uid
         Number of records without a uid.
     missing_backreference
-        Keys of the records that name groups, but not the group of this page.
+        Keys of the records whose list of groups does not contain the group of this page.
     n_with_references
-        Number of records that name at least one group.
+        Number of records that list at least one group.
     n_new
         Number of customers that no earlier page contained.
     """
@@ -63,10 +64,10 @@ ReadPage = Callable[[int | None, int | None], PageRows[Key]]
 
 class ListingReader(Generic[Key]):
     """
-    One attempt to read all pages of a list.
+    Reader that makes one attempt to read all pages of a list.
 
-    `read_pages` chooses the method: a single page, overlapping windows, or two passes over pages of the same size.
-    `find_problem` compares the results with the totals that the server returned.
+    `read_pages` chooses the method: a single page, overlapping windows, or two passes with a fixed page size.
+    `find_problem` compares the rows with the totals that the server returned.
     """
 
     def __init__(self, read_page: ReadPage[Key], first: PageRows[Key], pool: Executor | None) -> None:
@@ -83,35 +84,39 @@ class ListingReader(Generic[Key]):
         self.without_uid = first.without_uid
 
     def read_pages(self) -> None:
-        """Read the pages after the first, and set `keys` and `evidence`."""
+        """Read the remaining pages, and set `keys` and `evidence`."""
         if self.total <= self._n_first_rows():
             self._check_single_page()
             return
         self._check_paging_values()
         if self._is_last_page_empty():
-            self._problem = f"{self.total} are counted, but the last page is empty"
+            self._problem = f"the server reported {pluralize(self.total, 'row')}, but the last page is empty"
             return
         if not self._read_overlapping_windows():
             self._read_two_passes()
 
     def find_problem(self) -> str:
-        """Return a description of the contradiction in this attempt, or an empty string."""
+        """Return a description of the first inconsistency, or an empty string if there is none."""
         n_distinct = len(set(self.keys))
         n_missing = self.count_missing_backreferences()
         if self._problem:
             return self._problem
         if n_distinct < len(self.keys):
-            return f"{len(self.keys) - n_distinct} came twice"
+            return f"{pluralize(len(self.keys) - n_distinct, 'row')} appeared more than once"
         if self.total_last != self.total:
-            return f"the total moved from {self.total} to {self.total_last}"
+            return f"the total changed from {self.total:,} to {self.total_last:,} during the read"
         if n_distinct + self.without_uid != self.total:
-            return f"{n_distinct} came of {self.total} counted"
+            return _describe_row_count(self.total, n_distinct)
         if n_missing:
-            return f"{n_missing} records do not name the group they came from"
+            return f"the records of {pluralize(n_missing, 'customer')} do not contain the uid of this group"
         return ""
 
     def count_missing_backreferences(self) -> int:
-        """Return the number of records without a backreference, or 0 if no record names any group."""
+        """
+        Return the number of records that do not list the group of their page.
+
+        The result is 0 if no record lists any group, because the server then does not provide this information.
+        """
         if self._n_with_references == 0:
             return 0
         return len(self._missing_backreference)
@@ -120,34 +125,41 @@ class ListingReader(Generic[Key]):
         return len(self._first.keys) + self._first.without_uid
 
     def _check_single_page(self) -> None:
-        """Check a first page that contains as many rows as the total, or more."""
+        """Check a list whose total fits on the first page."""
         self.evidence = "counts"
         if self.total < len(self._first.keys):
-            self._problem = f"{len(self._first.keys)} came of {self.total} counted"
+            self._problem = _describe_row_count(self.total, len(self._first.keys))
         elif 0 < self._first.page_size <= self._n_first_rows():
             self._check_next_page()
 
     def _check_next_page(self) -> None:
-        """Check that no rows follow a full page, because a server might count the page instead of the list."""
+        """
+        Check that no rows follow a full first page.
+
+        A server might report the number of rows on the page instead of the total of the list.
+        """
         page = self._read_page_of_same_size(1)
         self.pages += 1
-        # Some servers return the last page again for a page number after it.
+        # Some servers return the last page again if the page number is too high.
         if page.page_number > self._first.page_number and page.keys and page.keys != self._first.keys:
-            self._problem = f"{self.total} are counted, and the page behind them holds {len(page.keys)} more"
+            total, more = pluralize(self.total, "row"), pluralize(len(page.keys), "row")
+            self._problem = f"the server reported {total}, but the next page contains another {more}"
             self.evidence = "none"
 
     def _check_paging_values(self) -> None:
-        """Raise UnexpectedResponseError if the total or the page size cannot be correct."""
+        """Raise UnexpectedResponseError if the total or the page size is invalid."""
         if self.total > MAX_ROWS:
-            raise _paging_error(f"{self.total} rows are counted", self._first)
+            raise _paging_error(
+                f"The server reported {self.total:,} rows, more than the maximum of {MAX_ROWS:,}.", self._first
+            )
         if self._first.page_size < 1:
-            raise _paging_error(f"a page says that its size is {self._first.page_size}", self._first)
+            raise _paging_error(f"The server reported a page size of {self._first.page_size}.", self._first)
 
     def _is_last_page_empty(self) -> bool:
         """
-        Return True if the last of many pages is empty.
+        Return True if the list has many pages and the last page is empty.
 
-        The total is wrong in this case. The check costs one request and can save thousands.
+        In this case, the total is wrong. The check costs one request and can save thousands of requests.
         """
         last = self._count_pages() - 1
         if last < MANY_PAGES:
@@ -159,10 +171,11 @@ class ListingReader(Generic[Key]):
 
     def _read_overlapping_windows(self) -> bool:
         """
-        Read windows that share a row with their neighbors, and compare the shared rows.
+        Read windows that share one row with the next window, and compare the shared rows.
 
-        Returns False if windows cannot be used: the first page is shorter than its page size, the server returns
-        other page sizes than requested, or rows without a uid cannot be distinguished.
+        Returns False if windows cannot be used. This is the case if the first page is shorter than its page size, if
+        the server returns other page sizes than requested, or if records have no uid and therefore cannot be
+        compared.
         """
         if len(self._first.keys) < self._first.page_size:
             return False
@@ -181,24 +194,24 @@ class ListingReader(Generic[Key]):
             start = k * size
             shared = keys[start:]
             if shared != page.keys[: len(shared)]:
-                self._problem = f"rows {start} to {len(keys)} changed between two pages"
+                self._problem = f"rows {start:,} to {len(keys):,} changed between two requests"
             del keys[start:]
             keys += page.keys
         self.keys = keys
         return True
 
     def _read_two_passes(self) -> None:
-        """Read all pages at the same size twice. The evidence is that both passes return the same rows."""
+        """Read all pages twice with a fixed page size, and compare the rows of both passes."""
         self.evidence = "second pass"
         first_pass = self._read_rest_of_pass(self._first)
         self.pages += 1
         second_pass = self._read_rest_of_pass(self._read_page_of_same_size(0))
         self.keys = second_pass
         if first_pass != second_pass:
-            self._problem = "two passes over the pages differ"
+            self._problem = "two reads of all pages returned different rows"
 
     def _read_rest_of_pass(self, first: PageRows[Key]) -> list[Key]:
-        """Read the pages after `first`, and return the keys of the pass."""
+        """Read the pages after the first page, and return the keys of all pages."""
         pages = list(self._map(self._read_page_of_same_size, range(1, self._count_pages())))
         self.pages += len(pages)
         self._check_repetition(pages)
@@ -236,24 +249,28 @@ class ListingReader(Generic[Key]):
             raise _paging_error(_REPEATS, pages[0])
 
     def _repeats_first_page(self, page: PageRows[Key]) -> bool:
-        """Return True if a page, whatever its size, starts like the first page and the total is the same."""
+        """Return True if a page of any size starts with the rows of the first page and has the same total."""
         n = len(page.keys)
         return n > 1 and page.keys == self._first.keys[:n] and page.total_count == self.total
 
     def _count_page(self, page: PageRows[Key]) -> None:
-        """Add a page to the backreferences and the last total."""
+        """Update the backreferences and the last total with the values of a page."""
         self._missing_backreference.update(page.missing_backreference)
         self._n_with_references += page.n_with_references
         if page.total_count != self.total:
-            # New members can move all rows of the first page to a later page, which is not a repetition.
+            # If customers have joined, a later page can contain the rows of the first page. This is not a repetition.
             self.total_last = page.total_count
         elif len(page.keys) > 1 and page.keys == self._first.keys:
             raise _paging_error(_REPEATS, page)
 
 
+def _describe_row_count(total: int, n: int) -> str:
+    return f"the server reported a total of {pluralize(total, 'row')} but returned {n:,}"
+
+
 def _paging_error(problem: str, page: PageRows[Key]) -> UnexpectedResponseError:
     return UnexpectedResponseError(
-        f"{problem} ({len(page.keys)} rows of {page.total_count}): the service does not page this list. "
-        "Nothing can be read for sure.",
+        f"{problem} The page contains {len(page.keys):,} of {pluralize(page.total_count, 'row')}. "
+        "The list cannot be read reliably.",
         operation=PAGING_OPERATION,
     )

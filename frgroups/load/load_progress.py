@@ -1,4 +1,4 @@
-"""Progress of a load: memberships of all groups, requests, customers per second, and waits."""
+"""Track the progress of a load: memberships, requests, customers per second, and pauses."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from frgroups.internals.progress import Progress
 
 class LoadProgress:
     """
-    Count the memberships that were read, and their total as soon as the totals of all groups are known.
+    Counter of the memberships that a load has read.
 
-    A group counts at most up to its total, even if its pages are read again, so that the bar never moves back. The
-    reading threads only count; the thread that calls `update_bar` moves the bar.
+    The overall total is available as soon as the totals of all groups are known. The rows of a group are counted only
+    up to its total, so that the bar does not move backward if pages are read again. The worker threads only update
+    the counts. The bar is updated by the thread that calls `update_bar`.
     """
 
     def __init__(self, bar: Progress, groups: Iterable[str], *, requests_before: int = 0) -> None:
@@ -25,13 +26,13 @@ class LoadProgress:
         self._read = dict.fromkeys(groups, 0)
         self._done = dict.fromkeys(groups, 0)
         self._totals: dict[str, int] = {}
-        self._n_done = self._n_total = 0  # The sums of `_done` and `_totals`.
+        self._n_done = self._n_total = 0  # Sums of `_done` and `_totals`.
         self._last_update: tuple[int, int | None] = (0, None)
         self._lock = threading.Lock()
         self._started = time.monotonic()
 
     def add_rows(self, uid: str, n: int, total: int) -> None:
-        """Add n rows of a group that has `total` rows."""
+        """Add `n` rows that were read from a group with `total` rows."""
         with self._lock:
             self._read[uid] += n
             self._expect(uid, total)
@@ -44,13 +45,13 @@ class LoadProgress:
             self._expect(uid, n)
 
     def expect(self, totals: Mapping[str, int]) -> None:
-        """Set the expected number of rows of groups."""
+        """Set the expected number of rows of each group."""
         with self._lock:
             for uid, total in totals.items():
                 self._expect(uid, total)
 
     def update_bar(self, client: Client, n_customers: int) -> None:
-        """Move the bar to the current counts."""
+        """Update the progress bar with the current counts."""
         with self._lock:
             done = self._n_done
             total = None
@@ -80,5 +81,5 @@ class LoadProgress:
         note = f"{requests:,} requests, {n_customers / seconds:,.0f} customers/s"
         pause = math.ceil(client.paused_for)
         if pause:
-            note += f", waiting {pause} s as the service asked (429)"
+            note += f", paused for {pause} s at the request of the server"
         return note

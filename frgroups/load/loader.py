@@ -1,4 +1,4 @@
-"""Load a tenant as a Snapshot, or read a recent stored snapshot."""
+"""Load a tenant from the API, or return a recent stored snapshot."""
 
 from __future__ import annotations
 
@@ -51,35 +51,49 @@ def load_snapshot(
     progress: ProgressOption = None,
 ) -> Snapshot:
     """
-    Load all groups and members of a tenant, and verify that they are complete.
+    Load all groups and members of a tenant, and verify that the result is complete.
 
-    If another process is loading the same tenant into the same cache, wait for it and return its snapshot.
+    The snapshot is stored unless `cache` is False. If another process is already loading the same tenant into the
+    same folder, this function waits for that load and returns its snapshot.
 
     Parameters
     ----------
+    client
+        Client for the tenant.
     cache
-        Folder in which the snapshot is stored. None is the data folder, and False does not store the snapshot.
+        Folder in which the snapshot is stored. None means the folder `snapshots` in the data folder. With False, the
+        snapshot is not stored.
     max_age
-        Return the newest stored snapshot if it is not older than this, for example "6h" or a timedelta.
+        Maximum age of a stored snapshot, as a timedelta or a string such as "6h". If the newest stored snapshot is
+        not older and contains the requested data, it is returned without a request. None always loads the tenant.
     cover
-        Infer the members of a group from the groups that each customer names, if all of its members were read in
-        larger groups. The column `how` of `reads` contains "cover" for these groups. False reads the pages of every
-        group.
+        Whether to infer the members of a group from the customer records if all of its members have already been read
+        in larger groups. This saves requests. The column `how` of `Snapshot.reads` contains "cover" for these groups.
+        With False, all groups are read page by page.
     personal
-        Whether to store names, contact data, addresses and notes.
+        Whether to store names, contact data, addresses, and notes of the customers.
     progress
-        True shows a progress bar, False does not. None shows it in notebooks and terminals. A callable is called with
-        (text, done, total); total is None until the sizes of all groups are known.
+        Whether to show a progress bar. None shows it in notebooks and terminals. A callable is called with (text,
+        done, total) instead, where total is None until the sizes of all groups are known.
+
+    Returns
+    -------
+    Snapshot
+        Groups, customers, consents, and memberships of the tenant. The attribute `verdict` is "consistent" if there
+        is evidence that the snapshot is complete, "drifted" if groups changed during the load, and "unverifiable" if
+        no evidence is available. The attribute `reads` contains the evidence for each group.
 
     Raises
     ------
     ApiError
-        A request failed, or the server is not the API. No snapshot is stored.
+        If a request fails or the server is not the API. No snapshot is stored.
     DriftedReadError
-        The list of groups changed in every attempt to read it.
+        If the list of groups is inconsistent in every attempt to read it.
     InputError
-        `max_age` is not a duration, or the cache folder is not writable, which is checked before the load. If the
-        snapshot cannot be stored after the load, it is the attribute `.snapshot` of the error.
+        If an argument is invalid or the folder is not writable. The folder is checked before the first request. If
+        the snapshot cannot be stored after the load, the attribute `snapshot` of the error contains it.
+    LockedError
+        If the function is called by the `progress` callback of a load of the same tenant into the same folder.
 
     Examples
     --------
@@ -89,9 +103,13 @@ def load_snapshot(
     ('consistent', 8)
     """
     if isinstance(cache, bool) and cache:
-        raise InputError("cache=True is not a folder: None keeps snapshots in the home, False keeps nothing.")
+        raise InputError(
+            "`cache` must be a path, None, or False, got True. None stores the snapshot in the data folder."
+        )
     if cache is False and max_age is not None:
-        raise InputError(f"max_age={max_age!r} takes a kept snapshot, and cache=False keeps none. Leave one out.")
+        raise InputError(
+            f"`max_age` ({max_age!r}) requires stored snapshots, but `cache` is False. Remove one of these arguments."
+        )
     record = Customer if personal else Member
     if cache is False:
         return _read_tenant(client, cover=cover, record=record, progress=progress)
@@ -100,7 +118,7 @@ def load_snapshot(
     if max_age is not None:
         fresh = _fresh_snapshot(client, folder, max_age, cover, personal)
         if fresh is not None:
-            text = f"{client.tenant_uid}: took what was kept at {fresh.taken_at}, which is young enough"
+            text = f"Using the stored snapshot of tenant {client.tenant_uid} from {fresh.taken_at}."
             log_event(log, logging.INFO, "snapshot_reused", text, tenant_uid=client.tenant_uid)
             return fresh
     stored_before = {stored.path for stored in _list_stored(client, folder)}
@@ -118,11 +136,37 @@ def refresh_groups(
     client: Client, snapshot: Snapshot, groups: Iterable[str], *, progress: ProgressOption = None
 ) -> Snapshot:
     """
-    Return the snapshot with some groups read again by pages.
+    Read some groups of a snapshot again, and return the updated snapshot.
 
-    Use this function before planning changes of groups that changed during the load. `taken_at` does not change.
-    Groups that were deleted since the load are removed. Raises WrongTenantError if the client is for another tenant
-    or host.
+    All pages of these groups are read. Use this function if groups changed during the load, before you create a plan
+    for them.
+
+    Parameters
+    ----------
+    client
+        Client for the tenant and the host of the snapshot.
+    snapshot
+        Snapshot to update. It is not modified.
+    groups
+        Uids or names of the groups to read.
+    progress
+        Whether to show a progress bar. None shows it in notebooks and terminals. A callable is called with (text,
+        done, total) instead.
+
+    Returns
+    -------
+    Snapshot
+        Updated snapshot with the same `taken_at` and a later `read_until`. Groups that have been deleted from the
+        tenant are removed.
+
+    Raises
+    ------
+    ApiError
+        If a request fails.
+    GroupNotFoundError
+        If a group is not in the snapshot.
+    WrongTenantError
+        If the client is for another tenant or host.
 
     Examples
     --------
@@ -134,8 +178,8 @@ def refresh_groups(
     """
     if (client.tenant_uid, client.base_url) != (snapshot.tenant_uid, snapshot.base_url):
         raise WrongTenantError(
-            f"The snapshot is of {snapshot.tenant_uid} at {snapshot.base_url}, "
-            f"the client of {client.tenant_uid} at {client.base_url}."
+            f"The snapshot is from tenant {snapshot.tenant_uid} at {snapshot.base_url}, but the client is for tenant "
+            f"{client.tenant_uid} at {client.base_url}. Nothing was sent."
         )
     uids = [snapshot.group_uid(group) for group in as_list(groups, "groups")]
     personal = "firstname" in snapshot.customers
@@ -143,7 +187,7 @@ def refresh_groups(
     record = Customer if personal else Member
     with (
         _reading_threads(client) as (request_pool, group_pool),
-        Progress("Reading again", unit="memberships", show=progress) as progress_bar,
+        Progress("Refreshing", unit="memberships", show=progress) as progress_bar,
     ):
         tenant = TenantReader(client, groups, record, request_pool, group_pool, progress_bar)
         tenant.read_by_pages(tenant.read_first_pages(uids))
@@ -157,8 +201,8 @@ def _check_writable(folder: Path) -> None:
             return
     except OSError as error:
         raise InputError(
-            f"Cannot write in {folder}: {error.strerror}. Nothing was read. Set FRGROUPS_HOME to another folder.",
-            hint="Or pass cache= to choose another folder. With cache=False, the snapshot is not stored.",
+            f"Cannot write {folder}: {error.strerror}. Nothing was sent. Set FRGROUPS_HOME to another folder.",
+            hint="Alternatively, pass another folder as `cache`. With `cache=False`, the snapshot is not stored.",
             cli_hint="",
         ) from error
 
@@ -166,7 +210,7 @@ def _check_writable(folder: Path) -> None:
 def _fresh_snapshot(
     client: Client, folder: Path, max_age: timedelta | str, cover: bool, personal: bool
 ) -> Snapshot | None:
-    """Return the newest undamaged stored snapshot if it is not too old and matches the request, or None."""
+    """Return the newest valid stored snapshot if it is recent enough and matches the arguments, or None."""
     limit = parse_duration(max_age)
     snapshot = _read_newest(client, folder, lambda taken_at: timedelta(0) <= client.clock() - taken_at <= limit)
     if snapshot is None:
@@ -177,7 +221,7 @@ def _fresh_snapshot(
 def _snapshot_from_other_load(
     client: Client, folder: Path, stored_before: set[Path], cover: bool, personal: bool
 ) -> Snapshot | None:
-    """Return the snapshot that another load has stored meanwhile if it matches the request, or None."""
+    """Return the snapshot that a concurrent load has stored, or None if it does not match the arguments."""
     new = [
         stored
         for stored in _list_stored(client, folder)
@@ -187,27 +231,31 @@ def _snapshot_from_other_load(
         return None
     try:
         newest = read_stored(new[-1])
-    except (CorruptFileError, FileNotFoundError):  # Another process has replaced or removed it.
+    except (CorruptFileError, FileNotFoundError):  # Another process has replaced or removed the snapshot.
         return None
     snapshot = _match_request(newest, cover, personal)
     if snapshot is None:
         return None
-    text = f"{client.tenant_uid}: took the snapshot that another load kept meanwhile, begun {snapshot.taken_at}"
+    text = f"Using the snapshot of tenant {client.tenant_uid} from {snapshot.taken_at}, stored by another load."
     log_event(log, logging.INFO, "load_shared", text, tenant_uid=client.tenant_uid)
     return snapshot
 
 
 def _read_newest(client: Client, folder: Path, is_fresh: Callable[[datetime], bool]) -> Snapshot | None:
-    """Return the newest stored snapshot if it is fresh, or None. A damaged snapshot is quarantined and skipped."""
+    """
+    Return the newest valid stored snapshot if it is recent enough, or None.
+
+    Corrupt snapshots are quarantined and skipped.
+    """
     try:
         stored = latest_snapshot(folder, client.tenant_uid, client.base_url)
         if stored is None or not is_fresh(stored.taken_at):
             return None
         return read_stored(stored)
-    except FileNotFoundError:  # Another process has replaced or removed it.
+    except FileNotFoundError:  # Another process has replaced or removed the snapshot.
         pass
     except CorruptFileError as error:
-        text = f"{error.message} A whole one is taken, or the tenant is read, instead."
+        text = f"{error.message} The tenant is loaded unless an older valid snapshot is recent enough."
         log_event(log, logging.WARNING, "snapshot_damaged", text, tenant_uid=client.tenant_uid)
     snapshot = latest_valid_snapshot(folder, client.tenant_uid, client.base_url)
     if snapshot is None or not is_fresh(snapshot.taken_at):
@@ -216,13 +264,21 @@ def _read_newest(client: Client, folder: Path, is_fresh: Callable[[datetime], bo
 
 
 def _list_stored(client: Client, folder: Path) -> list[StoredSnapshot]:
-    """Return the stored snapshots of the client's tenant and host. Damaged ones are omitted without a warning."""
+    """
+    Return the stored snapshots of the client's tenant and host.
+
+    Corrupt snapshots are omitted without a warning.
+    """
     stored = list_stored_snapshots(folder, client.tenant_uid, on_damage=lambda _folder, _error: None)
     return [snapshot for snapshot in stored if snapshot.matches_host(client.base_url)]
 
 
 def _match_request(snapshot: Snapshot, cover: bool, personal: bool) -> Snapshot | None:
-    """Return the snapshot as it was requested, without personal data if needed, or None if it does not match."""
+    """
+    Return a stored snapshot if it contains the requested data, or None.
+
+    Personal data that was not requested is removed.
+    """
     has_personal = "firstname" in snapshot.customers
     if personal and not has_personal:
         return None
@@ -239,32 +295,36 @@ def _save(snapshot: Snapshot, cache: Path) -> None:
     except InputError as error:
         unsaved = InputError(error.message, hint=error.hint, cli_hint=error.cli_hint, snapshot=snapshot)
         unsaved.add(
-            hint="The loaded snapshot is the attribute .snapshot of this error. Use save_snapshot to store it in "
-            "another folder.",
+            hint="The attribute `snapshot` of this error contains the loaded snapshot. Use save_snapshot to store it "
+            "in another folder.",
             cli_hint="",
         )
         raise unsaved from error
-    text = f"kept {snapshot.tenant_uid} as {path}"
+    text = f"Stored the snapshot of tenant {snapshot.tenant_uid} in {path}."
     log_event(log, logging.INFO, "snapshot_saved", text, tenant_uid=snapshot.tenant_uid, path=path)
     _warn_unless_newest(snapshot, cache)
 
 
 def _warn_unless_newest(snapshot: Snapshot, cache: Path) -> None:
-    """Log a warning if a stored snapshot has a later timestamp, because readers choose the latest timestamp."""
+    """
+    Log a warning if another stored snapshot has a later timestamp.
+
+    Readers use the snapshot with the latest timestamp, so they would not use the new snapshot.
+    """
     newest = None
-    with suppress(CorruptFileError):  # Reported when it is read.
+    with suppress(CorruptFileError):  # The error is reported when the snapshot is read.
         newest = latest_snapshot(cache, snapshot.tenant_uid, snapshot.base_url or "")
     if newest is not None and newest.taken_at > snapshot.taken_at:
         text = (
-            f"the snapshot of {snapshot.tenant_uid} that was just kept is of {format_utc(snapshot.taken_at)}, "
-            f"and the one of {format_utc(newest.taken_at)} is taken for the newest. Is a clock wrong?"
+            f"The new snapshot of tenant {snapshot.tenant_uid} is from {format_utc(snapshot.taken_at)}, but a stored "
+            f"snapshot from {format_utc(newest.taken_at)} is still the newest. Check the system clock."
         )
         log_event(log, logging.WARNING, "snapshot_not_newest", text, tenant_uid=snapshot.tenant_uid, path=newest.path)
 
 
 def _read_tenant(client: Client, *, cover: bool, record: type[Member], progress: ProgressOption) -> Snapshot:
     taken_at, n_before, started = client.clock(), client.n_requests, time.monotonic()
-    text = f"reading {client.tenant_uid} at {client.base_url}"
+    text = f"Loading tenant {client.tenant_uid} from {client.base_url}."
     log_event(log, logging.INFO, "load_started", text, tenant_uid=client.tenant_uid, base_url=client.base_url)
     with (
         _reading_threads(client) as (request_pool, group_pool),
@@ -273,14 +333,14 @@ def _read_tenant(client: Client, *, cover: bool, record: type[Member], progress:
         groups, listing = read_groups(client, pool=request_pool)
         if listing.verdict == "drifted":
             raise DriftedReadError(
-                f"The list of groups of {client.tenant_uid} did not add up in any of {MAX_REREADS + 1} readings "
-                f"({listing.note}). Load again when nobody edits groups; if it stays so, the service itself lists or "
-                "counts them wrongly."
+                f"The list of groups of tenant {client.tenant_uid} was inconsistent in {MAX_REREADS + 1} attempts to "
+                f"read it: {listing.note}. Load the tenant again while no groups are being edited. If the error "
+                "persists, the server returns an incorrect list or total."
             )
         if listing.note:
-            text = f"the list of groups of {client.tenant_uid}: {listing.note}"
+            text = f"The list of groups of tenant {client.tenant_uid} cannot be verified: {listing.note}."
             log_event(log, logging.WARNING, "groups_unverifiable", text, tenant_uid=client.tenant_uid)
-        text = f"{client.tenant_uid} has {pluralize(len(groups), 'group')}"
+        text = f"Tenant {client.tenant_uid} has {pluralize(len(groups), 'group')}."
         log_event(log, logging.INFO, "groups_listed", text, tenant_uid=client.tenant_uid, n_groups=len(groups))
         tenant = TenantReader(client, groups, record, request_pool, group_pool, progress_bar)
         read_all_groups(tenant, cover=cover)
@@ -298,21 +358,25 @@ def _log_result(snapshot: Snapshot, *, n_requests: int, seconds: float) -> None:
     }
     n_covered = int((snapshot.reads["how"] == "cover").sum())
     listed = ", ".join(pluralize(n, name.removeprefix("n_").removesuffix("s")) for name, n in counts.items())
-    text = f"read {snapshot.tenant_uid} in {seconds:.1f} s: {listed}; {snapshot.verdict}, {n_covered:,} by cover"
+    text = (
+        f"Loaded tenant {snapshot.tenant_uid} in {seconds:.1f} s: {listed}. "
+        f"The verdict is {snapshot.verdict}, and the number of inferred groups is {n_covered:,}."
+    )
     facts = {"verdict": snapshot.verdict, **counts, "n_covered": n_covered, "seconds": seconds}
     log_event(log, logging.INFO, "load_finished", text, tenant_uid=snapshot.tenant_uid, **facts)
 
 
 @contextmanager
 def _reading_threads(client: Client) -> Iterator[tuple[Executor, Executor]]:
-    """Yield threads that send requests, and threads that each wait for the pages of one group."""
+    """Create a thread pool for requests, and a second pool in which each thread reads the pages of one group."""
     with worker_threads(client) as group_pool, worker_threads(client) as request_pool:
         yield request_pool, group_pool
 
 
 def _merge_groups(snapshot: Snapshot, tenant: TenantReader, gone: set[str], read_until: datetime) -> Snapshot:
     """Return the snapshot with the groups that were read again, and without the groups in `gone`."""
-    # If all groups were consistent, the verdict of the snapshot is that of the list of groups, which was not reread.
+    # If all groups were consistent, the verdict of the snapshot is the verdict of the list of groups.
+    # The list of groups is not read again, so its verdict must be included.
     verdicts: list[str] = []
     if worst_verdict(snapshot.reads["verdict"]) == "consistent":
         verdicts.append(snapshot.verdict)
@@ -349,13 +413,17 @@ def _merge_groups(snapshot: Snapshot, tenant: TenantReader, gone: set[str], read
 
 
 def _valid_universe(snapshot: Snapshot, n_customers: int) -> int | None:
-    """Return the universe of the snapshot, or None with a warning if there are more customers than that."""
+    """
+    Return the universe of the snapshot, or None if the snapshot contains more customers than the universe.
+
+    In the latter case, a warning is logged.
+    """
     universe = snapshot.universe
     if universe is None or universe >= n_customers:
         return universe
     text = (
-        f"{n_customers:,} customers were met, more than the {universe:,} that the tenant was said to have in all: "
-        "the snapshot has no universe any more; tell it again by with_universe."
+        f"The snapshot contains {n_customers:,} customers, more than its universe of {universe:,}. The universe has "
+        "been removed. Use Snapshot.with_universe to set it again."
     )
     log_event(log, logging.WARNING, "universe_too_small", text, universe=universe, n_customers=n_customers)
     return None

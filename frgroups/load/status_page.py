@@ -1,4 +1,4 @@
-"""Render the status of many tenants as one HTML file that loads nothing from the network."""
+"""Render the status of several tenants as a self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from frgroups.internals.timestamps import parse_duration
 from frgroups.load.tenant_status import configured_rows, status_summary
 
 _OK = "fresh and consistent"
-# Problems that a later load can solve. The others need a person.
+# Problems that another load can solve. Other problems require a manual action.
 _WARNINGS = {"old", "drifted", "unverifiable"}
 _COUNTS = {"Groups": "n_groups", "Customers": "n_customers", "Memberships": "n_memberships"}
-_SORT_NEVER = 10**18  # seconds; sorts a tenant that was never loaded after all others
+_SORT_NEVER = 10**18  # Sort key, in seconds, of tenants that were never loaded. They are sorted last.
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A colored label; `severity` is "good", "warn" or "bad"."""
+    """Colored label. `severity` is "good", "warn", or "bad"."""
 
     severity: str
     text: str
@@ -31,7 +31,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class NumberCell:
-    """A table cell with a number, its text and its sort key; `is_empty` grays it out."""
+    """Table cell with a number. The cell is grayed out if `is_empty` is True."""
 
     label: str
     text: str
@@ -41,7 +41,7 @@ class NumberCell:
 
 @dataclass(frozen=True, slots=True)
 class TenantRow:
-    """A tenant as the table shows it; `taken_at` is None if it was never loaded."""
+    """Table row of a tenant. `taken_at` is None if the tenant was never loaded."""
 
     name: str
     tenant_uid: str
@@ -59,21 +59,21 @@ class TenantRow:
 
 def status_html(table: pd.DataFrame, *, max_age: timedelta | str = "24h", now: datetime | None = None) -> str:
     """
-    Return the page as text.
+    Return the status page as an HTML string.
 
     Parameters
     ----------
     table
-        The result of `tenant_status`.
+        Result of `tenant_status`.
     max_age
-        The `max_age` with which the table was made.
+        Value of `max_age` that was passed to `tenant_status`.
     now
-        The time that ages are relative to. None is the current time.
+        Time relative to which ages are calculated. None is the current time.
 
     Examples
     --------
     >>> path = save_snapshot(sample_snapshot())
-    >>> "0 of 1 tenant fresh and consistent" in status_html(tenant_status())
+    >>> "0 of 1 tenant has a fresh and consistent snapshot" in status_html(tenant_status())
     True
     """
     if now is None:
@@ -96,13 +96,17 @@ def status_html(table: pd.DataFrame, *, max_age: timedelta | str = "24h", now: d
 
 
 def _shares(table: pd.DataFrame) -> dict[str, int]:
-    """Return the number of tenants by severity."""
+    """Return the number of tenants for each severity."""
     severities = [_severity(problems) for problems in table["wrong"]]
     return {severity: severities.count(severity) for severity in ("good", "warn", "bad")}
 
 
 def _legend(table: pd.DataFrame) -> list[Mark]:
-    """Return a mark with the number of tenants for each problem; a tenant can have several problems."""
+    """
+    Return one mark per problem with the number of affected tenants.
+
+    A tenant that has several problems is counted for each of them.
+    """
     problems = table["wrong"].str.split(", ").explode()
     counts = {str(problem): n for problem, n in problems.value_counts().sort_index().items()}
     n_ok = counts.pop("", 0)
@@ -157,14 +161,14 @@ def _marks(problems: str) -> list[Mark]:
 
 
 def _detail(row: dict[Any, Any]) -> str:
-    """Return what the marks do not say about the problems of a tenant."""
+    """Return details about the problems of a tenant that the marks do not show."""
     if not row["wrong"]:
         return ""
     details = []
     if row["detail"] != row["wrong"]:
         details.append(row["detail"])
     if row["verdict"] == "consistent":
-        details.append("consistent when it was read")
+        details.append("the snapshot was consistent when it was loaded")
     return "; ".join(details)
 
 

@@ -1,4 +1,4 @@
-"""Read the groups of a tenant, and combine customers, members and evidence to a Snapshot."""
+"""Read the groups of a tenant, and create a snapshot from the result."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from frgroups.api.client import Client
 from frgroups.api.schema.codec import UID
 from frgroups.api.schema.records import ROW_OF, Group, Member
 from frgroups.errors import NotFoundError
+from frgroups.internals.formatting import pluralize
 from frgroups.internals.progress import Progress
 from frgroups.internals.structured_logging import log_event
 from frgroups.internals.typing import IntArray
@@ -33,7 +34,7 @@ from frgroups.snapshot.verdicts import worst_verdict
 
 log = logging.getLogger("frgroups.load")
 
-# Customers on the page that is requested for the total of a group. They are part of the evidence.
+# Page size of the probe that requests the total of a group. The customers on the page are additional evidence.
 PROBE_SIZE = 20
 
 PROGRESS_INTERVAL = 0.25  # Seconds between two updates of the progress bar.
@@ -45,33 +46,32 @@ Result = TypeVar("Result")
 @dataclass
 class TenantReader:
     """
-    The state of a load: groups, customers, members and evidence so far.
+    State of a load, with the groups, customers, members, and evidence that have been read.
 
     Customers are represented by their codes in `customer_index`.
 
-    Parameters
+    Attributes
     ----------
+    client
+        Client for the tenant.
     groups
         Groups by uid. Groups that are deleted during the load are removed.
     record
         Record type of the customers.
     request_pool
-        Threads that send requests.
+        Thread pool that sends requests.
     group_pool
-        Threads that each wait for the pages of one group.
+        Thread pool in which each thread reads the pages of one group.
     progress_bar
         Progress bar of the load.
-
-    Attributes
-    ----------
     members
-        Members of each group that was read by pages.
+        Codes of the members of each group that was read by pages.
     inferred
-        Number of members of each group with inferred membership.
+        Number of members of each group whose members were inferred.
     reads
         Row of `Snapshot.reads` for each group that was read.
     references_are_reliable
-        False after a page contained a customer that does not name the group of the page.
+        False if a page contained a customer whose record does not list the group of the page.
     """
 
     client: Client
@@ -90,20 +90,29 @@ class TenantReader:
         self.customer_index = CustomerIndex(self.record, list(self.groups))
         self.load_progress = LoadProgress(self.progress_bar, self.groups, requests_before=self.client.n_requests)
         for uid in [uid for uid in self.groups if not UID.fullmatch(uid)]:
-            note = "its uid is not one that the API takes, so its members cannot be asked for"
+            note = "the group uid is not valid in the API, so the members cannot be requested"
             self._record_listing(uid, "pages", Listing([], "none", "unverifiable", 0, 0, 0, 0, 0.0, note))
             self.members[uid] = _NO_CUSTOMERS
 
     def list_unread_groups(self) -> list[str]:
-        """Return the uids of the groups that are not in `reads` yet, in the order of the server."""
+        """Return the uids of the groups that have not been read yet, in the order returned by the server."""
         return [uid for uid in self.groups if uid not in self.reads]
 
     def read_first_pages(self, uids: Iterable[str]) -> dict[str, PageRows[int]]:
-        """Return the first page of each group. Groups that were deleted during the load are omitted."""
+        """
+        Read the first page of each group.
+
+        Groups that were deleted during the load are omitted from the result.
+        """
         return dict(self._run_for_groups(uids, self._read_page, self.request_pool))
 
     def read_by_pages(self, first_pages: Mapping[str, PageRows[int] | None]) -> None:
-        """Read groups by pages, starting with the given first pages. None requests the first page again."""
+        """
+        Read all pages of groups.
+
+        `first_pages` contains the first page of each group, so that it is not requested again. If the value is None,
+        the first page is requested.
+        """
 
         def read(uid: str) -> Listing[int]:
             return self._read_listing(uid, first_pages[uid])
@@ -117,11 +126,11 @@ class TenantReader:
 
     def infer_members(self, uids: Iterable[str]) -> list[str]:
         """
-        Infer the members of groups from the references of the customers read so far.
+        Infer the members of groups from customer records, and return the uids of groups that cannot be inferred.
 
-        One small request per group returns its total and a few customers. The members are inferred if the total is
-        the number of customers that name the group, and all returned customers are among them. Returns the uids of
-        the other groups.
+        One small request per group, the probe, returns the total and a few customers. The members can be inferred if
+        the total equals the number of customers whose records list the group, and if the returned customers are among
+        them.
         """
         failed = []
         references = self.customer_index.references()
@@ -137,10 +146,10 @@ class TenantReader:
 
     def resolve_conflicts(self) -> None:
         """
-        Read groups again whose members and references disagree, and mark those that still disagree as drifted.
+        Read groups again if their members contradict the customer records.
 
-        Each group with a contradiction is read again once. Inferred groups are read by pages when the references
-        no longer confirm them.
+        Each such group is read again once. If the contradiction remains, the verdict of the group becomes `drifted`.
+        Inferred groups are read by pages if the customer records no longer confirm them.
         """
         reread: set[str] = set()
         while True:
@@ -157,12 +166,12 @@ class TenantReader:
             reread.update(new_conflicts)
             self.read_by_pages(dict.fromkeys(to_read))
         for uid in conflicts:
-            n = int(references.counts[self.group_codes[uid]])
-            note = f"{n} customers name it, {len(self.members[uid])} came from its pages"
+            listed = pluralize(int(references.counts[self.group_codes[uid]]), "customer")
+            note = f"the records of {listed} list this group, but its pages contain {len(self.members[uid]):,}"
             self.reads[uid] |= {"verdict": "drifted", "evidence": "none", "note": note}
 
     def _stale_inferences(self, references: GroupReferences) -> list[str]:
-        """Return the inferred groups that the current references do not confirm."""
+        """Return the inferred groups that the current customer records do not confirm."""
         if not self.references_are_reliable:
             return list(self.inferred)
         counts = references.counts
@@ -170,10 +179,10 @@ class TenantReader:
 
     def _find_conflicts(self, references: GroupReferences, reread: set[str]) -> list[str]:
         """
-        Return the groups whose members, read by pages, and references disagree.
+        Return the groups whose pages contradict the customer records.
 
-        A group that was read again has no conflict if its missing members were read in no other group: they left it
-        after their reference was read, so no newer reference exists.
+        A group that has already been read again is omitted if the missing customers are in no other group. These
+        customers have left the group since their records were read, so no newer records exist.
         """
         if references.is_empty:
             return []
@@ -189,7 +198,11 @@ class TenantReader:
         return conflicts
 
     def _lost_members_only(self, uid: str, references: GroupReferences) -> bool:
-        """Return True if the references differ from the members only by customers who are in no group now."""
+        """
+        Return True if the only contradiction is that some customers have left the group.
+
+        These customers must not be in any other group.
+        """
         code, members = self.group_codes[uid], self.members[uid]
         lost = np.setdiff1d(references.customers_of(code), members, assume_unique=True)
         if references.contradict(code, np.concatenate([members, lost])):
@@ -199,9 +212,10 @@ class TenantReader:
 
     def _groups_to_reread(self, references: GroupReferences, conflicts: Iterable[str]) -> list[str]:
         """
-        Return the smallest groups that contain the customers who name a group with a conflict but are not in it.
+        Return the groups that contain customers whose records might be outdated.
 
-        Their references might have changed since. Reading these groups again returns the new references.
+        A customer record can list a group whose pages do not contain the customer. For each such customer, the
+        smallest group that contains the customer is returned. Reading this group again returns the current record.
         """
         missing = [
             np.setdiff1d(references.customers_of(self.group_codes[uid]), self.members[uid], assume_unique=True)
@@ -215,13 +229,13 @@ class TenantReader:
         return [largest_first[n] for n in positions if n >= 0]
 
     def snapshot(self, list_verdict: str, taken_at: datetime, read_until: datetime) -> Snapshot:
-        """Return a Snapshot of everything that was read."""
+        """Return a snapshot of all groups that were read."""
         groups = groups_table(self.groups.values())
         uids = list(groups["customer_group_uid"])
         members = self._member_codes(uids)
         all_members = np.concatenate([*members, _NO_CUSTOMERS])
         ranks = np.full(len(self.customer_index), -1)
-        ranks[all_members] = 0  # Customers who are in no group now are omitted.
+        ranks[all_members] = 0  # Customers who are no longer in a group are omitted.
         customers, consents, ordered = self.customer_index.customers(np.flatnonzero(ranks == 0))
         ranks[ordered] = np.arange(len(ordered))
         reads = pd.DataFrame([self.reads[uid] for uid in uids], columns=list(READS))
@@ -282,7 +296,7 @@ class TenantReader:
         self, uids: Iterable[str], function: Callable[[str], Result], threads: Executor
     ) -> Iterator[tuple[str, Result]]:
         """
-        Call a function for each group in threads, and yield uids and results in the order of completion.
+        Call a function for each group in a thread pool, and yield the uids and results in the order of completion.
 
         Groups that were deleted during the load are omitted.
         """
@@ -325,14 +339,18 @@ class TenantReader:
         level = logging.INFO
         if listing.verdict == "consistent":
             level = logging.DEBUG
-        text = f"group {uid}: {listing.verdict}"
+        text = f"The verdict of group {uid} is {listing.verdict}"
         if listing.note:
             text += f" ({listing.note})"
         facts = {name: value for name, value in self.reads[uid].items() if name != "note"}
         log_event(log, level, "group_read", text, tenant_uid=self.client.tenant_uid, **facts)
 
     def _group_exists(self, uid: str) -> bool:
-        """Return True if the server still has the group. Then a 404 for its customers is an error."""
+        """
+        Return True if the group still exists on the server.
+
+        In this case, a 404 response to the request for its customers is an error.
+        """
         try:
             self.client.get_group(uid)
         except NotFoundError:
@@ -340,7 +358,7 @@ class TenantReader:
         return True
 
     def _drop_group(self, uid: str) -> None:
-        text = f"group {uid} was deleted while the tenant was read; it is left out"
+        text = f"Group {uid} was deleted during the load and is omitted from the snapshot."
         log_event(log, logging.INFO, "group_missing", text, tenant_uid=self.client.tenant_uid, customer_group_uid=uid)
         for by_uid in (self.groups, self.members, self.inferred, self.reads):
             by_uid.pop(uid, None)
@@ -348,7 +366,7 @@ class TenantReader:
 
 
 def _confirms_inference(page: PageRows[int], n: int) -> bool:
-    """Return True if a small page of a group confirms that its members are the n customers that name it."""
+    """Return True if a probe confirms that the members are the `n` customers whose records list the group."""
     n_with_this_reference = page.n_with_references - len(page.missing_backreference)
     return (
         page.total_count == n

@@ -1,4 +1,4 @@
-"""Age, verdict and size of the newest stored snapshot of each tenant. No requests are sent."""
+"""Status of the newest stored snapshot of each tenant."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from frgroups.internals.timestamps import parse_duration
 from frgroups.store.manifest import StoredSnapshot, list_stored_snapshots
 from frgroups.store.retention import list_snapshots
 
-# Clock difference up to which a snapshot does not count as taken in the future.
+# Tolerance for clock differences before a timestamp counts as being in the future.
 _MAX_CLOCK_SKEW = timedelta(minutes=5)
 _COLUMNS = {
     "name": "str",
@@ -53,25 +53,44 @@ def tenant_status(
     now: datetime | None = None,
 ) -> pd.DataFrame:
     """
-    A row for each tenant of `tenants.toml` and each that something is kept of; never loaded first, then oldest.
+    Return the age, verdict, and size of the newest stored snapshot of each tenant.
 
-    Columns: name, tenant_uid, host, base_url, in_config; of the newest snapshot taken_at, age (in words), verdict,
-    n_groups, n_customers, n_memberships, size_bytes, path; n_snapshots and total_bytes of all that are kept; ok
-    (fresh, consistent and undamaged), wrong and detail. `wrong` is "" or one or more of "config", "never loaded",
-    "damaged", "old", "drifted", "unverifiable" and "clock", with commas; `detail` says the same in a sentence.
+    No requests are sent. Tenants that were never loaded come first, followed by the tenants with the oldest
+    snapshots.
 
     Parameters
     ----------
     cache
-        The folder of the snapshots; None is the home's.
+        Folder of the snapshots. None means the folder `snapshots` in the data folder.
     names
-        Only these tenants of the file.
+        Names of the tenants in `tenants.toml` to include. None includes all tenants in the file and all other tenants
+        with stored snapshots.
     path
-        The file; None is `tenants.toml` of the home, which need not be there.
+        Path of the configuration file. None means `tenants.toml` in the data folder, which does not have to exist.
     max_age
-        A snapshot older than this is "old".
+        Maximum age of a fresh snapshot, as a timedelta or a string. The default is 24 hours.
     now
-        What age is counted from.
+        Time relative to which ages are calculated, with a time zone. None is the current time.
+
+    Returns
+    -------
+    DataFrame
+        One row per tenant, with the following columns:
+
+        - `name`, `tenant_uid`, `host`, `base_url` (str) identify the tenant. `in_config` (bool) is True if the tenant
+          is in `tenants.toml`.
+        - `taken_at` (datetime64[us, UTC]), `age` (str, for example "3 h"), `verdict` and `path` (str), `n_groups`,
+          `n_customers`, and `n_memberships` (Int64), and `size_bytes` (int64) describe the newest snapshot.
+        - `n_snapshots` and `total_bytes` (int64) describe all stored snapshots of the tenant.
+        - `ok` (bool) is True if there is no problem.
+        - `wrong` (str) contains the problems, separated by commas: "config", "never loaded", "damaged", "old",
+          "drifted", "unverifiable", and "clock". It is empty if there is no problem.
+        - `detail` (str) describes the problems.
+
+    Raises
+    ------
+    InputError
+        If `now` has no time zone, `max_age` is not a duration, or a name is not in the configuration file.
 
     Examples
     --------
@@ -84,7 +103,7 @@ def tenant_status(
     if now is None:
         now = datetime.now(UTC)
     if now.tzinfo is None:
-        raise InputError(f"now={now!r} has no time zone; write it like datetime.now(UTC).")
+        raise InputError(f"`now` must have a time zone, got {now!r}. Use, for example, datetime.now(UTC).")
     damaged: defaultdict[str, list[str]] = defaultdict(list)
     stored = list_stored_snapshots(cache, on_damage=lambda folder, _: damaged[folder.parent.name].append(folder.name))
     newest = {snapshot.path.parent.name: snapshot for snapshot in stored}
@@ -106,7 +125,7 @@ def tenant_status(
 
 
 def configured_rows(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of tenants in `tenants.toml`, or all rows if it contains none of them."""
+    """Return the rows of tenants in `tenants.toml`, or all rows if there are no such tenants."""
     if not table["in_config"].any():
         return table
     return table[table["in_config"]]
@@ -119,21 +138,29 @@ def status_summary(table: pd.DataFrame) -> str:
     Examples
     --------
     >>> status_summary(tenant_status(names=[]))
-    'No tenant is known.'
+    'No tenant is configured, and no snapshots are stored.'
     """
     own = configured_rows(table)
     if own.empty:
-        return "No tenant is known."
-    summary = f"{own['ok'].sum()} of {pluralize(len(own), 'tenant')} fresh and consistent"
-    n_others = len(table) - len(own)
+        return "No tenant is configured, and no snapshots are stored."
+    n_ok, n_others = int(own["ok"].sum()), len(table) - len(own)
+    tenants = f"{n_ok:,} of {pluralize(len(own), 'tenant')}"
+    summary = f"{tenants} have a fresh and consistent snapshot"
+    if 1 in (n_ok, len(own)):
+        summary = f"{tenants} has a fresh and consistent snapshot"
     if n_others:
-        summary += f"; {n_others} more on disk {agree(n_others, 'is', 'are')} not in tenants.toml"
+        others = agree(n_others, "other tenant on disk is", "other tenants on disk are")
+        summary += f"; {n_others:,} {others} not in tenants.toml"
     return f"{summary}."
 
 
 @dataclass(frozen=True, slots=True)
 class _TenantEntry:
-    """A tenant of `tenants.toml` or of the snapshot folders. `problem` is an error in the file."""
+    """
+    Tenant from `tenants.toml` or from the snapshot folders.
+
+    `problem` describes an error in the configuration of the tenant.
+    """
 
     folder: str
     name: str = ""
@@ -145,13 +172,13 @@ class _TenantEntry:
 
 
 def _configured_tenants(names: Sequence[str] | None, path: str | Path | None) -> list[_TenantEntry]:
-    """Return the tenants of the file, or those with the given names."""
+    """Return all tenants in the configuration file, or only the tenants with the given names."""
     if not names and path is None and not config_path().exists():
         return []
     configured = read_tenants(path)
     for name in names or ():
         if name not in configured:
-            find_tenant(name, path)  # Raises an error with similar names.
+            find_tenant(name, path)  # Raises an error that suggests similar names.
     return [_tenant_entry(name, tenant) for name, tenant in configured.items() if names is None or name in names]
 
 
@@ -164,7 +191,7 @@ def _tenant_entry(name: str, tenant: Tenant | InputError) -> _TenantEntry:
 
 
 def _unconfigured_tenant(folder: str, newest: StoredSnapshot | None) -> _TenantEntry:
-    """Return a tenant that has snapshots but is not in the file."""
+    """Return a tenant that has stored snapshots but is not in the configuration file."""
     uid, host = parse_tenant_folder(folder)
     base_url = ""
     if newest is not None:
@@ -173,7 +200,7 @@ def _unconfigured_tenant(folder: str, newest: StoredSnapshot | None) -> _TenantE
 
 
 def _snapshot_columns(tenant: _TenantEntry, snapshots: pd.DataFrame) -> dict[str, Any]:
-    """Return the columns about the tenant and its stored snapshots."""
+    """Return the values of the columns that describe a tenant and its snapshots."""
     row: dict[str, Any] = {
         "taken_at": None,
         "verdict": "",
@@ -193,13 +220,13 @@ def _snapshot_columns(tenant: _TenantEntry, snapshots: pd.DataFrame) -> dict[str
 def _status_columns(
     tenant: _TenantEntry, newest: StoredSnapshot | None, damaged: Sequence[str], now: datetime, max_age: timedelta
 ) -> dict[str, Any]:
-    """Return the columns age, ok, wrong and detail."""
+    """Return the values of the columns `age`, `ok`, `wrong`, and `detail`."""
     problems: dict[str, str] = {}
     age = ""
     if tenant.problem:
         problems["config"] = tenant.problem
     if damaged:
-        problems["damaged"] = f"the manifest of {max(damaged)} is damaged"
+        problems["damaged"] = f"the manifest of snapshot {max(damaged)} is corrupt"
     if newest is not None:
         age = format_age(now - newest.taken_at)
         problems |= _find_problems(newest, now, max_age)
@@ -209,24 +236,24 @@ def _status_columns(
 
 
 def _find_problems(newest: StoredSnapshot, now: datetime, max_age: timedelta) -> dict[str, str]:
-    """Return the problems of a snapshot, as descriptions by keyword."""
+    """Return a description of each problem of a snapshot, with the problems as keys."""
     age, verdict = now - newest.taken_at, str(newest.manifest["verdict"])
     problems = {}
     try:
         newest.check()
     except CorruptFileError as error:
         file = Path(getattr(error, "path", newest.path)).name
-        problems["damaged"] = f"{file} of {newest.path.name} is not as it was written"
+        problems["damaged"] = f"{file} of snapshot {newest.path.name} is corrupt"
     except InputError:
-        problems["damaged"] = f"{newest.path.name} was written by another version of frgroups, or cannot be read"
+        problems["damaged"] = f"snapshot {newest.path.name} is not readable by this version of frgroups"
     except FileNotFoundError:
-        pass  # Another process has pruned or replaced it.
+        pass  # Another process has pruned or replaced the snapshot.
     if age < -_MAX_CLOCK_SKEW:
-        problems["clock"] = f"taken {format_age(-age)} from now: is a clock wrong?"
+        problems["clock"] = f"the timestamp is {format_age(-age)} in the future, which indicates a wrong clock"
     if age > max_age:
-        problems["old"] = f"older than {format_duration(max_age)}"
+        problems["old"] = f"the snapshot is older than {format_duration(max_age)}"
     if verdict == "drifted":
-        problems[verdict] = "drifted while it was read"
+        problems[verdict] = "groups changed during the load"
     elif verdict != "consistent":
         problems[verdict] = verdict
     return problems

@@ -1,8 +1,8 @@
 """
-Read a list of the API completely and determine how reliable the result is.
+Read a list of the API completely, and determine how reliable the result is.
 
-Loads, preflight checks and read-backs use this module. `ListingReader` makes one attempt to read a list, and
-`read_listing` repeats it until the result is consistent.
+Loads, the checks before an apply, and the read-backs after it use this module. `ListingReader` makes one attempt to
+read a list. `read_listing` repeats the attempt until the result is consistent.
 """
 
 from __future__ import annotations
@@ -19,28 +19,29 @@ from frgroups.api.client import Client
 from frgroups.api.retry import sleep, stop_waiting_at
 from frgroups.api.schema.records import CustomerReferences, Group, Page, Record
 from frgroups.errors import UnexpectedResponseError
+from frgroups.internals.formatting import pluralize
 from frgroups.load.listing_reader import PAGING_OPERATION, Key, ListingReader, PageRows, ReadPage
 
 MAX_REREADS = 3
-PAUSE = 0.2  # Seconds before the first reread; the nth reread waits n times as long.
+PAUSE = 0.2  # Seconds before the first reread. The delay before the nth reread is n times as long.
 
 
 @dataclass(frozen=True, slots=True)
 class Listing(Generic[Key]):
     """
-    The distinct rows of a list, with the evidence that they are complete.
+    Distinct rows of a list, and the evidence that they are complete.
 
     Attributes
     ----------
     evidence
-        "counts" (one page contained all rows), "overlapping windows", "second pass" or "none".
+        "counts" (one page contained all rows), "overlapping windows", "second pass", or "none".
     verdict
-        "consistent" if the last attempt was complete, "drifted" if it was contradictory after all rereads, or
-        "unverifiable" if records without a uid were the only problem.
+        "consistent" if the last attempt was consistent, "drifted" if all attempts were inconsistent, or
+        "unverifiable" if the only problem was records without a uid.
     note
         Description of the problem, or an empty string.
     missing_backreference
-        Number of records that name groups, but not the group that lists them.
+        Number of records whose list of groups does not contain the group that was read.
     """
 
     uids: Sequence[Key]
@@ -56,7 +57,7 @@ class Listing(Generic[Key]):
 
 
 def read_groups(client: Client, *, pool: Executor | None = None) -> tuple[dict[str, Group], Listing[str]]:
-    """Return all groups of the tenant by uid, and the listing that they are from."""
+    """Read all groups of the tenant, and return them by uid together with their listing."""
     groups: dict[str, Group] = {}
 
     def read_page(number: int | None, size: int | None) -> PageRows[str]:
@@ -71,9 +72,10 @@ def read_groups(client: Client, *, pool: Executor | None = None) -> tuple[dict[s
 
 def read_members(client: Client, group_uid: str, *, pool: Executor | None = None) -> Listing[str]:
     """
-    Read the members of a group from all of its pages.
+    Read all pages of a group, and return the listing of its members.
 
-    If the records name groups at all, each record must also name the group that lists it.
+    If any customer record lists groups, each list of groups must contain this group. Otherwise, the listing is not
+    consistent.
     """
 
     def read_page(number: int | None, size: int | None) -> PageRows[str]:
@@ -101,7 +103,7 @@ def page_rows(
     n_with_references: int = 0,
     n_new: int = 0,
 ) -> PageRows[Key]:
-    """Return the page with these keys instead of its records."""
+    """Return a page that contains the given keys instead of its records."""
     return PageRows(
         keys,
         page.page_number,
@@ -117,7 +119,7 @@ def page_rows(
 def read_listing(
     read_page: ReadPage[Key], *, first: PageRows[Key] | None = None, pool: Executor | None = None
 ) -> Listing[Key]:
-    """Read a list until an attempt is consistent, with at most `MAX_REREADS` further attempts."""
+    """Read a list, and repeat the read up to `MAX_REREADS` times until the result is consistent."""
     started = time.monotonic()
     if first is None:
         first = read_page(None, None)
@@ -136,7 +138,7 @@ def read_listing(
     if problem:
         evidence, verdict, note = "none", "drifted", problem
     elif reader.without_uid > 0:
-        evidence, verdict, note = "none", "unverifiable", f"{reader.without_uid} records without a uid"
+        evidence, verdict, note = "none", "unverifiable", f"{pluralize(reader.without_uid, 'record')} had no uid"
     else:
         evidence, verdict, note = reader.evidence, "consistent", ""
     return Listing(
@@ -155,14 +157,18 @@ def read_listing(
 
 @contextmanager
 def worker_threads(client: Client) -> Iterator[ThreadPoolExecutor]:
-    """Create one worker thread per connection. On Ctrl-C or an error, pending and waiting work is canceled."""
+    """
+    Create one worker thread per connection.
+
+    On Ctrl-C or an error, pending work is canceled, and threads that wait for their next attempt stop waiting.
+    """
     stop = threading.Event()
     pool = ThreadPoolExecutor(client.workers, "frgroups", initializer=stop_waiting_at, initargs=(stop,))
     try:
         yield pool
     except BaseException as error:
         stop.set()
-        # After Ctrl-C, do not wait for the requests in progress; they end by themselves.
+        # After Ctrl-C, do not wait for the requests that are in progress.
         pool.shutdown(wait=isinstance(error, Exception), cancel_futures=True)
         raise
     pool.shutdown()
@@ -177,8 +183,8 @@ def listing_context(client: Client, operation: str, list_name: str) -> Iterator[
         if error.operation != PAGING_OPERATION:
             raise
         raise UnexpectedResponseError(
-            f"{operation}, {list_name} of tenant {client.tenant_uid}: 200, but {error.message} "
-            f"Is {client.base_url} the API?",
+            f"{operation} returned status 200, but {list_name} of tenant {client.tenant_uid} could not be read. "
+            f"{error.message} Check that {client.base_url} is the URL of the API.",
             operation=operation,
             tenant_uid=client.tenant_uid,
             status=200,

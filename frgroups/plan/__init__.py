@@ -1,1 +1,1 @@
-"""Compute the changes between current and desired memberships, their limits and findings."""
+"""Create, check and save plans of membership changes."""

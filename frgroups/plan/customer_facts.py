@@ -1,4 +1,8 @@
-"""Facts about the customers of a plan, without names and contact data, for the review page and the plan file."""
+"""
+Describe the customers of a plan without their names and contact data.
+
+The review page shows this table, and the plan file stores it.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +15,16 @@ import pandas as pd
 from frgroups.snapshot.snapshot import Snapshot
 
 FACT_COLUMNS = ["external_id", "customer_type", "default_store", "pricelist_uid", "groups_now"]
-WITHHELD = "(not shown: may be contact data)"
-# Columns with few distinct values, which a plan file contains once each.
+WITHHELD = "(hidden, because it might be contact data)"
+# These columns have few distinct values. A plan file stores each distinct value only once.
 _REPEATING = FACT_COLUMNS[1:]
 
 
 def customer_facts(snapshot: Snapshot, customer_uids: Iterable[str]) -> pd.DataFrame:
     """
-    Return the facts that a snapshot has about customers: text columns by customer_uid, "" if unknown.
+    Return a table with attributes of customers, without names and contact data.
+
+    The index is customer_uid. All columns are strings, and a missing value is an empty string.
 
     Examples
     --------
@@ -44,7 +50,11 @@ def customer_facts(snapshot: Snapshot, customer_uids: Iterable[str]) -> pd.DataF
 
 
 def facts_to_dict(facts: pd.DataFrame) -> dict[str, Any]:
-    """Return the table as plain values. `facts_from_dict` is the inverse."""
+    """
+    Convert a table of customer facts to JSON values.
+
+    The function `facts_from_dict` is the inverse.
+    """
     content: dict[str, Any] = {"customer_uid": facts.index.tolist(), "external_id": facts["external_id"].tolist()}
     for name in _REPEATING:
         codes, words = pd.factorize(facts[name])
@@ -53,21 +63,29 @@ def facts_to_dict(facts: pd.DataFrame) -> dict[str, Any]:
 
 
 def facts_from_dict(content: dict[str, Any]) -> pd.DataFrame:
-    """Return the table that `facts_to_dict` converted. Raise ValueError if a code has no value."""
+    """
+    Convert the result of `facts_to_dict` back to a table.
+
+    Raise ValueError if a code does not refer to a value.
+    """
     columns = {"external_id": content["external_id"]}
     for name in _REPEATING:
         codes, words = content[name]["of"], content[name]["words"]
         if any(not 0 <= code < len(words) for code in codes):
-            raise ValueError(f"a code of {name} has no value")
+            raise ValueError(f"The column {name} contains a code without a value.")
         columns[name] = [words[code] for code in codes]
     return pd.DataFrame(columns, index=pd.Index(content["customer_uid"], name="customer_uid"), dtype="str")
 
 
 def _group_names(snapshot: Snapshot, customer_uids: pd.Index) -> list[str]:
-    """Return the names of the groups of each customer as one text, which customers in the same groups share."""
+    """
+    Return the names of each customer's groups as a comma-separated string.
+
+    Customers with the same groups share one string object, which saves memory.
+    """
     matrix = snapshot.matrix
     customer_codes = matrix.customer_uids.get_indexer(customer_uids)
-    # Code -1 of unknown customers marks the additional last entry.
+    # Unknown customers have the code -1, which refers to the additional last entry.
     is_requested = np.zeros(matrix.n_customers + 1, dtype=bool)
     is_requested[customer_codes] = True
     memberships = np.flatnonzero(is_requested[matrix.indices])

@@ -1,4 +1,4 @@
-"""Findings about the customers who join or leave: price lists, customer types, tiers, and customers in no group."""
+"""Create findings about the customers that are added or removed by a plan."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from frgroups.analysis.register import has_ended
-from frgroups.internals.formatting import agree, format_percentage, pluralize
+from frgroups.internals.formatting import format_list, format_percentage, pluralize
 from frgroups.internals.typing import IntArray
 from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange
@@ -19,11 +19,11 @@ from frgroups.snapshot.snapshot import Snapshot
 
 Row = Mapping[Hashable, Any]
 
-# A group has a usual customer type if it has at least MIN_MEMBERS members of a known type,
-# and at least MIN_TYPE_SHARE of them have the same type.
+# Minimum number of members with a known type in a group that has a usual customer type.
 MIN_MEMBERS = 20
+# Minimum share of these members that have the usual type.
 MIN_TYPE_SHARE = 0.95
-# Maximum number of register rows in the text of a finding.
+# Maximum number of register rows in the message of a finding.
 MAX_LISTED_ROWS = 3
 
 
@@ -31,16 +31,18 @@ def customer_findings(
     snapshot: Snapshot, groups: Sequence[GroupChange], register: pd.DataFrame | None
 ) -> tuple[Finding, ...]:
     """
-    Return the findings about the customers of these changes. They do not block the plan.
+    Return the findings about the customers who are added or removed.
+
+    These findings do not block the plan.
 
     Parameters
     ----------
     snapshot
-        The snapshot that the plan was made from.
+        The snapshot that the plan was created from.
     groups
-        The changes.
+        The planned change of each group.
     register
-        The table that `match_register` returns, or None.
+        The table that `match_register` returns. None if the plan has no register.
     """
     if not groups:
         return ()
@@ -66,10 +68,10 @@ def customer_findings(
 
 class _ChangedCustomers:
     """
-    Codes of the customers who join or leave.
+    Integer codes of the customers who are added or removed.
 
-    Customers of the snapshot have the codes of its matrix. Customers who are not in the snapshot have the codes from
-    `n_known` to `n` - 1.
+    A customer in the snapshot has the same code as in the membership matrix. The customers who are not in the
+    snapshot have the codes from `n_known` to `n - 1`.
     """
 
     def __init__(self, snapshot: Snapshot, groups: Sequence[GroupChange]) -> None:
@@ -94,16 +96,16 @@ class _ChangedCustomers:
 
     @cached_property
     def pricelist(self) -> _Attribute:
-        """The customers' own price lists."""
+        """Individual price lists of the customers."""
         return _Attribute(self.customers["pricelist_uid"])
 
     @cached_property
     def customer_type(self) -> _Attribute:
-        """The customer types."""
+        """Types of the customers."""
         return _Attribute(self.customers["customer_type"])
 
     def members_after(self, uid: str) -> IntArray:
-        """Return the members of a group after the plan."""
+        """Return the codes of the members of a group after the plan."""
         is_existing = self.matrix.group_uids.get_indexer(pd.Index([uid], dtype="str"))[0] >= 0
         members: IntArray = np.empty(0, dtype=np.int64)
         if is_existing:
@@ -114,42 +116,51 @@ class _ChangedCustomers:
 
 
 class _Attribute:
-    """An attribute of the customers, for counts in many groups. Missing and empty values are unknown."""
+    """
+    An attribute of all customers, encoded so that it can be counted quickly.
+
+    Missing values and empty strings are treated as unknown.
+    """
 
     def __init__(self, column: pd.Series) -> None:
         self._codes, values = pd.factorize(column.where(column != "").astype("str"))
         self._values = list(map(str, values))
 
     def counts(self, customer_codes: IntArray) -> dict[str, int]:
-        """Return the number of these customers per value. Customers who are not in the snapshot have no value."""
+        """
+        Return the number of customers per value of the attribute.
+
+        Customers with an unknown value and customers who are not in the snapshot are not counted.
+        """
         codes = self._codes[customer_codes[customer_codes < len(self._codes)]]
         counts = np.bincount(codes[codes >= 0], minlength=len(self._values))
         return {self._values[code]: int(counts[code]) for code in np.flatnonzero(counts)}
 
 
 def _unmatched_rows(register: pd.DataFrame) -> Iterator[Finding]:
-    """Yield a finding if rows with limits or protection do not match a group."""
+    """Yield a finding if register rows with limits or protection match no group."""
     has_limits = register["protected"] | register["max_removals"].notna() | register["max_additions"].notna()
     unmatched = register.loc[has_limits & register["customer_group_uid"].isna(), "group"]
     n = len(unmatched)
     if not n:
         return
-    listed = ", ".join(map(repr, unmatched[:MAX_LISTED_ROWS]))
-    if n > MAX_LISTED_ROWS:
-        listed += f" and {n - MAX_LISTED_ROWS:,} more"
-    text = f"{pluralize(n, 'row')} of the register with limits or protection that no group here answers to: {listed}."
+    listed = format_list(list(map(repr, unmatched)), MAX_LISTED_ROWS, conjunction="or")
+    text = (
+        f"The limits or protection in {pluralize(n, 'row')} of the register have no effect, because no group has the "
+        f"uid or name {listed}."
+    )
     yield Finding("register_unknown", text, n=n)
 
 
 def _register_findings(group: GroupChange, row: Row) -> Iterator[Finding]:
     if row["protected"]:
-        text = f"{group.name} is protected in the register: only limits that name it by its uid let a plan touch it."
+        text = f"The register protects {group.name}. Only limits that are set for its uid allow a plan to change it."
         yield Finding("protected_group", text, False, group.uid, len(group.add) + len(group.remove))
     if group.add and row["ended"]:
         n = len(group.add)
         text = (
-            f"{pluralize(n, 'customer')} would join {group.name}, which ended on {row['valid_to']:%Y-%m-%d} "
-            "according to the register."
+            f"The plan adds {pluralize(n, 'customer')} to {group.name}, although the group ended on "
+            f"{row['valid_to']:%Y-%m-%d} according to the register."
         )
         yield Finding("ended", text, False, group.uid, n)
 
@@ -158,17 +169,22 @@ def _own_pricelist(customers: _ChangedCustomers, group: GroupChange) -> Iterator
     n = sum(customers.pricelist.counts(customers.add[group.uid]).values())
     if n:
         text = (
-            f"{n:,} of {pluralize(len(group.add), 'customer')} to join {group.name} {agree(n, 'has', 'have')} "
-            "a price list of their own; whether that goes before what the group grants, the API does not tell."
+            f"The plan adds {pluralize(n, 'customer')} with an individual price list to {group.name}. "
+            "The API does not report which price list applies."
         )
         yield Finding("own_pricelist", text, False, group.uid, n)
 
 
 def _other_type(customers: _ChangedCustomers, group: GroupChange, expected: Any) -> Iterator[Finding]:
-    """Yield a finding if customers join whose type the register does not expect or who are rare in the group."""
+    """
+    Yield a finding if the plan adds customers with an unusual customer type.
+
+    A type is usual if the register expects it. If the register expects no type, the type of nearly all members is
+    the usual type.
+    """
     if isinstance(expected, str) and expected:
         usual = expected.split("|")
-        description = f"which is for {' or '.join(usual)} according to the register"
+        description = f"The register expects {format_list(usual, conjunction='or')}."
     else:
         usual, description = _usual_type(customers, group)
     if not usual:
@@ -177,14 +193,17 @@ def _other_type(customers: _ChangedCustomers, group: GroupChange, expected: Any)
     others = {customer_type: n for customer_type, n in types.items() if customer_type not in usual}
     n = sum(others.values())
     if n:
-        listed = " and ".join(f"{others[customer_type]:,} {customer_type}" for customer_type in sorted(others))
-        verb = agree(n, "customer is", "customers are")
-        text = f"{listed} {verb} among the {len(group.add):,} to join {group.name}, {description}."
+        listed = format_list([f"{others[customer_type]:,} {customer_type}" for customer_type in sorted(others)])
+        text = f"The plan adds {pluralize(n, 'customer')} of an unusual type to {group.name}: {listed}. {description}"
         yield Finding("other_type", text, False, group.uid, n)
 
 
 def _usual_type(customers: _ChangedCustomers, group: GroupChange) -> tuple[list[str], str]:
-    """Return the type that nearly all members have, and its description; an empty list if there is none."""
+    """
+    Return the customer type that nearly all members have, and a sentence about it.
+
+    The list of types is empty if the group has no usual type.
+    """
     if group.create:
         return [], ""
     members = customers.matrix.member_codes(group.uid).astype(np.int64)
@@ -195,11 +214,13 @@ def _usual_type(customers: _ChangedCustomers, group: GroupChange) -> tuple[list[
     usual = max(counts, key=counts.__getitem__)
     if counts[usual] < MIN_TYPE_SHARE * total:
         return [], ""
-    return [usual], f"whose {total:,} members are {format_percentage(counts[usual] / total)} {usual}"
+    return [
+        usual
+    ], f"{format_percentage(counts[usual] / total)} of the {total:,} members with a known type are {usual}."
 
 
 def _two_tiers(customers: _ChangedCustomers, group: GroupChange, rows: Mapping[str, Row]) -> Iterator[Finding]:
-    """Yield a finding if joining customers would also be in another group of the same exclusive set."""
+    """Yield a finding if added customers would be in two groups of the same exclusive set."""
     if group.uid not in rows:
         return
     exclusive_set = rows[group.uid]["exclusive_set"]
@@ -212,14 +233,18 @@ def _two_tiers(customers: _ChangedCustomers, group: GroupChange, rows: Mapping[s
     n = int(in_others[customers.add[group.uid]].sum())
     if n:
         text = (
-            f"{n:,} of {pluralize(len(group.add), 'customer')} to join {group.name} would be in two tiers of one "
-            f"set, {exclusive_set!r} in the register."
+            f"The additions to {group.name} would put {pluralize(n, 'customer')} into more than one group of the "
+            f"exclusive set {exclusive_set!r}."
         )
         yield Finding("two_tiers", text, False, group.uid, n)
 
 
 def _in_no_group(customers: _ChangedCustomers) -> Iterator[Finding]:
-    """Yield a finding if customers leave their last group, because later loads cannot read them."""
+    """
+    Yield a finding if customers are removed from their last group.
+
+    Later loads cannot read a customer who is in no group.
+    """
     leaving = np.concatenate([*customers.remove.values()])
     if not len(leaving):
         return
@@ -229,5 +254,7 @@ def _in_no_group(customers: _ChangedCustomers) -> Iterator[Finding]:
     n_groups += np.bincount(joining, minlength=customers.n)
     n = int((n_groups[np.unique(leaving)] == 0).sum())
     if n:
-        text = f"{pluralize(n, 'customer')} will be in no group and out of sight: no later load can read them."
+        text = (
+            f"The plan leaves {pluralize(n, 'customer')} in no group. Later loads cannot read customers in no group."
+        )
         yield Finding("out_of_sight", text, False, None, n)

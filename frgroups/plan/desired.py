@@ -1,4 +1,4 @@
-"""Read desired memberships in any supported form, as codes of the snapshot's customers."""
+"""Convert desired memberships from any supported form to integer customer codes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pyarrow as pa
 from frgroups.api.schema import codec
 from frgroups.errors import GroupNotFoundError, InputError, WrongTenantError
 from frgroups.internals.typing import Int32Array, IntArray
-from frgroups.internals.validation import as_list
+from frgroups.internals.validation import as_list, wrong_type
 from frgroups.plan.uid_table import UidTable, is_invalid_uid
 from frgroups.snapshot.membership_matrix import check_uids, to_chunked_array, to_string_array
 from frgroups.snapshot.snapshot import Snapshot
@@ -30,9 +30,9 @@ class DesiredMemberships:
     Attributes
     ----------
     codes
-        Codes of the customers that the snapshot contains, in any order, possibly repeated.
+        Codes of the desired customers who are in the snapshot, in any order. A code can occur several times.
     unknown
-        Uids of the other customers.
+        Uids of the desired customers who are not in the snapshot.
     """
 
     codes: Int32Array
@@ -46,24 +46,26 @@ def desired_memberships(
     snapshot: Snapshot, desired: Desired, created: Mapping[str, str], uids: UidTable
 ) -> Iterator[tuple[str, DesiredMemberships]]:
     """
-    Yield the uid and the desired members of each group, with valid customer uids.
+    Yield the uid and the desired members of each group.
+
+    The customer uids are validated.
 
     Parameters
     ----------
     snapshot
         The current memberships.
     desired
-        The desired memberships, as `plan_memberships` describes them.
+        The desired memberships, in one of the forms that `plan_memberships` accepts.
     created
         The groups to create, as {uid: name}.
     uids
-        The customer uids of the snapshot.
+        The table of the customer uids of the snapshot.
     """
     lists = _read_desired(snapshot, desired)
     group_uids = _group_uids(snapshot, lists.groups, created)
     codes = uids.lookup_codes(lists.texts)
     unknown_at = np.flatnonzero(codes < 0)
-    # Combined once, because each take would otherwise search all chunks.
+    # The chunks are combined once, because each call of `take` would otherwise search all of them.
     unknown_texts = lists.texts.filter(pa.array(codes < 0)).combine_chunks()
     _check_customers(lists, codes, unknown_at, unknown_texts, uids)
     for uid, start, end in zip(group_uids, lists.indptr[:-1], lists.indptr[1:], strict=True):
@@ -83,10 +85,10 @@ def desired_memberships(
 @dataclass(frozen=True, slots=True)
 class _CustomerLists:
     """
-    Desired customers of all groups in one Arrow array, because a Python list of millions of uids is slow.
+    Desired customers of all groups in one Arrow array.
 
-    The customers of group i are `texts` at `positions[indptr[i]:indptr[i + 1]]`. If `positions` is None, they are
-    `texts[indptr[i]:indptr[i + 1]]`.
+    A Python list with millions of uids would be slow. The customers of group i are `texts` at
+    `positions[indptr[i]:indptr[i + 1]]`. If `positions` is None, they are `texts[indptr[i]:indptr[i + 1]]`.
     """
 
     groups: Sequence[str]
@@ -104,23 +106,21 @@ def _read_desired(snapshot: Snapshot, desired: Desired) -> _CustomerLists:
         texts = [_customer_uids(customers, f"desired[{group!r}]") for group, customers in desired.items()]
         indptr = np.cumsum([0, *map(len, texts)], dtype=np.int64)
         return _CustomerLists(list(desired), indptr, pa.chunked_array(texts, type=pa.large_string()))
-    raise InputError(
-        f"desired is a {type(desired).__name__}; give {{group: customer uids}}, a table with "
-        "customer_group_uid and customer_uid, or a Snapshot."
-    )
+    raise wrong_type(desired, "desired", "a dictionary {group: customer uids}, a DataFrame, or a Snapshot")
 
 
 def _lists_from_snapshot(snapshot: Snapshot, desired: Snapshot) -> _CustomerLists:
     if desired.tenant_uid != snapshot.tenant_uid:
         raise WrongTenantError(
-            f"The wanted membership is of tenant {desired.tenant_uid}, the snapshot of {snapshot.tenant_uid}."
+            f"`desired` is a snapshot of tenant {desired.tenant_uid}, but `snapshot` is of tenant "
+            f"{snapshot.tenant_uid}."
         )
     matrix = desired.matrix
     for uid in matrix.group_uids:
         if uid in snapshot and snapshot.group_uid(uid) != uid:
             raise GroupNotFoundError(
-                f"The wanted membership has a group of uid {uid!r}; here that is the name of another group, "
-                f"{snapshot.group_uid(uid)}. Give {{group: customer uids}} for the groups that are meant.",
+                f"`desired` contains a group with the uid {uid!r}, but in `snapshot` this is the name of group "
+                f"{snapshot.group_uid(uid)}. Pass a dictionary {{group: customer uids}} instead of a Snapshot.",
                 close=[snapshot.group_uid(uid)],
             )
     return _CustomerLists(
@@ -133,13 +133,13 @@ def _lists_from_table(desired: pd.DataFrame) -> _CustomerLists:
         to_chunked_array(check_uids(desired, "customer_group_uid", "desired")).dictionary_encode().combine_chunks()
     )
     customers = to_chunked_array(check_uids(desired, "customer_uid", "desired"))
-    names = groups.dictionary.to_pylist()  # In the order of their first rows.
+    names = groups.dictionary.to_pylist()  # The names are in the order of their first rows.
     codes: npt.NDArray[Any] = np.asarray(groups.indices)
     indptr = np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(names)))])
     if (codes[:-1] <= codes[1:]).all():
         return _CustomerLists(names, indptr, customers)
     if len(names) < 2**16:
-        # NumPy sorts 16-bit integers with a radix sort.
+        # For 16-bit integers, NumPy uses a radix sort.
         codes = codes.astype(np.uint16)
     return _CustomerLists(names, indptr, customers, np.argsort(codes, kind="stable"))
 
@@ -151,7 +151,7 @@ def _customer_uids(customers: Iterable[Any], name: str) -> pa.Array:
     if isinstance(customers, pd.Series | pd.Index | np.ndarray):
         return _uids_from_array(customers, name)
     if isinstance(customers, Mapping | pd.DataFrame) or not isinstance(customers, Iterable):
-        raise InputError(f"{name} is a {type(customers).__name__}; give the customer uids.")
+        raise wrong_type(customers, name, "a list of customer uids")
     listed = as_list(customers, name)
     try:
         texts = pa.array(listed)
@@ -159,13 +159,13 @@ def _customer_uids(customers: Iterable[Any], name: str) -> pa.Array:
         texts = None
     if texts is not None and texts.type == pa.string() and not texts.null_count:
         return texts.cast(pa.large_string())
-    # The check of each uid names the first invalid one, and accepts subclasses of str that Arrow rejects.
+    # This check reports the first invalid uid, and it accepts subclasses of str, which Arrow rejects.
     return pa.array(codec.check_uids_once(listed, name), type=pa.large_string())
 
 
 def _uids_from_array(customers: pd.Series | pd.Index | npt.NDArray[Any], name: str) -> pa.Array:
     if customers.ndim != 1 or isinstance(customers, pd.MultiIndex):
-        raise InputError(f"{name} is not one column; give the customer uids alone.")
+        raise InputError(f"`{name}` must have one dimension. Pass only the customer uids.")
     if isinstance(customers, np.ndarray):
         customers = customers.astype(object)
     column = pd.DataFrame({"customer_uid": pd.Series(customers, dtype=getattr(customers, "dtype", None))})
@@ -175,7 +175,7 @@ def _uids_from_array(customers: pd.Series | pd.Index | npt.NDArray[Any], name: s
 def _check_customers(
     lists: _CustomerLists, codes: Int32Array, unknown_at: IntArray, unknown_texts: pa.Array, uids: UidTable
 ) -> None:
-    """Raise InputError for the first desired customer whose uid the API does not accept."""
+    """Raise InputError if the uid of a desired customer is not a valid API uid."""
     is_invalid = np.zeros(len(codes), dtype=np.bool_)
     if uids.invalid is not None:
         is_invalid = uids.invalid[codes] & (codes >= 0)
@@ -191,12 +191,16 @@ def _check_customers(
 
 
 def _group_uids(snapshot: Snapshot, groups: Sequence[str], created: Mapping[str, str]) -> list[str]:
-    """Return the uid of each group. Raise InputError if a group occurs twice, for example by uid and by name."""
+    """
+    Return the uid of each desired group.
+
+    Raise InputError if a group occurs twice, for example by uid and by name.
+    """
     names: dict[str, str] = {}
     for name in groups:
         uid = _group_uid(snapshot, name, created)
         if uid in names:
-            raise InputError(f"Group {uid!r} is wanted twice, once as {name!r}. Name each group once.")
+            raise InputError(f"`desired` contains group {uid!r} twice, once as {name!r}. Pass each group once.")
         names[uid] = name
     return list(names)
 
@@ -207,7 +211,7 @@ def _group_uid(snapshot: Snapshot, group: str, created: Mapping[str, str]) -> st
     named = [uid for uid, name in created.items() if name == group]
     if named and (len(named) > 1 or group in set(snapshot.matrix.group_names)):
         raise GroupNotFoundError(
-            f"{group!r} names a group to create ({', '.join(named)}) and another one. Say which by its uid.",
+            f"Several groups have the name {group!r}, including {', '.join(named)} in `create`. Pass the uid.",
             close=named,
         )
     try:

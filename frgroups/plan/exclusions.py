@@ -1,4 +1,4 @@
-"""Exclusions: customers and groups that a plan must not change, and the changes that it leaves out for them."""
+"""Exclude protected customers, protected groups and the suppression list from a plan."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Literal
 import pandas as pd
 
 from frgroups.errors import InputError
-from frgroups.internals.formatting import agree
+from frgroups.internals.formatting import pluralize
 from frgroups.internals.redaction import safe_repr
-from frgroups.internals.validation import as_list
+from frgroups.internals.validation import as_list, wrong_type
 from frgroups.plan.finding import Finding
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.suppression_list import suppressed_customers
@@ -29,7 +29,11 @@ _REASONS: dict[ExclusionRule, str] = {
 
 @dataclass(frozen=True, slots=True)
 class ExcludedChange:
-    """A change ("add" or "remove") that a plan leaves out, the rule, and the note of the suppression list."""
+    """
+    A requested change that a plan leaves out.
+
+    The rule is the reason for the exclusion. The note is the reason from the suppression list.
+    """
 
     customer_group_uid: str
     group_name: str
@@ -39,7 +43,7 @@ class ExcludedChange:
 
     @property
     def change(self) -> str:
-        """The change that was requested: "add" or "remove"."""
+        """Type of the requested change: "add" or "remove"."""
         if self.rule == "suppression_list":
             return "add"
         return "remove"
@@ -47,7 +51,7 @@ class ExcludedChange:
     @property
     def reason(self) -> str:
         """
-        Description of the rule, with the note.
+        Reason for the exclusion, with the note from the suppression list.
 
         Examples
         --------
@@ -59,26 +63,37 @@ class ExcludedChange:
         return f"{_REASONS[self.rule]}: {self.note}"
 
     def row(self) -> list[str]:
-        """Return all values for the plan file. `ExcludedChange(*row)` is the inverse."""
+        """
+        Return the values as a list for the plan file.
+
+        The call `ExcludedChange(*row)` is the inverse.
+        """
         return list(astuple(self))
 
 
 def excluded_table(changes: Iterable[ExcludedChange]) -> pd.DataFrame:
-    """Return a table with one row per excluded change, as `Plan.excluded` does."""
+    """
+    Return a table with one row per excluded change.
+
+    `Plan.excluded` documents the columns.
+    """
     rows = [(change.customer_group_uid, change.customer_uid, change.change, change.reason) for change in changes]
     return pd.DataFrame(rows, columns=EXCLUDED_COLUMNS, dtype="str")
 
 
 def exclusion_findings(changes: Iterable[ExcludedChange]) -> list[Finding]:
     """
-    Return one finding per group and rule with the number of excluded changes. The findings do not block.
+    Return one finding per group and exclusion rule.
+
+    Each finding contains the number of excluded changes. These findings do not block the plan.
 
     Examples
     --------
     >>> protected = ExcludedChange("vip", "VIP", "c-1", "protected")
     >>> suppressed = ExcludedChange("vip", "VIP", "c-2", "suppression_list")
     >>> [finding.message for finding in exclusion_findings([protected, suppressed])]
-    ['1 protected customer stays in VIP.', '1 customer who may never be added is kept out of VIP.']
+    ['The plan does not remove protected customers from VIP (1 customer).', \
+'The plan does not add 1 customer to VIP because of the suppression list.']
     """
     counts = Counter((change.customer_group_uid, change.group_name, change.rule) for change in changes)
     return [Finding(rule, _message(n, name, rule), False, uid, n) for (uid, name, rule), n in counts.items()]
@@ -86,21 +101,23 @@ def exclusion_findings(changes: Iterable[ExcludedChange]) -> list[Finding]:
 
 def _message(n: int, group_name: str, rule: ExclusionRule) -> str:
     if rule == "protected":
-        return f"{n:,} protected {agree(n, 'customer stays', 'customers stay')} in {group_name}."
+        return f"The plan does not remove protected customers from {group_name} ({pluralize(n, 'customer')})."
     if rule == "protected_group":
-        subject = agree(n, "customer who was to leave stays", "customers who were to leave stay")
-        return f"{n:,} {subject} in {group_name}: the group is protected."
-    subject = agree(n, "customer who may never be added is", "customers who may never be added are")
-    return f"{n:,} {subject} kept out of {group_name}."
+        return f"The plan does not remove {pluralize(n, 'customer')} from {group_name}, which is a protected group."
+    return f"The plan does not add {pluralize(n, 'customer')} to {group_name} because of the suppression list."
 
 
 def select_exclusions(changes: Iterable[ExcludedChange], group_uids: Collection[str]) -> tuple[ExcludedChange, ...]:
-    """Return the excluded changes of these groups."""
+    """Return the excluded changes of the selected groups."""
     return tuple(change for change in changes if change.customer_group_uid in group_uids)
 
 
 def drop_exclusions(changes: Iterable[ExcludedChange], name: str) -> tuple[ExcludedChange, ...]:
-    """Return the excluded changes except those of the group or customer with this uid or name."""
+    """
+    Return the excluded changes without the changes of one group or customer.
+
+    `name` is the uid or name of the group, or the uid of the customer.
+    """
     return tuple(
         change
         for change in changes
@@ -116,11 +133,11 @@ class Exclusions:
     Attributes
     ----------
     customers
-        Protected customers, who are not removed from any group.
+        Uids of the protected customers, who are not removed from any group.
     groups
-        Protected groups, from which no customer is removed.
+        Uids of the protected groups, from which no customer is removed.
     suppression_list
-        Customers who are not added to any group, with a note each.
+        Customers who are not added to any group, as {uid: note}.
     """
 
     customers: frozenset[str] = frozenset()
@@ -131,7 +148,7 @@ class Exclusions:
 def resolve_exclusions(
     snapshot: Snapshot, *, protect: Iterable[str], protect_groups: Iterable[str], suppression_list: Iterable[str]
 ) -> Exclusions:
-    """Return the exclusions of the caller together with the tenant's suppression list."""
+    """Combine the exclusions of the caller with the suppression list of the tenant."""
     return Exclusions(
         frozenset(_checked_customers(protect, "protect")),
         frozenset(snapshot.group_uid(name) for name in as_list(protect_groups, "protect_groups")),
@@ -141,7 +158,7 @@ def resolve_exclusions(
 
 def apply_exclusions(change: GroupChange, exclusions: Exclusions) -> tuple[GroupChange, tuple[ExcludedChange, ...]]:
     """
-    Return the change without the excluded customers, and the excluded changes.
+    Split a change into the remaining change and the excluded changes.
 
     Examples
     --------
@@ -180,11 +197,15 @@ def _remaining_uids(uids: tuple[str, ...], excluded: Iterable[str]) -> tuple[str
 
 
 def _checked_customers(customers: Iterable[str], name: str) -> list[str]:
-    """Return customer uids as a list. Uids that the API does not accept are valid here, because they are not sent."""
+    """
+    Return customer uids as a list, and raise InputError if a uid is not a string.
+
+    Uids that the API would reject are accepted, because excluded customers are not sent.
+    """
     if isinstance(customers, Mapping | pd.DataFrame):
-        raise InputError(f"{name} takes several customer uids, not a {type(customers).__name__}; write ['...'].")
+        raise wrong_type(customers, name, "a list of customer uids")
     listed = as_list(customers, name)
     for uid in listed:
         if not isinstance(uid, str) or not uid:
-            raise InputError(f"{name} holds {safe_repr(uid)}; a customer uid is text. Leading zeros would be lost.")
+            raise InputError(f"`{name}` must contain customer uids as strings, got {safe_repr(uid)}.")
     return listed

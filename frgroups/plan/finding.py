@@ -1,11 +1,11 @@
-"""Findings: facts and problems of a plan that its reviewer must see."""
+"""Findings about a plan, which its reviewer must see."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-# Rules of findings that do not block. An approval policy can accept these, but never an exceeded limit.
+# Rules of the findings that do not block a plan. An approval policy can accept them.
 NOTICE_RULES = (
     "already_undone",
     "covered",
@@ -34,23 +34,24 @@ class Finding:
 
     Attributes
     ----------
-    rule
-        The exceeded limit, such as "removals_total", otherwise one of `NOTICE_RULES` or "erased_customers".
-    message
+    rule : str
+        Identifier of the rule: the name of an exceeded limit such as "removals_total", one of `NOTICE_RULES`, or
+        "erased_customers".
+    message : str
         One or two sentences for the reviewer.
-    blocking
-        Whether the plan cannot be applied.
-    customer_group_uid
-        The affected group; None if the finding concerns the whole plan.
-    n
-        Number of affected customers, memberships or groups; 0 if the finding has no count.
-    allow
-        Pairs of limit and value that would allow the change.
+    blocking : bool
+        Whether the finding prevents the plan from being applied.
+    customer_group_uid : str or None
+        Uid of the affected group, or None if the finding concerns the complete plan.
+    n : int
+        Number of affected customers, memberships or groups. It is 0 if the finding has no count.
+    allow : tuple
+        Limits that would allow the change, as pairs of name and value.
 
     Examples
     --------
-    >>> print(Finding("emptied_groups", "VIP would have no members.", blocking=True))
-    BLOCKED: VIP would have no members.
+    >>> print(Finding("emptied_groups", "The plan removes all members of VIP.", blocking=True))
+    BLOCKED: The plan removes all members of VIP.
     """
 
     rule: str

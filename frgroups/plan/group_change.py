@@ -1,4 +1,4 @@
-"""Change of one group: its members when the plan was made, the additions and the removals."""
+"""The planned change of one group."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from frgroups.plan.uid_table import CodedUids
 @dataclass(frozen=True, eq=False)
 class GroupChange:
     """
-    Change of one group.
+    Planned additions to and removals from one group.
 
     Attributes
     ----------
     uid, name
-        The group.
+        Uid and name of the group.
     baseline
-        Members when the plan was made, in uid order. A new plan stores them as codes of its snapshot.
+        Uids of the members when the plan was created, in uid order. A new plan stores them as integer codes.
     add, remove
-        Customers who join and who leave, in uid order.
+        Uids of the customers to add and to remove, in uid order.
     unknown
-        Customers in `add` who are not in the snapshot.
+        Uids in `add` that are not in the snapshot.
     create
         Whether the plan creates the group.
     """
@@ -41,7 +41,7 @@ class GroupChange:
 
     @property
     def counts(self) -> GroupCounts:
-        """Numbers that are compared with the limits."""
+        """Numbers of members and changes, for the comparison with the limits."""
         return GroupCounts(self.uid, self.name, len(self.baseline), len(self.add), len(self.remove))
 
     @property
@@ -51,16 +51,20 @@ class GroupChange:
 
     @property
     def replaces_all_members(self) -> bool:
-        """True if all members leave and others join."""
+        """True if all members are removed and other customers are added."""
         return bool(self.add) and 0 < len(self.remove) == len(self.baseline)
 
     def items(self) -> Iterator[tuple[str, str]]:
-        """Yield each customer with "add" or "remove", additions first, as they are sent."""
+        """
+        Yield the uid of each changed customer with "add" or "remove".
+
+        Additions come first, because they are sent first.
+        """
         yield from ((uid, "add") for uid in self.add)
         yield from ((uid, "remove") for uid in self.remove)
 
     def digest_payload(self) -> dict[str, Any]:
-        """Return the content that the digest covers."""
+        """Return the values of this change that the digest of the plan covers."""
         return {
             "customer_group_uid": self.uid,
             "add": self.add,
@@ -71,31 +75,33 @@ class GroupChange:
 
     def sentence(self) -> str:
         """
-        Describe the change.
+        Describe the change in one sentence.
 
         Examples
         --------
         >>> GroupChange("bw", "Black Week VIP", ("a", "b"), add=("c",), remove=("a",)).sentence()
-        '1 customer joins Black Week VIP (2 -> 2). 1 leaves.'
+        '1 customer joins Black Week VIP and 1 leaves (2 -> 2 members).'
         """
-        sizes = f"({len(self.baseline):,} -> {self.n_after:,})"
         n_add, n_remove = len(self.add), len(self.remove)
-        leave = agree(n_remove, "leaves", "leave")
         if not self.add and not self.remove:
-            return f"{self.name} is created, empty."
+            return f"{self.name} is created without members."
+        leave = agree(n_remove, "leaves", "leave")
         if not self.add:
-            return f"{pluralize(n_remove, 'customer')} {leave} {self.name} {sizes}."
-        name = self.name
-        if self.create:
-            name += " (new group)"
-        text = f"{pluralize(n_add, 'customer')} {agree(n_add, 'joins', 'join')} {name} {sizes}."
-        if self.remove:
-            text += f" {n_remove:,} {leave}."
-        return text
+            text = f"{pluralize(n_remove, 'customer')} {leave} {self.name}"
+        else:
+            name = f"the new group {self.name}" if self.create else self.name
+            text = f"{pluralize(n_add, 'customer')} {agree(n_add, 'joins', 'join')} {name}"
+            if self.remove:
+                text += f" and {n_remove:,} {leave}"
+        return f"{text} ({len(self.baseline):,} -> {self.n_after:,} members)."
 
 
 def without_customer(group: GroupChange, uid: str) -> GroupChange:
-    """Return the change without a customer; the same object if the customer neither joins nor leaves."""
+    """
+    Return the change without the addition or removal of one customer.
+
+    The result is the same object if the customer is neither added nor removed.
+    """
     if uid not in group.add and uid not in group.remove:
         return group
     return replace(
@@ -107,7 +113,11 @@ def without_customer(group: GroupChange, uid: str) -> GroupChange:
 
 
 def check_texts(group: GroupChange) -> None:
-    """Raise TypeError or ValueError for a value in a file that is not text, or that contains a lone surrogate."""
+    """
+    Check that the uids and the name of a change are strings that can be encoded in UTF-8.
+
+    Raise TypeError for a value that is not a string, and ValueError for a lone surrogate.
+    """
     for texts in ((group.uid, group.name), group.baseline, group.add, group.remove):
         "".join(texts).encode()
 

@@ -1,4 +1,4 @@
-"""Compare a plan with each of its limits, for the reviewer."""
+"""Compare a plan with each of its limits."""
 
 from __future__ import annotations
 
@@ -16,30 +16,32 @@ LimitState = Literal["within", "over", "off", "later"]
 @dataclass(frozen=True, slots=True)
 class LimitCheck:
     """
-    The result of one limit for a plan.
+    Result of the comparison of a plan with one limit.
 
     Attributes
     ----------
     rule
-        Name of the limit. "drift_share" and "removals_per_group" include the limits that belong to them.
+        Name of the limit. "removals_per_group" also covers `removal_share` and `removal_floor`, and "drift_share"
+        also covers `drift_floor`.
     state
-        "within", "over", "off" (the limit is None), or "later" (the limit is checked when the plan is applied).
+        "within" or "over" the limit, "off" if the limit is None, or "later" if the limit is checked when the plan is
+        applied.
     limits
-        The limits that apply: those of `group` if there is one, otherwise those of the plan.
+        The limits that were used. These are the limits of `group` if it is set, otherwise the limits of the plan.
     value
-        Value of the plan: a count, or hours for an age. None if the state is "later", or if no group is affected.
+        Count in the plan, or hours for an age. None if the state is "later", or if no group is affected.
     allowed
-        Maximum in the same unit, or a share for "drift_share"; None if the limit is off.
+        Maximum in the unit of `value`, or a share for "drift_share". None if the limit is off.
     group
-        For limits per group, the group that is closest to its maximum.
+        For a limit per group, the group that is closest to its maximum.
     n_groups
-        For limits per group, the number of groups with such changes.
+        For a limit per group, the number of groups with such changes.
     n_unlimited
-        Number of these groups for which the limit is off.
+        For a limit per group, the number of groups with such changes for which the limit is off.
     n_own_limits
-        For "emptied_groups", the number of emptied groups that have limits of their own.
+        For "emptied_groups", the number of emptied groups that have separate limits.
     allowed_values
-        For "removals_per_day", the different maxima of the groups, in ascending order.
+        For "removals_per_day", the distinct maxima of the groups in ascending order.
     """
 
     rule: str
@@ -58,7 +60,7 @@ def limit_checks(plan: Plan) -> list[LimitCheck]:
     """
     Return one check per limit of a plan.
 
-    The list contains a check for "removals_per_day" only if a touched group has this limit.
+    The list contains a check of "removals_per_day" only if a group of the plan has this limit.
 
     Examples
     --------
@@ -87,7 +89,11 @@ def limit_checks(plan: Plan) -> list[LimitCheck]:
 def _check_of_groups(
     rule: str, by_rule: dict[str, list[LimitComparison]], limits: Limits, default: float | None
 ) -> LimitCheck:
-    """Return the check of the group that is closest to its maximum; `default` applies if no group is affected."""
+    """
+    Return the check of the group that is closest to its maximum.
+
+    If no group is affected, `default` is the maximum.
+    """
     affected = [comparison for comparison in by_rule.get(rule, []) if comparison.value]
     limited = [comparison for comparison in affected if comparison.allowed is not None]
     n_groups, n_unlimited = len(affected), len(affected) - len(limited)
@@ -131,13 +137,17 @@ def _check_of_emptied_groups(plan: Plan, comparisons: Sequence[LimitComparison])
 
 
 def _check_of_snapshot_age(plan: Plan, comparisons: Sequence[LimitComparison]) -> LimitCheck:
-    # The actual age, also for an undo, which is compared with an age of 0.
+    # This is the actual age of the snapshot. The limit of an undo is compared with an age of 0 instead.
     hours = total_hours(plan.planned_at - plan.snapshot_taken_at)
     return LimitCheck("snapshot_max_age", _state(comparisons), plan.limits, hours, comparisons[0].allowed)
 
 
 def _checks_per_day(plan: Plan, comparisons: Sequence[LimitComparison]) -> list[LimitCheck]:
-    """Return the check of removals in 24 hours, for which the plan knows only its own removals."""
+    """
+    Return the check of the removals within 24 hours.
+
+    A plan contains only its own removals. The check is pending unless these removals alone exceed the limit.
+    """
     maxima = {plan.limits.of(group.uid).removals_per_day for group in plan.groups}
     allowed_values = tuple(sorted(maximum for maximum in maxima if maximum is not None))
     if not allowed_values:
@@ -166,8 +176,12 @@ def _state(comparisons: Sequence[LimitComparison]) -> LimitState:
 
 
 def _closeness(comparison: LimitComparison) -> tuple[float, str]:
-    """Return the share of the maximum that is used, and the group uid for a stable order."""
+    """
+    Return a sort key: the used share of the maximum, then the group uid.
+
+    The uid makes the order of groups with the same share stable.
+    """
     allowed = comparison.allowed or 0
     uid = comparison.group.uid if comparison.group else ""
-    # A maximum below one customer allows no change, so each change is far above it.
+    # A maximum below 0.5 allows no change. The lower bound avoids a division by zero.
     return comparison.value / max(allowed, 0.5), uid

@@ -1,4 +1,4 @@
-"""Smallest changes of limits that would allow a blocked plan."""
+"""Compute the smallest changes of limits that would allow a blocked plan."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from frgroups.plan.limits import OFF, Limits
 
 def relaxed_limits(findings: Iterable[Finding], limits: Limits) -> Limits:
     """
-    Return `limits` with the smallest changes that let these findings through.
+    Return a copy of the limits in which the exceeded limits are raised as little as possible.
 
-    The finding of one group relaxes the limits of that group only.
+    A finding about one group relaxes only the limits of that group.
 
     Examples
     --------
@@ -39,10 +39,10 @@ emptied_groups=1, additions_total=3)})
 
 def limit_options(findings: Iterable[Finding], limits: Limits) -> str:
     """
-    Return the options of `frgroups plan` that let these findings through, "" if no option does.
+    Return the options of `frgroups plan` that raise the exceeded limits as little as possible.
 
-    An option applies to all groups that have no limits of their own. If a group has its own, the text names the
-    values to change there.
+    The options apply to the groups without separate limits. For a group with separate limits, the result describes
+    the values to change there. The result is an empty string if no option can allow the findings.
 
     Examples
     --------
@@ -66,17 +66,21 @@ def limit_options(findings: Iterable[Finding], limits: Limits) -> str:
     }
     parts = [" ".join(f"--limit {setting}" for setting in _settings(required))]
     for uid, values in _required_values_by_group(with_own_limits).items():
-        parts.append(f"{', '.join(_settings(values))} among the limits of group {uid} (register, or --limits)")
+        parts.append(f"{', '.join(_settings(values))} for group {uid} in the register or the --limits file")
     return " and ".join(filter(None, parts))
 
 
 def _is_less_strict(value: Any, current: Any, name: str) -> bool:
-    """Return True if a value allows more than the current one; a stricter value would block other groups."""
+    """
+    Return True if a value of a limit allows more changes than the current value.
+
+    A stricter value could block other groups.
+    """
     if current is None:
         return False
     if value is None:
         return True
-    if name == "removal_floor":  # The value is lower on purpose, see `limit_violations`.
+    if name == "removal_floor":  # `_group_violation` explains why a lower floor is needed.
         return bool(value != current)
     return bool(value > current)
 
@@ -90,7 +94,11 @@ def _required_values_by_group(findings: Iterable[Finding]) -> dict[str, dict[str
 
 
 def _required_values(findings: Iterable[Finding]) -> dict[str, Any]:
-    """Return the least strict value of each limit that the findings name; None is the least strict."""
+    """
+    Return the least strict value of each limit that the findings require.
+
+    None disables the limit, so it is the least strict value.
+    """
     required: dict[str, Any] = {}
     for finding in findings:
         for name, value in finding.allow:

@@ -1,4 +1,4 @@
-"""Limits of a plan: the values, the comparison of a plan with them, and the findings about exceeded limits."""
+"""Limits of a plan, and the findings about exceeded limits."""
 
 from __future__ import annotations
 
@@ -17,52 +17,74 @@ from frgroups.internals.timestamps import parse_duration
 from frgroups.internals.validation import check_number
 from frgroups.plan.finding import Finding
 
-# The text in files and options that disables a limit, as None does in Python.
+# In files and command-line options, this string disables a limit. In Python, None disables it.
 OFF = "none"
 SHARE_LIMITS = ("removal_share", "drift_share")
 AGE_LIMITS = ("snapshot_max_age", "plan_max_age")
-# Limits of the whole plan, which the limits of a group cannot change.
+# These limits apply to the complete plan, so the limits of a group do not replace them.
 PLAN_LIMITS = ("removals_total", "additions_total", *AGE_LIMITS)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Limits:
     """
-    Maximum changes of a plan. The limits are part of the plan's digest.
+    Maximum changes of a plan.
+
+    A plan that exceeds a limit is blocked. For each limit, None disables the limit and 0 allows no change. The limits
+    are part of the plan's digest.
 
     Parameters
     ----------
-    removals_per_group, removal_share, removal_floor
-        A group is blocked if its removals exceed
-        max(removal_floor, min(removals_per_group, removal_share x members)). If removals_per_group and removal_share
-        are None, removals are not limited. If one of them is 0, no removal is allowed, whatever the floor. A floor
-        of None counts as 0.
-    removals_per_day
-        Removals from one group by all plans that were applied from this data folder within 24 hours.
-    removals_total, additions_total
-        Changes in all groups together.
-    emptied_groups
-        Groups without members after the plan.
-    additions_per_group
-        Additions to one group.
-    drift_share, drift_floor
-        Changes by others since the snapshot: at most max(drift_floor, drift_share x members) per group.
-    snapshot_max_age, plan_max_age
-        Age of the snapshot when the plan is created, and of the plan when it is applied, such as "24h" or "7d".
-    per_group
-        Limits of single groups, by uid or by a pattern such as "store_*". They replace all limits of the group,
-        except the totals and ages. A uid takes precedence over patterns, of which the first match counts.
+    removals_per_group : int or None, default 100
+        Maximum number of removals from one group.
+    removal_share : float or None, default 0.10
+        Maximum number of removals from one group, as a share (0-1) of its members.
+    removal_floor : int or None, default 2
+        Number of removals from one group that is allowed even if it exceeds `removals_per_group` or `removal_share`.
+        None is the same as 0.
+    removals_per_day : int or None, default None
+        Maximum number of removals from one group within 24 hours. Removals by all plans that were applied from this
+        data folder are counted.
+    removals_total : int or None, default 500
+        Maximum number of removals from all groups together.
+    emptied_groups : int or None, default 0
+        Maximum number of groups that lose all members.
+    additions_per_group : int or None, default 1000
+        Maximum number of additions to one group.
+    additions_total : int or None, default 5000
+        Maximum number of additions to all groups together.
+    drift_share : float or None, default 0.10
+        Maximum number of changes that others have made to one group since the snapshot, as a share (0-1) of its
+        members. None disables the limit, whatever `drift_floor` is.
+    drift_floor : int or None, default 2
+        Number of changes by others that is allowed even if it exceeds `drift_share`. None is the same as 0.
+    snapshot_max_age : str or None, default "24h"
+        Maximum age of the snapshot when the plan is created, such as "30min", "24h" or "7d".
+    plan_max_age : str or None, default "7d"
+        Maximum age of the plan when it is applied.
+    per_group : mapping of str to Limits, optional
+        Limits of single groups, by uid or by a pattern such as "store_*". They replace all limits for the group
+        except the totals and the ages. A uid takes precedence over patterns. If several patterns match, the first
+        one is used.
+
+    Raises
+    ------
+    InputError
+        A value is invalid, for example a negative number.
 
     Notes
     -----
-    None disables a limit, and 0 allows no change.
+    A group is blocked if its removals exceed
+    ``max(removal_floor, min(removals_per_group, removal_share * members))``. If `removals_per_group` and
+    `removal_share` are both None, removals are not limited. If one of them is 0, no removal is allowed, and the floor
+    is ignored.
 
     Examples
     --------
     >>> Limits(removals_per_group=500).removals_allowed(baseline=1000)
     100.0
 
-    The representation contains the values that differ from the defaults.
+    The representation contains only the values that differ from the defaults.
 
     >>> Limits(removals_per_group=500, per_group={"vip": Limits(emptied_groups=1)})
     Limits(removals_per_group=500, per_group={'vip': Limits(emptied_groups=1)})
@@ -94,7 +116,26 @@ class Limits:
         return f"Limits({', '.join(changed)})"
 
     def of(self, group_uid: str) -> Limits:
-        """Return the limits of a group: by uid, else by the first matching pattern, else these limits."""
+        """
+        Return the limits that apply to a group.
+
+        Parameters
+        ----------
+        group_uid : str
+            Uid of the group.
+
+        Returns
+        -------
+        Limits
+            The limits in `per_group` for the uid, or for the first matching pattern. If there are none, the result is
+            this object.
+
+        Examples
+        --------
+        >>> limits = Limits(per_group={"store_*": Limits(removals_per_group=5)})
+        >>> limits.of("store_1").removals_per_group, limits.of("vip").removals_per_group
+        (5, 100)
+        """
         key = self._matching_key(group_uid)
         if key is None:
             return self
@@ -102,7 +143,17 @@ class Limits:
 
     def for_groups(self, group_uids: Iterable[str]) -> Limits:
         """
-        Return these limits without the limits of other groups.
+        Return the limits with only those entries of `per_group` that apply to the given groups.
+
+        Parameters
+        ----------
+        group_uids : iterable of str
+            Uids of the groups.
+
+        Returns
+        -------
+        Limits
+            A copy with fewer entries in `per_group`.
 
         Examples
         --------
@@ -120,11 +171,28 @@ class Limits:
 
     @property
     def allows_no_removal(self) -> bool:
-        """True if removals_per_group or removal_share is 0, so that the floor does not apply."""
+        """True if `removals_per_group` or `removal_share` is 0, so that the floor is ignored."""
         return 0 in (self.removals_per_group, self.removal_share)
 
     def removals_allowed(self, baseline: int) -> float | None:
-        """Return the number of customers that can be removed from `baseline` members; None if it is not limited."""
+        """
+        Return the maximum number of removals from a group.
+
+        Parameters
+        ----------
+        baseline : int
+            Number of members when the plan is created.
+
+        Returns
+        -------
+        float or None
+            The maximum number of customers, which can be a fraction. None if removals are not limited.
+
+        Examples
+        --------
+        >>> Limits(removal_share=0.25).removals_allowed(250)
+        62.5
+        """
         candidates = (self.removals_per_group, _share_of(self.removal_share, baseline))
         maxima = [maximum for maximum in candidates if maximum is not None]
         if not maxima:
@@ -135,47 +203,106 @@ class Limits:
 
     def removal_rule(self) -> str:
         """
-        Describe the removal limit of one group.
+        Describe the maximum number of removals from one group.
+
+        Returns
+        -------
+        str
+            The limits `removals_per_group`, `removal_share` and `removal_floor` as a phrase.
 
         Examples
         --------
         >>> Limits().removal_rule()
-        '100 a group or 10% of its members, whichever is less, at least 2'
+        '100 customers or 10% of the members, whichever is less, but at least 2'
         """
         parts = []
         if self.removals_per_group is not None:
-            parts.append(f"{self.removals_per_group:,} a group")
+            parts.append(pluralize(self.removals_per_group, "customer"))
         if self.removal_share is not None:
-            parts.append(f"{format_limit_share(self.removal_share)} of its members")
+            parts.append(f"{format_limit_share(self.removal_share)} of the members")
         text = " or ".join(parts)
         if len(parts) > 1:
             text += ", whichever is less"
         if self.removal_floor and not self.allows_no_removal:
-            text += f", at least {self.removal_floor}"
+            text += f", but at least {self.removal_floor}"
         return text
 
     def drift_allowed(self, baseline: int) -> float | None:
-        """Return the number of unplanned changes that a group can have had since the snapshot; None if unlimited."""
+        """
+        Return the maximum drift of a group.
+
+        Drift is the number of changes that others have made to the group since the snapshot.
+
+        Parameters
+        ----------
+        baseline : int
+            Number of members in the snapshot.
+
+        Returns
+        -------
+        float or None
+            The maximum number of changes, which can be a fraction. None if these changes are not limited.
+
+        Examples
+        --------
+        >>> Limits(drift_share=0.1, drift_floor=2).drift_allowed(250)
+        25.0
+        """
         share = _share_of(self.drift_share, baseline)
         if share is None:
             return None
         return max(float(self.drift_floor or 0), share)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all values for the plan file and the digest. `removals_per_day` is included only if it is set."""
+        """
+        Convert the limits to a dictionary for the plan file and the digest.
+
+        Returns
+        -------
+        dict
+            The value of each limit by name, and a list of pairs under "per_group". `removals_per_day` is only
+            included if it is not None.
+
+        Examples
+        --------
+        >>> Limits().to_dict()["removals_total"]
+        500
+        """
         values = {name: getattr(self, name) for name in LIMIT_NAMES}
         if self.removals_per_day is None:
             del values["removals_per_day"]
-        # A list of pairs, because the first matching pattern counts and JSON objects have no order.
+        # `per_group` is a list of pairs, because the first matching pattern is used and JSON objects have no order.
         return values | {"per_group": [[key, limits.to_dict()] for key, limits in self.per_group.items()]}
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Limits:
-        """Return the limits that `to_dict` returned as a document. Raise InputError for an unknown name."""
+        """
+        Create limits from the result of `to_dict`.
+
+        Parameters
+        ----------
+        document : mapping
+            A dictionary that `to_dict` returned.
+
+        Returns
+        -------
+        Limits
+            The same limits.
+
+        Raises
+        ------
+        InputError
+            The dictionary contains an unknown name or an invalid value.
+
+        Examples
+        --------
+        >>> Limits.from_dict({"removals_total": 200})
+        Limits(removals_total=200)
+        """
         names = {*LIMIT_NAMES, "per_group"}
         unknown = sorted(set(document) - names)
         if unknown:
-            raise InputError(f"Unknown limits: {', '.join(unknown)}. Known: {', '.join(sorted(names))}.")
+            raise InputError(f"Unknown limits: {', '.join(unknown)}. The limits are {', '.join(sorted(names))}.")
         per_group = {key: cls.from_dict(values) for key, values in document.get("per_group") or ()}
         return cls(**{**document, "per_group": per_group})
 
@@ -185,12 +312,16 @@ GROUP_LIMIT_NAMES = tuple(name for name in LIMIT_NAMES if name not in PLAN_LIMIT
 
 
 def _validated_value(name: str, value: Any) -> Any:
-    """Return the value of a limit in its canonical type, because 100.0 and 100 must have the same digest."""
+    """
+    Validate the value of a limit and convert it to its canonical type.
+
+    The conversion is needed because 100.0 and 100 must result in the same digest.
+    """
     if value is None:
         return None
     if name in AGE_LIMITS:
         if not isinstance(value, str):
-            raise InputError(f"{name}={safe_repr(value)} is not valid. It must be a duration such as '24h', or None.")
+            raise InputError(f"`{name}` must be a duration such as '24h', or None, got {safe_repr(value)}.")
         parse_duration(value)
         return value
     if name in SHARE_LIMITS:
@@ -207,13 +338,13 @@ def _validated_per_group(per_group: Any) -> dict[str, Limits]:
         isinstance(key, str) and isinstance(limits, Limits) for key, limits in per_group.items()
     )
     if not is_valid:
-        raise InputError("per_group must be a mapping of group uids or patterns to Limits objects.")
+        raise InputError("`per_group` must be a dictionary {group uid or pattern: Limits object}.")
     return dict(per_group)
 
 
 def format_limit_share(share: float) -> str:
     """
-    Format a share that is a limit as a percentage with up to four decimals, rounded to the nearest.
+    Format the share of a limit as a percentage with at most four decimals.
 
     Examples
     --------
@@ -226,7 +357,7 @@ def format_limit_share(share: float) -> str:
 def _share_of(share: float | None, n: int) -> float | None:
     if share is None:
         return None
-    # Rounded, because 0.29 * 100 is 28.999999999999996.
+    # The product is rounded because 0.29 * 100 is 28.999999999999996.
     return round(share * n, 6)
 
 
@@ -239,7 +370,7 @@ class GroupCounts:
     baseline: int
     adds: int
     removes: int
-    removed_before: int = 0  # By plans applied in the last 24 hours. The plan itself does not contain this number.
+    removed_before: int = 0  # Removals by other plans in the last 24 hours. A plan does not contain this number.
 
     @property
     def emptied(self) -> bool:
@@ -250,16 +381,18 @@ class GroupCounts:
 @dataclass(frozen=True, slots=True)
 class LimitComparison:
     """
-    A value of a plan or of one of its groups, compared with a limit.
+    Comparison of a value with a limit.
+
+    The value belongs to the complete plan or to one of its groups.
 
     Attributes
     ----------
     rule
         Name of the limit.
     value, allowed
-        The value and its maximum: a count, or hours for an age. `allowed` is None if the limit is off.
+        The value and its maximum, as a count or as hours for an age. `allowed` is None if the limit is off.
     group
-        The group that the limit applies to; None if it applies to the whole plan.
+        The group that the limit applies to, or None if the limit applies to the complete plan.
     """
 
     rule: str
@@ -277,7 +410,9 @@ def compare_with_limits(
     limits: Limits, groups: Sequence[GroupCounts], *, snapshot_age: timedelta
 ) -> list[LimitComparison]:
     """
-    Compare the changes of a plan with its limits: first each group, then the totals and the age of the snapshot.
+    Compare the changes of a plan with its limits.
+
+    The comparisons of the groups come first, followed by the totals and the age of the snapshot.
 
     Examples
     --------
@@ -292,7 +427,7 @@ def compare_with_limits(
     ('removals_per_group', 9, 5.0)
     """
     comparisons = [comparison for group in groups for comparison in _compare_group(limits, group)]
-    # Groups with limits of their own are compared with those.
+    # A group with separate limits is compared with its own limit for emptied groups.
     emptied = sum(group.emptied and limits.of(group.uid) is limits for group in groups)
     return [
         *comparisons,
@@ -316,14 +451,14 @@ def _compare_group(limits: Limits, group: GroupCounts) -> list[LimitComparison]:
 
 
 def hours_of(duration: str | None) -> float | None:
-    """Return the hours of a duration such as "7d"; None for None."""
+    """Convert a duration such as "7d" to hours, and None to None."""
     if duration is None:
         return None
     return total_hours(parse_duration(duration))
 
 
 def limit_violations(limits: Limits, groups: Sequence[GroupCounts], *, snapshot_age: timedelta) -> list[Finding]:
-    """Return a blocking finding for each limit that the changes exceed."""
+    """Return a blocking finding for each exceeded limit."""
     exceeded = [
         comparison
         for comparison in compare_with_limits(limits, groups, snapshot_age=snapshot_age)
@@ -333,11 +468,15 @@ def limit_violations(limits: Limits, groups: Sequence[GroupCounts], *, snapshot_
 
 
 def plan_age_violations(limits: Limits, age: timedelta) -> list[Finding]:
-    """Return a blocking finding if a plan of this age is too old to be applied."""
+    """
+    Return a blocking finding if the plan is too old to be applied.
+
+    Otherwise, the list is empty.
+    """
     comparison = LimitComparison("plan_max_age", total_hours(age), hours_of(limits.plan_max_age))
     if not comparison.exceeded:
         return []
-    text = f"The plan is {format_age(age)} old; the limit is {limits.plan_max_age}. Plan again."
+    text = f"The plan is {format_age(age)} old. The limit is {limits.plan_max_age}. Create a new plan."
     return [Finding("plan_max_age", text, True, allow=(("plan_max_age", None),))]
 
 
@@ -347,16 +486,16 @@ def _violation(limits: Limits, comparison: LimitComparison) -> Finding:
     rule, n = comparison.rule, int(comparison.value)
     if rule == "snapshot_max_age":
         text = (
-            f"The snapshot was {comparison.value:,.0f} h old when the plan was created; the limit is "
-            f"{limits.snapshot_max_age}. Load again and plan again."
+            f"The snapshot was {comparison.value:,.0f} h old when the plan was created. The limit is "
+            f"{limits.snapshot_max_age}. Load the tenant again and create a new plan."
         )
         return Finding(rule, text, True, allow=((rule, None),))
-    nouns = {
-        "removals_total": "removal",
-        "additions_total": "addition",
-        "emptied_groups": "group left without a member",
+    changes = {
+        "removals_total": f"contains {pluralize(n, 'removal')} in total",
+        "additions_total": f"contains {pluralize(n, 'addition')} in total",
+        "emptied_groups": f"leaves {pluralize(n, 'group')} without members",
     }
-    text = f"{pluralize(n, nouns[rule])} in all; the limit is {comparison.allowed:,}."
+    text = f"The plan {changes[rule]}. The limit is {comparison.allowed:,}."
     return Finding(rule, text, True, n=n, allow=((rule, n),))
 
 
@@ -366,34 +505,35 @@ def _group_violation(own: Limits, comparison: LimitComparison, group: GroupCount
     if rule == "removals_per_group":
         text = _removal_text(own, group)
         allow += (("removal_share", None),)
-        # The floor did not apply while no removal was allowed. It would now allow more removals than planned.
+        # A limit of 0 disables the floor. With relaxed limits, the floor could allow more removals than planned.
         if (own.removal_floor or 0) > n:
             allow += (("removal_floor", 0),)
     elif rule == "removals_per_day":
-        text = f"{group.name} would lose {pluralize(group.removes, 'customer')}"
+        text = f"The plan removes {pluralize(group.removes, 'customer')} from {group.name}."
         if group.removed_before:
-            text += f", after {group.removed_before:,} in the 24 hours before"
-        text += f"; the limit is {comparison.allowed:,} a day."
+            text += f" Earlier plans removed {group.removed_before:,} in the last 24 hours."
+        text += f" The limit is {comparison.allowed:,} per day."
     elif rule == "additions_per_group":
-        text = f"{group.name} would gain {pluralize(n, 'customer')}; the limit is {comparison.allowed:,}."
+        text = f"The plan adds {pluralize(n, 'customer')} to {group.name}. The limit is {comparison.allowed:,}."
     else:
-        text = f"{group.name} would be left without a member; its own limits allow no group to be emptied."
+        text = f"The plan removes all members of {group.name}. The limits of this group do not allow that."
     return Finding(rule, text, True, group.uid, n, allow)
 
 
 def _removal_text(own: Limits, group: GroupCounts) -> str:
     allowed = int(own.removals_allowed(group.baseline) or 0)
-    text = f"{group.name} would lose {group.removes:,} of {pluralize(group.baseline, 'customer')}"
-    if group.baseline:
-        text += f" ({format_percentage(group.removes / group.baseline)})"
-    return f"{text}; the limit is {allowed:,} here ({own.removal_rule()})."
+    percentage = format_percentage(group.removes / max(group.baseline, 1))
+    return (
+        f"The plan removes {group.removes:,} of {pluralize(group.baseline, 'customer')} ({percentage}) from "
+        f"{group.name}. The limit for this group is {allowed:,} ({own.removal_rule()})."
+    )
 
 
 def register_limits(limits: Limits, rows: pd.DataFrame) -> Limits:
     """
-    Return `limits` with the limits that a register has for its groups.
+    Add the limits in a register to the limits of its groups.
 
-    Limits that `limits.per_group` has for a uid take precedence over the register.
+    Limits for the uid of a group in `limits.per_group` take precedence over the register.
 
     Examples
     --------
@@ -412,7 +552,7 @@ def register_limits(limits: Limits, rows: pd.DataFrame) -> Limits:
 
 
 def _register_values(row: Mapping[Hashable, Any]) -> dict[str, Any]:
-    """Return the limits that a row of a register sets."""
+    """Return the limits in one row of a register."""
     removals, additions = row["max_removals"], row["max_additions"]
     if row["protected"]:
         removals = additions = 0

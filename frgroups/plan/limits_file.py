@@ -13,7 +13,7 @@ from frgroups.errors import InputError
 from frgroups.internals.toml_files import read_toml
 from frgroups.plan.limits import GROUP_LIMIT_NAMES, LIMIT_NAMES, OFF, PLAN_LIMITS, Limits
 
-# Limits validates the numbers and durations, so only the kinds of TOML values are checked here.
+# `Limits` validates the numbers and durations. Only the types of the TOML values are checked here.
 _Value = int | float | str | msgspec.UnsetType
 
 
@@ -30,10 +30,12 @@ def read_limits(path: str | Path) -> Limits:
     r"""
     Read limits from a TOML file.
 
-    The keys are the parameters of `Limits`. A table `per_group.UID` contains the limits of one group, or of all
-    groups that match a pattern. The first matching pattern in the file counts. The text "none" disables a limit.
-    Limits that the file, or the table of a group, does not contain have the defaults of `Limits`. Totals and ages
-    concern the whole plan, so a table of a group cannot contain them. ::
+    The keys are the parameters of `Limits`, and the string "none" disables a limit. A table `per_group.UID` contains
+    the limits of one group. UID can be a pattern, and the first matching pattern in the file is used. Missing limits
+    have the defaults of `Limits`. The table of a group cannot contain totals and ages, because these limits apply to
+    the complete plan.
+
+    An example of a limits file::
 
         removals_total = 200
         removal_share = "none"
@@ -46,8 +48,13 @@ def read_limits(path: str | Path) -> Limits:
 
     Parameters
     ----------
-    path
-        The TOML file.
+    path : str or Path
+        Path of the TOML file.
+
+    Returns
+    -------
+    Limits
+        The limits in the file.
 
     Raises
     ------
@@ -67,12 +74,12 @@ def read_limits(path: str | Path) -> Limits:
     content, _ = read_toml(source, "limits file")
     tables = content.pop("per_group", {})
     if not isinstance(tables, dict):
-        raise InputError(f"{source}: per_group is not a table. Write [per_group.UID] above the limits of each group.")
+        raise InputError(f"{source}: `per_group` must be a table. Write [per_group.UID] above the limits of a group.")
     per_group = {}
     for uid, table in tables.items():
         where = f"per_group.{uid}"
         if not isinstance(table, dict):
-            raise InputError(f"{source}: {where} is not a table. Write [{where}] above its limits.")
+            raise InputError(f"{source}: `{where}` must be a table. Write [{where}] above the limits of the group.")
         per_group[uid] = _to_limits(f"{source}, [{where}]", table, _GroupTable, {})
     return _to_limits(f"{source}", content, _PlanTable, per_group)
 
@@ -88,14 +95,17 @@ def _to_limits(
         disabled = {name: None for name, value in values.items() if value == OFF}
         return Limits(**values | disabled, per_group=per_group)
     except (msgspec.ValidationError, InputError) as error:
-        raise InputError(f'{where}: {error} To disable a limit, write "{OFF}".') from error
+        reason = str(error).removesuffix(".")
+        raise InputError(
+            f'{where} contains an invalid value: {reason}. To disable a limit, write "{OFF}".'
+        ) from error
 
 
 def _unknown_key_text(key: str, names: tuple[str, ...]) -> str:
     if key in PLAN_LIMITS:
-        return f"{key} is a limit of the whole plan. Write it above the tables."
-    text = f"{key} is not a limit."
+        return f"The limit `{key}` applies to the complete plan. Move it above the tables of the groups."
+    text = f"`{key}` is not the name of a limit."
     close = difflib.get_close_matches(key, names, n=1)
     if close:
-        text += f" Did you mean {close[0]}?"
-    return f"{text} Known here: {', '.join(names)}."
+        text += f" Did you mean `{close[0]}`?"
+    return f"{text} The limits are {', '.join(names)}."

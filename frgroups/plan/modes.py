@@ -1,4 +1,8 @@
-"""Modes of a plan. This module does not import pandas, so that the command line can offer the modes quickly."""
+"""
+Modes of a plan.
+
+This module does not import pandas, because the help of the command line lists the modes and must start quickly.
+"""
 
 from __future__ import annotations
 
@@ -6,5 +10,5 @@ from typing import Literal
 
 Mode = Literal["add", "keep_only", "mirror"]
 MODES: tuple[Mode, ...] = ("add", "keep_only", "mirror")
-# Earlier names, for the error that names the current one.
+# Current names of renamed modes. The error for an earlier name contains the current name.
 RENAMED_MODES = {"add_only": "add", "remove_only": "keep_only"}

@@ -1,4 +1,4 @@
-"""Moves: customers who leave one group and join another in the same plan."""
+"""Find the customers that move from one group to another in a plan."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ MAX_LISTED = 5
 
 def moves_table(groups: Sequence[GroupChange]) -> pd.DataFrame:
     """
-    Return each pair of a group that a customer leaves and a group that the same customer joins, in uid order.
+    Return a table with one row per move.
+
+    A move is a pair of a group that a customer leaves and a group that the same customer joins. The rows are sorted
+    by customer, then by the group that the customer leaves.
 
     Examples
     --------
@@ -34,29 +37,33 @@ def moves_table(groups: Sequence[GroupChange]) -> pd.DataFrame:
 
 def format_moves(moves: pd.DataFrame) -> list[str]:
     """
-    Describe the number of moves per pair of groups, largest first. Pairs beyond `MAX_LISTED` are counted.
+    Describe the number of moves between each pair of groups, in descending order.
+
+    At most `MAX_LISTED` pairs are described. The last line contains the number of moves between the other pairs.
 
     Examples
     --------
     >>> moves = pd.DataFrame([["c", "vip", "gold", "VIP", "Gold"]], columns=MOVES_COLUMNS)
     >>> format_moves(moves)
-    ['1 moves from VIP to Gold.']
+    ['1 customer moves from VIP to Gold.']
     """
     pairs = moves.groupby(["from_group", "to_group", "from_name", "to_name"], as_index=False).size()
     pairs = pairs.sort_values(["size", "from_group", "to_group"], ascending=[False, True, True])
     lines = []
     for row in pairs.head(MAX_LISTED).to_dict("records"):
         n = int(row["size"])
-        lines.append(f"{n:,} {agree(n, 'moves', 'move')} from {row['from_name']} to {row['to_name']}.")
+        verb = agree(n, "moves", "move")
+        lines.append(f"{pluralize(n, 'customer')} {verb} from {row['from_name']} to {row['to_name']}.")
     rest = pairs["size"].iloc[MAX_LISTED:]
     if len(rest):
         n = int(rest.sum())
-        lines.append(f"{pluralize(n, 'move')} more between {pluralize(len(rest), 'pair of other groups')}.")
+        pairs_of_groups = pluralize(len(rest), "pair")
+        lines.append(f"The plan also contains {pluralize(n, 'move')} between {pairs_of_groups} of other groups.")
     return lines
 
 
 def _changes_table(column: str, changes: Sequence[tuple[str, Sequence[str]]]) -> pd.DataFrame:
-    """Return a table of customer_uid and the group uid with one row per addition or removal."""
+    """Return a table with the customer uid and the group uid of each addition or removal."""
     customers = [uid for _, uids in changes for uid in uids]
     groups = pd.Series([uid for uid, _ in changes], dtype="str").repeat([len(uids) for _, uids in changes])
     return pd.DataFrame({"customer_uid": pd.Series(customers, dtype="str"), column: groups.reset_index(drop=True)})

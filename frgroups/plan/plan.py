@@ -1,4 +1,4 @@
-"""Plan: the changes for one tenant, as a value with a digest, for review before anything is sent."""
+"""The Plan class, which contains the membership changes for one tenant."""
 
 from __future__ import annotations
 
@@ -35,12 +35,49 @@ TABLE_COLUMNS = ["customer_group_uid", "customer_uid", "change", "finding"]
 @dataclass(frozen=True, eq=False, repr=False)
 class Plan:
     """
-    The changes for one tenant, sorted and complete. `plan_memberships` and `plan_undo` create plans.
+    Membership changes for one tenant, which are reviewed before they are sent.
 
-    The digest covers the content that affects the result: tenant, host, mode, order, limits, creations, operations,
-    and the number and hash of each touched group's members. If the tenant and the desired memberships are the same,
-    the digest is the same, whenever the plan is created. The digest does not cover the limits of groups that the plan
-    does not touch, the excluded changes, and the purpose, because they do not affect what is sent.
+    A plan is immutable. The functions `plan_memberships` and `plan_undo` create plans.
+
+    Attributes
+    ----------
+    tenant_uid : str
+        Uid of the tenant.
+    base_url : str or None
+        Host of the tenant. A plan without a host cannot be applied.
+    mode : {"add", "keep_only", "mirror"}
+        Mode that was passed to `plan_memberships`.
+    limits : Limits
+        Maximum changes.
+    groups : tuple
+        Planned change of each group, in uid order. Use `table()` to get the changes as a DataFrame.
+    planned_at : datetime
+        Time when the plan was created.
+    snapshot_taken_at : datetime
+        Time when the snapshot was taken.
+    notes : tuple of Finding
+        Findings about the read of each group. If the plan was read from a file, also the findings about customers.
+    reverts : str or None
+        Digest of the plan that this plan undoes.
+    excluded_changes : tuple
+        Requested changes that the plan leaves out. Use `excluded()` to get them as a DataFrame.
+    snapshot : Snapshot or None
+        The snapshot that the plan was created from. None for a plan that was read from a file.
+    register : pandas.DataFrame or None
+        The rows of the register, matched with the groups of the tenant.
+    path : Path or None
+        The file that the plan was read from.
+    stored_facts : pandas.DataFrame or None
+        The customer attributes in the plan file.
+    purpose : str
+        Reason for the change.
+
+    Notes
+    -----
+    The digest covers the content that affects the result: tenant, host, mode, order of the operations, limits,
+    creations, operations, and the number and hash of the members of each group that the plan changes. Two plans with
+    the same content have the same digest, even if they were created at different times. The digest does not cover the
+    purpose, the excluded changes, and the limits of unchanged groups, because they do not affect the requests.
 
     Examples
     --------
@@ -67,7 +104,11 @@ class Plan:
 
     @cached_property
     def digest(self) -> str:
-        """Identifier of the plan: 64 hex digits, of which the first 12 are sufficient for an approval."""
+        """
+        Identifier of the plan, as 64 hexadecimal digits.
+
+        The first 12 digits are sufficient for an approval.
+        """
         content = {
             "tenant_uid": self.tenant_uid,
             "base_url": self.base_url,
@@ -81,19 +122,31 @@ class Plan:
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
-        """Facts and problems that the reviewer must see; those that block the plan come first."""
+        """
+        Facts and problems that the reviewer must see.
+
+        The findings that block the plan come first.
+        """
         return plan_findings(self)
 
     @cached_property
     def planning_findings(self) -> tuple[Finding, ...]:
-        """Findings that need the snapshot. A plan that was read from a file has them as notes."""
+        """
+        Findings that were computed from the snapshot.
+
+        A plan file stores these findings as notes.
+        """
         return planning_findings(self)
 
     @property
     def snapshot_age(self) -> timedelta:
-        """Age of the snapshot that is compared with the limit `snapshot_max_age`; 0 for an undo."""
+        """
+        Age of the snapshot, which is compared with the limit `snapshot_max_age`.
+
+        The age is 0 for a plan that undoes another plan.
+        """
         if self.reverts:
-            # An undo uses the state that its apply read back. Apply checks how the groups have changed since.
+            # An undo is based on the members that were read back after the apply, not on the snapshot.
             return timedelta(0)
         return self.planned_at - self.snapshot_taken_at
 
@@ -114,7 +167,7 @@ class Plan:
 
     @property
     def is_empty(self) -> bool:
-        """True if the plan changes nothing."""
+        """True if the plan contains no changes."""
         return not self.groups
 
     def table(self) -> pd.DataFrame:
@@ -125,7 +178,17 @@ class Plan:
         -------
         pandas.DataFrame
             Columns customer_group_uid, customer_uid, change ("add" or "remove") and finding ("" if there is none),
-            all `str`. Rows are in group order, additions before removals. `requests` returns what is sent.
+            all `str`. Rows are in the order of the groups. Additions come before removals.
+
+        See Also
+        --------
+        Plan.requests : The requests that apply sends.
+
+        Examples
+        --------
+        >>> plan_memberships(sample_snapshot(), {"vip": ["c-7"]}).table()
+          customer_group_uid customer_uid change finding
+        0                vip          c-7    add
         """
         rows = [
             (group.uid, uid, change, "not in the snapshot" if uid in group.unknown else "")
@@ -141,10 +204,9 @@ class Plan:
         Returns
         -------
         pandas.DataFrame
-            Columns customer_group_uid, customer_uid, change ("add" or "remove") and reason, all `str`, in group
-            order. The reason is "protected customer" (`protect`), "protected group" (`protect_groups`) or
-            "suppression list" (`suppression_list`, or the tenant's suppression list), followed by a colon and the
-            note in that list if there is one.
+            Columns customer_group_uid, customer_uid, change ("add" or "remove") and reason, all `str`. Rows are in
+            the order of the groups. The reason is "protected customer", "protected group" or "suppression list". If
+            the suppression list contains a reason, it follows after a colon.
 
         Examples
         --------
@@ -156,16 +218,17 @@ class Plan:
 
     def moves(self) -> pd.DataFrame:
         """
-        Return the customers who leave one group and join another.
+        Return a table of the customers who leave one group and join another.
 
-        When the plan is applied, such a customer is removed only after a read has shown the customer in all groups
-        that the customer joins.
+        When the plan is applied, these customers are added first. They are removed from the old groups only after the
+        additions have been verified.
 
         Returns
         -------
         pandas.DataFrame
-            Columns customer_uid, from_group, to_group, from_name and to_name, all `str`, sorted by the first three.
-            One row per pair of groups: a customer who leaves two groups and joins three has six rows.
+            Columns customer_uid, from_group, to_group, from_name and to_name, all `str`. Rows are sorted by the first
+            three columns. There is one row per pair of groups, so a customer who leaves two groups and joins three
+            groups has six rows.
 
         Examples
         --------
@@ -183,7 +246,9 @@ class Plan:
     @cached_property
     def request_estimate(self) -> RequestEstimate:
         """
-        Estimated number of requests and duration of an apply without errors. As text it is a sentence.
+        Estimated number of requests and estimated duration of an apply without errors.
+
+        The function `str` formats the estimate as a sentence.
 
         Examples
         --------
@@ -202,14 +267,20 @@ class Plan:
 
     def customer_facts(self) -> pd.DataFrame | None:
         """
-        Return the facts about customers who join or leave, without names and contact data.
+        Return a table with attributes of the changed customers, without names and contact data.
 
         Returns
         -------
         pandas.DataFrame or None
-            Columns external_id, customer_type, default_store, pricelist_uid and groups_now by customer_uid, all text,
-            "" if unknown. The facts come from the snapshot or from the plan file. None if neither has them. The facts
-            of an undo do not contain groups_now.
+            Columns external_id, customer_type, default_store, pricelist_uid and groups_now, all `str`, with the index
+            customer_uid. Missing values are empty strings. The attributes come from the snapshot or from the plan
+            file. The result is None if neither contains them. For an undo, groups_now is empty.
+
+        Examples
+        --------
+        >>> plan = plan_memberships(sample_snapshot(), {"vip": ["c-7"]})
+        >>> plan.customer_facts()["groups_now"].to_dict()
+        {'c-7': 'All members'}
         """
         touched = dict.fromkeys(uid for group in self.groups for uid, _ in group.items())
         if self.snapshot is not None:
@@ -219,12 +290,33 @@ class Plan:
         return None
 
     def summary(self) -> str:
-        """Return the plan as text: the purpose, a line per group, the moves, the findings and the requests."""
+        """
+        Describe the plan as plain text.
+
+        Returns
+        -------
+        str
+            Lines with the purpose, the change of each group, the moves, the findings, the tenant and the requests.
+
+        Examples
+        --------
+        >>> print(plan_memberships(sample_snapshot(), {"vip": ["c-7"]}).summary().splitlines()[0])
+        1 customer joins VIP (2 -> 3 members).
+        """
         return plan_summary(self)
 
     def payloads(self) -> list[dict[str, Any]]:
         """
-        Return the whole change of each group as the API's request body, in uid order.
+        Return the complete change of each group in the format of the API.
+
+        Returns
+        -------
+        list of dict
+            One request body per group with additions or removals, in uid order.
+
+        See Also
+        --------
+        Plan.requests : The requests that apply sends. They contain smaller parts of these changes.
 
         Examples
         --------
@@ -239,12 +331,30 @@ class Plan:
 
     def requests(self, *, chunk: int = CHUNK) -> list[dict[str, Any]]:
         """
-        Return the requests in the order in which they are sent: creations, additions, removals.
+        Return the write requests in the order in which they are sent.
+
+        Groups are created first. All additions are sent before the first removal.
 
         Parameters
         ----------
-        chunk
+        chunk : int, default 200
             Maximum number of customer uids per request.
+
+        Returns
+        -------
+        list of dict
+            The keys "method", "path" and "body" of each request.
+
+        Raises
+        ------
+        InputError
+            `chunk` is not a positive integer.
+
+        Examples
+        --------
+        >>> [request] = plan_memberships(sample_snapshot(), {"vip": ["c-7"]}).requests()
+        >>> request["method"], request["body"]
+        ('PUT', {'addCustomerUids': ['c-7']})
         """
         check_number(chunk, "chunk", at_least=1, whole=True)
         path = f"/tenants/{self.tenant_uid}/customer-groups"
@@ -263,11 +373,21 @@ class Plan:
 
     def preview(self) -> Snapshot:
         """
-        Return the groups as they would be after the plan, as a Snapshot for analysis.
+        Return a snapshot of the memberships after the plan.
 
-        For a plan that was read from a file, the snapshot contains only the groups that the plan touches.
+        The analysis functions accept this snapshot, so the effect of a plan can be measured before it is applied.
+
+        Returns
+        -------
+        Snapshot
+            All groups of the tenant. For a plan that was read from a file, only the groups that the plan changes.
+
+        Examples
+        --------
+        >>> plan_memberships(sample_snapshot(), {"vip": ["c-7"]}).preview()["vip"].tolist()
+        ['c-1', 'c-2', 'c-7']
         """
-        # The preview must not be older than the snapshot, even if the clocks of server and client differ.
+        # The preview must not be older than the snapshot, even if the clocks of the server and the client differ.
         taken_at = max(self.planned_at, self.snapshot_taken_at)
         if self.snapshot is not None:
             return preview_snapshot(self.snapshot, self.groups, taken_at=taken_at)
@@ -275,31 +395,64 @@ class Plan:
 
     def select(self, groups: Iterable[str] | None = None, *, without: Iterable[str] = ()) -> Plan:
         """
-        Return a smaller plan, which has its own digest.
+        Return a plan that contains a part of the changes.
 
-        The digest is that of a plan that was made for these changes only. The excluded changes of the selected groups
-        remain. A plan that was read from a file has no snapshot, so its findings about customers are not recomputed.
+        The digest is the same as for a plan that was created for these changes only. The excluded changes of the
+        selected groups are also selected.
 
         Parameters
         ----------
-        groups
-            Groups to keep, by uid or unique name; None keeps all.
-        without
-            Groups or customers to leave out, by uid or unique name.
+        groups : iterable of str, optional
+            Groups to select, by uid or unique name. None selects all groups.
+        without : iterable of str, optional
+            Groups to leave out, by uid or unique name, and customers to leave out, by uid.
+
+        Returns
+        -------
+        Plan
+            The smaller plan. A plan that was read from a file has no snapshot, so its findings about customers are
+            not computed again.
 
         Raises
         ------
         InputError
-            A group or customer is not part of the plan.
+            A group or customer is not in the plan.
+
+        Examples
+        --------
+        >>> plan = plan_memberships(sample_snapshot(), {"vip": ["c-7", "c-8"], "staff": ["c-9"]})
+        >>> plan.select(["vip"], without=["c-8"]).table()["customer_uid"].tolist()
+        ['c-7']
         """
         return select_changes(self, groups, without)
 
     def save(self, path: str | Path) -> Path:
         """
-        Write the plan file atomically and return its absolute path.
+        Save the plan to a file.
 
-        The file contains the member uids of the touched groups, so keep it private and send the review page instead.
-        It also contains the facts about customers that the page shows. The digest does not cover them.
+        The file is written atomically. It contains the member uids of the changed groups, so keep it private and send
+        the review page instead. It also contains the customer attributes that the review page shows. The digest does
+        not cover these attributes.
+
+        Parameters
+        ----------
+        path : str or Path
+            Path of the file. Missing folders are created, and an existing plan file is replaced.
+
+        Returns
+        -------
+        Path
+            The absolute path of the file.
+
+        Raises
+        ------
+        InputError
+            The file cannot be written, or the path is an existing file that is not a plan.
+
+        Examples
+        --------
+        >>> plan_memberships(sample_snapshot(), {"vip": ["c-7"]}).save(home() / "vip.plan.json").name
+        'vip.plan.json'
         """
         from frgroups.plan.plan_file import save_plan  # plan_file imports this module.
 

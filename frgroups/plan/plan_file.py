@@ -1,4 +1,4 @@
-"""Write plans to files and read them."""
+"""Write plan files and read them."""
 
 from __future__ import annotations
 
@@ -39,20 +39,36 @@ _KEYS = frozenset(
 
 
 def save_plan(plan: Plan, path: str | Path) -> Path:
-    """Write a plan to a file and return its absolute path, as `Plan.save` does."""
+    """
+    Write a plan to a file and return the absolute path.
+
+    The public method `Plan.save` calls this function.
+    """
     return write_checksummed(path, "plan", plan_to_dict(plan, customers=True))
 
 
 def read_plan(path: str | Path) -> Plan:
     """
-    Read a plan file, including the findings and the digest.
+    Read a plan from a file.
+
+    The checksum of the file and the digest of the plan are verified.
+
+    Parameters
+    ----------
+    path : str or Path
+        Path of a file that `Plan.save` wrote.
+
+    Returns
+    -------
+    Plan
+        The plan with its findings. Its attribute `snapshot` is None.
 
     Raises
     ------
     CorruptFileError
-        The file is damaged or was changed.
+        The file is damaged or was edited.
     InputError
-        The file is not a plan, or has another version.
+        The file cannot be read, is not a plan, or has another format version.
 
     Examples
     --------
@@ -67,14 +83,14 @@ def read_plan(path: str | Path) -> Plan:
 
 def plan_to_dict(plan: Plan, *, customers: bool = False) -> dict[str, Any]:
     """
-    Return everything that apply and undo need, as plain values.
+    Convert a plan to JSON values that contain everything that apply and undo require.
 
     Parameters
     ----------
     plan
-        The plan.
+        The plan to convert.
     customers
-        Whether to include the facts about the customers that the review page shows.
+        Whether to include the customer attributes that the review page shows.
     """
     content = {
         "digest": plan.digest,
@@ -98,17 +114,21 @@ def plan_to_dict(plan: Plan, *, customers: bool = False) -> dict[str, Any]:
 
 
 def plan_from_dict(content: dict[str, Any], source: str | Path) -> Plan:
-    """Return the plan that `plan_to_dict` returned as a dict. Errors name the file `source`."""
+    """
+    Create a plan from the result of `plan_to_dict`.
+
+    Raise CorruptFileError if the content is invalid. The message contains the path `source`.
+    """
     try:
         plan = _plan_from_dict(content)
         digest = content["digest"]
         _check_plan_texts(plan, digest)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CorruptFileError(f"{source} does not hold a whole plan: {error!r}. Make the plan anew.") from error
+        raise CorruptFileError(f"{source} is corrupt: {error!r}. Create a new plan.") from error
     if plan.digest != digest:
         raise CorruptFileError(
-            f"{source} says its digest is {digest[:12]}, but its operations have {plan.digest[:12]}. "
-            "Make the plan anew."
+            f"{source} is corrupt: the stored digest is {digest[:12]}, but the operations have the digest "
+            f"{plan.digest[:12]}. Create a new plan."
         )
     return plan
 
@@ -116,9 +136,9 @@ def plan_from_dict(content: dict[str, Any], source: str | Path) -> Plan:
 def _plan_from_dict(content: dict[str, Any]) -> Plan:
     unknown_keys = sorted(set(content) - _KEYS)
     if unknown_keys:
-        raise ValueError(f"unknown keys {', '.join(unknown_keys)}")
+        raise ValueError(f"The file contains the unknown keys {', '.join(unknown_keys)}.")
     if content["mode"] not in MODES:
-        raise ValueError(f"unknown mode {content['mode']!r}")
+        raise ValueError(f"The file contains the unknown mode {content['mode']!r}.")
     stored_facts = None
     if "customers" in content:
         stored_facts = facts_from_dict(content["customers"])
@@ -167,9 +187,14 @@ def _finding_from_dict(content: dict[str, Any]) -> Finding:
 
 
 def _check_plan_texts(plan: Plan, digest: str) -> None:
-    """Raise TypeError, ValueError or AttributeError for a value that is not text, or not valid text."""
+    """
+    Check that the strings and timestamps of a plan are valid.
+
+    Raise TypeError, ValueError or AttributeError if a value has the wrong type, if a string contains a lone
+    surrogate, or if a timestamp has no time zone.
+    """
     "".join((plan.tenant_uid, plan.base_url or "", plan.purpose, digest)).encode()
     if None in (plan.planned_at.tzinfo, plan.snapshot_taken_at.tzinfo):
-        raise ValueError("a timestamp without a time zone")
+        raise ValueError("A timestamp must have a time zone.")
     for group in plan.groups:
         check_texts(group)

@@ -1,14 +1,16 @@
 """
-Findings of a plan, in the order in which the reviewer reads them.
+Collect the findings of a plan.
 
-1. Erased customers, which block the plan.
-2. Exceeded limits, which block the plan.
+The reviewer sees the findings in this order:
+
+1. Erased customers. These findings block the plan.
+2. Exceeded limits. These findings block the plan.
 3. Customers who are not in the snapshot.
 4. Excluded changes.
 5. Notes of the planner about the groups and limits.
-6. Findings about the customers who join or leave.
+6. Findings about the customers who are added or removed.
 
-Findings 5 and 6 need the snapshot, so a plan file stores them as notes.
+The findings 5 and 6 are computed from the snapshot, so a plan file stores them as notes.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from frgroups.internals.formatting import agree, pluralize
+from frgroups.internals.formatting import pluralize
 from frgroups.internals.tombstones import count_tombstones
 from frgroups.plan.customer_findings import customer_findings
 from frgroups.plan.exclusions import exclusion_findings
@@ -29,12 +31,12 @@ from frgroups.snapshot.snapshot import Snapshot
 if TYPE_CHECKING:
     from frgroups.plan.plan import Plan
 
-# Maximum number of uids in the text of a finding.
+# Maximum number of uids in the message of a finding.
 MAX_LISTED_CUSTOMERS = 5
 
 
 def plan_findings(plan: Plan) -> tuple[Finding, ...]:
-    """Return all findings of a plan."""
+    """Return all findings of a plan in the order in which the reviewer sees them."""
     counts = [group.counts for group in plan.groups]
     return (
         *_erased_customers(plan.groups),
@@ -46,14 +48,18 @@ def plan_findings(plan: Plan) -> tuple[Finding, ...]:
 
 
 def planning_findings(plan: Plan) -> tuple[Finding, ...]:
-    """Return the notes of a plan and, if it has a snapshot, the findings about its customers."""
+    """
+    Return the notes of a plan and the findings about its customers.
+
+    The findings about customers are included only if the plan has a snapshot.
+    """
     if plan.snapshot is None:
         return plan.notes
     return (*plan.notes, *customer_findings(plan.snapshot, plan.groups, plan.register))
 
 
 def planner_notes(snapshot: Snapshot, changes: Sequence[GroupChange], limits: Limits) -> tuple[Finding, ...]:
-    """Return what the planner reports about the changed groups, the snapshot and the limits."""
+    """Return the findings about unverified groups, duplicate names and unused limits."""
     reads = snapshot.reads.set_index("customer_group_uid")[["verdict", "how"]].to_dict("index")
     names = set(snapshot.matrix.group_names)
     notes: list[Finding] = []
@@ -64,23 +70,32 @@ def planner_notes(snapshot: Snapshot, changes: Sequence[GroupChange], limits: Li
             notes += _read_quality(change, reads[change.uid])
     has_existing_groups = not all(change.create for change in changes)
     if has_existing_groups and (snapshot.reads["how"] == "given").all():
-        text = "The snapshot was made from tables, so nothing proves it. Each group is read before applying."
+        text = (
+            "The snapshot was created from tables, so its memberships are not verified. Each group is read again "
+            "before the plan is applied."
+        )
         notes.append(Finding("unverifiable", text))
     return (*notes, *_unused_limits(limits, snapshot, changes))
 
 
 def _erased_customers(groups: Iterable[GroupChange]) -> list[Finding]:
-    """Return a blocking finding if customers of the plan were erased, because their uids cannot be sent."""
+    """
+    Return a blocking finding if customers of the plan have been erased.
+
+    The plan cannot be applied, because the uids of these customers are replaced by tombstones.
+    """
     n = count_tombstones(uid for group in groups for uid in _possible_tombstones(group))
     if not n:
         return []
-    text = f"{pluralize(n, 'customer')} of this plan {agree(n, 'was', 'were')} erased since. Load and plan again."
+    text = (
+        f"The plan contains {pluralize(n, 'customer')} whose data was erased. Load the tenant and create a new plan."
+    )
     return [Finding("erased_customers", text, True, n=n)]
 
 
 def _possible_tombstones(group: GroupChange) -> Iterator[str]:
     if isinstance(group.baseline, CodedUids):
-        # Tombstones are not valid uids. This avoids decoding all members.
+        # Tombstones are invalid uids, so it is not necessary to decode all members.
         yield from group.baseline.invalid_uids()
     else:
         yield from group.baseline
@@ -97,30 +112,39 @@ def _unknown_customers(groups: Iterable[GroupChange]) -> Iterator[Finding]:
         if n > MAX_LISTED_CUSTOMERS:
             listed += ", ..."
         text = (
-            f"{n:,} of {len(group.add):,} customers to join {group.name} are in no group now ({listed}): "
-            "either they are new to all groups, or they do not exist and will be rejected."
+            f"The snapshot does not contain {n:,} of {pluralize(len(group.add), 'customer')} to add to {group.name} "
+            f"({listed}). Such customers are in no group, or they do not exist and the server rejects them."
         )
         yield Finding("unknown_customers", text, False, group.uid, n)
 
 
 def _same_name(change: GroupChange, names: Collection[str]) -> Iterator[Finding]:
     if change.name in names:
-        yield Finding("same_name", f"Another group is already named {change.name}.", False, change.uid, 1)
+        yield Finding("same_name", f"Another group already has the name {change.name}.", False, change.uid, 1)
 
 
 def _read_quality(change: GroupChange, read: Mapping[Hashable, Any]) -> Iterator[Finding]:
     if read["how"] == "cover":
-        text = f"{change.name} was read through larger groups that hold it. It is read by itself before applying."
+        text = (
+            f"The members of {change.name} were inferred from larger groups. The group is read directly before "
+            "the plan is applied."
+        )
         yield Finding("covered", text, False, change.uid)
     if read["verdict"] == "unverifiable" and read["how"] != "given":
-        text = f"Nothing proves that the members of {change.name} were read whole. It is read before applying."
+        text = (
+            f"The members of {change.name} could not be verified. The group is read again before the plan is applied."
+        )
         yield Finding("unverifiable", text, False, change.uid)
 
 
 def _unused_limits(limits: Limits, snapshot: Snapshot, changes: Iterable[GroupChange]) -> Iterator[Finding]:
-    """Yield a finding for each uid with limits of its own that no group has; patterns are not reported."""
+    """
+    Yield a finding for each uid with separate limits that is not the uid of a group.
+
+    Patterns without a matching group are not reported.
+    """
     uids = {*snapshot.matrix.group_uids, *(change.uid for change in changes)}
     for key in limits.per_group:
         is_pattern = not set(key).isdisjoint("*?[")
         if not is_pattern and key not in uids:
-            yield Finding("unused_limits", f"The limits of {key!r} hold for no group: no group has that uid.")
+            yield Finding("unused_limits", f"The limits of {key!r} are not used, because no group has this uid.")

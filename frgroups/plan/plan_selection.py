@@ -1,4 +1,4 @@
-"""Select a part of a plan."""
+"""Select a part of the changes of a plan."""
 
 from __future__ import annotations
 
@@ -15,11 +15,15 @@ from frgroups.plan.group_change import GroupChange, without_customer
 if TYPE_CHECKING:
     from frgroups.plan.plan import Plan
 
-_WHOLE_PLAN_NOTE = "So it was of all groups of that plan."
+_WHOLE_PLAN_NOTE = "This number is for all groups of the original plan."
 
 
 def select_changes(plan: Plan, groups: Iterable[str] | None, without: Iterable[str]) -> Plan:
-    """Return the plan that `Plan.select` describes."""
+    """
+    Return a plan that contains a part of the changes.
+
+    The public method `Plan.select` calls this function.
+    """
     changes, excluded = plan.groups, plan.excluded_changes
     if groups is not None:
         selected = {_find_group(plan, name).uid for name in as_list(groups, "groups")}
@@ -29,7 +33,7 @@ def select_changes(plan: Plan, groups: Iterable[str] | None, without: Iterable[s
         remaining = _without(changes, name)
         remaining_excluded = drop_exclusions(excluded, name)
         if remaining == changes and remaining_excluded == excluded:
-            raise InputError(f"without={name!r} is neither a group nor a customer of this plan.")
+            raise InputError(f"`without` must contain groups or customers of the plan, got {name!r}.")
         changes, excluded = remaining, remaining_excluded
     changes = tuple(change for change in changes if change.add or change.remove or change.create)
     notes = _notes_of_selection(plan, {change.uid for change in changes})
@@ -37,7 +41,11 @@ def select_changes(plan: Plan, groups: Iterable[str] | None, without: Iterable[s
 
 
 def _without(changes: tuple[GroupChange, ...], name: str) -> tuple[GroupChange, ...]:
-    """Remove a group by uid or name; if there is no such group, remove a customer by uid."""
+    """
+    Remove one group or one customer from the changes.
+
+    If no group has the uid or name, the customer with this uid is removed.
+    """
     remaining = tuple(change for change in changes if name not in (change.uid, change.name))
     if len(remaining) < len(changes):
         return remaining
@@ -52,7 +60,11 @@ def _notes_of_selection(plan: Plan, group_uids: Collection[str]) -> tuple[Findin
 
 
 def _mark_as_whole_plan(note: Finding) -> Finding:
-    """Add to the number of a note that it concerns the whole plan, because only a snapshot allows to count again."""
+    """
+    State in a note that its number is for the original plan.
+
+    The number for the selection cannot be computed without a snapshot.
+    """
     if note.customer_group_uid is not None or not note.n or _WHOLE_PLAN_NOTE in note.message:
         return note
     return replace(note, message=f"{note.message} {_WHOLE_PLAN_NOTE}")
@@ -62,7 +74,10 @@ def _find_group(plan: Plan, name: str) -> GroupChange:
     matches = [group for group in plan.groups if group.uid == name]
     if not matches:
         matches = [group for group in plan.groups if group.name == name]
-    if len(matches) != 1:
-        touched = ", ".join(f"{group.uid} ({group.name})" for group in plan.groups[:10]) or "none"
-        raise InputError(f"{len(matches)} groups of this plan are {name!r}; it touches {touched}.")
+    if not matches:
+        listed = ", ".join(f"{group.uid} ({group.name})" for group in plan.groups[:10]) or "none"
+        raise InputError(f"No group of the plan has the uid or name {name!r}. The groups of the plan are {listed}.")
+    if len(matches) > 1:
+        listed = ", ".join(group.uid for group in matches)
+        raise InputError(f"{len(matches)} groups of the plan are named {name!r}. Pass one of the uids {listed}.")
     return matches[0]

@@ -16,32 +16,33 @@ MAX_LISTED = 5
 
 
 def plan_summary(plan: Plan) -> str:
-    """Return the purpose, a line per group, the moves, the findings and the number of requests."""
+    """Describe a plan as plain text, with one line per group, move and finding."""
     if plan.is_empty:
         return "\n".join([_empty_plan_text(plan), *map(str, plan.findings)])
     lines = []
     if plan.purpose:
-        lines.append(f"For: {plan.purpose}")
+        lines.append(f"Purpose: {plan.purpose}")
     lines += [group.sentence() for group in plan.groups]
     lines += format_moves(plan.moves())
     lines += [str(finding) for finding in plan.findings]
-    host = plan.base_url or "no host: it can be reviewed, not applied"
-    estimate = plan.request_estimate
-    lines.append(f"{estimate.n_write:,} write {agree(estimate.n_write, 'request', 'requests')} to {host}.")
-    lines.append(str(estimate))
+    if not plan.base_url:
+        lines.append("The plan has no host. It can be reviewed but not applied.")
+    else:
+        lines.append(f"The plan is for {plan.tenant_uid} at {plan.base_url}.")
+    lines.append(str(plan.request_estimate))
     return "\n".join(lines)
 
 
 def _empty_plan_text(plan: Plan) -> str:
     if plan.reverts:
-        return f"Nothing to take back of plan {plan.reverts[:12]}."
+        return f"The plan changes nothing, because plan {plan.reverts[:12]} has no changes to undo."
     if plan.excluded_changes:
-        return f"Nothing to do: {plan.tenant_uid} is as wanted, except for excluded changes."
-    return f"Nothing to do: {plan.tenant_uid} already is as wanted."
+        return f"The plan changes nothing in {plan.tenant_uid}, because all requested changes are excluded."
+    return f"The plan changes nothing, because {plan.tenant_uid} already has the desired memberships."
 
 
 def plan_repr(plan: Plan) -> str:
-    """Return the digest, the tenant, the number of changes, and the number of exceeded limits."""
+    """Return the representation of a plan, with the number of its changes and exceeded limits."""
     text = (
         f"Plan {plan.digest[:12]} for {plan.tenant_uid}: {pluralize(plan.n_add, 'add')}, "
         f"{pluralize(plan.n_remove, 'remove')} in {pluralize(len(plan.groups), 'group')}"
@@ -58,10 +59,10 @@ def plan_card(plan: Plan) -> Card:
     n_more = len(plan.groups) - MAX_LISTED
     if n_more > 0:
         changes.append(f"And {n_more:,} more {agree(n_more, 'group', 'groups')}.")
-    facts = {"Tenant": f"{plan.tenant_uid} at {plan.base_url or 'no host: to review only'}"}
+    facts = {"Tenant": plan.tenant_uid, "Host": plan.base_url or "none (the plan cannot be applied)"}
     if plan.purpose:
-        facts["For"] = plan.purpose
-    facts["Change"] = " ".join(changes) or "Nothing to do"
+        facts["Purpose"] = plan.purpose
+    facts["Changes"] = " ".join(changes) or "none"
     if plan.excluded_changes:
         facts["Excluded"] = pluralize(len(plan.excluded_changes), "change")
     facts["Findings"] = " ".join(map(str, plan.findings[:MAX_LISTED])) or "none"

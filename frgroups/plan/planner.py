@@ -12,7 +12,7 @@ from frgroups.analysis.register import match_register
 from frgroups.api.schema import codec
 from frgroups.errors import DriftedReadError, InputError
 from frgroups.internals.typing import Int32Array
-from frgroups.internals.validation import check_text, check_type
+from frgroups.internals.validation import check_choice, check_text, check_type, wrong_type
 from frgroups.plan.desired import NO_CUSTOMERS, Desired, DesiredMemberships, desired_memberships
 from frgroups.plan.exclusions import ExcludedChange, Exclusions, apply_exclusions, resolve_exclusions
 from frgroups.plan.group_change import GroupChange
@@ -38,44 +38,45 @@ def plan_memberships(
     purpose: str = "",
 ) -> Plan:
     """
-    Return the plan that brings groups to the desired memberships.
+    Create a plan that changes groups to the desired memberships.
+
+    Nothing is sent to the server. To send the plan, let a reviewer approve it and call `apply_plan`.
 
     Parameters
     ----------
-    snapshot
+    snapshot : Snapshot
         The current memberships.
-    desired
-        The desired memberships: {group: customer uids}, a table with customer_group_uid and customer_uid, or a
-        Snapshot. Groups by uid or unique name. Groups that `desired` does not contain are not changed.
-    mode
+    desired : mapping, pandas.DataFrame or Snapshot
+        The desired memberships, as {group: customer uids}, as a table with the columns customer_group_uid and
+        customer_uid, or as a snapshot. Groups are identified by uid or unique name. Groups that are not in `desired`
+        are not changed.
+    mode : {"add", "keep_only", "mirror"}, default "add"
         "add" adds desired customers who are not members. "keep_only" removes members who are not desired. "mirror"
         does both.
-    create
-        Groups to create first, as {uid: name}.
-    limits
-        Maximum changes; None uses `Limits()`. An exceeded limit is a blocking finding, not an error.
-    protect
-        Customer uids that are not removed from any group.
-    protect_groups
+    create : mapping of str to str, optional
+        Groups to create before customers are added, as {uid: name}.
+    limits : Limits, optional
+        Maximum changes. None uses `Limits()`. If a limit is exceeded, the plan contains a blocking finding. No error
+        is raised.
+    protect : iterable of str, optional
+        Uids of customers who are not removed from any group.
+    protect_groups : iterable of str, optional
         Groups, by uid or unique name, from which no customer is removed.
-    suppression_list
-        Customer uids that are not added to any group, in addition to the file `suppression_list_path(snapshot)`.
-    register
-        The table that `read_register` returns. Its protection and limits apply to the changed groups, except groups
-        whose uid `limits.per_group` contains. Other facts in it become findings.
-    purpose
-        One line about the reason for the change. Reviewers see it first, and `frgroups who` shows it later. The plan,
-        the review page and the receipt contain it, so do not name customers. The digest does not cover it.
+    suppression_list : iterable of str, optional
+        Uids of customers who are not added to any group. Customers in the file `suppression_list_path(snapshot)` are
+        not added either.
+    register : pandas.DataFrame, optional
+        The table that `read_register` returns. Its limits and protection apply to the changed groups. Limits for the
+        uid of a group in `limits.per_group` take precedence. Other columns result in findings.
+    purpose : str, default ""
+        One line about the reason for the change. Reviewers see it first, and `frgroups who` shows it later. It is
+        stored in the plan, the review page and the receipt, so do not write names of customers. The digest does not
+        cover it.
 
     Returns
     -------
     Plan
-        Excluded changes are in `Plan.excluded()`, and findings count them. If a customer moves between groups and the
-        suppression list prevents the addition, the customer is removed from the old group nevertheless. The
-        suppression list is checked again when the plan is applied.
-
-        Findings that do not block report customers with their own price list, with a customer type that is unusual
-        in the group, in several tiers of the register, or in no group after the plan, and groups that have ended.
+        The planned changes with their findings. Excluded changes are in `Plan.excluded()`.
 
     Raises
     ------
@@ -83,9 +84,18 @@ def plan_memberships(
         An argument is invalid, for example an unknown mode, an invalid uid, a group that is desired twice, or an
         existing group in `create`.
     GroupNotFoundError
-        A desired group does not exist and is not in `create`, or several groups have a name in `register`.
+        A desired group does not exist and is not in `create`, or a name in `register` belongs to several groups.
     DriftedReadError
-        A group to be changed has changed while it was read. To read it again, use `refresh_groups`.
+        A group to be changed drifted while it was read. Use `refresh_groups` to read the group again.
+
+    Notes
+    -----
+    If a customer moves between groups and the suppression list prevents the addition, the customer is still removed
+    from the old group. The suppression list is checked again when the plan is applied.
+
+    Findings that do not block the plan report, for example, customers with an individual price list or an unusual
+    customer type, customers who are in several groups of an exclusive set or in no group after the plan, and groups
+    that have ended.
 
     Examples
     --------
@@ -131,22 +141,18 @@ def plan_memberships(
 
 def _check_arguments(snapshot: Snapshot, mode: str, limits: Limits | None, purpose: str) -> None:
     check_type(snapshot, Snapshot, "snapshot")
-    if mode not in MODES:
-        text = f"mode={mode!r} is not valid; choose {', '.join(MODES)}."
-        if mode in RENAMED_MODES:
-            text += f" {mode!r} is now called {RENAMED_MODES[mode]!r}."
-        raise InputError(text)
+    if mode in RENAMED_MODES:
+        raise InputError(f"The mode {mode!r} was renamed. Use {RENAMED_MODES[mode]!r}.")
+    check_choice(mode, "mode", MODES)
     if limits is not None and not isinstance(limits, Limits):
-        raise InputError(
-            f"limits is a {type(limits).__name__}; give fg.Limits(...), such as fg.Limits(removals_total=50)."
-        )
+        raise wrong_type(limits, "limits", "a Limits object", hint="Use fg.Limits(...).")
     check_text(purpose, "purpose")
 
 
 def _exclude(
     requested: Iterable[GroupChange], exclusions: Exclusions
 ) -> tuple[list[GroupChange], list[ExcludedChange]]:
-    """Return the changes that remain after the exclusions, and the excluded ones."""
+    """Return the changes that remain after the exclusions, and the excluded changes."""
     changes: list[GroupChange] = []
     excluded: list[ExcludedChange] = []
     for requested_change in requested:
@@ -159,27 +165,32 @@ def _exclude(
 
 def _checked_create(snapshot: Snapshot, create: Mapping[str, str]) -> dict[str, str]:
     if not isinstance(create, Mapping):
-        raise InputError(f"create is a {type(create).__name__}; give {{group uid: name}} of the groups to make.")
+        raise wrong_type(create, "create", "a dictionary {group uid: name}")
     existing = set(snapshot.matrix.group_uids)
     for uid, name in create.items():
         codec.check_uid(uid, "customer group uid")
         if uid in existing:
             raise InputError(
-                f"create names {uid!r}, but that group exists ({snapshot.group_name(uid)}). Leave it out of create."
+                f"`create` contains {uid!r}, but a group with this uid exists ({snapshot.group_name(uid)}). "
+                "Remove it from `create`."
             )
         codec.check_group_name(name, f"create[{uid!r}]")
     return dict(create)
 
 
 class _Difference:
-    """Compute the additions and removals of groups with a mark per customer, without sorting or decoding uids."""
+    """
+    Compute the additions and removals of groups.
+
+    The comparison uses one mark per customer, so that uids need not be sorted or decoded.
+    """
 
     def __init__(self, snapshot: Snapshot, uids: UidTable, mode: Mode) -> None:
         self._snapshot, self._uids, self._mode = snapshot, uids, mode
         self._marked = np.zeros(len(uids), dtype=np.bool_)
 
     def change(self, uid: str, desired: DesiredMemberships, created: Mapping[str, str]) -> GroupChange:
-        """Return the change of one group."""
+        """Return the change that results in the desired members of one group."""
         is_created = uid in created
         members = np.empty(0, dtype=np.int32)
         if not is_created:
@@ -210,24 +221,24 @@ class _Difference:
 
 def _check_sendable(snapshot: Snapshot, changes: Iterable[GroupChange]) -> None:
     """
-    Raise an error if a change cannot be sent or its group drifted.
+    Raise an error if a change contains a uid that the API does not accept, or if its group drifted.
 
-    The uids of a snapshot from tables can be texts that the API does not accept.
+    A snapshot that was created from tables can contain uids that the API does not accept.
     """
     reads = snapshot.reads.set_index("customer_group_uid")[["verdict", "note"]].to_dict("index")
     for change in changes:
         for customer in change.remove:
             if not codec.UID.fullmatch(customer):
                 raise InputError(
-                    f"Customer {customer!r} of {change.uid} has a uid that the API does not take and cannot be "
-                    "removed.",
-                    hint=f"Pass protect=[{customer!r}] to keep this customer in the group.",
-                    cli_hint="Pass --protect to frgroups plan to keep this customer in the group.",
+                    f"Customer {customer!r} cannot be removed from group {change.uid}, because the API does not "
+                    "accept this uid.",
+                    hint=f"Pass protect=[{customer!r}] to keep the customer in the group.",
+                    cli_hint="Pass --protect to frgroups plan to keep the customer in the group.",
                 )
         codec.check_uid(change.uid, "customer group uid")
         if not change.create and reads[change.uid]["verdict"] == "drifted":
             raise DriftedReadError(
-                f"{change.name} ({change.uid}) changed while the snapshot was read: {reads[change.uid]['note']}.",
-                hint=f"Read the group again with refresh_groups(client, snapshot, [{change.uid!r}]) and plan again.",
-                cli_hint="Read the tenant again with frgroups load and plan again.",
+                f"Group {change.name} ({change.uid}) changed during the load: {reads[change.uid]['note']}.",
+                hint=f"Call refresh_groups(client, snapshot, [{change.uid!r}]) and create the plan again.",
+                cli_hint="Run frgroups load and create the plan again.",
             )

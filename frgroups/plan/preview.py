@@ -17,14 +17,18 @@ from frgroups.snapshot.snapshot import Snapshot
 
 
 def preview_snapshot(snapshot: Snapshot, groups: Sequence[GroupChange], *, taken_at: datetime) -> Snapshot:
-    """Return the snapshot after these changes. Customers who are not in the snapshot get a row in `customers`."""
+    """
+    Return the snapshot with the changes of a plan.
+
+    The customers table gets an additional row for each added customer who is not in the snapshot.
+    """
     before = snapshot.matrix
     names = before.names_by_uid
     names |= {group.uid: group.name for group in groups}
     group_uids = sorted(names)
     code_of_group = {uid: code for code, uid in enumerate(group_uids)}
     customers = _MergedCustomers(snapshot, sorted(frozenset().union(*(group.unknown for group in groups))))
-    # A membership is one integer: group code x number of customers + customer code.
+    # A membership is encoded as one integer: group code x number of customers + customer code.
     n_customers = max(customers.n, 1)
     new_group_codes = np.array([code_of_group[uid] for uid in before.group_uids], dtype=np.int64)
     memberships = new_group_codes[before.group_code] * n_customers + customers.new_codes[before.indices]
@@ -52,9 +56,9 @@ def preview_snapshot(snapshot: Snapshot, groups: Sequence[GroupChange], *, taken
 
 class _MergedCustomers:
     """
-    The customers of a snapshot merged with additional customers, in uid order.
+    The customers of a snapshot and additional customers, in uid order.
 
-    `new_codes` contains the new code of each customer of the snapshot.
+    The attribute `new_codes` contains the new code of each customer of the snapshot.
     """
 
     def __init__(self, snapshot: Snapshot, additional: list[str]) -> None:
@@ -72,14 +76,14 @@ class _MergedCustomers:
         self.n = len(self.uids)
 
     def table(self) -> pd.DataFrame:
-        """Return the customers table."""
+        """Return the customers table with a row for each additional customer."""
         if self._order is None:
             return self._customers
         return pd.concat([self._customers, self._additional], ignore_index=True).take(self._order)
 
 
 def _memberships_of(customers: _MergedCustomers, uids_by_group: Mapping[int, Sequence[str]]) -> IntArray:
-    """Return these memberships as integers, in the order of the mapping."""
+    """Encode memberships as integers, in the order of the mapping."""
     lengths = [len(uids) for uids in uids_by_group.values()]
     group_codes = np.repeat(np.array([*uids_by_group], dtype=np.int64), lengths)
     return group_codes * customers.n + UidTable(customers.uids).lookup_codes_of_lists(uids_by_group.values())
@@ -88,7 +92,11 @@ def _memberships_of(customers: _MergedCustomers, uids_by_group: Mapping[int, Seq
 def preview_touched(
     groups: Sequence[GroupChange], *, tenant_uid: str, taken_at: datetime, base_url: str | None
 ) -> Snapshot:
-    """Return a snapshot of the changed groups, because a plan file does not contain the other groups."""
+    """
+    Return a snapshot that contains only the changed groups.
+
+    It is used for a plan that was read from a file. The file does not contain the other groups.
+    """
     after = [[*set(group.baseline).union(group.add).difference(group.remove)] for group in groups]
     uids = pd.Series([group.uid for group in groups], dtype="str")
     names = pd.Series([group.name for group in groups], dtype="str")

@@ -1,4 +1,4 @@
-"""Estimate the requests and the duration of an apply."""
+"""Estimate the number of requests and the duration of an apply."""
 
 from __future__ import annotations
 
@@ -8,43 +8,43 @@ from dataclasses import dataclass
 
 from frgroups.api.defaults import PAGE_SIZE, REQUESTS_PER_SECOND, WORKERS
 from frgroups.api.pagination import count_pages
-from frgroups.internals.formatting import agree, pluralize
+from frgroups.internals.formatting import format_list, pluralize
 from frgroups.plan.group_change import GroupChange
 
-# Assumed response time; the actual time is unknown before the first request.
+# Assumed response time. The actual time is unknown before the first request.
 SECONDS_PER_RESPONSE = 0.2
-# Customers per write request, unless the write probe found a lower maximum of the server.
+# Number of customers per write request, unless the write probe found that the server accepts fewer.
 CHUNK = 200
-# A run stops after this many customers were rejected.
+# A run stops if the server has rejected this many customers.
 MAX_REJECTED = 50
 
 
 @dataclass(frozen=True, slots=True)
 class RequestEstimate:
     """
-    Estimated requests and seconds of an apply without errors.
+    Estimated number of requests and estimated duration of an apply without errors.
 
-    The estimate assumes the client's defaults (pages of 500, 4 workers, 20 requests per second), 0.2 s per response,
-    and that every change is visible immediately.
+    The estimate assumes the defaults of the client (500 customers per page, 4 workers, 20 requests per second), 0.2 s
+    per response, and that every change is visible immediately.
 
     Attributes
     ----------
     n_before
-        Reads of the touched groups before the first write.
+        Number of requests that read the changed groups before the first write.
     n_write
-        Writes.
+        Number of write requests.
     n_between
-        Reads between additions and removals: of groups that customers move to, and of groups that lose all members
-        and gain others.
+        Number of read requests between additions and removals. They read the groups that customers move to, and the
+        groups whose members are all replaced.
     n_after
-        Reads after the last write.
+        Number of read requests after the last write.
     seconds
-        Duration.
+        Duration in seconds.
     n_unknown
-        Customers to add who are not in the snapshot.
+        Number of customers to add who are not in the snapshot.
     n_search
-        Additional writes that find these customers if the server rejects every chunk that contains one of them.
-        `n_requests` and `seconds` do not include them.
+        Number of additional writes that are needed to find these customers if the server rejects every request that
+        contains one of them. `n_requests` and `seconds` do not include these writes.
     """
 
     n_before: int
@@ -57,40 +57,42 @@ class RequestEstimate:
 
     @property
     def n_requests(self) -> int:
-        """Number of all requests, without `n_search`."""
+        """Total number of requests, without the additional writes `n_search`."""
         return self.n_before + self.n_write + self.n_between + self.n_after
 
     def __str__(self) -> str:
         minutes = math.ceil(self.seconds / 60)
-        duration = "under a minute"
+        duration = "less than a minute"
         if minutes > 1:
             duration = f"about {minutes:,} minutes"
-        between = ""
+        parts = [pluralize(self.n_before, "read before the first write"), pluralize(self.n_write, "write")]
         if self.n_between:
-            between = f"{self.n_between:,} to see who arrived, "
-        return (
-            f"{pluralize(self.n_requests, 'request')} in all, with {self.n_before:,} to read before, {between}"
-            f"{self.n_after:,} to read back: {duration} at {REQUESTS_PER_SECOND:g} a second, "
-            f"if an answer takes {SECONDS_PER_RESPONSE:g} s.{self._search_text()}"
+            parts.append(pluralize(self.n_between, "read before the removals"))
+        parts.append(pluralize(self.n_after, "read after the last write"))
+        text = (
+            f"Applying the plan requires {pluralize(self.n_requests, 'request')} ({format_list(parts)}) and takes "
+            f"{duration} at {REQUESTS_PER_SECOND:g} requests per second and {SECONDS_PER_RESPONSE:g} s per response."
         )
+        return text + self._search_text()
 
     def _search_text(self) -> str:
         if not self.n_unknown:
             return ""
-        customers = agree(self.n_unknown, "the customer that is", f"the {self.n_unknown:,} customers that are")
         if self.n_unknown >= MAX_REJECTED:
-            return f" If {customers} in no group do not exist, the run stops after {MAX_REJECTED} were rejected."
-        return f" Up to {self.n_search:,} more to find {customers} in no group, if rejected."
+            return f" The run stops if the server rejects {MAX_REJECTED} customers who are not in the snapshot."
+        if not self.n_search:
+            return ""
+        return f" Apply sends up to {self.n_search:,} additional requests if the server rejects unknown customers."
 
 
 def estimate_requests(groups: Sequence[GroupChange], *, n_write: int, arriving: Collection[str]) -> RequestEstimate:
     """
-    Return the estimate for these changes.
+    Estimate the requests and the duration of an apply.
 
     Parameters
     ----------
     groups
-        The changes.
+        The planned change of each group.
     n_write
         Number of write requests.
     arriving
@@ -99,7 +101,8 @@ def estimate_requests(groups: Sequence[GroupChange], *, n_write: int, arriving: 
     Examples
     --------
     >>> print(estimate_requests([GroupChange("vip", "VIP", ("a",) * 1200, add=("c",))], n_write=1, arriving=()))
-    7 requests in all, with 3 to read before, 3 to read back: under a minute at 20 a second, if an answer takes 0.2 s.
+    Applying the plan requires 7 requests (3 reads before the first write, 1 write, and 3 reads after the last \
+write) and takes less than a minute at 20 requests per second and 0.2 s per response.
     """
     before = [_n_reads_before(group) for group in groups]
     between = [_n_pages(len(group.baseline) + len(group.add)) for group in groups if group.uid in arriving]
@@ -119,13 +122,17 @@ def estimate_requests(groups: Sequence[GroupChange], *, n_write: int, arriving: 
 
 def _n_reads_before(group: GroupChange) -> int:
     if group.create:
-        # One request checks that the group does not exist.
+        # One request verifies that the group does not exist yet.
         return 1
     return _n_pages(len(group.baseline))
 
 
 def _n_search_writes(group: GroupChange) -> int:
-    """Return the number of writes that halve rejected chunks until each unknown customer is alone in one."""
+    """
+    Return the number of additional writes that are needed to find the unknown customers.
+
+    A rejected request is split into halves until each unknown customer is in a separate request.
+    """
     if not group.unknown:
         return 0
     is_unknown = [uid in group.unknown for uid in group.add]
@@ -145,5 +152,9 @@ def _n_pages(n_members: int) -> int:
 
 
 def _seconds_of_list(n_pages: int) -> float:
-    """Return the seconds to read a list: one page first, then the other pages in parallel."""
+    """
+    Return the estimated time to read a list, in seconds.
+
+    The first page is read alone, and the other pages are read in parallel.
+    """
     return SECONDS_PER_RESPONSE + (n_pages - 1) * max(SECONDS_PER_RESPONSE / WORKERS, 1 / REQUESTS_PER_SECOND)

@@ -1,4 +1,4 @@
-"""Suppression list: the customers of a tenant who must not be added to any group."""
+"""Read the suppression list, which contains the customers who must not be added to any group."""
 
 from __future__ import annotations
 
@@ -15,30 +15,39 @@ SUPPRESSION_LIST = "suppression_list"
 
 
 class HasTenant(Protocol):
-    """An object of one tenant at one host: a Snapshot, a Plan or a Client."""
+    """Protocol of objects that have a tenant and a host: Snapshot, Plan and Client."""
 
     @property
     def tenant_uid(self) -> str:
-        """The tenant."""
+        """Uid of the tenant."""
 
     @property
     def base_url(self) -> str | None:
-        """The host."""
+        """Host of the tenant."""
 
 
 def suppression_list_path(tenant: HasTenant) -> Path:
     """
-    Return the path of a tenant's suppression list, a file that you can create.
+    Return the path of a tenant's suppression list.
 
-    The file is a CSV file with a header, a column customer_uid and optionally a column reason. Other columns are
-    ignored. Plans do not add customers on the list, and apply rejects a plan that adds them. `erase_customer` removes
-    a customer from the list. Plans contain the reasons with email addresses and phone numbers masked, so do not write
-    names there. Planning and applying both read the file in the data folder of the machine that they run on.
+    The file does not exist until you create it. It is a CSV file with a header, the column customer_uid, and an
+    optional column reason. Other columns are ignored. Plans do not add customers on the list, and `apply_plan`
+    rejects a plan that adds them. `erase_customer` removes an erased customer from the list.
 
     Parameters
     ----------
-    tenant
-        A Snapshot, Plan or Client of the tenant.
+    tenant : Snapshot, Plan or Client
+        An object of the tenant.
+
+    Returns
+    -------
+    Path
+        The path of the CSV file. It depends on the uid and the host of the tenant.
+
+    Notes
+    -----
+    Plans contain the reasons. Email addresses and phone numbers in a reason are masked, but names are not, so do not
+    write names. Planning and applying read the file in the data folder of the machine on which they run.
 
     Examples
     --------
@@ -51,20 +60,20 @@ def suppression_list_path(tenant: HasTenant) -> Path:
 
 def suppressed_customers(tenant: HasTenant) -> dict[str, str]:
     """
-    Return the customers on a tenant's suppression list with the reason, "" if there is none.
+    Return the customers on a tenant's suppression list, as {uid: reason}.
 
-    The result is empty if the file does not exist.
+    A missing reason is an empty string. The result is empty if the file does not exist.
 
     Raises
     ------
     ListError
-        The file cannot be read without guessing, so a customer could be overlooked.
+        The file is ambiguous or cannot be read.
     """
     path = suppression_list_path(tenant)
     earlier = path.parent.with_name("never_add") / path.name
     if earlier.exists():
-        raise InputError(f"{earlier} is not read any more. Move it to {path}.")
-    # A dangling link is an error, because a list was set up.
+        raise InputError(f"The file {earlier} is not used. Move it to {path}.")
+    # A dangling link is an error, because it shows that a list was set up.
     if not path.exists() and not path.is_symlink():
         return {}
     return _read_suppression_list(path)
@@ -75,22 +84,22 @@ def _read_suppression_list(path: Path) -> dict[str, str]:
     header = [normalize_column_name(cell) for cell in table.rows[0][1]]
     if header.count("customeruid") != 1:
         raise ListError(
-            f"The suppression list {path} has {header.count('customeruid')} columns customer_uid. Its first row must "
-            "name one so; a column reason may stand beside it."
+            f"The suppression list {path} needs one column 'customer_uid', but it has {header.count('customeruid')}. "
+            "Write customer_uid as the header of the uid column in the first row."
         )
     uid_column, rows = header.index("customeruid"), table.rows[1:]
     reject_damaged_ids([(number, row[uid_column]) for number, row in rows], path)
     blank = [number for number, row in rows if not row[uid_column]]
     if blank:
         raise ListError(
-            f"The suppression list {path} has no customer_uid in {pluralize(len(blank), 'row')}, the first is row "
-            f"{blank[0]}. Fill or delete them: whoever is meant could be added."
+            f"The suppression list {path} has no customer_uid in {pluralize(len(blank), 'row')}, starting with row "
+            f"{blank[0]}. Enter the missing uids or delete the rows."
         )
     reasons: dict[str, str] = {}
     for _, row in rows:
         uid, reason = row[uid_column], ""
         if "reason" in header:
             reason = mask_explicit_contacts(row[header.index("reason")])
-        # The first reason counts if a customer is listed several times.
+        # If a customer is listed several times, the first reason is used.
         reasons[uid] = reasons.get(uid) or reason
     return reasons

@@ -1,4 +1,4 @@
-"""Tables of the customer uids of a snapshot, which store group members as codes."""
+"""Store the customer uids of a group as integer codes of a table."""
 
 from __future__ import annotations
 
@@ -21,7 +21,11 @@ from frgroups.snapshot.uid_lookup import lookup_positions
 
 
 class UidTable:
-    """Unique uids in uid order. The code of a uid is its position."""
+    """
+    Sorted table of unique uids.
+
+    The code of a uid is its position in the table.
+    """
 
     def __init__(self, uids: pd.Index) -> None:
         self.texts = to_string_array(uids)
@@ -30,21 +34,21 @@ class UidTable:
         return len(self.texts)
 
     def lookup_codes(self, texts: pa.ChunkedArray) -> Int32Array:
-        """Return the code of each uid, -1 for a uid that is not in the table."""
+        """Return the code of each uid, or -1 if the uid is not in the table."""
         return lookup_positions(texts, self.texts)
 
     def lookup_codes_of_lists(self, lists: Iterable[Sequence[str]]) -> Int32Array:
-        """Return the codes of the uids of several lists, concatenated."""
+        """Return the concatenated codes of the uids in several lists."""
         texts = [pa.array(uids, type=pa.large_string()) for uids in lists]
         return self.lookup_codes(pa.chunked_array(texts, type=pa.large_string()))
 
     def take(self, codes: npt.NDArray[Any]) -> list[str]:
-        """Return the uids of these codes."""
+        """Decode codes to uids."""
         return list(self.texts.take(pa.array(codes)).to_pylist())
 
     @cached_property
     def invalid(self) -> BoolArray | None:
-        """Mask of the uids that the API does not accept; None if it accepts all."""
+        """Mask of the uids that the API does not accept, or None if it accepts all uids."""
         mask = is_invalid_uid(self.texts)
         if mask.any():
             return mask
@@ -52,21 +56,25 @@ class UidTable:
 
     @cached_property
     def _json(self) -> pa.Array:
-        """Each uid as a JSON string followed by a comma, as in a list."""
+        """Array of the uids as JSON strings, each followed by a comma."""
         parts = [pa.scalar(text, type=pa.large_string()) for text in ('"', '",', "")]
         quoted = pc.binary_join_element_wise(parts[0], self.texts, *parts[1:]).cast(pa.large_binary())
         if self.invalid is None:
             return quoted
-        # Valid uids contain no character that JSON escapes.
+        # Only invalid uids can contain characters that JSON escapes.
         escaped = [f"{canonical_json(uid)},".encode() for uid in self.take(np.flatnonzero(self.invalid))]
         return pc.replace_with_mask(quoted, pa.array(self.invalid), pa.array(escaped, type=pa.large_binary()))
 
     def sha256(self, codes: Int32Array) -> str:
-        """Return the SHA-256 of the canonical JSON of the list of these uids, without building that text."""
+        """
+        Return the SHA-256 hash of the canonical JSON of a list of uids.
+
+        The JSON is not built as one string, because a list can contain millions of uids.
+        """
         digest = hashlib.sha256(b"[")
         items = self._json.take(pa.array(codes))
         if len(items):
-            # Arrow's take returns one contiguous buffer, which is the text of the list.
+            # Arrow's `take` returns one contiguous buffer, which contains the JSON of the list.
             _, ends, text = items.buffers()
             digest.update(memoryview(text)[: np.frombuffer(ends, dtype=np.int64)[len(items)] - 1])
         digest.update(b"]")
@@ -75,7 +83,7 @@ class UidTable:
 
 class CodedUids(Sequence[str]):
     """
-    Sequence of uids that stores their codes in a table and decodes them on access.
+    Sequence of uids that stores integer codes and decodes them on access.
 
     Examples
     --------
@@ -115,16 +123,20 @@ class CodedUids(Sequence[str]):
         return f"<{len(self):,} uids>"
 
     def invalid_uids(self) -> list[str]:
-        """Return the uids that the API does not accept. Tombstones of erased customers are among them."""
+        """
+        Return the uids that the API does not accept.
+
+        They include the tombstones of erased customers.
+        """
         if self.table.invalid is None:
             return []
         return self.table.take(self.codes[self.table.invalid[self.codes]])
 
     def sha256(self) -> str:
-        """Return the SHA-256 of the canonical JSON of the list."""
+        """Return the SHA-256 hash of the canonical JSON of the sequence."""
         return self.table.sha256(self.codes)
 
 
 def is_invalid_uid(texts: pa.Array | pa.ChunkedArray) -> BoolArray:
-    """Return a mask of the texts that the API does not accept as uids."""
+    """Return a mask of the strings that the API does not accept as uids."""
     return ~np.asarray(pc.match_substring_regex(texts, rf"\A(?:{UID.pattern})\z"), dtype=np.bool_)

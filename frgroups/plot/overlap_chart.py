@@ -1,15 +1,18 @@
-"""The chart of a measure of overlap for each pair of groups."""
+"""Heatmap of an overlap measure for each pair of groups."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.colors import Normalize
+from matplotlib.colorbar import Colorbar
+from matplotlib.colors import Colormap, Normalize, PowerNorm, to_rgb
+from matplotlib.ticker import FuncFormatter
 
 from frgroups.analysis.clusters import leaf_order
 from frgroups.analysis.overlap import Measure, is_overlap_matrix, measure_of, overlap_matrix
@@ -29,19 +32,26 @@ from frgroups.plot.labels import display_names, short_name
 from frgroups.snapshot.membership_matrix import as_membership_matrix
 from frgroups.snapshot.universe import resolve_universe
 
+# Label of the color bar and heading of the chart.
 _MEASURES = {
     "count": ("customers", "Customers in both groups"),
-    "jaccard": ("jaccard, %", "Customers in both groups / in either (Jaccard), %"),
-    "share": ("share, %", "Share of the row's group that is in the column's, %"),
-    "overlap_coefficient": ("overlap coefficient, %", "Customers in both groups / in the smaller one, %"),
-    "lift": ("lift", "Customers in both groups / as chance would have it (lift)"),
-    "phi": ("phi", "Correlation of the two memberships (phi)"),
-    "pmi": ("pmi, bits", "Customers in both groups / as chance would have it (pmi, log2)"),
+    "jaccard": ("Jaccard index, %", "Jaccard index: customers in both groups as a share of customers in either, %"),
+    "share": ("share of the row's group, %", "Share of the row's group that is also in the column's group, %"),
+    "overlap_coefficient": (
+        "overlap coefficient, %",
+        "Overlap coefficient: customers in both groups as a share of the smaller group, %",
+    ),
+    "lift": ("lift", "Lift: customers in both groups relative to the number expected by chance"),
+    "phi": ("phi", "Phi: correlation between the memberships of two groups"),
+    "pmi": ("PMI, bits", "PMI: log2 of customers in both groups relative to the number expected by chance"),
 }
 _MEASURES_OF_UNIVERSE = ("lift", "phi", "pmi")
 _SHARES = ("jaccard", "share", "overlap_coefficient")
 _MAX_WRITTEN = 25  # groups up to which the numbers are written into the cells
 _MIN_FONT_SIZE = 3.5
+# Exponent of the color scale of shares and counts: the range from 0 to 10% covers 40% of the colors.
+_GAMMA = 0.4
+_SHARE_TICKS = (0, 1, 5, 10, 25, 50, 100)
 
 
 def overlap_heatmap(
@@ -54,21 +64,46 @@ def overlap_heatmap(
     ax: Axes | None = None,
 ) -> Axes:
     """
-    Draw a measure of overlap for each pair of groups as a heatmap.
+    Draw an overlap measure of each pair of groups as a heatmap.
 
-    `data` is a Snapshot or memberships (the default of `measure` is "jaccard"), or the table of `overlap_matrix`,
-    which contains its measure; pass `measure` for a table that was read from a file. From a snapshot the `top`
-    largest groups are drawn, in the order of the positions of `group_clusters`, so that similar groups are neighbors.
-    A table keeps its order. The numbers of up to 25 groups are written into the cells. The diagonal is white, except
-    for "count", where it contains the sizes. lift, phi and pmi need a `universe`, passed here or set by
-    `with_universe`.
+    Similar groups are placed next to each other. The diagonal is blank, except for "count", where it shows the size
+    of each group. Shares are drawn on a fixed scale from 0 to 100%, so that heatmaps can be compared. The colors of
+    lift and PMI show the base-2 logarithm. Like those of phi, they are symmetrical around 0.
+
+    Parameters
+    ----------
+    data
+        A Snapshot, a table of memberships, or the result of `overlap_matrix`.
+    groups
+        Uids or unique names of the groups to draw; None draws all groups. Ignored for the result of `overlap_matrix`.
+    measure
+        Measure to draw: "count", "jaccard", "share", "overlap_coefficient", "lift", "phi" or "pmi". None means
+        "jaccard", or the measure that the result of `overlap_matrix` contains. Pass it for a matrix that was read
+        from a file.
+    universe
+        Number of customers of the tenant, required for lift, phi and PMI; None uses the value set by
+        `Snapshot.with_universe`.
+    top
+        Number of the largest groups to draw; None draws all. Of a matrix, the first `top` rows are drawn.
+    ax
+        Axes to draw on; None creates a figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The Axes of the heatmap. The values of up to 25 groups are written into the cells.
+
+    Raises
+    ------
+    InputError
+        If the measure is unknown, or needs a universe that is not known.
 
     Examples
     --------
     >>> from frgroups import plot
     >>> ax = plot.overlap_heatmap(sample_snapshot(), measure="share")
-    >>> " ".join(ax.get_title(loc="left").split())
-    "Share of the row's group that is in the column's, %"
+    >>> [label.get_text() for label in ax.get_yticklabels()]
+    ['VIP', 'Loyalty', 'Everyone']
     """
     is_matrix = is_overlap_matrix(data)
     if is_matrix:
@@ -87,24 +122,21 @@ def overlap_heatmap(
     if n == 0:
         return empty_chart(ax, heading, "no groups")
     values = table.to_numpy(dtype=float)
-    scaled = values * 100 if measure in _SHARES else values
-    off_diagonal = np.where(np.eye(n, dtype=bool) | ~np.isfinite(scaled), np.nan, scaled)
-    finite = off_diagonal[np.isfinite(off_diagonal)]
-    lowest = min(float(finite.min(initial=0.0)), 0.0)
-    scale = Normalize(lowest, max(float(finite.max(initial=0.0)), lowest + 1e-9))
-    colormap = colormaps["cividis"].with_extremes(bad="white")
-    image = ax.imshow(np.ma.masked_invalid(off_diagonal), cmap=colormap, norm=scale)
+    levels = np.where(np.eye(n, dtype=bool), np.nan, _color_levels(values, measure))
+    norm = _color_norm(levels, measure)
+    colormap = _colormap(ax, measure)
+    image = ax.imshow(np.ma.masked_invalid(levels), cmap=colormap, norm=norm)
     bar = ax.figure.colorbar(image, ax=ax, fraction=0.04, pad=0.02, aspect=30, shrink=0.8 if n <= 60 else 0.3)
+    bar.outline.set_visible(False)
     bar.set_label(unit)
-    if measure == "count":
-        format_count_axis(bar.ax.yaxis)
-    font_size = max(3.0, min(8.0, label_part * min(size_in_points(ax)) / n))
+    _format_color_bar(bar, measure)
+    font_size = max(3.0, min(9.0, label_part * min(size_in_points(ax)) / n))
     ax.set_xticks(range(n), labels=names, rotation=90, fontsize=font_size, parse_math=False)
     ax.set_yticks(range(n), labels=names, fontsize=font_size, parse_math=False)
     ax.tick_params(length=0)
     show_spines(ax)
     if n <= _MAX_WRITTEN:
-        _write_cells(ax, values, off_diagonal, colormap(scale(off_diagonal)), measure)
+        _write_cells(ax, values, levels, colormap(norm(levels)), measure)
     notes = []
     if n < n_all:
         selection = "first" if is_matrix else "largest"
@@ -112,8 +144,61 @@ def overlap_heatmap(
     return set_heading(ax, heading, notes, width=min(size_in_points(ax)))
 
 
+def _color_levels(values: FloatArray, measure: Measure) -> FloatArray:
+    """Return the values on the scale of the colors: percentages, and base-2 logarithms of lift; NaN if undefined."""
+    if measure in _SHARES:
+        return values * 100
+    if measure == "lift":
+        with np.errstate(divide="ignore"):
+            values = np.log2(values)
+    if measure in _MEASURES_OF_UNIVERSE:
+        # Groups without common customers have a lift of 0, whose logarithm is -inf. They get the lowest color.
+        limit = _symmetric_limit(values)
+        return np.clip(values, -limit, limit)
+    return values
+
+
+def _symmetric_limit(values: FloatArray) -> float:
+    """Return the largest finite absolute value outside of the diagonal, or 1 if it is smaller."""
+    others = values[~np.eye(len(values), dtype=bool)]
+    return max(float(np.abs(others[np.isfinite(others)]).max(initial=0.0)), 1.0)
+
+
+def _color_norm(levels: FloatArray, measure: Measure) -> Normalize:
+    """Return the color scale of a measure."""
+    if measure in _SHARES:
+        return PowerNorm(_GAMMA, 0, 100)
+    if measure == "phi":
+        return Normalize(-1, 1)
+    if measure in _MEASURES_OF_UNIVERSE:
+        limit = _symmetric_limit(levels)
+        return Normalize(-limit, limit)
+    return PowerNorm(_GAMMA, 0, max(float(np.nanmax(levels, initial=0.0)), 1.0))
+
+
+def _colormap(ax: Axes, measure: Measure) -> Colormap:
+    """Return a colormap whose low or neutral values are close to the background of the Axes."""
+    red, green, blue = to_rgb(ax.get_facecolor())
+    is_dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.5
+    if measure in _MEASURES_OF_UNIVERSE:
+        name = "berlin" if is_dark else "RdBu_r"
+    else:
+        name = "Blues_r" if is_dark else "Blues"
+    return colormaps[name].with_extremes(bad=(0, 0, 0, 0))
+
+
+def _format_color_bar(bar: Colorbar, measure: Measure) -> None:
+    """Set the ticks of the color bar in the unit of the measure."""
+    if measure == "count":
+        format_count_axis(bar.ax.yaxis)
+    elif measure in _SHARES:
+        bar.set_ticks(list(_SHARE_TICKS))
+    elif measure == "lift":
+        bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda level, _: f"{2.0**level:.3g}"))
+
+
 def _cut_matrix(matrix: pd.DataFrame, top: int | None) -> tuple[pd.DataFrame, list[str], int]:
-    """Return the first rows and columns of a matrix, their names, and the number of all groups."""
+    """Return the first rows and columns of a matrix, their names, and the total number of groups."""
     table = matrix.iloc[:top, :top]
     return table, [short_name(label) for label in table.index], len(matrix)
 
@@ -121,12 +206,12 @@ def _cut_matrix(matrix: pd.DataFrame, top: int | None) -> tuple[pd.DataFrame, li
 def _compute_matrix(
     data: Any, groups: Iterable[str] | None, measure: Measure, universe: int | None, top: int | None
 ) -> tuple[pd.DataFrame, list[str], int]:
-    """Return the matrix of the largest groups, their names, and the number of all groups."""
+    """Return the matrix of the largest groups, their names, and the total number of groups."""
     seen = as_membership_matrix(data)
     universe = resolve_universe(data, universe, seen)
     matrix = seen.select(groups)
     if measure in _MEASURES_OF_UNIVERSE and universe is None:
-        raise InputError(f"measure={measure!r} needs universe=, the number of customers that the tenant has in all.")
+        raise InputError(f"measure={measure!r} requires `universe`, the total number of customers of the tenant.")
     chosen = matrix.select(largest_groups(matrix, top))
     table = overlap_matrix(chosen, measure=measure, universe=universe)
     order = leaf_order(overlap_matrix(chosen, measure="jaccard").to_numpy())
@@ -135,7 +220,7 @@ def _compute_matrix(
 
 
 def _new_axes(n: int) -> Axes:
-    """Return the Axes of a new figure that is large enough for n groups."""
+    """Return the Axes of a new figure whose size fits the number of groups."""
     if n <= _MAX_WRITTEN:
         cell = 0.42
     elif n <= 60:
@@ -148,22 +233,26 @@ def _new_axes(n: int) -> Axes:
 def _write_cells(
     ax: Axes,
     values: FloatArray,
-    off_diagonal: FloatArray,
+    levels: FloatArray,
     colors: FloatArray,
     measure: Measure,
 ) -> None:
-    """Write the values into the cells, unless the text would be too small to read."""
+    """Write the values into the cells, unless the numbers would be too small to read."""
     n = len(values)
     texts = {(i, j): _format_cell(values[i, j], measure) for i in range(n) for j in range(n)}
     longest = max(len(text) for text in texts.values())
-    font_size = min(8.0, min(size_in_points(ax)) / n / (0.62 * longest + 0.6))
+    font_size = min(9.0, min(size_in_points(ax)) / n / (0.62 * longest + 0.6))
     if font_size < _MIN_FONT_SIZE:
         return
     for (i, j), text in texts.items():
         if i == j and measure != "count":
             continue
-        is_light = np.isnan(off_diagonal[i, j]) or colors[i, j, :3] @ [0.299, 0.587, 0.114] > 0.5
-        ax.text(j, i, text, ha="center", va="center", fontsize=font_size, color="black" if is_light else "white")
+        if np.isnan(levels[i, j]):
+            color = mpl.rcParams["text.color"]
+        else:
+            is_light = colors[i, j, :3] @ [0.299, 0.587, 0.114] > 0.5
+            color = "black" if is_light else "white"
+        ax.text(j, i, text, ha="center", va="center", fontsize=font_size, color=color)
 
 
 def _format_cell(value: float, measure: Measure) -> str:

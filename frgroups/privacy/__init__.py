@@ -1,1 +1,1 @@
-"""Erase one customer from the data folder, or export what it contains about one."""
+"""Erase one customer from the data folder, or export the stored data of the customer."""

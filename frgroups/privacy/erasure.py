@@ -1,4 +1,4 @@
-"""Erase one customer from all files of frgroups, and report the action for each file."""
+"""Erase one customer from all files in the data folder."""
 
 from __future__ import annotations
 
@@ -40,58 +40,70 @@ def erase_customer(
     dry_run: bool = False,
 ) -> pd.DataFrame:
     """
-    Erase one customer from all files in the data folder, and return a table of the actions.
+    Erase one customer from all files in the data folder.
 
-    Delete the customer in the tenant first; otherwise the next load stores the customer again. The table has a
-    row for each file that contained the customer: kind, path (after the erasure), tenant_uid ("" if the file
-    does not name its tenant), action ("rewritten", "tombstoned", "removed" or "failed"), n (number of
-    mentions) and note. The table contains no data of the customer. The log contains a short hash of the uid.
+    Delete the customer in the tenant first. Otherwise, the next load stores the customer again. To complete an
+    interrupted erasure, call the function again.
 
     Parameters
     ----------
-    tenant_uid
-        Search only files of this tenant. None searches all tenants, in which the uid may be of another person. Lists
-        do not name their tenant, except suppression lists; they lose the uid in both cases.
-    cache, journal
-        A folder of snapshots, or of journals and receipts, in addition to those of the data folder.
-    also
-        Other files and folders: plans, receipts, reviews, lists.
-    ids
-        Other ids of the customer that lists may contain, in addition to those in the stored snapshots.
-    dry_run
-        Return the planned actions, and change nothing.
+    customer_uid : str
+        Uid of the customer.
+    tenant_uid : str, optional
+        Erase the customer only from the files of this tenant. None searches the files of all tenants, although the
+        same uid could belong to another person in another tenant. Lists without a tenant are always searched.
+    cache : str or Path, optional
+        Additional folder of stored snapshots.
+    journal : str or Path, optional
+        Additional folder of journals and receipts.
+    also : iterable of str or Path, optional
+        Additional files and folders, for example plans, receipts, review pages and lists.
+    ids : iterable of str, optional
+        Other ids of the customer that lists can contain. Ids in stored snapshots are added automatically.
+    dry_run : bool, default False
+        Whether to return the planned actions without changing any file.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per file that contains the customer. Columns kind, path (after the erasure), tenant_uid ("" if the
+        file contains no tenant), action ("rewritten", "tombstoned", "removed" or "failed") and note are `str`, and n
+        (number of mentions) is `int64`. The table contains no data of the customer.
 
     Raises
     ------
+    InputError
+        `customer_uid` is empty, or a path does not exist.
     LockedError
-        A plan is being applied, to any tenant or to `tenant_uid`; nothing was changed. The function waits for running
-        loads, and logs that it waits.
+        A plan is being applied. No file was changed. If a load is running, the function waits for its end instead.
+
+    See Also
+    --------
+    export_customer : Return the stored data of one customer.
 
     Notes
     -----
-    *Snapshots* are rewritten without the customer's attributes, consents and memberships, and without the
-    customer as the parent of others. A group whose last member was the customer stays, empty. The verdict of the
-    reads stays.
+    *Snapshots* are rewritten without the customer's attributes, consents and memberships. References to the customer
+    as a parent are removed. If the customer was the last member of a group, the empty group remains.
 
-    *Plans* that name the customer in an operation or as a previous member are removed with their review pages and
-    approvals, because without the customer they would be other plans that no reviewer has approved. Plan again.
-    If a plan only excludes the customer, the exclusion is removed and the plan's digest does not change.
+    *Plans* that contain the customer in an operation or as a previous member are removed, with their review pages and
+    approvals. Without the customer, the plan would differ from the approved plan. If a plan only excludes the
+    customer, the exclusion is removed, and the plan's digest does not change.
 
-    *Journals and receipts* stay, with a tombstone such as `(erased-1)` in place of the customer, so that
-    counts add up. Their checksums are calculated again. The plan's digest is removed from them, from their names
-    and from all files that repeat it, because a reader of the rest could find the uid by trying. A run that was
-    not complete cannot be resumed, and `apply_plan` reports that; `plan_undo` leaves the customer out and adds a
-    finding.
+    *Journals and receipts* remain. The customer is replaced by a tombstone such as `(erased-1)`, so that the counts
+    are still correct. The plan's digest is removed from all files, because the uid could be found by computing
+    digests of candidate plans. An interrupted run can no longer be resumed. `plan_undo` leaves out the customer.
 
-    *Lists* (CSV, text, Excel, in the folder `lists` of the data folder) lose the rows that name the customer by
-    uid or by an id in a stored snapshot. A suppression list does, too, so that the customer can be added again.
+    *Lists* (CSV, text and Excel files in the folder `lists`) are rewritten without the rows that contain the uid or
+    another id of the customer. This includes suppression lists, so the customer can be added to groups again.
 
-    *Damaged snapshots*, quarantined or not, and *drafts* are removed if they contain the customer or if that
-    cannot be determined, because they can be neither read nor rewritten. The action is "failed" for files of
-    another version of frgroups, for files that cannot be read at the moment, for a damaged journal or receipt,
-    which is the only record of what was sent, and for any other file in the data folder that contains the uid.
+    *Damaged snapshots and drafts* are removed if they contain the customer, or if that cannot be determined.
 
-    Each file is replaced in one atomic step. To complete an interrupted erasure, call the function again.
+    The action is "failed" if a file was written by another version of frgroups, if it cannot be read at present, or
+    if it is a damaged journal or receipt. It is also "failed" for any other file in the data folder that contains the
+    uid. These files are not changed.
+
+    The log contains a short hash of the uid. Each file is replaced atomically.
 
     Examples
     --------
@@ -119,7 +131,7 @@ def erase_customer(
 
 @dataclass(frozen=True)
 class _Row:
-    """The action on one file."""
+    """The action for one file, as a row of the result."""
 
     match: FileMatch
     action: str
@@ -137,56 +149,60 @@ class _Row:
 
 
 def _decide(match: FileMatch) -> tuple[str, str]:
-    """Return the action on a file and the reason."""
+    """Return the action for a file, and the reason for the action."""
     removal = _reason_to_remove(match)
     if removal:
         return "removed", removal
     if match.problem:
         return FAILED, match.problem
     if match.kind == "other":
-        return FAILED, "frgroups did not write it: edit or delete it"
+        return FAILED, "This file was not written by frgroups. Remove the customer by hand."
     if match.n_left:
-        note = f"{pluralize(match.n_left, 'mention')} in longer text or in others' rows: edit by hand"
+        note = f"Remove {pluralize(match.n_left, 'mention')} in longer texts or in rows of other customers by hand."
         if match.n:
-            note = f"the customer's rows are removed; {note}"
+            note = f"The customer's rows are removed. {note}"
         return FAILED, note
     if _has_digest_only(match):
         action = "rewritten" if match.kind == "plan" else "tombstoned"
-        return action, "it repeated the digest of such a plan"
+        return action, "This file contains the digest of a plan that contains the customer."
     if match.kind in ("receipt", "journal"):
-        return "tombstoned", "counts add up; an apply that was not complete cannot be resumed"
+        return "tombstoned", "The counts in this file do not change. An interrupted apply can no longer be resumed."
     return "rewritten", ""
 
 
 def _reason_to_remove(match: FileMatch) -> str:
-    """Return the reason why a file is removed instead of rewritten, or ""."""
+    """
+    Return the reason why a file is removed.
+
+    The result is an empty string if the file is not removed.
+    """
     if match.kind in ("quarantined", "draft"):
-        return match.problem or "no reader uses it"
+        return match.problem or "This file is not in use."
     if match.kind == "review":
-        return "it shows a plan that names the customer: save the review of a new plan"
+        return "This review shows a plan that contains the customer. Save the review of a new plan."
     if match.kind == "plan" and not _has_digest_only(match) and (match.digest or match.problem):
-        return "without the customer it is another plan, unapproved: plan again if it was not applied"
+        return "This plan contains the customer. If it has not been applied, create a new plan."
     if match.kind == "approval" and match.plan_digests:
-        return "it approves a plan that names the customer"
+        return "This file approves a plan that contains the customer."
     if match.kind == "snapshot" and match.damaged:
         if match.n or match.n_left:
-            return "it is damaged, so it can be neither read nor rewritten"
-        return "it is damaged, and may contain the customer"
+            return "The snapshot is damaged, so it cannot be rewritten."
+        return "The snapshot is damaged and might contain the customer."
     return ""
 
 
 def _has_digest_only(match: FileMatch) -> bool:
-    """Return True if the file does not name the customer, but a plan that does."""
+    """Return True if the only trace of the customer in a file is the digest of a plan."""
     return not match.n and bool(match.plan_digests)
 
 
 def _lock_and_search(subject: Subject, scope: SearchScope, locks: ExitStack) -> tuple[Subject, list[FileMatch]]:
     """
-    Lock every tenant that is concerned, and return the subject with all known ids and its matches.
+    Lock the tenants and search for the customer.
 
-    A running apply or load may store the customer later, so all tenants that were ever locked are concerned, not only
-    those of the matches. If the search finds other tenants, all locks are taken again in order, so that two erasures
-    cannot block each other.
+    Return the subject with all known ids, and the matches. Every tenant that has ever been locked is locked, because
+    a running apply or load could still store the customer. If the search finds further tenants, all locks are
+    released and acquired again in a fixed order. As a result, two erasures cannot block each other.
     """
     tenants = {tenant for tenant in locked_tenants(scope.caches()) if subject.is_in(tenant[0])}
     while True:
@@ -202,7 +218,7 @@ def _lock_and_search(subject: Subject, scope: SearchScope, locks: ExitStack) -> 
 
 
 def _lock_name(match: FileMatch) -> tuple[str, str]:
-    """Return the tenant and host as they are in the name of a folder or lock."""
+    """Return the tenant and the host of a file in the spelling that lock names use."""
     tenant_uid, host = parse_tenant_folder(tenant_folder(match.tenant_uid, match.base_url))
     return tenant_uid, f"https://{host}"
 
@@ -218,7 +234,7 @@ def _lock(tenant_uid: str, base_url: str, scope: SearchScope, locks: ExitStack) 
 
 
 def _erase(matches: Sequence[FileMatch], subject: Subject, scope: SearchScope) -> Iterator[_Row]:
-    """Process all matches, then search again for mentions that are left."""
+    """Process all matches, and search again for remaining mentions."""
     moved: dict[Path, Path] = {}
     rows = [_process(match, subject, moved) for match in matches]
     rows = [replace(row, path=moved.get(row.path, row.path)) for row in rows]
@@ -229,13 +245,18 @@ def _erase(matches: Sequence[FileMatch], subject: Subject, scope: SearchScope) -
             continue
         row = _Row.planned(match)
         if row.action != FAILED:
-            note = "it was created, or left, during the erasure: run it again"
+            note = "This file still contains the customer. Run the erasure again."
             row = replace(row, action=FAILED, note=note)
         yield row
 
 
 def _process(match: FileMatch, subject: Subject, moved: dict[Path, Path]) -> _Row:
-    """Perform the action on one file, unless it was renamed with another one, and add its new path to `moved`."""
+    """
+    Perform the action for one file.
+
+    The dictionary `moved` gets the new path of each renamed file. A file that was already renamed together with
+    another file is skipped.
+    """
     row = _Row.planned(match)
     if match.path in moved:
         return row
@@ -244,7 +265,7 @@ def _process(match: FileMatch, subject: Subject, moved: dict[Path, Path]) -> _Ro
             _remove(match.path)
         elif not match.problem and _can_be_rewritten(match):
             moved |= REWRITERS[match.kind](match, subject)
-    except FileNotFoundError:  # Removed together with another file, or by another process.
+    except FileNotFoundError:  # The file was removed together with another file, or by another process.
         return row
     except OSError as error:
         return replace(row, action=FAILED, note=f"{error.strerror or type(error).__name__}")
@@ -254,7 +275,7 @@ def _process(match: FileMatch, subject: Subject, moved: dict[Path, Path]) -> _Ro
 
 
 def _can_be_rewritten(match: FileMatch) -> bool:
-    if match.kind in ("snapshot", "list"):  # Their other mentions are left.
+    if match.kind in ("snapshot", "list"):  # Other mentions remain.
         return match.n > 0
     return match.kind in REWRITERS
 
@@ -271,4 +292,6 @@ def _log_result(customer_uid: str, table: pd.DataFrame) -> None:
     short_hash = hashlib.sha256(customer_uid.encode()).hexdigest()[:8]
     text = ", ".join(f"{n:,} {action}" for action, n in counts.items()) or "no file contained the customer"
     level = logging.WARNING if counts.get(FAILED) else logging.INFO
-    log_event(log, level, "customer_erased", f"Customer {short_hash}: {text}.", customer=short_hash, counts=counts)
+    log_event(
+        log, level, "customer_erased", f"Erased customer {short_hash}: {text}.", customer=short_hash, counts=counts
+    )

@@ -1,4 +1,4 @@
-"""Search one file or snapshot folder for a customer, without changing it."""
+"""Search one file or snapshot folder for a customer."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ Kind = Literal[
     "snapshot", "quarantined", "draft", "plan", "review", "approval", "receipt", "journal", "list", "other"
 ]
 
-DIGEST_LENGTH = 12  # Digits of a digest that review pages and file names show, which identify a plan.
-# The name of a journal or receipt of apply_plan: the planning time, and the digest.
+DIGEST_LENGTH = 12  # Number of digits that identify a plan in review pages and file names.
+# Names of journals and receipts contain the planning time and the digest of the plan.
 FILES_NAMED_BY_DIGEST = re.compile(r"(\d{8}T\d{12}Z)-[0-9a-f]{16}(\.jsonl|\.receipt\.json)")
 
 _ID_COLUMNS = ("external_id", "email", "mobile", "loyalty_id", "vat_number")
@@ -61,12 +61,24 @@ _TABLES_WITHOUT_CUSTOMERS = ("groups.parquet", "reads.parquet")
 @dataclass(frozen=True)
 class FileMatch:
     """
-    Result of the search in one file.
+    Result of the search for a customer in one file.
 
-    `n` counts the mentions of the customer that can be erased, and `n_left` those that cannot. `digest` is the digest
-    of a plan that names the customer. `plan_digests` are the digests (12 digits) that the file contains. `unfinished`
-    is True if an erasure of the file was interrupted. `problem` is the reason why the file cannot be read or
-    rewritten.
+    Attributes
+    ----------
+    kind, path, tenant_uid, base_url
+        Type and path of the file, and its tenant and host. They are empty strings if the file contains no tenant.
+    n, n_left
+        Number of mentions that can be erased, and number of mentions that must be removed by hand.
+    digest
+        Digest of the plan in the file, if the plan contains the customer.
+    plan_digests
+        First 12 digits of all plan digests that the file contains.
+    unfinished
+        Whether an earlier erasure of the file was interrupted.
+    damaged
+        Whether the file is a damaged snapshot.
+    problem
+        The reason why the file cannot be read or rewritten.
     """
 
     kind: Kind
@@ -83,7 +95,7 @@ class FileMatch:
 
 
 def ids_in_snapshot(folder: Path, subject: Subject) -> frozenset[str]:
-    """Return the customer's other ids in a snapshot."""
+    """Return the customer's other ids from a stored snapshot."""
     try:
         if not subject.is_in(tenant_of(folder)[0]):
             return frozenset()
@@ -95,7 +107,11 @@ def ids_in_snapshot(folder: Path, subject: Subject) -> frozenset[str]:
 
 
 def scan_snapshot(folder: Path, subject: Subject) -> FileMatch:
-    """Count the rows of the customer in a stored snapshot, and the rows that name the customer as their parent."""
+    """
+    Search a stored snapshot for the customer.
+
+    Rows that contain the customer as a parent are counted, too.
+    """
     tenant_uid, base_url = tenant_of(folder)
     if not subject.is_in(tenant_uid):
         return FileMatch("snapshot", folder, tenant_uid)
@@ -125,26 +141,29 @@ def _count_in_snapshot(folder: Path, subject: Subject) -> tuple[int, int]:
 
 def _damage_of(folder: Path, read_error: Exception | None = None) -> tuple[bool, str]:
     """
-    Return True if a snapshot is damaged permanently, or the reason why it cannot be written again.
+    Return whether a snapshot is damaged, and the reason why it cannot be rewritten.
 
-    A snapshot that cannot be read is damaged only if its content differs from what was written: a disk that is
-    temporarily unavailable is no damage.
+    A snapshot is damaged if its content differs from the checksums in its manifest. A snapshot on a disk that is
+    temporarily unavailable is not damaged.
     """
     if isinstance(read_error, OSError) and read_error.errno not in (None, errno.ENOENT):
-        return False, f"it cannot be read ({read_error.strerror}); it may contain the customer"
+        return False, f"Cannot read the snapshot: {read_error.strerror}. It might contain the customer."
     try:
         read_manifest(folder).check()
     except CorruptFileError:
         return True, ""
     except InputError:
-        return False, "another version of frgroups wrote it, and only that version can rewrite it; or delete it"
+        return (
+            False,
+            "The snapshot was written by another version of frgroups. Use that version, or delete the snapshot.",
+        )
     if read_error is None:
         return False, ""
-    return False, f"it cannot be read ({type(read_error).__name__}); it may contain the customer"
+    return False, f"Cannot read the snapshot: {type(read_error).__name__}. It might contain the customer."
 
 
 def scan_quarantined(folder: Path, subject: Subject) -> FileMatch:
-    """Count the mentions in a folder that no reader uses: a draft, a damaged snapshot, or a replaced one."""
+    """Search a folder that is not in use: a draft, a damaged snapshot, or a replaced snapshot."""
     tenant_uid, base_url = tenant_of(folder)
     match = FileMatch("quarantined", folder, tenant_uid, base_url)
     if not subject.is_in(tenant_uid):
@@ -155,12 +174,17 @@ def scan_quarantined(folder: Path, subject: Subject) -> FileMatch:
             if path.is_file() and path.name not in _TABLES_WITHOUT_CUSTOMERS:
                 n += count_in_file(path, subject)
         except (OSError, pa.ArrowException, ValueError):
-            problem = "part of it cannot be read"
+            problem = "A part of the folder cannot be read."
     return replace(match, n=n, problem=problem)
 
 
 def scan_file(path: Path, subject: Subject, *, is_list: bool = False) -> FileMatch:
-    """Search a file, whose kind is derived from its content; the caller states if it can be a list."""
+    """
+    Search a file for the customer.
+
+    The type of the file is determined from its content. If `is_list` is True, a file of unknown type is searched as a
+    list.
+    """
     if path.suffix == ".parquet" or path.stat().st_size > MAX_BYTES:
         return FileMatch("other", path, n=count_in_file(path, subject))
     body = path.read_bytes()
@@ -190,20 +214,24 @@ def _scan_list(path: Path, body: bytes, subject: Subject) -> FileMatch:
     except ListError as error:
         n, problem = count_in_body(body, subject), str(error)
         if not n:
-            problem += "; it may contain the customer"
+            problem += " It might contain the customer."
         return replace(match, n=n, problem=problem)
     return replace(match, n=len(result.rows), n_left=result.n_left)
 
 
 def _is_review(text: str) -> bool:
-    """Return True if a text is a review: its page, or a text that starts as the Markdown, text or CSV format."""
+    """Return True if the content of a file is a review in HTML, Markdown, text or CSV format."""
     if text.startswith(("# Review: ", _REVIEW_CSV)) or _REVIEW_TEXT.match(text):
         return True
     return re.search(r"<title>[^<]*Review of plan [0-9a-f]{12}", text) is not None
 
 
 def _review_workbook(body: bytes) -> str:
-    """Return the text of a workbook that `save_review` wrote, recognized by its title property, or ""."""
+    """
+    Return the text of a review in Excel format.
+
+    The workbook is recognized by its title property. The result is an empty string for any other file.
+    """
     if not body.startswith(ZIP_SIGNATURE):
         return ""
     try:
@@ -216,12 +244,12 @@ def _review_workbook(body: bytes) -> str:
 
 
 def _count_planned(plan: Plan, subject: Subject) -> int:
-    """Count the customer among a plan's operations and the previous members of its groups."""
+    """Count the mentions of the customer in the operations and previous members of a plan."""
     return sum(subject.count_uid((*group.baseline, *group.add, *group.remove)) for group in plan.groups)
 
 
 def _count_unplanned(plan: Plan, subject: Subject) -> int:
-    """Count the customer among a plan's exclusions, and mentions in their notes and in the purpose."""
+    """Count the mentions of the customer in the exclusions and the purpose of a plan."""
     n = subject.count_in(plan.purpose)
     for excluded in plan.excluded_changes:
         n += (excluded.customer_uid == subject.uid) + subject.count_in(excluded.note)
@@ -237,9 +265,7 @@ def _scan_checksummed(path: Path, kind: Kind, body: bytes, subject: Subject) -> 
         n = 0
         if subject.is_in(tenant_uid):
             n = text.count(json.dumps(subject.uid, ensure_ascii=False))
-        problem = (
-            "it is damaged, or of another version, so that frgroups cannot read it: delete it if it is not needed"
-        )
+        problem = "The file is damaged or has another format version. Delete it if you do not need it."
         return FileMatch(kind, path, tenant_uid, base_url, n=n, plan_digests=_digests_in(text), problem=problem)
 
 
@@ -259,7 +285,7 @@ def _scan_plan(path: Path, subject: Subject) -> FileMatch:
     if not subject.is_in(plan.tenant_uid):
         return match
     n_planned = _count_planned(plan, subject)
-    if n_planned:  # The digest does not cover exclusions.
+    if n_planned:  # The digest does not cover the exclusions.
         match = replace(match, digest=plan.digest)
     return replace(match, n=n_planned + _count_unplanned(plan, subject))
 
@@ -294,7 +320,7 @@ _CHECKSUMMED_SCANNERS: dict[Kind, Callable[[Path, Subject], FileMatch]] = {
 
 
 def _is_unfinished(erasure_id: str, path: Path) -> bool:
-    """Return True if a customer was erased from a journal or receipt, and the digest is still in its name."""
+    """Return True if the name of a journal or receipt still contains the digest after an erasure."""
     return bool(erasure_id) and FILES_NAMED_BY_DIGEST.fullmatch(path.name) is not None
 
 
@@ -316,7 +342,7 @@ def _scan_journal(path: Path, body: bytes, subject: Subject) -> FileMatch:
         lines = journal.lines()
     except FrgroupsError:
         text = body.decode("utf-8", "replace")
-        problem = "it is damaged, or of another version; delete it if it is not needed"
+        problem = "The file is damaged or has another format version. Delete it if you do not need it."
         return replace(match, n=subject.count_in(text), plan_digests=_digests_in(text), problem=problem)
     n_uids = sum(subject.count_uid(uids) for line in lines for uids in uids_of_line(line).values())
     n_in_messages = sum(subject.count_in(str(line.get("message", ""))) for line in lines)
@@ -354,11 +380,11 @@ def _count_in_review(text: str, subject: Subject) -> int:
     else:
         in_markdown = re.sub(r"([\\`*_|~<&])", r"\\\1", subject.uid)
         cells = (
-            json.dumps(subject.uid, ensure_ascii=False),  # in the page's data, and in CSV
+            json.dumps(subject.uid, ensure_ascii=False),  # Data of the HTML page, and CSV.
             f">{html.escape(subject.uid)}</td>",
             f"| {in_markdown} |",
-            f'"\'{subject.uid}"',  # marked as text for spreadsheets
-            f">{html.escape(subject.uid, quote=False)}</t>",  # in a workbook
+            f'"\'{subject.uid}"',  # CSV cell that spreadsheets read as text.
+            f">{html.escape(subject.uid, quote=False)}</t>",  # Excel.
         )
         n = sum(text.count(cell) for cell in cells)
     return n or sum(subject.count_in(html.unescape(purpose)) for purpose in _PURPOSE.findall(text))
@@ -369,14 +395,14 @@ def _digests_in(text: str) -> frozenset[str]:
 
 
 def _tenant_of_list(path: Path) -> tuple[str, str]:
-    """Return the tenant and host of a suppression list; other lists do not name their tenant."""
+    """Return the tenant and host of a suppression list, or empty strings for any other list."""
     if path.parent.name != SUPPRESSION_LIST:
         return "", ""
     return _parse_tenant(path.stem)
 
 
 def tenant_of(path: Path) -> tuple[str, str]:
-    """Return the tenant and host from the manifest, or from the name of the tenant's folder."""
+    """Return the tenant and host of a file from its manifest or from the name of its folder."""
     tenant = read_tenant(path)
     if tenant is not None:
         return tenant

@@ -1,4 +1,4 @@
-"""Remove the rows of one customer from a list file, and leave every other byte of a text file unchanged."""
+"""Remove the rows of one customer from a list file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,11 @@ RowTest = Callable[[Sequence[str]], bool]
 
 @dataclass(frozen=True)
 class ListRowsResult:
-    """A list file without a customer's rows: its new bytes, the removed rows, and the number of other mentions."""
+    """
+    Result of removing a customer's rows from a list.
+
+    It contains the new bytes of the file, the removed rows, and the number of remaining mentions.
+    """
 
     body: bytes
     rows: list[list[str]]
@@ -40,16 +44,16 @@ class ListRowsResult:
 
 def remove_list_rows(body: bytes, uid: str, ids: Iterable[str]) -> ListRowsResult:
     r"""
-    Remove the rows that contain the uid, or another id, of a customer.
+    Remove the rows that contain the uid or another id of a customer.
 
-    The function compares the id columns, which `read_list` recognizes by their names, or all columns if there is no
-    such name. A column customer_uid is compared with the uid, a column external_id with the other ids, and every
-    other id column with both.
+    The other bytes of a text file do not change. The id columns are recognized by their names, as in `read_list`. If
+    the file has no id column, all columns are compared. The column customer_uid is compared with the uid, the column
+    external_id with the other ids, and any other id column with both.
 
     Raises
     ------
     ListError
-        The file cannot be read, or cannot be written again without a loss.
+        The file cannot be read, or it would lose content if it were saved again.
 
     Examples
     --------
@@ -58,7 +62,7 @@ def remove_list_rows(body: bytes, uid: str, ids: Iterable[str]) -> ListRowsResul
     """
     other_ids = frozenset(ids)
     if body.startswith(OLD_WORKBOOK_SIGNATURE):
-        raise ListError("an old .xls workbook, or one with a password, cannot be read here")
+        raise ListError("The file is an old .xls workbook or has a password, so it cannot be rewritten.")
     if body.startswith(ZIP_SIGNATURE):
         return _remove_from_workbook(body, uid, other_ids)
     return _remove_from_text(body, uid, other_ids)
@@ -66,7 +70,7 @@ def remove_list_rows(body: bytes, uid: str, ids: Iterable[str]) -> ListRowsResul
 
 def _remove_from_text(body: bytes, uid: str, ids: frozenset[str]) -> ListRowsResult:
     whole, encoding = _decode(body)
-    # The byte order mark and the separator line are not part of the first row.
+    # The byte order mark and the separator line do not belong to the first row.
     text = whole.removeprefix("\ufeff")
     separator_line = SEPARATOR_LINE.match(text)
     if separator_line:
@@ -81,7 +85,7 @@ def _remove_from_text(body: bytes, uid: str, ids: frozenset[str]) -> ListRowsRes
 
 
 def _row_test(header: Sequence[str], uid: str, ids: frozenset[str]) -> RowTest:
-    """Return a function that returns True if a row names the customer in one of the id columns."""
+    """Return a function that tests if an id column of a row contains the customer."""
     id_names = {normalize_column_name(name) for name in (*USUAL_NAMES, *OTHER_IDS)}
     by_column = {
         column: frozenset(map(_fold, _ids_for(name, uid, ids)))
@@ -101,7 +105,7 @@ def _row_test(header: Sequence[str], uid: str, ids: frozenset[str]) -> RowTest:
 
 
 def _ids_for(column: str, uid: str, ids: frozenset[str]) -> frozenset[str]:
-    """Return the ids of the customer that a column of this name can contain."""
+    """Return the ids of the customer that a column can contain."""
     if normalize_column_name(column) == "customeruid":
         return frozenset({uid})
     if normalize_column_name(column) == "externalid":
@@ -110,12 +114,16 @@ def _ids_for(column: str, uid: str, ids: frozenset[str]) -> frozenset[str]:
 
 
 def _fold(cell: str) -> str:
-    """Return an email address in lower case, and any other id unchanged."""
+    """Convert an email address to lower case, and return any other id unchanged."""
     return cell.casefold() if "@" in cell else cell
 
 
 def _decode(body: bytes) -> tuple[str, str]:
-    """Return the text, with its byte order mark, and the encoding that gives the same bytes again."""
+    """
+    Decode the bytes of a text file, and return the text with the encoding.
+
+    The text contains the byte order mark, so that encoding it again returns the same bytes.
+    """
     encodings: tuple[str, ...] = ("utf-8", "cp1252", "latin-1")
     if body[:2] == b"\xff\xfe":
         encodings = ("utf-16-le",)
@@ -128,14 +136,18 @@ def _decode(body: bytes) -> tuple[str, str]:
             continue
         if not _CONTROL_CHARACTER.search(text):
             return text, encoding
-    raise ListError("it is neither text nor a workbook")
+    raise ListError("The file is neither a text file nor a workbook.")
 
 
 def _records(text: str) -> list[Record]:
-    """Return each record with its cells, split by the one separator that makes rows of one width, or by line."""
+    """
+    Split a text into records, and return each record with its cells.
+
+    The separator is the one that results in rows of the same width. If there is none, each line is one cell.
+    """
     candidates, message = split_records(text, strict=False)
     if message:
-        raise ListError(f"it is not a table of rows ({message})")
+        raise ListError(f"The file cannot be split into rows ({message}).")
     even = even_separators(candidates)
     if len(even) == 1:
         return [(raw, [_clean_cell(cell) for cell in cells]) for raw, cells in candidates[even[0]]]
@@ -162,7 +174,7 @@ def _remove_from_workbook(body: bytes, uid: str, ids: frozenset[str]) -> ListRow
         parts = _parts_outside_rows(sheet)
         if parts:
             raise ListError(
-                f"sheet {sheet.title!r} contains {parts}, which would be lost or moved. Delete the row in Excel"
+                f"Sheet {sheet.title!r} contains {parts}, which would be lost or moved. Delete the row in Excel."
             )
         removed += [rows[number - 1] for number in numbers]
         for number in reversed(numbers):
@@ -182,20 +194,24 @@ def _load_workbook(body: bytes) -> Any:
     try:
         openpyxl = import_openpyxl()
     except InputError as error:
-        raise ListError(f"it cannot be read. {error.message.removesuffix('.')}") from error
+        raise ListError(error.message) from error
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            warnings.simplefilter("error", UserWarning)  # A warning about content that openpyxl cannot write.
+            warnings.simplefilter("error", UserWarning)  # openpyxl warns about content that it cannot write.
             return openpyxl.load_workbook(io.BytesIO(body))
     except UserWarning as error:
-        raise ListError("the workbook contains parts that would be lost when it is written again") from error
-    except Exception as error:  # A damaged workbook raises whatever its zip and XML readers do.
-        raise ListError(f"it is not a whole workbook ({type(error).__name__})") from error
+        raise ListError("The workbook contains content that would be lost if it were saved again.") from error
+    except Exception as error:  # The zip and XML readers raise many types of errors.
+        raise ListError(f"The workbook is damaged ({type(error).__name__}).") from error
 
 
 def _parts_outside_rows(sheet: Any) -> str:
-    """Return the parts of a sheet that do not move with its rows, or "" if it contains plain cells only."""
+    """
+    Describe the content of a sheet that does not move with its rows.
+
+    The result is an empty string if the sheet contains only plain cells.
+    """
     parts = {
         "formulas": any(cell.data_type == "f" for row in sheet.iter_rows() for cell in row),
         "merged cells": sheet.merged_cells.ranges,

@@ -1,4 +1,4 @@
-"""Rewrite one file or snapshot without a customer, in one atomic step each."""
+"""Rewrite one file or snapshot without a customer."""
 
 from __future__ import annotations
 
@@ -33,9 +33,10 @@ from frgroups.store.snapshot_store import read_stored, replace_stored
 
 def without_customer(snapshot: Snapshot, uid: str) -> Snapshot:
     """
-    Return the snapshot without a customer; the customer's groups stay, with one member less.
+    Return a snapshot without one customer.
 
-    The verdict of the reads does not change. Other customers lose the reference to the customer as their parent.
+    The customer's groups lose this member, and the verdict does not change. References to the customer as
+    the parent of other customers are removed.
 
     Examples
     --------
@@ -56,19 +57,19 @@ def without_customer(snapshot: Snapshot, uid: str) -> Snapshot:
             matrix.group_names,
             pd.Index(matrix.customer_uids[others], dtype="str"),
             np.searchsorted(group_code, np.arange(matrix.n_groups + 1)).astype(np.int64),
-            (np.cumsum(others) - 1)[customer_code].astype(np.int32),  # Row numbers without the customer.
+            (np.cumsum(others) - 1)[customer_code].astype(np.int32),  # New row numbers of the other customers.
         ),
     )
 
 
 def erase_from_snapshot(match: FileMatch, subject: Subject) -> dict[Path, Path]:
-    """Replace a stored snapshot by one without the customer."""
+    """Replace a stored snapshot with a copy without the customer."""
     stored = read_manifest(match.path)
     return {match.path: replace_stored(stored, without_customer(read_stored(stored), subject.uid))}
 
 
 def erase_from_list(match: FileMatch, subject: Subject) -> dict[Path, Path]:
-    """Remove the customer's rows from a list."""
+    """Remove the customer's rows from a list file."""
     body = remove_list_rows(match.path.read_bytes(), subject.uid, subject.ids).body
     with atomic_write(match.path) as draft:
         draft.write_bytes(body)
@@ -76,7 +77,7 @@ def erase_from_list(match: FileMatch, subject: Subject) -> dict[Path, Path]:
 
 
 def erase_from_approval(match: FileMatch, subject: Subject) -> dict[Path, Path]:
-    """Replace the customer in the reason of a rejection."""
+    """Replace the customer in the reason for a rejection with a tombstone."""
     content = read_checksummed(match.path, "approval")
     reason = str(content["reason"])
     content["reason"] = subject.redact(reason, next_tombstone(reason))
@@ -84,7 +85,7 @@ def erase_from_approval(match: FileMatch, subject: Subject) -> dict[Path, Path]:
 
 
 def erase_from_plan(match: FileMatch, subject: Subject) -> dict[Path, Path]:
-    """Remove the customer from the parts of a plan that its digest does not cover."""
+    """Remove the customer from the exclusions and the purpose of a plan."""
     plan = read_plan(match.path)
     excluded = tuple(
         replace(change, note=subject.redact(change.note))
@@ -100,10 +101,10 @@ def erase_from_plan(match: FileMatch, subject: Subject) -> dict[Path, Path]:
 
 def erase_from_run(match: FileMatch, subject: Subject) -> dict[Path, Path]:
     """
-    Replace the customer in a journal or receipt by a tombstone.
+    Replace the customer in a journal or receipt with a tombstone.
 
-    If the digest of the plan could reveal the customer, it is removed from the file and from the names of the journal
-    and the receipt of the same apply.
+    If the plan contains the customer, its digest is removed from the file, because the digest could reveal the uid.
+    It is also removed from the names of the journal and the receipt of the apply.
     """
     path = match.path
     digest_reveals = match.digest or match.unfinished or (match.kind == "journal" and match.plan_digests)
@@ -134,12 +135,16 @@ def _pseudonymize(path: Path, kind: Kind, subject: Subject, erasure_id: str) -> 
 
 
 def pseudonymize_receipt(path: Path, subject: Subject, erasure_id: str = "") -> Path:
-    """Replace the customer in a receipt; an erasure id states that the plan and its digest have changed."""
+    """
+    Replace the customer in a receipt with a tombstone.
+
+    An erasure id marks a receipt whose plan no longer has its original digest.
+    """
     receipt = read_receipt(path)
     tombstone = next_tombstone(path.read_text(encoding="utf-8"))
     details = {}
     for item, text in receipt.details.items():
-        # The whole message about an item of the customer is personal data.
+        # The complete message about a change of the customer is personal data.
         redacted = tombstone if item[1] == subject.uid else subject.redact(text, tombstone)
         details[_pseudonymize_item(item, subject, tombstone)] = redacted
     return replace(
@@ -156,7 +161,11 @@ def pseudonymize_receipt(path: Path, subject: Subject, erasure_id: str = "") -> 
 
 
 def pseudonymize_journal(path: Path, subject: Subject, erasure_id: str = "") -> Path:
-    """Replace the customer in a journal, with new checksums and without a torn last line."""
+    """
+    Replace the customer in a journal with a tombstone.
+
+    The checksums are computed again, and an incomplete last line is removed.
+    """
     tombstone = next_tombstone(path.read_text(encoding="utf-8", errors="replace"))
     return write_journal(
         path, [_pseudonymize_line(line, subject, tombstone, erasure_id) for line in Journal(path).lines()]
@@ -165,10 +174,10 @@ def pseudonymize_journal(path: Path, subject: Subject, erasure_id: str = "") -> 
 
 def _erase_from_both(path: Path, subject: Subject) -> dict[Path, Path]:
     """
-    Replace the customer in the journal and the receipt of one apply, then remove the digest from their names.
+    Replace the customer in the journal and the receipt of one apply, and rename the files.
 
-    Both get the same erasure id before the first is renamed, so that another call completes an interrupted one. A
-    damaged file is only renamed. Return the new path of each file.
+    The new names do not contain the digest. Both files get the same erasure id before one is renamed, so that another
+    call can complete an interrupted erasure. A damaged file is only renamed. Return the new path of each file.
     """
     stem = path.name.removesuffix(".jsonl").removesuffix(".receipt.json")
     pair = [path.with_name(f"{stem}{suffix}") for suffix in (".receipt.json", ".jsonl")]
@@ -187,7 +196,11 @@ def _new_erasure_id() -> str:
 
 
 def _erasure_id_of(path: Path) -> str | None:
-    """Return the erasure id of a journal or receipt, "" if it has none, or None if the file cannot be read."""
+    """
+    Return the erasure id of a journal or receipt.
+
+    The result is an empty string if the file has no erasure id, and None if the file cannot be read.
+    """
     try:
         if path.suffix == ".jsonl":
             return Journal(path).state.erasure_id
@@ -262,5 +275,10 @@ def _pseudonymize_line(line: dict[str, Any], subject: Subject, tombstone: str, e
 
 
 def _pseudonymize_uids(uids: Iterable[str], subject: Subject, tombstone: str) -> tuple[str, ...]:
-    """Replace the customer, and sort the result: the customer's position could reveal the uid's neighbors."""
+    """
+    Replace the customer in a list of uids with a tombstone.
+
+    The result is sorted again, because the original position would reveal which uids precede and follow the erased
+    uid.
+    """
     return tuple(sorted(tombstone if uid == subject.uid else uid for uid in uids))

@@ -1,4 +1,4 @@
-"""Find every file of frgroups that names one customer, or the digest of a plan that does."""
+"""Find all files that contain a customer, or the digest of a plan with the customer."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from frgroups.privacy.text_search import Subject
 from frgroups.store.folders import DAMAGED, DRAFT, GONE, all_folder_names, visible_folder_names
 
 _QUARANTINE_PREFIXES = (DRAFT, DAMAGED, GONE)
-_LOCK_FOLDERS = ("locks", ".locks")  # Information about lock holders, no customers.
+_LOCK_FOLDERS = ("locks", ".locks")  # Lock files contain no customers.
 _DRAFT_FILE = re.compile(r"\..+\.[0-9a-f]{8}\.draft")
-# A file that is recognized by the content of another one (a list by an external id in a snapshot, an approval by the
-# digest of a plan) is erased before the other one, so that an interrupted erasure can be completed.
+# A list can be found by an external id in a snapshot, and an approval by the digest of a plan.
+# Such a file is erased before the snapshot or plan, so that an interrupted erasure can be completed.
 _ERASURE_ORDER = [
     "list",
     "other",
@@ -46,7 +46,7 @@ _ERASURE_ORDER = [
 
 @dataclass(frozen=True)
 class SearchScope:
-    """The folders and files to search: the data folder, and those that the caller names."""
+    """The folders and files to search: the data folder, and the paths that the caller passes."""
 
     cache: str | Path | None = None
     journal: str | Path | None = None
@@ -55,7 +55,7 @@ class SearchScope:
     def __post_init__(self) -> None:
         for path in (self.cache, self.journal, *self.also):
             if path is not None and not resolve_folder(path, "this").exists():
-                raise InputError(f"{path} does not exist, so nothing was searched. Name an existing file or folder.")
+                raise InputError(f"{path} does not exist. Pass an existing file or folder. No file was searched.")
 
     def caches(self) -> list[Path]:
         """Return the folders of stored snapshots."""
@@ -63,9 +63,9 @@ class SearchScope:
 
     def entries(self) -> Iterator[Entry]:
         """
-        Yield every snapshot folder and file once.
+        Yield each snapshot folder and each file once.
 
-        In a cache or journal folder outside the data folder, only files that frgroups wrote are matches.
+        In a cache or journal folder outside the data folder, only files that were written by frgroups are searched.
         """
         named = [resolve_folder(path, "lists") for path in self.also]
         records = [*self.caches(), resolve_folder(self.journal, "journals")]
@@ -84,7 +84,7 @@ class Entry(NamedTuple):
 
     path: Path
     may_be_list: bool
-    any_kind: bool  # False if only files that frgroups wrote are matches.
+    any_kind: bool  # If False, only files that were written by frgroups are matches.
 
 
 def search_files(
@@ -96,16 +96,16 @@ def search_files(
     also: Iterable[str | Path],
     ids: Iterable[str],
 ) -> tuple[Subject, SearchScope]:
-    """Validate the arguments of `erase_customer` and `export_customer`, and return the subject and the scope."""
+    """Validate the arguments of `erase_customer` and `export_customer`, and convert them to a subject and a scope."""
     check_type(customer_uid, str, "customer_uid")
     if not customer_uid.strip():
-        raise InputError("customer_uid is empty; name the customer.")
+        raise InputError("`customer_uid` must not be empty.")
     scope = SearchScope(cache, journal, tuple(as_list(also, "also")))
     return Subject(customer_uid, tenant_uid, frozenset(as_list(ids, "ids"))), scope
 
 
 def search_customer(subject: Subject, scope: SearchScope) -> list[FileMatch]:
-    """Return the matches for a customer, in the order in which they must be erased."""
+    """Return the files that contain a customer, in the order in which they must be erased."""
     matches = [match for entry in scope.entries() for match in _scan(entry, subject)]
     digests = {match.digest[:DIGEST_LENGTH] for match in matches if match.digest}
     matches = [replace(match, plan_digests=match.plan_digests & digests) for match in matches]
@@ -114,16 +114,16 @@ def search_customer(subject: Subject, scope: SearchScope) -> list[FileMatch]:
 
 
 def known_ids(subject: Subject, scope: SearchScope) -> frozenset[str]:
-    """Return the customer's other ids, given by the caller or found in a stored snapshot."""
+    """Return the customer's other ids, from the caller and from stored snapshots."""
     folders = [entry.path for entry in scope.entries() if entry.path.is_dir()]
     return subject.ids.union(*(ids_in_snapshot(folder, subject) for folder in folders))
 
 
 def _is_relevant(match: FileMatch) -> bool:
-    """Return True if a file names the customer, or may do so because it cannot be read."""
+    """Return True if a file contains the customer, or if that is unknown because the file cannot be read."""
     if match.n or match.n_left or match.plan_digests or match.unfinished or match.damaged:
         return True
-    # Of unreadable plans, receipts and journals, the text was searched.
+    # Unreadable plans, receipts and journals were searched as plain text.
     return bool(match.problem) and match.kind in ("list", "other", "quarantined", "snapshot")
 
 
@@ -135,31 +135,36 @@ def _scan(entry: Entry, subject: Subject) -> Iterable[FileMatch]:
                 return [scan_quarantined(path, subject)]
             return [scan_snapshot(path, subject)]
         match = scan_file(path, subject, is_list=entry.may_be_list)
-    except FileNotFoundError:  # Removed since the folder was listed.
+    except FileNotFoundError:  # The file was removed after the folder was listed.
         return []
     except (OSError, ValueError) as error:
-        problem = f"it cannot be read ({type(error).__name__}); it may contain the customer"
+        problem = f"Cannot read the file: {type(error).__name__}. It might contain the customer."
         return [FileMatch("other", path, problem=problem)]
     if _DRAFT_FILE.fullmatch(path.name):
-        # The name of a journal or receipt draft contains the digest. While an apply writes it, the tenant is locked.
+        # The name of a journal or receipt draft contains the digest of the plan.
+        # A running apply locks the tenant, so the draft was left by an interrupted apply.
         is_of_run = FILES_NAMED_BY_DIGEST.match(path.name[1:]) is not None
         return [FileMatch("draft", path, *tenant_of(path), n=match.n, unfinished=is_of_run)]
     if path.is_symlink() and match.n:
-        return [replace(match, problem=f"it is a link to {path.resolve()}")]
+        return [replace(match, problem=f"The file is a link to {path.resolve()}.")]
     if match.kind == "other" and not entry.any_kind:
         return []
     return [match]
 
 
 def _is_quarantined(folder: Path) -> bool:
-    """Return True if readers ignore a snapshot folder: a draft, a damaged or a replaced snapshot."""
+    """Return True if a snapshot folder is not in use, because it is a draft, damaged or replaced."""
     names = all_folder_names(folder.parent)
     is_replaced = folder.name in names and folder.name not in visible_folder_names(names)
     return is_replaced or folder.name.startswith(_QUARANTINE_PREFIXES)
 
 
 def _walk(root: Path) -> Iterator[Path]:
-    """Yield the files and snapshot folders in a folder, or the file itself; links to folders are not followed."""
+    """
+    Yield the files and the snapshot folders in a folder.
+
+    If the path is a file, yield the file. Links to folders are not followed.
+    """
     if root.is_file():
         yield root
     if _is_snapshot(root):

@@ -35,14 +35,42 @@ def export_customer(
     ids: Iterable[str] = (),
 ) -> dict[str, Any]:
     """
-    Return all stored data of one customer as JSON values: the data that `erase_customer` would remove.
+    Return all stored data of one customer as JSON values.
 
-    The key "snapshots" contains the customer's attributes, consents and groups at each time; "plans", "receipts" and
-    "journals" contain what was planned and done; "lists" contains the customer's rows; "other" contains every other
-    file that names the customer, with the reason why it cannot be read. The result is personal data: send it only to
-    the customer.
+    Use this function to answer a subject access request. The result contains the data that `erase_customer` removes.
+    It is personal data, so send it only to the customer.
 
-    The parameters are those of `erase_customer`.
+    Parameters
+    ----------
+    customer_uid : str
+        Uid of the customer.
+    tenant_uid : str, optional
+        Search only the files of this tenant. None searches the files of all tenants. Lists without a tenant are
+        always searched.
+    cache : str or Path, optional
+        Additional folder of stored snapshots.
+    journal : str or Path, optional
+        Additional folder of journals and receipts.
+    also : iterable of str or Path, optional
+        Additional files and folders, for example plans, receipts, review pages and lists.
+    ids : iterable of str, optional
+        Other ids of the customer that lists can contain. Ids in stored snapshots are added automatically.
+
+    Returns
+    -------
+    dict
+        "snapshots" contains the customer's attributes, consents and groups at each time. "plans", "receipts" and
+        "journals" contain the planned and applied changes. "reviews", "approvals" and "lists" contain an entry for
+        each file with the customer. "other" contains all other files, with the reason why they cannot be read.
+
+    Raises
+    ------
+    InputError
+        `customer_uid` is empty, or a path does not exist.
+
+    See Also
+    --------
+    erase_customer : Erase one customer from all files in the data folder.
 
     Examples
     --------
@@ -72,7 +100,7 @@ def export_customer(
 
 
 def _export_file(match: FileMatch, subject: Subject) -> tuple[str, dict[str, Any]]:
-    """Return the section of a file in the export, and its data."""
+    """Return the section of the export that a file belongs to, and the exported values."""
     problem = match.problem
     if match.kind in _EXPORTERS and not problem and not match.damaged:
         try:
@@ -81,7 +109,7 @@ def _export_file(match: FileMatch, subject: Subject) -> tuple[str, dict[str, Any
             problem = error.message
     n = match.n + match.n_left
     if match.damaged and not problem:
-        problem = "it is damaged" if n else "it is damaged and may contain the customer"
+        problem = "The snapshot is damaged." if n else "The snapshot is damaged and might contain the customer."
     return "other", {"kind": match.kind, "n": n, "note": problem}
 
 
@@ -133,7 +161,7 @@ def _export_journal(path: Path, subject: Subject) -> dict[str, Any]:
         fields = [name for name, uids in uids_by_field.items() if subject.uid in uids]
         if not fields and not subject.count_in(str(line.get("message", ""))):
             continue
-        # The uids in the line are those of other customers, too.
+        # The line also contains the uids of other customers, so the lists of uids are not exported.
         exported = {"line": number, **{name: value for name, value in line.items() if name not in uids_by_field}}
         if line["event"] == "observed":
             exported["change"] = fields[0]
@@ -147,11 +175,11 @@ def _export_list(path: Path, subject: Subject) -> dict[str, Any]:
 
 
 def _export_approval(_path: Path, _subject: Subject) -> dict[str, Any]:
-    return {"note": "the reason of a rejection names the customer"}
+    return {"note": "The reason for the rejection contains the customer."}
 
 
 def _export_review(_path: Path, _subject: Subject) -> dict[str, Any]:
-    return {"note": "the page shows a planned change of the customer"}
+    return {"note": "The review shows a planned change of the customer."}
 
 
 _EXPORTERS: dict[Kind, Callable[[Path, Subject], dict[str, Any]]] = {
@@ -174,5 +202,5 @@ def _operations(table: pd.DataFrame, subject: Subject) -> list[dict[str, Any]]:
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the rows as JSON values; a missing value is None."""
+    """Convert the rows of a table to JSON values, with None for a missing value."""
     return [{str(name): to_jsonable(value) for name, value in row.items()} for row in table.to_dict("records")]

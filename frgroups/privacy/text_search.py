@@ -1,4 +1,4 @@
-"""Count the mentions of a customer in a table or in a file of any kind, packed or not."""
+"""Count the mentions of a customer in tables and files."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from frgroups.internals.html import escaped_forms
 from frgroups.internals.spreadsheets import ZIP_SIGNATURE
 from frgroups.snapshot.schema import CUSTOMERS
 
-MAX_BYTES = 256 * 2**20  # A larger file is mapped into memory.
-_MIN_DISTINCTIVE = 5  # Characters; a shorter id can be a common word.
+MAX_BYTES = 256 * 2**20  # Larger files are mapped into memory.
+_MIN_DISTINCTIVE = 5  # Number of characters. A shorter id can also be an ordinary word or number.
 
 
 def compile_word_pattern(words: Iterable[str]) -> re.Pattern[str]:
     """
-    Compile a pattern that matches these words as whole words: `c-1`, but not `c-10` or `abc-1`.
+    Compile a pattern that matches words only if they are not part of longer words.
 
-    Email addresses match in upper and lower case.
+    For example, `c-1` does not match `c-10` or `abc-1`. Upper and lower case are ignored for email addresses.
 
     Examples
     --------
@@ -50,13 +50,26 @@ def _word_pattern(word: str) -> str:
 
 
 def distinctive_ids(ids: Iterable[str]) -> list[str]:
-    """Return the ids that are long enough to identify this customer wherever they appear as a word."""
+    """Return the ids that are long enough to identify the customer in any text."""
     return [customer_id for customer_id in ids if len(customer_id) >= _MIN_DISTINCTIVE]
 
 
 @dataclass(frozen=True)
 class Subject:
-    """The customer of a search: the uid, in one tenant or in all, and the customer's other known ids."""
+    """
+    The customer to search for.
+
+    Attributes
+    ----------
+    uid
+        Uid of the customer.
+    tenant_uid
+        Uid of the tenant whose files are searched. None searches the files of all tenants.
+    ids
+        Other known ids of the customer.
+    words
+        Pattern that matches the uid and the distinctive ids.
+    """
 
     uid: str
     tenant_uid: str | None = None
@@ -67,47 +80,60 @@ class Subject:
         object.__setattr__(self, "words", compile_word_pattern([self.uid, *distinctive_ids(self.ids)]))
 
     def count_uid(self, uids: Iterable[str]) -> int:
-        """Count the uid among these."""
+        """Return the number of occurrences of the uid in a list of uids."""
         return sum(uid == self.uid for uid in uids)
 
     def count_in(self, text: str) -> int:
-        """Count the mentions of the customer in a text."""
+        """Return the number of mentions of the customer in a string."""
         return len(self.words.findall(text))
 
     def redact(self, text: str, replacement: str = "…") -> str:
-        """Replace each mention of the customer in a text."""
+        """Replace each mention of the customer in a string."""
         return self.words.sub(replacement, text)
 
     def is_in(self, tenant_uid: str) -> bool:
-        """Return True if files of this tenant are searched; "" is a file that does not name its tenant."""
+        """
+        Return True if the files of a tenant are searched.
+
+        Files without a tenant, for which `tenant_uid` is an empty string, are always searched.
+        """
         return self.tenant_uid is None or tenant_uid in ("", self.tenant_uid)
 
 
 def read_parquet(path: Path, **options: Any) -> pa.Table:
-    """Read a parquet file with checksums, without columns from the names of its folders."""
+    """
+    Read a parquet file and verify its checksums.
+
+    Names of folders such as `key=value` are not converted to columns.
+    """
     return pq.read_table(path, partitioning=None, page_checksum_verification=True, **options)
 
 
 def as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return the column as plain text, whatever its encoding."""
+    """Convert a column to plain strings, for example from a dictionary encoding."""
     return column.cast(pa.string())
 
 
 def count_equal(table: pa.Table, name: str, uid: str) -> int:
-    """Count the cells of a column that are the uid; a missing column counts 0."""
+    """Return the number of cells in a column that are equal to the uid, or 0 if the column does not exist."""
     if name not in table.column_names:
         return 0
     return pc.sum(pc.equal(as_text(table[name]), uid)).as_py() or 0
 
 
 def identifying_columns(path: Path) -> list[str]:
-    """Return the uid columns of a customer table, and those that can contain text about any customer."""
+    """Return the columns of a customer table that can contain the uid of another customer or free text."""
     columns = pq.read_schema(path).names
     return [name for name in columns if name not in CUSTOMERS or name in ("customer_uid", "customer_parent_uid")]
 
 
 def count_mentions(table: pa.Table, subject: Subject, skip: int = -1) -> int:
-    """Count mentions of the customer in text columns, without row `skip` and without the columns of frgroups."""
+    """
+    Return the number of mentions of the customer in the text columns of a table.
+
+    The row `skip` is not searched. In a table with the column customer_uid, the standard columns of the customers
+    table are not searched.
+    """
     n = 0
     for name in table.column_names:
         if name in CUSTOMERS and "customer_uid" in table.column_names:
@@ -122,7 +148,11 @@ def count_mentions(table: pa.Table, subject: Subject, skip: int = -1) -> int:
 
 
 def _possible_rows(column: pa.ChunkedArray, subject: Subject) -> Iterable[tuple[int, object]]:
-    """Return the rows of a column that can mention the customer; all rows if the column is not plain text."""
+    """
+    Return the rows of a column that might contain an id of the customer, with their values.
+
+    For a column of another type than string, all rows are returned.
+    """
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         return enumerate(column.to_pylist())
     matches = set()
@@ -132,7 +162,11 @@ def _possible_rows(column: pa.ChunkedArray, subject: Subject) -> Iterable[tuple[
 
 
 def count_in_file(path: Path, subject: Subject) -> int:
-    """Count the mentions of the customer in a file of any kind; a packed file is unpacked."""
+    """
+    Return the number of mentions of the customer in a file of any type.
+
+    Compressed files are decompressed, except if they are larger than `MAX_BYTES`.
+    """
     if path.suffix == ".parquet":
         table = read_parquet(path)
         uid_columns = ("customer_uid", "customer_parent_uid")
@@ -145,7 +179,7 @@ def count_in_file(path: Path, subject: Subject) -> int:
 
 
 def count_in_body(body: bytes, subject: Subject) -> int:
-    """Count the mentions of the customer in the bytes of a file."""
+    """Return the number of mentions of the customer in the content of a file."""
     if body.startswith(ZIP_SIGNATURE):
         with suppress(zipfile.BadZipFile):
             return count_in_zip(body, subject.words)
@@ -158,13 +192,13 @@ def count_in_body(body: bytes, subject: Subject) -> int:
 
 
 def count_in_zip(body: bytes, words: re.Pattern[str]) -> int:
-    """Count these words in the parts of a zip file, such as a workbook."""
+    """Return the number of matches in the members of a zip file, for example of a workbook."""
     with zipfile.ZipFile(io.BytesIO(body)) as parts:
         return sum(len(words.findall(parts.read(name).decode("utf-8", "replace"))) for name in parts.namelist())
 
 
 def _byte_pattern(subject: Subject) -> re.Pattern[bytes]:
-    """Return a pattern of the customer's ids as plain text, as JSON and as HTML."""
+    """Compile a pattern that matches the customer's ids in plain text, JSON and HTML."""
     words = {subject.uid, *distinctive_ids(subject.ids)}
     in_json = {json.dumps(word)[1:-1] for word in words}
     in_html = {html.escape(word) for word in words}

@@ -1,6 +1,6 @@
 
-// Create the files that approve_plan() writes. They differ only in the extra field "from": "page".
-// SHA-256 is implemented here because browsers may deny crypto.subtle to a page from a file.
+// Create the same files as approve_plan(), with the additional field "from": "page".
+// SHA-256 is implemented here, because crypto.subtle is not available to local files in all browsers.
 const sha256 = (text) => {
   const primes = [];
   for (let n = 2; primes.length < 64; n++) if (primes.every((prime) => n % prime)) primes.push(n);
@@ -44,7 +44,7 @@ const withChecksum = (kind, content) =>
     kind: `frgroups ${kind}`,
   }, null, 1) + "\n";
 
-// Replace lone surrogates, which cannot be encoded in a file.
+// Replace lone surrogates, because a UTF-8 file cannot contain them.
 const cleaned = (text) => new TextDecoder().decode(new TextEncoder().encode(text)).trim();
 
 const deciding = byId("deciding");
@@ -82,25 +82,25 @@ if (deciding) {
       approved.textContent = "No file was created, because this plan has expired.";
       return;
     }
-    if (!cleaned(by.value)) return requestInput(by, approved, "Enter your name. The file records who approves.");
+    if (!cleaned(by.value)) return requestInput(by, approved, "Enter your name. The approval file contains it.");
     clearErrors(by);
     const { name, until } = downloadDecision("approved", cleaned(by.value), "");
     const before = decisions.has("rejected") ? " Do not send the rejection that you downloaded earlier, because a rejection overrides an approval." : "";
     decisions.add("approved");
     rejected.textContent = "";
-    approved.textContent = `${name} was downloaded. Send it to the operator. It is valid until ${until}.${before}`;
+    approved.textContent = `${name} was downloaded. Send it to the operator. The approval is valid until ${until}.${before}`;
   });
 
   const [reason, rejectedBy, rejected] = [byId("reason"), byId("rejected-by"), byId("rejected")];
   byId("reject").addEventListener("click", () => {
     clearErrors(reason, rejectedBy);
-    if (!cleaned(reason.value)) return requestInput(reason, rejected, "Enter a reason.");
-    if (!cleaned(rejectedBy.value)) return requestInput(rejectedBy, rejected, "Enter your name. The file records who rejects.");
+    if (!cleaned(reason.value)) return requestInput(reason, rejected, "Enter a reason for the rejection.");
+    if (!cleaned(rejectedBy.value)) return requestInput(rejectedBy, rejected, "Enter your name. The rejection file contains it.");
     const { name } = downloadDecision("rejected", cleaned(rejectedBy.value), cleaned(reason.value));
-    const before = decisions.has("approved") ? " It overrides the approval that you downloaded earlier." : "";
+    const before = decisions.has("approved") ? " The rejection overrides the approval that you downloaded earlier." : "";
     decisions.add("rejected");
     approved.textContent = "";
-    rejected.textContent = `${name} was downloaded. Send it to the operator. A rejection file in the folder of the plan blocks the plan.${before}`;
+    rejected.textContent = `${name} was downloaded. Send it to the operator. It blocks the plan as soon as it is in the folder of the plan.${before}`;
   });
 
   deciding.hidden = byId("rejecting").hidden = false;

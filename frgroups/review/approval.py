@@ -1,7 +1,7 @@
 """
-Write, find and check approvals: small files that record a decision on the plan with a given digest.
+Write, find, and check approval files.
 
-An approval file records a decision. It does not authenticate the person who made it.
+An approval file contains the approval or the rejection of a plan. It does not authenticate the reviewer.
 """
 
 from __future__ import annotations
@@ -17,17 +17,19 @@ from typing import Any
 
 from frgroups.errors import CorruptFileError, FrgroupsError, InputError, NotApprovedError
 from frgroups.internals.checksummed_json import canonical_json, kind_of, read_checksummed, write_checksummed
-from frgroups.internals.formatting import format_utc
+from frgroups.internals.formatting import format_list, format_utc
 from frgroups.internals.timestamps import parse_duration
 from frgroups.internals.validation import check_text, check_type
 from frgroups.plan.plan import Plan
 from frgroups.review.approval_policy import Policy
 
 VALID_FOR = timedelta(hours=72)
-CLOCK_TOLERANCE = timedelta(minutes=10)  # Maximum clock difference between the machines that plan, approve and apply.
-MAX_FILE_SIZE = 65_536  # bytes; larger files are skipped when approvals are searched
-MAX_PATH_LENGTH = 300  # characters of a path in an error
-MAX_REASON_LENGTH = 10_000  # characters including JSON escapes, so that every approval is smaller than MAX_FILE_SIZE
+CLOCK_TOLERANCE = timedelta(minutes=10)  # Maximum difference between the clocks of two machines.
+MAX_FILE_SIZE = 65_536  # Larger files are skipped in the search for approvals.
+MAX_PATH_LENGTH = 300  # Errors show at most this many characters of a path.
+MAX_REASON_LENGTH = (
+    10_000  # Length with JSON escapes. The maximum keeps all approval files smaller than MAX_FILE_SIZE.
+)
 MIN_DIGEST_LENGTH = 12
 ApprovalSource = str | Path | Policy
 _NONE: Mapping[str, str] = MappingProxyType({})
@@ -35,26 +37,30 @@ _NEVER = datetime.max.replace(tzinfo=UTC)  # A rejection does not expire.
 _DIGEST = re.compile(r"[0-9a-fA-F]{1,64}")
 _DIGEST_FIELD = re.compile(rb'"digest":\s*"([0-9a-f]{64})"')
 _FIELDS = {"digest", "planned_at", "decision", "reason", "by", "at", "until"}
-# The approvals that this process wrote, as canonical JSON.
+# Approval files that this process has written, as canonical JSON.
 _OWN_APPROVALS: set[str] = set()
 
 
 @dataclass(frozen=True, slots=True)
 class Approval:
     """
-    How a plan was approved.
+    A valid approval of a plan.
 
     Attributes
     ----------
     how
-        "person" (an approval file that another process wrote), "self" (by the process that made the plan or wrote
-        the approval file), "digest" (the digest alone, of a plan read from a file) or "policy".
+        Method of the approval:
+
+        - "person": an approval file from another process.
+        - "self": an approval file from this process, or the digest of a plan that this process created.
+        - "digest": the digest of a plan that was read from a file.
+        - "policy": an approval policy.
     digest
-        The digest of the plan.
+        Digest of the plan.
     by
-        The name in the approval file, or the policy and the person responsible for it, or "".
+        Name of the reviewer. For a policy, its name and the person responsible for it. "" if unknown.
     at
-        When the approval file was written, or None.
+        Time of the approval, or None if there is no approval file.
     """
 
     how: str
@@ -63,25 +69,25 @@ class Approval:
     at: datetime | None = None
 
     def to_dict(self) -> dict[str, str]:
-        """Return the values for the journal and the receipt."""
+        """Convert the approval to a dictionary for the journal and the receipt."""
         return {"how": self.how, "by": self.by, "at": self.at.isoformat() if self.at else ""}
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
     """
-    The decision on one plan in an approval file.
+    A decision about a plan, read from an approval file.
 
     Attributes
     ----------
     approved
-        True for an approval, False for a rejection.
+        Whether the plan is approved. False means that it is rejected.
     by
-        The name in the file.
+        Name of the reviewer.
     until
-        When the approval expires. A rejection does not expire.
+        Time at which an approval expires. A rejection does not expire.
     message
-        Who rejected the plan, and why; "" for an approval.
+        Name of the reviewer and reason of a rejection. "" for an approval.
     """
 
     approved: bool
@@ -94,31 +100,37 @@ def approve_plan(
     plan: Plan, path: str | Path, *, by: str, reject: str | None = None, valid_for: timedelta | str = VALID_FOR
 ) -> Path:
     """
-    Write an approval or a rejection of a plan, and return its absolute path.
+    Approve or reject a plan, and write the decision to a file.
 
-    An approval allows one plan file. A rejection blocks every plan that makes the same changes, while its file is in
-    a folder that `apply_plan` searches. The file records the name that the caller gives and does not authenticate it.
+    An approval is valid for one plan file. A rejection blocks every plan that makes the same changes. The file
+    contains the name of the reviewer, but does not authenticate the reviewer.
 
     Parameters
     ----------
     plan
         The plan to approve or reject.
     path
-        The file to write. `apply_plan` searches the folder of the plan file and the folder of the approval file for
-        rejections. It finds files with ".approval" in their name, and files that the review page created.
+        The approval file to write. Before `apply_plan` sends requests, it searches the folders of the plan file and
+        of the approval file for rejections. The search includes files with ".approval" in their name and files that
+        were downloaded from the review page.
     by
-        Name of the person who decides.
+        Name of the reviewer.
     reject
-        Reason to reject the plan. None approves it.
+        Reason for rejecting the plan. If None, the plan is approved.
     valid_for
-        How long an approval is valid, such as "24h". The default is 72 hours.
+        Time until the approval expires, as a timedelta or a string such as "24h". The default is 72 hours.
+
+    Returns
+    -------
+    Path
+        The absolute path of the approval file.
 
     Raises
     ------
     InputError
-        The name is missing, the reason is too long, or the file cannot be written.
+        The name is empty, the reason is too long, or the file cannot be written.
     NotApprovedError
-        A limit blocks the plan, or the file already contains a rejection of the plan.
+        The plan exceeds a limit, or `path` already contains a rejection of the plan.
 
     Examples
     --------
@@ -131,8 +143,8 @@ def approve_plan(
     check_type(plan, Plan, "plan")
     if not isinstance(by, str) or not by.strip():
         raise InputError(
-            "An approval needs the name of the person who agrees.",
-            hint="Pass by= with the name of the reviewer.",
+            "The name of the reviewer is missing.",
+            hint='Pass `by`, for example by="Kari".',
             cli_hint="Pass --by with the name of the reviewer.",
         )
     check_text(by, "by")
@@ -159,28 +171,26 @@ def _check_may_approve(plan: Plan, target: Path) -> None:
     if plan.blocked:
         messages = " ".join(finding.message for finding in plan.findings if finding.blocking)
         raise NotApprovedError(
-            f"Plan {plan.digest[:12]} is blocked and cannot be approved: {messages} Make a plan with other limits."
+            f"Plan {plan.digest[:12]} exceeds a limit and cannot be approved. {messages} Create another plan."
         )
     if target.exists():
         content = _read_content(target)
         if _is_rejection(content, plan):
             raise NotApprovedError(
-                f"{_rejection_message(content, plan)} If the rejection was withdrawn, delete {target} and approve "
-                "again."
+                f"{_rejection_message(content, plan)} If the reviewer has withdrawn the rejection, delete {target} "
+                "and approve the plan again."
             )
 
 
 def _check_reason(reason: str) -> None:
     check_text(reason, "reject")
     if len(canonical_json(reason)) > MAX_REASON_LENGTH:
-        raise InputError(
-            f"The reason of a rejection can have {MAX_REASON_LENGTH:,} characters at most, not {len(reason):,}."
-        )
+        raise InputError(f"`reject` must have at most {MAX_REASON_LENGTH:,} characters, got {len(reason):,}.")
 
 
 def format_approval(approval: Mapping[str, str]) -> str:
     """
-    Return how and by whom a plan was approved, from the approval in a journal or receipt.
+    Describe an approval from a journal or a receipt.
 
     Examples
     --------
@@ -189,7 +199,7 @@ def format_approval(approval: Mapping[str, str]) -> str:
     >>> format_approval({"how": "self", "by": "", "at": ""})
     'by the process that created it'
     >>> format_approval({"how": "", "by": "", "at": ""})
-    'by a method that this version does not support'
+    'by an unknown method'
     """
     by, when, alias = approval["by"], "", ""
     if approval["at"]:
@@ -198,27 +208,28 @@ def format_approval(approval: Mapping[str, str]) -> str:
         alias = f", as {by}"
     texts = {
         "person": f"by {by}{when}",
-        "self": f"by the process that created it{alias}{when}",
-        "digest": "by its digest alone",
+        "self": "by the process that created it" + alias + when,
+        "digest": "by its digest",
         "policy": f"by the policy {by}",
     }
-    return texts.get(approval["how"], "by a method that this version does not support")
+    return texts.get(approval["how"], "by an unknown method")
 
 
 def check_approval(plan: Plan, approval: ApprovalSource, *, earlier_approval: Mapping[str, str] = _NONE) -> Approval:
     """
-    Return the approval of a plan; raise NotApprovedError if the plan is not approved.
+    Return the approval of a plan if it is valid, otherwise raise NotApprovedError.
 
-    A rejection in the folder of the plan file or of the approval file overrides every approval.
+    A rejection in the folder of the plan file or of the approval file overrides all approvals.
 
     Parameters
     ----------
     plan
         The plan to apply.
     approval
-        A digest, the path of an approval file, or a policy.
+        Digest of the plan, path of an approval file, or policy.
     earlier_approval
-        The approval with which the plan was started. It was valid then, so it can have expired since.
+        Approval of the run that is resumed. The same approval is accepted even if it has expired since that run
+        started. By default, no run is resumed.
     """
     check_rejections(plan, approval)
     if isinstance(approval, Policy):
@@ -226,7 +237,7 @@ def check_approval(plan: Plan, approval: ApprovalSource, *, earlier_approval: Ma
     if _is_digest(approval):
         return _approval_by_digest(plan, str(approval).strip().lower())
     if not isinstance(approval, str | Path) or not str(approval).strip():
-        raise NotApprovedError(f"{approval!r} is neither a digest, an approval file nor a policy.")
+        raise NotApprovedError(f"`approval` must be a digest, an approval file, or a policy, got {approval!r}.")
     return _approval_by_file(plan, approval, earlier_approval)
 
 
@@ -238,8 +249,8 @@ def _approval_by_policy(plan: Plan, policy: Policy) -> Approval:
     refusals = policy.refusals(plan)
     if refusals:
         raise NotApprovedError(
-            f"The policy {policy.name} does not allow plan {plan.digest[:12]}: {' '.join(refusals)} "
-            "A person must review it."
+            f"The policy {policy.name} does not allow plan {plan.digest[:12]}. {' '.join(refusals)} "
+            "A reviewer must approve the plan."
         )
     return Approval("policy", plan.digest, f"{policy.name} of {policy.by}")
 
@@ -247,13 +258,12 @@ def _approval_by_policy(plan: Plan, policy: Policy) -> Approval:
 def _approval_by_digest(plan: Plan, digest: str) -> Approval:
     if len(digest) < MIN_DIGEST_LENGTH:
         raise NotApprovedError(
-            f"{digest!r} is too short to identify a plan. Give at least the first {MIN_DIGEST_LENGTH} of its 64 hex "
-            "digits."
+            f"The digest {digest!r} is too short. Pass at least the first {MIN_DIGEST_LENGTH} of its 64 hex digits."
         )
     if not plan.digest.startswith(digest):
         raise NotApprovedError(
-            f"{digest[:12]} is the digest of another plan; this one is {plan.digest[:12]}. "
-            "Review this plan and approve its digest."
+            f"The digest {digest[:12]} belongs to another plan. The digest of this plan is {plan.digest[:12]}. "
+            "Review this plan and pass its digest."
         )
     return Approval("digest" if plan.path else "self", plan.digest)
 
@@ -263,52 +273,62 @@ def _approval_by_file(plan: Plan, path: str | Path, earlier_approval: Mapping[st
     _check_texts(content, path)
     until, at = _timestamp(content["until"], path), _timestamp(content["at"], path)
     if content["digest"] != plan.digest:
-        raise NotApprovedError(f"{path} approves plan {content['digest'][:12]}, not this one, {plan.digest[:12]}.")
+        raise NotApprovedError(
+            f"{path} is an approval of plan {content['digest'][:12]}, not of plan {plan.digest[:12]}."
+        )
     if _timestamp(content["planned_at"], path) != plan.planned_at:
         raise NotApprovedError(
-            f"{path} approves the plan file {plan.digest[:12]} of {content['planned_at'][:16]}, and this one is of "
-            f"{plan.planned_at:%Y-%m-%dT%H:%M}. One approval is for one plan file."
+            f"{path} is an approval of another file of plan {plan.digest[:12]}. The approved file was created at "
+            f"{content['planned_at'][:16]}, and this file at {plan.planned_at:%Y-%m-%dT%H:%M}. Approve "
+            "this plan file separately."
         )
     if _is_rejection(content, plan):
         raise NotApprovedError(_rejection_message(content, plan))
     now = datetime.now(UTC)
     if at > now + CLOCK_TOLERANCE:
         raise NotApprovedError(
-            f"{path} was approved at {format_utc(at)}, but the clock of this machine shows "
-            f"{format_utc(now)}. Is a clock wrong?"
+            f"{path} was created at {format_utc(at)}, which is in the future: the time of this machine is "
+            f"{format_utc(now)}. Correct the clock of this machine or of the reviewer's machine."
         )
     how = "self" if canonical_json(content) in _OWN_APPROVALS else "person"
     approval = Approval(how, plan.digest, content["by"], at)
     is_resumed = {**approval.to_dict(), "how": earlier_approval.get("how")} == earlier_approval
     if now > until and not is_resumed:
         raise NotApprovedError(
-            f"The approval of plan {plan.digest[:12]} by {content['by']} was valid until {format_utc(until)}. "
-            "Ask for a new approval."
+            f"The approval of plan {plan.digest[:12]} by {content['by']} expired at {format_utc(until)}. "
+            "Ask the reviewer for a new approval."
         )
     return approval
 
 
 def check_rejections(plan: Plan, approval: ApprovalSource) -> None:
-    """Raise NotApprovedError if a searched folder contains a rejection of this plan, or a file that may be one."""
+    """
+    Raise NotApprovedError if the plan is rejected.
+
+    The folders of the plan file and of the approval file are searched. A corrupt file that might be a rejection of
+    the plan also raises the error.
+    """
     for folder in _searched_folders(plan, approval):
         for path, data in _small_files(folder):
             decision = read_decision(path, plan) if _is_approval(path, data) else None
             if decision is None and _is_corrupt_rejection(path, data, plan):
                 raise NotApprovedError(
-                    f"{path} is corrupt, and may be a rejection of plan {plan.digest[:12]}. Create it again, or "
-                    "delete it if it is about another plan."
+                    f"{path} is corrupt and might be a rejection of plan {plan.digest[:12]}. Ask the reviewer for a "
+                    "new file. If the file belongs to another plan, delete it."
                 )
             if decision is not None and not decision.approved:
-                raise NotApprovedError(f"{decision.message} If the rejection was withdrawn, delete {path}.")
+                raise NotApprovedError(
+                    f"{decision.message} If the reviewer has withdrawn the rejection, delete {path}."
+                )
 
 
 def _searched_folders(plan: Plan, approval: ApprovalSource) -> list[Path]:
-    """Return the folders of the plan file and of the approval file."""
+    """Return the folders to search for rejections: those of the plan file and of the approval file."""
     folders = set()
     if plan.path:
         folders.add(plan.path.parent)
     if isinstance(approval, str | Path) and not _is_digest(approval):
-        with suppress(RuntimeError, OSError):  # An unknown user or an invalid name: reading the file reports it.
+        with suppress(RuntimeError, OSError):  # An invalid path is reported later, when the file is read.
             folder = Path(approval).expanduser().parent
             if folder.is_dir():
                 folders.add(folder)
@@ -317,27 +337,27 @@ def _searched_folders(plan: Plan, approval: ApprovalSource) -> list[Path]:
 
 def decision_files(folder: Path) -> list[Path]:
     """
-    Return the approvals and rejections in a folder.
+    Return the paths of the approval and rejection files in a folder.
 
-    A file counts if its name contains ".approval", or if the review page created it. Browsers and users rename the
-    files of the page, so these are identified by their content.
+    A file is included if its name contains ".approval", or if it was downloaded from the review page. Downloaded
+    files are identified by their content, because browsers and users rename them.
     """
     return [path for path, data in _small_files(folder) if _is_approval(path, data)]
 
 
 def list_folder(folder: Path) -> list[Path]:
-    """Return the sorted content of a folder, or [] if it does not exist; raise InputError if it cannot be read."""
+    """Return the sorted paths in a folder, or [] if it does not exist; raise InputError if it cannot be read."""
     try:
         return sorted(folder.iterdir()) if folder.is_dir() else []
     except OSError as error:
         raise InputError(
-            f"Cannot search the folder {folder} for plans, approvals and rejections: {error.strerror}. "
-            "Give the account that applies plans permission to read it."
+            f"Cannot read {folder}: {error.strerror}. The folder might contain a rejection. Give the account that "
+            "applies plans permission to read it."
         ) from error
 
 
 def _small_files(folder: Path) -> Iterator[tuple[Path, bytes]]:
-    """Yield each path in a folder with its content, which is b"" if it is unreadable or larger than an approval."""
+    """Yield the path and content of each file in a folder. Unreadable and large files have the content b""."""
     for path in list_folder(folder):
         data = b""
         with suppress(OSError):
@@ -351,7 +371,7 @@ def _is_approval(path: Path, data: bytes) -> bool:
 
 
 def _is_corrupt_rejection(path: Path, data: bytes, plan: Plan) -> bool:
-    """Return True if an unreadable file was a rejection of this plan, or may have been one according to its name."""
+    """Return True if a corrupt file contains or might contain a rejection of the plan."""
     digest = _DIGEST_FIELD.search(data)
     is_named_rejection = ".rejected.approval" in path.name
     if digest is None:
@@ -372,10 +392,10 @@ def _is_readable(path: Path) -> bool:
 
 def read_decision(path: Path, plan: Plan) -> Decision | None:
     """
-    Return the decision on a plan in an approval file, or None if it is about another plan or cannot be read.
+    Read the decision about a plan from an approval file.
 
-    An approval is for one plan file. A rejection is for every plan with the same digest, whatever else the file
-    contains.
+    The result is None if the file cannot be read or does not apply to the plan. An approval applies to one plan
+    file. A rejection applies to all plans with the same digest, even if its other fields are not valid.
     """
     with suppress(FrgroupsError):
         content = _read_content(path)
@@ -387,7 +407,7 @@ def read_decision(path: Path, plan: Plan) -> Decision | None:
 
 
 def _is_rejection(content: Mapping[str, Any], plan: Plan) -> bool:
-    """Return True if the content of an approval file rejects a plan: any decision except "approved" does."""
+    """Return True if an approval file rejects the plan. Any decision except "approved" is a rejection."""
     return bool(content["digest"] == plan.digest and content["decision"] != "approved")
 
 
@@ -396,31 +416,29 @@ def _rejection_message(content: Mapping[str, Any], plan: Plan) -> str:
 
 
 def _read_content(path: Path) -> dict[str, Any]:
-    """Return the fields of an approval file; their values are not checked."""
+    """Return the fields of an approval file without validating their values."""
     try:
         exists = path.expanduser().exists()
     except (OSError, RuntimeError, ValueError):
         exists = False
     if not exists:
-        # A path is not masked: the default paths contain "tenant@host", which looks like an email address.
+        # safe_repr would mask default paths, because "tenant@host" looks like an email address.
         name = str(path)[:MAX_PATH_LENGTH]
-        raise NotApprovedError(f"{name!r} is neither a digest nor an approval file that exists.")
+        raise NotApprovedError(f"{name!r} is neither a digest nor an existing approval file.")
     content = read_checksummed(path, "approval")
     missing = _FIELDS - set(content)
     if missing:
-        raise CorruptFileError(f"{path} is not a complete approval: it lacks {', '.join(sorted(missing))}.")
+        raise _corrupt_approval(path, f"the fields {format_list(sorted(missing))} are missing")
     return content
 
 
 def _check_texts(content: Mapping[str, Any], path: str | Path) -> None:
-    """Raise CorruptFileError if a field is not text, or if the name is empty."""
+    """Raise CorruptFileError if a field is not a string, or if the name is empty."""
     invalid = sorted(name for name in _FIELDS if not isinstance(content[name], str))
     if invalid:
-        raise CorruptFileError(
-            f"{path} is not a valid approval: {', '.join(invalid)} must be text. Create the approval again."
-        )
+        raise _corrupt_approval(path, f"the fields {format_list(invalid)} must be strings")
     if not content["by"].strip():
-        raise CorruptFileError(f"{path} is not a valid approval: it has no name. Create the approval again.")
+        raise _corrupt_approval(path, "the field 'by' must contain a name")
 
 
 def _timestamp(text: str, path: str | Path) -> datetime:
@@ -428,7 +446,12 @@ def _timestamp(text: str, path: str | Path) -> datetime:
         timestamp = datetime.fromisoformat(text)
         in_utc = timestamp.astimezone(UTC)
     except (TypeError, ValueError, OverflowError) as error:
-        raise CorruptFileError(f"{path} is not a valid approval: {text!r} is not a timestamp.") from error
+        raise _corrupt_approval(path, f"{text!r} is not a valid timestamp") from error
     if timestamp.tzinfo is None:
-        raise CorruptFileError(f"{path} is not a valid approval: {text!r} has no time zone.")
+        raise _corrupt_approval(path, f"the timestamp {text!r} has no time zone")
     return in_utc
+
+
+def _corrupt_approval(path: str | Path, reason: str) -> CorruptFileError:
+    """Return the error for an approval file with missing or invalid fields."""
+    return CorruptFileError(f"{path} is corrupt: {reason}. Create the approval again.")

@@ -1,4 +1,4 @@
-"""Read policies, which allow small changes of certain groups without an approval of each plan."""
+"""Read approval policies, which allow small plans without an individual approval."""
 
 from __future__ import annotations
 
@@ -22,25 +22,27 @@ from frgroups.plan.plan import Plan
 @dataclass(frozen=True, slots=True)
 class Policy:
     """
-    The plans that a policy file allows; `read_policy` reads one.
+    Rules for plans that can be applied without an individual approval.
+
+    Use `read_policy` to create a policy from a file, and pass it to `apply_plan(approval=...)`.
 
     Attributes
     ----------
     name
-        The file name and the first 12 hex digits of its SHA-256. Journals and receipts contain it.
+        The file name and the first 12 hex digits of the SHA-256 of the file. Journals and receipts contain this name.
     by
         Name of the person responsible for the policy.
     groups
-        Uids of the groups that a plan may change, or patterns such as "newsletter_*".
+        Uids of the groups that a plan can change, or patterns such as "newsletter_*".
     max_adds, max_removes
-        Maximum number of additions and removals in one plan, over all its groups.
+        Maximum number of additions and of removals in one plan, over all groups.
     create
-        Whether a plan may create groups.
+        Whether a plan can create groups.
     findings
-        Rules of the findings that a plan may have, such as "unknown_customers". A plan with another finding needs
-        the approval of a person.
+        Rules of the findings that a plan can have, such as "unknown_customers". A plan with any other finding
+        requires an individual approval.
     valid_until
-        Last day (UTC) of the policy. None means that it does not expire.
+        Last day on which the policy is valid (UTC). None means that the policy does not expire.
     """
 
     name: str
@@ -53,19 +55,39 @@ class Policy:
     valid_until: date | None = None
 
     def refusals(self, plan: Plan) -> list[str]:
-        """Return the reasons why the policy does not allow a plan, as sentences; [] if it allows the plan."""
+        """
+        Return the reasons why the policy does not allow a plan.
+
+        Parameters
+        ----------
+        plan
+            The plan to check.
+
+        Returns
+        -------
+        list of str
+            One sentence per reason. The list is empty if the policy allows the plan.
+
+        Examples
+        --------
+        >>> policy = Policy("newsletter.toml", by="Kari", groups=("newsletter_*",), max_adds=50, max_removes=5)
+        >>> policy.refusals(plan_memberships(sample_snapshot(), {"vip": ["c-7"]}))[0]
+        'The policy does not cover the group VIP (vip).'
+        """
         reasons = [
-            f"{group.name} ({group.uid}) is not a group of this policy."
+            f"The policy does not cover the group {group.name} ({group.uid})."
             for group in plan.groups
             if not self._covers(group.uid)
         ]
         if plan.n_add > self.max_adds:
-            reasons.append(f"{pluralize(plan.n_add, 'addition')}; the policy allows {self.max_adds:,}.")
+            reasons.append(f"The plan has {pluralize(plan.n_add, 'addition')}. The policy allows {self.max_adds:,}.")
         if plan.n_remove > self.max_removes:
-            reasons.append(f"{pluralize(plan.n_remove, 'removal')}; the policy allows {self.max_removes:,}.")
+            reasons.append(
+                f"The plan has {pluralize(plan.n_remove, 'removal')}. The policy allows {self.max_removes:,}."
+            )
         created = [group.uid for group in plan.groups if group.create]
         if created and not self.create:
-            reasons.append(f"The plan creates {', '.join(created)}, but the policy does not allow new groups.")
+            reasons.append(f"The plan creates {', '.join(created)}. The policy does not allow new groups.")
         reasons += [
             f"{finding.message} (rule: {finding.rule})"
             for finding in plan.findings
@@ -84,7 +106,7 @@ _Maximum = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class _Content(msgspec.Struct, forbid_unknown_fields=True):
-    """The keys of a policy file."""
+    """Keys and value types of a policy file."""
 
     by: _Text
     groups: tuple[_Text, ...]
@@ -97,23 +119,34 @@ class _Content(msgspec.Struct, forbid_unknown_fields=True):
 
 def read_policy(path: str | Path) -> Policy:
     r"""
-    Read a policy from a TOML file, for `apply_plan(approval=...)` and `frgroups apply --approve-policy`.
+    Read an approval policy from a TOML file.
 
-    ::
+    Pass the policy to `apply_plan(approval=...)`, or the file to `frgroups apply --approve-policy`. A policy file has
+    these keys, of which the first four are required::
 
-        by = "Kari Nordmann"             # the person responsible
-        groups = ["newsletter_*"]        # uids of groups, or patterns
-        max_adds = 50                    # in one plan, over all groups
-        max_removes = 5
-        create = false                   # may a plan create groups?
-        findings = []                    # rules of findings that a plan may have
-        valid_until = 2027-06-30
+        by = "Kari Nordmann"             # person responsible for the policy
+        groups = ["newsletter_*"]        # group uids or patterns
+        max_adds = 50                    # additions in one plan, over all groups
+        max_removes = 5                  # removals in one plan, over all groups
+        create = false                   # whether a plan can create groups
+        findings = []                    # rules of findings that a plan can have
+        valid_until = 2027-06-30         # last valid day (UTC)
+
+    Parameters
+    ----------
+    path
+        Path of the policy file.
+
+    Returns
+    -------
+    Policy
+        The policy.
 
     Raises
     ------
     InputError
-        The file cannot be read, is not valid TOML, lacks one of the first four keys, has an unknown key or an invalid
-        value, or names an unknown rule.
+        The file cannot be read, is not valid TOML, lacks a required key, or contains an unknown key, an unknown rule
+        or an invalid value.
 
     Examples
     --------
@@ -121,7 +154,7 @@ def read_policy(path: str | Path) -> Policy:
     >>> lines = ['by = "Kari"', 'groups = ["vip"]', "max_adds = 5", "max_removes = 0", 'findings = ["unverifiable"]']
     >>> _ = path.write_text("\n".join(lines))
     >>> read_policy(path).refusals(plan_memberships(sample_snapshot(), {"vip": ["c-7"], "staff": ["c-8"]}))
-    ['Staff (staff) is not a group of this policy.']
+    ['The policy does not cover the group Staff (staff).']
     """
     source = Path(path).expanduser()
     document, body = read_toml(source, "policy")
@@ -129,13 +162,13 @@ def read_policy(path: str | Path) -> Policy:
         content = msgspec.convert(document, _Content)
     except msgspec.ValidationError as error:
         raise InputError(
-            f"Invalid policy {source}: {error}. Required keys: by, groups, max_adds, max_removes. Optional keys: "
-            "create, findings, valid_until."
+            f"{source} is not a valid policy: {error}. The required keys are by, groups, max_adds, and max_removes. "
+            "The optional keys are create, findings, and valid_until."
         ) from error
     unknown = sorted(set(content.findings) - set(NOTICE_RULES))
     if unknown:
         raise InputError(
-            f"The policy {source} lists {', '.join(map(safe_repr, unknown))} under `findings`, but no finding that a "
-            f"policy may allow has that rule. Rules that a policy may allow: {', '.join(NOTICE_RULES)}."
+            f"{source} is not a valid policy: `findings` must not contain {', '.join(map(safe_repr, unknown))}. "
+            f"The accepted rules are {', '.join(NOTICE_RULES)}."
         )
     return Policy(name=f"{source.name} {sha256(body.decode())[:12]}", **msgspec.structs.asdict(content))

@@ -1,4 +1,4 @@
-"""Look up customer names for a review whose reader knows customers by name, if the caller asks for it."""
+"""Look up the customer names for a review that was requested with names."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from frgroups.internals.validation import check_type
 from frgroups.plan.plan import Plan
 from frgroups.snapshot.snapshot import Snapshot
 
-WATERMARK = "Contains customer names: do not forward it, and delete it after the decision."
-# In a table, only the heading can carry this warning.
+WATERMARK = "This review contains customer names. Do not forward it, and delete it after the decision."
+# A CSV file can show the warning only in the column name.
 NAME = "customer_name (personal: do not forward)"
 
 
 def check_personal(plan: Plan, personal: Snapshot) -> None:
-    """Raise InputError if the snapshot contains no customer names or belongs to another tenant."""
+    """Raise InputError if `personal` contains no customer names or is a snapshot of another tenant."""
     check_type(personal, Snapshot, "personal")
     if personal.tenant_uid != plan.tenant_uid:
         raise InputError(
-            f"`personal` is a snapshot of tenant {personal.tenant_uid}, but the plan is for {plan.tenant_uid}, where "
-            "the same uid can belong to another person. Pass a snapshot of the plan's tenant."
+            f"`personal` must be a snapshot of tenant {plan.tenant_uid}, got a snapshot of {personal.tenant_uid}. "
+            "The same customer uid can belong to different people in two tenants."
         )
     if "firstname" not in personal.customers:
         raise InputError(
-            "The snapshot holds no names of customers.",
-            hint="Load it with personal=True.",
-            cli_hint="Load the tenant with frgroups load --personal.",
+            "The snapshot does not contain customer names.",
+            hint="Load the tenant with personal=True.",
+            cli_hint="Run frgroups load --personal.",
         )
 
 
 def lookup_names(personal: Snapshot, customer_uids: pd.Series) -> list[str]:
     """
-    Return one name per customer uid, or "" if the snapshot has none.
+    Return the name of each customer, or "" for a customer without a name.
 
-    The name is the first and last name. If both are empty, it is the company name, and then the display name.
+    The name is the first and last name if there is one, otherwise the company name, otherwise the display name.
     """
     columns = ["firstname", "lastname", "company_name", "display_name"]
     customers = personal.customers.set_index("customer_uid").reindex(customer_uids, columns=columns).fillna("")

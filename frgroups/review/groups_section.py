@@ -1,4 +1,4 @@
-"""Compute the bars that show each group of a plan before and after."""
+"""Compute the bars that show the size of each group before and after a plan."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from frgroups.plan.group_change import GroupChange
 from frgroups.review.plan_sentences import group_sentence
 
 BAR_WIDTH = 1000
-MIN_CHANGE_WIDTH = 6  # A smaller part of the bar would be invisible.
+MIN_CHANGE_WIDTH = 6  # A narrower bar would be invisible.
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """Widths of the two parts of a bar, in thousandths: the members who stay, and those who join or leave."""
+    """Widths of the two parts of a bar in thousandths: unchanged members, and members who join or leave."""
 
     stay: int
     change: int
@@ -21,7 +21,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class GroupPicture:
-    """A group on the first screen: a sentence, and its members before and after as bars on one scale."""
+    """A group on the review page, with its description, member counts, and bars."""
 
     sentence: str
     is_blocked: bool
@@ -35,7 +35,7 @@ class GroupPicture:
 
 
 def group_picture(group: GroupChange, *, is_blocked: bool) -> GroupPicture:
-    """Return the sentence and the bars of a group."""
+    """Compute the description, the member counts, and the bars of a group."""
     n_before, n_leave, n_join = len(group.baseline), len(group.remove), len(group.add)
     scale = max(n_before, group.n_after, 1)
     return GroupPicture(

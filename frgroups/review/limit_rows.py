@@ -1,4 +1,4 @@
-"""Format the limits of a plan as rows: what the plan does, what is allowed, and the result."""
+"""Format the limits of a plan as table rows."""
 
 from __future__ import annotations
 
@@ -19,15 +19,25 @@ RESULT_TEXTS: dict[LimitState, str] = {
     "later": "Checked before sending",
 }
 NO_LIMIT = "no limit"
-UNKNOWN_YET = "not known yet"
+UNKNOWN_YET = "known when the plan is applied"
 
 
 @dataclass(frozen=True, slots=True)
 class LimitRow:
     """
-    A limit, what the plan does, what is allowed, and the result.
+    A row of the limits table.
 
-    `result` is "within", "over", "off" (the limit is disabled) or "later" (checked by apply, before it sends).
+    Attributes
+    ----------
+    limit
+        Title of the limit.
+    plan
+        The value of the plan, for example the number of removals.
+    allowed
+        The maximum.
+    result
+        "within", "over", "off" (the limit is disabled), or "later" (`apply_plan` checks the limit before it sends
+        requests).
     """
 
     limit: str
@@ -37,7 +47,7 @@ class LimitRow:
 
 
 def limit_rows(plan: Plan) -> list[LimitRow]:
-    """Return a row for every limit, including disabled limits and those that apply checks later."""
+    """Return one row per limit, including disabled limits and limits that are checked when the plan is applied."""
     rows = []
     for check in limit_checks(plan):
         title, describe = _ROWS[check.rule]
@@ -49,12 +59,12 @@ def limit_rows(plan: Plan) -> list[LimitRow]:
 
 
 def own_limits(plan: Plan) -> list[str]:
-    """Return a line for each group that has its own limits."""
+    """Describe the limits of each group that has its own limits, one sentence per group."""
     lines = []
     for key, limits in plan.limits.per_group.items():
         values = {name: value for name, value in limits.to_dict().items() if name in GROUP_LIMIT_NAMES}
         texts = [f"{name} {'off' if value is None else value}" for name, value in values.items()]
-        lines.append(f"{key} has its own limits: {', '.join(texts)}")
+        lines.append(f"Group {key} has its own limits: {', '.join(texts)}.")
     return lines
 
 
@@ -80,12 +90,14 @@ def _without_limited_group(check: LimitCheck, unchanged: str) -> str:
 
 
 def _other_groups(check: LimitCheck) -> str:
-    """Return what the description adds about the groups that it does not name."""
+    """Return a note about the affected groups that the row does not show."""
     text = ""
-    if check.n_groups > 1:
-        text += ", the closest to its limit"
+    if check.n_groups > 1 and check.state == "over":
+        text += " (the group furthest over its limit)"
+    elif check.n_groups > 1:
+        text += " (the group closest to its limit)"
     if check.n_unlimited:
-        text += f"; no limit for {check.n_unlimited:,} other {agree(check.n_unlimited, 'group', 'groups')}"
+        text += f", no limit for {check.n_unlimited:,} other {agree(check.n_unlimited, 'group', 'groups')}"
     return text
 
 
@@ -122,7 +134,7 @@ def _removals_per_day(_: Plan, check: LimitCheck) -> tuple[str, str]:
 
 def _drift(_: Plan, check: LimitCheck) -> tuple[str, str]:
     percentage = format_limit_share(check.allowed or 0)
-    return UNKNOWN_YET, f"{percentage} of a group, or {check.limits.drift_floor or 0} if that is more"
+    return UNKNOWN_YET, f"{percentage} of a group, at least {check.limits.drift_floor or 0}"
 
 
 def _plan_age(plan: Plan, check: LimitCheck) -> tuple[str, str]:
@@ -132,7 +144,7 @@ def _plan_age(plan: Plan, check: LimitCheck) -> tuple[str, str]:
     return UNKNOWN_YET, f"{_age_limit(check.limits.plan_max_age)}, until {format_utc(expires)}"
 
 
-# Title of each limit, and the function that describes what the plan does and what is allowed.
+# Title of each limit, and the function that formats its value and its maximum.
 _ROWS: dict[str, tuple[str, Callable[[Plan, LimitCheck], tuple[str, str]]]] = {
     "removals_per_group": ("Removals in one group", _removals_per_group),
     "additions_per_group": ("Additions in one group", _additions_per_group),

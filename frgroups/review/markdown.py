@@ -14,12 +14,12 @@ from frgroups.snapshot.snapshot import Snapshot
 
 def review_markdown(plan: Plan, personal: Snapshot | None = None) -> str:
     """
-    Return the review as Markdown: summary, findings, limits, and all operations, removals first.
+    Return the review of a plan as Markdown.
 
     Examples
     --------
     >>> print(review_markdown(plan_memberships(sample_snapshot(), {"vip": ["c-7"]})).splitlines()[0])
-    # Review: 1 customer joins, in 1 group
+    # Review: 1 addition in 1 group
     """
     first, *rest = review_sections(plan, personal)
     lines = _section_lines("#", first)
@@ -30,12 +30,12 @@ def review_markdown(plan: Plan, personal: Snapshot | None = None) -> str:
 
 def review_text(plan: Plan, personal: Snapshot | None = None) -> str:
     """
-    Return the review as plain text with aligned columns, for a terminal, a ticket or an email.
+    Return the review of a plan as plain text with aligned columns.
 
     Examples
     --------
     >>> print(review_text(plan_memberships(sample_snapshot(), {"vip": ["c-7"]})).splitlines()[0])
-    Review: 1 customer joins, in 1 group
+    Review: 1 addition in 1 group
     """
     lines = []
     underline = "="
@@ -68,7 +68,7 @@ def _section_lines(level: str, section: Section) -> list[str]:
 
 
 def _md(text: object) -> str:
-    """Return a text escaped for Markdown; the last pattern matches the start of a quote, heading or list."""
+    """Escape a value for Markdown, including characters that start a quote, a heading, or a list."""
     inline = re.sub(r"([\\`*_\[\]<&|~])", r"\\\1", escape_invisible(text))
     return re.sub(r"^(\s*\d*)([>#+.)-])", r"\1\\\2", inline)
 

@@ -1,4 +1,4 @@
-"""Prepare the operations of a plan for the review page: as table rows, and as JSON data for its script."""
+"""Prepare the operations of a plan as table rows and as JSON data for the review page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 from frgroups.plan.customer_facts import FACT_COLUMNS
 from frgroups.review.customer_names import NAME
 
-# The page contains at most PAGE_ROWS operations, of which PLAIN_ROWS are visible without JavaScript.
+# Maximum numbers of operations in the table without JavaScript and in the JSON data.
 PLAIN_ROWS = 200
 PAGE_ROWS = 200_000
 
@@ -27,14 +27,14 @@ _LABELS = {
     "pricelist_uid": "Price list",
     "groups_now": "Groups now",
 }
-# The values of these columns rarely repeat.
+# Columns in which most values are unique. Their values are not replaced by an index.
 _UNIQUE_COLUMNS = ("customer_uid", "external_id", NAME)
 _UID_COLUMNS = ("customer_group_uid", "customer_uid", "external_id")
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the operations table."""
+    """A column of the operations table on the review page."""
 
     name: str
     label: str
@@ -44,7 +44,7 @@ class Column:
 @dataclass(frozen=True, slots=True)
 class OperationsView:
     """
-    The operations as the page shows them.
+    The operations of a plan for the review page.
 
     Attributes
     ----------
@@ -53,9 +53,9 @@ class OperationsView:
     n_plain, n_page
         Maximum number of operations in `rows` and in `data`.
     columns, rows
-        The table that is visible without JavaScript.
+        The table that the page shows without JavaScript.
     data
-        The operations for the script. A repeated value is stored once, in "words", and referred to by its index.
+        The operations for the script. Repeated values are stored once in "words", and the rows contain their indices.
     """
 
     n: int
@@ -67,7 +67,7 @@ class OperationsView:
 
 
 def operations_view(table: pd.DataFrame) -> OperationsView:
-    """Return the operations of `operations_table` in the form that the page shows."""
+    """Convert the result of `operations_table` for the review page."""
     names = _filled_columns(table)
     plain_rows = table[names].head(PLAIN_ROWS)
     return OperationsView(
@@ -81,7 +81,7 @@ def operations_view(table: pd.DataFrame) -> OperationsView:
 
 
 def _filled_columns(table: pd.DataFrame) -> list[str]:
-    """Return the columns to show, without the optional ones that are empty for every customer."""
+    """Return the names of the columns to show. Optional columns without any value are omitted."""
     optional = (NAME, *FACT_COLUMNS)
     empty = {name for name in optional if name not in table or (table[name] == "").all()}
     return [name for name in _LABELS if name not in empty]

@@ -3,7 +3,7 @@
 const byId = (id) => document.getElementById(id);
 const number = (n) => n.toLocaleString("en-GB");
 
-// Show timestamps in the reader's time zone. Without this script they stay in UTC.
+// Show timestamps in the time zone of the reader. The HTML contains them in UTC.
 const local = (timestamp) =>
   new Intl.DateTimeFormat("en-GB", {
     weekday: "short", day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short",
@@ -22,7 +22,7 @@ if (validUntil && Date.now() <= expires) {
   validUntil.textContent = ` If you approve now, it is valid until ${local(new Date(until))}.`;
 }
 
-// Prevent a line break within "(9,800 -> 10,177)".
+// Prevent line breaks inside sizes such as "(9,800 -> 10,177)".
 for (const says of document.querySelectorAll(".says")) {
   const text = says.firstChild;
   const match = [...text.data.matchAll(/\([\d,]+ -> [\d,]+\)/g)].at(-1);
@@ -44,7 +44,7 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
       await navigator.clipboard.writeText(button.dataset.copy);
       copied = true;
     } catch {
-      // Some browsers deny the clipboard API to a page from a file. execCommand still works there.
+      // Some browsers do not allow local files to use the clipboard API. execCommand works in these browsers.
       const field = document.createElement("textarea");
       field.value = button.dataset.copy;
       field.readOnly = true;
@@ -54,11 +54,11 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
       field.remove();
       button.focus();
     }
-    status.textContent = copied ? "Copied." : "Not copied. Select the text and copy it.";
+    status.textContent = copied ? "Copied." : "The text was not copied. Select it and copy it.";
   });
 }
 
-// Write out characters that hide or reverse others, as visible() in formatting.py does.
+// Escape invisible characters and characters that change the text direction, like escape_invisible() in Python.
 const visible = (text) =>
   text.replace(/(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => "\\u" + character.codePointAt(0).toString(16).padStart(4, "0"));
 
@@ -105,10 +105,11 @@ if (island) {
     body.replaceChildren(...visibleRows.slice(from, from + n).map(tableRow));
     const to = Math.min(from + n, visibleRows.length);
     const total = visibleRows.length === rows.length
-      ? number(rows.length) : `${number(visibleRows.length)} matches among ${number(rows.length)}`;
+      ? number(rows.length)
+      : `${number(visibleRows.length)} ${visibleRows.length === 1 ? "match" : "matches"} in ${number(rows.length)} operations`;
     status.textContent = visibleRows.length
       ? `${printing ? "Printed: rows" : "Rows"} ${number(from + 1)} to ${number(to)} of ${total}.`
-      : `No matches among ${number(rows.length)} rows.`;
+      : `No matches in ${number(rows.length)} operations.`;
     byId("previous").disabled = from === 0;
     byId("next").disabled = to >= visibleRows.length;
   };

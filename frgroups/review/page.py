@@ -1,4 +1,4 @@
-"""Render the review page: one HTML file that loads nothing, for a reviewer who does not use Python."""
+"""Render the review page as one HTML file without external resources."""
 
 from __future__ import annotations
 
@@ -27,19 +27,28 @@ from frgroups.review.plan_sentences import (
 )
 from frgroups.snapshot.snapshot import Snapshot
 
-# Maximum numbers on the first screen. Where it leaves something out, it states how much.
+# Maximum numbers of items on the first screen. The page shows how many more there are.
 FIRST_BLOCKING = 6
 FIRST_RULES = 4
 PICTURED_GROUPS = 6
-MAX_LISTED = 1_000  # groups or findings in a full list
+MAX_LISTED = 1_000  # Maximum number of groups or findings in a list.
 
 
 @dataclass(frozen=True, slots=True)
 class FindingItem:
     """
-    A finding on the page.
+    A finding on the review page.
 
-    `n_similar` counts the other findings of the same rule that are left out; `limits` would allow the plan.
+    Attributes
+    ----------
+    message
+        The text of the finding.
+    is_blocking
+        Whether the finding blocks the plan.
+    n_similar
+        Number of further findings of the same rule that are not shown in the list.
+    limits
+        The `Limits(...)` that would allow the plan, or "".
     """
 
     message: str
@@ -50,12 +59,14 @@ class FindingItem:
 
 def review_html(plan: Plan, personal: Snapshot | None = None) -> str:
     """
-    Return the review page as text; the same plan gives the same page, byte for byte.
+    Render the review page of a plan as HTML.
+
+    The same plan always results in the same HTML.
 
     Examples
     --------
     >>> page = review_html(plan_memberships(sample_snapshot(), {"vip": ["c-7"]}))
-    >>> "1 customer joins VIP (2 -&gt; 3)." in page
+    >>> "1 customer joins VIP (2 -&gt; 3 members)." in page
     True
     """
     groups = groups_by_severity(plan)
@@ -98,7 +109,7 @@ def _introduction(plan: Plan) -> list[str]:
 
 
 def _first_findings(plan: Plan) -> list[FindingItem]:
-    """Return the findings of the first screen: the blocking ones, then the first finding of each other rule."""
+    """Return the blocking findings, followed by the first finding of each other rule."""
     blocking = [finding for finding in plan.findings if finding.blocking]
     by_rule: dict[str, list[Finding]] = {}
     for finding in plan.findings:

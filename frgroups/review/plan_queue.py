@@ -1,8 +1,8 @@
 """
-Move plans through the queue folders of a tenant.
+Manage the plan queue of a tenant.
 
-A plan is in the folder `pending` until it is approved, then in `approved`, and after the apply in `done`. A plan that
-cannot be applied is in `stopped`.
+The queue has four folders: `pending` for new plans, `approved` for approved plans, `done` for applied plans, and
+`stopped` for plans that cannot be applied.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ from frgroups.review.approval import Decision, decision_files, list_folder, read
 
 State = Literal["pending", "approved", "done", "stopped"]
 _STATES: tuple[State, ...] = ("pending", "approved", "done", "stopped")
-# Suffixes of the files that move with a plan. The plan is last, so that a moved plan is complete.
+# Suffixes of the files that are moved together. The plan file is moved last, after the files that belong to it.
 _SUFFIXES = (".approval.json", ".html", ".json")
-_TAIL_SIZE = 100  # bytes at the end of a plan file that contain its kind
+_TAIL_SIZE = 100  # The file kind is in the last 100 bytes of a plan file.
 
 
 @dataclass(frozen=True, slots=True)
 class QueuedPlan:
     """
-    A plan in the queue, and the decision on it.
+    A plan in the queue and the decision about it.
 
     Attributes
     ----------
     path
         The plan file.
     plan
-        The plan, or None if its file is damaged.
+        The plan, or None if the file cannot be read.
     decision_file
-        The file that approves or rejects the plan, or None.
+        The approval or rejection file of the plan, or None if there is no decision.
     decision
-        The decision in that file, or None.
+        The approval or rejection in `decision_file`, or None.
     """
 
     path: Path
@@ -58,17 +58,17 @@ class QueuedPlan:
 
 
 def queue_folder(tenant_uid: str, base_url: str | None, state: State) -> Path:
-    """Return the folder of the plans of a tenant that are in a state."""
+    """Return the queue folder for the plans of a tenant with the given state."""
     return data_subdir("queue") / tenant_folder(tenant_uid, base_url) / state
 
 
 def plan_file_name(plan: Plan) -> str:
-    """Return the file name of a plan, which consists of its planning time and digest."""
+    """Return the file name of a plan in the queue. The name contains the planning time and the digest."""
     return f"{plan.planned_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{plan.digest[:12]}.plan.json"
 
 
 def locate_plan(path: Path) -> Path:
-    """Return the current path of a plan that may have moved to another folder of the queue."""
+    """Return the current path of a plan file that might have been moved to another queue folder."""
     folder = path.absolute().parent
     if not path.exists() and folder.name in _STATES:
         for state in _STATES:
@@ -79,7 +79,11 @@ def locate_plan(path: Path) -> Path:
 
 
 def move_plan(path: Path, state: State) -> Path:
-    """Move a pending or approved plan, with its page and approval, and return its path; other files stay."""
+    """
+    Move a pending or approved plan to the folder of another state, and return its new path.
+
+    The review page and the approval file of the plan are moved with it. A plan in any other folder is not moved.
+    """
     path = path.absolute()
     if not _is_waiting(path):
         return path
@@ -94,14 +98,15 @@ def move_plan(path: Path, state: State) -> Path:
 
 def archive_plan(queued: QueuedPlan, state: State) -> None:
     """
-    Move a plan to the done or stopped plans, with the file that decided on it.
+    Move a plan and its approval or rejection file to the folder `done` or `stopped`.
 
-    To apply a stopped plan after all, move it back. If it was rejected, delete the rejection first.
+    To apply a stopped plan, move it back to the folder `approved`. If the plan was rejected, first delete the
+    rejection file.
     """
     folder = move_plan(queued.path, state).parent
     file = queued.decision_file
     if state == "done" and queued.is_rejected:
-        return  # The rejection came after the apply. It stays where it blocks plans that make the same changes.
+        return  # The plan was rejected after it was applied. The rejection still blocks plans with the same changes.
     if file is None or not file.exists() or file.parent == folder:
         return
     target = folder / file.name
@@ -112,23 +117,22 @@ def archive_plan(queued: QueuedPlan, state: State) -> None:
 
 def queued_plans(tenant_uid: str, base_url: str | None) -> Iterator[QueuedPlan]:
     """
-    Yield the pending and approved plans, oldest first, each with the decision on it.
+    Yield the pending and approved plans with their decisions, oldest plan first.
 
-    Approvals and rejections can be in the folder of pending or of approved plans. A rejection overrides every
-    approval, and also applies if it is among the stopped plans. Of several approvals, the one with the latest expiry
-    counts.
+    Approval files are read from the folders `pending` and `approved`. Rejection files are also read from `stopped`. A
+    rejection overrides all approvals. If a plan has several approvals, the approval with the latest expiry is used.
     """
     states: tuple[State, ...] = ("pending", "approved", "stopped")
     pending, approved, stopped = (queue_folder(tenant_uid, base_url, state) for state in states)
     paths = [path for folder in (pending, approved) for path in list_folder(folder) if _is_plan(path)]
     for path in sorted(paths, key=_planning_time):
-        # List the files for each plan, because a rejection may just have moved to the stopped plans.
+        # The folders are listed for each plan, because applying the previous plan can move files.
         active = [*decision_files(pending), *decision_files(approved)]
         yield _read_queued_plan(path, active, decision_files(stopped))
 
 
 def _is_plan(path: Path) -> bool:
-    """Return True if a file is named like a plan, or if its end says that it is one, because users rename files."""
+    """Return True if a file is a plan. A renamed plan file is recognized by its content."""
     if path.name.endswith(".plan.json"):
         return not path.is_fifo()
     with suppress(OSError):
@@ -140,18 +144,18 @@ def _is_plan(path: Path) -> bool:
 
 
 def _planning_time(path: Path) -> tuple[str, str]:
-    """Return a sort key with the planning time of a plan, which its file name contains only to the second."""
+    """Return a sort key with the planning time of a plan, which is more precise than the time in the file name."""
     with suppress(FrgroupsError):
         return read_plan(path).planned_at.astimezone(UTC).strftime("%Y%m%dT%H%M%S%f"), path.name
     return path.name, path.name
 
 
 def _read_queued_plan(path: Path, active: Sequence[Path], stopped: Sequence[Path]) -> QueuedPlan:
-    """Return a plan with the file that decides on it; of the stopped files, only rejections count."""
+    """Read a plan and find its decision. Approval files in `stopped` are ignored."""
     try:
         plan = read_plan(path)
     except FrgroupsError:
-        return QueuedPlan(path, None, None, None)  # The apply of this plan reports the error.
+        return QueuedPlan(path, None, None, None)  # `apply_plan` reports the error.
     approvals: list[tuple[Path, Decision]] = []
     rejections: list[tuple[Path, Decision]] = []
     for file in (*active, *stopped):
@@ -170,5 +174,5 @@ def _read_queued_plan(path: Path, active: Sequence[Path], stopped: Sequence[Path
 
 
 def _is_waiting(path: Path) -> bool:
-    queues = data_subdir("queue").resolve()  # The queue folder may be a link to a shared folder.
+    queues = data_subdir("queue").resolve()  # The queue folder can be a symbolic link.
     return path.resolve().is_relative_to(queues) and path.parent.name in ("pending", "approved")

@@ -1,4 +1,4 @@
-"""Describe a plan in sentences and tables that all review formats share."""
+"""Create the sentences and tables that all review formats contain."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from frgroups.snapshot.snapshot import Snapshot
 
 def operations_table(plan: Plan, personal: Snapshot | None = None) -> pd.DataFrame:
     """
-    Return `Plan.table()` in review order: removals, then operations with a finding, then the rest.
+    Return the operations of a plan in review order: removals, operations with a finding, other operations.
 
-    The table includes the group name and the customer details in the plan, without names or contact data. An undo
-    has no customer details. If a personal snapshot is given, it adds the customer names, and the details that an
-    undo lacks.
+    The table also contains group names and the customer details of the plan, such as the customer type. With a
+    personal snapshot, the table also contains customer names. The details of a plan that undoes another plan are
+    read from the personal snapshot, because such a plan contains none.
     """
     table = plan.table()
     group_names = {group.uid: group.name for group in plan.groups}
@@ -42,7 +42,7 @@ def operations_table(plan: Plan, personal: Snapshot | None = None) -> pd.DataFra
 
 
 def headline(plan: Plan) -> str:
-    """Return the whole plan in one line."""
+    """Summarize the additions and removals of a plan in one line."""
     if plan.is_empty:
         return "Nothing to do: the groups already match the request"
     if plan.reverts:
@@ -52,15 +52,14 @@ def headline(plan: Plan) -> str:
 
 def _change_line(plan: Plan) -> str:
     groups = pluralize(len(plan.groups), "group")
-    n_changes = plan.n_add + plan.n_remove
-    if not n_changes:
-        return f"{groups} {agree(len(plan.groups), 'is', 'are')} created, without members"
-    if plan.n_add and plan.n_remove:
-        return f"{plan.n_add:,} {_join(plan.n_add)}, {plan.n_remove:,} {_leave(plan.n_remove)}, in {groups}"
-    verb = _join(n_changes) if plan.n_add else _leave(n_changes)
-    if n_changes == _n_customers(plan):
-        return f"{pluralize(n_changes, 'customer')} {verb}, in {groups}"
-    return f"{n_changes:,} {verb}, in {groups}"
+    if not plan.n_add and not plan.n_remove:
+        return f"{groups} {agree(len(plan.groups), 'is', 'are')} created without members"
+    counts = []
+    if plan.n_add:
+        counts.append(pluralize(plan.n_add, "addition"))
+    if plan.n_remove:
+        counts.append(pluralize(plan.n_remove, "removal"))
+    return f"{' and '.join(counts)} in {groups}"
 
 
 def _n_customers(plan: Plan) -> int:
@@ -68,37 +67,29 @@ def _n_customers(plan: Plan) -> int:
 
 
 def customers_sentence(plan: Plan) -> str:
-    """Return the number of different customers, and how many of them move between groups; "" if there are none."""
+    """Describe the number of affected customers and of customers who move between groups, or return ""."""
     n_customers = _n_customers(plan)
     if not n_customers:
         return ""
-    sentence = f"{pluralize(n_customers, 'customer affected')}."
+    sentence = f"{pluralize(n_customers, 'customer')} {agree(n_customers, 'is', 'are')} affected."
     n_moving = plan.moves()["customer_uid"].nunique()
     if not n_moving:
         return sentence
     return (
-        f"{sentence} {n_moving:,} of them {_leave(n_moving)} one group and {_join(n_moving)} another, and "
-        f"{agree(n_moving, 'is', 'are')} briefly in both, because additions are sent first."
+        f"{sentence} The plan moves {pluralize(n_moving, 'customer')} from one group to another. Additions are sent "
+        "first, so that a customer who moves is briefly in both groups."
     )
 
 
-def _join(n: int) -> str:
-    return agree(n, "joins", "join")
-
-
-def _leave(n: int) -> str:
-    return agree(n, "leaves", "leave")
-
-
 def group_sentence(group: GroupChange) -> str:
-    """Return the change of a group as a sentence, and a second one if the group becomes empty."""
+    """Describe the change of a group in one or two sentences."""
     if group.counts.emptied:
-        return f"{group.sentence()} The group becomes empty."
+        return f"{group.sentence()} The group will be empty."
     return group.sentence()
 
 
 def groups_by_severity(plan: Plan) -> list[GroupChange]:
-    """Return the groups in review order: blocked, then emptied, then by removals, then by additions."""
+    """Sort the groups: blocked groups, emptied groups, then by number of removals and of additions."""
     blocked = blocked_groups(plan)
     return sorted(
         plan.groups,
@@ -113,19 +104,19 @@ def groups_by_severity(plan: Plan) -> list[GroupChange]:
 
 
 def blocked_groups(plan: Plan) -> frozenset[str]:
-    """Return the uids of the groups that exceed a limit of their own."""
+    """Return the uids of the groups that have a blocking finding."""
     return frozenset(
         finding.customer_group_uid for finding in plan.findings if finding.blocking and finding.customer_group_uid
     )
 
 
 def findings_by_severity(plan: Plan) -> list[Finding]:
-    """Return the findings with the blocking ones first, otherwise in the plan's order."""
+    """Return the blocking findings of a plan, followed by its other findings."""
     return sorted(plan.findings, key=lambda finding: not finding.blocking)
 
 
 def plan_expires(plan: Plan) -> datetime | None:
-    """Return the time after which the plan is too old to be applied, or None if its age is not limited."""
+    """Return the time at which a plan expires, or None if it does not expire."""
     if plan.limits.plan_max_age is None:
         return None
     return plan.planned_at + parse_duration(plan.limits.plan_max_age)

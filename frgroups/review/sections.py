@@ -1,4 +1,4 @@
-"""Arrange a review as titled sections, which Markdown, plain text and the workbook write in their own syntax."""
+"""Arrange a review as titled sections for Markdown, plain text, and Excel workbooks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,24 @@ from frgroups.snapshot.snapshot import Snapshot
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """A title with warnings, lines, commands and a table; `is_all` marks the section of all operations."""
+    """
+    A section of a review.
+
+    Attributes
+    ----------
+    title
+        The heading.
+    alarms
+        Warnings to show first.
+    lines
+        Sentences to show as a list.
+    commands
+        Shell commands.
+    table
+        Table to show last, or None.
+    is_all
+        Whether the table contains all operations of the plan.
+    """
 
     title: str
     alarms: tuple[str, ...] = ()
@@ -39,7 +56,7 @@ class Section:
 
 
 def review_sections(plan: Plan, personal: Snapshot | None = None) -> list[Section]:
-    """Return the whole review: summary, groups, findings, limits, decision, and all operations, removals first."""
+    """Return all sections: summary, groups, findings, limits, decision, and operations."""
     findings = tuple(str(finding) for finding in findings_by_severity(plan))
     sections = [_summary_section(plan, personal)]
     if plan.groups:
@@ -50,7 +67,7 @@ def review_sections(plan: Plan, personal: Snapshot | None = None) -> list[Sectio
         sections.append(_decision_section(plan))
     operations = operations_table(plan, personal)
     if len(operations):
-        title = f"All {pluralize(len(operations), 'operation')}, removals first"
+        title = f"{pluralize(len(operations), 'operation')}, removals first"
         sections.append(Section(title, table=operations, is_all=True))
     return sections
 
@@ -60,7 +77,7 @@ def _summary_section(plan: Plan, personal: Snapshot | None) -> Section:
     if personal is not None:
         alarms.append(WATERMARK)
     if plan.blocked:
-        alarms.append("BLOCKED: this plan exceeds a limit and cannot be approved or applied.")
+        alarms.append("BLOCKED: This plan exceeds a limit. It cannot be approved or applied.")
     return Section(f"Review: {headline(plan)}", tuple(alarms), tuple(_summary_lines(plan)))
 
 
@@ -68,16 +85,18 @@ def _summary_lines(plan: Plan) -> Iterator[str]:
     environment = environment_of(plan.base_url)
     if plan.purpose:
         yield f"Purpose: {plan.purpose}"
-    host = plan.base_url or "no host"
-    yield f"Target: {environment.title}, {host}, tenant {plan.tenant_uid}. {environment.description}"
-    yield f"Planned: {format_utc(plan.planned_at)}, from data read at {format_utc(plan.snapshot_taken_at)}"
+    if plan.base_url is None:
+        yield f"Target: tenant {plan.tenant_uid}. {environment.description}"
+    else:
+        yield f"Target: {environment.title}, {plan.base_url}, tenant {plan.tenant_uid}. {environment.description}"
+    yield f"Created: {format_utc(plan.planned_at)}, based on data read at {format_utc(plan.snapshot_taken_at)}"
     if plan.reverts:
-        yield f"Undoes: plan {plan.reverts[:12]}"
+        yield f"This plan undoes plan {plan.reverts[:12]}."
     customers = customers_sentence(plan)
     if customers:
         yield customers
         yield from format_moves(plan.moves())
-        yield f"Cost: {plan.request_estimate}"
+        yield str(plan.request_estimate)
 
 
 def _limits_table(plan: Plan) -> pd.DataFrame:
@@ -88,12 +107,13 @@ def _limits_table(plan: Plan) -> pd.DataFrame:
 def _decision_section(plan: Plan) -> Section:
     expires = plan_expires(plan)
     lines = [
-        f"Digest: {plan.digest}",
-        f"If you approve, tell the operator: approved {plan.digest[:12]}",
+        f"To approve the plan, send this text to the operator: approved {plan.digest[:12]}",
+        "If you do not approve the plan, send the reason to the operator. Nothing is sent without an approval.",
         f"An approval is valid for {total_hours(VALID_FOR):g} hours.",
     ]
     if expires is not None:
         lines.append(f"The plan can be applied until {format_utc(expires)}.")
-    lines.append("The operator then runs these commands. The first one writes the approval file for the second one:")
+    lines.append(f"Digest: {plan.digest}")
+    lines.append("The operator creates the approval file and applies the plan with these commands:")
     commands = ('frgroups approve PLAN --by "NAME"', "frgroups apply PLAN --approve APPROVAL")
     return Section("To approve", lines=tuple(lines), commands=commands)

@@ -1,4 +1,4 @@
-"""Write a review as CSV or as an Excel workbook, so that no cell is run as a formula or converted to a number."""
+"""Write a review as CSV or as an Excel workbook in which all cells are text."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ from frgroups.review.plan_sentences import operations_table
 from frgroups.review.sections import review_sections
 from frgroups.snapshot.snapshot import Snapshot
 
-# Maximum characters in a cell and rows in a sheet.
+# Limits of Excel: characters in a cell, and rows in a sheet below the header.
 CELL, ROWS = 32_767, 1_048_575
 
 
 def review_csv(plan: Plan, personal: Snapshot | None = None) -> str:
     """
-    Return all operations as CSV, removals first, safe to open in a spreadsheet.
+    Return all operations of a plan as CSV that is safe to open in a spreadsheet program.
 
-    A cell starts with an apostrophe if a spreadsheet would run it as a formula or convert it to a number or date, or
-    if the value itself starts with one. To get the original value, remove one apostrophe.
+    A value is prefixed with an apostrophe if a spreadsheet program would run it as a formula or convert it to a
+    number or a date. A value that starts with an apostrophe is prefixed with another one. To restore the original
+    value, remove the first apostrophe.
 
     Examples
     --------
@@ -37,16 +38,16 @@ def review_csv(plan: Plan, personal: Snapshot | None = None) -> str:
     """
     table = operations_table(plan, personal)
     text = io.StringIO()
-    # Quote every cell, so that neither a comma nor a semicolon splits it.
+    # Quotes around every cell prevent a comma or a semicolon in a value from splitting the cell.
     writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
     writer.writerow(table.columns)
     writer.writerows([[_cell(value) for value in row] for row in table.to_numpy().tolist()])
     return text.getvalue()
 
 
-# First characters of a formula, including their full-width forms.
+# Characters that can start a formula, including full-width characters.
 _FORMULA = re.compile(r"[\s'=+\-@＝＋－＠]")
-# Texts that a spreadsheet converts to a number, percentage, date or time, in English and the Nordic languages.
+# Values that a spreadsheet program with English or Nordic settings converts to a number, date, time, or Boolean.
 _NUMBER = re.compile(
     r"[\d.,:/ %-]*\d[\d.,:/ %-]*(e[+-]?\d+)?"
     r"|\d{0,4}[-. /]?(jan|feb|mar|apr|ma[jiy]|jun|jul|aug|sep|o[ck]t|nov|de[cs])[a-z]*[-. /]?\d{0,4}"
@@ -64,22 +65,23 @@ def _cell(value: object) -> str:
 
 def write_workbook(path: Path, plan: Plan, personal: Snapshot | None = None) -> None:
     """
-    Write the review as a workbook: one sheet to read, and one of all operations to sort and filter.
+    Write the review as a workbook with the sheets "Review" and "Operations".
 
-    Each cell is text by its type, its format and its quote prefix, so that `=1+1` and `0150` remain unchanged.
+    Each cell has the type, the number format, and the quote prefix of a text, so that Excel does not change values
+    such as `=1+1` and `0150`.
 
     Raises
     ------
     InputError
-        openpyxl is missing, or a sheet cannot hold all operations.
+        openpyxl is not installed, or the plan has more operations than a sheet can contain.
     """
     table = operations_table(plan, personal)
     if len(table) > ROWS:
         raise InputError(
-            f"An Excel sheet can hold {ROWS:,} operations, but the plan has {len(table):,}. Write .csv instead."
+            f"An Excel sheet can contain {ROWS:,} operations, but the plan has {len(table):,}. Use the suffix .csv."
         )
     book = _new_workbook()
-    # Erasure recognizes the workbook by these properties, which Excel keeps when it saves the file.
+    # `erase_customer` identifies reviews by these properties. Excel does not change them when it saves the file.
     book.properties.title = f"Review of plan {plan.digest[:12]}"
     book.properties.subject = f"Tenant {escape_invisible(plan.tenant_uid)}"
     book.properties.creator = "frgroups"
@@ -96,7 +98,7 @@ def _new_workbook() -> Any:
     try:
         openpyxl = import_openpyxl()
     except InputError as error:
-        raise InputError(f"{error.message} Or write .csv.") from error
+        raise InputError(f"{error.message} Or use the suffix .csv.") from error
     return openpyxl.Workbook(write_only=True)
 
 
@@ -107,7 +109,7 @@ def _write_review_sheet(sheet: Any, plan: Plan, personal: Snapshot | None) -> No
         sheet.column_dimensions[letter].width = 24
     for section in review_sections(plan, personal):
         if section.is_all:
-            sheet.append(_texts(sheet, [f"{section.title}: on the sheet Operations"], bold))
+            sheet.append(_texts(sheet, [f"{section.title}: see the sheet Operations"], bold))
             continue
         sheet.append(_texts(sheet, [section.title], bold))
         for alarm in section.alarms:
@@ -133,7 +135,7 @@ def _write_operations_sheet(sheet: Any, table: pd.DataFrame) -> None:
 
 
 def _style(sheet: Any, *, bold: bool = False) -> Any:
-    """Return a style for text cells, which all cells share."""
+    """Return a cell style for text. Cells that share one style need less memory."""
     from openpyxl.cell import WriteOnlyCell
     from openpyxl.styles import Font
 
@@ -151,7 +153,7 @@ def _texts(sheet: Any, values: Any, style: Any) -> list[Any]:
     cells = []
     for value in values:
         cell = WriteOnlyCell(sheet, _truncate(escape_invisible(value)))
-        cell.data_type = "s"  # openpyxl would store a text that starts with "=" as a formula.
+        cell.data_type = "s"  # By default, openpyxl stores a string that starts with "=" as a formula.
         cell._style = style
         cells.append(cell)
     return cells
@@ -160,5 +162,5 @@ def _texts(sheet: Any, values: Any, style: Any) -> list[Any]:
 def _truncate(text: str) -> str:
     if len(text) <= CELL:
         return text
-    note = f" … truncated: {len(text):,} characters, but a cell holds at most {CELL:,}"
+    note = f" … truncated: {len(text):,} characters, the maximum is {CELL:,}"
     return text[: CELL - len(note)] + note

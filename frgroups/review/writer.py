@@ -1,4 +1,4 @@
-"""Write the review of a plan as an HTML page, Markdown, text, CSV or an Excel workbook."""
+"""Write the review of a plan as an HTML page, Markdown, text, CSV, or an Excel workbook."""
 
 from __future__ import annotations
 
@@ -17,28 +17,35 @@ from frgroups.snapshot.snapshot import Snapshot
 
 def save_review(plan: Plan, path: str | Path, *, personal: Snapshot | None = None) -> Path:
     """
-    Atomically write the page on which the reviewer decides, and return its absolute path.
+    Write the review of a plan to a file.
 
-    The page needs neither a network nor Python. It contains no names or contact data of customers, and only the
-    members who join or leave, so it can be mailed. The reviewer can approve or reject the plan on the page, which
-    then creates the same file as `approve_plan`.
+    The reviewer opens the HTML page in a browser and approves or rejects the plan there. The page then downloads the
+    same file that `approve_plan` writes. The page requires neither Python nor a network connection. By default, a
+    review contains no customer names and no contact data. It lists only the customers who join or leave a group.
+
+    The file is replaced atomically.
 
     Parameters
     ----------
     plan
         The plan to review.
     path
-        The file to write. The suffix selects the format: .html, .md, .txt, .csv, or .xlsx (requires the extra
-        `excel`).
+        The file to write. The suffix selects the format: .html, .htm, .md, .txt, .csv, or .xlsx. The suffix .xlsx
+        requires the extra `excel`.
     personal
-        A snapshot that was loaded with personal=True. The review then contains the name of each customer who joins
-        or leaves, and a warning not to forward it. It contains no other contact data.
+        A snapshot that was loaded with `personal=True`. If given, the review contains the name of each customer who
+        joins or leaves a group, and a warning not to forward the review. By default, a review contains no names.
+
+    Returns
+    -------
+    Path
+        The absolute path of the file.
 
     Raises
     ------
     InputError
-        The suffix is unknown, the path is a folder or cannot be written, `personal` has no names or belongs to
-        another tenant, openpyxl is missing, or an Excel sheet cannot hold all operations.
+        The suffix is unknown, the file cannot be written, `personal` contains no names or is a snapshot of another
+        tenant, openpyxl is not installed, or the plan has more operations than an Excel sheet can contain.
 
     Examples
     --------
@@ -54,10 +61,10 @@ def save_review(plan: Plan, path: str | Path, *, personal: Snapshot | None = Non
     target = Path(path).expanduser().resolve()
     ending = target.suffix.lower()
     if target.is_dir():
-        raise InputError(f"{target} is a folder. Name a file in it, such as review.html.")
+        raise InputError(f"`path` must be a file, got the folder {target}. Add a file name, for example review.html.")
     if ending != ".xlsx" and ending not in _TEXTS:
         known = ", ".join([*_TEXTS, ".xlsx"])
-        raise InputError(f"The review file {target.name} must end in one of {known}.")
+        raise InputError(f"`path` must have one of the suffixes {known}, got {target.name}.")
     try:
         with atomic_write(target) as draft:
             if ending == ".xlsx":
@@ -65,12 +72,12 @@ def save_review(plan: Plan, path: str | Path, *, personal: Snapshot | None = Non
             else:
                 draft.write_text(_TEXTS[ending](plan, personal), encoding="utf-8", newline="\n")
     except OSError as error:
-        raise InputError(f"Cannot write the review to {target}: {error.strerror or error}.") from error
+        raise InputError(f"Cannot write {target}: {error.strerror or error}.") from error
     return target
 
 
 def _csv_file(plan: Plan, personal: Snapshot | None) -> str:
-    # The byte order mark makes Excel read the file as UTF-8.
+    # Excel reads a CSV file as UTF-8 only if it starts with a byte order mark.
     return "\ufeff" + review_csv(plan, personal)
 
 

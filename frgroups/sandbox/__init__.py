@@ -1,1 +1,1 @@
-"""A local tenant that implements the documented API over HTTP."""
+"""A local test server that implements the customer groups API."""

@@ -1,4 +1,4 @@
-"""`python -m frgroups.sandbox`: the child process of a Sandbox made with `process=True`."""
+"""Run the child process of a Sandbox with `process=True`."""
 
 from frgroups.sandbox.server import serve_parent
 

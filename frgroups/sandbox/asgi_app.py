@@ -1,4 +1,4 @@
-"""The ASGI application: the service, faults, the request log, and the control routes."""
+"""ASGI application of the sandbox with faults, a request log, and control routes."""
 
 from __future__ import annotations
 
@@ -18,11 +18,15 @@ from frgroups.sandbox.service import Service, json_response
 from frgroups.sandbox.store import Store
 
 LOG_LENGTH = 10_000
-PAGE = "<!doctype html><title>Sign in</title><p>Please sign in to go on.</p>"
+PAGE = "<!doctype html><title>Sign in</title><p>Please sign in to continue.</p>"
 
 
 class Application:
-    """The application that uvicorn runs. Requests under /_sandbox/ control it, need a token, and are not logged."""
+    """
+    ASGI application that serves a sandbox.
+
+    Requests under /_sandbox/ control the sandbox. They require the control token and are not logged.
+    """
 
     def __init__(self, store: Store, control_token: str) -> None:
         self.service = Service(store)
@@ -30,8 +34,8 @@ class Application:
         self.log: deque[dict[str, Any]] = deque(maxlen=LOG_LENGTH)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Process a request."""
-        # When the server stops, waiting requests are canceled, which is not an error.
+        """Handle one HTTP request."""
+        # Stopping the server cancels waiting requests. This is not an error.
         with contextlib.suppress(asyncio.CancelledError):
             body = await _read_body(receive)
             if body is None:
@@ -49,7 +53,7 @@ class Application:
             await asyncio.sleep(fault.seconds)
         response = self._response(request, fault)
         cut = fault is not None and fault.kind in ("cut_before", "cut_after")
-        # Log the request before the response is sent, so that a client finds it in the log afterwards.
+        # The request is logged first, so that a client finds it in the log after the response.
         self.log.append(
             {
                 "method": request.method,
@@ -90,7 +94,7 @@ class Application:
     def _control(self, request: ValidatedRequest) -> Response:
         token = request.headers.get("x-sandbox-control", "")
         if not hmac.compare_digest(token.encode(), self.control_token.encode()):
-            return json_response(403, {"message": "Only the owner of the sandbox may steer it."})
+            return json_response(403, {"message": "The control token is missing or wrong."})
         match request.method, request.segments[1:]:
             case "GET", ("requests",):
                 return json_response(200, list(self.log))
@@ -100,7 +104,7 @@ class Application:
             case "PUT", ("behavior",):
                 self.service.injector = FaultInjector(msgspec.json.decode(request.body, type=Behavior))
                 return Response(status_code=204)
-        return json_response(404, {"message": "There is no such control."})
+        return json_response(404, {"message": "The control route does not exist."})
 
 
 def _fault_response(fault: Fault, status: int) -> Response:
@@ -109,7 +113,7 @@ def _fault_response(fault: Fault, status: int) -> Response:
         headers["Retry-After"] = fault.retry_after
     if status in (204, 304):
         return Response(status_code=status, headers=headers)
-    return json_response(status, {"message": f"The sandbox was told to answer {status}."}, headers)
+    return json_response(status, {"message": f"A fault of the sandbox returned status {status}."}, headers)
 
 
 async def _read_body(receive: Receive) -> bytes | None:
@@ -117,7 +121,7 @@ async def _read_body(receive: Receive) -> bytes | None:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            # An incomplete request is not processed.
+            # The client closed the connection before the request was complete.
             return None
         parts.append(message.get("body", b""))
         if not message.get("more_body", False):
@@ -125,7 +129,7 @@ async def _read_body(receive: Receive) -> bytes | None:
 
 
 def _send_half(send: Send) -> Send:
-    """Return a send function that sends only the first half of the body."""
+    """Wrap an ASGI send function so that only the first half of the body is sent."""
 
     async def send_half(message: Message) -> None:
         if message["type"] == "http.response.body":
@@ -138,6 +142,6 @@ def _send_half(send: Send) -> Send:
 
 async def _cut_connection(scope: Scope, receive: Receive) -> None:
     scope["state"]["transport"].close()
-    # If the application returned before the server notices the disconnect, the server would send status 500.
+    # The server would send status 500 if the application returned before the server detects the disconnect.
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -1,4 +1,4 @@
-"""Create invented customers. Their addresses and phone numbers are not in use."""
+"""Create synthetic customers with unassigned email addresses and phone numbers."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ DAYS_OF_HISTORY = 8 * 365
 
 
 def stamp(when: datetime) -> str:
-    """Format a timestamp like the API: `2026-03-05T09:12:44.120Z`."""
+    """Format a timestamp as in the API, for example 2026-03-05T09:12:44.120Z."""
     return when.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def blank_customer(uid: str, when: datetime) -> Record:
-    """Return a customer with a uid and empty values for all other fields that the API requires."""
+    """Return the fields of a customer that has only a uid; the other required fields are empty."""
     return {
         "customerUid": uid,
         "customerParentUid": "",
@@ -63,7 +63,7 @@ def blank_customer(uid: str, when: datetime) -> Record:
 
 
 def customer_row(record: Mapping[str, Any]) -> CustomerRow:
-    """Return the database row of a customer."""
+    """Convert the fields of a customer to a database row."""
     return (
         record["customerUid"],
         record["externalId"] or "",
@@ -74,7 +74,11 @@ def customer_row(record: Mapping[str, Any]) -> CustomerRow:
 
 
 class CustomerFactory:
-    """Create customers one after the other. The result depends on the seed, the number and the date."""
+    """
+    Create synthetic customers.
+
+    The results depend on the state of `rng`, the customer numbers, and `now`.
+    """
 
     def __init__(self, rng: Random, now: datetime) -> None:
         self.rng = rng
@@ -83,7 +87,16 @@ class CustomerFactory:
         self.external_ids: list[str] = []
 
     def customer(self, number: int, *, joined_within_days: float = DAYS_OF_HISTORY) -> Record:
-        """Create the customer `number`, with a random creation date in the last days."""
+        """
+        Create the fields of one customer.
+
+        Parameters
+        ----------
+        number
+            Sequential number, which is part of the uid, the email address, and other fields.
+        joined_within_days
+            Maximum age of the random creation date, in days.
+        """
         rng = self.rng
         created = self.now - timedelta(days=rng.random() * joined_within_days)
         record = blank_customer(self._uid(number), created)
@@ -150,7 +163,7 @@ class CustomerFactory:
         if self.rng.random() < 0.12:
             return None
         near = [store for store in vocabulary.STORES if store[2] in (country.code, "")]
-        # Squaring prefers the first stores, so that stores differ in size.
+        # Squaring a random number between 0 and 1 favors the first stores, so that stores differ in size.
         uid, name, _ = near[int(self.rng.random() ** 2 * len(near))]
         return {"storeUid": uid, "name": name}
 
@@ -238,11 +251,11 @@ class CustomerFactory:
 
     def _consents(self, record: Record, created: datetime) -> list[Record]:
         consents = []
-        for uid, name, asked, given in vocabulary.CONSENTS:
-            if self.rng.random() < asked:
-                probability = given * 0.5
+        for uid, name, asked_share, given_share in vocabulary.CONSENTS:
+            if self.rng.random() < asked_share:
+                probability = given_share * 0.5
                 if record["loyaltyId"]:
-                    probability = given * 1.2
+                    probability = given_share * 1.2
                 consents.append(
                     {
                         "consentUid": uid,

@@ -1,4 +1,4 @@
-"""Create the tenant of a sandbox: a Nordic sports retailer with invented customers and eight years of groups."""
+"""Create the synthetic tenant of a sandbox: a Nordic sports retailer with customers and groups."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from frgroups.sandbox.fake_customers import CustomerFactory, Record, customer_ro
 from frgroups.sandbox.minimums import MIN_CUSTOMERS, MIN_GROUPS
 from frgroups.sandbox.store import Store
 
-# Share of the customers that are in no group, so that the API does not return them.
+# Share of customers without a group. The API does not return these customers.
 UNGROUPED_SHARE = 0.04
 
 
 @dataclass
 class TenantDraft:
-    """The customers that can be in groups, and the members of the groups so far."""
+    """Synthetic tenant during its creation: the customers, and the members of the groups created so far."""
 
     rng: Random
     customers: dict[str, Record]
     members: dict[str, list[str]] = field(default_factory=dict)
 
     def sample(self, pool: Iterable[str], share: float) -> list[str]:
-        """Return a random share of a pool, at least one uid."""
+        """Return a sorted random sample with at least one uid, or [] if the pool is empty."""
         uids = list(pool)
         count = min(len(uids), max(1, round(share * len(uids))))
         return sorted(self.rng.sample(uids, count))
 
     def uids_where(self, test: Callable[[Record], object]) -> list[str]:
-        """Return the uids of the customers for which `test` is true."""
+        """Return the uids of the customers for which `test` returns a true value."""
         return [uid for uid, customer in self.customers.items() if test(customer)]
 
 
@@ -42,15 +42,15 @@ Rule = Callable[[TenantDraft], list[str]]
 
 def make_tenant(store: Store, *, customers: int, groups: int, seed: int, now: datetime) -> None:
     """
-    Fill an empty store.
+    Write the customers and groups of a synthetic tenant to an empty store.
 
-    Customers and memberships depend only on the numbers and the seed. Dates also depend on `now`.
+    Customers and memberships depend only on `customers`, `groups`, and `seed`. Dates also depend on `now`.
     """
     if customers < MIN_CUSTOMERS or groups < MIN_GROUPS:
         raise InputError(
-            f"A tenant of {customers} customers and {groups} groups is too small to look real; "
-            f"make it {MIN_CUSTOMERS} and {MIN_GROUPS} at least.",
-            hint="Or pass empty=True to start with an empty tenant.",
+            f"`customers` must be at least {MIN_CUSTOMERS} and `groups` at least {MIN_GROUPS}, "
+            f"got {customers} and {groups}.",
+            hint="To start with an empty tenant, pass empty=True.",
             cli_hint="",
         )
     rng = Random(seed)  # noqa: S311
@@ -86,7 +86,7 @@ def _random_uuid(rng: Random) -> str:
     return str(uuid.UUID(int=rng.getrandbits(128), version=4))
 
 
-# Rules return the members of a group. They run in the order of the groups and can use earlier groups.
+# A rule returns the members of a group. It can use the members of groups that precede it in the list.
 
 
 def _random_customers(share: float) -> Rule:
@@ -140,7 +140,7 @@ def _loyalty_members(draft: TenantDraft) -> list[str]:
 
 def _staff_members(draft: TenantDraft) -> list[str]:
     persons = draft.uids_where(lambda customer: customer["customerType"] == "PERSON")
-    # Many employees are VIP customers.
+    # Some employees are also VIP customers.
     vip = draft.sample(draft.members["group_vip"], 0.04)
     return sorted({*draft.sample(persons, 0.012), *vip})
 
@@ -152,7 +152,7 @@ def _near_copy_of(group: str) -> Rule:
     return rule
 
 
-# Uid, name and rule. The smallest tenant has the first eight. An empty uid is replaced by a random UUID.
+# Uid (empty for a random UUID), name, and rule of each group. The smallest tenant has the first eight groups.
 BASE: tuple[tuple[str, str, Rule], ...] = (
     ("loyalty", "Loyalty club", _loyalty_members),
     ("group_vip", "VIP", _share_of_group("loyalty", 0.092)),

@@ -1,4 +1,4 @@
-"""Faults and undocumented behavior of a sandbox. Everything is off by default."""
+"""Faults that a sandbox can inject, and its behavior where the API is not documented."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from frgroups.errors import InputError
+from frgroups.internals.formatting import format_list
+from frgroups.internals.validation import check_choice, check_number
 from frgroups.sandbox.fake_customers import blank_customer, customer_row
 from frgroups.sandbox.store import ListedCustomer, Store
 
@@ -31,29 +33,42 @@ FaultKind = Literal[
 @dataclass(frozen=True, slots=True)
 class Fault:
     """
-    A fault that the sandbox applies to matching requests.
+    A fault that the sandbox injects into matching requests.
 
-    If several faults match a request, only the first is applied: with `Fault("status", times=2), Fault("cut_after")`,
-    two requests get status 503, and the connection of the third is cut.
+    If several faults match a request, only the first one is injected. With the two faults
+    `Fault("status", times=2), Fault("cut_after")`, the first two requests return status 503, and the connection of
+    the third request is closed.
 
     Parameters
     ----------
     kind
-        "status": return `status` without processing the request.
-        "status_after": process the request, then return `status`.
-        "cut_before": cut the connection without processing the request.
-        "cut_after": process the request, then cut the connection without a response.
-        "cut_during": process the request, send the headers and half of the body, then cut the connection.
-        "hang": wait `seconds`, then process the request.
-        "html": return an HTML page with status 200 without processing the request, like a proxy or a login page.
-        "garbage": process the request, then return half of the JSON as a complete response.
-        "redirect": return status 302 with `location`.
-    method, path
-        Method of matching requests, and text in their path or query.
-    skip, times
-        Number of matching requests to process normally first, and number of faults after them (None: no limit).
-    status, retry_after
-        Status of the response, and value of its Retry-After header (seconds or a date).
+        The fault:
+
+        - "status": return `status` without processing the request.
+        - "status_after": process the request, then return `status`.
+        - "cut_before": close the connection without processing the request.
+        - "cut_after": process the request, then close the connection without a response.
+        - "cut_during": process the request, send the headers and half of the body, then close the connection.
+        - "hang": wait `seconds`, then process the request.
+        - "html": return an HTML page with status 200, as a proxy or a login page does. The request is not processed.
+        - "garbage": process the request, then return the first half of the JSON as a complete response.
+        - "redirect": return status 302 with `location`. The request is not processed.
+    method
+        Only requests with this HTTP method match. None matches all methods.
+    path
+        Only requests whose path or query contains this string match.
+    skip
+        Number of matching requests to process normally before the first fault.
+    times
+        Maximum number of faults. None means no maximum.
+    status
+        Status of the response, for "status" and "status_after".
+    retry_after
+        Value of the Retry-After header: seconds or an HTTP date. None sends no header.
+    seconds
+        Duration of a "hang", in seconds.
+    location
+        URL in the Location header of a "redirect".
     """
 
     kind: FaultKind
@@ -67,48 +82,57 @@ class Fault:
     location: str = "https://elsewhere.example/"
 
     def __post_init__(self) -> None:
-        _check_choice("kind", self.kind, get_args(FaultKind))
-        if not 200 <= self.status <= 599:
-            raise InputError(f"status={self.status} is not a status that ends a request; give one of 200 to 599.")
-        if self.skip < 0 or self.seconds < 0 or (self.times is not None and self.times < 0):
-            raise InputError("skip, times and seconds of a fault must not be negative.")
+        check_choice(self.kind, "kind", get_args(FaultKind))
+        check_number(self.status, "status", at_least=200, at_most=599, whole=True)
+        check_number(self.seconds, "seconds", at_least=0)
+        check_number(self.skip, "skip", at_least=0, whole=True)
+        if self.times is not None:
+            check_number(self.times, "times", at_least=0, whole=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Behavior:
     """
-    Behavior of a sandbox where the API is not specified, and deviations from the API.
+    Settings for behavior that the API does not document, and for deviations from the API.
 
     Parameters
     ----------
     faults
-        Faults of single requests.
+        Faults to inject into matching requests.
     latency
         Seconds to wait before each response.
     moving
-        Changes of members between two pages. "swap": a member on the returned page leaves and a customer who sorts
-        after it joins, so that the total stays the same and a member is skipped. "join": a customer who sorts before
-        the end of the page joins. "leave": a member on the page leaves.
-    moving_every, moving_times, moving_group
-        Number of pages between two changes, maximum number of changes (None: no limit), and the only group to change.
+        Change to make in a group after a page of its members was returned. None makes no change.
+
+        - "swap": a member on the page leaves, and a customer with a uid after the page joins. The total does not
+          change, and a client that reads the next page misses a member.
+        - "join": a customer with a uid before the end of the page joins.
+        - "leave": a member on the page leaves.
+    moving_every
+        Number of pages between two changes.
+    moving_times
+        Maximum number of changes. None means no maximum.
+    moving_group
+        Uid of the only group to change. None changes every group that is read.
     max_uids_per_put
-        Maximum number of uids in a membership PUT. A larger request gets status 413.
+        Maximum number of uids in a membership PUT. A larger request returns status 413. None means no maximum.
     unknown_uids
-        Response to a membership PUT that adds unknown customers: "refuse" returns 400 without their uids,
-        "refuse_named" returns 400 with their uids, and "ignore" returns 204 and ignores them.
+        Response to a membership PUT that adds unknown customers. "refuse" returns status 400. "refuse_named" returns
+        status 400 and lists their uids in the message. "ignore" returns status 204 and skips these customers.
     group_uids
-        The groups in customer records: "filled", "absent" (no such field), "empty", or "wrong" (without the group
-        of the page).
+        Content of the field `customerGroupUids` of each customer: "filled" (all groups of the customer), "absent"
+        (the field is missing), "empty", or "wrong" (the requested group is missing).
     honor_page_size
-        False uses the default page size for every page.
+        Whether to honor the query parameter `pageSize`. False uses the default page size.
     endless
-        Number by which totalCount exceeds the number of rows.
+        Number to add to `totalCount` in each page.
     repeat_page
-        Return the first page for every page number.
+        Whether to return the first page for every page number.
     lag_seconds
-        Seconds until a membership PUT is visible to reads.
+        Seconds until reads return the result of a membership PUT.
     odd_records
-        Return unknown fields and enum values, nulls, "" for a date, and 14.5 for an integer in some records.
+        Whether some customers contain unknown fields, unknown enum values, nulls, an empty date, or a float instead
+        of an integer.
     """
 
     faults: tuple[Fault, ...] = ()
@@ -127,30 +151,24 @@ class Behavior:
     odd_records: bool = False
 
     def __post_init__(self) -> None:
-        _check_choice("moving", self.moving, ("swap", "join", "leave", None))
-        _check_choice("unknown_uids", self.unknown_uids, ("refuse", "refuse_named", "ignore"))
-        _check_choice("group_uids", self.group_uids, ("filled", "absent", "empty", "wrong"))
-        if self.moving_every < 1:
-            raise InputError(f"moving_every={self.moving_every} must be 1 or more pages.")
+        check_choice(self.moving, "moving", ("swap", "join", "leave", None))
+        check_choice(self.unknown_uids, "unknown_uids", ("refuse", "refuse_named", "ignore"))
+        check_choice(self.group_uids, "group_uids", ("filled", "absent", "empty", "wrong"))
+        check_number(self.moving_every, "moving_every", above=0, whole=True)
 
 
 def make_behavior(faults: tuple[Fault, ...], options: dict[str, object]) -> Behavior:
-    """Create a Behavior from keyword arguments. Raise InputError for unknown ones."""
+    """Create a Behavior from keyword arguments, and raise InputError for an unknown argument."""
     known = [name for name in Behavior.__dataclass_fields__ if name != "faults"]
     unknown = sorted(set(options) - set(known))
     if unknown:
-        raise InputError(f"A sandbox knows no {', '.join(unknown)}; it knows {', '.join(known)}.")
+        raise InputError(f"The sandbox has no option {unknown[0]!r}. Its options are {format_list(known)}.")
     return Behavior(faults, **options)  # type: ignore[arg-type]
-
-
-def _check_choice(name: str, value: object, known: tuple[object, ...]) -> None:
-    if value not in known:
-        raise InputError(f"{name}={value!r} is not one of {', '.join(map(repr, known))}.")
 
 
 @dataclass
 class FaultInjector:
-    """Count matching requests, and choose the fault for the next request."""
+    """Select the faults to inject and the changes of members between pages."""
 
     behavior: Behavior = field(default_factory=Behavior)
     matched: dict[int, int] = field(default_factory=dict)
@@ -158,7 +176,7 @@ class FaultInjector:
     moved: int = 0
 
     def next_fault(self, method: str, target: str) -> Fault | None:
-        """Return the fault for a request, or None."""
+        """Return the fault to inject into a request, or None."""
         for number, fault in enumerate(self.behavior.faults):
             if fault.method not in (None, method) or fault.path not in target:
                 continue
@@ -171,7 +189,7 @@ class FaultInjector:
         return None
 
     def next_move(self, group_uid: str) -> Literal["swap", "join", "leave"] | None:
-        """Return how members move after a page of a group, or None."""
+        """Return the change to make after a page of group members was returned, or None."""
         behavior = self.behavior
         if behavior.moving is None or behavior.moving_group not in (None, group_uid):
             return None
@@ -187,7 +205,7 @@ class FaultInjector:
 def move_members(
     store: Store, movement: Literal["swap", "join", "leave"], group_uid: str, served: Sequence[str], number: int
 ) -> None:
-    """Change the members of a group after a page was served, so that the following pages are shifted."""
+    """Change the members of a group, so that the following pages start at another member."""
     last = served[-1]
     leaving, joining = [], []
     if movement in ("swap", "leave"):
@@ -218,7 +236,7 @@ def _create_customer(store: Store, uid: str) -> str:
 
 
 def encode_customer(customer: ListedCustomer, group_uid: str, behavior: Behavior) -> bytes:
-    """Return the JSON of a customer in the listing of a group, as the behavior requires."""
+    """Encode a group member as JSON. The options in `behavior` can change the fields."""
     uid, body, group_uids = customer
     if behavior.odd_records:
         body = msgspec.json.encode(_make_odd(uid, msgspec.json.decode(body + b"}")))[:-1]
@@ -232,6 +250,6 @@ def encode_customer(customer: ListedCustomer, group_uid: str, behavior: Behavior
 
 
 def _make_odd(uid: str, customer: dict[str, Any]) -> dict[str, Any]:
-    # Derived from the uid, so that a customer has the same odd fields on every page and in every run.
+    # The hash of the uid selects the fields, so that a customer has the same fields in every response.
     fields = _ODD_FIELDS.get(zlib.crc32(uid.encode()) % 16, {})
     return {**customer, **fields}

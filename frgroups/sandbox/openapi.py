@@ -1,4 +1,4 @@
-"""The OpenAPI document of the sandbox: the published operations with all responses and limits."""
+"""Generate the OpenAPI document of the sandbox."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAME: Schema = {"type": "string", "minLength": 1}
 
 
 def _object(**properties: Schema) -> Schema:
-    """Return the schema of an object with exactly these fields."""
+    """Return the schema of an object that requires all given fields and allows no others."""
     return {
         "type": "object",
         "properties": properties,
@@ -106,17 +106,17 @@ CUSTOMER = _object(
 PAGING = _object(pageNumber=INTEGER, pageSize={"type": "integer", "minimum": 1}, totalCount=INTEGER)
 
 ERROR_DESCRIPTIONS = {
-    400: "Something in the request cannot be right; nothing was changed.",
-    401: "No valid bearer token.",
+    400: "The request is invalid. Nothing was changed.",
+    401: "The bearer token is missing or invalid.",
     403: "The token lacks the permission CUSTOMER.",
-    404: "No such tenant or customer group.",
-    409: "There is a customer group of this uid already.",
-    413: "Too many uids for one request; nothing was changed.",
+    404: "The tenant or customer group does not exist.",
+    409: "A customer group with this uid already exists.",
+    413: "The request contains too many uids. Nothing was changed.",
 }
 
 
 def contract(tenant_uid: str, page_base: int) -> Schema:
-    """Return the document for a sandbox with this tenant and this number of the first page."""
+    """Return the OpenAPI document for a tenant and the number of the first page (0 or 1)."""
     tenant = _path_parameter("tenantUid", {"type": "string", "enum": [tenant_uid]})
     group = _path_parameter("customerGroupUid", UID)
     create = {**_object(name=NAME, customerGroupUid=OPTIONAL_UID), "required": ["name"]}
@@ -124,7 +124,7 @@ def contract(tenant_uid: str, page_base: int) -> Schema:
     change = {**_object(addCustomerUids=_list(UID), removeCustomerUids=_list(UID)), "required": []}
     return {
         "openapi": "3.0.3",
-        "info": {"title": "Customer groups, as the sandbox answers", "version": "1"},
+        "info": {"title": "Customer groups API of the sandbox", "version": "1"},
         "security": [{"bearer": []}],
         "components": {"securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}}},
         "paths": {
@@ -182,7 +182,7 @@ def _operation(
         str(status): {"description": ERROR_DESCRIPTIONS[status], "content": message}
         for status in (400, 401, 403, 404, *error_statuses)
     }
-    responses[str(success)] = {"description": "Done."}
+    responses[str(success)] = {"description": "The request succeeded."}
     if response is not None:
         responses[str(success)]["content"] = {"application/json": {"schema": response}}
     operation: Schema = {"operationId": name, "responses": responses}

@@ -1,4 +1,4 @@
-"""Parse and validate requests."""
+"""Parse and validate the requests that the sandbox receives."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_INTEGER = 2**31 - 1
 
 
 class RequestError(Exception):
-    """Raised if a request is invalid. It contains the status and the message of the response."""
+    """Invalid request, with the status, message, and headers of the response."""
 
     def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
@@ -27,7 +27,7 @@ class RequestError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ValidatedRequest:
-    """A complete request."""
+    """A complete request with its decoded path and query."""
 
     method: str
     target: str
@@ -39,9 +39,9 @@ class ValidatedRequest:
     @classmethod
     def from_scope(cls, scope: Mapping[str, Any], body: bytes) -> ValidatedRequest:
         """
-        Create a request from an ASGI scope.
+        Create a request from an ASGI scope and a body.
 
-        The path is split at its slashes before its segments are decoded, so that an encoded slash does not split it.
+        The path is split before it is decoded, so that an encoded slash (%2F) does not separate two segments.
         """
         raw = scope.get("raw_path") or scope["path"].encode()
         target = raw.decode("latin-1")
@@ -59,67 +59,69 @@ class ValidatedRequest:
         )
 
     def parameter(self, name: str) -> str | None:
-        """Return the value of a query parameter, or None. Raise RequestError if it is repeated."""
+        """Return a query parameter as a string, or None if it is missing; raise RequestError if it is repeated."""
         values = [value for key, value in self.query if key == name]
         if len(values) > 1:
-            raise RequestError(400, f"{name} is given {len(values)} times; give it once.")
+            raise RequestError(400, f"`{name}` must not be repeated, got {len(values)} values.")
         if not values:
             return None
         return values[0]
 
     def integer(self, name: str, default: int, minimum: int) -> int:
-        """Return the integer value of a query parameter."""
+        """Return a query parameter as an integer, or `default` if it is missing."""
         text = self.parameter(name)
         if text is None:
             return default
         if not INTEGER.fullmatch(text):
-            raise RequestError(400, f"{name} must be a whole number.")
+            raise RequestError(400, f"`{name}` must be an integer.")
         if not minimum <= int(text) <= MAX_INTEGER:
-            raise RequestError(400, f"{name} must be between {minimum} and {MAX_INTEGER}.")
+            raise RequestError(400, f"`{name}` must be between {minimum} and {MAX_INTEGER}.")
         return int(text)
 
     def choice(self, name: str, default: str, known: Sequence[str]) -> str:
-        """Return the value of a query parameter that must be one of `known`."""
+        """Return a query parameter that must have one of the `known` values, or `default` if it is missing."""
         text = self.parameter(name)
         if text is None:
             return default
         if text not in known:
-            raise RequestError(400, f"{name} must be one of {', '.join(known)}.")
+            raise RequestError(400, f"`{name}` must be one of {', '.join(known)}.")
         return text
 
     def fields(self, known: Sequence[str]) -> dict[str, Any]:
-        """Return the fields of the JSON object in the body. Raise RequestError for unknown fields."""
+        """Return the JSON object in the body. A field that is not `known` raises RequestError."""
         content_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
         if content_type != "application/json":
-            raise RequestError(400, "The body must be sent with Content-Type: application/json.")
+            raise RequestError(400, "The Content-Type of the body must be application/json.")
         try:
             fields = msgspec.json.decode(self.body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise RequestError(400, f"The body is not JSON: {error}.") from error
+            raise RequestError(400, f"The body is not valid JSON: {error}.") from error
         if not isinstance(fields, dict):
             raise RequestError(400, "The body must be a JSON object.")
         unknown = sorted(set(fields) - set(known))
         if unknown:
-            raise RequestError(400, f"The body may hold {' and '.join(known)}; it holds {', '.join(unknown)}.")
+            raise RequestError(
+                400, f"The body contains unknown fields: {', '.join(unknown)}. Known fields are {', '.join(known)}."
+            )
         return fields
 
 
 def check_uid(value: object, what: str) -> str:
-    """Return a valid uid, or raise RequestError."""
+    """Return the value if it is a valid uid, otherwise raise RequestError."""
     if not isinstance(value, str) or not UID.fullmatch(value):
-        raise RequestError(400, f"{what} must be made of letters A-Z a-z, digits, - and _.")
+        raise RequestError(400, f"{what} must be a string of letters (A-Z, a-z), digits, hyphens, and underscores.")
     return value
 
 
 def check_name(value: object) -> str:
-    """Return a valid name of a group, or raise RequestError."""
+    """Return the value if it is a valid group name, otherwise raise RequestError."""
     if not isinstance(value, str) or not value:
-        raise RequestError(400, "name must be a text that is not empty.")
+        raise RequestError(400, "`name` must be a string that is not empty.")
     return value
 
 
 def check_uids(value: object, what: str) -> list[str]:
-    """Return a list of valid uids, or raise RequestError."""
+    """Return the value if it is a list of valid uids, otherwise raise RequestError."""
     if not isinstance(value, list):
-        raise RequestError(400, f"{what} must be a list of customer uids.")
-    return [check_uid(uid, f"Each of {what}") for uid in value]
+        raise RequestError(400, f"`{what}` must be a list of customer uids.")
+    return [check_uid(uid, f"Each item of `{what}`") for uid in value]

@@ -1,4 +1,4 @@
-"""The Sandbox class: a local tenant for tests, demonstrations and examples."""
+"""Run a local test server with a synthetic tenant."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from frgroups.errors import FrgroupsError, InputError
+from frgroups.errors import FrgroupsError
+from frgroups.internals.validation import check_choice, check_number
 from frgroups.sandbox.fake_tenant import make_tenant
 from frgroups.sandbox.faults import Behavior, Fault, make_behavior
 from frgroups.sandbox.simulation import advance
@@ -29,32 +30,53 @@ if TYPE_CHECKING:
 
 class Sandbox(TenantControls):
     """
-    A made-up tenant that answers the documented API over HTTP on loopback.
+    Local HTTP server that implements the customer groups API for one synthetic tenant.
 
-    Nothing is opened before `start()` or `with`. It needs the extra `frgroups[sandbox]`.
+    Use a sandbox for tests, demonstrations, and examples. The server listens on 127.0.0.1 only. It starts with
+    `start()` or at the beginning of a `with` block. The class requires the extra `frgroups[sandbox]`.
 
     Parameters
     ----------
     path
-        A file to keep the tenant in. If it holds one already, that one is used with the settings it was made
-        with: of the other arguments then only `token`, `process`, `port`, faults and behavior count.
-        Without a path the tenant is gone after `close()`.
-    customers, groups, seed
-        How large the tenant is; the same numbers make the same members. At least 50 and 8.
-    empty
-        Make no customers and no groups.
+        SQLite file that stores the tenant. If the file already contains a tenant, that tenant and its settings are
+        used. Only `token`, `process`, `port`, `faults`, and `options` then have an effect. If None, the tenant is
+        stored in a temporary folder, which `close()` deletes.
+    customers
+        Number of customers to create, at least 50.
+    groups
+        Number of groups to create, at least 8.
+    seed
+        Seed of the random numbers. The same `seed`, `customers`, and `groups` create the same memberships.
+    tenant_uid
+        Uid of the tenant.
     token
-        The token that may write; made up if not given. `read_only_token` may only read.
-    page_base, max_page_size, default_page_size
-        The number of the first page (0 or 1), the largest page that is granted, and the size without a wish.
+        Bearer token with read and write permission. If None, a random token is created.
+    page_base
+        Number of the first page: 0 or 1.
+    max_page_size
+        Maximum page size. Requests for larger pages receive a page of this size.
+    default_page_size
+        Page size of requests without `pageSize`.
     process
-        Serve from a child process, which does not share this one's interpreter lock.
+        Whether to run the server in a child process instead of a thread.
     port
-        The port to serve on; 0 finds a free one.
+        Port of the server. 0 selects a free port.
     days_ago
-        Let it be so many days earlier in the sandbox.
-    faults, **options
-        What goes wrong, as `misbehave` takes it.
+        Number of days by which the time of the sandbox is behind the real time.
+    empty
+        Whether to start without customers and groups. `customers`, `groups`, and `seed` are then ignored.
+    faults
+        Faults to inject into requests, as in `misbehave`.
+    **options
+        Fields of `Behavior`, as in `misbehave`.
+
+    Raises
+    ------
+    InputError
+        An argument is not valid. `start()` raises it if the number of customers or groups is too small, the port is
+        in use, or the file is not the database of a sandbox.
+    FrgroupsError
+        Raised by `start()` if the extra `frgroups[sandbox]` is not installed, or if the server does not start.
 
     Examples
     --------
@@ -82,12 +104,9 @@ class Sandbox(TenantControls):
         faults: Iterable[Fault] = (),
         **options: Any,
     ) -> None:
-        if page_base not in (0, 1):
-            raise InputError(f"page_base={page_base} must be 0 or 1.")
-        if not 1 <= default_page_size <= max_page_size:
-            raise InputError(
-                f"default_page_size={default_page_size} must be from 1 to max_page_size={max_page_size}."
-            )
+        check_choice(page_base, "page_base", (0, 1))
+        check_number(max_page_size, "max_page_size", above=0, whole=True)
+        check_number(default_page_size, "default_page_size", at_least=1, at_most=max_page_size, whole=True)
         check_uids([tenant_uid])
         self._path = Path(path) if path is not None else None
         self._size: dict[str, int] | None = None
@@ -117,16 +136,38 @@ class Sandbox(TenantControls):
         groups, customers = self._store.count_groups(), self._store.read("SELECT count(*) FROM customers")[0][0]
         return f"<Sandbox {self.tenant_uid} at {self.base_url}: {groups:,} groups, {customers:,} customers>"
 
-    # Life.
-
     def start(self) -> Sandbox:
-        """Make or open the tenant and serve it."""
+        """
+        Start the server, and create the tenant if it does not exist.
+
+        If the server is already running, this method has no effect. A `with` block calls `start` and `close`.
+
+        Returns
+        -------
+        Sandbox
+            This sandbox.
+
+        Raises
+        ------
+        InputError
+            The number of customers or groups is too small, the port is in use, or the file is not the database of a
+            sandbox.
+        FrgroupsError
+            The extra `frgroups[sandbox]` is not installed, or the server does not start within 30 s.
+
+        Examples
+        --------
+        >>> sandbox = Sandbox(empty=True).start()
+        >>> sandbox.tenant_uid
+        'sport_nordic'
+        >>> sandbox.close()
+        """
         if self._running is not None:
             return self
         try:
             from frgroups.sandbox.server import ProcessServer, ThreadServer
         except ModuleNotFoundError as error:
-            raise FrgroupsError(f"The sandbox needs {error.name}: pip install 'frgroups[sandbox]'.") from error
+            raise FrgroupsError(f"The sandbox requires {error.name}. Run pip install 'frgroups[sandbox]'.") from error
         path, temp_folder = self._path, None
         if path is None:
             temp_folder = Path(tempfile.mkdtemp(prefix="frgroups-sandbox-"))
@@ -160,7 +201,18 @@ class Sandbox(TenantControls):
                 make_tenant(store, **self._size, seed=self._settings["seed"], now=store.now())
 
     def close(self) -> None:
-        """Stop serving; without a path the tenant is gone."""
+        """
+        Stop the server.
+
+        A tenant without a `path` is deleted. If the server is not running, this method has no effect.
+
+        Examples
+        --------
+        >>> sandbox = Sandbox(empty=True).start()
+        >>> sandbox.close()
+        >>> sandbox
+        <Sandbox, not started>
+        """
         if self._running is not None:
             self._running.end()
             self._running = None
@@ -173,11 +225,9 @@ class Sandbox(TenantControls):
     ) -> None:
         self.close()
 
-    # How to reach it.
-
     def _get_running(self) -> _Running:
         if self._running is None:
-            raise FrgroupsError("The sandbox is not running. Use `with Sandbox() as sandbox:` or sandbox.start().")
+            raise FrgroupsError("The sandbox is not running. Call sandbox.start() or use a with block.")
         return self._running
 
     @property
@@ -186,56 +236,155 @@ class Sandbox(TenantControls):
 
     @property
     def base_url(self) -> str:
-        """Where it answers."""
+        """
+        Base URL of the server, for `Client(base_url=...)`.
+
+        Examples
+        --------
+        >>> with Sandbox(empty=True, page_base=0) as sandbox:
+        ...     sandbox.base_url.startswith("http://127.0.0.1:")
+        True
+        """
         return f"http://127.0.0.1:{self._get_running().server.port}/v2"
 
     @property
     def tenant_uid(self) -> str:
-        """The uid of its only tenant."""
+        """
+        Uid of the tenant.
+
+        Examples
+        --------
+        >>> with Sandbox(empty=True, tenant_uid="my_shop") as sandbox:
+        ...     sandbox.tenant_uid
+        'my_shop'
+        """
         return str(self._store.settings()["tenant_uid"])
 
     @property
     def token(self) -> str:
-        """A token with the permission CUSTOMER."""
+        """
+        Bearer token with read and write permission (the permission CUSTOMER).
+
+        Examples
+        --------
+        >>> with Sandbox(empty=True, token="secret") as sandbox:
+        ...     sandbox.token
+        'secret'
+        """
         return str(self._store.settings()["token"])
 
     @property
     def read_only_token(self) -> str:
-        """A token that may read; its writes are answered 403."""
+        """
+        Bearer token with read permission only. A write with this token returns status 403.
+
+        Examples
+        --------
+        >>> with Sandbox(empty=True) as sandbox:
+        ...     client = fg.Client(sandbox.tenant_uid, sandbox.read_only_token, base_url=sandbox.base_url)
+        ...     with client:
+        ...         len(list(client.iter_groups()))
+        0
+        """
         return str(self._store.settings()["read_only_token"])
 
     def client(self, writable: bool = False, **options: Any) -> Client:
-        """A client of this tenant, whose clock is the sandbox's."""
+        """
+        Create a client for the tenant. The client uses the time of the sandbox.
+
+        Parameters
+        ----------
+        writable
+            Whether the client can change groups.
+        **options
+            Further arguments of `Client`.
+
+        Returns
+        -------
+        Client
+            A new client. Close it, or use it in a `with` block.
+
+        Examples
+        --------
+        >>> with Sandbox(customers=50, groups=8) as sandbox, sandbox.client() as client:
+        ...     len(list(client.iter_groups()))
+        8
+        """
         from frgroups.api.client import Client
 
         options = {"base_url": self.base_url, "clock": self.now, **options}
         return Client(self.tenant_uid, self.token, writable=writable, **options)
 
-    # Time.
-
     def advance(self, days: float = 30) -> None:
         """
-        Let days pass: customers come and go, VIPs change, a campaign begins and an old one ends.
+        Advance the time of the sandbox and simulate the changes in the tenant.
 
-        The same days pass the same way for the same seed. Where you filled an empty tenant, only the clock moves.
+        Customers are created and deleted, memberships and consents change, and campaign groups start and end. The
+        same seed and the same steps create the same changes. In a tenant that was created with `empty=True`, only
+        the time changes.
+
+        Parameters
+        ----------
+        days
+            Number of days. Longer periods are simulated in steps of 30 days.
+
+        Raises
+        ------
+        InputError
+            The number of days is negative.
+
+        Examples
+        --------
+        >>> with Sandbox(customers=200, groups=8) as sandbox:
+        ...     before = len(sandbox.groups())
+        ...     sandbox.advance(30)
+        ...     len(sandbox.groups()) - before  # a new campaign group
+        1
         """
-        if days < 0:
-            raise InputError(f"days={days}: time cannot go back.")
+        check_number(days, "days", at_least=0)
         advance(self._store, days)
-
-    # Misbehavior, and what was asked.
 
     def misbehave(self, *faults: Fault, **options: Any) -> None:
         """
-        From now on behave like this, and no longer as told before.
+        Inject faults and set undocumented behavior for the next requests.
 
-        `options` takes the keywords of `Behavior`:
-        `sandbox.misbehave(Fault("status", status=429, times=2), latency=0.1, unknown_uids="ignore")`.
+        The arguments replace all faults and options that were set before.
+
+        Parameters
+        ----------
+        *faults
+            Faults to inject into matching requests.
+        **options
+            Fields of `Behavior`, such as `latency` or `unknown_uids`.
+
+        Raises
+        ------
+        InputError
+            An option is unknown or has an invalid value.
+
+        Examples
+        --------
+        >>> from frgroups.sandbox.faults import Fault
+        >>> with Sandbox(empty=True) as sandbox, sandbox.client() as client:
+        ...     sandbox.misbehave(Fault("status", status=503, times=1))
+        ...     n_groups = len(list(client.iter_groups()))  # The client retries the request.
+        ...     [request["status"] for request in sandbox.requests()]
+        [503, 200]
         """
         self._sync_behavior(make_behavior(faults, options))
 
     def behave(self) -> None:
-        """Do nothing wrong from now on."""
+        """
+        Remove all faults and restore the default behavior.
+
+        Examples
+        --------
+        >>> with Sandbox(empty=True) as sandbox, sandbox.client() as client:
+        ...     sandbox.misbehave(latency=60)
+        ...     sandbox.behave()
+        ...     list(client.iter_groups())
+        []
+        """
         self._sync_behavior(Behavior())
 
     def _sync_behavior(self, behavior: Behavior) -> None:
@@ -243,15 +392,36 @@ class Sandbox(TenantControls):
 
     def requests(self) -> list[dict[str, Any]]:
         """
-        The last 10,000 requests: method, path with its query, status (None when cut), and the body that was sent.
+        Return the last 10,000 requests in the order of their responses.
 
-        In the order in which their answers were made.
+        Returns
+        -------
+        list of dict
+            Dictionaries with the keys `method`, `path` (with the query), `status` (None if the connection was closed
+            without a complete response), and `sent` (the request body).
+
+        Examples
+        --------
+        >>> with Sandbox(empty=True) as sandbox, sandbox.client() as client:
+        ...     groups = list(client.iter_groups())
+        ...     [(request["method"], request["status"]) for request in sandbox.requests()]
+        [('GET', 200)]
         """
         log: list[dict[str, Any]] = json.loads(self._send_control("GET", "requests"))
         return log
 
     def clear_requests(self) -> None:
-        """Forget the requests so far."""
+        """
+        Clear the request log.
+
+        Examples
+        --------
+        >>> with Sandbox(empty=True) as sandbox, sandbox.client() as client:
+        ...     groups = list(client.iter_groups())
+        ...     sandbox.clear_requests()
+        ...     sandbox.requests()
+        []
+        """
         self._send_control("DELETE", "requests")
 
     def _send_control(self, method: str, what: str, body: bytes = b"") -> bytes:
@@ -265,18 +435,35 @@ class Sandbox(TenantControls):
         finally:
             connection.close()
         if response.status not in (200, 204):
-            raise FrgroupsError(f"The sandbox answered {response.status} to its owner: {content.decode()}.")
+            raise FrgroupsError(
+                f"A sandbox control request failed with status {response.status}: {content.decode()}."
+            )
         return content
 
     def reset(self) -> None:
-        """Empty the tenant, behave, and forget the requests; the time stays."""
+        """
+        Delete all groups and customers, remove all faults, and clear the request log.
+
+        The time of the sandbox does not change.
+
+        Examples
+        --------
+        >>> with Sandbox(customers=50, groups=8) as sandbox:
+        ...     sandbox.reset()
+        ...     sandbox.groups()
+        {}
+        """
         self._store.empty()
         self.behave()
         self.clear_requests()
 
 
 class _Running:
-    """What is open while a sandbox runs. It is closed with the interpreter at the latest."""
+    """
+    Resources of a running sandbox: the server, the database, and the temporary folder.
+
+    The resources are released by `end`, or when the interpreter exits.
+    """
 
     def __init__(self, owner: Sandbox, server: Server, store: Store, folder: Path | None, control_token: str) -> None:
         self.server = server

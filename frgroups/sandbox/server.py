@@ -1,4 +1,4 @@
-"""Serves an application on loopback: in a thread of this process, or in a process of its own."""
+"""Serve a sandbox on 127.0.0.1, in a thread or in a child process."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ SECONDS_TO_START = 30
 
 
 class Server(Protocol):
-    """Something that serves on `port` until it is stopped."""
+    """HTTP server that listens on `port` until it is stopped."""
 
     port: int
 
     def stop(self) -> None:
-        """End it, with all that it holds."""
+        """Stop the server and release its resources."""
 
 
 class ThreadServer:
-    """An application in a daemon thread with an event loop of its own, so that a running loop does not mind."""
+    """Server in a daemon thread with its own event loop, so that it also works inside a running event loop."""
 
     def __init__(self, path: Path, control_token: str, port: int) -> None:
         self._listener = listen(port)
@@ -65,50 +65,54 @@ class ThreadServer:
         asyncio.run(run())
 
     def stop(self) -> None:
-        """End the thread and close what it used."""
+        """Stop the thread and close the database."""
         self._stop()
         self._thread.join(SECONDS_TO_START)
         self._store.close()
 
 
 class ProcessServer:
-    """An application in a child process, which ends when its standard input does: at the latest with its parent."""
+    """
+    Server in a child process.
+
+    The child process exits when its standard input is closed. This also happens when the parent process exits.
+    """
 
     def __init__(self, path: Path, control_token: str, port: int) -> None:
-        # A file and no pipe: nobody reads it while the child runs, and a full pipe would stop the child.
-        self._complaints = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
+        # A pipe would block the child process once it is full, because the output is not read while the child runs.
+        self._stderr = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
         self._child = subprocess.Popen(
             [sys.executable, "-P", "-m", "frgroups.sandbox"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._complaints,
+            stderr=self._stderr,
             text=True,
             encoding="utf-8",
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )
-        # Over the pipe and not as arguments: other users of the machine can read those.
-        order = json.dumps({"path": str(path.resolve()), "control_token": control_token, "port": port})
-        answer = self._ask(order)
-        if "port" not in answer:
-            raise _not_listening(port, answer["error"])
-        self.port: int = answer["port"]
+        # The settings are sent through the pipe, because other users of the machine can read command arguments.
+        settings = json.dumps({"path": str(path.resolve()), "control_token": control_token, "port": port})
+        reply = self._send_settings(settings)
+        if "port" not in reply:
+            raise _not_listening(port, reply["error"])
+        self.port: int = reply["port"]
 
-    def _ask(self, order: str) -> dict[str, Any]:
+    def _send_settings(self, settings: str) -> dict[str, Any]:
         assert self._child.stdin is not None
         assert self._child.stdout is not None
         with contextlib.suppress(BrokenPipeError):
-            self._child.stdin.write(order + "\n")
+            self._child.stdin.write(settings + "\n")
             self._child.stdin.flush()
         line = self._child.stdout.readline()
         if line:
-            answer: dict[str, Any] = json.loads(line)
-            if "error" in answer:
+            reply: dict[str, Any] = json.loads(line)
+            if "error" in reply:
                 self._end()
-            return answer
-        raise FrgroupsError(f"The process of the sandbox did not start.\n{self._end()}")
+            return reply
+        raise FrgroupsError(f"The child process of the sandbox did not start.\n{self._end()}")
 
     def stop(self) -> None:
-        """Close its standard input and wait for its end."""
+        """Close the standard input of the child process and wait until the process exits."""
         self._end()
 
     def _end(self) -> str:
@@ -117,23 +121,27 @@ class ProcessServer:
         except subprocess.TimeoutExpired:
             self._child.kill()
             self._child.communicate()
-        with self._complaints:
-            self._complaints.seek(0)
-            return self._complaints.read().strip()
+        with self._stderr:
+            self._stderr.seek(0)
+            return self._stderr.read().strip()
 
 
 def serve_parent() -> None:
-    """Be the child process: serve what the first line of standard input says, until standard input ends."""
-    # An interrupt in the terminal or the notebook is meant for the parent.
+    """
+    Run the server in the child process.
+
+    The first line of standard input contains the settings. The server runs until standard input is closed.
+    """
+    # Only the parent process handles Ctrl-C in a terminal or notebook.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    order = json.loads(sys.stdin.readline())
+    settings = json.loads(sys.stdin.readline())
     try:
-        listener = listen(order["port"])
+        listener = listen(settings["port"])
     except InputError as error:
         sys.stdout.write(json.dumps({"error": getattr(error, "reason", error.message)}) + "\n")
         return
-    with contextlib.closing(Store(order["path"])) as store:
-        application = Application(store, order["control_token"])
+    with contextlib.closing(Store(settings["path"])) as store:
+        application = Application(store, settings["control_token"])
 
         async def run() -> None:
             loop, stop = asyncio.get_running_loop(), asyncio.Event()
@@ -153,12 +161,12 @@ def serve_parent() -> None:
 
 
 def listen(port: int) -> socket.socket:
-    """A socket that listens on loopback; port 0 finds a free one."""
+    """Return a socket that listens on 127.0.0.1. Port 0 selects a free port."""
     listener = socket.socket()
     if os.name == "posix":
-        # Elsewhere this would let two sandboxes share a port.
+        # On Windows, SO_REUSEADDR would allow two sandboxes to use the same port.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Without it the body of each answer waits for the client's delayed ACK, some 40 ms.
+        # Without TCP_NODELAY, each response body waits about 40 ms for the delayed ACK of the client.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         listener.bind((HOST, port))
@@ -179,7 +187,7 @@ def _not_listening(port: int, reason: str) -> InputError:
 async def serve(
     application: Application, listener: socket.socket, stop: asyncio.Event, ready: Callable[[], None]
 ) -> None:
-    """Serve until `stop` is set; then end at once, whatever is under way."""
+    """Serve requests until `stop` is set, then close all connections without waiting for running requests."""
     config = uvicorn.Config(
         application,
         http=_Connection,
@@ -195,7 +203,7 @@ async def serve(
     await server.startup(sockets=[listener])
     ready()
     while not stop.is_set():
-        # Once a second, for the Date header.
+        # Update the Date header once per second.
         await server.on_tick(0)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), 1)
@@ -207,7 +215,7 @@ async def serve(
 
 
 class _Connection(H11Protocol):
-    """Hands its transport to the application, which can then cut it."""
+    """HTTP connection that passes its transport to the application, so that faults can close it."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)

@@ -1,4 +1,4 @@
-"""The API's seven operations as an ASGI application over a Store."""
+"""Implement the seven operations of the customer groups API."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ALLOWED = {
 
 
 class Service:
-    """The operations of the API for one tenant."""
+    """Process the API requests for one tenant."""
 
     def __init__(self, store: Store) -> None:
         settings = store.settings()
@@ -36,14 +36,14 @@ class Service:
         self.page_base: int = settings["page_base"]
         self.default_page_size: int = settings["default_page_size"]
         self.max_page_size: int = settings["max_page_size"]
-        # Permission of each token ("read" or "write") and the name of its user.
+        # Permission ("read" or "write") and user name of each token.
         self.tokens: dict[str, tuple[str, str]] = {
             settings["token"]: ("write", "integration"),
             settings["read_only_token"]: ("read", "reporting"),
         }
 
     def handle(self, request: ValidatedRequest) -> Response:
-        """Return the response to a request."""
+        """Process a request and return the response. An invalid request returns an error status with a message."""
         try:
             return self._handle(request)
         except RequestError as error:
@@ -53,16 +53,18 @@ class Service:
         kind, uid = _route(request.segments)
         if request.method not in ALLOWED[kind]:
             allow = ", ".join(ALLOWED[kind])
-            raise RequestError(405, f"{request.method} is not possible here; {allow} is.", {"Allow": allow})
+            raise RequestError(
+                405, f"The method {request.method} is not allowed. Allowed methods are {allow}.", {"Allow": allow}
+            )
         if kind == "contract":
             return json_response(200, contract(self.tenant_uid, self.page_base))
         permission, user = self._authenticate(request)
-        if check_uid(request.segments[2], "The uid of the tenant") != self.tenant_uid:
-            raise RequestError(404, f"There is no tenant {request.segments[2]}.")
+        if check_uid(request.segments[2], "The tenant uid") != self.tenant_uid:
+            raise RequestError(404, f"The tenant {request.segments[2]} does not exist.")
         if request.method != "GET" and permission != "write":
-            raise RequestError(403, "This token lacks the permission CUSTOMER.")
+            raise RequestError(403, "The token lacks the permission CUSTOMER.")
         if kind in ("group", "customers"):
-            check_uid(uid, "The uid of the customer group")
+            check_uid(uid, "The customer group uid")
         operation: Callable[[ValidatedRequest, str, str], Response] = getattr(
             self, f"_{request.method.lower()}_{kind}"
         )
@@ -73,9 +75,7 @@ class Service:
         for known, rights in self.tokens.items():
             if scheme.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), known.encode()):
                 return rights
-        raise RequestError(401, "A valid bearer token is needed.", {"WWW-Authenticate": "Bearer"})
-
-    # Groups.
+        raise RequestError(401, "The bearer token is missing or invalid.", {"WWW-Authenticate": "Bearer"})
 
     def _get_groups(self, request: ValidatedRequest, _uid: str, _user: str) -> Response:
         page = self._page(request, GROUP_SORTS, "customerGroupUid")
@@ -93,7 +93,7 @@ class Service:
         check_uid(uid, "customerGroupUid")
         with self.store.write():
             if self.store.group(uid) is not None:
-                raise RequestError(409, f"There is a customer group {uid} already.")
+                raise RequestError(409, f"The customer group {uid} already exists.")
             self.store.put_group(uid, name, user, self._now())
         return json_response(201, _group_fields(self._group(uid)))
 
@@ -114,8 +114,6 @@ class Service:
             self._group(uid)
             self.store.delete_group(uid)
         return Response(status_code=204)
-
-    # Members.
 
     def _get_customers(self, request: ValidatedRequest, uid: str, _user: str) -> Response:
         behavior = self.injector.behavior
@@ -145,10 +143,14 @@ class Service:
         remove = check_uids(fields.get("removeCustomerUids", []), "removeCustomerUids")
         in_both = set(add) & set(remove)
         if in_both:
-            raise RequestError(400, f"{len(in_both)} customer uids are to be added and removed at once.")
+            raise RequestError(
+                400, f"{len(in_both)} customer uids are in both addCustomerUids and removeCustomerUids."
+            )
         self._group(uid)
         if behavior.max_uids_per_put is not None and len(add) + len(remove) > behavior.max_uids_per_put:
-            raise RequestError(413, f"{len(add) + len(remove)} uids are too many for one request.")
+            raise RequestError(
+                413, f"The request contains {len(add) + len(remove)} uids, which is more than the maximum."
+            )
         if behavior.unknown_uids != "ignore":
             self._check_customers_exist(add, name_them=behavior.unknown_uids == "refuse_named")
         with self.store.write():
@@ -160,13 +162,11 @@ class Service:
             self.store.touch_groups([uid], user, self._now())
         return Response(status_code=204)
 
-    # Helpers of the operations.
-
     def _check_customers_exist(self, uids: list[str], *, name_them: bool) -> None:
         unknown = self.store.unknown_customers(uids)
         if not unknown:
             return
-        message = "addCustomerUids holds customers that do not exist"
+        message = "addCustomerUids contains customers that do not exist"
         if name_them:
             message += f": {', '.join(unknown)}"
         raise RequestError(400, f"{message}.")
@@ -177,7 +177,7 @@ class Service:
     def _group(self, uid: str) -> tuple[str, ...]:
         group = self.store.group(uid)
         if group is None:
-            raise RequestError(404, f"There is no customer group {uid}.")
+            raise RequestError(404, f"The customer group {uid} does not exist.")
         return group
 
     def _page(self, request: ValidatedRequest, sorts: dict[str, str], default_sort: str) -> _Page:
@@ -199,7 +199,7 @@ class Service:
             "pageSize": page.size,
             "totalCount": total + self.injector.behavior.endless,
         }
-        # The items are encoded already.
+        # The items are already encoded as JSON.
         body = b'{"items":[%b],"paging":%b}' % (b",".join(items), msgspec.json.encode(paging))
         return Response(body, 200, media_type="application/json")
 
@@ -213,7 +213,7 @@ class _Page(msgspec.Struct, frozen=True):
 
 
 def json_response(status: int, content: Any, headers: dict[str, str] | None = None) -> Response:
-    """Return a response with a JSON body."""
+    """Create a response with a JSON body."""
     return Response(msgspec.json.encode(content), status, headers, media_type="application/json")
 
 
@@ -227,7 +227,7 @@ def _route(segments: tuple[str, ...]) -> tuple[str, str]:
             return "group", uid
         case ("v2", "tenants", _, "customer-groups", uid, "customers") if uid:
             return "customers", uid
-    raise RequestError(404, "There is nothing here.")
+    raise RequestError(404, "The path does not exist.")
 
 
 def _group_fields(row: tuple[str, ...]) -> dict[str, str]:

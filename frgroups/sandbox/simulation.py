@@ -1,4 +1,4 @@
-"""Simulate the changes of a tenant over time: customers, memberships, consents and campaigns."""
+"""Simulate changes in a synthetic tenant over time."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from frgroups.sandbox.store import Store
 DAYS_PER_MONTH = 30
 ADMIN_USER = "admin"
 
-# Changes per month, as shares of the customers or of the members of a group.
+# Changes per month, as shares of all customers or of the members of a group.
 NEW_CUSTOMER_SHARE = 0.016
 DELETED_CUSTOMER_SHARE = 0.001
 CONSENT_CHANGE_SHARE = 0.01
 LEAVE_SHARES = {"loyalty": 0.012, "group_vip": 0.035, "vip_gold": 0.04, "staff": 0.03}
 LEAVE_SHARES |= {"newsletter_2025": 0.008, "sms": 0.006}
 PROMOTION_SHARES = (("loyalty", "group_vip", 0.004), ("group_vip", "vip_gold", 0.01))
-# Shares of the new members of the loyalty club that join these groups too.
+# Shares of the new loyalty club members who also join these clubs.
 CLUB_SHARES = {"club_alpine": 0.08, "club_xc": 0.11, "club_yoga": 0.05, "club_football": 0.05, "club_junior": 0.04}
-# A customer who leaves the first group leaves its subgroups too. Members of VIP Gold do not leave VIP.
+# A customer who leaves the loyalty club also leaves its subgroups. Members of VIP Gold do not leave VIP.
 SUBGROUPS = {"loyalty": ("group_vip", "vip_gold", *CLUB_SHARES)}
 EXCLUDED_SUBGROUP = {"group_vip": "vip_gold"}
 CLUB_LEAVE_SHARE = 0.01
@@ -29,7 +29,11 @@ CAMPAIGNS = ("black_week_", "campaign_")
 
 
 def advance(store: Store, days: float) -> None:
-    """Simulate days in steps of at most a month. The result depends on the seed, the date and the steps."""
+    """
+    Simulate a number of days in steps of at most 30 days.
+
+    The changes depend on the seed, the days that were already simulated, and the steps.
+    """
     while days > 0:
         step = min(days, DAYS_PER_MONTH)
         _Step(store, step).run()
@@ -51,7 +55,7 @@ class _Step:
 
     def run(self) -> None:
         if not self.number:
-            # Do not change a tenant that the user has filled.
+            # The tenant contains only data from the user, which must not change.
             return
         customers = [uid for (uid,) in self.store.read("SELECT uid FROM customers ORDER BY uid")]
         with self.store.write():
@@ -65,7 +69,7 @@ class _Step:
                 self._end_old_campaign()
 
     def _sample(self, pool: list[str], share: float) -> list[str]:
-        # The fraction is the probability of one more, so that small tenants change in short times too.
+        # The fractional part is the probability of one more change, so that small tenants also change.
         expected = share * self.month_share * len(pool)
         count = int(expected) + (self.rng.random() < expected % 1)
         return self.rng.sample(pool, min(count, len(pool)))
@@ -139,7 +143,7 @@ class _Step:
         return groups
 
     def _start_campaign(self) -> None:
-        # Numbered instead of dated, so that the uids do not depend on the current date.
+        # A number in the uid instead of a date makes the result independent of the current date.
         uid = f"campaign_offer_{self.months:03d}"
         pool = self.store.members("loyalty")
         invited = self.rng.sample(pool, round((0.05 + 0.06 * self.rng.random()) * len(pool)))
@@ -151,7 +155,7 @@ class _Step:
         old = [uid for uid in sorted(known) if uid.startswith(CAMPAIGNS) and self.store.count_members(uid)][:-1]
         if not old:
             return
-        # Every second month, the group is emptied instead of deleted.
+        # In odd months, the group loses all members. In even months, the group is deleted.
         if self.months % 2:
             self._change(old[0], remove=self.store.members(old[0]))
         else:

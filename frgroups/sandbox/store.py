@@ -1,4 +1,4 @@
-"""The state of a sandbox in an SQLite file: settings, groups, customers and memberships."""
+"""Store the settings, groups, customers, and memberships of a sandbox in an SQLite file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from frgroups.errors import InputError
 
-# "frgs" in the header of the file tells a sandbox from any other SQLite database.
+# The bytes "frgs" in the file header identify the database of a sandbox.
 APPLICATION_ID = 0x66726773
 
 SCHEMA = """
@@ -48,20 +48,22 @@ GROUP_SORTS = {
     "lastModifiedAt": "modified_at",
 }
 
-# A customer as `put_customers` takes it: uid, external id, created at, modified at, the JSON without its last brace.
+# Row for `put_customers`: uid, external id, creation time, modification time, and JSON without the closing brace.
 CustomerRow = tuple[str, str, str, str, bytes]
-# A customer as a page shows it: uid, the JSON without its last brace, the JSON list of its groups.
+# Row of `member_page`: uid, JSON without the closing brace, and the JSON array of group uids.
 ListedCustomer = tuple[str, bytes, bytes]
 
 
 class Store:
     """
-    One connection to the file. Several may be open at once, in several processes.
+    Connection to the SQLite file of a sandbox.
+
+    Several processes can open the same file at the same time.
 
     Raises
     ------
     InputError
-        The file exists and is not the database of a sandbox.
+        The file exists, but is not the database of a sandbox.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -81,9 +83,9 @@ class Store:
         [(mark,)] = self._db.execute("PRAGMA application_id").fetchall()
         [(tables,)] = self._db.execute("SELECT count(*) FROM sqlite_master").fetchall()
         if mark != APPLICATION_ID and tables:
-            raise InputError(f"{self.path} is a database, but not one of a sandbox.")
+            raise InputError(f"{self.path} is an SQLite database, but not the database of a sandbox.")
         self._db.execute("PRAGMA journal_mode = WAL")
-        # The data is invented, so durability is less important than fast writes.
+        # Fast writes are more important than durability, because the data is synthetic.
         self._db.execute("PRAGMA synchronous = OFF")
         self._db.execute("PRAGMA cache_size = -65536")
         if not tables:
@@ -91,12 +93,12 @@ class Store:
             self._db.executescript(SCHEMA)
 
     def close(self) -> None:
-        """Close the connection; the file stays."""
+        """Close the connection. The file is not deleted."""
         self._db.close()
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """Run a block as a transaction, which is rolled back if the block raises an exception."""
+        """Run a block in a transaction, which is rolled back if the block raises an exception."""
         with self._lock:
             if self._db.in_transaction:
                 yield self._db
@@ -111,7 +113,7 @@ class Store:
 
     @contextmanager
     def read_transaction(self) -> Iterator[None]:
-        """Read a consistent state in a block, independent of concurrent writes."""
+        """Run a block in a read transaction, so that all its queries return the same state."""
         with self._lock:
             self._db.execute("BEGIN")
             try:
@@ -120,39 +122,35 @@ class Store:
                 self._db.execute("COMMIT")
 
     def read(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
-        """The rows of a query."""
+        """Return the rows of an SQL query."""
         with self._lock:
             return self._db.execute(sql, values).fetchall()
 
-    # Settings and time.
-
     def settings(self) -> dict[str, Any]:
-        """Return the settings of the sandbox; they are empty for a new file."""
+        """Return all settings, or {} for a new file."""
         return {name: json.loads(value) for name, value in self.read("SELECT name, value FROM settings")}
 
     def save_settings(self, settings: Mapping[str, Any]) -> None:
-        """Store settings. Other settings do not change."""
+        """Insert or replace settings. Other settings do not change."""
         rows = [(name, json.dumps(value)) for name, value in settings.items()]
         with self.write() as db:
             db.executemany("INSERT OR REPLACE INTO settings VALUES (?, ?)", rows)
 
     def now(self) -> datetime:
-        """Return the time in the sandbox: the real time, shifted by the settings days_ago and days_advanced."""
+        """Return the time of the sandbox: the real time minus `days_ago` plus `days_advanced`."""
         names = "('days_ago', 'days_advanced')"
         shift = {name: float(v) for name, v in self.read(f"SELECT * FROM settings WHERE name IN {names}")}  # noqa: S608
         return datetime.now(UTC) + timedelta(days=shift.get("days_advanced", 0) - shift.get("days_ago", 0))
 
-    # Groups.
-
     def group(self, uid: str) -> tuple[str, ...] | None:
-        """Return the row of a group, or None."""
+        """Return the row of a group, or None if the group does not exist."""
         rows = self.read("SELECT * FROM groups WHERE uid = ?", (uid,))
         if not rows:
             return None
         return tuple(rows[0])
 
     def group_page(self, sort_by: str, direction: str, limit: int, offset: int) -> list[tuple[str, ...]]:
-        """Return the rows of a page of groups."""
+        """Return one page of groups as database rows."""
         order = f"{GROUP_SORTS[sort_by]} {DIRECTIONS[direction]}, uid"
         return self.read(f"SELECT * FROM groups ORDER BY {order} LIMIT ? OFFSET ?", (limit, offset))  # noqa: S608
 
@@ -162,7 +160,7 @@ class Store:
         return int(count)
 
     def put_group(self, uid: str, name: str, user: str, when: str) -> None:
-        """Create the group, or rename it."""
+        """Create a group, or rename it if it exists."""
         change = "DO UPDATE SET name = ?2, modified_by = ?3, modified_at = ?4"
         with self.write() as db:
             db.execute(
@@ -171,7 +169,7 @@ class Store:
             )
 
     def touch_groups(self, uids: Iterable[str], user: str, when: str) -> None:
-        """Set user and time of the last change of groups."""
+        """Set the user and the time of the last change of groups."""
         with self.write() as db:
             db.executemany(
                 "UPDATE groups SET modified_by = ?, modified_at = ? WHERE uid = ?",
@@ -179,17 +177,15 @@ class Store:
             )
 
     def delete_group(self, uid: str) -> None:
-        """Delete the group and all memberships in it."""
+        """Delete a group and its memberships."""
         with self.write() as db:
             members = self.members(uid)
             db.execute("DELETE FROM memberships WHERE group_uid = ?", (uid,))
             db.execute("DELETE FROM groups WHERE uid = ?", (uid,))
             self.update_group_lists(members)
 
-    # Customers.
-
     def put_customers(self, rows: Iterable[CustomerRow]) -> None:
-        """Create or replace customers. Their memberships do not change."""
+        """Create or replace customers without changing their memberships."""
         change = (
             "DO UPDATE SET external_id = excluded.external_id, created_at = excluded.created_at,"
             " modified_at = excluded.modified_at, body = excluded.body"
@@ -202,7 +198,7 @@ class Store:
             )
 
     def customer(self, uid: str) -> dict[str, Any] | None:
-        """Return the fields of a customer without its groups, or None."""
+        """Return the fields of a customer except the groups, or None if the customer does not exist."""
         rows = self.read("SELECT body FROM customers WHERE uid = ?", (uid,))
         if not rows:
             return None
@@ -210,20 +206,18 @@ class Store:
         return fields
 
     def delete_customer(self, uid: str) -> None:
-        """Delete a customer and its memberships."""
+        """Delete a customer and the customer's memberships."""
         with self.write() as db:
             db.execute("DELETE FROM memberships WHERE customer_uid = ?", (uid,))
             db.execute("DELETE FROM customers WHERE uid = ?", (uid,))
 
     def unknown_customers(self, uids: Iterable[str]) -> list[str]:
-        """Return the uids that do not exist."""
+        """Return the uids for which the store contains no customer."""
         known = "SELECT w.value FROM json_each(?) w WHERE NOT EXISTS (SELECT 1 FROM customers WHERE uid = w.value)"
         return [uid for (uid,) in self.read(known, (json.dumps(list(uids)),))]
 
-    # Memberships.
-
     def members(self, group_uid: str) -> list[str]:
-        """Return the sorted uids of the members of a group."""
+        """Return the customer uids of the members of a group, in ascending order."""
         rows = self.read(
             "SELECT customer_uid FROM memberships WHERE group_uid = ? ORDER BY customer_uid", (group_uid,)
         )
@@ -237,12 +231,12 @@ class Store:
     def member_page(
         self, group_uid: str, sort_by: str, direction: str, limit: int, offset: int
     ) -> list[ListedCustomer]:
-        """Return a page of the members of a group."""
+        """Return one page of the members of a group."""
         join, order = "", f"{CUSTOMER_SORTS[sort_by]} {DIRECTIONS[direction]}"
         if sort_by != "customerUid":
             join = "JOIN customers c ON c.uid = m.customer_uid"
             order += ", m.customer_uid"
-        # Select the uids of the page from the index first, then read the customers of this page only.
+        # Selecting the uids from the index first avoids reading customers that are not on the page.
         uid_rows = self.read(
             f"SELECT m.customer_uid FROM memberships m {join} WHERE m.group_uid = ?"  # noqa: S608
             f" ORDER BY {order} LIMIT ? OFFSET ?",
@@ -254,7 +248,7 @@ class Store:
         return [rows[uid] for uid in uids]
 
     def change_members(self, group_uid: str, add: Iterable[str], remove: Iterable[str]) -> None:
-        """Add and remove members in one transaction. Unknown customers are ignored."""
+        """Add and remove members of a group in one transaction. Unknown groups and customers are ignored."""
         add, remove = list(add), list(remove)
         with self.write() as db:
             if self.group(group_uid) is None:
@@ -270,7 +264,7 @@ class Store:
             self.update_group_lists([*add, *remove])
 
     def update_group_lists(self, customer_uids: Iterable[str]) -> None:
-        """Update the list of groups of each customer from the memberships."""
+        """Update the stored group uids of customers from their memberships."""
         groups_of_customer = "SELECT group_uid FROM memberships WHERE customer_uid = ?1 ORDER BY group_uid"
         with self.write() as db:
             db.executemany(
@@ -279,16 +273,14 @@ class Store:
                 [(uid,) for uid in customer_uids],
             )
 
-    # Delayed changes.
-
     def change_members_later(self, due: float, group_uid: str, add: Iterable[str], remove: Iterable[str]) -> None:
-        """Store a change that is applied at `due`, in seconds since the epoch."""
+        """Store a change of members to apply at the time `due`, in seconds since the epoch."""
         with self.write() as db:
             change = json.dumps([group_uid, list(add), list(remove)])
             db.execute("INSERT INTO pending (due, change) VALUES (?, ?)", (due, change))
 
     def apply_pending_changes(self, until: float) -> None:
-        """Apply the stored changes that are due."""
+        """Apply the pending changes that are due at the time `until`."""
         if not self.read("SELECT 1 FROM pending WHERE due <= ? LIMIT 1", (until,)):
             return
         with self.write() as db:
@@ -298,7 +290,7 @@ class Store:
                 db.execute("DELETE FROM pending WHERE id = ?", (number,))
 
     def empty(self) -> None:
-        """Delete all groups, customers and stored changes. The settings do not change."""
+        """Delete all groups, customers, and pending changes. The settings do not change."""
         with self.write() as db:
             for table in ("groups", "customers", "memberships", "pending"):
                 db.execute(f"DELETE FROM {table}")  # noqa: S608

@@ -1,1 +1,1 @@
-"""Store snapshots as parquet tables with a manifest."""
+"""Store snapshots as Parquet files with a manifest."""

@@ -1,12 +1,12 @@
 """
-Folders of the stored snapshots of a tenant. Each is created, replaced and removed by one atomic rename.
+Folders of stored snapshots. Each folder is created, replaced, and removed by one atomic rename.
 
-    20261123T081000.000000Z       named by the time at which its snapshot was taken
-    20261123T081000.000000Z-02    another snapshot of the same microsecond
-    20261123T081000.000000Z-r1    replaces the first, which readers ignore from then on
-    .draft-...                    being written, or left over from an interrupted run
-    .gone-...                     being removed
-    .damaged-...                  quarantined, for inspection
+    20261123T081000.000000Z       a snapshot, named after its timestamp
+    20261123T081000.000000Z-02    another snapshot with the same timestamp
+    20261123T081000.000000Z-r1    a replacement of the first snapshot, which readers then ignore
+    .draft-...                    a snapshot that is being written, or that an interrupted process left behind
+    .gone-...                     a snapshot that is being deleted
+    .damaged-...                  a quarantined snapshot, stored for inspection
 """
 
 from __future__ import annotations
@@ -21,17 +21,18 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from frgroups.errors import InputError
 from frgroups.internals.atomic_files import fsync_path
 from frgroups.internals.paths import tenant_folder
 
 DRAFT, GONE, DAMAGED = ".draft-", ".gone-", ".damaged-"
 _DRAFT_MAX_AGE = timedelta(days=1)
 _NAME = re.compile(r"(?P<base>\d{8}T\d{6}\.\d{6}Z(-\d{2})?)(-r(?P<number>\d+))?", re.ASCII)
-_MAX_NAMES = 100  # Snapshots of one microsecond, and replacements of one snapshot.
+_MAX_NAMES = 100  # Limit for snapshots with the same timestamp, and for replacements of one snapshot.
 
 
 def tenant_folders(cache: Path, tenant_uid: str | None = None) -> list[Path]:
-    """Return the folders of all tenants and hosts in a cache folder, or only those of one tenant."""
+    """Return the folders of all tenants and hosts in a cache folder, or only the folders of one tenant."""
     pattern = "*"
     if tenant_uid is not None:
         pattern = glob.escape(tenant_folder(tenant_uid, None).partition("@")[0])
@@ -39,20 +40,20 @@ def tenant_folders(cache: Path, tenant_uid: str | None = None) -> list[Path]:
 
 
 def all_folder_names(root: Path) -> frozenset[str]:
-    """Return the names of all snapshots in the folder of a tenant, including replaced ones."""
+    """Return the names of all snapshot folders of a tenant, including replaced snapshots."""
     with suppress(FileNotFoundError):
         return frozenset(path.name for path in root.iterdir() if _NAME.fullmatch(path.name) and path.is_dir())
     return frozenset()
 
 
 def visible_folder_names(names: Iterable[str]) -> list[str]:
-    """Return the sorted names without those of replaced snapshots."""
+    """Return the sorted folder names without the names of replaced snapshots."""
     newest = dict(sorted(map(split_name, names)))
     return [_join_name(base, number) for base, number in newest.items()]
 
 
 def split_name(name: str) -> tuple[str, int]:
-    """Split a folder name into its base name and the number of the replacement, which is 0 for the original."""
+    """Split a folder name into its base name and its replacement number, which is 0 for the original."""
     match = _NAME.fullmatch(name)
     if match is None:
         return name, 0
@@ -60,7 +61,11 @@ def split_name(name: str) -> tuple[str, int]:
 
 
 def make_folder(root: Path, names: Iterator[str], fill: Callable[[Path], None]) -> Path:
-    """Fill a draft and rename it to the first unused name. If this fails, nothing is left over."""
+    """
+    Create a folder and its files, and rename the folder to the first unused name.
+
+    `fill` writes the files into a draft folder, which is then renamed. If an error occurs, the folder is removed.
+    """
     draft = root / f"{DRAFT}{uuid.uuid4().hex}"
     try:
         draft.mkdir(mode=0o700)
@@ -80,9 +85,10 @@ def make_folder(root: Path, names: Iterator[str], fill: Callable[[Path], None]) 
 
 def new_names(root: Path, name: str) -> Iterator[str]:
     """
-    Yield unused names for a new snapshot: the name itself, then the name with a number.
+    Yield unused folder names for a new snapshot.
 
-    Numbers below a used one are not used again.
+    The first name has no number, and the following names have the numbers 02, 03, and so on. Only names after the
+    last used name are returned, so that a newer snapshot is always sorted after older snapshots.
     """
     used = {split_name(other)[0] for other in all_folder_names(root)}
     candidates = [name, *(f"{name}-{number:02d}" for number in range(2, _MAX_NAMES))]
@@ -91,22 +97,31 @@ def new_names(root: Path, name: str) -> Iterator[str]:
 
 
 def replacing_names(root: Path, name: str) -> Iterator[str]:
-    """Yield unused names for a replacement of a snapshot."""
+    """Yield unused folder names for the replacement of a snapshot."""
     base, _ = split_name(name)
     last = max((number for other, number in map(split_name, all_folder_names(root)) if other == base), default=0)
     yield from (_join_name(base, number) for number in range(last + 1, last + _MAX_NAMES))
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a folder atomically. Files that cannot be deleted now are deleted by `clean_temp_folders`."""
+    """
+    Remove a folder atomically.
+
+    If files cannot be deleted, `clean_temp_folders` deletes them later.
+    """
     gone = folder.with_name(f"{GONE}{uuid.uuid4().hex}")
-    with suppress(FileNotFoundError):  # Another process has removed it.
+    with suppress(FileNotFoundError):  # Another process has removed the folder.
         folder.rename(gone)
     shutil.rmtree(gone, ignore_errors=True)
 
 
+def removal_error(folder: Path, error: OSError, hint: str = "") -> InputError:
+    """Return the error for a folder that cannot be removed."""
+    return InputError(f"Cannot remove {folder}: {error.strerror or error}.", hint=hint)
+
+
 def clean_temp_folders(root: Path) -> None:
-    """Remove replaced and partly removed snapshots, and drafts that are older than a day."""
+    """Remove replaced snapshots, partly deleted snapshots, and drafts that are older than one day."""
     names = all_folder_names(root)
     for name in sorted(names - set(visible_folder_names(names))):
         with suppress(OSError):
@@ -118,13 +133,17 @@ def clean_temp_folders(root: Path) -> None:
 
 def quarantine_folder(folder: Path) -> Path:
     """Rename a folder so that readers ignore it, and return the new path."""
-    clean_temp_folders(folder.parent)  # Otherwise, the snapshot that it replaced would become visible again.
+    clean_temp_folders(folder.parent)  # Without the cleanup, the replaced snapshot would become visible again.
     names = [f"{DAMAGED}{folder.name}", *(f"{DAMAGED}{folder.name}-{number}" for number in range(2, _MAX_NAMES))]
     return _rename_to_first_unused(folder, iter(names))
 
 
 def folders_of_kind(root: Path, kind: str, *, before: datetime | None = None) -> list[Path]:
-    """Return the folders with the prefix `kind`, or only those that were last changed before a timestamp."""
+    """
+    Return the folders whose names start with the prefix `kind`.
+
+    If `before` is given, only folders that were last modified before this time are returned.
+    """
     matches = []
     for folder in root.glob(f"{kind}*"):
         with suppress(FileNotFoundError):
@@ -134,7 +153,11 @@ def folders_of_kind(root: Path, kind: str, *, before: datetime | None = None) ->
 
 
 def _rename_to_first_unused(folder: Path, names: Iterator[str]) -> Path:
-    """Rename a folder to the first unused name and return the new path. Other folders are never overwritten."""
+    """
+    Rename a folder to the first unused name, and return the new path.
+
+    Existing folders are never overwritten.
+    """
     for name in names:
         try:
             return folder.rename(folder.with_name(name))
@@ -143,7 +166,7 @@ def _rename_to_first_unused(folder: Path, names: Iterator[str]) -> Path:
         except OSError as error:
             if error.errno != errno.ENOTEMPTY:
                 raise
-    raise OSError(f"{folder.parent} holds {_MAX_NAMES} of this moment already")
+    raise OSError(f"{folder.parent} already contains {_MAX_NAMES} snapshots with this timestamp")
 
 
 def _join_name(base: str, number: int) -> str:

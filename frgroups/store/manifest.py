@@ -1,4 +1,4 @@
-"""Manifests of stored snapshots: list the snapshots, and verify their files."""
+"""Read and write the manifests of stored snapshots, and verify the files of a snapshot."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"
 _MAX_LISTINGS = 20
 _FILES = tuple(f"{name}.parquet" for name in ("groups", "customers", "consents", "reads", "memberships"))
-# A Python user may have loaded the snapshot in a terminal, so the hints name both.
-_ALLOW_OLDER = "Pass allow_older=True to read the newest undamaged snapshot and to move this one aside"
+# A Python user might have loaded the snapshot in a terminal, so the hints mention both interfaces.
+_ALLOW_OLDER = "Pass allow_older=True to quarantine this snapshot and read the newest valid snapshot"
 _ALLOW_OLDER_IN_CLI = (
-    "The commands that have the option --allow-older can read the newest undamaged snapshot and move this one aside"
+    "Commands with the option --allow-older can quarantine this snapshot and read the newest valid snapshot"
 )
 
 Cache = str | Path | None
@@ -47,7 +47,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _AnyManifest(msgspec.Struct):
-    """The fields of a manifest of any version. They are sufficient to list and prune the snapshot."""
+    """Fields of a manifest of any format version. They are sufficient to list and prune a snapshot."""
 
     schema_version: Annotated[int, msgspec.Meta(ge=1)]
     tenant_uid: Annotated[str, msgspec.Meta(min_length=1)]
@@ -62,7 +62,7 @@ class _AnyManifest(msgspec.Struct):
 
 
 class _Manifest(_AnyManifest):
-    """The fields of a manifest of this version."""
+    """Fields of a manifest of the current format version."""
 
     verdict: Verdict
     files: dict[str, _File]
@@ -71,14 +71,14 @@ class _Manifest(_AnyManifest):
 
 @dataclass(frozen=True, slots=True)
 class StoredSnapshot:
-    """A stored snapshot: its folder and its manifest. The tables are not read."""
+    """Folder and manifest of a stored snapshot. The tables are not read."""
 
     path: Path
     manifest: dict[str, Any]
 
     @property
     def taken_at(self) -> datetime:
-        """Start of the read."""
+        """Time at which the load started."""
         return datetime.fromisoformat(self.manifest["taken_at"])
 
     @property
@@ -91,7 +91,11 @@ class StoredSnapshot:
         return base_url in (None, self.manifest["base_url"])
 
     def read_file(self, name: str) -> bytes:
-        """Return the content of a file. Raise CorruptFileError if it differs from the manifest."""
+        """
+        Return the content of a file.
+
+        Raises CorruptFileError if its size or checksum differs from the manifest.
+        """
         path, expected = self.path / name, self.manifest["files"][name]
         content = _read_bytes(path, _format_digest(**expected))
         actual = file_digest(content)
@@ -104,18 +108,23 @@ class StoredSnapshot:
         return _corrupt_file_error(self.path / file, expected, actual)
 
     def check(self) -> None:
-        """Raise InputError if this version cannot read the snapshot, and CorruptFileError if a file is damaged."""
+        """
+        Verify the format version of the snapshot and all of its files.
+
+        Raises InputError if this version of frgroups cannot read the snapshot, and CorruptFileError if a file is
+        corrupt.
+        """
         self.check_version()
         for name in self.manifest["files"]:
             self.read_file(name)
 
     @property
     def version_note(self) -> str:
-        """A sentence with the versions of the snapshot and of this package."""
+        """Sentence with the format version of the snapshot and the version that this package reads."""
         writer = self.manifest.get("written_by", "of an unknown version")
         return (
-            f"{self.path} has schema version {self.manifest['schema_version']}, written by frgroups {writer}; "
-            f"this is frgroups {__version__}, which reads {SCHEMA_VERSION}."
+            f"{self.path} has format version {self.manifest['schema_version']} and was written by frgroups {writer}; "
+            f"this version of frgroups ({__version__}) reads version {SCHEMA_VERSION}."
         )
 
     def check_version(self) -> None:
@@ -124,9 +133,9 @@ class StoredSnapshot:
             raise InputError(
                 self.version_note,
                 hint="Pass allow_older=True to read the newest snapshot of a supported version, load the tenant "
-                "again with load_snapshot (frgroups load), or use the version of frgroups that wrote this one.",
+                "again with load_snapshot (frgroups load), or use the version of frgroups that wrote this snapshot.",
                 cli_hint="Load the tenant again with frgroups load, or use the version of frgroups that wrote this "
-                "one. The commands that have the option --allow-older can read the newest snapshot of a supported "
+                "snapshot. Commands with the option --allow-older can read the newest snapshot of a supported "
                 "version.",
             )
 
@@ -140,8 +149,8 @@ def list_stored_snapshots(
     """
     Return the stored snapshots of all tenants or of one tenant, oldest first.
 
-    Only the manifests are read. If a manifest is damaged, `on_damage` is called with the folder and the error, and
-    the snapshot is omitted. Without `on_damage`, CorruptFileError is raised.
+    Only the manifests are read. If a manifest is corrupt, `on_damage` is called with the folder and the error, and
+    the snapshot is omitted. If `on_damage` is None, CorruptFileError is raised.
     """
     roots = folders.tenant_folders(resolve_folder(cache, "snapshots"), tenant_uid)
     stored = [snapshot for root in roots for snapshot in list_snapshot_folders(root, on_damage or _raise_error)]
@@ -149,7 +158,7 @@ def list_stored_snapshots(
 
 
 def write_manifest(folder: Path, facts: dict[str, Any]) -> None:
-    """Write the manifest of a folder whose files are complete."""
+    """Write the manifest of a snapshot folder after all other files have been written."""
     files = {file.name: file_digest(file.read_bytes()) for file in sorted(folder.iterdir())}
     manifest = {"schema_version": SCHEMA_VERSION, "written_by": __version__, **facts, "files": files}
     manifest["checksum"] = sha256(canonical_json(manifest))
@@ -161,7 +170,11 @@ def write_manifest(folder: Path, facts: dict[str, Any]) -> None:
 
 
 def read_manifest(folder: Path) -> StoredSnapshot:
-    """Return the stored snapshot in a folder. Raise CorruptFileError if its manifest is damaged."""
+    """
+    Return the stored snapshot in a folder.
+
+    Raises CorruptFileError if the manifest is corrupt.
+    """
     path = folder / MANIFEST
     content = _read_bytes(path, "a manifest")
     try:
@@ -169,18 +182,18 @@ def read_manifest(folder: Path) -> StoredSnapshot:
         facts = {name: value for name, value in manifest.items() if name != "checksum"}
         datetime.fromisoformat(manifest["taken_at"])
         if manifest["schema_version"] == SCHEMA_VERSION and manifest["checksum"] != sha256(canonical_json(facts)):
-            raise ValueError("it was altered")
+            raise ValueError("wrong checksum")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise _corrupt_file_error(path, "a manifest as it was written", f"{len(content)} other bytes") from error
+        raise _corrupt_file_error(path, "a valid manifest", f"{len(content)} bytes with other content") from error
     _check_manifest(path, manifest)
     return StoredSnapshot(folder, manifest)
 
 
 def read_tenant(folder: Path) -> tuple[str, str] | None:
     """
-    Return the tenant and host in a manifest, which can be damaged otherwise. The host of tables is "".
+    Return the tenant uid and the base URL in a manifest, or None if the manifest does not contain them.
 
-    The result is None if the folder has no manifest, or one that does not contain them.
+    The other fields of the manifest can be invalid. The base URL of a snapshot that was created from tables is "".
     """
     try:
         manifest = json.loads((folder / MANIFEST).read_bytes())
@@ -190,37 +203,41 @@ def read_tenant(folder: Path) -> tuple[str, str] | None:
 
 
 def _check_manifest(path: Path, manifest: dict[str, Any]) -> None:
-    """Raise CorruptFileError if a manifest with a valid checksum does not have the fields of a manifest."""
+    """Raise CorruptFileError if a manifest lacks a required field or file, or contains an invalid value."""
     files: dict[str, Any] = dict.fromkeys(_FILES)
     try:
         if msgspec.convert(manifest, _AnyManifest).schema_version == SCHEMA_VERSION:
             files = dict(msgspec.convert(manifest, _Manifest).files)
     except msgspec.ValidationError as error:
-        raise _corrupt_file_error(path, "a manifest of some version", f"another: {error}") from error
+        raise _corrupt_file_error(path, "the fields of a manifest", f"an invalid field: {error}") from error
     if missing := [name for name in _FILES if name not in files]:
-        raise _corrupt_file_error(path, f"a manifest that lists {', '.join(_FILES)}", f"none of {', '.join(missing)}")
+        raise _corrupt_file_error(path, f"checksums of {', '.join(_FILES)}", f"no checksum of {', '.join(missing)}")
 
 
 def file_digest(content: bytes) -> dict[str, Any]:
-    """Return the size and the checksum of a file, as in a manifest."""
+    """Return the size and the checksum of a file in the format of the manifest."""
     return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
 def quarantine(folder: Path, error: CorruptFileError) -> None:
-    """Rename the folder of a damaged snapshot so that readers ignore it, and log a warning. Nothing is deleted."""
+    """
+    Rename the folder of a corrupt snapshot so that readers ignore it, and log a warning.
+
+    No file is deleted.
+    """
     facts = {name: str(getattr(error, name, "")) for name in ("path", "expected", "actual")}
     try:
         new_path = folders.quarantine_folder(folder)
-    except OSError as rename_error:  # The parent folder is not writable. The older snapshot is used anyway.
-        text = f"{error.message} Its folder stays where it is: {rename_error.strerror or rename_error}."
+    except OSError as rename_error:  # The parent folder is not writable.
+        text = f"{error.message} The folder cannot be renamed: {rename_error.strerror or rename_error}."
         log_event(log, logging.WARNING, "snapshot_damaged", text, **facts)
     else:
-        text = f"{error.message} It is set aside as {new_path}; delete that folder when you need it no more."
+        text = f"{error.message} The snapshot was moved to {new_path}. Delete this folder if you do not need it."
         log_event(log, logging.WARNING, "snapshot_quarantined", text, aside=str(new_path), **facts)
 
 
 def warn_of_damage(_: Path, error: CorruptFileError) -> None:
-    """Log a warning about a damaged snapshot, and do not move it."""
+    """Log a warning about a corrupt snapshot without renaming its folder."""
     log_event(log, logging.WARNING, "snapshot_damaged", error.message, path=str(getattr(error, "path", "")))
 
 
@@ -228,7 +245,7 @@ def warn_of_other_versions(snapshots: list[StoredSnapshot]) -> None:
     """Log a warning for each snapshot that is skipped because another version of frgroups wrote it."""
     for snapshot in snapshots:
         if not snapshot.is_readable:
-            text = f"{snapshot.version_note} An older one is used."
+            text = f"{snapshot.version_note} An older snapshot is used."
             log_event(log, logging.WARNING, "snapshot_of_another_version", text, path=str(snapshot.path))
 
 
@@ -236,8 +253,8 @@ def list_snapshot_folders(root: Path, on_damage: Callable[[Path, CorruptFileErro
     """
     Return the stored snapshots of one tenant and host.
 
-    A folder that changes meanwhile is listed again. Otherwise, a snapshot that is replaced between two steps would
-    be missed under both of its names.
+    If the folder changes during the listing, it is listed again. Otherwise, a snapshot that is replaced at the same
+    time could be missing under both its old and its new name.
     """
     stored: dict[str, StoredSnapshot | None] = {}
     for _ in range(_MAX_LISTINGS):
@@ -258,7 +275,7 @@ def _read_if_valid(folder: Path, on_damage: Callable[[Path, CorruptFileError], o
     try:
         snapshot = read_manifest(folder)
         _check_location(snapshot)
-    except FileNotFoundError:  # Another process has pruned or replaced it.
+    except FileNotFoundError:  # Another process has pruned or replaced the snapshot.
         return None
     except CorruptFileError as error:
         on_damage(folder, error)
@@ -271,28 +288,28 @@ def _check_location(snapshot: StoredSnapshot) -> None:
     expected = tenant_folder(snapshot.manifest["tenant_uid"], snapshot.manifest["base_url"])
     actual = snapshot.path.parent.name
     if expected.casefold() != actual.casefold():  # Some file systems change the case of names.
-        raise snapshot.corrupt_file_error(MANIFEST, f"a snapshot of {actual}", f"one of {expected}")
+        raise snapshot.corrupt_file_error(MANIFEST, f"a snapshot of {actual}", f"a snapshot of {expected}")
 
 
 def _read_bytes(path: Path, expected: str) -> bytes:
     try:
-        # Reading a pipe might never end. Call stat once, because the file might be pruned in between.
+        # Reading a pipe might never end. Call stat only once, because the file might be pruned between two calls.
         if not stat.S_ISREG(path.stat().st_mode):
-            raise _corrupt_file_error(path, expected, "no regular file")
+            raise _corrupt_file_error(path, expected, "something that is not a regular file")
         return path.read_bytes()
     except FileNotFoundError:
         if not path.parent.exists():
             raise  # Another process has pruned or replaced the snapshot.
-        problem = "no such file"
+        problem = "no file"
     except PermissionError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+        raise InputError(f"Cannot read {path}: {error.strerror}.") from error
     except OSError as error:
-        problem = error.strerror or str(error)
+        problem = f"a read error ({error.strerror or error})"
     raise _corrupt_file_error(path, expected, problem)
 
 
 def _corrupt_file_error(path: Path, expected: str, actual: str) -> CorruptFileError:
-    text = f"{path} is damaged: expected {expected}, found {actual}."
+    text = f"{path} is corrupt: expected {expected}, found {actual}."
     return CorruptFileError(
         text,
         hint=f"{_ALLOW_OLDER}, or load the tenant again with load_snapshot (frgroups load).",
@@ -303,5 +320,5 @@ def _corrupt_file_error(path: Path, expected: str, actual: str) -> CorruptFileEr
     )
 
 
-def _format_digest(*, bytes: int, sha256: str) -> str:  # noqa: A002  # The names of the fields.
+def _format_digest(*, bytes: int, sha256: str) -> str:  # noqa: A002  # Parameters are named after the fields.
     return f"{bytes} bytes, sha256 {sha256[:12]}"

@@ -1,4 +1,4 @@
-"""Write and read the tables of a snapshot as parquet files. Each uid is stored in one table only."""
+"""Write and read the tables of a snapshot as Parquet files. Each uid is stored in only one table."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ import pyarrow.parquet as pq
 
 from frgroups.errors import InputError
 from frgroups.internals.atomic_files import fsync_path
+from frgroups.internals.formatting import pluralize
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.schema import CONSENTS, CUSTOMERS, GROUPS, READS, coerce_schema, from_arrow, to_arrow
 from frgroups.snapshot.snapshot import Snapshot
 
-# Columns that must exist. All others may be missing.
+# Columns that must exist. All other columns are optional.
 _REQUIRED_COLUMNS = {
     "groups": ("customer_group_code", "customer_group_uid", "name"),
     "customers": ("customer_code", "customer_uid"),
@@ -33,10 +34,11 @@ _UID_COLUMNS = {"groups": "customer_group_uid", "customers": "customer_uid"}
 
 GROUP_CODE, CUSTOMER_CODE = "customer_group_code", "customer_code"
 _TABLES = {"customers": CUSTOMERS, "consents": CONSENTS, "groups": GROUPS, "reads": READS}
-_CODE_COLUMNS = {"customers": CUSTOMER_CODE, "groups": GROUP_CODE}  # Row numbers, which memberships refer to.
-_RENAMED = "own "  # Prefix for columns of the caller that have the name of a code column.
-# Codes are sorted, so their differences are small, and zstd compression only costs time. Uids are distinct, so a
-# dictionary only costs time and space. Measured on 5M memberships with random uids.
+_CODE_COLUMNS = {"customers": CUSTOMER_CODE, "groups": GROUP_CODE}  # Row numbers that memberships refer to.
+_RENAMED = "own "  # Prefix for additional columns that have the name of a code column.
+# Codes are sorted, so their differences are small, and zstd compression would only cost time.
+# Uids are distinct, so a dictionary would only cost time and space.
+# Both effects were measured with 5 million memberships and random uids.
 _SORTED, _DISTINCT = "DELTA_BINARY_PACKED", "DELTA_LENGTH_BYTE_ARRAY"
 _ENCODINGS = {
     "customers": {CUSTOMER_CODE: _SORTED, "customer_uid": _DISTINCT},
@@ -47,7 +49,7 @@ _ENCODINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """The tables of a snapshot."""
+    """Tables of a snapshot."""
 
     groups: pd.DataFrame
     customers: pd.DataFrame
@@ -58,9 +60,10 @@ class Tables:
 
 def write_tables(snapshot: Snapshot, folder: Path) -> None:
     """
-    Write groups, customers, consents, reads and memberships into a folder, flushed to disk.
+    Write the tables of a snapshot to a folder, and flush them to disk.
 
-    Memberships are pairs of customer_group_code and customer_code, which are row numbers of groups and customers.
+    Each membership is stored as a `customer_group_code` and a `customer_code`, which are row numbers in the tables of
+    groups and customers.
     """
     for name, table in _arrow_tables(snapshot):
         path = folder / f"{name}.parquet"
@@ -80,8 +83,12 @@ def write_tables(snapshot: Snapshot, folder: Path) -> None:
 
 
 def read_tables(content: Callable[[str], bytes]) -> Tables:
-    """Read all tables. `content` returns the bytes of the file with a name."""
-    with ThreadPoolExecutor(2) as pool:  # More threads would wait for each other.
+    """
+    Read all tables of a snapshot.
+
+    `content` is a function that returns the bytes of a file.
+    """
+    with ThreadPoolExecutor(2) as pool:  # More threads would block each other.
         customers = pool.submit(_frame, content, "customers")
         memberships = pool.submit(lambda: _open_file(content, "memberships").read())
         others = [pool.submit(_frame, content, name) for name in ("consents", "groups", "reads")]
@@ -92,7 +99,11 @@ def read_tables(content: Callable[[str], bytes]) -> Tables:
 
 
 def read_membership_tables(content: Callable[[str], bytes]) -> Tables:
-    """Read only the groups, the memberships and the uids of the customers."""
+    """
+    Read the groups, the memberships, and the uids of the customers.
+
+    Other columns of the customers are not read, and the table of consents is empty.
+    """
     customers = _frame(content, "customers", only=["customer_uid"])
     groups, reads = _frame(content, "groups"), _frame(content, "reads")
     matrix = _membership_matrix(groups, customers, _open_file(content, "memberships").read())
@@ -133,14 +144,14 @@ def _frame(content: Callable[[str], bytes], name: str, *, only: list[str] | None
         check_uids_complete(name, table)
         return from_arrow(table, {column: _TABLES[name][column] for column in only})
     except (pa.ArrowException, InputError) as error:
-        raise IntegrityError(name, "a table of this version", f"another: {type(error).__name__}") from error
+        raise IntegrityError(name, "a readable table", f"a table that raised {type(error).__name__}") from error
 
 
 def _read_all_columns(file: pq.ParquetFile, name: str) -> pd.DataFrame:
     code = _CODE_COLUMNS.get(name, "")
     schema, with_values = file.schema_arrow, _columns_with_values(file.metadata)
     columns = [column for column in schema.names if column != code]
-    # Many columns might contain only missing values, which are faster to create than to decode.
+    # Many columns contain only missing values. It is faster to create these columns than to decode them.
     empty = {column for column in columns if column in _TABLES[name] and column not in with_values}
     table = file.read([column for column in columns if column not in empty])
     for column in empty:
@@ -155,13 +166,17 @@ def _open_file(content: Callable[[str], bytes], name: str) -> pq.ParquetFile:
     try:
         file = pq.ParquetFile(pa.BufferReader(data))
     except pa.ArrowException as error:
-        raise IntegrityError(name, "a parquet file", "another") from error
+        raise IntegrityError(name, "a Parquet file", "another format") from error
     check_columns(name, file.schema_arrow)
     return file
 
 
 def _columns_with_values(metadata: pq.FileMetaData) -> set[str]:
-    """Return the columns that contain values, or might contain values according to the statistics."""
+    """
+    Return the names of the columns that contain values.
+
+    Columns without statistics are included, because they might contain values.
+    """
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     chunks = [group.column(number) for group in groups for number in range(metadata.num_columns)]
     return {
@@ -172,21 +187,29 @@ def _columns_with_values(metadata: pq.FileMetaData) -> set[str]:
 
 
 def _rename_clash(column: str, code: str) -> str:
-    """Add a prefix to a column of the caller that has the name of the code column, with or without prefixes."""
+    """
+    Add a prefix to the name of an additional column if it equals the name of the code column.
+
+    A name that already has this prefix gets a second prefix, so that the original name can be restored.
+    """
     if re.fullmatch(f"({_RENAMED})*{code}", column):
         return f"{_RENAMED}{column}"
     return column
 
 
 def _restore_clash(column: str, code: str) -> str:
-    """Undo `_rename_clash`."""
+    """Remove the prefix that `_rename_clash` has added to a column name."""
     if re.fullmatch(f"({_RENAMED})*{code}", column):
         return column.removeprefix(_RENAMED)
     return column
 
 
 class IntegrityError(Exception):
-    """Raised if a file contradicts the other files. The caller, which knows the folder, raises CorruptFileError."""
+    """
+    Error for a table that is invalid or contradicts other tables.
+
+    The caller, which has the path of the folder, converts it to CorruptFileError.
+    """
 
     def __init__(self, table: str, expected: str, actual: str) -> None:
         super().__init__(f"{table}: expected {expected}, found {actual}")
@@ -194,17 +217,19 @@ class IntegrityError(Exception):
 
 
 def check_columns(table: str, schema: pa.Schema) -> None:
-    """Raise IntegrityError if a required column is missing or a code column has a wrong type."""
+    """Raise IntegrityError if a required column is missing or a code column has the wrong type."""
     needed = _REQUIRED_COLUMNS[table]
     if missing := [name for name in needed if schema.names.count(name) != 1]:
-        raise IntegrityError(table, f"the columns {', '.join(needed)}", f"not one each of {', '.join(missing)}")
+        raise IntegrityError(
+            table, f"the columns {', '.join(needed)}", f"missing or repeated columns: {', '.join(missing)}"
+        )
     codes = [name for name in needed if name.endswith("_code")]
     if wrong := [name for name in codes if schema.field(name).type != pa.int32()]:
         raise IntegrityError(table, "codes of type int32", f"{wrong[0]} of type {schema.field(wrong[0]).type}")
 
 
 def check_uids_complete(table: str, columns: pa.Table) -> None:
-    """Raise IntegrityError if a row of groups or customers has no uid."""
+    """Raise IntegrityError if a row of the groups or customers table has no uid."""
     column = _UID_COLUMNS.get(table)
     if column is None:
         return
@@ -214,20 +239,22 @@ def check_uids_complete(table: str, columns: pa.Table) -> None:
 
 
 def check_row_count(table: str, expected: int, actual: int) -> None:
-    """Raise IntegrityError if a table does not have the number of rows in the manifest."""
+    """Raise IntegrityError if the number of rows in a table differs from the manifest."""
     if actual != expected:
-        raise IntegrityError(table, f"{expected} rows, as the manifest says", f"{actual} rows")
+        raise IntegrityError(table, f"{expected} rows according to the manifest", f"{actual} rows")
 
 
 def check_codes(group_code: pa.ChunkedArray, customer_code: pa.ChunkedArray, n_groups: int, n_customers: int) -> None:
-    """Raise IntegrityError if the codes of memberships are missing, out of range, unsorted or repeated."""
+    """Raise IntegrityError if membership codes are missing, out of range, unsorted, or repeated."""
     n_missing = group_code.null_count + customer_code.null_count
     if n_missing:
-        raise IntegrityError("memberships", "a code in every row", f"{n_missing} without")
+        raise IntegrityError("memberships", "a code in every row", pluralize(n_missing, "missing code"))
     groups, customers = group_code.to_numpy(), customer_code.to_numpy()
     for name, codes, n in (("customer_group_code", groups, n_groups), ("customer_code", customers, n_customers)):
         if len(codes) and not 0 <= codes.min() <= codes.max() < n:
-            raise IntegrityError("memberships", f"{name} from 0 to below {n}", f"{codes.min()} to {codes.max()}")
+            raise IntegrityError(
+                "memberships", f"values of {name} from 0 to below {n}", f"{codes.min()} to {codes.max()}"
+            )
     same_group = groups[1:] == groups[:-1]
     if (groups[1:] < groups[:-1]).any() or (same_group & (customers[1:] <= customers[:-1])).any():
-        raise IntegrityError("memberships", "rising codes", f"{len(np.unique(groups))} groups in another order")
+        raise IntegrityError("memberships", "sorted codes without duplicates", "unsorted or repeated codes")

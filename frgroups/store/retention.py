@@ -1,4 +1,4 @@
-"""List the stored snapshots, and prune old ones."""
+"""List stored snapshots, and remove old snapshots."""
 
 from __future__ import annotations
 
@@ -51,10 +51,24 @@ _TENANT_COLUMNS = {
 
 def list_snapshots(cache: Cache = None, *, tenant_uid: str | None = None) -> pd.DataFrame:
     """
-    What is kept, oldest first: tenant_uid, base_url, taken_at, read_until, verdict, counts, size_bytes, path.
+    Return a table of the stored snapshots, oldest first.
 
-    Reads the manifests alone, so damage inside a snapshot shows when that snapshot is read. A damaged manifest is
-    left out, with a warning in the log.
+    Only the manifests are read, so other corrupt files are not detected. Snapshots with a corrupt manifest are
+    omitted, and a warning is logged.
+
+    Parameters
+    ----------
+    cache
+        Folder of the snapshots. None means the folder `snapshots` in the data folder.
+    tenant_uid
+        Uid of a tenant. None lists the snapshots of all tenants.
+
+    Returns
+    -------
+    DataFrame
+        One row per snapshot, with the columns `tenant_uid` and `base_url` (str), `taken_at` and `read_until`
+        (datetime64[us, UTC]), `verdict` (str), `n_groups`, `n_customers`, `n_memberships`, and `size_bytes` (int64),
+        and `path` (str).
 
     Examples
     --------
@@ -67,11 +81,27 @@ def list_snapshots(cache: Cache = None, *, tenant_uid: str | None = None) -> pd.
 
 def cache_info(cache: Cache = None) -> pd.DataFrame:
     """
-    What a cache folder (None: the home's) holds, a row for each tenant and host.
+    Return a table with the number and size of the stored snapshots of each tenant and host.
 
-    Columns: tenant_uid, base_url, n_snapshots, oldest, newest, verdict (of the newest), size_bytes (of all that is
-    there), n_damaged (set aside, or with a manifest that cannot be read), n_drafts (being written or removed, or
-    left so by a run that died), path.
+    Parameters
+    ----------
+    cache
+        Folder of the snapshots. None means the folder `snapshots` in the data folder.
+
+    Returns
+    -------
+    DataFrame
+        One row per tenant and host, with the following columns:
+
+        - `tenant_uid`, `base_url` (str): tenant and host.
+        - `n_snapshots` (int64): number of stored snapshots.
+        - `oldest`, `newest` (datetime64[us, UTC]): timestamps of the oldest and the newest snapshot.
+        - `verdict` (str): verdict of the newest snapshot.
+        - `size_bytes` (int64): size of all files in the tenant's folder.
+        - `n_damaged` (int64): number of quarantined snapshots and snapshots with a corrupt manifest.
+        - `n_drafts` (int64): number of snapshots that are being written or removed, or that an interrupted process
+          left behind.
+        - `path` (str): folder of the tenant and host.
 
     Examples
     --------
@@ -87,15 +117,34 @@ def prune(
     cache: Cache = None, *, keep: timedelta | str = timedelta(days=400), tenant_uid: str | None = None
 ) -> pd.DataFrame:
     """
-    Remove the snapshots taken longer ago than `keep` (400 days), never the newest good one of a tenant and host.
+    Remove old snapshots.
 
-    What was set aside as damaged goes at the same age; drafts that a run left behind go after a day. Returns the
-    table of the snapshots that were removed, as `list_snapshots` shows it.
+    The newest valid snapshot of each tenant and host is never removed. Quarantined snapshots are removed at the same
+    age as other snapshots, and drafts of interrupted processes after one day.
+
+    Parameters
+    ----------
+    cache
+        Folder of the snapshots. None means the folder `snapshots` in the data folder.
+    keep
+        Maximum age of the remaining snapshots, as a timedelta or a string such as "90d". The default is 400 days.
+    tenant_uid
+        Uid of a tenant. None prunes the snapshots of all tenants.
+
+    Returns
+    -------
+    DataFrame
+        The removed snapshots, with the columns of `list_snapshots`.
+
+    Raises
+    ------
+    InputError
+        If `keep` is not a duration or a folder cannot be removed.
 
     Examples
     --------
     >>> path = save_snapshot(sample_snapshot())
-    >>> len(prune(keep=timedelta(days=0)))  # The newest one of a tenant stays.
+    >>> len(prune(keep=timedelta(days=0)))  # The newest snapshot of a tenant is never removed.
     0
     """
     before = datetime.now(UTC) - parse_duration(keep)
@@ -117,7 +166,7 @@ def _remove(folder: Path) -> None:
     try:
         folders.remove_folder(folder)
     except OSError as error:
-        raise InputError(f"{folder} could not be removed: {error.strerror or error}.") from error
+        raise folders.removal_error(folder, error) from error
 
 
 def _snapshot_table(snapshots: list[StoredSnapshot]) -> pd.DataFrame:
@@ -149,7 +198,11 @@ def _tenant_row(root: Path) -> dict[str, Any]:
 
 
 def _find_prunable(stored: list[StoredSnapshot], before: datetime) -> list[StoredSnapshot]:
-    """Return the snapshots that were taken before a timestamp and before the newest valid snapshot."""
+    """
+    Return the snapshots that were taken before a timestamp and before the newest valid snapshot.
+
+    If there is no valid snapshot, the result is empty.
+    """
     if not any(snapshot.taken_at < before for snapshot in stored):
         return []
     latest_valid = next(
@@ -168,7 +221,7 @@ def _is_valid(snapshot: StoredSnapshot) -> bool:
 
 def _folder_size(folder: Path) -> int:
     size = 0
-    with suppress(FileNotFoundError):  # Another process has pruned it.
+    with suppress(FileNotFoundError):  # Another process has pruned the snapshot.
         for path in folder.rglob("*"):
             if path.is_file():
                 size += path.lstat().st_size

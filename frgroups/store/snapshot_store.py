@@ -1,4 +1,4 @@
-"""Save and read snapshots as folders of parquet files."""
+"""Save and read snapshots as folders of Parquet files."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import pandas as pd
 
 from frgroups.errors import CorruptFileError, InputError, SnapshotNotFoundError
 from frgroups.internals.atomic_files import ensure_private_dir
-from frgroups.internals.formatting import format_utc
+from frgroups.internals.formatting import format_utc, pluralize
 from frgroups.internals.paths import resolve_folder, tenant_folder
+from frgroups.internals.redaction import safe_repr
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.store import folders
 from frgroups.store.manifest import (
@@ -36,16 +37,33 @@ from frgroups.store.parquet_tables import (
 )
 
 _MAX_ATTEMPTS = 5
-_CHOOSE_TENANT = "Pass tenant_uid= and base_url= to choose one."
-_WITHOUT_HOST = "Read a snapshot without a host by its folder, which is in the column path of list_snapshots."
+_CHOOSE_TENANT = "Pass `tenant_uid` and `base_url` to choose one."
+_WITHOUT_HOST = "To read a snapshot without a host, pass its folder, which is in the column `path` of list_snapshots."
 
 
 def save_snapshot(snapshot: Snapshot, cache: Cache = None) -> Path:
     """
-    Keep a snapshot in a cache folder (None: the home's) and return its own folder in there.
+    Save a snapshot in a cache folder, and return the path of its new folder.
 
-    The folder appears whole or not at all: it is written under another name, flushed, and renamed. Raises
-    InputError where the folder cannot be written; nothing of the snapshot is left behind then.
+    The folder is written under a temporary name, flushed to disk, and renamed, so that readers never find an
+    incomplete snapshot.
+
+    Parameters
+    ----------
+    snapshot
+        Snapshot to save.
+    cache
+        Folder of the snapshots. None means the folder `snapshots` in the data folder.
+
+    Returns
+    -------
+    Path
+        Folder of the saved snapshot.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be written. Incomplete files are removed.
 
     Examples
     --------
@@ -61,23 +79,24 @@ def save_snapshot(snapshot: Snapshot, cache: Cache = None) -> Path:
 
 def replace_stored(stored: StoredSnapshot, snapshot: Snapshot) -> Path:
     """
-    Replace a stored snapshot of the same tenant, host and time, and return the new folder.
+    Replace a stored snapshot of the same tenant, host, and timestamp, and return the new folder.
 
-    The new folder is complete before the old one is removed, and hides it, so that readers find one of the two. If
-    the operation is interrupted, the old folder remains until the next save, prune or `clean_cache`.
+    The new folder is complete before the old folder is removed, and readers ignore the old folder as soon as the new
+    folder exists. If the operation is interrupted, the old folder remains until the next save, prune, or
+    `clean_cache`.
     """
     identity = (stored.manifest["tenant_uid"], stored.manifest["base_url"], stored.taken_at)
     if identity != (snapshot.tenant_uid, snapshot.base_url, snapshot.taken_at.astimezone(UTC)):
-        raise InputError(f"{snapshot!r} is of another tenant, host or moment than {stored.path}.")
+        raise InputError(
+            f"{snapshot!r} cannot replace {stored.path}, because the tenant, host, or timestamp differs."
+        )
     root = stored.path.parent
     path = _write(snapshot, root, folders.replacing_names(root, stored.path.name))
     try:
         folders.remove_folder(stored.path)
     except OSError as error:
-        raise InputError(
-            f"{stored.path} could not be removed: {error.strerror or error}. {path} hides it, and the next save or "
-            "prune removes it."
-        ) from error
+        hint = f"Readers already use {path} instead. The next save or prune removes the old folder."
+        raise folders.removal_error(stored.path, error, hint) from error
     return path
 
 
@@ -90,25 +109,40 @@ def read_snapshot(
     allow_older: bool = False,
 ) -> Snapshot:
     """
-    The newest kept snapshot, or the newest one taken at or before `at`; equal to what was saved.
+    Read the newest stored snapshot, or the newest snapshot that was taken at or before a given time.
 
-    `cache` may also be the folder of one snapshot, as `list_snapshots` tells it in `path`.
+    Parameters
+    ----------
+    cache
+        Folder of the snapshots, or the folder of a single snapshot, which is in the column `path` of
+        `list_snapshots`. None means the folder `snapshots` in the data folder.
+    tenant_uid
+        Uid of the tenant. None is sufficient if the folder contains the snapshots of only one tenant.
+    at
+        Latest time at which the snapshot was taken, as a timestamp or a date. A date means the end of that day, and a
+        timestamp without a time zone is in UTC. None reads the newest snapshot.
+    base_url
+        Base URL of the host. None is sufficient if the snapshots are from only one host.
+    allow_older
+        Whether to read the newest valid snapshot if newer snapshots cannot be read. Corrupt snapshots are quarantined
+        in a folder `.damaged-...`, and snapshots of another format version are skipped. In both cases, a warning is
+        logged. With False, an error is raised instead.
 
-    `at` is a moment, or a date, which means the end of that day (UTC).
-
-    With `allow_older` a damaged snapshot is set aside in a folder `.damaged-...` beside it, with a warning in the
-    log, and the newest good one answers instead. One of another version of frgroups is passed over, with a warning,
-    and stays where it is.
+    Returns
+    -------
+    Snapshot
+        A snapshot that is equal to the saved snapshot.
 
     Raises
     ------
     SnapshotNotFoundError
-        Nothing was kept that answers; the message says what is there.
+        If no stored snapshot matches the arguments.
     InputError
-        The cache holds several tenants or hosts, and neither `tenant_uid` nor `base_url` says which. Or the
-        snapshot was written by a frgroups that keeps them in another way, and with `allow_older` so was every other.
+        If an argument is invalid, if the snapshots are from several tenants or hosts, or if another version of
+        frgroups wrote the snapshot.
     CorruptFileError
-        A file is not as it was written; the message names it, and says what was expected and found.
+        If a file is missing or differs from its checksum. The message contains the path, and the expected and the
+        actual content.
 
     Examples
     --------
@@ -142,7 +176,9 @@ def read_snapshot(
             if snapshot is not None:
                 return snapshot
             raise _not_found_error(stored, damaged, folder, (tenant_uid, base_url), until)
-    raise SnapshotNotFoundError(f"Snapshots in {folder} are removed as fast as they are read.")
+    raise SnapshotNotFoundError(
+        f"The snapshots in {folder} were removed or replaced while they were being read. Try again."
+    )
 
 
 def _read_newest(
@@ -151,7 +187,12 @@ def _read_newest(
     *,
     skip_other_versions: bool,
 ) -> Snapshot | None:
-    """Read the newest undamaged snapshot. If no snapshot has a supported version, none is skipped."""
+    """
+    Read the newest valid snapshot.
+
+    With `skip_other_versions`, snapshots of other format versions are skipped if at least one snapshot has the
+    supported version.
+    """
     to_read = candidates
     readable = [stored for stored in candidates if stored.is_readable]
     if skip_other_versions and readable:
@@ -169,11 +210,12 @@ def _read_newest(
 
 def list_tenant_snapshots(cache: Cache, tenant_uid: str | None, base_url: str | None) -> list[StoredSnapshot]:
     """
-    Return the stored snapshots of one tenant and host, oldest first, and only the last of each timestamp.
+    Return the stored snapshots of one tenant and host, oldest first.
 
-    Damaged snapshots are omitted with a warning in the log. `cache` can also be the folder of one snapshot. Raises
-    SnapshotNotFoundError if there is no snapshot, and InputError if the cache contains several tenants or hosts and
-    the arguments do not select one.
+    If several snapshots have the same timestamp, only the last one is returned. Corrupt snapshots are omitted, and a
+    warning is logged. `cache` can also be the folder of a single snapshot. Raises SnapshotNotFoundError if there is
+    no snapshot, and InputError if the snapshots are from several tenants or hosts and the arguments do not select
+    one.
     """
     folder = resolve_folder(cache, "snapshots")
     if (folder / MANIFEST).is_file():
@@ -187,18 +229,24 @@ def list_tenant_snapshots(cache: Cache, tenant_uid: str | None, base_url: str | 
 
 
 def open_stored(path: str | Path) -> StoredSnapshot:
-    """Return the stored snapshot in a folder, without reading its tables. Raise InputError if there is none."""
+    """
+    Return the stored snapshot in a folder without reading its tables.
+
+    Raises InputError if the folder does not contain a snapshot.
+    """
     folder = resolve_folder(path, "a snapshot")
     if not (folder / MANIFEST).is_file():
-        raise InputError(f"{folder} is not the folder of a kept snapshot; list_snapshots tells each in `path`.")
+        raise InputError(
+            f"{folder} does not contain a snapshot. Pass a folder from the column `path` of list_snapshots."
+        )
     return read_manifest(folder)
 
 
 def read_stored(stored: StoredSnapshot, *, only_memberships: bool = False) -> Snapshot:
     """
-    Read a stored snapshot and verify the files that are read.
+    Read a stored snapshot, and verify the files that are read.
 
-    With `only_memberships`, customers have only their uids, and consents are empty.
+    With `only_memberships`, the customers table contains only the uids, and the consents table is empty.
     """
     stored.check_version()
     try:
@@ -214,8 +262,9 @@ def read_stored(stored: StoredSnapshot, *, only_memberships: bool = False) -> Sn
         raise stored.corrupt_file_error(error.file, error.expected, error.actual) from error
     try:
         return _build_snapshot(stored, tables)
-    except InputError as error:  # For example, a universe that is smaller than the number of customers.
-        raise stored.corrupt_file_error(MANIFEST, "facts that agree with the tables", str(error)) from error
+    except InputError as error:  # For example, the universe is smaller than the number of customers.
+        problem = error.message.removesuffix(".")
+        raise stored.corrupt_file_error(MANIFEST, "values that match the tables", f"a mismatch: {problem}") from error
 
 
 def _build_snapshot(stored: StoredSnapshot, tables: Tables) -> Snapshot:
@@ -244,13 +293,17 @@ def latest_snapshot(cache: Cache, tenant_uid: str, base_url: str) -> StoredSnaps
 
 
 def latest_valid_snapshot(cache: Cache, tenant_uid: str, base_url: str) -> Snapshot | None:
-    """Read the newest undamaged snapshot of a tenant and host. Newer, damaged snapshots are quarantined."""
+    """
+    Read the newest valid snapshot of a tenant and host, or return None if there is none.
+
+    Newer snapshots that are corrupt are quarantined.
+    """
     for stored in reversed(list_stored_snapshots(cache, tenant_uid, on_damage=quarantine)):
         if not (stored.matches_host(base_url) and stored.is_readable):
             continue
         try:
             return read_stored(stored)
-        except FileNotFoundError:  # Another process has pruned it.
+        except FileNotFoundError:  # Another process has pruned the snapshot.
             continue
         except CorruptFileError as error:
             quarantine(stored.path, error)
@@ -258,7 +311,7 @@ def latest_valid_snapshot(cache: Cache, tenant_uid: str, base_url: str) -> Snaps
 
 
 def clean_cache(cache: Cache = None, tenant_uid: str | None = None) -> None:
-    """Remove the folders that interrupted writes, replacements and removals have left over."""
+    """Remove the temporary folders that interrupted writes, replacements, and removals have left behind."""
     for root in folders.tenant_folders(resolve_folder(cache, "snapshots"), tenant_uid):
         folders.clean_temp_folders(root)
 
@@ -285,8 +338,8 @@ def _write(snapshot: Snapshot, root: Path, names: Iterator[str]) -> Path:
         return folders.make_folder(root, names, fill)
     except OSError as error:
         raise InputError(
-            f"The snapshot of {snapshot.tenant_uid} could not be kept in {root}: {error.strerror or error}. "
-            "Nothing was kept of it; those kept before are untouched."
+            f"Cannot write {root}: {error.strerror or error}. The snapshot of tenant {snapshot.tenant_uid} was not "
+            "stored. Other stored snapshots have not changed."
         ) from error
 
 
@@ -301,7 +354,7 @@ def _check_one_tenant(stored: list[StoredSnapshot], folder: Path) -> None:
     if any(host == "no host" for _, host in tenants):
         hint = f"{_CHOOSE_TENANT} {_WITHOUT_HOST}"
     raise InputError(
-        f"{folder} holds snapshots of {listed}.",
+        f"{folder} contains snapshots of several tenants or hosts: {listed}.",
         hint=hint,
         cli_hint="Pass --tenant and --base-url to choose one.",
     )
@@ -317,18 +370,18 @@ def _not_found_error(
     tenant_uid, base_url = requested
     description = "snapshot"
     if damaged:
-        description = f"whole {description}"
+        description = f"valid {description}"
     if tenant_uid is not None:
         description += f" of tenant {tenant_uid}"
     if base_url is not None:
         description += f" at {base_url}"
     if until is not None:
-        description += f" from {format_utc(until)} or before"
-    message = f"No {description} is kept in {folder}."
+        description += f" from {format_utc(until)} or earlier"
+    message = f"No {description} was found in {folder}."
     if damaged:
-        message += f" {len(damaged)} were damaged and are set aside; the log tells where."
+        message += f" {pluralize(len(damaged), 'snapshot')} could not be read because of corrupt files; see the log."
     elif stored:
-        message += f" The oldest of {len(stored)} is of {format_utc(stored[0].taken_at)}."
+        message += f" The oldest of {pluralize(len(stored), 'snapshot')} is from {format_utc(stored[0].taken_at)}."
     return SnapshotNotFoundError(
         message,
         hint="Load the tenant with load_snapshot (frgroups load).",
@@ -337,14 +390,20 @@ def _not_found_error(
 
 
 def end_of_period(at: date | str) -> datetime:
-    """Convert a timestamp or date to a datetime in UTC. A date means the end of its day."""
+    """Convert a timestamp or a date to a datetime in UTC. A date means the end of that day."""
     try:
         timestamp = pd.Timestamp(at)
     except (TypeError, ValueError) as error:
-        raise InputError(f"{at!r} is not a moment; write it like '2026-11-23' or '2026-11-23T08:10Z'.") from error
+        raise _timestamp_error(at) from error
     if pd.isna(timestamp):
-        raise InputError(f"{at!r} is not a moment; write it like '2026-11-23' or '2026-11-23T08:10Z'.")
+        raise _timestamp_error(at)
     if (isinstance(at, date) and not isinstance(at, datetime)) or (isinstance(at, str) and len(at.strip()) == 10):
         timestamp += pd.Timedelta(days=1) - pd.Timedelta(microseconds=1)
     timestamp = timestamp.tz_localize(UTC) if timestamp.tzinfo is None else timestamp.tz_convert(UTC)
     return timestamp.to_pydatetime(warn=False)
+
+
+def _timestamp_error(value: object) -> InputError:
+    return InputError(
+        f"{safe_repr(value)} is not a valid timestamp. Use ISO 8601, for example 2026-11-23 or 2026-11-23T08:10Z."
+    )

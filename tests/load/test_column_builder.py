@@ -1,4 +1,4 @@
-"""From the API's records to tables: dtypes, order, odd dates, and what may be kept of a customer."""
+"""Tests of the tables that are built from API records."""
 
 import json
 
@@ -44,35 +44,39 @@ NAMES = {
 
 
 def dtypes(frame):
-    """{column: dtype} of a frame, as text."""
+    """Return the dtypes of a table as strings."""
     return {name: str(dtype) for name, dtype in frame.dtypes.items()}
 
 
 def uids_of(members):
-    """The uids of these members, as Seen has them."""
+    """Return the uids of some members as an Arrow array."""
     return pa.array([member.customer_uid for member in members], pa.large_string())
 
 
 def customers_table(members, record, order=None):
-    """The customers' table of these members, in uid order unless told otherwise."""
+    """Return the customers table of some members, in uid order by default."""
     columns = CustomerColumns(record)
     columns.add(page_rows(members, record))
-    return columns.customers(uids_of(members), np.array(in_uid_order(members) if order is None else order, np.int64))
+    return columns.customers(
+        uids_of(members), np.array(positions_in_uid_order(members) if order is None else order, np.int64)
+    )
 
 
 def consents_table(members, order=None):
-    """The consents' table of these members."""
+    """Return the consents table of some members, in uid order by default."""
     columns = CustomerColumns(Member)
     columns.add(page_rows(members))
-    return columns.consents(uids_of(members), np.array(in_uid_order(members) if order is None else order, np.int64))
+    return columns.consents(
+        uids_of(members), np.array(positions_in_uid_order(members) if order is None else order, np.int64)
+    )
 
 
-def in_uid_order(members):
+def positions_in_uid_order(members):
     return sorted(range(len(members)), key=lambda n: members[n].customer_uid)
 
 
-def test_groups_are_in_uid_order_with_fixed_dtypes():
-    "A group without a name is shown by its uid."
+def test_groups_table():
+    """Groups are sorted by uid, and a group without a name is named after its uid."""
     table = groups_table(
         [
             Group(customer_group_uid="vip", name="VIP", created_at="2026-01-02"),
@@ -85,8 +89,8 @@ def test_groups_are_in_uid_order_with_fixed_dtypes():
     assert table["created_at"].isna().tolist() == [True, False]
 
 
-def test_a_member_becomes_a_row_without_contact_data():
-    "Of e-mail, mobile, loyalty id and VAT number only whether there is one; names are not in the table."
+def test_customers_table():
+    """By default, only the presence of contact data is stored."""
     table = customers_table([Member(**FULL)], Member)
 
     row = table.iloc[0]
@@ -100,8 +104,8 @@ def test_a_member_becomes_a_row_without_contact_data():
 
 
 @pytest.mark.parametrize("kind", [Member, Customer])
-def test_contact_data_stays_out_unless_it_was_asked_for(kind):
-    "Whatever kind of record comes in, the default table shows no name, address or number."
+def test_no_personal_data_by_default(kind):
+    """By default, no name, address, or contact data is stored for any record type."""
     values = FULL if kind is Member else FULL | NAMES
 
     text = customers_table([kind(**values)], Member).to_csv()
@@ -110,8 +114,8 @@ def test_contact_data_stays_out_unless_it_was_asked_for(kind):
         assert secret not in text
 
 
-def test_everything_is_kept_when_it_was_asked_for():
-    "personal=True has the same columns first, then contact data, lists as JSON."
+def test_personal_columns():
+    """With personal data, the table has additional columns, and lists are stored as JSON."""
     table = customers_table([Customer(**FULL, **NAMES)], Customer)
 
     row = table.iloc[0]
@@ -122,8 +126,8 @@ def test_everything_is_kept_when_it_was_asked_for():
     assert pd.isna(row.loyalty_id)
 
 
-def test_an_empty_text_is_a_missing_value():
-    "The API writes '' for what it does not know."
+def test_empty_strings():
+    """Empty strings in customer records become missing values."""
     table = customers_table([Member(customer_uid="c-1", city="", external_id="", created_at="")], Member)
 
     assert table[["city", "external_id", "created_at"]].isna().all(axis=None)
@@ -144,20 +148,20 @@ def test_an_empty_text_is_a_missing_value():
         ("9999-12-31T23:59:59Z", "9999-12-31T23:59:59Z"),
     ],
 )
-def test_one_odd_date_does_not_touch_the_others(text, expected):
-    "Each date is read by itself, to the microsecond in UTC; nonsense is a missing date."
+def test_timestamp_formats(text, expected):
+    """Timestamps are converted to UTC with microseconds, and invalid timestamps become missing values."""
     good = "2026-05-05T05:05:05.5Z"
-    members = [Member(customer_uid=f"c-{n}", created_at=one) for n, one in enumerate([good, text, good])]
+    members = [Member(customer_uid=f"c-{n}", created_at=value) for n, value in enumerate([good, text, good])]
 
-    moments = customers_table(members, Member)["created_at"]
+    timestamps = customers_table(members, Member)["created_at"]
 
-    assert str(moments.dtype) == "datetime64[us, UTC]"
-    assert moments[0] == moments[2] == pd.Timestamp(good)
-    assert pd.isna(moments[1]) if expected is None else moments[1] == pd.Timestamp(expected)
+    assert str(timestamps.dtype) == "datetime64[us, UTC]"
+    assert timestamps[0] == timestamps[2] == pd.Timestamp(good)
+    assert pd.isna(timestamps[1]) if expected is None else timestamps[1] == pd.Timestamp(expected)
 
 
-def test_consents_have_a_row_each_in_the_order_of_their_uids():
-    "Customers without a consent have no row; an unknown status stays unknown."
+def test_consents_table():
+    """Each consent has one row, sorted by customer and consent uid, and an unknown status is missing."""
     members = [
         Member(customer_uid="c-2", consents=(Consent(consent_uid="sms", status=None), Consent(consent_uid="mail"))),
         Member(customer_uid="c-3"),
@@ -175,8 +179,8 @@ def test_consents_have_a_row_each_in_the_order_of_their_uids():
     assert table["status"].isna().tolist() == [False, True, True]
 
 
-def test_consents_of_one_uid_stay_in_the_order_of_the_record():
-    "Two consents of one uid are both kept, as the record has them; one without a uid comes last."
+def test_consents_with_same_uid():
+    """Consents with the same uid keep the order of the record, and consents without a uid come last."""
     consents = tuple(
         Consent(consent_uid=uid, name=name) for uid, name in [("b", "1"), (None, "2"), ("a", "3"), ("b", "0")]
     )
@@ -187,8 +191,8 @@ def test_consents_of_one_uid_stay_in_the_order_of_the_record():
     assert table["consent_uid"].isna().tolist() == [False, False, False, True]
 
 
-def test_an_empty_text_in_a_consent_is_a_missing_value():
-    "As in the customers' table."
+def test_empty_strings_in_consents():
+    """Empty strings in consents become missing values."""
     consents = (Consent(consent_uid="mail", name="", source="", created_at=""),)
 
     table = consents_table([Member(customer_uid="c-1", consents=consents)])
@@ -196,8 +200,8 @@ def test_an_empty_text_in_a_consent_is_a_missing_value():
     assert table[["name", "source", "created_at"]].isna().all(axis=None)
 
 
-def test_only_those_who_are_asked_for_come_in_the_order_asked_for():
-    "Who was met and turned out to be in no group is in neither table."
+def test_requested_customers():
+    """Only the requested customers are returned, in the requested order."""
     members = [
         Member(customer_uid=f"c-{n}", city=f"city {n}", consents=(Consent(consent_uid="mail"),)) for n in range(5)
     ]
@@ -209,30 +213,30 @@ def test_only_those_who_are_asked_for_come_in_the_order_asked_for():
 
 
 @pytest.mark.parametrize("record", [Member, Customer])
-def test_the_portions_that_customers_come_in_do_not_show(record, monkeypatch):
-    "One page or many, portions joined early or late: the tables are the same."
+def test_batches(record, monkeypatch):
+    """The tables do not depend on the batches in which the customers are added."""
     consents = [(), None, (Consent(consent_uid="sms"), Consent(consent_uid="mail"))]
     members = [
         Customer(**FULL | {"customer_uid": f"c-{n:03d}", "city": f"{n}", "consents": consents[n % 3]})
         for n in range(100)
     ]
     order = np.array(range(99, -1, -3))
-    at_once = CustomerColumns(record)
+    one_batch = CustomerColumns(record)
     rows = page_rows(members, record)
-    at_once.add(rows)
+    one_batch.add(rows)
     monkeypatch.setattr("frgroups.load.column_builder.BATCH_SIZE", 4)
-    by_and_by = CustomerColumns(record)
+    many_batches = CustomerColumns(record)
     for n in range(0, 100, 3):
-        by_and_by.add(rows[n : n + 3])
+        many_batches.add(rows[n : n + 3])
 
     for table in ("customers", "consents"):
-        one, other = (getattr(columns, table)(uids_of(members), order) for columns in (at_once, by_and_by))
-        pd.testing.assert_frame_equal(one, other)
-    assert len(by_and_by.consents(uids_of(members), np.arange(100))) == 66
+        left, right = (getattr(columns, table)(uids_of(members), order) for columns in (one_batch, many_batches))
+        pd.testing.assert_frame_equal(left, right)
+    assert len(many_batches.consents(uids_of(members), np.arange(100))) == 66
 
 
-def test_no_records_are_empty_tables_of_the_same_columns():
-    "An empty tenant has tables too."
+def test_empty_tables():
+    """Without records, the tables are empty but have all columns."""
     assert dtypes(groups_table([])) == GROUPS
     assert dtypes(customers_table([], Member)) == CUSTOMERS
     assert dtypes(customers_table([], Customer)) == CUSTOMERS | PERSONAL
@@ -240,35 +244,35 @@ def test_no_records_are_empty_tables_of_the_same_columns():
 
 
 texts = st.none() | st.text(max_size=5)
-whole = st.none() | st.integers(-(2**63), 2**63 - 1)
+integers = st.none() | st.integers(-(2**63), 2**63 - 1)
 members = st.builds(
     Member,
     customer_uid=st.text(min_size=1, max_size=5),
     external_id=texts,
     created_at=texts,
-    payment_terms=whole,
-    credit=st.none() | st.builds(Credit, limit=whole, balance=whole),
+    payment_terms=integers,
+    credit=st.none() | st.builds(Credit, limit=integers, balance=integers),
     consents=st.none() | st.lists(st.builds(Consent, consent_uid=texts, created_at=texts)).map(tuple),
 )
 
 
 @settings(max_examples=50)
 @given(rows=st.lists(members, max_size=5, unique_by=lambda row: row.customer_uid))
-def test_every_record_has_its_row(rows):
-    "Nothing that a page can hold is lost or refused on its way into a table."
+def test_one_row_per_record(rows):
+    """Every customer record becomes one row, whatever values it contains."""
     table = customers_table(rows, Member)
 
     in_order = sorted(rows, key=lambda row: row.customer_uid)
     assert dtypes(table) == CUSTOMERS
     assert list(table["customer_uid"]) == [row.customer_uid for row in in_order]
-    assert [None if pd.isna(one) else one for one in table["payment_terms"]] == [
+    assert [None if pd.isna(value) else value for value in table["payment_terms"]] == [
         row.payment_terms for row in in_order
     ]
     assert len(consents_table(rows)) == sum(len(row.consents or ()) for row in rows)
 
 
-def test_an_odd_date_costs_no_other_date():
-    "Beyond microseconds, beyond the calendar, or a word: each is read by itself."
+def test_invalid_timestamps():
+    """An invalid timestamp does not affect the other timestamps."""
     odd = {
         "2026-01-01T00:00:00.1234567Z": "2026-01-01 00:00:00.123456+00:00",
         "0001-01-01T00:00:00Z": "0001-01-01 00:00:00+00:00",
@@ -281,4 +285,4 @@ def test_an_odd_date_costs_no_other_date():
     }
     groups = [Group(customer_group_uid=f"g{n}", created_at=text) for n, text in enumerate(odd)]
 
-    assert [str(moment) for moment in groups_table(groups)["created_at"]] == list(odd.values())
+    assert [str(timestamp) for timestamp in groups_table(groups)["created_at"]] == list(odd.values())

@@ -1,4 +1,4 @@
-"""The fewest requests: what is covered instead of paged, what that costs, and what ends it."""
+"""Tests of the choice between reading a group by pages and inferring its members."""
 
 import pytest
 from hypothesis import given, settings
@@ -19,8 +19,8 @@ def sandbox(short_pages):
 
 
 @pytest.fixture
-def glance_of_one(monkeypatch):
-    """Glances of one customer, which no page is as short as."""
+def small_probes(monkeypatch):
+    """Set the size of probes to one customer, so that they can be distinguished from pages."""
     monkeypatch.setattr("frgroups.load.tenant_reader.PROBE_SIZE", 1)
 
 
@@ -32,23 +32,23 @@ def reads_of(snapshot, column="how"):
     return dict(snapshot.reads.set_index("customer_group_uid")[column])
 
 
-def glances(world):
-    """At which request which group was glanced at, where a glance is of one customer."""
+def probes(world):
+    """Return the request number and the group of each probe. Probes have a page size of one."""
     return [(n, uid) for n, (uid, _, size) in enumerate(world.asked_for) if uid and size == 1]
 
 
-def with_everybody(n_groups, size):
-    """A group of everybody, and so many of this size from all over it."""
+def groups_with_all(n_groups, size):
+    """Return one group of all customers, and `n_groups` groups of `size` customers."""
     groups = {f"g{n:02d}": sorted(PEOPLE[(3 * n + m) % len(PEOPLE)] for m in range(size)) for n in range(n_groups)}
     return groups | {"all": PEOPLE}
 
 
-# What it costs.
+# Number of requests.
 
 
-def test_with_a_group_of_everybody_each_other_group_costs_one_small_request(sandbox):
-    "The groups, eight first pages, everybody by pages, and a glance at each other group: that is all."
-    arrange(sandbox, with_everybody(20, size=11))
+def test_number_of_requests(sandbox):
+    """If one group contains all customers, each other group costs one small request."""
+    arrange(sandbox, groups_with_all(20, size=11))
 
     with sandbox.client() as client:
         snapshot = load(client)
@@ -59,15 +59,15 @@ def test_with_a_group_of_everybody_each_other_group_costs_one_small_request(sand
     first_pages_of_others = {path for path in paths if "/g" in path and "pageSize=500" in path}
     assert len(lists_of_groups) == 1 + len(overlapping_windows(5, 21))
     assert sorted(path.split("/")[-2] for path in small) == [f"g{n:02d}" for n in range(20)]
-    # "all" is one of the eight groups whose first pages are looked at.
+    # "all" is one of the eight groups whose first pages are read.
     assert len(first_pages_of_others) == 7
     assert len(paths) == len(lists_of_groups) + 8 + len(overlapping_windows(5, 40)) + 20
     assert reads_of(snapshot) == {f"g{n:02d}": "cover" for n in range(20)} | {"all": "pages"}
 
 
-def test_a_group_of_everybody_that_is_not_looked_at_first_is_found_all_the_same(sandbox):
-    "Customers tell of a group that none of the first pages was of."
-    groups = with_everybody(20, size=11)
+def test_group_of_all_customers_outside_sample(sandbox):
+    """A group of all customers is found even if its first page is not in the sample."""
+    groups = groups_with_all(20, size=11)
     groups["g00b"] = groups.pop("all")
     arrange(sandbox, groups)
 
@@ -80,8 +80,8 @@ def test_a_group_of_everybody_that_is_not_looked_at_first_is_found_all_the_same(
     assert [uid for uid, how in reads_of(snapshot).items() if how == "pages"] == ["g00b"]
 
 
-def test_of_several_that_look_like_everybody_s_the_largest_is_read(glance_of_one):
-    "First pages show who sorts first: where they are all in a smaller group too, that one is covered, not read."
+def test_several_candidates(small_probes):
+    """If several groups might contain all customers, the largest group is read."""
     world = World({"a": PEOPLE[:12], "all": PEOPLE, "b": PEOPLE[:13]})
 
     snapshot = load(world)
@@ -89,9 +89,9 @@ def test_of_several_that_look_like_everybody_s_the_largest_is_read(glance_of_one
     assert reads_of(snapshot) == {"a": "cover", "all": "pages", "b": "cover"}
 
 
-def test_groups_of_one_page_are_not_glanced_at(sandbox):
-    "Where a glance costs what the whole group costs, the group is read."
-    arrange(sandbox, with_everybody(12, size=5))
+def test_groups_of_one_page(sandbox):
+    """Groups of one page are not probed, because a probe would not save a request."""
+    arrange(sandbox, groups_with_all(12, size=5))
 
     with sandbox.client() as client:
         snapshot = load(client)
@@ -101,9 +101,9 @@ def test_groups_of_one_page_are_not_glanced_at(sandbox):
     assert set(reads_of(snapshot, "evidence").values()) == {"counts", "overlapping windows"}
 
 
-def test_cover_false_reads_every_group_by_pages(sandbox):
-    "Nothing is taken from the customers' own lists."
-    arrange(sandbox, with_everybody(6, size=11))
+def test_cover_false(sandbox):
+    """With cover=False, all groups are read by pages."""
+    arrange(sandbox, groups_with_all(6, size=11))
 
     with sandbox.client() as client:
         snapshot = load(client, cover=False)
@@ -112,9 +112,9 @@ def test_cover_false_reads_every_group_by_pages(sandbox):
     assert set(reads_of(snapshot, "evidence").values()) == {"overlapping windows"}
 
 
-def test_what_is_covered_says_so(sandbox):
-    "One page, the total at both ends, the weaker evidence; and the describing sentence is the reader's."
-    arrange(sandbox, with_everybody(4, size=12))
+def test_reads_of_inferred_group(sandbox):
+    """For an inferred group, `reads` contains one page, equal totals, and the evidence "counts"."""
+    arrange(sandbox, groups_with_all(4, size=12))
 
     with sandbox.client() as client:
         read = load(client).reads.set_index("customer_group_uid").loc["g01"]
@@ -123,22 +123,22 @@ def test_what_is_covered_says_so(sandbox):
     assert [read[name] for name in facts] == ["cover", "counts", "consistent", 1, 12, 12, 12, 0, ""]
 
 
-# What is covered.
+# Choice of the inferred groups.
 
 
-def test_nested_groups_are_covered_by_the_outermost(glance_of_one):
-    "Without a group of everybody: the outer group is read, and a glance at each of those in it is enough."
+def test_nested_groups(small_probes):
+    """If a group contains other groups, only the outer group is read by pages."""
     world = World({"a": PEOPLE[:30], "b": PEOPLE[:20], "c": PEOPLE[:14], "others": PEOPLE[30:]})
 
     snapshot = load(world)
 
     assert reads_of(snapshot) == {"a": "pages", "b": "cover", "c": "cover", "others": "pages"}
-    assert sorted(uid for _, uid in glances(world)) == ["b", "c"]
+    assert sorted(uid for _, uid in probes(world)) == ["b", "c"]
     assert {group: set(uids) for group, uids in members_in(snapshot).items()} == world.groups
 
 
-def test_groups_are_covered_in_rounds():
-    "A group that is partly in the largest, and for the rest in the next, is covered when both are read."
+def test_inference_in_rounds():
+    """A group is inferred if its members are in two larger groups that have both been read."""
     world = World({"a": PEOPLE[:20], "b": PEOPLE[:5] + PEOPLE[20:32], "c": PEOPLE[2:5] + PEOPLE[21:30]})
 
     snapshot = load(world)
@@ -147,22 +147,22 @@ def test_groups_are_covered_in_rounds():
     assert {group: set(uids) for group, uids in members_in(snapshot).items()} == world.groups
 
 
-def test_glancing_ends_when_it_does_not_pay(glance_of_one):
-    "A group that looked like everybody's and is not: after three glances in vain the others are just read."
+def test_failed_probes(small_probes):
+    """After three failed probes, the remaining groups are read by pages."""
     others = {f"g{n:02d}": PEOPLE[n : n + 8] + [f"z{n}{m}" for m in range(4)] for n in range(20)}
     world = World(others | {"all": PEOPLE})
 
     snapshot = load(world)
 
-    assert len(glances(world)) == 3
+    assert len(probes(world)) == 3
     assert set(reads_of(snapshot).values()) == {"pages"}
     assert {group: set(uids) for group, uids in members_in(snapshot).items()} == world.groups
 
 
 @pytest.mark.parametrize("how", ["wrong", "absent", "empty"])
-def test_lists_that_are_wrong_or_missing_cover_nothing(how, sandbox):
-    "Where records do not name the group they came from, every group is read by pages, and is as it is."
-    groups = with_everybody(8, size=12)
+def test_unreliable_records(how, sandbox):
+    """If the customer records do not list the group of their page, all groups are read by pages."""
+    groups = groups_with_all(8, size=12)
     arrange(sandbox, groups)
     sandbox.misbehave(group_uids=how)
 
@@ -174,38 +174,38 @@ def test_lists_that_are_wrong_or_missing_cover_nothing(how, sandbox):
     assert snapshot.verdict == ("drifted" if how == "wrong" else "consistent")
 
 
-def test_one_group_that_is_not_named_uncovers_the_others(glance_of_one):
-    "Lists that are whole but for one group are not trusted for any: what was covered is read after all."
-    world = World(with_everybody(4, size=12))
+def test_one_group_missing_from_records(small_probes):
+    """If one group is missing from all customer records, no group is inferred."""
+    world = World(groups_with_all(4, size=12))
     world._told = lambda uid: tuple(group for group, uids in world.groups.items() if uid in uids and group != "g02")
 
     snapshot = load(world)
 
-    assert glances(world)
+    assert probes(world)
     assert set(reads_of(snapshot).values()) == {"pages"}
     assert {group: set(uids) for group, uids in members_in(snapshot).items()} == world.groups
     assert reads_of(snapshot, "verdict")["g02"] == "drifted"
 
 
-# What moves between the pages and the glance.
+# Changes between the pages and the probe.
 
 
 @pytest.mark.parametrize(
     "edits",
     [
-        pytest.param([("g01", "c030")], id="someone joins"),
-        pytest.param([("g01", "c010")], id="someone leaves"),
-        pytest.param([("g01", "c010"), ("g01", "a")], id="a stranger takes the place of another"),
-        pytest.param([("g01", "c010"), ("g01", "c000")], id="a known one takes the place of another"),
+        pytest.param([("g01", "c030")], id="customer joins"),
+        pytest.param([("g01", "c010")], id="customer leaves"),
+        pytest.param([("g01", "c010"), ("g01", "a")], id="new customer replaces a member"),
+        pytest.param([("g01", "c010"), ("g01", "c000")], id="known customer replaces a member"),
     ],
 )
-def test_a_group_that_moved_before_the_glance_is_read_by_pages(edits, glance_of_one):
-    "The total is another, or it is the same and the customer that comes with it is not among those counted."
-    groups = with_everybody(4, size=12)
+def test_group_changed_before_probe(edits, small_probes):
+    """A group that changed before its probe is read by pages."""
+    groups = groups_with_all(4, size=12)
     assert "c000" < groups["g01"][0] and "c010" in groups["g01"] and "c030" not in groups["g01"]  # noqa: SIM300
     quiet = World(groups)
     load(quiet)
-    at = next(n for n, uid in glances(quiet) if uid == "g01")
+    at = next(n for n, uid in probes(quiet) if uid == "g01")
     world = World(groups, edits={at: edits})
 
     snapshot = load(world)
@@ -215,9 +215,9 @@ def test_a_group_that_moved_before_the_glance_is_read_by_pages(edits, glance_of_
     assert snapshot.verdict == "consistent"
 
 
-def test_a_glance_at_records_without_a_uid_covers_nothing():
-    "Who cannot be told apart cannot be counted among those seen."
-    groups = with_everybody(4, size=12)
+def test_probe_without_uid():
+    """If a probe contains records without a uid, the group is read by pages."""
+    groups = groups_with_all(4, size=12)
     world = World(groups)
     read = world.read_customer_page
 
@@ -234,26 +234,27 @@ def test_a_glance_at_records_without_a_uid_covers_nothing():
     assert reads_of(snapshot)["g03"] == "cover"
 
 
-# Laws.
+# Properties.
 
 
-def some_of(people):
-    """Any of these."""
+def subsets(people):
+    """Return a strategy for subsets of the customers."""
     return st.integers(0, 2 ** len(people) - 1).map(
         lambda bits: [uid for n, uid in enumerate(people) if bits >> n & 1]
     )
 
 
-few = PEOPLE[:18]
+customers = PEOPLE[:18]
 tenants = st.fixed_dictionaries(
-    {group: some_of(few) for group in "abcd"}, optional={"all": st.just(few), "inner": st.just(few[3:17])}
+    {group: subsets(customers) for group in "abcd"},
+    optional={"all": st.just(customers), "inner": st.just(customers[3:17])},
 )
 
 
 @settings(max_examples=20)
 @given(groups=tenants)
-def test_cover_finds_what_pages_find(short_pages, groups):
-    "Any tenant that holds still is the same with cover and without, frame by frame; with it no request is wasted."
+def test_same_tables_with_and_without_cover(short_pages, groups):
+    """With and without cover, a load returns the same tables. Cover costs at most three additional requests."""
     short_pages.reset()
     arrange(short_pages, groups)
     with short_pages.client() as client:
@@ -269,9 +270,9 @@ def test_cover_finds_what_pages_find(short_pages, groups):
 
 
 @settings(max_examples=25)
-@given(groups=tenants, more=st.lists(some_of(few), max_size=8), cap=st.integers(3, 6))
-def test_cover_never_costs_more_than_it_tries(groups, more, cap):
-    "Three glances in vain at most, whatever the groups are; the snapshot is the tenant."
+@given(groups=tenants, more=st.lists(subsets(customers), max_size=8), cap=st.integers(3, 6))
+def test_additional_requests_of_cover(groups, more, cap):
+    """Cover costs at most three requests more than reading all groups by pages."""
     groups = groups | {f"m{n}": uids for n, uids in enumerate(more)}
     cheap, plain = World(groups, cap=cap), World(groups, cap=cap)
 

@@ -1,4 +1,4 @@
-"""Who was index while a tenant is read: each customer once, as a code, with the groups that it named last."""
+"""Tests of the index of customers that a load builds."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,21 +15,21 @@ GROUPS = ["a", "b", "c"]
 
 
 def page_of(named, number=1, size=500, total=None, **facts):
-    """A page of {uid: groups named} or of such pairs."""
+    """Return a page of customers with the groups that their records list."""
     pairs = list(named.items() if isinstance(named, dict) else named)
     items = [Member(customer_uid=uid, customer_group_uids=groups, city=f"city of {uid}") for uid, groups in pairs]
     return Page(page_rows(items), number, size, len(items) if total is None else total, **facts)
 
 
-def indexed(*pages, groups=GROUPS):
-    """A CustomerIndex with these (group, page)."""
+def build_index(*pages, groups=GROUPS):
+    """Return an index to which pages have been added, and the pages with codes."""
     index = CustomerIndex(Member, groups)
     rows = [index.add_page(page_of(page), group) for group, page in pages]
     return index, rows
 
 
-def named_in(index, groups=GROUPS):
-    """{group: uids that name it}, by the tables that come out."""
+def customers_by_group(index, groups=GROUPS):
+    """Return the uids of the customers whose records list each group."""
     references = index.references()
     return {uid: uids_of(index, references.customers_of(code)) for code, uid in enumerate(groups)}
 
@@ -38,57 +38,57 @@ def uids_of(index, codes):
     return set(index.customers(codes)[0]["customer_uid"])
 
 
-def test_codes_are_in_the_order_of_first_sight():
-    "A customer has the code of its first sight, on every page and in every group."
-    index, rows = indexed(("a", {"x": ("a",), "y": ("a", "b")}), ("b", {"z": ("b",), "y": ("a", "b")}))
+def test_codes():
+    """A customer is assigned a code on the first page, and keeps it on later pages."""
+    index, rows = build_index(("a", {"x": ("a",), "y": ("a", "b")}), ("b", {"z": ("b",), "y": ("a", "b")}))
 
-    assert [one.keys for one in rows] == [[0, 1], [2, 1]]
-    assert [one.n_new for one in rows] == [2, 1]
+    assert [page.keys for page in rows] == [[0, 1], [2, 1]]
+    assert [page.n_new for page in rows] == [2, 1]
     assert len(index) == 3
 
 
-def test_pages_may_come_from_many_threads():
-    "However the pages of many threads are mixed, each uid has one code, and each code the customer it stands for."
+def test_pages_from_several_threads():
+    """If several threads add pages, each customer has one code and the correct attributes."""
     pages = [page_of({f"c{(n * 7 + m) % 300}": ("a",) for m in range(50)}) for n in range(120)]
     index = CustomerIndex(Member, GROUPS)
     with ThreadPoolExecutor(16) as pool:
         rows = list(pool.map(lambda page: index.add_page(page, "a"), pages))
 
     found = {}
-    for page, one in zip(pages, rows, strict=True):
-        for uid, code in zip(page.uids, one.keys, strict=True):
+    for page, coded in zip(pages, rows, strict=True):
+        for uid, code in zip(page.uids, coded.keys, strict=True):
             assert found.setdefault(uid, code) == code
     customers, _, ordered = index.customers(np.arange(len(index)))
-    assert sorted(found.values()) == list(range(300)) and sum(one.n_new for one in rows) == 300
+    assert sorted(found.values()) == list(range(300)) and sum(page.n_new for page in rows) == 300
     assert [found[uid] for uid in customers["customer_uid"]] == list(ordered)
     assert list(customers["city"]) == [f"city of {uid}" for uid in customers["customer_uid"]]
     assert index.references().counts.tolist() == [300, 0, 0]
 
 
-def test_a_customer_twice_on_one_page_is_one():
-    "Its first row is kept, and the groups of its last count."
+def test_customer_twice_on_a_page():
+    """A customer who is twice on a page has one code, and the last list of groups is used."""
     pairs = [("x", ("a",)), ("y", ("a",)), ("x", ("b",))]
     index = CustomerIndex(Member, GROUPS)
 
     rows = index.add_page(page_of(pairs), "a")
 
     assert (rows.keys, rows.n_new, len(index)) == ([0, 1, 0], 2, 2)
-    assert named_in(index) == {"a": {"y"}, "b": {"x"}, "c": set()}
+    assert customers_by_group(index) == {"a": {"y"}, "b": {"x"}, "c": set()}
 
 
-def test_the_last_list_counts():
-    "Who left a group while the tenant was read no longer names it, and who came back does."
-    index, _ = indexed(("a", {"x": ("a", "b"), "y": ("a",)}), ("b", {"x": ("b", "c")}))
-    left = named_in(index)
+def test_last_list_of_groups():
+    """A later list of groups replaces the earlier list of the same customer."""
+    index, _ = build_index(("a", {"x": ("a", "b"), "y": ("a",)}), ("b", {"x": ("b", "c")}))
+    left = customers_by_group(index)
     index.add_page(page_of({"x": ("a", "b")}), "a")
 
     assert left == {"a": {"y"}, "b": {"x"}, "c": {"x"}}
-    assert named_in(index) == {"a": {"x", "y"}, "b": {"x"}, "c": set()}
+    assert customers_by_group(index) == {"a": {"x", "y"}, "b": {"x"}, "c": set()}
 
 
-def test_no_list_is_no_empty_list():
-    "Who carries no list is silent and contradicts nothing; an empty list says: I am in no group."
-    index, (rows,) = indexed(("a", {"silent": None, "none": (), "told": ("a",)}))
+def test_missing_list_of_groups():
+    """A record without a list of groups does not contradict a group, but a record with an empty list does."""
+    index, (rows,) = build_index(("a", {"missing": None, "empty": (), "listed": ("a",)}))
     references = index.references()
 
     assert references.is_unknown.tolist() == [True, False, False]
@@ -98,32 +98,32 @@ def test_no_list_is_no_empty_list():
     assert references.contradict(0, np.array([0]))
 
 
-def test_who_falls_silent_names_nothing_any_more():
-    "A later record without a list takes back what the earlier one said; a list ends the silence."
-    index, _ = indexed(("a", {"x": ("a",), "y": None}), ("a", {"x": None, "y": ("a",)}))
+def test_list_of_groups_becomes_missing():
+    """If the last record of a customer has no list of groups, the earlier list is discarded."""
+    index, _ = build_index(("a", {"x": ("a",), "y": None}), ("a", {"x": None, "y": ("a",)}))
 
     assert index.references().is_unknown.tolist() == [True, False]
-    assert named_in(index)["a"] == {"y"}
+    assert customers_by_group(index)["a"] == {"y"}
 
 
-def test_a_group_named_twice_counts_once():
-    "A list that repeats a group does not make two members of one."
-    index, _ = indexed(("a", {"x": ("a", "b", "a", "a")}), ("a", {"y": ("a",)}), ("a", {"y": ("a", "a")}))
+def test_group_listed_twice():
+    """A group that is listed twice in a record is counted once."""
+    index, _ = build_index(("a", {"x": ("a", "b", "a", "a")}), ("a", {"y": ("a",)}), ("a", {"y": ("a", "a")}))
 
     assert index.references().counts.tolist() == [2, 1, 0]
 
 
-def test_groups_that_are_not_listed_are_passed_over():
-    "A customer may name groups that the tenant's list of groups does not have; they count nowhere."
-    index, _ = indexed(("a", {"x": ("gone", "a", "new"), "y": ("gone",)}), ("a", {"y": ("new", "a")}))
+def test_unknown_groups():
+    """Groups that are not in the list of groups of the tenant are ignored."""
+    index, _ = build_index(("a", {"x": ("gone", "a", "new"), "y": ("gone",)}), ("a", {"y": ("new", "a")}))
     references = index.references()
 
     assert references.counts.tolist() == [2, 0, 0]
-    assert named_in(index) == {"a": {"x", "y"}, "b": set(), "c": set()}
+    assert customers_by_group(index) == {"a": {"x", "y"}, "b": set(), "c": set()}
 
 
-def test_nobody_and_nothing_are_tables_too():
-    "Before the first page, and without groups."
+def test_empty_index():
+    """An index without customers returns empty tables, with and without groups."""
     for groups in ([], GROUPS):
         index = CustomerIndex(Member, groups)
         index.add_page(page_of({}), "a")
@@ -134,8 +134,8 @@ def test_nobody_and_nothing_are_tables_too():
 
 
 @pytest.mark.parametrize("record", [Member, Customer])
-def test_customers_come_in_uid_order(record):
-    "The tables are in uid order whatever came first, and the codes say who is where; others are left out."
+def test_uid_order(record):
+    """The tables contain the requested customers in uid order, and the codes have the same order."""
     index = CustomerIndex(record, GROUPS)
     people = [record(customer_uid=uid, city=uid.upper()) for uid in ["m", "Z", "a", "0", "ø", "zz"]]
     index.add_page(Page(page_rows(people, record), 1, 9, 6), "a")
@@ -148,8 +148,8 @@ def test_customers_come_in_uid_order(record):
     assert len(consents) == 0
 
 
-def test_a_page_keeps_its_facts():
-    "Number, size, total, and how many have no uid."
+def test_page_attributes():
+    """The page number, page size, total, and number of records without a uid are unchanged."""
     rows = CustomerIndex(Member, GROUPS).add_page(page_of({"x": ("a",)}, 7, 20, 300, without_uid=2), "a")
 
     assert (rows.page_number, rows.page_size, rows.total_count, rows.without_uid) == (7, 20, 300, 2)
@@ -163,27 +163,27 @@ people = st.tuples(
 
 @settings(max_examples=50)
 @given(pages=st.lists(st.tuples(st.sampled_from(GROUPS), st.lists(people, max_size=6)), max_size=8))
-def test_references_are_the_last_of_each_customer(pages):
-    "After any pages: who names which group is what a dict of sets says, and so are silence, strangers and counts."
-    index, rows = indexed(*pages)
+def test_references(pages):
+    """The references equal the groups in the last record of each customer."""
+    index, rows = build_index(*pages)
     last = {uid: names for _, page in pages for uid, names in page}
     order = list(dict.fromkeys(uid for _, page in pages for uid, _ in page))
 
     references = index.references()
 
     expected = {group: {uid for uid, names in last.items() if group in (names or ())} for group in GROUPS}
-    assert named_in(index) == expected
+    assert customers_by_group(index) == expected
     assert references.counts.tolist() == [len(expected[group]) for group in GROUPS]
     assert references.is_unknown.tolist() == [last[uid] is None for uid in order]
-    for (group, page), one in zip(pages, rows, strict=True):
-        assert one.keys == [order.index(uid) for uid, _ in page]
-        assert list(one.missing_backreference) == [
+    for (group, page), coded in zip(pages, rows, strict=True):
+        assert coded.keys == [order.index(uid) for uid, _ in page]
+        assert list(coded.missing_backreference) == [
             order.index(uid) for uid, names in page if names is not None and group not in names
         ]
-        assert one.n_with_references == sum(1 for _, names in page if names)
+        assert coded.n_with_references == sum(1 for _, names in page if names)
     for code, group in enumerate(GROUPS):
-        told = {order.index(uid) for uid in order if last[uid] is not None}
+        with_list = {order.index(uid) for uid in order if last[uid] is not None}
         named = {order.index(uid) for uid in expected[group]}
-        assert not references.contradict(code, np.array(sorted(named | set(range(len(order))) - told), np.int64))
-        for other in told ^ named:
+        assert not references.contradict(code, np.array(sorted(named | set(range(len(order))) - with_list), np.int64))
+        for other in with_list ^ named:
             assert references.contradict(code, np.array(sorted(named ^ {other}), np.int64))

@@ -1,4 +1,4 @@
-"""The laws of a load: whatever is edited between two requests, a snapshot is right, or does not say that it is."""
+"""Property-based tests of loads: a snapshot is correct, or its verdict is not `consistent`."""
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +13,7 @@ GROUPS = ["a", "b", "c", "d"]
 
 @pytest.fixture(autouse=True)
 def _quick(no_pause, monkeypatch):
-    """Where lists are short, glances are shorter than lists."""
+    """Remove the pause between reads, and use small probes because the lists are short."""
     monkeypatch.setattr("frgroups.load.tenant_reader.PROBE_SIZE", 2)
 
 
@@ -21,8 +21,8 @@ def load(world, *, cover=True):
     return fg.load_snapshot(world, False, cover=cover, progress=False)
 
 
-def some_of(people):
-    """Any of these, in which no number of members is rare."""
+def subsets(people):
+    """Return a strategy for subsets of the customers."""
     return st.integers(0, 2 ** len(people) - 1).map(
         lambda bits: {uid for n, uid in enumerate(people) if bits >> n & 1}
     )
@@ -30,18 +30,18 @@ def some_of(people):
 
 @st.composite
 def tenants(draw):
-    """Four groups: any, nested ones, or one of everybody and others."""
-    groups = {group: draw(some_of(PEOPLE)) for group in GROUPS}
-    match draw(st.sampled_from(["any", "nested", "everybody", "everybody"])):
+    """Draw four groups: arbitrary groups, nested groups, or groups of which one contains all customers."""
+    groups = {group: draw(subsets(PEOPLE)) for group in GROUPS}
+    match draw(st.sampled_from(["any", "nested", "all customers", "all customers"])):
         case "nested":
             groups["b"] &= groups["a"]
             groups["c"] &= groups["b"]
-        case "everybody":
+        case "all customers":
             groups[draw(st.sampled_from(GROUPS))] = set(PEOPLE)
     return groups
 
 
-# Before which request, who joins or leaves which group; beyond the last request there is nothing to disturb.
+# Customers who join or leave a group before the given request. Numbers beyond the last request have no effect.
 edits = st.dictionaries(
     st.integers(0, 40),
     st.lists(
@@ -54,13 +54,17 @@ edits = st.dictionaries(
 )
 
 
-def wrongly_sure(snapshot, world):
-    """The groups that are called consistent, and lack somebody who was always in, or have one who never was."""
+def wrongly_consistent(snapshot, world):
+    """
+    Return the groups with the verdict `consistent` that are wrong.
+
+    A group is wrong if it lacks a permanent member or contains a customer who was never a member.
+    """
     verdicts = snapshot.reads.set_index("customer_group_uid")
     wrong = []
     for group in snapshot.groups["customer_group_uid"]:
         read, found = verdicts.loc[group], set(snapshot[group])
-        # A second pass proves less, and says so; what is covered is sure as long as nobody leaves it.
+        # A second pass is weaker evidence. An inferred group is reliable as long as no customer leaves it.
         weaker = read["evidence"] == "second pass" or (read["how"] == "cover" and group in world.left)
         if read["verdict"] == "consistent" and not weaker and not world.always[group] <= found <= world.ever[group]:
             wrong.append((group, dict(read), found ^ world.groups[group]))
@@ -70,13 +74,13 @@ def wrongly_sure(snapshot, world):
 @pytest.mark.parametrize("cover", [False, True])
 @settings(max_examples=50)
 @given(groups=tenants(), edits=edits, cap=st.integers(1, 8), lists=st.sampled_from(["filled", "absent"]))
-def test_any_interleaving_of_edits_and_pages_is_right_or_says_so(cover, groups, edits, cap, lists):
-    "Consistent means: everyone who was a member throughout is in, and nobody is in who never was."
+def test_edits_between_requests(cover, groups, edits, cap, lists):
+    """A consistent group contains all permanent members, and no customer who was never a member."""
     world = World(groups, cap=cap, edits=edits, lists=lists)
 
     snapshot = load(world, cover=cover)
 
-    assert wrongly_sure(snapshot, world) == []
+    assert wrongly_consistent(snapshot, world) == []
     assert snapshot.verdict == ("consistent" if set(snapshot.reads["verdict"]) <= {"consistent"} else "drifted")
 
 
@@ -89,8 +93,8 @@ def test_any_interleaving_of_edits_and_pages_is_right_or_says_so(cover, groups, 
     ignores_size=st.booleans(),
     lists=st.sampled_from(["filled", "filled", "absent", "empty"]),
 )
-def test_a_quiet_tenant_is_consistent(groups, base, cap, asked, ignores_size, lists):
-    "For every page base, cap and size, with cover and without, whether customers tell their groups or not."
+def test_unchanged_tenant(groups, base, cap, asked, ignores_size, lists):
+    """A tenant that does not change is read correctly in one attempt, with and without cover, for any page size."""
     for cover in (True, False):
         world = World(groups, base=base, cap=cap, asked=asked, ignores_size=ignores_size, lists=lists)
 
@@ -102,26 +106,26 @@ def test_a_quiet_tenant_is_consistent(groups, base, cap, asked, ignores_size, li
 
 
 @pytest.mark.parametrize(("cover", "lists"), [(False, "absent"), (True, "filled")])
-def test_a_swap_at_constant_total_is_right_or_noticed_at_every_position(cover, lists):
-    "A swap between two requests is read correctly or noticed, also if overlapping windows are the only evidence."
-    everybody = set(PEOPLE[:11])
-    quiet = World({"all": everybody, "few": set(PEOPLE[:9])}, cap=4, lists=lists)
+def test_swap_at_constant_total(cover, lists):
+    """A swap that does not change the total is read correctly or detected, whenever it occurs."""
+    all_customers = set(PEOPLE[:11])
+    quiet = World({"all": all_customers, "few": set(PEOPLE[:9])}, cap=4, lists=lists)
     load(quiet, cover=cover)
     for at in range(1, quiet.n_requests):
-        for place in range(11):
+        for position in range(11):
             for joins in ("a", "z"):
-                edits = {at: [("all", PEOPLE[place]), ("all", joins)]}
-                world = World({"all": everybody, "few": set(PEOPLE[:9])}, cap=4, edits=edits, lists=lists)
+                edits = {at: [("all", PEOPLE[position]), ("all", joins)]}
+                world = World({"all": all_customers, "few": set(PEOPLE[:9])}, cap=4, edits=edits, lists=lists)
 
                 snapshot = load(world, cover=cover)
 
-                assert wrongly_sure(snapshot, world) == [], (at, place, joins)
+                assert wrongly_consistent(snapshot, world) == [], (at, position, joins)
 
 
 @settings(max_examples=20)
 @given(groups=tenants(), edits=edits, cap=st.integers(3, 8))
-def test_a_refresh_after_the_edits_is_the_tenant(groups, edits, cap):
-    "Once nobody edits any more, the groups that drifted come out right when they are read again."
+def test_refresh_after_edits(groups, edits, cap):
+    """If a tenant no longer changes, refreshed groups are consistent and correct."""
     world = World(groups, cap=cap, edits=edits)
     snapshot = load(world)
     world.edits.clear()
@@ -132,8 +136,8 @@ def test_a_refresh_after_the_edits_is_the_tenant(groups, edits, cap):
     assert {group: set(again[group]) for group in GROUPS} == world.groups
 
 
-def test_a_swap_in_a_covered_group_is_what_counts_cannot_see():
-    "The limit that `evidence` tells of: the total holds, and the glance shows neither; by pages it is right."
+def test_swap_in_inferred_group():
+    """A swap in an inferred group is not detected, but a refresh of the group returns the current members."""
     groups = {"all": PEOPLE, "a": PEOPLE[:12], "b": PEOPLE[:13]}
     quiet = World(groups)
     load(quiet)
@@ -148,8 +152,8 @@ def test_a_swap_in_a_covered_group_is_what_counts_cannot_see():
     assert set(fg.refresh_groups(world, snapshot, ["a"], progress=False)["a"]) == world.groups["a"]
 
 
-def test_who_left_a_group_between_its_reading_and_an_earlier_look_is_asked_again():
-    "A record that still names the group is older than its pages: read again where it came from, it agrees."
+def test_customer_left_before_read():
+    """If a customer leaves a group before the group is read, the outdated record of the customer is read again."""
     groups = {"a": [f"c{n}" for n in range(6)], "b": [f"c{n}" for n in range(4)]}
     quiet = World(groups, cap=10)
     load(quiet, cover=False)
@@ -163,8 +167,8 @@ def test_who_left_a_group_between_its_reading_and_an_earlier_look_is_asked_again
 
 
 @pytest.mark.parametrize("at", range(2, 8))
-def test_one_who_left_in_the_middle_of_a_load_does_not_leave_it_in_doubt(at):
-    "Nobody names the group any more but an old record of who left it: read again, the group is proved."
+def test_customer_left_only_group(at):
+    """If a customer leaves the only group during the load, the snapshot is consistent and omits the customer."""
     world = World({"a": [f"c{n:02d}" for n in range(23)]}, cap=5, edits={at: [("a", "c01")]})
 
     snapshot = load(world, cover=False)

@@ -1,7 +1,8 @@
-"""A whole tenant as a Snapshot: equal to the world, sure of itself or not, kept whole or not at all."""
+"""Tests of load_snapshot and refresh_groups."""
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -41,7 +42,7 @@ pytestmark = pytest.mark.usefixtures("no_pause")
 
 @pytest.fixture
 def sandbox(short_pages):
-    """Thirty customers: all of them in one group, 12 and 3 of them in two more, and a group of nobody."""
+    """Return a sandbox with 30 customers, and four groups with 30, 12, 0, and 3 members."""
     short_pages.reset()
     arrange(short_pages, {"all": PEOPLE, "loyal": PEOPLE[5:17], "none": [], "vip": PEOPLE[:3]})
     return short_pages
@@ -57,7 +58,7 @@ def world_of(sandbox):
     return {group: sandbox.members(group) for group in sandbox.groups()}
 
 
-# Equal to the world.
+# Content of the snapshot.
 
 
 worlds = st.dictionaries(
@@ -69,8 +70,8 @@ worlds = st.dictionaries(
 
 @settings(max_examples=30)
 @given(world=worlds)
-def test_a_snapshot_is_the_tenant(short_pages, world):
-    "Any tenant that holds still comes out as it is and consistent, with cover and without, frame by frame the same."
+def test_snapshot_equals_tenant(short_pages, world):
+    """A tenant that does not change is loaded correctly, and the tables are the same with and without cover."""
     short_pages.reset()
     arrange(short_pages, world)
     with short_pages.client() as client:
@@ -84,8 +85,8 @@ def test_a_snapshot_is_the_tenant(short_pages, world):
     assert set(paged.reads["how"]) <= {"pages"}
 
 
-def test_an_empty_tenant_is_a_snapshot(short_pages):
-    "No groups at all: an empty, consistent snapshot that can be kept and read."
+def test_empty_tenant(short_pages):
+    """A tenant without groups results in an empty, consistent snapshot that can be stored."""
     short_pages.reset()
     with short_pages.client() as client:
         snapshot = fg.load_snapshot(client)
@@ -94,8 +95,8 @@ def test_an_empty_tenant_is_a_snapshot(short_pages):
     assert_same_tables(fg.read_snapshot(), snapshot)
 
 
-def test_groups_that_were_seen_whole_are_not_paged(sandbox, client):
-    "The lists of groups that customers carry save the pages of smaller groups, and `reads` says where."
+def test_inferred_groups(sandbox, client):
+    """Groups whose members were read in larger groups are inferred, which saves requests."""
     covered = fg.load_snapshot(client, False)
     n_covered = client.n_requests
 
@@ -107,8 +108,8 @@ def test_groups_that_were_seen_whole_are_not_paged(sandbox, client):
     assert_same_tables(covered, paged, ["memberships", "customers"])
 
 
-def test_two_groups_of_one_name_are_two(sandbox, client):
-    "Names need not be unique: both groups are there by uid, and the name alone is refused."
+def test_groups_with_same_name(sandbox, client):
+    """Two groups with the same name are loaded, and access by this name raises an error."""
     sandbox.put_group("vip2", "VIP")
     sandbox.add_members("vip2", PEOPLE[7:9])
 
@@ -120,23 +121,23 @@ def test_two_groups_of_one_name_are_two(sandbox, client):
         snapshot["VIP"]
 
 
-def test_odd_records_cost_nobody(sandbox, client):
-    "Unknown fields, nulls, empty dates and broken numbers: everybody is in, with what could be read."
-    everybody = [f"x{n:03d}" for n in range(60)]
-    sandbox.put_customers(everybody)
-    sandbox.add_members("all", everybody)
+def test_malformed_records(sandbox, client):
+    """Customers with unknown fields, nulls, or invalid values are loaded. Invalid values become missing values."""
+    customers = [f"x{n:03d}" for n in range(60)]
+    sandbox.put_customers(customers)
+    sandbox.add_members("all", customers)
     sandbox.misbehave(odd_records=True)
 
     plain, personal = fg.load_snapshot(client, False), fg.load_snapshot(client, False, personal=True)
 
-    assert list(plain["all"]) == list(personal["all"]) == sorted(PEOPLE + everybody)
+    assert list(plain["all"]) == list(personal["all"]) == sorted(PEOPLE + customers)
     assert plain.customers["created_at"].isna().any()
     assert plain.customers["payment_terms"].isna().any()
     assert "PARTNER" in set(plain.customers["customer_type"])
 
 
-def test_the_moments_of_a_read_are_its_start_and_end(sandbox, client):
-    "taken_at is before the first request, read_until after the last, by the clock of the client."
+def test_timestamps_of_load(sandbox, client):
+    """`taken_at` is before the first request, and `read_until` is after the last request."""
     before = sandbox.now()
 
     snapshot = fg.load_snapshot(client, False)
@@ -145,15 +146,15 @@ def test_the_moments_of_a_read_are_its_start_and_end(sandbox, client):
     assert (snapshot.tenant_uid, snapshot.base_url) == (sandbox.tenant_uid, sandbox.base_url)
 
 
-# How sure it is.
+# Verdicts.
 
 
 @pytest.mark.parametrize("times", [1, 3])
 @pytest.mark.parametrize("every", [1, 2, 3, 5])
 @pytest.mark.parametrize("how", ["swap", "join", "leave"])
-def test_members_that_move_are_noticed(how, every, times, sandbox, client):
-    "Whoever stayed is in and nobody is in who never was, or the group is not called consistent."
-    # Enough outsiders, and sorted last, so that nobody who left is called back.
+def test_members_change_during_load(how, every, times, sandbox, client):
+    """If members change during the load, the group is correct or not consistent."""
+    # Provide enough new customers, so that no customer who has left joins again.
     sandbox.put_customers([f"{sign}{n}" for sign in ("--", "zz") for n in range(10)])
     before = world_of(sandbox)
     sandbox.misbehave(moving=how, moving_every=every, moving_times=times)
@@ -169,8 +170,8 @@ def test_members_that_move_are_noticed(how, every, times, sandbox, client):
     assert snapshot.verdict == ("consistent" if set(verdicts) == {"consistent"} else "drifted")
 
 
-def test_a_first_page_that_moved_on_is_no_repetition():
-    "Two join before a page of two: the next page holds what the first held, and the group is read again."
+def test_first_page_moves():
+    """If customers join between two pages, a page with the rows of the first page is not an error."""
     with fg.Sandbox(empty=True, max_page_size=2, default_page_size=2) as sandbox, sandbox.client() as client:
         arrange(sandbox, {"all": PEOPLE})
         sandbox.misbehave(moving="join", moving_every=2, moving_times=2)
@@ -181,8 +182,8 @@ def test_a_first_page_that_moved_on_is_no_repetition():
     assert snapshot.verdict == "consistent"
 
 
-def test_a_group_that_never_holds_still_is_drifted(sandbox, client):
-    "Someone joins at every page: after a bounded number of rereads the group is drifted, and the snapshot says so."
+def test_group_keeps_changing(sandbox, client):
+    """A group that changes before every page has the verdict `drifted` after a limited number of rereads."""
     sandbox.misbehave(moving="join", moving_group="all", moving_times=None)
 
     snapshot = fg.load_snapshot(client, False)
@@ -190,11 +191,11 @@ def test_a_group_that_never_holds_still_is_drifted(sandbox, client):
     read = snapshot.reads.set_index("customer_group_uid").loc["all"]
     assert (snapshot.verdict, read["verdict"], read["evidence"]) == ("drifted", "drifted", "none")
     assert read["rereads"] > 0 and read["note"]
-    assert "ALL" in snapshot.describe() and "Read these groups again" in snapshot.describe()
+    assert "ALL" in snapshot.describe()
 
 
-def test_lists_of_groups_that_are_wrong_make_it_drifted(sandbox, client):
-    "Customers that do not name the group they are listed in contradict the pages, however often they are read."
+def test_wrong_group_lists(sandbox, client):
+    """If the customer records contradict the pages, the snapshot has the verdict `drifted`."""
     sandbox.misbehave(group_uids="wrong")
 
     snapshot = fg.load_snapshot(client, False)
@@ -206,7 +207,7 @@ def test_lists_of_groups_that_are_wrong_make_it_drifted(sandbox, client):
 
 @pytest.mark.parametrize("how", ["absent", "empty"])
 def test_overlapping_windows_without_references(how, sandbox, client):
-    "Customers that name no group at all are no contradiction: every group is paged, and consistent."
+    """If the customer records list no groups, all groups are read by pages and are consistent."""
     sandbox.misbehave(group_uids=how)
 
     snapshot = fg.load_snapshot(client, False)
@@ -222,18 +223,18 @@ def test_overlapping_windows_without_references(how, sandbox, client):
     assert members_in(snapshot) == world_of(sandbox)
 
 
-def test_a_list_of_groups_that_is_never_whole_is_an_error(sandbox, client):
-    "A service that counts more groups than it lists is asked a bounded number of times, and not believed."
+def test_group_total_too_high(sandbox, client):
+    """A server that counts more groups than it lists causes an error after a limited number of requests."""
     sandbox.misbehave(endless=7)
 
-    with pytest.raises(DriftedReadError, match=r"The list of groups .* 4 readings \(4 came of 11 counted\)"):
+    with pytest.raises(DriftedReadError, match=r"sport_nordic .*\b4 attempts.*\b11\b.*\b4\b"):
         fg.load_snapshot(client, False)
 
     assert len(sandbox.requests()) < 50
 
 
-def test_a_group_that_is_listed_twice_is_told_as_what_it_is(sandbox, client, monkeypatch):
-    "Nothing changed: the list does not add up, however often it is read, and that may be the service's own fault."
+def test_group_listed_twice(sandbox, client, monkeypatch):
+    """If every attempt returns a group twice, the error contains the number of attempts."""
     read = client.read_group_page
 
     def twice(*args, **kw):
@@ -242,16 +243,14 @@ def test_a_group_that_is_listed_twice_is_told_as_what_it_is(sandbox, client, mon
 
     monkeypatch.setattr(client, "read_group_page", twice)
 
-    with pytest.raises(DriftedReadError, match=r"did not add up in any of 4 readings \(1 came twice\)") as caught:
+    with pytest.raises(DriftedReadError, match=r"sport_nordic .*\b4 attempts.*\b1 row\b") as caught:
         fg.load_snapshot(client, False)
 
-    assert "changed" not in str(caught.value) and "the service itself lists or counts them wrongly" in str(
-        caught.value
-    )
+    assert "changed" not in str(caught.value)
 
 
-def test_a_group_that_is_never_whole_is_drifted(sandbox, client):
-    "The same of a group that is read again: it ends, is drifted, and holds those who came."
+def test_member_total_too_high(sandbox, client):
+    """A group whose total is too high has the verdict `drifted`, and contains the returned members."""
     snapshot = fg.load_snapshot(client, False)
     sandbox.clear_requests()
     sandbox.misbehave(endless=7)
@@ -259,29 +258,30 @@ def test_a_group_that_is_never_whole_is_drifted(sandbox, client):
     again = fg.refresh_groups(client, snapshot, ["loyal"])
 
     read = again.reads.set_index("customer_group_uid").loc["loyal"]
-    assert (again.verdict, read["verdict"], read["note"]) == ("drifted", "drifted", "12 came of 19 counted")
+    assert (again.verdict, read["verdict"]) == ("drifted", "drifted")
+    assert re.search(r"\b19\b.*\b12\b", read["note"])
     assert list(again["loyal"]) == PEOPLE[5:17]
     assert len(sandbox.requests()) < 50
 
 
-def test_pages_that_repeat_are_an_error_with_its_facts(sandbox, client):
-    "A service that gives its first page for ever: operation, group, tenant, status, and what to ask."
+def test_repeated_pages(sandbox, client):
+    """If the server always returns the first page, the error contains the operation, tenant, group, and status."""
     sandbox.misbehave(repeat_page=True)
 
-    with pytest.raises(UnexpectedResponseError, match="repeats the first") as caught:
+    with pytest.raises(UnexpectedResponseError) as caught:
         fg.load_snapshot(client, False)
 
     error = caught.value
     facts = (error.operation, error.tenant_uid, error.status, error.server_message)
     assert facts == ("get-customer-groups-customers", "sport_nordic", 200, "")
-    assert all(word in str(error) for word in ("group all", "sport_nordic", "200", "the API?"))
+    assert all(word in str(error) for word in ("group all", "sport_nordic", "200", sandbox.base_url))
 
 
-# Groups that go, and groups that are read again.
+# Deleted and refreshed groups.
 
 
-def test_a_group_that_is_deleted_before_its_pages_is_left_out(sandbox, client):
-    "A group listed and gone when its members are asked for is in no table."
+def test_group_deleted_before_read(sandbox, client):
+    """A group that is deleted before its members are read is omitted from all tables."""
     sandbox.misbehave(Fault("status", status=404, path="/loyal", times=None))
 
     snapshot = fg.load_snapshot(client, False)
@@ -291,16 +291,16 @@ def test_a_group_that_is_deleted_before_its_pages_is_left_out(sandbox, client):
     assert snapshot.verdict == "consistent"
 
 
-def test_a_group_whose_customers_are_not_found_is_not_taken_for_deleted(sandbox, client):
-    "The service knows the group still: that its customers are not found is an error, not an empty tenant."
+def test_customers_not_found(sandbox, client):
+    """A 404 response for the customers of an existing group is an error."""
     sandbox.misbehave(Fault("status", status=404, path="/loyal/customers", times=None))
 
     with pytest.raises(NotFoundError, match="loyal"):
         fg.load_snapshot(client, False)
 
 
-def test_a_group_that_is_deleted_between_its_pages_is_left_out(sandbox, client):
-    "The largest group is deleted after its first page: it is left out, the others are whole."
+def test_group_deleted_between_pages(sandbox, client):
+    """A group that is deleted between two of its pages is omitted, and the other groups are complete."""
 
     def delete(_text, _done, total):
         if total == 45 and "all" in sandbox.groups():
@@ -312,8 +312,8 @@ def test_a_group_that_is_deleted_between_its_pages_is_left_out(sandbox, client):
     assert list(snapshot.groups["customer_group_uid"]) == ["loyal", "none", "vip"]
 
 
-def test_refreshing_reads_just_those_groups(sandbox, client):
-    "Only the named group is asked for, page by page; the others, and taken_at, stay as they were."
+def test_refresh(sandbox, client):
+    """A refresh requests only the given groups, and does not change the other groups or `taken_at`."""
     old = fg.load_snapshot(client, False)
     sandbox.put_customers(["new"])
     sandbox.add_members("vip", ["new"])
@@ -331,21 +331,21 @@ def test_refreshing_reads_just_those_groups(sandbox, client):
     assert list(old["vip"]) == PEOPLE[:3]
 
 
-def test_refreshing_heals_a_group_that_drifted(sandbox, client):
-    "Once it holds still, a drifted group is consistent after a refresh, and so is the snapshot."
+def test_refresh_drifted_group(sandbox, client):
+    """If a group no longer changes, a refresh makes the group and the snapshot consistent."""
     sandbox.misbehave(moving="join", moving_group="all", moving_times=None)
     drifted = fg.load_snapshot(client, False)
     sandbox.behave()
 
-    healed = fg.refresh_groups(client, drifted, ["all"])
+    refreshed = fg.refresh_groups(client, drifted, ["all"])
 
-    assert (drifted.verdict, healed.verdict) == ("drifted", "consistent")
-    assert members_in(healed) == world_of(sandbox)
-    assert_same_tables(healed, fg.load_snapshot(client, False), ["groups", "customers", "consents", "memberships"])
+    assert (drifted.verdict, refreshed.verdict) == ("drifted", "consistent")
+    assert members_in(refreshed) == world_of(sandbox)
+    assert_same_tables(refreshed, fg.load_snapshot(client, False), ["groups", "customers", "consents", "memberships"])
 
 
-def test_refreshing_all_groups_is_loading(sandbox, client):
-    "A refresh of every group gives the tables that a load gives, personal ones too."
+def test_refresh_all_groups(sandbox, client):
+    """A refresh of all groups returns the same tables as a load, including personal data."""
     old = fg.load_snapshot(client, False, personal=True)
     sandbox.remove_members("all", PEOPLE[20:])
 
@@ -355,8 +355,8 @@ def test_refreshing_all_groups_is_loading(sandbox, client):
     assert_same_tables(new, loaded, ["groups", "customers", "consents", "memberships"])
 
 
-def test_refreshing_a_deleted_group_leaves_it_out(sandbox, client):
-    "A group that is gone does not live on with its old members."
+def test_refresh_deleted_group(sandbox, client):
+    """A deleted group is removed from the snapshot."""
     old = fg.load_snapshot(client, False)
     sandbox.delete_group("vip")
 
@@ -366,8 +366,8 @@ def test_refreshing_a_deleted_group_leaves_it_out(sandbox, client):
     assert list(new.reads["customer_group_uid"]) == list(new.groups["customer_group_uid"]) == ["all", "loyal", "none"]
 
 
-def test_refreshing_needs_the_tenant_and_a_group_that_it_has(sandbox, client):
-    "Another tenant's client, or an unknown group, is refused before a request."
+def test_refresh_invalid_arguments(sandbox, client):
+    """A client for another tenant, or an unknown group, is rejected before the first request."""
     snapshot = fg.load_snapshot(client, False)
     sandbox.clear_requests()
 
@@ -382,62 +382,62 @@ def test_refreshing_needs_the_tenant_and_a_group_that_it_has(sandbox, client):
     assert sandbox.requests() == []
 
 
-# What is kept.
+# Stored snapshots.
 
 
 @pytest.mark.parametrize("personal", [True, False])
-def test_a_kept_snapshot_is_the_fresh_one(personal, sandbox, client):
-    "What comes from disk equals what was read, frame by frame and fact by fact."
+def test_stored_snapshot_equals_loaded(personal, sandbox, client):
+    """The stored snapshot is equal to the loaded snapshot."""
     fresh = fg.load_snapshot(client, personal=personal)
 
-    kept = fg.read_snapshot()
+    stored = fg.read_snapshot()
 
-    assert_same_tables(kept, fresh)
+    assert_same_tables(stored, fresh)
     for fact in ("tenant_uid", "base_url", "taken_at", "read_until", "verdict"):
-        assert getattr(kept, fact) == getattr(fresh, fact)
-    assert members_in(kept) == members_in(fresh)
+        assert getattr(stored, fact) == getattr(fresh, fact)
+    assert members_in(stored) == members_in(fresh)
 
 
-def test_every_load_is_kept(sandbox, client, home_folder):
-    "Without a word about it the home keeps each snapshot: there is no other way to tell what changed."
+def test_snapshots_are_stored_by_default(sandbox, client, home_folder):
+    """By default, each load stores a snapshot in the data folder."""
     fg.load_snapshot(client)
     fg.load_snapshot(client)
 
-    kept = fg.list_snapshots()
+    stored = fg.list_snapshots()
 
-    assert len(kept) == 2
-    assert all(Path(path).is_relative_to(home_folder / "snapshots") for path in kept["path"])
+    assert len(stored) == 2
+    assert all(Path(path).is_relative_to(home_folder / "snapshots") for path in stored["path"])
 
 
-def test_cache_false_keeps_nothing(sandbox, client, home_folder):
-    "Neither a snapshot nor an empty folder."
+def test_cache_false(sandbox, client, home_folder):
+    """With cache=False, no file or folder is created."""
     fg.load_snapshot(client, False)
 
     assert list(home_folder.rglob("*")) == []
 
 
-def test_a_young_snapshot_answers_without_a_request(sandbox, client):
-    "max_age takes what is young enough, and reads the tenant again when it is not."
-    moment = sandbox.now()
-    client.clock = lambda: moment
+def test_max_age(sandbox, client):
+    """With `max_age`, a recent snapshot is returned without a request, and an older one is not used."""
+    now = sandbox.now()
+    client.clock = lambda: now
     first = fg.load_snapshot(client)
     sandbox.clear_requests()
 
-    client.clock = lambda: moment + timedelta(hours=1)
-    young = fg.load_snapshot(client, max_age="1h")
-    n_young = len(sandbox.requests())
-    client.clock = lambda: moment + timedelta(hours=1, seconds=1)
+    client.clock = lambda: now + timedelta(hours=1)
+    recent = fg.load_snapshot(client, max_age="1h")
+    n_recent = len(sandbox.requests())
+    client.clock = lambda: now + timedelta(hours=1, seconds=1)
     old = fg.load_snapshot(client, max_age=timedelta(hours=1))
 
-    assert n_young == 0
-    assert young.taken_at == first.taken_at
-    assert_same_tables(young, first)
+    assert n_recent == 0
+    assert recent.taken_at == first.taken_at
+    assert_same_tables(recent, first)
     assert old.taken_at == client.clock()
     assert len(sandbox.requests()) > 0
 
 
-def test_without_max_age_the_tenant_is_read(sandbox, client):
-    "Whatever is kept."
+def test_load_without_max_age(sandbox, client):
+    """Without `max_age`, the tenant is loaded even if a recent snapshot is stored."""
     fg.load_snapshot(client)
     sandbox.clear_requests()
 
@@ -446,8 +446,8 @@ def test_without_max_age_the_tenant_is_read(sandbox, client):
     assert len(sandbox.requests()) > 0
 
 
-def test_a_snapshot_of_the_future_or_of_another_host_is_not_young(sandbox, client):
-    "A clock that was set back, or the same tenant uid elsewhere, does not take what is not its own."
+def test_max_age_other_snapshots(sandbox, client):
+    """Snapshots with a future timestamp or from another host are not used."""
     first = fg.load_snapshot(client)
     client.clock = lambda: first.taken_at - timedelta(seconds=1)
     with fg.Sandbox(empty=True) as elsewhere, elsewhere.client() as other:
@@ -460,20 +460,20 @@ def test_a_snapshot_of_the_future_or_of_another_host_is_not_young(sandbox, clien
 
 
 @pytest.mark.parametrize("max_age", ["soon", "-1h", timedelta(-1), 6])
-def test_a_max_age_that_is_none_is_refused_before_a_request(max_age, sandbox, client):
-    "A duration that cannot be read is an error, not a fresh read."
-    with pytest.raises(InputError, match="duration"):
+def test_invalid_max_age(max_age, sandbox, client):
+    """An invalid `max_age` is rejected before the first request."""
+    with pytest.raises(InputError):
         fg.load_snapshot(client, max_age=max_age)
 
     assert sandbox.requests() == []
 
 
-# When it fails.
+# Failures.
 
 
 @contextmanager
 def nobody():
-    """Without the rights of root, to whom no folder is closed."""
+    """Run as the user `nobody`, because root can write to any folder."""
     root = hasattr(os, "geteuid") and os.geteuid() == 0
     if root:
         os.seteuid(65534)
@@ -484,13 +484,13 @@ def nobody():
             os.seteuid(0)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes")
-def test_a_folder_that_cannot_be_written_fails_before_a_request(sandbox, client):
-    "An hour of reading is not lost to a closed folder: that is found out first, and the message names it."
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no file modes")
+def test_read_only_folder(sandbox, client):
+    """A folder that is not writable is rejected before the first request, and the error contains its path."""
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o555)
     try:
-        with nobody(), pytest.raises(InputError, match="Cannot write in") as caught:
+        with nobody(), pytest.raises(InputError) as caught:
             fg.load_snapshot(client, folder)
     finally:
         folder.rmdir()
@@ -499,13 +499,13 @@ def test_a_folder_that_cannot_be_written_fails_before_a_request(sandbox, client)
     assert sandbox.requests() == []
 
 
-def test_a_cache_that_is_a_file_fails_before_a_request(sandbox, client, tmp_path):
-    "So does a path that can be no folder."
+def test_cache_is_a_file(sandbox, client, tmp_path):
+    """A cache path that is a file, or that is below a file, is rejected before the first request."""
     path = tmp_path / "notes.txt"
     path.write_text("mine")
 
     for cache in (path, path / "snapshots"):
-        with pytest.raises(InputError, match="Cannot write in"):
+        with pytest.raises(InputError, match=re.escape(str(path))):
             fg.load_snapshot(client, cache)
 
     assert path.read_text() == "mine"
@@ -514,7 +514,7 @@ def test_a_cache_that_is_a_file_fails_before_a_request(sandbox, client, tmp_path
 
 @contextmanager
 def full_disk():
-    """The system refuses to make any file longer, as it does when the disk is full."""
+    """Prevent files from growing beyond 1,000 bytes, as on a full disk."""
     resource = pytest.importorskip("resource")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
@@ -524,15 +524,16 @@ def full_disk():
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limits of this kind")
-def test_a_full_disk_leaves_no_half_snapshot(sandbox, client, tmp_path):
-    "What cannot be written whole leaves nothing, and those kept before stay readable."
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no file size limit")
+def test_full_disk(sandbox, client, tmp_path):
+    """If the disk is full, no incomplete snapshot remains, and stored snapshots are unchanged."""
     before = fg.load_snapshot(client, tmp_path)
     files = sorted(tmp_path.rglob("*"))
 
-    with full_disk(), pytest.raises(InputError, match="Nothing was kept of it; those kept before are untouched"):
+    with full_disk(), pytest.raises(InputError, match=re.escape(str(tmp_path))) as caught:
         fg.load_snapshot(client, tmp_path)
 
+    assert caught.value.snapshot.verdict == "consistent"
     assert sorted(tmp_path.rglob("*")) == files
     assert_same_tables(fg.read_snapshot(tmp_path), before)
 
@@ -546,8 +547,8 @@ def test_a_full_disk_leaves_no_half_snapshot(sandbox, client, tmp_path):
         (Fault("status", path="/customers", status=401, times=None), AuthError),
     ],
 )
-def test_a_load_that_fails_keeps_nothing_and_leaves_no_thread(fault, kind, sandbox, client, tmp_path):
-    "One group that cannot be read is an error of the whole load; older snapshots stay."
+def test_failed_load(fault, kind, sandbox, client, tmp_path):
+    """If a request fails, no snapshot is stored, and all threads end."""
     fg.load_snapshot(client, tmp_path)
     files = sorted(tmp_path.rglob("*"))
     sandbox.misbehave(fault)
@@ -559,8 +560,8 @@ def test_a_load_that_fails_keeps_nothing_and_leaves_no_thread(fault, kind, sandb
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("frgroups_")]
 
 
-def test_a_load_that_fails_does_not_wait_for_its_other_threads(sandbox):
-    "A rejected token ends the load while other threads wait for their next attempt; no request is repeated."
+def test_failed_load_does_not_wait(sandbox):
+    """A rejected token ends the load while other threads wait for a retry."""
     sandbox.misbehave(
         Fault("status", path="/all/customers", status=401, times=None),
         Fault("status", path="/customers", status=503, times=None),
@@ -576,7 +577,7 @@ INTERRUPTED = """
 import signal, sys, threading
 import frgroups as fg
 
-# Tests that run in the background inherit that SIGINT is ignored.
+# Background processes inherit an ignored SIGINT, so restore the default handler.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def say(*words):
@@ -586,7 +587,7 @@ def workers():
     return [thread for thread in threading.enumerate() if thread.name.startswith("frgroups_")]
 
 def load(client):
-    return fg.load_snapshot(client, sys.argv[3], progress=lambda *told: say("reading"))
+    return fg.load_snapshot(client, sys.argv[3], progress=lambda *state: say("reading"))
 
 for _ in range(2):
     with fg.Client("sport_nordic", sys.argv[2], base_url=sys.argv[1], timeout=5) as client:
@@ -612,9 +613,9 @@ def _lines_until(child, word):
     return lines[-1]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent otherwise there")
-def test_ctrl_c_ends_a_load_at_once(sandbox, tmp_path):
-    "While threads wait to try again, and while they read: the prompt is back, no thread stays, nothing is kept."
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other signals")
+def test_ctrl_c(sandbox, tmp_path):
+    """Ctrl-C ends a load while its threads read or wait, and no thread or file remains."""
     child = subprocess.Popen(
         [sys.executable, "-c", INTERRUPTED, sandbox.base_url, sandbox.token, str(tmp_path)],
         stdin=subprocess.PIPE,
@@ -661,11 +662,11 @@ def test_ctrl_c_ends_a_load_at_once(sandbox, tmp_path):
     assert len(fg.list_snapshots(tmp_path)) == 1
 
 
-# Where it runs.
+# Threads, locks, and progress.
 
 
-def test_it_works_where_an_event_loop_runs(sandbox, client):
-    "As in the cell of a notebook."
+def test_running_event_loop(sandbox, client):
+    """A load works inside a running event loop, as in a notebook cell."""
 
     async def cell():
         return fg.load_snapshot(client, False)
@@ -673,22 +674,22 @@ def test_it_works_where_an_event_loop_runs(sandbox, client):
     assert members_in(asyncio.run(cell())) == world_of(sandbox)
 
 
-def test_two_loads_of_one_tenant_do_not_both_read_it(sandbox, client, tmp_path):
-    "The second waits for the first, and takes the snapshot that it kept."
+def test_concurrent_loads(sandbox, client, tmp_path):
+    """The second of two concurrent loads waits for the first and returns its snapshot."""
     fg.load_snapshot(client, False)
     n_requests = client.n_requests
     sandbox.misbehave(latency=0.05)
     with ThreadPoolExecutor(2) as pool:
-        one, other = pool.map(lambda _: fg.load_snapshot(client, tmp_path), range(2))
+        first, second = pool.map(lambda _: fg.load_snapshot(client, tmp_path), range(2))
 
-    assert members_in(one) == members_in(other) == world_of(sandbox)
-    assert one.taken_at == other.taken_at
+    assert members_in(first) == members_in(second) == world_of(sandbox)
+    assert first.taken_at == second.taken_at
     assert len(fg.list_snapshots(tmp_path)) == 1
     assert client.n_requests == 2 * n_requests
 
 
-def test_a_load_that_needs_more_than_the_other_one_kept_reads_itself(sandbox, client, tmp_path):
-    "Names were asked for, and the load under way keeps none."
+def test_concurrent_load_with_personal_data(sandbox, client, tmp_path):
+    """A load with personal data does not use a concurrent snapshot without personal data."""
     sandbox.misbehave(latency=0.05)
     with ThreadPoolExecutor(2) as pool:
         plain = pool.submit(fg.load_snapshot, client, tmp_path)
@@ -700,73 +701,74 @@ def test_a_load_that_needs_more_than_the_other_one_kept_reads_itself(sandbox, cl
     assert len(fg.list_snapshots(tmp_path)) == 2
 
 
-def test_names_that_another_load_kept_are_not_given_to_who_did_not_ask(sandbox, client, tmp_path):
-    "A young snapshot with names answers a load without, as that load would have read it."
+def test_personal_data_is_removed(sandbox, client, tmp_path):
+    """A stored snapshot with personal data is returned without it if it was not requested."""
     fg.load_snapshot(client, tmp_path, personal=True)
     n_requests = client.n_requests
 
-    young = fg.load_snapshot(client, tmp_path, max_age="1h")
+    recent = fg.load_snapshot(client, tmp_path, max_age="1h")
 
     assert client.n_requests == n_requests
-    assert_same_tables(young, fg.load_snapshot(client, False), ["groups", "customers", "consents", "memberships"])
+    assert_same_tables(recent, fg.load_snapshot(client, False), ["groups", "customers", "consents", "memberships"])
 
 
-def test_two_threads_may_load_at_once_without_a_cache(sandbox, client):
-    "With one client: both read, and both are whole."
+def test_concurrent_loads_without_cache(sandbox, client):
+    """Two threads can load with one client at the same time, and both snapshots are complete."""
     with ThreadPoolExecutor(2) as pool:
-        one, other = pool.map(lambda _: fg.load_snapshot(client, False), range(2))
+        first, second = pool.map(lambda _: fg.load_snapshot(client, False), range(2))
 
-    assert members_in(one) == members_in(other) == world_of(sandbox)
+    assert members_in(first) == members_in(second) == world_of(sandbox)
     assert client.n_requests == len(sandbox.requests())
 
 
 @pytest.mark.parametrize("cover", [True, False])
-def test_progress_is_told_done_and_total(cover, sandbox, client):
-    "The total of all memberships as soon as it is known, steps that never go back, and at the end all is done."
-    news = []
+def test_progress(cover, sandbox, client):
+    """The progress callback receives increasing counts and the total, which it reaches at the end."""
+    updates = []
 
-    fg.load_snapshot(client, False, cover=cover, progress=lambda *told: news.append(told))
+    fg.load_snapshot(client, False, cover=cover, progress=lambda *state: updates.append(state))
 
-    done = [step for _, step, _ in news]
-    assert {total for _, _, total in news} <= {None, 45}
-    assert [total for _, _, total in news].index(45) < len(news) - 1
-    assert news[-1] == ("Loading", 45, 45)
+    done = [step for _, step, _ in updates]
+    assert {total for _, _, total in updates} <= {None, 45}
+    assert [total for _, _, total in updates].index(45) < len(updates) - 1
+    assert updates[-1] == ("Loading", 45, 45)
     assert done == sorted(done)
 
 
-def test_progress_of_a_refresh_counts_its_own_groups(sandbox, client):
-    "A refresh tells how much of the groups that it reads again is read."
+def test_progress_of_refresh(sandbox, client):
+    """The progress of a refresh includes only the groups that are read again."""
     snapshot = fg.load_snapshot(client, False)
-    news = []
+    updates = []
 
-    fg.refresh_groups(client, snapshot, ["vip", "loyal"], progress=lambda *told: news.append(told))
+    fg.refresh_groups(client, snapshot, ["vip", "loyal"], progress=lambda *state: updates.append(state))
 
-    assert news[-1] == ("Reading again", 15, 15)
+    assert updates[-1] == ("Refreshing", 15, 15)
 
 
-def test_a_load_within_a_load_is_refused(client, home_folder):
-    "In a progress callback it would wait for the load that calls it; without a cache, or into another, it may."
-    with pytest.raises(LockedError, match=rf"A load of sport_nordic into {home_folder}/snapshots is under way"):
+def test_nested_load(client, home_folder):
+    """A load in the progress callback of another load is rejected unless it uses another cache."""
+    with pytest.raises(LockedError, match="sport_nordic") as caught:
         fg.load_snapshot(client, progress=lambda *_: fg.load_snapshot(client, progress=False))
+    assert str(home_folder) in str(caught.value)
     assert fg.list_snapshots().empty
 
     inner = []
     fg.load_snapshot(client, progress=lambda *_: inner.append(fg.load_snapshot(client, False, progress=False)))
-    assert inner and {one.verdict for one in inner} == {"consistent"}
+    assert inner and {snapshot.verdict for snapshot in inner} == {"consistent"}
 
 
 @pytest.mark.parametrize("cache", [False, None])
-def test_a_callback_that_raises_stop_iteration_ends_the_load(client, cache):
-    "Python would take it for the end of a loop of the load's own; it is an error that says where it came from."
-    with pytest.raises(InputError, match="progress callback raised StopIteration") as caught:
+def test_stop_iteration_in_callback(client, cache):
+    """A StopIteration in the progress callback ends the load with an error."""
+    with pytest.raises(InputError, match="StopIteration") as caught:
         fg.load_snapshot(client, cache, progress=lambda *_: next(iter([])))
 
     assert isinstance(caught.value.__cause__, StopIteration)
     assert fg.load_snapshot(client, cache).verdict == "consistent"
 
 
-def test_a_load_goes_on_where_the_one_before_it_was_killed(sandbox, client, tmp_path):
-    "Killed while it reads, a process leaves its lock and its note behind, and holds nobody up."
+def test_load_after_killed_process(sandbox, client, tmp_path):
+    """The lock of a killed process does not block the next load."""
     code = (
         "import sys, frgroups as fg\n"
         "with fg.Client('sport_nordic', sys.argv[2], base_url=sys.argv[1]) as client:\n"
@@ -784,35 +786,35 @@ def test_a_load_goes_on_where_the_one_before_it_was_killed(sandbox, client, tmp_
     assert snapshot.verdict == "consistent" and len(fg.list_snapshots(tmp_path)) == 1
 
 
-def test_the_log_tells_when_a_load_begins_and_what_it_read(sandbox, client, home_folder, caplog):
-    "Begun, so many groups, read in so many seconds, kept where; taken from the cache when that is young."
+def test_log_events(sandbox, client, home_folder, caplog):
+    """The log contains the steps of a load, with the counts and the path of the snapshot."""
     caplog.set_level("INFO", "frgroups.load")
 
     fg.load_snapshot(client)
     fg.load_snapshot(client, max_age="1h")
 
-    told = {record.event: record for record in caplog.records}
-    assert list(told) == ["load_started", "groups_listed", "load_finished", "snapshot_saved", "snapshot_reused"]
-    done = told["load_finished"]
+    events = {record.event: record for record in caplog.records}
+    assert list(events) == ["load_started", "groups_listed", "load_finished", "snapshot_saved", "snapshot_reused"]
+    done = events["load_finished"]
     assert (done.n_groups, done.n_customers, done.n_memberships, done.verdict) == (4, 30, 45, "consistent")
     assert done.n_requests == client.n_requests and 0 < done.seconds < 60
     assert "4 groups, 30 customers, 45 memberships" in done.getMessage()
-    assert told["groups_listed"].n_groups == 4
-    assert [str(told["snapshot_saved"].path)] == fg.list_snapshots()["path"].tolist()
+    assert events["groups_listed"].n_groups == 4
+    assert [str(events["snapshot_saved"].path)] == fg.list_snapshots()["path"].tolist()
 
 
-def test_a_damaged_newest_snapshot_is_not_taken_for_young(client, home_folder):
-    "With max_age a damaged snapshot is passed over and the tenant is read."
-    kept = fg.load_snapshot(client)
+def test_max_age_with_corrupt_snapshot(client, home_folder):
+    """With `max_age`, a corrupt snapshot is skipped and the tenant is loaded."""
+    stored = fg.load_snapshot(client)
     next(home_folder.rglob("manifest.json")).write_text("{}", encoding="utf-8")
 
     again = fg.load_snapshot(client, max_age="1h")
 
-    assert again.taken_at > kept.taken_at
+    assert again.taken_at > stored.taken_at
 
 
-def test_damage_of_what_is_kept_does_not_stop_a_load(client, home_folder):
-    "Without max_age nothing kept is read, whatever became of it."
+def test_load_with_corrupt_snapshot(client, home_folder):
+    """A corrupt stored snapshot does not affect a load without `max_age`."""
     fg.load_snapshot(client)
     next(home_folder.rglob("manifest.json")).write_text("{}", encoding="utf-8")
 
@@ -820,14 +822,14 @@ def test_damage_of_what_is_kept_does_not_stop_a_load(client, home_folder):
 
 
 @pytest.mark.parametrize("options", [{"cache": True}, {"cache": False, "max_age": "1h"}])
-def test_a_cache_that_cannot_be_meant_is_refused(client, options):
-    "cache=True is no folder, and without a cache there is no kept snapshot to take."
-    with pytest.raises(InputError, match=r"cache="):
+def test_invalid_cache(client, options):
+    """The values cache=True, and cache=False with `max_age`, are rejected."""
+    with pytest.raises(InputError, match=r"`cache`"):
         fg.load_snapshot(client, **options)
 
 
-def test_a_list_of_groups_that_lost_one_is_not_called_whole(sandbox, client, monkeypatch, caplog):
-    "A group without a uid cannot be kept: the snapshot is unverifiable, and the log says why."
+def test_group_without_uid(sandbox, client, monkeypatch, caplog):
+    """If a group has no uid, the snapshot is unverifiable, and the log contains the reason."""
     read = client.read_group_page
     monkeypatch.setattr(
         client, "read_group_page", lambda *args, **kw: replace(read(*args, **kw), without_uid=1, total_count=5)
@@ -836,15 +838,17 @@ def test_a_list_of_groups_that_lost_one_is_not_called_whole(sandbox, client, mon
     snapshot = fg.load_snapshot(client, False)
 
     assert snapshot.verdict == "unverifiable" and len(snapshot.groups) == 4
-    assert "records without a uid" in caplog.text
+    assert "1 record" in next(
+        record.getMessage() for record in caplog.records if record.event == "groups_unverifiable"
+    )
 
 
-def test_a_load_that_is_not_the_newest_says_so(sandbox, client, tmp_path, caplog):
-    "With a clock that is behind, or after one that was ahead, analyses would take the other one."
+def test_stored_snapshot_from_future(sandbox, client, tmp_path, caplog):
+    """If a stored snapshot has a later timestamp than the new one, a warning is logged."""
     ahead = replace(fg.load_snapshot(client, False), taken_at=datetime(2099, 1, 1, tzinfo=UTC))
     fg.save_snapshot(replace(ahead, read_until=ahead.taken_at), tmp_path)
 
     fg.load_snapshot(client, tmp_path)
 
-    [told] = [record for record in caplog.records if record.levelname == "WARNING"]
-    assert "2099-01-01" in told.getMessage() and "Is a clock wrong?" in told.getMessage()
+    [warning] = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert warning.event == "snapshot_not_newest" and "2099-01-01" in warning.getMessage()

@@ -1,4 +1,4 @@
-"""The checks of a plan against its limits: one per limit, with the same result as the findings."""
+"""Tests of the comparison of a plan with each limit."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -26,71 +26,71 @@ ALWAYS = {
 
 
 def change(uid, *, baseline=40, adds=0, removes=0):
-    """A group with this many members, additions and removals."""
+    """Return the change of a group with these numbers of members, additions and removals."""
     members = tuple(f"c-{n:03d}" for n in range(baseline))
     return GroupChange(uid, f"Group {uid}", members, tuple(f"n-{n:03d}" for n in range(adds)), members[:removes])
 
 
 def checks(*groups, limits=None, **values):
-    """The checks of a plan with these groups, by rule."""
+    """Return the checks of a plan with these groups, by rule."""
     values = {"snapshot_taken_at": NOON - timedelta(hours=3)} | values
     plan = Plan("t-1", "https://api.example", "mirror", limits or Limits(), groups, NOON, **values)
     return {check.rule: check for check in limit_checks(plan)}
 
 
 def test_values_of_a_plan():
-    "Each limit has a check with the value, the maximum and the state."
-    found = checks(change("a", removes=2), change("b", adds=3, removes=1))
+    "Each check contains the value, the maximum and the state."
+    by_rule = checks(change("a", removes=2), change("b", adds=3, removes=1))
 
-    assert found.keys() == ALWAYS
-    closest = found["removals_per_group"]
+    assert by_rule.keys() == ALWAYS
+    closest = by_rule["removals_per_group"]
     assert (closest.state, closest.value, closest.allowed, closest.group.uid) == ("within", 2, 4, "a")
     assert (closest.n_groups, closest.n_unlimited) == (2, 0)
-    assert (found["additions_per_group"].value, found["additions_per_group"].group.uid) == (3, "b")
-    assert (found["removals_total"].value, found["removals_total"].allowed) == (3, 500)
-    assert (found["additions_total"].value, found["additions_total"].allowed) == (3, 5000)
-    assert (found["emptied_groups"].value, found["emptied_groups"].allowed) == (0, 0)
-    assert (found["snapshot_max_age"].value, found["snapshot_max_age"].allowed) == (3, 24)
-    assert {rule for rule, check in found.items() if check.state == "later"} == {"drift_share", "plan_max_age"}
-    assert (found["drift_share"].allowed, found["plan_max_age"].allowed) == (0.1, 168)
+    assert (by_rule["additions_per_group"].value, by_rule["additions_per_group"].group.uid) == (3, "b")
+    assert (by_rule["removals_total"].value, by_rule["removals_total"].allowed) == (3, 500)
+    assert (by_rule["additions_total"].value, by_rule["additions_total"].allowed) == (3, 5000)
+    assert (by_rule["emptied_groups"].value, by_rule["emptied_groups"].allowed) == (0, 0)
+    assert (by_rule["snapshot_max_age"].value, by_rule["snapshot_max_age"].allowed) == (3, 24)
+    assert {rule for rule, check in by_rule.items() if check.state == "later"} == {"drift_share", "plan_max_age"}
+    assert (by_rule["drift_share"].allowed, by_rule["plan_max_age"].allowed) == (0.1, 168)
 
 
 def test_without_limits():
-    "Each limit that is None is off."
-    found = checks(change("a", adds=1, removes=40), limits=NO_LIMITS)
+    "The state of a limit that is None is off."
+    by_rule = checks(change("a", adds=1, removes=40), limits=NO_LIMITS)
 
-    assert {check.state for check in found.values()} == {"off"}
-    assert {check.allowed for check in found.values()} == {None}
-    assert found["removals_per_group"].n_unlimited == 1
+    assert {check.state for check in by_rule.values()} == {"off"}
+    assert {check.allowed for check in by_rule.values()} == {None}
+    assert by_rule["removals_per_group"].n_unlimited == 1
 
 
 @pytest.mark.parametrize(
     ("limits", "state"), [(Limits(), "within"), (Limits(removals_per_group=None, removal_share=None), "off")]
 )
 def test_no_group_is_affected(limits, state):
-    "If no group has removals, the limits of the plan decide whether the limit is off."
+    "If no group has removals, the check uses the limits of the plan."
     check = checks(change("a", adds=1), limits=limits)["removals_per_group"]
 
     assert (check.state, check.value, check.group, check.n_groups) == (state, None, None, 0)
 
 
 def test_own_limits():
-    "A group is compared with its own limits; a group without a limit is counted."
+    "A group with separate limits is compared with these limits, and groups without a limit are counted."
     limits = Limits(
         per_group={"a": Limits(removals_per_group=None, removal_share=0.5, emptied_groups=1), "b": NO_LIMITS}
     )
 
-    found = checks(change("a", removes=20), change("b", removes=40), limits=limits)
+    by_rule = checks(change("a", removes=20), change("b", removes=40), limits=limits)
 
-    check = found["removals_per_group"]
+    check = by_rule["removals_per_group"]
     assert (check.group.uid, check.allowed, check.limits) == ("a", 20, limits.per_group["a"])
     assert (check.n_groups, check.n_unlimited) == (2, 1)
-    assert (found["emptied_groups"].value, found["emptied_groups"].n_own_limits) == (1, 1)
-    assert found["emptied_groups"].state == "within"
+    assert (by_rule["emptied_groups"].value, by_rule["emptied_groups"].n_own_limits) == (1, 1)
+    assert by_rule["emptied_groups"].state == "within"
 
 
 def test_removals_per_day():
-    "The limit is pending unless the plan alone exceeds it."
+    "The check of removals_per_day is pending unless the plan alone exceeds the limit."
     limits = Limits(removals_per_day=5, per_group={"b": Limits(removals_per_day=3)})
 
     pending = checks(change("a", removes=2), change("b", removes=2), limits=limits)["removals_per_day"]
@@ -101,7 +101,7 @@ def test_removals_per_day():
 
 
 def test_undo_of_an_old_apply():
-    "The age of the snapshot does not block an undo, but the check contains it."
+    "An old snapshot does not block an undo, but the check contains its age."
     check = checks(change("a", removes=1), reverts="0" * 64, snapshot_taken_at=NOON - timedelta(days=9))
 
     assert (check["snapshot_max_age"].state, check["snapshot_max_age"].value) == ("within", 216)
@@ -115,7 +115,7 @@ def test_undo_of_an_old_apply():
     ),
 )
 def test_checks_agree_with_findings(limits, own, changes):
-    "A check is exceeded if and only if a finding with its rule blocks the plan."
+    "A limit is exceeded if and only if a finding with the same rule blocks the plan."
     groups = tuple(
         change(uid, baseline=baseline, adds=adds, removes=min(removes, baseline))
         for uid, (baseline, adds, removes) in changes.items()

@@ -1,6 +1,7 @@
-"""Limits from a TOML file: the same as in Python, and errors for everything else."""
+"""Tests of reading limits from a TOML file."""
 
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -31,12 +32,13 @@ keys = st.sampled_from(["vip", "store_*", "0150", "a b", "é*", "[ab]?"])
 
 
 def toml(values):
-    """These limits as lines of TOML, whose texts are written as JSON writes them."""
+    """Format limits as lines of TOML."""
     words = {name: "none" if value is None else value for name, value in values.items()}
     return "".join(f"{name} = {json.dumps(value)}\n" for name, value in words.items())
 
 
-def written(folder, text):
+def write_limits(folder, text):
+    """Write a limits file and return its path."""
     path = folder / "limits.toml"
     path.write_text(text, encoding="utf-8")
     return path
@@ -47,52 +49,52 @@ def written(folder, text):
     groups=st.dictionaries(keys, st.fixed_dictionaries({}, optional=of_group), max_size=4),
 )
 def test_read_limits(values, groups, tmp_path_factory):
-    "A file with any keys and tables of groups equals the same limits in Python."
+    "A file results in the same limits as the same values in Python."
     text = toml(values) + "".join(f'[per_group."{key}"]\n{toml(own)}' for key, own in groups.items())
 
-    limits = fg.read_limits(written(tmp_path_factory.mktemp("limits"), text))
+    limits = fg.read_limits(write_limits(tmp_path_factory.mktemp("limits"), text))
 
     expected = Limits(**values, per_group={key: Limits(**own) for key, own in groups.items()})
     assert limits.to_dict() == expected.to_dict()
 
 
 def test_empty_file(tmp_path):
-    "An empty file equals Limits()."
-    assert fg.read_limits(written(tmp_path, "")).to_dict() == Limits().to_dict()
+    "An empty file results in the default limits."
+    assert fg.read_limits(write_limits(tmp_path, "")).to_dict() == Limits().to_dict()
 
 
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
-        ("removals = 5", ["limits.toml: removals ", "Known here: removals_per_group, removal_share"]),
-        ("removal_shares = 0.1", ["removal_shares ", "Did you mean removal_share?"]),
-        ("[per_group.vip]\nremoval = 5", ["limits.toml, [per_group.vip]: removal ", "Known here: removals_per"]),
-        ("[per_group.vip]\nremovals_total = 5", ["removals_total is a limit of the whole plan"]),
-        ('[per_group.vip]\nplan_max_age = "1d"', ["plan_max_age is a limit of the whole plan"]),
-        ("[per_group.vip.per_group.a]", ["per_group is not a limit"]),
-        ("removals_total = true", ["$.removals_total", "got `bool`"]),
-        ('removals_total = "5"', ["`removals_total` must be an integer of at least 0", "'5'"]),
-        ("removals_total = 5.5", ["`removals_total` must be an integer of at least 0", "5.5"]),
-        ("removals_total = inf", ["`removals_total` must be an integer of at least 0", "inf"]),
-        ("removals_total = [1]", ["$.removals_total", "got `array`"]),
-        ("removals_total = 2026-11-23", ["$.removals_total", "got `date`"]),
+        ("removals = 5", ["`removals`", "removals_per_group, removal_share"]),
+        ("removal_shares = 0.1", ["`removal_shares`", "`removal_share`?"]),
+        ("[per_group.vip]\nremoval = 5", ["[per_group.vip]", "`removal`", "removals_per_group, removal_share"]),
+        ("[per_group.vip]\nremovals_total = 5", ["[per_group.vip]", "`removals_total`"]),
+        ('[per_group.vip]\nplan_max_age = "1d"', ["[per_group.vip]", "`plan_max_age`"]),
+        ("[per_group.vip.per_group.a]", ["[per_group.vip]", "`per_group`"]),
+        ("removals_total = true", ["removals_total", "bool"]),
+        ('removals_total = "5"', ["`removals_total`", "integer of at least 0", "'5'"]),
+        ("removals_total = 5.5", ["`removals_total`", "integer of at least 0", "5.5"]),
+        ("removals_total = inf", ["`removals_total`", "integer of at least 0", "inf"]),
+        ("removals_total = [1]", ["removals_total", "array"]),
+        ("removals_total = 2026-11-23", ["removals_total", "date"]),
         ("removal_share = 10", ["`removal_share`", "got 10", "at least 0 and at most 1"]),
-        ("plan_max_age = 7", ["plan_max_age=7", "a duration"]),
-        ('plan_max_age = "soon"', ["'soon' is not a duration"]),
-        ("[per_group.vip]\nremoval_share = -1", ["[per_group.vip]: `removal_share` must be", "got -1"]),
-        ("per_group = 5", ["per_group is not a table. Write [per_group.UID]"]),
-        ("[per_group]\nvip = 5", ["per_group.vip is not a table. Write [per_group.vip]"]),
-        ("[per_group]\nremovals_total = 5", ["per_group.removals_total is not a table"]),
-        ("removals_total = none", ["is not valid TOML: Invalid value"]),
-        ("removals_total = 1\nremovals_total = 2", ["is not valid TOML: Cannot overwrite"]),
-        pytest.param("removals_total = " + "[" * 5000, ["is not valid TOML: "], id="nested"),
-        (f'plan_max_age = "{"9" * 20}h"', ["longer than a thousand years"]),
-        ('plan_max_age = "366000d"', ["longer than a thousand years"]),
+        ("plan_max_age = 7", ["`plan_max_age`", "got 7"]),
+        ('plan_max_age = "soon"', ["'soon'"]),
+        ("[per_group.vip]\nremoval_share = -1", ["[per_group.vip]", "`removal_share`", "got -1"]),
+        ("per_group = 5", ["`per_group`", "[per_group.UID]"]),
+        ("[per_group]\nvip = 5", ["`per_group.vip`", "[per_group.vip]"]),
+        ("[per_group]\nremovals_total = 5", ["`per_group.removals_total`"]),
+        ("removals_total = none", ["TOML", "Invalid value"]),
+        ("removals_total = 1\nremovals_total = 2", ["TOML", "Cannot overwrite"]),
+        pytest.param("removals_total = " + "[" * 5000, ["TOML"], id="nested"),
+        (f'plan_max_age = "{"9" * 20}h"', ["9" * 20]),
+        ('plan_max_age = "366000d"', ["366000d"]),
     ],
 )
 def test_invalid_file(text, parts, tmp_path):
-    "The error contains the file, the key, and the problem; an unknown key also the known ones."
-    path = written(tmp_path, text)
+    "The error contains the path, the key and the invalid value. For an unknown key, it lists the limits."
+    path = write_limits(tmp_path, text)
 
     with pytest.raises(InputError) as error:
         fg.read_limits(path)
@@ -101,21 +103,18 @@ def test_invalid_file(text, parts, tmp_path):
         assert part in str(error.value)
 
 
-@pytest.mark.parametrize(
-    ("body", "part"),
-    [(None, "cannot be read"), (b"\xff\xfe\x00", "is not valid TOML"), (b"PK\x03\x04", "is not valid TOML")],
-)
-def test_unreadable_file(body, part, tmp_path):
-    "A missing file and a file of bytes raise InputError."
+@pytest.mark.parametrize("body", [None, b"\xff\xfe\x00", b"PK\x03\x04"])
+def test_unreadable_file(body, tmp_path):
+    "A missing file and a binary file raise InputError, which contains the path."
     path = tmp_path / "limits.toml"
     if body is not None:
         path.write_bytes(body)
 
-    with pytest.raises(InputError, match=part):
+    with pytest.raises(InputError, match=re.escape(str(path))):
         fg.read_limits(path)
 
 
 def test_folder(tmp_path):
-    "A folder raises InputError that says so."
-    with pytest.raises(InputError, match="a folder"):
+    "A folder instead of a file raises InputError, which contains the path."
+    with pytest.raises(InputError, match=re.escape(str(tmp_path))):
         fg.read_limits(tmp_path)

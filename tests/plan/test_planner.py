@@ -1,4 +1,4 @@
-"""Plans from desired memberships: properties of the difference, and invalid arguments."""
+"""Tests of creating a plan from desired memberships."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ NEW = ["x-1", "x-2"]
 
 
 def snapshot_of(world, *, names=None, tenant_uid="t-1"):
-    """A snapshot of {group: customers}."""
+    """Return a snapshot with these members of each group."""
     rows = [(uid, customer) for uid, members in world.items() for customer in members]
     return snapshot_from_frames(
         pd.DataFrame(rows, columns=["customer_group_uid", "customer_uid"], dtype="str"),
@@ -35,7 +35,7 @@ def snapshot_of(world, *, names=None, tenant_uid="t-1"):
 
 
 def applied(world, plan):
-    """{group: customers} after the plan's payloads."""
+    """Return the members of each group after the payloads of a plan."""
     after = {uid: set(members) for uid, members in world.items()}
     for payload in plan.payloads():
         members = after.setdefault(payload["customerGroupUid"], set())
@@ -45,13 +45,13 @@ def applied(world, plan):
 
 
 def operations(plan):
-    """{(group, customer, change)} of a plan."""
+    """Return the operations of a plan as a set of (group, customer, change)."""
     table = plan.table()
     return set(zip(table["customer_group_uid"], table["customer_uid"], table["change"], strict=True))
 
 
 def reads_of(snapshot, **values):
-    """The snapshot with these values in every row of its reads."""
+    """Return the snapshot with the same values in each row of its reads."""
     return replace(snapshot, reads=snapshot.reads.assign(**values))
 
 
@@ -61,7 +61,7 @@ wishes = st.dictionaries(st.sampled_from(["g1", "g2", "g3"]), st.sets(st.sampled
 
 @st.composite
 def cases(draw):
-    """A world, and what is wanted of some of its groups."""
+    """Generate current members, and desired members of some of the groups."""
     now = draw(worlds)
     return now, {uid: members for uid, members in draw(wishes).items() if uid in now}
 
@@ -69,7 +69,7 @@ def cases(draw):
 @few
 @given(case=cases())
 def test_mirror(case):
-    "The desired groups have the desired members after the plan, and other groups are unchanged."
+    "In mode mirror, the groups have the desired members after the plan, and other groups are unchanged."
     now, wanted = case
 
     after = applied(now, plan_memberships(snapshot_of(now), wanted, mode="mirror"))
@@ -80,20 +80,20 @@ def test_mirror(case):
 @few
 @given(case=cases())
 def test_add_and_keep_only(case):
-    "add results in the union with the desired members, keep_only in the intersection."
+    "Mode add results in the union of current and desired members, and mode keep_only in the intersection."
     now, wanted = case
 
-    united = applied(now, plan_memberships(snapshot_of(now), wanted))
-    cut = applied(now, plan_memberships(snapshot_of(now), wanted, mode="keep_only"))
+    union = applied(now, plan_memberships(snapshot_of(now), wanted))
+    intersection = applied(now, plan_memberships(snapshot_of(now), wanted, mode="keep_only"))
 
-    assert united == {uid: members | wanted.get(uid, set()) for uid, members in now.items()}
-    assert cut == {uid: members & wanted.get(uid, members) for uid, members in now.items()}
+    assert union == {uid: members | wanted.get(uid, set()) for uid, members in now.items()}
+    assert intersection == {uid: members & wanted.get(uid, members) for uid, members in now.items()}
 
 
 @few
 @given(case=cases(), mode=st.sampled_from(MODES))
 def test_nothing_to_do(case, mode):
-    "The plan is empty if the memberships are as desired, also after a plan was applied."
+    "A plan is empty if the groups already have the desired members."
     now, wanted = case
     after = applied(now, plan_memberships(snapshot_of(now), wanted, mode=mode))
 
@@ -105,7 +105,7 @@ def test_nothing_to_do(case, mode):
 @few
 @given(case=cases(), mode=st.sampled_from(MODES))
 def test_minimal_plan(case, mode):
-    "A plan adds no members, removes no non-members, and contains no group without a change."
+    "A plan adds only customers who are not members, and removes only members."
     now, wanted = case
 
     plan = plan_memberships(snapshot_of(now), wanted, mode=mode)
@@ -113,22 +113,22 @@ def test_minimal_plan(case, mode):
     for uid, customer, change in operations(plan):
         assert (customer in now[uid]) == (change == "remove")
         assert (customer in wanted[uid]) == (change == "add")
-    assert all(one.add or one.remove for one in plan.groups)
-    assert all(set(one.baseline) == now[one.uid] for one in plan.groups)
+    assert all(group.add or group.remove for group in plan.groups)
+    assert all(set(group.baseline) == now[group.uid] for group in plan.groups)
 
 
 @few
 @given(case=cases(), protect=st.sets(st.sampled_from(CUSTOMERS)), mode=st.sampled_from(MODES))
 def test_protect(case, protect, mode):
-    "Exactly the removals of protected customers are left out and counted."
+    "Only the removals of protected customers are left out, and a finding counts them."
     now, wanted = case
-    bare = operations(plan_memberships(snapshot_of(now), wanted, mode=mode))
+    unprotected = operations(plan_memberships(snapshot_of(now), wanted, mode=mode))
 
     plan = plan_memberships(snapshot_of(now), wanted, mode=mode, protect=protect)
 
-    held = {one for one in bare if one[2] == "remove" and one[1] in protect}
-    assert operations(plan) == bare - held
-    assert sum(finding.n for finding in plan.findings if finding.rule == "protected") == len(held)
+    excluded = {row for row in unprotected if row[2] == "remove" and row[1] in protect}
+    assert operations(plan) == unprotected - excluded
+    assert sum(finding.n for finding in plan.findings if finding.rule == "protected") == len(excluded)
 
 
 own_limits = st.dictionaries(
@@ -139,65 +139,65 @@ own_limits = st.dictionaries(
 @few
 @given(case=cases(), own=own_limits, protected=st.sets(st.sampled_from(["g1", "g2", "g3"])), data=st.data())
 def test_selection(case, own, protected, data):
-    "A selection has the digest and the exceeded limits of a plan for its groups only."
+    "A selection has the same digest and exceeded limits as a plan for the selected groups."
     now, wanted = case
     register = pd.DataFrame({"customer_group_uid": sorted(protected), "protected": True})
     options = {"mode": "mirror", "limits": Limits(per_group=own), "register": register}
     snapshot = snapshot_of(now)
-    whole = plan_memberships(snapshot, wanted, **options)
-    some = data.draw(st.sets(st.sampled_from([one.uid for one in whole.groups]))) if whole.groups else set()
+    plan = plan_memberships(snapshot, wanted, **options)
+    uids = data.draw(st.sets(st.sampled_from([group.uid for group in plan.groups]))) if plan.groups else set()
 
-    selected = whole.select(sorted(some))
+    selected = plan.select(sorted(uids))
 
-    alone = plan_memberships(snapshot, {uid: wanted[uid] for uid in some}, **options)
+    alone = plan_memberships(snapshot, {uid: wanted[uid] for uid in uids}, **options)
     assert selected.digest == alone.digest
-    assert [one.message for one in selected.findings if one.blocking] == [
-        one.message for one in alone.findings if one.blocking
+    assert [finding for finding in selected.findings if finding.blocking] == [
+        finding for finding in alone.findings if finding.blocking
     ]
-    assert (selected.digest == whole.digest) == (some == {one.uid for one in whole.groups})
+    assert (selected.digest == plan.digest) == (uids == {group.uid for group in plan.groups})
 
 
 @few
 @given(case=cases())
 def test_groups_are_independent(case):
-    "The operations of all groups are those of each group alone."
+    "The operations of a group do not depend on the other desired groups."
     now, wanted = case
     snapshot = snapshot_of(now)
 
-    whole = operations(plan_memberships(snapshot, wanted, mode="mirror"))
+    together = operations(plan_memberships(snapshot, wanted, mode="mirror"))
     parts = [operations(plan_memberships(snapshot, {uid: wanted[uid]}, mode="mirror")) for uid in wanted]
 
-    assert whole == set().union(*parts)
+    assert together == set().union(*parts)
 
 
 @few
 @given(case=cases())
 def test_unknown_customers(case):
-    "A customer to add who is in no group is added and reported as a finding."
+    "A desired customer who is not in the snapshot is added and reported as a finding."
     now, wanted = case
 
     plan = plan_memberships(snapshot_of(now), wanted)
 
-    seen = set().union(*now.values())
+    known = set().union(*now.values())
     table = plan.table()
-    assert list(table["finding"] == "not in the snapshot") == [uid not in seen for uid in table["customer_uid"]]
-    told = sum(finding.n for finding in plan.findings if finding.rule == "unknown_customers")
-    assert told == (table["finding"] != "").sum()
+    assert list(table["finding"] == "not in the snapshot") == [uid not in known for uid in table["customer_uid"]]
+    n_unknown = sum(finding.n for finding in plan.findings if finding.rule == "unknown_customers")
+    assert n_unknown == (table["finding"] != "").sum()
 
 
-# The forms of what is wanted
+# Forms of `desired`
 
 
 def difference(now, wanted, mode):
-    """{(group, customer, change)} by plain sets."""
-    add = {(uid, one, "add") for uid, members in wanted.items() for one in members - now.get(uid, set())}
-    remove = {(uid, one, "remove") for uid, members in wanted.items() for one in now.get(uid, set()) - members}
+    """Return the expected operations, computed with Python sets."""
+    add = {(uid, customer, "add") for uid in wanted for customer in wanted[uid] - now.get(uid, set())}
+    remove = {(uid, customer, "remove") for uid in wanted for customer in now.get(uid, set()) - wanted[uid]}
     return {"add": add, "keep_only": remove, "mirror": add | remove}[mode]
 
 
 def table_of(wanted, order):
-    """The wish as a table with each row twice, in the order of this random generator."""
-    rows = [(uid, one) for uid, members in wanted.items() for one in members] * 2
+    """Return the desired memberships as a table with each row twice, in random order."""
+    rows = [(uid, customer) for uid, members in wanted.items() for customer in members] * 2
     order.shuffle(rows)
     return pd.DataFrame(rows, columns=["customer_group_uid", "customer_uid"], dtype="str")
 
@@ -205,9 +205,11 @@ def table_of(wanted, order):
 @few
 @given(case=cases(), mode=st.sampled_from(MODES), order=st.randoms(use_true_random=False))
 def test_forms_of_desired(case, mode, order):
-    "Lists, tables in any order with repeated rows, and snapshots result in the plan that sets give."
+    "Lists, tables and snapshots result in the same plan."
     now, wanted = case
-    wanted = {uid: members for uid, members in wanted.items() if members}  # A table cannot want nobody.
+    wanted = {
+        uid: members for uid, members in wanted.items() if members
+    }  # A table cannot contain a group without members.
     snapshot = snapshot_of(now)
 
     plans = [
@@ -218,14 +220,14 @@ def test_forms_of_desired(case, mode, order):
 
     for plan in plans:
         assert operations(plan) == difference(now, wanted, mode)
-        assert all(list(side) == sorted(side) for one in plan.groups for side in (one.add, one.remove))
-        assert [list(one.baseline) for one in plan.groups] == [sorted(now[one.uid]) for one in plan.groups]
+        assert all(list(uids) == sorted(uids) for group in plan.groups for uids in (group.add, group.remove))
+        assert [list(group.baseline) for group in plan.groups] == [sorted(now[group.uid]) for group in plan.groups]
     assert len({plan.digest for plan in plans}) == 1
 
 
 @pytest.fixture(scope="module")
 def large():
-    """Uids of one length, 70,000 memberships of 30,000 of them, and as many wanted, 140 of them others."""
+    """Return a snapshot with 70,000 memberships, desired memberships of which 140 differ, and the operations."""
     rng = np.random.default_rng(5)
     uids = np.array([f"{n * 2654435761 % 2**32:08x}-{n:06d}-of-one-length" for n in range(30_100)])
     at = rng.permutation(3 * 30_000)[:70_000]
@@ -239,7 +241,7 @@ def large():
 
 
 def operations_of(now, wanted):
-    """{(group, customer, change)} of two tables, by plain sets."""
+    """Return the expected operations for two tables, computed with Python sets."""
     now, wanted = (set(table.itertuples(index=False, name=None)) for table in (now, wanted))
     return {(*row, "add") for row in wanted - now} | {(*row, "remove") for row in now - wanted}
 
@@ -259,7 +261,7 @@ def operations_of(now, wanted):
     ids=str,
 )
 def test_large_tables(large, dtype, order):
-    "Large tables of any text dtype, in any order, result in the plan that sets give."
+    "A large table results in the correct operations for each string dtype and order of rows."
     snapshot, wanted, expected = large
     by = {"by group": ["customer_group_uid"], "by customer": ["customer_uid"], "as the snapshot": list(wanted)}
     table = wanted.sort_values(by[order], kind="stable") if order in by else wanted
@@ -273,7 +275,7 @@ def test_large_tables(large, dtype, order):
 @few
 @given(wanted=st.sets(st.sampled_from([*CUSTOMERS, *NEW])), mode=st.sampled_from(MODES))
 def test_created_group(wanted, mode):
-    "All desired customers join a created group, unless the mode is keep_only."
+    "All desired customers are added to a new group, unless the mode is keep_only."
     plan = plan_memberships(snapshot_of({"g1": CUSTOMERS}), {"bw": wanted}, mode=mode, create={"bw": "Black Week"})
 
     assert operations(plan) == difference({}, {"bw": wanted}, mode)
@@ -282,17 +284,17 @@ def test_created_group(wanted, mode):
 
 @pytest.mark.parametrize("known", [True, False])
 def test_invalid_uid_in_every_form(known):
-    "A list, a table and a snapshot with an invalid uid raise the same error."
+    "An invalid uid in a list, a table or a snapshot raises InputError."
     now = snapshot_of({"g": ["c-1", "c-2", *(["a b"] if known else [])]})
     table = pd.DataFrame({"customer_group_uid": "g", "customer_uid": ["c-2", "a b", "c-1"]})
 
     for wanted in ({"g": ["c-2", "a b"]}, table, snapshot_of({"g": ["a b", "c-2"]})):
-        with pytest.raises(InputError, match="'a b' is not a customer uid that the API takes"):
+        with pytest.raises(InputError, match="'a b'"):
             plan_memberships(now, wanted)
 
 
 def test_group_order_of_table():
-    "The error names the first unknown group of a table."
+    "The error contains the first unknown group of a table."
     table = pd.DataFrame({"customer_group_uid": ["vip", "zzz", "aaa", "vip"], "customer_uid": "c-1"})
 
     with pytest.raises(GroupNotFoundError, match="'zzz'"):
@@ -300,7 +302,7 @@ def test_group_order_of_table():
 
 
 def test_invalid_uid_in_no_group():
-    "An invalid uid of a desired snapshot is ignored if the customer is in no group."
+    "An invalid uid in a desired snapshot is ignored if the customer is in no group."
     wanted = snapshot_from_frames(
         pd.DataFrame({"customer_group_uid": ["vip"], "customer_uid": ["c-7"]}),
         customers=pd.DataFrame({"customer_uid": ["a b", "c-7"]}),
@@ -335,21 +337,21 @@ def test_forms_of_customers(customers):
 
 @pytest.mark.parametrize("column", ["customer_uid", "customer_group_uid"])
 def test_duplicate_column(column):
-    "A table with a duplicate column raises InputError."
+    "A table with a duplicate column raises InputError, which contains the name of the column."
     table = pd.DataFrame({"customer_group_uid": ["vip"], "customer_uid": ["c-7"]})
 
-    with pytest.raises(InputError, match=f"has 2 columns '{column}'; leave one"):
+    with pytest.raises(InputError, match=column):
         plan_memberships(sample_snapshot(), pd.concat([table, table[[column]]], axis=1))
 
 
 def test_group_key_that_is_not_text():
-    "A group that is not text, as from a MultiIndex, raises GroupNotFoundError."
-    with pytest.raises(GroupNotFoundError, match="No group has the uid or name"):
+    "A group that is not a string raises GroupNotFoundError."
+    with pytest.raises(GroupNotFoundError, match="vip"):
         plan_memberships(sample_snapshot(), {("vip",): ["c-7"]})
 
 
 def test_table_and_snapshot():
-    "A table names groups by uid or name; a snapshot contains all its groups."
+    "A table can contain uids or names of groups."
     table = pd.DataFrame({"customer_group_uid": ["VIP", "staff"], "customer_uid": ["c-7", "c-8"]})
     wanted = snapshot_of({"vip": ["c-1", "c-7"]})
 
@@ -364,22 +366,22 @@ def test_table_and_snapshot():
 
 
 def test_snapshot_of_other_tenant():
-    "A snapshot of another tenant raises WrongTenantError."
-    with pytest.raises(WrongTenantError, match="of tenant t-2, the snapshot of t-1"):
+    "A desired snapshot of another tenant raises WrongTenantError."
+    with pytest.raises(WrongTenantError, match=r"t-2.*t-1"):
         plan_memberships(sample_snapshot(), snapshot_of({"vip": ["c-1"]}, tenant_uid="t-2"))
 
 
 def test_snapshot_uid_is_not_a_name():
-    "The uid of a deleted group is not used as the name of another group."
+    "The uid of a group in a desired snapshot is not interpreted as the name of another group."
     now = snapshot_of({"g1": ["c-1"], "g2": ["c-2"]}, names=["VIP", "Other"])
     wanted = snapshot_of({"VIP": ["c-9"]})
 
-    with pytest.raises(GroupNotFoundError, match="the name of another group, g1"):
+    with pytest.raises(GroupNotFoundError, match=r"'VIP'.*g1"):
         plan_memberships(now, wanted, mode="mirror")
 
 
 def test_arguments_are_unchanged():
-    "The desired lists and tables are not changed."
+    "Planning does not change the desired lists and tables."
     wanted = {"VIP": ["c-9", "c-2", "c-9"]}
     table = pd.DataFrame({"customer_group_uid": ["vip"], "customer_uid": ["c-9"]})
     before = table.copy()
@@ -391,16 +393,16 @@ def test_arguments_are_unchanged():
     pd.testing.assert_frame_equal(table, before)
 
 
-# New groups
+# Created groups
 
 
 def test_create():
-    "A group in `create` is created with its customers, by uid or name, and also without customers."
+    "A group in `create` can be desired by uid or name, and it is also created without customers."
     create = {"bw": "Black Week", "later": "Later"}
 
     plan = plan_memberships(sample_snapshot(), {"Black Week": ["c-1", "x-1"]}, create=create)
 
-    assert [(one.uid, one.name, one.create, one.add) for one in plan.groups] == [
+    assert [(group.uid, group.name, group.create, group.add) for group in plan.groups] == [
         ("bw", "Black Week", True, ("c-1", "x-1")),
         ("later", "Later", True, ()),
     ]
@@ -408,42 +410,42 @@ def test_create():
 
 
 @pytest.mark.parametrize(
-    ("create", "told"),
+    ("create", "part"),
     [
-        ({"vip": "Another"}, r"that group exists \(VIP\)"),
-        ({"b/w": "Black Week"}, "is not a customer group uid"),
-        ({"": "Black Week"}, "is not a customer group uid"),
-        ({7: "Black Week"}, "is text, not int"),
-        ({"bw": ""}, "needs a name"),
-        ({"bw": "  "}, "needs a name"),
-        ({"bw": None}, "needs a name"),
-        (["bw"], "create is a list"),
+        ({"vip": "Another"}, r"`create`.*'vip'.*VIP"),
+        ({"b/w": "Black Week"}, "'b/w'"),
+        ({"": "Black Week"}, "''"),
+        ({7: "Black Week"}, "int"),
+        ({"bw": ""}, r"create\['bw'\]"),
+        ({"bw": "  "}, r"create\['bw'\]"),
+        ({"bw": None}, r"create\['bw'\]"),
+        (["bw"], "`create`.*list"),
     ],
 )
-def test_invalid_create(create, told):
-    "An existing group, an invalid uid and a missing name raise InputError."
-    with pytest.raises(InputError, match=told):
+def test_invalid_create(create, part):
+    "An existing group, an invalid uid and a missing name in `create` raise InputError."
+    with pytest.raises(InputError, match=part):
         plan_memberships(sample_snapshot(), {}, create=create)
 
 
 def test_create_existing_name():
-    "A new group can share a name, which is a finding; the name alone is then ambiguous."
+    "A new group can have an existing name. The plan has a finding, and the name is ambiguous."
     create = {"v2": "VIP"}
 
     plan = plan_memberships(sample_snapshot(), {"v2": ["c-1"]}, create=create)
 
     assert [note.rule for note in plan.notes] == ["same_name"]
-    with pytest.raises(GroupNotFoundError, match="Say which by its uid"):
+    with pytest.raises(GroupNotFoundError, match=r"'VIP'.*v2"):
         plan_memberships(sample_snapshot(), {"VIP": ["c-1"]}, create=create)
-    with pytest.raises(GroupNotFoundError, match="Say which by its uid"):
+    with pytest.raises(GroupNotFoundError, match=r"'N'.*n1, n2"):
         plan_memberships(sample_snapshot(), {"N": ["c-1"]}, create={"n1": "N", "n2": "N"})
 
 
-# What is refused
+# Invalid arguments
 
 
 def test_unknown_group():
-    "The error for an unknown group has close matches and explains `create`."
+    "The error for an unknown group contains close matches and the argument `create`."
     with pytest.raises(GroupNotFoundError) as caught:
         plan_memberships(sample_snapshot(), {"Vipp": ["c-1"]})
 
@@ -453,17 +455,17 @@ def test_unknown_group():
 
 
 def test_ambiguous_name():
-    "A name of two groups raises an error with their uids."
+    "The name of two groups raises GroupNotFoundError, which contains their uids."
     snapshot = snapshot_of({"g1": ["c-1"], "g2": ["c-2"]}, names=["VIP", "VIP"])
 
-    with pytest.raises(GroupNotFoundError, match="2 groups are named 'VIP': g1, g2"):
+    with pytest.raises(GroupNotFoundError, match=r"'VIP'.*g1.*g2"):
         plan_memberships(snapshot, {"VIP": ["c-3"]})
     assert operations(plan_memberships(snapshot, {"g2": ["c-3"]})) == {("g2", "c-3", "add")}
 
 
 def test_duplicate_group():
     "A group that is desired by uid and by name raises InputError."
-    with pytest.raises(InputError, match="'vip' is wanted twice, once as 'VIP'"):
+    with pytest.raises(InputError, match=r"`desired`.*'vip'.*'VIP'"):
         plan_memberships(sample_snapshot(), {"vip": ["c-1"], "VIP": ["c-2"]})
 
 
@@ -472,7 +474,7 @@ def test_duplicate_group():
 )
 @pytest.mark.parametrize("mode", MODES)
 def test_invalid_uid(uid, mode):
-    "Slashes, dots, spaces, line ends and empty uids raise InputError."
+    "A uid with characters that the API does not accept raises InputError in each mode."
     with pytest.raises(InputError):
         plan_memberships(sample_snapshot(), {"vip": ["c-1", uid]}, mode=mode)
 
@@ -503,13 +505,13 @@ def test_invalid_uid(uid, mode):
         pd.MultiIndex.from_tuples([("c-1", "c-2")]),
         np.array([["c-1", "c-2"]]),
         np.array("c-1"),
-        np.array(["half \ud800"]),
+        np.array(["surrogate \ud800"]),
         pa.array(["c-1", None]),
         sample_snapshot(),
     ],
 )
 def test_invalid_customers(customers):
-    "Numbers, missing values, one text, a mapping and a table raise InputError."
+    "Values that are not a list of strings raise InputError."
     with pytest.raises(InputError):
         plan_memberships(sample_snapshot(), {"vip": customers}, mode="mirror")
 
@@ -528,33 +530,33 @@ def test_invalid_customers(customers):
     ],
 )
 def test_invalid_desired(desired):
-    "Other types of `desired`, and tables without both text columns, raise InputError."
+    "Other types of `desired`, and tables without two string columns, raise InputError."
     with pytest.raises(InputError):
         plan_memberships(sample_snapshot(), desired)
 
 
 @pytest.mark.parametrize(("old", "new"), [("add_" + "only", "'add'"), ("remove_" + "only", "'keep_only'")])
 def test_renamed_mode(old, new):
-    "The error for an earlier mode name states the current name."
-    with pytest.raises(InputError, match=f"is now called {new}"):
+    "The error for the earlier name of a mode contains the current name."
+    with pytest.raises(InputError, match=f"{old}.*{new}"):
         plan_memberships(sample_snapshot(), {}, mode=old)
 
 
 def test_unknown_mode():
-    "An unknown mode raises InputError."
-    with pytest.raises(InputError, match="choose add, keep_only, mirror"):
+    "The error for an unknown mode contains the valid modes."
+    with pytest.raises(InputError, match=r"`mode`.*'add', 'keep_only', or 'mirror'"):
         plan_memberships(sample_snapshot(), {}, mode="replace")
 
 
 @pytest.mark.parametrize("protect", ["c-1", [7], [None], [""], {"c-1": 1}, pd.DataFrame({"c-1": []}), 7])
 def test_invalid_protect(protect):
-    "A text, numbers and tables raise InputError."
-    with pytest.raises(InputError, match="protect"):
+    "Values of `protect` that are not a list of strings raise InputError."
+    with pytest.raises(InputError, match="`protect`"):
         plan_memberships(sample_snapshot(), {}, protect=protect)
 
 
 def test_protect_invalid_uid():
-    "A member with an invalid uid cannot be removed; the error recommends protect=, which works."
+    "A member with an invalid uid cannot be removed, but can be protected."
     snapshot = snapshot_of({"g": ["a b", "c-1"]})
 
     with pytest.raises(InputError, match=r"protect=\['a b'\]"):
@@ -563,11 +565,11 @@ def test_protect_invalid_uid():
     assert operations(plan) == {("g", "c-2", "add"), ("g", "c-1", "remove")}
 
 
-# How sure the snapshot is
+# Verdict of the snapshot
 
 
 def test_drifted_group():
-    "A changed group that drifted raises DriftedReadError; other groups can have drifted."
+    "A plan that changes a drifted group raises DriftedReadError. Other groups can be drifted."
     drifted = reads_of(sample_snapshot(), verdict="drifted", note="3 rows moved")
 
     with pytest.raises(DriftedReadError, match=r"3 rows moved.*refresh_groups\(client, snapshot, \['vip'\]\)"):
@@ -576,18 +578,18 @@ def test_drifted_group():
 
 
 def test_covered_and_unverifiable_groups():
-    "A covered or unverifiable group can be planned and has a finding."
+    "A group with inferred or unverifiable members can be changed, and the plan has a finding."
     covered = reads_of(sample_snapshot(), verdict="consistent", how="cover")
-    proved = reads_of(sample_snapshot(), verdict="consistent", how="pages")
+    verified = reads_of(sample_snapshot(), verdict="consistent", how="pages")
     wanted = {"vip": ["c-7"]}
 
     assert [note.rule for note in plan_memberships(covered, wanted).notes] == ["covered"]
     assert [note.rule for note in plan_memberships(sample_snapshot(), wanted).notes] == ["unverifiable"]
-    assert plan_memberships(proved, wanted).findings == plan_memberships(proved, wanted).notes == ()
+    assert plan_memberships(verified, wanted).findings == plan_memberships(verified, wanted).notes == ()
 
 
 def test_exceeded_limit():
-    "An exceeded limit blocks the plan without an error."
+    "An exceeded limit blocks the plan, and no error is raised."
     plan = plan_memberships(sample_snapshot(), {"vip": []}, mode="mirror")
 
     assert plan.blocked
@@ -595,7 +597,7 @@ def test_exceeded_limit():
 
 
 def test_memory_of_large_group(tmp_path):
-    "A plan for 200,000 members needs memory for a few copies of the uids."
+    "A plan for a group with 200,000 members requires less than 250 MB of memory."
     uids = pd.Series([f"customer-of-a-large-group-{n:010d}" for n in range(200_000)])
     snapshot = snapshot_of({"g": uids})
     clock = Stopwatch()
@@ -610,20 +612,19 @@ def test_memory_of_large_group(tmp_path):
 
 
 def test_lone_surrogate():
-    "A lone surrogate in a group raises InputError."
+    "A group name with a lone surrogate raises InputError."
     for desired, create in (({"VIP\ud83d": ["c-7"]}, None), ({"bw": ["c-7"]}, {"bw": "Black Week \udce5"})):
-        with pytest.raises(InputError, match="half of one"):
+        with pytest.raises(InputError, match=r"UTF-8|udce5|ud83d"):
             plan_memberships(sample_snapshot(), desired, create=create)
 
 
 def test_unused_limits():
-    "Limits of a uid that no group has are reported; patterns and created groups are not."
+    "Limits for a uid that is not the uid of a group are reported as a finding."
     own = {"VIP": Limits(removals_per_group=1), "news_*": Limits(), "bw": Limits(), "vip": Limits()}
 
     plan = plan_memberships(
         sample_snapshot(), {"vip": ["c-7"], "bw": ["c-7"]}, create={"bw": "BW"}, limits=Limits(per_group=own)
     )
 
-    assert [one.message for one in plan.findings if one.rule == "unused_limits"] == [
-        "The limits of 'VIP' hold for no group: no group has that uid."
-    ]
+    [finding] = [finding for finding in plan.findings if finding.rule == "unused_limits"]
+    assert "'VIP'" in finding.message

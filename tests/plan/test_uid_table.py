@@ -1,4 +1,4 @@
-"""Uids kept as codes are the same uids, and have the same hash."""
+"""Tests of uid sequences that are stored as integer codes."""
 
 import numpy as np
 import pandas as pd
@@ -18,17 +18,17 @@ uids = st.sets(texts | st.sampled_from(TRICKY) | st.text("abAB01-_", min_size=1)
 
 @st.composite
 def coded(draw):
-    """Uids as codes of a larger table, and the plain tuple of them."""
-    everybody = sorted(draw(uids))
-    chosen = tuple(uid for uid in everybody if draw(st.booleans()))
-    codes = np.array([everybody.index(uid) for uid in chosen], dtype=np.int32)
-    return CodedUids(UidTable(pd.Index(everybody, dtype="str")), codes), chosen
+    """Generate coded uids of a larger table, and the same uids as a tuple."""
+    all_uids = sorted(draw(uids))
+    chosen = tuple(uid for uid in all_uids if draw(st.booleans()))
+    codes = np.array([all_uids.index(uid) for uid in chosen], dtype=np.int32)
+    return CodedUids(UidTable(pd.Index(all_uids, dtype="str")), codes), chosen
 
 
 @some
 @given(case=coded())
 def test_sha256(case):
-    "The hash equals the hash of the canonical JSON of the list, for any characters."
+    "The hash is equal to the hash of the canonical JSON of the list."
     members, plain = case
 
     assert members.sha256() == sha256(canonical_json(plain))
@@ -37,19 +37,19 @@ def test_sha256(case):
 @some
 @given(case=coded(), start=st.integers(-3, 3), end=st.integers(-3, 3))
 def test_sequence(case, start, end):
-    "Length, order, slices, equality and membership equal those of the tuple."
+    "The sequence has the same length, items, slices and equality as a tuple."
     members, plain = case
 
     assert (len(members), tuple(members), members[start:end]) == (len(plain), plain, plain[start:end])
-    assert [members[place] for place in range(len(plain))] == list(plain)
+    assert [members[index] for index in range(len(plain))] == list(plain)
     assert members == plain and (members != ("other",) or plain == ("other",))
-    assert all(uid in members for uid in plain) and "nobody at all" not in members
+    assert all(uid in members for uid in plain) and "unknown uid" not in members
 
 
 @some
 @given(case=coded())
 def test_invalid_uids(case):
-    "Exactly the uids that the API does not accept are returned, including tombstones."
+    "The uids that the API does not accept are returned, including tombstones."
     members, plain = case
 
     assert members.invalid_uids() == [uid for uid in plain if not UID.fullmatch(uid)]
@@ -57,5 +57,5 @@ def test_invalid_uids(case):
 
 
 def test_repr():
-    "The representation contains the number of uids and no uid."
+    "The representation contains the number of uids but not the uids."
     assert repr(CodedUids(UidTable(pd.Index(["c-1"])), np.array([0]))) == "<1 uids>"

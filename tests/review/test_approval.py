@@ -1,4 +1,4 @@
-"""Tests of approvals and rejections."""
+"""Tests of approval files and rejections."""
 
 import json
 import re
@@ -17,18 +17,18 @@ from frgroups.snapshot.from_frames import sample_snapshot
 
 @pytest.fixture
 def plan():
-    """A plan that adds one customer."""
+    """Return a plan that adds one customer."""
     return plan_memberships(sample_snapshot(), {"vip": ["c-7"]}, limits=Limits(snapshot_max_age=None))
 
 
 @pytest.fixture
 def other(plan):
-    """A plan that adds another customer."""
+    """Return a plan that adds another customer."""
     return plan_memberships(sample_snapshot(), {"vip": ["c-8"]}, limits=plan.limits)
 
 
 def test_file(plan, tmp_path):
-    "An approval file approves its plan, contains who approved and when, and is readable only by its owner."
+    "An approval file contains the reviewer and the time. Only its owner can read it."
     path = approve_plan(plan, tmp_path / "ok.json", by=" Kari ")
 
     approval = check_approval(plan, path)
@@ -41,7 +41,7 @@ def test_file(plan, tmp_path):
 
 @pytest.mark.parametrize("form", [str, str.upper, lambda digest: digest[:12], lambda digest: f" {digest[:40]}\n"])
 def test_digest(plan, form):
-    "All 64 digits, or at least the first 12, approve a plan. Case and surrounding whitespace do not matter."
+    "A plan can be approved by its full digest or by at least 12 digits. Case and whitespace are ignored."
     approval = check_approval(plan, form(plan.digest))
 
     assert (approval.how, approval.digest, approval.by, approval.at) == ("self", plan.digest, "", None)
@@ -49,57 +49,57 @@ def test_digest(plan, form):
 
 
 def test_other_plan(plan, other, tmp_path):
-    "Neither the file nor the digest of one plan approves another plan."
+    "The approval file and the digest of a plan do not approve another plan."
     path = approve_plan(plan, tmp_path / "ok.json", by="Kari")
 
-    with pytest.raises(
-        NotApprovedError, match=f"approves plan {plan.digest[:12]}, not this one, {other.digest[:12]}"
-    ):
+    with pytest.raises(NotApprovedError, match=f"{plan.digest[:12]}.*{other.digest[:12]}"):
         check_approval(other, path)
-    with pytest.raises(NotApprovedError, match="the digest of another plan"):
+    with pytest.raises(NotApprovedError, match=f"{plan.digest[:12]}.*{other.digest[:12]}"):
         check_approval(other, plan.digest)
-    with pytest.raises(NotApprovedError, match="the digest of another plan"):
+    with pytest.raises(NotApprovedError, match=plan.digest[:12]):
         check_approval(plan, plan.digest[:12] + "0" * 52)
 
 
 def test_same_digest(plan, other, tmp_path):
-    "A second plan file with the same digest needs its own approval file."
+    "A second plan file with the same digest requires a separate approval file."
     path = approve_plan(plan, tmp_path / "ok.json", by="Kari")
 
     again = plan_memberships(sample_snapshot(), {"VIP": {"c-7"}}, limits=plan.limits)
 
     assert check_approval(plan, path).digest == again.digest
-    with pytest.raises(NotApprovedError, match="One approval is for one plan file"):
+    with pytest.raises(NotApprovedError, match=f"{again.planned_at:%Y-%m-%dT%H:%M}"):
         check_approval(again, path)
 
 
 @pytest.mark.parametrize("approve", ["", "  ", None, True, 7, "ja", "0" * 65, "none.json", "a" * 999 + "/b", b"abc"])
 def test_invalid_argument(plan, approve):
-    "A value that is not a digest, a file or a policy raises NotApprovedError."
-    with pytest.raises(NotApprovedError, match="is neither a digest"):
+    "A value that is not a digest, an existing file, or a policy raises NotApprovedError."
+    with pytest.raises(NotApprovedError) as raised:
         check_approval(plan, approve)
+
+    assert str(approve)[:100] in str(raised.value)
 
 
 def test_short_digest(plan):
-    "Eleven digits are not enough, even if they are correct."
-    with pytest.raises(NotApprovedError, match="too short"):
+    "A digest of 11 digits raises NotApprovedError, even if the digits are correct."
+    with pytest.raises(NotApprovedError, match=f"{plan.digest[:11]}.* 12 "):
         check_approval(plan, plan.digest[:11])
 
 
 def test_rejection(plan, tmp_path):
-    "A rejection file raises NotApprovedError with the reason, or states that there is none."
-    said = approve_plan(plan, tmp_path / "no.json", by="Kari", reject="wrong week")
-    silent = approve_plan(plan, tmp_path / "silent.json", by="Kari", reject="")
+    "A rejection raises NotApprovedError with the name of the reviewer and the reason."
+    with_reason = approve_plan(plan, tmp_path / "no.json", by="Kari", reject="wrong week")
+    without_reason = approve_plan(plan, tmp_path / "empty.json", by="Ola", reject="")
 
-    with pytest.raises(NotApprovedError, match=r"Kari rejected plan .*: wrong week"):
-        check_approval(plan, said)
-    with pytest.raises(NotApprovedError, match="no reason given"):
-        check_approval(plan, silent)
+    with pytest.raises(NotApprovedError, match=r"Kari .*wrong week"):
+        check_approval(plan, with_reason)
+    with pytest.raises(NotApprovedError, match="Ola "):
+        check_approval(plan, without_reason)
 
 
 @pytest.mark.parametrize("name", ["no.json", "abc.rejected.approval (1).json", "nei takk", "x.approval.json"])
 def test_renamed_rejection(plan, tmp_path, name):
-    "A rejection that the page created is found under any file name, beside the plan or the approval."
+    "A rejection from the review page is found under any name, next to the plan or the approval file."
     saved = read_plan(plan.save(tmp_path / "p.json"))
     yes = approve_plan(plan, tmp_path / "yes.json", by="Kari")
     content = read_checksummed(approve_plan(plan, tmp_path / "made.json", by="Ola", reject="not now"), "approval")
@@ -107,28 +107,28 @@ def test_renamed_rejection(plan, tmp_path, name):
     write_checksummed(tmp_path / name, "approval", content | {"from": "page"})
 
     for approve in (yes, plan.digest):
-        with pytest.raises(NotApprovedError, match=r"Ola rejected plan .*: not now"):
+        with pytest.raises(NotApprovedError, match=r"Ola .*not now"):
             check_approval(saved, approve)
 
 
 @pytest.mark.parametrize("spoil", [lambda text: text[:60], lambda text: text.replace("not now", "never")])
 def test_corrupt_rejection(plan, other, tmp_path, spoil):
-    "A corrupt rejection of this plan blocks the plan; a corrupt rejection of another plan does not."
+    "A corrupt rejection blocks its plan. A corrupt rejection of another plan is ignored."
     saved = read_plan(plan.save(tmp_path / "p.json"))
     no = approve_plan(plan, tmp_path / "no.rejected.approval.json", by="Ola", reject="not now")
     no.write_text(spoil(no.read_text()))
 
-    with pytest.raises(NotApprovedError, match="is corrupt, and may be a rejection"):
+    with pytest.raises(NotApprovedError, match=f"{re.escape(no.name)}.*{plan.digest[:12]}"):
         check_approval(saved, plan.digest)
 
-    theirs = approve_plan(other, tmp_path / "theirs.approval.json", by="Ola", reject="not now")
-    no.write_text(theirs.read_text().replace("not now", "never"))
-    theirs.unlink()
+    other_rejection = approve_plan(other, tmp_path / "other.approval.json", by="Ola", reject="not now")
+    no.write_text(other_rejection.read_text().replace("not now", "never"))
+    other_rejection.unlink()
     assert check_approval(saved, plan.digest).how == "digest"
 
 
 def test_unrelated_file(plan, tmp_path):
-    "A file of another program does not count as a rejection, although it contains the same words."
+    "A JSON file of another program is not a rejection, even if it has the same keys."
     saved = read_plan(plan.save(tmp_path / "p.json"))
     (tmp_path / "survey.json").write_text('{"decision": "rejected", "digest": "none"}')
 
@@ -136,8 +136,8 @@ def test_unrelated_file(plan, tmp_path):
 
 
 def test_long_reason(plan, tmp_path):
-    "A reason that would make the file too large to be searched raises InputError."
-    with pytest.raises(InputError, match=r"10,000 characters at most, not 20,000"):
+    "A reason with more than 10,000 characters raises InputError."
+    with pytest.raises(InputError, match=r"`reject`.*10,000.*20,000"):
         approve_plan(plan, tmp_path / "no.json", by="Kari", reject="x" * 20_000)
 
 
@@ -148,16 +148,18 @@ def test_expiry(plan, tmp_path):
     content = read_checksummed(path, "approval")
 
     assert datetime.fromisoformat(content["until"]) - datetime.fromisoformat(content["at"]) == timedelta(hours=72)
-    with pytest.raises(NotApprovedError, match="by Kari was valid until"):
+    expired_at = datetime.fromisoformat(read_checksummed(old, "approval")["until"])
+    with pytest.raises(NotApprovedError, match=f"Kari.*{expired_at:%Y-%m-%d %H:%M} UTC"):
         check_approval(plan, old)
 
 
 def test_blocked_plan(tmp_path):
-    "A blocked plan can be rejected. Approving it raises an error that contains the exceeded limit."
+    "A blocked plan can be rejected. An approval raises NotApprovedError with the blocking finding."
     blocked = plan_memberships(sample_snapshot(), {"vip": []}, mode="mirror")
 
-    with pytest.raises(NotApprovedError, match=r"is blocked and cannot be approved: .*without a member"):
+    with pytest.raises(NotApprovedError) as raised:
         approve_plan(blocked, tmp_path / "ok.json", by="Kari")
+    assert all(finding.message in str(raised.value) for finding in blocked.findings if finding.blocking)
     assert not (tmp_path / "ok.json").exists()
     assert approve_plan(blocked, tmp_path / "no.json", by="Kari", reject="too many").exists()
 
@@ -165,42 +167,42 @@ def test_blocked_plan(tmp_path):
 @pytest.mark.parametrize("by", ["", "  "])
 def test_empty_name(plan, tmp_path, by):
     "An approval without a name raises InputError."
-    with pytest.raises(InputError, match="Pass by="):
+    with pytest.raises(InputError, match="`by`"):
         approve_plan(plan, tmp_path / "ok.json", by=by)
 
 
 def test_altered_decision(plan, tmp_path):
-    "The checksum detects a rejection that was changed to an approval."
+    "A rejection that was changed to an approval raises CorruptFileError."
     path = approve_plan(plan, tmp_path / "no.json", by="Kari", reject="no")
     path.write_text(path.read_text().replace('"rejected"', '"approved"'))
 
-    with pytest.raises(CorruptFileError, match="was altered"):
+    with pytest.raises(CorruptFileError, match=r"no\.json"):
         check_approval(plan, path)
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "part", "error"),
     [
-        ({"until": "soon"}, "'soon' is not a timestamp"),
-        ({"until": None}, "until must be text"),
-        ({"at": "0001-01-01T00:00:00+23:59"}, "is not a timestamp"),
-        ({"digest": 5, "by": None}, "by, digest must be text"),
-        ({"by": " "}, "has no name"),
-        ({"until": "2999-01-01T00:00:00"}, "has no time zone"),
-        ({"decision": "yes"}, "rejected plan"),
+        ({"until": "soon"}, "'soon'", CorruptFileError),
+        ({"until": None}, "until", CorruptFileError),
+        ({"at": "0001-01-01T00:00:00+23:59"}, "0001-01-01", CorruptFileError),
+        ({"digest": 5, "by": None}, "by and digest", CorruptFileError),
+        ({"by": " "}, "'by'", CorruptFileError),
+        ({"until": "2999-01-01T00:00:00"}, "2999-01-01", CorruptFileError),
+        ({"decision": "yes"}, "Kari", NotApprovedError),
     ],
 )
-def test_invalid_fields(plan, tmp_path, values, told):
-    "A file with a correct checksum and invalid fields is rejected. Any decision except 'approved' is a rejection."
+def test_invalid_fields(plan, tmp_path, values, part, error):
+    "A file with invalid fields raises CorruptFileError. Any decision except 'approved' is a rejection."
     content = read_checksummed(approve_plan(plan, tmp_path / "ok.json", by="Kari"), "approval")
     path = write_checksummed(tmp_path / "hand.json", "approval", content | values)
 
-    with pytest.raises((CorruptFileError, NotApprovedError), match=told):
+    with pytest.raises(error, match=part):
         check_approval(plan, path)
 
 
 def test_expiry_in_utc(plan, tmp_path):
-    "The error states the expiry in UTC, whatever the time zone in the file is."
+    "The error contains the expiry in UTC if the file contains it in another time zone."
     content = read_checksummed(approve_plan(plan, tmp_path / "ok.json", by="Kari"), "approval")
     path = write_checksummed(tmp_path / "hand.json", "approval", content | {"until": "2026-11-01T01:30:00+09:00"})
 
@@ -209,63 +211,64 @@ def test_expiry_in_utc(plan, tmp_path):
 
 
 def test_home_folder(plan, tmp_path, monkeypatch):
-    "The folder of an approval whose path starts with '~' is searched for rejections."
+    "If the path of the approval starts with '~', its folder is searched for rejections."
     monkeypatch.setenv("HOME", str(tmp_path))
     approve_plan(plan, tmp_path / "ok.approval.json", by="Kari")
     approve_plan(plan, tmp_path / "no.approval.json", by="Ola", reject="Too early")
 
-    with pytest.raises(NotApprovedError, match="Ola rejected"):
+    with pytest.raises(NotApprovedError, match=r"Ola .*Too early"):
         check_approval(plan, "~/ok.approval.json")
 
 
 @pytest.mark.parametrize("odd", [{"until": 5}, {"until": "soon"}, {"at": None}, {"planned_at": ""}, {"by": 5}])
 def test_rejection_with_invalid_fields(plan, tmp_path, odd):
-    "A rejection is valid although its other fields are not."
+    "A rejection is valid even if its other fields are invalid."
     approval = approve_plan(plan, tmp_path / "ok.approval.json", by="Kari")
     no = read_checksummed(approve_plan(plan, tmp_path / "no.approval.json", by="Ola", reject="Too early"), "approval")
     write_checksummed(tmp_path / "no.approval.json", "approval", no | odd)
 
-    with pytest.raises(NotApprovedError, match=r"rejected plan .* Too early"):
+    with pytest.raises(NotApprovedError, match=r"Too early"):
         check_approval(plan, approval)
 
 
 def test_missing_fields(plan, tmp_path):
-    "The error lists the missing fields."
+    "An approval file without the required fields raises CorruptFileError with their names."
     path = write_checksummed(tmp_path / "hand.json", "approval", {"digest": plan.digest, "decision": "approved"})
 
-    with pytest.raises(CorruptFileError, match="lacks at, by, planned_at, reason, until"):
+    with pytest.raises(CorruptFileError, match="at, by, planned_at, reason, and until"):
         check_approval(plan, path)
 
 
 def test_plan_as_approval(plan, tmp_path):
-    "A plan file or a folder approves nothing."
-    with pytest.raises(InputError, match="is a 'frgroups plan', not a approval"):
+    "A plan file or a folder as approval raises InputError."
+    with pytest.raises(InputError, match=r"p\.json"):
         check_approval(plan, plan.save(tmp_path / "p.json"))
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match=tmp_path.name):
         check_approval(plan, tmp_path)
 
 
 def test_no_customer_uids(plan, tmp_path):
-    "An approval contains no customer uid, so it can be mailed."
+    "An approval file contains no customer uid."
     text = approve_plan(plan, tmp_path / "ok.json", by="Kari").read_text()
 
     assert set(json.loads(text)["content"]) == {"digest", "planned_at", "decision", "reason", "by", "at", "until"}
     assert not re.search(r"\bc-\d", text)
 
 
-@pytest.mark.parametrize("words", [{"by": "Kari \udce5s"}, {"by": "Kari", "reject": "for\ud83d"}])
-def test_lone_surrogate_argument(plan, tmp_path, words):
-    "A name or reason that cannot be encoded raises InputError, and no file is written."
-    with pytest.raises(InputError, match=r"half of one"):
-        approve_plan(plan, tmp_path / "a.json", **words)
+@pytest.mark.parametrize("arguments", [{"by": "Kari \udce5s"}, {"by": "Kari", "reject": "for\ud83d"}])
+def test_lone_surrogate_argument(plan, tmp_path, arguments):
+    "A name or reason with a lone surrogate raises InputError, and no file is written."
+    name = list(arguments)[-1]
+    with pytest.raises(InputError, match=f"`{name}`"):
+        approve_plan(plan, tmp_path / "a.json", **arguments)
 
     assert list(tmp_path.iterdir()) == []
 
 
 def test_lone_surrogate_in_file(plan, tmp_path):
-    "The checksum detects a lone surrogate that was added to a file as a JSON escape."
+    "A file to which a lone surrogate was added raises CorruptFileError."
     path = approve_plan(plan, tmp_path / "a.json", by="Kari")
     path.write_text(path.read_text().replace('"Kari"', '"Kari\\ud83d"'))
 
-    with pytest.raises(CorruptFileError, match="altered"):
+    with pytest.raises(CorruptFileError, match=r"a\.json"):
         check_approval(plan, path)

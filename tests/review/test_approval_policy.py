@@ -34,7 +34,7 @@ def written(tmp_path):
 
 
 def plan_of(groups, **options):
-    """Return a plan on a snapshot with two groups, without notes."""
+    """Return a plan for a snapshot with two groups."""
     rows = [(uid, "all") for uid in PEOPLE] + [("c-0", "vip"), ("c-1", "staff")]
     memberships = pd.DataFrame(rows, columns=["customer_uid", "customer_group_uid"])
     snapshot = fg.snapshot_from_frames(memberships, tenant_uid="t-1", taken_at=datetime.now(UTC))
@@ -42,7 +42,7 @@ def plan_of(groups, **options):
 
 
 def test_allowed_plan(written):
-    "A plan within the groups and numbers of a policy, without findings, is allowed."
+    "A policy allows a plan without findings that is within its groups and maxima."
     policy = fg.read_policy(written())
 
     assert policy.refusals(plan_of({"vip": PEOPLE[:4]})) == []
@@ -50,20 +50,21 @@ def test_allowed_plan(written):
 
 
 @pytest.mark.parametrize(
-    ("text", "plan", "told"),
+    ("text", "plan", "part"),
     [
-        (RULES, lambda: plan_of({"staff": PEOPLE[2:3]}), "not a group of this policy"),
-        (RULES, lambda: plan_of({"vip": PEOPLE[:5]}), "4 additions; the policy allows 3"),
-        (RULES, lambda: plan_of({"vip": []}, mode="mirror"), "1 removal; the policy allows 0"),
-        (RULES, lambda: plan_of({"news_1": PEOPLE[:1]}, create={"news_1": "News"}), "The plan creates news_1"),
-        (RULES, lambda: plan_of({"vip": ["nobody"]}), "in no group now"),
-        (RULES, lambda: plan_of({"vip": ["nobody"]}), "(rule: unknown_customers)"),
-        (RULES + "valid_until = 2020-01-01\n", lambda: plan_of({"vip": PEOPLE[:2]}), "valid until 2020-01-01"),
+        (RULES, lambda: plan_of({"staff": PEOPLE[2:3]}), "staff"),
+        (RULES, lambda: plan_of({"vip": PEOPLE[:5]}), "4 additions"),
+        (RULES, lambda: plan_of({"vip": []}, mode="mirror"), "1 removal"),
+        (RULES, lambda: plan_of({"news_1": PEOPLE[:1]}, create={"news_1": "News"}), "creates news_1"),
+        (RULES, lambda: plan_of({"vip": ["c-unknown"]}), "unknown_customers"),
+        (RULES + "valid_until = 2020-01-01\n", lambda: plan_of({"vip": PEOPLE[:2]}), "2020-01-01"),
     ],
 )
-def test_refusals(written, text, plan, told):
-    "A policy states each reason why it does not allow a plan."
-    assert told in " ".join(fg.read_policy(written(text)).refusals(plan()))
+def test_refusals(written, text, plan, part):
+    "A plan that the policy does not cover is refused with the reason."
+    reasons = fg.read_policy(written(text)).refusals(plan())
+
+    assert any(part in reason for reason in reasons)
 
 
 def test_byte_order_mark(written):
@@ -75,102 +76,103 @@ def test_create_and_findings(written):
     "A policy can allow new groups and the findings that it lists."
     policy = fg.read_policy(written(RULES + 'create = true\nfindings = ["unknown_customers"]\n'))
 
-    assert policy.refusals(plan_of({"news_1": ["nobody"]}, create={"news_1": "News"})) == []
+    assert policy.refusals(plan_of({"news_1": ["c-unknown"]}, create={"news_1": "News"})) == []
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "part"),
     [
-        ("by = ", "not valid TOML"),
-        ('by = "Kari"\n', "missing required field `groups`"),
-        (RULES + "most = 3\n", "unknown field `most`"),
-        (RULES + 'findings = ["pricelist"]\n', "lists 'pricelist' under `findings`"),
-        (RULES + 'findings = ["additions_total"]\n', "Rules that a policy may allow: already_undone, "),
+        ("by = ", "TOML"),
+        ('by = "Kari"\n', "`groups`"),
+        (RULES + "most = 3\n", "`most`"),
+        (RULES + 'findings = ["pricelist"]\n', "'pricelist'"),
+        (RULES + 'findings = ["additions_total"]\n', "already_undone"),
         (RULES.replace("= 3", "= -1"), "max_adds"),
         (RULES.replace("= 3", "= true"), "max_adds"),
         (RULES.replace('"vip"', "7"), "groups"),
         (RULES.replace('"Kari"', '""'), "by"),
         (RULES.replace('"Kari"', '"  "'), "by"),
-        pytest.param("by = " + "[" * 5000, "not valid TOML", id="nested without end"),
+        pytest.param("by = " + "[" * 5000, "TOML", id="deeply nested"),
         (RULES + 'valid_until = "soon"\n', "valid_until"),
     ],
 )
-def test_invalid_policy(written, text, told):
-    "An invalid policy raises InputError with the file and the key."
-    with pytest.raises(InputError, match=r"small\.toml") as refused:
+def test_invalid_policy(written, text, part):
+    "An invalid policy file raises InputError with the file name and the key."
+    with pytest.raises(InputError, match=r"small\.toml") as raised:
         fg.read_policy(written(text))
 
-    assert told in str(refused.value)
-    with pytest.raises(InputError, match="cannot be read"):
-        fg.read_policy("nowhere.toml")
+    assert part in str(raised.value)
+
+
+def test_missing_policy():
+    "A policy file that does not exist raises InputError."
+    with pytest.raises(InputError, match=r"missing\.toml"):
+        fg.read_policy("missing.toml")
 
 
 @pytest.fixture
-def applied(tmp_path, monkeypatch):
-    """Return a sandbox and a writable client, with a temporary data folder."""
+def tenant(tmp_path, monkeypatch):
+    """Return a sandbox and a writable client. The data folder is temporary."""
     monkeypatch.setenv("FRGROUPS_HOME", str(tmp_path / "home"))
     with fg.Sandbox(customers=200, groups=8) as sandbox, sandbox.client(writable=True) as client:
         yield sandbox, client
 
 
-def test_receipt_approval(applied, written, tmp_path):
-    "A receipt contains how the plan was approved: by a policy, by its own process, or by a digest."
-    _, client = applied
-    everybody = list(fg.load_snapshot(client, False)["Loyalty club"])
+def test_receipt_approval(tenant, written, tmp_path):
+    "The receipt of a plan contains the method of its approval."
+    _, client = tenant
+    customers = list(fg.load_snapshot(client, False)["Loyalty club"])
 
     def plan(n):
-        return fg.plan_memberships(fg.load_snapshot(client, False), {"staff": everybody[n : n + 1]})
+        return fg.plan_memberships(fg.load_snapshot(client, False), {"staff": customers[n : n + 1]})
 
     policy = fg.read_policy(written(RULES.replace('"vip"', '"staff"')))
-    small = plan(0)
-    receipts = [fg.apply_plan(client, small, approval=policy)]
-    made = plan(1)
-    receipts.append(fg.apply_plan(client, made, approval=made.digest))
-    read = fg.read_plan(plan(2).save(tmp_path / "p.plan.json"))
-    receipts.append(fg.apply_plan(client, read, approval=read.digest))
+    receipts = [fg.apply_plan(client, plan(0), approval=policy)]
+    created_here = plan(1)
+    receipts.append(fg.apply_plan(client, created_here, approval=created_here.digest))
+    read_from_file = fg.read_plan(plan(2).save(tmp_path / "p.plan.json"))
+    receipts.append(fg.apply_plan(client, read_from_file, approval=read_from_file.digest))
 
-    assert [one.approval["how"] for one in receipts] == ["policy", "self", "digest"]
-    assert (
-        "by the policy small.toml" in format_approval(receipts[0].approval)
-        and "of Kari" in receipts[0].approval["by"]
-    )
-    assert "by the process that created it" in receipts[1]._repr_html_()
+    assert [receipt.approval["how"] for receipt in receipts] == ["policy", "self", "digest"]
+    assert "small.toml" in format_approval(receipts[0].approval) and "Kari" in receipts[0].approval["by"]
+    assert format_approval(receipts[1].approval) in receipts[1]._repr_html_()
 
 
-def test_policy_and_limits(applied, written):
+def test_policy_and_limits(tenant, written):
     "A policy does not allow a plan that exceeds a limit."
-    _, client = applied
+    sandbox, client = tenant
     snapshot = fg.load_snapshot(client, False)
     plan = fg.plan_memberships(
         snapshot, {"staff": snapshot["Loyalty club"][:2]}, limits=fg.Limits(additions_per_group=0)
     )
     lax = fg.read_policy(written('by = "K"\ngroups = ["*"]\nmax_adds = 99\nmax_removes = 99\n'))
 
-    with pytest.raises((PlanBlockedError, NotApprovedError), match="Nothing was sent"):
+    with pytest.raises((PlanBlockedError, NotApprovedError)):
         fg.apply_plan(client, plan, approval=lax)
 
+    assert {request["method"] for request in sandbox.requests()} == {"GET"}
 
-def test_refused_plan_is_not_sent(applied, written):
-    "If the policy does not allow a plan, apply raises an error with the reasons and sends no request."
-    sandbox, client = applied
+
+def test_refused_plan_is_not_sent(tenant, written):
+    "If the policy does not allow a plan, apply_plan raises NotApprovedError and sends no request."
+    sandbox, client = tenant
     snapshot = fg.load_snapshot(client, False)
     plan = fg.plan_memberships(snapshot, {"staff": snapshot["Loyalty club"][:9]})
     sandbox.clear_requests()
 
-    with pytest.raises(NotApprovedError, match="A person must review it"):
+    with pytest.raises(NotApprovedError, match="9 additions"):
         fg.apply_plan(client, plan, approval=fg.read_policy(written()))
 
     assert sandbox.requests() == []
 
 
-def test_other_process(applied, tmp_path):
-    "An approval file from another process counts as the approval of a person."
-    _, client = applied
+def test_other_process(tenant, tmp_path):
+    "An approval file from another process is the approval of a person."
+    _, client = tenant
     snapshot = fg.load_snapshot(client, False)
     saved = fg.plan_memberships(snapshot, {"staff": snapshot["Loyalty club"][:1]}).save(tmp_path / "p.plan.json")
     command = [sys.executable, "-m", "frgroups", "approve", str(saved), "--by", "Kari"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    subprocess.run(command, capture_output=True, check=True)
 
     receipt = fg.apply_plan(client, fg.read_plan(saved), approval=saved.with_suffix(".approval.json"))
 
@@ -178,7 +180,7 @@ def test_other_process(applied, tmp_path):
 
 
 def test_valid_until(written):
-    "A policy is valid on its last day, and not on the day after."
+    "A policy is valid until the end of its last day."
     today = datetime.now(UTC).date()
     for day, n in ((today, 0), (today - timedelta(days=1), 1)):
         policy = fg.read_policy(written(RULES + f"valid_until = {day}\n"))
@@ -186,7 +188,7 @@ def test_valid_until(written):
 
 
 def test_notice_rules_are_complete():
-    "NOTICE_RULES lists the rule of every finding that does not block, and no limit."
+    "NOTICE_RULES contains the rules of all findings that do not block a plan."
     package = Path(fg.__file__).parent
     with_examples = {*package.glob("plan/limit*.py"), package / "plan" / "finding.py"}
     files = {*package.glob("plan/*.py"), package / "apply" / "undo.py"} - with_examples

@@ -1,4 +1,4 @@
-"""Tests of the review as workbook and text, and with customer names."""
+"""Tests of workbooks, plain text reviews, and reviews with customer names."""
 
 import csv
 import io
@@ -23,24 +23,21 @@ ENDINGS = (".html", ".md", ".txt", ".csv", ".xlsx")
 
 
 def sheets(plan, folder):
-    """Return the sheets of the workbook, each as rows of cells."""
+    """Write the review as a workbook, and return the rows of cells of each sheet."""
     book = openpyxl.load_workbook(save_review(plan, folder / "r.xlsx"))
     return {sheet.title: list(sheet.iter_rows()) for sheet in book.worksheets}
 
 
 def content(path):
-    """Return the text of a review, or of all parts of a workbook."""
+    """Return the text of a review file. For a workbook, this is the text of all its parts."""
     if path.suffix != ".xlsx":
         return unescape(path.read_text(encoding="utf-8"))
     with zipfile.ZipFile(path) as parts:
         return unescape("".join(parts.read(name).decode() for name in parts.namelist()))
 
 
-# As workbook and text
-
-
 def test_workbook_sheets(tmp_path):
-    "One sheet contains the sections of the Markdown review, and the other has a row per operation in the same order."
+    "The workbook has a sheet with the sections of the review and a sheet with one row per operation."
     plan = many()
 
     found = sheets(plan, tmp_path)
@@ -49,13 +46,13 @@ def test_workbook_sheets(tmp_path):
     at = [rows[0].index(name) for name in ("customer_group_uid", "customer_uid", "change")]
     assert [tuple(row[place] for place in at) for row in rows[1:]] == in_html(plan)
     read = [row[0].value for row in found["Review"] if row[0].value]
-    assert read[0] == "Review: 40 customers join, in 2 groups"
+    assert read[0] == "Review: 40 additions in 2 groups"
     assert {"Groups", "Findings", "Limits", f"Digest: {plan.digest}"} <= set(read)
 
 
 @pytest.mark.parametrize("name", ["=SUM(A1)", "+1", "-1", "@x", "0150", "1e5", "2024-01-02", "=cmd|' /C calc'!A0"])
 def test_workbook_cells_are_text(tmp_path, name):
-    "Every cell is text by its type, its format and its quote prefix."
+    "Every cell has the type, the number format, and the quote prefix of a text."
     plan = planned(wanted={"n": ["c-001"]}, create={"n": name})
 
     cells = [cell for rows in sheets(plan, tmp_path).values() for row in rows for cell in row if cell.value]
@@ -65,53 +62,50 @@ def test_workbook_cells_are_text(tmp_path, name):
 
 
 def test_workbook_long_text(tmp_path):
-    "Control characters are written out, and a text that is too long for a cell is truncated with a note."
+    "Control characters are escaped. A text that is too long for a cell is truncated with a note."
     plan = planned(wanted={"n": ["c-001"]}, create={"n": "a\x07" + "b" * 40_000})
 
     (name,) = {row[1].value for row in sheets(plan, tmp_path)["Operations"][1:]}
 
     assert name.startswith("a\\u0007bb")
-    assert name.endswith("truncated: 40,007 characters, but a cell holds at most 32,767")
+    assert re.search("truncated: 40,007 .*32,767$", name)
     assert len(name) == 32_767
 
 
 def test_workbook_too_many_rows(tmp_path, monkeypatch):
-    "A plan with more operations than rows in a sheet raises InputError with both numbers, and nothing is written."
+    "A plan with more operations than a sheet can contain raises InputError, and no file is written."
     monkeypatch.setattr("frgroups.review.spreadsheet.ROWS", 3)
 
-    with pytest.raises(InputError, match=r"3 operations, but the plan has 4\. Write \.csv"):
+    with pytest.raises(InputError, match=r"3 .*4.*\.csv"):
         save_review(planned(), tmp_path / "r.xlsx")
 
     assert list(tmp_path.iterdir()) == []
 
 
 def test_missing_openpyxl(tmp_path, monkeypatch):
-    "The error names the extra to install and another format."
+    "If openpyxl is not installed, the error contains the extra to install and another suffix."
     monkeypatch.setitem(sys.modules, "openpyxl", None)
 
-    with pytest.raises(InputError, match=r"pip install .*excel.*\.csv"):
+    with pytest.raises(InputError, match=r"excel.*\.csv"):
         save_review(planned(), tmp_path / "r.xlsx")
 
 
 def test_text_columns():
-    "Plain text contains the sections of the Markdown review, with aligned columns."
+    "Plain text contains all sections, and the columns of its tables are aligned."
     plan = planned()
 
     lines = review_text(plan).splitlines()
 
     assert lines[1] == "=" * len(lines[0])
     assert f"- Digest: {plan.digest}" in lines
-    start = lines.index("All 4 operations, removals first")
+    start = lines.index("4 operations, removals first")
     head, *rows = lines[start + 3 : start + 8]
-    told = [(row.split()[0], row[head.index("customer_uid") :].split()[0]) for row in rows]
-    assert told == [(group, customer) for group, customer, _ in in_html(plan)]
-
-
-# With names
+    found = [(row.split()[0], row[head.index("customer_uid") :].split()[0]) for row in rows]
+    assert found == [(group, customer) for group, customer, _ in in_html(plan)]
 
 
 def named(**options):
-    """Return a snapshot with a person, a company, a display name and an email address."""
+    """Return a snapshot with a person, a company, a display name, and an email address."""
     customers = pd.DataFrame(
         {
             "customer_uid": ["c-000", "c-001", "c-002"],
@@ -127,33 +121,32 @@ def named(**options):
 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_personal_review(tmp_path, ending):
-    "A personal review contains the names of the affected customers only, no email address, and a warning."
-    told = content(save_review(planned(named()), tmp_path / f"r{ending}", personal=named()))
+    "A review with names contains a warning, the names of the affected customers only, and no email address."
+    text = content(save_review(planned(named()), tmp_path / f"r{ending}", personal=named()))
 
-    assert "Kåre Ås-Øygard" in told and "Fjord" in told
-    assert "Not in the plan" not in told and "example.no" not in told
-    assert re.search("do not forward", told)
-    assert "contains no names" not in told
+    assert "Kåre Ås-Øygard" in text and "Fjord" in text
+    assert "Not in the plan" not in text and "example.no" not in text
+    assert re.search("do not forward", text, re.IGNORECASE)
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_review_without_names(tmp_path, ending):
-    "A plan from a personal snapshot gives a review without names, unless they are requested."
-    told = content(save_review(planned(named()), tmp_path / f"r{ending}"))
+    "By default, the review of a plan from a personal snapshot contains no names."
+    text = content(save_review(planned(named()), tmp_path / f"r{ending}"))
 
-    assert not re.search("Kåre|Fjord|example.no|do not forward", told)
+    assert not re.search("Kåre|Fjord|example.no|do not forward", text, re.IGNORECASE)
 
 
 def test_name_column():
-    "The name is the person or the company, is not a formula, and its heading contains the warning."
+    "The name column contains the name of the person or company, and its title contains a warning."
     rows = list(csv.DictReader(io.StringIO(review_csv(planned(named()), named()))))
 
     assert [row[NAME] for row in rows] == ["Kåre Ås-Øygard", "'=Fjord & Sønn AS", "", "'=Fjord & Sønn AS"]
-    assert "do not forward" in NAME
+    assert "personal" in NAME
 
 
 def test_undo_details():
-    "A personal snapshot adds the customer details that an undo lacks."
+    "A personal snapshot adds customer details to the review of an undo."
     undo = replace(planned(), snapshot=None)
 
     rows = list(csv.DictReader(io.StringIO(review_csv(undo, named()))))
@@ -163,16 +156,16 @@ def test_undo_details():
 
 
 def test_snapshot_without_names(tmp_path):
-    "A snapshot without names raises InputError, and nothing is written."
-    with pytest.raises(InputError, match=r"holds no names.*personal=True"):
+    "A snapshot without names raises InputError, and no file is written."
+    with pytest.raises(InputError, match="personal=True"):
         save_review(planned(), tmp_path / "r.html", personal=snapshot())
 
     assert list(tmp_path.iterdir()) == []
 
 
 def test_snapshot_of_other_tenant(tmp_path):
-    "A snapshot of another tenant raises InputError, because the same uid is another person there."
+    "A snapshot of another tenant raises InputError."
     plan = replace(planned(), tenant_uid="sydvik")
 
-    with pytest.raises(InputError, match="of tenant nordvik, but the plan is for sydvik"):
+    with pytest.raises(InputError, match=r"`personal`.*sydvik.*nordvik"):
         save_review(plan, tmp_path / "r.html", personal=named())

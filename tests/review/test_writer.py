@@ -1,4 +1,4 @@
-"""Tests of the review as page, Markdown and CSV."""
+"""Tests of the review as HTML, Markdown, and CSV."""
 
 import csv
 import io
@@ -23,6 +23,7 @@ from frgroups.plan.customer_facts import WITHHELD
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.limit_overrides import relaxed_limits
 from frgroups.plan.limits import Limits
+from frgroups.plan.moves import format_moves
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
 from frgroups.plan.planner import plan_memberships
@@ -60,12 +61,12 @@ def planned(taken=None, wanted=None, **options):
 
 
 def blocked():
-    """Return a plan that empties a group and removes more than 10% of another."""
+    """Return a plan that empties one group and removes more than 10% of another one."""
     return planned(wanted={"bw": ["c-000"], "st": []})
 
 
 class Page(HTMLParser):
-    """The table rows, scripts, tags and text of a page."""
+    """Parser that collects the table rows, scripts, tags, and text of a page."""
 
     def __init__(self, html):
         super().__init__()
@@ -105,44 +106,42 @@ def operations(plan):
 
 
 def in_html(plan):
-    """Return the operations in the data of the page, in its order."""
+    """Return the operations in the JSON data of the page, in their order."""
     island = json.loads(Page(review_html(plan)).scripts[0]) if plan.n_add + plan.n_remove else {"rows": []}
-    told = []
+    found = []
     for row in island["rows"]:
         values = [
             value if plain else island["words"][value] for value, plain in zip(row, island["plain"], strict=True)
         ]
-        told.append(dict(zip(island["columns"], values, strict=True)))
-    return [(row["customer_group_uid"], row["customer_uid"], row["change"]) for row in told]
+        found.append(dict(zip(island["columns"], values, strict=True)))
+    return [(row["customer_group_uid"], row["customer_uid"], row["change"]) for row in found]
 
 
 def in_markdown(plan):
-    """Return the operations in the Markdown, in its order."""
+    """Return the operations in the Markdown review, in their order."""
     lines = review_markdown(plan).split("\n")
-    start = next(
-        (at for at, line in enumerate(lines) if re.match(r"## All [\d,]+ operations?", line)), len(lines) - 3
-    )
-    told = []
+    start = next((at for at, line in enumerate(lines) if re.match(r"## [\d,]+ operations?", line)), len(lines) - 3)
+    found = []
     for line in lines[start + 4 :]:
         if line:
             cells = [cell.strip() for cell in re.split(r"(?<!\\)(?:\\\\)*\|", line)[1:-1]]
-            told.append(tuple(re.sub(r"\\(.)", r"\1", cells[at]) for at in (0, 2, 3)))
-    return told
+            found.append(tuple(re.sub(r"\\(.)", r"\1", cells[at]) for at in (0, 2, 3)))
+    return found
 
 
 def csv_rows(plan):
-    """Return the rows of the CSV without the leading apostrophes."""
+    """Return the rows of the CSV review without leading apostrophes."""
     rows = list(csv.DictReader(io.StringIO(review_csv(plan))))
     return [{name: value.removeprefix("'") for name, value in row.items()} for row in rows]
 
 
 def in_csv(plan):
-    """Return the operations in the CSV, in its order."""
+    """Return the operations in the CSV review, in their order."""
     return [(row["customer_group_uid"], row["customer_uid"], row["change"]) for row in csv_rows(plan)]
 
 
 def test_first_screen():
-    "The page contains the sentence of each group, the tenant and the host."
+    "The page contains the tenant, the host, and a sentence for each group."
     plan = planned()
 
     text = Page(review_html(plan)).text
@@ -151,21 +150,21 @@ def test_first_screen():
         assert group.sentence() in text
         assert f"- {group.sentence()}" in review_markdown(plan)
     assert "Tenant" in text and "nordvik" in text and STAGE in text
-    assert "2 join, 2 leave, in 2 groups" in text
-    assert "3 customers affected. 1 of them leaves one group and joins another" in text
+    assert "2 additions and 2 removals in 2 groups" in text
+    assert "3 customers" in text and "1 customer from one group" in text
 
 
 def test_moves_and_cost():
-    "The page and the Markdown contain the moves between groups and the request estimate."
+    "The page and the Markdown review contain the moves between groups and the request estimate."
     plan = planned()
 
-    for told in (Page(review_html(plan)).text, re.sub(r"\\(.)", r"\1", review_markdown(plan))):
-        assert "1 moves from Black Week VIP to Ansatte." in told
-        assert str(plan.request_estimate) in told
+    for text in (Page(review_html(plan)).text, re.sub(r"\\(.)", r"\1", review_markdown(plan))):
+        assert format_moves(plan.moves())[0] in text
+        assert str(plan.request_estimate) in text
 
 
 def test_digest():
-    "The page contains all 64 digits, the first 12 as the plan ID and in the answer, and the commands."
+    "The page contains the digest, the plan ID, the approval text, and the commands."
     plan = planned()
 
     page = Page(review_html(plan))
@@ -173,14 +172,14 @@ def test_digest():
     copied = [attributes["data-copy"] for tag, attributes in page.tags if "data-copy" in attributes]
     assert copied == [f"approved {plan.digest[:12]}", plan.digest]
     assert plan.digest in re.sub(r"\s", "", page.text)
-    assert f"Its plan ID is {plan.digest[:12]}" in page.text
+    assert page.text.count(plan.digest[:12]) >= 3
     assert f"approved {plan.digest[:12]}" in page.text
     assert 'frgroups approve PLAN --by "NAME"' in page.text
     assert "frgroups apply PLAN --approve APPROVAL" in page.text
 
 
 def test_expiry():
-    "The page contains the validity of an approval and the expiry of the plan, in UTC and for the script."
+    "The page contains the duration of an approval and the time at which the plan expires."
     page = review_html(planned())
 
     assert "72 hours" in page
@@ -188,11 +187,11 @@ def test_expiry():
 
 
 def test_plan_without_expiry():
-    "With plan_max_age off, the page says that the plan does not expire."
+    "The page of a plan without plan_max_age contains no expiry, and lists the limit as off."
     page = Page(review_html(planned(limits=Limits(plan_max_age=None))))
 
-    assert "does not expire" in page.text
-    assert "1 off: age of the plan" in page.text
+    assert not [attributes for tag, attributes in page.tags if attributes.get("id") == "expires"]
+    assert "off: age of the plan" in page.text
 
 
 @pytest.mark.parametrize(
@@ -209,7 +208,7 @@ def test_plan_without_expiry():
     ],
 )
 def test_environment(base_url, kind):
-    "Each environment has its own style, and an unknown host is styled like production."
+    "Each environment has a separate style and title."
     page = review_html(planned(snapshot(base_url=base_url)))
 
     assert f'<header class="place {kind}">' in page
@@ -217,32 +216,34 @@ def test_environment(base_url, kind):
 
 
 def test_plan_without_host():
-    "A plan made from tables says that it cannot be applied, and offers no approval."
+    "The review of a plan without a host states that it cannot be applied and contains no commands."
     plan = planned(snapshot(base_url=None))
 
-    for told in (Page(review_html(plan)).text, review_markdown(plan)):
-        assert "cannot be applied" in told or "not applied" in told
-        assert "frgroups apply" not in told
+    html, markdown = Page(review_html(plan)).text, review_markdown(plan)
+
+    assert "cannot be applied" in html
+    assert environment_of(None).description in markdown
+    assert "frgroups apply" not in html + markdown
 
 
 def test_blocked_plan():
-    "BLOCKED comes before the headline, and the digest, the commands and the copy buttons are missing."
+    "The review of a blocked plan starts with BLOCKED and contains no digest, commands, or copy buttons."
     plan = blocked()
 
     html, markdown = review_html(plan), review_markdown(plan)
 
     page = Page(html)
-    assert page.text.index("BLOCKED.") < page.text.index("leave, in 2 groups")
+    assert page.text.index("BLOCKED.") < page.text.index("removals in 2 groups")
     assert markdown.index("**BLOCKED") < markdown.index("## ")
-    for told in (html, markdown):
-        assert plan.digest not in told
-        assert plan.digest[12:] not in told
-        assert "frgroups approve" not in told and "frgroups apply" not in told
+    for text in (html, markdown):
+        assert plan.digest not in text
+        assert plan.digest[12:] not in text
+        assert "frgroups approve" not in text and "frgroups apply" not in text
     assert not [attributes for _, attributes in page.tags if "data-copy" in attributes]
 
 
 def test_blocking_findings():
-    "Each exceeded limit comes before the other findings, with the limits that would allow it."
+    "Blocking findings are listed first, with the limits that would allow the change."
     plan = blocked()
 
     text = Page(review_html(plan)).text
@@ -258,7 +259,7 @@ def test_blocking_findings():
 
 
 def test_purpose():
-    "Each format contains the purpose, escaped; on the page it is on the first screen."
+    "HTML and Markdown contain the escaped purpose. On the page, it is before the decision."
     plan = replace(planned(wanted={"bw": ["c-001"]}, mode="add"), purpose="Black <Week> *2026*")
 
     page = review_html(plan)
@@ -269,7 +270,7 @@ def test_purpose():
 
 
 def test_empty_plan():
-    "A plan without operations says so in each format and requests no approval."
+    "The review of a plan without operations states that there is nothing to do, and contains no commands."
     plan = planned(wanted={"bw": ["c-000"]}, mode="add")
 
     assert plan.is_empty
@@ -280,16 +281,16 @@ def test_empty_plan():
 
 
 def test_undo():
-    "The page and the Markdown of an undo name the plan that it undoes."
+    "The review of an undo contains the ID of the plan that it undoes."
     plan = replace(planned(), reverts="3f9c2a71d0e4" + "0" * 52)
 
     assert "undoes plan 3f9c2a71d0e4" in Page(review_html(plan)).text
-    assert "Undo: 2 join" in review_html(plan)
-    assert "Undoes: plan 3f9c2a71d0e4" in review_markdown(plan)
+    assert "Undo: 2 additions" in review_html(plan)
+    assert "undoes plan 3f9c2a71d0e4" in review_markdown(plan)
 
 
 def test_order():
-    "All formats list removals first, then operations with findings, then the rest."
+    "All formats list removals first, then operations with findings, then other operations."
     plan = planned(wanted={"bw": [f"c-{n:03d}" for n in range(1, 40)], "an": ["c-001", "new-1"]})
     expected = [("bw", "c-000", "remove"), ("an", "new-1", "add"), ("an", "c-001", "add")]
 
@@ -305,7 +306,7 @@ def many():
 
 
 def test_table_without_script():
-    "The table without JavaScript has the same rows as the data, in the same order."
+    "The table without JavaScript contains the same operations as the JSON data, in the same order."
     plan = planned()
 
     rows = [row for row in Page(review_html(plan)).rows if "Customer uid" in row]
@@ -315,18 +316,18 @@ def test_table_without_script():
 
 
 def test_no_unchanged_members():
-    "No format contains a member whom the plan does not change."
+    "No format contains members who neither join nor leave."
     plan = planned()
     touched = {customer for _, customer, _ in operations(plan)}
     untouched = {uid for group in plan.groups for uid in group.baseline} - touched
 
     assert untouched
-    for told in (review_html(plan), review_markdown(plan), review_csv(plan)):
-        assert not [uid for uid in untouched if uid in told]
+    for text in (review_html(plan), review_markdown(plan), review_csv(plan)):
+        assert not [uid for uid in untouched if uid in text]
 
 
 def test_no_contact_data():
-    "A review contains only the columns without contact data, and withholds an external id that is an email address."
+    "A review contains no contact data. An external id that is an email address is withheld."
     customers = pd.DataFrame(
         {
             "customer_uid": ["c-000", "c-001"],
@@ -345,8 +346,8 @@ def test_no_contact_data():
 
     first, second = csv_rows(plan)[:2]
 
-    for told in (review_html(plan), review_markdown(plan), review_csv(plan)):
-        assert not re.search(r"Secret|example\.no|9999", told)
+    for text in (review_html(plan), review_markdown(plan), review_csv(plan)):
+        assert not re.search(r"Secret|example\.no|9999", text)
     assert (first["external_id"], first["customer_type"], first["default_store"]) == (
         WITHHELD,
         "PERSON",
@@ -357,7 +358,7 @@ def test_no_contact_data():
 
 
 def test_plan_file(tmp_path):
-    "A plan read from its file gives the same page as the original plan."
+    "The review of a plan that was read from a file is identical to the review of the original plan."
     customers = pd.DataFrame(
         {"customer_uid": ["c-000"], "external_id": "0150", "customer_type": "B2B", "default_store_name": "Tromsø"}
     )
@@ -372,7 +373,7 @@ def test_plan_file(tmp_path):
 
 
 def test_selected_plan(tmp_path):
-    "The file of a smaller plan contains no details of the customers that were left out."
+    "The file of a selected plan contains no details of other customers."
     customers = pd.DataFrame({"customer_uid": ["c-000", "c-001"], "external_id": ["secret-0", "secret-1"]})
     read = read_plan(planned(snapshot(customers=customers)).save(tmp_path / "plan.json"))
 
@@ -382,7 +383,7 @@ def test_selected_plan(tmp_path):
 
 
 def test_plan_without_details():
-    "A plan without customer details has no columns for them, and the page says so."
+    "The review of a plan without customer details has no columns for them, and the page states this."
     plan = replace(planned(), snapshot=None)
 
     assert "groups_now" not in review_csv(plan)
@@ -390,18 +391,17 @@ def test_plan_without_details():
 
 
 def test_unknown_customers():
-    "A customer who is not in the snapshot has empty columns."
+    "The details of a customer who is not in the snapshot are empty."
     empty = snapshot(sizes=())
 
-    rows = csv_rows(planned(empty, wanted={"an": ["new-1"]}))
+    [row] = csv_rows(planned(empty, wanted={"an": ["new-1"]}))
 
-    assert [(row["customer_uid"], row["finding"], row["external_id"], row["groups_now"]) for row in rows] == [
-        ("new-1", "not in the snapshot", "", "")
-    ]
+    assert (row["customer_uid"], row["external_id"], row["groups_now"]) == ("new-1", "", "")
+    assert row["finding"]
 
 
 def test_hostile_names():
-    "A name that contains markup, the end of a script or a formula remains text."
+    "Markup, script tags, and formulas in a group name are shown as text."
     hostile = "</script><script>alert(1)</script><b>\"'&\u2028=SUM(A1)"
     plan = planned(wanted={"n": ["c-001"], "m": ["c-002"]}, create={"n": hostile, "m": "<!--<script>"})
 
@@ -416,17 +416,17 @@ def test_hostile_names():
 
 
 def test_invisible_characters():
-    "Characters that reverse or hide others are written out."
+    "Invisible characters and characters that change the text direction are escaped."
     plan = planned(wanted={"n": ["c-001"]}, create={"n": "VIP\u202egnp\u200b\n# x"})
 
-    for told in (review_html(plan), review_markdown(plan)):
-        assert not re.search("[\u202e\u200b]", told.split('<script type="application/json"')[0])
-        assert "u202e" in told
+    for text in (review_html(plan), review_markdown(plan)):
+        assert not re.search("[\u202e\u200b]", text.split('<script type="application/json"')[0])
+        assert "u202e" in text
     assert "\n# x" not in review_markdown(plan)
 
 
 def test_content_security_policy():
-    "The page loads nothing, and its policy allows the hashes of its own style and script only."
+    "The page loads no resources, and its policy allows only the hashes of its style and script."
     html = review_html(planned(snapshot(base_url=PRODUCTION)))
 
     policy = next(attributes["content"] for _, attributes in Page(html).tags if "http-equiv" in attributes)
@@ -441,14 +441,14 @@ def test_content_security_policy():
 
 
 def test_deterministic():
-    "The same plan gives byte-identical output in each format."
+    "Two reviews of the same plan are identical in all formats."
     for render in (review_html, review_markdown, review_csv):
         assert render(planned()) == render(planned())
 
 
 @pytest.mark.parametrize("uid", ["0150", "12345678901234567890", "1e5", "-1", "2024-01-02", "jan-1", "TRUE"])
 def test_csv_uids(uid):
-    "A uid that a spreadsheet would convert starts with an apostrophe."
+    "A uid that a spreadsheet program would convert is prefixed with an apostrophe."
     plan = planned(wanted={"an": [uid]})
 
     assert f'"\'{uid}"' in review_csv(plan)
@@ -457,7 +457,7 @@ def test_csv_uids(uid):
 
 @pytest.mark.parametrize("name", ["=SUM(A1)", "+1", "-1", "@x", "\tx", "\rx", "'x", "＝1", " =1"])
 def test_csv_formulas(name):
-    "A name that starts like a formula is text in the CSV, and can be restored."
+    "A name that starts like a formula is prefixed with an apostrophe, and the name can be restored."
     plan = planned(wanted={"n": ["c-001"]}, create={"n": name})
 
     assert f'"\'{name}"' in review_csv(plan)
@@ -465,7 +465,7 @@ def test_csv_formulas(name):
 
 
 def test_csv_delimiters():
-    "Commas, semicolons and quotes in a name do not split its cell."
+    "Commas, semicolons, and quotes in a name do not split the cell."
     plan = planned(wanted={"n": ["c-001"]}, create={"n": 'a;b,c"d'})
 
     quoted = review_csv(plan).split("\r\n")[1]
@@ -475,7 +475,7 @@ def test_csv_delimiters():
 
 
 def test_csv_plain_values():
-    "An ordinary name or uid has no apostrophe."
+    "A name or uid that a spreadsheet program does not change has no apostrophe."
     rows = list(csv.DictReader(io.StringIO(review_csv(planned()))))
 
     assert (rows[0]["customer_uid"], rows[0]["group_name"]) == ("c-000", "Black Week VIP")
@@ -505,7 +505,7 @@ CHANGES = st.dictionaries(UIDS, st.sampled_from(["add", "remove"]), min_size=1, 
 @hypothesis_settings(max_examples=80)
 @given(st.dictionaries(UIDS, st.tuples(NAMES, CHANGES), min_size=1, max_size=4))
 def test_formats_agree(world):
-    "HTML, Markdown and CSV parse back to the operations of the plan, whatever the names are."
+    "For arbitrary names, the parsed HTML, Markdown, and CSV contain the operations of the plan."
     groups = []
     for uid, (name, changes) in sorted(world.items()):
         add, remove = (
@@ -523,7 +523,7 @@ def test_formats_agree(world):
 
 
 def test_cut_lists(monkeypatch):
-    "Where the page leaves out operations, groups or findings, it states how many."
+    "If the page omits operations, groups, or findings, it states how many."
     monkeypatch.setattr(operations_part, "PAGE_ROWS", 30)
     monkeypatch.setattr(operations_part, "PLAIN_ROWS", 10)
     monkeypatch.setattr(page_module, "MAX_LISTED", 12)
@@ -532,32 +532,28 @@ def test_cut_lists(monkeypatch):
 
     page = Page(review_html(plan))
 
-    assert (
-        "This page contains the first 30 of 40 operations. The other 10 are in the CSV and Markdown reviews."
-        in page.text
-    )
-    assert "lists the first 10 of 40 operations. The other 30" in page.text
-    assert "The first 12 of 20 groups" in page.text
-    assert "The first 12 of 20 findings" in page.text
-    assert "And 14 more groups, with 28 additions and 0 removals: see all 20" in page.text
+    for part in ("first 30 of 40 operations", "first 10 of 40 operations", "first 12 of 20 groups"):
+        assert part in page.text
+    assert "first 12 of 20 findings" in page.text
+    assert "14 more groups with 28 additions and 0 removals" in page.text
     assert len(in_html(plan)) == 30
     assert len(in_markdown(plan)) == len(in_csv(plan)) == 40
 
 
 def test_similar_findings():
-    "The first screen shows one finding per rule and the number of similar ones. The full list follows below."
+    "The page shows one finding per rule with the number of similar findings, followed by all findings."
     wanted = {f"g-{n:02d}": [f"x-{n}"] for n in range(20)}
     plan = planned(wanted=wanted, create={uid: f"Butikk {uid}" for uid in wanted})
 
     text = Page(review_html(plan)).text
 
-    assert "And 19 more like this." in text
+    assert "19 more findings" in text
     assert "All 20 findings" in text
     assert all(finding.message in text for finding in plan.findings)
 
 
 def test_limit_checks():
-    "Every limit has a row with numbers, whether it is met, exceeded, off or checked later."
+    "Every limit has a row, including limits that are off or checked later."
     states = {check.limit: (check.plan, check.allowed, check.result) for check in limit_rows(planned())}
     off = {check.limit: check.result for check in limit_rows(planned(limits=Limits(removals_total=None)))}
     broken = {check.limit: check.result for check in limit_rows(blocked())}
@@ -569,43 +565,38 @@ def test_limit_checks():
     )
     assert states["Additions in one group"] == ("2 in Ansatte", "1,000 per group", "within")
     assert states["Removals in all groups"] == ("2", "500", "within")
-    assert states["Age of the plan"] == (
-        "not known yet",
-        "7 days, until 2026-11-30 08:10 UTC",
-        "later",
-    )
+    assert states["Age of the plan"][1:] == ("7 days, until 2026-11-30 08:10 UTC", "later")
     assert off["Removals in all groups"] == "off"
     assert broken["Removals in one group"] == broken["Groups left without members"] == "over"
 
 
 def test_own_limits():
-    "A group with its own limits is compared with these, and the page names them."
+    "A group with its own limits is checked against them, and the page lists them."
     plan = planned(limits=Limits(per_group={"bw": Limits(removals_per_group=None, removal_share=0.125)}))
 
     text = Page(review_html(plan)).text
 
-    assert "5 (12.5% of its members, at least 2)" in text
-    assert "bw has its own limits: removals_per_group off, removal_share 0.125" in text
+    assert re.search(r"5 \(.*12\.5%", text)
+    assert "removals_per_group off, removal_share 0.125" in text
 
 
 def test_emptied_group():
-    "A group that becomes empty has a sentence that says so."
+    "The review states that a group will be empty."
     plan = planned(wanted={"st": []}, limits=Limits(removals_per_group=None, removal_share=None, emptied_groups=1))
 
-    for told in (Page(review_html(plan)).text, review_markdown(plan)):
-        assert "25 customers leave Stamkunder Tromsø" in told
-        assert "The group becomes empty." in told
+    for text in (Page(review_html(plan)).text, review_markdown(plan)):
+        assert f"{plan.groups[0].sentence()} The group will be empty." in text
 
 
 def test_created_group():
-    "A plan that only creates a group has a headline and a sentence, and no operations table."
+    "The page of a plan that only creates a group has no operations table."
     plan = planned(wanted={}, create={"vip26": "VIP 2026 Göteborg"})
 
-    text = Page(review_html(plan)).text
+    page = Page(review_html(plan))
 
-    assert "1 group is created, without members" in text
-    assert "VIP 2026 Göteborg is created, empty." in text
-    assert "Every change" not in text
+    assert "1 group is created" in page.text
+    assert "VIP 2026 Göteborg" in page.text
+    assert "operations-table" not in [attributes.get("id") for _, attributes in page.tags]
 
 
 @pytest.mark.parametrize(
@@ -613,7 +604,7 @@ def test_created_group():
     [("r.html", "<!doctype html>"), ("r.MD", "# Review"), ("r.txt", "Review: "), ("r.csv", "\ufeff")],
 )
 def test_suffix(tmp_path, monkeypatch, name, start):
-    "The suffix selects the format, and the returned path is absolute."
+    "The suffix selects the format. The returned path is absolute."
     monkeypatch.chdir(tmp_path)
 
     path = save_review(planned(), name)
@@ -624,7 +615,7 @@ def test_suffix(tmp_path, monkeypatch, name, start):
 
 
 def test_csv_file(tmp_path):
-    "pandas reads the CSV file with all uids as text."
+    "pandas reads the operations from the CSV file without loss."
     plan = planned()
 
     table = pd.read_csv(save_review(plan, tmp_path / "r.csv"), dtype="str", keep_default_na=False)
@@ -636,7 +627,7 @@ def test_csv_file(tmp_path):
 
 @pytest.mark.parametrize("name", ["review.pdf", "review", "review.json"])
 def test_unknown_suffix(tmp_path, name):
-    "The error lists the known suffixes, and nothing is written."
+    "An unknown suffix raises InputError with the known suffixes, and no file is written."
     with pytest.raises(InputError, match=r"\.html.*\.md.*\.csv"):
         save_review(planned(), tmp_path / name)
 
@@ -644,16 +635,16 @@ def test_unknown_suffix(tmp_path, name):
 
 
 def test_folder(tmp_path):
-    "A folder raises InputError, also if its name has a known suffix."
+    "A folder as path raises InputError, even if its name has a known suffix."
     folder = tmp_path / "review.html"
     folder.mkdir()
 
-    with pytest.raises(InputError, match="is a folder"):
+    with pytest.raises(InputError, match=r"`path`.*review\.html"):
         save_review(planned(), folder)
 
 
 def test_full_disk(tmp_path, monkeypatch):
-    "A full disk raises InputError, and the old file remains."
+    "A full disk raises InputError, and the existing file does not change."
     path = save_review(planned(), tmp_path / "review.html")
     before = path.read_bytes()
 
@@ -669,7 +660,7 @@ def test_full_disk(tmp_path, monkeypatch):
 
 
 def test_large_plan():
-    "The page of 100,000 operations has less than 8 MB and few table rows."
+    "The page of a plan with 100,000 operations is smaller than 8 MB and has fewer than 300 table rows."
     n = 100_000
     uids = [f"{number:08x}-c" for number in range(n)]
     customers = pd.DataFrame(
@@ -701,4 +692,4 @@ def test_large_plan():
     assert html.count('-c",') == n
     assert len(html.encode()) < 8_000_000
     assert events.count("call") < 25 * n
-    assert "Every change: 100,000 operations" in unescape(html)
+    assert "100,000 operations" in unescape(html)

@@ -1,4 +1,4 @@
-"""What the sandbox answers fits the published contract, and nothing that schemathesis thinks of breaks its own."""
+"""Validate the responses of the sandbox against the published OpenAPI contract and its own document."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ PUBLISHED = json.loads((Path(__file__).parents[1] / "published_contract.json").r
 
 
 def _as_json_schema(part: Any) -> Any:
-    """OpenAPI 3.0 as JSON Schema: what is `nullable` may be null."""
+    """Convert an OpenAPI 3.0 schema to JSON Schema by replacing `nullable`."""
     if isinstance(part, list):
-        return [_as_json_schema(each) for each in part]
+        return [_as_json_schema(item) for item in part]
     if not isinstance(part, dict):
         return part
-    schema = {name: _as_json_schema(each) for name, each in part.items() if name != "nullable"}
+    schema = {name: _as_json_schema(value) for name, value in part.items() if name != "nullable"}
     return {"anyOf": [schema, {"type": "null"}]} if part.get("nullable") is True else schema
 
 
@@ -33,7 +33,7 @@ COMPONENTS = _as_json_schema(copy.deepcopy(PUBLISHED["components"]))
 
 
 def published_schema(method: str, path: str, status: int) -> dict[str, Any] | None:
-    """The schema that the published contract has for this answer; None for one without a body."""
+    """Return the published schema of a response, or None for a response without a body."""
     response = PUBLISHED["paths"][path][method.lower()]["responses"][str(status)]
     if "$ref" not in response:
         return None
@@ -41,11 +41,11 @@ def published_schema(method: str, path: str, status: int) -> dict[str, Any] | No
     return {"$ref": content, "components": COMPONENTS}
 
 
-def complaints(answer: Any, schema: dict[str, Any]) -> list[str]:
-    """What the published contract has against an answer."""
+def validation_errors(body: Any, schema: dict[str, Any]) -> list[str]:
+    """Return the validation errors of a response body."""
     checker = jsonschema.Draft202012Validator.FORMAT_CHECKER
     validator = jsonschema.Draft202012Validator(schema, format_checker=checker)
-    return [error.message for error in validator.iter_errors(answer)]
+    return [error.message for error in validator.iter_errors(body)]
 
 
 GROUPS = "/tenants/{tenantUid}/customer-groups"
@@ -55,12 +55,14 @@ CUSTOMERS = f"{GROUP}/customers"
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
+    """Return a running sandbox with 400 customers."""
     with Sandbox(customers=400, groups=20) as sandbox:
         yield sandbox
 
 
 @pytest.fixture(scope="module")
 def http(sandbox: Sandbox) -> Iterator[httpx.Client]:
+    """Return an HTTP client with the token of the sandbox."""
     headers = {"Authorization": f"Bearer {sandbox.token}"}
     with httpx.Client(base_url=sandbox.base_url, headers=headers, verify=False) as http:
         yield http
@@ -83,57 +85,57 @@ def _path(template: str, sandbox: Sandbox, group: str = "") -> str:
         ("DELETE", GROUP, "country_fi", None, 204),
     ],
 )
-def test_each_success_fits_the_published_contract(
+def test_success_responses(
     sandbox: Sandbox, http: httpx.Client, method: str, path: str, group: str, body: Any, status: int
 ) -> None:
-    "Every operation answers with a status and a body that the published contract has."
+    "Each successful response matches the published contract."
     sandbox.put_group(group or "other", "A group")
-    answer = http.request(method, _path(path, sandbox, group), json=body)
+    response = http.request(method, _path(path, sandbox, group), json=body)
 
     schema = published_schema(method, path, status)
-    assert answer.status_code == status
+    assert response.status_code == status
     if schema is None:
-        assert answer.content == b""
+        assert response.content == b""
     else:
-        assert complaints(answer.json(), schema) == []
+        assert validation_errors(response.json(), schema) == []
 
 
-def test_each_made_up_customer_fits_the_published_contract(sandbox: Sandbox, http: httpx.Client) -> None:
-    "All pages of the largest groups, with customers of every type, fit."
+def test_synthetic_customers(sandbox: Sandbox, http: httpx.Client) -> None:
+    "The customers on the first page of large groups match the published contract."
     schema = published_schema("GET", CUSTOMERS, 200)
     assert schema is not None
 
     for group in ("loyalty", "b2b", "country_no"):
-        answer = http.get(_path(CUSTOMERS, sandbox, group), params={"pageSize": 500}).json()
-        assert answer["items"]
-        assert complaints(answer, schema) == []
+        response = http.get(_path(CUSTOMERS, sandbox, group), params={"pageSize": 500}).json()
+        assert response["items"]
+        assert validation_errors(response, schema) == []
 
 
-def test_a_bare_customer_fits_the_published_contract(sandbox: Sandbox, http: httpx.Client) -> None:
-    "A customer of whom a test told only the uid has every required field."
+def test_minimal_customer(sandbox: Sandbox, http: httpx.Client) -> None:
+    "A customer that was created from a uid matches the published contract."
     sandbox.put_customers(["bare"])
     sandbox.put_group("bare_group", "Bare")
     sandbox.add_members("bare_group", ["bare"])
 
     schema = published_schema("GET", CUSTOMERS, 200)
     assert schema is not None
-    assert complaints(http.get(_path(CUSTOMERS, sandbox, "bare_group")).json(), schema) == []
+    assert validation_errors(http.get(_path(CUSTOMERS, sandbox, "bare_group")).json(), schema) == []
 
 
-def test_the_contract_notices_what_does_not_fit(sandbox: Sandbox, http: httpx.Client) -> None:
-    "The check is worth something: odd records and a missing list of groups are complained of."
+def test_invalid_customers(sandbox: Sandbox, http: httpx.Client) -> None:
+    "Odd records and customers without group uids do not match the published contract."
     schema = published_schema("GET", CUSTOMERS, 200)
     assert schema is not None
-    for wrong in ({"odd_records": True}, {"group_uids": "absent"}):
-        sandbox.misbehave(**wrong)
-        answer = http.get(_path(CUSTOMERS, sandbox, "loyalty")).json()
+    for options in ({"odd_records": True}, {"group_uids": "absent"}):
+        sandbox.misbehave(**options)
+        response = http.get(_path(CUSTOMERS, sandbox, "loyalty")).json()
         sandbox.behave()
 
-        assert complaints(answer, schema)
+        assert validation_errors(response, schema)
 
 
-def test_the_sandboxs_own_document_has_the_published_operations(http: httpx.Client) -> None:
-    "The document that the sandbox serves has the same paths, methods, names and successes."
+def test_operations(http: httpx.Client) -> None:
+    "The OpenAPI document of the sandbox has the published paths, methods, and operation ids."
 
     def operations(document: dict[str, Any], prefix: str) -> set[tuple[str, str, str, str]]:
         return {
@@ -146,8 +148,8 @@ def test_the_sandboxs_own_document_has_the_published_operations(http: httpx.Clie
     assert operations(http.get("/openapi.json").json(), "") == operations(PUBLISHED, "/v2")
 
 
-def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
-    "Hundreds of good and bad requests, single and in sequence, get only answers that the document has."
+def test_schemathesis(tmp_path: Path) -> None:
+    "Schemathesis finds no deviation from the OpenAPI document of the sandbox."
     with Sandbox(customers=50, groups=8, unknown_uids="ignore") as sandbox:
         command = [
             *(sys.executable, "-m", "schemathesis.cli", "run", f"{sandbox.base_url}/openapi.json"),

@@ -1,4 +1,4 @@
-"""The sandbox speaks the documented API over real HTTP, misbehaves when told to, and looks like a real tenant."""
+"""Tests of the sandbox: the API, faults, the server, and the synthetic tenant."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CUSTOMERS = [f"c-{number:02d}" for number in range(25)]
 
 
 class Caller:
-    """Calls a sandbox as any HTTP client would."""
+    """Minimal HTTP client for a sandbox."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
@@ -40,13 +40,14 @@ class Caller:
         return self.http.request(method, url, headers=headers, **options)
 
     def page(self, path: str = "/g/customers", **query: Any) -> tuple[list[str], dict[str, int]]:
-        answer = self("GET", path, params=query)
-        assert answer.status_code == 200, answer.text
+        """Return the uids and the paging of one page."""
+        response = self("GET", path, params=query)
+        assert response.status_code == 200, response.text
         uid = "customerUid" if path else "customerGroupUid"
-        return [item[uid] for item in answer.json()["items"]], answer.json()["paging"]
+        return [item[uid] for item in response.json()["items"]], response.json()["paging"]
 
     def uids(self, base: int = 1, size: int = 10) -> list[str]:
-        """Reads group g as a simple client does: page after page until as many came as the first page told."""
+        """Read group g page by page until the number of uids reaches the total count."""
         found, total, number = [], 1, base
         while len(found) < total and number < base + 20:
             items, paging = self.page(pageNumber=number, pageSize=size)
@@ -56,17 +57,18 @@ class Caller:
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    """A sandbox with 25 customers, all of them in group g, none in group h."""
+    """Return a running sandbox with 25 customers in group g and an empty group h."""
     with Sandbox(empty=True) as sandbox:
         sandbox.put_customers(CUSTOMERS)
-        sandbox.put_group("g", "Everyone")
-        sandbox.put_group("h", "No one")
+        sandbox.put_group("g", "All customers")
+        sandbox.put_group("h", "Empty group")
         sandbox.add_members("g", CUSTOMERS)
         yield sandbox
 
 
 @pytest.fixture
 def call(sandbox: Sandbox) -> Iterator[Caller]:
+    """Return an HTTP client for the sandbox."""
     caller = Caller(sandbox)
     yield caller
     caller.http.close()
@@ -74,24 +76,21 @@ def call(sandbox: Sandbox) -> Iterator[Caller]:
 
 @pytest.fixture(scope="module")
 def tenant() -> Iterator[Sandbox]:
-    """The made-up tenant, a tenth of its usual size."""
+    """Return a running sandbox with 2,000 synthetic customers."""
     with Sandbox(customers=2_000) as sandbox:
         yield sandbox
 
 
-# The seven operations.
-
-
-def test_groups_are_listed_in_uid_order(call: Caller) -> None:
-    "A list of groups has items and paging, in the order of their uids."
+def test_group_list(call: Caller) -> None:
+    "Groups are listed in uid order."
     items, paging = call.page("")
 
     assert items == ["g", "h"]
     assert paging == {"pageNumber": 1, "pageSize": 100, "totalCount": 2}
 
 
-def test_a_group_is_created_read_renamed_and_deleted(call: Caller) -> None:
-    "Create answers 201, read and rename 200, delete 204, and then the group is gone."
+def test_group_operations(call: Caller) -> None:
+    "A group can be created, read, renamed, and deleted."
     created = call("POST", json={"name": "Ny gruppe", "customerGroupUid": "0150"})
     renamed = call("PUT", "/0150", json={"name": "Nyere gruppe"})
     read = call("GET", "/0150")
@@ -108,48 +107,45 @@ def test_a_group_is_created_read_renamed_and_deleted(call: Caller) -> None:
 
 
 @pytest.mark.parametrize("body", [{"name": "A"}, {"name": "A", "customerGroupUid": ""}])
-def test_a_group_without_a_uid_gets_one(call: Caller, body: dict[str, str]) -> None:
-    "Two groups created without a uid are two groups, even of the same name."
+def test_generated_uid(call: Caller, body: dict[str, str]) -> None:
+    "A group that is created without a uid gets a generated uid."
     uids = {call("POST", json=body).json()["customerGroupUid"] for _ in range(2)}
 
     assert len(uids) == 2
     assert all(len(uid) == 36 for uid in uids)
 
 
-def test_a_rename_may_leave_the_name_out(call: Caller) -> None:
-    "The published contract does not require a name in the PUT of a group; the name then stays."
-    assert call("PUT", "/g", json={}).json()["name"] == "Everyone"
+def test_rename_without_name(call: Caller) -> None:
+    "A PUT of a group without a name does not change the name."
+    assert call("PUT", "/g", json={}).json()["name"] == "All customers"
 
 
-def test_members_are_added_and_removed_at_once(call: Caller, sandbox: Sandbox) -> None:
-    "One PUT adds and removes; it answers 204 without a body, also for what is true already."
-    answer = call(
+def test_change_members(call: Caller, sandbox: Sandbox) -> None:
+    "A PUT adds and removes members. Repeated additions and removals have no effect."
+    response = call(
         "PUT", "/h/customers", json={"addCustomerUids": ["c-03", "c-01", "c-01"], "removeCustomerUids": ["c-09"]}
     )
     again = call("PUT", "/h/customers", json={"addCustomerUids": ["c-01"], "removeCustomerUids": ["c-03"]})
 
-    assert (answer.status_code, answer.content, again.status_code) == (204, b"", 204)
+    assert (response.status_code, response.content, again.status_code) == (204, b"", 204)
     assert sandbox.members("h") == ["c-01"]
     [customer] = call("GET", "/h/customers").json()["items"]
     assert customer["customerGroupUids"] == ["g", "h"]
 
 
-def test_deleting_a_group_removes_its_memberships(call: Caller, sandbox: Sandbox) -> None:
-    "A group deleted and created again is empty, and no customer tells of it."
+def test_delete_group_with_members(call: Caller, sandbox: Sandbox) -> None:
+    "If a group is deleted, its memberships are also deleted."
     sandbox.add_members("h", ["c-00"])
     call("DELETE", "/g")
-    call("POST", json={"name": "Everyone", "customerGroupUid": "g"})
+    call("POST", json={"name": "All customers", "customerGroupUid": "g"})
 
     assert call.page("/g/customers")[1]["totalCount"] == 0
     assert call("GET", "/h/customers").json()["items"][0]["customerGroupUids"] == ["h"]
 
 
-# Paging.
-
-
 @pytest.mark.parametrize("base", [0, 1])
-def test_pages_start_at_the_base(base: int) -> None:
-    "Without a page number the first page comes, and says which number it has."
+def test_page_base(base: int) -> None:
+    "The number of the first page is page_base. It is also the default page number."
     with Sandbox(empty=True, page_base=base, default_page_size=10) as sandbox:
         sandbox.put_customers(CUSTOMERS)
         sandbox.put_group("g", "G")
@@ -167,8 +163,8 @@ def test_pages_start_at_the_base(base: int) -> None:
         call.http.close()
 
 
-def test_a_large_page_is_capped_and_says_so() -> None:
-    "A page larger than the cap is granted at the cap, and paging tells the size that was granted."
+def test_maximum_page_size() -> None:
+    "A page is not larger than max_page_size, and paging contains the actual page size."
     with Sandbox(customers=100, groups=8, max_page_size=30, default_page_size=20) as sandbox:
         call = Caller(sandbox)
 
@@ -178,8 +174,8 @@ def test_a_large_page_is_capped_and_says_so() -> None:
         call.http.close()
 
 
-def test_members_can_be_sorted(call: Caller, sandbox: Sandbox) -> None:
-    "Ties in another order than the uid's are in the uid's order, in both directions."
+def test_sort(call: Caller, sandbox: Sandbox) -> None:
+    "Members can be sorted in both directions. Equal values are sorted by uid."
     sandbox.put_customers(
         {"customerUid": uid, "externalId": f"E{number % 2}"} for number, uid in enumerate(CUSTOMERS)
     )
@@ -191,12 +187,9 @@ def test_members_can_be_sorted(call: Caller, sandbox: Sandbox) -> None:
     assert call.page("", sortBy="name", sortDirection="DESC")[0] == ["h", "g"]
 
 
-def test_other_parameters_are_not_looked_at(call: Caller) -> None:
-    "An unknown query parameter changes nothing."
+def test_unknown_parameter(call: Caller) -> None:
+    "An unknown query parameter is ignored."
     assert call.page(fields="all", pageSize=2)[0] == CUSTOMERS[:2]
-
-
-# Refusals.
 
 
 @pytest.mark.parametrize(
@@ -247,28 +240,28 @@ def test_other_parameters_are_not_looked_at(call: Caller) -> None:
         ("PUT", "/h/customers", {"json": {"add_customer_uids": ["c-01"]}}, 400),
     ],
 )
-def test_what_cannot_be_right_is_refused(
+def test_invalid_requests(
     call: Caller, sandbox: Sandbox, method: str, path: str, options: dict[str, Any], status: int
 ) -> None:
-    "A refusal has its status and a message, and changes nothing."
-    answer = call(method, path, **options)
+    "An invalid request returns an error status with a message, and changes nothing."
+    response = call(method, path, **options)
 
-    assert answer.status_code == status
-    assert answer.json()["message"]
-    assert sandbox.groups() == {"g": "Everyone", "h": "No one"}
+    assert response.status_code == status
+    assert response.json()["message"]
+    assert sandbox.groups() == {"g": "All customers", "h": "Empty group"}
     assert (sandbox.members("g"), sandbox.members("h")) == (CUSTOMERS, [])
 
 
-def test_another_method_is_refused_with_those_allowed(call: Caller) -> None:
-    "405 says in Allow which methods there are."
-    answers = {path: call("PATCH", path) for path in ("", "/g", "/g/customers")}
+def test_invalid_method(call: Caller) -> None:
+    "A method that is not allowed returns status 405 with an Allow header."
+    responses = {path: call("PATCH", path) for path in ("", "/g", "/g/customers")}
 
-    assert {answer.status_code for answer in answers.values()} == {405}
-    assert [a.headers["Allow"] for a in answers.values()] == ["GET, POST", "DELETE, GET, PUT", "GET, PUT"]
+    assert {response.status_code for response in responses.values()} == {405}
+    assert [a.headers["Allow"] for a in responses.values()] == ["GET, POST", "DELETE, GET, PUT", "GET, PUT"]
 
 
-def test_a_token_is_needed_and_writes_need_more(call: Caller, sandbox: Sandbox) -> None:
-    "Without a known token 401; with the read-only token reads pass and writes are 403."
+def test_tokens(call: Caller, sandbox: Sandbox) -> None:
+    "An invalid token returns status 401. A write with the read-only token returns status 403."
     unknown = call("GET", token="no")
     without = call.http.get(f"{sandbox.base_url}/tenants/{sandbox.tenant_uid}/customer-groups")
     read = call("GET", token=sandbox.read_only_token)
@@ -280,35 +273,32 @@ def test_a_token_is_needed_and_writes_need_more(call: Caller, sandbox: Sandbox) 
 
     assert [unknown.status_code, without.status_code, read.status_code] == [401, 401, 200]
     assert unknown.headers["WWW-Authenticate"] == "Bearer"
-    assert [answer.status_code for answer in writes] == [403, 403, 403]
+    assert [response.status_code for response in writes] == [403, 403, 403]
     assert len(sandbox.members("g")) == 25
 
 
-def test_an_unknown_tenant_is_not_found(call: Caller, sandbox: Sandbox) -> None:
-    "The sandbox has one tenant; every other is 404."
+def test_unknown_tenant(call: Caller, sandbox: Sandbox) -> None:
+    "The uid of another tenant returns status 404."
     headers = {"Authorization": f"Bearer {sandbox.token}"}
-    answer = call.http.get(f"{sandbox.base_url}/tenants/other/customer-groups", headers=headers)
+    response = call.http.get(f"{sandbox.base_url}/tenants/other/customer-groups", headers=headers)
 
-    assert answer.status_code == 404
-
-
-# Faults.
+    assert response.status_code == 404
 
 
-def test_a_status_comes_so_often_as_told_and_then_no_more(call: Caller, sandbox: Sandbox) -> None:
-    "Skip, times, method and path say which requests fail, and Retry-After comes along."
+def test_status_fault(call: Caller, sandbox: Sandbox) -> None:
+    "A status fault affects the requests that match its method, path, skip, and times."
     sandbox.misbehave(Fault("status", status=429, method="GET", path="/g", skip=1, times=2, retry_after="2"))
 
-    answers = [call("GET", "/g") for _ in range(4)]
+    responses = [call("GET", "/g") for _ in range(4)]
     other = call("GET", "/h")
 
-    assert [answer.status_code for answer in answers] == [200, 429, 429, 200]
-    assert answers[1].headers["Retry-After"] == "2"
+    assert [response.status_code for response in responses] == [200, 429, 429, 200]
+    assert responses[1].headers["Retry-After"] == "2"
     assert other.status_code == 200
 
 
-def test_faults_take_turns(call: Caller, sandbox: Sandbox) -> None:
-    "Of several faults the first that applies acts; None means for ever."
+def test_fault_order(call: Caller, sandbox: Sandbox) -> None:
+    "Only the first matching fault is injected. A fault with times=None has no maximum."
     sandbox.misbehave(Fault("status", status=500), Fault("html"), Fault("status", status=503, times=None))
 
     assert [call("GET").status_code for _ in range(5)] == [500, 200, 503, 503, 503]
@@ -317,8 +307,8 @@ def test_faults_take_turns(call: Caller, sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize(("kind", "done"), [("cut_before", False), ("cut_after", True), ("cut_during", True)])
-def test_a_cut_leaves_the_client_without_an_answer(call: Caller, sandbox: Sandbox, kind: Any, done: bool) -> None:
-    "A cut before the commit did nothing, a later one did everything, and neither answers."
+def test_closed_connection(call: Caller, sandbox: Sandbox, kind: Any, done: bool) -> None:
+    "A cut fault closes the connection. The change is saved, except for 'cut_before'."
     sandbox.misbehave(Fault(kind, method="POST"))
 
     with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
@@ -328,17 +318,17 @@ def test_a_cut_leaves_the_client_without_an_answer(call: Caller, sandbox: Sandbo
     assert call("GET").status_code == 200
 
 
-def test_a_write_that_was_made_may_be_answered_500(call: Caller, sandbox: Sandbox) -> None:
-    "status_after does what was asked and then answers a failure."
+def test_status_after(call: Caller, sandbox: Sandbox) -> None:
+    "The fault 'status_after' processes the request and returns an error status."
     sandbox.misbehave(Fault("status_after", status=500, method="PUT"))
 
-    answer = call("PUT", "/h/customers", json={"addCustomerUids": ["c-01"]})
+    response = call("PUT", "/h/customers", json={"addCustomerUids": ["c-01"]})
 
-    assert (answer.status_code, sandbox.members("h")) == (500, ["c-01"])
+    assert (response.status_code, sandbox.members("h")) == (500, ["c-01"])
 
 
-def test_a_hang_outlasts_the_patience_of_a_client(call: Caller, sandbox: Sandbox) -> None:
-    "One request hangs while others are answered, and closing does not wait for it."
+def test_hang(call: Caller, sandbox: Sandbox) -> None:
+    "A hanging request delays neither other requests nor close()."
     sandbox.misbehave(Fault("hang", path="/g", seconds=3600))
 
     with pytest.raises(httpx.ReadTimeout):
@@ -366,8 +356,8 @@ def test_latency(call: Caller, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
     assert waits == [0.1, 0.1]
 
 
-def test_answers_that_are_not_the_apis(call: Caller, sandbox: Sandbox) -> None:
-    "HTML with 200, half of a JSON document with 200, a redirect to another host."
+def test_unexpected_responses(call: Caller, sandbox: Sandbox) -> None:
+    "Faults can return an HTML page, incomplete JSON, or a redirect."
     sandbox.misbehave(Fault("html"), Fault("garbage"), Fault("redirect", location="https://other.example/"))
 
     html, garbage, redirect = (call("GET", "/g") for _ in range(3))
@@ -379,8 +369,8 @@ def test_answers_that_are_not_the_apis(call: Caller, sandbox: Sandbox) -> None:
     assert (redirect.status_code, redirect.headers["Location"]) == (302, "https://other.example/")
 
 
-def test_a_swap_hides_a_member_and_holds_the_total(call: Caller, sandbox: Sandbox) -> None:
-    "Between two pages one leaves and one joins: as many are read as told, and a member all along is missed."
+def test_swap(call: Caller, sandbox: Sandbox) -> None:
+    "After a swap between two pages, the total is correct and a client misses one member."
     sandbox.put_customers(["x-1"])
     sandbox.misbehave(moving="swap")
 
@@ -392,8 +382,8 @@ def test_a_swap_hides_a_member_and_holds_the_total(call: Caller, sandbox: Sandbo
     assert len(throughout - set(read)) == 1
 
 
-def test_a_join_shows_a_member_twice(call: Caller, sandbox: Sandbox) -> None:
-    "Someone who joins before the border pushes a member onto the next page too."
+def test_join(call: Caller, sandbox: Sandbox) -> None:
+    "After a join between two pages, a client reads one member twice."
     sandbox.remove_members("g", ["c-03"])
     sandbox.misbehave(moving="join")
 
@@ -403,8 +393,8 @@ def test_a_join_shows_a_member_twice(call: Caller, sandbox: Sandbox) -> None:
     assert max(Counter(read).values()) == 2
 
 
-def test_a_leaver_hides_a_member_and_lowers_the_total(call: Caller, sandbox: Sandbox) -> None:
-    "Someone who leaves a page already read pulls a member over the border, unread."
+def test_leave(call: Caller, sandbox: Sandbox) -> None:
+    "After a member leaves between two pages, the total is lower and a client misses one member."
     sandbox.misbehave(moving="leave")
 
     read = call.uids()
@@ -414,8 +404,8 @@ def test_a_leaver_hides_a_member_and_lowers_the_total(call: Caller, sandbox: San
     assert len(set(now) - set(read)) == 1
 
 
-def test_moves_keep_to_their_number_their_pages_and_their_group(call: Caller, sandbox: Sandbox) -> None:
-    "Every second page of group g, twice in all; an empty outside is no hindrance."
+def test_moving_options(call: Caller, sandbox: Sandbox) -> None:
+    "The options moving_every, moving_times, and moving_group limit the changes between pages."
     sandbox.misbehave(moving="swap", moving_every=2, moving_times=2, moving_group="g")
     sizes = []
     for _ in range(6):
@@ -428,8 +418,8 @@ def test_moves_keep_to_their_number_their_pages_and_their_group(call: Caller, sa
     assert len(sandbox.members("g")) == 25
 
 
-def test_a_put_of_too_many_uids_is_too_large(call: Caller, sandbox: Sandbox) -> None:
-    "One uid more than may be sent is 413 and changes nothing."
+def test_maximum_uids(call: Caller, sandbox: Sandbox) -> None:
+    "A PUT with more than max_uids_per_put uids returns status 413 and changes nothing."
     sandbox.misbehave(max_uids_per_put=3)
 
     over = call("PUT", "/h/customers", json={"addCustomerUids": CUSTOMERS[:2], "removeCustomerUids": CUSTOMERS[3:5]})
@@ -440,38 +430,36 @@ def test_a_put_of_too_many_uids_is_too_large(call: Caller, sandbox: Sandbox) -> 
 
 
 @pytest.mark.parametrize(
-    ("way", "status", "named", "members"),
+    ("option", "status", "named", "members"),
     [("refuse", 400, False, []), ("refuse_named", 400, True, []), ("ignore", 204, False, ["c-01"])],
 )
-def test_unknown_customers_are_refused_or_passed_over(
-    call: Caller, sandbox: Sandbox, way: Any, status: int, named: bool, members: list[str]
+def test_unknown_customers(
+    call: Caller, sandbox: Sandbox, option: Any, status: int, named: bool, members: list[str]
 ) -> None:
-    "A PUT that adds an unknown customer does all of it or nothing, as told."
-    sandbox.misbehave(unknown_uids=way)
+    "A PUT that adds unknown customers is rejected completely, or skips these customers."
+    sandbox.misbehave(unknown_uids=option)
 
-    answer = call("PUT", "/h/customers", json={"addCustomerUids": ["c-01", "stranger"]})
+    response = call("PUT", "/h/customers", json={"addCustomerUids": ["c-01", "c-unknown"]})
 
-    assert (answer.status_code, "stranger" in answer.text) == (status, named)
+    assert (response.status_code, "c-unknown" in response.text) == (status, named)
     assert sandbox.members("h") == members
 
 
 @pytest.mark.parametrize(
-    ("way", "listed"), [("filled", ["g", "h"]), ("absent", None), ("empty", []), ("wrong", ["h"])]
+    ("option", "listed"), [("filled", ["g", "h"]), ("absent", None), ("empty", []), ("wrong", ["h"])]
 )
-def test_customers_tell_their_groups_or_do_not(
-    call: Caller, sandbox: Sandbox, way: Any, listed: list[str] | None
-) -> None:
-    "The list of groups on each customer is right, absent, empty, or lacks the group that was asked."
+def test_group_uids(call: Caller, sandbox: Sandbox, option: Any, listed: list[str] | None) -> None:
+    "The option group_uids changes the list of groups of each customer."
     sandbox.add_members("h", ["c-00"])
-    sandbox.misbehave(group_uids=way)
+    sandbox.misbehave(group_uids=option)
 
     customer = call("GET", "/g/customers").json()["items"][0]
 
     assert customer.get("customerGroupUids") == listed
 
 
-def test_pages_may_lie(call: Caller, sandbox: Sandbox) -> None:
-    "Page sizes that are not honoured, totals never reached, pages that repeat."
+def test_wrong_paging(call: Caller, sandbox: Sandbox) -> None:
+    "Options can ignore the page size, increase the total count, and repeat the first page."
     sandbox.misbehave(honor_page_size=False)
     assert call.page(pageSize=3)[1] == {"pageNumber": 1, "pageSize": 100, "totalCount": 25}
 
@@ -485,21 +473,21 @@ def test_pages_may_lie(call: Caller, sandbox: Sandbox) -> None:
     )
 
 
-def test_a_write_may_show_late(call: Caller, sandbox: Sandbox) -> None:
-    "With a lag a membership write is answered at once and read only later, in the order of the writes."
+def test_lag(call: Caller, sandbox: Sandbox) -> None:
+    "With lag_seconds, a change of members becomes visible after a delay."
     sandbox.misbehave(lag_seconds=0.3)
 
     call("PUT", "/h/customers", json={"addCustomerUids": ["c-01", "c-02"]})
     call("PUT", "/h/customers", json={"removeCustomerUids": ["c-02"]})
-    at_once = call.page("/h/customers")[0]
+    immediately = call.page("/h/customers")[0]
     time.sleep(0.35)
     later = call.page("/h/customers")[0]
 
-    assert (at_once, later) == ([], ["c-01"])
+    assert (immediately, later) == ([], ["c-01"])
 
 
-def test_odd_records_keep_their_uid(call: Caller, sandbox: Sandbox) -> None:
-    "Some records bend the schema, always the same ones; the uid and the groups are never touched."
+def test_odd_records(call: Caller, sandbox: Sandbox) -> None:
+    "With odd_records, some customers have unusual fields. Their uids and groups do not change."
     sandbox.misbehave(odd_records=True)
 
     first, second = (call("GET", "/g/customers").json()["items"] for _ in range(2))
@@ -507,13 +495,13 @@ def test_odd_records_keep_their_uid(call: Caller, sandbox: Sandbox) -> None:
     plain = call("GET", "/g/customers").json()["items"]
 
     assert first == second
-    assert 0 < sum(odd != even for odd, even in zip(first, plain, strict=True)) < 25
+    assert 0 < sum(odd != usual for odd, usual in zip(first, plain, strict=True)) < 25
     assert [item["customerUid"] for item in first] == CUSTOMERS
     assert all(item["customerGroupUids"] == ["g"] for item in first)
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "create",
     [
         lambda: Fault("explode"),  # type: ignore[arg-type]
         lambda: Fault("status", status=99),
@@ -528,17 +516,14 @@ def test_odd_records_keep_their_uid(call: Caller, sandbox: Sandbox) -> None:
         lambda: Sandbox(groups=3).start(),
     ],
 )
-def test_a_wrong_word_is_refused_before_anything_starts(wrong: Any) -> None:
-    "Options that no sandbox knows are input errors."
+def test_invalid_arguments(create: Any) -> None:
+    "Invalid arguments raise InputError."
     with pytest.raises(InputError):
-        wrong()
+        create()
 
 
-# Life.
-
-
-def test_nothing_is_open_before_the_start() -> None:
-    "A sandbox that is not started has no address and says what to do."
+def test_not_started() -> None:
+    "A sandbox that was not started has no base URL."
     sandbox = Sandbox()
 
     with pytest.raises(FrgroupsError, match=r"sandbox\.start"):
@@ -547,8 +532,8 @@ def test_nothing_is_open_before_the_start() -> None:
     sandbox.close()
 
 
-def test_requests_are_logged(call: Caller, sandbox: Sandbox) -> None:
-    "The log has method, path with query, status and what was sent; a cut request has no status."
+def test_request_log(call: Caller, sandbox: Sandbox) -> None:
+    "The log contains the method, path, status, and body of each request."
     sandbox.misbehave(Fault("cut_before", method="DELETE"))
     call("GET", "/g", params={"a": 1})
     call("PUT", "/h/customers", json={})
@@ -567,16 +552,16 @@ def test_requests_are_logged(call: Caller, sandbox: Sandbox) -> None:
     assert sandbox.requests() == []
 
 
-def test_only_the_owner_steers(call: Caller, sandbox: Sandbox) -> None:
-    "The control route does not take the token of the API."
+def test_control_token(call: Caller, sandbox: Sandbox) -> None:
+    "The control routes do not accept the API token."
     root = sandbox.base_url.removesuffix("/v2")
     headers = {"Authorization": f"Bearer {sandbox.token}", "X-Sandbox-Control": sandbox.token}
 
     assert call.http.get(f"{root}/_sandbox/requests", headers=headers).status_code == 403
 
 
-def test_a_reset_leaves_an_empty_tenant(call: Caller, sandbox: Sandbox) -> None:
-    "After reset there is nothing, nothing is wrong, and nothing was asked."
+def test_reset(call: Caller, sandbox: Sandbox) -> None:
+    "reset() deletes the data, the faults, and the request log."
     sandbox.misbehave(Fault("status", times=None))
     call("GET")
 
@@ -586,46 +571,46 @@ def test_a_reset_leaves_an_empty_tenant(call: Caller, sandbox: Sandbox) -> None:
     assert call.page("") == ([], {"pageNumber": 1, "pageSize": 100, "totalCount": 0})
 
 
-def test_the_world_is_arranged_directly(sandbox: Sandbox) -> None:
-    "Groups and customers come and go without a request; what does not exist is an input error."
+def test_direct_changes(sandbox: Sandbox) -> None:
+    "Groups and customers can be changed without a request. Unknown uids raise InputError."
     sandbox.delete_customer("c-00")
     sandbox.delete_group("h")
 
     assert sandbox.members("g") == CUSTOMERS[1:]
-    assert sandbox.groups() == {"g": "Everyone"}
+    assert sandbox.groups() == {"g": "All customers"}
     assert sandbox.requests() == []
-    for wrong in (
+    for invalid_call in (
         lambda: sandbox.members("h"),
-        lambda: sandbox.add_members("g", ["stranger"]),
+        lambda: sandbox.add_members("g", ["c-unknown"]),
         lambda: sandbox.put_customers(["a b"]),
         lambda: sandbox.put_customers([{"customerUid": "c-01", "customerGroupUids": ["h"]}]),
         lambda: sandbox.put_group("a b", "A"),
         lambda: sandbox.advance(-1),
     ):
         with pytest.raises(InputError):
-            wrong()
+            invalid_call()
 
 
-def test_a_file_survives_a_restart(tmp_path: Any) -> None:
-    "A sandbox with a path goes on where it was closed, with its tokens, its settings and its time."
+def test_restart(tmp_path: Any) -> None:
+    "A sandbox with a path keeps its data, token, settings, and time after a restart."
     path = tmp_path / "tenant.sqlite"
     with Sandbox(path, customers=60, groups=9, page_base=0, tenant_uid="mine") as first:
         first.advance(10)
-        told = (first.token, first.groups(), first.customer_export(), first.tenant_uid)
-        when = first.now()
+        state = (first.token, first.groups(), first.customer_export(), first.tenant_uid)
+        closed_at = first.now()
     with Sandbox(path, customers=5_000) as second:
         call = Caller(second)
 
-        assert told == (second.token, second.groups(), second.customer_export(), "mine")
-        assert 0 <= (second.now() - when).total_seconds() < 60
+        assert state == (second.token, second.groups(), second.customer_export(), "mine")
+        assert 0 <= (second.now() - closed_at).total_seconds() < 60
         assert call.page("")[1]["pageNumber"] == 0
         call.http.close()
 
 
-def test_a_file_that_is_no_sandbox_is_refused(tmp_path: Any) -> None:
-    "Neither a text nor somebody's database is written over."
+def test_unrelated_file(tmp_path: Any) -> None:
+    "A file that is not the database of a sandbox raises InputError and does not change."
     text, database = tmp_path / "a.txt", tmp_path / "b.sqlite"
-    text.write_text("Not a database, but long enough to be looked at as one by whoever reads its first 100 bytes.")
+    text.write_text("This text file is longer than the 100 bytes of an SQLite header. " * 3)
     connection = sqlite3.connect(database)
     connection.execute("CREATE TABLE mine (a)")
     connection.close()
@@ -637,8 +622,8 @@ def test_a_file_that_is_no_sandbox_is_refused(tmp_path: Any) -> None:
         assert path.read_bytes() == before
 
 
-def test_a_busy_port_is_said_clearly(sandbox: Sandbox) -> None:
-    "Two sandboxes cannot share a port, in a thread or in a process."
+def test_port_in_use(sandbox: Sandbox) -> None:
+    "A port that is already in use raises InputError with the port number."
     port = int(sandbox.base_url.split(":")[2].split("/")[0])
 
     for process in (False, True):
@@ -646,8 +631,8 @@ def test_a_busy_port_is_said_clearly(sandbox: Sandbox) -> None:
             Sandbox(empty=True, port=port, process=process).start()
 
 
-def test_a_child_process_serves_the_same() -> None:
-    "With process=True requests, faults, cuts, the log, direct changes and time work as in a thread."
+def test_child_process() -> None:
+    "A sandbox in a child process supports faults, the log, direct changes, and time."
     with Sandbox(customers=60, groups=8, process=True, faults=[Fault("cut_after", method="POST")]) as sandbox:
         call = Caller(sandbox)
 
@@ -661,8 +646,8 @@ def test_a_child_process_serves_the_same() -> None:
         call.http.close()
 
 
-def test_a_child_ends_with_its_parent(tmp_path: Any) -> None:
-    "When the parent is killed, the port is free again."
+def test_parent_exit(tmp_path: Any) -> None:
+    "The child process exits when its parent process exits."
     program = (
         "import os, sys; from frgroups.sandbox.sandbox import Sandbox;"
         "s = Sandbox(sys.argv[1], empty=True, process=True).start();"
@@ -682,20 +667,20 @@ def test_a_child_ends_with_its_parent(tmp_path: Any) -> None:
         except httpx.ConnectError:
             return
         time.sleep(0.05)
-    pytest.fail("The child still serves after its parent ended.")
+    pytest.fail("The child process still runs after the exit of its parent process.")
 
 
-def test_a_child_that_cannot_start_tells_why(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    "What the child wrote to its standard error is in the error of the parent."
-    (tmp_path / "frgroups.py").write_text("raise RuntimeError('no room for a child')")
+def test_child_error(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    "If the child process does not start, the error contains its standard error output."
+    (tmp_path / "frgroups.py").write_text("raise RuntimeError('test error 4711')")
     monkeypatch.syspath_prepend(tmp_path)
 
-    with pytest.raises(FrgroupsError, match="no room for a child"):
+    with pytest.raises(FrgroupsError, match="test error 4711"):
         Sandbox(empty=True, process=True).start()
 
 
-def test_writers_at_the_same_time_lose_nothing(call: Caller, sandbox: Sandbox) -> None:
-    "Two clients and the owner write at once; every change is there, and customers tell the same groups."
+def test_concurrent_writes(call: Caller, sandbox: Sandbox) -> None:
+    "Concurrent requests and direct changes are all saved."
     sandbox.put_group("i", "Direct")
 
     def over_http(uids: list[str]) -> list[int]:
@@ -717,8 +702,8 @@ def test_writers_at_the_same_time_lose_nothing(call: Caller, sandbox: Sandbox) -
     assert {tuple(item["customerGroupUids"]) for item in items} == {("g", "h", "i")}
 
 
-def test_closing_ends_the_threads() -> None:
-    "After ten sandboxes were started and closed, none of their threads is left."
+def test_threads_after_close() -> None:
+    "No server thread remains after close()."
     for _ in range(10):
         with Sandbox(empty=True):
             pass
@@ -726,8 +711,8 @@ def test_closing_ends_the_threads() -> None:
     assert not [thread for thread in threading.enumerate() if thread.name == "frgroups-sandbox"]
 
 
-def test_a_client_of_the_package_has_the_sandboxes_clock(sandbox: Sandbox) -> None:
-    "The client that a sandbox gives may read or write as asked, and lives in the sandbox's time."
+def test_client(sandbox: Sandbox) -> None:
+    "client() returns a client with the time of the sandbox. It is read-only by default."
     sandbox.advance(30)
 
     with sandbox.client() as client:
@@ -739,37 +724,34 @@ def test_a_client_of_the_package_has_the_sandboxes_clock(sandbox: Sandbox) -> No
     assert sandbox.members("h") == ["c-01"]
 
 
-# The made-up tenant.
+def test_seed() -> None:
+    "The same seed creates the same groups and members. Another seed creates others."
 
-
-def test_the_tenant_is_the_same_for_the_same_seed() -> None:
-    "Seed and size decide who is where; another seed decides otherwise."
-
-    def world(seed: int) -> dict[str, list[str]]:
+    def tenant_members(seed: int) -> dict[str, list[str]]:
         with Sandbox(customers=80, groups=12, seed=seed) as sandbox:
             return {uid: sandbox.members(uid) for uid in sandbox.groups()}
 
-    assert world(3) == world(3) != world(4)
+    assert tenant_members(3) == tenant_members(3) != tenant_members(4)
 
 
 @pytest.mark.parametrize(("customers", "groups"), [(50, 8), (120, 61), (60, 150)])
-def test_any_size_can_be_made(customers: int, groups: int) -> None:
-    "As many customers and groups are made as were asked for."
+def test_size(customers: int, groups: int) -> None:
+    "A tenant has the requested numbers of customers and groups."
     with Sandbox(customers=customers, groups=groups) as sandbox:
         assert len(sandbox.customer_export()) == customers
         assert len(sandbox.groups()) == groups
 
 
-def test_the_tenant_has_what_a_real_one_has(tenant: Sandbox) -> None:
-    "Nested, doubled, nearly doubled, empty and namesake groups, and some customers in none."
+def test_synthetic_groups(tenant: Sandbox) -> None:
+    "The tenant has nested, duplicate, similar, and empty groups, and customers without a group."
     members = {uid: set(tenant.members(uid)) for uid in tenant.groups()}
     names = Counter(tenant.groups().values())
     copy = next(uid for uid, name in tenant.groups().items() if name == "Newsletter 2025 (copy)")
     doubles = [uid for uid, name in tenant.groups().items() if name.startswith("Skitestere")]
-    everyone = {row["customer_uid"] for row in tenant.customer_export()}
+    customers = {row["customer_uid"] for row in tenant.customer_export()}
 
     assert members["vip_gold"] < members["group_vip"] < members["loyalty"]
-    assert 0.6 < len(members["loyalty"]) / len(everyone) < 0.7
+    assert 0.6 < len(members["loyalty"]) / len(customers) < 0.7
     assert members["pilot"] == set()
     assert names["Kampanje"] == 2
     assert names["<b>Outlet</b>"] == 1
@@ -779,15 +761,15 @@ def test_the_tenant_has_what_a_real_one_has(tenant: Sandbox) -> None:
     assert len(shared) / len(members[copy] | members["newsletter_2025"]) > 0.95
     assert len(members["group_vip"] & members["loyalty"] - members["staff"]) > 80
     assert members["group_vip"] & members["staff"]
-    assert 0.03 < len(everyone - set().union(*members.values())) / len(everyone) < 0.05
+    assert 0.03 < len(customers - set().union(*members.values())) / len(customers) < 0.05
 
 
-def test_the_customers_look_real_and_reach_nobody(tenant: Sandbox) -> None:
-    "All types and countries, several kinds of uid, and only addresses and numbers that reach nobody."
+def test_synthetic_customers(tenant: Sandbox) -> None:
+    "The customers have realistic types, countries, and uids, and unassigned contact data."
     call = Caller(tenant)
-    answers = [call("GET", f"/{uid}/customers", params={"pageSize": 500}).json() for uid in tenant.groups()]
+    responses = [call("GET", f"/{uid}/customers", params={"pageSize": 500}).json() for uid in tenant.groups()]
     call.http.close()
-    customers = {item["customerUid"]: item for answer in answers for item in answer["items"]}
+    customers = {item["customerUid"]: item for response in responses for item in response["items"]}
 
     assert {customer["customerType"] for customer in customers.values()} == {"PERSON", "COMPANY", "B2B"}
     assert {customer["countryCode"] for customer in customers.values()} == {"NO", "SE", "DK", "FI"}
@@ -803,15 +785,15 @@ def test_the_customers_look_real_and_reach_nobody(tenant: Sandbox) -> None:
     assert any(customer["defaultStore"] is None for customer in customers.values())
 
 
-def test_a_month_passes() -> None:
-    "Customers join and leave, some vanish, a campaign begins and an old one ends; the same month each time."
+def test_advance_month() -> None:
+    "advance(30) changes customers, memberships, and campaigns in a reproducible way."
 
     def after_a_month() -> tuple[dict[str, set[str]], dict[str, set[str]]]:
         with Sandbox(customers=2_000, seed=5, days_ago=30) as sandbox:
             before = {uid: set(sandbox.members(uid)) for uid in sandbox.groups()}
-            then = sandbox.now()
+            start = sandbox.now()
             sandbox.advance(30)
-            assert 29.9 < (sandbox.now() - then).total_seconds() / 86_400 < 30.1
+            assert 29.9 < (sandbox.now() - start).total_seconds() / 86_400 < 30.1
             return before, {uid: set(sandbox.members(uid)) for uid in sandbox.groups()}
 
     before, after = after_a_month()
@@ -826,8 +808,8 @@ def test_a_month_passes() -> None:
     assert len(ended) == 1
 
 
-def test_half_a_year_is_believable_and_the_same_whenever_it_passes() -> None:
-    "Groups grow and shrink a little each month, customers climb and fall, and no date is in a uid or a name."
+def test_advance_half_year() -> None:
+    "Groups change by less than 10% per month. The result does not depend on the date."
 
     def half_a_year(days_ago: float) -> list[dict[str, tuple[str, set[str]]]]:
         with Sandbox(customers=1_000, groups=60, seed=3, days_ago=days_ago) as sandbox:
@@ -851,18 +833,18 @@ def test_half_a_year_is_believable_and_the_same_whenever_it_passes() -> None:
     assert all(month["vip_gold"][1] <= month["group_vip"][1] <= month["loyalty"][1] for month in months)
 
 
-def test_only_the_clock_moves_in_a_tenant_of_your_own(sandbox: Sandbox) -> None:
-    "What was filled by hand stays as it is, however long."
-    began = sandbox.now()
+def test_advance_empty_tenant(sandbox: Sandbox) -> None:
+    "In a tenant that was created empty, advance() changes only the time."
+    start = sandbox.now()
     sandbox.advance(45)
 
-    assert 44.9 < (sandbox.now() - began).total_seconds() / 86_400 < 45.1
-    assert sandbox.groups() == {"g": "Everyone", "h": "No one"}
+    assert 44.9 < (sandbox.now() - start).total_seconds() / 86_400 < 45.1
+    assert sandbox.groups() == {"g": "All customers", "h": "Empty group"}
     assert sandbox.members("g") == CUSTOMERS
 
 
-def test_the_shops_own_export_has_everybody(tenant: Sandbox, tmp_path: Any) -> None:
-    "The export has a row for each customer, also for those in no group, and keeps leading zeros as text."
+def test_export(tenant: Sandbox, tmp_path: Any) -> None:
+    "The export contains all customers, including customers without a group."
     path = tenant.write_export(tmp_path / "kunder.csv")
 
     with path.open(encoding="utf-8", newline="") as file:

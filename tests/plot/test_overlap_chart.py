@@ -1,0 +1,64 @@
+"""Colors of the overlap heatmap."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from frgroups import plot
+from frgroups.analysis.overlap import overlap_matrix
+from frgroups.snapshot.from_frames import sample_snapshot
+
+
+def lightness(image, level):
+    """Return the lightness of the color of a value, from 0 (black) to 1 (white)."""
+    red, green, blue, _ = image.cmap(image.norm(level))
+    return 0.299 * red + 0.587 * green + 0.114 * blue
+
+
+@pytest.fixture(autouse=True)
+def closed_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.mark.parametrize("measure", ["jaccard", "share", "overlap_coefficient"])
+def test_share_scale(measure):
+    "Shares are drawn from 0 to 100%, from light to dark, and the range from 1 to 10% has distinct colors."
+    image = plot.overlap_heatmap(sample_snapshot(), measure=measure).images[0]
+
+    assert (image.norm.vmin, image.norm.vmax) == (0, 100)
+    levels = [lightness(image, level) for level in (0, 1, 5, 10, 50, 100)]
+    assert levels == sorted(levels, reverse=True)
+    assert levels[0] > 0.95
+    assert levels[1] - levels[3] > 0.15
+
+
+def test_dark_background_reverses_the_scale():
+    "On a dark background, small shares are dark, and the blank diagonal shows the background."
+    with plt.style.context("dark_background"):
+        image = plot.overlap_heatmap(sample_snapshot()).images[0]
+
+    assert lightness(image, 0) < lightness(image, 10) < lightness(image, 100)
+    assert image.cmap.get_bad()[3] == 0
+
+
+def test_lift_is_symmetrical_around_chance():
+    "A lift of 1 has the neutral color, and a lift of 1/x is as far from it as a lift of x."
+    image = plot.overlap_heatmap(sample_snapshot(), measure="lift", universe=1_000).images[0]
+
+    assert image.norm.vmin == -image.norm.vmax
+    assert lightness(image, 0) > 0.95
+    matrix = overlap_matrix(sample_snapshot(), measure="lift", universe=1_000)
+    expected = np.log2(np.triu(matrix.to_numpy(), 1)[np.triu(matrix.to_numpy(), 1) > 0]).max()
+    assert np.isclose(np.nanmax(image.get_array().filled(np.nan)), expected)
+
+
+def test_groups_without_common_customers_have_the_lowest_color():
+    "A lift of 0 is drawn in the lowest color instead of being left blank."
+    matrix = overlap_matrix(sample_snapshot(), measure="lift", universe=1_000)
+    matrix.iloc[0, 1] = matrix.iloc[1, 0] = 0.0
+
+    image = plot.overlap_heatmap(matrix).images[0]
+
+    assert image.get_array()[0, 1] == image.norm.vmin
+    assert not image.get_array().mask[0, 1]
