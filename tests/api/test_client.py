@@ -164,7 +164,7 @@ def test_unknown_sort_field(sandbox, connect):
         list(client.iter_groups(sort_by="shoe_size"))
 
     assert caught.value.status == 400
-    assert "sortBy must be one of" in caught.value.server_message
+    assert "sortBy" in caught.value.server_message
     assert caught.value.server_message in str(caught.value)
 
 
@@ -674,7 +674,7 @@ def test_token_in_server_message(sandbox, connect):
     with pytest.raises(NotFoundError) as caught:
         client.get_group(sandbox.token)
 
-    assert caught.value.server_message == "There is no customer group …."
+    assert "…" in caught.value.server_message and sandbox.token not in caught.value.server_message
 
 
 def test_long_token_in_server_message():
@@ -687,7 +687,7 @@ def test_long_token_in_server_message():
     ):
         client.get_group(token)
 
-    assert caught.value.server_message == "There is no customer group …."
+    assert "…" in caught.value.server_message and "secret" not in caught.value.server_message
 
 
 # Base URLs
