@@ -1,1 +1,1 @@
-"""Answer segment questions: sizes, overlaps, redundancy, profiles, reach, changes and health."""
+"""Analysis of groups: sizes, overlap, redundancy, profiles, reach, changes, and health."""

@@ -1,4 +1,4 @@
-"""Attributes of customers for profiles and rules."""
+"""Customer attributes for profiles and segment rules."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import pandas as pd
 
 from frgroups.analysis.consent import GIVEN, NONE, UNKNOWN, WITHDRAWN, latest_consents
 from frgroups.errors import InputError
+from frgroups.internals.formatting import format_list
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.typing import FloatArray, IndexArray
-from frgroups.internals.validation import as_list
+from frgroups.internals.validation import as_list, check_type
 from frgroups.snapshot.membership_matrix import check_uids
 from frgroups.snapshot.schema import PERSONAL, make_nullable
 from frgroups.snapshot.snapshot import Snapshot
@@ -27,7 +28,7 @@ _DEFAULT_NAMES = (
     *("payment_terms", "account_manager_uid", "has_email", "has_mobile", "has_loyalty_id", "has_vat_number"),
     *("consents", "credit_limit", "credit_balance", "days_since_created_at", "n_other_groups"),
 )
-# Columns that identify a person. The flag ehf_enabled does not.
+# These columns identify a person. The flag ehf_enabled does not.
 _IDENTIFYING = {"customer_uid", "external_id", "customer_parent_uid", *PERSONAL} - {"ehf_enabled"}
 _NUMERIC_CATEGORIES = {"payment_terms"}
 _DAYS_SINCE = "days_since_"
@@ -36,7 +37,7 @@ _STATUS_LABELS = {GIVEN: "given", UNKNOWN: MISSING, WITHDRAWN: "withdrawn", NONE
 
 @dataclass(frozen=True, eq=False)
 class Attribute:
-    """An attribute of all customers, in uid order: the label of customer i is `labels[code[i]]`."""
+    """The values of one attribute for all customers, in uid order. Customer i has the label `labels[code[i]]`."""
 
     name: str
     kind: Kind
@@ -49,12 +50,27 @@ def customer_attributes(
     snapshot: Snapshot, attributes: AttributeSelection, *, excluded_groups: Iterable[str] = ()
 ) -> Iterator[Attribute]:
     """
-    Iterate over attributes of the customers, in the given order; None selects the default attributes.
+    Iterate over attributes of the customers, in the given order.
 
-    A name is a column of `snapshot.customers`, or one of postal_area (country and the first two characters of the
-    postal code), consents (an attribute for each consent), n_other_groups (the number of groups that are not in
-    `excluded_groups`) and days_since_X for a column X of timestamps, counted back from taken_at. A frame selects all
-    its columns.
+    Parameters
+    ----------
+    snapshot
+        The snapshot that contains the customers.
+    attributes
+        Names of attributes, or a DataFrame whose columns are the attributes. None selects the default attributes. A
+        name is a column of `snapshot.customers` or one of these derived attributes:
+
+        - postal_area: the country and the first two characters of the postal code
+        - consents: one attribute per consent
+        - n_other_groups: the number of the customer's groups that are not in `excluded_groups`
+        - days_since_X: the days from the timestamp column X to `snapshot.taken_at`
+    excluded_groups
+        Uids of the groups that n_other_groups does not count.
+
+    Yields
+    ------
+    Attribute
+        The next attribute.
 
     Examples
     --------
@@ -77,17 +93,16 @@ def customer_attributes(
 
 def own_columns(snapshot: Snapshot, table: pd.DataFrame) -> pd.DataFrame:
     """
-    Return the columns of a table of the caller, aligned with the customers of the snapshot.
+    Return the columns of a user-supplied table, aligned with the customers of the snapshot.
 
-    The table has a row per customer, identified by an index of customer uids or by a column customer_uid. Values are
-    missing for customers without a row. Rows of customers who are not in the snapshot are ignored.
+    The table has one row per customer and identifies the customers by its index or by a column customer_uid.
+    Customers without a row get missing values. Rows of customers who are not in the snapshot are ignored.
     """
-    if not isinstance(table, pd.DataFrame):
-        raise InputError(f"attributes is a {type(table).__name__}; give a table with a row for each customer.")
+    check_type(table, pd.DataFrame, "attributes")
     if "customer_uid" not in table and isinstance(table.index, pd.RangeIndex) and len(table):
         raise InputError(
-            "attributes needs a column customer_uid, or customer uids as its index; "
-            f"it has {', '.join(map(repr, table.columns))}."
+            "`attributes` needs a column 'customer_uid' or an index of customer uids. Its columns are "
+            f"{format_list([safe_repr(column) for column in table.columns]) or 'none'}."
         )
     if "customer_uid" not in table:
         index = table.index.to_flat_index().rename("customer_uid")
@@ -95,55 +110,59 @@ def own_columns(snapshot: Snapshot, table: pd.DataFrame) -> pd.DataFrame:
     uids = check_uids(table, "customer_uid", "attributes")
     if n_repeated := int(uids.duplicated().sum()):
         raise InputError(
-            f"attributes has {len(uids):,} rows, {n_repeated:,} of them for a customer who stands there already. "
-            "Make it one row per customer, as with groupby('customer_uid')."
+            f"`attributes` must have one row per customer, but {n_repeated:,} of {len(uids):,} rows repeat a uid. "
+            "Aggregate it first, for example with groupby('customer_uid')."
         )
     customers = snapshot.matrix.customer_uids
     positions = pd.Index(uids).get_indexer(customers)
     if len(uids) and len(customers) and (positions < 0).all():
         raise InputError(
-            f"None of the {len(uids):,} rows of attributes is of a customer of this snapshot. Its uids must be "
-            "customer uids; resolve_customers finds them by external id."
+            f"`attributes` has {len(uids):,} rows, but none of them has the uid of a customer in the snapshot. "
+            "Use fg.resolve_customers to convert external ids to customer uids."
         )
     own = table.drop(columns="customer_uid").reset_index(drop=True)
     if not own.columns.is_unique:
-        raise InputError(f"attributes has two columns named {safe_repr(own.columns[own.columns.duplicated()][0])}.")
+        raise InputError(
+            f"`attributes` has several columns named {safe_repr(own.columns[own.columns.duplicated()][0])}."
+        )
     own = pd.DataFrame({name: make_nullable(own[name]) for name in own.columns}, index=own.index)
     rows = pd.Index(np.where(positions < 0, len(own), positions))
     return own.reindex(rows).set_axis(snapshot.customers.index, axis=0)
 
 
 def join_attributes(snapshot: Snapshot, table: pd.DataFrame | None) -> pd.DataFrame:
-    """Return the customers of a snapshot with the columns of a table of the caller added."""
+    """Return the customers of a snapshot together with the columns of a user-supplied table."""
     if table is None:
         return snapshot.customers
     own = own_columns(snapshot, table)
     shared = [str(name) for name in own.columns if name in snapshot.customers]
     if shared:
-        raise InputError(f"attributes has columns that the customers have too: {', '.join(shared)}. Rename them.")
+        raise InputError(f"`attributes` has columns that the snapshot already has: {', '.join(shared)}. Rename them.")
     return pd.concat([snapshot.customers, own], axis=1)
 
 
 def _check_names(names: Iterable[object]) -> list[str]:
-    """Return the names of attributes; InputError if a name identifies persons or occurs twice."""
+    """Check the names of attributes and return them. A name must not identify persons or occur twice."""
     checked: list[str] = []
     for name in names:
         if not isinstance(name, str):
-            raise InputError(f"attributes holds {safe_repr(name)}; an attribute is the name of a column.")
+            raise InputError(f"`attributes` contains {safe_repr(name)}. The name of an attribute must be a string.")
         if name in _IDENTIFYING:
             alternative = ""
             if name in ("email", "mobile", "loyalty_id", "vat_number"):
-                alternative = f"; has_{name} tells who has one"
-            raise InputError(f"A profile never shows {name!r}, which tells of single persons{alternative}.")
+                alternative = f"Use has_{name} to compare the customers with and without this value."
+            raise InputError(
+                f"The attribute {name!r} identifies persons and cannot be used in a profile.", hint=alternative
+            )
         checked.append(name)
     repeated = sorted({name for name in checked if checked.count(name) > 1})
     if repeated:
-        raise InputError(f"attributes names {', '.join(repeated)} more than once.")
+        raise InputError(f"`attributes` must not contain a name twice, got {', '.join(repeated)} more than once.")
     return checked
 
 
 def _select_column(snapshot: Snapshot, name: str, excluded_groups: set[str]) -> pd.Series:
-    """Return a column of the customers, or a derived column."""
+    """Return a column of the customers table, or compute a derived attribute."""
     customers = snapshot.customers
     if name == "postal_area":
         return _postal_area(customers)
@@ -161,19 +180,25 @@ def _select_column(snapshot: Snapshot, name: str, excluded_groups: set[str]) -> 
             "consents",
             "n_other_groups",
         ]
-        raise InputError(f"No attribute is named {safe_repr(name)}. There are {', '.join(map(str, names))}.")
+        raise InputError(
+            f"No attribute has the name {safe_repr(name)}. The attributes are {', '.join(map(str, names))}."
+        )
     return customers[name]
 
 
 def _postal_area(customers: pd.DataFrame) -> pd.Series:
-    """Return the country and the first two characters of the postal code, which is only unique within a country."""
+    """
+    Return the country code and the first two characters of the postal code of each customer.
+
+    The country code is included because postal codes are unique only within a country.
+    """
     start = customers["postal_code"].str.strip().str[:2]
     country = customers["country_code"].fillna("")
     return (country + " " + start.where(start != "")).str.strip()
 
 
 def _consent_attributes(snapshot: Snapshot) -> Iterator[Attribute]:
-    """Iterate over the consents as attributes."""
+    """Iterate over one attribute per consent, with the status of the consent as its values."""
     consents = latest_consents(snapshot)
     names = [consent.name for consent in consents]
     labels = [_STATUS_LABELS[status] for status in sorted(_STATUS_LABELS)]
@@ -185,7 +210,7 @@ def _consent_attributes(snapshot: Snapshot) -> Iterator[Attribute]:
 
 
 def _build_attribute(name: str, column: pd.Series, snapshot: Snapshot) -> Attribute:
-    """Return an attribute whose kind depends on the dtype of the column."""
+    """Create an attribute from a column. The dtype of the column determines the kind of the attribute."""
     column = make_nullable(column)
     if pd.api.types.is_datetime64_any_dtype(column):
         age = (pd.Timestamp(snapshot.taken_at) - pd.to_datetime(column, utc=True)).dt.total_seconds() / 86_400
@@ -201,11 +226,13 @@ def _build_attribute(name: str, column: pd.Series, snapshot: Snapshot) -> Attrib
 
 
 def _number_attribute(name: str, column: pd.Series) -> Attribute:
+    """Create an attribute of kind number from a column."""
     numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
     return Attribute(name, "number", [NUMBER, MISSING], (~np.isfinite(numbers)).astype(np.intp), numbers)
 
 
 def _category_attribute(name: str, kind: Kind, column: pd.Series) -> Attribute:
+    """Create an attribute of kind category or flag from a column."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(column.cat.categories.dtype)
     texts = column.astype("str")

@@ -1,4 +1,4 @@
-"""Reach of campaigns, and the members who get a larger discount from another campaign."""
+"""Count the members that each campaign reaches, and those who get a larger discount from another campaign."""
 
 from __future__ import annotations
 
@@ -12,45 +12,59 @@ from frgroups.analysis.register import REGISTER, has_ended, has_started, key_col
 from frgroups.errors import InputError
 from frgroups.internals.timestamps import parse_timestamp
 from frgroups.internals.typing import FloatArray, Int32Array, IntArray
+from frgroups.internals.validation import check_columns, check_type
 from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix, check_uids
 from frgroups.snapshot.schema import coerce_schema
 
 
 def campaign_reach(data: Any, campaigns: pd.DataFrame, *, at: datetime | str | None = None) -> pd.DataFrame:
     """
-    Count the members of each campaign's group, and those who are also in a group with a larger discount.
+    Count the members of each campaign's group, and those who also get a larger discount.
 
-    A customer who is in the groups of several campaigns needs only the best: the members that a better campaign
-    reaches too are shadowed. `n_effective` is an upper bound of those for whom the campaign makes a difference: the
-    API tells neither its other conditions (products, stores, a minimum) nor other campaigns.
+    A customer who is in the groups of several campaigns is assumed to use the largest discount. The members who get a
+    larger discount from another campaign are called shadowed. The column n_effective is an upper bound of the number
+    of customers for whom a campaign makes a difference. The API does not report other conditions of a campaign, such
+    as products, stores, or a minimum amount.
 
     Parameters
     ----------
     data
-        A Snapshot, a frame of memberships (customer_group_uid, customer_uid), or such a table that speaks Arrow.
+        A Snapshot, or a table of memberships with the columns customer_group_uid and customer_uid. The table can be a
+        pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark.
     campaigns
-        A row for each campaign and group: customer_group_uid (or group: uid or unique name), discount_percent; and
-        as far as known campaign_uid, name, valid_from, valid_to. Or the table of `read_register`. Rows without a
-        discount are left out.
+        A DataFrame with one row per campaign and group, such as the result of `read_register`. It needs the columns
+        customer_group_uid (or group, which contains a uid or a unique name) and discount_percent. The columns
+        campaign_uid, name, valid_from, and valid_to are optional. Rows without a discount are ignored.
     at
-        Only campaigns that run then; None is when the snapshot was taken, now for a frame.
+        The time at which a campaign must be running to be included. By default, `taken_at` of the snapshot, or the
+        current time if `data` is a table.
 
     Returns
     -------
     DataFrame
-        One row per campaign that runs, the largest discount first, then by campaign_uid and customer_group_uid:
-        campaign_uid, customer_group_uid, name (`str`; the campaign's, else the group's); discount_percent
-        (`float64`); n_members, n_shadowed, n_effective (`int64`, customers; n_shadowed + n_effective = n_members);
-        shadowed_by (`str`): of the campaigns that shadow some of the members, the one with the largest discount,
-        equal ones in the order of the rows; its campaign_uid, or the uid of its group where it has none; missing
-        where nobody is shadowed. Campaigns of the same discount do not shadow each other.
+        One row per running campaign, sorted by discount (largest first), campaign_uid, and customer_group_uid:
+
+        - campaign_uid, customer_group_uid (`str`)
+        - name (`str`): the name of the campaign, or the name of the group if the campaign has no name
+        - discount_percent (`float64`)
+        - n_members (`int64`): the members of the group, which is n_shadowed + n_effective
+        - n_shadowed (`int64`): the members who get a larger discount from another campaign
+        - n_effective (`int64`): the members who do not get a larger discount
+        - shadowed_by (`str`): of the campaigns that shadow members, the one with the largest discount. The value is
+          its campaign_uid, or the uid of its group if it has no campaign_uid. It is missing if n_shadowed is 0.
+
+        Campaigns with the same discount do not shadow each other.
 
     Raises
     ------
     InputError
-        A column is missing, a discount is not between 0 and 100, or `at` is no moment.
+        If a column is missing, a discount is not between 0 and 100, or `at` is not a valid timestamp.
     GroupNotFoundError
-        A running campaign's group does not exist.
+        If the group of a running campaign does not exist.
+
+    See Also
+    --------
+    read_register : Read the campaign of each group from a file.
 
     Examples
     --------
@@ -78,20 +92,16 @@ def campaign_reach(data: Any, campaigns: pd.DataFrame, *, at: datetime | str | N
 
 
 def _running_campaigns(matrix: MembershipMatrix, campaigns: pd.DataFrame, at: datetime) -> pd.DataFrame:
-    """Return the campaigns that run at a time, with the uids of their groups, in the order of the result."""
-    if not isinstance(campaigns, pd.DataFrame):
-        raise InputError(f"campaigns is a {type(campaigns).__name__}; give a table, such as fg.read_register(path).")
-    if "discount_percent" not in campaigns:
-        raise InputError(
-            f"campaigns needs a column 'discount_percent'; it has {', '.join(map(repr, campaigns.columns))}."
-        )
+    """Return the campaigns that are running at a given time, with group uids, in the order of the result."""
+    check_type(campaigns, pd.DataFrame, "campaigns")
+    check_columns(campaigns.columns, ["discount_percent"], "campaigns")
     uids_or_names = check_uids(campaigns, key_column(campaigns), "campaigns").reset_index(drop=True)
     rows = coerce_schema(campaigns, {"name": "str", **REGISTER})
     is_running = rows["discount_percent"].notna() & has_started(rows, at) & ~has_ended(rows, at)
     rows = rows[is_running]
     invalid = rows.loc[~rows["discount_percent"].between(0, 100), "discount_percent"]
     if len(invalid):
-        raise InputError(f"campaigns has a discount_percent of {invalid.iloc[0]:g}; it is between 0 and 100.")
+        raise InputError(f"`campaigns` must have discounts between 0 and 100 percent, got {invalid.iloc[0]:g}.")
     group = [matrix.group_code_of(uid_or_name) for uid_or_name in uids_or_names[is_running]]
     table = pd.DataFrame(
         {
@@ -107,9 +117,10 @@ def _running_campaigns(matrix: MembershipMatrix, campaigns: pd.DataFrame, at: da
 
 def _count_shadowed(members: list[Int32Array], discount: FloatArray, n_customers: int) -> tuple[IntArray, IntArray]:
     """
-    Return for each row the number of members with a larger discount elsewhere, and the first row that gives one.
+    Count the members of each campaign who get a larger discount from another campaign, and find that campaign.
 
-    The rows are sorted by discount, the largest first. The row of a campaign that shadows no member is -1.
+    The campaigns must be sorted by discount, largest first. The first result contains the counts. The second result
+    contains the position of the campaign with the largest such discount, or -1 if there is none.
     """
     best_row = np.full(n_customers, len(members), dtype=np.int64)
     for row in reversed(range(len(members))):

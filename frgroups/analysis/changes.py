@@ -1,4 +1,4 @@
-"""Changes of memberships and groups between two snapshots."""
+"""Membership changes and group changes between two snapshots."""
 
 from __future__ import annotations
 
@@ -15,28 +15,38 @@ from frgroups.internals.typing import BoolArray, IntArray, StringArray
 
 def membership_changes(old: Any, new: Any) -> pd.DataFrame:
     """
-    Return the memberships that are in only one of two snapshots.
+    Return the customers who joined or left a group between two snapshots.
 
-    The API dates no membership: whoever joined and left again between the two is not seen. Where a group drifted
-    while it was read, a row may tell of the reading instead of the customer: `group_changes` says of which groups.
+    The API does not date memberships, so a customer who joined and left between the two snapshots is not in the
+    result. If a group changed while it was read (verdict "drifted"), its rows can be artifacts of the read. The
+    verdict of each group is in `group_changes`.
 
     Parameters
     ----------
     old, new
-        Two Snapshots of one tenant, the older first; or frames of memberships (customer_group_uid,
-        customer_uid), or such tables that speak Arrow, of which nobody can tell which is older.
+        Two Snapshots of the same tenant, the older one first. Either can also be a table of memberships
+        with the columns customer_group_uid and customer_uid, as for `group_sizes`. The order of two tables is not
+        checked.
 
     Returns
     -------
     DataFrame
-        One row per change, in uid order: customer_group_uid, customer_uid (`str`); change (`str`, "joined"
-        or "left"); still_seen (`bool`): whether `new` has the customer in any group at all. Where it is
-        False the customer left the last group, was deleted or was merged; the API cannot say which.
+        One row per change, sorted by group uid and customer uid:
+
+        - customer_group_uid, customer_uid (`str`)
+        - change (`str`): "joined" or "left"
+        - still_seen (`bool`): True if the customer is in at least one group of `new`. False means that the customer
+          left the last group, was deleted, or was merged. The API does not report which.
 
     Raises
     ------
     InputError
-        The two are of different tenants or hosts, or `old` was taken after `new`.
+        If the snapshots belong to different tenants or hosts, or `old` was taken after `new`.
+
+    See Also
+    --------
+    group_changes : Count the changes of each group.
+    group_flow : Count the moves of customers between groups.
 
     Examples
     --------
@@ -63,28 +73,35 @@ def membership_changes(old: Any, new: Any) -> pd.DataFrame:
 
 def group_changes(old: Any, new: Any) -> pd.DataFrame:
     """
-    Return the growth and the losses of each group between two snapshots.
+    Count the customers who joined and left each group between two snapshots.
 
     Parameters
     ----------
     old, new
-        As in `membership_changes`.
+        The older and the newer snapshot, or tables of memberships, as in `membership_changes`.
 
     Returns
     -------
     DataFrame
-        One row per group of either: customer_group_uid, name (`str`, the newer name); n_old, n_joined,
-        n_left, n_new, net (`int64`, customers; n_old + n_joined - n_left = n_new, net = n_joined - n_left);
-        growth_rate = net / n_old and churn_rate = n_left / n_old (`float64`, for the whole time between the
-        two, NaN where n_old is 0); status (`str`): "kept", "new" or "deleted"; renamed_from (`str`): the older
-        name where it was another one, else ""; verdict (`str`): how sure the row is, which is the less sure of
-        the two readings of the group, "consistent", "unverifiable" (tables always are) or "drifted". A group
-        that stands in one list of groups and not in the other is as sure as the snapshot that lacks it.
+        One row per group that is in either snapshot, in uid order:
+
+        - customer_group_uid, name (`str`): the name in `new`, or in `old` if the group was deleted
+        - n_old, n_joined, n_left, n_new (`int64`): numbers of customers, where n_old + n_joined - n_left = n_new
+        - net (`int64`): n_joined - n_left
+        - growth_rate (`float64`): net / n_old, NaN if n_old is 0
+        - churn_rate (`float64`): n_left / n_old, NaN if n_old is 0
+        - status (`str`): "kept", "new", or "deleted"
+        - renamed_from (`str`): the name in `old` if it was different, or ""
+        - verdict (`str`): the less reliable of the two verdicts of the group, from "consistent" over "unverifiable"
+          to "drifted". Tables of memberships are "unverifiable". If only one snapshot contains the group, the other
+          contributes the verdict of its list of groups.
+
+        The rates refer to the total time between the two snapshots. They are not annualized.
 
     Raises
     ------
     InputError
-        The two are of different tenants or hosts, or `old` was taken after `new`.
+        If the snapshots belong to different tenants or hosts, or `old` was taken after `new`.
 
     Examples
     --------
@@ -125,7 +142,7 @@ def group_changes(old: Any, new: Any) -> pd.DataFrame:
 
 @dataclass(frozen=True, eq=False)
 class _Differences:
-    """The memberships that are in only one of two snapshots, sorted by group and customer."""
+    """Memberships that only one of two snapshots contains, sorted by group and customer."""
 
     group: IntArray
     customer: IntArray
@@ -133,14 +150,14 @@ class _Differences:
 
     @classmethod
     def from_comparison(cls, comparison: SnapshotComparison) -> _Differences:
-        """Return the differences of two snapshots."""
+        """Compute the differences between two snapshots."""
         width = max(len(comparison.customers), 1)
 
         def keys(side: Side) -> IntArray:
             return side.group[side.matrix.group_code] * width + side.customer[side.matrix.indices]
 
-        # The last bit of a key is the side. After sorting, the two keys of an unchanged membership are neighbors.
-        # Both sides are sorted already, so the stable sort only merges two runs.
+        # The last bit of a key identifies the snapshot, so both keys of an unchanged membership become adjacent.
+        # The keys of each snapshot are sorted already, so a stable sort only merges two runs.
         marked = np.concatenate([keys(comparison.old) * 2, keys(comparison.new) * 2 + 1])
         marked.sort(kind="stable")
         equals_next = marked[1:] >> 1 == marked[:-1] >> 1
@@ -151,16 +168,19 @@ class _Differences:
 
 
 def _group_sizes(side: Side, comparison: SnapshotComparison) -> IntArray:
+    """Return the number of members of each group in one snapshot, 0 for a group that it does not contain."""
     sizes = np.zeros(len(comparison.groups), dtype=np.int64)
     sizes[side.group] = side.matrix.sizes
     return sizes
 
 
 def _count_per_group(groups: IntArray, comparison: SnapshotComparison) -> IntArray:
+    """Count the occurrences of each group in an array of group codes."""
     return np.bincount(groups, minlength=len(comparison.groups)).astype(np.int64)
 
 
 def _group_status(comparison: SnapshotComparison) -> StringArray:
+    """Return the status of each group: new, deleted, or kept."""
     status = np.full(len(comparison.groups), "new", dtype="U7")
     status[comparison.old.group] = "deleted"
     status[np.intersect1d(comparison.old.group, comparison.new.group)] = "kept"
@@ -168,6 +188,7 @@ def _group_status(comparison: SnapshotComparison) -> StringArray:
 
 
 def _renamed_from(comparison: SnapshotComparison) -> npt.NDArray[np.object_]:
+    """Return the old name of each renamed group, and "" for the other groups."""
     newer = comparison.names.to_numpy(dtype=object)
     older = newer.copy()
     if comparison.old.named and comparison.new.named:

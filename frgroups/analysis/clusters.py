@@ -1,4 +1,4 @@
-"""Clusters of groups that share customers, and an order in which similar groups are neighbors."""
+"""Hierarchical clusters of groups, and an order that places similar groups next to each other."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ import numpy as np
 import pandas as pd
 
 from frgroups.analysis.overlap import overlap_matrix
-from frgroups.errors import InputError
 from frgroups.internals.typing import FloatArray, IndexArray, IntArray
-from frgroups.internals.validation import check_number
+from frgroups.internals.validation import check_choice, check_number
 from frgroups.snapshot.membership_matrix import as_membership_matrix
 
 SimilarityMeasure = Literal["jaccard", "overlap_coefficient"]
 Method = Literal["average", "complete", "single", "weighted"]
 
-_MAX_OPTIMAL_ORDER = 300  # the time for the optimal order of n leaves grows with n to the power of 3
+_MAX_OPTIMAL_ORDER = 300  # the running time of the optimal leaf order is cubic in the number of groups
 
 
 def group_clusters(
@@ -25,33 +24,48 @@ def group_clusters(
     """
     Assign groups to clusters by hierarchical clustering of their overlap.
 
+    The distance between two groups is 1 - `measure`.
+
     Parameters
     ----------
     data
-        A Snapshot, a frame of memberships (customer_group_uid, customer_uid), or such a table that speaks Arrow.
+        A Snapshot, or a table of memberships with the columns customer_group_uid and customer_uid. The table can be a
+        pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark.
     measure
-        What makes two groups alike, as in `overlap_matrix`: "jaccard", or "overlap_coefficient", which also brings a
-        small group to the large one that holds it. The distance of two groups is 1 - measure.
+        The similarity of two groups, as defined in `overlap_matrix`: "jaccard" or "overlap_coefficient". The overlap
+        coefficient also assigns a small group to the cluster of a large group that contains it.
     method
-        The distance of two clusters, from those between their groups: "average" (Sokal & Michener 1958), "complete"
-        (the largest), "single" (the smallest) or "weighted"; scipy.cluster.hierarchy.linkage does it.
+        The distance between two clusters, computed by `scipy.cluster.hierarchy.linkage` from the distances between
+        their groups: "average" (the mean, UPGMA [1]_), "complete" (the largest distance), "single" (the smallest
+        distance), or "weighted" (WPGMA).
     cut
-        The largest distance, 0 to 1, at which clusters are still joined: 0.5 joins what is at least 0.5 alike, 0
-        only what is entirely so.
+        The largest distance at which clusters are merged, between 0 and 1. With "single", 0.5 merges clusters that
+        contain two groups with a similarity of at least 0.5. 0 merges only identical groups.
 
     Returns
     -------
     DataFrame
-        One row per group, by cluster, then position: customer_group_uid, name (`str`); n_members (`int64`);
-        cluster (`int64`, from 1, the cluster of the most groups first, equal ones in uid order);
-        position (`int64`, from 0): the place among the leaves of the whole tree, alike groups next to each other (of
-        up to 300 groups the best order that the tree allows, Bar-Joseph et al. 2001). A
-        group without a member is like no other: a cluster of its own, with a position after all others.
+        One row per group, sorted by cluster and position:
+
+        - customer_group_uid, name (`str`), n_members (`int64`)
+        - cluster (`int64`): the number of the cluster, from 1. Cluster 1 contains the most groups. Clusters with the
+          same number of groups are ordered by uid.
+        - position (`int64`): the position of the group among the leaves of the tree, from 0. Similar groups have
+          adjacent positions. For up to 300 groups, the order is optimal for the tree [2]_.
+
+        A group without members forms a separate cluster, and its position is after all other groups.
 
     Raises
     ------
     InputError
-        An unknown measure or method, or a `cut` that is not between 0 and 1.
+        If the measure or the method is unknown, or `cut` is not between 0 and 1.
+
+    References
+    ----------
+    .. [1] Sokal, R. R., and Michener, C. D. (1958). A statistical method for evaluating systematic relationships.
+       University of Kansas Science Bulletin 38.
+    .. [2] Bar-Joseph, Z., Gifford, D. K., and Jaakkola, T. S. (2001). Fast optimal leaf ordering for hierarchical
+       clustering. Bioinformatics 17.
 
     Examples
     --------
@@ -61,10 +75,8 @@ def group_clusters(
     1                all  All members        250        1         2
     2              staff        Staff          1        2         0
     """
-    if measure not in get_args(SimilarityMeasure):
-        raise InputError(f"measure={measure!r} is not one of {', '.join(get_args(SimilarityMeasure))}.")
-    if method not in get_args(Method):
-        raise InputError(f"method={method!r} is not one of {', '.join(get_args(Method))}.")
+    check_choice(measure, "measure", get_args(SimilarityMeasure))
+    check_choice(method, "method", get_args(Method))
     check_number(cut, "cut", at_least=0, at_most=1)
     matrix = as_membership_matrix(data)
     similarity = overlap_matrix(matrix, measure=measure).to_numpy()
@@ -84,10 +96,11 @@ def group_clusters(
 
 def leaf_order(similarity: FloatArray, method: Method = "average") -> IndexArray:
     """
-    Return an order of groups in which similar groups are neighbors: the leaves of the tree, optimal up to 300 groups.
+    Return an order of groups in which similar groups are adjacent.
 
-    `similarity` is a square matrix with values between 0 and 1. Groups without members, whose similarity to
-    themselves is NaN, come last.
+    The order is that of the leaves of the cluster tree. For up to 300 groups, the leaves are ordered optimally.
+    `similarity` is a square matrix with values between 0 and 1. Groups without members, which have NaN on the
+    diagonal, come last.
     """
     groups = _groups_with_members(similarity)
     empty_groups = np.setdiff1d(np.arange(len(similarity)), groups)
@@ -99,7 +112,7 @@ def leaf_order(similarity: FloatArray, method: Method = "average") -> IndexArray
 
 
 def _assign_clusters(similarity: FloatArray, method: Method, cut: float) -> IndexArray:
-    """Return the cluster of each group; the numbers of the clusters have no meaning."""
+    """Return the cluster of each group. The cluster numbers are arbitrary."""
     numbers = np.arange(len(similarity)) + len(similarity)
     groups = _groups_with_members(similarity)
     if len(groups) > 1:
@@ -110,22 +123,23 @@ def _assign_clusters(similarity: FloatArray, method: Method, cut: float) -> Inde
 
 
 def _linkage(similarity: FloatArray, groups: IndexArray, method: Method) -> FloatArray:
-    """Return the tree of some groups as a linkage matrix of scipy."""
+    """Return the cluster tree of the selected groups as a SciPy linkage matrix."""
     from scipy.cluster.hierarchy import linkage
     from scipy.spatial.distance import squareform
 
-    # Rounded, because 1.0 - 0.7 is not 0.3 exactly, and the distance is compared with `cut`.
+    # The distance is compared with `cut`. Without rounding, 1.0 - 0.7 would not equal 0.3.
     distance = np.round(1.0 - similarity[np.ix_(groups, groups)], 12)
     condensed = squareform(distance, checks=False)
     return np.asarray(linkage(condensed, method, optimal_ordering=len(groups) <= _MAX_OPTIMAL_ORDER))
 
 
 def _groups_with_members(similarity: FloatArray) -> IndexArray:
+    """Return the positions of the groups that have members."""
     return np.flatnonzero(~np.isnan(np.diag(similarity)))
 
 
 def _renumber_by_size(numbers: IndexArray) -> IntArray:
-    """Renumber clusters from 1, the largest first, clusters of the same size by their first group."""
+    """Renumber clusters from 1 by their number of groups, largest first. Ties are ordered by their first group."""
     _, first, inverse, n = np.unique(numbers, return_index=True, return_inverse=True, return_counts=True)
     rank = np.empty(len(n), dtype=np.int64)
     rank[np.lexsort((first, -n))] = np.arange(1, len(n) + 1)

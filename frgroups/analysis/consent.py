@@ -1,4 +1,4 @@
-"""Consents and contact points of customers, by consent and by channel."""
+"""Consents and contact points of customers, per consent and per channel."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ import numpy as np
 import pandas as pd
 
 from frgroups.errors import InputError
+from frgroups.internals.formatting import format_list
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.typing import BoolArray, Int8Array
-from frgroups.internals.validation import as_list
+from frgroups.internals.validation import as_list, check_choice, wrong_type
 from frgroups.snapshot.snapshot import Snapshot
 
-# Status of a consent per customer. UNKNOWN: a row without a status. NONE: no row. Among rows with the same timestamp,
-# the status that sorts last counts, so a withdrawal wins.
+# UNKNOWN means that a consent has no status, and NONE means that the customer does not have the consent.
+# If several rows have the same timestamp, the largest status is used, so that a withdrawal prevails.
 GIVEN, UNKNOWN, WITHDRAWN, NONE = range(4)
 
-# For each channel: the column that states if there is a contact point, and words that identify its consent.
+# Each channel has a column that states whether the customer has a contact point.
+# The words identify the consent for the channel by its uid or name.
 _CHANNELS = {
     "email": (
         "has_email",
@@ -30,7 +32,7 @@ _CHANNELS = {
 
 @dataclass(frozen=True, eq=False)
 class Channel:
-    """Contact point and consent of each customer for one channel, in uid order."""
+    """The contact point and the consent of each customer for one channel, in uid order."""
 
     name: str
     consent: str
@@ -39,16 +41,28 @@ class Channel:
 
     @property
     def reachable(self) -> BoolArray:
-        """True for each customer with a contact point and a consent."""
+        """True for each customer who has a contact point and gives consent."""
         return self.contact & self.given
 
 
 def reach_channels(snapshot: Snapshot, channels: Iterable[str], consent: Mapping[str, str]) -> list[Channel]:
     """
-    Return the given channels, each with its consent.
+    Return the requested channels, each with the consent that applies to it.
 
-    `consent` maps a channel to the uid or name of its consent. For a channel that it does not contain, the only
-    consent whose uid or name contains a word of the channel is used. InputError if there is not exactly one.
+    Parameters
+    ----------
+    snapshot
+        The snapshot that contains the customers and their consents.
+    channels
+        Names of channels, "email" or "mobile".
+    consent
+        A mapping of channels to the uid or name of a consent. For other channels, the consent whose uid or name
+        contains a keyword of the channel is used.
+
+    Raises
+    ------
+    InputError
+        If a channel is unknown or repeated, or if the consent of a channel is missing or ambiguous.
 
     Examples
     --------
@@ -58,13 +72,14 @@ def reach_channels(snapshot: Snapshot, channels: Iterable[str], consent: Mapping
     """
     names = as_list(channels, "channels")
     if not isinstance(consent, Mapping):
-        raise InputError(f"consent is a {type(consent).__name__}; give {{'email': the uid or name of a consent}}.")
-    unknown = [name for name in [*names, *consent] if name not in _CHANNELS]
-    if unknown:
-        raise InputError(f"No channel is named {safe_repr(unknown[0])}; there are {', '.join(_CHANNELS)}.")
+        raise wrong_type(consent, "consent", "a mapping of channels to consents")
+    for name in names:
+        check_choice(name, "channels", _CHANNELS)
+    for name in consent:
+        check_choice(name, "consent", _CHANNELS)
     if not names or len(set(names)) < len(names):
         raise InputError(
-            f"channels={safe_repr(names)}; name each of {', '.join(_CHANNELS)} at most once, and one at least."
+            f"`channels` must contain at least one channel and no channel twice, got {safe_repr(names)}."
         )
     consents = latest_consents(snapshot)
     return [
@@ -73,12 +88,12 @@ def reach_channels(snapshot: Snapshot, channels: Iterable[str], consent: Mapping
 
 
 def _build_channel(snapshot: Snapshot, name: str, consent: Consent | None) -> Channel:
-    """Return a channel; without a consent, no customer is reachable."""
+    """Create a channel. If there is no consent, no customer is reachable."""
     column = snapshot.customers[_CHANNELS[name][0]]
     if len(column) and column.isna().all():
         raise InputError(
-            f"This snapshot does not know who has a contact point for {name}: {column.name} is missing for all "
-            f"{len(column):,} customers. Give customers with that column to snapshot_from_frames."
+            f"The snapshot has no contact points for the channel {name}, because {column.name} is missing for all "
+            f"{len(column):,} customers. Pass customers with this column to fg.snapshot_from_frames."
         )
     contact = column.fillna(False).to_numpy(dtype=np.bool_)
     if consent is None:
@@ -89,38 +104,40 @@ def _build_channel(snapshot: Snapshot, name: str, consent: Consent | None) -> Ch
 def _select_consent(
     snapshot: Snapshot, consents: list[Consent], channel: str, uid_or_name: str | None
 ) -> Consent | None:
-    """Return the consent with a uid or name, or else the only one that matches the words of the channel."""
+    """Return the consent with a given uid or name, or the only consent that matches the channel's keywords."""
     if uid_or_name is None:
-        subject = f"The consent for {channel}"
         words = _CHANNELS[channel][1]
         matches = [consent for consent in consents if _contains_any(f"{consent.uid}\n{consent.name}", words)]
+        problem = f"Exactly one consent must match the channel {channel!r}, but {len(matches)} of {len(consents)} do."
     else:
-        subject = f"Consent {safe_repr(uid_or_name)}"
         matches = [consent for consent in consents if consent.uid == uid_or_name]
         if not matches:
             matches = [consent for consent in consents if consent.name == uid_or_name]
+        problem = (
+            f"Exactly one consent must have the uid or name {safe_repr(uid_or_name)}, but {len(matches)} of "
+            f"{len(consents)} do."
+        )
     if len(matches) == 1:
         return matches[0]
     if not len(snapshot.customers):
         return None
-    choices = "none: no customer was asked for any"
+    choices = "No customer has a consent."
     if consents:
-        choices = ", ".join(
-            f"{consent.name!r} ({consent.uid}, given by {int(consent.given.sum()):,})" for consent in consents
-        )
-    raise InputError(
-        f"{subject} cannot be told: {len(matches)} of the {len(consents)} consents fit. "
-        f"Name it: consent={{{channel!r}: ...}}. There are {choices}."
-    )
+        described = [
+            f"{consent.name!r} (uid {consent.uid}, given by {int(consent.given.sum()):,})" for consent in consents
+        ]
+        choices = f"The consents are {format_list(described)}. Pass consent={{{channel!r}: uid or name}}."
+    raise InputError(f"{problem} {choices}")
 
 
 def _contains_any(text: str, words: Iterable[str]) -> bool:
+    """Return True if a text contains one of the words, ignoring case."""
     return any(word in text.casefold() for word in words)
 
 
 @dataclass(frozen=True, eq=False)
 class Consent:
-    """A consent of a tenant; `status` is GIVEN, UNKNOWN, WITHDRAWN or NONE for each customer, in uid order."""
+    """A consent of a tenant. `status` is GIVEN, UNKNOWN, WITHDRAWN, or NONE for each customer, in uid order."""
 
     uid: str
     name: str
@@ -135,11 +152,11 @@ class Consent:
 
 def latest_consents(snapshot: Snapshot) -> list[Consent]:
     """
-    Return the consents of the customers of a snapshot, in uid order.
+    Return the consents in a snapshot with the latest status of each customer, sorted by uid.
 
-    If a customer has several rows for a consent, the newest row counts; a row without a date is the oldest. Among
-    rows with the same timestamp a withdrawal counts, so that the reach is not overstated. A consent without a uid
-    is identified by its name.
+    If a customer has several rows for a consent, the newest row is used. A row without a timestamp is treated as the
+    oldest. If a given and a withdrawn consent have the same timestamp, the consent is treated as withdrawn, so that
+    the reach is not overstated. A consent without a uid is identified by its name.
 
     Examples
     --------
@@ -164,13 +181,13 @@ def latest_consents(snapshot: Snapshot) -> list[Consent]:
 
 
 def _status_codes(status: pd.Series) -> Int8Array:
-    """Return the status of each row: True is GIVEN, False is WITHDRAWN, missing is UNKNOWN."""
+    """Convert the status column to codes: True is GIVEN, False is WITHDRAWN, missing is UNKNOWN."""
     codes = np.where(status.fillna(False).to_numpy(dtype=np.bool_), GIVEN, WITHDRAWN)
     return np.where(status.isna(), UNKNOWN, codes).astype(np.int8)
 
 
 def _build_consent(uid: str, rows: pd.DataFrame, n_customers: int) -> Consent:
-    """Return the consent of some rows that are sorted by time; the last row of each customer counts."""
+    """Create a consent from its rows, sorted by time. The last row of each customer is used."""
     newest = rows.drop_duplicates("customer", keep="last")
     status = np.full(n_customers, NONE, dtype=np.int8)
     status[newest["customer"]] = newest["status"]

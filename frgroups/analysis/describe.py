@@ -1,4 +1,4 @@
-"""Describe result tables in plain sentences."""
+"""Describe result tables in sentences."""
 
 from __future__ import annotations
 
@@ -20,20 +20,27 @@ from frgroups.analysis.table_rows import (
     unique_names,
 )
 from frgroups.errors import InputError
-from frgroups.internals.formatting import agree, format_day, format_growth, format_percentage, pluralize
-from frgroups.internals.validation import check_number
+from frgroups.internals.formatting import (
+    format_day,
+    format_growth,
+    format_list,
+    format_percentage,
+    pluralize,
+)
+from frgroups.internals.redaction import safe_repr
+from frgroups.internals.validation import check_number, wrong_type
 from frgroups.snapshot.snapshot import Snapshot
 
 __all__ = ["describe"]
 
 _MEASURES = {
-    "count": "customers in both",
-    "jaccard": "customers in both of those in either (Jaccard)",
-    "share": "the share of the first that is in the second",
-    "overlap_coefficient": "customers in both of the smaller group (overlap coefficient)",
-    "lift": "customers in both against chance (lift)",
-    "phi": "correlation (phi)",
-    "pmi": "customers in both against chance (pmi, bits)",
+    "count": "the number of common members",
+    "jaccard": "the Jaccard index (common members divided by members of either group)",
+    "share": "the share of the first group's members who are also in the second group",
+    "overlap_coefficient": "the overlap coefficient (common members divided by members of the smaller group)",
+    "lift": "lift (common members divided by the number expected by chance)",
+    "phi": "the phi coefficient (correlation of the memberships)",
+    "pmi": "pointwise mutual information (pmi, in bits)",
 }
 _SYMMETRIC = set(_MEASURES) - {"share"}
 _SHARES = {"jaccard", "share", "overlap_coefficient"}
@@ -41,96 +48,99 @@ _SHARES = {"jaccard", "share", "overlap_coefficient"}
 
 def describe(table: Any, *, top: int = 5, measure: Measure | None = None) -> str:
     """
-    Describe a table in a few plain sentences, with the numbers that its chart in `frgroups.plot` shows.
+    Describe a result table in a few sentences.
 
-    Group names are not shortened. The text contains only what the table contains: suppressed rows are counted, but
-    not described.
+    The sentences contain the same numbers as the chart of the table in `frgroups.plot`. Group names are not
+    shortened. Suppressed rows are counted but not described.
 
     Parameters
     ----------
     table
-        The table of `group_sizes`, `overlap_matrix`, `intersections`, `group_changes`, `size_history`, `group_flow`,
-        `group_profile`, `compare_groups`, `reachability`, `incremental_reach` or `campaign_reach`, recognized by its
-        columns; or a Snapshot, whose group sizes are described.
+        A Snapshot, which is described by its group sizes, or the result of `group_sizes`, `overlap_matrix`,
+        `intersections`, `group_changes`, `size_history`, `group_flow`, `group_profile`, `compare_groups`,
+        `reachability`, `incremental_reach`, or `campaign_reach`. The type of the table is detected from its columns.
     top
-        Number of groups, values or steps to describe individually. The others are summarized.
+        The number of groups, values, or steps that are described individually. The others are summarized.
     measure
-        Measure of an `overlap_matrix` whose `attrs` were lost, for example because it was read from a file.
+        The measure of an `overlap_matrix`. None reads it from `table.attrs`, which is lost when a table is saved to a
+        CSV file. Ignored for other tables.
 
     Returns
     -------
     str
-        The sentences, on one line.
+        The sentences, without line breaks.
 
     Raises
     ------
     InputError
-        The table is not one of these, `top` is below 1, or the measure of a matrix is unknown.
+        If the table is not one of the listed results, `top` is less than 1, or the measure of a matrix is unknown.
 
     Examples
     --------
     >>> print(describe(sample_snapshot()))
-    3 groups with 253 memberships. The largest: All members with 250 (248 in no other group); VIP with 2 (0);
-    Staff with 1 (1).
+    3 groups with 253 memberships. The largest groups: All members (250 members, 248 in no other group);
+    VIP (2 members, 0 in no other group); Staff (1 member, 1 in no other group).
     """
     check_number(top, "top", at_least=1, whole=True)
     if isinstance(table, Snapshot):
         table = group_sizes(table)
     if not isinstance(table, pd.DataFrame):
-        raise InputError(f"describe takes a Snapshot or a table, not a {type(table).__name__}.")
+        raise wrong_type(table, "table", "a Snapshot or a result table")
     columns = set(table.columns)
     for needed, describe_table in _TABLES.values():
         if needed <= columns:
             return describe_table(table, top)
     if is_overlap_matrix(table):
         return _describe_matrix(table, top, measure_of(table, measure))
-    raise InputError(
-        f"describe knows the tables of {', '.join(_TABLES)} and overlap_matrix; this one has the "
-        f"columns {', '.join(map(repr, list(table.columns)[:8]))}."
-    )
+    known = format_list([*_TABLES, "overlap_matrix"], conjunction="or")
+    listed = format_list([safe_repr(column) for column in table.columns], 8) or "none"
+    raise InputError(f"`table` must be a result of {known}. Its columns are {listed}.")
 
 
 def _join_sentences(parts: Iterable[str]) -> str:
-    """Return the parts as sentences."""
+    """Join sentences, adding a period to each."""
     return " ".join(f"{part}." for part in parts)
 
 
 def _list_items(heading: str, items: list[str]) -> list[str]:
-    """Return a sentence that lists the items, or no sentence if there are none."""
+    """Return a list with one sentence that enumerates the items, or an empty list if there are no items."""
     if not items:
         return []
     return [f"{heading}: {'; '.join(items)}"]
 
 
 def _describe_sizes(sizes: pd.DataFrame, top: int) -> str:
-    """Describe a table of `group_sizes` by the largest groups."""
+    """Describe a table of `group_sizes`: the total numbers and the largest groups."""
     if sizes.empty:
         return "No groups."
     names, total = latest_group_names(sizes), int(sizes["n_members"].sum())
     order = sort_largest_first(sizes, "n_members")
     others = order.iloc[top:]
     items = [
-        f"{names[row.customer_group_uid]} with {row.n_members:,} ({row.n_exclusive:,})"
+        f"{names[row.customer_group_uid]} ({pluralize(row.n_members, 'member')}, "
+        f"{row.n_exclusive:,} in no other group)"
         for row in iter_rows(order.head(top))
     ]
-    items[0] = items[0].removesuffix(")") + " in no other group)"
     parts = [f"{pluralize(len(sizes), 'group')} with {pluralize(total, 'membership')}"]
-    parts += _list_items("The largest", items)
+    parts += _list_items("The largest groups", items)
     if len(others):
         n_others = int(others["n_members"].sum())
-        parts.append(f"The other {len(others):,} hold {n_others:,} ({format_percentage(n_others / max(total, 1))})")
+        share = format_percentage(n_others / max(total, 1))
+        parts.append(
+            f"Other groups: {len(others):,}, with {pluralize(n_others, 'membership')} ({share} of the total)"
+        )
     if n_empty := int((sizes["n_members"] == 0).sum()):
-        parts.append(f"Without a member: {n_empty:,}")
+        parts.append(f"Groups without members: {n_empty:,}")
     return _join_sentences(parts)
 
 
 def _describe_matrix(matrix: pd.DataFrame, top: int, measure: Measure) -> str:
-    """Describe a table of `overlap_matrix` by the pairs with the largest values."""
+    """Describe a table of `overlap_matrix`: the pairs of groups with the largest values."""
     n = len(matrix)
     if n == 0:
         return "No groups."
     if n == 1:
-        return "No two groups to compare."
+        return "There is only one group, so no pairs can be compared."
     values = matrix.to_numpy(dtype=float)
     if measure in _SYMMETRIC:
         word = "and"
@@ -145,16 +155,18 @@ def _describe_matrix(matrix: pd.DataFrame, top: int, measure: Measure) -> str:
         f"{names[row.a]} {word} {names[row.b]} {_format_measure(row.value, measure)}"
         for row in iter_rows(finite.head(top))
     ]
-    parts = [f"{pluralize(n, 'group')}, {pluralize(n * (n - 1) // 2, 'pair')}, by {_MEASURES[measure]}"]
+    parts = [f"{pluralize(n, 'group')} with {pluralize(n * (n - 1) // 2, 'pair')}, compared by {_MEASURES[measure]}"]
     parts += _list_items("The largest values", items)
     if n_unknown := len(pairs) - len(finite):
-        parts.append(f"Unknown or without bound: {pluralize(n_unknown, 'value')}")
+        parts.append(f"Undefined or infinite values: {n_unknown:,}")
     if measure == "count" or measure in _SHARES:
-        parts.append(f"Of 0: {pluralize(int((finite['value'] == 0).sum()), 'value')}")
+        n_zero = int((finite["value"] == 0).sum())
+        parts.append(f"Values of 0: {n_zero:,}")
     return _join_sentences(parts)
 
 
 def _format_measure(value: float, measure: Measure) -> str:
+    """Format a value of an overlap measure."""
     if measure == "count":
         return f"{value:,.0f}"
     if measure in _SHARES:
@@ -163,42 +175,44 @@ def _format_measure(value: float, measure: Measure) -> str:
 
 
 def _describe_intersections(table: pd.DataFrame, top: int) -> str:
-    """Describe a table of `intersections` by the largest combinations; its groups are uids."""
+    """Describe a table of `intersections`: the largest combinations of groups, which are shown by uid."""
     if table.empty:
-        return "No customers in groups."
+        return "No customers are in groups."
     is_rest = table["groups"] == OTHER
     combinations, n_rest = table[~is_rest], int(table.loc[is_rest, "n"].sum())
     total = round(table["n"].iloc[0] / table["share"].iloc[0])
     is_exclusive = table["mode"].iloc[0] == "exclusive"
-    meaning = "all of these groups, whatever else they are in"
+    definition = "Each number counts the customers who are in all of the listed groups"
     if is_exclusive:
-        meaning = "exactly these groups"
+        definition = "Each number counts the customers who are in exactly the listed groups"
     items = [
         f"{' & '.join(row.groups)} {row.n:,} ({format_percentage(row.n / total)})"
         for row in iter_rows(combinations.head(top))
     ]
     parts = [
-        f"{pluralize(total, 'customer')}, {pluralize(len(combinations), 'combination')}; customers in {meaning}",
-        *_list_items("The most", items),
+        f"The table contains {pluralize(len(combinations), 'combination')} of groups and "
+        f"{pluralize(total, 'customer')} in total",
+        definition,
+        *_list_items("The largest combinations", items),
     ]
     others = combinations.iloc[top:]
     if len(others):
-        more = f"{pluralize(len(others), 'combination')} more"
+        more = f"Smaller combinations: {len(others):,}"
         if is_exclusive:
-            more += f" with {pluralize(int(others['n'].sum()), 'customer')}"
+            more += f", with {pluralize(int(others['n'].sum()), 'customer')} in total"
         parts.append(more)
     if n_rest:
-        parts.append(f"In none of these combinations, cut from the table: {n_rest:,}")
+        parts.append(f"Customers who are only in combinations that the table omits: {n_rest:,}")
     return _join_sentences(parts)
 
 
 def _describe_changes(changes: pd.DataFrame, top: int) -> str:
-    """Describe a table of `group_changes` by the groups that changed most."""
+    """Describe a table of `group_changes`: the totals and the groups with the most changes."""
     if changes.empty:
         return "No groups."
     order = sort_most_changed_first(changes)
     if order.empty:
-        return f"No change in {pluralize(len(changes), 'group')}."
+        return f"No customers joined or left a group ({pluralize(len(changes), 'group')} compared)."
     names = latest_group_names(changes)
     notes = {"new": " (new)", "deleted": " (deleted)"}
     items = [
@@ -206,21 +220,22 @@ def _describe_changes(changes: pd.DataFrame, top: int) -> str:
         for row in iter_rows(order.head(top))
     ]
     parts = [
-        f"{len(order):,} of {pluralize(len(changes), 'group')} changed: {int(changes['n_joined'].sum()):,} joined, "
+        f"{len(order):,} of {pluralize(len(changes), 'group')} changed",
+        f"Summed over all groups, {pluralize(int(changes['n_joined'].sum()), 'customer')} joined and "
         f"{int(changes['n_left'].sum()):,} left",
-        *_list_items("The most changed, joined and left", items),
+        *_list_items("The groups with the most changes (joined, left)", items),
     ]
     others = order.iloc[top:]
     if len(others):
         n_joined, n_left = int(others["n_joined"].sum()), int(others["n_left"].sum())
-        parts.append(f"{len(others):,} more: +{n_joined:,} −{n_left:,}")
+        parts.append(f"Other changed groups: {len(others):,} (+{n_joined:,} −{n_left:,})")
     return _join_sentences(parts)
 
 
 def _describe_history(history: pd.DataFrame, top: int) -> str:
-    """Describe a table of `size_history` by the first and last sizes of the largest groups."""
+    """Describe a table of `size_history`: the growth of the largest groups."""
     if history.empty:
-        return "No readings."
+        return "No snapshots."
     names = latest_group_names(history)
     first = history.drop_duplicates("customer_group_uid").set_index("customer_group_uid")
     last = history.drop_duplicates("customer_group_uid", keep="last")
@@ -231,21 +246,21 @@ def _describe_history(history: pd.DataFrame, top: int) -> str:
     times = history["taken_at"]
     since, until = format_day(times.min().date()), format_day(times.max().date())
     period = since if since == until else f"{since} to {until}"
-    parts = [f"{pluralize(len(last), 'group')} at {pluralize(times.nunique(), 'moment')}, {period}"]
-    parts += _list_items("The largest", items)
+    parts = [f"{pluralize(len(last), 'group')} in {pluralize(times.nunique(), 'snapshot')} ({period})"]
+    parts += _list_items("The largest groups", items)
     if len(last) > top:
-        parts.append(f"{len(last) - top:,} more")
+        parts.append(f"Smaller groups that are not listed: {len(last) - top:,}")
     if n_deleted := int((last["status"] == "deleted").sum()):
-        parts.append(f"Deleted meanwhile: {n_deleted:,}")
+        parts.append(f"Groups that were deleted: {n_deleted:,}")
     if n_inconsistent := int((history["verdict"] != "consistent").sum()):
-        parts.append(f"Not consistent: {n_inconsistent:,} of {pluralize(len(history), 'reading')}")
+        parts.append(f"Sizes that were not read consistently: {n_inconsistent:,} of {len(history):,}")
     return _join_sentences(parts)
 
 
 def _describe_growth(first: Any, last: Any) -> str:
-    """Describe the first and the last size of a group."""
+    """Describe the change from the first to the last size of a group."""
     if last.status == "deleted":
-        return f"from {first.n_members:,} to its deletion"
+        return f"from {first.n_members:,} (deleted)"
     text = f"from {first.n_members:,} to {last.n_members:,}"
     if first.status == "new":
         return f"{text} (new)"
@@ -255,9 +270,9 @@ def _describe_growth(first: Any, last: Any) -> str:
 
 
 def _describe_flow(flow: pd.DataFrame, top: int) -> str:
-    """Describe a table of `group_flow` by the customers who stayed and the largest moves."""
+    """Describe a table of `group_flow`: the customers who stayed and the largest moves."""
     if flow.empty:
-        return "Nobody was or is in these groups."
+        return "No customers are in these groups in either snapshot."
     sides = [flow[[f"{side}_group", f"{side}_name"]].set_axis(["uid", "name"], axis=1) for side in ("from", "to")]
     states = pd.concat(sides).drop_duplicates("uid")
     names = unique_names(states["uid"], states["name"])
@@ -266,114 +281,117 @@ def _describe_flow(flow: pd.DataFrame, top: int) -> str:
     moves = flow[~is_stay].sort_values("n", ascending=False, kind="stable")
     items = [f"{names[row.from_group]} to {names[row.to_group]} {row.n:,}" for row in iter_rows(moves.head(top))]
     parts = [
-        f"{pluralize(total, 'customer')}, of whom {n_stayed:,} stayed where they were "
-        f"({format_percentage(n_stayed / total)})",
+        f"{n_stayed:,} of {pluralize(total, 'customer')} ({format_percentage(n_stayed / total)}) did not move",
         *_list_items("The largest moves", items),
     ]
     others = moves.iloc[top:]
     if len(others):
         n_customers = pluralize(int(others["n"].sum()), "customer")
-        parts.append(f"{pluralize(len(others), 'move')} more of {n_customers}")
+        parts.append(f"Smaller moves: {len(others):,}, with {n_customers} in total")
     return _join_sentences(parts)
 
 
 def _describe_profile(profile: pd.DataFrame, top: int) -> str:
-    """Describe a table of `group_profile` or `compare_groups` by the strongest effects."""
+    """Describe a table of `group_profile` or `compare_groups`: the strongest differences."""
     if profile.empty:
-        return "No values."
+        return "The profile contains no values."
     rows = sort_strongest_first(profile)
-    parts = ["No value that tells the two apart"]
+    parts = ["No value distinguishes the group from the reference"]
     if len(rows):
         n_attributes = rows["attribute"].nunique()
-        parts = [f"{pluralize(len(rows), 'value')} of {pluralize(n_attributes, 'attribute')}"]
+        parts = [f"The profile compares {pluralize(len(rows), 'value')} of {pluralize(n_attributes, 'attribute')}"]
     items = [f"{value_label(row)} {_describe_difference(row)}" for row in iter_rows(rows.head(top))]
-    parts += _list_items("The strongest effects, in the group and among the others", items)
+    parts += _list_items("The strongest differences (group, reference)", items)
     if n_insignificant := int((rows["q_value"] > MAX_Q_VALUE).sum()):
-        parts.append(f"{pluralize(n_insignificant, 'value')} with a q above {MAX_Q_VALUE}, which may be chance")
+        parts.append(f"Differences that might be due to chance (q-value above {MAX_Q_VALUE}): {n_insignificant:,}")
     if n_suppressed := int(profile["suppressed"].sum()):
-        parts.append(f"Suppressed, since they tell of too few customers: {n_suppressed:,}")
+        parts.append(f"Rows suppressed because of small counts: {n_suppressed:,}")
     return _join_sentences(parts)
 
 
 def _describe_difference(row: Any) -> str:
-    """Describe the two means, or the two shares and the index, of a row of a profile."""
+    """Describe a profile row by its two means, or by its two shares and the index."""
     if is_mean(row):
         return describe_means(row)
     shares = ["–" if np.isnan(share) else format_percentage(share) for share in (row.share_in, row.share_ref)]
-    text = " and ".join(shares)
+    text = ", ".join(shares)
     if np.isnan(row.index):
         return text
-    return f"{text}, index {row.index:,.0f}"
+    return f"{text} (index {row.index:,.0f})"
 
 
 def _describe_reachability(reach: pd.DataFrame, top: int) -> str:
-    """Describe a table of `reachability` by the largest groups and their channels."""
+    """Describe a table of `reachability`: the largest groups with their channels."""
     if reach.empty:
         return "No groups."
     names = latest_group_names(reach)
     order = sort_largest_first(reach.drop_duplicates("customer_group_uid"), "n_members")
-    parts = [f"{pluralize(len(order), 'group')}; who may be written to gives consent and has a contact point"]
+    parts = [f"Reach of {pluralize(len(order), 'group')}, counted as members with a contact point and consent"]
     for group in iter_rows(order.head(top)):
         uid, n_members = group.customer_group_uid, group.n_members
         channels = [_describe_channel(row) for row in iter_rows(reach[reach["customer_group_uid"] == uid])]
-        parts.append(f"{names[uid]}, {pluralize(n_members, 'member')}: {', '.join(channels)}")
+        parts.append(f"{names[uid]} ({pluralize(n_members, 'member')}): {', '.join(channels)}")
     if len(order) > top:
-        parts.append(f"{pluralize(len(order) - top, 'group')} more, smaller ones")
+        parts.append(f"Smaller groups that are not listed: {len(order) - top:,}")
     if n_suppressed := int(reach["suppressed"].sum()):
-        parts.append(f"In {n_suppressed:,} of {len(reach):,} rows something is suppressed")
+        parts.append(f"Rows with suppressed counts: {n_suppressed:,} of {len(reach):,}")
     return _join_sentences(parts)
 
 
 def _describe_channel(row: Any) -> str:
+    """Describe how many members of a group can be contacted by one channel."""
     if pd.isna(row.n_reachable):
         return f"{row.channel} suppressed"
     return f"{row.channel} {row.n_reachable:,} ({format_percentage(row.n_reachable / max(row.n_members, 1))})"
 
 
 def _describe_incremental_reach(steps: pd.DataFrame, top: int) -> str:
-    """Describe a table of `incremental_reach` by the customers that each step adds."""
+    """Describe a table of `incremental_reach`: the customers that each group adds."""
     if steps.empty:
-        return "Nobody can be reached."
+        return "No customers of these groups can be contacted."
     names, last = latest_group_names(steps), steps.iloc[-1]
     items = [
         f"{names[row.customer_group_uid]} adds {row.n_new:,} ({format_percentage(row.share_cumulative)})"
         for row in iter_rows(steps.head(top))
     ]
     parts = [
-        f"{pluralize(len(steps), 'group')} {agree(len(steps), 'reaches', 'reach')} "
-        f"{pluralize(int(last['n_cumulative']), 'customer')}, "
-        f"{format_percentage(last['share_cumulative'])} of all who can be reached in any",
-        *_list_items("Step by step, with the share reached so far", items),
+        f"{pluralize(int(last['n_cumulative']), 'customer')} can be contacted in {pluralize(len(steps), 'group')}",
+        f"This is {format_percentage(last['share_cumulative'])} of the customers who can be contacted in any group",
+        *_list_items("The steps with the cumulative share", items),
     ]
     others = steps.iloc[top:]
     if len(others):
-        parts.append(f"{len(others):,} more {agree(len(others), 'adds', 'add')} {int(others['n_new'].sum()):,}")
+        n_customers = pluralize(int(others["n_new"].sum()), "customer")
+        parts.append(f"Further steps: {len(others):,}, which add {n_customers} in total")
     return _join_sentences(parts)
 
 
 def _describe_campaigns(campaigns: pd.DataFrame, top: int) -> str:
-    """Describe a table of `campaign_reach` by the customers for whom each campaign may matter."""
+    """Describe a table of `campaign_reach`: the campaigns with the largest discounts."""
     if campaigns.empty:
-        return "No campaign that runs."
+        return "No campaigns are running."
     uids = campaigns["campaign_uid"].fillna(campaigns["customer_group_uid"])
     names = unique_names(uids, campaigns["name"])
     items = []
     for uid, row in zip(uids, iter_rows(campaigns.head(top)), strict=False):
-        item = f"{names[uid]} ({row.discount_percent:g}%) for {row.n_effective:,} of {row.n_members:,}"
+        item = f"{names[uid]} ({row.discount_percent:g}%) {row.n_effective:,} of {row.n_members:,}"
         if row.n_shadowed:
-            item += f", best other {names[row.shadowed_by]}"
+            item += f" (larger discount: {names[row.shadowed_by]})"
         items.append(item)
-    parts = [pluralize(len(campaigns), "campaign")]
-    parts += _list_items("For whom each may matter, at most, the largest discount first", items)
-    if len(campaigns) > top:
-        parts.append(f"{len(campaigns) - top:,} with smaller discounts")
+    parts = [f"Running campaigns: {len(campaigns):,}"]
+    parts += _list_items("Members without a larger discount, per campaign", items)
+    if n_others := len(campaigns[top:]):
+        parts.append(f"Other campaigns with the same or smaller discounts: {n_others:,}")
     is_useless = (campaigns["n_effective"] == 0) & (campaigns["n_members"] > 0)
     if n_useless := int(is_useless.sum()):
-        parts.append(f"Of which all members have a better one: {n_useless:,}")
+        parts.append(
+            f"In {pluralize(n_useless, 'campaign')}, all members get a larger discount from another campaign"
+        )
     return _join_sentences(parts)
 
 
-# For each table: columns that no earlier entry has, and the function that describes it. The first match counts.
+# Each entry contains the columns that identify a result table and the function that describes the table.
+# The order matters, because the first entry whose columns are all present is used.
 _TABLES: dict[str, tuple[set[str], Callable[[pd.DataFrame, int], str]]] = {
     "group_sizes": ({"n_members", "n_exclusive"}, _describe_sizes),
     "size_history": ({"taken_at", "n_members", "n_joined"}, _describe_history),

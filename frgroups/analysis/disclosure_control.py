@@ -1,4 +1,4 @@
-"""Disclosure control: suppress small counts of customers, and counts from which they could be computed."""
+"""Disclosure control: suppress small counts, and other counts from which they could be computed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from frgroups.internals.validation import check_number
 
 def is_small(n: Any, min_count: int) -> Any:
     """
-    Return True for a count of at least 1 and below `min_count`. A count of zero is never suppressed.
+    Return True for counts from 1 to `min_count` - 1. A count of zero is not considered small.
 
     Examples
     --------
@@ -24,18 +24,38 @@ def is_small(n: Any, min_count: int) -> Any:
 
 def suppressed_rows(n_in: IntArray, n_ref: IntArray, *, min_count: int, top: int | None = None) -> BoolArray:
     """
-    Return True for each value of an attribute that must not be shown in a comparison of two sets of customers.
+    Select the values of an attribute that must be suppressed when two sets of customers are compared.
 
-    A value that is small in either set is hidden, and so are all values except the `top` largest. The sizes of the
-    sets are known, so the hidden counts add up to a known number. Therefore further values are hidden (the smallest
-    that suffices, or else the largest) until no hidden count can be computed. If a whole set is small, all values are
-    hidden.
+    A value is suppressed if its count is small in either set, or if it is not among the `top` largest values. Because
+    the sizes of the two sets are known, the sum of the suppressed counts is known as well. Therefore further values
+    are suppressed until no suppressed count can be computed: the smallest value that is sufficient, or else the
+    largest value. If one of the sets is small, all values are suppressed.
 
-    Even a reader who knows this rule, `min_count`, the values and the sizes cannot restrict a hidden count to fewer
-    than `min_count` numbers. The reason: more than `min_count` customers of each set have hidden values, and both
-    sets together have at least 2 `min_count` plus one for each hidden value. So each value could be the small one, in
-    either set. (Secondary suppression and protection intervals: Hundepool et al. 2012, Statistical Disclosure
-    Control, ch. 4.)
+    Parameters
+    ----------
+    n_in, n_ref
+        The number of customers with each value in the group and in the reference.
+    min_count
+        Counts from 1 to `min_count` - 1 are small.
+    top
+        The number of values to show. None shows all values.
+
+    Returns
+    -------
+    ndarray
+        A bool for each value, True if the value must be suppressed.
+
+    Notes
+    -----
+    A reader who knows this rule, `min_count`, the values, and the sizes of the sets still finds at least
+    `min_count` possible numbers for each suppressed count. In each set, more than `min_count` customers have
+    suppressed values. Both sets together have at least 2 * `min_count` such customers, plus one for each suppressed
+    value. So any suppressed value could be the small one, in either set. The method is secondary suppression with
+    protection intervals [1]_.
+
+    References
+    ----------
+    .. [1] Hundepool, A., et al. (2012). Statistical Disclosure Control, chapter 4. Wiley.
 
     Examples
     --------
@@ -70,12 +90,17 @@ def check_min_count(min_count: int) -> int:
 
 
 def _is_protected(n_in: Any, n_ref: Any, n_values: Any, min_count: int) -> Any:
-    """Return True if no count can be computed when this many customers have this many hidden values."""
+    """
+    Return True if suppressed counts cannot be computed from the totals.
+
+    `n_in` and `n_ref` are the customers with suppressed values in the two sets. `n_values` is the number of
+    suppressed values.
+    """
     return (np.minimum(n_in, n_ref) > min_count) & (n_in + n_ref >= 2 * min_count + n_values)
 
 
 def _next_row(n_in: IntArray, n_ref: IntArray, hide: BoolArray, min_count: int) -> int:
-    """Return the row to hide next: the smallest one that suffices, or else the largest one."""
+    """Return the row to suppress next: the smallest row that is sufficient, or else the largest row."""
     rows = _rows_by_size(n_in + n_ref, ~hide)
     n_in_hidden, n_ref_hidden = n_in[hide].sum() + n_in[rows], n_ref[hide].sum() + n_ref[rows]
     is_enough = _is_protected(n_in_hidden, n_ref_hidden, hide.sum() + 1, min_count)
@@ -85,6 +110,6 @@ def _next_row(n_in: IntArray, n_ref: IntArray, hide: BoolArray, min_count: int) 
 
 
 def _rows_by_size(n: IntArray, mask: BoolArray) -> IntArray:
-    """Return the rows of a mask, the smallest first; of equal rows, the last one first."""
+    """Return the rows selected by a mask, smallest first. Rows of equal size are in reverse order."""
     rows = np.flatnonzero(mask)[::-1]
     return rows[np.argsort(n[rows], kind="stable")].astype(np.int64)

@@ -1,4 +1,4 @@
-"""Groups with the same or nearly the same members, and groups that are a subset of another group."""
+"""Find groups with the same or nearly the same members, and groups that are subsets of other groups."""
 
 from __future__ import annotations
 
@@ -15,28 +15,38 @@ from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_
 
 def duplicate_groups(data: Any, *, min_jaccard: float = 1.0) -> pd.DataFrame:
     """
-    Return the pairs of groups with the same or nearly the same members, the most similar pair first.
+    Return pairs of groups that have the same or nearly the same members.
 
-    Groups without a member are not duplicates of each other: nothing tells whom they were meant for.
+    Groups without members are not compared.
 
     Parameters
     ----------
     data
-        A Snapshot, a frame of memberships (customer_group_uid, customer_uid), or such a table that speaks Arrow.
+        A Snapshot, or a table of memberships with the columns customer_group_uid and customer_uid. The table can be a
+        pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark.
     min_jaccard
-        The least jaccard of a pair, above 0 and at most 1; 1 is exactly the same members.
+        The smallest Jaccard index of a pair, above 0 and at most 1. The default of 1 returns only groups with exactly
+        the same members.
 
     Returns
     -------
     DataFrame
-        Each unordered pair once, group_a < group_b, by falling jaccard, then in uid order: group_a, group_b,
-        name_a, name_b (`str`); n_a, n_b, n_both (`int64`, customers);
-        jaccard = n_both / (n_a + n_b - n_both) (`float64`; Jaccard 1912).
+        Each unordered pair of groups once (group_a < group_b), sorted by jaccard (largest first) and uid:
+
+        - group_a, group_b, name_a, name_b (`str`)
+        - n_a, n_b (`int64`): the numbers of members
+        - n_both (`int64`): the number of common members
+        - jaccard (`float64`): n_both / (n_a + n_b - n_both) (Jaccard 1912)
 
     Raises
     ------
     InputError
-        A `min_jaccard` that is not above 0 and at most 1.
+        If `min_jaccard` is not above 0 and at most 1.
+
+    See Also
+    --------
+    subset_groups : Find groups that are contained in another group.
+    overlap_pairs : Compute all overlap measures for each pair of groups.
 
     Examples
     --------
@@ -51,7 +61,7 @@ def duplicate_groups(data: Any, *, min_jaccard: float = 1.0) -> pd.DataFrame:
 
 
 def duplicates_from_counts(matrix: MembershipMatrix, both: IntArray, min_jaccard: float) -> pd.DataFrame:
-    """Return the table of `duplicate_groups` from the pair counts."""
+    """Compute the result of `duplicate_groups` from the number of common members of each pair."""
     n = matrix.sizes
     either = n[:, None] + n[None, :] - both
     jaccard = both / np.maximum(either, 1)
@@ -62,29 +72,35 @@ def duplicates_from_counts(matrix: MembershipMatrix, both: IntArray, min_jaccard
 
 def subset_groups(data: Any, *, min_share: float = 1.0) -> pd.DataFrame:
     """
-    Return the groups of which all or nearly all members are also in another group.
+    Return groups whose members are all, or nearly all, in another group.
 
-    Groups with exactly the same members stand in `duplicate_groups`, not here. A group without a member is part of
-    nothing, though a set of nobody is a part of every set: it would fill the table and tell nothing.
+    Pairs of groups with exactly the same members are in `duplicate_groups` instead. Groups without members are not
+    compared, although the empty set is a subset of every set.
 
     Parameters
     ----------
     data
-        As in `duplicate_groups`.
+        A Snapshot, or a table of memberships with the columns customer_group_uid and customer_uid. The table can be a
+        pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark.
     min_share
-        The least share of the part that is in the other group, above 0 and at most 1. Below 1 a pair may stand here
-        in both directions.
+        The smallest share of the members of group_a that must be in group_b, above 0 and at most 1. With a value
+        below 1, a pair of groups can occur in both directions.
 
     Returns
     -------
     DataFrame
-        By falling share, then in uid order: group_a (the part), group_b, name_a, name_b (`str`); n_a, n_b,
-        n_both (`int64`, customers); share_of_a = n_both / n_a (`float64`).
+        One row per subset and superset, sorted by share_of_a (largest first) and uid:
+
+        - group_a, name_a (`str`): the subset
+        - group_b, name_b (`str`): the superset
+        - n_a, n_b (`int64`): the numbers of members
+        - n_both (`int64`): the number of common members
+        - share_of_a (`float64`): n_both / n_a
 
     Raises
     ------
     InputError
-        A `min_share` that is not above 0 and at most 1.
+        If `min_share` is not above 0 and at most 1.
 
     Examples
     --------
@@ -98,17 +114,17 @@ def subset_groups(data: Any, *, min_share: float = 1.0) -> pd.DataFrame:
 
 
 def subsets_from_counts(matrix: MembershipMatrix, both: IntArray, min_share: float = 1.0) -> pd.DataFrame:
-    """Return the table of `subset_groups` from the pair counts."""
+    """Compute the result of `subset_groups` from the number of common members of each pair."""
     n = matrix.sizes
     share = both / np.maximum(n, 1)[:, None]
-    same = (both == n[:, None]) & (both == n[None, :])  # also True for a group and itself
+    same = (both == n[:, None]) & (both == n[None, :])  # also True on the diagonal
     table = _select_pairs(matrix, both, (share >= min_share) & ~same)
     table["share_of_a"] = table["n_both"] / table["n_a"]
     return _sort_descending(table, "share_of_a")
 
 
 def _select_pairs(matrix: MembershipMatrix, both: IntArray, chosen: BoolArray) -> pd.DataFrame:
-    """Return the pairs that a square mask selects, in uid order, with their counts."""
+    """Return a table of the pairs that a square mask selects, in uid order, with their counts."""
     a, b = np.nonzero(chosen)
     return pd.DataFrame(
         {
@@ -124,5 +140,5 @@ def _select_pairs(matrix: MembershipMatrix, both: IntArray, chosen: BoolArray) -
 
 
 def _sort_descending(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Sort pairs by a column, largest first; equal pairs stay in uid order."""
+    """Sort pairs by a column, largest first. Ties keep their order."""
     return table.sort_values(column, ascending=False, kind="stable", ignore_index=True)

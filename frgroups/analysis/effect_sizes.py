@@ -1,4 +1,4 @@
-"""Effect sizes and p-values of differences between two sets of customers, computed from counts and moments."""
+"""Effect sizes and p-values for differences between two sets of customers, computed from counts and moments."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ import numpy as np
 
 from frgroups.internals.typing import FloatArray, IntArray
 
-# Below this expected count the chi-square approximation is not reliable (Cochran 1954).
+# The chi-square approximation is not reliable for smaller expected counts (Cochran 1954).
 _MIN_EXPECTED = 5
 
 
 def cohens_h(share_a: FloatArray, share_b: FloatArray) -> FloatArray:
     """
-    Return Cohen's h, the difference of two shares after the arcsine transformation (Cohen 1988, ch. 6).
+    Compute Cohen's h, the difference between two shares after an arcsine transformation.
+
+    The formula is 2 asin(sqrt(share_a)) - 2 asin(sqrt(share_b)) (Cohen 1988, chapter 6).
 
     Examples
     --------
@@ -27,10 +29,22 @@ def cohens_h(share_a: FloatArray, share_b: FloatArray) -> FloatArray:
 
 def p_value_of_shares(n_a: IntArray, size_a: int, n_b: IntArray, size_b: int) -> FloatArray:
     """
-    Return the two-sided p-value of the difference between n_a of size_a and n_b of size_b, for each value.
+    Compute the two-sided p-value of the difference between the shares n_a / size_a and n_b / size_b.
 
-    The test is Pearson's chi-square of the two-by-two table without continuity correction (the square of the z of two
-    proportions). If an expected count is below 5, it is Fisher's exact test. NaN if a size is 0.
+    The test is Pearson's chi-square test of the 2 x 2 table without continuity correction, which is equivalent to the
+    z-test of two proportions. If an expected count is below 5, Fisher's exact test is used instead.
+
+    Parameters
+    ----------
+    n_a, n_b
+        The number of customers with each value in the two sets.
+    size_a, size_b
+        The numbers of customers in the two sets.
+
+    Returns
+    -------
+    ndarray
+        The p-value for each value. All are NaN if one of the sets is empty.
 
     Examples
     --------
@@ -57,7 +71,7 @@ def p_value_of_shares(n_a: IntArray, size_a: int, n_b: IntArray, size_b: int) ->
 
 
 class Moments(NamedTuple):
-    """Count, mean, median and variance of some numbers."""
+    """The count, mean, median, and sample variance of numbers."""
 
     n: int
     mean: float
@@ -66,7 +80,11 @@ class Moments(NamedTuple):
 
     @classmethod
     def from_values(cls, values: FloatArray) -> Moments:
-        """Return the moments of numbers, NaN where there are too few; the variance of equal numbers is exactly 0."""
+        """
+        Compute the moments of an array.
+
+        Moments that are undefined for the number of values are NaN. The variance of equal values is exactly 0.
+        """
         if not len(values):
             return cls(0, np.nan, np.nan, np.nan)
         if len(values) == 1:
@@ -78,9 +96,10 @@ class Moments(NamedTuple):
 
 def standardized_difference(a: Moments, b: Moments) -> float:
     """
-    Return the difference of two means divided by the root of the mean of both variances.
+    Compute the standardized difference between two means.
 
-    See Cohen 1988, p. 44, and Austin 2011. NaN if both variances are 0, or if a set has fewer than two numbers.
+    The difference is divided by sqrt((variance_a + variance_b) / 2) (Cohen 1988, p. 44, and Austin 2011). The result
+    is NaN if both variances are 0, or if one of the sets has fewer than two values.
 
     Examples
     --------
@@ -95,9 +114,9 @@ def standardized_difference(a: Moments, b: Moments) -> float:
 
 def p_value_of_means(a: Moments, b: Moments) -> float:
     """
-    Return the two-sided p-value of Welch's t-test (1947), which does not assume equal variances.
+    Compute the two-sided p-value of Welch's t-test, which does not assume equal variances (Welch 1947).
 
-    NaN in the same cases as `standardized_difference`.
+    The result is NaN in the same cases as for `standardized_difference`.
 
     Examples
     --------

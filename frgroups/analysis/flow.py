@@ -1,4 +1,4 @@
-"""Flows of customers between groups from one snapshot to another; each customer is counted once."""
+"""Count the customers who moved between groups from one snapshot to another."""
 
 from __future__ import annotations
 
@@ -20,35 +20,45 @@ def group_flow(
     old: Any, new: Any, groups: Iterable[str] | None = None, *, priority: Iterable[str] = ()
 ) -> pd.DataFrame:
     """
-    Count how customers moved between groups from one snapshot to another, as for an alluvial chart.
+    Count the customers who moved between groups, or stayed, from one snapshot to another.
 
-    Each customer is in exactly one state on each side, so nobody counts twice. Who is in several of the chosen
-    groups is in the first of them that `priority` names, else in a state of its own, "(several)". Who is in none
-    of them, or out of sight, is in "(none)".
+    On each side, a customer is assigned to exactly one state, so that no customer is counted twice. The table
+    contains the data of an alluvial chart, see `plot.flow`. Each of the selected groups is a state. A customer who is
+    in several of the selected groups is assigned to the first of them in `priority`. If none of them is in
+    `priority`, the state is "(several)". A customer who is in none of the selected groups, or not in the snapshot, is
+    assigned to "(none)".
 
     Parameters
     ----------
     old, new
-        As in `membership_changes`.
+        The older and the newer snapshot, or tables of memberships, as in `membership_changes`.
     groups
-        The groups to tell apart, by uid or unique (newer) name; None takes those of `priority`, or all where
-        there are none. A group that is only in one of the two may be named too.
+        The groups that are separate states, by uid or unique name. None selects the groups in `priority`, or all
+        groups if `priority` is empty. A group can be in only one of the snapshots. Names are those in `new`.
     priority
-        Groups in order, the one that counts first in front: ["VIP Gold", "VIP", "Loyalty club"].
+        Groups by uid or unique name, the most important one first, for example ["VIP Gold", "VIP", "Loyalty club"].
 
     Returns
     -------
     DataFrame
-        One row per two states that somebody went between, or stayed in: from_group, to_group, from_name, to_name
-        (`str`, uids and names, or the two words in parentheses); n (`int64`, customers); share_of_from
-        (`float64`, n of all who were in from_group; NaN for "(none)", since nobody knows how many are outside).
-        In the order of `priority`, then uid order, then "(several)" and "(none)". The rows from a state add up
-        to its old size, the rows to a state to its new size; who is in "(none)" on both sides is in no row.
+        One row per pair of states with at least one customer:
+
+        - from_group, to_group (`str`): the uid of the group, or "(several)" or "(none)"
+        - from_name, to_name (`str`): the name of the group, or "(several)" or "(none)"
+        - n (`int64`): the number of customers
+        - share_of_from (`float64`): n divided by the number of customers in from_group. It is NaN for "(none)",
+          because the total number of customers outside the groups is unknown.
+
+        The states are in the order of `priority`, followed by the other groups in uid order, "(several)", and
+        "(none)". Customers who are in "(none)" on both sides are not in the result. The rows with the same from_group
+        sum to the old size of the state, and the rows with the same to_group sum to its new size.
 
     Raises
     ------
+    GroupNotFoundError
+        If a group is unknown, or its name is not unique.
     InputError
-        An unknown group, or snapshots that cannot be compared: see `membership_changes`.
+        If the snapshots belong to different tenants or hosts, or `old` was taken after `new`.
 
     Examples
     --------
@@ -84,9 +94,9 @@ def group_flow(
 @dataclass(frozen=True, eq=False)
 class _States:
     """
-    The states of a customer, numbered: each of the chosen groups, then several of them, then none of them.
+    The possible states of a customer, in order: the selected groups, "(several)", and "(none)".
 
-    The first `n_priority` groups take precedence over the other groups of a customer.
+    The first `n_priority` states are the groups in the argument `priority`.
     """
 
     comparison: SnapshotComparison
@@ -95,7 +105,7 @@ class _States:
 
     @classmethod
     def select(cls, comparison: SnapshotComparison, groups: Iterable[str] | None, priority: Iterable[str]) -> _States:
-        """Return the states for the groups of `group_flow`."""
+        """Create the states for the arguments of `group_flow`."""
         first = dict.fromkeys(comparison.group_code_of(group) for group in as_list(priority, "priority"))
         others: set[int] = set()
         if groups is not None:
@@ -117,20 +127,20 @@ class _States:
 
     @property
     def uids(self) -> pd.Index:
-        """The uid of the group of each state, or the name of a state that is not a group."""
+        """The uid of each state: a group uid, "(several)", or "(none)"."""
         return _append_other_states(self.comparison.groups.take(self.chosen))
 
     @property
     def names(self) -> pd.Index:
-        """The name of each state."""
+        """The name of each state: a group name, "(several)", or "(none)"."""
         return _append_other_states(self.comparison.names.take(self.chosen))
 
     def assign_customers(self, side: Side) -> IntArray:
-        """Return the state of each customer of either snapshot, on one side."""
+        """Return the state number of each customer in one of the two snapshots."""
         code_of_group = dict(zip(side.group.tolist(), range(side.matrix.n_groups), strict=True))
         state = np.full(len(self.comparison.customers), self.none, dtype=np.int64)
         n_groups = np.zeros(len(state), dtype=np.int64)
-        # In reverse order, so that the group with the highest priority is assigned last.
+        # The groups are processed in reverse order, so that the group with the highest priority is assigned last.
         for number in reversed(range(len(self.chosen))):
             code = code_of_group.get(int(self.chosen[number]))
             if code is None:
@@ -143,4 +153,5 @@ class _States:
 
 
 def _append_other_states(index: pd.Index) -> pd.Index:
+    """Append the states "(several)" and "(none)" to an index of groups."""
     return index.append(pd.Index([SEVERAL, NONE], dtype="str"))

@@ -1,4 +1,4 @@
-"""Set expressions over groups, such as "VIP & loyalty - staff"."""
+"""Evaluate set expressions over groups, such as "VIP & loyalty - staff"."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pandas as pd
 
 from frgroups.errors import GroupNotFoundError, InputError
 from frgroups.internals.typing import BoolArray
+from frgroups.internals.validation import check_type
 from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
 
 _PRECEDENCE = {"-": 4, "&": 3, "^": 2, "|": 1}
@@ -25,36 +26,41 @@ _QUOTES = "'\"`"
 
 def members(data: Any, expression: str) -> pd.Index:
     """
-    Return the customers that a set expression over groups selects, in uid order.
+    Return the customers selected by a set expression over groups.
 
     Parameters
     ----------
     data
-        A Snapshot, a frame of memberships (customer_group_uid, customer_uid), or such a table that speaks Arrow.
+        A Snapshot, or a table of memberships with the columns customer_group_uid and customer_uid. The table can be a
+        pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark.
     expression
-        Groups by uid or unique name, parentheses, and the operators of Python's sets, here with the one that
-        binds closest first; equal ones go from left to right:
+        Groups, by uid or unique name, combined by parentheses and the operators of Python sets. The operators are
+        listed in order of decreasing precedence. Operators of equal precedence are evaluated from left to right.
 
-        - ``a - b``: in a and not in b
-        - ``a & b``: in both
-        - ``a ^ b``: in one of them, not in both
-        - ``a | b``: in at least one
+        - ``a - b``: customers in a but not in b
+        - ``a & b``: customers in both groups
+        - ``a ^ b``: customers in exactly one of the groups
+        - ``a | b``: customers in at least one of the groups
 
-        A ``-`` is an operator when it stands between spaces, or beside a parenthesis or a quoted name;
-        otherwise it belongs to the name, as in ``c-1`` or a UUID. A name that holds an operator or a
-        parenthesis stands in quotes: ``'…'``, ``"…"`` or backticks.
+        A ``-`` is an operator if there are spaces on both sides, or if it is next to a parenthesis or a quoted name.
+        Otherwise it is part of a name, as in ``c-1`` or in a UUID. Enclose names that contain an operator or a
+        parenthesis in single quotes, double quotes, or backticks.
 
     Returns
     -------
     Index
-        Customer uids (`str`), named customer_uid.
+        The customer uids (`str`) in uid order, named customer_uid.
 
     Raises
     ------
     InputError
-        The expression cannot be read; `.position` counts characters from 1.
+        If the expression is not valid. The attribute `position` is the position of the error, counted from 1.
     GroupNotFoundError
-        A group in it is unknown or its name is not unique; `.close` holds close matches.
+        If a group is unknown, or its name is not unique. The attribute `close` contains similar names.
+
+    See Also
+    --------
+    region_members : Select customers by groups to include and to exclude.
 
     Examples
     --------
@@ -62,24 +68,29 @@ def members(data: Any, expression: str) -> pd.Index:
     ['c-1', 'c-2']
     >>> members(sample_snapshot(), "VIP & & staff")
     Traceback (most recent call last):
-    frgroups.errors.InputError: Expected a group or '(' at character 7, found '&'. Operators are ...
+    frgroups.errors.InputError: Expected a group or '(' at character 7, got '&'. The operators are ...
       VIP & & staff
             ^
     """
-    if not isinstance(expression, str):
-        raise InputError(f"A set expression is text like 'VIP & staff', not {type(expression).__name__}.")
+    check_type(expression, str, "expression")
     matrix = as_membership_matrix(data)
     return matrix.customer_uids[_evaluate(matrix, expression)].rename("customer_uid")
 
 
 class _Token(NamedTuple):
-    kind: str  # an operator, a parenthesis, "group" or "end"
+    """A token of an expression: an operator, a parenthesis, a group, or the end."""
+
+    kind: str  # an operator, a parenthesis, "group", or "end"
     text: str
     start: int
 
 
 def _evaluate(matrix: MembershipMatrix, expression: str) -> BoolArray:
-    """Evaluate an expression from left to right, with a stack of operators of lower precedence (shunting yard)."""
+    """
+    Evaluate an expression and return True for each selected customer.
+
+    The tokens are processed from left to right with a stack of pending operators (shunting-yard algorithm).
+    """
     values: list[BoolArray] = []
     operators: list[_Token] = []
     wants_group = True
@@ -102,7 +113,7 @@ def _evaluate(matrix: MembershipMatrix, expression: str) -> BoolArray:
         elif token.kind == ")" and operators:
             operators.pop()
         elif token.kind == "end" and operators:
-            raise _syntax_error("This '(' is never closed", operators[-1].start, expression)
+            raise _unclosed("(", operators[-1].start, expression)
         elif token.kind != "end":
             expected = "an operator (- & ^ |)"
             if operators:
@@ -112,7 +123,7 @@ def _evaluate(matrix: MembershipMatrix, expression: str) -> BoolArray:
 
 
 def _split_tokens(expression: str) -> Iterator[_Token]:
-    """Split an expression into tokens; a group is a token, too."""
+    """Split an expression into operators, parentheses, and groups, followed by an end token."""
     at, after_value = 0, False
     while at < len(expression):
         char = expression[at]
@@ -124,7 +135,7 @@ def _split_tokens(expression: str) -> Iterator[_Token]:
         elif char in _QUOTES:
             end = expression.find(char, at + 1)
             if end < 0:
-                raise _syntax_error(f"This {char} is never closed", at, expression)
+                raise _unclosed(char, at, expression)
             yield _Token("group", expression[at + 1 : end], at)
             at, after_value = end + 1, True
         else:
@@ -137,7 +148,7 @@ def _split_tokens(expression: str) -> Iterator[_Token]:
 
 
 def _is_minus_operator(expression: str, at: int) -> bool:
-    """Return True if the `-` at a position is an operator and not part of a name."""
+    """Return True if the `-` at a position is an operator, False if it is part of a name."""
     following = expression[at + 1 : at + 2]
     if following == "(" or (following and following in _QUOTES):
         return True
@@ -146,47 +157,59 @@ def _is_minus_operator(expression: str, at: int) -> bool:
 
 
 def _is_end_of_name(expression: str, at: int) -> bool:
+    """Return True if the character at a position is an operator or a parenthesis."""
     return expression[at] in "&|^()" or (expression[at] == "-" and _is_minus_operator(expression, at))
 
 
 _OPERATOR_HINT = (
-    " Operators are & (in both), | (in either), - (without) and ^ (in one of the two); "
-    "put double quotes around a name that holds them or parentheses."
+    "The operators are & (in both groups), | (in at least one), - (in the first but not in the second), and ^ (in "
+    "exactly one). Enclose a name that contains an operator or a parenthesis in double quotes."
 )
 
 
 def _member_mask(matrix: MembershipMatrix, token: _Token, expression: str) -> BoolArray:
+    """Return True for each customer in the group that a token refers to."""
     mask = np.zeros(matrix.n_customers, dtype=np.bool_)
     try:
         mask[matrix.member_codes(token.text)] = True
     except GroupNotFoundError as error:
         hint = ""
         if "-" in token.text:
-            hint = " A minus sign is an operator with a space on both sides."
+            hint = "A minus sign is an operator only if there are spaces on both sides."
         if name := _find_longer_name(matrix, token, expression):
-            hint = f' If the group {name!r} is meant, write its name in quotes: "{name}".'
+            hint = f'To use the group {name!r}, enclose its name in quotes: "{name}".'
         elif re.search(r"[+!(),∩∪]|\b(and|or|not|og|eller|och)\b", token.text):
-            hint += _OPERATOR_HINT
-        at = f"(character {token.start + 1} of {expression!r})"
+            hint = f"{hint} {_OPERATOR_HINT}".strip()
+        position = token.start + 1
         raise GroupNotFoundError(
-            f"{error.message}{hint} {at}", close=getattr(error, "close", []), position=token.start + 1
+            f"{error.message} The name starts at character {position} of the expression {expression!r}.",
+            hint=" ".join(filter(None, [error.hint, hint])),
+            close=getattr(error, "close", []),
+            position=position,
         ) from error
     return mask
 
 
 def _find_longer_name(matrix: MembershipMatrix, token: _Token, expression: str) -> str | None:
-    """Return the name of a group that starts with a token and continues with an operator."""
+    """Return the longest group name that starts at a token and is longer than the token, or None."""
     names = [str(name) for name in matrix.group_names if expression.startswith(str(name), token.start)]
     return max((name for name in names if len(name) > len(token.text)), key=len, default=None)
 
 
 def _unexpected_token(expected: str, token: _Token, expression: str) -> InputError:
-    actual = "the end" if token.kind == "end" else repr(token.text)
-    message = f"Expected {expected} at character {token.start + 1}, found {actual}"
+    """Return the error for a token that is not allowed at its position."""
+    actual = "the end of the expression" if token.kind == "end" else repr(token.text)
+    message = f"Expected {expected} at character {token.start + 1}, got {actual}"
     return _syntax_error(message, token.start, expression, hint=_OPERATOR_HINT)
 
 
+def _unclosed(mark: str, at: int, expression: str) -> InputError:
+    """Return the error for a parenthesis or a quote that is not closed."""
+    return _syntax_error(f"The {mark} at character {at + 1} is not closed", at, expression)
+
+
 def _syntax_error(message: str, at: int, expression: str, hint: str = "") -> InputError:
-    heading = f"{message}.{hint}" if hint else f"{message}:"
+    """Return an error that shows the expression and marks the position of the problem."""
+    heading = f"{message}. {hint}" if hint else f"{message}."
     line = re.sub(r"\s", " ", expression)
     return InputError(f"{heading}\n  {line}\n  {' ' * at}^", position=at + 1, expression=expression)

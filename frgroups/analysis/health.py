@@ -1,4 +1,4 @@
-"""Health report: problems found in the groups of a tenant, with evidence and a suggested action."""
+"""Report problems found in the groups of a tenant, with evidence and suggested actions."""
 
 from __future__ import annotations
 
@@ -27,47 +27,76 @@ def health_report(
     snapshot: Snapshot, *, register: pd.DataFrame | None = None, min_jaccard: float = 0.9, tiny: int = 5
 ) -> pd.DataFrame:
     """
-    Report problems found in the groups of a tenant: one row per finding, the most severe first.
+    Report problems found in the groups of a tenant, the most severe first.
 
-    A group may carry a price: a campaign names the customers it is for by their group, and the API does not tell
-    which. So no action is more than a suggestion, and each that would change a group begins in the back office.
-    The calls in `suggested_action` make a plan; nothing is sent by it, and its limits are looked at as always. They
-    call this `snapshot` and this `register` by these names.
+    Campaigns can refer to groups, and the API does not report which groups they use. Therefore every suggested action
+    that changes a group starts with a check in the back office. Some suggested actions contain a call that creates a
+    plan. The call sends nothing, and the usual limits apply to the plan. It expects variables named `snapshot` and
+    `register`.
 
     Parameters
     ----------
+    snapshot
+        The snapshot to check.
     register
-        The table of `read_register`; None leaves its findings out.
+        The register of the groups, as returned by `read_register`. None skips the checks that need a register.
     min_jaccard
-        From which jaccard on two groups are near duplicates, above 0 and at most 1.
+        The smallest Jaccard index of two groups that are reported as near duplicates, above 0 and at most 1.
     tiny
-        A group with fewer members is tiny.
+        Groups with fewer members are reported as tiny.
 
     Returns
     -------
     DataFrame
-        By severity, then finding, customer_group_uid and other_group_uid: severity, finding, customer_group_uid,
-        name, other_group_uid, other_name (`str`, missing where there is none); n (`int64`, what was counted, as
-        `evidence` says); evidence, suggested_action (`str`, a sentence or two); owner (`str`, who answers for
-        customer_group_uid by the register, missing where it does not tell). The findings:
+        One row per finding, sorted by severity, finding, customer_group_uid, and other_group_uid:
 
-        - high: drifted (changed while it was read), duplicate (the same members; one row for each further group);
-          of the register ended (its last day is over, and it has members), two_tiers (customers in two groups of
-          an exclusive set)
-        - medium: empty, near_duplicate, same_name, unverifiable (nothing proves its reading; not told of a
-          snapshot made from tables); of the register not_in_tenant (no such group; the uid is what the register
-          calls it), wrong_type (members that are not of its expected_type), shadowed (a better campaign reaches all
-          of its members)
-        - low: tiny, subset (a part of another group; one row, with the smallest that holds it), similar_name (the
-          same but for case and blanks), old_year (its name tells a year that is over, and it has members); of the
-          register not_registered, no_owner, not_begun (has members before its first day), partly_shadowed
+        - severity (`str`): "high", "medium", or "low"
+        - finding (`str`): the type of the finding, see Notes
+        - customer_group_uid, name (`str`): the group
+        - other_group_uid, other_name (`str`): a second group that is part of the problem, or missing
+        - n (`int64`): the number of customers or groups that the evidence refers to
+        - evidence (`str`): a description of the problem
+        - suggested_action (`str`): what to check or do next
+        - owner (`str`): the owner of the group in the register, or missing
 
     Raises
     ------
     InputError
-        No snapshot, a `min_jaccard` or `tiny` out of range, or a register that is none.
+        If `snapshot` is not a Snapshot, `min_jaccard` or `tiny` is out of range, or `register` is not a valid
+        register.
     GroupNotFoundError
-        The register calls a group by a name that several have.
+        If the register contains a name that several groups have.
+
+    Notes
+    -----
+    High severity:
+
+    - drifted: the group changed while it was read.
+    - duplicate: the group has the same members as another group. Of several identical groups, all but the first are
+      reported.
+    - ended (register): the last day of the group has passed, but the group has members.
+    - two_tiers (register): customers are in two groups of an exclusive set.
+
+    Medium severity:
+
+    - empty: the group has no members.
+    - near_duplicate: the group has nearly the same members as another group.
+    - same_name: another group has the same name.
+    - unverifiable: the read of the group could not be verified. Snapshots created from tables are not checked.
+    - not_in_tenant (register): the tenant has no such group. customer_group_uid is the value in the register.
+    - wrong_type (register): members have a customer_type that is not in expected_type.
+    - shadowed (register): all members get a larger discount from another campaign.
+
+    Low severity:
+
+    - tiny: the group has fewer than `tiny` members.
+    - subset: all members are also in another group. The smallest such group is reported.
+    - similar_name: the name differs from another name only in case or whitespace.
+    - old_year: the name contains a past year, but the group has members.
+    - not_registered (register): the register does not contain the group.
+    - no_owner (register): the register contains no owner for the group.
+    - not_begun (register): the group has members before its first day.
+    - partly_shadowed (register): some members get a larger discount from another campaign.
 
     Examples
     --------
@@ -78,7 +107,7 @@ def health_report(
     1      low    tiny  Staff  1
     2      low    tiny    VIP  2
     >>> report["evidence"][0]
-    'All 2 members of VIP are also among the 250 of All members.'
+    'All 2 members of VIP are also members of All members (250 members).'
     """
     check_type(snapshot, Snapshot, "snapshot")
     check_share(min_jaccard, "min_jaccard")
@@ -99,13 +128,13 @@ def health_report(
 
 
 def _owners(rows: pd.DataFrame) -> dict[str, str]:
-    """Return the owner of each group of a register, also of groups that the tenant does not have."""
+    """Return the owner of each group in a register, including groups that the tenant does not have."""
     groups = rows["customer_group_uid"].fillna(rows["group"])
     return dict(zip(groups, rows["owner"], strict=True))
 
 
 def _findings_table(findings: list[HealthFinding], owners: dict[str, str]) -> pd.DataFrame:
-    """Return the sorted table of findings, with the owner of each group."""
+    """Create the sorted table of findings, and add the owner of each group."""
     table = pd.DataFrame(findings, columns=HealthFinding._fields)
     table = table.assign(owner=table["customer_group_uid"].map(owners)).astype(_COLUMNS)
     rank = table["severity"].map(SEVERITIES.index).astype("int64")

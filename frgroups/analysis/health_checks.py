@@ -1,4 +1,4 @@
-"""Checks of the health report that need no register: reads, sizes, names and redundant groups."""
+"""Checks of the health report that do not need a register: reads, sizes, names, and redundant groups."""
 
 from __future__ import annotations
 
@@ -12,19 +12,17 @@ from frgroups.analysis.duplicates import duplicates_from_counts, subsets_from_co
 from frgroups.analysis.overlap import pair_counts
 from frgroups.analysis.sizes import group_sizes
 from frgroups.analysis.table_rows import iter_rows
-from frgroups.internals.formatting import agree, format_percentage, pluralize
+from frgroups.internals.formatting import format_percentage, pluralize
 from frgroups.internals.typing import IntArray
 from frgroups.snapshot.snapshot import Snapshot
 
 Severity = Literal["high", "medium", "low"]
 
-CHECK = "Check the back office for campaigns and price lists that use"
-
 _YEAR = re.compile(r"(?<!\d)20\d\d(?!\d)")
 
 
 class HealthFinding(NamedTuple):
-    """A row of `health_report`. The fields are its columns, except for the owner."""
+    """A row of the table that `health_report` returns. The fields are its columns, except for the owner."""
 
     severity: Severity
     finding: str
@@ -37,20 +35,37 @@ class HealthFinding(NamedTuple):
     suggested_action: str
 
 
+def check_first(groups: str, next_step: str) -> str:
+    """
+    Return a suggested action that starts with a check in the back office.
+
+    Examples
+    --------
+    >>> check_first("vip", "Retire the group.")
+    'Check the back office for campaigns and price lists that use vip. Retire the group.'
+    """
+    return f"Check the back office for campaigns and price lists that use {groups}. {next_step}"
+
+
+def removal_step(uid: str) -> str:
+    """Return the next step for a group that may no longer be needed. It ends with a call that creates a plan."""
+    return f"If the group is no longer needed, plan the removal of its members: {plan_call(uid, '')}"
+
+
 def find_unverified_groups(snapshot: Snapshot) -> Iterator[HealthFinding]:
-    """Find groups that changed while they were read, or whose read is not verified."""
+    """Find groups that changed while they were read, and groups whose read could not be verified."""
     reads = snapshot.reads
     for row in iter_rows(reads[(reads["verdict"] != "consistent") & (reads["how"] != "given")]):
         severity: Severity = "medium"
-        finding, problem = "unverifiable", "was read, and nothing proves that it was read whole"
-        if row.verdict == "drifted":
-            severity, finding, problem = "high", "drifted", "changed while it was read"
         name = snapshot.group_name(row.customer_group_uid)
+        finding, problem = "unverifiable", f"The read of {name} could not be verified as complete."
+        if row.verdict == "drifted":
+            severity, finding, problem = "high", "drifted", f"{name} changed while it was read."
         evidence = (
-            f"{name} {problem} ({pluralize(row.n_rows, 'member')}, {pluralize(row.rereads, 'time')} read again)"
+            f"{problem} The read returned {pluralize(row.n_rows, 'member')} after {pluralize(row.rereads, 'reread')}."
         )
         if row.note:
-            evidence += f": {row.note}"
+            evidence += f" Reason: {row.note}."
         yield HealthFinding(
             severity,
             finding,
@@ -59,41 +74,41 @@ def find_unverified_groups(snapshot: Snapshot) -> Iterator[HealthFinding]:
             None,
             None,
             row.n_rows,
-            f"{evidence}.",
-            f"Read it again: snapshot = fg.refresh_groups(client, snapshot, [{row.customer_group_uid!r}])",
+            evidence,
+            f"Read the group again: snapshot = fg.refresh_groups(client, snapshot, [{row.customer_group_uid!r}])",
         )
 
 
 def find_small_groups(snapshot: Snapshot, tiny: int) -> Iterator[HealthFinding]:
-    """Find groups without a member, and groups with fewer than `tiny` members."""
+    """Find groups without members, and groups with fewer than `tiny` members."""
     for row in iter_rows(group_sizes(snapshot)):
         uid, name, n = row.customer_group_uid, row.name, row.n_members
         if n == 0:
-            evidence = f"{name} has no member"
+            evidence = f"{name} has no members."
             modified_at = snapshot.groups.set_index("customer_group_uid")["last_modified_at"][uid]
             if not pd.isna(modified_at):
-                evidence += f"; its record was last changed on {modified_at:%Y-%m-%d}"
-            action = f"{CHECK} {uid}. If none does, it can be retired there; if one does, it reaches nobody."
-            yield HealthFinding("medium", "empty", uid, name, None, None, 0, f"{evidence}.", action)
+                evidence += f" The group was last modified on {modified_at:%Y-%m-%d}."
+            action = check_first(
+                uid, "If no campaign uses the group, retire it. Otherwise, the campaign reaches no customers."
+            )
+            yield HealthFinding("medium", "empty", uid, name, None, None, 0, evidence, action)
         elif n < tiny:
-            evidence = f"{name} has {pluralize(n, 'member')}"
-            if row.n_exclusive:
-                evidence += f", {row.n_exclusive} of them in no other group"
-            action = f"{CHECK} {uid}, and ask whether so few are meant."
-            yield HealthFinding("low", "tiny", uid, name, None, None, n, f"{evidence}.", action)
+            evidence = f"{name} has {pluralize(n, 'member')}, {row.n_exclusive} of them in no other group."
+            if not row.n_exclusive:
+                evidence = f"{name} has {pluralize(n, 'member')}."
+            action = check_first(uid, "Ask the owner whether the group should have so few members.")
+            yield HealthFinding("low", "tiny", uid, name, None, None, n, evidence, action)
 
 
 def find_similar_names(snapshot: Snapshot) -> Iterator[HealthFinding]:
-    """Find groups with the same name, and names that differ only in case or whitespace."""
+    """Find groups with the same name, and groups whose names differ only in case or whitespace."""
     uids_of_name: dict[str, list[str]] = {}
     for uid, name in zip(snapshot.matrix.group_uids, snapshot.matrix.group_names, strict=True):
         uids_of_name.setdefault(name, []).append(uid)
     for name, uids in uids_of_name.items():
         for uid in uids[1:]:
-            evidence = (
-                f"{len(uids)} groups are named {name}: {', '.join(uids)}. The name does not tell which is meant."
-            )
-            action = f"Rename {uid} in the back office, or the other, so that colleagues can tell them apart."
+            evidence = f"{len(uids)} groups have the name {name}: {', '.join(uids)}."
+            action = f"Rename {uid} or the other group in the back office, so that their names differ."
             yield HealthFinding("medium", "same_name", uid, name, uids[0], name, len(uids), evidence, action)
     similar: dict[str, list[str]] = {}
     for name in uids_of_name:
@@ -101,27 +116,32 @@ def find_similar_names(snapshot: Snapshot) -> Iterator[HealthFinding]:
     for first, *others in similar.values():
         for name in others:
             uid, other = uids_of_name[name][0], uids_of_name[first][0]
-            evidence = f"The names {first!r} and {name!r} differ only in case or blanks."
-            action = f"Rename {uid} in the back office, or see whether one of the two is enough."
+            evidence = f"The names {first!r} and {name!r} differ only in case or whitespace."
+            action = f"Rename {uid} in the back office, or check whether both groups are needed."
             yield HealthFinding("low", "similar_name", uid, name, other, first, len(others) + 1, evidence, action)
 
 
 def find_old_years(snapshot: Snapshot, dated: Container[str]) -> Iterator[HealthFinding]:
-    """Find groups with members whose name contains a past year, except `dated` groups, whose last day is known."""
+    """
+    Find groups with members whose name contains a past year.
+
+    Groups in `dated` are skipped, because the register contains their last day.
+    """
     matrix, this_year = snapshot.matrix, snapshot.taken_at.year
     for uid, name, n in zip(matrix.group_uids, matrix.group_names, matrix.sizes.tolist(), strict=True):
         years = [int(year) for year in _YEAR.findall(name)]
         if n and years and max(years) < this_year and uid not in dated:
-            evidence = f"{name} still has {pluralize(n, 'member')} in {this_year}."
-            action = f"{CHECK} {uid}. If it is over: {plan_call(uid, '')}"
+            evidence = f"{name} has {pluralize(n, 'member')} in {this_year}, but its name contains a past year."
+            action = check_first(uid, removal_step(uid))
             yield HealthFinding("low", "old_year", uid, name, None, None, n, evidence, action)
 
 
 def plan_call(uid: str, expression: str, mode: str = "mirror") -> str:
     """
-    Return the call that plans the members of a group; `expression` is a set expression, "" for no members.
+    Return Python code that creates a plan for the members of a group.
 
-    In a suggested action the call must be the last part.
+    `expression` is a set expression that selects the members, or "" for no members. The call must be at the end of a
+    suggested action, because `with_register_argument` appends an argument to it.
 
     Examples
     --------
@@ -135,7 +155,7 @@ def plan_call(uid: str, expression: str, mode: str = "mirror") -> str:
 
 
 def with_register_argument(finding: HealthFinding) -> HealthFinding:
-    """Return a finding whose suggested plan has the argument `register`, so that the limits of the register apply."""
+    """Add the argument `register` to the plan call in a suggested action, so that its limits apply."""
     action = finding.suggested_action
     if "fg.plan_memberships(" not in action:
         return finding
@@ -144,7 +164,7 @@ def with_register_argument(finding: HealthFinding) -> HealthFinding:
 
 def quote_uid(uid: str) -> str:
     r"""
-    Return a uid in quotes, as an operand of an expression of `fg.members`.
+    Return a uid in quotes for use in a set expression of `fg.members`.
 
     Examples
     --------
@@ -156,38 +176,39 @@ def quote_uid(uid: str) -> str:
 
 
 def find_redundant_groups(snapshot: Snapshot, min_jaccard: float) -> Iterator[HealthFinding]:
-    """Find duplicates, near duplicates and subsets; the pairs are counted only once."""
+    """Find groups that are duplicates, near duplicates, or subsets of other groups."""
     both = pair_counts(snapshot.matrix)
     yield from _find_duplicates(snapshot, both, min_jaccard)
     yield from _find_subsets(snapshot, both, min_jaccard)
 
 
 def _find_duplicates(snapshot: Snapshot, both: IntArray, min_jaccard: float) -> Iterator[HealthFinding]:
-    """Find groups with the same members, except the first of them, and pairs with nearly the same members."""
+    """Find groups with the same members as an earlier group, and pairs with nearly the same members."""
     pairs = duplicates_from_counts(snapshot.matrix, both, min_jaccard)
     same = pairs[pairs["jaccard"] == 1].drop_duplicates("group_b")
     for row in iter_rows(same):
-        evidence = f"{row.name_b} has the same {row.n_both:,} members as {row.name_a}."
-        action = (
-            f"{CHECK} {row.group_a} or {row.group_b}. If none uses {row.group_b}, the other is enough: "
-            f"{plan_call(row.group_b, '')}"
+        evidence = f"{row.name_b} has the same members as {row.name_a} ({row.n_both:,})."
+        action = check_first(
+            f"{row.group_a} or {row.group_b}",
+            f"If {row.group_b} is not used, plan the removal of its members: {plan_call(row.group_b, '')}",
         )
         yield HealthFinding(
             "high", "duplicate", row.group_b, row.name_b, row.group_a, row.name_a, row.n_both, evidence, action
         )
-    # Near duplicates of groups with the same members are reported only for the first of these groups.
+    # If several groups have the same members, near duplicates are reported only for the first of them.
     copies = set(same["group_b"])
     near = pairs[(pairs["jaccard"] < 1) & ~pairs["group_a"].isin(copies) & ~pairs["group_b"].isin(copies)]
     for row in iter_rows(near):
         either = row.n_a + row.n_b - row.n_both
         evidence = (
-            f"{row.n_both:,} of the {either:,} customers of {row.name_a} ({row.n_a:,}) or {row.name_b} ({row.n_b:,}) "
-            f"are in both ({format_percentage(row.n_both / either)})."
+            f"{row.n_both:,} of the {either:,} members of {row.name_a} ({row.n_a:,}) or {row.name_b} ({row.n_b:,}) "
+            f"are members of both ({format_percentage(row.n_both / either)})."
         )
-        action = (
-            f"{CHECK} {row.group_a} or {row.group_b}. To let everybody of one into the other: "
+        action = check_first(
+            f"{row.group_a} or {row.group_b}",
+            "To plan the same members for both groups: "
             f"fg.plan_memberships(snapshot, dict.fromkeys({[row.group_a, row.group_b]}, "
-            f"fg.members(snapshot, {f'{quote_uid(row.group_a)} | {quote_uid(row.group_b)}'!r})))"
+            f"fg.members(snapshot, {f'{quote_uid(row.group_a)} | {quote_uid(row.group_b)}'!r})))",
         )
         yield HealthFinding(
             "medium", "near_duplicate", row.group_a, row.name_a, row.group_b, row.name_b, row.n_both, evidence, action
@@ -195,21 +216,21 @@ def _find_duplicates(snapshot: Snapshot, both: IntArray, min_jaccard: float) -> 
 
 
 def _find_subsets(snapshot: Snapshot, both: IntArray, min_jaccard: float) -> Iterator[HealthFinding]:
-    """Find subsets that are not near duplicates, each with its smallest superset."""
+    """Find groups that are subsets of another group, except near duplicates of that group."""
     pairs = subsets_from_counts(snapshot.matrix, both)
     pairs = pairs[pairs["n_a"] < min_jaccard * pairs["n_b"]].sort_values(["group_a", "n_b", "group_b"])
     n_supersets = pairs["group_a"].value_counts()
     for row in iter_rows(pairs.drop_duplicates("group_a")):
-        members = f"All {row.n_a:,} members of {row.name_a} are"
+        evidence = f"All {row.n_a:,} members of {row.name_a} are also members of {row.name_b} ({row.n_b:,} members)."
         if row.n_a == 1:
-            members = f"The only member of {row.name_a} is"
-        evidence = f"{members} also among the {row.n_b:,} of {row.name_b}"
+            evidence = f"The only member of {row.name_a} is also a member of {row.name_b} ({row.n_b:,} members)."
         n_more = int(n_supersets[row.group_a]) - 1
         if n_more:
-            evidence += f", and of {n_more:,} more {agree(n_more, 'group', 'groups')}"
+            evidence += f" Other groups that contain all of them: {n_more:,}."
         action = (
-            f"Nothing, if it is a tier or a choice within the larger group. Otherwise: {CHECK.lower()} {row.group_a}."
+            f"No action is needed if {row.group_a} is a deliberate part of {row.group_b}. Otherwise, check the back "
+            f"office for campaigns and price lists that use {row.group_a}."
         )
         yield HealthFinding(
-            "low", "subset", row.group_a, row.name_a, row.group_b, row.name_b, row.n_a, f"{evidence}.", action
+            "low", "subset", row.group_a, row.name_a, row.group_b, row.name_b, row.n_a, evidence, action
         )

@@ -1,4 +1,4 @@
-"""Combinations of groups, and the customers in them."""
+"""Count and select the customers in combinations of groups."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice, pairwise
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -14,15 +14,15 @@ import pandas as pd
 
 from frgroups.errors import InputError
 from frgroups.internals.typing import IntArray, UInt32Array
-from frgroups.internals.validation import as_list, check_number
+from frgroups.internals.validation import as_list, check_choice, check_number
 from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
 
-# A set of groups on the heap: -n, degree, codes of the groups, and the memberships (region, group) that can extend it
+# A set of groups on the heap: -n, degree, group codes, and the memberships (region, group) that can extend the set
 _Candidate = tuple[int, int, tuple[int, ...], IntArray, IntArray]
 
-_WORD_BITS = 32  # groups per word; the number of a region and a word together fit into 64 bits
-_MAX_COUNTER_GROUPS = 20  # up to this number of groups, there is a counter for each possible combination
-_CHUNK_SIZE = 2**14  # regions whose bits are unpacked at once
+_WORD_BITS = 32  # groups per word, so that a region number and a word together fit into 64 bits
+_MAX_COUNTER_GROUPS = 20  # up to this number of groups, each possible combination has a counter
+_CHUNK_SIZE = 2**14  # regions whose bits are unpacked at the same time
 _MAX_INCLUSIVE = 100_000
 
 Mode = Literal["exclusive", "inclusive"]
@@ -37,35 +37,49 @@ def intersections(
     top: int | None = None,
 ) -> pd.DataFrame:
     """
-    Count the customers in each combination of groups, as for an UpSet plot.
+    Count the customers in each combination of groups.
+
+    The table contains the data of an UpSet plot, see `plot.upset`.
 
     Parameters
     ----------
     data
-        A Snapshot, a frame of memberships (customer_group_uid, customer_uid), or such a table that speaks Arrow.
+        A Snapshot, or a table of memberships with the columns customer_group_uid and customer_uid. The table can be a
+        pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark.
     groups
-        The groups to combine, by uid or unique name; None takes all. The others do not exist here.
+        The groups to combine, by uid or unique name. None selects all groups. Memberships in other groups are
+        ignored.
     mode
-        "exclusive": customers in exactly these of the chosen groups. Every customer counts once, so the rows
-        add up to the customers in any chosen group.
-        "inclusive": customers in all of these groups, whatever else they are in. One customer counts in
-        many rows; the rows do not add up.
+        "exclusive" counts the customers who are in exactly the groups of a combination. Each customer is counted
+        once, so n sums to the number of customers in any of the groups.
+
+        "inclusive" counts the customers who are in all groups of a combination, and possibly in other groups. A
+        customer can be counted in many rows.
     top
-        Only the rows with the most customers; what is cut goes to one last row.
+        The number of combinations to return, those with the most customers. The other customers are counted in one
+        additional row. None returns all combinations.
 
     Returns
     -------
     DataFrame
-        Only combinations that somebody is in, the largest first (then the fewest groups, then uid order).
-        groups (tuple of uids, in uid order); degree (`int64`, how many groups); n (`int64`, customers);
-        share (`float64`, n of the customers in any chosen group); mode (`str`, the same in all rows). Where
-        `top` cut something, a last row ("(other)",) of degree 0 holds the customers who are in none of the
-        rows above.
+        One row per combination with at least one customer, sorted by n (largest first), degree, and uids:
+
+        - groups (tuple of `str`): the group uids, in uid order
+        - degree (`int64`): the number of groups
+        - n (`int64`): the number of customers
+        - share (`float64`): n divided by the number of customers in any of the groups
+        - mode (`str`): the value of `mode`, in all rows
+
+        If `top` omits combinations, a last row with the groups ("(other)",) and degree 0 counts the customers who are
+        in none of the rows above.
 
     Raises
     ------
     InputError
-        An unknown mode or group, a negative `top`, or more than 100,000 inclusive combinations without `top`.
+        If `mode` is unknown, `top` is negative, or there are more than 100,000 inclusive combinations and `top` is
+        None.
+    GroupNotFoundError
+        If a group is unknown, or its name is not unique.
 
     Examples
     --------
@@ -80,8 +94,7 @@ def intersections(
     1      (vip,)       1    2  0.007968  inclusive
     2  ((other),)       0    1  0.003984  inclusive
     """
-    if mode not in ("exclusive", "inclusive"):
-        raise InputError(f"mode={mode!r} is neither 'exclusive' nor 'inclusive'.")
+    check_choice(mode, "mode", get_args(Mode))
     if top is not None:
         check_number(top, "top", at_least=0, whole=True)
     matrix = as_membership_matrix(data).select(groups)
@@ -108,9 +121,33 @@ def intersections(
 
 def region_members(data: Any, *, include: Iterable[str], exclude: Iterable[str] = ()) -> pd.Index:
     """
-    Return the uids of the customers who are in all groups of `include` and in no group of `exclude`.
+    Return the customers who are in all groups of `include` and in no group of `exclude`.
 
-    Groups go by uid or unique name. Without any group in `include`, all customers of `data` are looked at.
+    Parameters
+    ----------
+    data
+        A Snapshot, or a table of memberships with the columns customer_group_uid and customer_uid. The table can be a
+        pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark.
+    include
+        The groups that a customer must be in, by uid or unique name. An empty list selects all customers in `data`.
+    exclude
+        The groups that a customer must not be in, by uid or unique name.
+
+    Returns
+    -------
+    Index
+        The customer uids (`str`) in uid order, named customer_uid.
+
+    Raises
+    ------
+    InputError
+        If `include` or `exclude` is a string instead of a list.
+    GroupNotFoundError
+        If a group is unknown, or its name is not unique.
+
+    See Also
+    --------
+    members : Select customers by a set expression.
 
     Examples
     --------
@@ -133,20 +170,25 @@ def region_members(data: Any, *, include: Iterable[str], exclude: Iterable[str] 
 
 @dataclass(frozen=True, eq=False)
 class Combinations:
-    """The largest combinations as codes of groups; `n_customers` are in any of them."""
+    """
+    The largest combinations of groups, as tuples of group codes, and their numbers of customers.
+
+    `n_customers` is the number of customers in at least one of these combinations.
+    """
 
     groups: list[tuple[int, ...]]
     n: IntArray
     n_customers: int
-    is_cut: bool  # whether there are more combinations
+    is_cut: bool  # True if further combinations were omitted
 
 
 @dataclass(frozen=True, eq=False)
 class RegionCounts:
     """
-    The numbers of customers in regions: all customers in exactly the same groups form a region.
+    The number of customers in each region. A region consists of all customers who are in exactly the same groups.
 
-    Region i has `n[i]` customers. The bits of `words[i]` are its groups; the highest bit is the first group.
+    Region i has `n[i]` customers. The bits of `words[i]` represent its groups, and the highest bit is the first
+    group.
     """
 
     n: IntArray
@@ -154,7 +196,7 @@ class RegionCounts:
 
     @classmethod
     def from_matrix(cls, matrix: MembershipMatrix) -> RegionCounts:
-        """Return the regions of memberships, without that of the customers in no group."""
+        """Count the customers in each region, except those in no group."""
         if matrix.n_groups <= _MAX_COUNTER_GROUPS:
             n, words = _count_by_combination(matrix)
         else:
@@ -168,33 +210,33 @@ class RegionCounts:
         return int(self.n.sum())
 
     def largest_combinations(self, mode: Mode, top: int | None) -> Combinations:
-        """Return the `top` combinations with the most customers; None returns all."""
+        """Return the `top` combinations with the most customers. None returns all combinations."""
         if mode == "exclusive":
             return self._exclusive_combinations(top)
         return self._inclusive_combinations(top)
 
     def _exclusive_combinations(self, top: int | None) -> Combinations:
-        """Return the largest regions, which are the exclusive combinations."""
+        """Return the largest regions, because each region is an exclusive combination."""
         rows = np.arange(len(self.n))
         if top is not None and 0 < top < len(rows):
             rows = np.flatnonzero(self.n >= np.partition(self.n, -top)[-top])
         words = self.words[rows]
         degree = np.bitwise_count(words).sum(axis=1)
-        # The combination whose uids come first has the higher bits.
+        # Combinations that are first in uid order have higher bits.
         order = np.lexsort([*~words.T[::-1], degree, -self.n[rows]])
         rows = rows[order][:top]
         n = self.n[rows]
         return Combinations(self._region_groups(rows), n, int(n.sum()), len(rows) < len(self.n))
 
     def _inclusive_combinations(self, top: int | None) -> Combinations:
-        """Return the largest sets of groups that have a common customer."""
-        # One more set than requested shows if any set is cut.
+        """Return the largest sets of groups that have at least one common customer."""
+        # One additional set is generated to detect whether sets are omitted.
         limit = _MAX_INCLUSIVE if top is None else top
         candidates = list(islice(self._iter_sets(), 1 + limit))
         if top is None and len(candidates) > _MAX_INCLUSIVE:
             raise InputError(
-                f"Customers are in more than {_MAX_INCLUSIVE:,} combinations of these groups.",
-                hint="Pass top= to limit the number of combinations, or choose fewer groups.",
+                f"These groups have more than {_MAX_INCLUSIVE:,} inclusive combinations.",
+                hint="Pass top= to limit the number of combinations, or select fewer groups.",
             )
         sets = candidates[:top]
         is_covered = np.zeros(len(self.n), dtype=np.bool_)
@@ -206,10 +248,12 @@ class RegionCounts:
 
     def _iter_sets(self) -> Iterator[tuple[tuple[int, ...], int, IntArray]]:
         """
-        Iterate over sets of groups, the largest first: the groups, the number of customers in all, and their regions.
+        Iterate over sets of groups with a common customer, in order of decreasing size.
 
-        A set has at most as many customers as each of its subsets. Therefore the next set is always at the top of a
-        heap that contains the extensions of the previous sets (best-first search, as for frequent item sets).
+        Yields the group codes, the number of customers in all groups of the set, and the regions of these customers.
+        A set cannot have more customers than one of its subsets. Therefore, the next largest set is always at the top
+        of a heap that contains the extensions of the previous sets. This is a best-first search, as in frequent
+        itemset mining.
         """
         parts = list(self._iter_memberships(np.arange(len(self.n))))
         region = np.concatenate([self.n[:0], *(regions for regions, _ in parts)])
@@ -225,12 +269,12 @@ class RegionCounts:
                 heapq.heappush(heap, longer)
 
     def _extend(self, groups: tuple[int, ...], region: IntArray, group: IntArray) -> list[_Candidate]:
-        """Return a set with each further group of its memberships."""
+        """Return the extensions of a set of groups by one further group."""
         n = np.bincount(group, weights=self.n[region])
         return [(-int(n[more]), len(groups) + 1, (*groups, int(more)), region, group) for more in np.flatnonzero(n)]
 
     def _region_groups(self, rows: IntArray) -> list[tuple[int, ...]]:
-        """Return the groups of each of some regions."""
+        """Return the group codes of each of the given regions."""
         result = []
         for region, group in self._iter_memberships(rows):
             ends = np.flatnonzero(np.diff(region, append=-1)) + 1
@@ -239,7 +283,7 @@ class RegionCounts:
         return result
 
     def _iter_memberships(self, rows: IntArray) -> Iterator[tuple[IntArray, IntArray]]:
-        """Iterate over chunks of the memberships (region, group) of some regions, in this order."""
+        """Iterate over the memberships of the given regions in chunks, as arrays of regions and groups."""
         for start in range(0, len(rows), _CHUNK_SIZE):
             chunk = rows[start : start + _CHUNK_SIZE]
             bits = np.unpackbits(self.words[chunk].astype(">u4").view(np.uint8), axis=1)
@@ -248,14 +292,23 @@ class RegionCounts:
 
 
 def _count_by_combination(matrix: MembershipMatrix) -> tuple[IntArray, UInt32Array]:
-    """Return the number of customers and the bits of each combination, with a counter for each possible one."""
+    """
+    Count the customers in each combination of groups, with one counter per possible combination.
+
+    Returns the counts and the bits of the combinations that occur.
+    """
     n = np.bincount(_group_bits(matrix, 0, matrix.n_groups), minlength=1)
     combinations = np.flatnonzero(n)
     return n[combinations], (combinations << (_WORD_BITS - matrix.n_groups)).astype(np.uint32)[:, None]
 
 
 def _count_by_word(matrix: MembershipMatrix) -> tuple[IntArray, UInt32Array]:
-    """Return the same, word by word: customers with the same bits so far have a number, which each word refines."""
+    """
+    Count the customers in each combination of groups, one word of bits after another.
+
+    Customers with the same bits in the words processed so far share a number. Each further word refines these
+    numbers. Returns the counts and the bits of the combinations that occur.
+    """
     number: IntArray = np.zeros(matrix.n_customers, dtype=np.int64)
     words = np.zeros((1, 0), dtype=np.uint32)
     for first in range(0, matrix.n_groups, _WORD_BITS):
@@ -267,7 +320,7 @@ def _count_by_word(matrix: MembershipMatrix) -> tuple[IntArray, UInt32Array]:
 
 
 def _group_bits(matrix: MembershipMatrix, first: int, width: int) -> npt.NDArray[np.unsignedinteger[Any]]:
-    """Return for each customer the bits of `width` groups; the highest bit is the group `first`."""
+    """Return the membership bits of each customer for `width` groups. The highest bit is the group `first`."""
     word = np.zeros(matrix.n_customers, dtype=np.min_scalar_type(2**width - 1))
     for group in range(first, first + width):
         bit = word.dtype.type(1 << (first + width - 1 - group))

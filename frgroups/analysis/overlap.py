@@ -1,4 +1,4 @@
-"""Overlap of groups for all pairs, as a matrix or as one row per pair."""
+"""Overlap measures for all pairs of groups, as a matrix or as a table with one row per pair."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ import pandas as pd
 from frgroups.analysis.significance import benjamini_hochberg, hypergeometric_tails
 from frgroups.errors import InputError
 from frgroups.internals.typing import FloatArray, IndexArray, Int32Array, IntArray
+from frgroups.internals.validation import check_choice
 from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
 from frgroups.snapshot.universe import resolve_universe
 
 Engine = Literal["pairs", "bits"]
 
-# Customers are processed in blocks of at most 2**16, so that their numbers fit into 16 bits, which NumPy sorts by
-# radix, and so that a block takes some tens of megabytes. Within a block, the chunks fit into the cache of a core.
+# NumPy uses radix sort for 16-bit integers, so customers are processed in blocks of at most 2**16.
+# A block needs only tens of megabytes. Chunks within a block fit into the cache of a core.
 _MAX_BLOCK_CUSTOMERS = 2**16
 _MAX_BLOCK_MEMBERSHIPS = 2**21
 _CHUNK_SIZE = 2**17
-_CHUNK_WORDS = 512  # 32,768 bits per chunk, so that a count of bits fits into 16 bits
+_CHUNK_WORDS = 512  # 32,768 bits per chunk, so that the number of set bits fits into 16 bits
 
 Measure = Literal["count", "jaccard", "share", "overlap_coefficient", "lift", "phi", "pmi"]
 
@@ -38,46 +39,54 @@ def overlap_matrix(
     labels: Literal["uid", "name"] = "uid",
 ) -> pd.DataFrame:
     """
-    Return a measure of overlap for each pair of groups, as a square table with the groups on both axes.
+    Compute an overlap measure for each pair of groups.
 
     Parameters
     ----------
     data
-        A Snapshot, a frame of memberships (customer_group_uid, customer_uid), or such a table that speaks Arrow.
+        A Snapshot, or a table of memberships with the columns customer_group_uid and customer_uid. The table can be a
+        pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark.
     groups
-        Only these groups, by uid or unique name; None takes all.
+        The groups to compare, by uid or unique name. None selects all groups.
     measure
-        With a and b for the groups and N for `universe`:
+        The overlap measure, where a is the group of the row, b is the group of the column, and N is `universe`:
 
-        - "count": n_both, the customers in a and b (`int64`; sizes on the diagonal)
-        - "share": n_both / n_a, the share of the row's group that is in the column's; not symmetric
+        - "count": n_both, the number of customers in both groups (the group size on the diagonal)
+        - "share": n_both / n_a, the share of the row's group that is in the column's group. This measure is not
+          symmetric.
         - "jaccard": n_both / n_either (Jaccard 1912)
         - "overlap_coefficient": n_both / min(n_a, n_b) (Szymkiewicz 1934, Simpson 1943)
-        - "lift": n_both N / (n_a n_b); 1 is what chance gives (Brin et al. 1997)
-        - "pmi": log2(lift) (Church & Hanks 1990); minus infinity where no customer is in both
+        - "lift": n_both N / (n_a n_b). The value is 1 for independent groups (Brin et al. 1997).
+        - "pmi": log2(lift), pointwise mutual information in bits (Church & Hanks 1990). The value is -inf if no
+          customer is in both groups.
         - "phi": (N n_both - n_a n_b) / sqrt(n_a (N - n_a) n_b (N - n_b)), Pearson's correlation of the two
-          memberships, -1 to 1 (Yule 1912)
-
-        All but "count" are `float64`, NaN where the denominator is 0 (a group with no member).
+          memberships, from -1 to 1 (Yule 1912)
     universe
-        How many customers the tenant has in all; None takes the number that the Snapshot was given by
-        `with_universe`. Without one lift, phi and pmi are NaN: customers in no group cannot be seen, and the
-        number changes the answer, so it is never guessed. The customers seen would be a wrong guess: among
-        them groups that have nothing to do with each other seem to avoid each other.
+        The total number of customers of the tenant, which "lift", "pmi", and "phi" require. None uses the number set
+        by `Snapshot.with_universe`. If neither is given, these measures are NaN. The number of customers in `data` is
+        not used as a substitute, because it does not include customers in no group. Unrelated groups would then
+        appear to avoid each other.
     labels
-        "uid" or "name": what stands on the axes.
+        The labels of the rows and columns: "uid" or "name".
 
     Returns
     -------
     DataFrame
-        A row and a column for each group, both named customer_group_uid or name (`str`). `attrs["measure"]` is the
-        measure, so that `describe` and `plot.overlap_heatmap` need not be told.
+        A square table with one row and one column per group, in uid order. The dtype is `int64` for "count" and
+        `float64` otherwise. The value is NaN if a denominator is 0, for example for groups without members. Both axes
+        are named customer_group_uid or name. `attrs["measure"]` contains the measure for `describe` and
+        `plot.overlap_heatmap`.
 
     Raises
     ------
     InputError
-        An unknown measure, label or group, or a `universe` that is smaller than the number of customers seen
-        in `data`.
+        If the measure or the label is unknown, or `universe` is less than the number of customers in `data`.
+    GroupNotFoundError
+        If a group is unknown, or its name is not unique.
+
+    See Also
+    --------
+    overlap_pairs : Compute all measures, with one row per pair.
 
     Examples
     --------
@@ -87,10 +96,8 @@ def overlap_matrix(
     staff  0.0    1.0  0.000
     vip    1.0    0.0  1.000
     """
-    if measure not in get_args(Measure):
-        raise InputError(f"measure={measure!r} is not one of {', '.join(get_args(Measure))}.")
-    if labels not in ("uid", "name"):
-        raise InputError(f"labels={labels!r} is neither 'uid' nor 'name'.")
+    check_choice(measure, "measure", get_args(Measure))
+    check_choice(labels, "labels", ("uid", "name"))
     seen = as_membership_matrix(data)
     universe = resolve_universe(data, universe, seen)
     matrix = seen.select(groups)
@@ -108,7 +115,7 @@ def overlap_matrix(
 
 def is_overlap_matrix(table: Any) -> bool:
     """
-    Return True if this is a square table with the same groups on both axes, such as one of `overlap_matrix`.
+    Return True for a square table with the same group labels on both axes, such as a result of `overlap_matrix`.
 
     Examples
     --------
@@ -125,7 +132,7 @@ def is_overlap_matrix(table: Any) -> bool:
 
 def measure_of(matrix: pd.DataFrame, measure: Measure | None) -> Measure:
     """
-    Return the given measure, or else the measure in the `attrs` of a matrix; InputError if both are missing.
+    Return the given measure, or the measure in the `attrs` of a matrix. Raise InputError if both are missing.
 
     Examples
     --------
@@ -136,9 +143,8 @@ def measure_of(matrix: pd.DataFrame, measure: Measure | None) -> Measure:
     if name is None:
         name = matrix.attrs.get("measure")
     if name is None:
-        raise InputError("This matrix does not say what it measures.", hint="Pass measure= to name the measure.")
-    if name not in get_args(Measure):
-        raise InputError(f"measure={name!r} is not one of {', '.join(get_args(Measure))}.")
+        raise InputError("The attribute `attrs` of the matrix does not contain its measure.", hint="Pass measure=.")
+    check_choice(name, "measure", get_args(Measure))
     return name
 
 
@@ -150,39 +156,49 @@ def overlap_pairs(
     min_both: int = 0,
 ) -> pd.DataFrame:
     """
-    Return all measures of overlap for each unordered pair of groups.
+    Compute all overlap measures for each unordered pair of groups.
 
     Parameters
     ----------
-    data, groups
-        As in `overlap_matrix`.
+    data
+        A Snapshot, or a table of memberships with the columns customer_group_uid and customer_uid. The table can be a
+        pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark.
+    groups
+        The groups to compare, by uid or unique name. None selects all groups.
     universe
-        How many customers the tenant has in all (N below); None takes the number that the Snapshot was given by
-        `with_universe`. Without one the columns from `expected` on are NaN, see `overlap_matrix` for why.
+        The total number of customers of the tenant (N below). None uses the number set by `Snapshot.with_universe`.
+        If neither is given, the columns from expected to q_value are NaN. See `overlap_matrix` for the reason.
     min_both
-        Leave out pairs with fewer customers in common. It hides rows and changes no number: q_value is
-        corrected over all pairs of the chosen groups.
+        Pairs with fewer common customers are omitted. This does not change other values, because q_value is always
+        computed from all pairs of the selected groups.
 
     Returns
     -------
     DataFrame
-        In uid order, group_a < group_b. group_a, group_b, name_a, name_b (`str`); n_a, n_b, n_both, n_either
-        (`int64`, customers); then `float64`: share_of_a = n_both / n_a, share_of_b = n_both / n_b, jaccard,
-        overlap_coefficient (see `overlap_matrix`); expected = n_a n_b / N, lift, pmi (log2), phi;
-        p_over = P(X >= n_both) and p_under = P(X <= n_both), where X is hypergeometric (N, n_a, n_b): the
-        chance of at least, or at most, this overlap if the groups had nothing to do with each other (Fisher's
-        exact test, either side), to a relative error of 1e-11, and 0 below about 1e-300;
-        q_value = p_over after Benjamini & Hochberg (1995): call all pairs with q_value <= 0.05 more than
-        chance, and on average at most 5% of them are not.
+        One row per pair with group_a < group_b, in uid order:
 
-    Notes
-    -----
-    Among many customers nearly every p is tiny. Sort by an effect (jaccard, lift) and look at q_value second.
+        - group_a, group_b, name_a, name_b (`str`)
+        - n_a, n_b, n_both, n_either (`int64`): numbers of customers
+        - share_of_a, share_of_b (`float64`): n_both / n_a and n_both / n_b
+        - jaccard, overlap_coefficient, lift, pmi, phi (`float64`): as in `overlap_matrix`
+        - expected (`float64`): n_a n_b / N, the expected number of common customers of independent groups
+        - p_over, p_under (`float64`): P(X >= n_both) and P(X <= n_both), where X has the hypergeometric distribution
+          with the parameters N, n_a, and n_b. These are the one-sided p-values of Fisher's exact test. The relative
+          error is at most 1e-11, and values below about 1e-300 are 0.
+        - q_value (`float64`): p_over adjusted for multiple tests (Benjamini & Hochberg 1995). Of the pairs with
+          q_value <= 0.05, on average at most 5% are false discoveries.
 
     Raises
     ------
     InputError
-        An unknown group, or a `universe` smaller than the number of customers seen in `data`.
+        If `universe` is less than the number of customers in `data`.
+    GroupNotFoundError
+        If a group is unknown, or its name is not unique.
+
+    Notes
+    -----
+    With many customers, nearly all p-values are tiny. Sort by an effect size such as jaccard or lift first, and then
+    use q_value to exclude pairs that might be due to chance.
 
     Examples
     --------
@@ -230,7 +246,7 @@ def overlap_pairs(
 
 
 def pair_measure(measure: str, n_a: IntArray, n_b: IntArray, n_both: IntArray, universe: int | None) -> FloatArray:
-    """Return a measure computed from counts; NaN if a denominator is 0 or unknown."""
+    """Compute an overlap measure from counts. The result is NaN if a denominator is 0 or unknown."""
     a, b, both = n_a.astype(np.float64), n_b.astype(np.float64), n_both.astype(np.float64)
     total = np.nan if universe is None else float(universe)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -248,16 +264,16 @@ def pair_measure(measure: str, n_a: IntArray, n_b: IntArray, n_both: IntArray, u
             case "pmi":
                 value = np.log2(both * total / (a * b))
             case "phi":
-                # Two roots, so that phi(a, b) and phi(b, a) are the same number to the last bit.
+                # Separate square roots make phi(a, b) and phi(b, a) exactly equal.
                 spread = np.sqrt(a * (total - a)) * np.sqrt(b * (total - b))
                 value = np.clip((total * both - a * b) / spread, -1.0, 1.0)
             case _:
-                raise InputError(f"No measure is named {measure!r}.")
+                raise InputError(f"No measure has the name {measure!r}.")
     return np.asarray(value, dtype=np.float64)
 
 
 def _p_values(n_a: IntArray, n_b: IntArray, n_both: IntArray, universe: int | None) -> dict[str, FloatArray]:
-    """Return p_over, p_under and q_value of each pair, NaN without a universe."""
+    """Compute p_over, p_under, and q_value for each pair. All are NaN without a universe."""
     if universe is None:
         return {name: np.full(len(n_a), np.nan) for name in ("p_over", "p_under", "q_value")}
     over, under = hypergeometric_tails(n_both, universe, n_a, n_b)
@@ -267,9 +283,9 @@ def _p_values(n_a: IntArray, n_b: IntArray, n_both: IntArray, universe: int | No
 @dataclass(frozen=True, eq=False, slots=True)
 class _Block:
     """
-    The memberships of some customers, which are numbered from 0.
+    The memberships of a block of customers, who are numbered from 0.
 
-    They are sorted by group; group g has `sizes[g]` memberships.
+    The memberships are sorted by group. Group g has `sizes[g]` memberships.
     """
 
     customer: npt.NDArray[np.uint16]
@@ -279,9 +295,10 @@ class _Block:
 
 def pair_counts(matrix: MembershipMatrix, engine: Engine | None = None) -> IntArray:
     """
-    Return the number of common customers of each pair of groups, with the sizes of the groups on the diagonal.
+    Count the common customers of each pair of groups.
 
-    `engine` None selects the engine that is estimated to be faster, for each block of customers.
+    The diagonal contains the group sizes. `engine` selects the counting method. None estimates for each block of
+    customers which method is faster.
     """
     upper = np.zeros((matrix.n_groups, matrix.n_groups), dtype=np.int32)
     for block in _iter_blocks(matrix):
@@ -311,7 +328,11 @@ def _iter_blocks(matrix: MembershipMatrix) -> Iterator[_Block]:
 
 
 def _faster_engine(block: _Block, degree: IntArray) -> Engine:
-    """Return the engine that is estimated to be faster; the factors are measured nanoseconds."""
+    """
+    Return the counting method that is estimated to be faster for a block.
+
+    The factors are nanoseconds, measured on one machine.
+    """
     n_groups = len(block.sizes)
     pairs = 14 * len(block.customer) + 1.2 * float(np.square(degree).sum())
     bits = 6 * len(block.customer) + 0.55 * n_groups**2 * block.n_customers / 64
@@ -319,7 +340,7 @@ def _faster_engine(block: _Block, degree: IntArray) -> Engine:
 
 
 def _count_pairs(upper: Int32Array, block: _Block, degree: IntArray) -> None:
-    """Add the pairs of each customer, k (k - 1) / 2 pairs for k groups; fast for sparse memberships."""
+    """Add the k (k - 1) / 2 pairs of each customer with k groups. This is fast for sparse memberships."""
     n_groups, counts = len(upper), upper.reshape(-1)
     for group, n_with in _iter_group_tables(block, degree):
         row = group * n_groups
@@ -329,11 +350,10 @@ def _count_pairs(upper: Int32Array, block: _Block, degree: IntArray) -> None:
 
 def _iter_group_tables(block: _Block, degree: IntArray) -> Iterator[tuple[IntArray, IndexArray]]:
     """
-    Iterate over tables of the groups of customers, so that a row of pairs is counted in one operation.
+    Iterate over tables that contain the groups of several customers, so that many pairs are counted in one operation.
 
-    Column c of a table contains the groups of a customer, sorted. The customers with the most groups come first, so
-    row p is filled for the first n_with[p] customers, who are in more than p groups. Customers in only one group have
-    no pairs and are left out.
+    Each column contains the sorted groups of one customer. The customers with the most groups come first, so row p is
+    filled only in the first n_with[p] columns. Customers in only one group are omitted, because they have no pairs.
     """
     group = np.repeat(np.arange(len(block.sizes), dtype=np.int32), block.sizes)
     group = group.take(np.argsort(block.customer, kind="stable"))
@@ -352,7 +372,7 @@ def _iter_group_tables(block: _Block, degree: IntArray) -> Iterator[tuple[IntArr
 
 
 def _count_bits(upper: Int32Array, block: _Block) -> None:
-    """Add the common bits of each pair, 64 customers at a time; fast for large groups."""
+    """Count common bits of each pair of groups, 64 customers at a time. This is fast for large groups."""
     n_groups, n_words = len(upper), -(-block.n_customers // 64)
     bits = np.zeros((n_groups, n_words), dtype=np.uint64)
     for group, members in enumerate(np.split(block.customer, np.cumsum(block.sizes)[:-1])):

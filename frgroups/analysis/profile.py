@@ -1,4 +1,4 @@
-"""Profiles of groups: attributes of the customers of a group, compared with other customers."""
+"""Profiles of groups, which compare the attributes of their customers with those of other customers."""
 
 from __future__ import annotations
 
@@ -51,68 +51,104 @@ def group_profile(
     top: int | None = 10,
 ) -> pd.DataFrame:
     """
-    Compare the attributes of the customers of a group with those of other customers.
+    Compare the attributes of the customers in a group with those of other customers.
 
     Parameters
     ----------
+    snapshot
+        The snapshot that contains the customers.
     group
-        A group by uid or unique name; or customer uids, such as `fg.members(snapshot, "VIP - staff")` gives.
+        A group by uid or unique name, or a list of customer uids such as ``fg.members(snapshot, "VIP - staff")``.
     versus
-        Whom to compare with: "rest" (all customers seen who are not in the group), "all" (all customers seen), or
-        another group or customers, as `group`: those of them who are not in the group.
+        The customers to compare with, called the reference:
+
+        - "rest": all other customers in the snapshot
+        - "all": all customers in the snapshot
+        - another group or list of customer uids. Customers who are also in `group` are left out of the reference.
     attributes
-        Names, in the order wanted: columns of `snapshot.customers`, and postal_area (country and the first two
-        characters of the postal code), consents (one attribute for each: given, withdrawn or none),
-        n_other_groups, and days_since_X, the days from a column X of moments to taken_at (days_since_created_at
-        is how long someone has been a customer). None takes the usual ones, all but city and postal_code.
-        Or a table of your own with a row per customer, on an index or a column of customer uids: its columns.
-        Numbers and moments are compared by their means, all else (payment_terms too) by value. What names a
-        person is refused, in a snapshot loaded with personal=True too.
+        A list of attribute names. None selects the default attributes: customer_type, country_code, postal_area,
+        default_store_name, origin, pricelist_uid, payment_terms, account_manager_uid, has_email, has_mobile,
+        has_loyalty_id, has_vat_number, consents, credit_limit, credit_balance, days_since_created_at, and
+        n_other_groups. A name can be a column of `snapshot.customers` or one of these derived attributes:
+
+        - postal_area: the country and the first two characters of the postal code
+        - consents: one attribute per consent, with the values given, withdrawn, none, and (missing)
+        - n_other_groups: the number of other groups that the customer is in
+        - days_since_X: the days from the timestamp column X to `snapshot.taken_at`. For example,
+          days_since_created_at is the age of the customer record.
+
+        Alternatively, a DataFrame with one row per customer whose columns are the attributes. It identifies the
+        customers by a column customer_uid or by its index.
+
+        Numbers, timestamps, and durations are compared by their means. All other attributes, and payment_terms, are
+        compared by value. Columns that identify persons are rejected, even in a snapshot loaded with
+        ``personal=True``.
     min_count
-        A count of 1 to min_count - 1 customers is not shown, see below; 0 shows everything.
+        Counts from 1 to `min_count` - 1 are suppressed, and so are other counts from which they could be computed. 0
+        disables suppression.
     top
-        So many values of an attribute, those with the most customers; None takes all. The others are "(other)".
+        The number of values per attribute, those with the most customers. The others are combined into "(other)".
+        None shows all values.
 
     Returns
     -------
     DataFrame
-        Attributes in the order asked for; within one the strongest effect first, then "(other)", then suppressed
-        values in the order of the alphabet. `float64` unless said otherwise:
+        The attributes are in the given order. The values of an attribute are sorted by effect size (strongest first),
+        followed by "(other)" and by the suppressed values in alphabetical order. The columns are `float64` unless
+        stated otherwise:
 
-        - attribute, value, kind (`str`): kind is "category", "flag" (yes or no) or "number". A missing or empty
-          value is "(missing)", a row like any other. Of a number, the row "(number)" is about those who have one.
-        - n_in, n_ref (`Int64`): the customers with this value in the group, and in the reference
-        - share_in, share_ref: of all in the group, and in the reference
-        - index: 100 share_in / share_ref; 100 is the same. Of "(number)" 100 mean_in / mean_ref
+        - attribute, value, kind (`str`): kind is "category", "flag" (yes or no), or "number". Missing and empty
+          values form the value "(missing)". A number has the value "(number)", which represents the customers with a
+          known number.
+        - n_in, n_ref (`Int64`): the customers with this value in the group and in the reference
+        - share_in, share_ref: these counts divided by the number of customers in the group and in the reference
+        - index: 100 share_in / share_ref, so 100 means no difference. For "(number)", 100 mean_in / mean_ref.
         - difference_pp: 100 (share_in - share_ref), in percentage points
-        - effect_size: Cohen's h (1988), 2 asin(sqrt(share_in)) - 2 asin(sqrt(share_ref)); 0.2 is small, 0.8 large.
-          Of "(number)" the standardised difference of the means (Cohen 1988, Austin 2011),
-          (mean_in - mean_ref) / sqrt((var_in + var_ref) / 2)
-        - p_value: two-sided, against the reference without the group: chi-square of two shares, or Fisher's exact
-          test where it expects a count below 5; of "(number)" Welch's t (1947)
-        - q_value: p after Benjamini & Hochberg (1995) over all rows of the table that are shown
-        - mean_in, mean_ref, median_in, median_ref: of "(number)", else NaN
-        - suppressed (`bool`): whether the numbers of this row are left out
+        - effect_size: Cohen's h [1]_, 2 asin(sqrt(share_in)) - 2 asin(sqrt(share_ref)). 0.2 is small, and 0.8 is
+          large. For "(number)", the standardized difference of the means [1]_ [2]_, (mean_in - mean_ref) /
+          sqrt((var_in + var_ref) / 2).
+        - p_value: the two-sided p-value of the difference from the reference without the group. It is based on the
+          chi-square test, or on Fisher's exact test if an expected count is below 5. For "(number)", it is based on
+          Welch's t-test.
+        - q_value: p_value adjusted for multiple tests over all visible rows [3]_
+        - mean_in, mean_ref, median_in, median_ref: only for "(number)", otherwise NaN
+        - suppressed (`bool`): True if the numbers of the row are suppressed
 
-        NaN where a denominator is 0 or nothing varies.
-
-    Notes
-    -----
-    *Suppression.* What is left out could be computed from the size of the group, so further values are left out
-    until it cannot: any reader, even one who knows this rule, is left with at least `min_count` numbers that each
-    of them could be (see `suppressed_rows`). An attribute of which nothing can be shown has one row, "(suppressed)".
-    Where `top` cuts, small values go to "(other)" instead. This protects each attribute of one table: the tables of
-    two groups that differ in few customers can still be subtracted, attributes that always go together (companies
-    and VAT numbers) be set side by side, and a mean can tell much of one customer with nearly all of the money.
-
-    *Significance.* Among many customers nearly every p is tiny. Look at effect_size first and q_value second. The
-    values of one attribute are tested one by one, and depend on each other.
+        Values are NaN if a denominator is 0, or if a number has no variance.
 
     Raises
     ------
     InputError
-        An unknown group, customer or attribute; an attribute that names persons; nobody in `versus` who is not in
-        the group.
+        If a customer or an attribute is unknown, an attribute identifies persons, or all customers of `versus` are
+        also in the group.
+    GroupNotFoundError
+        If a group is unknown, or its name is not unique.
+
+    See Also
+    --------
+    compare_groups : Compare the customers who are in only one of two groups.
+
+    Notes
+    -----
+    **Suppression.** A suppressed count could be computed from the size of the group. Therefore, further values are
+    suppressed until at least `min_count` different numbers are possible for each suppressed count, even for a reader
+    who knows this rule. If no value of an attribute can be shown, the attribute has one row with the value
+    "(suppressed)". If `top` combines values into "(other)", small values are included there instead.
+
+    The rule protects each attribute of one table. It does not protect against a comparison of two groups that differ
+    in few customers. Nor does it protect attributes that always occur together, such as companies and VAT numbers. A
+    mean can reveal the value of a customer with nearly the total amount.
+
+    **Significance.** With many customers, nearly all p-values are tiny. Sort by effect_size first, and then use
+    q_value to exclude differences that might be due to chance. The values of an attribute are tested separately,
+    although they depend on each other.
+
+    References
+    ----------
+    .. [1] Cohen, J. (1988). Statistical Power Analysis for the Behavioral Sciences, 2nd edition.
+    .. [2] Austin, P. C. (2011). An introduction to propensity score methods. Multivariate Behavioral Research 46.
+    .. [3] Benjamini, Y., and Hochberg, Y. (1995). Controlling the false discovery rate. Journal of the Royal
+       Statistical Society B 57.
 
     Examples
     --------
@@ -134,7 +170,7 @@ def group_profile(
     others = _customer_mask(snapshot, versus, "versus")
     if others.any() and not (others & ~inside).any():
         raise InputError(
-            f"All {int(others.sum()):,} customers of versus are in the group too, so nobody is left to compare with."
+            f"`versus` must contain customers who are not in the group, but all {int(others.sum()):,} are in it."
         )
     selected = customer_attributes(snapshot, attributes, excluded_groups=_group_uids(snapshot, group, versus))
     return _build_profile(selected, _Sides(inside, others & ~inside), min_count, top)
@@ -150,18 +186,34 @@ def compare_groups(
     top: int | None = 10,
 ) -> pd.DataFrame:
     """
-    Compare the customers who are only in group `a` with those who are only in group `b`.
+    Compare the customers who are only in group `a` with the customers who are only in group `b`.
 
-    Customers in both are left out: they cannot tell the groups apart, and no test takes one person for two. To
-    compare a group with the rest of a larger one it is part of, use ``group_profile(snapshot, a, versus=b)``.
+    Customers who are in both groups are left out, because they do not distinguish the groups. To compare a group with
+    the rest of a larger group that contains it, use ``group_profile(snapshot, a, versus=b)``.
 
-    Parameters and columns are those of `group_profile`: n_in, share_in and mean_in are of `a` without `b`, n_ref,
-    share_ref and mean_ref of `b` without `a`.
+    Parameters
+    ----------
+    snapshot
+        The snapshot that contains the customers.
+    a, b
+        The groups to compare, each by uid or unique name, or as a list of customer uids.
+    attributes, min_count, top
+        As in `group_profile`.
+
+    Returns
+    -------
+    DataFrame
+        A table with the columns of `group_profile`. The columns n_in, share_in, mean_in, and median_in refer to the
+        customers in `a` but not in `b`. The columns n_ref, share_ref, mean_ref, and median_ref refer to the customers
+        in `b` but not in `a`.
 
     Raises
     ------
     InputError
-        As `group_profile`; and where all customers of one group are in the other too.
+        If a customer or an attribute is unknown, an attribute identifies persons, or all customers of one group are
+        also in the other.
+    GroupNotFoundError
+        If a group is unknown, or its name is not unique.
 
     Examples
     --------
@@ -175,15 +227,15 @@ def compare_groups(
     for name, inside, others in (("a", in_a, in_b), ("b", in_b, in_a)):
         if inside.any() and not (inside & ~others).any():
             raise InputError(
-                f"All {int(inside.sum()):,} customers of {name} are in the other group too, nothing is left. "
-                "group_profile(snapshot, part, versus=larger) compares a group with the rest of a larger one."
+                f"`{name}` must contain customers who are not in the other group, but all {int(inside.sum()):,} are. "
+                "To compare a group with the rest of a larger group, use group_profile(snapshot, a, versus=b)."
             )
     selected = customer_attributes(snapshot, attributes, excluded_groups=_group_uids(snapshot, a, b))
     return _build_profile(selected, _Sides(in_a & ~in_b, in_b & ~in_a), min_count, top)
 
 
 def _customer_mask(snapshot: Snapshot, customers: Customers, name: str) -> BoolArray:
-    """Return True for each customer of the snapshot who is in a group or in a list of customer uids."""
+    """Return True for each customer of a snapshot who is in a group or in a list of customer uids."""
     check_type(snapshot, Snapshot, "snapshot")
     matrix = snapshot.matrix
     mask = np.zeros(matrix.n_customers, dtype=np.bool_)
@@ -194,20 +246,22 @@ def _customer_mask(snapshot: Snapshot, customers: Customers, name: str) -> BoolA
     invalid = [uid for uid in uids if not isinstance(uid, str)]
     if invalid:
         raise InputError(
-            f"{name} holds {safe_repr(invalid[0])}; give a group by uid or name, or customer uids, which are text."
+            f"`{name}` must be a group or a list of customer uids, but it contains {safe_repr(invalid[0])}."
         )
     codes = matrix.customer_uids.get_indexer(pd.Index(uids, dtype="str"))
     if n_unknown := int((codes < 0).sum()):
-        raise InputError(f"{n_unknown:,} of the {len(uids):,} customer uids of {name} are not in this snapshot.")
+        raise InputError(f"{n_unknown:,} of {len(uids):,} customer uids in `{name}` are not in the snapshot.")
     mask[codes] = True
     return mask
 
 
 def _group_uids(snapshot: Snapshot, *groups: Customers) -> list[str]:
+    """Return the uids of the arguments that are groups. Arguments that are lists of customers are ignored."""
     return [snapshot.group_uid(group) for group in groups if isinstance(group, str)]
 
 
 def _build_profile(attributes: Iterable[Attribute], sides: _Sides, min_count: int, top: int | None) -> pd.DataFrame:
+    """Create the table of a profile, with q-values over all of its rows."""
     check_min_count(min_count)
     if top is not None:
         check_number(top, "top", at_least=1, whole=True)
@@ -218,22 +272,26 @@ def _build_profile(attributes: Iterable[Attribute], sides: _Sides, min_count: in
 
 @dataclass(frozen=True, eq=False)
 class _Sides:
-    """Two disjoint sets of customers to compare, so that they can be tested for a difference."""
+    """Two disjoint sets of customers, so that the difference between them can be tested."""
 
     inside: BoolArray
     others: BoolArray
-    with_inside: bool = False  # whether the reference contains both sets
+    with_inside: bool = False  # True if the reference contains both sets
 
     @property
     def reference(self) -> BoolArray:
-        """The customers with whom the group is compared."""
+        """True for each customer in the reference."""
         if self.with_inside:
             return self.inside | self.others
         return self.others
 
 
 def _attribute_rows(attribute: Attribute, sides: _Sides, min_count: int, top: int | None) -> list[Row]:
-    """Return the rows of an attribute: the strongest effect first, then "(other)", then suppressed values."""
+    """
+    Return the profile rows of an attribute.
+
+    The visible values are sorted by effect size, followed by "(other)" and the suppressed values.
+    """
     n_labels = len(attribute.labels)
     n_in = np.bincount(attribute.code[sides.inside], minlength=n_labels)
     n_others = np.bincount(attribute.code[sides.others], minlength=n_labels)
@@ -254,7 +312,7 @@ def _attribute_rows(attribute: Attribute, sides: _Sides, min_count: int, top: in
 
 
 def _share_rows(labels: list[str], n_in: IntArray, n_others: IntArray, sides: _Sides) -> list[Row]:
-    """Return a row for each label that compares the shares of the customers with this label."""
+    """Return a profile row for each label, comparing the shares of the customers with that label."""
     size_in, size_others = int(sides.inside.sum()), int(sides.others.sum())
     n_ref, size_ref = n_others, size_others
     if sides.with_inside:
@@ -276,7 +334,7 @@ def _share_rows(labels: list[str], n_in: IntArray, n_others: IntArray, sides: _S
 
 
 def _compare_means(attribute: Attribute, label: str, sides: _Sides) -> Row:
-    """Return the columns of the row "(number)", which compares means; nothing for another row."""
+    """Return the columns that compare means. They are returned only for the value "(number)"."""
     if attribute.numbers is None or label != NUMBER:
         return {}
     known = attribute.code == attribute.labels.index(NUMBER)
@@ -296,6 +354,7 @@ def _compare_means(attribute: Attribute, label: str, sides: _Sides) -> Row:
 
 
 def _strength_key(row: Row) -> tuple[bool, float, str]:
-    # Rounded, because the effects of yes and no are equal except for rounding errors.
+    # The effects of yes and no have the same size, except for rounding errors.
+    """Return the key that sorts profile rows by effect size, strongest first and NaN last."""
     strength = round(abs(row["effect_size"]), 12)
     return np.isnan(strength), -strength, row["value"]

@@ -1,4 +1,4 @@
-"""Rows of a profile: which of them to report, and how to label them."""
+"""Select and label the rows of a profile for charts and descriptions."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import pandas as pd
 
 from frgroups.analysis.attributes import NUMBER
 
-MAX_Q_VALUE = 0.05  # a difference with a larger q-value might be due to chance
+MAX_Q_VALUE = 0.05  # differences with a larger q-value might be due to chance
 
 
 def sort_strongest_first(profile: pd.DataFrame) -> pd.DataFrame:
     """
-    Return the rows of a profile that can distinguish the group, the strongest effect first.
+    Return the profile rows that distinguish the group from the reference, strongest effect first.
 
-    Suppressed rows and values that all customers share are left out. Of a flag, only the row "yes" is returned, if
-    there is one.
+    Suppressed rows are omitted, and so are values that all customers have. If a flag has the row "yes", its row "no"
+    is omitted, because it contains the same information.
     """
     is_shared_by_all = (profile["share_in"] == 1) & (profile["share_ref"] == 1) & (profile["value"] != NUMBER)
     rows = profile[~profile["suppressed"] & ~is_shared_by_all]
@@ -30,26 +30,27 @@ def sort_strongest_first(profile: pd.DataFrame) -> pd.DataFrame:
 
 
 def value_label(row: Any) -> str:
-    """Return the attribute and the value of a row; for a mean and for "yes", only the attribute."""
+    """Return the attribute and the value of a row. For means and for "yes", the label is only the attribute."""
     if is_mean(row) or (row.kind == "flag" and row.value == "yes"):
         return str(row.attribute)
     return f"{row.attribute}: {row.value}"
 
 
 def is_mean(row: Any) -> bool:
-    """Return True if a row compares means, and not the number of customers with a value."""
+    """Return True if a row compares means instead of shares."""
     return bool(row.kind == "number" and row.value == NUMBER)
 
 
 def describe_means(row: Any) -> str:
-    """Describe the two means of a row and their standardized difference."""
-    means = f"mean {_format_mean(row.mean_in)} against {_format_mean(row.mean_ref)}"
+    """Describe the means of a row and their standardized difference."""
+    means = f"mean {_format_mean(row.mean_in)} vs. {_format_mean(row.mean_ref)}"
     if np.isnan(row.effect_size):
         return means
-    return f"{means}: {row.effect_size:+.2f} standard deviations"
+    return f"{means} ({row.effect_size:+.2f} standard deviations)"
 
 
 def _format_mean(value: float) -> str:
+    """Format a mean with three significant digits, or as an integer if it is at least 100."""
     if np.isnan(value):
         return "–"
     if abs(value) >= 100:

@@ -1,4 +1,4 @@
-"""Reach of groups: consent and contact point per channel, and the customers that each further group adds."""
+"""Reach of groups: members with consent and a contact point, per channel and cumulated over groups."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ import pandas as pd
 from frgroups.analysis.consent import Channel, reach_channels
 from frgroups.analysis.disclosure_control import check_min_count, is_small
 from frgroups.analysis.set_cover import greedy_cover
-from frgroups.errors import InputError
 from frgroups.internals.typing import BoolArray, IntArray
-from frgroups.internals.validation import as_list, check_share, check_type
+from frgroups.internals.validation import as_list, check_choice, check_share, check_type
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 from frgroups.snapshot.snapshot import Snapshot
 
@@ -30,46 +29,61 @@ def reachability(
     min_count: int = 5,
 ) -> pd.DataFrame:
     """
-    Count the customers of each group who give consent and have a contact point, by channel.
+    Count the members of each group who can be contacted through each channel.
+
+    A member can be contacted if the member has a contact point for the channel and gives the consent for the channel.
 
     Parameters
     ----------
+    snapshot
+        The snapshot that contains the groups and the customers.
     groups
-        Only these, by uid or unique name; None takes all.
+        The groups to count, by uid or unique name. None selects all groups.
     channels
-        "email" and "mobile".
+        The channels to count: "email", "mobile", or both.
     consent
-        {channel: consent, by uid or unique name}. The API does not tell which consent is for which channel. For a
-        channel that is not named here, it is the one whose uid or name holds a word of that channel: mail, e-post,
-        epost, newsletter, nyhetsbrev, nyhedsbrev, sähköposti or uutiskirje; sms, mobil, text message or
-        tekstiviesti.
+        A dictionary that maps a channel to the uid or name of its consent. The API does not report which consent
+        belongs to which channel. By default, the only consent whose uid or name contains a keyword of the channel is
+        used. The keywords are mail, e-post, epost, newsletter, nyhetsbrev, nyhedsbrev, sähköposti, and uutiskirje for
+        email, and sms, mobil, text message, and tekstiviesti for mobile.
     min_count
-        Counts of 1 to min_count - 1 customers are left out, and what they could be computed from; 0 shows all.
+        Counts from 1 to `min_count` - 1 are suppressed, and so are other counts from which they could be computed. 0
+        disables suppression.
 
     Returns
     -------
     DataFrame
-        Groups in uid order, channels in the order given, and with more than one channel a last row "(any)" of
-        those who are reached by at least one. customer_group_uid, name, channel, consent (`str`: the name of the
-        consent that was looked at); n_members (`int64`); n_with_contact, n_consented, n_reachable (`Int64`,
-        customers: with an address or number, with consent, with both); share_reachable (`float64`, of the members,
-        NaN where there are none or it is suppressed); suppressed (`bool`: something in this row is left out).
+        One row per group and channel, with the groups in uid order and the channels in the given order. With more
+        than one channel, a last row per group has the channel "(any)" and counts the members who can be contacted by
+        at least one channel:
 
-    Notes
-    -----
-    Only the newest row of a consent counts, see `latest_consents`. A contact point is one that is not empty; whether
-    anything arrives there nobody knows here.
-
-    Left out is n_reachable where fewer than `min_count` are reached, or are not reached (nobody and everybody are
-    shown), and n_with_contact and n_consented where one of the four combinations of contact and consent is so
-    small. "(any)" is left out where it would tell how few are reached by just one channel, or by both. A group
-    of `min_count` members or fewer tells nothing. Groups that differ in few members can still be subtracted.
+        - customer_group_uid, name, channel (`str`)
+        - consent (`str`): the name of the consent
+        - n_members (`int64`)
+        - n_with_contact (`Int64`): the members with a contact point
+        - n_consented (`Int64`): the members who give consent
+        - n_reachable (`Int64`): the members with both
+        - share_reachable (`float64`): n_reachable / n_members, NaN if it is suppressed or the group has no members
+        - suppressed (`bool`): True if a number in the row is suppressed
 
     Raises
     ------
     InputError
-        An unknown group or channel; a consent that cannot be told, with those there are; a snapshot that does not
-        know who has a contact point.
+        If a channel is unknown, the consent of a channel is missing or ambiguous, or the snapshot contains no contact
+        points.
+    GroupNotFoundError
+        If a group is unknown, or its name is not unique.
+
+    Notes
+    -----
+    Only the newest row of a consent is used. A contact point is a value that is not empty. frgroups cannot check
+    whether messages can be delivered to it.
+
+    The column n_reachable is suppressed if the number of members who can, or cannot, be contacted is from 1 to
+    `min_count` - 1. The columns n_with_contact and n_consented are also suppressed if one of the four combinations of
+    contact point and consent is that small. A count for "(any)" is suppressed if it would reveal how few members can
+    be contacted by only one channel, or by both. All counts of a group with at most `min_count` members are
+    suppressed. Differences between groups that differ in few members are not protected.
 
     Examples
     --------
@@ -101,26 +115,51 @@ def incremental_reach(
     order: Literal["greedy", "given"] = "greedy",
 ) -> pd.DataFrame:
     """
-    Count the customers that each further group adds to those who are already reached.
+    Count the customers that each further group adds to those who can already be contacted.
+
+    Small counts are not suppressed, because the table is intended for selecting groups and not for publication.
 
     Parameters
     ----------
-    groups, consent
-        As in `reachability`.
+    snapshot
+        The snapshot that contains the groups and the customers.
+    groups
+        The groups to use, by uid or unique name. None selects all groups.
     channel
-        "email" or "mobile".
+        The channel, "email" or "mobile".
+    consent
+        A dictionary that maps the channel to the uid or name of its consent, as in `reachability`.
     target
-        Stop when this share is reached of all who can be reached in any of the groups.
+        The share of the customers to reach, above 0 and at most 1. The customers are those who can be contacted in
+        any of the groups. The table ends when this share is reached.
     order
-        "greedy": each time the group that adds most (see `greedy_cover`); "given": the groups as they are named.
+        "greedy" selects in each step the group that adds the most customers. "given" uses the groups in the order of
+        `groups`.
 
     Returns
     -------
     DataFrame
-        One row per step: step (`int64`, from 1); customer_group_uid, name (`str`); n_reachable, n_new, n_cumulative
-        (`int64`, customers: those reached in the group, those of them whom no group above reaches, and all so
-        far); share_cumulative (`float64`, of all who can be reached in any of the groups). Small counts are not
-        left out: this is for choosing groups, not for publishing.
+        One row per step:
+
+        - step (`int64`): the number of the step, from 1
+        - customer_group_uid, name (`str`)
+        - n_reachable (`int64`): the members of the group who can be contacted
+        - n_new (`int64`): those of them who are in no group of the previous steps
+        - n_cumulative (`int64`): the customers reached so far
+        - share_cumulative (`float64`): n_cumulative divided by the number of customers who can be contacted in any of
+          the groups
+
+    Raises
+    ------
+    InputError
+        If the channel or the order is unknown, `target` is not above 0 and at most 1, or the consent of the channel
+        is missing or ambiguous.
+    GroupNotFoundError
+        If a group is unknown, or its name is not unique.
+
+    See Also
+    --------
+    set_cover : Select groups that together contain a share of all customers.
 
     Examples
     --------
@@ -129,8 +168,7 @@ def incremental_reach(
     0     1  All members          120    120               1.0
     """
     check_type(snapshot, Snapshot, "snapshot")
-    if order not in ("greedy", "given"):
-        raise InputError(f"order={order!r} is neither 'greedy' nor 'given'.")
+    check_choice(order, "order", ("greedy", "given"))
     check_share(target, "target")
     [selected] = reach_channels(snapshot, [channel], consent or {})
     uids_or_names = None if groups is None else as_list(groups, "groups")
@@ -154,7 +192,7 @@ def incremental_reach(
 
 
 def _channel_table(matrix: MembershipMatrix, channel: Channel, min_count: int) -> pd.DataFrame:
-    """Return the rows of a channel, one per group."""
+    """Return the `reachability` rows of one channel, with one row per group."""
     counts = {
         "n_with_contact": _count_members(matrix, channel.contact),
         "n_consented": _count_members(matrix, channel.given),
@@ -175,7 +213,7 @@ def _channel_table(matrix: MembershipMatrix, channel: Channel, min_count: int) -
 def _any_channel_table(
     matrix: MembershipMatrix, channels: list[Channel], tables: list[pd.DataFrame], min_count: int
 ) -> pd.DataFrame:
-    """Return the rows of the customers who are reached by at least one of the two channels."""
+    """Return the `reachability` rows of the channel "(any)", which combines two channels."""
     first, second = channels
     counts = {
         "n_with_contact": _count_members(matrix, first.contact | second.contact),
@@ -193,26 +231,31 @@ def _any_channel_table(
 
 
 def _is_disclosive(matrix: MembershipMatrix, n: IntArray, min_count: int) -> BoolArray:
-    """Return True for each group in which n members, or the other members, are too few to be published."""
+    """Return True for each group in which n members, or the other members, are too few to be shown."""
     is_small_group = (matrix.sizes <= min_count) & (matrix.sizes > 0) & (min_count > 0)
     is_disclosive: BoolArray = is_small_group | _any_small([n, matrix.sizes - n], min_count)
     return is_disclosive
 
 
 def _any_small(counts: list[IntArray], min_count: int) -> BoolArray:
-    """Return True for each group in which one of the counts is small."""
+    """Return True for each group in which at least one of several counts is small."""
     small: BoolArray = np.any([is_small(n, min_count) for n in counts], axis=0)
     return small
 
 
 def _count_members(matrix: MembershipMatrix, mask: BoolArray) -> IntArray:
-    """Return the number of members of each group that a mask of customers contains."""
+    """Count the members of each group who are selected by a mask of customers."""
     return np.bincount(matrix.group_code[mask[matrix.indices]], minlength=matrix.n_groups).astype(np.int64)
 
 
 def _build_table(
     matrix: MembershipMatrix, channel: str, consent: str, counts: dict[str, IntArray], hide: dict[str, BoolArray]
 ) -> pd.DataFrame:
+    """
+    Create the `reachability` rows of one channel.
+
+    `hide` contains a mask for each count, which is True for the groups whose count must be suppressed.
+    """
     with np.errstate(invalid="ignore"):
         share = np.where(hide["n_reachable"], np.nan, counts["n_reachable"] / matrix.sizes)
     return pd.DataFrame(
@@ -230,7 +273,7 @@ def _build_table(
 
 
 def _restrict_members(matrix: MembershipMatrix, mask: BoolArray) -> MembershipMatrix:
-    """Return the same groups with only the customers of a mask as members."""
+    """Return the same groups with only the members who are selected by a mask of customers."""
     keep = mask[matrix.indices]
     return MembershipMatrix.from_codes(
         matrix.group_code[keep],
@@ -242,7 +285,7 @@ def _restrict_members(matrix: MembershipMatrix, mask: BoolArray) -> MembershipMa
 
 
 def _cover_in_order(matrix: MembershipMatrix, groups: list[str] | None, target: float) -> tuple[IntArray, IntArray]:
-    """Return groups in the given order until the target is reached, and the number that each adds."""
+    """Return groups in the given order until the target is reached, and the customers that each adds."""
     codes = range(matrix.n_groups) if groups is None else dict.fromkeys(map(matrix.group_code_of, groups))
     is_free = np.ones(matrix.n_customers, dtype=np.bool_)
     n_target = target * len(np.unique(matrix.indices))

@@ -1,4 +1,4 @@
-"""Registers of groups: owner, purpose, campaign, validity and limits of each group."""
+"""Registers of groups, which contain the owner, purpose, campaign, validity, and limits of each group."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pandas as pd
 from frgroups.errors import GroupNotFoundError, InputError, ListError
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.spreadsheets import Table, normalize_column_name, read_table, reject_damaged_ids
+from frgroups.internals.validation import check_type
 from frgroups.snapshot.membership_matrix import check_uids
 from frgroups.snapshot.schema import TIMESTAMP_DTYPE, coerce_schema
 
@@ -39,41 +40,46 @@ _NO = ("no", "false", "0", "nei", "nej", "usann", "falskt")
 
 def read_register(path: str | Path, *, sheet: str | None = None) -> pd.DataFrame:
     r"""
-    Read a register of groups, with a row for each group, from a CSV or Excel file.
+    Read a register of groups from a CSV or Excel file.
 
-    The API tells of a group its name and two dates. What else its owner knows stands here: it turns into findings of
-    `health_report` and of plans, into limits of each group, and into the campaigns of `campaign_reach`.
+    For each group, the API reports only a name and two timestamps. A register contains what the owners of the groups
+    know in addition. It is used by `health_report`, by the findings and limits of `plan_memberships`, and by
+    `campaign_reach`.
 
     Parameters
     ----------
     path
-        Separators, encodings and workbooks as in `read_list`. The headers may be spelled freely (`Valid to`).
+        The path of the file. Separators, encodings, and workbooks are detected as in `read_list`. Column names are
+        compared without case, spaces, underscores, periods, and hyphens, so `Valid to` is accepted.
     sheet
-        The sheet of a workbook that has several.
+        The name of the sheet. It is required if a workbook has several sheets.
 
     Returns
     -------
     DataFrame
-        One row per row of the file, in its order. First the group: `customer_group_uid` (`str`), or where the file
-        lacks that column, `group` (`str`, uid or unique name). Then all of these, missing where the file has
-        nothing:
+        One row per row of the file, in the same order. The first column is customer_group_uid (`str`). If the file
+        has no such column, the first column is group (`str`), which contains a uid or a unique name. The following
+        columns exist always, with missing values if the file has no value:
 
         - owner, purpose (`str`)
-        - campaign_uid (`str`), discount_percent (`float64`, 0 to 100): the campaign that names the group
-        - valid_from, valid_to (`datetime64[us, UTC]`, the start of a day): the first and the last day; the last
-          one still counts
-        - exclusive_set (`str`): a customer should be in one group of a set, such as the tiers of a club
-        - protected (`bool`; blank is False): a plan may not touch the group
-        - expected_type (`str`): the customer_type of its members, PERSON, or several: B2B|COMPANY
-        - max_removals, max_additions (`Int64`): how many customers one plan may take out, or let in
+        - campaign_uid (`str`): the campaign that refers to the group
+        - discount_percent (`float64`): the discount of the campaign, from 0 to 100
+        - valid_from, valid_to (`datetime64[us, UTC]`): the start of the first day and the start of the last day. The
+          group is valid until the end of the last day.
+        - exclusive_set (`str`): the name of a set of groups, such as the tiers of a club. A customer should be in
+          only one group of a set.
+        - protected (`bool`): True if plans must not change the group. A blank cell is False.
+        - expected_type (`str`): the expected customer_type of the members, or several types separated by "|", such as
+          B2B|COMPANY
+        - max_removals, max_additions (`Int64`): the largest number of customers that a plan may remove or add
 
-        Other columns follow as they are (`str`).
+        Other columns of the file follow unchanged (`str`).
 
     Raises
     ------
     ListError
-        The file cannot be read without guessing, has no column for the group, a group twice, or a cell that is
-        not what its column holds; the message names the file, row, column and value, and what to write.
+        If the file cannot be read unambiguously, has no group column, contains a group twice, or has an invalid cell.
+        The message contains the file, row, column, and value.
 
     Examples
     --------
@@ -91,8 +97,8 @@ def read_register(path: str | Path, *, sheet: str | None = None) -> pd.DataFrame
     header = _read_header(table)
     if not set(header) & set(_KEYS):
         raise ListError(
-            f"{table.source} names no group: write a column customer_group_uid, or group with the uid or unique "
-            f"name. Its columns are {', '.join(map(repr, header))}."
+            f"{table.source} needs a column 'customer_group_uid', or a column 'group' with uids or unique names. "
+            f"Its columns are {', '.join(map(repr, header))}."
         )
     key = key_column(header)
     columns = {name: [(number, row[place]) for number, row in table.rows[1:]] for place, name in enumerate(header)}
@@ -109,7 +115,9 @@ def read_register(path: str | Path, *, sheet: str | None = None) -> pd.DataFrame
 
 def key_column(columns: Iterable[Hashable]) -> str:
     """
-    Return the column that names the group of each row of a register; if there is none, the preferred one.
+    Return the name of the column that identifies the groups of a register.
+
+    If neither customer_group_uid nor group is a column, the result is customer_group_uid.
 
     Examples
     --------
@@ -121,66 +129,73 @@ def key_column(columns: Iterable[Hashable]) -> str:
 
 
 class _CellType(NamedTuple):
-    """A parser of cells, which raises ValueError for an invalid cell, and a description of valid cells."""
+    """A parser and a description of the valid cells in a column. The parser raises ValueError for other cells."""
 
     parse: Callable[[str], Any]
     description: str
 
 
 def _parse_percentage(text: str) -> float:
+    """Parse a percentage such as "10", "12,5", or "12.5%". Values between 0 and 1 are rejected as ambiguous."""
     value = float(text.removesuffix("%").strip().replace(",", "."))
-    if not (value == 0 or 1 <= value <= 100):  # A spreadsheet stores a cell that it displays as 10% as 0.1.
+    if not (value == 0 or 1 <= value <= 100):  # A spreadsheet stores 10% as 0.1.
         raise ValueError
     return value
 
 
 def _parse_day(text: str) -> date:
-    return date.fromisoformat(text.removesuffix(" 00:00:00"))  # A date cell of a workbook has a time.
+    """Parse a date in ISO format. Date cells of a workbook end in a time of 00:00:00."""
+    return date.fromisoformat(text.removesuffix(" 00:00:00"))
 
 
 def _parse_flag(text: str) -> bool:
+    """Parse yes or no in English, Norwegian, Danish, or Swedish."""
     if text.casefold() not in (*_YES, *_NO):
         raise ValueError
     return text.casefold() in _YES
 
 
 def _parse_customer_types(text: str) -> str:
+    """Parse a list of customer types and return it sorted, in upper case, and separated by |."""
     return "|".join(sorted(re.findall(r"\w+", text.upper())))
 
 
 def _parse_count(text: str) -> int:
+    """Parse an integer of at most nine digits."""
     if not re.fullmatch(r"[0-9]{1,9}", text):
         raise ValueError
     return int(text)
 
 
-_TEXT = _CellType(str, "text")
-_DAY = _CellType(_parse_day, "a day such as 2026-11-30")
-_NUMBER = _CellType(_parse_count, "a whole number, such as 0 or 50; blank for the limits of the plan")
+_TEXT = _CellType(str, "a string")
+_DAY = _CellType(_parse_day, "a date such as 2026-11-30")
+_NUMBER = _CellType(_parse_count, "an integer such as 0 or 50, or leave the cell blank to use the limits of the plan")
 _CELL_TYPES = {
-    "discount_percent": _CellType(_parse_percentage, "a percentage, 0 or from 1 to 100, such as 10 or 12,5"),
+    "discount_percent": _CellType(_parse_percentage, "0 or a percentage from 1 to 100, such as 10 or 12,5"),
     "valid_from": _DAY,
     "valid_to": _DAY,
     "protected": _CellType(_parse_flag, "yes or no"),
-    "expected_type": _CellType(_parse_customer_types, "PERSON, or several: B2B|COMPANY"),
+    "expected_type": _CellType(
+        _parse_customer_types, "one customer type such as PERSON, or several such as B2B|COMPANY"
+    ),
     "max_removals": _NUMBER,
     "max_additions": _NUMBER,
 }
 
 
 def _read_header(table: Table) -> list[str]:
-    """Return the names of the columns; known columns get their usual spelling."""
+    """Return the column names of a register. Known columns get their standard names."""
     known = {normalize_column_name(name): name for name in (*_KEYS, *REGISTER)}
     cells = [str(cell) for cell in table.rows[0][1]]
     names = [known.get(normalize_column_name(cell), cell) for cell in cells]
     for place, name in enumerate(names):
         if not name:
             raise ListError(
-                f"{table.source}: column {place + 1} is filled but has no header. Name it in the first row."
+                f"{table.source}: column {place + 1} contains values but no header. Add one in the first row."
             )
         if name in names[:place]:
             first = cells[names.index(name)]
-            raise ListError(f"{table.source} has two columns for {name}: {first!r} and {cells[place]!r}. Keep one.")
+            raise ListError(f"{table.source} has two columns for {name}: {first!r} and {cells[place]!r}. Remove one.")
     return names
 
 
@@ -190,14 +205,18 @@ def _check_key(source: Path, key: str, cells: Sequence[tuple[int, str]]) -> None
     seen: dict[str, int] = {}
     for number, cell in cells:
         if not cell:
-            raise ListError(f"{source}, row {number}, column {key}: blank. Write the group, or take the row out.")
+            raise ListError(
+                f"{source}, row {number}, column {key}: the cell is blank. Enter a group or delete the row."
+            )
         if cell in seen:
-            raise ListError(f"{source}, rows {seen[cell]} and {number}: both are of {cell!r}. Keep one row a group.")
+            raise ListError(
+                f"{source}, rows {seen[cell]} and {number} have the same group {cell!r}. Delete one of them."
+            )
         seen[cell] = number
 
 
 def _read_column(source: Path, name: str, cells: Sequence[tuple[int, str]]) -> list[Any]:
-    """Return the values of a column, None for a blank cell."""
+    """Return the parsed values of a column, with None for blank cells."""
     cell_type = _CELL_TYPES.get(name, _TEXT)
     values: list[Any] = []
     for number, cell in cells:
@@ -205,30 +224,46 @@ def _read_column(source: Path, name: str, cells: Sequence[tuple[int, str]]) -> l
             values.append(cell_type.parse(cell) if cell else None)
         except ValueError:
             raise ListError(
-                f"{source}, row {number}, column {name}: {safe_repr(str(cell))} cannot be read. "
-                f"Write {cell_type.description}."
+                f"{source}, row {number}, column {name}: {safe_repr(str(cell))} is not valid. "
+                f"Enter {cell_type.description}."
             ) from None
     return values
 
 
 def _check_days(table: Table, values: dict[str, list[Any]]) -> None:
-    """Raise ListError if the last day of a row is before its first day."""
+    """Raise ListError if the last day of a group is before its first day."""
     numbers = [number for number, _ in table.rows[1:]]
     for number, first, last in zip(numbers, values.get("valid_from", ()), values.get("valid_to", ()), strict=False):
         if first and last and last < first:
             raise ListError(
-                f"{table.source}, row {number}, column valid_to: {last} is before {first}, its valid_from. "
-                "Write the last day on which it counts."
+                f"{table.source}, row {number}, column valid_to: the last day {last} is before valid_from {first}. "
+                "Correct one of the dates."
             )
 
 
 def match_register(register: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
     """
-    Return a register with the uid of the group of each row, for the groups of a tenant as {uid: name}.
+    Match the rows of a register to the groups of a tenant.
 
-    The columns are customer_group_uid (missing if no group matches), group (the uid or name in the register), and
-    those of `read_register`. Raises InputError if `register` is not a register, if a name is not unique, or if two
-    rows have the same group.
+    Parameters
+    ----------
+    register
+        The table of `read_register`, or a DataFrame with the same columns.
+    names
+        The name of each group of the tenant by uid.
+
+    Returns
+    -------
+    DataFrame
+        The columns customer_group_uid (missing if no group matches), group (the uid or name in the register), and the
+        other columns of `read_register`.
+
+    Raises
+    ------
+    InputError
+        If `register` is not a register, or if two rows refer to the same group.
+    GroupNotFoundError
+        If the register contains a name that several groups have.
 
     Examples
     --------
@@ -238,10 +273,7 @@ def match_register(register: pd.DataFrame, names: Mapping[str, str]) -> pd.DataF
     0                vip   VIP  Marketing
     1                NaN  gone  Marketing
     """
-    if not isinstance(register, pd.DataFrame):
-        raise InputError(
-            f"register is a {type(register).__name__}; give the table of fg.read_register(path), or one like it."
-        )
+    check_type(register, pd.DataFrame, "register")
     key = key_column(register)
     uids_or_names = check_uids(register, key, "register").reset_index(drop=True)
     if key == "customer_group_uid":
@@ -252,7 +284,9 @@ def match_register(register: pd.DataFrame, names: Mapping[str, str]) -> pd.DataF
     if len(repeated):
         uid = repeated.iloc[0]
         spellings = " and ".join(map(repr, uids_or_names[uids == uid]))
-        raise InputError(f"register has {(uids == uid).sum()} rows of the group {uid!r}: {spellings}. Keep one.")
+        raise InputError(
+            f"`register` has {(uids == uid).sum()} rows for the group {uid!r}: {spellings}. Remove all but one."
+        )
     rows = coerce_schema(register, REGISTER).drop(columns=[name for name in _KEYS if name in register])
     rows["protected"] = rows["protected"].fillna(False).astype("bool")
     rows.insert(0, "customer_group_uid", uids.astype("str"))
@@ -261,17 +295,17 @@ def match_register(register: pd.DataFrame, names: Mapping[str, str]) -> pd.DataF
 
 
 def has_ended(rows: pd.DataFrame, at: datetime) -> pd.Series:
-    """Return True for each row of a register whose last day is over at a time."""
+    """Return True for each register row whose last day has passed at a given time."""
     return rows["valid_to"] + _ONE_DAY <= pd.Timestamp(at)
 
 
 def has_started(rows: pd.DataFrame, at: datetime) -> pd.Series:
-    """Return True for each row of a register that has no first day, or whose first day has begun at a time."""
+    """Return True for each register row whose first day has started at a given time, or that has no first day."""
     return ~(rows["valid_from"] > pd.Timestamp(at))
 
 
 def _find_uids(uids_or_names: pd.Series, names: Mapping[str, str]) -> pd.Series:
-    """Return the uid of each uid or unique name, missing if there is no such group."""
+    """Convert uids and unique names to uids. Values that match no group become missing."""
     uids_of_name: dict[str, list[str]] = {}
     for uid, name in names.items():
         uids_of_name.setdefault(name, []).append(uid)
@@ -282,8 +316,8 @@ def _find_uids(uids_or_names: pd.Series, names: Mapping[str, str]) -> pd.Series:
         matches = uids_of_name.get(uid_or_name, [])
         if len(matches) > 1:
             raise GroupNotFoundError(
-                f"The register names {uid_or_name!r}, but {len(matches)} groups have that name: "
-                f"{', '.join(matches)}. Write the uid.",
+                f"The register contains the name {uid_or_name!r}, but {len(matches)} groups have that name: "
+                f"{', '.join(matches)}. Use the uid instead.",
                 close=matches,
             )
         return matches[0] if matches else None

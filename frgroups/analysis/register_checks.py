@@ -1,4 +1,4 @@
-"""Checks of the health report that compare the groups of a tenant with a register."""
+"""Checks of the health report that compare groups with a register."""
 
 from __future__ import annotations
 
@@ -8,16 +8,23 @@ import numpy as np
 import pandas as pd
 
 from frgroups.analysis.campaigns import campaign_reach
-from frgroups.analysis.health_checks import CHECK, HealthFinding, Severity, plan_call, quote_uid
+from frgroups.analysis.health_checks import (
+    HealthFinding,
+    Severity,
+    check_first,
+    plan_call,
+    quote_uid,
+    removal_step,
+)
 from frgroups.analysis.overlap import overlap_pairs
 from frgroups.analysis.register import has_ended, has_started
 from frgroups.analysis.table_rows import iter_rows
-from frgroups.internals.formatting import agree, pluralize
+from frgroups.internals.formatting import format_list, pluralize
 from frgroups.snapshot.snapshot import Snapshot
 
 
 def find_register_problems(snapshot: Snapshot, register: pd.DataFrame) -> Iterator[HealthFinding]:
-    """Find contradictions between a snapshot and a register, which is a table of `match_register`."""
+    """Find contradictions between a snapshot and a register that was matched by `match_register`."""
     matrix = snapshot.matrix
     is_known = register["customer_group_uid"].notna()
     known = register[is_known].sort_values("customer_group_uid", ignore_index=True)
@@ -33,65 +40,72 @@ def find_register_problems(snapshot: Snapshot, register: pd.DataFrame) -> Iterat
 
 
 def _find_missing_groups(unmatched: pd.DataFrame) -> Iterator[HealthFinding]:
+    """Find register rows without a group in the tenant."""
     for uid_or_name in unmatched["group"]:
-        evidence = f"The register has a row for {uid_or_name!r}, and the tenant no group of that uid or name."
-        action = "Correct the row, or take it out of the register: what it says holds for nothing now."
+        evidence = f"The register contains {uid_or_name!r}, but the tenant has no group with that uid or name."
+        action = "Correct the row or remove it from the register. It has no effect at present."
         yield HealthFinding("medium", "not_in_tenant", uid_or_name, None, None, None, 0, evidence, action)
 
 
 def _find_unregistered_groups(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[HealthFinding]:
+    """Find groups that the register does not contain."""
     matrix, registered = snapshot.matrix, set(known["customer_group_uid"])
     for uid, name, n in zip(matrix.group_uids, matrix.group_names, matrix.sizes.tolist(), strict=True):
         if uid not in registered:
-            evidence = f"{name} has {pluralize(n, 'member')} and no row in the register."
-            action = f"Find out who answers for it, and write a row for {uid}."
+            evidence = f"{name} has {pluralize(n, 'member')}, but the register does not contain it."
+            action = f"Ask for the owner of the group, and add a row for {uid} to the register."
             yield HealthFinding("low", "not_registered", uid, name, None, None, n, evidence, action)
 
 
 def _find_groups_without_owner(known: pd.DataFrame) -> Iterator[HealthFinding]:
-    if known["owner"].isna().all():  # The register does not contain owners.
+    """Find register rows without an owner, unless the register contains no owners at all."""
+    if known["owner"].isna().all():
         return
     for row in iter_rows(known[known["owner"].isna()]):
-        evidence = f"The register names nobody who answers for {row.name}, which has {pluralize(row.n, 'member')}."
-        action = f"Find out who answers for it, and write it in the row of {row.customer_group_uid}."
+        evidence = f"The register contains no owner for {row.name}, which has {pluralize(row.n, 'member')}."
+        action = f"Ask for the owner of the group, and enter the name in the row of {row.customer_group_uid}."
         yield HealthFinding("low", "no_owner", row.customer_group_uid, row.name, None, None, row.n, evidence, action)
 
 
 def _find_groups_out_of_period(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[HealthFinding]:
-    """Find groups with members before the first day or after the last day."""
+    """Find groups that have members before their first day or after their last day."""
     has_members = known["n"] > 0
     for row in iter_rows(known[has_ended(known, snapshot.taken_at) & has_members]):
         uid = row.customer_group_uid
         evidence = (
-            f"{row.name} ended on {row.valid_to:%Y-%m-%d} by the register, and has {pluralize(row.n, 'member')}."
+            f"{row.name} ended on {row.valid_to:%Y-%m-%d} according to the register, "
+            f"but has {pluralize(row.n, 'member')}."
         )
-        action = f"{CHECK} {uid}. If it is over: {plan_call(uid, '')}"
+        action = check_first(uid, removal_step(uid))
         yield HealthFinding("high", "ended", uid, row.name, None, None, row.n, evidence, action)
     for row in iter_rows(known[~has_started(known, snapshot.taken_at) & has_members]):
         uid = row.customer_group_uid
         evidence = (
-            f"{row.name} begins on {row.valid_from:%Y-%m-%d} by the register, and has {pluralize(row.n, 'member')}."
+            f"{row.name} starts on {row.valid_from:%Y-%m-%d} according to the register, "
+            f"but has {pluralize(row.n, 'member')}."
         )
-        action = f"{CHECK} {uid}, and see whether they grant anything before that day."
+        action = check_first(uid, "Ask the owner whether customers should be members before the first day.")
         yield HealthFinding("low", "not_begun", uid, row.name, None, None, row.n, evidence, action)
 
 
 def _find_shared_tiers(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[HealthFinding]:
+    """Find customers who are in two groups of an exclusive set."""
     for label, tiers in known.groupby("exclusive_set"):
         uids = list(tiers["customer_group_uid"])
         for row in iter_rows(overlap_pairs(snapshot, uids, min_both=1)):
-            # The smaller of two tiers is usually the higher tier.
+            # The smaller of two tiers is usually the higher one, so the action suggests keeping it.
             keep, leave = row.group_b, row.group_a
             if row.n_a < row.n_b:
                 keep, leave = row.group_a, row.group_b
             n = int(row.n_both)
             evidence = (
-                f"{pluralize(n, 'customer')} {agree(n, 'is', 'are')} in both {row.name_a} and {row.name_b}, "
-                f"two tiers of {label!r} in the register."
+                f"{row.name_a} and {row.name_b} belong to the exclusive set {label!r}, but they have "
+                f"{pluralize(n, 'customer')} in common."
             )
-            action = (
-                f"{CHECK} {row.group_a} or {row.group_b}, and decide which tier they keep. If it is {keep}: "
-                f"{plan_call(leave, f'{quote_uid(leave)} - {quote_uid(keep)}')}"
+            action = check_first(
+                f"{row.group_a} or {row.group_b}",
+                f"To keep these customers only in {keep}: "
+                f"{plan_call(leave, f'{quote_uid(leave)} - {quote_uid(keep)}')}",
             )
             yield HealthFinding(
                 "high", "two_tiers", row.group_a, row.name_a, row.group_b, row.name_b, n, evidence, action
@@ -99,32 +113,33 @@ def _find_shared_tiers(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[Heal
 
 
 def _find_wrong_types(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[HealthFinding]:
-    """Find groups with members whose customer_type is known and not expected."""
+    """Find groups with members whose customer_type is known but not expected."""
     types = snapshot.customers["customer_type"]
     type_code, type_names = pd.factorize(types.mask(types == ""))
     for row in iter_rows(known[known["expected_type"].notna()]):
         uid, expected = row.customer_group_uid, row.expected_type.split("|")
-        # Code -1 is a missing type, so the counts of the types start at 1.
+        # A missing type has the code -1. Adding 1 makes bincount count it in the first bin, which is removed.
         codes = type_code[snapshot.matrix.member_codes(uid)] + 1
         counts = np.bincount(codes, minlength=len(type_names) + 1)[1:].tolist()
         others = {name: n for name, n in sorted(zip(type_names, counts, strict=True)) if n and name not in expected}
         if others:
             n_other = sum(others.values())
-            unexpected = " and ".join(f"{n:,} {name}" for name, n in others.items())
+            unexpected = format_list([f"{n:,} {name}" for name, n in others.items()])
             evidence = (
-                f"{unexpected} among the {pluralize(row.n, 'member')} of {row.name}; "
-                f"the register expects {' or '.join(expected)}."
+                f"The register expects the customer_type {format_list(expected, conjunction='or')} in {row.name}, "
+                f"but its {pluralize(row.n, 'member')} include {n_other:,} of another type ({unexpected})."
             )
             rule = f"customer_type not in {list(others)}"
-            action = (
-                f"{CHECK} {uid}. If they should leave: fg.plan_memberships(snapshot, "
-                f"fg.segment(snapshot, {{{uid!r}: {rule!r}}}), mode='keep_only')"
+            action = check_first(
+                uid,
+                "To plan the removal of these members: "
+                f"fg.plan_memberships(snapshot, fg.segment(snapshot, {{{uid!r}: {rule!r}}}), mode='keep_only')",
             )
             yield HealthFinding("medium", "wrong_type", uid, row.name, None, None, n_other, evidence, action)
 
 
 def _find_shadowed_campaigns(snapshot: Snapshot, known: pd.DataFrame) -> Iterator[HealthFinding]:
-    """Find groups whose members get a larger discount from another campaign."""
+    """Find groups with members who get a larger discount from another campaign."""
     reach = campaign_reach(snapshot, known)
     reach_uids = reach["campaign_uid"].fillna(reach["customer_group_uid"])
     group_of_campaign = dict(zip(reach_uids, reach["customer_group_uid"], strict=True))
@@ -133,13 +148,14 @@ def _find_shadowed_campaigns(snapshot: Snapshot, known: pd.DataFrame) -> Iterato
     for row in iter_rows(reach[reach["n_shadowed"] > 0]):
         uid, other = row.customer_group_uid, group_of_campaign[row.shadowed_by]
         evidence = (
-            f"{row.n_shadowed:,} of {pluralize(row.n_members, 'member')} of {row.name} ({row.discount_percent:g}%) "
-            f"get a better discount elsewhere, up to {discounts[other]:g}% from {names[other]}."
+            f"The campaign of {row.name} has a discount of {row.discount_percent:g}%, but {row.n_shadowed:,} of "
+            f"{pluralize(row.n_members, 'member')} can get a larger discount, up to {discounts[other]:g}% from "
+            f"{names[other]}."
         )
         severity: Severity = "low"
         finding = "partly_shadowed"
-        action = f"Count {row.n_effective:,} customers for this campaign, not {row.n_members:,}."
+        action = f"Plan this campaign for {row.n_effective:,} customers instead of {row.n_members:,}."
         if row.n_effective == 0:
             severity, finding = "medium", "shadowed"
-            action = f"Ask its owner whether the campaign is still needed, then: {CHECK.lower()} {uid}."
+            action = check_first(uid, "Ask the owner whether the campaign is still needed.")
         yield HealthFinding(severity, finding, uid, row.name, other, names[other], row.n_shadowed, evidence, action)

@@ -1,4 +1,4 @@
-"""Segments: customers selected by rules over their attributes."""
+"""Segments of customers, which are selected by rules over customer attributes."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from frgroups.analysis.attributes import join_attributes
 from frgroups.errors import InputError
 from frgroups.internals.redaction import mask_explicit_contacts, safe_repr
 from frgroups.internals.typing import BoolArray
+from frgroups.internals.validation import check_type, wrong_type
 from frgroups.snapshot.snapshot import Snapshot
 
 _METHODS = {"isna", "notna", "isin", "between", "fillna", "abs"}
@@ -31,7 +32,7 @@ _NODES = (
     *(ast.Call, ast.keyword, ast.Attribute),
 )
 
-# A text in quotes, or a name in backticks.
+# A string in quotes, or a column name in backticks.
 _QUOTED = re.compile(r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|`([^`]*)`""")
 
 
@@ -42,40 +43,52 @@ def segment(
     snapshot: Snapshot, rules: Mapping[str, Rule], *, attributes: pd.DataFrame | None = None
 ) -> dict[str, list[str]]:
     """
-    Return the customers that a rule over their attributes selects for each group, as input of a plan.
+    Select the customers of each group by a rule over their attributes.
+
+    The result can be passed to `plan_memberships` as the desired memberships.
 
     Parameters
     ----------
     snapshot
-        Whose `customers` the rules look at: customers in no group of the tenant cannot be chosen.
+        The snapshot whose `customers` are selected. It does not contain customers who are in no group of the tenant.
     rules
-        {group: rule}. The groups are passed on as they are. A rule is one of
+        A dictionary that maps each group to a rule. The keys are copied to the result without a check. A rule is one
+        of:
 
-        - a text that compares columns: ``"credit_limit > 0 and country_code == 'NO'"``. It may hold the operators
-          ``< <= == != >= >``, ``in``, ``not in``, ``and``, ``or``, ``not`` and those of arithmetic; the methods isna,
-          notna, isin, between, fillna and abs; ``.str.`` startswith, endswith, contains, lower, upper, strip and
-          len; ``.dt.`` year, quarter, month, day, dayofweek, hour and days. Nothing else of pandas or Python, so
-          that rules may be kept in a file. Dates are compared in UTC and written without a zone:
-          ``"created_at >= '2026-01-01'"``. A column whose name is no word stands in backticks.
-        - a boolean Series, on the index of `snapshot.customers` or on customer uids
-        - a callable that takes the customers and returns such a Series
+        - A string that compares columns, such as ``"credit_limit > 0 and country_code == 'NO'"``. See Notes for the
+          syntax.
+        - A boolean Series with the index of `snapshot.customers`, or with an index of customer uids.
+        - A function that is called with the customers and returns such a Series.
 
-        A missing result counts as False. Beware, as in pandas, ``country_code != 'NO'`` is true for a
-        customer without a country; add ``and country_code.notna()``.
+        A missing result is treated as False. As in pandas, ``country_code != 'NO'`` is True for a customer without a
+        country. To exclude these customers, add ``and country_code.notna()``.
     attributes
-        A table of your own with a row per customer, on an index or a column of customer uids, whose columns the
-        rules may use as well; missing for whom it has no row. Customers that the snapshot has not seen are left out.
+        A DataFrame with one row per customer and further columns for the rules. It identifies the customers by a
+        column customer_uid or by its index. Customers without a row have missing values. Rows of customers who are
+        not in the snapshot are ignored.
 
     Returns
     -------
     dict
-        {group: list of customer uids, in uid order}.
+        A sorted list of customer uids for each group.
 
     Raises
     ------
     InputError
-        A rule that cannot be evaluated or is not boolean; the message names it and the columns there are. A table
-        that has a customer twice, or a column that the customers have.
+        If a rule cannot be evaluated or does not return booleans, or if `attributes` contains a customer twice or a
+        column of `snapshot.customers`. The attribute `group` contains the group of an invalid rule.
+
+    Notes
+    -----
+    The syntax of string rules is a subset of Python, so that rules can be stored in files. A rule can contain:
+
+    - the operators ``< <= == != >= > in``, ``not in``, ``and``, ``or``, ``not``, and arithmetic operators
+    - the methods isna, notna, isin, between, fillna, and abs
+    - the ``.str`` methods startswith, endswith, contains, lower, upper, strip, and len
+    - the ``.dt`` attributes year, quarter, month, day, dayofweek, hour, and days
+
+    Enclose a column name that is not a Python identifier in backticks. Timestamps are compared in UTC and written
+    without a time zone, for example ``"created_at >= '2026-01-01'"``.
 
     Examples
     --------
@@ -86,17 +99,16 @@ def segment(
     >>> segment(sample_snapshot(), {"regulars": "visits > 5"}, attributes=visits)
     {'regulars': ['c-1']}
     """
-    if not isinstance(snapshot, Snapshot):
-        raise InputError(f"segment looks at a Snapshot's customers, not at {type(snapshot).__name__}.")
+    check_type(snapshot, Snapshot, "snapshot")
     if not isinstance(rules, Mapping):
-        raise InputError(f"rules is a mapping of group to rule, not {type(rules).__name__}.")
+        raise wrong_type(rules, "rules", "a mapping of groups to rules")
     customers = join_attributes(snapshot, attributes)
     uids = customers["customer_uid"]
     return {group: sorted(uids[_select_customers(customers, group, rule)]) for group, rule in rules.items()}
 
 
 def _select_customers(customers: pd.DataFrame, group: str, rule: Rule) -> BoolArray:
-    """Return True for each customer that the rule of a group selects."""
+    """Return True for each customer selected by the rule of a group."""
     try:
         if isinstance(rule, str):
             result = evaluate_rule(rule, customers)
@@ -105,37 +117,44 @@ def _select_customers(customers: pd.DataFrame, group: str, rule: Rule) -> BoolAr
         else:
             result = rule
     except Exception as error:
-        columns, why = ", ".join(map(str, customers.columns)), mask_explicit_contacts(str(error))
+        reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}."
         raise InputError(
-            f"The rule of {group!r}, {_describe_rule(rule)}, cannot be evaluated: {why}. The columns are {columns}.",
+            f"The rule for group {group!r} cannot be evaluated. {mask_explicit_contacts(reason)} "
+            f"The rule is {_describe_rule(rule)}. The columns are {', '.join(map(str, customers.columns))}.",
             group=group,
         ) from error
     if not _is_boolean(result):
-        kind = f"a column of {result.dtype}" if isinstance(result, pd.Series) else type(result).__name__
+        kind = f"a Series of dtype {result.dtype}" if isinstance(result, pd.Series) else type(result).__name__
         raise InputError(
-            f"The rule of {group!r}, {_describe_rule(rule)}, gives {kind}; it must give true or false for each "
-            "customer.",
+            f"The rule for group {group!r} must return a Series of booleans, got {kind}. "
+            f"The rule is {_describe_rule(rule)}.",
             group=group,
         )
     return _align_mask(result.astype("boolean").fillna(False), customers, group)
 
 
 def _is_boolean(result: object) -> bool:
-    """Return True for a Series of booleans or missing values."""
+    """Return True for a Series that contains only booleans and missing values."""
     return isinstance(result, pd.Series) and pd.api.types.infer_dtype(result, skipna=True) in ("boolean", "empty")
 
 
 def _align_mask(mask: pd.Series, customers: pd.DataFrame, group: str) -> BoolArray:
-    """Return a mask, which is indexed like the customers or by their uids, in the order of the customers."""
+    """
+    Return a mask of customers as an array in the order of the customers.
+
+    The index of the mask must be that of the customers, or must contain their uids.
+    """
     if mask.index.equals(customers.index):
         return mask.to_numpy(dtype=np.bool_)
     positions = pd.Index(customers["customer_uid"]).get_indexer(mask.index)
     n_unknown = int((positions < 0).sum())
     if n_unknown or mask.index.has_duplicates:
-        problem = f"{n_unknown:,} labels that are no customer uid" if n_unknown else "a uid more than once"
+        problem = "Its index contains a customer uid more than once."
+        if n_unknown:
+            problem = f"{n_unknown:,} of its {len(mask):,} index labels are not customer uids of the snapshot."
         raise InputError(
-            f"The rule of {group!r} has {len(mask):,} rows for {len(customers):,} customers, with {problem}; "
-            "it must stand on the index of snapshot.customers, or on customer uids.",
+            f"The Series for group {group!r} must have the index of `snapshot.customers` or an index of customer "
+            f"uids. {problem}",
             group=group,
         )
     aligned = np.zeros(len(customers), dtype=np.bool_)
@@ -144,6 +163,7 @@ def _align_mask(mask: pd.Series, customers: pd.DataFrame, group: str) -> BoolArr
 
 
 def _describe_rule(rule: Rule) -> str:
+    """Return a rule for an error message. Contact data is masked, and a function is replaced by its name."""
     if isinstance(rule, str):
         return repr(mask_explicit_contacts(rule))
     return str(getattr(rule, "__name__", None) or type(rule).__name__)
@@ -151,7 +171,9 @@ def _describe_rule(rule: Rule) -> str:
 
 def evaluate_rule(rule: str, customers: pd.DataFrame) -> Any:
     """
-    Return the result of a rule for these customers; InputError if the rule contains anything that is not allowed.
+    Evaluate a string rule and return the result for each customer.
+
+    Raises InputError if the rule contains syntax or names that are not allowed.
 
     Examples
     --------
@@ -159,7 +181,7 @@ def evaluate_rule(rule: str, customers: pd.DataFrame) -> Any:
     np.int64(3)
     >>> evaluate_rule("country_code.to_csv('x.csv')", sample_snapshot().customers)
     Traceback (most recent call last):
-    frgroups.errors.InputError: .to_csv is not for rules; there are abs, between, fillna, isin, isna, ...
+    frgroups.errors.InputError: A rule cannot use .to_csv. The allowed names are abs, between, fillna, isin, isna, ...
     """
     text, aliases = _replace_backticks(rule.strip(), customers)
     tree = _parse(text)
@@ -173,22 +195,21 @@ def evaluate_rule(rule: str, customers: pd.DataFrame) -> Any:
             _check_value_types([node.left, node.right], frame, aliases)
     try:
         return _remove_time_zones(frame).eval(ast.unparse(tree), engine="python", local_dict={}, global_dict={})
-    except TypeError as error:  # The message of pandas names dtypes that the author of a rule does not know.
-        raise InputError(
-            "it puts values together of kinds that do not go together, as a number and a text"
-        ) from error
+    except TypeError as error:  # The message of pandas contains internal dtypes.
+        raise InputError("The rule combines values of incompatible types, such as a number and a string.") from error
 
 
 def _parse(text: str) -> ast.Expression:
+    """Parse a rule. Raise InputError if it is not a valid Python expression."""
     try:
         return ast.parse(text, mode="eval")
     except SyntaxError as error:
-        hint = "; equality is written ==" if re.search(r"[^=!<>]=[^=]", text) else ""
-        raise InputError(f"it is no comparison of columns with values ({error.msg}){hint}") from None
+        hint = "Use == to compare for equality." if re.search(r"[^=!<>]=[^=]", text) else ""
+        raise InputError(f"The rule is not a valid expression: {error.msg}.", hint=hint) from None
 
 
 def _replace_backticks(rule: str, customers: pd.DataFrame) -> tuple[str, dict[str, str]]:
-    """Return the rule with an alias for each name in backticks, and the name of each alias."""
+    """Replace each name in backticks with an alias. Return the rule and the column name of each alias."""
     aliases: dict[str, str] = {}
 
     def replace(match: re.Match[str]) -> str:
@@ -196,7 +217,7 @@ def _replace_backticks(rule: str, customers: pd.DataFrame) -> tuple[str, dict[st
         if text is not None:
             return str(text)
         if name not in customers:
-            raise InputError(f"no column is named `{name}`")
+            raise InputError(f"The customers have no column `{name}`.")
         alias = f"quoted_{len(aliases)}"
         while alias in customers:
             alias += "_"
@@ -207,16 +228,17 @@ def _replace_backticks(rule: str, customers: pd.DataFrame) -> tuple[str, dict[st
 
 
 def _check_node(node: ast.AST, names: set[Any]) -> None:
+    """Raise InputError if a node of the syntax tree is not allowed in a rule."""
     if not isinstance(node, _NODES):
         raise InputError(
-            f"{type(node).__name__} is not for rules, which compare columns with values: < <= == != >= > in, "
-            "not in, and, or, not, & | ~, + - * / // %"
+            f"A rule cannot contain {type(node).__name__}. The operators are < <= == != >= > in, not in, and, or, "
+            "not, & | ~, + - * / // %."
         )
     match node:
         case ast.Name(id=name) if name not in names:
-            raise InputError(f"name {name!r} is no column")
+            raise InputError(f"The customers have no column {name!r}.")
         case ast.Call(func=function) if not isinstance(function, ast.Attribute):
-            raise InputError("a function is not for rules; give a callable instead of a text for more")
+            raise InputError("A rule cannot call a function. Pass a function as the rule instead of a string.")
         case ast.Call(func=ast.Attribute(value=ast.Attribute(attr="str"), attr=name)):
             _check_allowed(name, _TEXT_METHODS)
         case ast.Call(func=ast.Attribute(attr=name)):
@@ -228,7 +250,7 @@ def _check_node(node: ast.AST, names: set[Any]) -> None:
 
 
 def _check_value_types(compared: list[ast.expr], frame: pd.DataFrame, aliases: dict[str, str]) -> None:
-    """Raise InputError if a column of numbers is compared with a text, or a column of text with a number."""
+    """Raise InputError if a column is compared with a constant of another type."""
     for left, right in pairwise(compared):
         for name, value in ((left, right), (right, left)):
             if isinstance(name, ast.Name):
@@ -236,34 +258,44 @@ def _check_value_types(compared: list[ast.expr], frame: pd.DataFrame, aliases: d
 
 
 def _check_constant(column: pd.Series, name: str, value: ast.expr) -> None:
-    """Raise InputError if the first constant of an expression does not fit to a column."""
+    """Raise InputError if the type of a constant, or of the first constant in a list, does not match a column."""
     values = value.elts if isinstance(value, ast.List | ast.Tuple) else [value]
     constant = next((node.value for node in values if isinstance(node, ast.Constant)), None)
     content = _describe_values(column)
     if content == "text" and isinstance(constant, int | float):
-        raise InputError(f"{name} is text, and {constant!r} is none; text stands in quotes: {str(constant)!r}")
+        raise InputError(
+            f"The column {name} contains strings, but {constant!r} is not a string. Use {str(constant)!r}."
+        )
     if content not in ("text", "") and isinstance(constant, str):
-        raise InputError(f"{name} holds {content}, and {safe_repr(constant)} is text")
+        raise InputError(f"The column {name} contains {content}, but {safe_repr(constant)} is a string.")
 
 
 def _describe_values(column: pd.Series) -> str:
-    """Return the kind of the values of a column; an empty string if its dtype is of another kind."""
+    """Return the type of the values of a column: "text", "booleans", "numbers", or "" for other dtypes."""
     if isinstance(column.dtype, pd.StringDtype):
         return "text"
     if pd.api.types.is_bool_dtype(column):
-        return "true or false"
+        return "booleans"
     if pd.api.types.is_numeric_dtype(column):
         return "numbers"
     return ""
 
 
 def _check_allowed(name: str, allowed: set[str]) -> None:
+    """Raise InputError if a method or attribute is not allowed in a rule."""
     if name not in allowed:
         names = ", ".join(sorted(allowed))
-        raise InputError(f".{name} is not for rules; there are {names}, and a callable for more")
+        raise InputError(
+            f"A rule cannot use .{name}. The allowed names are {names}. For other operations, pass a function as the "
+            "rule."
+        )
 
 
 def _remove_time_zones(customers: pd.DataFrame) -> pd.DataFrame:
-    # DataFrame.eval cannot compare a text with a column that has a time zone.
+    """
+    Convert timestamp columns to UTC without a time zone.
+
+    `DataFrame.eval` cannot compare a string with a column that has a time zone.
+    """
     zoned = customers.select_dtypes("datetimetz")
     return customers.assign(**{str(name): zoned[name].dt.tz_convert(None) for name in zoned})

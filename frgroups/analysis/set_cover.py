@@ -1,4 +1,4 @@
-"""Greedy set cover: few groups that together reach a share of the customers."""
+"""Greedy set cover: select few groups that together contain a given share of the customers."""
 
 from __future__ import annotations
 
@@ -16,36 +16,54 @@ from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_
 
 def set_cover(data: Any, groups: Iterable[str] | None = None, *, target: float = 1.0) -> pd.DataFrame:
     """
-    Return few groups that together reach a share of the customers.
+    Select few groups that together contain a given share of the customers.
 
-    Each step takes the group that adds the most new customers. The result shows how many groups a mailing to all
-    customers needs, and how much reach each further group adds.
-
-    The greedy choice is not always the smallest possible number of groups. To reach all customers, it takes at most
-    ln(n) + 1 times as many, where n is the size of the largest group (Chvatal 1979, doi:10.1287/moor.4.3.233). To
-    find the smallest number is NP-hard.
+    Each step selects the group that adds the most new customers. The result shows how many groups are needed for a
+    mailing to all customers, and how many customers each further group adds.
 
     Parameters
     ----------
     data
-        A Snapshot, a frame of memberships (customer_group_uid, customer_uid), or such a table that speaks Arrow.
+        A Snapshot, or a table of memberships with the columns customer_group_uid and customer_uid. The table can be a
+        pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark.
     groups
-        Choose among these groups, by uid or unique name; None takes all. The customers to reach are those in any
-        of them.
+        The groups to select from, by uid or unique name. None selects from all groups. The customers to cover are the
+        members of these groups.
     target
-        The share of these customers to reach, above 0 and at most 1.
+        The share of these customers to cover, above 0 and at most 1.
 
     Returns
     -------
     DataFrame
-        One row per step: step (`int64`, from 1); customer_group_uid, name (`str`); n_new (`int64`, customers that no
-        group before had), n_cumulative (`int64`); share_cumulative (`float64`, of the customers in any of the
-        groups). Equal groups go in uid order. The last step is the first that reaches `target`.
+        One row per step. The last step is the first one that reaches `target`. Groups that add the same number of
+        customers are selected in uid order.
+
+        - step (`int64`): the number of the step, from 1
+        - customer_group_uid, name (`str`)
+        - n_new (`int64`): the members of the group who are in no previous group
+        - n_cumulative (`int64`): the customers covered so far
+        - share_cumulative (`float64`): n_cumulative divided by the number of customers in any of the groups
 
     Raises
     ------
     InputError
-        An unknown group, or a `target` that is not above 0 and at most 1.
+        If `target` is not above 0 and at most 1.
+    GroupNotFoundError
+        If a group is unknown, or its name is not unique.
+
+    See Also
+    --------
+    incremental_reach : Select groups by the customers who can be contacted.
+
+    Notes
+    -----
+    The greedy algorithm does not always find the smallest number of groups, which is NP-hard. To cover all customers,
+    it selects at most ln(n) + 1 times as many groups, where n is the size of the largest group [1]_.
+
+    References
+    ----------
+    .. [1] Chvátal, V. (1979). A greedy heuristic for the set-covering problem. Mathematics of Operations Research 4.
+       https://doi.org/10.1287/moor.4.3.233
 
     Examples
     --------
@@ -73,14 +91,12 @@ def set_cover(data: Any, groups: Iterable[str] | None = None, *, target: float =
 
 def greedy_cover(matrix: MembershipMatrix, target: float = 1.0) -> tuple[IntArray, IntArray]:
     """
-    Return the codes of groups that cover the customers, and the number of customers that each group adds.
+    Return the codes of the groups that `set_cover` selects, and the number of customers that each group adds.
 
-    Each step takes the group that adds the most customers; of equal groups, the first in uid order. The result ends
-    when the groups contain `target` of all customers in any group, and has no group that adds no customer. The greedy
-    choice is not always the smallest number of groups: it takes at most ln(n) + 1 times as many (Chvátal 1979).
+    The selection ends when `target` is reached. Groups that add no customers are never selected.
 
-    The number that a group adds can only decrease as other groups are taken. Therefore a group is counted again only
-    when it is at the top of the heap (Minoux 1978).
+    The number of customers that a group adds can only decrease as other groups are selected. Therefore, a group is
+    counted again only when it is at the top of the heap (Minoux 1978).
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Significance of overlaps: hypergeometric tails and the false discovery rate of Benjamini and Hochberg."""
+"""Significance of overlaps: hypergeometric p-values and the false discovery rate of Benjamini and Hochberg."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import numpy.typing as npt
 from frgroups.internals.typing import FloatArray
 
 _CHUNK_SIZE = 2**13  # pairs per chunk, so that the arrays of a chunk fit into the cache of a core
-_TERMS_PER_CHECK = 8  # terms that are added before finished sums are removed
+_TERMS_PER_CHECK = 8  # terms that are added before converged sums are removed
 _SERIES_START = 16
-# log n! - n log n + n for n below _SERIES_START. From there on, the series is exact to the last bits.
+# Values of log n! - n log n + n for n below _SERIES_START. For larger n, the series is accurate to the last bits.
 _STIRLING_TABLE = np.array([0.0, *(math.lgamma(n + 1) - n * math.log(n) + n for n in range(1, _SERIES_START))])
 
 
 class Tails(NamedTuple):
-    """P(X >= n_both) and P(X <= n_both) of each pair."""
+    """The probabilities P(X >= n_both) and P(X <= n_both) of each pair."""
 
     over: FloatArray
     under: FloatArray
@@ -27,13 +27,34 @@ class Tails(NamedTuple):
 
 def hypergeometric_tails(n_both: npt.ArrayLike, universe: int, n_a: npt.ArrayLike, n_b: npt.ArrayLike) -> Tails:
     """
-    Return P(X >= n_both) and P(X <= n_both) for X hypergeometric (universe, n_a, n_b), for each pair.
+    Compute P(X >= n_both) and P(X <= n_both) for each pair, where X has the hypergeometric distribution.
 
-    P(X = n_both) is computed from the deviance of the 2 x 2 table and the error terms of Stirling's formula (Loader
-    2000), so that no large logarithms cancel. The tail away from the mean is the sum of the terms that follow, each
-    computed by its ratio to the previous term. The other tail is 1 + P(X = n_both) minus that sum. The relative error
-    is below 1e-11 for values above 1e-300; much smaller values become 0. The result is exactly symmetric in n_a and
-    n_b. For 20,000 pairs this takes 0.02 s, and scipy.stats.hypergeom takes 12 s.
+    Parameters
+    ----------
+    n_both
+        The number of common members of each pair.
+    universe
+        The total number of customers.
+    n_a, n_b
+        The sizes of the two groups of each pair.
+
+    Returns
+    -------
+    Tails
+        The two probabilities of each pair. The relative error is below 1e-11 for values above 1e-300. Much smaller
+        values become 0. The result is exactly symmetric in `n_a` and `n_b`.
+
+    Notes
+    -----
+    P(X = n_both) is computed from the deviance of the 2 x 2 table and the error terms of Stirling's formula [1]_,
+    which avoids the cancellation of large logarithms. The tail away from the mean is the sum of the following terms,
+    each computed from the ratio to the previous term. The other tail is 1 + P(X = n_both) minus this sum.
+
+    For 20,000 pairs, this function takes 0.02 s, compared with 12 s for `scipy.stats.hypergeom`.
+
+    References
+    ----------
+    .. [1] Loader, C. (2000). Fast and accurate computation of binomial probabilities.
 
     Examples
     --------
@@ -45,7 +66,7 @@ def hypergeometric_tails(n_both: npt.ArrayLike, universe: int, n_a: npt.ArrayLik
     sizes_a, sizes_b = np.asarray(n_a, dtype=np.float64), np.asarray(n_b, dtype=np.float64)
     a, b = np.minimum(sizes_a, sizes_b), np.maximum(sizes_a, sizes_b)
     over, under = np.empty_like(both), np.empty_like(both)
-    with np.errstate(divide="ignore", invalid="ignore"):  # 0 / 0 where a group or its outside is empty: settled after
+    with np.errstate(divide="ignore", invalid="ignore"):  # 0 / 0 is replaced in _tails
         for start in range(0, len(both), _CHUNK_SIZE):
             part = slice(start, start + _CHUNK_SIZE)
             over[part], under[part] = _tails(both[part], a[part], b[part], float(universe))
@@ -54,9 +75,10 @@ def hypergeometric_tails(n_both: npt.ArrayLike, universe: int, n_a: npt.ArrayLik
 
 def benjamini_hochberg(p: FloatArray) -> FloatArray:
     """
-    Return the q-values of p-values (Benjamini & Hochberg 1995); NaN values are ignored and stay NaN.
+    Compute the q-values of p-values (Benjamini & Hochberg 1995).
 
-    The q-value is the smallest false discovery rate at which a p-value is called a finding.
+    The q-value of a p-value is the smallest false discovery rate at which it is significant. NaN values are ignored
+    and remain NaN.
 
     Examples
     --------
@@ -74,11 +96,11 @@ def benjamini_hochberg(p: FloatArray) -> FloatArray:
 
 
 def _tails(both: FloatArray, a: FloatArray, b: FloatArray, universe: float) -> Tails:
-    """Return the tails of some pairs; `a` is the size of the smaller group."""
+    """Compute both tail probabilities of each pair. `a` must not be larger than `b`."""
     point = _point_probability(both, a, b, universe)
     below = both * universe < a * b
-    # A small overlap of a and b is a large overlap of a and the complement of b, so the lower tail of the one is the
-    # upper tail of the other.
+    # A small overlap of a and b is a large overlap of a and the complement of b.
+    # Therefore, the lower tail for b is the upper tail for the complement of b.
     outside = np.where(below, a - both, both), a, np.where(below, universe - b, b)
     far = np.minimum(point * _tail_ratio(*outside, universe), 1.0)
     near = np.clip(1.0 + point - far, 0.0, 1.0)
@@ -87,7 +109,7 @@ def _tails(both: FloatArray, a: FloatArray, b: FloatArray, universe: float) -> T
 
 
 def _point_probability(both: FloatArray, a: FloatArray, b: FloatArray, universe: float) -> FloatArray:
-    """Return P(X = both)."""
+    """Compute the probability P(X = both) of each pair."""
     out_a, out_b = universe - a, universe - b
     margins = a, b, out_a, out_b
     cells = both, a - both, b - both, out_a - b + both
@@ -98,7 +120,7 @@ def _point_probability(both: FloatArray, a: FloatArray, b: FloatArray, universe:
 
 
 def _stirling_error(n: FloatArray) -> FloatArray:
-    """Return the error of Stirling's formula: log n! - n log n + n."""
+    """Compute the error of Stirling's formula, log n! - n log n + n."""
     m = np.maximum(n, _SERIES_START)
     inverse = 1.0 / m
     square = inverse * inverse
@@ -110,10 +132,10 @@ def _stirling_error(n: FloatArray) -> FloatArray:
 
 
 def _deviance(x: FloatArray, mean: FloatArray) -> FloatArray:
-    """Return x log(x / mean) + mean - x, without cancellation for x close to the mean."""
+    """Compute x log(x / mean) + mean - x without cancellation for x close to the mean."""
     v = (x - mean) / (x + mean)
     square = v * v
-    # For |v| < 0.1 the omitted terms are below the last bit.
+    # For |v| < 0.1, the omitted terms are smaller than the last bit.
     series = reduce(lambda sum_, odd: 1.0 / odd + square * sum_, (13, 11, 9, 7, 5, 3), np.zeros_like(v))
     close = (x - mean) * v + 2.0 * x * v * square * series
     value = np.where(np.abs(v) < 0.1, close, x * np.log(x / mean) + mean - x)
@@ -121,7 +143,11 @@ def _deviance(x: FloatArray, mean: FloatArray) -> FloatArray:
 
 
 def _tail_ratio(x: FloatArray, a: FloatArray, b: FloatArray, universe: float) -> FloatArray:
-    """Return P(X >= x) / P(X = x) for x not below the mean, so that each term is smaller than the previous one."""
+    """
+    Compute P(X >= x) / P(X = x), where x must not be below the mean.
+
+    Each term of the sum is then smaller than the previous term, so the sum converges quickly.
+    """
     result, running = np.ones_like(x), np.arange(len(x))
     total, term, outside = np.ones_like(x), np.ones_like(x), universe - a - b
     while len(running):

@@ -1,4 +1,4 @@
-"""Sizes of groups, and the number of groups per customer."""
+"""Sizes of groups, and numbers of groups per customer."""
 
 from __future__ import annotations
 
@@ -14,29 +14,43 @@ from frgroups.snapshot.universe import resolve_universe
 
 def group_sizes(data: Any, *, universe: int | None = None) -> pd.DataFrame:
     """
-    Return the size of each group, including empty groups, in uid order.
+    Return the number of members of each group.
+
+    Groups without members are included.
 
     Parameters
     ----------
     data
-        A Snapshot, a frame of memberships (customer_group_uid, customer_uid), or such a table that speaks Arrow.
+        A Snapshot, or a table of memberships with the columns customer_group_uid and customer_uid. The table can be a
+        pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark.
     universe
-        How many customers the tenant has in all; None takes the number that the Snapshot was given by
-        `with_universe`. Without one share_of_universe is NaN: customers in no group cannot be seen.
+        The total number of customers of the tenant. None uses the number set by `Snapshot.with_universe`. If neither
+        is given, share_of_universe is NaN, because `data` does not contain all customers in no group.
 
     Returns
     -------
     DataFrame
-        One row per group: customer_group_uid, name (`str`); n_members, n_exclusive (`int64`, customers);
-        then shares (`float64`, 0 to 1, NaN where the denominator is 0): share_exclusive = n_exclusive / n_members,
-        share_of_customers = n_members / customers in any group, share_of_universe = n_members / universe.
-        An exclusive member is in no other group of `data`: n_exclusive is what would be lost from sight if the
-        group were deleted. Members of several groups count in each, so that shares add up to more than 1.
+        One row per group, in uid order:
+
+        - customer_group_uid, name (`str`)
+        - n_members (`int64`)
+        - n_exclusive (`int64`): the members who are in no other group of `data`. If the group were deleted, the API
+          would no longer list these customers.
+        - share_exclusive (`float64`): n_exclusive / n_members
+        - share_of_customers (`float64`): n_members divided by the number of customers in any group
+        - share_of_universe (`float64`): n_members / universe
+
+        Shares are from 0 to 1, and NaN if the denominator is 0. A customer can be a member of several groups, so the
+        shares of all groups can sum to more than 1.
 
     Raises
     ------
     InputError
-        A `universe` smaller than the number of customers seen in `data`.
+        If `universe` is less than the number of customers in `data`.
+
+    See Also
+    --------
+    groups_per_customer : Count the customers by their number of groups.
 
     Examples
     --------
@@ -71,20 +85,27 @@ def groups_per_customer(data: Any, *, universe: int | None = None) -> pd.DataFra
 
     Parameters
     ----------
-    data, universe
-        As in `group_sizes`.
+    data
+        A Snapshot, or a table of memberships with the columns customer_group_uid and customer_uid. The table can be a
+        pandas DataFrame, or a table of pyarrow, Polars, DuckDB, Narwhals, or Spark.
+    universe
+        The total number of customers of the tenant. None uses the number set by `Snapshot.with_universe`. If neither
+        is given, customers in no group are counted only as far as `data` contains them.
 
     Returns
     -------
     DataFrame
-        n_groups (`int64`, how many groups), n_customers (`int64`, customers in exactly so many), share
-        (`float64`, of the customers of all rows). With a universe the first row tells of those in no group;
-        without one only if `data` knows of such customers, which a tenant does not show.
+        One row per number of groups, in ascending order. With a universe, the first row counts the customers in no
+        group.
+
+        - n_groups (`int64`): the number of groups
+        - n_customers (`int64`): the customers who are in exactly this number of groups
+        - share (`float64`): n_customers divided by the sum of n_customers
 
     Raises
     ------
     InputError
-        A `universe` smaller than the number of customers seen in `data`.
+        If `universe` is less than the number of customers in `data`.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Comparison of two snapshots over the groups and customers of either."""
+"""Compare two snapshots over the groups and customers that are in either of them."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _VERDICTS = pd.Index(VERDICTS)
 @dataclass(frozen=True, eq=False)
 class Side:
     """
-    One of two snapshots: its memberships, and the positions of its groups and customers among those of either.
+    One of the two compared snapshots, and the positions of its groups and customers in the combined indexes.
 
-    `named` is False for a table of memberships, which has no group names.
+    `named` is False for a table of memberships, because it does not contain group names.
     """
 
     matrix: MembershipMatrix
@@ -36,9 +36,10 @@ class Side:
 @dataclass(frozen=True, eq=False)
 class SnapshotComparison:
     """
-    An older and a newer snapshot, with the groups and customers of either in uid order.
+    An older and a newer snapshot, with all groups and customers of both in uid order.
 
-    `names` are the newer names, or the older names of deleted groups. `verdicts` are the worse of the two verdicts.
+    `names` contains the newer name of each group, or the older name of a deleted group. `verdicts` contains the less
+    reliable of the two verdicts of each group.
     """
 
     old: Side
@@ -50,7 +51,7 @@ class SnapshotComparison:
 
     @classmethod
     def from_data(cls, old: Any, new: Any) -> SnapshotComparison:
-        """Compare snapshots or tables of memberships; InputError if they cannot be compared in this order."""
+        """Compare two snapshots or tables of memberships. Raise InputError if they are not comparable."""
         _check_comparable(old, new)
         before, after = as_membership_matrix(old), as_membership_matrix(new)
         groups, group_before, group_after = _union(before.group_uids, after.group_uids)
@@ -64,7 +65,7 @@ class SnapshotComparison:
         return cls(*sides, groups, _group_names(groups, *sides), customers, verdicts)
 
     def group_code_of(self, group: str) -> int:
-        """Return the position of the group with a uid or unique name."""
+        """Return the position of the group with a given uid or unique name."""
         return self._empty_matrix.group_code_of(group)
 
     @cached_property
@@ -75,9 +76,10 @@ class SnapshotComparison:
 
 def group_verdicts(data: Any, groups: pd.Index) -> pd.Index:
     """
-    Return the verdict of each group; the verdict of a table of memberships is "unverifiable".
+    Return the verdict of each group in a snapshot.
 
-    A group that a snapshot does not contain was not in its list of groups, so it gets the verdict of the snapshot.
+    If the snapshot does not contain a group, the verdict of the snapshot is used, because it covers the list of
+    groups. All groups of a table of memberships are "unverifiable".
     """
     if not isinstance(data, Snapshot):
         return pd.Index(["unverifiable"] * len(groups), dtype="str")
@@ -87,7 +89,7 @@ def group_verdicts(data: Any, groups: pd.Index) -> pd.Index:
 
 
 def _group_names(groups: pd.Index, *sides: Side) -> pd.Index:
-    """Return the name of each group on the last side that has one, or else its uid."""
+    """Return the name of each group in the last snapshot that contains it, or its uid if it has no name."""
     names = groups.to_numpy(dtype=object, copy=True)
     for side in sides:
         if side.named:
@@ -97,11 +99,11 @@ def _group_names(groups: pd.Index, *sides: Side) -> pd.Index:
 
 
 def _union(old: pd.Index, new: pd.Index) -> tuple[pd.Index, IntArray, IntArray]:
-    """Return the sorted union of uids, and the positions of the old and the new uids in it."""
+    """Return the sorted union of two indexes of uids, and the positions of the old and the new uids in it."""
     if old.equals(new):
         positions = np.arange(len(new), dtype=np.int64)
         return new, positions, positions
-    # The union is first built as the new uids followed by those that only the old index has, and then sorted.
+    # The union consists of the new uids, followed by those that are only in the old index. It is sorted afterwards.
     unsorted_positions = new.get_indexer(old)
     is_gone = unsorted_positions < 0
     unsorted_positions[is_gone] = len(new) + np.arange(is_gone.sum())
@@ -113,24 +115,22 @@ def _union(old: pd.Index, new: pd.Index) -> tuple[pd.Index, IntArray, IntArray]:
 
 
 def _check_comparable(old: Any, new: Any) -> None:
+    """Raise InputError if two snapshots have different tenants or hosts, or are in the wrong order."""
     if not (isinstance(old, Snapshot) and isinstance(new, Snapshot)):
         return
     if old.tenant_uid != new.tenant_uid:
         raise InputError(
-            f"The snapshots are of two tenants, {old.tenant_uid} and {new.tenant_uid}; "
-            "changes can only be told within one."
+            f"Both snapshots must belong to the same tenant, got tenants {old.tenant_uid} and {new.tenant_uid}."
         )
     if old.base_url and new.base_url and old.base_url != new.base_url:
-        raise InputError(
-            f"The snapshots of {old.tenant_uid} are of two hosts, {old.base_url} and {new.base_url}; "
-            "changes can only be told within one."
-        )
+        raise InputError(f"Both snapshots must come from the same host, got {old.base_url} and {new.base_url}.")
     if old.taken_at > new.taken_at:
         raise InputError(
-            f"The first snapshot was taken at {_format_taken_at(old)}, after the second, of {_format_taken_at(new)}; "
-            "joined and left would be swapped. Give the older one first."
+            f"The older snapshot must be passed first, but the first snapshot was taken at {_format_taken_at(old)} "
+            f"and the second at {_format_taken_at(new)}."
         )
 
 
 def _format_taken_at(snapshot: Snapshot) -> str:
+    """Format the time at which a snapshot was taken, with seconds."""
     return format_utc(snapshot.taken_at, seconds=True)

@@ -1,4 +1,4 @@
-"""Access to the rows of result tables: iteration, order, and the names of their groups."""
+"""Iterate over, sort, and label the rows of result tables."""
 
 from __future__ import annotations
 
@@ -9,24 +9,26 @@ import pandas as pd
 
 
 def iter_rows(table: pd.DataFrame) -> Iterator[Any]:
-    """Iterate over the rows of a table as named tuples, with the columns as attributes."""
+    """Iterate over the rows of a table as named tuples whose fields are the columns."""
     yield from table.itertuples(index=False)
 
 
 def sort_largest_first(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Sort groups by a column, largest first; equal values are sorted by uid."""
+    """Sort groups by a column, largest first. Ties are sorted by uid."""
     return table.sort_values([column, "customer_group_uid"], ascending=[False, True])
 
 
 def sort_most_changed_first(changes: pd.DataFrame) -> pd.DataFrame:
-    """Return the groups with changes from a table of `group_changes`, the largest number of changes first."""
+    """Return the rows of a `group_changes` table with at least one change, most changed groups first."""
     changed = changes.assign(n_changes=changes["n_joined"] + changes["n_left"]).query("n_changes > 0")
     return sort_largest_first(changed, "n_changes")
 
 
 def unique_names(uids: Iterable[str], names: Iterable[str]) -> dict[str, str]:
     """
-    Return the name of each uid in one line, followed by the uid if the name is empty or not unique.
+    Return a unique, single-line name for each uid.
+
+    If a name is empty or not unique, the uid is appended.
 
     Examples
     --------
@@ -43,6 +45,6 @@ def unique_names(uids: Iterable[str], names: Iterable[str]) -> dict[str, str]:
 
 
 def latest_group_names(table: pd.DataFrame) -> dict[str, str]:
-    """Return the last name of each group of a table, made unique."""
+    """Return a unique name for each group of a table, based on the last row of the group."""
     last = table.drop_duplicates("customer_group_uid", keep="last")
     return unique_names(last["customer_group_uid"], last["name"])

@@ -1,1 +1,1 @@
-"""Apply an approved plan and record, verify, finalize and undo it."""
+"""Apply approved plans, verify and record the results, and create undo plans."""

@@ -1,4 +1,4 @@
-"""Send a plan. Planned changes reach a tenant in this way only."""
+"""Apply a plan. No other module sends planned changes to a tenant."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from frgroups.review.approval import Approval, ApprovalSource, check_approval
 log = logging.getLogger("frgroups.apply")
 
 READ_BACK_WAITS: tuple[float, ...] = (0.5, 1.0, 2.0)
-_FINALIZED = "the plan was finalized before all of it was done; nothing was sent for that."
+_FINALIZED = "The plan was finalized before all of its changes were made. Finalizing it sent nothing."
 
 
 def apply_plan(
@@ -48,38 +48,64 @@ def apply_plan(
     progress: ProgressOption = None,
 ) -> Receipt:
     """
-    Apply exactly this plan, and return the state of each of its items.
+    Send the changes of an approved plan and return the result of each change.
 
-    Before anything is sent, the function checks the approval, the tenant and host, the limits and the plan's age,
-    takes the tenant's lock, and reads every touched group. Then it sends creations, additions and removals, reads the
-    groups again, and writes the receipt. If the same plan is applied again, an interrupted run is resumed; a complete
-    run returns its receipt.
+    Before sending a change, the function checks the approval, the tenant and host, the limits, and the age of the
+    plan. It locks the tenant and reads each group that the plan changes. It then creates groups, adds customers, and
+    removes customers. Finally, it reads the groups again and writes the receipt. If you apply the same plan again, an
+    interrupted run is resumed. If the run is complete, its receipt is returned and nothing is sent.
 
     Parameters
     ----------
-    approval
-        The digest that was reviewed (64 hex digits, or at least the first 12), an approval file, or for small changes
-        of certain groups a policy that `read_policy` returned.
-    journal
-        Folder of the journal and the receipt. None is the data folder.
-    progress
-        True or False to show a progress bar or not. None shows it in a terminal or notebook. A function receives the
-        progress.
+    client : Client
+        Client for the tenant and host of the plan, created with `writable=True`.
+    plan : Plan
+        The plan to apply.
+    approval : str, Path or Policy
+        The digest of the reviewed plan (all 64 hex digits or at least the first 12), the path of an approval file, or
+        a policy returned by `read_policy`.
+    journal : str or Path, optional
+        Folder for the journal and the receipt. None stores them in the data folder.
+    progress : bool or callable, optional
+        Whether to show a progress bar. None shows one in a terminal or notebook. A function is called with the
+        description, the number of finished changes, and the total number of changes.
+
+    Returns
+    -------
+    Receipt
+        The state of each change. If the run stopped after its first change, `.stopped` contains the reason.
 
     Raises
     ------
-    NotApprovedError, NotWritableError, WrongTenantError, PlanBlockedError, LockedError
-        This call sent nothing. PlanBlockedError is also raised if the plan was undone.
-    ApplyAbortedError
-        The run was interrupted, or could not write its journal, before this call sent anything.
-    InputError, CorruptFileError
-        The plan was started with another journal, or its journal was altered or lost; or the suppression list or the
-        stored write capabilities cannot be read. This call sent nothing.
+    NotApprovedError
+        The approval is missing, expired, or for another plan, or the plan was rejected.
+    NotWritableError
+        The client is read-only.
+    WrongTenantError
+        The client is connected to another tenant or host than the plan was created for.
+    PlanBlockedError
+        The plan exceeds a limit or was already undone.
+    LockedError
+        Another process is applying a plan to the tenant.
     DriftError
-        A touched group changed too much since the plan was made. This call sent nothing.
+        A group has changed too much since the plan was created.
+    ApplyAbortedError
+        The run was interrupted or could not write its journal before it sent a change.
+    InputError
+        The plan was started with another journal, its journal no longer exists, or a file cannot be read.
+    CorruptFileError
+        The journal, the registry of started plans, the suppression list or the stored write capabilities are corrupt.
     ApiError, TokenCommandError
-        The service failed, or there was no token, before anything was changed. After the first change, a receipt is
-        returned instead, and `.stopped` contains the reason.
+        A request failed, or no token was available, before the first change.
+
+    See Also
+    --------
+    finalize_plan : Create the receipt of an interrupted run that cannot be resumed.
+    plan_undo : Create the plan that reverts a receipt.
+
+    Notes
+    -----
+    If the function raises a FrgroupsError, this call has not changed the tenant.
 
     Examples
     --------
@@ -107,7 +133,7 @@ def apply_plan(
         stop = stack.enter_context(deferred_interrupt())
         with with_run_status(state):
             run = stack.enter_context(_locked_run(client, plan, journal, progress, stop))
-        # Check again: another process may have applied or undone the plan before this one held the lock.
+        # Check again, because another process might have applied or undone the plan before the lock was acquired.
         finished = check_can_start(plan, run.journal)
         if finished is not None:
             return finished
@@ -122,26 +148,46 @@ def finalize_plan(
     client: Client, plan: Plan, *, journal: str | Path | None = None, progress: ProgressOption = None
 ) -> Receipt:
     """
-    Create the receipt of a run that ended without one, or before all was done, and send nothing.
+    Create the receipt of an interrupted run without sending changes.
 
-    Use this for a plan that cannot be resumed because its approval has expired, it is too old, or a group drifted too
-    far. The function reads each touched group and derives from the journal which changes took effect, so that
-    `plan_undo` can revert them. If nothing blocks the plan, `apply_plan` can still resume it. The client needs no
-    write access.
+    Use this function if a plan cannot be resumed, for example because its approval has expired, it is too old, or a
+    group has changed too much. The function reads each group that the plan changes and compares it with the journal
+    to determine which changes took effect. `plan_undo` can then revert the changes in the receipt. `apply_plan` can
+    still resume a finalized plan.
 
     Parameters
     ----------
-    journal
-        As in `apply_plan`.
+    client : Client
+        Client for the tenant and host of the plan. A read-only client is sufficient.
+    plan : Plan
+        A plan that `apply_plan` has started.
+    journal : str or Path, optional
+        Folder of the journal. None reads it from the data folder.
+    progress : bool or callable, optional
+        Whether to show a progress bar, as in `apply_plan`.
+
+    Returns
+    -------
+    Receipt
+        The state of each change. Changes of a group that cannot be read are `unknown`, and `.stopped` contains the
+        reason.
 
     Raises
     ------
     InputError
-        The plan was not started with this journal, or was started with another one.
+        The plan was not started with this journal, or it was started with another one.
     PlanBlockedError
-        The plan was undone. Its receipt does not change.
-    WrongTenantError, LockedError, CorruptFileError
-        As in `apply_plan`. If a group cannot be read, its items are `unknown`, and `.stopped` contains the reason.
+        The plan was already undone. Its receipt does not change.
+    WrongTenantError
+        The client is connected to another tenant or host than the plan was created for.
+    LockedError
+        Another process is applying a plan to the tenant.
+    CorruptFileError
+        The journal or the registry of started plans is corrupt.
+
+    See Also
+    --------
+    apply_plan : Apply or resume a plan.
 
     Examples
     --------
@@ -160,11 +206,11 @@ def finalize_plan(
         return receipt
     if not journal_file.state.started_at:
         raise InputError(
-            f"Plan {plan.digest[:12]} was not started with the journal {journal_file.path}, so there is "
-            "nothing to finalize."
+            f"Plan {plan.digest[:12]} cannot be finalized because it was not started with the journal "
+            f"{journal_file.path}. Nothing was sent. Pass the journal folder of the run that you want to finalize."
         )
     with _locked_run(client, plan, journal, progress, threading.Event()) as run:
-        # Check again: another process may have applied or undone the plan before this one held the lock.
+        # Check again, because another process might have applied or undone the plan before the lock was acquired.
         receipt = check_can_start(plan, run.journal)
         if receipt is None:
             receipt = run.finalize(_FINALIZED, unless_complete=True)
@@ -181,11 +227,17 @@ def _start(run: Run, plan: Plan, approval: Approval) -> None:
         register_revert(plan)
     except RunAborted as error:
         step = "resumed" if run.journal.state.n_sent else "started"
-        raise ApplyAbortedError(f"Plan {plan.digest[:12]} was not {step}: {error}") from error
+        raise ApplyAbortedError(
+            f"Plan {plan.digest[:12]} was not {step}. {error}", hint="To try again, apply the same plan."
+        ) from error
 
 
 def _send_plan(run: Run, plan: Plan) -> str:
-    """Send the plan, and return the reason why it stopped early, or ""."""
+    """
+    Send the changes of a plan and return the reason for an early stop, or an empty string.
+
+    An undo that sent no change is marked in the registry, so that the original plan can still be resumed.
+    """
     stopped = None
     try:
         stopped = run.send()
@@ -199,7 +251,7 @@ def _send_plan(run: Run, plan: Plan) -> str:
 def _locked_run(
     client: Client, plan: Plan, journal: str | Path | None, progress: ProgressOption, stop: threading.Event
 ) -> Iterator[Run]:
-    """Yield a run over the plan's journal that holds the tenant's lock."""
+    """Lock the tenant, open the journal of the plan for writing, and yield the run."""
     waits, chunk = READ_BACK_WAITS, CHUNK
     capabilities = stored_capabilities(client.tenant_uid, client.base_url)
     if capabilities is not None:
@@ -214,13 +266,13 @@ def _locked_run(
 
 def _log_result(receipt: Receipt) -> None:
     plan, counts = receipt.plan, dict(receipt.counts)
-    text = ", ".join(f"{n:,} {state}" for state, n in counts.items() if n) or "nothing to do"
+    text = ", ".join(f"{n:,} {state}" for state, n in counts.items() if n) or "no changes"
     facts = {"tenant_uid": plan.tenant_uid, "digest": plan.digest, "counts": counts, "ok": receipt.ok}
     log_event(log, logging.INFO, "plan_applied", f"Plan {plan.digest[:12]}: {text}.", **facts)
 
 
 def last_receipt(plan: Plan, journal: str | Path | None = None) -> Receipt | None:
-    """Return the receipt of the plan's last run, or None if there is none or it does not match the journal."""
+    """Return the receipt of the last run of a plan, or None if it is missing, corrupt, or of another plan."""
     with suppress(FrgroupsError):
         journal_file = Journal.for_plan(plan, journal)
         if journal_file.receipt_path.exists():

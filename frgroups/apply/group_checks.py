@@ -1,4 +1,9 @@
-"""Check a plan against the current groups before anything is sent: drift, limits, and items that are already true."""
+"""
+Check a plan against the current members of its groups before changes are sent.
+
+The checks compare the drift and the planned changes with the limits of the plan. They also find the changes that are
+already in effect.
+"""
 
 from __future__ import annotations
 
@@ -13,25 +18,29 @@ from frgroups.apply.journal import Journal, JournalState, RunAborted
 from frgroups.apply.plan_checks import raise_if_limits_exceeded
 from frgroups.apply.run_registry import registered_journals
 from frgroups.errors import DriftError, NotFoundError
+from frgroups.internals.formatting import pluralize
 from frgroups.plan.group_change import GroupChange
 from frgroups.plan.limits import GroupCounts, limit_violations
 from frgroups.plan.plan import Plan
 
 DAY = timedelta(hours=24)
 
-Drift = dict[str, tuple[int, int]]  # By group uid: how many others joined and left since the plan was made.
+# Maps a group uid to the numbers of additions and removals by other clients since the plan was created.
+Drift = dict[str, tuple[int, int]]
 
 
 def check_groups(client: Client, plan: Plan, journal: Journal, reader: GroupReader, stop: threading.Event) -> Drift:
     """
-    Read every touched group, record the items that are already true, and return the drift of each group.
+    Read the groups of a plan, check drift and limits, and return the drift of each group.
+
+    Changes that are already in effect are recorded in the journal, so that they are not sent.
 
     Raises
     ------
     DriftError
-        A group changed too much since the plan was made.
+        A group has changed too much since the plan was created.
     PlanBlockedError
-        The plan exceeds a limit for the groups as they are now.
+        The plan exceeds a limit when it is compared with the current members.
     RunAborted
         The run was interrupted.
     """
@@ -39,7 +48,7 @@ def check_groups(client: Client, plan: Plan, journal: Journal, reader: GroupRead
     problems = {}
     for group in plan.groups:
         if stop.is_set():
-            raise RunAborted("interrupted while its groups were read.")
+            raise RunAborted("The run was interrupted while it read the groups of the plan.")
         if group.create and group.uid not in journal.state.creating:
             problem = _check_absent(client, group)
         else:
@@ -48,8 +57,8 @@ def check_groups(client: Client, plan: Plan, journal: Journal, reader: GroupRead
             problems[group.uid] = problem
     if problems:
         raise DriftError(
-            f"{len(problems)} of {len(plan.groups)} groups are no longer what the plan was made from. "
-            f"{' '.join(problems.values())} Load again and make a new plan.",
+            f"The plan no longer matches {len(problems)} of {pluralize(len(plan.groups), 'group')}. "
+            f"{' '.join(problems.values())} Load the tenant again and create a new plan.",
             groups=list(problems),
         )
     recent: Counter[str] = Counter()
@@ -64,28 +73,29 @@ def check_groups(client: Client, plan: Plan, journal: Journal, reader: GroupRead
 
 
 def _check_absent(client: Client, group: GroupChange) -> str:
-    """Return the problem if a group that the plan creates exists, or ""."""
+    """Return an error message if a group that the plan creates already exists, or an empty string."""
     try:
         client.get_group(group.uid)
     except NotFoundError:
         return ""
-    return f"Group {group.uid} was to be created, but it exists."
+    return f"The plan creates group {group.uid}, but a group with this uid already exists."
 
 
 def _check_drift(plan: Plan, group: GroupChange, reader: GroupReader, drift: Drift, *, created: bool) -> str:
     """
-    Return the problem if a group vanished or changed too much, or "", and add its changes to `drift`.
+    Return an error message if a group was deleted or has changed too much, or an empty string.
 
-    `created` is True if an earlier run of the plan created the group.
+    The number of changes by other clients is stored in `drift`. `created` is True if an earlier run of the plan
+    created the group.
     """
     try:
         listing = reader.read(group.uid)
     except NotFoundError:
         if group.create and not created:
             return ""
-        return f"{group.name} ({group.uid}) does not exist any more."
+        return f"Group {group.name} ({group.uid}) no longer exists."
     if listing.verdict == "drifted":
-        return f"{group.name} changes faster than it can be read ({listing.note})."
+        return f"Group {group.name} changed during every attempt to read it ({listing.note})."
     planned = {*group.add, *group.remove}
     joined = len(set(listing.uids) - set(group.baseline) - planned)
     left = len(set(group.baseline) - set(listing.uids) - planned)
@@ -95,8 +105,9 @@ def _check_drift(plan: Plan, group: GroupChange, reader: GroupReader, drift: Dri
     if allowed is None or joined + left <= allowed or group.create:
         return ""
     return (
-        f"{group.name}: {joined:,} joined and {left:,} left since the plan was made, "
-        f"of {len(group.baseline):,}; the limit is {int(allowed):,} (drift_share, drift_floor)."
+        f"Group {group.name} had {pluralize(len(group.baseline), 'member')} when the plan was created. Since "
+        f"then, other clients made {pluralize(joined, 'addition')} and {pluralize(left, 'removal')}. The limit is "
+        f"{pluralize(int(allowed), 'change')} (drift_share, drift_floor)."
     )
 
 
@@ -107,7 +118,12 @@ def _has_daily_limit(plan: Plan) -> bool:
 def _current_counts(
     group: GroupChange, reader: GroupReader, own: set[tuple[str, str]], n_recent_removals: int
 ) -> GroupCounts:
-    """Count the plan's changes against the current members, and the removals of the last 24 hours."""
+    """
+    Count the changes of a group that are not in effect yet, and its removals in the last 24 hours.
+
+    `own` contains the removals that earlier runs of the same plan sent in the last 24 hours. They are counted only if
+    the customer is no longer a member.
+    """
     members = reader.members(group.uid)
     removes = sum(uid in members for uid in group.remove)
     adds = sum(uid not in members for uid in group.add)
@@ -116,7 +132,11 @@ def _current_counts(
 
 
 def _record_already_true(group: GroupChange, journal: Journal, reader: GroupReader) -> None:
-    """Record in the journal the items that are true before they are sent: they are `already`."""
+    """
+    Add the changes that are already in effect to the journal.
+
+    Their state in the receipt is `already`. A missing customer counts as removed only after a consistent read.
+    """
     state, members = journal.state, reader.members(group.uid)
     absence_counts = reader.confirms_absence(group.uid)
     already: dict[str, list[str]] = {"add": [], "remove": []}
@@ -131,14 +151,14 @@ def _record_already_true(group: GroupChange, journal: Journal, reader: GroupRead
 
 def recent_removals(plan: Plan, own: Path) -> Counter[str]:
     """
-    Count by group the removals that other plans sent in the last 24 hours, without rejected and unsent ones.
+    Count the removals per group that other plans have sent in the last 24 hours.
 
-    `own` is the journal of the plan itself.
+    Rejected and unsent removals are not counted. `own` is the journal of the plan itself, which is skipped.
 
     Raises
     ------
     CorruptFileError
-        A journal was altered, so that its removals cannot be counted.
+        A journal is corrupt, so its removals cannot be counted.
     """
     since = datetime.now(UTC) - DAY
     removals: Counter[str] = Counter()
@@ -149,7 +169,7 @@ def recent_removals(plan: Plan, own: Path) -> Counter[str]:
 
 
 def _removals_of_run(journal: Path) -> set[tuple[str, str]]:
-    """Return the removals (group uid, customer uid) that this journal contains from the last 24 hours."""
+    """Return the removals in a journal from the last 24 hours as pairs of group uid and customer uid."""
     if not journal.exists():
         return set()
     return _removals_since(journal, datetime.now(UTC) - DAY)

@@ -1,4 +1,4 @@
-"""Read the groups of a run: before anything is sent, until a change takes effect, and at the end."""
+"""Read the members of groups before, during, and after a run."""
 
 from __future__ import annotations
 
@@ -10,14 +10,19 @@ from frgroups.apply.journal import RunAborted
 from frgroups.errors import FrgroupsError, NotFoundError
 from frgroups.load.verified_listing import Listing, read_members, worker_threads
 
-_Changes = set[tuple[str, str]]  # customer uid, "add" or "remove"
+_Changes = set[tuple[str, str]]  # Pairs of a customer uid and "add" or "remove".
 
 
 class GroupReader:
     """
-    The last read of each group.
+    Read groups and store the result of the last read of each group.
 
-    `waits` are the seconds between two reads of a group while a change is not in effect.
+    Parameters
+    ----------
+    client
+        The client that sends the requests.
+    waits
+        Seconds to wait before each additional read of a group whose changes are not in effect yet.
     """
 
     def __init__(self, client: Client, waits: Sequence[float]) -> None:
@@ -25,7 +30,12 @@ class GroupReader:
         self._last: dict[str, Listing[str]] = {}
 
     def read(self, group_uid: str) -> Listing[str]:
-        """Read all members of a group; if that fails, the previous read remains, unless the group does not exist."""
+        """
+        Read all members of a group and store the result.
+
+        If the request fails, the previous result remains stored. If the group does not exist, the previous result is
+        deleted and NotFoundError is raised.
+        """
         try:
             with worker_threads(self._client) as pool:
                 self._last[group_uid] = read_members(self._client, group_uid, pool=pool)
@@ -35,23 +45,29 @@ class GroupReader:
         return self._last[group_uid]
 
     def exists(self, group_uid: str) -> bool:
-        """Return True if the group existed at its last read."""
+        """Return True if the last read found the group."""
         return group_uid in self._last
 
     def members(self, group_uid: str) -> frozenset[str]:
-        """Return the members of a group at its last read, or an empty set if the group does not exist yet."""
+        """Return the members found by the last read of a group, or an empty set if the group was not found."""
         if group_uid not in self._last:
             return frozenset()
         return frozenset(self._last[group_uid].uids)
 
     def confirms_absence(self, group_uid: str) -> bool:
-        """Return True if a customer who was not read is not a member: after a consistent read, or without a group."""
+        """
+        Return True if a customer who is missing from the last read is certainly not a member.
+
+        This is the case if the read was consistent or the group does not exist.
+        """
         listing = self._last.get(group_uid)
         return listing is None or listing.verdict == "consistent"
 
     def members_until(self, group_uid: str, change: str, uids: Sequence[str]) -> frozenset[str]:
         """
-        Return a group's members, read again until these changes are in effect or the waits are used up.
+        Read a group until the changes of these customers are in effect, and return its members.
+
+        The last result is returned if the changes are not in effect after all waits.
 
         Raises
         ------
@@ -60,27 +76,27 @@ class GroupReader:
         """
         errors = self._read_until_in_effect({group_uid: {(uid, change) for uid in uids}})
         if errors:
-            raise RunAborted(f"group {group_uid} could not be read: {errors[group_uid]}")
+            raise RunAborted(f"Cannot read group {group_uid}: {errors[group_uid]}")
         return self.members(group_uid)
 
     def read_back(self, expected: Mapping[str, _Changes]) -> str:
-        """Read these groups again until the changes are in effect, and return the first error message or ""."""
-        self._last.clear()  # A read before the requests cannot show their result.
+        """Read groups until their changes are in effect, and return the first error message or an empty string."""
+        self._last.clear()  # Reads from before the requests cannot confirm that the changes are in effect.
         errors = self._read_until_in_effect(expected)
         if not errors:
             return ""
-        return f"Reading back failed: {next(iter(errors.values()))}"
+        return f"Cannot read back the changes: {next(iter(errors.values()))}"
 
     def all_members(self) -> dict[str, frozenset[str]]:
-        """Return the members of every group that could be read."""
+        """Return the members of each group with a stored read."""
         return {uid: frozenset(listing.uids) for uid, listing in self._last.items()}
 
     def consistent_groups(self) -> frozenset[str]:
-        """Return the groups whose last read has the verdict `consistent`."""
+        """Return the uids of the groups whose last read has the verdict `consistent`."""
         return frozenset(uid for uid, listing in self._last.items() if listing.verdict == "consistent")
 
     def _read_until_in_effect(self, expected: Mapping[str, _Changes]) -> dict[str, str]:
-        """Read these groups until the changes are in effect, and return error messages by group."""
+        """Read groups until their changes are in effect, and return the error message of each group that failed."""
         errors: dict[str, str] = {}
         waiting = list(expected)
         for wait in (0.0, *self._waits):

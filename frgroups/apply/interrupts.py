@@ -1,4 +1,8 @@
-"""Ctrl-C during an apply: the first one ends the run after the current request, the second one at once."""
+"""
+Handle Ctrl-C while a plan is applied.
+
+The first Ctrl-C ends the run after the current request. The second Ctrl-C interrupts the process immediately.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +19,11 @@ _stop_event: ContextVar[threading.Event | None] = ContextVar("_stop_event", defa
 @contextmanager
 def deferred_interrupt() -> Iterator[threading.Event]:
     """
-    Yield an event that the first Ctrl-C sets, so that the current request can end; the second one interrupts at once.
+    Yield an event that is set by the first Ctrl-C, so that the current request can finish.
 
-    A nested call yields the same event, so that Ctrl-C stops all plans of a queue. Signal handlers can only be
-    installed in the main thread; in other threads, or if a program that embeds Python handles the signal itself, the
-    event is never set.
+    The second Ctrl-C raises KeyboardInterrupt. A nested call yields the same event, so that one Ctrl-C stops all
+    plans in a queue. Python installs signal handlers only in the main thread. The event is never set in other threads
+    or if another program installed the signal handler.
     """
     outer = _stop_event.get()
     if outer is not None:

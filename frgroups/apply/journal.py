@@ -1,8 +1,8 @@
 """
-Journal of one apply: an append-only file of the changes that were sent and the server's responses.
+Journal of a plan run: an append-only file of the changes that were sent and the responses of the server.
 
-Each line is on disk before the next request is made. `JournalState` is the state of the apply, rebuilt from its
-lines.
+Each line is written to disk before the next request is sent. `JournalState` is the state of the run, rebuilt from the
+lines of the journal.
 """
 
 from __future__ import annotations
@@ -28,29 +28,33 @@ from frgroups.plan.plan import Plan
 
 FORMAT_VERSION = 2
 
-Item = tuple[str, str, str]  # group uid, customer uid, "add" or "remove"
+Item = tuple[str, str, str]  # A group uid, a customer uid, and "add" or "remove".
 
 
-class RunAborted(Exception):  # noqa: N818  # It ends a run in order; it is no error of its own.
-    """The run must end here; what was done is in the journal."""
+class RunAborted(Exception):  # noqa: N818  # This exception ends a run early and is not an error.
+    """
+    Exception that ends the current run.
+
+    The message contains the reason. The journal contains all changes that were sent, so the run can be resumed.
+    """
 
 
 def journal_folder(folder: str | Path | None, tenant_uid: str, base_url: str | None) -> Path:
-    """Return the folder of a tenant's journals and receipts; `folder` None is the data folder."""
+    """Return the folder for journals and receipts of a tenant. If `folder` is None, use the data folder."""
     return resolve_folder(folder, "journals") / tenant_folder(tenant_uid, base_url)
 
 
 class Journal:
     """
-    The journal of one apply of one plan file.
+    Read and append to the journal of one plan.
 
-    The name contains the plan's digest and the time at which it was made. Each line contains a checksum over itself
-    and the previous line, so that a missing or altered line is detected. A torn last line is left by a crash and is
-    dropped. The journal contains no contact data and no token.
+    The file name contains the digest of the plan and the time at which the plan was created. Each line contains a
+    checksum of its content and of the previous checksum, so missing and altered lines are detected. An incomplete
+    last line was interrupted by a crash and is ignored. The journal contains no contact data and no token.
 
-    Complete lines that are missing at the end cannot be detected in the journal alone. A receipt contains the number
-    of lines, so that the loss is detected if there is a receipt. Without a receipt, the changes in the missing lines
-    are classified as `already`.
+    The checksums cannot detect that complete lines are missing at the end of the file. The receipt contains the
+    number of lines, so the loss is detected if there is a receipt. Without a receipt, the changes in the missing
+    lines have the state `already` if they are in effect.
     """
 
     def __init__(self, path: Path) -> None:
@@ -66,34 +70,36 @@ class Journal:
     @classmethod
     def for_plan(cls, plan: Plan, folder: str | Path | None) -> Journal:
         """
-        Return the journal of a plan in a folder, which is empty if the plan was not started.
+        Return the journal of a plan. The journal is empty if the plan was not started.
 
         Raises
         ------
         InputError
-            A customer of the plan was erased before its apply was complete.
+            A customer in the plan was erased before the plan was fully applied.
         CorruptFileError
-            The file contains the journal of another plan.
+            The file is corrupt or contains the journal of another plan.
         """
         journal = cls(_journal_path(plan, journal_folder(folder, plan.tenant_uid, plan.base_url)))
         state = journal.state
         if not state.has_digest(plan.digest):
             raise CorruptFileError(
-                f"{journal.path} is the journal of plan {state.digest[:12]}, in the place of the journal of "
-                f"{plan.digest[:12]}, so it cannot show what was sent. Nothing was sent now. Put the right file "
-                "there again; if it is lost, compare the groups with the plan by hand, load, and plan again.",
+                f"{journal.path} is the journal of plan {state.digest[:12]}, but the journal of plan "
+                f"{plan.digest[:12]} was expected. The changes that were sent are therefore unknown. This run sent "
+                "nothing. Restore the correct file. If you do not have it, compare the groups with the plan, load "
+                "the tenant again, and create a new plan.",
                 path=journal.path,
             )
         if state.erasure_id and not (state.ended and journal.receipt_path.exists()):
             raise InputError(
-                f"Plan {plan.digest[:12]} was started, and a customer of it was erased since ({journal.path}), so it "
-                "cannot be resumed. Nothing more was sent. Load again and make a new plan."
+                f"Plan {plan.digest[:12]} cannot be resumed: a customer in the plan has been erased since the plan "
+                f"was started (journal {journal.path}). This run sent nothing. Load the tenant again and create a "
+                "new plan."
             )
         return journal
 
     @property
     def receipt_path(self) -> Path:
-        """Path of the receipt of the same apply, which exists after the first run."""
+        """Path of the receipt of the plan, which is written at the end of each run."""
         return self.path.with_suffix(".receipt.json")
 
     def __enter__(self) -> Journal:
@@ -108,9 +114,9 @@ class Journal:
             if self._file is not None:
                 self._file.close()
             raise InputError(
-                f"The journal {self.path} cannot be written: {error.strerror}.",
-                hint="Pass journal= to choose another folder.",
-                cli_hint="Pass --journal to choose another folder.",
+                f"Cannot write {self.path}: {error.strerror}.",
+                hint="To write the journal to another folder, pass journal=.",
+                cli_hint="To write the journal to another folder, pass --journal.",
             ) from error
         return self
 
@@ -121,12 +127,12 @@ class Journal:
 
     def write(self, event: str, **facts: Any) -> None:
         """
-        Append one line and return when it is on disk.
+        Append one line and flush it to disk.
 
         Raises
         ------
         RunAborted
-            The line cannot be written.
+            The line could not be written.
         """
         line = {"event": event, "at": datetime.now(UTC).isoformat(), **facts}
         if event == "start":
@@ -137,23 +143,24 @@ class Journal:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(self._file.fileno())
         except OSError as error:
-            with suppress(OSError):  # A torn line is dropped when the journal is read, too.
+            with suppress(OSError):  # If this fails, the incomplete line is ignored when the journal is read.
                 self._file.truncate(self._end)
                 self._file.seek(self._end)
             raise RunAborted(
-                f"the journal {self.path} cannot be written ({error.strerror}), so nothing more was sent."
+                f"Cannot write {self.path}: {error.strerror}. The run ended because each request must be recorded in "
+                "this journal before it is sent."
             ) from error
         self._last_checksum, self._end = checksum, self._end + len(raw)
         self.n_lines += 1
         self.state.apply_event(line)
 
     def lines(self) -> list[dict[str, Any]]:
-        """Return every complete line, without its checksum."""
+        """Return all complete lines without their checksums."""
         self.n_lines, self._last_checksum, self._end = 0, "", 0
         return [{name: value for name, value in line.items() if name != "sum"} for line in self._read_lines()]
 
     def _is_consistent_with(self, plan: Plan) -> bool:
-        """Return True if the plan contains all groups and items of this journal, except those of erased customers."""
+        """Return True if the plan contains all groups and changes of this journal, ignoring erased customers."""
         planned = {(group.uid, uid, change) for group in plan.groups for uid, change in group.items()}
         recorded = self.state.already | self.state.intended
         groups = self.state.observed | self.state.creating | {group for group, _, _ in recorded}
@@ -169,23 +176,25 @@ class Journal:
             content = self.path.read_bytes()
         except OSError as error:
             raise InputError(
-                f"The journal {self.path} cannot be read: {error.strerror}. Nothing was sent now."
+                f"Cannot read {self.path}: {error.strerror}. This run sent nothing. Correct the problem and try "
+                "again."
             ) from error
         for number, raw in enumerate(content.splitlines(keepends=True), start=1):
             line = _decode_line(self._last_checksum, raw)
             if line is None:
                 if self._end + len(raw) == len(content) and not raw.endswith(b"\n"):
-                    return  # Torn by a crash: it was never on disk whole, so nothing followed from it.
+                    return  # A crash interrupted the write, so no request was sent after this line.
                 raise CorruptFileError(
-                    f"{self.path} was altered: line {number} does not fit the one before it. What was sent can no "
-                    "longer be derived from it; compare the groups with the plan by hand.",
+                    f"{self.path} is corrupt: line {number} has the wrong checksum. The changes that were sent can "
+                    "no longer be determined from this journal. This run sent nothing. Restore the original file, or "
+                    "compare the groups with the plan and create a new plan.",
                     path=self.path,
                 )
             if line["event"] == "start" and line.get("format_version") != FORMAT_VERSION:
                 raise InputError(
-                    f"The journal {self.path} has format version {line.get('format_version', 1)}; this frgroups "
-                    f"reads {FORMAT_VERSION}. Nothing was sent now. Use the frgroups that wrote it, or make a new "
-                    "plan."
+                    f"{self.path} has format version {line.get('format_version', 1)}; this version of frgroups reads "
+                    f"version {FORMAT_VERSION}. This run sent nothing. Use the version of frgroups that wrote the "
+                    "journal, or create a new plan."
                 )
             self._last_checksum = line["sum"]
             self._end += len(raw)
@@ -194,7 +203,7 @@ class Journal:
 
 
 def write_journal(path: Path, lines: Iterable[dict[str, Any]]) -> Path:
-    """Replace the journal at this path by one of these lines, in one atomic step."""
+    """Write a journal with the given lines atomically, and replace an existing file."""
     last_checksum, content = "", b""
     for line in lines:
         last_checksum, raw = _encode_line(last_checksum, line)
@@ -203,12 +212,12 @@ def write_journal(path: Path, lines: Iterable[dict[str, Any]]) -> Path:
 
 
 def _journal_path(plan: Plan, folder: Path) -> Path:
-    """Return the path of the plan's journal, which has another name if a customer of the plan was erased."""
+    """Return the path of the journal of a plan, including a journal that an erasure has renamed."""
     time = f"{plan.planned_at:%Y%m%dT%H%M%S%fZ}"
     path = folder / f"{time}-{plan.digest[:16]}.jsonl"
     if path.exists():
         return path
-    # The digest could reveal an erased customer, so an erasure removes it from the name.
+    # The digest could identify an erased customer, so an erasure removes the digest from the file name.
     for pseudonymized in sorted(folder.glob(f"{time}-{TOMBSTONE_PREFIX}-*.jsonl")):
         if Journal(pseudonymized)._is_consistent_with(plan):
             return pseudonymized
@@ -216,13 +225,13 @@ def _journal_path(plan: Plan, folder: Path) -> Path:
 
 
 def _encode_line(last_checksum: str, line: dict[str, Any]) -> tuple[str, bytes]:
-    """Return the checksum of a line that follows a line with `last_checksum`, and the line's bytes."""
+    """Return the checksum and the encoded bytes of a line. The checksum includes `last_checksum`."""
     checksum = sha256(last_checksum + canonical_json(line))[:16]
     return checksum, (canonical_json(line | {"sum": checksum}) + "\n").encode()
 
 
 def _decode_line(last_checksum: str, raw: bytes) -> dict[str, Any] | None:
-    """Return a line, or None if it is not complete or its checksum does not fit."""
+    """Decode a line of a journal, or return None if the line is incomplete or its checksum is wrong."""
     try:
         line = json.loads(raw)
     except (ValueError, RecursionError):
@@ -235,10 +244,10 @@ def _decode_line(last_checksum: str, raw: bytes) -> dict[str, Any] | None:
 
 @dataclass
 class JournalState:
-    """State of an apply, rebuilt from the lines of its journal."""
+    """State of a plan run, rebuilt from the lines of its journal."""
 
     started_at: str = ""
-    digest: str = ""  # Of the plan.
+    digest: str = ""  # The digest of the plan.
     approval: dict[str, str] = field(default_factory=dict)
     already: set[Item] = field(default_factory=set)
     observed: set[str] = field(default_factory=set)
@@ -246,38 +255,40 @@ class JournalState:
     accepted: set[Item] = field(default_factory=set)
     rejected: dict[Item, str] = field(default_factory=dict)
     not_sent: set[Item] = field(default_factory=set)
-    in_doubt: set[Item] = field(default_factory=set)  # Sent once without an answer: it may take effect late.
+    in_doubt: set[Item] = field(
+        default_factory=set
+    )  # Sent without a response, so the changes might take effect later.
     creating: set[str] = field(default_factory=set)
     created: set[str] = field(default_factory=set)
     ended: bool = False
-    erasure_id: str = ""  # Not "" after a customer of the plan was erased: the apply cannot be resumed.
+    erasure_id: str = ""  # Set after a customer in the plan was erased. The run cannot be resumed.
 
     @property
     def possibly_effective(self) -> set[Item]:
-        """Items that were sent, or may have been, and were not rejected."""
+        """Changes that might be in effect: they might have been sent, and the server did not reject them."""
         return self.intended - self.not_sent - self.rejected.keys()
 
     @property
     def decided(self) -> set[Item]:
-        """Items that need no request any more: already true, accepted or rejected."""
+        """Changes that need no further request because they were already in effect, accepted, or rejected."""
         return self.already | self.accepted | self.rejected.keys()
 
     @property
     def n_sent(self) -> int:
-        """Number of changes and creations that were sent, or may have been."""
+        """Number of changes and group creations that were sent or might have been sent."""
         return len(self.intended - self.not_sent) + len(self.creating)
 
     def was_sent(self, item: Item) -> bool:
-        """Return True if the item was sent, or may have been."""
+        """Return True if a change was sent or might have been sent."""
         return item in self.intended and item not in self.not_sent
 
     def has_digest(self, digest: str) -> bool:
-        """Return True unless the journal is of a plan with another digest; an erasure removes the digest."""
+        """Return False if the journal belongs to another plan. An erased or missing digest matches every plan."""
         return self.digest in ("", TOMBSTONE_PREFIX, digest)
 
     def run_status(self) -> str:
         """
-        Return a sentence about what earlier runs sent, for errors that are raised before anything is sent.
+        Return a sentence with the number of changes that earlier runs sent, for use in error messages.
 
         Examples
         --------
@@ -286,10 +297,10 @@ class JournalState:
         """
         if not self.n_sent:
             return "Nothing was sent."
-        return f"An earlier run sent {pluralize(self.n_sent, 'change')}, as the journal shows; nothing more was sent."
+        return f"An earlier run sent {pluralize(self.n_sent, 'change')}. This run sent nothing."
 
     def apply_event(self, line: dict[str, Any]) -> None:
-        """Update the state by one line of the journal."""
+        """Update the state with one line of the journal."""
         event, group = line["event"], line.get("group", "")
         if event == "start":
             self.started_at = self.started_at or line["at"]

@@ -1,4 +1,4 @@
-"""Check a plan and a client before anything is sent."""
+"""Check a plan, its journal, and the client before requests are sent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from frgroups.errors import (
     PlanBlockedError,
     WrongTenantError,
 )
-from frgroups.internals.formatting import agree, pluralize
+from frgroups.internals.formatting import format_age, pluralize
 from frgroups.plan.finding import Finding
 from frgroups.plan.limit_overrides import limit_options, relaxed_limits
 from frgroups.plan.limits import plan_age_violations
@@ -28,47 +28,46 @@ from frgroups.plan.plan import Plan
 from frgroups.plan.suppression_list import suppressed_customers, suppression_list_path
 from frgroups.review.approval import CLOCK_TOLERANCE
 
-_FINALIZE = "To get a receipt of the changes that were sent, which can be undone, use finalize_plan."
-_FINALIZE_IN_CLI = (
-    "To get a receipt of the changes that were sent, which can be undone, use frgroups apply PLAN --finalize."
-)
+_FINALIZE = "To undo the changes that were sent, create a receipt with finalize_plan."
+_FINALIZE_IN_CLI = "To undo the changes that were sent, create a receipt with `frgroups apply PLAN --finalize`."
 
 
 def check_target(client: Client, plan: Plan) -> None:
     """Raise WrongTenantError unless the client is connected to the plan's tenant and host."""
     if plan.base_url is None:
         raise WrongTenantError(
-            f"Plan {plan.digest[:12]} was made from tables without a host, so it can be reviewed, not applied.",
-            hint="Pass base_url= to snapshot_from_frames.",
+            f"Plan {plan.digest[:12]} has no host, so it can be reviewed but not applied. Nothing was sent.",
+            hint="Create the snapshot with `snapshot_from_frames(..., base_url=...)` and create a new plan.",
             cli_hint="",
         )
     if (client.tenant_uid, client.base_url) != (plan.tenant_uid, plan.base_url):
         raise WrongTenantError(
-            f"Plan {plan.digest[:12]} is for {plan.tenant_uid} at {plan.base_url}, "
-            f"this client for {client.tenant_uid} at {client.base_url}. Nothing was sent."
+            f"Plan {plan.digest[:12]} is for tenant {plan.tenant_uid} at {plan.base_url}, but the client is for "
+            f"tenant {client.tenant_uid} at {client.base_url}. Nothing was sent. Use a client for the tenant and "
+            "host of the plan."
         )
 
 
 def check_writable(client: Client) -> None:
-    """Raise NotWritableError if the client only reads."""
+    """Raise NotWritableError if the client is read-only."""
     if not client.writable:
         raise NotWritableError(
-            "This client only reads; nothing was sent.", hint="To apply a plan, create the client with writable=True."
+            "The client is read-only. Nothing was sent.", hint="Create the client with writable=True."
         )
 
 
 def check_can_start(plan: Plan, journal: Journal) -> Receipt | None:
     """
-    Return the receipt of a plan whose apply is complete, or None if the plan can be started or resumed.
+    Return the receipt of a plan that is fully applied, or None if the plan can be started or resumed.
 
     Raises
     ------
     InputError
-        The plan was started with another journal, or an earlier development version started plans.
+        The plan was started with another journal, or there is a registry from an earlier development version.
     CorruptFileError
-        The receipt or the journal was altered, or one of them is of another plan.
+        The receipt or the journal is corrupt or belongs to another plan.
     PlanBlockedError
-        The plan was undone.
+        The plan was already undone.
     """
     check_no_earlier_registry(plan)
     receipt = _receipt_of_complete_apply(journal)
@@ -88,7 +87,7 @@ def _receipt_of_complete_apply(journal: Journal) -> Receipt | None:
     except CorruptFileError:
         if journal.state.ended:
             raise
-        return None  # The run is resumed, which writes a new receipt.
+        return None  # The caller resumes the run, which writes a new receipt.
     check_receipt_matches(journal, receipt)
     if not journal.state.ended:
         return None
@@ -96,61 +95,72 @@ def _receipt_of_complete_apply(journal: Journal) -> Receipt | None:
 
 
 def _check_same_journal(plan: Plan, journal: Journal) -> None:
-    """Raise InputError if the plan was started with a journal in another folder."""
+    """Raise InputError if the plan was started with a journal in another folder or its journal is missing."""
     registered = registered_journal(plan)
     if registered is None or (registered == journal.path and registered.exists()):
         return
-    text = f"Plan {plan.digest[:12]} was started with the journal {registered}, and is not sent a second time"
-    if registered != journal.path:
-        text += f" with another, {journal.path}"
-    text += ". Nothing was sent now."
-    hint = cli_hint = ""
-    if registered.exists():
-        folder = str(registered.parent.parent)
-        hint = f"To resume the plan, pass journal={folder!r}."
-        cli_hint = f"To resume the plan, pass --journal {folder}."
-    else:
-        text += " That file does not exist any more, so it is not known what was sent."
-    raise InputError(f"{text} Load again and make a new plan.", hint=hint, cli_hint=cli_hint)
+    if not registered.exists():
+        raise InputError(
+            f"Plan {plan.digest[:12]} was started before, but its journal {registered} does not exist. Without the "
+            "journal, the changes that were sent are unknown. This run sent nothing. Load the tenant again and "
+            "create a new plan."
+        )
+    folder = str(registered.parent.parent)
+    raise InputError(
+        f"Plan {plan.digest[:12]} was started with the journal {registered}, so it cannot be applied with "
+        f"{journal.path}. This run sent nothing.",
+        hint=f"To resume the plan, pass journal={folder!r}. To apply its changes again, create a new plan.",
+        cli_hint=f"To resume the plan, pass --journal {folder}. To apply its changes again, create a new plan.",
+    )
 
 
 def _check_not_reverted(plan: Plan, journal: Journal) -> None:
-    """Raise PlanBlockedError if an undo of the plan was sent: resuming the plan would repeat the undone changes."""
+    """
+    Raise PlanBlockedError if the plan was undone.
+
+    If the plan were resumed, it would repeat the changes that were undone.
+    """
     undo = reverted_by(plan)
     if not undo:
         return
-    text = f"Plan {plan.digest[:12]} was undone by plan {undo[:12]}, so it is not resumed. Nothing was sent now."
+    text = f"Plan {plan.digest[:12]} was undone by plan {undo[:12]}, so it cannot be resumed. This run sent nothing."
     if journal.receipt_path.exists():
-        text += f" The receipt {journal.receipt_path} shows what the plan had changed."
-    raise PlanBlockedError(f"{text} Load again and make a new plan.")
+        text += f" The receipt {journal.receipt_path} lists the changes that the plan made."
+    raise PlanBlockedError(f"{text} Load the tenant again and create a new plan.")
 
 
 def check_receipt_matches(journal: Journal, receipt: Receipt) -> None:
-    """Raise CorruptFileError if a receipt is of another plan, or of a longer journal."""
+    """Raise CorruptFileError if a receipt belongs to another plan or to a journal with more lines."""
     if not journal.state.has_digest(receipt.plan.digest) and not receipt.erasure_id:
         raise CorruptFileError(
-            f"{journal.receipt_path} is the receipt of plan {receipt.plan.digest[:12]}, in the place of the receipt "
-            f"of {journal.state.digest[:12]}. Nothing was sent now. Move it away, and apply again: the receipt is "
-            "created again from the journal.",
+            f"{journal.receipt_path} is the receipt of plan {receipt.plan.digest[:12]}, but the receipt of plan "
+            f"{journal.state.digest[:12]} was expected. This run sent nothing. Move the file to another folder and "
+            "apply the plan again. The receipt is then created from the journal.",
             path=journal.receipt_path,
         )
     if journal.n_lines < receipt.n_journal_lines:
         raise CorruptFileError(
-            f"{journal.path} has {pluralize(journal.n_lines, 'line')}, and had {receipt.n_journal_lines:,} when its "
-            "receipt was created: the last ones are lost, so what was sent can no longer be derived from it. Nothing "
-            f"was sent now. The receipt {journal.receipt_path} is complete, and can be undone. Load again and make a "
-            "new plan.",
+            f"{journal.path} is corrupt: it has {pluralize(journal.n_lines, 'line')}, but it had "
+            f"{receipt.n_journal_lines:,} when its receipt was created. The plan cannot be resumed, because the "
+            "missing lines might record changes that were sent. This run sent nothing. The receipt "
+            f"{journal.receipt_path} is complete and can be undone. For other changes, load the tenant again and "
+            "create a new plan.",
             path=journal.path,
         )
 
 
 @contextmanager
 def with_run_status(state: JournalState) -> Iterator[None]:
-    """Add to an error that nothing was sent, or what an earlier run sent and how to finalize it."""
+    """
+    Extend errors that are raised in the block with the number of changes that were sent.
+
+    If an earlier run sent changes, the hint explains how to create a receipt that can be undone.
+    """
     try:
         yield
     except FrgroupsError as error:
-        if isinstance(error, LockedError):  # The run that holds the lock may be the one that has sent something.
+        if isinstance(error, LockedError):
+            # The process that holds the lock might be applying this plan, so its journal is not complete yet.
             state = JournalState()
         error.add(state.run_status())
         if state.n_sent:
@@ -159,18 +169,21 @@ def with_run_status(state: JournalState) -> Iterator[None]:
 
 
 def check_limits(plan: Plan) -> None:
-    """Raise PlanBlockedError if the plan exceeds a limit, is too old, or adds a customer of the suppression list."""
+    """Raise PlanBlockedError if a plan exceeds a limit, is too old, or adds customers on the suppression list."""
     findings = [*plan.findings, *_newly_suppressed(plan)]
     age = datetime.now(UTC) - plan.planned_at
     if -age > CLOCK_TOLERANCE:
-        text = f"The plan was made {-age} after the time that this machine's clock shows. Is a clock wrong?"
+        text = (
+            f"The plan was created {format_age(-age)} in the future according to the clock of this machine. Check "
+            "the clocks of this machine and of the machine that created the plan."
+        )
         findings.append(Finding("plan_max_age", text, True))
     findings += plan_age_violations(plan.limits, age)
     raise_if_limits_exceeded(plan, findings)
 
 
 def raise_if_limits_exceeded(plan: Plan, findings: list[Finding]) -> None:
-    """Raise PlanBlockedError if a finding blocks, with the limits that would allow the plan."""
+    """Raise PlanBlockedError if a finding blocks the plan. The hint contains limits that would allow it."""
     blocking = tuple(finding for finding in findings if finding.blocking)
     if not blocking:
         return
@@ -178,10 +191,10 @@ def raise_if_limits_exceeded(plan: Plan, findings: list[Finding]) -> None:
     hint = cli_hint = ""
     if any(finding.allow for finding in blocking):
         limits, options = relaxed_limits(blocking, plan.limits), limit_options(blocking, plan.limits)
-        hint = f"To allow this, create a plan with limits={limits!r} and have it reviewed."
-        cli_hint = f"To allow this, create a plan with {options} and have it reviewed."
+        hint = f"To allow these changes, create a plan with limits={limits!r} and have it reviewed."
+        cli_hint = f"To allow these changes, create a plan with {options} and have it reviewed."
     raise PlanBlockedError(
-        f"Plan {plan.digest[:12]} is blocked by {pluralize(len(blocking), 'limit')}. {messages}",
+        f"Plan {plan.digest[:12]} is blocked by {pluralize(len(blocking), 'finding')}. {messages}",
         hint=hint,
         cli_hint=cli_hint,
         findings=blocking,
@@ -189,7 +202,7 @@ def raise_if_limits_exceeded(plan: Plan, findings: list[Finding]) -> None:
 
 
 def _newly_suppressed(plan: Plan) -> list[Finding]:
-    """Return a finding if the plan adds customers who are on the suppression list now."""
+    """Return a finding if the plan adds customers who are now on the suppression list."""
     suppressed = suppressed_customers(plan)
     added = [(group.uid, uid) for group in plan.groups for uid in group.add if uid in suppressed]
     if not added:
@@ -197,8 +210,7 @@ def _newly_suppressed(plan: Plan) -> list[Finding]:
     groups, customers = {group for group, _ in added}, {uid for _, uid in added}
     n = len(customers)
     text = (
-        f"{pluralize(n, 'customer')} whom it adds, to {pluralize(len(groups), 'group')}, "
-        f"{agree(n, 'is', 'are')} on the suppression list by now: {suppression_list_path(plan)}. "
-        "Plan again, which leaves them out."
+        f"The suppression list {suppression_list_path(plan)} contains {pluralize(n, 'customer')} that the plan would "
+        f"add to {pluralize(len(groups), 'group')}. Create a new plan, which leaves out these customers."
     )
     return [Finding("suppression_list", text, True, n=len(added))]

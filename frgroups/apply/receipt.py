@@ -1,4 +1,4 @@
-"""Receipt of an apply: the state of each planned item, as a value, as text and as a file."""
+"""Receipt of a plan run: the state of each planned change. Receipts are stored as checksummed files."""
 
 from __future__ import annotations
 
@@ -27,28 +27,77 @@ MAX_LISTED = 20
 
 State = Literal["verified", "already", "rejected", "not_effective", "not_sent", "unknown"]
 
+# The labels in summaries and cards. Tables and files contain the state itself.
+_LABELS: dict[State, str] = {
+    "verified": "verified",
+    "already": "unchanged",
+    "rejected": "rejected",
+    "not_effective": "not effective",
+    "not_sent": "not sent",
+    "unknown": "unknown",
+}
+
 STATES: dict[State, str] = {
-    "verified": "took effect, as a later read showed",
-    "already": "was true before anything was sent",
-    "rejected": "rejected by the service",
-    "not_effective": "accepted, but a later read did not show it",
-    "not_sent": "not sent, or sent without an answer and not in effect",
-    "unknown": "sent, and no read could show the result",
+    "verified": "read back and confirmed",
+    "already": "already in effect before this run",
+    "rejected": "not accepted by the server",
+    "not_effective": "accepted by the server, but not in effect when read back",
+    "not_sent": "not in effect, and no request sent or no response received",
+    "unknown": "sent, but the result could not be read back",
 }
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Receipt:
     """
-    The result of applying one plan; `apply_plan` creates it.
+    Result of applying a plan.
 
-    `members_after` contains the members of each touched group at the last read, at the time `read_at`.
-    `consistent_groups` contains the groups whose last read has the verdict `consistent`. `drift` contains how many
-    other customers joined and left a group between plan and apply; the plan does not change them. `stopped` is the
-    reason why a run ended early. `repeated` is True if the plan had been applied before and nothing was sent for this
-    receipt; `reverted_by` is then the digest of its undo, if one was sent. `erasure_id` is not "" if a customer of
-    the plan was erased since. A tombstone then replaces the customer, and the digest covers the remaining content.
-    `n_journal_lines` is the length of the journal from which the receipt was derived.
+    `apply_plan`, `finalize_plan` and `read_receipt` return receipts.
+
+    Attributes
+    ----------
+    plan
+        The applied plan.
+    states
+        State of each change, by group uid, customer uid, and "add" or "remove".
+    details
+        Message of the server, or the reason why a change was not sent. Only changes with a message are included.
+    members_after
+        Members of each group in the plan at the last read.
+    consistent_groups
+        Uids of the groups whose last read has the verdict `consistent`.
+    created
+        Uids of the groups that the plan created.
+    approval
+        Type, reviewer and time of the approval.
+    started_at
+        Time of the first run of the plan.
+    read_at
+        Time of the last read.
+    stopped
+        Reason why the run ended early, or an empty string.
+    drift
+        Numbers of additions and removals by other clients since the plan was created, by group uid.
+    repeated
+        True if the plan was already applied and this call sent nothing.
+    reverted_by
+        Digest of the plan that has undone this plan, or an empty string.
+    erasure_id
+        Identifier of an erasure if a customer in the plan has been erased, otherwise an empty string. A placeholder
+        replaces the uid of the customer.
+    n_journal_lines
+        Number of journal lines when the receipt was created.
+    path
+        Path of the receipt file, or None if it could not be written.
+
+    Examples
+    --------
+    >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client(writable=True) as client:
+    ...     snapshot = load_snapshot(client)
+    ...     plan = plan_memberships(snapshot, {"VIP": snapshot["Staff"]})
+    ...     receipt = apply_plan(client, plan, approval=plan.digest)
+    >>> receipt.plan.digest == plan.digest, receipt.stopped
+    (True, '')
     """
 
     plan: Plan
@@ -70,10 +119,29 @@ class Receipt:
 
     def table(self) -> pd.DataFrame:
         """
-        Return the plan's table with the state of each item and the server's message; all columns are `str`.
+        Return the changes of the plan with the state of each change.
 
-        `state` is "verified", "already", "rejected", "not_effective", "not_sent" or "unknown"; `STATES` describes
-        them. The message is in the column `detail`.
+        A change is `verified` if it was sent and then read back. A change is `already` if it was in effect before the
+        plan sent it.
+
+        The other states are `rejected` (not accepted by the server), `not_effective` (accepted by the server, but not
+        in effect when read back), `not_sent` (not in effect, and no request sent or no response received), and
+        `unknown` (sent, but the result could not be read back).
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per change. The columns of `Plan.table` are followed by `state` and `detail`. `detail` contains
+            the message of the server or the reason why a removal was not sent. All columns have the dtype `str`.
+
+        Examples
+        --------
+        >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client(writable=True) as client:
+        ...     snapshot = load_snapshot(client)
+        ...     plan = plan_memberships(snapshot, {"VIP": snapshot["Staff"]})
+        ...     receipt = apply_plan(client, plan, approval=plan.digest)
+        >>> set(receipt.table()["state"])
+        {'verified'}
         """
         table = self.plan.table()
         items = list(zip(table["customer_group_uid"], table["customer_uid"], table["change"], strict=True))
@@ -83,32 +151,91 @@ class Receipt:
 
     @cached_property
     def counts(self) -> Counter[str]:
-        """Number of items in each state; a state without items counts 0."""
+        """
+        Number of changes in each state. A state without changes has the count 0.
+
+        Examples
+        --------
+        >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client(writable=True) as client:
+        ...     snapshot = load_snapshot(client)
+        ...     plan = plan_memberships(snapshot, {"VIP": snapshot["Staff"]})
+        ...     receipt = apply_plan(client, plan, approval=plan.digest)
+        >>> receipt.counts["verified"] == plan.n_add, receipt.counts["rejected"]
+        (True, 0)
+        """
         return Counter(self.states.values())
 
     @property
     def ok(self) -> bool:
-        """True if every item is verified or already, and every group was created."""
+        """
+        True if each change has the state `verified` or `already` and all groups of the plan were created.
+
+        Examples
+        --------
+        >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client(writable=True) as client:
+        ...     snapshot = load_snapshot(client)
+        ...     plan = plan_memberships(snapshot, {"VIP": snapshot["Staff"]})
+        ...     receipt = apply_plan(client, plan, approval=plan.digest)
+        >>> receipt.ok
+        True
+        """
         to_create = {group.uid for group in self.plan.groups if group.create}
         return self.counts["verified"] + self.counts["already"] == len(self.states) and to_create <= self.created
 
     @property
     def complete(self) -> bool:
-        """True if applying the same plan again would send and read nothing."""
+        """
+        True if the plan needs no further run.
+
+        Rejected changes do not make a receipt incomplete, because they are not sent again.
+
+        Examples
+        --------
+        >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client(writable=True) as client:
+        ...     snapshot = load_snapshot(client)
+        ...     plan = plan_memberships(snapshot, {"VIP": snapshot["Staff"]})
+        ...     receipt = apply_plan(client, plan, approval=plan.digest)
+        >>> receipt.complete
+        True
+        """
         left = any(state == "not_sent" and item not in self.details for item, state in self.states.items())
         return not (self.stopped or left or self.counts["unknown"] or self.counts["not_effective"])
 
     def summary(self) -> str:
-        """Return the outcome in sentences, with the rejected customers and the reasons."""
-        lines = [f"{self.counts[state]:,} {state}: {text}." for state, text in STATES.items() if self.counts[state]]
+        """
+        Return a description of the result with the rejected customers and the next action.
+
+        Returns
+        -------
+        str
+            Lines of text for an operator.
+
+        Examples
+        --------
+        >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client(writable=True) as client:
+        ...     snapshot = load_snapshot(client)
+        ...     plan = plan_memberships(snapshot, {"VIP": snapshot["Staff"]})
+        ...     receipt = apply_plan(client, plan, approval=plan.digest)
+        >>> print(receipt.summary())
+        2 verified: read back and confirmed.
+        """
+        lines = [
+            f"{self.counts[state]:,} {_LABELS[state]}: {text}."
+            for state, text in STATES.items()
+            if self.counts[state]
+        ]
         lines += self._refusal_lines()
         for uid, (joined, left) in sorted(self.drift.items()):
-            lines.append(f"Since the plan {joined:,} others joined {uid} and {left:,} left it; untouched.")
+            lines.append(
+                f"Since the plan was created, other clients made {pluralize(joined, 'addition')} and "
+                f"{pluralize(left, 'removal')} in group {uid}. These changes remain."
+            )
         for uid in sorted(self.created):
-            lines.append(f"Group {uid} was created.")
+            lines.append(f"The plan created group {uid}.")
         if n := self._count_erased():
             lines.append(
-                f"{pluralize(n, 'customer')} {agree(n, 'was', 'were')} erased since; a tombstone replaces each."
+                f"{pluralize(n, 'customer')} {agree(n, 'has', 'have')} been erased. A placeholder replaces each "
+                "erased uid."
             )
         if self.stopped:
             lines.append(f"STOPPED: {self.stopped}")
@@ -116,36 +243,49 @@ class Receipt:
             lines.append(self._repeated_line())
         if not self.complete:
             lines.append(self._next_step())
-        return "\n".join(lines) or "Nothing was to do."
+        return "\n".join(lines) or "The plan contains no changes."
 
     def _repeated_line(self) -> str:
-        text = f"This plan was applied before and read back at {format_utc(self.read_at)}; nothing was sent now."
+        text = f"This plan was already applied and read back at {format_utc(self.read_at)}. This run sent nothing."
         if self.reverted_by:
-            text += f" It was undone by plan {self.reverted_by[:12]} since."
-        return f"{text} Later changes are not part of this receipt."
+            text += f" It has since been undone by plan {self.reverted_by[:12]}."
+        return f"{text} Later changes by others are not shown."
 
     def _next_step(self) -> str:
         if self.erasure_id:
-            return "The apply cannot be resumed: load and plan again."
-        purposes = []
+            return "The plan cannot be resumed. Load the tenant again and create a new plan."
         if self.stopped or self.counts["not_sent"]:
-            purposes.append("to resume it")
-        if self.counts["not_effective"] + self.counts["unknown"]:
-            purposes.append("to read once more what takes effect late")
-        return f"Apply the same plan again {', or '.join(purposes)}."
+            return "To resume the run, apply the same plan again."
+        return "To check the changes that are not confirmed, apply the same plan again."
 
     def _refusal_lines(self) -> list[str]:
-        """Return a line for each group and server message, with the rejected customers."""
+        """Return one line per group, change, and server message that lists the rejected customers."""
         table = self.table().query("state == 'rejected'")
         alike = list(table.groupby(["customer_group_uid", "change", "detail"])["customer_uid"])
-        lines = [f"  {change} {group}: {_listed(uids)}: {why}" for (group, change, why), uids in alike[:MAX_LISTED]]
+        lines = [f"  {change} {_listed(uids)} ({group}): {why}" for (group, change, why), uids in alike[:MAX_LISTED]]
         more = len(table) - sum(len(uids) for _, uids in alike[:MAX_LISTED])
         if more:
-            lines.append(f"  and {more:,} more; the table has all.")
+            lines.append(f"  {more:,} more rejected customers are listed in the table of the receipt.")
         return lines
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the receipt as JSON values, for the receipt file."""
+        """
+        Return the content of the receipt file.
+
+        Returns
+        -------
+        dict
+            Values that can be encoded as JSON. The plan is included.
+
+        Examples
+        --------
+        >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client(writable=True) as client:
+        ...     snapshot = load_snapshot(client)
+        ...     plan = plan_memberships(snapshot, {"VIP": snapshot["Staff"]})
+        ...     receipt = apply_plan(client, plan, approval=plan.digest)
+        >>> receipt.to_dict()["stopped"]
+        ''
+        """
         return {
             "format_version": FORMAT_VERSION,
             "plan": plan_to_dict(self.plan, customers=True),
@@ -172,37 +312,80 @@ class Receipt:
         return ", ".join(f"{self.counts[state]:,} {state}" for state in STATES if self.counts[state])
 
     def save(self, path: str | Path) -> Path:
-        """Write the receipt file in one atomic step."""
+        """
+        Write the receipt to a file atomically.
+
+        Parameters
+        ----------
+        path : str or Path
+            The receipt file. An existing receipt is replaced.
+
+        Returns
+        -------
+        Path
+            The absolute path of the file.
+
+        Raises
+        ------
+        InputError
+            The file cannot be written, or it exists and is not a receipt.
+
+        Examples
+        --------
+        >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client(writable=True) as client:
+        ...     snapshot = load_snapshot(client)
+        ...     plan = plan_memberships(snapshot, {"VIP": snapshot["Staff"]})
+        ...     receipt = apply_plan(client, plan, approval=plan.digest)
+        >>> path = receipt.save(home() / "copies" / "vip.receipt.json")
+        >>> read_receipt(path).counts == receipt.counts
+        True
+        """
         return write_checksummed(path, "receipt", self.to_dict())
 
     def __repr__(self) -> str:
-        text = self._counts_text() or "nothing to do"
+        text = self._counts_text() or "no changes"
         if self.stopped:
             text += f"; STOPPED: {self.stopped}"
         return f"<Receipt of plan {self.plan.digest[:12]}: {text}>"
 
     def _repr_html_(self) -> str:
         facts: dict[str, str] = {
-            state: f"{self.counts[state]:,} ({text})" for state, text in STATES.items() if self.counts[state]
+            _LABELS[state].capitalize(): f"{self.counts[state]:,} ({text})"
+            for state, text in STATES.items()
+            if self.counts[state]
         }
         facts["Approved"] = format_approval(self.approval)
         facts["File"] = str(self.path or "not saved")
         if self.stopped:
             facts["Stopped"] = self.stopped
-        mark = "ok" if self.ok else "NOT ALL DONE"
+        mark = "ok" if self.ok else "not fully applied"
         return Card(f"Receipt of plan {self.plan.digest[:12]}", facts, mark=mark).html()
 
 
 def read_receipt(path: str | Path) -> Receipt:
     """
-    Read a receipt file.
+    Read a receipt from a file.
+
+    Parameters
+    ----------
+    path : str or Path
+        A file that `apply_plan`, `finalize_plan` or `Receipt.save` has written.
+
+    Returns
+    -------
+    Receipt
+        The stored receipt.
 
     Raises
     ------
     CorruptFileError
-        The file was altered.
+        The file was changed after it was written.
     InputError
-        The file has another format version, or it is not a receipt.
+        The file cannot be read, has another format version, or is not a receipt.
+
+    See Also
+    --------
+    plan_undo : Create the plan that reverts a receipt.
 
     Examples
     --------
@@ -217,8 +400,8 @@ def read_receipt(path: str | Path) -> Receipt:
     version = content.get("format_version", 1)
     if version != FORMAT_VERSION:
         raise InputError(
-            f"{path} has receipt format version {version}; this frgroups reads {FORMAT_VERSION}. "
-            "Use the frgroups that wrote it."
+            f"{path} has format version {version}; this version of frgroups reads version {FORMAT_VERSION}. "
+            "Read the receipt with the version of frgroups that wrote it."
         )
     plan = plan_from_dict(content.get("plan") or {}, path)
     try:
@@ -239,7 +422,10 @@ def read_receipt(path: str | Path) -> Receipt:
             path=Path(path).expanduser().resolve(),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CorruptFileError(f"{path} is not a whole receipt: {error!r}.") from error
+        raise CorruptFileError(
+            f"{path} is corrupt: its content is not a receipt ({error!r}). Restore the original file.",
+            path=Path(path),
+        ) from error
 
 
 def _listed(uids: pd.Series) -> str:
@@ -252,7 +438,11 @@ def _listed(uids: pd.Series) -> str:
 def item_states(
     plan: Plan, journal: JournalState, members: Mapping[str, frozenset[str]], consistent_groups: frozenset[str]
 ) -> tuple[dict[Item, State], dict[Item, str]]:
-    """Return the state of every item of a plan, from the journal and each group's last read, and the refusals."""
+    """
+    Determine the state of each change of a plan from the journal and the last read of each group.
+
+    The second dictionary contains the server's message for each rejected change.
+    """
     states: dict[Item, State] = {}
     for group in plan.groups:
         for uid, change in group.items():
@@ -267,7 +457,8 @@ def _item_state(item: Item, journal: JournalState, in_effect: bool | None) -> St
         return "already"
     if item not in journal.intended:
         return "not_sent"
-    if item in journal.not_sent:  # Rejected before it was processed: if it is true, another client made it so.
+    if item in journal.not_sent:
+        # The server did not process the request. If the change is in effect, another client made it.
         return "already" if in_effect else "not_sent"
     if in_effect:
         return "verified"
@@ -279,7 +470,11 @@ def _item_state(item: Item, journal: JournalState, in_effect: bool | None) -> St
 
 
 def _is_in_effect(item: Item, members: frozenset[str] | None, consistent: bool) -> bool | None:
-    """Return True if the item is true now, or None if that is open: absence counts only in a consistent read."""
+    """
+    Return True if a change is in effect, False if it is not, and None if the last read does not show it.
+
+    A missing customer counts as absent only if the read was consistent.
+    """
     if members is None:
         return None
     _, uid, change = item

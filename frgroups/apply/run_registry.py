@@ -1,7 +1,8 @@
 """
-Registry of the plans that were started from this data folder, with their journals, and of reverted plans.
+Registry of started and undone plans.
 
-A plan is sent under one journal, even if another folder is given, and is not resumed after its undo was sent.
+The data folder contains one registry per tenant and host. `apply_plan` uses it to reject a plan that was started with
+another journal or that was undone.
 """
 
 from __future__ import annotations
@@ -24,18 +25,19 @@ _Entry = dict[str, str]
 
 
 def check_no_earlier_registry(plan: Plan) -> None:
-    """Raise InputError if a development version, whose registry is not read, started plans of this tenant."""
+    """Raise InputError if an earlier development version has stored a registry for the tenant of the plan."""
     path = _registry_path(plan)
     earlier = path.parent.with_name("begun") / path.name
     if earlier.exists():
         raise InputError(
-            f"{earlier} lists plans that an earlier development version started, and is not read any more. Make sure "
-            "that none of them is unfinished, then delete the file."
+            f"{earlier} lists plans that were started with an earlier development version of frgroups, and this "
+            "version cannot read it. Nothing was sent. Make sure that all plans in the file are complete, and then "
+            "delete it."
         )
 
 
 def registered_journal(plan: Plan) -> Path | None:
-    """Return the journal with which this plan was started from this data folder, or None."""
+    """Return the path of the journal with which a plan was started, or None if it is not registered."""
     for entry in _read_entries(_registry_path(plan)):
         if "journal" in entry and (entry["planned_at"], entry["digest"]) == (
             plan.planned_at.isoformat(),
@@ -46,13 +48,13 @@ def registered_journal(plan: Plan) -> Path | None:
 
 
 def registered_journals(plan: Plan) -> list[Path]:
-    """Return the existing journals of all plans that were started for the plan's tenant and host."""
+    """Return the paths of the existing journals of all started plans for the same tenant and host."""
     paths = {home() / entry["journal"] for entry in _read_entries(_registry_path(plan)) if "journal" in entry}
     return sorted(path for path in paths if path.exists())
 
 
 def register_run(plan: Plan, journal: Path) -> None:
-    """Record that the plan is started with this journal; the entry is on disk when the function returns."""
+    """Register the journal of a plan, and write the entry to disk before the function returns."""
     if registered_journal(plan) is None:
         entry = {"digest": plan.digest, "planned_at": plan.planned_at.isoformat(), "journal": _stored_path(journal)}
         append_durable(_registry_path(plan), _encode_entry(entry))
@@ -60,10 +62,10 @@ def register_run(plan: Plan, journal: Path) -> None:
 
 def reverted_by(plan: Plan) -> str:
     """
-    Return the digest of the plan that reverted this one, or "".
+    Return the digest of the undo plan that was sent for a plan, or an empty string.
 
-    An undo names a digest, and several plans may have the same digest. The undo reverts those that were
-    started before it, whatever their planning times, and those started elsewhere that were planned before it.
+    An undo refers to the digest of a plan, and several plans can have the same digest. An undo applies to each plan
+    that was registered before the undo. If a plan is not registered, its creation time must be before the undo.
     """
     started, reverts = False, [""]
     for entry in _entries_of_digest(plan.digest, plan):
@@ -78,9 +80,9 @@ def reverted_by(plan: Plan) -> str:
 
 def register_revert(undo: Plan) -> None:
     """
-    Record once that the plan of an undo is reverted; the entry is on disk when the function returns.
+    Register an undo before its changes are sent, and write the entry to disk before the function returns.
 
-    A plan that is not an undo, or that is empty, is not recorded.
+    Nothing is registered if the plan is not an undo, is empty, or is already registered.
     """
     if undo.reverts is None or undo.is_empty:
         return
@@ -90,13 +92,17 @@ def register_revert(undo: Plan) -> None:
 
 
 def unregister_revert(undo: Plan) -> None:
-    """Record that no change of an undo was sent: its first request was rejected, or never made."""
+    """Record that an undo made no changes because its first request was rejected or not sent."""
     if undo.reverts is not None and not undo.is_empty:
         append_durable(_registry_path(undo), _encode_entry({"digest": undo.reverts, "not_reverted_by": undo.digest}))
 
 
 def replace_digest(before: Path, after: Path) -> None:
-    """Replace the digest and the path of a journal that an erasure renames, because the digest names a customer."""
+    """
+    Replace the path of a renamed journal and remove the digest of its plan from all registries.
+
+    An erasure renames journals, because the digest could identify the erased customer.
+    """
     for path in data_subdir(_FOLDER).glob("*.jsonl"):
         entries = list(_read_entries(path))
         digests = {entry["digest"] for entry in entries if _is_of_journal(entry, before)}
@@ -120,7 +126,7 @@ def _is_of_journal(entry: _Entry, journal: Path) -> bool:
 
 
 def _entries_of_digest(digest: str, plan: Plan) -> list[_Entry]:
-    """Return the entries of this digest in the registry of the plan's tenant and host, in order."""
+    """Return the registry entries with the given digest for the tenant and host of a plan, oldest first."""
     return [entry for entry in _read_entries(_registry_path(plan)) if entry["digest"] == digest]
 
 
@@ -129,7 +135,11 @@ def _registry_path(plan: Plan) -> Path:
 
 
 def _stored_path(journal: Path) -> str:
-    """Return a journal's path relative to the data folder if it is in it, because the data folder can be moved."""
+    """
+    Return the path of a journal as it is stored in the registry.
+
+    Paths in the data folder are relative to it, so that the data folder can be moved.
+    """
     if journal.is_relative_to(home()):
         return str(journal.relative_to(home()))
     return str(journal)
@@ -146,11 +156,13 @@ def _read_entries(path: Path) -> Iterator[_Entry]:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(
-            f"{path}, the registry of started plans, cannot be read: {error}. Nothing was sent now."
+            f"Cannot read {path}: {error.strerror}. This run sent nothing. Correct the problem and try again."
         ) from error
-    for number, raw in enumerate(content.splitlines(keepends=True), start=1):  # str.splitlines splits at U+2028, too.
+    for number, raw in enumerate(
+        content.splitlines(keepends=True), start=1
+    ):  # str.splitlines would also split at U+2028.
         if not raw.endswith(b"\n"):
-            return  # Torn by a crash before anything was sent.
+            return  # A crash interrupted the write before a change was sent.
         try:
             entry: _Entry = json.loads(raw)
             checksum = entry.pop("sum")
@@ -158,8 +170,9 @@ def _read_entries(path: Path) -> Iterator[_Entry]:
             checksum, entry = "", {}
         if checksum != sha256(canonical_json(entry))[:16]:
             raise CorruptFileError(
-                f"{path}, the registry of started plans, was altered in line {number}. Nothing was sent now. The "
-                "file no longer shows if this plan was started before: move it away, load, and plan again.",
+                f"{path} is corrupt: line {number} of the registry of started plans has the wrong checksum. It is "
+                "therefore unknown if this plan was started before. This run sent nothing. Move the file to another "
+                "folder, load the tenant again, and create a new plan.",
                 path=path,
             )
         yield entry

@@ -1,4 +1,4 @@
-"""One run of a plan over its journal: creations, additions, removals, the final read, and the receipt."""
+"""Run a plan: create groups, add customers, remove customers, read the groups, and write the receipt."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from frgroups.plan.plan import Plan
 
 
 class Run:
-    """A run that holds the tenant's lock; one request contains at most `chunk` customers."""
+    """A run of one plan on a locked tenant. Each request contains at most `chunk` customers."""
 
     def __init__(
         self,
@@ -39,19 +39,19 @@ class Run:
         self.journal = journal
         self._sender = Sender(client, journal, reader.members_until, stop, progress, chunk)
         self._drift: Drift = {}
-        # Removals of customers who are not yet in the group that they move to, and that group.
+        # Maps the removal of a moved customer to the target group if the customer has not been added to it.
         self._failed_moves: dict[Item, str] = {}
-        self._last_members: set[Item] = set()  # Removals that would leave a group without a member.
+        self._last_members: set[Item] = set()  # Removals that would leave a group without members.
 
     def check_groups(self) -> None:
-        """Reject a plan that drifted or exceeds a limit now, and record the items that are already true."""
+        """Compare the plan with the current members, and record the changes that are already in effect."""
         self._drift = check_groups(self._client, self._plan, self.journal, self._reader, self._stop)
 
     def send(self) -> str:
         """
-        Send the plan, and return the reason why it stopped early, or "".
+        Send the changes of the plan and return the reason for an early stop, or an empty string.
 
-        An error before the first change is raised.
+        An API error is raised if it occurs before the first change was made.
         """
         try:
             self._create_groups()
@@ -61,22 +61,24 @@ class Run:
             self._send_changes("remove")
         except RunAborted as stop:
             if isinstance(stop.__cause__, FrgroupsError) and not self.journal.state.n_sent:
+                stop.__cause__.add("No changes were made.")
                 raise stop.__cause__ from None
             return str(stop)
         return ""
 
     def finalize(self, stopped: str, *, unless_complete: bool = False) -> Receipt:
         """
-        Read the groups, save the receipt, and record that the run ended.
+        Read the groups, write the receipt, and record the end of the run in the journal.
 
-        With `unless_complete`, the receipt does not state `stopped` if nothing is left to do.
+        If `unless_complete` is True and the plan needs no further run, the reason `stopped` is left out of the
+        receipt.
         """
         receipt = self._build_receipt(stopped)
         complete = replace(receipt, stopped="")
         if unless_complete and complete.complete:
             receipt = complete
         receipt = self._save_receipt(receipt)
-        with suppress(RunAborted):  # Without this line, the next apply reads the groups once more; no harm is done.
+        with suppress(RunAborted):  # If the line is missing, the next run only repeats the final read.
             self.journal.write("end", complete=receipt.complete, counts=dict(receipt.counts))
         return receipt
 
@@ -86,13 +88,13 @@ class Run:
             if not group.create or group.uid in state.created:
                 continue
             if group.uid in state.creating and self._reader.exists(group.uid):
-                # An earlier run created the group, and ended before it recorded the response.
+                # An earlier run created the group and ended before it recorded the response.
                 self._sender.record_creation(group.uid, "accepted")
             else:
                 self._sender.create(group.uid, group.name)
 
     def _send_changes(self, change: str) -> None:
-        """Send all additions, or all removals except those that are excluded."""
+        """Send the additions or the removals of all groups, without excluded and finished changes."""
         state = self.journal.state
         excluded = state.decided | self._failed_moves.keys() | self._last_members
         for group in self._plan.groups:
@@ -101,7 +103,7 @@ class Run:
             left = []
             for uid in uids:
                 item = (group.uid, uid, change)
-                # An earlier run sent the item and did not see the response.
+                # An earlier run sent the change but might not have received the response.
                 is_in_effect = item in state.intended and (uid in before) == (change == "add")
                 if item not in excluded and not is_in_effect:
                     left.append(uid)
@@ -109,7 +111,7 @@ class Run:
             self._sender.send(group.uid, change, left)
 
     def _exclude_failed_moves(self) -> None:
-        """Exclude the removals of customers who are not members of the group to which the plan moves them."""
+        """Exclude the removals of moved customers who have not arrived in their new group."""
         rejected = self.journal.state.rejected
         for to, moves in self._plan.moves().groupby("to_group"):
             self._sender.raise_if_stopped()
@@ -121,10 +123,10 @@ class Run:
 
     def _avoid_emptying_groups(self) -> None:
         """
-        Exclude the removals that would empty a group if the plan does not empty it.
+        Exclude removals that would leave a group without members although the plan adds customers to it.
 
-        For example, if all additions failed: the reviewer approved another result. The limit emptied_groups=None
-        allows it.
+        This happens if all additions fail. The reviewer has not approved an empty group. The removals are sent
+        nevertheless if the limit `emptied_groups` is None.
         """
         for group in self._plan.groups:
             leaving = {uid for uid in group.remove if (group.uid, uid, "remove") not in self._failed_moves}
@@ -159,21 +161,21 @@ class Run:
         )
 
     def _explain_excluded(self, states: Mapping[Item, State]) -> dict[Item, str]:
-        """Return the reasons why removals were not sent."""
+        """Return the reason for each removal that was not sent because of a failed addition."""
         details = {}
         for item, to in self._failed_moves.items():
             if states[item] == "not_sent" and states[to, item[1], "add"] == "rejected":
-                details[item] = f"kept in this group: the addition to {to} did not take effect"
+                details[item] = f"The customer was not removed because the addition to {to} failed."
         for item in self._last_members:
             if states[item] == "not_sent":
                 details[item] = (
-                    "kept in this group: none of its additions took effect, so nobody would be left in it "
-                    "(emptied_groups)"
+                    "The customer was not removed because all additions failed and the group would have no members "
+                    "(limit emptied_groups)."
                 )
         return details
 
     def _expected_changes(self) -> dict[str, set[tuple[str, str]]]:
-        """Return the accepted changes of each group that may exist."""
+        """Return the accepted changes of each group, except groups whose creation was not sent."""
         state = self.journal.state
         expected: dict[str, set[tuple[str, str]]] = {
             group.uid: set() for group in self._plan.groups if not group.create or group.uid in state.creating
@@ -183,7 +185,7 @@ class Run:
         return expected
 
     def _save_receipt(self, receipt: Receipt) -> Receipt:
-        """Write the receipt, and return it; if it cannot be written, `stopped` contains the reason."""
+        """Write the receipt and return it. If this fails, the returned receipt contains the reason in `stopped`."""
         try:
             receipt.save(self.journal.receipt_path)
         except InputError as error:

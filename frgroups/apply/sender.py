@@ -1,4 +1,4 @@
-"""Send the changes of an approved plan in chunks, and find the uids that the service rejects."""
+"""Send the changes of a plan in chunks, and find the customers that the server rejects."""
 
 from __future__ import annotations
 
@@ -29,20 +29,24 @@ from frgroups.plan.request_estimate import CHUNK, MAX_REJECTED
 Result = Literal["accepted", "rejected", "too_large", "unknown"]
 
 MAX_ATTEMPTS = 3
-MAX_RUN_WAIT = 1800.0  # Seconds that one run waits after 429, over all its requests.
-# The service did not process the request, or there was no token to send it with (the last two).
+MAX_RUN_WAIT = 1800.0  # Maximum sum of all waits after status 429 in one run, in seconds.
+# The server did not process the request. The last two errors occur before the request is sent.
 _UNPROCESSED_ERRORS = (AuthError, ForbiddenError, TokenCommandError, InputError)
-_UNKNOWN_RESULT_STATUSES = (408, 425)  # From a gateway: the service may have processed the request.
+_UNKNOWN_RESULT_STATUSES = (408, 425)  # Gateways send these statuses, so the server might have processed the request.
 
 
 class Sender:
     """
-    Send one plan. Every intent is on disk before its request, and every outcome after it.
+    Send the changes of one plan and record them in its journal.
 
-    A rejected chunk is split in half until each rejected uid is found. Status 413 halves the chunk size and is not a
-    rejection. After a lost response, a timeout or a 5xx, the group is read, and changes that are not in effect are
-    sent again in smaller chunks, a limited number of times. A 401, a 403, a first chunk of which every uid is
-    rejected, or 50 rejected uids end the run.
+    The journal records each change before it is sent and each response after it is received.
+
+    If the server rejects a chunk, the chunk is repeatedly divided in half until each rejected customer is found.
+    Status 413 reduces the chunk size. If a response is lost or has a status of 500 or above, the group is read, and
+    changes that are not in effect are sent again in smaller chunks. A change is sent at most `MAX_ATTEMPTS` times.
+
+    The run ends after status 401 or 403, if the complete first chunk is rejected, or after `MAX_REJECTED` rejected
+    customers.
     """
 
     def __init__(
@@ -57,23 +61,24 @@ class Sender:
         self._client, self._journal = client, journal
         self._members_until, self._stop, self._progress = members_until, stop, progress
         self._chunk = chunk
-        self._n_rejected = len(journal.state.rejected)  # By earlier runs too: it is one plan.
+        self._n_rejected = len(journal.state.rejected)  # Customers rejected in earlier runs count, too.
         self._waited = 0.0
-        # Customers of the first chunk without a result, None before the first chunk. A resumed run does not check its
-        # first chunk, which may consist of unknown uids only.
+        # These are the customers in the first chunk who are not rejected yet, or None before the first chunk.
+        # A resumed run does not check its first chunk, because all remaining customers might be unknown.
         self._unresolved_first_uids: set[str] | None = None
         if journal.state.n_sent:
             self._unresolved_first_uids = set()
 
     def create(self, group: str, name: str) -> None:
-        """Create a group; raise RunAborted if the creation is rejected, or if its result is unknown."""
+        """Create a group. Raise RunAborted if the server rejects the group or the result is unknown."""
         self.raise_if_stopped()
         self._journal.write("intent", create=True, group=group, name=name)
         result = "accepted"
         failed: FrgroupsError | None = None
         try:
             self._retry_on_429(lambda: self._client.create_group(name, group))
-        except RunAborted as stop:  # Raised during a wait after a 429: this request was not processed.
+        except RunAborted as stop:
+            # The run ended while it waited after status 429, so the server did not process this request.
             self.record_creation(group, "rejected", str(stop))
             raise
         except RequestRejectedError as error:
@@ -90,14 +95,14 @@ class Sender:
             raise RunAborted(failed.message) from failed
 
     def record_creation(self, group: str, result: str, message: str = "") -> None:
-        """Record the result of a creation in the journal."""
+        """Record the result of a group creation in the journal."""
         self._journal.write("outcome", create=True, group=group, result=result, message=message)
 
     def send(self, group: str, change: str, uids: Sequence[str]) -> None:
-        """Send the additions or the removals of a group; raise RunAborted if the run must end."""
+        """Send additions to a group or removals from it. Raise RunAborted if the run must end."""
         size = self._chunk
         if self._unresolved_first_uids is None and uids:
-            # Chunks can be smaller than CHUNK, and one bad uid says nothing about the others.
+            # The size of a chunk can be 1, and one rejected customer must not end the run.
             self._unresolved_first_uids = set(uids[:CHUNK])
         waiting = deque((list(uids[start : start + size]), 0) for start in range(0, len(uids), size))
         while waiting:
@@ -110,7 +115,9 @@ class Sender:
                 left = self._not_in_effect(group, change, chunk)
                 self._count_in_effect(len(chunk) - len(left))
                 if left and attempts + 1 >= MAX_ATTEMPTS:
-                    raise RunAborted(f"{message} It was sent {MAX_ATTEMPTS} times and is still not in effect.")
+                    raise RunAborted(
+                        f"{message} The change was sent {MAX_ATTEMPTS} times and is still not in effect."
+                    )
                 if len(left) > 1:
                     waiting.extendleft(reversed(_split_in_half(left, attempts + 1)))
                 elif left:
@@ -130,20 +137,18 @@ class Sender:
         self._journal.write("intent", group=group, change=change, uids=uids)
         try:
             result, message = self._request_change(group, change, uids)
-        except (
-            RunAborted
-        ) as stop:  # Raised during a wait after a 429, or after too many: this request was not processed.
+        except RunAborted as stop:
+            # The run ended while it waited after status 429, so the server did not process this request.
             self._record_outcome(group, change, uids, "not_sent", str(stop))
             raise
         except UnexpectedResponseError as error:
             self._record_outcome(group, change, uids, "unknown", error.message)
             raise RunAborted(error.message) from error
         except (*_UNPROCESSED_ERRORS, RateLimitedError, NotFoundError) as error:
-            # The service did not process the customers.
             self._record_outcome(group, change, uids, "not_sent", error.message)
             raise RunAborted(error.message) from error
-        # A rejected chunk says nothing about its uids: they are sent again in smaller chunks. The API contract does
-        # not state that none of them took effect.
+        # The server rejects a chunk as a unit, so its customers are sent again in smaller chunks.
+        # The API contract does not guarantee that a rejected chunk has no effect, so its result is unknown.
         recorded: str = result
         if result == "too_large":
             recorded = "not_sent"
@@ -156,7 +161,7 @@ class Sender:
         self._journal.write("outcome", group=group, change=change, uids=uids, result=result, message=message)
 
     def _request_change(self, group: str, change: str, uids: list[str]) -> tuple[Result, str]:
-        """Send one request, and return its result with the server's message."""
+        """Send one request, and return its result and the message of the server."""
         sides = {"add": uids} if change == "add" else {"remove": uids}
         try:
             self._retry_on_429(lambda: self._client.update_group_customers(group, **sides))
@@ -172,20 +177,21 @@ class Sender:
             return "too_large" if too_large else "rejected", error.server_message or error.message
 
     def _retry_on_429(self, call: Callable[[], object]) -> None:
-        """Make the call, and repeat it after each 429 within the limits for one request and for the run."""
+        """Call a function, and repeat the call after status 429 within the limits of the retry policy and the run."""
         call_with_retry(call, RATE_LIMIT_POLICY, wait=self._wait_after_429)
 
     def _wait_after_429(self, retry: Retry) -> None:
         if self._waited + retry.delay > MAX_RUN_WAIT:
             raise RunAborted(
-                f"{retry.error.message} This run has waited {self._waited:.0f} s after 429s, and waits no longer."
+                f"{retry.error.message} The run has already waited {self._waited:.0f} s because of status 429. The "
+                f"maximum for a run is {MAX_RUN_WAIT:.0f} s."
             ) from retry.error
         self._waited += retry.delay
         self._stop.wait(retry.delay)
         self.raise_if_stopped()
 
     def _classify_not_found(self, group: str, error: NotFoundError) -> tuple[Result, str]:
-        """Return the result of a 404 about a customer; raise NotFoundError if the group does not exist."""
+        """Return the result of a change with status 404. Raise NotFoundError if the group does not exist."""
         try:
             self._client.get_group(group)
         except NotFoundError:
@@ -195,14 +201,14 @@ class Sender:
         return "rejected", error.server_message or error.message
 
     def _not_in_effect(self, group: str, change: str, uids: list[str]) -> list[str]:
-        """Read the group, and return the uids of a chunk whose change is not in effect."""
+        """Read a group, and return the customers of a chunk whose change is not in effect."""
         members = self._members_until(group, change, uids)
         return [uid for uid in uids if (uid in members) != (change == "add")]
 
     def raise_if_stopped(self) -> None:
         """Raise RunAborted if the run was interrupted."""
         if self._stop.is_set():
-            raise RunAborted("interrupted between two requests.")
+            raise RunAborted("The run was interrupted between two requests.")
 
     def _count_in_effect(self, n: int) -> None:
         if n:
@@ -215,11 +221,11 @@ class Sender:
         if self._unresolved_first_uids:
             self._unresolved_first_uids.discard(uid)
             if not self._unresolved_first_uids:
-                raise RunAborted(f"every customer of the first chunk was rejected. {message}")
+                raise RunAborted(f"The server rejected all customers in the first chunk. {message}")
         if self._n_rejected >= MAX_REJECTED:
             raise RunAborted(
-                f"{self._n_rejected} customers of this plan were rejected, the last one so: {message} "
-                "Find out why, and make a new plan without them."
+                f"The server rejected {self._n_rejected} customers of this plan, and the maximum is {MAX_REJECTED}. "
+                f"The last message of the server is: {message} Create a new plan without the rejected customers."
             )
 
 

@@ -1,4 +1,4 @@
-"""Create the plan that reverts another one."""
+"""Create the plan that undoes an applied plan."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 
 from frgroups.apply.receipt import Receipt
 from frgroups.apply.run_registry import reverted_by
-from frgroups.internals.formatting import agree, pluralize
+from frgroups.internals.formatting import pluralize
 from frgroups.internals.tombstones import is_tombstone
 from frgroups.internals.validation import check_type
 from frgroups.plan.exclusions import ExcludedChange, Exclusions, apply_exclusions
@@ -22,22 +22,33 @@ from frgroups.plan.suppression_list import suppressed_customers
 
 def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
     """
-    Create the plan that reverts the verified changes of a receipt, with limits, review and approval of its own.
+    Create a plan that undoes the verified changes of a receipt.
 
-    Only verified items are reverted; changes by others stay. A group that the plan created stays, and is empty. For
-    each group, a finding counts the changes that were sent and did not take effect, which are not reverted. Another
-    finding is added if an undo of the plan was sent before. Changes of customers who were erased since are left out,
-    with a finding. Customers who are on the suppression list now are excluded.
+    The undo plan must be approved and applied like any other plan. Changes by others remain. A group that the applied
+    plan created is not deleted. Customers who are now on the suppression list are not added again. The undo plan has
+    findings for changes that were sent but not confirmed, for changes of erased customers, and for an earlier undo of
+    the same plan.
 
     Parameters
     ----------
-    limits
-        Limits of the undo. None is the limits of the applied plan.
+    receipt : Receipt
+        Receipt of the applied plan.
+    limits : Limits, optional
+        Limits of the undo plan. None uses the limits of the applied plan.
+
+    Returns
+    -------
+    Plan
+        The undo plan. It is empty if no change was verified.
 
     Raises
     ------
     InputError
         `receipt` is not a Receipt.
+
+    See Also
+    --------
+    finalize_plan : Create the receipt of an interrupted run that cannot be resumed.
 
     Examples
     --------
@@ -68,15 +79,15 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
         if change.add or change.remove:
             changes.append(change)
             if group.uid not in receipt.consistent_groups:
-                text = f"The last read of {group.name} is not consistent. The group is read again before applying."
+                text = f"The last read of {group.name} was not consistent. The group is read again before the undo."
                 notes.append(Finding("unverifiable", text, False, group.uid))
         if group.uid in receipt.created:
-            n_left = len(after) - len(change.remove)
-            text = f"{group.name} was created by the plan and stays, {n_left:,} members left."
+            left = pluralize(len(after) - len(change.remove), "member")
+            text = f"The plan created {group.name}. The undo does not delete the group and leaves {left} in it."
             notes.append(Finding("created_group_stays", text, False, group.uid))
     purpose = ""
     if receipt.plan.purpose:
-        purpose = f"to undo: {receipt.plan.purpose}"
+        purpose = f"Undo: {receipt.plan.purpose}"
     return Plan(
         tenant_uid=receipt.plan.tenant_uid,
         base_url=receipt.plan.base_url,
@@ -94,7 +105,7 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
 
 
 def _facts_before(plan: Plan) -> pd.DataFrame | None:
-    """Return the plan's customer facts without the groups, because the plan has changed them."""
+    """Return the customer details in a plan without the groups, because the plan has changed the groups."""
     facts = plan.customer_facts()
     return None if facts is None else facts.assign(groups_now="").astype("str")
 
@@ -102,8 +113,11 @@ def _facts_before(plan: Plan) -> pd.DataFrame | None:
 def _already_undone(receipt: Receipt) -> list[Finding]:
     if not reverted_by(receipt.plan):
         return []
-    # Without a digest: a plan file keeps this text when a customer is erased.
-    text = "An undo of the same plan was sent before: changes that others repeated since are reverted, too."
+    # The text contains no digest, because an erasure does not change the texts in plan files.
+    text = (
+        "The original plan has already been undone. If other clients have repeated its changes since then, this undo "
+        "reverts those changes, too."
+    )
     return [Finding("already_undone", text)]
 
 
@@ -111,18 +125,18 @@ def _erased_customers(receipt: Receipt) -> list[Finding]:
     n = sum(state == "verified" and is_tombstone(uid) for (_, uid, _), state in receipt.states.items())
     if not n:
         return []
-    text = f"{pluralize(n, 'change')} of customers who were erased since {agree(n, 'is', 'are')} left out."
+    text = f"The undo leaves out {pluralize(n, 'change')} of erased customers."
     return [Finding("erased_customers", text, n=n)]
 
 
 def _not_finalized(receipt: Receipt, group: GroupChange) -> list[Finding]:
-    """Return a finding about changes that were sent and may take effect after the undo."""
+    """Return a finding about changes that were sent but not confirmed, which might take effect after the undo."""
     n = sum(receipt.states[group.uid, uid, change] in ("unknown", "not_effective") for uid, change in group.items())
     if not n:
         return []
     text = (
-        f"{pluralize(n, 'change')} of {group.name} {agree(n, 'was', 'were')} sent and did not take effect, "
-        f"and {agree(n, 'is', 'are')} not reverted. Apply the plan again, or finalize it, and undo then."
+        f"The undo leaves out {pluralize(n, 'change')} of {group.name} that were sent but not confirmed. Apply "
+        "the plan again or finalize it, and then create the undo from the new receipt."
     )
     return [Finding("not_finalized", text, False, group.uid, n)]
 

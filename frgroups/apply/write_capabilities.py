@@ -1,4 +1,4 @@
-"""Write behavior of a tenant's service that the API contract does not specify: measured by a probe and stored."""
+"""Write behavior of a server that the API contract does not specify, as measured by a write probe."""
 
 from __future__ import annotations
 
@@ -19,26 +19,53 @@ from frgroups.internals.html import Card
 from frgroups.internals.paths import data_subdir, tenant_folder
 from frgroups.plan.request_estimate import CHUNK
 
-MAX_LAG = 30.0  # Seconds that a probe waits until a change is in effect.
+MAX_LAG = 30.0  # Maximum time that a probe waits for a change to take effect, in seconds.
 
-NO_RESPONSE = "no response"  # The service did not respond, or its response could not be read.
+NO_RESPONSE = "no response"  # The server did not respond, or its response was not valid.
 
 _KIND = "write capabilities"
 _MAX_WAIT = 10.0
-_MAX_VISIBLE_AFTER = 3600.0  # Seconds; a stored value above this is not from a probe.
-_UNTESTED = "no customer to test with"
+_MAX_VISIBLE_AFTER = 3600.0  # A file with a larger value, in seconds, was not written by a probe.
+_UNTESTED = "could not be tested"
 
 
 @dataclass(frozen=True, slots=True)
 class WriteCapabilities:
     """
-    Responses of a service to the writes of a probe.
+    Write behavior of a server, measured by `probe_writes`.
 
-    A response is "accepted", the status that rejected the write ("400"), or "no response". `largest_chunk` is the
-    largest number of customers that one request accepted, or None if there was no customer to test with.
-    `refused_chunk` is the smallest number that was rejected, or None if every tested number was accepted.
-    `visible_after` is the number of seconds until a change was in effect. It is None if the change was not in effect
-    within `MAX_LAG`, or if there was no customer to test with.
+    A response is "accepted", the HTTP status of a rejection such as "400", or "no response". Values are None if the
+    tenant has too few customers for the test.
+
+    Attributes
+    ----------
+    tenant_uid, base_url
+        The tenant and host that were tested.
+    probed_at
+        Time of the probe.
+    duplicate_create
+        Response to the creation of a group that already exists.
+    unknown_uid
+        Response to the addition of a customer that does not exist.
+    unknown_uid_spoils_chunk
+        True if an unknown customer prevents the addition of the other customers in the request.
+    repeated_add
+        Response to the addition of a customer who is already a member.
+    both_sides
+        Response to a request with an addition and a removal.
+    largest_chunk
+        Largest number of customers that was accepted in one request.
+    refused_chunk
+        Smallest number of customers that was rejected in one request. None if all tested numbers were accepted.
+    visible_after
+        Seconds until a change was in effect. None if it was not in effect within 30 s.
+
+    Examples
+    --------
+    >>> with Sandbox(customers=300, groups=8) as sandbox, sandbox.client(writable=True) as client:
+    ...     capabilities = probe_writes(client)
+    >>> capabilities.repeated_add, capabilities.largest_chunk
+    ('accepted', 200)
     """
 
     tenant_uid: str
@@ -55,42 +82,72 @@ class WriteCapabilities:
 
     @property
     def facts(self) -> dict[str, str]:
-        """The responses as labels and texts."""
+        """
+        Labels and descriptions of the results, as shown in a notebook.
+
+        Examples
+        --------
+        >>> from datetime import UTC
+        >>> at = datetime(2026, 11, 1, tzinfo=UTC)
+        >>> capabilities = WriteCapabilities("t-1", "stage", at, "409", "400", *[None] * 3, 100, 200, 4.0)
+        >>> capabilities.facts["Customers in one request"]
+        '100 accepted, 200 rejected'
+        """
         unknown_uid = self.unknown_uid
         if self.unknown_uid_spoils_chunk is not None:
-            unknown_uid += (
-                ", and none of the others joins" if self.unknown_uid_spoils_chunk else ", and the others join"
-            )
+            others = "not added" if self.unknown_uid_spoils_chunk else "added"
+            unknown_uid += f" (other customers in the request: {others})"
         chunk, visible = _UNTESTED, _UNTESTED
         if self.largest_chunk is not None:
-            chunk = f"{self.largest_chunk:,} at once"
+            chunk = f"{self.largest_chunk:,} accepted"
         if self.refused_chunk is not None:
-            chunk += f"; {self.refused_chunk:,} were rejected"
+            chunk += f", {self.refused_chunk:,} rejected"
         if self.largest_chunk:
-            visible = "not within the time waited"
+            visible = f"not within {MAX_LAG:.0f} s"
             if self.visible_after is not None:
                 visible = f"after {self.visible_after:.1f} s"
         return {
             "Tenant": f"{self.tenant_uid} at {self.base_url}",
             "Probed": format_utc(self.probed_at),
-            "A group created twice": self.duplicate_create,
-            "An unknown customer": unknown_uid,
-            "An addition repeated": self.repeated_add or _UNTESTED,
-            "Both sides in one request": self.both_sides or "too few customers to test with",
+            "Group created twice": self.duplicate_create,
+            "Unknown customer added": unknown_uid,
+            "Addition repeated": self.repeated_add or _UNTESTED,
+            "Addition and removal in one request": self.both_sides or _UNTESTED,
             "Customers in one request": chunk,
-            "A change shows": visible,
+            "Change in effect": visible,
         }
 
     @property
     def chunk(self) -> int:
-        """Maximum number of customers to send in one request, at most `CHUNK`, on which plan estimates are based."""
+        """
+        Number of customers that `apply_plan` sends in one request, at most 200.
+
+        Examples
+        --------
+        >>> from datetime import UTC
+        >>> at = datetime(2026, 11, 1, tzinfo=UTC)
+        >>> WriteCapabilities("t-1", "stage", at, "409", "400", *[None] * 3, 100, 200, 4.0).chunk
+        100
+        """
         if self.refused_chunk is None:
             return CHUNK
         return max(1, min(CHUNK, self.largest_chunk or 1))
 
     def read_back_waits(self, usual: Sequence[float]) -> tuple[float, ...]:
         """
-        Return the seconds to wait between reads, extended to twice the time that a change took to be in effect.
+        Return the waiting times between reads, extended for a server whose changes take effect late.
+
+        Waits are appended until their sum is at least twice the time that a change needed to take effect.
+
+        Parameters
+        ----------
+        usual : sequence of float
+            Waiting times without a probe, in seconds.
+
+        Returns
+        -------
+        tuple of float
+            Waiting times in seconds. An appended wait is at most 10 s.
 
         Examples
         --------
@@ -110,7 +167,22 @@ class WriteCapabilities:
         return tuple(waits)
 
     def save(self) -> Path:
-        """Store the capabilities in the data folder, and replace older ones of the same tenant and host."""
+        """
+        Store the results in the data folder and replace earlier results for the same tenant and host.
+
+        Returns
+        -------
+        Path
+            The path of the file.
+
+        Examples
+        --------
+        >>> from datetime import UTC
+        >>> at = datetime(2026, 11, 1, tzinfo=UTC)
+        >>> path = WriteCapabilities("t-1", "https://localhost", at, "409", "400", *[None] * 6).save()
+        >>> path.exists()
+        True
+        """
         content = asdict(self) | {"probed_at": self.probed_at.isoformat()}
         return write_checksummed(_path(self.tenant_uid, self.base_url), _KIND, content)
 
@@ -125,14 +197,14 @@ class WriteCapabilities:
 
 
 def stored_capabilities(tenant_uid: str, base_url: str) -> WriteCapabilities | None:
-    """Return the result of the last probe of this tenant and host, or None if there is none."""
+    """Read the results of the last write probe of a tenant and host, or return None if there was no probe."""
     path = _path(tenant_uid, base_url)
     if not path.exists():
         return None
     try:
         content: dict[str, Any] = read_checksummed(path, _KIND)
     except InputError as error:
-        error.add(hint=f"Delete {path}, and probe again.")
+        error.add(hint=f"Delete {path} and run the write probe again.")
         raise
     try:
         values = {field.name: content[field.name] for field in fields(WriteCapabilities)}
@@ -140,13 +212,14 @@ def stored_capabilities(tenant_uid: str, base_url: str) -> WriteCapabilities | N
         _check_ranges(capabilities)
     except (KeyError, ValueError) as error:  # msgspec.ValidationError is a ValueError.
         raise CorruptFileError(
-            f"{path} contains other values than this frgroups stores. Delete it, and probe again.", path=path
+            f"{path} is corrupt: a value is missing or invalid. Delete the file and run the write probe again.",
+            path=path,
         ) from error
     return capabilities
 
 
 def _check_ranges(capabilities: WriteCapabilities) -> None:
-    """Raise ValueError if a number is negative or larger than a probe can measure."""
+    """Raise ValueError if a number is negative or larger than any number that a probe can measure."""
     maxima = {"largest_chunk": sys.maxsize, "refused_chunk": sys.maxsize, "visible_after": _MAX_VISIBLE_AFTER}
     for name, maximum in maxima.items():
         if not 0 <= (getattr(capabilities, name) or 0) <= maximum:

@@ -1,4 +1,4 @@
-"""Probe the write behavior of a service with a temporary group; never in production."""
+"""Test the write behavior of a server with a temporary group. Production servers are rejected."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from frgroups.api.client import Client
 from frgroups.api.environments import STAGE, is_loopback
 from frgroups.api.retry import RATE_LIMIT_POLICY, call_with_retry
+from frgroups.apply.plan_checks import check_writable
 from frgroups.apply.write_capabilities import MAX_LAG, NO_RESPONSE, WriteCapabilities
 from frgroups.errors import (
     ApiError,
@@ -22,7 +23,6 @@ from frgroups.errors import (
     FrgroupsError,
     InputError,
     NotFoundError,
-    NotWritableError,
     ServerError,
     UnexpectedResponseError,
 )
@@ -36,29 +36,44 @@ log = logging.getLogger("frgroups.apply")
 PREFIX = "frgroups-probe-"
 NAME = "frgroups probe, safe to delete"
 SIZES = (1, 50, 100, 200, 500, 1000)
-_TOO_LARGE_RESPONSES = ("400", "413", "422", NO_RESPONSE)  # To a request with too many customers.
+_TOO_LARGE_RESPONSES = ("400", "413", "422", NO_RESPONSE)  # Responses to a request with too many customers.
 _PAUSES = (0.0, 0.2, 0.5, 1.0, 2.0)
 
 
 def probe_writes(client: Client) -> WriteCapabilities:
     """
-    Test the write behavior that the API contract does not specify, on stage or a sandbox, never in production.
+    Test write behavior that the API contract does not specify, using a temporary group.
 
-    The probe creates a temporary group. It adds customers of other groups to it in order to test a second creation,
-    requests of increasing size, a repeated addition, an unknown customer, additions and removals in one request, and
-    the time until a change is in effect. Then it deletes the group. No other group is changed. The result is stored
-    in the data folder, and `apply_plan` uses it to choose the request size and the time to wait for changes.
+    The probe works on the stage server and on this machine, for example with a sandbox. It does not change other
+    groups. The results are stored in the data folder. `apply_plan` uses them to choose the number of customers per
+    request and the time to wait for changes.
+
+    Parameters
+    ----------
+    client : Client
+        Client with `writable=True` for the stage server or a server on this machine.
+
+    Returns
+    -------
+    WriteCapabilities
+        The results of the tests.
 
     Raises
     ------
     InputError
-        The client is connected to neither stage nor this machine.
+        The client is connected to production or to another remote server.
     NotWritableError
-        The client was created without write access.
+        The client is read-only.
     LockedError
-        A plan is being applied to this tenant.
+        Another process is applying a plan to the tenant.
     ApiError
-        The group could not be created or deleted; the message contains its uid.
+        The temporary group could not be created or deleted. If it might still exist, the message contains its uid.
+
+    Notes
+    -----
+    The probe adds customers of other groups to the temporary group. It tests duplicate group creation, requests of
+    increasing size, repeated additions, unknown customers, and additions and removals in one request. It also
+    measures the time until a change is in effect. Finally, it deletes the temporary group.
 
     Examples
     --------
@@ -69,11 +84,13 @@ def probe_writes(client: Client) -> WriteCapabilities:
     """
     check_type(client, Client, "client")
     _check_allowed(client)
-    with tenant_lock(client.tenant_uid, client.base_url, "a probe of writes"):
+    with tenant_lock(client.tenant_uid, client.base_url, "write probe"):
         capabilities = _Probe(client).run()
     capabilities.save()
     facts = {"tenant_uid": client.tenant_uid, "largest_chunk": capabilities.largest_chunk}
-    log_event(log, logging.INFO, "writes_probed", f"probed the writes of {client.tenant_uid}", **facts)
+    log_event(
+        log, logging.INFO, "writes_probed", f"Tested the write behavior of tenant {client.tenant_uid}.", **facts
+    )
     return capabilities
 
 
@@ -81,29 +98,25 @@ def _check_allowed(client: Client) -> None:
     host = urlsplit(client.base_url).hostname or ""
     if client.base_url != STAGE and not is_loopback(host):
         raise InputError(
-            f"Writes are probed on stage or on this machine, not at {client.base_url}. Nothing was sent. "
-            "Probe stage, which runs the same service."
+            "`client` must be connected to the stage server or to a server on this machine, got "
+            f"{client.base_url}. Nothing was sent. Run the write probe with a client for the stage server."
         )
-    if not client.writable:
-        raise NotWritableError(
-            "This client was made to read, and a probe writes; nothing was sent.",
-            hint="Create the client with writable=True.",
-        )
+    check_writable(client)
 
 
 class _Probe:
-    """One probe, on one temporary group."""
+    """A write probe that uses one temporary group."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._group = f"{PREFIX}{uuid.uuid4().hex[:12]}"
 
     def run(self) -> WriteCapabilities:
-        """Create the group, run all tests, and delete the group, also after an error."""
+        """Create the temporary group, run all tests, and delete the group even if a test fails."""
         customers = list(_some_customers(self._client, max(SIZES)))
         try:
             self._client.create_group(NAME, self._group)
-        except (ConnectionFailedError, ServerError, UnexpectedResponseError):  # The group may exist nevertheless.
+        except (ConnectionFailedError, ServerError, UnexpectedResponseError):  # The group might exist.
             self._delete()
             raise
         try:
@@ -135,7 +148,7 @@ class _Probe:
         return _response_to(lambda: self._client.update_group_customers(self._group, add=add, remove=remove))
 
     def _test_visibility(self, uid: str) -> float | None:
-        """Add a customer, and return the seconds until the group contains it, or None after MAX_LAG."""
+        """Add a customer, and return the seconds until the customer is a member, or None after MAX_LAG."""
         if self._request_change(add=[uid]) not in ("accepted", NO_RESPONSE):
             return None
         return self._seconds_until(lambda: uid in self._members())
@@ -150,10 +163,10 @@ class _Probe:
 
     def _test_chunk_sizes(self, customers: list[str]) -> tuple[int | None, int | None]:
         """
-        Return the largest chunk that was accepted, and the smallest that was rejected.
+        Return the largest accepted number of customers per request and the smallest rejected number.
 
-        No customer is a member beforehand, because a repeated addition is a separate test. A rejection of one
-        customer says nothing about sizes, and neither does a service that is down.
+        The customers are removed before each request, because repeated additions are tested separately. If the server
+        rejects a single customer or is down, the maximum size cannot be determined.
         """
         largest = None
         self._request_change(remove=customers[:1])
@@ -169,15 +182,19 @@ class _Probe:
         return largest, None
 
     def _test_repeated_add(self, uids: list[str]) -> str:
-        """Add customers twice, and return the second response."""
+        """Add the same customers twice, and return the second response."""
         self._request_change(add=uids)
         return self._request_change(add=uids)
 
     def _test_unknown_customer(self, customers: list[str]) -> tuple[str, bool | None]:
-        """Return the response to an unknown customer, and True if a known one in the same request did not join."""
+        """
+        Add a known and an unknown customer in one request.
+
+        Return the response, and True if the known customer was not added.
+        """
         known = customers[-1:]
         self._request_change(remove=known)
-        response = self._request_change(add=[*known, f"{PREFIX}nobody-{uuid.uuid4().hex[:8]}"])
+        response = self._request_change(add=[*known, f"{PREFIX}unknown-{uuid.uuid4().hex[:8]}"])
         if not known:
             return response, None
         if response == "accepted" and self._seconds_until(lambda: known[0] in self._members()) is not None:
@@ -185,7 +202,7 @@ class _Probe:
         return response, known[0] not in self._members()
 
     def _test_both_sides(self, customers: list[str]) -> str | None:
-        """Add one customer and remove another in one request, and return the response and if both took effect."""
+        """Add a customer and remove another customer in one request, and return the response."""
         if len(customers) < 2:
             return None
         joins, leaves = customers[:1], customers[1:2]
@@ -195,7 +212,7 @@ class _Probe:
         if response != "accepted":
             return response
         seconds = self._seconds_until(lambda: {*joins, *leaves} & self._members() == {*joins})
-        return response if seconds is not None else "accepted, and not in effect"
+        return response if seconds is not None else "accepted, but not in effect"
 
     def _members(self) -> set[str]:
         return set(read_members(self._client, self._group).uids)
@@ -206,15 +223,15 @@ class _Probe:
         except NotFoundError:
             return
         except FrgroupsError as error:
-            error.add(f"The group of the probe, {self._group}, may still exist: delete it in the back office.")
+            error.add(f"The temporary group {self._group} might still exist. Delete it manually.")
             raise
 
 
 def _response_to(send: Callable[[], object]) -> str:
     """
-    Send a write, repeat it after 429, and return the result as text.
+    Send a write request, repeat it after status 429, and return the response as a string.
 
-    A token that is not accepted, or that may not write, ends the probe.
+    AuthError and ForbiddenError are raised, so that they end the probe.
     """
     try:
         call_with_retry(send, RATE_LIMIT_POLICY)
@@ -230,7 +247,7 @@ def _response_to(send: Callable[[], object]) -> str:
 
 
 def _some_customers(client: Client, maximum: int) -> Iterator[str]:
-    """Yield customers of other groups, each once."""
+    """Yield up to `maximum` distinct customer uids from the first page of each group."""
     seen: set[str] = set()
     for group in client.iter_groups():
         with suppress(NotFoundError):

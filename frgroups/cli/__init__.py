@@ -1,1 +1,1 @@
-"""Command line of frgroups: one module per command group, imported when one of its commands runs."""
+"""Command line of frgroups. Each command group is a module that is imported when one of its commands runs."""

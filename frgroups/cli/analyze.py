@@ -1,4 +1,4 @@
-"""Commands that analyze stored snapshots: sizes, overlap, health and changes."""
+"""Commands that analyze stored snapshots: sizes, overlap, health, and changes."""
 
 from __future__ import annotations
 
@@ -18,16 +18,22 @@ if TYPE_CHECKING:
 
 MEASURES = ("jaccard", "n_both", "overlap_coefficient", "lift")
 PAIR_COLUMNS = ["name_a", "name_b", "n_a", "n_b", "n_both", "jaccard", "share_of_a", "share_of_b"]
-# At most this many rows of `changes --customers` are printed.
+# Maximum number of rows that `changes --customers` prints.
 MAX_CUSTOMER_ROWS = 50
 
 
-@command("sizes", example="frgroups sizes --csv sizes.csv")
+@command(
+    "sizes",
+    example="frgroups sizes --csv sizes.csv",
+    more="The column n_exclusive contains the number of members who are in no other group.",
+)
 @snapshot_options
 @csv_option
-@click.option("--top", type=IntegerRange(min=1), metavar="N", help="Show only the N largest groups.")
+@click.option(
+    "--top", type=IntegerRange(min=1), metavar="N", help="Show only the N largest groups. By default, all groups."
+)
 def sizes(selection: SnapshotSelection, csv: Path | None, top: int | None) -> int:
-    """Show the size of each group."""
+    """Print the size of each group of a stored snapshot."""
     from frgroups.analysis.sizes import group_sizes
     from frgroups.cli.inputs import read_selected_snapshot
 
@@ -42,19 +48,27 @@ def sizes(selection: SnapshotSelection, csv: Path | None, top: int | None) -> in
     return 0
 
 
-@command("overlap", example="frgroups overlap --top 20")
+@command(
+    "overlap",
+    example="frgroups overlap --top 20",
+    more="The Jaccard index is the number of customers in both groups (n_both) divided by the number of customers in "
+    "at least one of the groups. The overlap coefficient is n_both divided by the size of the smaller group. The "
+    "lift is n_both divided by the number that is expected if the two groups are independent.",
+)
 @snapshot_options
 @csv_option
-@click.option("--top", type=IntegerRange(min=1), default=20, metavar="N", help="Show the first N pairs.")
-@click.option("--by", "measure", type=click.Choice(MEASURES), default="jaccard", help="Sort by this measure.")
+@click.option("--top", type=IntegerRange(min=1), default=20, metavar="N", help="Show only the first N pairs.")
+@click.option(
+    "--by", "measure", type=click.Choice(MEASURES), default="jaccard", help="Sort by this measure, highest first."
+)
 @click.option(
     "--universe",
     type=IntegerRange(min=1),
     metavar="N",
-    help="Total number of customers, which lift and q-value require.",
+    help="Total number of customers of the retailer. Required for the columns lift and q_value.",
 )
 def overlap(selection: SnapshotSelection, csv: Path | None, top: int, measure: str, universe: int | None) -> int:
-    """Show the pairs of groups that overlap most."""
+    """Print the pairs of groups with the largest overlap."""
     from frgroups.analysis.overlap import overlap_pairs
     from frgroups.cli.inputs import read_selected_snapshot
     from frgroups.snapshot.universe import resolve_universe
@@ -62,7 +76,7 @@ def overlap(selection: SnapshotSelection, csv: Path | None, top: int, measure: s
     snapshot = read_selected_snapshot(selection)
     n_customers = resolve_universe(snapshot, universe, snapshot.matrix)
     if measure == "lift" and n_customers is None:
-        raise UsageError("--by lift compares with chance, which needs --universe N, the number of customers in all.")
+        raise UsageError("--by lift requires the total number of customers. Pass it with --universe N.")
     table = overlap_pairs(snapshot, universe=n_customers, min_both=1)
     table = table.sort_values([measure, "n_both"], ascending=False, ignore_index=True)
     columns = PAIR_COLUMNS
@@ -78,19 +92,19 @@ def overlap(selection: SnapshotSelection, csv: Path | None, top: int, measure: s
 @command(
     "health",
     example="frgroups health --register register.csv --csv findings.csv",
-    more="The exit code is 0 whatever the findings are. It is 1 if there is no snapshot or the register cannot be "
-    "read.",
+    more="The exit code does not depend on the findings. It is 0 if the snapshot and the register were read, and 1 "
+    "otherwise.",
 )
 @snapshot_options
 @register_option
-@click.option("--top", type=IntegerRange(min=1), default=30, metavar="N", help="Show the first N findings.")
+@click.option("--top", type=IntegerRange(min=1), default=30, metavar="N", help="Show only the first N findings.")
 @click.option(
     "--json",
     "as_json",
     cls=ExclusiveOption,
     excludes=["--csv"],
     is_flag=True,
-    help="Print every finding as one JSON line.",
+    help="Print all findings as JSON lines. --top has no effect.",
 )
 @click.option(
     "--csv",
@@ -98,10 +112,10 @@ def overlap(selection: SnapshotSelection, csv: Path | None, top: int, measure: s
     excludes=["--json"],
     type=FILE,
     metavar="FILE",
-    help="Write every finding to a CSV file.",
+    help="Also write all findings to a CSV file.",
 )
 def health(selection: SnapshotSelection, register: Path | None, top: int, as_json: bool, csv: Path | None) -> int:
-    """Show problems found in the groups."""
+    """Print the problems found in the groups and the suggested actions."""
     from frgroups.analysis.health import SEVERITIES, health_report
     from frgroups.cli.inputs import read_optional_register, read_selected_snapshot
 
@@ -126,11 +140,14 @@ def health(selection: SnapshotSelection, register: Path | None, top: int, as_jso
 @snapshot_options
 @csv_option
 @click.option(
-    "--since", type=TIMESTAMP, metavar="DATE", help="Date of the older snapshot. By default, the last but one."
+    "--since",
+    type=TIMESTAMP,
+    metavar="DATE",
+    help="Compare with the newest snapshot taken on or before this date. By default, the previous snapshot.",
 )
-@click.option("--customers", is_flag=True, help="Show a row for each customer instead of each group.")
+@click.option("--customers", is_flag=True, help="Show each customer who joined or left a group.")
 def changes(selection: SnapshotSelection, csv: Path | None, since: str | None, customers: bool) -> int:
-    """Compare two snapshots."""
+    """Print the changes between two stored snapshots."""
     from frgroups.analysis.changes import group_changes, membership_changes
     from frgroups.cli.inputs import read_previous_snapshot, read_selected_snapshot
     from frgroups.internals.formatting import format_utc
@@ -162,18 +179,32 @@ def _print_group_notes(table: pd.DataFrame, *, n_changed: int) -> None:
 
     print_text(f"{n_changed} of {len(table)} groups changed.")
     for row in table[table["renamed_from"] != ""].to_dict("records"):
-        print_text(f"{row['renamed_from']} is now called {row['name']}.")
+        print_text(f"{row['renamed_from']} was renamed to {row['name']}.")
     n_drifted = int((table["verdict"] == "drifted").sum())
     if n_drifted:
-        print_text(f"{pluralize(n_drifted, 'group')} drifted while read, so that some of its changes may be none.")
+        print_text(
+            f"{pluralize(n_drifted, 'group')} changed during the load (verdict drifted). The changes of such a "
+            "group might be incomplete or wrong."
+        )
 
 
 def _write_table(path: Path | None, table: pd.DataFrame, *, n_printed: int) -> None:
-    """Print how many rows were printed if some were not, and write all of them to a file if there is a path."""
+    """
+    Write a table to a CSV file, and report how many of its rows were printed.
+
+    Parameters
+    ----------
+    path
+        The CSV file. None writes no file.
+    table
+        The complete table.
+    n_printed
+        Number of rows that the command has printed. If some rows were not printed, a message contains both numbers.
+    """
     from frgroups.internals.atomic_files import write_text
 
     if n_printed < len(table):
-        print_text(f"{n_printed} of {len(table)} rows shown; --csv FILE writes all.")
+        print_text(f"{n_printed} of {len(table)} rows shown. To write all rows to a file, pass --csv FILE.")
     if path is not None:
         target = path.expanduser().resolve()
         write_text(target, table.to_csv(index=False))

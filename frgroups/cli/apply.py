@@ -1,4 +1,4 @@
-"""Commands that approve a plan, apply it and undo it."""
+"""Commands that approve, apply, and undo a plan."""
 
 from __future__ import annotations
 
@@ -23,9 +23,13 @@ if TYPE_CHECKING:
 @click.argument("file", metavar="PLAN", type=FILE)
 @click.option("--by", "reviewer", required=True, type=NONEMPTY_TEXT, metavar="NAME", help="Name of the reviewer.")
 @click.option("--reject", "reason", metavar="REASON", help="Reject the plan for this reason instead of approving it.")
-@click.option("--out", type=FILE, metavar="FILE", help="Approval file. By default, a file beside the plan.")
+@click.option("--out", type=FILE, metavar="FILE", help="Approval file to write. By default, a file next to the plan.")
 def approve(file: Path, reviewer: str, reason: str | None, out: Path | None) -> int:
-    """Write an approval or a rejection; move a pending plan of the queue to the approved plans."""
+    """
+    Write an approval or a rejection.
+
+    An approved plan in the queue moves from the folder `pending` to the folder `approved`.
+    """
     from frgroups.plan.plan_file import read_plan
     from frgroups.review.approval import approve_plan, check_rejections, read_decision
     from frgroups.review.plan_queue import locate_plan, move_plan
@@ -37,9 +41,10 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None) -> 
     if reason is not None:
         written = approve_plan(plan, target, by=reviewer, reject=reason)
         print_text(plan.summary())
-        print_text(f"{reviewer} rejected plan {plan.digest[:12]}. Written to {_existing(written, path)}")
+        print_text(f"{reviewer} rejected plan {plan.digest[:12]}.")
+        print_text(f"Written to {_existing(written, path)}")
         if previous and previous.approved:
-            print_text(f"It takes the place of the approval by {previous.by}, which was in that file.")
+            print_text(f"The rejection replaces the approval by {previous.by} in the same file.")
         return 0
     check_rejections(plan, target)
     approval = approve_plan(plan, target, by=reviewer, reject=None)
@@ -47,7 +52,8 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None) -> 
     location = path.absolute()
     if out is None:
         location = move_plan(path, "approved")
-    print_text(f"{reviewer} approved plan {plan.digest[:12]}. Written to {_existing(approval, location)}")
+    print_text(f"{reviewer} approved plan {plan.digest[:12]}.")
+    print_text(f"Written to {_existing(approval, location)}")
     if location != path.absolute():
         print_text(f"The plan is now in {location.parent}. Next: frgroups apply --approved")
     else:
@@ -56,7 +62,7 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None) -> 
 
 
 def _existing(approval: Path, plan: Path) -> Path:
-    """Return the path of an approval file, which is moved together with its plan."""
+    """Return the path of an approval file, which might have been moved together with its plan."""
     if approval.exists():
         return approval
     return plan.absolute().with_suffix(".approval.json")
@@ -69,32 +75,39 @@ def _existing(approval: Path, plan: Path) -> Path:
 )
 @click.argument("file", metavar="[PLAN]", type=FILE, required=False)
 @click.option(
-    "--approve", "approval", metavar="DIGEST|FILE", help="Digest that was reviewed, or approval file of the reviewer."
+    "--approve",
+    "approval",
+    metavar="DIGEST|FILE",
+    help="Digest of the reviewed plan, or the reviewer's approval file.",
 )
 @click.option(
     "--approve-policy",
     type=FILE,
     metavar="FILE",
-    help="Policy (TOML) that approves small changes of certain groups: by, groups, max_adds, max_removes, ...",
+    help="TOML file with a policy that approves small changes without a reviewer. Required keys: by, groups, "
+    "max_adds, max_removes.",
 )
 @click.option(
     "--approved",
     cls=ExclusiveOption,
     excludes=["--finalize"],
     is_flag=True,
-    help="Apply all approved plans of the queue, oldest first. Completed plans are moved to done, and plans that "
-    "cannot be completed to stopped.",
+    help="Apply all approved plans in the queue, oldest first. Completed plans are moved to the folder done. Plans "
+    "that cannot be completed are moved to the folder stopped.",
 )
 @click.option(
     "--finalize",
     cls=ExclusiveOption,
     excludes=["--approved"],
     is_flag=True,
-    help="Send nothing. Write the receipt of an interrupted run that cannot be resumed, so that it can be undone.",
+    help="Write the receipt of an interrupted run that cannot be resumed, so that it can be undone. No changes are "
+    "sent.",
 )
 @tenant_option
 @journal_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON line per plan: outcome, counts and receipt.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print a JSON line for each plan with its outcome, counts, and receipt."
+)
 def apply(
     file: Path | None,
     approval: str | None,
@@ -105,18 +118,21 @@ def apply(
     journal: Path | None,
     as_json: bool,
 ) -> int:
-    """Apply a plan, finalize a run, or apply all approved plans of the queue."""
+    """Apply a plan, finalize an interrupted run, or apply all approved plans in the queue."""
     n_approvals = (approval is not None) + (approve_policy is not None)
     if approved and (file or approval):
-        raise UsageError("--approved takes the plans of the queue, and no PLAN or --approve.")
+        raise UsageError("--approved applies the plans in the queue. It cannot be combined with PLAN or --approve.")
     if finalize and n_approvals:
-        raise UsageError("--finalize sends nothing, so it takes no approval.")
+        raise UsageError(
+            "--finalize sends no changes and needs no approval. It cannot be combined with --approve or "
+            "--approve-policy."
+        )
     if approved:
         return _apply_queue(approve_policy, tenant, journal, as_json)
     if file is None:
-        raise UsageError("Name the file of a plan, or give --approved for all approved plans of the queue.")
+        raise UsageError("Pass a plan file, or pass --approved to apply all approved plans in the queue.")
     if not finalize and n_approvals != 1:
-        raise UsageError("Give either --approve with the digest or the approval file, or --approve-policy.")
+        raise UsageError("Pass either --approve with a digest or an approval file, or --approve-policy.")
     policy = _read_optional_policy(approve_policy)
     return _apply_file(file, policy or approval, tenant, journal, as_json)
 
@@ -130,7 +146,22 @@ def _apply_queue(policy_file: Path | None, tenant: str | None, journal: Path | N
 def _apply_file(
     file: Path, approve: Policy | str | None, tenant: str | None, journal: Path | None, as_json: bool
 ) -> int:
-    """Apply the plan in a file, or finalize its run if there is no approval."""
+    """
+    Apply the plan in a file and return the exit code.
+
+    Parameters
+    ----------
+    file
+        Plan file, or the name of a plan in the queue.
+    approve
+        Digest, approval file, or policy. None finalizes the interrupted run of the plan instead.
+    tenant
+        Name of a tenant in tenants.toml. None selects the tenant in FRGROUPS_TENANT_UID.
+    journal
+        Folder of the journals. None selects the data folder.
+    as_json
+        Whether to print the result as a JSON line.
+    """
     from frgroups.apply.executor import apply_plan, finalize_plan
     from frgroups.cli.apply_result import receipt_exit_code, result_line, unsent_line
     from frgroups.cli.inputs import open_client
@@ -163,20 +194,29 @@ def _read_optional_policy(path: Path | None) -> Policy | None:
 
 
 def _print_receipt(receipt: Receipt) -> None:
-    from frgroups.cli.apply_result import NO_RECEIPT_FILE
-
     print_text(receipt.summary())
-    print_text(f"Receipt: {receipt.path or NO_RECEIPT_FILE}")
-    if receipt.counts["verified"] and receipt.path:
-        print_text(f"To undo it: frgroups undo {receipt.path}")
+    if receipt.path is None:
+        print_text(
+            "Receipt: not written. Free disk space and apply the same plan again to write the receipt, "
+            "which an undo requires."
+        )
+        return
+    print_text(f"Receipt: {receipt.path}")
+    if receipt.counts["verified"]:
+        print_text(f"To undo: frgroups undo {receipt.path}")
 
 
-@command("undo", example="frgroups undo receipt.json")
+@command(
+    "undo",
+    example="frgroups undo receipt.json",
+    more="The new plan has the limits of the applied plan. To change them, use --limit. The new plan must be "
+    "approved and applied like any other plan.",
+)
 @click.argument("file", metavar="RECEIPT", type=FILE)
 @limit_option
-@click.option("--out", type=FILE, metavar="FILE", help="Plan file. By default, a file in the data folder.")
+@click.option("--out", type=FILE, metavar="FILE", help="Plan file to write. By default, a file in the data folder.")
 def undo(file: Path, limit_settings: tuple[tuple[str, object], ...], out: Path | None) -> int:
-    """Plan the reverse of the changes in a receipt."""
+    """Create a plan that undoes the changes in a receipt."""
     from frgroups.apply.receipt import read_receipt
     from frgroups.apply.undo import plan_undo
     from frgroups.cli.inputs import override_limits
@@ -184,8 +224,8 @@ def undo(file: Path, limit_settings: tuple[tuple[str, object], ...], out: Path |
 
     if file.suffix == ".jsonl":
         raise InputError(
-            f"{file} is a journal. An undo requires the receipt beside it, which ends in .receipt.json. If there is "
-            "no receipt, frgroups apply PLAN --finalize writes it."
+            f"{file} is a journal. Pass the receipt next to it, which ends in .receipt.json. If there is no receipt, "
+            "create it with frgroups apply PLAN --finalize."
         )
     receipt = read_receipt(file)
     limits = None

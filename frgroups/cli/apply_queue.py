@@ -1,4 +1,4 @@
-"""Apply the approved plans of the queue, one after the other."""
+"""Apply the approved plans in the queue, one after the other."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ from frgroups.review.plan_queue import QueuedPlan, archive_plan, queued_plans
 
 def apply_queue(policy: Policy | None, tenant: str | None, journal: Path | None, as_json: bool) -> int:
     """
-    Apply every approved plan of the queue and return the worst exit code.
+    Apply all approved plans in the queue and return the worst exit code.
 
-    A plan that fails does not stop the others.
+    If a plan fails, the function continues with the next plan.
 
     Parameters
     ----------
     policy
         Policy that approves plans without an approval file.
     tenant
-        Name of a tenant in tenants.toml; None for the tenant of the environment.
+        Name of a tenant in tenants.toml. None selects the tenant in FRGROUPS_TENANT_UID.
     journal
-        Folder of the journals; None for the data folder.
+        Folder of the journals. None selects the data folder.
     as_json
-        Print each result as a JSON line instead of a sentence.
+        Whether to print each result as a JSON line instead of a sentence.
     """
     codes = []
     with open_client(tenant, writable=True) as client, deferred_interrupt() as stop:
         for queued in queued_plans(client.tenant_uid, client.base_url):
             if stop.is_set():
-                print_error("Interrupted: the other plans stay in the queue.")
+                print_error("Interrupted. The remaining plans stay in the queue.")
                 break
             line = _apply_queued(client, queued, policy, journal, stop)
             codes.append(line["exit_code"])
@@ -61,21 +61,25 @@ def apply_queue(policy: Policy | None, tenant: str | None, journal: Path | None,
 def _apply_queued(
     client: Client, queued: QueuedPlan, policy: Policy | None, journal: Path | None, stop: threading.Event
 ) -> dict[str, Any]:
-    """Apply one plan of the queue and return its result. A plan that cannot be completed is moved to stopped."""
+    """
+    Apply a plan in the queue and return its result as a dictionary for a JSON line.
+
+    A completed plan is moved to the folder `done`, and a plan that cannot be completed to the folder `stopped`.
+    """
     approvals: list[ApprovalSource] = [queued.decision_file] if queued.decision_file else []
     if policy and not queued.is_rejected:
         approvals.append(policy)
     try:
-        # If the plan could not be read before, reading it again raises the error that says why.
+        # If the plan file could not be read, reading it again raises the error that explains the reason.
         plan = queued.plan or read_plan(queued.path)
         previous = last_receipt(plan, journal)
-        # The plan was completed before, but could not be moved.
+        # A completed plan is still in the queue if an earlier run could not move it.
         completed = previous is not None and previous.complete
         if queued.is_rejected and not completed:
             return _rejected(queued)
         if not approvals and not completed:
             check_limits(plan)
-            return unsent_line(queued.path, "pending", 0, "It is not approved yet.")
+            return unsent_line(queued.path, "pending", 0, "The plan is not approved yet.")
         receipt = previous
         if approvals or receipt is None:
             receipt = _apply_approved(client, plan, approvals, journal)
@@ -98,8 +102,8 @@ def _apply_queued(
 
 def _rejected(queued: QueuedPlan) -> dict[str, Any]:
     reason = queued.decision.message if queued.decision else ""
-    name = queued.decision_file.name if queued.decision_file else "its file"
-    message = f"{reason} Delete {name} among the stopped ones if that was taken back."
+    name = queued.decision_file.name if queued.decision_file else "the rejection file"
+    message = f"{reason} If the reviewer has withdrawn the rejection, delete {name} in the folder of stopped plans."
     return _stopped(queued, unsent_line(queued.path, "stopped", code_of(NotApprovedError(message)), message))
 
 
@@ -108,7 +112,7 @@ def _stopped(queued: QueuedPlan, line: dict[str, Any]) -> dict[str, Any]:
 
 
 def _apply_approved(client: Client, plan: Plan, approvals: list[ApprovalSource], journal: Path | None) -> Receipt:
-    """Apply a plan with the first valid approval; if none is valid, raise the error of the first one."""
+    """Apply a plan with the first valid approval. If no approval is valid, raise the error of the first one."""
     errors = []
     for approval in approvals:
         try:
@@ -119,11 +123,25 @@ def _apply_approved(client: Client, plan: Plan, approvals: list[ApprovalSource],
 
 
 def _move(move: Callable[[], object], line: dict[str, Any]) -> dict[str, Any]:
-    """Move a plan, and return the values of its result that change if this fails."""
+    """
+    Move a plan to another folder of the queue.
+
+    Parameters
+    ----------
+    move
+        Function that moves the plan.
+    line
+        Result of the plan.
+
+    Returns
+    -------
+    dict
+        Values that replace those of `line` if the plan could not be moved. Empty if it was moved.
+    """
     try:
         move()
     except (FrgroupsError, OSError) as error:
-        note = f"It could not be moved: {_error_text(error)} The next apply moves it without sending anything."
+        note = f"The plan file could not be moved: {_error_text(error)} The next run moves it and sends no changes."
         return {"message": f"{line['message']} {note}", "exit_code": worst([line["exit_code"], 1])}
     return {}
 

@@ -1,4 +1,4 @@
-"""Result of an apply, as an exit code and as a JSON line for scripts."""
+"""Convert the result of an apply to an exit code and to a JSON line for scripts."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from typing import Any
 from frgroups.apply.receipt import Receipt
 from frgroups.cli.output import make_visible
 
-NO_RECEIPT_FILE = (
-    "not written. Free some disk space and apply the same plan again: this writes the receipt, which undo requires."
-)
-
 
 def receipt_exit_code(receipt: Receipt) -> int:
-    """Return 0 if all changes are verified and the receipt is stored, 6 if a change had no effect, and else 5."""
+    """
+    Return the exit code of an apply.
+
+    The code is 0 if all changes are verified and the receipt is stored. It is 6 if a change had no effect, and 5 for
+    all other incomplete results.
+    """
     if receipt.ok and receipt.path:
         return 0
     return 6 if receipt.counts["not_effective"] else 5
 
 
 def result_line(path: Path, receipt: Receipt) -> dict[str, Any]:
-    """Return the result of a plan that was applied."""
+    """Return the result of an applied plan as a dictionary for a JSON line."""
     return {
         "plan": path.name,
         "outcome": "done" if receipt.complete else "incomplete",
@@ -33,7 +34,7 @@ def result_line(path: Path, receipt: Receipt) -> dict[str, Any]:
 
 
 def unsent_line(path: Path, outcome: str, code: int, message: str) -> dict[str, Any]:
-    """Return the result of a plan of which this run sent nothing."""
+    """Return the result of a plan for which this run sent no changes, as a dictionary for a JSON line."""
     return {
         "plan": path.name,
         "outcome": outcome,

@@ -1,4 +1,4 @@
-"""Click command and group classes: lazy loading, option rules, logging, error messages and exit codes."""
+"""Define click commands and groups with lazy loading, option checks, logging, error messages, and exit codes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ USAGE_EXIT_CODE = 64
 HELP_NAMES = {"help_option_names": ["-h", "--help"], "show_default": True}
 _LOG = "frgroups.log"
 _VERBOSE = "frgroups.verbose"
-_RESUME = " What was sent is in the journal: give the same command again, and it goes on from there."
+_RESUME = " The journal records the requests that were sent. To resume, run the same command again."
 
 
 class LazyGroup(click.Group):
@@ -31,9 +31,11 @@ class LazyGroup(click.Group):
     Parameters
     ----------
     sections
-        The commands below the headings of the help page, in workflow order.
+        Lists of commands by the section heading of the help page.
     renamed
-        Former names of commands, and the names that replaced them.
+        Current name of each renamed command, by former name.
+    epilogs
+        Function that yields the heading and the text of each section at the end of the help page.
     """
 
     def __init__(
@@ -52,23 +54,27 @@ class LazyGroup(click.Group):
         self._epilogs = epilogs
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the arguments before the name of the command."""
+        """Parse the arguments that precede the command name."""
         with _usage_errors_of(ctx):
             return super().parse_args(ctx, args)
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
-        """Return the names of the commands in workflow order."""
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click API
+        """Return the command names in workflow order."""
         return list(self._entries)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's signature
-        """Import and return a command, or return None if there is no command of this name."""
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click API
+        """Import and return the command with this name, or return None if it does not exist."""
         entry = self._entries.get(cmd_name)
         return None if entry is None else entry.load()
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command that the arguments name; name the replacement of a renamed or mistyped command."""
+        """
+        Return the command that the arguments select.
+
+        The error for an unknown command suggests the current name of a renamed command, or a similar name.
+        """
         name = args[0]
         if not ctx.resilient_parsing and name not in self._entries and not name.startswith("-"):
             ctx.fail(self._unknown_command_message(name))
@@ -84,20 +90,20 @@ class LazyGroup(click.Group):
         return message
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the commands below their headings, and then the options."""
+        """Write the commands with their section headings, followed by the options."""
         width = max(map(len, self._entries))
         for heading, entries in self._sections.items():
             with formatter.section(heading):
                 formatter.write_dl([(entry.name.ljust(width), entry.help) for entry in entries])
         click.Command.format_options(self, ctx, formatter)
 
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's
-        """Write the workflow, the environment variables and the exit codes."""
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click API
+        """Write the workflow, the environment variables, and the exit codes."""
         for heading, text in self._epilogs():
             write_verbatim(formatter, heading, text)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Complete the name of a command without importing it."""
+        """Return the completions of a command name without importing the commands."""
         items = [
             CompletionItem(name, help=entry.help)
             for name, entry in self._entries.items()
@@ -125,7 +131,7 @@ class ExclusiveOption(click.Option):
     def handle_parse_result(
         self, ctx: click.Context, opts: Mapping[str, Any], args: list[str]
     ) -> tuple[Any, list[str]]:
-        """Reject the option if one of the others is given too."""
+        """Raise a usage error if the option is combined with an excluded option."""
         if self.name in opts and not ctx.resilient_parsing:
             for other in ctx.command.params:
                 if other.name in opts and other.opts[-1] in self._excludes:
@@ -134,7 +140,7 @@ class ExclusiveOption(click.Option):
 
 
 class ListOption(click.Option):
-    """Option that takes one or more values: `--tenant a b` means the same as `--tenant a --tenant b`."""
+    """Option that accepts one or more values: `--tenant a b` is the same as `--tenant a --tenant b`."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         options["multiple"] = True
@@ -142,21 +148,21 @@ class ListOption(click.Option):
 
 
 class ExclusiveListOption(ExclusiveOption, ListOption):
-    """Option with one or more values that cannot be combined with other options."""
+    """Option that accepts one or more values and cannot be combined with other options."""
 
 
 class FrgroupsCommand(click.Command):
     """
-    Command that returns an exit code, and reports its errors on stderr.
+    Command that returns an exit code and prints its errors to stderr.
 
     Parameters
     ----------
     example
-        A command line for the help page.
+        Command line that the help page shows as an example.
     renamed
-        Former names of options, and the options that replaced them.
+        Current name of each renamed option, by former name.
     require_one_of
-        Long names of options of which one is required.
+        Long names of options, at least one of which is required.
     """
 
     def __init__(
@@ -174,7 +180,11 @@ class FrgroupsCommand(click.Command):
         self._require_one_of = require_one_of
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the arguments; name the replacement of a renamed option."""
+        """
+        Parse the arguments.
+
+        The error for a renamed option contains its current name.
+        """
         try:
             with _usage_errors_of(ctx):
                 rest = super().parse_args(ctx, self._checked_values(ctx, args))
@@ -185,7 +195,7 @@ class FrgroupsCommand(click.Command):
             ctx.fail(f"Option {error.option_name} was renamed to {replacement}.")
         alternatives = self._alternatives()
         if alternatives and not ctx.resilient_parsing and not any(ctx.params[param.name] for param in alternatives):
-            ctx.fail(f"Give {' or '.join(self._require_one_of)}.")
+            ctx.fail(f"Pass {' or '.join(self._require_one_of)}.")
         return rest
 
     def _alternatives(self) -> list[click.Option]:
@@ -196,7 +206,7 @@ class FrgroupsCommand(click.Command):
         ]
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
-        """Return the parts of the usage line: required options, [OPTIONS], and arguments."""
+        """Return the parts of the usage line: the required options, [OPTIONS], and the arguments."""
         options = [param for param in self.params if isinstance(param, click.Option)]
         pieces = [_option_usage(param, ctx) for param in options if param.required]
         alternatives = self._alternatives()
@@ -206,9 +216,10 @@ class FrgroupsCommand(click.Command):
 
     def _checked_values(self, ctx: click.Context, args: Sequence[str]) -> list[str]:
         """
-        Return the arguments with one value for each occurrence of an option.
+        Return the arguments with the option name repeated before each value of a list option.
 
-        Click would take `--json` in `--out --json` for the name of a file. This is a usage error.
+        An option name in place of a value is a usage error. In `--out --json`, click would accept `--json` as
+        the file name.
         """
         options = {name: param for param in self.get_params(ctx) for name in (*param.opts, *param.secondary_opts)}
         result: list[str] = []
@@ -261,7 +272,7 @@ class FrgroupsCommand(click.Command):
         return exit_code
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the example and the epilog."""
+        """Write the example, followed by the additional paragraph of the help page."""
         write_verbatim(formatter, "Example", self._example)
         super().format_epilog(ctx, formatter)
 
@@ -275,20 +286,20 @@ def command(
     require_one_of: Sequence[str] = (),
 ) -> Callable[[Callable[..., int]], click.Command]:
     """
-    Return a decorator that makes a function a command.
+    Return a decorator that turns a function into a command.
 
     Parameters
     ----------
     name
-        Name of the command in the command table, from which its help is taken.
+        Name of the command in the command table, which also contains its help.
     example
-        A command line for the help page.
+        Command line that the help page shows as an example.
     more
-        A paragraph at the end of the help page.
+        Additional paragraph at the end of the help page.
     renamed
-        Former names of options, and the options that replaced them.
+        Current name of each renamed option, by former name.
     require_one_of
-        Long names of options of which one is required.
+        Long names of options, at least one of which is required.
     """
 
     def decorate(function: Callable[..., int]) -> click.Command:
@@ -308,13 +319,17 @@ def command(
 
 
 def log_options() -> list[click.Parameter]:
-    """Return `--log` and `-v`. They are valid before and after the command name; the latter take precedence."""
+    """
+    Return the options `--log` and `-v`.
+
+    Both are valid before and after the command name. A value after the command name takes precedence.
+    """
     log = click.Option(
         ["--log"],
         type=click.Choice(["text", "json"]),
         expose_value=False,
         callback=_store_log_format,
-        help="Write a log to stderr, as text or as JSON lines.",
+        help="Log each step to stderr in this format. By default, only warnings are logged, as text.",
     )
     verbose = click.Option(
         ["-v", "--verbose"],
@@ -322,13 +337,13 @@ def log_options() -> list[click.Parameter]:
         expose_value=False,
         show_default=False,
         callback=_store_verbosity,
-        help="Log more: -v logs steps, -vv logs requests.",
+        help="Log each step (-v), or each step and each request (-vv).",
     )
     return [log, verbose]
 
 
 def log_format(ctx: click.Context) -> str | None:
-    """Return the value of `--log`, or None."""
+    """Return the value of `--log`, or None if the option is not set."""
     value = ctx.meta.get(_LOG)
     return None if value is None else str(value)
 
@@ -349,7 +364,7 @@ def _store_verbosity(ctx: click.Context, _: click.Parameter, value: int) -> None
 
 
 def _log_to_stderr(ctx: click.Context) -> AbstractContextManager[None]:
-    """Log warnings, or more if `--log` or `-v` are given."""
+    """Return a context manager that logs to stderr: warnings by default, more with `--log` or `-v`."""
     from frgroups.internals.structured_logging import logged_to_stderr
 
     count, form = verbosity(ctx), log_format(ctx)
@@ -366,7 +381,7 @@ def _log_to_stderr(ctx: click.Context) -> AbstractContextManager[None]:
 
 
 def write_verbatim(formatter: click.HelpFormatter, heading: str, text: str) -> None:
-    """Write a section of a help page whose lines are not wrapped."""
+    """Write a section of a help page without wrapping its lines."""
     with formatter.section(heading):
         for line in text.splitlines():
             indent = " " * formatter.current_indent if line else ""
@@ -374,7 +389,7 @@ def write_verbatim(formatter: click.HelpFormatter, heading: str, text: str) -> N
 
 
 def report_usage_error(message: str, ctx: click.Context | None) -> None:
-    """Print the usage, the message and a pointer to --help to stderr."""
+    """Print the usage line, the message, and a reference to --help to stderr."""
     path = "frgroups"
     if ctx is not None:
         path = ctx.command_path
@@ -384,7 +399,11 @@ def report_usage_error(message: str, ctx: click.Context | None) -> None:
 
 
 def discard_output() -> None:
-    """Send what is left for a closed pipe to the null device, so that the interpreter can exit without an error."""
+    """
+    Discard the buffered output of closed pipes.
+
+    The interpreter flushes stdout and stderr when it exits, which would fail if the reader has closed the pipe.
+    """
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -396,7 +415,7 @@ def discard_output() -> None:
 
 @contextmanager
 def _usage_errors_of(ctx: click.Context) -> Iterator[None]:
-    """Add the context to usage errors of the parser, which does not always know it."""
+    """Add the click context to usage errors that the parser raises without one."""
     try:
         yield
     except click.UsageError as error:

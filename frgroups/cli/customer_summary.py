@@ -1,4 +1,4 @@
-"""Summary of a customer: the groups, the changes between snapshots, and the plans and approvals behind them."""
+"""Summarize a customer: the groups, the changes between snapshots, and the plans that caused the changes."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from frgroups.snapshot.customer_lists import resolve_customers
 from frgroups.snapshot.snapshot import Snapshot
 
 _VERDICT_NOTES = {
-    "drifted": "Not sure: the group changed while it was read.",
-    "unverifiable": "Not proved: there was no evidence that the group was read whole.",
+    "drifted": "This entry is uncertain, because the group changed during the load.",
+    "unverifiable": "This entry is uncertain, because the load could not verify that the group was read completely.",
 }
 _STATUS_NOTES = {"new": " The group was new.", "deleted": " The group was deleted."}
 
@@ -34,14 +34,18 @@ class CustomerSummary:
 
     Attributes
     ----------
+    snapshot
+        The snapshot.
+    uid
+        Uid of the customer.
     groups
-        Uids of the customer's groups.
+        Uids of the customer's groups in the snapshot.
     history
         Rows of `customer_history` up to the snapshot.
     unseen
-        Changes by plans that no snapshot up to this one contains.
+        Changes sent by plans before the snapshot that no stored snapshot shows.
     since
-        Changes by plans after the snapshot.
+        Changes sent by plans after the snapshot.
     """
 
     snapshot: Snapshot
@@ -58,10 +62,21 @@ def read_summary(
     """
     Return the summary of a customer.
 
+    Parameters
+    ----------
+    snapshot
+        The snapshot to summarize.
+    customer_id
+        Uid or external id of the customer.
+    id_type
+        "customer_uid" or "external_id".
+    cache, journal
+        Folders of the snapshots and of the journals. None selects the data folder.
+
     Raises
     ------
     SnapshotNotFoundError
-        No stored snapshot and no plan contains the customer.
+        If neither a stored snapshot nor an applied plan contains the customer.
     """
     uid = _customer_uid(snapshot, customer_id, id_type)
     tenant_uid, base_url = snapshot.tenant_uid, snapshot.base_url
@@ -79,8 +94,8 @@ def read_summary(
     ]
     if history.empty and not causes and uid not in set(snapshot.customers["customer_uid"]):
         raise SnapshotNotFoundError(
-            f"No kept snapshot of {snapshot.tenant_uid} knows a customer {safe_repr(uid)}. Check the uid (an "
-            "external id needs --by external_id), or load again; customers who never were in a group cannot be seen."
+            f"No stored snapshot of {snapshot.tenant_uid} contains the customer {safe_repr(uid)}. Check the uid. For "
+            "an external id, pass --by external_id. Snapshots do not contain customers who were never in a group."
         )
     return CustomerSummary(snapshot, uid, groups, rows, unseen, since)
 
@@ -91,17 +106,20 @@ def _customer_uid(snapshot: Snapshot, customer_id: str, id_type: str) -> str:
     [row] = resolve_customers(snapshot, [customer_id], by=id_type).to_dict("records")
     if row["outcome"] == "resolved":
         return str(row["customer_uid"])
-    subject, action = "No customer has", "An older one may know it (--at DATE)."
+    taken_at = format_utc(snapshot.taken_at)
     if row["outcome"] == "ambiguous":
-        subject, action = "Several customers have", "Say which by its customer uid."
+        raise InputError(
+            f"Several customers have the {id_type} {safe_repr(customer_id)} in the snapshot of {taken_at}. "
+            "Pass the uid of one of them."
+        )
     raise InputError(
-        f"{subject} the {id_type} {safe_repr(customer_id)} in the snapshot of "
-        f"{format_utc(snapshot.taken_at)}. {action}"
+        f"No customer has the {id_type} {safe_repr(customer_id)} in the snapshot of {taken_at}. "
+        "To search an older snapshot, pass --at DATE."
     )
 
 
 def summary_values(summary: CustomerSummary) -> dict[str, Any]:
-    """Return the summary for a JSON line."""
+    """Return the values of a summary as a dictionary for a JSON line."""
     snapshot = summary.snapshot
     groups = [{"customer_group_uid": uid, "name": snapshot.group_name(uid)} for uid in summary.groups]
     return {
@@ -118,18 +136,18 @@ def summary_values(summary: CustomerSummary) -> dict[str, Any]:
 
 
 def summary_text(summary: CustomerSummary) -> str:
-    """Return the summary as text."""
+    """Format a summary as text with several lines."""
     lines = [*_group_lines(summary), ""]
     if summary.history:
-        lines.append("History, as far as kept snapshots tell (days in UTC):")
+        lines.append("Changes in the stored snapshots (UTC):")
     else:
-        lines.append("No history is kept.")
+        lines.append("The stored snapshots show no groups of this customer.")
     for row in summary.history:
         lines.append(f"  {_change_text(row)}")
         lines += [f"    {line}" for line in _cause_lines(row)]
     names = summary.snapshot.matrix.names_by_uid
-    lines += _plan_lines("Applied from here, and over before a snapshot could show it:", summary.unseen, names)
-    lines += _plan_lines("Since that snapshot (frgroups load reads what is so now):", summary.since, names)
+    lines += _plan_lines("Changes sent by plans that are not visible in a stored snapshot:", summary.unseen, names)
+    lines += _plan_lines("Changes sent by plans after this snapshot:", summary.since, names)
     return "\n".join(lines)
 
 
@@ -138,39 +156,36 @@ def _group_lines(summary: CustomerSummary) -> list[str]:
     age = datetime.now(UTC) - snapshot.taken_at
     age_text = ""
     if age > timedelta(0):
-        age_text = f", {format_age(age)} old"
-    count = f"in {pluralize(len(summary.groups), 'group')}"
+        age_text = f"{format_age(age)} old, "
+    membership = "The customer is in no group. The customer was removed from all groups, merged, or deleted."
     if summary.groups:
-        count += ":"
-    else:
-        count += " (deleted, merged, or in none)."
+        membership = f"Member of {pluralize(len(summary.groups), 'group')}:"
     return [
-        f"Customer {summary.uid} of {snapshot.tenant_uid} at {snapshot.base_url or 'no host'}, by the snapshot of "
-        f"{format_utc(snapshot.taken_at)}{age_text}, {snapshot.verdict}:",
-        count,
+        f"Customer {summary.uid} of {snapshot.tenant_uid} at {snapshot.base_url or 'an unknown host'}",
+        f"Snapshot of {format_utc(snapshot.taken_at)} ({age_text}{snapshot.verdict})",
+        membership,
         *(f"  {_group_label(snapshot.group_name(uid), uid)}" for uid in summary.groups),
     ]
 
 
 def _plan_lines(title: str, causes: list[Cause], names: dict[str, str]) -> list[str]:
-    """Return the changes by plans that the history does not contain."""
+    """Format changes by plans as lines below a title. Without changes, the list is empty."""
     if not causes:
         return []
     lines = ["", title]
     for cause in causes:
         uid = cause.customer_group_uid
-        lines.append(
-            f"  {cause.change} {_group_label(names.get(uid, uid), uid)} by {_plan_label(cause.plan_digest)} applied "
-            f"at {format_utc(cause.sent_at)}: {cause.state}."
-        )
+        lines.append(f"  {cause.change} {_group_label(names.get(uid, uid), uid)}")
+        lines.append(f"    By {_plan_label(cause.plan_digest)}.")
         if cause.purpose:
-            lines.append(f"    For: {cause.purpose}")
+            lines.append(f"    Purpose: {cause.purpose}")
         lines.append(f"    Approved {_approval_text(asdict(cause))}.")
+        lines.append(f"    Applied at {format_utc(cause.sent_at)} (state: {cause.state}).")
     return lines
 
 
 def _approval_text(row: dict[str, Any]) -> str:
-    """Describe the approval of a cause or of a row of the history, which have the same names for it."""
+    """Format the approval of a plan, from a row of the history or from a cause converted to a dictionary."""
     at = ""
     if not pd.isna(row["approved_at"]):
         at = row["approved_at"].isoformat()
@@ -179,7 +194,7 @@ def _approval_text(row: dict[str, Any]) -> str:
 
 def _plan_label(digest: str | None) -> str:
     if digest is None:
-        return "a plan with a customer who was erased since,"
+        return "a plan that contained an erased customer"
     return f"plan {digest[:12]}"
 
 
@@ -190,7 +205,7 @@ def _group_label(name: str, uid: str) -> str:
 def _change_text(row: dict[str, Any]) -> str:
     group = _group_label(row["name"], row["customer_group_uid"])
     if row["change"] == "was in":
-        return f"was in {group} on {format_day(row['before'])}, when the first snapshot was taken."
+        return f"was in {group} in the first snapshot ({format_day(row['before'])})."
     note = _STATUS_NOTES.get(row["group_status"], "")
     return f"{row['change']} {group} {format_day_span(row['after'], row['before'])}.{note}"
 
@@ -200,19 +215,23 @@ def _cause_lines(row: dict[str, Any]) -> list[str]:
     if row["verdict"] in _VERDICT_NOTES:
         lines.append(_VERDICT_NOTES[row["verdict"]])
     if row["change"] == "left" and not row["still_seen"]:
-        lines.append("In no group since: left the last one, was deleted or merged; the API cannot say which.")
+        lines.append(
+            "After this change, the customer was in no group. The API does not report whether the customer was "
+            "removed, merged, or deleted."
+        )
     if row["change"] == "was in":
         return lines
     if pd.isna(row["planned_at"]):
-        return [*lines, "By no plan that was applied from here."]
+        return [*lines, "No applied plan caused this change."]
     digest = None if pd.isna(row["plan_digest"]) else row["plan_digest"]
     reverted = ""
     if not pd.isna(row["reverts"]):
-        reverted = f", which reverts plan {row['reverts'][:12]}"
-    lines.append(f"By {_plan_label(digest)} of {format_utc(row['planned_at'])}{reverted}.")
+        reverted = f", which undoes plan {row['reverts'][:12]}"
+    lines.append(f"By {_plan_label(digest)}, created at {format_utc(row['planned_at'])}{reverted}.")
     if row["purpose"]:
-        lines.append(f"For: {row['purpose']}")
-    lines.append(f"Approved {_approval_text(row)}; applied at {format_utc(row['applied_at'])}: {row['plan_state']}.")
+        lines.append(f"Purpose: {row['purpose']}")
+    lines.append(f"Approved {_approval_text(row)}.")
+    lines.append(f"Applied at {format_utc(row['applied_at'])} (state: {row['plan_state']}).")
     if not pd.isna(row["receipt_path"]):
         lines.append(f"Receipt: {row['receipt_path']}")
     return lines

@@ -15,10 +15,10 @@ from frgroups.sandbox.minimums import MIN_CUSTOMERS
     type=IntegerRange(min=MIN_CUSTOMERS),
     default=20_000,
     metavar="N",
-    help="Number of customers of the tenant.",
+    help="Number of customers in the sample tenant.",
 )
 def demo(customers: int) -> int:
-    """Run the complete workflow in a local tenant."""
+    """Run the complete workflow in a local sample tenant."""
     from frgroups.cli.demo_steps import run_demo
 
     return run_demo(customers=customers)

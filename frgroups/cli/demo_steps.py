@@ -1,4 +1,4 @@
-"""Steps of the demo: load, analyze, plan, review, apply, verify and undo, in a made-up tenant."""
+"""Run the demo: load, analyze, plan, review, apply, verify, and undo in a local sample tenant."""
 
 from __future__ import annotations
 
@@ -31,33 +31,32 @@ AUDIENCE = "VIP & loyalty - staff"
 
 
 def run_demo(*, customers: int = 20_000) -> int:
-    """Run the demo, print each step, and return the exit code."""
+    """Run the demo with this number of customers, print each step, and return the exit code."""
     from frgroups.sandbox.sandbox import Sandbox
 
     started = time.monotonic()
     folder = data_subdir("demo")
     shutil.rmtree(folder, ignore_errors=True)
-    retailer = f"a Nordic sports retailer with {customers:,} customers"
-    _print_title(f"1. A made-up tenant: {retailer}, served on this machine")
+    _print_title(f"1. Start a local sample tenant with {customers:,} customers")
     with Sandbox(customers=customers, process=True, days_ago=30) as sandbox, sandbox.client(writable=True) as client:
         print_text(client.check())
         before = _load(client, folder)
         _print_overview(before, folder)
-        _print_title("4. A month passes; load again: who joined, who left?")
+        _print_title("4. Advance the clock by 30 days and load again: changes per group")
         sandbox.advance(days=30)
         after = _load(client, folder)
         _print_changes(before, after)
         plan, desired = _plan(after, folder)
         receipt = _apply(client, plan, folder)
-        _print_title("8. Plan the same again: nothing is left but what was rejected")
+        _print_title("8. Create the same plan again: only the rejected customers remain")
         again = plan_memberships(_load(client, folder), {GROUP: desired}, limits=plan.limits)
         print_text(f"{again}\n{again.summary()}")
         _undo(client, receipt, folder)
-    _print_title(f"10. Done in {time.monotonic() - started:.0f} s. What is where")
+    _print_title(f"10. Done in {time.monotonic() - started:.0f} s. Created files")
     for path in sorted(folder.iterdir()):
         print_text(f"  {path}")
-    print_text(f"\nOpen {folder / 'black_week_vip.html'} in a browser: that page is what a colleague approves.")
-    print_text("Then try: frgroups notebooks  (JupyterLab), or frgroups --help")
+    print_text(f"\nTo see the page that a reviewer approves, open {folder / 'black_week_vip.html'} in a browser.")
+    print_text("To continue in JupyterLab, run frgroups notebooks. For all commands, run frgroups --help.")
     return 0
 
 
@@ -68,13 +67,13 @@ def _load(client: Client, folder: Path) -> Snapshot:
 
 
 def _print_overview(snapshot: Snapshot, folder: Path) -> None:
-    _print_title("2. The largest groups, and the pairs that overlap most")
+    _print_title("2. The largest groups and the pairs with the largest overlap")
     sizes = group_sizes(snapshot).sort_values("n_members", ascending=False)
     print_table(sizes[["name", "n_members", "n_exclusive"]].head(8))
     pairs = overlap_pairs(snapshot, min_both=1).sort_values("jaccard", ascending=False)
     print_text()
     print_table(pairs[["name_a", "name_b", "n_both", "jaccard"]].head(8))
-    _print_title("3. The same as pictures")
+    _print_title("3. The same tables as charts")
     for path in _save_pictures(snapshot, folder):
         print_text(f"  {path}")
 
@@ -104,12 +103,15 @@ def _print_changes(before: Snapshot, after: Snapshot) -> None:
 
 
 def _plan(snapshot: Snapshot, folder: Path) -> tuple[Plan, list[str]]:
-    _print_title(f"5. A campaign group: {AUDIENCE}, and a list from marketing")
+    _print_title(f"5. Plan a campaign group from {AUDIENCE} and a customer list")
     audience = list(members(snapshot, AUDIENCE))
     path = _marketing_list(snapshot, folder)
     listed = list(read_list(path))
     desired = [*audience, *listed]
-    print_text(f"{len(audience):,} customers in {AUDIENCE}; {len(listed):,} in {path.name}, four of them made up")
+    print_text(
+        f"{len(audience):,} customers match {AUDIENCE}. {path.name} lists {len(listed):,} customers, four of them "
+        "unknown."
+    )
     limits = Limits(additions_per_group=3000)
     plan = plan_memberships(
         snapshot, {GROUP: desired}, create={GROUP: NAME}, limits=limits, purpose="early access to Black Week"
@@ -121,29 +123,28 @@ def _plan(snapshot: Snapshot, folder: Path) -> tuple[Plan, list[str]]:
 
 
 def _marketing_list(snapshot: Snapshot, folder: Path) -> Path:
-    """Write a CSV file as a marketing department might: semicolons, loyal customers, and four unknown ids."""
+    """Write a CSV file with semicolons that contains 150 known customers and four unknown ids."""
     loyal = list(members(snapshot, "loyalty - VIP - staff"))[:150]
     rows = ["customer_uid;comment", *(f"{uid};summer event" for uid in [*loyal, *(f"typo-{n}" for n in range(4))])]
     return write_text(folder / "marketing_list.csv", "\n".join(rows) + "\n")
 
 
 def _apply(client: Client, plan: Plan, folder: Path) -> Receipt:
-    _print_title("6. A colleague reads the page and approves exactly this plan")
+    _print_title("6. A reviewer reads the page and approves the plan")
     approval = approve_plan(plan, folder / f"{GROUP}.approval.json", by="Kari (demo)")
     print_text(f"Approval    {approval}\nDigest      {plan.digest}")
-    _print_title("7. Apply: read again, create, add, read back")
+    _print_title("7. Apply the plan: check for drift, create the group, add the customers, read back")
     receipt = apply_plan(client, plan, approval=approval, journal=folder / "journals")
     print_text(receipt.summary())
     return receipt
 
 
 def _undo(client: Client, receipt: Receipt, folder: Path) -> None:
-    _print_title("9. Undo: a plan as any other, under limits that allow it")
+    _print_title("9. Undo the changes with a plan whose limits allow the removals")
     blocked = plan_undo(receipt)
-    print_text(f"Under the limits of the plan: {blocked}")
-    changed = "no limit on removals and one group that may be left empty"
+    print_text(f"The limits of the first plan block the undo: {blocked}")
     limits = Limits(removals_per_group=None, removal_share=None, removals_total=None, emptied_groups=1)
-    print_text(f"Made again with {changed}, for a colleague to approve:")
+    print_text("A second undo plan has no limit on removals and allows one empty group. A reviewer must approve it:")
     undo = plan_undo(receipt, limits=limits)
     print_text(undo.summary())
     undo.save(folder / f"{GROUP}.undo.plan.json")

@@ -14,11 +14,11 @@ from frgroups.cli.output import print_text
 @click.option(
     "--probe-writes",
     is_flag=True,
-    help="Test how the server handles writes, on a group that is created and deleted for the test. Only on stage or "
-    "in a sandbox. The command apply uses the result.",
+    help="Test how the server handles writes, using a temporary group. Allowed only on stage and in a sandbox. The "
+    "result is stored for frgroups apply.",
 )
 def doctor(tenant: str | None, probe_writes: bool) -> int:
-    """Show versions, the data folder, the connection and the suppression list."""
+    """Print the versions, the data folder, the connection, and the suppression list."""
     from frgroups.apply.write_capabilities import stored_capabilities
     from frgroups.apply.write_probe import probe_writes as run_probe
     from frgroups.cli.inputs import open_client

@@ -1,4 +1,4 @@
-"""Read the inputs that options name: snapshots, tenants, customers, limits and clients."""
+"""Read the snapshots, tenants, customers, and limits that options select."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from frgroups.store.retention import list_snapshots
 from frgroups.store.snapshot_store import read_snapshot
 
 ID_TYPES = ("customer_uid", "external_id")
-# At most this many unknown ids are printed.
+# Maximum number of unknown ids to print.
 MAX_LISTED_IDS = 10
 
 
 def read_selected_snapshot(selection: SnapshotSelection) -> Snapshot:
-    """Return the stored snapshot that the options, or else the environment, select."""
+    """Return the stored snapshot selected by the options or, without options, by the environment variables."""
     tenant_uid, base_url = _tenant_and_host(selection)
     try:
         return read_snapshot(
@@ -47,13 +47,27 @@ def read_selected_snapshot(selection: SnapshotSelection) -> Snapshot:
 
 
 def read_previous_snapshot(new: Snapshot, since: str | None, selection: SnapshotSelection) -> Snapshot:
-    """Return the older of the two snapshots to compare."""
+    """
+    Return the snapshot that the command compares with a newer one.
+
+    Parameters
+    ----------
+    new
+        The newer snapshot.
+    since
+        Return the newest snapshot taken on or before this date. None returns the one before `new`.
+    selection
+        Options that select the folder of the snapshots.
+    """
     if since:
         return _read_snapshot_at(since, new, selection)
     stored = list_snapshots(selection.cache, tenant_uid=new.tenant_uid)
     older = stored[(stored["taken_at"] < new.taken_at) & (stored["base_url"] == new.base_url)]
     if older.empty:
-        raise InputError(f"Only one snapshot of {new.tenant_uid} is kept; changes need two. Load again later.")
+        raise InputError(
+            f"No older snapshot of {new.tenant_uid} is stored. A comparison needs two snapshots. Load the tenant "
+            "again later."
+        )
     return _read_snapshot_at(older["taken_at"].iloc[-1].to_pydatetime(), new, selection)
 
 
@@ -68,7 +82,11 @@ def _read_snapshot_at(at: date | str, new: Snapshot, selection: SnapshotSelectio
 
 
 def _tenant_and_host(selection: SnapshotSelection) -> tuple[str | None, str | None]:
-    """Return the tenant uid and the host of the options or else of the environment; None if they name none."""
+    """
+    Return the tenant uid and the host from the options or, without options, from the environment variables.
+
+    Either value is None if it is not set.
+    """
     tenant = _configured_tenant(selection.tenant)
     if tenant is None:
         return selection.tenant or environment_tenant_uid(), _checked(selection.base_url or _environment_host())
@@ -84,13 +102,13 @@ def _checked(host: str | None) -> str | None:
 
 
 def resolve_tenant_uid(name_or_uid: str | None) -> str | None:
-    """Return the uid of a tenant that is given by its name in tenants.toml or by its uid."""
+    """Return the uid of a tenant, from its name in tenants.toml or from its uid."""
     tenant = _configured_tenant(name_or_uid)
     return name_or_uid if tenant is None else tenant.tenant_uid
 
 
 def _configured_tenant(name: str | None) -> Tenant | None:
-    """Return the tenant with this name in tenants.toml, or None."""
+    """Return the tenant with this name in tenants.toml, or None if the file does not define it."""
     if not name or not config_path().exists():
         return None
     tenant = read_tenants().get(name)
@@ -102,12 +120,16 @@ def _configured_tenant(name: str | None) -> Tenant | None:
 def _unknown_name_note(name_or_uid: str | None) -> str:
     if not name_or_uid or _configured_tenant(name_or_uid) is not None:
         return ""
-    problem = "has no such name" if config_path().exists() else "is not there"
-    return f" {name_or_uid!r} is taken for the uid of a tenant: {config_path()} {problem}."
+    path = config_path()
+    if path.exists():
+        return (
+            f" {name_or_uid!r} was interpreted as a tenant uid, because {path} does not define a tenant of this name."
+        )
+    return f" {name_or_uid!r} was interpreted as a tenant uid, because {path} does not exist."
 
 
 def selected_tenant_names(all_tenants: bool, tenants: Sequence[str]) -> list[str]:
-    """Return the names that `--all` or `--tenant` select, without duplicates; an empty list if neither is given."""
+    """Return the tenant names that `--all` or `--tenant` select, or an empty list without these options."""
     if all_tenants:
         return list(read_tenants())
     if not tenants:
@@ -116,12 +138,16 @@ def selected_tenant_names(all_tenants: bool, tenants: Sequence[str]) -> list[str
     names = list(dict.fromkeys(tenants))
     for name in names:
         if name not in configured:
-            find_tenant(name)  # Raises an error that names close matches.
+            find_tenant(name)  # Raises an error that suggests similar names.
     return names
 
 
 def select_status_rows(table: pd.DataFrame, all_tenants: bool, tenants: Sequence[str]) -> pd.DataFrame:
-    """Return the rows of the environment's tenant, or all rows if `--all` or `--tenant` is given."""
+    """
+    Return the rows of the tenant in FRGROUPS_TENANT_UID.
+
+    The function returns all rows if `--all` or `--tenant` is given, or if the variable is not set.
+    """
     uid = environment_tenant_uid()
     if all_tenants or tenants or not uid:
         return table
@@ -131,18 +157,19 @@ def select_status_rows(table: pd.DataFrame, all_tenants: bool, tenants: Sequence
         rows &= table["base_url"] == base_url
     if not rows.any():
         raise InputError(
-            f"Nothing is kept of tenant {uid}, which FRGROUPS_TENANT_UID names. frgroups load, or --all."
+            f"No snapshot of tenant {uid} (FRGROUPS_TENANT_UID) is stored. Run frgroups load, or pass --all to show "
+            "all tenants."
         )
     return table[rows].reset_index(drop=True)
 
 
 def environment_tenant_uid() -> str | None:
-    """Return the tenant uid of the environment, or None."""
+    """Return the tenant uid in FRGROUPS_TENANT_UID, or None if the variable is not set."""
     return os.environ.get("FRGROUPS_TENANT_UID") or None
 
 
 def read_optional_register(path: Path | None) -> pd.DataFrame | None:
-    """Return the register in a file, or None without a file."""
+    """Return the register in a file, or None if there is no file."""
     return None if path is None else read_register(path)
 
 
@@ -159,44 +186,44 @@ def desired_customers(
     skip_unresolved: bool = False,
 ) -> list[str]:
     """
-    Return the uids of the customers of a list or of a group expression, and print the unknown ids of the list.
+    Return the uids of the customers in a list or a group expression, and print the unknown ids of the list.
 
     Parameters
     ----------
     path, expression
-        The list or the group expression; one of them is required.
+        The list or the group expression. One of them is required.
     also
-        Another group expression, whose members are added.
+        Another group expression, whose members are added to the result.
     id_type
-        What the list contains; None to detect it.
+        "customer_uid" or "external_id". None detects the type from the list.
     column, sheet
-        Where a file with several columns or sheets contains the ids.
+        Column and sheet of the file that contain the ids.
     directory
-        Customer export that contains more external ids.
+        Customer export that maps further external ids to customer uids.
     skip_unresolved
-        Leave out unknown external ids; otherwise they are an error.
+        Whether to leave out unknown external ids. By default, they raise InputError.
     """
     others = list(members(snapshot, also)) if also else []
     if expression:
         return [*members(snapshot, expression), *others]
     if path is None:
-        raise InputError("Give a list of customers or a group expression.")
+        raise InputError("Pass a list of customers or a group expression.")
     ids = read_list(path, column=column, sheet=sheet)
     kind = id_type or _detect_id_type(snapshot, ids)
     table = _resolve_list(snapshot, ids, kind, path, directory)
     unknown = table[table["outcome"] != "resolved"]
     if len(unknown) == len(table) and not id_type:
         raise InputError(
-            f"None of the {pluralize(len(table), 'id')} of {path} is known as {kind}. Does it hold other ids, "
-            f"or were leading zeros lost? If they are customers who are in no group yet, say --ids {kind}."
+            f"{path} contains no known {kind} ({pluralize(len(table), 'id')} read). Check that the ids have this "
+            f"type and that no leading zeros were lost. If the customers are in no group yet, pass --ids {kind}."
         )
     if kind == "customer_uid":
-        # A customer in no group is not in the snapshot, and might exist all the same.
+        # Unknown uids are kept, because customers who are in no group are not in the snapshot.
         return [*table["id"], *others]
     if len(unknown) and not skip_unresolved:
         raise InputError(
-            f"{len(unknown)} of {len(table)} ids of {path} are not found. "
-            "--directory EXPORT may know them; --skip-unresolved plans the rest."
+            f"{len(unknown)} of {len(table)} ids in {path} were not found. Pass a customer export with --directory, "
+            "or pass --skip-unresolved to leave out these ids."
         )
     return [*table.loc[table["outcome"] == "resolved", "customer_uid"], *others]
 
@@ -205,13 +232,17 @@ def excluded_customers(
     snapshot: Snapshot, uids: Sequence[str], path: Path | None, directory: Path | None
 ) -> list[str]:
     """
-    Return the uids of the customers that options exclude, by uid and by a list, and print the unknown ids.
+    Return the uids of the customers who are excluded by uid or by a list, and print the unknown ids.
 
-    An unknown customer uid is excluded too. An unknown external id would exclude no customer, so it is an error.
+    Unknown customer uids are excluded too. An unknown external id raises InputError, because it would not exclude
+    any customer.
     """
     unknown_uids = sorted(set(uids) - set(snapshot.customers["customer_uid"]))
     if unknown_uids:
-        print_text(f"Not known, and held back all the same: {', '.join(unknown_uids)}. Is each a customer uid?")
+        print_text(
+            f"These customer uids are not in the snapshot: {', '.join(unknown_uids)}. They are protected anyway. "
+            "Check their spelling."
+        )
     if path is None:
         return list(uids)
     ids = read_list(path)
@@ -222,27 +253,28 @@ def excluded_customers(
         return [*uids, *table["id"]]
     if len(unknown):
         raise InputError(
-            f"{len(unknown)} of {len(table)} ids of {path} are not found, so they would hold nobody back. "
-            "--directory EXPORT may know them; a column of customer uids is named customer_uid."
+            f"{len(unknown)} of {len(table)} ids in {path} were not found, so these customers would not be excluded. "
+            "Pass a customer export with --directory. If the list contains customer uids, name the column "
+            "customer_uid."
         )
     return [*uids, *table["customer_uid"]]
 
 
 def _resolve_list(snapshot: Snapshot, ids: pd.Series, kind: str, path: Path, directory: Path | None) -> pd.DataFrame:
-    """Look up the ids of a list, and print how many are unknown and the first of them."""
+    """Look up the ids of a list, and print the number of unknown ids and the first of them."""
     table = resolve_customers(snapshot, ids, by=kind, directory=directory)
     unknown = table.loc[table["outcome"] != "resolved", "id"]
-    print_text(f"{pluralize(len(table), 'customer')} from {path}, by {kind}; {len(unknown):,} of them not known")
+    print_text(f"{pluralize(len(table), 'customer')} read from {path} ({kind}), {len(unknown):,} not found")
     if len(unknown):
         listed = ", ".join(unknown.head(MAX_LISTED_IDS))
         if len(unknown) > MAX_LISTED_IDS:
             listed += " ..."
-        print_text(f"  not known: {listed}")
+        print_text(f"  Not found: {listed}")
     return table
 
 
 def _detect_id_type(snapshot: Snapshot, ids: pd.Series) -> str:
-    """Return the id type that the column name states, or else the type of which more ids are known."""
+    """Return the id type in the column name, or the type for which the snapshot contains more of the ids."""
     if ids.name in ID_TYPES:
         return str(ids.name)
     n_known = {kind: int(ids.isin(snapshot.customers[kind]).sum()) for kind in ID_TYPES}
@@ -250,17 +282,17 @@ def _detect_id_type(snapshot: Snapshot, ids: pd.Series) -> str:
 
 
 def override_limits(settings: Sequence[tuple[str, Any]], limits: Limits) -> Limits:
-    """Return these limits with the settings of `--limit`, which do not change the limits of single groups."""
+    """Return the limits with the settings of `--limit`. The limits of single groups do not change."""
     return Limits.from_dict(limits.to_dict() | dict(settings))
 
 
 def open_client(tenant: str | None, *, writable: bool = False) -> Client:
-    """Return a client for the tenant of `--tenant`, or else of the environment."""
+    """Return a client for the tenant in `--tenant` or, without the option, in FRGROUPS_TENANT_UID."""
     if tenant:
         return Client.from_config(tenant, writable=writable)
     if not environment_tenant_uid() and config_path().exists():
         raise InputError(
-            f"Which tenant? Say --tenant with one of {', '.join(read_tenants())}, of {config_path()}; or set "
-            "FRGROUPS_TENANT_UID."
+            f"No tenant is selected. Pass --tenant with a name from {config_path()} ({', '.join(read_tenants())}), "
+            "or set FRGROUPS_TENANT_UID."
         )
     return Client.from_env(writable=writable)

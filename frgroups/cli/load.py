@@ -17,25 +17,30 @@ from frgroups.errors import InputError
 
 @command("load", example="frgroups load --all --jobs 4 --json")
 @tenants_options
-@click.option("--jobs", type=IntegerRange(min=1), default=4, metavar="N", help="Number of tenants loaded at a time.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON line per tenant as soon as it is loaded.")
+@click.option(
+    "--jobs", type=IntegerRange(min=1), default=4, metavar="N", help="Number of tenants to load at the same time."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON line for each tenant as soon as it is loaded.")
 @click.option(
     "--requests-per-second",
     type=NumberRange(min=0, min_open=True),
     metavar="N",
-    help="Maximum rate of requests to a host, for all tenants together. By default 20, and no maximum for a host on "
-    "this machine.",
+    help="Maximum number of requests per second to a host, for all tenants together. By default, 20, or unlimited "
+    "for a host on this machine.",
 )
 @click.option(
     "--max-age",
     type=DURATION,
     metavar="AGE",
-    help="Use a stored snapshot that is at most this old (6h, 30min) instead of loading the tenant.",
+    help="Do not load a tenant if its stored snapshot is at most this old, for example 6h or 30min. By default, all "
+    "selected tenants are loaded.",
 )
 @click.option(
-    "--no-cover", is_flag=True, help="Read every page of every group; do not infer memberships from larger groups."
+    "--no-cover",
+    is_flag=True,
+    help="Read all pages of every group. By default, memberships of small groups are inferred from larger groups.",
 )
-@click.option("--personal", is_flag=True, help="Store names and contact data too.")
+@click.option("--personal", is_flag=True, help="Also store the names and contact data of customers.")
 def load(
     all_tenants: bool,
     tenant: tuple[str, ...],
@@ -46,7 +51,7 @@ def load(
     no_cover: bool,
     personal: bool,
 ) -> int:
-    """Load one tenant or many, and store a snapshot of each."""
+    """Load one or several tenants and store a snapshot of each."""
     from frgroups.cli.inputs import selected_tenant_names
 
     names = selected_tenant_names(all_tenants, tenant)
@@ -67,7 +72,18 @@ def load(
 
 
 def _load_tenant(name: str | None, requests_per_second: float | None, options: dict[str, Any]) -> int:
-    """Load the tenant with this name, or else that of the environment, and describe the snapshot."""
+    """
+    Load a tenant, print a description of the snapshot, and return the exit code.
+
+    Parameters
+    ----------
+    name
+        Name of the tenant in tenants.toml. None selects the tenant in FRGROUPS_TENANT_UID.
+    requests_per_second
+        Maximum number of requests per second to a host. None is the default of the client.
+    options
+        Keyword arguments of `load_snapshot`.
+    """
     from frgroups.internals.formatting import pluralize
     from frgroups.internals.paths import data_subdir
     from frgroups.load.batch import create_client, load_exit_code
@@ -86,7 +102,7 @@ def _load_tenant(name: str | None, requests_per_second: float | None, options: d
 
 
 def _child_options(max_age: str | None, no_cover: bool, personal: bool) -> list[str]:
-    """Return the options for the process of each tenant."""
+    """Return the command-line options for the processes that load the tenants."""
     context = click.get_current_context()
     options = []
     if max_age:
@@ -101,18 +117,27 @@ def _child_options(max_age: str | None, no_cover: bool, personal: bool) -> list[
     return [*options, *["-v"] * verbosity(context)]
 
 
-@command("status", example="frgroups status --all --html status.html")
+@command(
+    "status",
+    example="frgroups status --all --html status.html",
+    more="Without --all, --tenant, and FRGROUPS_TENANT_UID, the command shows all tenants. The exit code is 9 if a "
+    "tenant has no fresh and consistent snapshot.",
+)
 @tenants_options
 @click.option(
-    "--max-age", type=DURATION, default="24h", metavar="AGE", help="Report a snapshot that is older than this as old."
+    "--max-age",
+    type=DURATION,
+    default="24h",
+    metavar="AGE",
+    help="Report snapshots older than this age as a problem, for example 6h or 7d.",
 )
-@click.option("--html", type=FILE, metavar="FILE", help="Write the status to an HTML page, which needs no network.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON line per tenant.")
+@click.option("--html", type=FILE, metavar="FILE", help="Also write the status to an HTML page.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON line for each tenant.")
 @cache_option
 def status(
     all_tenants: bool, tenant: tuple[str, ...], max_age: str, html: Path | None, as_json: bool, cache: Path | None
 ) -> int:
-    """Show the age, the verdict and the size of the newest snapshot of each tenant."""
+    """Print the age, the verdict, and the size of the newest snapshot of each tenant."""
     from frgroups.cli.inputs import select_status_rows
     from frgroups.cli.status_text import status_columns, status_values
     from frgroups.internals.atomic_files import write_text
@@ -124,8 +149,8 @@ def status(
     table = select_status_rows(statuses, all_tenants, tenant)
     if table.empty:
         raise InputError(
-            f"No tenant is known: {data_subdir('snapshots')} is empty, and there is no tenants.toml. "
-            "frgroups load keeps a snapshot of the tenant that the environment names."
+            f"There are no tenants to show: {data_subdir('snapshots')} contains no snapshots, and there is no "
+            "tenants.toml. To store a snapshot of the tenant in FRGROUPS_TENANT_UID, run frgroups load."
         )
     if html is not None:
         print_error(f"Written to {write_text(html.expanduser().resolve(), status_html(table, max_age=max_age))}")

@@ -1,4 +1,4 @@
-"""Load many tenants at a time, and print the result of each."""
+"""Load several tenants in parallel and print the result of each."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ def load_tenants(
     names: list[str], jobs: int, as_json: bool, requests_per_second: float | None, options: Sequence[str]
 ) -> int:
     """
-    Load tenants and print a line for each as soon as it is loaded.
+    Load tenants in parallel, print a line for each, and return the worst exit code.
 
-    Ctrl-C stops the tenants that are not loaded yet. A line is printed for these too.
+    Ctrl-C cancels the loads that have not finished. The function prints a line for each canceled load too.
 
     Parameters
     ----------
     names
         Names of the tenants in tenants.toml.
     jobs
-        Maximum number of tenants loaded at a time.
+        Maximum number of tenants to load at the same time.
     as_json
-        Print JSON lines instead of sentences.
+        Whether to print JSON lines instead of sentences.
     requests_per_second
-        Maximum rate of requests to a host; None for the default.
+        Maximum number of requests per second to a host. None is the default of the client.
     options
         Options of `frgroups load` for each tenant.
     """
@@ -56,7 +56,7 @@ def load_tenants(
                 if name not in results:
                     report(failed_load(name, interrupt))
             n_stored = sum(result.path is not None for result in results.values())
-            print_error(f"frgroups load: interrupted; {n_stored} of {len(names)} were loaded and are kept.")
+            print_error(f"frgroups load: interrupted. {n_stored} of {len(names)} tenants were loaded and stored.")
             return 1
     if not as_json:
         _print_summary([results[name] for name in names])

@@ -1,9 +1,10 @@
-"""Entry point of the command line: parse the arguments, run one command and return its exit code."""
+"""Entry point of the command line: parse the arguments, run a command, and return its exit code."""
 
 from __future__ import annotations
 
 import os
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 
 import click
@@ -25,43 +26,44 @@ _WORKFLOW = """\
 frgroups doctor                           check the connection
 frgroups load                             store a snapshot of the tenant
 frgroups sizes | overlap | health         analyze the snapshot
-frgroups plan --group vip --list vip.csv  plan changes; nothing is sent
-frgroups show PLAN                        read the plan; mail its review page
-frgroups approve PLAN --by NAME           a colleague approves the plan
-frgroups apply PLAN --approve APPROVAL    send exactly this plan
-frgroups undo RECEIPT                     plan the reverse
+frgroups plan --group vip --list vip.csv  create a plan and its review page
+frgroups show PLAN                        show the plan
+frgroups approve PLAN --by NAME           record the reviewer's approval
+frgroups apply PLAN --approve APPROVAL    send the approved plan
+frgroups undo RECEIPT                     create a plan that undoes it
 frgroups who UID                          show why a customer is in a group
 
 Many tenants:
-frgroups load --all --jobs 4 --json       load every tenant of tenants.toml
-frgroups status --all --html status.html  compare their snapshots
+frgroups load --all --jobs 4 --json       load every tenant in tenants.toml
+frgroups status --all --html status.html  show the status of all tenants
 
-Made-up data:
-frgroups demo                             run all of it in a local tenant"""
+Sample data:
+frgroups demo                             run the workflow in a local tenant"""
 
 _ENVIRONMENT = """\
 FRGROUPS_TENANT_UID   uid of the tenant
-FRGROUPS_TOKEN        access, auth or integration token
-FRGROUPS_BASE_URL     stage (default) | production | URL
-FRGROUPS_HOME         data folder: snapshots, plans and journals
+FRGROUPS_TOKEN        access, auth, or integration token
+FRGROUPS_BASE_URL     stage (default), production, or a URL
+FRGROUPS_HOME         data folder for snapshots, plans, and journals
 
-Instead of the first three, --tenant NAME selects a tenant of tenants.toml in
-the data folder. Commands that only read stored files also accept its uid."""
+As an alternative to the first three variables, --tenant NAME selects a tenant
+from tenants.toml in the data folder. Commands that only read stored files
+also accept the uid of the tenant."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """
-    Run one command and return its exit code.
+    Run a command and return its exit code.
 
     Parameters
     ----------
     arguments
-        The words after `frgroups`; by default those of the process.
+        Command-line arguments after `frgroups`. None uses `sys.argv`.
 
     Raises
     ------
     SystemExit
-        The arguments are wrong (exit code 64), or --help or --version printed their text (exit code 0).
+        If the arguments are invalid (exit code 64), or after --help or --version (exit code 0).
     """
     open_missing_streams()
     words = sys.argv[1:] if arguments is None else list(arguments)
@@ -70,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if instruction:
         return complete(root, instruction)
     try:
-        # Not root.main(): it would replace KeyboardInterrupt by an error of click, and exit by itself.
+        # root.main() is not used, because it converts KeyboardInterrupt to click.Abort and exits the process.
         with root.make_context("frgroups", words) as context:
             return int(root.invoke(context))
     except click.exceptions.Exit as end:
@@ -87,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def root_group() -> LazyGroup:
-    """Return the group of all commands."""
+    """Return the click group that contains all commands."""
     version = click.Option(
         ["--version"],
         is_flag=True,
@@ -98,7 +100,7 @@ def root_group() -> LazyGroup:
     )
     return LazyGroup(
         "frgroups",
-        help="Load, analyze and safely change the customer groups of a Flow Retail tenant.",
+        help="Load, analyze, and safely change the customer groups of a Flow Retail tenant.",
         sections=SECTIONS,
         renamed=RENAMED_COMMANDS,
         epilogs=_epilogs,
@@ -119,7 +121,8 @@ def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 def _epilogs() -> Iterator[tuple[str, str]]:
     yield "Workflow", _WORKFLOW
     yield "Environment variables", _ENVIRONMENT
-    yield "Exit codes", "\n".join(f"{code:<3} {meaning}" for code, meaning in EXIT_CODES.items())
+    lines = [textwrap.fill(f"{code:<3} {text}", 76, subsequent_indent=" " * 4) for code, text in EXIT_CODES.items()]
+    yield "Exit codes", "\n".join(lines)
 
 
 if __name__ == "__main__":

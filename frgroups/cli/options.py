@@ -1,4 +1,4 @@
-"""Options that several commands share, as decorators."""
+"""Decorators that add the options shared by several commands."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ class SnapshotSelection:
     Attributes
     ----------
     cache
-        Folder of the snapshots; None for the data folder.
+        Folder that contains the snapshots. None selects the data folder.
     tenant
-        Name of a tenant in tenants.toml, or a tenant uid; None for the tenant of the environment.
+        Name of a tenant in tenants.toml, or a tenant uid. None selects the tenant in FRGROUPS_TENANT_UID.
     base_url
-        Host of the tenant; None for the host of the environment.
+        Host of the tenant. None selects the host in FRGROUPS_BASE_URL.
     at
-        Select the newest snapshot of this day or before; None for the newest snapshot.
+        Select the newest snapshot taken on or before this date. None selects the newest snapshot.
     allow_older
-        Quarantine a corrupt snapshot and select the newest valid one.
+        Whether to quarantine a corrupt snapshot and select the newest valid one.
     """
 
     cache: Path | None
@@ -50,9 +50,9 @@ class CustomerRecords:
     Attributes
     ----------
     tenant
-        Name of a tenant in tenants.toml, or a tenant uid; None for all tenants.
+        Name of a tenant in tenants.toml, or a tenant uid. None selects all tenants.
     cache, journal
-        Folders of snapshots and of journals, in addition to those of the data folder.
+        Folders of snapshots and of journals to search in addition to the data folder.
     also
         Other files and folders to search.
     ids
@@ -67,80 +67,89 @@ class CustomerRecords:
 
 
 class LimitOption(click.Option):
-    """Option `--limit`, whose help page lists the names of the limits."""
+    """Option `--limit`, whose help lists all limits with their default values."""
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        """Return the option and its help text."""
+        """Return the option and its help text with the names and the default values of the limits."""
         from frgroups.plan.limits import Limits
 
         record = super().get_help_record(ctx)
         if record is None:
             return None
-        names = ", ".join(field.name for field in fields(Limits) if field.name != "per_group")
-        return record[0], f"{record[1]} Names: {names}."
+        defaults = Limits()
+        names = [field.name for field in fields(Limits) if field.name != "per_group"]
+        settings = ", ".join(f"{name}={_setting_text(getattr(defaults, name))}" for name in names)
+        return record[0], f"{record[1]} The default limits of a new plan are {settings}."
+
+
+def _setting_text(value: object) -> str:
+    return "none" if value is None else str(value)
 
 
 def tenant_option(function: Function) -> Function:
-    """Add `--tenant` to a command that connects to one tenant."""
+    """Add the option `--tenant` to a command that connects to one tenant."""
     return click.option(
         "--tenant",
         metavar="NAME",
-        help="Connect to the tenant with this name in tenants.toml, no uid. By default, the environment names the "
-        "tenant.",
+        help="Name of the tenant in tenants.toml (not a uid). By default, the tenant in FRGROUPS_TENANT_UID.",
     )(function)
 
 
 def tenants_options(function: Function) -> Function:
-    """Add `--all` and `--tenant` to a command for one tenant, several tenants or all tenants."""
+    """Add the options `--all` and `--tenant` to a command that accepts several tenants."""
     all_tenants = click.option(
         "--all",
         "all_tenants",
         cls=ExclusiveOption,
         excludes=["--tenant"],
         is_flag=True,
-        help="Use every tenant of tenants.toml.",
+        help="Select all tenants in tenants.toml.",
     )
     tenant = click.option(
         "--tenant",
         cls=ExclusiveListOption,
         excludes=["--all"],
         metavar="NAME...",
-        help="Use the tenants with these names in tenants.toml, no uids.",
+        help="Select the tenants with these names in tenants.toml (not uids). By default, the tenant in "
+        "FRGROUPS_TENANT_UID.",
     )
     return all_tenants(tenant(function))
 
 
 def cache_option(function: Function) -> Function:
-    """Add `--cache`."""
+    """Add the option `--cache` to a command."""
     return click.option(
-        "--cache", type=FOLDER, metavar="FOLDER", help="Folder of the snapshots. By default, the data folder."
+        "--cache", type=FOLDER, metavar="FOLDER", help="Read snapshots from this folder instead of the data folder."
     )(function)
 
 
 def journal_option(function: Function) -> Function:
-    """Add `--journal`."""
+    """Add the option `--journal` to a command."""
     return click.option(
         "--journal",
         type=FOLDER,
         metavar="FOLDER",
-        help="Folder of the journals and receipts. By default, the data folder.",
+        help="Use this folder for journals and receipts instead of the data folder.",
     )(function)
 
 
 def csv_option(function: Function) -> Function:
-    """Add `--csv`."""
-    return click.option("--csv", type=FILE, metavar="FILE", help="Write the whole table to a CSV file.")(function)
+    """Add the option `--csv` to a command."""
+    return click.option("--csv", type=FILE, metavar="FILE", help="Write the complete table to a CSV file.")(function)
 
 
 def register_option(function: Function) -> Function:
-    """Add `--register`."""
-    return click.option("--register", type=FILE, metavar="FILE", help="CSV or Excel file that describes the groups.")(
-        function
-    )
+    """Add the option `--register` to a command."""
+    return click.option(
+        "--register",
+        type=FILE,
+        metavar="FILE",
+        help="CSV or Excel file with the owner, validity, limits, and other properties of each group.",
+    )(function)
 
 
 def limit_option(function: Function) -> Function:
-    """Add `--limit`."""
+    """Add the option `--limit` to a command."""
     return click.option(
         "--limit",
         "limit_settings",
@@ -148,12 +157,16 @@ def limit_option(function: Function) -> Function:
         type=LIMIT,
         multiple=True,
         metavar="NAME=VALUE",
-        help="Change a limit, for example removals_total=800; none disables it.",
+        help="Change a limit, for example removals_total=800. The value none disables it. Can be repeated.",
     )(function)
 
 
 def snapshot_options(function: Function) -> Function:
-    """Add the options that select a stored snapshot; the command receives them as `selection`."""
+    """
+    Add the options that select a stored snapshot.
+
+    The command receives their values as the argument `selection`, a SnapshotSelection.
+    """
 
     @wraps(function)
     def with_selection(
@@ -172,31 +185,35 @@ def snapshot_options(function: Function) -> Function:
         click.option(
             "--tenant",
             metavar="NAME|UID",
-            help="Tenant, by its name in tenants.toml or else its uid. By default, FRGROUPS_TENANT_UID.",
+            help="Name of the tenant in tenants.toml, or its uid. By default, the tenant in FRGROUPS_TENANT_UID.",
         ),
         click.option(
             "--base-url",
             type=HOST,
             metavar="URL",
-            help="Host: stage, production or a URL. By default, FRGROUPS_BASE_URL.",
+            help="Host of the tenant: stage, production, or a URL. By default, the host in FRGROUPS_BASE_URL.",
         ),
         click.option(
             "--at",
             type=TIMESTAMP,
             metavar="DATE",
-            help="Use the newest snapshot of this day or before. By default, the newest snapshot.",
+            help="Use the newest snapshot taken on or before this date. By default, the newest snapshot.",
         ),
         click.option(
             "--allow-older",
             is_flag=True,
-            help="Quarantine a corrupt snapshot and use the newest valid one.",
+            help="If a snapshot is corrupt, quarantine it and use the newest valid snapshot.",
         ),
     ]
     return _add_options(with_selection, options)
 
 
 def customer_options(function: Function) -> Function:
-    """Add the customer's uid and the options that locate records; the command receives `uid` and `records`."""
+    """
+    Add the argument UID and the options that locate the stored records of a customer.
+
+    The command receives the arguments `uid` and `records`, a CustomerRecords with the values of the options.
+    """
 
     @wraps(function)
     def with_records(
@@ -215,24 +232,31 @@ def customer_options(function: Function) -> Function:
         click.option(
             "--tenant",
             metavar="NAME|UID",
-            help="Only this tenant, by its name in tenants.toml or else its uid. By default, all tenants.",
+            help="Search only the data of the tenant with this name in tenants.toml, or with this uid. By default, "
+            "all tenants are searched.",
         ),
-        click.option("--cache", type=FOLDER, metavar="FOLDER", help="Search this folder of snapshots too."),
-        click.option("--journal", type=FOLDER, metavar="FOLDER", help="Search this folder of journals too."),
+        click.option("--cache", type=FOLDER, metavar="FOLDER", help="Also search this folder of snapshots."),
+        click.option("--journal", type=FOLDER, metavar="FOLDER", help="Also search this folder of journals."),
         click.option(
             "--also",
             type=FILE,
             multiple=True,
             metavar="PATH",
-            help="Search this file or folder too, for example a list of customers.",
+            help="Also search this file or folder, for example a list of customers. Can be repeated.",
         ),
-        click.option("--id", "ids", multiple=True, metavar="ID", help="Another id that lists might contain."),
+        click.option(
+            "--id",
+            "ids",
+            multiple=True,
+            metavar="ID",
+            help="Another id of the customer that lists might contain. Can be repeated.",
+        ),
     ]
     return _add_options(with_records, options)
 
 
 def _add_options(function: Function, options: Sequence[Callable[[Function], Function]]) -> Function:
-    """Add options in the order of the list."""
+    """Add options to a command in the order of the list."""
     for option in reversed(options):
         function = option(function)
     return function

@@ -1,4 +1,4 @@
-"""Print messages, tables and data: plain text in a pipe or a file, rich tables on a terminal."""
+"""Print messages, tables, and data. Tables are plain text in a pipe or a file and rich tables on a terminal."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.table import Table
 
-# A text column of a table on a terminal is wrapped, but never to less than this.
+# Minimum width to which a text column is wrapped on a terminal.
 MIN_TEXT_WIDTH = 12
-# Characters between two columns of a table on a terminal, and in the compact layout for narrow terminals.
+# Number of characters between two columns on a terminal, in the normal and in the compact layout.
 GAP, COMPACT_GAP = 3, 1
-# The compact layout breaks longer headers at underscores.
+# The compact layout breaks headers that are longer than this at underscores.
 MAX_COMPACT_HEADER = 8
 
 
 def make_visible(text: object) -> str:
     r"""
-    Return a text of several lines with its control characters written out.
+    Return a multi-line text with its control characters escaped.
 
     Examples
     --------
@@ -33,22 +33,23 @@ def make_visible(text: object) -> str:
     lines = str(text).expandtabs(4).split("\n")
     if all(line.isprintable() for line in lines):
         return "\n".join(lines)
-    # Imported on demand, because a usage error must not wait for the import of pandas.
+    # This import loads pandas, which would delay the help and usage errors.
     from frgroups.internals.formatting import escape_invisible
 
     return "\n".join(escape_invisible(line) for line in lines)
 
 
 def open_missing_streams() -> None:
-    """Replace a closed stdout or stderr by the null device; Python sets such a stream to None."""
+    """Replace stdout and stderr with the null device if they were closed. Python sets a closed stream to None."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123  # open until the end
+            # The stream stays open until the process exits.
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
 
 
 def as_one_line(text: str) -> str:
     r"""
-    Return a text in one line, with its control characters written out.
+    Return a text as one line with its line breaks and control characters escaped.
 
     Examples
     --------
@@ -61,20 +62,20 @@ def as_one_line(text: str) -> str:
 
 
 def print_text(text: object = "", *, flush: bool = False) -> None:
-    """Print a message to stdout, with its control characters written out."""
+    """Print a message to stdout with its control characters escaped."""
     print(make_visible(text), flush=flush)
 
 
 def print_error(text: object) -> None:
-    """Print a message to stderr, with its control characters written out."""
+    """Print a message to stderr with its control characters escaped."""
     print(make_visible(text), file=sys.stderr)
 
 
 def print_data(text: str, *, flush: bool = False) -> None:
     """
-    Print lines of JSON or CSV to stdout, without a change in a pipe or a file.
+    Print lines of JSON or CSV to stdout.
 
-    On a terminal, control characters are written out.
+    Control characters are escaped on a terminal. In a pipe or a file, the text is unchanged.
     """
     if sys.stdout.isatty():
         text = make_visible(text)
@@ -82,7 +83,7 @@ def print_data(text: str, *, flush: bool = False) -> None:
 
 
 def print_json_line(values: Mapping[str, Any], *, flush: bool = False) -> None:
-    """Print values as one line of JSON, in ASCII so that the encoding of stdout does not matter."""
+    """Print values as one line of JSON in ASCII, which is valid in every encoding of stdout."""
     print_data(json.dumps(values), flush=flush)
 
 
@@ -90,8 +91,8 @@ def print_table(table: pd.DataFrame) -> None:
     """
     Print a table without its index.
 
-    In a pipe or a file, a row is one line of plain text that is neither wrapped nor shortened. On a terminal, the
-    table is printed by rich if its columns fit. Floats have three decimals.
+    In a pipe or a file, each row is one line of plain text, which is not wrapped or truncated. On a terminal, rich
+    prints the table if its columns fit. Floats have three decimals.
     """
     if table.empty:
         print_text("(none)")
@@ -103,7 +104,7 @@ def print_table(table: pd.DataFrame) -> None:
 
 def table_text(table: pd.DataFrame) -> str:
     """
-    Return a table as plain text, one line per row.
+    Format a table as plain text with one line per row.
 
     Examples
     --------
@@ -122,7 +123,7 @@ def table_text(table: pd.DataFrame) -> str:
 
 
 def _print_rich_table(table: pd.DataFrame) -> bool:
-    """Print a table with rich and return True, or return False if the terminal is too narrow."""
+    """Print a table with rich if the terminal is wide enough. Return True if the table was printed."""
     from rich.console import Console
 
     console = Console(file=sys.stdout, markup=False, emoji=False, highlight=False)
@@ -136,7 +137,7 @@ def _print_rich_table(table: pd.DataFrame) -> bool:
 
 
 def _rich_table(table: pd.DataFrame, *, compact: bool) -> Table:
-    """Return a table for rich, with narrow gaps and headers in the compact layout."""
+    """Convert a table to a rich table. The compact layout has narrower gaps and headers."""
     from pandas.api.types import is_numeric_dtype
     from rich import box
     from rich.cells import cell_len
@@ -162,7 +163,7 @@ def _rich_table(table: pd.DataFrame, *, compact: bool) -> Table:
             min_width = max(header_width, min(MIN_TEXT_WIDTH, width))
             rendered.add_column(Text(header), overflow="fold", min_width=min_width)
     for row in table.itertuples(index=False, name=None):
-        # Rich prints a Text object as it is, without a search for markup or emoji codes.
+        # Rich does not interpret markup or emoji codes in a Text object.
         rendered.add_row(*(Text(_cell(value)) for value in row))
     return rendered
 

@@ -1,4 +1,4 @@
-"""Commands that make a plan, show it and write its review."""
+"""Commands that create a plan, show it, and write its review."""
 
 from __future__ import annotations
 
@@ -22,12 +22,15 @@ if TYPE_CHECKING:
 @command(
     "plan",
     example='frgroups plan --group black_week --create "Black Week VIP" --list vip.csv',
-    more="To remove the customers of a group OTHER from GROUP, use --mode mirror --members 'GROUP - OTHER'.",
+    more="No changes are sent. To remove the customers of a group OTHER from GROUP, use --mode mirror --members "
+    "'GROUP - OTHER'.",
     require_one_of=["--list", "--members"],
     renamed={"--never-add": "--suppression-list", "--never-add-list": "--suppression-list"},
 )
 @snapshot_options
-@click.option("--group", required=True, type=NONEMPTY_TEXT, metavar="GROUP", help="Uid or unique name of the group.")
+@click.option(
+    "--group", required=True, type=NONEMPTY_TEXT, metavar="GROUP", help="Uid or unique name of the group to change."
+)
 @click.option(
     "--list",
     "list_file",
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
     excludes=["--members"],
     type=FILE,
     metavar="FILE",
-    help="CSV or Excel file with one customer per row.",
+    help="CSV or Excel file that lists the desired customers, one per row.",
 )
 @click.option(
     "--members",
@@ -43,48 +46,63 @@ if TYPE_CHECKING:
     cls=ExclusiveOption,
     excludes=["--list"],
     metavar="EXPRESSION",
-    help='Group expression, for example "VIP & loyalty - staff".',
+    help='Group expression that selects the desired customers, for example "VIP & loyalty - staff".',
 )
-@click.option("--also", metavar="EXPRESSION", help="Add the members of this group expression.")
-@click.option("--column", metavar="NAME", help="Column of the list that contains the ids.")
+@click.option(
+    "--also", metavar="EXPRESSION", help="Group expression whose members are added to the desired customers."
+)
+@click.option(
+    "--column",
+    metavar="NAME",
+    help="Column of the list that contains the ids. By default, the only column, or the first column with a known "
+    "name.",
+)
 @click.option(
     "--sheet",
     metavar="NAME",
-    help="Sheet of the workbook that contains the list. By default, the only sheet with data.",
+    help="Sheet of the Excel file that contains the list. By default, the only sheet with data.",
 )
 @click.option(
     "--ids",
     "id_type",
     type=click.Choice(["customer_uid", "external_id"]),
-    help="What the list contains. By default, this is detected from its column and content.",
+    help="Type of the ids in the list. By default, it is detected from the column name and the ids.",
 )
-@click.option("--directory", type=FILE, metavar="FILE", help="Customer export that contains more external ids.")
+@click.option(
+    "--directory",
+    type=FILE,
+    metavar="FILE",
+    help="Customer export that maps external ids to customer uids, in addition to the snapshot.",
+)
 @click.option(
     "--skip-unresolved",
     is_flag=True,
-    help="Leave out external ids that are not found. Unknown customer uids are always planned, because a customer in "
-    "no group is not in a snapshot.",
+    help="Leave out external ids that are not found. Unknown customer uids are always planned, because snapshots do "
+    "not contain customers who are in no group.",
 )
 @click.option(
     "--mode",
     default="add",
     type=RenamedChoice(MODES, RENAMED_MODES),
-    help="add: listed customers who are missing join. keep_only: members who are NOT listed leave. mirror: both.",
+    help="add: add the desired customers who are not members. keep_only: remove the members who are NOT desired. "
+    "mirror: do both.",
 )
-@click.option("--create", metavar="NAME", help="Create the group with this name first; --group is its new uid.")
+@click.option(
+    "--create", metavar="NAME", help="Create the group with this name. --group is the uid of the new group."
+)
 @click.option(
     "--protect",
     "protected",
     cls=ListOption,
     type=NONEMPTY_TEXT,
     metavar="UID...",
-    help="Customers who are never removed.",
+    help="Uids of customers that the plan must not remove.",
 )
 @click.option(
     "--protect-list",
     type=FILE,
     metavar="FILE",
-    help="List of customers who are never removed, with the same format as --list.",
+    help="List of customers that the plan must not remove, in the format of --list.",
 )
 @click.option(
     "--protect-group",
@@ -92,24 +110,26 @@ if TYPE_CHECKING:
     cls=ListOption,
     type=NONEMPTY_TEXT,
     metavar="GROUP...",
-    help="Groups from which this plan removes no customer, by uid or unique name. Their members can leave other "
-    "groups.",
+    help="Uids or unique names of groups from which the plan must not remove customers. Their members can still be "
+    "removed from other groups.",
 )
 @click.option(
     "--suppression-list",
     type=FILE,
     metavar="FILE",
-    help="List of customers who are never added, in addition to the tenant's list in the data folder "
-    "(lists/suppression_list).",
+    help="List of customers that the plan must not add, in addition to the tenant's suppression list in the data "
+    "folder.",
 )
 @register_option
-@click.option("--purpose", default="", show_default=False, metavar="TEXT", help="Purpose, in one line.")
+@click.option(
+    "--purpose", default="", show_default=False, metavar="TEXT", help="Reason for the changes, shown to the reviewer."
+)
 @click.option(
     "--limits",
     "limits_file",
     type=FILE,
     metavar="FILE",
-    help="TOML file of limits, with tables such as [per_group.vip].",
+    help="TOML file that replaces the default limits. Tables such as [per_group.vip] define limits of single groups.",
 )
 @limit_option
 @click.option(
@@ -118,16 +138,16 @@ if TYPE_CHECKING:
     excludes=["--pending"],
     type=FILE,
     metavar="FILE",
-    help="Plan file. By default, a file in the data folder.",
+    help="Plan file to write. By default, a file in the data folder.",
 )
 @click.option(
     "--pending",
     cls=ExclusiveOption,
     excludes=["--out"],
     is_flag=True,
-    help="Put the plan into the queue. After its approval, frgroups apply --approved sends it.",
+    help="Add the plan to the queue. After its approval, frgroups apply --approved sends it.",
 )
-@click.option("--exit-code", is_flag=True, help="Return exit code 2 if changes are planned.")
+@click.option("--exit-code", is_flag=True, help="Return exit code 2 instead of 0 if the plan contains changes.")
 def plan(
     selection: SnapshotSelection,
     group: str,
@@ -153,7 +173,7 @@ def plan(
     pending: bool,
     exit_code: bool,
 ) -> int:
-    """Make a plan and its review page."""
+    """Create a plan and its review page."""
     from frgroups.cli.inputs import (
         desired_customers,
         excluded_customers,
@@ -206,24 +226,24 @@ def plan(
     cls=ExclusiveOption,
     excludes=["--excluded", "--moves"],
     is_flag=True,
-    help="Print every operation as CSV.",
+    help="Print all additions and removals as CSV.",
 )
 @click.option(
     "--excluded",
     cls=ExclusiveOption,
     excludes=["--table", "--moves"],
     is_flag=True,
-    help="Print the excluded customers and the reasons as CSV.",
+    help="Print the customers who are excluded from the plan and the reasons as CSV.",
 )
 @click.option(
     "--moves",
     cls=ExclusiveOption,
     excludes=["--table", "--excluded"],
     is_flag=True,
-    help="Print the customers who leave one group and join another as CSV.",
+    help="Print the customers who move from one group to another as CSV.",
 )
 def show(file: Path, table: bool, excluded: bool, moves: bool) -> int:
-    """Show a plan or a receipt."""
+    """Print a plan or a receipt."""
     from frgroups.plan.plan import Plan
 
     document = _read_plan_or_receipt(file)
@@ -244,7 +264,7 @@ def _read_plan_or_receipt(file: Path) -> Plan | Receipt:
     from frgroups.plan.plan_file import read_plan
 
     if not file.exists():
-        raise InputError(f"There is no file {file}. Give a plan or a receipt.")
+        raise InputError(f"{file} does not exist. Pass the file of a plan or a receipt.")
     try:
         return read_plan(file)
     except CorruptFileError:
@@ -263,8 +283,8 @@ def _document_text(document: Plan | Receipt) -> str:
         return f"{document!r}\n{document.summary()}\nDigest: {digest}"
     planned = document.plan
     origin = (
-        f"{planned.tenant_uid} at {planned.base_url}, {format_utc(document.started_at)}, approved "
-        f"{format_approval(document.approval)}"
+        f"Applied to tenant {planned.tenant_uid} at {planned.base_url}.\n"
+        f"Started at {format_utc(document.started_at)}, approved {format_approval(document.approval)}."
     )
     return f"{document!r}\n{origin}\n{document.summary()}"
 
@@ -275,16 +295,18 @@ def _document_text(document: Plan | Receipt) -> str:
     "--out",
     type=FILE,
     metavar="FILE",
-    help="Review file: .html, .md, .txt, .csv or .xlsx. By default, an HTML page beside the plan.",
+    help="Review file to write. The suffix selects the format: .html, .md, .txt, .csv, or .xlsx. By default, an HTML "
+    "page next to the plan.",
 )
 @click.option(
     "--personal",
     is_flag=True,
-    help="Include names, from a stored snapshot that was loaded with --personal. Do not forward this review.",
+    help="Include the names of customers, from a stored snapshot that was loaded with --personal. Do not forward "
+    "such a review.",
 )
 @cache_option
 def review(file: Path, out: Path | None, personal: bool, cache: Path | None) -> int:
-    """Write the review of a plan file."""
+    """Write the review of a plan in a format that the file suffix selects."""
     from frgroups.plan.plan_file import read_plan
     from frgroups.review.plan_queue import locate_plan
     from frgroups.review.writer import save_review

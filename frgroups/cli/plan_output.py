@@ -1,4 +1,4 @@
-"""Save a plan and its review page, and print the next step."""
+"""Save a plan and its review page and print the next step."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ from frgroups.review.writer import save_review
 
 def save_plan(plan: Plan, out: Path | None, *, pending: bool = False, limits_source: str = "the register") -> None:
     """
-    Write a plan and its review page, and print the plan, the files and the next step.
+    Save a plan and its review page, and print the plan, the file paths, and the next step.
 
-    An empty plan is printed and not written.
+    A plan without changes is printed but not saved.
 
     Parameters
     ----------
+    plan
+        The plan.
     out
-        Plan file; None for a file in the data folder.
+        Plan file to write. None selects a file in the data folder.
     pending
-        Put the plan into the queue, unless it is blocked.
+        Whether to add the plan to the queue. A blocked plan is not added.
     limits_source
-        Where the limits of single groups can be changed.
+        Where the user can change the limits of single groups, for example "the register".
     """
     if plan.is_empty:
         print_text(plan.summary())
@@ -36,12 +38,13 @@ def save_plan(plan: Plan, out: Path | None, *, pending: bool = False, limits_sou
     print_text(plan.summary())
     print_text(f"\nDigest  {plan.digest}")
     print_text(f"Plan    {path}")
-    print_text(f"Review  {review}   (open it in a browser, or mail it to who decides)")
+    print_text(f"Review  {review}   (open it in a browser or send it to the reviewer)")
     if plan.blocked:
         _print_limits_to_change(plan, pending, limits_source)
     elif pending:
-        print_text(f"Next    frgroups approve {path} --by NAME, or put the file of the page into {path.parent};")
-        print_text("        then frgroups apply --approved")
+        print_text(f"Next    frgroups approve {path} --by NAME")
+        print_text(f"        (or save the approval file that the review page creates in {path.parent})")
+        print_text("        frgroups apply --approved")
     else:
         print_text(f"Next    frgroups approve {path} --by NAME")
 
@@ -59,14 +62,14 @@ def _print_limits_to_change(plan: Plan, pending: bool, limits_source: str) -> No
     findings = [finding for finding in plan.findings if finding.blocking and finding not in group_findings]
     options = limit_options(findings, plan.limits)
     if options:
-        print_text(f"Blocked. To allow this, create the plan again with {options}")
+        print_text(f"The plan is blocked. To allow these changes, create the plan again with {options}")
     if pending:
-        print_text("It does not wait in the queue, since nobody can approve it.")
+        print_text("The plan was not added to the queue, because a blocked plan cannot be approved.")
     if group_findings:
-        print_text(f"Blocked by limits of {limits_source}, which whoever answers for the group can change there.")
+        print_text(f"The plan is blocked by group limits in {limits_source}. Change the limits there.")
 
 
 def _blocked_by_group_limits(plan: Plan) -> list[Finding]:
-    """Return the blocking findings of groups that have limits of their own, which `--limit` does not change."""
+    """Return the blocking findings of groups with separate limits, which `--limit` does not change."""
     groups = {group.uid for group in plan.groups if plan.limits.of(group.uid) is not plan.limits}
     return [finding for finding in plan.findings if finding.blocking and finding.customer_group_uid in groups]

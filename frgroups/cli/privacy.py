@@ -1,4 +1,4 @@
-"""Commands about the stored data of one customer: erasure and export."""
+"""Commands that erase and export the stored data of a customer."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ if TYPE_CHECKING:
 
 
 @command("erase-customer", example="frgroups erase-customer UID --yes")
-@click.option("--yes", is_flag=True, help="Erase the customer. Without this option, no file is changed.")
+@click.option(
+    "--yes", is_flag=True, help="Erase the customer. Without this option, the command only lists the files."
+)
 @customer_options
 def erase_customer(uid: str, records: CustomerRecords, yes: bool) -> int:
-    """Erase a customer from all stored files, or show what would be erased."""
+    """Erase a customer from all stored files, or list the files that would change."""
     from frgroups.cli.inputs import resolve_tenant_uid
     from frgroups.internals.paths import home
     from frgroups.privacy.erasure import FAILED, erase_customer
 
     table = erase_customer(uid, dry_run=not yes, **_search_scope(records))
     if table.empty:
-        scope = ""
+        print_text(f"No stored data of this customer was found in {home()}.")
         if records.tenant:
-            scope = f" of tenant {resolve_tenant_uid(records.tenant)}"
-        print_text(f"Nothing is held of this customer{scope} in {home()}.")
+            print_text(f"Only the data of tenant {resolve_tenant_uid(records.tenant)} was searched.")
         return 0
     _print_files(table)
     n_failed = int((table["action"] == FAILED).sum())
@@ -49,21 +50,25 @@ def _print_files(table: pd.DataFrame) -> None:
 def _print_outcome(n_files: int, n_failed: int, *, is_dry_run: bool) -> None:
     from frgroups.internals.formatting import pluralize
 
-    files = pluralize(n_files, "file")
+    if n_failed:
+        print_text(f"{pluralize(n_failed, 'file')} cannot be changed. The list contains the reasons.")
     if is_dry_run:
-        failures = f", {n_failed} could not be done" if n_failed else ""
-        print_text(f"{files} would change{failures}; nothing was changed. Do it: with --yes.")
+        print_text(
+            f"{pluralize(n_files, 'file')} would change. Nothing was changed. To erase the customer, add --yes."
+        )
         return
-    print_text(f"{files} done, {n_failed} could not be done.")
+    print_text(f"{pluralize(n_files, 'file')} changed.")
     if n_files:
-        print_text("Delete the customer in the tenant too: what is there still, the next load keeps again.")
+        print_text("Also delete the customer in the tenant. Otherwise, the next load stores the customer again.")
 
 
 @command("export-customer", example="frgroups export-customer UID --out FILE")
-@click.option("--out", type=FILE, metavar="FILE", help="Write to this file, which only you can read.")
+@click.option(
+    "--out", type=FILE, metavar="FILE", help="Write the data to this file, which only the current user can read."
+)
 @customer_options
 def export_customer(uid: str, records: CustomerRecords, out: Path | None) -> int:
-    """Print all stored data of a customer as JSON."""
+    """Print all stored data of a customer as JSON, or write the data to a file."""
     from frgroups.internals.atomic_files import write_text
     from frgroups.privacy.subject_access import export_customer as export_stored_data
 

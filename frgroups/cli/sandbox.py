@@ -1,4 +1,4 @@
-"""Commands that serve a sandbox, alone or with the notebooks."""
+"""Commands that run a sandbox, with or without the notebooks."""
 
 from __future__ import annotations
 
@@ -28,37 +28,55 @@ MAX_PORT = 65_535
 
 
 @command("sandbox", example="frgroups sandbox --customers 2000")
-@click.option("--path", type=FILE, metavar="FILE", help="SQLite file of the state. By default, it is temporary.")
 @click.option(
-    "--port", type=IntegerRange(0, MAX_PORT), default=8020, metavar="PORT", help="Port on 127.0.0.1; 0 for any."
+    "--path",
+    type=FILE,
+    metavar="FILE",
+    help="SQLite file that stores the data of the tenant. By default, a temporary file.",
+)
+@click.option(
+    "--port",
+    type=IntegerRange(0, MAX_PORT),
+    default=8020,
+    metavar="PORT",
+    help="Port on 127.0.0.1. 0 selects a free port.",
 )
 @click.option(
     "--customers",
     type=IntegerRange(min=MIN_CUSTOMERS),
     default=20_000,
     metavar="N",
-    help="Number of customers.",
+    help="Number of customers to create.",
 )
-@click.option("--groups", type=IntegerRange(min=MIN_GROUPS), default=60, metavar="N", help="Number of groups.")
-@click.option("--seed", type=int, default=1, metavar="N", help="Seed of the random data.")
 @click.option(
-    "--days-ago", type=NumberRange(min=0), default=0.0, metavar="N", help="Start this many days in the past."
+    "--groups", type=IntegerRange(min=MIN_GROUPS), default=60, metavar="N", help="Number of groups to create."
 )
-@click.option("--latency", type=NumberRange(min=0), default=0.0, metavar="SECONDS", help="Delay of each response.")
+@click.option("--seed", type=int, default=1, metavar="N", help="Seed of the random generator.")
+@click.option(
+    "--days-ago",
+    type=NumberRange(min=0),
+    default=0.0,
+    metavar="N",
+    help="Start the clock of the sandbox this many days in the past.",
+)
+@click.option(
+    "--latency", type=NumberRange(min=0), default=0.0, metavar="SECONDS", help="Delay of each response in seconds."
+)
 def sandbox(
     path: Path | None, port: int, customers: int, groups: int, seed: int, days_ago: float, latency: float
 ) -> int:
-    """Serve a sandbox until Ctrl-C."""
+    """Run a sandbox until the process is interrupted with Ctrl-C."""
     from frgroups.sandbox.sandbox import Sandbox
 
     tenant = Sandbox(
         path, customers=customers, groups=groups, seed=seed, port=port, latency=latency, days_ago=days_ago
     )
     with tenant as running:
-        print_text(f"A sandbox tenant is running at {running.base_url} until Ctrl-C. In another terminal:\n")
+        print_text(f"The sandbox is running at {running.base_url}. To stop it, press Ctrl-C.\n")
+        print_text("To connect to it, run these commands in another terminal:\n")
         for name, value in _environment(running).items():
             print_text(f"  export {name}={value}")
-        print_text("\nthen: frgroups doctor", flush=True)
+        print_text("  frgroups doctor", flush=True)
         with suppress(KeyboardInterrupt):
             threading.Event().wait()
     return 0
@@ -68,17 +86,21 @@ def sandbox(
 @click.option("--port", type=IntegerRange(1, MAX_PORT), default=8888, metavar="PORT", help="Port of JupyterLab.")
 @click.option("--no-browser", is_flag=True, help="Do not open a browser.")
 def notebooks(port: int, no_browser: bool) -> int:
-    """Start JupyterLab on the notebooks, with a sandbox."""
+    """Open the example notebooks in JupyterLab, and run a sandbox for them."""
     from frgroups.internals.paths import home
     from frgroups.sandbox.sandbox import Sandbox
 
     if find_spec("jupyterlab") is None:
-        raise FrgroupsError('JupyterLab is not installed: pip install "frgroups[notebook]", or make notebooks.')
+        raise FrgroupsError(
+            'JupyterLab is not installed. Run pip install "frgroups[notebook]", or run make notebooks in the project '
+            "folder."
+        )
     folder = _notebook_folder()
     with Sandbox(process=True) as running:
-        print_text(f"Notebooks in {folder}; a sandbox tenant at {running.base_url}.", flush=True)
+        print_text(f"JupyterLab opens the notebooks in {folder}.", flush=True)
+        print_text(f"The sandbox is running at {running.base_url}.", flush=True)
         environment = os.environ | _notebook_environment(running) | {"FRGROUPS_HOME": str(home())}
-        jupyter = subprocess.Popen(  # noqa: S603  # All arguments are from this module.
+        jupyter = subprocess.Popen(  # noqa: S603
             _jupyter_command(folder, port, no_browser), env=environment
         )
         signal.signal(signal.SIGTERM, lambda _signum, _frame: sys.exit(143))
@@ -96,18 +118,18 @@ def _jupyter_command(folder: Path, port: int, no_browser: bool) -> list[str]:
     if no_browser:
         command_line.append("--no-browser")
     if hasattr(os, "geteuid") and os.geteuid() == 0:
-        # JupyterLab refuses to run as root, which is the user of many containers.
+        # JupyterLab does not run as root by default, and root is the user of many containers.
         command_line.append("--allow-root")
     return command_line
 
 
 def _notebook_environment(running: Sandbox) -> dict[str, str]:
-    """Return the variables of the sandbox, unless the environment names a tenant."""
+    """Return environment variables that select the sandbox, or none if FRGROUPS_TENANT_UID is already set."""
     from frgroups.cli.inputs import environment_tenant_uid
 
     if environment_tenant_uid():
         return {}
-    # FRGROUPS_SANDBOX tells the notebooks that these variables name a sandbox.
+    # The notebooks check FRGROUPS_SANDBOX to detect that the other variables select a sandbox.
     return _environment(running) | {"FRGROUPS_SANDBOX": "1"}
 
 
@@ -120,7 +142,7 @@ def _environment(running: Sandbox) -> dict[str, str]:
 
 
 def _notebook_folder() -> Path:
-    """Return the notebooks of the current project, or a copy of the packaged notebooks in the data folder."""
+    """Return the notebook folder of the project, or copy the packaged notebooks to the data folder and return it."""
     from frgroups.internals.paths import data_subdir, home
 
     for folder in (home().parent / "notebooks", Path("notebooks").resolve()):
@@ -128,7 +150,7 @@ def _notebook_folder() -> Path:
             return folder
     packaged = Path(__file__).parents[1] / "notebooks"
     if not packaged.is_dir():
-        raise FrgroupsError("There are no notebooks here. Run this in the project's folder.")
+        raise FrgroupsError("The notebooks were not found. Run frgroups notebooks in the project folder.")
     target = data_subdir("notebooks")
     shutil.copytree(packaged, target, dirs_exist_ok=True)
     return target

@@ -1,4 +1,4 @@
-"""Columns and JSON values of `frgroups status`."""
+"""Convert the status of tenants to the table columns and JSON values that `frgroups status` prints."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pandas as pd
 from frgroups.internals.formatting import format_size
 from frgroups.internals.json_values import to_jsonable
 
-# In these columns, an empty text means that there is no problem. In others, it means that the value is unknown.
+# An empty string in these columns means that there is no problem. In other columns, the value is unknown.
 _PROBLEM_COLUMNS = ("wrong", "detail")
 
 
 def status_values(row: dict[Hashable, Any]) -> dict[str, Any]:
-    """Return the status of a tenant for a JSON line, with the names and formats of `load --json`."""
+    """Return the status of a tenant as a dictionary for a JSON line, in the format of `load --json`."""
     return {str(name): _json_value(name, value) for name, value in row.items()}
 
 
@@ -26,7 +26,7 @@ def _json_value(name: Hashable, value: Any) -> Any:
 
 
 def status_columns(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the columns that `frgroups status` prints."""
+    """Return the table that `frgroups status` prints, with formatted dates, numbers, and sizes."""
     return pd.DataFrame(
         {
             "name": table["name"],
@@ -40,14 +40,14 @@ def status_columns(table: pd.DataFrame) -> pd.DataFrame:
             "memberships": table["n_memberships"].map(format_count),
             "snapshots": table["n_snapshots"],
             "size": table["size_bytes"].map(format_size),
-            "wrong": table["detail"],
+            "problem": table["detail"],
         }
     )
 
 
 def format_count(n: Any) -> str:
     """
-    Return a number with thousands separators, or an empty text if it is missing.
+    Format a number with thousands separators. A missing number becomes an empty string.
 
     Examples
     --------

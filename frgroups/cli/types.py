@@ -1,4 +1,4 @@
-"""Parameter types of the command line, and the functions that check the values of options."""
+"""Parameter types for command-line options, and functions that validate option values."""
 
 from __future__ import annotations
 
@@ -13,17 +13,27 @@ from click.shell_completion import CompletionItem
 from frgroups.errors import FrgroupsError
 
 
-class CheckedValue(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.4
-    """Parameter type whose values are parsed by a function that raises ValueError."""
+# ParamType is a generic class in click 8.4 and later.
+class CheckedValue(click.ParamType):  # type: ignore[type-arg]
+    """
+    Parameter type that validates values with a function.
+
+    Parameters
+    ----------
+    name
+        Name of the type in messages.
+    parse
+        Function that returns the parsed value or raises ValueError.
+    """
 
     def __init__(self, name: str, parse: Callable[[str], Any]) -> None:
         self.name = name
         self._parse = parse
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the parsed value; reject a wrong value as a usage error."""
+        """Return the parsed value, or report an invalid value as a usage error."""
         if ctx is not None and ctx.resilient_parsing:
-            # Shell completion does not need the value, and the checks would import pandas.
+            # Shell completion does not need the value. The check would delay it by importing pandas.
             return value
         try:
             return self._parse(value)
@@ -33,18 +43,18 @@ class CheckedValue(click.ParamType):  # type: ignore[type-arg]  # generic since 
 
 
 class IntegerRange(click.IntRange):
-    """Integer between two bounds."""
+    """Integer within optional bounds."""
 
     name = "integer"
 
 
 class NumberRange(click.FloatRange):
-    """Number between two bounds; NaN is rejected."""
+    """Number within optional bounds. NaN is rejected."""
 
     name = "number"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the value as a float; reject a wrong value as a usage error."""
+        """Return the value as a float, or report an invalid value as a usage error."""
         number = float(super().convert(value, param, ctx))
         if math.isnan(number):
             self.fail(f"{value!r} is not a valid number.", param, ctx)
@@ -52,43 +62,56 @@ class NumberRange(click.FloatRange):
 
 
 class RenamedChoice(click.Choice[str]):
-    """Choice that names the replacement of a renamed value."""
+    """
+    Choice whose error message contains the current name of a renamed value.
+
+    Parameters
+    ----------
+    choices
+        Accepted values.
+    renamed
+        Current name of each renamed value, by former name.
+    """
 
     def __init__(self, choices: Sequence[str], renamed: Mapping[str, str]) -> None:
         super().__init__(choices)
         self._renamed = renamed
 
     def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
-        """Return the message for a value that is not a choice."""
+        """Return the error message for a value that is not an accepted choice."""
         if value in self._renamed:
             return f"{value!r} was renamed to {self._renamed[value]!r}."
         return super().get_invalid_choice_message(value, ctx)
 
 
 class FilePath(click.Path):
-    """Path of a file, which need not exist. Commands report a file that cannot be read as an error, not as usage."""
+    """
+    Path of a file that might not exist.
+
+    A file that cannot be read is an error of the command, not a usage error.
+    """
 
     def __init__(self) -> None:
         super().__init__(readable=False, path_type=Path)
 
 
 class FolderPath(FilePath):
-    """Path of a folder, which need not exist."""
+    """Path of a folder that might not exist."""
 
     name = "directory"
 
     def shell_complete(
         self,
-        ctx: click.Context,  # noqa: ARG002  # click's signature
-        param: click.Parameter,  # noqa: ARG002  # click's signature
+        ctx: click.Context,  # noqa: ARG002  # click API
+        param: click.Parameter,  # noqa: ARG002  # click API
         incomplete: str,
     ) -> list[CompletionItem]:
-        """Let the shell complete folders only."""
+        """Return an item that makes the shell complete folder names."""
         return [CompletionItem(incomplete, type="dir")]
 
 
 def check_duration(text: str) -> str:
-    """Return a valid duration without a change."""
+    """Return a duration unchanged, or raise ValueError if it is invalid."""
     from frgroups.internals.timestamps import parse_duration
 
     parse_duration(text)
@@ -96,7 +119,7 @@ def check_duration(text: str) -> str:
 
 
 def check_timestamp(text: str) -> str:
-    """Return a valid date or timestamp without a change."""
+    """Return a date or timestamp unchanged, or raise ValueError if it is invalid."""
     from frgroups.store.snapshot_store import end_of_period
 
     end_of_period(text)
@@ -104,7 +127,7 @@ def check_timestamp(text: str) -> str:
 
 
 def check_host(text: str) -> str:
-    """Return a valid host, which is stage, production or a URL, without a change."""
+    """Return a host unchanged, or raise ValueError if it is not "stage", "production", or a URL."""
     from frgroups.api.transport import checked_base_url
 
     checked_base_url(text)
@@ -112,15 +135,15 @@ def check_host(text: str) -> str:
 
 
 def check_text(text: str) -> str:
-    """Return a text without a change if it contains more than spaces."""
+    """Return a string unchanged, or raise ValueError if it is empty or contains only spaces."""
     if not text.strip():
-        raise ValueError("the value is empty")
+        raise ValueError("The value must not be empty.")
     return text
 
 
 def parse_limit(text: str) -> tuple[str, Any]:
     """
-    Return the name and the value of a limit, written as NAME=VALUE.
+    Return the name and the value of a limit in the format NAME=VALUE.
 
     Examples
     --------
@@ -131,10 +154,11 @@ def parse_limit(text: str) -> tuple[str, Any]:
 
     name, equals, value = text.partition("=")
     if not equals:
-        raise ValueError(f"{text!r}: write NAME=VALUE, such as removals_per_group=200")
+        raise ValueError(f"{text!r} must have the format NAME=VALUE, for example removals_per_group=200.")
     if name == "per_group":
         raise ValueError(
-            "per_group cannot be set with --limit. frgroups plan reads the limits of groups from a file (--limits)."
+            "The limits of single groups (per_group) cannot be set with --limit. Set them in a TOML file and pass it "
+            "to frgroups plan with --limits."
         )
     setting = (name, _limit_value(value))
     Limits.from_dict(dict([setting]))

@@ -1,4 +1,4 @@
-"""Command that shows the groups of a customer."""
+"""Command that shows the groups of a customer and the plans that changed them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from frgroups.cli.output import print_json_line, print_text
     "id_type",
     default="customer_uid",
     type=click.Choice(["customer_uid", "external_id"]),
-    help="Type of the id.",
+    help="Type of the id that is passed as UID.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print everything as one line of JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as a JSON line.")
 @journal_option
 @snapshot_options
 def who(uid: str, id_type: str, as_json: bool, journal: Path | None, selection: SnapshotSelection) -> int:
-    """Show the groups of a customer, the changes between snapshots, and the plans and approvals behind them."""
+    """Print the groups of a customer, the changes between snapshots, and the plans that caused them."""
     from frgroups.cli.customer_summary import read_summary, summary_text, summary_values
     from frgroups.cli.inputs import read_selected_snapshot
 

@@ -1,1 +1,1 @@
-"""Answer questions over stored snapshots."""
+"""Analyze group sizes and memberships over a series of stored snapshots."""

@@ -1,4 +1,4 @@
-"""Find the applied plans that changed the groups of a customer, from journals and receipts."""
+"""Read journals and receipts to find the applied plans that changed a customer's groups."""
 
 from __future__ import annotations
 
@@ -18,25 +18,28 @@ from frgroups.internals.tombstones import TOMBSTONE_PREFIX
 
 log = logging.getLogger("frgroups.history")
 
-# States of changes that were sent and might have had an effect.
+# Changes with these states were sent and might have taken effect.
 _EFFECTIVE_STATES: tuple[State, ...] = ("verified", "not_effective", "unknown")
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
     """
-    A change of a membership that an applied plan has sent.
+    A membership change that an applied plan has sent.
 
     Attributes
     ----------
     change
         "joined" or "left".
     sent_at, until
-        Time of the request, and time of the last read-back.
+        Time of the request, and the latest known time of its run: the read-back, or the last line of the journal if
+        there is no receipt.
     state
         State in the receipt, or "unknown" if there is no receipt.
     plan_digest, reverts
-        Digest of the plan, and of the plan that it reverts. None if a customer of that plan was erased.
+        Digest of the plan, and of the plan that it undoes. None if a customer of that plan was erased.
+    approved_by, approved_how, approved_at
+        Reviewer, method, and time of the approval.
     """
 
     customer_group_uid: str
@@ -54,7 +57,7 @@ class Cause:
     purpose: str
 
     def may_explain(self, group: str, change: str, after: datetime, before: datetime) -> bool:
-        """Return True if this change might be the reason for a change that was observed between two timestamps."""
+        """Return True if this request might have caused a change that was observed between two timestamps."""
         is_same_change = (group, change) == (self.customer_group_uid, self.change)
         return is_same_change and self.sent_at <= before and self.until >= after
 
@@ -62,7 +65,20 @@ class Cause:
 def change_causes(
     customer_uid: str, tenant_uid: str, base_url: str | None, journal: str | Path | None = None
 ) -> list[Cause]:
-    """Return the changes of a customer by applied plans, in the order in which they were sent."""
+    """
+    Return the membership changes of a customer that applied plans have sent, sorted by time.
+
+    A journal that cannot be read is skipped with a warning in the log.
+
+    Parameters
+    ----------
+    customer_uid
+        Uid of the customer.
+    tenant_uid, base_url
+        Tenant and host of the plans.
+    journal
+        Folder that contains the journals. None selects the data folder.
+    """
     folder = journal_folder(journal, tenant_uid, base_url)
     encoded_uid = canonical_json(customer_uid).encode()
     causes: list[Cause] = []
@@ -71,7 +87,7 @@ def change_causes(
             if encoded_uid in path.read_bytes():
                 causes += list(_causes_in(Journal(path), customer_uid))
         except (FrgroupsError, OSError, KeyError, TypeError, ValueError) as error:
-            text = f"It is not told which changes {path} made: {error_info(error)['message']}"
+            text = f"The history does not include the changes in journal {path}: {error_info(error)['message']}"
             log_event(log, logging.WARNING, "journal_unreadable", text, path=str(path))
     return sorted(causes, key=lambda cause: cause.sent_at)
 
@@ -89,7 +105,8 @@ def _causes_in(journal: Journal, customer_uid: str) -> Iterator[Cause]:
             continue
         item = (line["group"], customer_uid, line["change"])
         if line["event"] == "intent":
-            sent[item] = (start, last)  # A change is sent again only if the first request had no effect.
+            # A change is sent again only if the previous request had no effect.
+            sent[item] = (start, last)
         elif item in state.rejected or item in state.not_sent:
             sent.pop(item, None)
     if not sent:
@@ -104,7 +121,20 @@ def _causes_in(journal: Journal, customer_uid: str) -> Iterator[Cause]:
 def _make_cause(
     item: Item, start: dict[str, Any], sent_at: datetime, last: datetime, receipt: Receipt | None
 ) -> Cause:
-    """Return the cause for a sent change, from the start event of its run and the receipt."""
+    """
+    Return the Cause that describes a change in a journal.
+
+    Parameters
+    ----------
+    item
+        Group uid, customer uid, and operation of the change.
+    start
+        The start event of the run that sent the change.
+    sent_at, last
+        Times of the request and of the last line in the journal.
+    receipt
+        Receipt of the plan. None if it does not exist or cannot be read.
+    """
     group_uid, _, operation = item
     approval = start["approval"]
     approved_at = None
@@ -115,7 +145,8 @@ def _make_cause(
     reverts, receipt_path, purpose = None, None, ""
     if receipt is not None:
         reverts, receipt_path, purpose = receipt.plan.reverts, receipt.path, receipt.plan.purpose
-        if receipt.read_at >= sent_at:  # Otherwise, the receipt is from an earlier run.
+        if receipt.read_at >= sent_at:
+            # An older receipt belongs to an earlier run, and does not contain the result of this request.
             until, state = receipt.read_at, receipt.states.get(item, "unknown")
     return Cause(
         customer_group_uid=group_uid,
@@ -145,7 +176,7 @@ def _read_receipt_of(journal: Journal) -> Receipt | None:
 
 
 def _without_tombstone(digest: str | None) -> str | None:
-    """Return the digest, or None if it was replaced because a customer of the plan was erased."""
+    """Return the digest of a plan, or None if it was replaced because a customer was erased."""
     if digest == TOMBSTONE_PREFIX:
         return None
     return digest

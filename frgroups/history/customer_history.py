@@ -1,4 +1,4 @@
-"""When a customer joined and left groups, and which plan did it."""
+"""Reconstruct when a customer joined and left groups, and which plans caused the changes."""
 
 from __future__ import annotations
 
@@ -50,40 +50,63 @@ def customer_history(
     journal: str | Path | None = None,
 ) -> pd.DataFrame:
     """
-    When a customer joined and left groups, as far as kept snapshots tell, and which plan did it.
+    Return the changes of a customer's groups between stored snapshots, with the plans that caused them.
 
-    The API dates no membership: a change happened between two snapshots, and who joined and left again in
-    between was not seen. Snapshots are read as by `size_history`.
+    The API does not report when a customer joined a group. Each change therefore has the timestamps of the snapshots
+    before and after it. If a customer joins and leaves a group between two snapshots, the table contains neither
+    change. Snapshots that are corrupt or have another format version are skipped with a warning in the log.
 
     Parameters
     ----------
-    cache, tenant_uid, base_url
-        Where snapshots are kept (None: in the home), and of which tenant and host, as in `read_snapshot`.
+    customer_uid
+        Uid of the customer.
+    cache
+        Folder that contains the stored snapshots. None selects the data folder.
+    tenant_uid, base_url
+        Tenant and host of the stored snapshots. They are required if the folder contains several tenants or hosts.
     journal
-        The folder of journals and receipts, as in `apply_plan`; None is the home's.
+        Folder that contains the journals and receipts of `apply_plan`. None selects the data folder.
 
     Returns
     -------
     DataFrame
-        One row per change, oldest first, then in uid order; none for a customer whom no snapshot knows.
-        customer_group_uid, name (`str`); change (`str`: "joined", "left", or "was in" for the groups of the first
-        snapshot); after, before (`datetime64[us, UTC]`: the last snapshot taken before the change was seen, and
-        the first that shows it; for "was in" after is NaT); still_seen (`bool`: in any group at `before`);
-        group_status (`str`: "kept", or the group itself was "new" or "deleted" then; "first" for "was in");
-        verdict (`str`, the less sure of the two readings of the group: "consistent", "unverifiable", "drifted").
+        One row per change, sorted by timestamp and group uid. The table is empty if no snapshot contains the
+        customer. These columns describe the change:
 
-        Of the plan that did it, missing where none is known: plan_digest (missing too where a customer of the
-        plan was erased since), reverts (the digest of the plan that it reverts), purpose, planned_at,
-        applied_at (when this change was sent), plan_state (as in a receipt: "verified"; "not_effective" and "unknown"
-        where reading back did not show it at once), approved_by ("" for a bare digest), approved_how, approved_at,
-        receipt_path. Of several such plans in between, the last.
+        - customer_group_uid, name (`str`)
+        - change (`str`): "joined", "left", or "was in" for a group in the first snapshot
+        - after, before (`datetime64[us, UTC]`): timestamps of the last snapshot before the change and of the first
+          snapshot after it. For "was in", `after` is missing.
+        - still_seen (`bool`): whether the customer is in any group at `before`
+        - group_status (`str`): "kept", "new", or "deleted" for the group between the two snapshots, and "first" for
+          "was in"
+        - verdict (`str`): the weaker verdict of the group in the two snapshots, "consistent", "unverifiable", or
+          "drifted"
+
+        These columns describe the plan that caused the change. They are missing if no plan is known. If several
+        plans match, the last one is used.
+
+        - plan_digest (`str`): also missing if a customer of the plan has been erased since
+        - reverts (`str`): digest of the plan that this plan undoes
+        - purpose (`str`)
+        - planned_at, applied_at (`datetime64[us, UTC]`): times when the plan was created and the change was sent
+        - plan_state (`str`): state in the receipt, "verified", "not_effective", or "unknown"
+        - approved_by (`str`): name of the reviewer, "" if the plan was approved by its digest
+        - approved_how (`str`): "person", "self", "digest", or "policy"
+        - approved_at (`datetime64[us, UTC]`)
+        - receipt_path (`str`)
 
     Raises
     ------
     SnapshotNotFoundError
-        Nothing is kept, or nothing of it can be read.
+        If there are no stored snapshots, or none of them can be read.
     InputError
-        The snapshots are of several tenants or hosts.
+        If `customer_uid` is not a string, or the snapshots belong to several tenants or hosts.
+
+    See Also
+    --------
+    size_history : Size of each group in each snapshot.
+    membership_changes : Customers who joined and left groups between two snapshots.
 
     Examples
     --------
@@ -113,10 +136,12 @@ def customer_history(
 @dataclass(frozen=True, eq=False)
 class _CustomerState:
     """
-    The groups of a customer in one snapshot.
+    Groups of a customer in one snapshot.
 
     Attributes
     ----------
+    taken_at, read_until
+        Timestamps of the start and the end of the load, in UTC.
     names, verdicts
         Name and verdict of each group of the snapshot, by uid.
     verdict
@@ -145,7 +170,7 @@ class _CustomerState:
         )
 
     def verdict_of(self, group_uid: str) -> str:
-        """Return the verdict of a group, or that of the snapshot for a group that it lacks."""
+        """Return the verdict of a group, or the snapshot's verdict if the snapshot does not contain the group."""
         return self.verdicts.get(group_uid, self.verdict)
 
 
@@ -166,7 +191,7 @@ def _first_rows(state: _CustomerState) -> list[dict[str, Any]]:
 
 
 def _change_row(before: _CustomerState, after: _CustomerState, uid: str, causes: Sequence[Cause]) -> dict[str, Any]:
-    """Return the row for a group that the customer joined or left between two snapshots."""
+    """Return the row for a group that the customer joined or left between two snapshots, with the matching plan."""
     change = "joined" if uid in after.groups else "left"
     row = {
         "customer_group_uid": uid,

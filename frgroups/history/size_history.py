@@ -1,4 +1,4 @@
-"""Number of members of each group at each snapshot."""
+"""Compute the number of members of each group in each stored snapshot."""
 
 from __future__ import annotations
 
@@ -38,37 +38,56 @@ def size_history(
     groups: Iterable[str] | None = None,
 ) -> pd.DataFrame:
     """
-    How many members each group had at each snapshot, and how many had joined and left since the one before.
+    Return the size of each group in each snapshot and the number of customers who joined and left.
 
-    It reads of each snapshot who was where and nothing else, and holds two at a time, so that hundreds may be
-    kept. One that is damaged, or that another version wrote, is left out with a warning in the log.
+    The function reads only the groups, memberships, and customer uids of a snapshot, and holds at most two snapshots
+    in memory. Snapshots that are corrupt or have another format version are skipped with a warning in the log.
 
     Parameters
     ----------
     snapshots
-        Snapshots, folders of kept ones, or rows of `list_snapshots`, in any order; None takes all that are kept.
-        Of several of one moment the last counts.
-    cache, tenant_uid, base_url
-        Where they are kept (None: in the home), and of which tenant and host, as in `read_snapshot`.
+        Snapshot objects, folders of stored snapshots, or rows of `list_snapshots`, in any order. None reads all
+        stored snapshots of the tenant. If several snapshots have the same timestamp, the last one is used.
+    cache
+        Folder that contains the stored snapshots. None selects the data folder. It cannot be combined with
+        `snapshots`.
+    tenant_uid, base_url
+        Tenant and host of the stored snapshots. They are required if the folder contains several tenants or hosts,
+        and cannot be combined with `snapshots`.
     groups
-        Only these groups, by uid or by the unique last name.
+        Groups to return, by uid or unique name in the last snapshot that contains the group. None returns all
+        groups.
 
     Returns
     -------
     DataFrame
-        One row per snapshot and group, oldest first, then in uid order: taken_at (`datetime64[us, UTC]`);
-        customer_group_uid, name (`str`, as it was then); n_members (`int64`); n_joined, n_left (`Int64`, since
-        the snapshot before, NA for the first); status (`str`: "first", "kept", "new", or "deleted" in the first
-        snapshot that lacks the group, with no members); verdict (`str`, how sure this reading of the group is:
-        n_joined and n_left stand on the one before too).
-        n_members before + n_joined - n_left = n_members.
+        One row per snapshot and group, sorted by timestamp and group uid, with these columns:
+
+        - taken_at (`datetime64[us, UTC]`): timestamp of the snapshot
+        - customer_group_uid (`str`)
+        - name (`str`): name of the group in this snapshot
+        - n_members (`int64`)
+        - n_joined, n_left (`Int64`): number of customers who joined and left since the previous snapshot, missing
+          for the first snapshot
+        - status (`str`): "first" in the first snapshot, then "kept", "new", or "deleted". A deleted group has a row
+          with 0 members in the first snapshot that does not contain it.
+        - verdict (`str`): verdict of the group in this snapshot, "consistent", "unverifiable", or "drifted"
+
+        In each row, n_members equals the previous n_members + n_joined - n_left.
 
     Raises
     ------
     SnapshotNotFoundError
-        Nothing is kept, or nothing of it can be read.
+        If there are no stored snapshots, or none of them can be read.
+    GroupNotFoundError
+        If `groups` contains an unknown group.
     InputError
-        The snapshots are of several tenants or hosts; a folder that holds no snapshot; an unknown group.
+        If the snapshots belong to several tenants or hosts, or a folder does not contain a snapshot.
+
+    See Also
+    --------
+    customer_history : Changes of the groups of one customer.
+    group_changes : Changes of each group between two snapshots.
 
     Examples
     --------
@@ -79,7 +98,10 @@ def size_history(
     1 2026-11-10 00:00:00+00:00  VIP          2         0       0
     """
     if snapshots is not None and not (cache is tenant_uid is base_url is None):
-        raise InputError("Both snapshots and a cache, tenant or host were passed; snapshots alone say which.")
+        raise InputError(
+            "`snapshots` cannot be combined with `cache`, `tenant_uid`, or `base_url`. Pass either `snapshots` or "
+            "the other arguments."
+        )
     if snapshots is None:
         series = iter_snapshots(list_tenant_snapshots(cache, tenant_uid, base_url))
     else:
@@ -100,7 +122,16 @@ def size_history(
 
 
 def only_groups(history: pd.DataFrame, groups: Iterable[str]) -> pd.DataFrame:
-    """Return the rows of these groups, which are given by uid or by their last name if it is unique."""
+    """
+    Return the rows of the selected groups.
+
+    Parameters
+    ----------
+    history
+        Table of `size_history`.
+    groups
+        Uids or unique names of groups. The name of a group is its name in the last row.
+    """
     last = history.drop_duplicates("customer_group_uid", keep="last").sort_values("customer_group_uid")
     no_codes = np.empty(0, dtype=np.int64)
     all_groups = MembershipMatrix.from_codes(

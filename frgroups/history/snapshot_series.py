@@ -1,4 +1,4 @@
-"""Iterate over snapshots, oldest first. Damaged snapshots are skipped with a warning."""
+"""Iterate over snapshots from the oldest to the newest. Corrupt snapshots are skipped with a warning."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 
 from frgroups.errors import CorruptFileError, InputError, SnapshotNotFoundError
 from frgroups.internals.structured_logging import log_event
-from frgroups.internals.validation import as_list
+from frgroups.internals.validation import as_list, check_columns, wrong_type
 from frgroups.snapshot.snapshot import Snapshot
 from frgroups.store.manifest import StoredSnapshot
 from frgroups.store.snapshot_store import open_stored, read_stored
@@ -22,10 +22,18 @@ SnapshotSources = pd.DataFrame | Iterable[Snapshot | str | Path]
 
 
 def read_snapshots(snapshots: SnapshotSources) -> Iterator[Snapshot]:
-    """Read snapshots, folders of stored snapshots, or rows of `list_snapshots`. The last of each timestamp counts."""
+    """
+    Return an iterator over snapshots, sorted by timestamp.
+
+    If several snapshots have the same timestamp, only the last one is returned.
+
+    Parameters
+    ----------
+    snapshots
+        Snapshot objects, folders of stored snapshots, or rows of `list_snapshots`.
+    """
     if isinstance(snapshots, pd.DataFrame):
-        if "path" not in snapshots:
-            raise InputError("snapshots has no column 'path'; pass the table of list_snapshots, or rows of it.")
+        check_columns(snapshots.columns, ["path"], "snapshots")
         snapshots = snapshots["path"]
     items = as_list(snapshots, "snapshots")
     sources = [source for source in map(_open_source, items) if source is not None]
@@ -35,10 +43,21 @@ def read_snapshots(snapshots: SnapshotSources) -> Iterator[Snapshot]:
 
 def iter_snapshots(sources: Sequence[Snapshot | StoredSnapshot], *, n_known: int | None = None) -> Iterator[Snapshot]:
     """
-    Read snapshots one at a time. Only the groups, the memberships and the customer uids are read.
+    Read snapshots one at a time, with only their groups, memberships, and customer uids.
 
-    Raises SnapshotNotFoundError if there are snapshots but none can be read, because their history is unknown
-    instead of empty. `n_known` is the number of snapshots including those that could not be opened.
+    Snapshots that cannot be read are skipped with a warning.
+
+    Parameters
+    ----------
+    sources
+        Snapshot objects and stored snapshots, sorted by timestamp.
+    n_known
+        Number of snapshots including those that could not be opened. None is the length of `sources`.
+
+    Raises
+    ------
+    SnapshotNotFoundError
+        If there are snapshots, but none can be read. An empty result would look like an empty history.
     """
     if n_known is None:
         n_known = len(sources)
@@ -54,7 +73,9 @@ def iter_snapshots(sources: Sequence[Snapshot | StoredSnapshot], *, n_known: int
         n_read += 1
         yield snapshot
     if n_known and not n_read:
-        raise SnapshotNotFoundError(f"None of {n_known:,} snapshots can be read; the log tells why of each.")
+        raise SnapshotNotFoundError(
+            f"0 of {n_known:,} snapshots can be read. The log contains the reason for each snapshot."
+        )
 
 
 def _read_source(source: Snapshot | StoredSnapshot) -> Snapshot:
@@ -64,11 +85,11 @@ def _read_source(source: Snapshot | StoredSnapshot) -> Snapshot:
 
 
 def _open_source(item: Any) -> Snapshot | StoredSnapshot | None:
-    """Return a Snapshot or the stored snapshot in a folder, or None if it is damaged."""
+    """Return a Snapshot object unchanged, or the stored snapshot in a folder. Return None if it is corrupt."""
     if isinstance(item, Snapshot):
         return item
     if not isinstance(item, str | Path):
-        raise InputError(f"snapshots takes Snapshots and folders of kept ones, not a {type(item).__name__}.")
+        raise wrong_type(item, "snapshots", "a list of Snapshot objects or snapshot folders")
     try:
         return open_stored(item)
     except CorruptFileError as error:
@@ -77,5 +98,5 @@ def _open_source(item: Any) -> Snapshot | StoredSnapshot | None:
 
 
 def _log_skipped(error: InputError) -> None:
-    # Omit the hint, because the operation continues.
-    log_event(log, logging.WARNING, "snapshot_skipped", f"{error.message} The history goes on without it.")
+    # The hint describes how to resolve the error, which is not necessary because the snapshot is skipped.
+    log_event(log, logging.WARNING, "snapshot_skipped", f"{error.message} The history omits this snapshot.")

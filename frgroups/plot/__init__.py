@@ -1,12 +1,13 @@
 """
-Charts of groups, drawn on matplotlib Axes. Import them with `from frgroups import plot`.
+Charts of groups, drawn with matplotlib.
 
-Each function takes a Snapshot (or memberships) or the table of the same name, draws on `ax=` or on a new figure, and
-returns the Axes. No function calls `show()`. The title states what is left out. `fg.describe` describes the same
-table in sentences.
+Import the charts with ``from frgroups import plot``. The data of a chart is either a Snapshot (or a table of
+memberships) or the result of the corresponding analysis function. Charts are drawn on the Axes passed as `ax`, or on
+a new figure, and the Axes are returned. No function calls `matplotlib.pyplot.show`. The title of a chart states how
+many groups or values are omitted. `frgroups.describe` describes the same tables in sentences.
 
-Characters that the font does not contain are drawn as □, followed by the uid of the group. To draw them, add a font:
-``matplotlib.rcParams["font.family"] = ["DejaVu Sans", "Noto Sans CJK JP"]``.
+Characters that the font does not contain are drawn as □, and the uid of the group is appended to its name. To draw
+these characters, add a font: ``matplotlib.rcParams["font.family"] = ["DejaVu Sans", "Noto Sans CJK JP"]``.
 """
 
 from __future__ import annotations
@@ -33,5 +34,5 @@ __all__ = [
     "upset",
 ]
 
-# Doctest runs the examples of imported functions only if they are listed in __test__.
+# Doctest ignores imported functions unless they are listed in __test__.
 __test__ = {name: globals()[name] for name in __all__}

@@ -1,4 +1,4 @@
-"""Shared parts of the charts: colors, titles, labels, axes and checks of the input."""
+"""Helper functions of the charts: colors, headings, labels, axes, and detection of the input."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from frgroups.internals.typing import FloatArray
 from frgroups.snapshot.membership_matrix import MembershipMatrix
 
-# Colors of Okabe & Ito, which color-blind readers can distinguish. The first three also differ in gray.
+# The palette of Okabe and Ito is suitable for color-blind readers. The first three colors also differ in grayscale.
 BLUE, SKY, ORANGE = "#0072B2", "#56B4E9", "#E69F00"
 GREEN, VERMILLION, PURPLE = "#009E73", "#D55E00", "#CC79A7"
 INK, PALE = "#222222", "#DDDDDD"
 
 
 def new_axes(width: float, height: float) -> Axes:
-    """Return the Axes of a new figure of this size, in inches."""
+    """Create a figure of the given size in inches and return its Axes."""
     return plt.subplots(figsize=(width, height), layout="constrained")[1]
 
 
 def empty_chart(ax: Axes, heading: str, reason: str) -> Axes:
-    """Write a heading and, in place of a chart, the reason why there is nothing to draw; return the Axes."""
+    """Draw a heading and the reason why the chart has no data. Return the Axes."""
     ax.text(0.5, 0.5, reason, ha="center", va="center", transform=ax.transAxes, parse_math=False)
     ax.set_xticks([])
     ax.set_yticks([])
@@ -38,9 +38,9 @@ def empty_chart(ax: Axes, heading: str, reason: str) -> Axes:
 
 def set_heading(ax: Axes, heading: str, notes: Sequence[str] = (), width: float | None = None) -> Axes:
     """
-    Write a heading and, below it, notes such as what was left out; return the Axes.
+    Set the title of a chart to a heading, followed by notes such as the number of omitted groups. Return the Axes.
 
-    `width` is the width for the text in points; None is the width of the Axes.
+    `width` is the width available for the text in points. None uses the width of the Axes.
     """
     if width is None:
         width, _ = size_in_points(ax)
@@ -52,35 +52,35 @@ def set_heading(ax: Axes, heading: str, notes: Sequence[str] = (), width: float 
 
 
 def wrap_heading(heading: str, notes: Sequence[str], inches: float) -> str:
-    """Return a heading and its notes in lines that fit into a width."""
+    """Wrap a heading and its notes to a width in inches."""
     width = max(int(inches / 0.09), 24)
     return "\n".join([*textwrap.wrap(heading, width), *textwrap.wrap("; ".join(notes), width)])
 
 
 def show_spines(ax: Axes, *sides: Literal["left", "bottom"]) -> None:
-    """Show only these sides of the frame."""
+    """Show only the given sides of the frame."""
     for name, spine in ax.spines.items():
         spine.set_visible(name in sides)
 
 
 def size_in_points(ax: Axes) -> tuple[float, float]:
-    """Return the width and height of the Axes in points, before the layout takes some of it for labels."""
+    """Return the width and height of the Axes in points, before the layout reserves space for labels."""
     box = ax.get_window_extent()
     return 72 * box.width / ax.figure.dpi, 72 * box.height / ax.figure.dpi
 
 
 def label_width(ax: Axes, n_characters: float, at_most: float = 0.35) -> float:
-    """Return the share of the width of the Axes that a label of this length takes."""
+    """Return the approximate width of a label with n characters, as a share of the width of the Axes."""
     return min(at_most, 6.0 * n_characters / size_in_points(ax)[0])
 
 
 def number_width(ax: Axes, number: int) -> float:
-    """Return the share of the width of the Axes that a number with separators takes."""
+    """Return the approximate width of a formatted number, as a share of the width of the Axes."""
     return label_width(ax, len(f"{number:,}") + 1.5)
 
 
 def spread_positions(preferred: Sequence[float], gap: float, last: float) -> FloatArray:
-    """Return positions close to the preferred ones, at least `gap` apart and none after `last`."""
+    """Return positions near the preferred ones that are at least `gap` apart and at most `last`."""
     order = np.argsort(preferred, kind="stable")
     positions = np.array(preferred, dtype=float)
     rising = positions[order]
@@ -94,19 +94,19 @@ def spread_positions(preferred: Sequence[float], gap: float, last: float) -> Flo
 
 
 def is_table(data: Any, *columns: str) -> bool:
-    """Return True if this is a result table with these columns, and not a Snapshot or memberships."""
+    """Return True for a DataFrame with the given columns, which identify a result table."""
     return isinstance(data, pd.DataFrame) and set(columns) <= set(data.columns)
 
 
 def unpack_pair(data: Any, new: Any) -> tuple[Any, Any]:
-    """Return the older and the newer data, which may be passed as one pair."""
+    """Return the older and the newer data, which can also be passed as one tuple."""
     if isinstance(data, tuple) and len(data) == 2 and new is None:
         return data[0], data[1]
     return data, new
 
 
 def largest_groups(matrix: MembershipMatrix, top: int | None) -> Sequence[str] | None:
-    """Return the uids of the `top` largest groups; None, which selects all groups, if there are no more."""
+    """Return the uids of the `top` largest groups, or None if that includes all groups."""
     if top is None or top >= matrix.n_groups:
         return None
     order = np.argsort(-matrix.sizes, kind="stable")[:top]
@@ -114,7 +114,7 @@ def largest_groups(matrix: MembershipMatrix, top: int | None) -> Sequence[str] |
 
 
 def label_bar(ax: Axes, text: str, x: float, row: Any, *, side: Literal["left", "right"] = "right") -> None:
-    """Write a text beside the end of a bar."""
+    """Draw a text next to the end of a bar."""
     if side == "left":
         offset, alignment = -3, "right"
     else:
@@ -133,7 +133,7 @@ def label_bar(ax: Axes, text: str, x: float, row: Any, *, side: Literal["left", 
 
 
 def name_rows(ax: Axes, names: list[str]) -> None:
-    """Write the names beside the rows, from top to bottom, and leave space for a legend below the last row."""
+    """Label the rows from top to bottom, and reserve space for a legend below the last row."""
     ax.set_yticks(range(len(names)), labels=names, fontsize=8, parse_math=False)
     ax.set_ylim(len(names) + 0.9, -0.7)
     ax.tick_params(axis="y", length=0)
@@ -141,11 +141,11 @@ def name_rows(ax: Axes, names: list[str]) -> None:
 
 
 def format_count_axis(axis: Axis, n_bins: int = 6) -> None:
-    """Format an axis of numbers of customers: whole, unsigned, with thousands separators."""
+    """Format an axis as numbers of customers: integers without a sign, with thousands separators."""
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{abs(value):,.0f}"))
     axis.set_major_locator(MaxNLocator(nbins=n_bins, integer=True))
 
 
 def add_legend(ax: Axes, columns: int = 2) -> None:
-    """Add a legend below the last row."""
+    """Draw a legend below the last row."""
     ax.legend(loc="lower right", ncols=columns, fontsize=8, frameon=False, borderpad=0.1)

@@ -1,4 +1,4 @@
-"""The chart of customers who joined and left groups."""
+"""Chart of the customers who joined and left groups."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from frgroups.plot.axes import (
 )
 from frgroups.plot.labels import display_names
 
-_HEADING = "Customers who joined and left"
+_HEADING = "Customers who joined and left each group"
 _STATUS_NOTES = {"new": " (new)", "deleted": " (deleted)"}
 
 
@@ -39,9 +39,32 @@ def changes(
     ax: Axes | None = None,
 ) -> Axes:
     """
-    Draw who joined and who left each group, as bars to the right and to the left, the most changed group first.
+    Draw the customers who joined and left each group as a diverging bar chart.
 
-    `data` is the table of `group_changes`, or the older snapshot with the newer one as `new`.
+    The groups with the most changes come first. Bars to the right show joined customers, and bars to the left show
+    customers who left.
+
+    Parameters
+    ----------
+    data
+        The result of `group_changes`, or the older snapshot. A tuple of the older and the newer snapshot is also
+        accepted.
+    new
+        The newer snapshot. Omit it if `data` is a result of `group_changes` or a tuple.
+    top
+        The number of groups to draw. None draws all groups that changed.
+    ax
+        The Axes to draw on. None creates a figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The Axes of the chart.
+
+    Raises
+    ------
+    InputError
+        If `new` is missing, or the snapshots cannot be compared, as in `group_changes`.
 
     Examples
     --------
@@ -52,7 +75,7 @@ def changes(
     """
     data, new = unpack_pair(data, new)
     if new is None and not is_table(data, "n_joined"):
-        raise InputError("plot.changes takes the table of group_changes, or two snapshots: (old, new).")
+        raise InputError("`data` must be a result of group_changes, or an older snapshot together with `new`.")
     table = data if new is None else group_changes(data, new)
     changed = sort_most_changed_first(table)
     drawn = changed.iloc[:top]
@@ -60,7 +83,7 @@ def changes(
     if table.empty:
         return empty_chart(ax, _HEADING, "no groups")
     if drawn.empty:
-        return empty_chart(ax, _HEADING, f"no change in {len(table):,} groups")
+        return empty_chart(ax, _HEADING, f"no changes in {len(table):,} groups")
     joined, left = drawn["n_joined"].to_numpy(), drawn["n_left"].to_numpy()
     y = np.arange(len(drawn))
     ax.barh(y, joined, color=BLUE, label="joined")
@@ -76,10 +99,10 @@ def changes(
     ax.set_xlim(-left.max() - margin, joined.max() + margin)
     names = display_names(drawn["customer_group_uid"], drawn["name"])
     name_rows(ax, [name + _STATUS_NOTES.get(status, "") for name, status in zip(names, drawn["status"], strict=True)])
-    ax.set_xlabel("customers who left (to the left) and joined (to the right)")
+    ax.set_xlabel("customers who left (left side) and joined (right side)")
     format_count_axis(ax.xaxis)
     add_legend(ax)
     notes = [f"{len(changed):,} of {len(table):,} groups changed"]
     if len(drawn) < len(changed):
-        notes.append(f"the {len(drawn):,} that changed most")
+        notes.append(f"showing the {len(drawn):,} with the most changes")
     return set_heading(ax, _HEADING, notes)

@@ -1,4 +1,4 @@
-"""The chart of how customers moved between groups: two columns of groups with bands between them."""
+"""Chart of the customers who moved between groups: two columns of groups, connected by bands."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ from frgroups.plot.axes import (
 )
 from frgroups.plot.labels import display_names
 
-_HEADING = "Where customers were, and where they are now"
+_HEADING = "Customers who moved between groups"
 _COLORS = (BLUE, ORANGE, GREEN, PURPLE, VERMILLION, SKY)
 _HATCHES = ("", "\\\\\\\\", "xxxx")
 _OTHER_GROUPS = "(other groups)"
-# States that are not a group have their own color and hatch, and are drawn below the groups.
+# States that are not groups have separate colors and hatches, and are drawn below the groups.
 _STATE_STYLES = {_OTHER_GROUPS: ("#8C8C8C", ""), SEVERAL: ("#B8B8B8", "...."), NONE: ("#DEDEDE", "////")}
 _FONT_SIZE = 8
 _BOX_WIDTH = 0.03
@@ -54,14 +54,39 @@ def flow(
     ax: Axes | None = None,
 ) -> Axes:
     """
-    Draw where the customers of some groups were before, at the left, and where they are now: an alluvial chart.
+    Draw how customers moved between groups from one snapshot to another, as an alluvial chart.
 
-    The height of a band is its number of customers, and its color is that of the group that they come from. "(none)"
-    is in none of the groups, "(several)" in several groups without a priority. All groups except the `top` largest
-    are combined into "(other groups)".
+    The left column shows the states of the customers in the older snapshot, and the right column those in the newer
+    snapshot. The height of a band represents a number of customers, and its color is that of the group on the left.
+    The states "(several)" and "(none)" are defined in `group_flow`.
 
-    `data` is the table of `group_flow`, or the older snapshot with the newer one as `new`; `groups` and `priority`
-    are those of `group_flow`.
+    Parameters
+    ----------
+    data
+        The result of `group_flow`, or the older snapshot. A tuple of the older and the newer snapshot is also
+        accepted.
+    new
+        The newer snapshot. Omit it if `data` is a result of `group_flow` or a tuple.
+    groups, priority
+        The groups to distinguish and their priority, as in `group_flow`. Ignored if `data` is a result of
+        `group_flow`.
+    top
+        The number of groups to draw separately, the largest ones. The others are combined into "(other groups)". None
+        draws all groups.
+    ax
+        The Axes to draw on. None creates a figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The Axes of the chart.
+
+    Raises
+    ------
+    InputError
+        If `new` is missing, or the snapshots cannot be compared, as in `group_flow`.
+    GroupNotFoundError
+        If a group is unknown, or its name is not unique.
 
     Examples
     --------
@@ -73,10 +98,10 @@ def flow(
     """
     data, new = unpack_pair(data, new)
     if new is None and not is_table(data, "from_group"):
-        raise InputError("plot.flow takes the table of group_flow, or two snapshots: (old, new).")
+        raise InputError("`data` must be a result of group_flow, or an older snapshot together with `new`.")
     table = data if new is None else group_flow(data, new, groups, priority=priority)
     if table.empty:
-        return empty_chart(ax or new_axes(8.0, 3.0), _HEADING, "nobody was or is in these groups")
+        return empty_chart(ax or new_axes(8.0, 3.0), _HEADING, "no customers in these groups")
     moves, n_others = _combine_small_groups(table, top)
     states = _order_states(moves)
     ax = ax or new_axes(8.5, max(4.0, 1.5 + 0.36 * len(states)))
@@ -97,15 +122,15 @@ def flow(
     ax.set_yticks([])
     show_spines(ax)
     n_stayed = int(moves.loc[moves["from_group"] == moves["to_group"], "n"].sum())
-    notes = [f"{total:,} customers, of whom {n_stayed:,} stayed where they were"]
+    notes = [f"{n_stayed:,} of {total:,} customers did not move"]
     if n_others:
-        notes.append(f"(other groups) are {n_others:,} smaller ones taken together")
+        notes.append(f"(other groups) combines {n_others:,} smaller groups")
     return set_heading(ax, _HEADING, notes)
 
 
 @dataclass(frozen=True, eq=False)
 class _Column:
-    """The states of a side from top to bottom: the number of customers of each, and the position where it starts."""
+    """The states of one column from top to bottom, with the number of customers and the start of each state."""
 
     n: dict[str, int]
     start: dict[str, float]
@@ -113,7 +138,7 @@ class _Column:
 
     @classmethod
     def stack(cls, moves: pd.DataFrame, side: str, states: list[str], gap: float) -> _Column:
-        """Return the column of a side ("from_group" or "to_group"), with a gap between two states."""
+        """Stack the states of a side ("from_group" or "to_group") with a gap between them."""
         sums = moves.groupby(side)["n"].sum()
         n = {state: int(sums[state]) for state in states if state in sums.index}
         start, position = {}, 0.0
@@ -130,28 +155,28 @@ class _Side:
     title: str
     edge: float  # outer edge of the boxes
     box: float  # left edge of the boxes
-    direction: int  # of the labels, from the edge
+    direction: int  # direction of the labels, as seen from the edge
     label_alignment: Literal["left", "right"]
     title_alignment: Literal["left", "right"]
 
 
 _LEFT = _Side("before", 0.0, 0.0, -1, "right", "left")
-_RIGHT = _Side("now", 1.0, 1.0 - _BOX_WIDTH, 1, "left", "right")
+_RIGHT = _Side("after", 1.0, 1.0 - _BOX_WIDTH, 1, "left", "right")
 
 
 def _text_height(ax: Axes, height: float, lines: float) -> float:
-    """Return the height of some lines of text in customers, if the Axes are `height` customers high."""
+    """Return the height of text lines on the y-axis, if the Axes show `height` customers."""
     return lines * _FONT_SIZE * height / size_in_points(ax)[1]
 
 
 def _combine_small_groups(table: pd.DataFrame, top: int | None) -> tuple[pd.DataFrame, int]:
-    """Return the moves with all groups except the largest combined into one state, and the number of these groups."""
+    """Combine all but the largest groups into one state. Return the moves and the number of combined groups."""
     sides = [table.groupby(side)["n"].sum() for side in ("from_group", "to_group")]
     sizes = pd.concat(sides, axis=1).max(axis=1).drop([NONE, SEVERAL], errors="ignore")
     others: list[str] = []
     if top is not None:
         others = list(sizes.sort_values(ascending=False, kind="stable").index[top:])
-    if len(others) == 1:  # A single group takes no more space than the combined state.
+    if len(others) == 1:  # A single group does not need more space than the combined state.
         others = []
     moves = table[["from_group", "to_group", "from_name", "to_name", "n"]].copy()
     for side in ("from", "to"):
@@ -162,7 +187,7 @@ def _combine_small_groups(table: pd.DataFrame, top: int | None) -> tuple[pd.Data
 
 
 def _order_states(moves: pd.DataFrame) -> list[str]:
-    """Return the states in the order of the table, those that are not a group last."""
+    """Return the states in the order of the table, followed by the states that are not groups."""
     states = dict.fromkeys([*moves["from_group"], *moves["to_group"]])
     groups = [state for state in states if state not in _STATE_STYLES]
     return groups + [state for state in _STATE_STYLES if state in states]
@@ -176,7 +201,7 @@ def _state_names(moves: pd.DataFrame, states: list[str]) -> dict[str, str]:
 
 
 def _state_style(state: str, states: list[str]) -> tuple[str, str]:
-    """Return the color and hatch of a state; groups of the same color differ in their hatch."""
+    """Return the color and the hatch of a state. Groups with the same color have different hatches."""
     if state in _STATE_STYLES:
         return _STATE_STYLES[state]
     turn, number = divmod(states.index(state), len(_COLORS))
@@ -186,6 +211,7 @@ def _state_style(state: str, states: list[str]) -> tuple[str, str]:
 def _draw_bands(
     ax: Axes, moves: pd.DataFrame, before: _Column, after: _Column, states: list[str], height: float
 ) -> None:
+    """Draw a band for each pair of states, with the number of customers if it is readable."""
     next_left, next_right = dict(before.start), dict(after.start)
     rank = {state: number for number, state in enumerate(states)}
     rows = moves.assign(a=moves["from_group"].map(rank), b=moves["to_group"].map(rank)).sort_values(["a", "b"])
@@ -195,7 +221,7 @@ def _draw_bands(
         next_left[row.from_group] += row.n
         next_right[row.to_group] += row.n
         color, hatch = _state_style(row.from_group, states)
-        # A white edge would hide a thin band.
+        # A thin band would be hidden by a white edge.
         edge = "white" if 4 * row.n >= readable else color
         band = _band_path(left, right, row.n)
         ax.add_patch(PathPatch(band, facecolor=color, edgecolor=edge, alpha=0.55, hatch=hatch, linewidth=0.5))
@@ -204,7 +230,7 @@ def _draw_bands(
 
 
 def _band_path(left: float, right: float, n: int) -> Path:
-    """Return the outline of a band of n customers from a position at the left to one at the right."""
+    """Return the outline of a band of n customers between a position on the left and one on the right."""
     vertices = [
         *((0.03, left), (0.45, left), (0.55, right), (0.97, right)),
         *((0.97, right + n), (0.55, right + n), (0.45, left + n), (0.03, left + n), (0.03, left)),
@@ -216,6 +242,7 @@ def _band_path(left: float, right: float, n: int) -> Path:
 def _draw_column(
     ax: Axes, column: _Column, side: _Side, names: dict[str, str], states: list[str], height: float
 ) -> None:
+    """Draw the boxes and labels of one column."""
     centers = [column.start[state] + n / 2 for state, n in column.n.items()]
     positions = spread_positions(centers, _text_height(ax, height, 1.4), height)
     label_x = side.edge + side.direction * 0.02

@@ -1,4 +1,4 @@
-"""The chart of the sizes of groups over time: a line for each group, labeled at its end."""
+"""Chart of group sizes over time, with one labeled line per group."""
 
 from __future__ import annotations
 
@@ -44,12 +44,35 @@ _FONT_SIZE = 8
 
 def history(data: Any, groups: Iterable[str] | None = None, *, top: int | None = 8, ax: Axes | None = None) -> Axes:
     """
-    Draw the size of groups at each reading: a line for each group, with its name, last size and growth at the end.
+    Draw the size of each group over time.
 
-    `data` is the table of `size_history`, or the data that it takes: Snapshots, folders, rows of `list_snapshots`.
-    `groups` selects groups by uid or last name. The `top` largest groups are colored and labeled, the others are
-    gray. A line has a gap where the group did not exist, and ends in a cross where the group was deleted. A hollow
-    point is a reading that is not "consistent".
+    The largest groups have a colored line with a label, which contains the name, the last size, and the growth. The
+    other groups have gray lines. A line has a gap where the group did not exist, and ends with a cross if the group
+    was deleted. Hollow markers show sizes whose verdict is not "consistent".
+
+    Parameters
+    ----------
+    data
+        The result of `size_history`, or snapshots in one of the forms that `size_history` accepts, such as a list of
+        Snapshots, folders, or the result of `list_snapshots`.
+    groups
+        The groups to draw, by uid or latest name. None draws all groups.
+    top
+        The number of groups that are colored and labeled, the largest ones. None labels all groups.
+    ax
+        The Axes to draw on. None creates a figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The Axes of the chart.
+
+    Raises
+    ------
+    InputError
+        If `data` is not valid.
+    GroupNotFoundError
+        If a group is unknown, or its name is not unique.
 
     Examples
     --------
@@ -66,7 +89,7 @@ def history(data: Any, groups: Iterable[str] | None = None, *, top: int | None =
     labeled = last.iloc[:top]
     ax = ax or new_axes(9.5, max(4.2, 1.4 + 0.18 * len(labeled)))
     if last.empty:
-        return empty_chart(ax, _HEADING, "no readings")
+        return empty_chart(ax, _HEADING, "no snapshots")
     rows_of = {uid: rows.set_index("taken_at").reindex(times) for uid, rows in table.groupby("customer_group_uid")}
     x = date2num(times.tz_convert(None).to_numpy())
     for uid in last["customer_group_uid"].iloc[len(labeled) :]:
@@ -81,18 +104,19 @@ def history(data: Any, groups: Iterable[str] | None = None, *, top: int | None =
     _format_axes(ax, x)
     notes = []
     if len(labeled) < len(last):
-        notes.append(f"named: the {len(labeled):,} largest of {len(last):,} groups")
+        notes.append(f"labels show the {len(labeled):,} largest of {len(last):,} groups")
     if n_inconsistent := int((table["verdict"] != "consistent").sum()):
-        notes.append(f"hollow: {n_inconsistent:,} of {len(table):,} readings are not consistent")
+        notes.append(f"hollow markers: {n_inconsistent:,} of {len(table):,} sizes not read consistently")
     return set_heading(ax, _HEADING, notes)
 
 
 def _member_counts(rows: pd.DataFrame) -> FloatArray:
+    """Return the number of members at each time, NaN where the group did not exist."""
     return rows["n_members"].to_numpy(dtype=float, na_value=np.nan)
 
 
 def _draw_line(ax: Axes, x: FloatArray, rows: pd.DataFrame, number: int) -> None:
-    """Draw the line of a group, with a marker for each reading."""
+    """Draw the line of a group with a marker at each snapshot."""
     sizes, color = _member_counts(rows), _COLORS[number % len(_COLORS)]
     ax.plot(x, sizes, linestyle=_LINE_STYLES[number % len(_LINE_STYLES)], color=color, linewidth=1.8, zorder=3)
     is_consistent = (rows["verdict"] == "consistent").to_numpy()
@@ -108,7 +132,7 @@ def _draw_line(ax: Axes, x: FloatArray, rows: pd.DataFrame, number: int) -> None
 
 
 def _describe_last_size(rows: pd.DataFrame) -> str:
-    """Return the last size of a group with its growth, or a note that it is new or deleted."""
+    """Return the last size of a group with its growth, or a note that the group is new or deleted."""
     known = rows.dropna(subset="status")
     sizes = known["n_members"].astype(int)
     first, last = sizes.iloc[0], sizes.iloc[-1]
@@ -122,7 +146,7 @@ def _describe_last_size(rows: pd.DataFrame) -> str:
 
 
 def _label_ends(ax: Axes, x: FloatArray, lines: list[FloatArray], labels: list[str]) -> None:
-    """Write the labels to the right of the lines, without overlap, each connected to its line."""
+    """Draw the labels to the right of the lines without overlap, and connect each label to its line."""
     ends = [int(np.flatnonzero(~np.isnan(line))[-1]) for line in lines]
     sizes = [float(line[end]) for line, end in zip(lines, ends, strict=True)]
     highest = ax.get_ylim()[1]
@@ -148,7 +172,7 @@ def _label_ends(ax: Axes, x: FloatArray, lines: list[FloatArray], labels: list[s
 
 
 def _format_axes(ax: Axes, x: FloatArray) -> None:
-    """Format the axes of dates and sizes, with grid lines that end at the last reading."""
+    """Format the axes of dates and sizes, and draw grid lines that end at the last snapshot."""
     locator = AutoDateLocator(maxticks=7)
     ticks = x
     if len(x) > 1:

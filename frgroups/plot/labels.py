@@ -1,4 +1,4 @@
-"""Names for charts: on one line, short, unique, and only with characters that the font contains."""
+"""Group names for charts: short, unique, on one line, and limited to the characters of the font."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ from matplotlib import rcParams
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
 _MAX_LENGTH = 30
-_MISSING_GLYPH = "□"  # replaces characters that the font lacks, such as emoji and Chinese in matplotlib's own font
+_MISSING_GLYPH = "□"  # replaces characters that the font does not contain, such as emoji
 
 
 def display_names(uids: Iterable[str], names: Iterable[str]) -> list[str]:
-    """Return short names; a name that is empty, not unique or has missing glyphs is followed by its uid."""
+    """
+    Return a short name for each group.
+
+    The uid is appended if a name is empty, not unique, or has missing glyphs.
+    """
     short_names = [short_name(name) for name in names]
     labels = []
     for uid, name in zip(uids, short_names, strict=True):
@@ -25,17 +29,17 @@ def display_names(uids: Iterable[str], names: Iterable[str]) -> list[str]:
 
 
 def short_name(name: object, max_length: int = _MAX_LENGTH) -> str:
-    """Return a name on one line; the middle of a long name is replaced by an ellipsis."""
+    """Return a name on one line. The middle of a long name is replaced by an ellipsis."""
     text = _replace_missing_glyphs(" ".join(str(name).split()))
     if len(text) <= max_length:
         return text
-    # Names often differ at their end: "Members of the club, Tromsø", "…, Bodø".
+    # The end is kept because names often differ there, for example "Club members, Tromsø" and "Club members, Bodø".
     n_last = (max_length - 1) // 2
     return f"{text[: max_length - 1 - n_last].rstrip()}…{text[-n_last:].lstrip()}"
 
 
 def _replace_missing_glyphs(text: str) -> str:
-    """Replace each run of characters that the fonts of `rcParams["font.family"]` lack by one box."""
+    """Replace each run of characters that the fonts of `rcParams["font.family"]` do not contain with a box."""
     known = _known_characters(tuple(rcParams["font.family"]), tuple(rcParams["font.sans-serif"]))
     result = ""
     for character in text:
@@ -48,12 +52,16 @@ def _replace_missing_glyphs(text: str) -> str:
 
 @cache
 def _known_characters(families: tuple[str, ...], _: tuple[str, ...]) -> frozenset[int]:
-    """Return the code points that the fonts of these families contain; the second argument is only a cache key."""
+    """
+    Return the code points that the fonts of the given families contain.
+
+    The second argument is only part of the cache key.
+    """
     characters: set[int] = set()
     for family in families:
         try:
             path = findfont(FontProperties(family=[family]), fallback_to_default=False)
-        except ValueError:  # The font is not installed; matplotlib skips it, too.
+        except ValueError:  # matplotlib also skips fonts that are not installed.
             continue
         characters.update(get_font(path).get_charmap())
     return frozenset(characters or get_font(findfont("DejaVu Sans")).get_charmap())

@@ -1,4 +1,4 @@
-"""The chart of a profile: for each value two points, the share in the group and the share among the others."""
+"""Chart of a profile, with the share of each value in the group and in the reference."""
 
 from __future__ import annotations
 
@@ -28,19 +28,42 @@ from frgroups.plot.axes import (
 )
 from frgroups.plot.labels import short_name
 
-_HEADING = "Shares in the group and among the others"
+_HEADING = "Shares in the group and in the reference"
 
 
 def profile(
     data: Any, group: Any = None, *, versus: Any = "rest", top: int | None = 20, ax: Axes | None = None
 ) -> Axes:
     """
-    Draw the share of each value in a group and among the others, the strongest effect first.
+    Draw the share of each attribute value in a group and in the reference.
 
-    `data` is the table of `group_profile` or `compare_groups`, or a Snapshot with `group` and `versus` as in
-    `group_profile`. At the right is the index (100 means no difference), with q if it is above 0.05, because the
-    difference might be due to chance. A number such as credit_limit has no share: its row contains the means and
-    their standardized difference. Of a flag only "yes" is drawn. The title contains the number of suppressed values.
+    The strongest effects come first. The label on the right is the index, where 100 means no difference. It includes
+    the q-value if that is above 0.05, because the difference might be due to chance. For a number such as
+    credit_limit, the row contains the means and their standardized difference instead of shares. For a flag, only the
+    value "yes" is drawn.
+
+    Parameters
+    ----------
+    data
+        The result of `group_profile` or `compare_groups`, or a Snapshot.
+    group, versus
+        The group and the customers to compare with, as in `group_profile`. Ignored if `data` is a result table.
+    top
+        The number of values to draw. None draws all values.
+    ax
+        The Axes to draw on. None creates a figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The Axes of the chart. The title contains the number of suppressed rows.
+
+    Raises
+    ------
+    InputError
+        If `data` is a Snapshot and `group` is missing or not valid.
+    GroupNotFoundError
+        If a group is unknown, or its name is not unique.
 
     Examples
     --------
@@ -55,7 +78,7 @@ def profile(
     ax = ax or new_axes(9.0, 1.6 + 0.27 * max(len(drawn), 3))
     n_suppressed = int(table["suppressed"].sum())
     if drawn.empty and n_suppressed:
-        return empty_chart(ax, heading, f"all {n_suppressed:,} values are suppressed")
+        return empty_chart(ax, heading, f"all {n_suppressed:,} rows are suppressed")
     if drawn.empty:
         return empty_chart(ax, heading, "no values")
     has_share = np.array([not is_mean(row) for row in iter_rows(drawn)])
@@ -63,7 +86,7 @@ def profile(
     y = np.arange(len(drawn))
     y_shares = y[has_share]
     ax.hlines(y_shares, inside, others, color=INK, linewidth=1.2, zorder=2)
-    for shares, fill, label in ((others, "white", "among the others"), (inside, BLUE, "in the group")):
+    for shares, fill, label in ((others, "white", "in the reference"), (inside, BLUE, "in the group")):
         ax.plot(shares, y_shares, "o", color=fill, markeredgecolor=INK, markersize=6.5, zorder=3, label=label)
     largest = float(np.nanmax(np.concatenate([inside, others]), initial=1.0))
     labels = [_describe_index(row) for row in iter_rows(drawn)]
@@ -75,37 +98,37 @@ def profile(
         if is_mean(row):
             label_bar(ax, describe_means(row), 0, position)
     name_rows(ax, [short_name(value_label(row), 42) for row in iter_rows(drawn)])
-    ax.set_xlabel("share, %")
+    ax.set_xlabel("share (%)")
     ax.set_xticks([tick for tick in ax.get_xticks() if 0 <= tick <= largest * 1.04])
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     add_legend(ax)
     notes = []
     if len(drawn) < len(rows):
-        notes.append(f"the {len(drawn):,} strongest of {len(rows):,} values")
+        notes.append(f"showing the {len(drawn):,} strongest of {len(rows):,} differences")
     if rows["share_in"].isna().all():
-        notes.append("there is nobody in the group")
+        notes.append("the group is empty")
     if rows["share_ref"].isna().all():
-        notes.append("there is nobody among the others")
+        notes.append("the reference is empty")
     if n_suppressed:
-        notes.append(f"{n_suppressed:,} suppressed, since they tell of too few customers")
+        notes.append(f"rows suppressed because of small counts: {n_suppressed:,}")
     return set_heading(ax, heading, notes)
 
 
 def _select_table(data: Any, group: Any, versus: Any) -> tuple[pd.DataFrame, str]:
-    """Return the profile to draw and its heading."""
+    """Return the profile to draw and the heading of the chart."""
     if is_table(data, "share_ref"):
         return data, _HEADING
     if group is None:
-        raise InputError("plot.profile takes the table of group_profile, or a snapshot and a group.")
+        raise InputError("`data` must be a result of group_profile, or a Snapshot together with `group`.")
     table = group_profile(data, group, versus=versus)
     if not isinstance(group, str):
         return table, _HEADING
     name = short_name(data.matrix.group_names[data.matrix.group_code_of(group)])
-    return table, f"What sets {name} apart: shares in the group and among the others"
+    return table, f"Profile of {name}: shares in the group and in the reference"
 
 
 def _describe_index(row: Any) -> str:
-    """Return the index of a row, with its q-value if the difference might be due to chance."""
+    """Return the index of a row, with the q-value if the difference might be due to chance."""
     if np.isnan(row.index):
         is_only_in_group = row.share_ref == 0 and row.n_in
         return "only in the group" if is_only_in_group else ""

@@ -43,11 +43,33 @@ def reach(
     ax: Axes | None = None,
 ) -> Axes:
     """
-    Draw for each group and channel the customers who may be written to, as a share of the members.
+    Draw the members who can be contacted through each channel, as a share of the group.
 
-    A line marks the customers with a contact point, and a circle those who give consent. The largest groups come
-    first, each with its number of members. If a number is suppressed, its mark is missing. `data` is the table of
-    `reachability`, or a Snapshot with `groups`, `channels` and `consent` as in `reachability`.
+    The largest groups come first. A vertical line shows the members with a contact point, and a circle shows the
+    members who give consent. Suppressed numbers are not drawn.
+
+    Parameters
+    ----------
+    data
+        The result of `reachability`, or a Snapshot.
+    groups, channels, consent
+        The groups, channels, and consents, as in `reachability`. Ignored if `data` is a result of `reachability`.
+    top
+        The number of groups to draw. None draws all groups.
+    ax
+        The Axes to draw on. None creates a figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The Axes of the chart.
+
+    Raises
+    ------
+    InputError
+        If an argument is not valid, as in `reachability`.
+    GroupNotFoundError
+        If a group is unknown, or its name is not unique.
 
     Examples
     --------
@@ -62,7 +84,7 @@ def reach(
     all_groups = sort_largest_first(table.drop_duplicates("customer_group_uid"), "n_members")
     drawn_groups = all_groups.iloc[:top]
     drawn = drawn_groups[["customer_group_uid"]].merge(table, on="customer_group_uid")
-    heading = "Members who may be written to: consent and a contact point"
+    heading = "Members who can be contacted (with consent and a contact point)"
     ax = ax or new_axes(9.0, 1.7 + 0.24 * max(len(drawn), 3))
     if drawn.empty:
         return empty_chart(ax, heading, "no groups")
@@ -73,9 +95,9 @@ def reach(
         for name in ("n_reachable", "n_with_contact", "n_consented")
     )
     ax.barh(y, 100, color="#F0F0F0")
-    ax.barh(y, np.nan_to_num(reachable), color=BLUE, label="may be written to")
+    ax.barh(y, np.nan_to_num(reachable), color=BLUE, label="can be contacted")
     ax.plot(with_contact, y, "|", color=INK, ms=13, mew=2, label="with a contact point")
-    ax.plot(consented, y, "o", color="white", mec=INK, ms=6, label="give consent")
+    ax.plot(consented, y, "o", color="white", mec=INK, ms=6, label="with consent")
     for position, row in enumerate(iter_rows(drawn)):
         label_bar(ax, _describe_reach(row), 101, position)
     uids = drawn["customer_group_uid"].to_numpy()
@@ -83,14 +105,14 @@ def reach(
         ax.axhline(last_row + 0.5, color=PALE, linewidth=0.8)
     ax.set_xlim(0, 102 / (1 - label_width(ax, 16)))
     name_rows(ax, _channel_labels(drawn))
-    ax.set_xlabel("of all members, %")
+    ax.set_xlabel("share of all members (%)")
     ax.set_xticks(range(0, 101, 20))
     add_legend(ax, 3)
     notes = []
     if len(drawn_groups) < len(all_groups):
-        notes.append(f"the {len(drawn_groups):,} largest of {len(all_groups):,} groups")
+        notes.append(f"showing the {len(drawn_groups):,} largest of {len(all_groups):,} groups")
     if n_suppressed := int(drawn["suppressed"].sum()):
-        notes.append(f"in {n_suppressed:,} of {len(drawn):,} rows something is suppressed, since it tells of too few")
+        notes.append(f"{n_suppressed:,} of {len(drawn):,} rows contain suppressed counts")
     return set_heading(ax, heading, notes)
 
 
@@ -104,9 +126,30 @@ def incremental_reach(
     ax: Axes | None = None,
 ) -> Axes:
     """
-    Draw how many customers each further group adds to those whom the groups above reach.
+    Draw the customers that each further group adds to those who can already be contacted.
 
-    `data` is the table of `incremental_reach`, or a Snapshot with its arguments `groups`, `channel` and `consent`.
+    Parameters
+    ----------
+    data
+        The result of `incremental_reach`, or a Snapshot.
+    groups, channel, consent
+        The groups, the channel, and its consent, as in `incremental_reach`. Ignored if `data` is a result table.
+    top
+        The number of steps to draw. None draws all steps.
+    ax
+        The Axes to draw on. None creates a figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The Axes of the chart.
+
+    Raises
+    ------
+    InputError
+        If an argument is not valid, as in `incremental_reach`.
+    GroupNotFoundError
+        If a group is unknown, or its name is not unique.
 
     Examples
     --------
@@ -115,18 +158,18 @@ def incremental_reach(
     >>> [text.get_text() for text in ax.texts]
     ['+120 → 100%']
     """
-    heading = "Customers whom each further group reaches"
+    heading = "Customers added by each further group"
     if is_table(data, "n_cumulative"):
         table = data
     else:
         table = incremental_table(data, groups, channel=channel, consent=consent)
-        heading += f", by {channel}"
+        heading += f" ({channel})"
     drawn = table.iloc[:top]
     ax = ax or new_axes(8.0, 1.4 + 0.26 * max(len(drawn), 2))
     if drawn.empty:
-        return empty_chart(ax, heading, "nobody can be reached")
+        return empty_chart(ax, heading, "no customers can be contacted")
     y, n_new, n_cumulative = np.arange(len(drawn)), drawn["n_new"].to_numpy(), drawn["n_cumulative"].to_numpy()
-    ax.barh(y, n_cumulative - n_new, color=PALE, label="reached already")
+    ax.barh(y, n_cumulative - n_new, color=PALE, label="already reached")
     ax.barh(y, n_new, left=n_cumulative - n_new, color=BLUE, label="new")
     labels = [f"+{row.n_new:,} → {format_percentage(row.share_cumulative)}" for row in iter_rows(drawn)]
     for position, end, label in zip(y, n_cumulative, labels, strict=True):
@@ -140,7 +183,7 @@ def incremental_reach(
     if len(drawn) < len(table):
         total = int(table["n_cumulative"].iloc[-1])
         notes.append(
-            f"the first {len(drawn):,} of {len(table):,} groups, which reach {n_cumulative[-1]:,} of {total:,}"
+            f"showing {len(drawn):,} of {len(table):,} groups with {n_cumulative[-1]:,} of {total:,} customers"
         )
     return set_heading(ax, heading, notes)
 
@@ -154,10 +197,33 @@ def campaign_reach(
     ax: Axes | None = None,
 ) -> Axes:
     """
-    Draw for each campaign the members for whom it may matter, and those whom a better campaign reaches, too.
+    Draw the members of each campaign who do and do not get a larger discount from another campaign.
 
-    `data` is the table of `campaign_reach`, or a Snapshot or memberships with its arguments `campaigns` and `at`. The
-    largest discount comes first. The number for whom a campaign may matter is an upper bound, see `campaign_reach`.
+    The campaigns with the largest discounts come first. The number of members without a larger discount is an upper
+    bound of the customers for whom the campaign makes a difference, as explained in `frgroups.campaign_reach`.
+
+    Parameters
+    ----------
+    data
+        The result of `frgroups.campaign_reach`, a Snapshot, or a table of memberships.
+    campaigns, at
+        The campaigns and the time, as in `frgroups.campaign_reach`. Ignored if `data` is a result table.
+    top
+        The number of campaigns to draw. None draws all campaigns.
+    ax
+        The Axes to draw on. None creates a figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The Axes of the chart.
+
+    Raises
+    ------
+    InputError
+        If `campaigns` is missing or not valid.
+    GroupNotFoundError
+        If the group of a running campaign does not exist.
 
     Examples
     --------
@@ -166,22 +232,22 @@ def campaign_reach(
     >>> campaigns = pd.DataFrame({"customer_group_uid": ["all", "vip"], "discount_percent": [5, 20]})
     >>> ax = plot.campaign_reach(sample_snapshot(), campaigns)
     >>> [text.get_text() for text in ax.texts]
-    ['2', '248 of 250; best other: VIP']
+    ['2', '248 of 250; larger discount: VIP']
     """
     if is_table(data, "n_effective"):
         table = data
     elif campaigns is None:
-        raise InputError("plot.campaign_reach takes the table of campaign_reach, or a snapshot and campaigns.")
+        raise InputError("`data` must be a result of campaign_reach, or a Snapshot together with `campaigns`.")
     else:
         table = campaign_table(data, campaigns, at=at)
     drawn = table.iloc[:top]
-    heading = "Members of each campaign: for whom it may matter, and who has a better one"
+    heading = "Members of each campaign, and larger discounts from other campaigns"
     ax = ax or new_axes(9.0, 1.4 + 0.28 * max(len(drawn), 2))
     if drawn.empty:
-        return empty_chart(ax, heading, "no campaign that runs")
+        return empty_chart(ax, heading, "no campaigns are running")
     y = np.arange(len(drawn))
     n_effective, n_shadowed = drawn["n_effective"].to_numpy(), drawn["n_shadowed"].to_numpy()
-    ax.barh(y, n_effective, color=BLUE, label="it may matter (at most)")
+    ax.barh(y, n_effective, color=BLUE, label="no larger discount")
     ax.barh(
         y,
         n_shadowed,
@@ -190,7 +256,7 @@ def campaign_reach(
         edgecolor="white",
         linewidth=0,
         hatch="////",
-        label="a better one",
+        label="larger discount from another campaign",
     )
     labels = _campaign_labels(table, drawn)
     total = n_effective + n_shadowed
@@ -205,12 +271,12 @@ def campaign_reach(
     add_legend(ax)
     notes = []
     if len(drawn) < len(table):
-        notes.append(f"the {len(drawn):,} largest discounts of {len(table):,}")
+        notes.append(f"showing the {len(drawn):,} largest discounts of {len(table):,} campaigns")
     return set_heading(ax, heading, notes)
 
 
 def _describe_reach(row: Any) -> str:
-    """Return the number and share of members who may be written to."""
+    """Return the number and the share of members who can be contacted."""
     if row.n_members == 0:
         return "no members"
     if pd.isna(row.n_reachable):
@@ -219,7 +285,7 @@ def _describe_reach(row: Any) -> str:
 
 
 def _channel_labels(drawn: pd.DataFrame) -> list[str]:
-    """Return the channel of each row; the first row of a group starts with its name and size."""
+    """Return the channel of each row. The label of a group's first row also contains its name and size."""
     is_first = ~drawn["customer_group_uid"].duplicated()
     names = iter(display_names(drawn.loc[is_first, "customer_group_uid"], drawn.loc[is_first, "name"]))
     labels = list(drawn["channel"])
@@ -229,18 +295,22 @@ def _channel_labels(drawn: pd.DataFrame) -> list[str]:
 
 
 def _campaign_labels(table: pd.DataFrame, drawn: pd.DataFrame) -> list[str]:
-    """Return for each campaign its members and, if some have a better campaign, the best of these."""
+    """
+    Return the bar labels of the campaigns.
+
+    A label contains the number of members and, if some members get a larger discount, the campaign that gives it.
+    """
     names = dict(zip(_campaign_uids(table), table["name"], strict=True))
     labels = []
     for row in iter_rows(drawn):
         label = f"{row.n_members:,}"
         if row.n_shadowed:
             best = short_name(names[row.shadowed_by], 24)
-            label = f"{row.n_effective:,} of {row.n_members:,}; best other: {best}"
+            label = f"{row.n_effective:,} of {row.n_members:,}; larger discount: {best}"
         labels.append(label)
     return labels
 
 
 def _campaign_uids(table: pd.DataFrame) -> pd.Series:
-    """Return the uid of each campaign, or that of its group if it has none."""
+    """Return the uid of each campaign, or the uid of its group if the campaign has no uid."""
     return table["campaign_uid"].fillna(table["customer_group_uid"])

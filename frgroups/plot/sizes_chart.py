@@ -1,4 +1,4 @@
-"""The chart of the sizes of groups."""
+"""Chart of group sizes."""
 
 from __future__ import annotations
 
@@ -30,9 +30,28 @@ _HEADING = "Members of each group"
 
 def sizes(data: Any, *, top: int | None = 30, ax: Axes | None = None) -> Axes:
     """
-    Draw the members of each group as bars, the largest first, with the part that is in no other group.
+    Draw the number of members of each group as a bar chart, largest group first.
 
-    `data` is a Snapshot, memberships, or the table of `group_sizes`.
+    Each bar is divided into the members who are in no other group and those who are also in other groups.
+
+    Parameters
+    ----------
+    data
+        A Snapshot, a table of memberships, or the result of `group_sizes`.
+    top
+        The number of groups to draw. None draws all groups.
+    ax
+        The Axes to draw on. None creates a figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        The Axes of the chart.
+
+    Raises
+    ------
+    InputError
+        If `data` is not valid.
 
     Examples
     --------
@@ -49,7 +68,7 @@ def sizes(data: Any, *, top: int | None = 30, ax: Axes | None = None) -> Axes:
     y = np.arange(len(drawn))
     exclusive, total = drawn["n_exclusive"].to_numpy(), drawn["n_members"].to_numpy()
     ax.barh(y, exclusive, color=BLUE, label="in no other group")
-    ax.barh(y, total - exclusive, left=exclusive, color=SKY, label="in other groups too")
+    ax.barh(y, total - exclusive, left=exclusive, color=SKY, label="also in other groups")
     for row, n in zip(y, total, strict=True):
         label_bar(ax, f"{n:,}", n, row)
     ax.set_xlim(0, max(total.max(), 1) / (1 - number_width(ax, total.max())))
@@ -60,5 +79,5 @@ def sizes(data: Any, *, top: int | None = 30, ax: Axes | None = None) -> Axes:
     notes = []
     if len(drawn) < len(table):
         share = format_percentage(total.sum() / max(int(table["n_members"].sum()), 1), decimals=0)
-        notes.append(f"the {len(drawn):,} largest of {len(table):,} groups, {share} of all memberships")
+        notes.append(f"showing the {len(drawn):,} largest of {len(table):,} groups with {share} of all memberships")
     return set_heading(ax, _HEADING, notes)

@@ -1,4 +1,4 @@
-"""The chart of combinations of groups: bars over a matrix of dots."""
+"""UpSet plot of combinations of groups, with bars above a matrix of dots."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from matplotlib.gridspec import GridSpec, GridSpecBase
 from frgroups.analysis.intersections import OTHER, Mode, intersections
 from frgroups.errors import InputError
 from frgroups.internals.formatting import format_percentage
+from frgroups.internals.validation import check_choice
 from frgroups.plot.axes import (
     BLUE,
     INK,
@@ -32,7 +33,7 @@ from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_
 
 _HEADINGS = {
     "exclusive": "Customers in exactly these groups (exclusive)",
-    "inclusive": "Customers in all of these groups, whatever else they are in (inclusive)",
+    "inclusive": "Customers in at least these groups (inclusive)",
 }
 
 
@@ -47,14 +48,47 @@ def upset(
     fig: Figure | SubFigure | None = None,
 ) -> dict[str, Axes]:
     """
-    Draw the combinations of groups as an UpSet plot (Lex et al. 2014): bars over a matrix of dots.
+    Draw the combinations of groups as an UpSet plot, with bars above a matrix of dots.
 
-    `data` is a Snapshot or memberships (the default of `mode` is "exclusive"), or the table of `intersections`, which
-    contains its mode; see `intersections` for the modes. Without `groups` the `n_groups` largest are combined; groups
-    that are not drawn are ignored. The three parts replace `ax`, or fill `fig`, a figure or a part of one. A figure
-    that you pass keeps its layout engine; an empty figure without one gets the constrained layout.
+    Groups that are not drawn are ignored, so a customer's combination contains only drawn groups. See [1]_ for a
+    description of the plot.
 
-    Returns the Axes by name, as `subplot_mosaic` does: "intersections", "matrix", "sizes".
+    Parameters
+    ----------
+    data
+        A Snapshot, a table of memberships, or the result of `intersections`.
+    groups
+        The groups to combine, by uid or unique name. None selects the `n_groups` largest groups. Ignored if `data` is
+        a result of `intersections`.
+    mode
+        "exclusive" or "inclusive", as in `intersections`. None uses the mode of the table, or "exclusive".
+    n_groups
+        The number of groups to combine if `groups` is None.
+    top
+        The number of combinations to draw, those with the most customers.
+    ax
+        The Axes to replace by the three parts of the plot.
+    fig
+        The figure or subfigure to fill. A figure without Axes and without a layout engine gets the constrained
+        layout. If neither `ax` nor `fig` is given, a figure is created.
+
+    Returns
+    -------
+    dict of str to matplotlib.axes.Axes
+        The Axes named "intersections" (bars), "matrix" (dots), and "sizes" (group sizes), as in
+        `matplotlib.figure.Figure.subplot_mosaic`.
+
+    Raises
+    ------
+    InputError
+        If `mode` is unknown or differs from the mode of the table, or if both `ax` and `fig` are given.
+    GroupNotFoundError
+        If a group is unknown, or its name is not unique.
+
+    References
+    ----------
+    .. [1] Lex, A., et al. (2014). UpSet: visualization of intersecting sets. IEEE Transactions on Visualization and
+       Computer Graphics 20.
 
     Examples
     --------
@@ -65,7 +99,7 @@ def upset(
     """
     mode = _select_mode(data, mode)
     if ax is not None and fig is not None:
-        raise InputError("Both ax= and fig= were passed; the chart stands in one place.")
+        raise InputError("`ax` and `fig` cannot be passed together. Pass only one of them.")
     notes: list[str] = []
     if is_table(data, "groups"):
         table, all_groups = data, _groups_of_table(data, mode)
@@ -73,8 +107,8 @@ def upset(
         matrix = as_membership_matrix(data)
         chosen = matrix.select(largest_groups(matrix, n_groups) if groups is None else groups)
         if groups is None and chosen.n_groups < matrix.n_groups:
-            notes.append(f"the {chosen.n_groups:,} largest of {matrix.n_groups:,} groups")
-        # The title contains the number of exclusive combinations. The inclusive ones can be too many to count.
+            notes.append(f"showing the {chosen.n_groups:,} largest of {matrix.n_groups:,} groups")
+        # The title contains the number of exclusive combinations. There can be too many inclusive ones to count.
         table = intersections(chosen, mode=mode, top=None if mode == "exclusive" else top)
         all_groups = _groups_of_matrix(chosen)
     all_groups = all_groups.sort_values(["n", "customer_group_uid"], ascending=[False, True], ignore_index=True)
@@ -92,24 +126,24 @@ def upset(
     else:
         _draw_bars(bars, drawn["n"])
         _draw_dots(dots, drawn["groups"], list(all_groups["customer_group_uid"]), names)
-        # A table that was cut does not contain all members of a group.
+        # If combinations were omitted from the table, the group sizes are lower bounds.
         is_cut = is_table(data, "groups") and _has_rest(data)
-        _draw_sizes(sides, all_groups["n"], "group size, at least" if is_cut else "group size")
+        _draw_sizes(sides, all_groups["n"], "group size (at least)" if is_cut else "group size")
     return {"intersections": bars, "matrix": dots, "sizes": sides}
 
 
 def _write_heading(place: Axes | Figure | SubFigure, bars: Axes, heading: str, notes: list[str]) -> None:
-    """Write the heading and its notes above the chart."""
+    """Draw the heading and its notes above the chart."""
     if not isinstance(place, Axes):
         place.suptitle(wrap_heading(heading, notes, place.bbox.width / place.dpi), x=0.01, ha="left", fontsize=10)
         return
-    # The layout reserves space only for the titles of the parts: an empty title moves the bars below the heading.
+    # The layout reserves space only for the titles of the parts. A blank title moves the bars below the heading.
     n_lines = set_heading(place, heading, notes).get_title(loc="left").count("\n") + 1
     bars.set_title("\n".join(" " * n_lines), fontsize=10)
 
 
 def _prepare_figure(fig: Figure | SubFigure | None, n: int, names: list[str]) -> Figure | SubFigure:
-    """Return the figure of the caller, or a new figure that is large enough."""
+    """Return the figure of the caller, or create a figure that is large enough for n combinations."""
     if fig is None:
         width = 3.0 + 0.075 * max(map(len, names), default=0) + 0.4 * n
         return plt.figure(figsize=(max(width, 7.5), 3.6 + 0.3 * len(names)), layout="constrained")
@@ -121,7 +155,7 @@ def _prepare_figure(fig: Figure | SubFigure | None, n: int, names: list[str]) ->
 def _add_parts(
     place: Axes | Figure | SubFigure, widths: list[float], heights: list[float]
 ) -> tuple[Axes, Axes, Axes]:
-    """Add the Axes of the bars, the dots and the sizes in place of an Axes, or over a whole figure."""
+    """Add the Axes of the bars, the dots, and the sizes in place of an Axes, or on a figure."""
     ratios: dict[str, Any] = {"width_ratios": widths, "height_ratios": heights}
     if not isinstance(place, Axes):
         grid: GridSpecBase = place.add_gridspec(2, 2, **ratios)
@@ -131,7 +165,7 @@ def _add_parts(
     if spec is not None:
         grid = spec.subgridspec(2, 2, **ratios)
         return _add_shared_axes(fig.add_subplot, grid[0, 1], grid[1, 1], grid[1, 0])
-    # Axes without a subplot specification have a fixed position, so their parts are placed by position, too.
+    # Axes without a SubplotSpec have a fixed position, so the parts are also placed at fixed positions.
     box = place.get_position()
     grid = GridSpec(2, 2, left=box.x0, right=box.x1, bottom=box.y0, top=box.y1, **ratios)
     root: Any = place.get_figure(root=True)
@@ -141,34 +175,38 @@ def _add_parts(
 def _add_shared_axes(
     add: Callable[..., Axes], bars_place: Any, dots_place: Any, sizes_place: Any
 ) -> tuple[Axes, Axes, Axes]:
-    """Add three Axes; the dots share the x-axis of the bars and the y-axis of the sizes."""
+    """Add three Axes. The dots share the x-axis with the bars and the y-axis with the sizes."""
     bars = add(bars_place)
     dots = add(dots_place, sharex=bars)
     return bars, dots, add(sizes_place, sharey=dots)
 
 
 def _select_mode(data: Any, mode: Mode | None) -> Mode:
-    """Return the given mode, or else that of the table, or else "exclusive"; InputError if the two differ."""
-    if mode is not None and mode not in get_args(Mode):
-        raise InputError(f"mode={mode!r} is neither 'exclusive' nor 'inclusive'.")
+    """Return the given mode, the mode of the table, or "exclusive". Raise InputError if the first two differ."""
+    if mode is not None:
+        check_choice(mode, "mode", get_args(Mode))
     if not is_table(data, "groups", "mode") or data.empty:
         return mode or "exclusive"
     table_modes = sorted(set(data["mode"]))
     if mode is None and len(table_modes) == 1 and table_modes[0] in get_args(Mode):
         mode = table_modes[0]
     if mode is None or table_modes != [mode]:
-        raise InputError(f"mode={mode!r} was asked of a table of {' and '.join(table_modes)} intersections.")
+        raise InputError(f"`mode` must be the mode of the table, which is {' and '.join(table_modes)}, got {mode!r}.")
     return mode
 
 
 def _groups_of_matrix(matrix: MembershipMatrix) -> pd.DataFrame:
-    """Return the groups of memberships: customer_group_uid, label, n."""
+    """Return the groups of a membership matrix with the columns customer_group_uid, label, and n."""
     labels = display_names(matrix.group_uids, matrix.group_names)
     return pd.DataFrame({"customer_group_uid": matrix.group_uids, "label": labels, "n": matrix.sizes})
 
 
 def _groups_of_table(table: pd.DataFrame, mode: Mode) -> pd.DataFrame:
-    """Return the groups of a table of intersections: customer_group_uid, label, n (as far as it is known)."""
+    """
+    Return the groups of an `intersections` table with the columns customer_group_uid, label, and n.
+
+    The sizes in n are lower bounds if combinations were omitted from the table.
+    """
     rows = table.loc[table["groups"] != OTHER, ["groups", "degree", "n"]].explode("groups")
     if mode == "inclusive":
         rows["n"] = rows["n"].where(rows["degree"] == 1, 0)
@@ -178,12 +216,12 @@ def _groups_of_table(table: pd.DataFrame, mode: Mode) -> pd.DataFrame:
 
 
 def _has_rest(table: pd.DataFrame) -> bool:
-    """Return True if combinations were cut from a table of intersections."""
+    """Return True if combinations were omitted from an `intersections` table."""
     return bool((table["groups"] == OTHER).any())
 
 
 def _describe_selection(table: pd.DataFrame, drawn: pd.DataFrame, mode: Mode) -> str:
-    """Describe how many of the combinations are drawn, and how many customers are in the groups."""
+    """Describe how many combinations are drawn, and how many customers are in the groups."""
     n_customers = 0
     if (table["groups"] != OTHER).any():
         n_customers = round(table["n"].iloc[0] / table["share"].iloc[0])
@@ -198,6 +236,7 @@ def _describe_selection(table: pd.DataFrame, drawn: pd.DataFrame, mode: Mode) ->
 
 
 def _draw_bars(ax: Axes, n: pd.Series) -> None:
+    """Draw the number of customers of each combination as bars."""
     ax.bar(range(len(n)), n, width=0.62, color=INK)
     is_crowded = 4.8 * max(len(f"{value:,}") for value in n) > 0.9 * size_in_points(ax)[0] / len(n)
     rotation, headroom = 0, 1.12
@@ -223,6 +262,7 @@ def _draw_bars(ax: Axes, n: pd.Series) -> None:
 
 
 def _draw_dots(ax: Axes, combinations: pd.Series, uids: list[str], names: list[str]) -> None:
+    """Draw the groups of each combination as connected dots."""
     row_of = {uid: row for row, uid in enumerate(uids)}
     for row in range(0, len(uids), 2):
         ax.axhspan(row - 0.5, row + 0.5, color="#F2F2F2", zorder=0)
@@ -240,6 +280,7 @@ def _draw_dots(ax: Axes, combinations: pd.Series, uids: list[str], names: list[s
 
 
 def _draw_sizes(ax: Axes, n: pd.Series, label: str) -> None:
+    """Draw the group sizes as horizontal bars that extend to the left."""
     ax.barh(range(len(n)), n, height=0.62, color=BLUE)
     for row, value in enumerate(n):
         ax.annotate(

@@ -1,6 +1,7 @@
-"""A started plan: resumed under its own journal, or finalized, and never sent a second time."""
+"""Resume, finalize and repeat plans that were started before."""
 
 import json
+import re
 import signal
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -38,7 +39,7 @@ def tenant():
 
 @pytest.fixture
 def world(tenant, monkeypatch, tmp_path):
-    """An all-customers group, a VIP group of ten, an empty group; nothing misbehaves; a home of its own."""
+    """Return a tenant with all customers in one group, ten in another, and an empty group."""
     monkeypatch.setenv("FRGROUPS_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(applying, "READ_BACK_WAITS", (0.05, 0.05))
     arrange(tenant, {"all": PEOPLE, "vip": PEOPLE[:10], "empty": []})
@@ -52,7 +53,7 @@ def client(world):
 
 
 def die_at(monkeypatch, n_outcomes):
-    """Let the process die instead of writing this outcome of a chunk, whose answer is lost with it."""
+    """Simulate a crash that loses the response of the n-th request."""
     write, left = Journal.write, [n_outcomes]
 
     def dying(self, event, **facts):
@@ -67,54 +68,54 @@ def die_at(monkeypatch, n_outcomes):
 
 
 def crashed(client, plan, monkeypatch, **options):
-    """Apply a plan up to the first outcome: its chunk of 200 took effect, and the other 90 are not sent."""
+    """Apply a plan and crash after the first chunk: 200 changes take effect and 90 are not sent."""
     die_at(monkeypatch, 1)
     with pytest.raises(Crash):
         fg.apply_plan(client, plan, **({"approval": plan.digest} | options))
 
 
-def test_another_folder_for_the_journal_does_not_send_a_plan_again(client, world, tmp_path):
-    "An approval allows one apply, wherever the journal is; the error names the registered journal."
+def test_other_journal_folder(client, world, tmp_path):
+    "A plan that was applied with one journal folder is rejected with another folder."
     plan = plan_for(client, {"vip": PEOPLE[:20]})
     first = apply(client, plan, journal=tmp_path / "one")
     world.remove_members("vip", PEOPLE[10:20])
     world.clear_requests()
 
-    with pytest.raises(InputError, match="started with the journal") as refused:
+    with pytest.raises(InputError, match=re.escape(str(first.path.parent))) as rejected:
         apply(client, plan, journal=tmp_path / "two")
 
     assert writes(world) == []
-    assert str(first.path.parent) in str(refused.value) and "make a new plan" in str(refused.value)
+    assert repr(str(tmp_path / "one")) in rejected.value.hint
     assert apply(client, plan, journal=tmp_path / "one").repeated
 
 
-def test_a_journal_that_was_lost_does_not_send_a_plan_again(client, world, tmp_path):
-    "Where the journal was deleted, nobody can tell what was sent, so nothing is."
+def test_lost_journal_with_other_folder(client, world, tmp_path):
+    "If the registered journal was deleted, the plan is rejected with another journal folder."
     plan = plan_for(client, {"vip": PEOPLE[:20]})
     first = apply(client, plan, journal=tmp_path / "one")
     for path in first.path.parent.iterdir():
         path.unlink()
 
-    with pytest.raises(InputError, match="does not exist any more"):
+    with pytest.raises(InputError, match=re.escape(first.path.name.split(".")[0])):
         apply(client, plan, journal=tmp_path / "two")
 
 
 def test_altered_registry(client, world, tmp_path):
-    "A changed line of the registry is an error before anything is sent; a torn last line is dropped."
+    "An altered line of the registry raises CorruptFileError, and an incomplete last line is ignored."
     plan, other = (plan_for(client, {"vip": [*PEOPLE[:10], uid]}) for uid in ("c100", "c101"))
     apply(client, plan)
     [path] = (tmp_path / "home" / "runs").iterdir()
-    whole = path.read_text()
-    path.write_text(whole + '{"digest"')
+    content = path.read_text()
+    path.write_text(content + '{"digest"')
 
     assert apply(client, other).ok
-    path.write_text(whole.replace(plan.digest, other.digest))
-    with pytest.raises(CorruptFileError, match=r"altered in line 1\. Nothing was sent now\."):
+    path.write_text(content.replace(plan.digest, other.digest))
+    with pytest.raises(CorruptFileError, match=r"\bline 1\b"):
         apply(client, plan_for(client, {"vip": ["c102"]}))
 
 
 def test_expired_approval_allows_resume(client, world, tmp_path, monkeypatch):
-    "The approval was valid when the plan was started; another approval of the same plan must be valid now."
+    "An approval that has expired since the run started allows a resume, but another expired approval does not."
     plan = plan_for(client, {"vip": PEOPLE})
     short = fg.approve_plan(plan, tmp_path / "a.approval.json", by="Kari")
     crashed(client, plan, monkeypatch, approval=short)
@@ -124,16 +125,16 @@ def test_expired_approval_allows_resume(client, world, tmp_path, monkeypatch):
     expired = json.loads(short.read_text())["content"] | {"by": "Ola"}
     approving.write_checksummed(other, "approval", expired)
 
-    with pytest.raises(NotApprovedError, match="An earlier run sent") as refused:
+    with pytest.raises(NotApprovedError, match=r"\b200 changes\b") as rejected:
         fg.apply_plan(client, plan, approval=other)
     receipt = fg.apply_plan(client, plan, approval=short)
 
-    assert "finalize_plan" in str(refused.value)
+    assert "finalize_plan" in rejected.value.hint
     assert receipt.ok and world.members("vip") == PEOPLE
 
 
 def moved_clock(now):
-    """The class datetime with another moment now."""
+    """Return a datetime class whose current time is `now`."""
 
     class Moved(datetime):
         @classmethod
@@ -143,20 +144,20 @@ def moved_clock(now):
     return Moved
 
 
-def test_a_refused_resume_says_what_was_sent(client, world, monkeypatch):
-    "A limit that stops a started plan does not state that nothing was sent."
+def test_blocked_resume(client, world, monkeypatch):
+    "If a limit blocks the resume of a plan, the error contains the number of changes that were sent."
     plan = plan_for(client, {"vip": PEOPLE}, limits=replace(OPEN, plan_max_age="1h"))
     crashed(client, plan, monkeypatch)
     monkeypatch.setattr(plan_checks, "datetime", moved_clock(datetime.now(UTC) + timedelta(hours=2)))
 
-    with pytest.raises(PlanBlockedError, match="An earlier run sent 200 changes") as refused:
+    with pytest.raises(PlanBlockedError, match=r"\b200 changes\b") as blocked:
         apply(client, plan)
 
-    assert "Nothing was sent." not in str(refused.value)
+    assert "finalize_plan" in blocked.value.hint
 
 
 def test_finalize_and_undo(client, world, monkeypatch):
-    "A receipt of what took effect is made by reading alone, and its undo takes back just that."
+    "A finalized run has a receipt of the changes that took effect, and its undo reverts only these changes."
     plan = plan_for(client, {"vip": PEOPLE})
     crashed(client, plan, monkeypatch)
     world.clear_requests()
@@ -173,7 +174,7 @@ def test_finalize_and_undo(client, world, monkeypatch):
 
 
 def test_finalize_complete_run(client, world, monkeypatch):
-    "A run that died before its receipt has one then, and nothing is left to go on with."
+    "Finalizing a run that crashed before it wrote its receipt creates a complete receipt."
     plan = plan_for(client, {"vip": PEOPLE[:15]})
 
     def dying(self, stopped, **_):
@@ -191,7 +192,7 @@ def test_finalize_complete_run(client, world, monkeypatch):
 
 
 def test_undone_plan_is_not_finalized_again(client, world, monkeypatch):
-    "The receipt that its undo stands on is not written over by what the groups are now."
+    "After the undo of a plan, its receipt file does not change."
     plan = plan_for(client, {"vip": PEOPLE})
     crashed(client, plan, monkeypatch)
     receipt = fg.finalize_plan(client, plan)
@@ -199,15 +200,15 @@ def test_undone_plan_is_not_finalized_again(client, world, monkeypatch):
     before = receipt.path.read_bytes()
 
     for again in (fg.finalize_plan, apply):
-        with pytest.raises(PlanBlockedError, match=r"undone by plan .* The receipt ") as refused:
+        with pytest.raises(PlanBlockedError, match=re.escape(str(receipt.path))) as blocked:
             again(client, plan)
-        assert "finalize" not in str(refused.value)
+        assert "finalize" not in str(blocked.value)
 
     assert receipt.path.read_bytes() == before
 
 
 def test_finalize_without_reads(client, world, monkeypatch):
-    "What is unknown is so because the group could not be read, and that is told beside what settling is."
+    "If a group cannot be read, its changes are unknown and the receipt contains the server error."
     plan = plan_for(client, {"vip": PEOPLE})
     crashed(client, plan, monkeypatch)
     world.misbehave(Fault("status", method="GET", path="/vip/", status=500, times=None))
@@ -215,28 +216,28 @@ def test_finalize_without_reads(client, world, monkeypatch):
     receipt = fg.finalize_plan(client, plan)
 
     assert receipt.counts == {"unknown": 200, "not_sent": 90}
-    assert "was finalized before all of it was done" in receipt.stopped and "Reading back failed" in receipt.stopped
+    assert "finalized" in receipt.stopped and "500" in receipt.stopped
 
 
 def test_finalize_while_locked(client, world, monkeypatch):
-    "The error asks to wait, and does not suggest to finalize."
+    "If the tenant is locked, the error does not recommend `finalize_plan`."
     plan = plan_for(client, {"vip": PEOPLE})
     crashed(client, plan, monkeypatch)
 
     with tenant_lock(client.tenant_uid, client.base_url, "another"), pytest.raises(LockedError) as locked:
         fg.finalize_plan(client, plan)
 
-    assert str(locked.value).endswith("Try again later.")
+    assert "finalize" not in str(locked.value)
 
 
-def test_an_undo_from_a_machine_whose_clock_is_behind_is_one(client, world, monkeypatch):
-    "A plan that was started before its undo is not resumed, even if the undo was planned earlier."
+def test_undo_with_earlier_time(client, world, monkeypatch):
+    "A plan that was started before its undo is not resumed, even if the undo has an earlier creation time."
     plan = plan_for(client, {"vip": PEOPLE})
     crashed(client, plan, monkeypatch)
     undo = fg.plan_undo(fg.finalize_plan(client, plan), limits=OPEN)
     assert apply(client, replace(undo, planned_at=plan.planned_at - timedelta(minutes=5))).ok
 
-    with pytest.raises(PlanBlockedError, match="undone by plan"):
+    with pytest.raises(PlanBlockedError, match=undo.digest[:12]):
         apply(client, plan)
 
     assert world.members("vip") == PEOPLE[:10]
@@ -246,7 +247,8 @@ def test_same_digest_as_an_undone_plan(client, world, monkeypatch):
     "A new plan with the digest of an undone plan can be started, resumed and undone."
     first = plan_for(client, {"vip": PEOPLE})
     crashed(client, first, monkeypatch)
-    apply(client, fg.plan_undo(fg.finalize_plan(client, first), limits=OPEN))
+    undo = fg.plan_undo(fg.finalize_plan(client, first), limits=OPEN)
+    apply(client, undo)
     again = plan_for(client, {"vip": PEOPLE})
     crashed(client, again, monkeypatch)
 
@@ -254,13 +256,13 @@ def test_same_digest_as_an_undone_plan(client, world, monkeypatch):
 
     assert receipt.ok and again.digest == first.digest and world.members("vip") == PEOPLE
     assert fg.plan_undo(receipt).findings == ()
-    with pytest.raises(PlanBlockedError, match="undone by plan"):
+    with pytest.raises(PlanBlockedError, match=undo.digest[:12]):
         apply(client, first)
 
 
 @pytest.mark.parametrize("call", ["apply", "finalize"])
 def test_undone_while_waiting_for_the_lock(client, world, monkeypatch, call):
-    "The checks run again under the lock: an undo that another process sent before it blocks the plan."
+    "A plan is rejected if another process undoes it before the lock is acquired."
     plan = plan_for(client, {"vip": PEOPLE})
     crashed(client, plan, monkeypatch)
     undo = fg.plan_undo(fg.finalize_plan(client, plan), limits=OPEN)
@@ -271,19 +273,19 @@ def test_undone_while_waiting_for_the_lock(client, world, monkeypatch, call):
         return tenant_lock(*arguments)
 
     monkeypatch.setattr(applying, "tenant_lock", lock_after_undo)
-    with pytest.raises(PlanBlockedError, match="undone by plan"):
+    with pytest.raises(PlanBlockedError, match=undo.digest[:12]):
         {"apply": apply, "finalize": fg.finalize_plan}[call](client, plan)
 
     assert writes(world) == []
 
 
-@pytest.mark.parametrize("how", ["turned away", "interrupted"])
-def test_an_undo_that_sent_nothing_takes_nothing_back(client, world, monkeypatch, how):
-    "The plan can be gone on with until something of its undo was sent, and not after."
+@pytest.mark.parametrize("cause", ["rejected", "interrupted"])
+def test_undo_that_sent_nothing(client, world, monkeypatch, cause):
+    "A plan can be resumed until the first change of its undo is sent."
     plan = plan_for(client, {"vip": PEOPLE})
     crashed(client, plan, monkeypatch)
     undo = fg.plan_undo(fg.finalize_plan(client, plan), limits=OPEN)
-    if how == "turned away":
+    if cause == "rejected":
         world.misbehave(Fault("status", method="PUT", status=403, times=None))
         with pytest.raises(ForbiddenError):
             apply(client, undo)
@@ -297,12 +299,12 @@ def test_an_undo_that_sent_nothing_takes_nothing_back(client, world, monkeypatch
     assert apply(client, plan).counts == {"verified": 200, "not_sent": 90}
     world.behave()
     assert apply(client, undo).ok
-    with pytest.raises(PlanBlockedError, match="undone by plan"):
+    with pytest.raises(PlanBlockedError, match=undo.digest[:12]):
         apply(client, plan)
 
 
 def pressing(send):
-    """To send removals, with Ctrl-C pressed before."""
+    """Return a `send` method that simulates Ctrl-C before it sends removals."""
 
     def pressed(self, group, change, uids):
         if change == "remove":
@@ -312,8 +314,8 @@ def pressing(send):
     return pressed
 
 
-def test_an_undo_that_is_gone_on_with_is_noted_once(client, world, tmp_path):
-    "However often the undo is applied, the registry contains one line about it."
+def test_resumed_undo_is_registered_once(client, world, tmp_path):
+    "A resumed undo has one entry in the registry."
     plan = plan_for(client, {"empty": PEOPLE[:20]})
     undo = fg.plan_undo(apply(client, plan))
     world.misbehave(Fault("status", method="PUT", status=401, skip=2, times=None), max_uids_per_put=10)
@@ -327,7 +329,7 @@ def test_an_undo_that_is_gone_on_with_is_noted_once(client, world, tmp_path):
 
 
 def test_resume_after_finalize(client, world, monkeypatch):
-    "Settling gives nothing up: as long as nothing keeps it, the same plan goes on."
+    "A finalized plan can be resumed."
     plan = plan_for(client, {"vip": PEOPLE})
     crashed(client, plan, monkeypatch)
     fg.finalize_plan(client, plan)
@@ -339,17 +341,17 @@ def test_resume_after_finalize(client, world, monkeypatch):
 
 
 def test_finalize_plan_that_was_not_started(client, world):
-    "It says so, and leaves no journal behind."
+    "Finalizing a plan that was not started raises InputError and creates no journal."
     plan = plan_for(client, {"vip": PEOPLE})
 
-    with pytest.raises(InputError, match="nothing to finalize"):
+    with pytest.raises(InputError, match=plan.digest[:12]):
         fg.finalize_plan(client, plan)
 
     assert not Journal.for_plan(plan, None).path.exists()
 
 
 def test_finalize_option(client, world, monkeypatch, capsys):
-    "`frgroups apply PLAN --finalize` prints the receipt, and returns 5 if operations are left."
+    "`frgroups apply PLAN --finalize` prints the receipt, and returns exit code 5 if changes are missing."
     plan = plan_for(client, {"vip": PEOPLE})
     path = plan.save(fg.home() / "plans" / "vip.plan.json")
     crashed(client, plan, monkeypatch)
@@ -364,8 +366,8 @@ def test_finalize_option(client, world, monkeypatch, capsys):
 
 @pytest.mark.parametrize("status", [408, 425])
 @pytest.mark.parametrize("kind", ["status", "status_after"])
-def test_a_gateway_that_gave_up_says_nothing_of_the_customers(client, world, status, kind):
-    "408 and 425 are no refusal: the group is read, and what is not in effect is sent again."
+def test_gateway_timeout(client, world, status, kind):
+    "After status 408 or 425, the group is read, and changes that are not in effect are sent again."
     plan = plan_for(client, {"vip": PEOPLE[:100]})
     world.misbehave(Fault(kind, method="PUT", status=status))
 
@@ -375,8 +377,8 @@ def test_a_gateway_that_gave_up_says_nothing_of_the_customers(client, world, sta
     assert world.members("vip") == PEOPLE[:100]
 
 
-def test_waits_after_429s_are_bounded_for_a_whole_run(client, world, monkeypatch):
-    "A service that is always busy for a moment ends a run, resumable, with the seconds that it waited."
+def test_total_wait_after_429(client, world, monkeypatch):
+    "If the waits after status 429 exceed the maximum for a run, the run stops and can be resumed."
     monkeypatch.setattr(sending, "MAX_RUN_WAIT", 1.5)
     plan = plan_for(client, {"vip": PEOPLE, "empty": PEOPLE})
     world.misbehave(Fault("status", method="PUT", status=429, retry_after="1", skip=1, times=4))
@@ -385,28 +387,28 @@ def test_waits_after_429s_are_bounded_for_a_whole_run(client, world, monkeypatch
     world.behave()
     finished = apply(client, plan)
 
-    assert "waits no longer" in receipt.stopped and 0 < receipt.counts["not_sent"] < 590
+    assert "429" in receipt.stopped and 0 < receipt.counts["not_sent"] < 590
     assert finished.ok and world.members("vip") == PEOPLE
 
 
-def test_a_rejection_beside_the_plan_or_the_approval_counts_in_python_too(client, world, tmp_path):
-    "Who said no is named, whatever else is passed; nothing is sent."
+def test_rejection_file_blocks(client, world, tmp_path):
+    "A rejection file next to the plan or next to the approval blocks the plan."
     plan = plan_for(client, {"vip": PEOPLE[:12]})
     saved = plan.save(tmp_path / "vip.plan.json")
     approval = fg.approve_plan(plan, tmp_path / "other" / "yes.approval.json", by="Kari")
-    no = fg.approve_plan(plan, tmp_path / "vip.plan.approval.json", by="Ola", reject="not in November")
+    rejection = fg.approve_plan(plan, tmp_path / "vip.plan.approval.json", by="Ola", reject="not in November")
 
-    for made, approve in ((fg.read_plan(saved), plan.digest), (fg.read_plan(saved), approval)):
-        with pytest.raises(NotApprovedError, match=r"Ola rejected plan .* not in November"):
-            fg.apply_plan(client, made, approval=approve)
-    no.rename(approval.parent / "no.approval.json")
-    with pytest.raises(NotApprovedError, match="Ola rejected"):
+    for loaded, approve in ((fg.read_plan(saved), plan.digest), (fg.read_plan(saved), approval)):
+        with pytest.raises(NotApprovedError, match=r"Ola .*not in November"):
+            fg.apply_plan(client, loaded, approval=approve)
+    rejection.rename(approval.parent / "no.approval.json")
+    with pytest.raises(NotApprovedError, match=r"Ola .*not in November"):
         fg.apply_plan(client, plan, approval=approval)
     assert writes(world) == []
 
 
-def test_a_damaged_file_beside_an_approval_is_no_rejection(client, world, tmp_path):
-    "Only what can be read, and is of this plan, says no."
+def test_corrupt_file_next_to_approval(client, world, tmp_path):
+    "A corrupt approval file in the same folder does not block the plan."
     plan = plan_for(client, {"vip": PEOPLE[:12]})
     (tmp_path / "broken.approval.json").write_text("{")
     approval = fg.approve_plan(plan, tmp_path / "yes.approval.json", by="Kari")
@@ -414,8 +416,8 @@ def test_a_damaged_file_beside_an_approval_is_no_rejection(client, world, tmp_pa
     assert fg.apply_plan(client, plan, approval=approval).ok
 
 
-def test_deleted_journal_of_a_started_plan(client, world):
-    "Also in its own folder: an empty journal would suggest that nothing was sent."
+def test_deleted_journal(client, world):
+    "A started plan without its journal is rejected, because the changes that were sent are unknown."
     plan = plan_for(client, {"vip": PEOPLE[:20]})
     first = apply(client, plan)
     world.remove_members("vip", PEOPLE[10:20])
@@ -423,15 +425,15 @@ def test_deleted_journal_of_a_started_plan(client, world):
         path.unlink()
     world.clear_requests()
 
-    with pytest.raises(InputError, match="does not exist any more"):
+    with pytest.raises(InputError, match=re.escape(first.path.name.split(".")[0])):
         apply(client, plan)
 
     assert writes(world) == []
 
 
 @pytest.mark.parametrize("n_lost", [1, 2, 5, 99])
-def test_lines_lost_from_the_end_of_a_journal_are_missed_by_its_receipt(client, world, n_lost):
-    "Where a receipt was made, fewer lines than it was made from are an error; the line after it may be missing."
+def test_lost_journal_lines(client, world, n_lost):
+    "A journal with fewer lines than its receipt states is corrupt, except if only the final line is missing."
     plan = plan_for(client, {"vip": PEOPLE})
     world.misbehave(Fault("status", method="PUT", status=401, skip=1))
     receipt = apply(client, plan)
@@ -444,13 +446,13 @@ def test_lines_lost_from_the_end_of_a_journal_are_missed_by_its_receipt(client, 
         assert apply(client, plan).counts == {"verified": 290}
     else:
         for call in (lambda: apply(client, plan), lambda: fg.finalize_plan(client, plan)):
-            with pytest.raises(CorruptFileError, match=f"had {len(lines) - 1} when its receipt was created"):
+            with pytest.raises(CorruptFileError, match=rf"\b{len(lines) - 1}\b"):
                 call()
         assert writes(world) == [] and fg.plan_undo(receipt).n_remove == 200
 
 
-def test_a_damaged_receipt_does_not_strand_a_plan(client, world):
-    "The receipt of a run that stopped is made anew by the run that goes on."
+def test_corrupt_receipt_of_interrupted_run(client, world):
+    "A resumed run replaces the corrupt receipt of an interrupted run."
     plan = plan_for(client, {"vip": PEOPLE})
     world.misbehave(Fault("status", method="PUT", status=401, skip=1))
     path = apply(client, plan).path
@@ -461,27 +463,27 @@ def test_a_damaged_receipt_does_not_strand_a_plan(client, world):
     assert receipt.ok and fg.read_receipt(path).counts == {"verified": 290}
 
 
-@pytest.mark.parametrize("n_done, journal_says", [(0, "raises"), (1, "stops")])
-def test_a_token_that_cannot_be_renewed_ends_a_run_in_order(world, n_done, journal_says):
-    "Before anything was changed that is an error; after that a receipt, and the same plan goes on."
+@pytest.mark.parametrize("n_done", [0, 1])
+def test_token_renewal_fails(world, n_done):
+    "If the token cannot be renewed, `apply_plan` raises an error or, after the first change, returns a receipt."
     tokens = iter([world.token])
-    token = lambda: next(tokens, "")  # noqa: E731  # It has one token, and then none.
+    token = lambda: next(tokens, "")  # noqa: E731  # Returns one token and then an empty string.
     with fg.Client(world.tenant_uid, token, base_url=world.base_url, writable=True) as client:
         plan = plan_for(client, {"vip": PEOPLE})
         world.misbehave(Fault("status", method="PUT", status=401, skip=n_done))
 
-        if journal_says == "raises":
-            with pytest.raises(InputError, match="no token"):
+        if n_done == 0:
+            with pytest.raises(InputError, match="token"):
                 apply(client, plan)
         else:
             receipt = apply(client, plan)
-            assert receipt.counts == {"verified": 200, "not_sent": 90} and "no token" in receipt.stopped
+            assert receipt.counts == {"verified": 200, "not_sent": 90} and "token" in receipt.stopped
         world.behave()
         assert apply(client, plan).ok
 
 
-def test_a_home_that_was_moved_goes_on_with_its_plans(client, world, tmp_path, monkeypatch):
-    "The registry stores a path relative to the data folder, or an absolute path for a journal elsewhere."
+def test_moved_data_folder(client, world, tmp_path, monkeypatch):
+    "A plan can be resumed after the data folder was moved."
     plan = plan_for(client, {"vip": PEOPLE})
     crashed(client, plan, monkeypatch)
     (tmp_path / "home").rename(tmp_path / "moved")
@@ -493,31 +495,31 @@ def test_a_home_that_was_moved_goes_on_with_its_plans(client, world, tmp_path, m
 
 
 def test_folder_names_in_the_registry(client, world, tmp_path):
-    "A line separator in the name of a journal's folder ends no line."
+    "The name of a journal folder can contain a Unicode line separator."
     plan = plan_for(client, {"vip": PEOPLE[:20]})
     apply(client, plan, journal=tmp_path / "a\u2028b")
     world.remove_members("vip", PEOPLE[10:20])
     world.clear_requests()
 
-    with pytest.raises(InputError, match="started with the journal"):
+    with pytest.raises(InputError, match=re.escape(str(tmp_path / "a\u2028b"))):
         apply(client, plan, journal=tmp_path / "two")
 
     assert writes(world) == []
 
 
 def test_finalize_counts_unconfirmed_creation(client, world, monkeypatch):
-    "It was made, and the process died before it knew: the undo says that the group stays."
+    "A group whose creation was not confirmed before a crash is listed as created in the finalized receipt."
     plan = plan_for(client, {"new": ["c001"]}, create={"new": "New"})
     crashed(client, plan, monkeypatch)
 
     receipt = fg.finalize_plan(client, plan)
 
     assert receipt.created == {"new"} and receipt.counts == {"not_sent": 1}
-    assert [one.rule for one in fg.plan_undo(receipt).findings] == ["created_group_stays"]
+    assert [finding.rule for finding in fg.plan_undo(receipt).findings] == ["created_group_stays"]
 
 
-def test_a_refused_chunk_that_took_effect_all_the_same_is_ours(client, world, monkeypatch):
-    "Nothing says that a refusal is of the whole chunk: what is true when the plan goes on can be undone."
+def test_rejected_chunk_in_effect(client, world, monkeypatch):
+    "Changes of a rejected chunk that took effect are verified and can be undone."
     plan = plan_for(client, {"vip": PEOPLE[:100]})
     world.misbehave(Fault("status_after", method="PUT", status=400))
     die_at(monkeypatch, 2)
@@ -530,38 +532,38 @@ def test_a_refused_chunk_that_took_effect_all_the_same_is_ours(client, world, mo
     assert apply(client, fg.plan_undo(receipt)).ok and world.members("vip") == PEOPLE[:10]
 
 
-def test_a_clock_that_was_set_back_stops_an_apply(client, world, tmp_path, monkeypatch):
-    "An approval and a plan of the future would stay open for too long: nothing is sent, and the clock is named."
+def test_clock_set_back(client, world, tmp_path, monkeypatch):
+    "A plan or approval from the future is rejected, and the error mentions the clock."
     plan = plan_for(client, {"vip": PEOPLE[:12]})
     approval = fg.approve_plan(plan, tmp_path / "yes.approval.json", by="Kari")
     yesterday = moved_clock(datetime.now(UTC) - timedelta(days=1))
     monkeypatch.setattr(approving, "datetime", yesterday)
 
-    with pytest.raises(NotApprovedError, match="Is a clock wrong"):
+    with pytest.raises(NotApprovedError, match="clock"):
         fg.apply_plan(client, plan, approval=approval)
     monkeypatch.setattr(plan_checks, "datetime", yesterday)
-    with pytest.raises(PlanBlockedError, match="Is a clock wrong"):
+    with pytest.raises(PlanBlockedError, match="clock"):
         fg.apply_plan(client, plan, approval=plan.digest)
 
     assert writes(world) == []
 
 
 @pytest.mark.parametrize("ending", [".jsonl", ".receipt.json"])
-def test_what_is_kept_of_another_plan_is_not_taken_for_this_ones(client, world, ending):
-    "A journal or receipt of another plan in the place of this one's is named, and nothing is sent."
+def test_file_of_another_plan(client, world, ending):
+    "A journal or receipt of another plan raises CorruptFileError, and nothing is sent."
     plans = [plan_for(client, {"vip": PEOPLE[:20]}), plan_for(client, {"empty": PEOPLE[:5]})]
-    one, other = (apply(client, plan).path.with_suffix("").with_suffix("") for plan in plans)
-    other.with_suffix(ending).write_bytes(one.with_suffix(ending).read_bytes())
+    first, second = (apply(client, plan).path.with_suffix("").with_suffix("") for plan in plans)
+    second.with_suffix(ending).write_bytes(first.with_suffix(ending).read_bytes())
     world.clear_requests()
 
-    with pytest.raises(CorruptFileError, match=f"of plan {plans[0].digest[:12]}") as refused:
+    with pytest.raises(CorruptFileError, match=plans[0].digest[:12]) as caught:
         apply(client, plans[1])
 
-    assert refused.value.path == other.with_suffix(ending) and world.requests() == []
+    assert caught.value.path == second.with_suffix(ending) and world.requests() == []
 
 
-def test_a_receipt_that_was_moved_away_is_made_anew(client, world):
-    "After a wrong receipt was moved away the right one comes from the journal, as the error says."
+def test_missing_receipt(client, world):
+    "A missing receipt is created again from the journal."
     plan = plan_for(client, {"vip": PEOPLE[:20]})
     receipt = apply(client, plan)
     receipt.path.unlink()
@@ -572,7 +574,7 @@ def test_a_receipt_that_was_moved_away_is_made_anew(client, world):
 
 
 def test_earlier_registry(client, world):
-    "A registry of an earlier development version raises InputError, because its plans could be sent again."
+    "A registry of an earlier development version raises InputError with its path."
     plan = plan_for(client, {"vip": PEOPLE[:11]})
     earlier = fg.home() / "begun" / f"{tenant_folder(plan.tenant_uid, plan.base_url)}.jsonl"
     earlier.parent.mkdir(parents=True)

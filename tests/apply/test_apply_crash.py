@@ -1,4 +1,4 @@
-"""An apply that dies at any file operation or request: going on gives the same world, counts and undo."""
+"""Crash a run at each file operation and request, and check the result after the plan is resumed."""
 
 import itertools
 import json
@@ -22,33 +22,33 @@ from tests.store.test_store_crash import forked
 
 PEOPLE = [f"c{n:02d}" for n in range(12)]
 BEFORE = {"all": PEOPLE, "silver": PEOPLE[6:10], "vip": PEOPLE[:6]}
-# Three to a request: two chunks, a bad uid among good ones, a creation, and moves to both groups.
+# With 3 customers per request, the plan has two chunks, an unknown customer, a new group, and moves to both groups.
 WANTED = {"new": PEOPLE[:2], "silver": PEOPLE[7:10], "vip": [*PEOPLE[2:7], "c10", "c10-typo", "c11"]}
 AFTER = {"all": PEOPLE, "new": PEOPLE[:2], "silver": PEOPLE[7:10], "vip": [*PEOPLE[2:7], "c10", "c11"]}
-COUNTS = {"verified": 7, "already": 1, "rejected": 1}  # c11 is there already when the plan is applied.
+COUNTS = {"verified": 7, "already": 1, "rejected": 1}  # c11 is already a member when the plan is applied.
 UNDONE = {"all": PEOPLE, "new": [], "silver": PEOPLE[6:10], "vip": [*PEOPLE[:6], "c11"]}
 WRITES = {"os.rename", "os.mkdir", "os.remove", "os.truncate"}
-DIED = 7
+CRASHED = 7
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="a process for each death needs fork")
-def test_a_run_that_dies_anywhere_is_gone_on_with(tmp_path):
-    "Dead once, or twice in a row, before, in or after any write, sync, request or answer: nothing is lost or added."
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="each run is a fork of the process")
+def test_crash_at_every_step(tmp_path):
+    "A run that crashes once or twice at any file operation or request can be resumed without lost or extra changes."
     command = [sys.executable, "-m", "tests.apply.test_apply_crash", str(tmp_path)]
 
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=Path(__file__).parents[2])
 
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["boundaries"] > 100 and told["died"] == told["boundaries"] and told["died twice"] >= 20, told
-    assert min(told["states"], told["torn"]) > 20, told
+    counts = json.loads(done.stdout)
+    assert counts["steps"] > 100 and counts["crashed"] == counts["steps"] and counts["crashed twice"] >= 20, counts
+    assert min(counts["states"], counts["torn"]) > 20, counts
 
 
-# In the other process: the sandbox has a process of its own, and each run is a fork that costs milliseconds.
+# The code below runs in a subprocess. The sandbox has its own process, and each run is a fork of the subprocess.
 
 
-class LastBoundary:
-    """Ends the process at the n-th boundary: what is done then is done, what is not is not."""
+class CrashPoint:
+    """Exit the process at the n-th file operation or request."""
 
     def __init__(self, n):
         self.left = n
@@ -56,58 +56,58 @@ class LastBoundary:
     def count(self):
         self.left -= 1
         if self.left == 0:
-            os._exit(DIED)
+            os._exit(CRASHED)
 
-    def heard(self, event, args):
+    def audit(self, event, args):
         if event in WRITES or (event == "open" and args[2] & (os.O_WRONLY | os.O_RDWR)):
             self.count()
 
-    def watch(self):
+    def install(self):
         handle, enter = httpx.HTTPTransport.handle_request, Journal.__enter__
 
-        def answered(transport, request):
-            self.count()  # Not sent.
-            answer = handle(transport, request)
-            self.count()  # Done and answered, and nobody heard.
-            return answer
+        def handle_request(transport, request):
+            self.count()  # The request is not sent.
+            response = handle(transport, request)
+            self.count()  # The request is processed, and the response is lost.
+            return response
 
-        def opened(journal):
+        def enter_journal(journal):
             enter(journal)
-            journal._file = Torn(journal._file, self)
+            journal._file = CrashingFile(journal._file, self)
             return journal
 
-        def synced(_):
+        def fsync(_):
             self.count()
 
-        # The memory of the system outlives a process, so nothing need wait for the disk.
-        httpx.HTTPTransport.handle_request, Journal.__enter__, os.fsync = answered, opened, synced
-        sys.addaudithook(self.heard)
+        # The operating system keeps written data after the process has ended, so a real fsync is not necessary.
+        httpx.HTTPTransport.handle_request, Journal.__enter__, os.fsync = handle_request, enter_journal, fsync
+        sys.addaudithook(self.audit)
 
 
-class Torn:
-    """A journal's file that may die before a line, in the middle of it and behind it."""
+class CrashingFile:
+    """A journal file that crashes the process before, during or after the write of a line."""
 
-    def __init__(self, file, last):
-        self._file, self._last = file, last
+    def __init__(self, file, crash_point):
+        self._file, self._crash_point = file, crash_point
 
     def __getattr__(self, name):
         return getattr(self._file, name)
 
     def write(self, raw):
-        self._last.count()
-        if self._last.left == 1:
+        self._crash_point.count()
+        if self._crash_point.left == 1:
             self._file.write(raw[: len(raw) // 2])
-        self._last.count()
+        self._crash_point.count()
         return self._file.write(raw)
 
 
-def patient():
-    """How the forks read: one try, since nothing fails here but themselves."""
+def client_options():
+    """Return client options without retries, because the sandbox has no faults."""
     return {"retry": RetryPolicy(max_attempts=1), "workers": 1, "writable": True}
 
 
 def arrange(sandbox, groups):
-    """The tenant as it is when the plan is made, or when it is applied."""
+    """Replace the groups of the tenant."""
     sandbox.reset()
     sandbox.put_customers(PEOPLE)
     for uid, members in groups.items():
@@ -116,49 +116,49 @@ def arrange(sandbox, groups):
 
 
 def make_plan(sandbox, path):
-    """Plan once; every run applies the same file."""
-    with sandbox.client(**patient()) as client:
+    """Create the plan file that all runs apply."""
+    with sandbox.client(**client_options()) as client:
         snapshot = fg.load_snapshot(client, False)
         fg.plan_memberships(snapshot, WANTED, mode="mirror", create={"new": "New"}, limits=OPEN).save(path)
 
 
-def act(sandbox, path, n):
-    """Apply the plan and die at the n-th boundary; at none when n is 0, and then write down how many there were."""
+def apply_and_crash(sandbox, path, n):
+    """Apply the plan and crash at step n. If n is 0, do not crash and write the number of steps to a file."""
     plan = fg.read_plan(path)
-    client = sandbox.client(**patient())
-    last = LastBoundary(n)
-    last.watch()
+    client = sandbox.client(**client_options())
+    crash_point = CrashPoint(n)
+    crash_point.install()
     fg.apply_plan(client, plan, approval=plan.digest, progress=False)
-    told, last.left = -last.left, 0
-    path.with_suffix(".n").write_text(str(told))
+    n_steps, crash_point.left = -crash_point.left, 0
+    path.with_suffix(".n").write_text(str(n_steps))
     return 0
 
 
-def check(sandbox, path):
-    """Go on, and take it back."""
+def resume_and_undo(sandbox, path):
+    """Resume the plan, check its result, and undo it."""
     plan = fg.read_plan(path)
-    with sandbox.client(**patient()) as client:
+    with sandbox.client(**client_options()) as client:
         receipt = fg.apply_plan(client, plan, approval=plan.digest, progress=False)
         assert receipt.counts == COUNTS and not receipt.stopped, receipt
-        assert members(client) == AFTER, members(client)
+        assert read_groups(client) == AFTER, read_groups(client)
         undo = fg.plan_undo(receipt)
         assert fg.apply_plan(client, undo, approval=undo.digest, progress=False).ok
-        assert members(client) == UNDONE, members(client)
+        assert read_groups(client) == UNDONE, read_groups(client)
     return 0
 
 
-def members(client):
-    """Who is in which group."""
+def read_groups(client):
+    """Return the customer uids of each group."""
     return {
         group.customer_group_uid: sorted(
-            one.customer_uid for one in client.iter_group_customers(group.customer_group_uid)
+            customer.customer_uid for customer in client.iter_group_customers(group.customer_group_uid)
         )
         for group in client.iter_groups()
     }
 
 
 def check_sent(sandbox):
-    """Nothing was sent that is not in the plan."""
+    """Check that each change that was sent is in the plan."""
     planned = {("new", "add"): {"c00", "c01"}, ("silver", "remove"): {"c06"}, ("vip", "remove"): {"c00", "c01"}}
     planned["vip", "add"] = {"c06", "c10", "c10-typo", "c11"}
     for request in sandbox.requests():
@@ -168,20 +168,20 @@ def check_sent(sandbox):
                 assert set(uids) <= planned[group, side.removesuffix("CustomerUids")], request
 
 
-def durable(sandbox, home):
-    """All that a run which goes on can know: the tenant and the files, without moments and random names."""
-    world = {uid: sandbox.members(uid) for uid in sandbox.groups()}
+def durable_state(sandbox, home):
+    """Return the groups and files that a resumed run can read, without times and random names."""
+    groups = {uid: sandbox.members(uid) for uid in sandbox.groups()}
     files = []
     for path in sorted(home.rglob("*")):
         if path.suffix == ".jsonl":
-            files.append((path.name, *map(timeless, path.read_text().splitlines(keepends=True))))
+            files.append((path.name, *map(without_time, path.read_text().splitlines(keepends=True))))
         elif path.name.endswith(".receipt.json"):
             files.append((path.name,))
-    return json.dumps([world, files], sort_keys=True)
+    return json.dumps([groups, files], sort_keys=True)
 
 
-def timeless(line):
-    """A line of a journal without its moment and checksum; a torn one as torn."""
+def without_time(line):
+    """Return a journal line without its time and checksum, or "torn" for an incomplete line."""
     if not line.endswith("\n"):
         return "torn"
     return json.dumps(
@@ -189,55 +189,55 @@ def timeless(line):
     )
 
 
-class Sweep:
-    """One death after another, each in a tenant and a home as before the plan."""
+class CrashTest:
+    """Crash several runs of one plan. Each run starts with the same groups and an empty data folder."""
 
     def __init__(self, sandbox, folder):
         self.sandbox, self.plan, self.home = sandbox, folder / "plan.json", folder / "home"
         os.environ["FRGROUPS_HOME"] = str(self.home)
-        self.checked, self.told = set(), Counter()
-        self.begin(drifted=False)
-        self.run("planning", make_plan)
-        self.begin()
-        self.run("counting", act, 0)
-        self.told["boundaries"] = int(self.plan.with_suffix(".n").read_text())
+        self.checked, self.counts = set(), Counter()
+        self.reset(drifted=False)
+        self.fork("planning", make_plan)
+        self.reset()
+        self.fork("counting", apply_and_crash, 0)
+        self.counts["steps"] = int(self.plan.with_suffix(".n").read_text())
 
-    def begin(self, drifted=True):
-        """As it was, but for c11."""
+    def reset(self, drifted=True):
+        """Restore the groups and empty the data folder. If `drifted` is True, c11 is already a member."""
         shutil.rmtree(self.home, ignore_errors=True)
         self.home.mkdir()
         arrange(self.sandbox, BEFORE | ({"vip": [*BEFORE["vip"], "c11"]} if drifted else {}))
 
-    def run(self, what, function, *args, ends=(0,)):
-        """A function in a fork, which must end so."""
+    def fork(self, label, function, *args, codes=(0,)):
+        """Call a function in a fork, check its exit code, and return the code."""
         code = forked(function, self.sandbox, self.plan, *args)
-        if code not in ends:
-            sys.exit(f"{what} ended with {code}: {durable(self.sandbox, self.home)}")
+        if code not in codes:
+            sys.exit(f"{label} ended with {code}: {durable_state(self.sandbox, self.home)}")
         return code
 
-    def die(self, *boundaries):
-        """Die at each of these in turn, and go on; whether every one was reached."""
-        self.begin()
-        codes = [self.run(f"dying at {n} of {boundaries}", act, n, ends=(0, DIED)) for n in boundaries]
+    def crash_at(self, *steps):
+        """Crash at each step in turn, resume, and return True if all steps were reached."""
+        self.reset()
+        codes = [self.fork(f"crash at {n} of {steps}", apply_and_crash, n, codes=(0, CRASHED)) for n in steps]
         check_sent(self.sandbox)
-        state = durable(self.sandbox, self.home)
-        if state not in self.checked:  # What comes of going on depends on nothing else.
-            self.run(f"going on after {boundaries}", check)
+        state = durable_state(self.sandbox, self.home)
+        if state not in self.checked:  # Equal states have equal results.
+            self.fork(f"resume after {steps}", resume_and_undo)
             self.checked.add(state)
-            self.told["torn"] += '"torn"' in state
-        return all(code == DIED for code in codes)
+            self.counts["torn"] += '"torn"' in state
+        return all(code == CRASHED for code in codes)
 
 
 def main(folder):
-    """Every boundary once, then some pairs."""
+    """Crash at each step once, and then at pairs of steps."""
     applying.CHUNK, applying.READ_BACK_WAITS = 3, (0.02, 0.05)
     with fg.Sandbox(empty=True, process=True) as sandbox:
-        sweep = Sweep(sandbox, Path(folder))
-        n = sweep.told["boundaries"]
-        sweep.told["died"] = sum(sweep.die(one) for one in range(1, n + 1))
+        test = CrashTest(sandbox, Path(folder))
+        n = test.counts["steps"]
+        test.counts["crashed"] = sum(test.crash_at(step) for step in range(1, n + 1))
         pairs = random.Random(5).sample(list(itertools.product(range(n // 4, n), range(n // 4, n * 3 // 4))), 40)
-        sweep.told["died twice"] = sum(sweep.die(*pair) for pair in pairs)
-    sys.stdout.write(json.dumps(sweep.told | {"states": len(sweep.checked)}))
+        test.counts["crashed twice"] = sum(test.crash_at(*pair) for pair in pairs)
+    sys.stdout.write(json.dumps(test.counts | {"states": len(test.checked)}))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Every fault in every phase of an apply, once and for ever: what becomes of each item, and how to go on."""
+"""Test each server fault in each phase of a run, and resume the plan after the fault."""
 
 import json
 import time
@@ -27,7 +27,12 @@ PHASES = {
     "remove": {"method": "PUT", "path": "/vip/", "skip": 1},
     "read-back": {"method": "GET", "path": "/vip/", "skip": 1},
 }
-N_AFTER = {"create": 5, "add": 4, "remove": 2, "read-back": 4}  # Items that are still open when the phase begins.
+N_AFTER = {
+    "create": 5,
+    "add": 4,
+    "remove": 2,
+    "read-back": 4,
+}  # Number of changes that are not finished when the phase starts.
 FAULTS = {
     str(status): {"kind": "status", "status": status} for status in (400, 401, 403, 404, 408, 409, 413, 425)
 } | {
@@ -39,28 +44,28 @@ FAULTS = {
     "cut-before": {"kind": "cut_before"},
     "cut-after": {"kind": "cut_after"},
     "timeout": {"kind": "hang", "seconds": HANGS},
-    "lying-200": {"kind": "status", "status": 200},
+    "false-200": {"kind": "status", "status": 200},
     "html": {"kind": "html"},
 }
 
-# What comes of a fault that happens once, and of one that does not end.
+# The result of a fault that occurs once, and of a permanent fault.
 WRITES = {
-    "400 404 409 413": ("ok", "rejected"),  # The chunk is halved, and sent again in parts.
+    "400 404 409 413": ("ok", "rejected"),  # The chunk is divided in half and sent again.
     "401 403 html": ("stopped", "stopped"),
     "408 425 429 500 502 503 cut-before": ("ok", "stopped"),
-    "500-after cut-after timeout": ("ok", "ok"),  # Nobody said so, but reading showed it.
-    "lying-200": ("ineffective", "ineffective"),
+    "500-after cut-after timeout": ("ok", "ok"),  # The response is lost, but the group contains the change.
+    "false-200": ("ineffective", "ineffective"),
 }
-READS = "429 500 502 503 500-after cut-before cut-after timeout"  # The client tries a reading again.
+READS = "429 500 502 503 500-after cut-before cut-after timeout"  # The client repeats the read.
 EXPECTED = {
     "preflight": {
-        "400 401 403 408 409 413 425 lying-200 html": ("error", "error"),
+        "400 401 403 408 409 413 425 false-200 html": ("error", "error"),
         "404": ("drift", "drift"),
         READS: ("ok", "error"),
     },
     "create": {
         "400 401 403 404 409 413": ("error", "error"),
-        "408 425 lying-200 html": ("stopped", "stopped"),
+        "408 425 false-200 html": ("stopped", "stopped"),
         "429": ("ok", "error"),
         "500 502 503 cut-before": ("ok", "stopped"),
         "500-after cut-after": ("ok", "ok"),
@@ -69,7 +74,7 @@ EXPECTED = {
     "add": WRITES,
     "remove": WRITES,
     "read-back": {
-        "400 401 403 404 408 409 413 425 lying-200 html": ("unknown", "unknown"),
+        "400 401 403 404 408 409 413 425 false-200 html": ("unknown", "unknown"),
         READS: ("ok", "unknown"),
     },
 }
@@ -92,7 +97,7 @@ def tenant():
 
 @pytest.fixture
 def world(tenant, monkeypatch):
-    """A group of all, a VIP group of ten; short waits."""
+    """Return a tenant with a group of all customers and a VIP group of ten."""
     monkeypatch.setattr(applying, "READ_BACK_WAITS", (0.01, 0.02))
     monkeypatch.setattr(sending, "RATE_LIMIT_POLICY", RetryPolicy(base=0.001))
     tenant.reset()
@@ -103,8 +108,8 @@ def world(tenant, monkeypatch):
     return tenant
 
 
-def test_the_matrix_is_whole():
-    "Every fault is tried in every phase, once and for ever."
+def test_complete_matrix():
+    "The matrix contains each fault in each phase, once and permanently."
     cells = [(phase, fault, times) for phase, fault, times, _ in CASES]
 
     assert sorted(cells, key=str) == sorted(
@@ -113,10 +118,10 @@ def test_the_matrix_is_whole():
 
 
 @pytest.mark.parametrize(
-    "phase, fault, times, outcome", CASES, ids=[f"{p}-{f}-{'once' if t else 'ever'}" for p, f, t, _ in CASES]
+    "phase, fault, times, outcome", CASES, ids=[f"{p}-{f}-{'once' if t else 'permanent'}" for p, f, t, _ in CASES]
 )
-def test_a_fault_ends_as_the_matrix_says(world, phase, fault, times, outcome):
-    "States, exit code and requests are those of the cell; when the fault is over the same plan is gone on with."
+def test_fault(world, phase, fault, times, outcome):
+    "A fault results in the expected states, exit code and requests, and the plan can be resumed after it."
     timeout = 0.4 if fault == "timeout" else 30.0
     with world.client(writable=True, retry=RetryPolicy(max_attempts=2, base=0.001), timeout=timeout) as client:
         snapshot = fg.load_snapshot(client, False)
@@ -124,12 +129,14 @@ def test_a_fault_ends_as_the_matrix_says(world, phase, fault, times, outcome):
         world.misbehave(Fault(**PHASES[phase], **FAULTS[fault], times=times))
         world.clear_requests()
 
-        code, counts = end_of(client, plan)
+        code, counts = apply_result(client, plan)
         requests = world.requests()
         world.behave()
         if fault == "timeout" and phase != "preflight":
-            time.sleep(HANGS)  # What was asked for is done late, and not in the next test.
-        code_again, counts_again = end_of(client, plan)
+            time.sleep(
+                HANGS
+            )  # The server processes the request late. Wait, so that it does not affect the next test.
+        code_again, counts_again = apply_result(client, plan)
 
     assert (code, counts) == (EXIT_CODES[outcome], expected_counts(phase, times, outcome))
     check_requests(requests, in_order=fault != "timeout")
@@ -142,8 +149,8 @@ def test_a_fault_ends_as_the_matrix_says(world, phase, fault, times, outcome):
         assert {uid: world.members(uid) for uid in WANTED} == {uid: sorted(uids) for uid, uids in WANTED.items()}
 
 
-def end_of(client, plan):
-    """The exit code of an apply, and the states of its items; none where it was refused."""
+def apply_result(client, plan):
+    """Return the exit code of an apply and the number of changes in each state, or None after an error."""
     try:
         receipt = fg.apply_plan(client, plan, approval=plan.digest)
     except fg.FrgroupsError as error:
@@ -152,7 +159,7 @@ def end_of(client, plan):
 
 
 def expected_counts(phase, times, outcome):
-    """How many items are in which state; only one chunk where a lie was told once."""
+    """Return the expected number of changes in each state."""
     if outcome in ("error", "drift"):
         return None
     if outcome == "ok":
@@ -162,7 +169,7 @@ def expected_counts(phase, times, outcome):
 
 
 def sent(requests):
-    """The changes of memberships among these requests, as (group, side, customers)."""
+    """Return the membership changes in a list of requests as (group, side, customers)."""
     return [
         (request["path"].split("/")[-2], side.removesuffix("CustomerUids"), tuple(uids))
         for request in requests
@@ -172,14 +179,14 @@ def sent(requests):
 
 
 def check_requests(requests, in_order):
-    """Nothing was sent that is not planned, and no chunk twice without a reading of its group between."""
+    """Check that only planned changes were sent, and that a group was read before a chunk was repeated."""
     assert all(set(uids) <= SIDES[group, side] for group, side, uids in sent(requests))
     open_chunks = set()
     for request in requests if in_order else []:
         group = request["path"].split("/customer-groups")[1].split("/")[1:2]
         if request["method"] == "GET":
             open_chunks -= {chunk for chunk in open_chunks if [chunk[0]] == group}
-        elif request["method"] == "PUT" and request["status"] != 429:  # That one was not looked at.
+        elif request["method"] == "PUT" and request["status"] != 429:  # The server did not process this request.
             [chunk] = sent([request])
             assert chunk not in open_chunks, request
             open_chunks.add(chunk)

@@ -1,4 +1,4 @@
-"""Plan, edits of others, apply, crashes, going on and undo in any order over HTTP: what must hold after each step."""
+"""Apply, crash, resume and undo plans in random order while another client edits the groups."""
 
 from typing import ClassVar
 
@@ -44,8 +44,8 @@ def tenant():
         yield sandbox
 
 
-class Applying(RuleBasedStateMachine):
-    """One tenant, one plan at a time, and somebody else who edits between our steps."""
+class ApplyMachine(RuleBasedStateMachine):
+    """State machine of one tenant, one plan at a time, and edits by another client."""
 
     tenant: ClassVar[fg.Sandbox]
 
@@ -66,7 +66,7 @@ class Applying(RuleBasedStateMachine):
 
     @rule(a=customers, b=customers, mode=st.sampled_from(["mirror", "mirror", "add", "keep_only"]))
     def make_plan(self, a, b, mode):
-        "A new plan takes the place of the one before, wherever that is."
+        "Replace the current plan by a new plan."
         snapshot = fg.load_snapshot(self.client, False)
         self.plan = fg.plan_memberships(snapshot, {"a": a, "b": b}, mode=mode, limits=OPEN)
         table = self.plan.table()[["customer_group_uid", "customer_uid", "change"]]
@@ -75,44 +75,44 @@ class Applying(RuleBasedStateMachine):
 
     @precondition(lambda self: self.plan is not None)
     @rule(group=st.sampled_from(GROUPS), uid=st.sampled_from(PEOPLE))
-    def somebody_else_edits(self, group, uid):
-        "Whoever is in leaves, whoever is not joins."
+    def edit_by_others(self, group, uid):
+        "Remove a member or add a customer, as another client would."
         inside = uid in self.tenant.members(group)
         (self.tenant.remove_members if inside else self.tenant.add_members)(group, [uid])
         self.theirs.add((group, uid))
         self.ours.discard((group, uid))
 
     @precondition(lambda self: self.plan is not None and self.receipt is None)
-    @rule(dies_at=st.integers(0, 9), after=st.booleans(), wrong=faults)
-    def die(self, dies_at, after, wrong):
-        "The run ends before or after some line of its journal; with luck it is through before."
-        left = [dies_at]
+    @rule(crash_at=st.integers(0, 9), after=st.booleans(), faults_of_step=faults)
+    def crash(self, crash_at, after, faults_of_step):
+        "Apply the plan and crash before or after a line of the journal, if the run writes enough lines."
+        left = [crash_at]
 
-        def dying(journal, event, **facts):
+        def write_and_crash(journal, event, **facts):
             left[0] -= 1
             if after or left[0] >= 0:
                 WRITE(journal, event, **facts)
             if left[0] < 0:
                 raise Crash
 
-        Journal.write = dying
+        Journal.write = write_and_crash
         try:
-            self.apply(wrong)
+            self.apply(faults_of_step)
         except Crash:
             self.receipt = None
         finally:
             Journal.write = WRITE
 
     @precondition(lambda self: self.plan is not None)
-    @rule(wrong=faults)
-    def apply_or_go_on(self, wrong):
-        "The same call begins a plan, goes on with it, or returns its receipt."
-        self.apply(wrong)
+    @rule(faults_of_step=faults)
+    def apply_or_resume(self, faults_of_step):
+        "Start or resume the plan, or return its receipt."
+        self.apply(faults_of_step)
 
     @precondition(lambda self: self.receipt is not None and not self.receipt.stopped)
     @rule()
     def undo(self):
-        "What really changed is as it was, everything else as it is."
+        "Undo the plan and check that only its verified changes are reverted."
         before, verified = self.members(), self.in_state("verified")
         plan = fg.plan_undo(self.receipt)
 
@@ -123,15 +123,15 @@ class Applying(RuleBasedStateMachine):
             return
 
         assert receipt.ok
-        still = {(group, uid) for group, uid, _ in verified}
+        reverted = {(group, uid) for group, uid, _ in verified}
         now = self.members()
-        assert before ^ now <= still
+        assert before ^ now <= reverted
         assert all(((group, uid) in now) == (change == "remove") for group, uid, change in verified)
         self.plan = self.receipt = None
 
-    def apply(self, wrong):
-        """Apply, and look at what was sent and at what changed."""
-        self.tenant.misbehave(*wrong)
+    def apply(self, faults_of_step):
+        """Apply the plan with faults, and check the requests and the result."""
+        self.tenant.misbehave(*faults_of_step)
         self.tenant.clear_requests()
         before, repeated = self.members(), self.receipt is not None and self.receipt.complete
         try:
@@ -139,7 +139,7 @@ class Applying(RuleBasedStateMachine):
         except DriftError:
             assert sent(self.tenant.requests()) == []
         except fg.FrgroupsError:
-            assert before == self.members()  # Refused before anything was changed.
+            assert before == self.members()  # The plan was rejected before its first change.
         else:
             self.check_receipt(repeated)
         finally:
@@ -147,7 +147,7 @@ class Applying(RuleBasedStateMachine):
             self.check_sent(before, repeated)
 
     def check_receipt(self, repeated):
-        """Its states are those of the plan's items, and what it calls verified is so."""
+        """Check that the receipt contains all planned changes and that the verified changes are in effect."""
         assert set(self.receipt.states) == self.items and sum(self.receipt.counts.values()) == len(self.items)
         if repeated:
             return
@@ -155,7 +155,7 @@ class Applying(RuleBasedStateMachine):
         assert all(((group, uid) in now) == (change == "add") for group, uid, change in self.in_state("verified"))
 
     def check_sent(self, before, repeated):
-        """Only planned items were sent and changed, and no chunk twice without a reading between."""
+        """Check that only planned changes were sent and made, and that no chunk was repeated without a read."""
         requests = self.tenant.requests()
         chunks = sent(requests)
         assert not (repeated and requests)
@@ -170,7 +170,7 @@ class Applying(RuleBasedStateMachine):
                 [chunk] = sent([request])
                 between = requests[last.get(chunk, at) : at]
                 assert chunk not in last or any(
-                    one["method"] == "GET" and f"/{chunk[0]}/" in one["path"] for one in between
+                    other["method"] == "GET" and f"/{chunk[0]}/" in other["path"] for other in between
                 )
                 last[chunk] = at
         if self.receipt is not None:
@@ -179,26 +179,26 @@ class Applying(RuleBasedStateMachine):
             assert repeated or self.receipt.stopped or self.ours <= verified
 
     def check_moves(self, before):
-        """Who left a group by our hand is in the one that the plan moves them to."""
+        """Check that each customer who was moved out of a group is in the target group of the move."""
         gone = before - self.members()
         for uid, left, to in self.plan.moves()[["customer_uid", "from_group", "to_group"]].itertuples(index=False):
             assert (left, uid) not in gone or (to, uid) in self.members()
 
     def in_state(self, state):
-        return {item for item, found in self.receipt.states.items() if found == state}
+        return {item for item, actual in self.receipt.states.items() if actual == state}
 
     def members(self):
         return {(group, uid) for group in GROUPS for uid in self.tenant.members(group)}
 
 
-def test_any_order_of_steps_keeps_the_promises(tenant, monkeypatch):
-    "States add up, only planned items change, verified is true, nothing is sent twice unread, and undo undoes."
+def test_random_steps(tenant, monkeypatch):
+    "After each step, the receipt is correct and only planned changes were made, and an undo reverts them."
     monkeypatch.setattr(applying, "READ_BACK_WAITS", (0.01, 0.02))
     monkeypatch.setattr(applying, "CHUNK", 3)
-    monkeypatch.setattr(Applying, "tenant", tenant, raising=False)
+    monkeypatch.setattr(ApplyMachine, "tenant", tenant, raising=False)
 
     run_state_machine_as_test(
-        Applying,
+        ApplyMachine,
         settings=settings(
             max_examples=20, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
         ),

@@ -1,4 +1,4 @@
-"""Two processes apply one plan at the same moment: one sends, and both tell the truth."""
+"""Apply one plan in two processes at the same time."""
 
 import json
 import subprocess
@@ -42,19 +42,19 @@ def tenant():
         yield sandbox
 
 
-def test_of_two_processes_one_sends(tenant, tmp_path):
-    "They start at once; the other is told that the tenant is locked, and not one change is sent twice."
+def test_two_processes(tenant, tmp_path):
+    "If two processes apply a plan at the same time, one sends it once and the other raises LockedError."
     with tenant.client() as client:
         snapshot = fg.load_snapshot(client, False)
     plan = fg.plan_memberships(snapshot, {"vip": PEOPLE[10:]}, mode="mirror", limits=OPEN)
     path = plan.save(tmp_path / "plan.json")
     tenant.clear_requests()
     go = tmp_path / "go"
-    where = [str(path), tenant.tenant_uid, tenant.token, tenant.base_url]
+    arguments = [str(path), tenant.tenant_uid, tenant.token, tenant.base_url]
 
     ready = [tmp_path / f"ready-{n}" for n in range(2)]
-    processes = [subprocess.Popen([sys.executable, "-c", APPLIER, *where, str(one), str(go)]) for one in ready]
-    while not all(one.exists() for one in ready):
+    processes = [subprocess.Popen([sys.executable, "-c", APPLIER, *arguments, str(path), str(go)]) for path in ready]
+    while not all(path.exists() for path in ready):
         assert all(process.poll() is None for process in processes)
         time.sleep(0.01)
     go.touch()

@@ -1,8 +1,9 @@
-"""Applying a plan over HTTP: what is refused before anything is sent, and what is never lost afterwards."""
+"""Apply plans over HTTP: checks before the first change, faults during a run, and resumes."""
 
 import json
 import os
 import pickle
+import re
 import signal
 import time
 from dataclasses import replace
@@ -51,7 +52,7 @@ def tenant():
 
 @pytest.fixture
 def world(tenant, monkeypatch):
-    """An all-customers group, a VIP group of ten, an empty group; nothing misbehaves."""
+    """Return a tenant with all customers in one group, ten in another, and an empty group."""
     monkeypatch.setattr(applying, "READ_BACK_WAITS", (0.05, 0.05))
     arrange(tenant, {"all": PEOPLE, "vip": PEOPLE[:10], "empty": []})
     return tenant
@@ -84,8 +85,8 @@ def apply(client, plan, **options):
     return fg.apply_plan(client, plan, approval=plan.digest, **options)
 
 
-def test_a_plan_is_applied_verified_and_undone(client, world):
-    "Creation, additions and removals take effect, and the undo brings back what was, but for the new group."
+def test_apply_and_undo(client, world):
+    "A plan with a new group, additions and removals is applied and undone. The new group is not deleted."
     plan = plan_for(client, {"vip": PEOPLE[5:20], "new": PEOPLE[:3]}, mode="mirror", create={"new": "New"})
 
     receipt = apply(client, plan)
@@ -104,8 +105,8 @@ groups = st.dictionaries(
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(before=groups, wanted=groups, mode=st.sampled_from(["mirror", "add", "keep_only"]))
-def test_load_plan_apply_load_gives_the_wanted_membership(tenant, before, wanted, mode):
-    "What was planned is what is there; planning again is empty; undo gives the old; and once more works."
+def test_round_trip(tenant, before, wanted, mode):
+    "Applying a plan results in the desired groups, so that the next plan is empty. The undo restores the groups."
     arrange(tenant, {"a": [], "b": [], "c": []} | before)
     expected = {uid: set(before.get(uid, ())) for uid in "abc"}
     start = {uid: sorted(members) for uid, members in expected.items()}
@@ -131,14 +132,14 @@ def test_load_plan_apply_load_gives_the_wanted_membership(tenant, before, wanted
     assert back == start
 
 
-def test_the_same_world_plans_to_the_same_digest(client):
-    "Loading and planning again gives the digest that was approved, although time has passed."
+def test_digest_is_reproducible(client):
+    "Plans of the same groups and changes have the same digest."
     assert plan_for(client, {"vip": ["c200"]}).digest == plan_for(client, {"vip": ["c200"]}).digest
 
 
 @pytest.mark.parametrize("approve", ["0" * 64, "0" * 12, "abc", "no such file.json"])
-def test_without_the_right_approval_nothing_is_sent(client, world, approve):
-    "A digest of another plan, a short one, or a file that is not there approves nothing."
+def test_invalid_approval(client, world, approve):
+    "A wrong digest, a short digest or a missing file raises NotApprovedError, and no request is sent."
     plan = plan_for(client, {"vip": ["c200"]})
     world.clear_requests()
 
@@ -148,97 +149,104 @@ def test_without_the_right_approval_nothing_is_sent(client, world, approve):
     assert world.requests() == []
 
 
-def test_every_refusal_says_once_that_nothing_was_sent(client, world, tmp_path):
-    "The approval, a limit, drift, a lock, a journal or facts that cannot be: each tells it, and tells it once."
+def test_errors_state_that_nothing_was_sent(client, world, tmp_path):
+    "Each error before the first change states exactly once that nothing was sent."
     plan = plan_for(client, {"vip": ["c200"]})
     blocked = plan_for(client, {"vip": ["c200"]}, limits=fg.Limits(additions_total=0))
     (tmp_path / "file").write_text("")
-    said = []
+    messages = []
 
-    for refused, approve, options in [
+    for rejected, approve, options in [
         (plan, "0" * 64, {}),
         (blocked, blocked.digest, {}),
         (plan, plan.digest, {"journal": tmp_path / "file"}),
     ]:
         with pytest.raises(fg.FrgroupsError) as error:
-            fg.apply_plan(client, refused, approval=approve, **options)
-        said.append(str(error.value))
+            fg.apply_plan(client, rejected, approval=approve, **options)
+        messages.append(str(error.value))
     with tenant_lock(client.tenant_uid, client.base_url, "another"), pytest.raises(LockedError) as locked:
         apply(client, plan)
     world.add_members("vip", PEOPLE[20:60])
     with pytest.raises(DriftError) as drifted:
         apply(client, plan)
 
-    facts = fg.home() / "probes" / f"{tenant_folder(client.tenant_uid, client.base_url)}.json"
-    write_checksummed(facts, "write capabilities", {})
-    with pytest.raises(CorruptFileError, match="probe again") as damaged:
+    path = fg.home() / "probes" / f"{tenant_folder(client.tenant_uid, client.base_url)}.json"
+    write_checksummed(path, "write capabilities", {})
+    with pytest.raises(CorruptFileError) as corrupt:
         apply(client, plan)
-    facts.unlink()
+    path.unlink()
 
-    said += [str(locked.value), str(drifted.value), str(damaged.value)]
-    assert [text.count("Nothing was sent.") for text in said] == [1] * 6
+    messages += [str(locked.value), str(drifted.value), str(corrupt.value)]
+    assert [text.count("Nothing was sent.") for text in messages] == [1] * 6
+    assert corrupt.value.path == path
     assert pickle.loads(pickle.dumps(drifted.value)).message == drifted.value.message
     assert writes(world) == []
 
 
-def test_a_prefix_of_twelve_digits_approves(client):
-    "The first twelve digits of the digest are enough."
+def test_digest_prefix(client):
+    "The first 12 digits of the digest are a valid approval."
     plan = plan_for(client, {"vip": ["c200"]})
 
     assert fg.apply_plan(client, plan, approval=plan.digest[:12]).ok
 
 
-def test_an_approval_file_is_bound_to_its_plan(client, world, tmp_path):
-    "A file approves its own plan, no other, and not after a rejection."
+def test_approval_file(client, world, tmp_path):
+    "An approval file is valid only for its plan, and a rejection blocks the plan."
     plan, other = plan_for(client, {"vip": ["c200"]}), plan_for(client, {"vip": ["c201"]})
-    yes = fg.approve_plan(plan, tmp_path / "yes.json", by="Kari")
-    no = fg.approve_plan(plan, tmp_path / "no.json", by="Kari", reject="too many")
+    approval = fg.approve_plan(plan, tmp_path / "yes.json", by="Kari")
+    rejection = fg.approve_plan(plan, tmp_path / "no.json", by="Kari", reject="too many")
 
-    with pytest.raises(NotApprovedError, match="not this one"):
-        fg.apply_plan(client, other, approval=yes)
+    with pytest.raises(NotApprovedError, match=other.digest[:12]):
+        fg.apply_plan(client, other, approval=approval)
     with pytest.raises(NotApprovedError, match="too many"):
-        fg.apply_plan(client, plan, approval=no)
-    receipt = fg.apply_plan(client, plan, approval=yes)
+        fg.apply_plan(client, plan, approval=rejection)
+    receipt = fg.apply_plan(client, plan, approval=approval)
 
     assert receipt.ok and receipt.approval["by"] == "Kari"
 
 
-def test_a_blocked_plan_is_refused_with_its_numbers(client, world):
-    "A broken limit keeps the plan from being sent, and the message says which and by how much."
+def test_blocked_plan(client, world):
+    "A plan that exceeds a limit is rejected before a request, and the error contains the numbers."
     plan = plan_for(client, {"vip": PEOPLE[:2]}, mode="mirror", limits=fg.Limits())
     world.clear_requests()
 
-    with pytest.raises(PlanBlockedError, match="lose 8 of 10 customers") as caught:
+    with pytest.raises(PlanBlockedError) as caught:
         apply(client, plan)
 
-    assert caught.value.findings and world.requests() == []
+    [finding] = caught.value.findings
+    assert finding.rule == "removals_per_group" and finding.message in str(caught.value)
+    assert {"8", "10"} <= set(re.findall(r"\d+", finding.message))
+    assert world.requests() == []
 
 
-def test_limits_are_checked_against_the_members_of_now(client, world):
-    "A plan that would now leave a group without a member is refused, though it did not when it was made."
+def test_limits_of_current_members(client, world):
+    "A plan is blocked if it would empty a group because of removals by others since the plan was created."
     plan = plan_for(
         client, {"vip": PEOPLE[5:10]}, mode="mirror", limits=replace(OPEN, emptied_groups=0, drift_share=None)
     )
     world.remove_members("vip", PEOPLE[5:10])
     world.clear_requests()
 
-    with pytest.raises(PlanBlockedError, match="without a member"):
+    with pytest.raises(PlanBlockedError) as caught:
         apply(client, plan)
 
+    assert [finding.rule for finding in caught.value.findings] == ["emptied_groups"]
     assert writes(world) == []
 
 
-def test_an_old_plan_is_refused(client, world):
-    "A plan is too old after plan_max_age."
+def test_plan_max_age(client, world):
+    "A plan that is older than `plan_max_age` is blocked."
     plan = replace(plan_for(client, {"vip": ["c200"]}), planned_at=datetime.now(UTC) - timedelta(days=8))
     plan = replace(plan, snapshot_taken_at=plan.planned_at)
 
-    with pytest.raises(PlanBlockedError, match=r"The plan is \d+ \w+ old; the limit is"):
+    with pytest.raises(PlanBlockedError, match=r"\b8\b") as caught:
         apply(client, plan)
 
+    assert [finding.rule for finding in caught.value.findings] == ["plan_max_age"]
 
-def test_a_plan_goes_to_its_own_tenant_and_host_only(client, world):
-    "Another tenant, another host, tables without a host, and a client that reads are refused before a request."
+
+def test_wrong_tenant(client, world):
+    "A plan for another tenant or host, and a read-only client, are rejected before a request."
     plan = plan_for(client, {"vip": ["c200"]})
     world.clear_requests()
 
@@ -251,53 +259,54 @@ def test_a_plan_goes_to_its_own_tenant_and_host_only(client, world):
     assert world.requests() == []
 
 
-def test_one_apply_at_a_time(client, world):
-    "While one apply holds the tenant, another is told who holds it, and sends nothing."
+def test_locked_tenant(client, world):
+    "If the tenant is locked, the error contains the process id of the lock holder."
     plan = plan_for(client, {"vip": ["c200"]})
     world.clear_requests()
 
     with (
         tenant_lock(client.tenant_uid, client.base_url, "plan"),
-        pytest.raises(LockedError, match=f"process {os.getpid()}"),
+        pytest.raises(LockedError, match=rf"\b{os.getpid()}\b"),
     ):
         apply(client, plan)
 
     assert world.requests() == [] and apply(client, plan).ok
 
 
-@pytest.mark.parametrize("joined, refused", [(1, False), (2, False), (3, True)])
-def test_drift_beyond_the_floor_is_refused(client, world, joined, refused):
-    "Two unplanned changes of ten members are let through, three are not; planned customers do not count."
+@pytest.mark.parametrize("joined, drifted", [(1, False), (2, False), (3, True)])
+def test_drift_limit(client, world, joined, drifted):
+    "Changes by others are allowed up to `drift_floor`. Changes that the plan contains do not count."
     plan = plan_for(client, {"vip": [*PEOPLE[:10], "c200"]}, limits=fg.Limits())
     world.add_members("vip", [*PEOPLE[100 : 100 + joined], "c200"])
     world.clear_requests()
 
-    if refused:
-        with pytest.raises(DriftError, match="3 joined and 0 left"):
+    if drifted:
+        with pytest.raises(DriftError, match=r"\b3 additions\b.*\b0 removals\b.*\b2 changes\b") as caught:
             apply(client, plan)
+        assert caught.value.groups == ["vip"]
         assert writes(world) == []
     else:
         assert apply(client, plan).counts == {"already": 1}
 
 
-def test_a_group_that_vanished_or_appeared_is_drift(client, world):
-    "A touched group that was deleted, or one to be created that exists by now, is refused."
-    touched = plan_for(client, {"vip": ["c200"]})
+def test_deleted_or_existing_group(client, world):
+    "A deleted group and an existing group that the plan creates raise DriftError."
+    changed = plan_for(client, {"vip": ["c200"]})
     created = plan_for(client, {"new": ["c200"]}, create={"new": "New"})
     world.delete_group("vip")
-    world.put_group("new", "Somebody else's")
+    world.put_group("new", "Created by others")
     world.clear_requests()
 
-    with pytest.raises(DriftError, match="does not exist any more"):
-        apply(client, touched)
-    with pytest.raises(DriftError, match="it exists"):
+    with pytest.raises(DriftError, match="vip"):
+        apply(client, changed)
+    with pytest.raises(DriftError, match="new"):
         apply(client, created)
 
     assert writes(world) == []
 
 
-def test_what_others_did_to_others_stays(client, world):
-    "A change of someone else between plan and apply is neither undone nor counted as ours."
+def test_changes_by_others_remain(client, world):
+    "A change by another client after the plan was created is not reverted by the undo."
     plan = plan_for(client, {"vip": ["c200"]})
     world.add_members("vip", ["c100"])
 
@@ -307,8 +316,8 @@ def test_what_others_did_to_others_stays(client, world):
     assert world.members("vip") == [*PEOPLE[:10], "c100"]
 
 
-def test_unknown_customers_are_rejected_one_by_one(client, world):
-    "The refused uids are found among hundreds; all others are applied, within the requests of a bisection."
+def test_unknown_customers(client, world):
+    "Unknown customers are found by bisection and rejected, and all other customers are added."
     plan = plan_for(client, {"vip": [*PEOPLE, "typo-1", "typo-2"]})
     world.clear_requests()
 
@@ -320,8 +329,8 @@ def test_unknown_customers_are_rejected_one_by_one(client, world):
     assert receipt.table()["detail"].str.contains("do not exist").sum() == 2
 
 
-def test_ignored_customers_are_not_effective(client, world):
-    "A uid that the service accepts and passes over is told as not effective, never as verified."
+def test_ignored_customers(client, world):
+    "A customer that the server accepts but ignores has the state `not_effective`."
     world.misbehave(unknown_uids="ignore")
 
     receipt = apply(client, plan_for(client, {"vip": ["c200", "typo-1"]}))
@@ -329,8 +338,8 @@ def test_ignored_customers_are_not_effective(client, world):
     assert receipt.counts == {"verified": 1, "not_effective": 1}
 
 
-def test_a_first_chunk_refused_to_the_last_uid_stops_the_run(client, world):
-    "When every customer of the first chunk is refused, nothing more is tried."
+def test_rejected_first_chunk(client, world):
+    "If all customers in the first chunk are rejected, the run stops."
     plan = plan_for(client, {"empty": [f"typo-{n}" for n in range(4)], "vip": ["c200"]})
 
     receipt = apply(client, plan)
@@ -338,20 +347,20 @@ def test_a_first_chunk_refused_to_the_last_uid_stops_the_run(client, world):
     assert receipt.counts == {"rejected": 4, "not_sent": 1} and "first chunk" in receipt.stopped
 
 
-def test_one_bad_customer_ahead_of_small_chunks_does_not_stop_the_run(client, world):
-    "Where a request takes one customer, the first one's refusal tells nothing of the others."
-    plan = plan_for(client, {"vip": ["a-nobody", *PEOPLE[20:25]]})
-    facts = {"unknown_uid_spoils_chunk": None, "largest_chunk": 1, "refused_chunk": 2, "visible_after": 0.0}
-    words = dict.fromkeys(("duplicate_create", "unknown_uid", "repeated_add", "both_sides"), "accepted")
-    fg.WriteCapabilities(client.tenant_uid, client.base_url, datetime.now(UTC), **words, **facts).save()
+def test_rejected_first_chunk_of_one(client, world):
+    "With a chunk size of 1, one rejected customer does not stop the run."
+    plan = plan_for(client, {"vip": ["a-typo", *PEOPLE[20:25]]})
+    numbers = {"unknown_uid_spoils_chunk": None, "largest_chunk": 1, "refused_chunk": 2, "visible_after": 0.0}
+    responses = dict.fromkeys(("duplicate_create", "unknown_uid", "repeated_add", "both_sides"), "accepted")
+    fg.WriteCapabilities(client.tenant_uid, client.base_url, datetime.now(UTC), **responses, **numbers).save()
 
     receipt = apply(client, plan)
 
     assert receipt.counts == {"verified": 5, "rejected": 1} and not receipt.stopped
 
 
-def test_fifty_refusals_stop_the_run(client, world):
-    "Fifty single refusals end the run, and what was not tried is not sent."
+def test_max_rejected(client, world):
+    "The run stops after 50 rejected customers."
     plan = plan_for(client, {"empty": PEOPLE[:100], "vip": [f"typo-{n:03d}" for n in range(120)]})
 
     receipt = apply(client, plan)
@@ -373,8 +382,8 @@ def test_fifty_refusals_stop_the_run(client, world):
     ],
     ids=lambda faults: "+".join(f"{fault.kind}-{fault.method}" for fault in faults),
 )
-def test_unknown_outcomes_are_decided_by_reading(client, world, faults):
-    "After a cut, a 5xx or a 429 the receipt tells what is true, and the world is as wanted."
+def test_unknown_results_are_read_back(client, world, faults):
+    "After a lost response or a status of 429 or 5xx, the receipt is correct and the plan is fully applied."
     plan = plan_for(client, {"vip": PEOPLE[5:250], "new": ["c001"]}, mode="mirror", create={"new": "New"})
     world.misbehave(*faults)
 
@@ -384,8 +393,8 @@ def test_unknown_outcomes_are_decided_by_reading(client, world, faults):
     assert world.members("vip") == PEOPLE[5:250] and world.members("new") == ["c001"]
 
 
-def test_too_large_chunks_are_halved(client, world):
-    "A limit on uids per request is found by halving, and refuses nobody."
+def test_chunk_too_large(client, world):
+    "If a request has too many customers, the chunk size is halved and no customer is rejected."
     world.misbehave(max_uids_per_put=30)
 
     receipt = apply(client, plan_for(client, {"vip": PEOPLE}))
@@ -393,8 +402,8 @@ def test_too_large_chunks_are_halved(client, world):
     assert receipt.ok and world.members("vip") == PEOPLE
 
 
-def test_a_write_that_shows_late_is_waited_for(client, world):
-    "A change that the service shows only after a moment is verified."
+def test_late_effect(client, world):
+    "A change that takes effect after a delay is verified."
     world.misbehave(lag_seconds=0.1)
 
     receipt = apply(client, plan_for(client, {"vip": ["c200"]}))
@@ -402,8 +411,8 @@ def test_a_write_that_shows_late_is_waited_for(client, world):
     assert receipt.counts == {"verified": 1}
 
 
-def test_a_token_without_permission_is_an_error_before_anything_changes(client, world):
-    "The first write refused with 403 raises, and the same plan can be applied later."
+def test_missing_permission(client, world):
+    "A token without write permission raises ForbiddenError, and the plan can be applied later."
     plan = plan_for(client, {"vip": ["c200"]})
     powerless = fg.Client(world.tenant_uid, world.read_only_token, base_url=world.base_url, writable=True)
 
@@ -413,8 +422,8 @@ def test_a_token_without_permission_is_an_error_before_anything_changes(client, 
     assert world.members("vip") == PEOPLE[:10] and apply(client, plan).ok
 
 
-def test_a_permission_lost_in_the_middle_stops_resumably(client, world):
-    "What was done stays told, the rest is not sent, and applying again goes on."
+def test_permission_lost_during_run(client, world):
+    "If the token is rejected during a run, the receipt contains the finished changes and the plan can be resumed."
     plan = plan_for(client, {"vip": PEOPLE})
     world.misbehave(Fault("status", method="PUT", status=401, skip=1))
 
@@ -425,8 +434,8 @@ def test_a_permission_lost_in_the_middle_stops_resumably(client, world):
     assert again.counts == {"verified": 290} and again.ok
 
 
-def test_applying_again_returns_the_receipt(client, world):
-    "A finished plan is not sent twice, even when somebody changed the group since."
+def test_apply_again(client, world):
+    "A fully applied plan is not sent again, even if another client has changed the group."
     plan = plan_for(client, {"vip": ["c200"]})
     receipt = apply(client, plan)
     world.remove_members("vip", ["c200"])
@@ -438,32 +447,32 @@ def test_applying_again_returns_the_receipt(client, world):
 
 
 class Crash(BaseException):
-    """The process dies here."""
+    """Simulate a crash of the process."""
 
 
-def test_a_crash_at_any_line_of_the_journal_loses_nothing(client, world, monkeypatch):
-    "Whichever write to the journal is the last, applying again ends in the same world and the same counts."
+def test_crash_at_journal_lines(client, world, monkeypatch):
+    "A run that crashes at any line of its journal can be resumed with the same result."
     write = Journal.write
     wanted = {"vip": [*PEOPLE[5:230], "typo-1"], "new": ["c001"]}
 
-    def dies_at(n, after):
+    def crash_at(n, after):
         left = [n]
 
-        def dying(self, event, **facts):
+        def write_and_crash(self, event, **facts):
             left[0] -= 1
             if after or left[0] >= 0:
                 write(self, event, **facts)
             if left[0] < 0:
                 raise Crash
 
-        return dying
+        return write_and_crash
 
     counted = 0
     for after in (False, True):
         for n in range(100):
             arrange(world, {"all": PEOPLE, "vip": PEOPLE[:10]})
             plan = plan_for(client, wanted, mode="mirror", create={"new": "New"})
-            monkeypatch.setattr(Journal, "write", dies_at(n, after))
+            monkeypatch.setattr(Journal, "write", crash_at(n, after))
             try:
                 apply(client, plan)
                 finished = True
@@ -483,20 +492,22 @@ def test_a_crash_at_any_line_of_the_journal_loses_nothing(client, world, monkeyp
     assert counted > 30
 
 
-def test_a_damaged_journal_is_refused(client, world, tmp_path):
-    "A journal that was edited cannot tell what was sent, so nothing more is sent."
+def test_corrupt_journal(client, world, tmp_path):
+    "An altered journal raises CorruptFileError with its path."
     plan = plan_for(client, {"vip": PEOPLE})
     world.misbehave(Fault("status", method="PUT", status=401, skip=1))
     apply(client, plan, journal=tmp_path)
     path = next(tmp_path.rglob("*.jsonl"))
     path.write_text(path.read_text().replace("c150", "c151", 1))
 
-    with pytest.raises(CorruptFileError, match="altered"):
+    with pytest.raises(CorruptFileError, match=r"\bline \d+\b") as caught:
         apply(client, plan, journal=tmp_path)
 
+    assert caught.value.path == path
 
-def test_the_journal_holds_no_secret_and_no_contact(client, world, tmp_path):
-    "Journal and receipt hold uids and the service's words, never the token."
+
+def test_no_secrets_in_journal(client, world, tmp_path):
+    "The journal and the receipt contain neither the token nor contact data."
     receipt = apply(client, plan_for(client, {"vip": [*PEOPLE[:40], "typo-1"]}), journal=tmp_path)
 
     text = "".join(path.read_text() for path in tmp_path.rglob("*") if path.is_file())
@@ -507,18 +518,18 @@ def test_the_journal_holds_no_secret_and_no_contact(client, world, tmp_path):
     ] == "end"
 
 
-def test_the_first_ctrl_c_stops_between_two_requests(client, world, monkeypatch):
-    "The request in flight is finished, the rest is not sent, and applying again goes on."
+def test_interrupt(client, world, monkeypatch):
+    "The first Ctrl-C stops the run after the current request, and the plan can be resumed."
     plan = plan_for(client, {"vip": PEOPLE, "empty": PEOPLE})
     put, pressed = fg.Client.update_group_customers, []
 
-    def press(self, *args, **sides):
+    def interrupt(self, *args, **sides):
         if not pressed:
             pressed.append(True)
             signal.raise_signal(signal.SIGINT)
         put(self, *args, **sides)
 
-    monkeypatch.setattr(fg.Client, "update_group_customers", press)
+    monkeypatch.setattr(fg.Client, "update_group_customers", interrupt)
 
     receipt = apply(client, plan)
 
@@ -526,8 +537,8 @@ def test_the_first_ctrl_c_stops_between_two_requests(client, world, monkeypatch)
     assert apply(client, plan).ok
 
 
-def test_a_customer_who_may_not_join_keeps_the_group_that_the_plan_would_have_taken(client, world):
-    "The run goes on with everybody else, ends complete, and says why the removal was left out."
+def test_rejected_move(client, world):
+    "If a customer cannot be added to the new group, the removal from the old group is not sent."
     plan = plan_for(
         client, {"also": ["c001"], "vip": PEOPLE[2:10], "empty": ["c000"]}, mode="mirror", create={"also": "Also"}
     )
@@ -538,12 +549,12 @@ def test_a_customer_who_may_not_join_keeps_the_group_that_the_plan_would_have_ta
     assert receipt.counts == {"verified": 2, "rejected": 1, "not_sent": 1}
     assert receipt.complete and not receipt.stopped
     row = receipt.table().set_index(["customer_uid", "change"]).loc[("c000", "remove")]
-    assert row["state"] == "not_sent" and row["detail"].startswith("kept in this group: the addition to empty")
+    assert row["state"] == "not_sent" and "empty" in row["detail"]
     assert "c000" in world.members("vip") and "c001" not in world.members("vip")
 
 
-def test_an_empty_plan_is_applied_by_doing_nothing(client, world):
-    "A plan without changes ends well and sends no write."
+def test_empty_plan(client, world):
+    "An empty plan has a receipt, and nothing is sent."
     plan = plan_for(client, {"vip": PEOPLE[:10]})
     world.clear_requests()
 
@@ -552,18 +563,18 @@ def test_an_empty_plan_is_applied_by_doing_nothing(client, world):
     assert receipt.ok and receipt.table().empty and writes(world) == []
 
 
-def test_a_full_disk_stops_before_the_next_request(client, world, monkeypatch):
-    "When the journal cannot take the next intent nothing more is sent, and applying again goes on."
+def test_disk_full_during_run(client, world, monkeypatch):
+    "If the journal cannot be written during a run, no further change is sent and the plan can be resumed."
     plan = plan_for(client, {"vip": PEOPLE, "empty": PEOPLE})
     sync, left = os.fsync, [8]
 
-    def full(handle):
+    def fail_when_full(handle):
         left[0] -= 1
         if left[0] < 0:
             raise OSError(28, "No space left on device")
         sync(handle)
 
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", fail_when_full)
     receipt = apply(client, plan)
     monkeypatch.setattr(os, "fsync", sync)
 
@@ -571,23 +582,23 @@ def test_a_full_disk_stops_before_the_next_request(client, world, monkeypatch):
     assert apply(client, plan).ok and world.members("vip") == world.members("empty") == PEOPLE
 
 
-def test_a_disk_that_is_full_from_the_start_sends_nothing(client, world, monkeypatch):
-    "A journal that cannot be created is an error, and no write was sent."
+def test_disk_full_at_start(client, world, monkeypatch):
+    "If the journal cannot be created, an error is raised and nothing is sent."
     plan = plan_for(client, {"vip": PEOPLE})
     world.clear_requests()
 
-    def full(handle):
+    def fail(handle):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched, pytest.raises(fg.FrgroupsError, match="No space left"):
-        patched.setattr(os, "fsync", full)
+        patched.setattr(os, "fsync", fail)
         apply(client, plan)
 
     assert writes(world) == [] and apply(client, plan).ok
 
 
-def test_one_lost_answer_does_not_make_the_rest_slow(client, world):
-    "After a chunk whose answer was lost, but which is in effect, the next chunks are as large as before."
+def test_chunk_size_after_lost_response(client, world):
+    "A lost response does not reduce the chunk size if the changes are in effect."
     plan = plan_for(client, {"vip": PEOPLE, "empty": PEOPLE})
     world.misbehave(Fault("cut_after", method="PUT"))
     world.clear_requests()
@@ -598,7 +609,7 @@ def test_one_lost_answer_does_not_make_the_rest_slow(client, world):
 
 
 def test_429_without_a_wait(client, world, monkeypatch):
-    "After Retry-After: 0 the request is repeated with backoff."
+    "After status 429 with Retry-After 0, the request is repeated with backoff."
     monkeypatch.setattr("frgroups.apply.sender.RATE_LIMIT_POLICY", RetryPolicy(base=0.01))
     plan = plan_for(client, {"vip": ["c200"]})
     world.misbehave(Fault("status", method="PUT", status=429, retry_after="0", times=4))
@@ -609,10 +620,9 @@ def test_429_without_a_wait(client, world, monkeypatch):
     assert receipt.ok and len(writes(world)) == 5
 
 
-def test_a_service_that_goes_away_in_the_middle_leaves_a_receipt(world):
-    "When not even reading works any more, the items are unknown, and applying again reads them."
-    impatient = {"retry": RetryPolicy(max_attempts=1), "writable": True}
-    with world.client(**impatient) as client:
+def test_server_unavailable_during_run(world):
+    "If the server becomes unavailable during a run, sent changes are unknown until the plan is resumed."
+    with world.client(retry=RetryPolicy(max_attempts=1), writable=True) as client:
         plan = plan_for(client, {"vip": PEOPLE})
         world.misbehave(
             Fault("cut_after", method="PUT"), Fault("status", method="GET", skip=1, times=None, status=503)
@@ -626,8 +636,8 @@ def test_a_service_that_goes_away_in_the_middle_leaves_a_receipt(world):
     assert again.ok and world.members("vip") == PEOPLE
 
 
-def test_a_creation_whose_answer_was_lost_is_still_ours(world):
-    "A group that was made without our hearing of it does not count as somebody else's when we go on."
+def test_creation_without_response(world):
+    "A group whose creation had no response is not reported as drift when the plan is resumed."
     with world.client(retry=RetryPolicy(max_attempts=1), writable=True) as client:
         plan = plan_for(client, {"new": ["c001"]}, create={"new": "New"})
         world.misbehave(
@@ -642,20 +652,20 @@ def test_a_creation_whose_answer_was_lost_is_still_ours(world):
     assert again.ok and world.members("new") == ["c001"]
 
 
-def test_a_503_to_the_last_try_is_not_called_ineffective(client, world):
-    "What the service never accepted is still to be sent, and is not told as accepted."
+def test_unavailable_for_all_attempts(client, world):
+    "A change that was never accepted has the state `not_sent`, not `not_effective`."
     plan = plan_for(client, {"vip": ["c200"]})
     world.misbehave(Fault("status", method="PUT", status=503, times=None))
 
     receipt = apply(client, plan)
     world.behave()
 
-    assert receipt.counts == {"not_sent": 1} and "still not in effect" in receipt.stopped
+    assert receipt.counts == {"not_sent": 1} and re.search(r"503\b.*\b3 times", receipt.stopped)
     assert apply(client, plan).ok
 
 
-def test_a_late_move_is_waited_for(client, world):
-    "A customer who shows in the new group only after a moment leaves the old one all the same."
+def test_late_move(client, world):
+    "A customer is removed from the old group after the addition to the new group takes effect with a delay."
     world.misbehave(lag_seconds=0.08)
 
     receipt = apply(client, plan_for(client, {"vip": PEOPLE[1:10], "empty": ["c000"]}, mode="mirror"))
@@ -663,8 +673,8 @@ def test_a_late_move_is_waited_for(client, world):
     assert receipt.counts == {"verified": 2}
 
 
-def test_going_on_does_not_claim_what_others_did(client, world):
-    "A change that somebody else made between two runs is already so, and the undo leaves it."
+def test_resume_after_change_by_others(client, world):
+    "A change that another client made before the resume has the state `already` and is not undone."
     plan = plan_for(client, {"vip": ["c200", "c201"]})
     world.misbehave(Fault("status", method="PUT", status=401))
     with pytest.raises(fg.FrgroupsError, match="401"):
@@ -678,19 +688,21 @@ def test_going_on_does_not_claim_what_others_did(client, world):
     assert world.members("vip") == [*PEOPLE[:10], "c200"]
 
 
-def test_drift_that_was_let_through_is_told(client, world):
-    "The receipt says how many others joined and left since the plan was made."
+def test_drift_in_receipt(client, world):
+    "The receipt contains the number of changes that other clients made since the plan was created."
     plan = plan_for(client, {"vip": ["c200"]})
     world.add_members("vip", ["c100"])
     world.remove_members("vip", ["c000"])
 
     receipt = apply(client, plan)
 
-    assert receipt.drift == {"vip": (1, 1)} and "1 others joined vip and 1 left it" in receipt.summary()
+    assert receipt.drift == {"vip": (1, 1)} and re.search(
+        r"\b1 addition\b.*\b1 removal\b.*\bvip\b", receipt.summary()
+    )
 
 
-def test_a_finished_plan_gives_its_receipt_whatever_the_approval(client, world, tmp_path):
-    "The receipt of a plan that was applied is there for whoever asks, also after its approval ran out."
+def test_receipt_after_expiry(client, world, tmp_path):
+    "The receipt of a fully applied plan is returned after its approval has expired."
     plan = plan_for(client, {"vip": ["c200"]})
     path = fg.approve_plan(plan, tmp_path / "ok.json", by="Kari", valid_for=timedelta(seconds=0.3))
     receipt = fg.apply_plan(client, plan, approval=path)
@@ -699,8 +711,8 @@ def test_a_finished_plan_gives_its_receipt_whatever_the_approval(client, world, 
     assert fg.apply_plan(client, plan, approval=path).counts == receipt.counts
 
 
-def test_an_undo_of_yesterday_is_not_too_old(client, world):
-    "An undo stands on the reading back of its own apply; a day later it is not blocked by its age."
+def test_undo_one_day_later(client, world):
+    "An undo is not blocked by its age one day after the plan was applied."
     receipt = apply(client, plan_for(client, {"vip": ["c200"]}))
 
     undo = fg.plan_undo(replace(receipt, read_at=receipt.read_at - timedelta(hours=25)))
@@ -708,8 +720,8 @@ def test_an_undo_of_yesterday_is_not_too_old(client, world):
     assert not undo.blocked and apply(client, undo).ok
 
 
-def test_a_group_that_cannot_be_read_back_does_not_hide_the_others(world):
-    "One unreadable group is unknown; what the others show still counts, and the undo holds it."
+def test_one_group_not_readable(world):
+    "If one group cannot be read back, the changes of the other groups are verified and can be undone."
     with world.client(retry=RetryPolicy(max_attempts=1), writable=True) as client:
         plan = plan_for(client, {"empty": ["c001"], "vip": ["c200"]})
         world.misbehave(Fault("status", method="GET", path="/empty/", skip=1, times=None, status=503))
@@ -717,12 +729,12 @@ def test_a_group_that_cannot_be_read_back_does_not_hide_the_others(world):
         receipt = apply(client, plan)
 
     states = dict(zip(receipt.table()["customer_uid"], receipt.table()["state"], strict=True))
-    assert states == {"c001": "unknown", "c200": "verified"} and "Reading back failed" in receipt.stopped
+    assert states == {"c001": "unknown", "c200": "verified"} and "503" in receipt.stopped
     assert fg.plan_undo(receipt).n_remove == 1
 
 
-def test_a_move_that_shows_very_late_is_finished_by_applying_again(client, world):
-    "A removal held because its addition did not show yet is sent when the plan is applied again."
+def test_very_late_move(client, world):
+    "A removal that was not sent because its addition took effect late is sent when the plan is applied again."
     plan = plan_for(client, {"vip": PEOPLE[1:10], "empty": ["c000"]}, mode="mirror")
     world.misbehave(lag_seconds=0.6)
 
@@ -735,8 +747,8 @@ def test_a_move_that_shows_very_late_is_finished_by_applying_again(client, world
     assert again.ok and "c000" not in world.members("vip")
 
 
-def test_a_customer_who_leaves_two_groups_keeps_both_when_the_move_is_refused(client, world):
-    "Every removal of a refused move is left out, not only the last, and nobody else's is."
+def test_rejected_move_from_two_groups(client, world):
+    "If a move from two groups is rejected, the customer remains in both groups."
     world.put_group("silver", "Silver")
     world.add_members("silver", PEOPLE[:10])
     wanted = {"vip": PEOPLE[2:10], "silver": PEOPLE[1:10], "empty": ["c000", "c050"], "also": ["c001"]}
@@ -752,8 +764,8 @@ def test_a_customer_who_leaves_two_groups_keeps_both_when_the_move_is_refused(cl
     assert "c001" not in world.members("vip") and receipt.complete
 
 
-def test_a_small_chunk_without_an_answer_does_not_slow_the_rest(client, world):
-    "Only the chunk that failed is sent in smaller parts."
+def test_chunk_size_after_server_error(client, world):
+    "A server error reduces only the size of the failed chunk."
     plan = plan_for(client, {"empty": ["c001"], "vip": PEOPLE})
     world.misbehave(Fault("status", method="PUT", status=503))
     world.clear_requests()
@@ -762,8 +774,8 @@ def test_a_small_chunk_without_an_answer_does_not_slow_the_rest(client, world):
     assert len(writes(world)) == 4
 
 
-def test_an_invalid_response_is_followed_by_a_read(client, world):
-    "A redirect after the work was done is no refusal: going on finds it done, and undo takes it back."
+def test_invalid_response(client, world):
+    "A change whose response was a redirect is verified when the plan is resumed, and can be undone."
     plan = plan_for(client, {"vip": ["c200", "c201"]})
     world.misbehave(Fault("status_after", method="PUT", status=302))
 
@@ -774,17 +786,17 @@ def test_an_invalid_response_is_followed_by_a_read(client, world):
     assert receipt.counts == {"verified": 2} and fg.plan_undo(receipt).n_remove == 2
 
 
-def test_a_rejection_is_not_overwritten_by_an_approval(client, tmp_path):
-    "Whoever approves what a colleague rejected has to take the rejection away first."
+def test_rejection_is_not_overwritten(client, tmp_path):
+    "An approval does not overwrite a rejection file."
     plan = plan_for(client, {"vip": ["c200"]})
     path = fg.approve_plan(plan, tmp_path / "a.json", by="Kari", reject="wrong list")
 
-    with pytest.raises(NotApprovedError, match=r"Kari rejected .*wrong list"):
+    with pytest.raises(NotApprovedError, match=r"Kari .*wrong list"):
         fg.approve_plan(plan, path, by="Ola")
 
 
-def test_a_group_that_goes_away_in_the_middle_stops_the_run(client, world):
-    "A group deleted between the preflight and its request ends the run with a word on that group."
+def test_group_deleted_during_run(client, world):
+    "If a group is deleted during a run, the run stops and the receipt contains status 404."
     plan = plan_for(client, {"all": PEOPLE[:5], "empty": ["c001"], "vip": ["c200"]})
     world.misbehave(
         Fault("status", method="PUT", path="/vip/", status=404),
@@ -797,7 +809,7 @@ def test_a_group_that_goes_away_in_the_middle_stops_the_run(client, world):
 
 
 def test_an_undone_plan_is_not_resumed(client, world):
-    "After its undo was sent, applying the plan again would do what was undone; a new plan of the same may."
+    "An undone plan is blocked, but a new plan with the same changes is allowed."
     plan = plan_for(client, {"empty": PEOPLE[:20]})
     world.misbehave(Fault("status", method="PUT", status=401, skip=2, times=None), max_uids_per_put=10)
     stopped = apply(client, plan)
@@ -807,15 +819,15 @@ def test_an_undone_plan_is_not_resumed(client, world):
     assert apply(client, undo).ok
     world.clear_requests()
 
-    with pytest.raises(PlanBlockedError, match=f"undone by plan {undo.digest[:12]}"):
+    with pytest.raises(PlanBlockedError, match=undo.digest[:12]):
         apply(client, plan)
 
     assert writes(world) == [] and world.members("empty") == []
     assert apply(client, plan_for(client, {"empty": PEOPLE[:20]})).ok
 
 
-def test_an_undo_that_was_refused_takes_nothing_back(client, world):
-    "The plan can be gone on with as long as nothing of its undo was sent."
+def test_rejected_undo(client, world):
+    "A plan can be resumed if its undo was rejected before the first change."
     plan = plan_for(client, {"empty": PEOPLE[:20]})
     world.misbehave(Fault("status", method="PUT", status=401, skip=2, times=None), max_uids_per_put=10)
     stopped = apply(client, plan)
@@ -830,8 +842,8 @@ def test_an_undo_that_was_refused_takes_nothing_back(client, world):
     assert apply(client, plan).ok
 
 
-def test_an_approval_that_ended_before_anything_was_sent_is_asked_for_again(client, world, tmp_path):
-    "A run that failed in its first readings has sent nothing, so it holds no approval open."
+def test_expiry_before_first_change(client, world, tmp_path):
+    "If an approval expires after a run that sent no change, the next run needs a new approval."
     plan = plan_for(client, {"empty": PEOPLE[:5]})
     path = fg.approve_plan(plan, tmp_path / "ok.json", by="Kari", valid_for="1s")
     world.misbehave(Fault("status", method="GET", status=500, times=None))
@@ -840,26 +852,26 @@ def test_an_approval_that_ended_before_anything_was_sent_is_asked_for_again(clie
     world.behave()
     time.sleep(1.1)
 
-    with pytest.raises(NotApprovedError, match="was valid until"):
+    with pytest.raises(NotApprovedError, match=r"\b20\d\d-\d\d-\d\d"):
         fg.apply_plan(client, plan, approval=path)
 
     assert writes(world) == []
 
 
-def test_what_a_later_reading_cannot_tell_an_earlier_one_does(client, world):
-    "A group that was read back once is not unknown because a second look failed."
-    plan = plan_for(client, {"vip": [*PEOPLE[:12], "nobody"]})
+def test_second_read_back_fails(client, world):
+    "If a second read fails, the states are determined from the first read."
+    plan = plan_for(client, {"vip": [*PEOPLE[:12], "typo"]})
     world.misbehave(
         Fault("status", method="GET", path="/vip/", status=500, skip=2, times=None), unknown_uids="ignore"
     )
 
     receipt = apply(client, plan)
 
-    assert receipt.counts == {"verified": 2, "not_effective": 1} and "Reading back failed" in receipt.stopped
+    assert receipt.counts == {"verified": 2, "not_effective": 1} and "500" in receipt.stopped
 
 
-def test_an_undo_of_nothing_takes_nothing_back(client, world):
-    "Where no reading could tell what was done there is nothing to undo, and the plan can be gone on with."
+def test_empty_undo(client, world):
+    "An empty undo does not block the plan."
     plan = plan_for(client, {"empty": PEOPLE[:20]})
     world.misbehave(Fault("status", method="GET", path="/empty/", status=500, skip=1, times=None))
     undo = fg.plan_undo(apply(client, plan))
@@ -869,19 +881,19 @@ def test_an_undo_of_nothing_takes_nothing_back(client, world):
     assert apply(client, plan).ok
 
 
-def test_a_group_that_was_not_made_yet_is_not_read_back(client, world):
-    "Why the run stopped is all there is to tell; that a group is not there is no failure."
+def test_missing_group_is_not_read(client, world):
+    "A group that was not created because the run stopped is not read back."
     plan = plan_for(client, {"a": PEOPLE[:5], "b": PEOPLE[:5]}, create={"a": "A", "b": "B"})
     world.misbehave(Fault("status", method="POST", status=401, skip=1, times=None))
 
     receipt = apply(client, plan)
 
     assert receipt.counts == {"not_sent": 10} and receipt.created == {"a"}
-    assert "401" in receipt.stopped and "Reading back" not in receipt.stopped
+    assert "401" in receipt.stopped and "404" not in receipt.stopped
 
 
-def test_an_undo_knows_its_customers_but_not_their_groups(client, world):
-    "From the receipt's file, so that who approves the undo sees whom it is about; the plan has changed the groups."
+def test_customer_facts_of_undo(client, world):
+    "An undo contains the customer details of the plan, but not the earlier groups of the customers."
     world.put_customers([{"customerUid": "c200", "externalId": "E-200", "customerType": "EMPLOYEE"}])
     receipt = apply(client, plan_for(client, {"vip": ["c200"]}, purpose="the spring letter"))
 
@@ -889,23 +901,24 @@ def test_an_undo_knows_its_customers_but_not_their_groups(client, world):
 
     assert (row["customer_uid"], row["external_id"], row["customer_type"]) == ("c200", "E-200", "EMPLOYEE")
     assert row["groups_now"] == ""
-    assert fg.plan_undo(receipt).purpose == "to undo: the spring letter"
+    assert fg.plan_undo(receipt).purpose.endswith(": the spring letter")
 
 
-def test_a_second_undo_says_that_it_is_one(client, world):
-    "Whom others put back in since would be taken out by it, and a finding tells."
+def test_second_undo(client, world):
+    "A second undo of the same plan has the finding `already_undone`, which does not contain the digest."
     receipt = apply(client, plan_for(client, {"vip": PEOPLE[:12]}))
     undo = fg.plan_undo(receipt)
     assert apply(client, undo).ok and undo.findings == ()
 
     again = fg.plan_undo(receipt)
 
-    assert [one.rule for one in again.findings] == ["already_undone"]
-    assert "An undo of the same plan was sent before" in again.summary() and undo.digest[:12] not in again.summary()
+    [finding] = again.findings
+    assert finding.rule == "already_undone" and finding.message in again.summary()
+    assert undo.digest[:12] not in again.summary()
 
 
-def test_an_undo_says_what_it_cannot_take_back(client, world):
-    "Changes that no reading could confirm are counted by group, and an undo of nothing else says so."
+def test_undo_of_unknown_changes(client, world):
+    "An undo has a finding with the number of changes per group that could not be confirmed."
     plan = plan_for(client, {"empty": PEOPLE[:20]})
     world.misbehave(Fault("status", method="GET", path="/empty/", status=500, skip=1, times=None))
     receipt = apply(client, plan)
@@ -914,13 +927,14 @@ def test_an_undo_says_what_it_cannot_take_back(client, world):
     undo = fg.plan_undo(receipt)
 
     assert receipt.counts == {"unknown": 20} and undo.is_empty
-    assert [one.rule for one in undo.findings] == ["not_finalized"]
-    assert undo.summary().startswith("Nothing to take back") and "20 changes of EMPTY were sent" in undo.summary()
+    [finding] = undo.findings
+    assert (finding.rule, finding.customer_group_uid, finding.n) == ("not_finalized", "empty", 20)
+    assert "20 changes of EMPTY" in finding.message and finding.message in undo.summary()
     assert fg.plan_undo(fg.finalize_plan(client, plan)).n_remove == 20
 
 
-def test_what_was_turned_away_and_done_by_somebody_else_is_not_ours(client, world):
-    "A request that got a 401 did nothing: who is a member by then stays one when the plan is undone."
+def test_rejected_change_made_by_others(client, world):
+    "A change that was rejected with status 401 and then made by another client is not undone."
     plan = plan_for(client, {"empty": PEOPLE[:2], "vip": PEOPLE[:12]})
     world.misbehave(Fault("status", method="PUT", path="/vip/", status=401, times=None))
     receipt = apply(client, plan)
@@ -934,76 +948,76 @@ def test_what_was_turned_away_and_done_by_somebody_else_is_not_ours(client, worl
     assert fg.plan_undo(finalized).n_remove == 2
 
 
-def test_a_group_that_the_plan_made_and_somebody_deleted_is_drift(client, world):
-    "Going on would meet a 404 each time; it is told as what it is."
+def test_created_group_was_deleted(client, world):
+    "If a group that the plan created was deleted, the resume raises DriftError."
     plan = plan_for(client, {"new": PEOPLE[:20]}, create={"new": "New"})
     world.misbehave(Fault("status", method="PUT", status=401, skip=2, times=None), max_uids_per_put=10)
     assert apply(client, plan).counts["verified"] == 10
     world.behave()
     world.delete_group("new")
 
-    with pytest.raises(DriftError, match=r"New \(new\) does not exist any more"):
+    with pytest.raises(DriftError, match=r"New \(new\)"):
         apply(client, plan)
 
 
-def test_fifty_refusals_end_a_plan_however_often_it_is_applied(client, world):
-    "Going on after the stop sends no second fifty to be refused."
-    bad = [f"x-{n:03d}" for n in range(170)]
-    plan = plan_for(client, {"empty": [PEOPLE[0], *bad]})
+def test_max_rejected_over_runs(client, world):
+    "The maximum of 50 rejected customers applies to all runs of a plan together."
+    unknown = [f"x-{n:03d}" for n in range(170)]
+    plan = plan_for(client, {"empty": [PEOPLE[0], *unknown]})
     first = apply(client, plan)
 
     second = apply(client, plan)
 
     assert first.counts["rejected"] == 50 and second.counts["rejected"] <= 51
-    assert "Find out why, and make a new plan without them." in second.stopped
+    assert re.search(r"\b50\b", second.stopped)
 
 
-def test_a_run_that_is_interrupted_before_it_sends_says_so(client, world, monkeypatch):
-    "It was not started, or not resumed, and the input is not wrong."
+def test_interrupt_before_first_change(client, world, monkeypatch):
+    "A run that is interrupted before its first change raises ApplyAbortedError, which is not a ValueError."
     plan = plan_for(client, {"vip": PEOPLE, "empty": PEOPLE})
     read = GroupReader.read
 
-    def press(self, group_uid):
+    def interrupt(self, group_uid):
         signal.raise_signal(signal.SIGINT)
         return read(self, group_uid)
 
-    monkeypatch.setattr(GroupReader, "read", press)
+    monkeypatch.setattr(GroupReader, "read", interrupt)
 
-    with pytest.raises(fg.errors.ApplyAbortedError, match=r"was not started: interrupted .* Nothing was sent\."):
+    with pytest.raises(fg.errors.ApplyAbortedError, match=r"interrupted .*Nothing was sent\."):
         apply(client, plan)
 
     monkeypatch.undo()
     assert apply(client, plan).ok and not isinstance(fg.errors.ApplyAbortedError(""), ValueError)
 
 
-def test_ctrl_c_does_not_wait_for_every_group_that_customers_move_to(client, world, monkeypatch):
-    "The group in hand is read, the next one is not, and nobody is taken out of any."
+def test_interrupt_during_moves(client, world, monkeypatch):
+    "Ctrl-C stops the check of moves after the current group, and no customer is removed."
     world.put_group("silver", "Silver")
     plan = plan_for(client, {"empty": ["c000"], "silver": ["c001"], "vip": PEOPLE[2:10]}, mode="mirror")
-    look, looked = GroupReader.members_until, []
+    members_until, read_groups = GroupReader.members_until, []
 
-    def press(self, group_uid, change, uids):
-        looked.append(group_uid)
+    def interrupt(self, group_uid, change, uids):
+        read_groups.append(group_uid)
         signal.raise_signal(signal.SIGINT)
-        return look(self, group_uid, change, uids)
+        return members_until(self, group_uid, change, uids)
 
-    with monkeypatch.context() as interrupted:
-        interrupted.setattr(GroupReader, "members_until", press)
+    with monkeypatch.context() as patched:
+        patched.setattr(GroupReader, "members_until", interrupt)
         receipt = apply(client, plan)
 
-    assert looked == ["empty"] and "interrupted" in receipt.stopped
+    assert read_groups == ["empty"] and "interrupted" in receipt.stopped
     assert receipt.counts == {"verified": 2, "not_sent": 2} and apply(client, plan).ok
 
 
-def test_the_progress_of_an_apply_comes_to_its_end(client, world):
-    "What is true already, or was sent by an earlier run, counts as done: each run is told up to the last change."
+def test_progress(client, world):
+    "The progress includes the changes of earlier runs, so that it reaches the total."
     plan = plan_for(client, {"vip": PEOPLE[:30]})
     world.add_members("vip", ["c010"])
     world.misbehave(Fault("status", method="PUT", path="/vip/", status=401, skip=2, times=None), max_uids_per_put=10)
     first, second = [], []
 
-    apply(client, plan, progress=lambda *told: first.append(told))
+    apply(client, plan, progress=lambda *values: first.append(values))
     world.behave()
-    apply(client, plan, progress=lambda *told: second.append(told))
+    apply(client, plan, progress=lambda *values: second.append(values))
 
     assert 1 < first[-1][1] < 20 and second[-1] == ("Applying", 20, 20)

@@ -1,4 +1,4 @@
-"""What became of each item: the decision as a pure function, the receipt's file, and taking it back."""
+"""Test the states of changes, receipts, receipt files and undo plans."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -23,16 +23,16 @@ few = settings(max_examples=60)
 
 
 def plan_of(*groups, limits=None):
-    """A plan of these group changes."""
+    """Return a plan with the given group changes."""
     return Plan("t-1", "https://api.example", "mirror", limits or Limits(), groups, NOON, NOON)
 
 
 def receipt_of(plan, states, after, **values):
-    """A receipt of this plan with these states, and these members at the last reading."""
+    """Return a receipt of a plan with the given states and members."""
     facts = {
         "details": {},
         "consistent_groups": frozenset(after),
-        "created": frozenset(one.uid for one in plan.groups if one.create),
+        "created": frozenset(group.uid for group in plan.groups if group.create),
         "approval": {"how": "digest", "by": "", "at": ""},
         "started_at": NOON,
         "read_at": NOON,
@@ -50,57 +50,58 @@ DONE = dict.fromkeys(ITEMS, "verified")
 AFTER = {"bw": {"c-1"}, "vip": {"c-1", "c-2", "c-4"}}
 
 
-# The decision
+# States of changes
 
-# What the journal holds of an item, and what the last reading says of it.
-JOURNALS = list(product(*[(False, True)] * 5))  # already, intended, accepted, refused, unsent
-READINGS = ["holds", "does not hold", "not read", "absent in an unproved reading"]
+# Content of the journal for a change, and content of the last read.
+JOURNALS = list(product(*[(False, True)] * 5))  # already, intended, accepted, rejected, not_sent
+READS = ["in effect", "not in effect", "not read", "absent in an inconsistent read"]
 
 
-def expected_state(already, intended, refused, unsent, accepted, reading):
-    """The state by the words of the design, written down apart from the code."""
+def expected_state(already, intended, rejected, not_sent, accepted, last_read):
+    """Return the expected state without the code under test."""
     if already:
-        return "already"  # decided once, at the first reading
+        return "already"  # The first read of the run decides.
     if not intended:
         return "not_sent"
-    if unsent:
-        return "already" if reading == "holds" else "not_sent"  # turned away: who made it true was somebody else
-    if reading == "holds":
-        return "verified"  # whatever the answer was: a reading showed it
-    if refused:
+    if not_sent:
+        # The request was not processed. If the change is in effect, another client made it.
+        return "already" if last_read == "in effect" else "not_sent"
+    if last_read == "in effect":
+        return "verified"  # The response does not matter.
+    if rejected:
         return "rejected"
-    if reading != "does not hold":
+    if last_read != "not in effect":
         return "unknown"
-    return "not_effective" if accepted else "not_sent"  # without an answer it is still to be sent
+    return "not_effective" if accepted else "not_sent"  # Without a response, the change is sent again.
 
 
 @pytest.mark.parametrize("change", ["add", "remove"])
-@pytest.mark.parametrize("reading", READINGS)
+@pytest.mark.parametrize("last_read", READS)
 @pytest.mark.parametrize("journal", JOURNALS)
-def test_the_state_of_an_item_in_every_combination(journal, reading, change):
-    "Journal and reading together give one state; absence counts only in a reading that proved itself."
-    already, intended, accepted, refused, unsent = journal
+def test_state_of_change(journal, last_read, change):
+    "The journal and the last read determine the state. Absence counts only in a consistent read."
+    already, intended, accepted, rejected, not_sent = journal
     item = ("g", "c", change)
     past = JournalState(
         already={item} if already else set(),
         intended={item} if intended else set(),
         accepted={item} if accepted else set(),
-        rejected={item: "no"} if refused else {},
-        not_sent={item} if unsent else set(),
+        rejected={item: "no"} if rejected else {},
+        not_sent={item} if not_sent else set(),
     )
-    present = {"holds": change == "add", "does not hold": change == "remove"}.get(reading, False)
-    now = {} if reading == "not read" else {"g": frozenset({"c"} if present else ())}
-    proved = frozenset() if reading == "absent in an unproved reading" else frozenset({"g"})
+    present = {"in effect": change == "add", "not in effect": change == "remove"}.get(last_read, False)
+    now = {} if last_read == "not read" else {"g": frozenset({"c"} if present else ())}
+    consistent = frozenset() if last_read == "absent in an inconsistent read" else frozenset({"g"})
     change_of = {"add": GroupChange("g", "G", (), add=("c",)), "remove": GroupChange("g", "G", ("c",), remove=("c",))}
 
-    states, details = item_states(plan_of(change_of[change]), past, now, proved)
+    states, details = item_states(plan_of(change_of[change]), past, now, consistent)
 
-    assert states == {item: expected_state(already, intended, refused, unsent, accepted, reading)}
-    assert details == ({item: "no"} if refused else {})
+    assert states == {item: expected_state(already, intended, rejected, not_sent, accepted, last_read)}
+    assert details == ({item: "no"} if rejected else {})
 
 
-def test_presence_counts_in_a_reading_that_did_not_prove_itself():
-    "Who was seen is in, proved or not: an addition is verified, a removal did not take effect."
+def test_presence_in_inconsistent_read():
+    "A customer in an inconsistent read is a member: an addition is verified, and a removal is not effective."
     plan = plan_of(GroupChange("g", "G", ("b",), add=("a",), remove=("b",)))
     items = {("g", "a", "add"), ("g", "b", "remove")}
 
@@ -117,7 +118,7 @@ items_of = st.sets(st.tuples(st.just("g"), st.sampled_from("abcdef"), st.sampled
     add=sets,
     remove=sets,
     now=st.none() | sets,
-    proved=st.booleans(),
+    consistent=st.booleans(),
     past=st.builds(
         JournalState,
         already=items_of,
@@ -127,12 +128,12 @@ items_of = st.sets(st.tuples(st.just("g"), st.sampled_from("abcdef"), st.sampled
         rejected=items_of.map(lambda items: dict.fromkeys(items, "no")),
     ),
 )
-def test_the_states_partition_the_plan(add, remove, now, proved, past):
-    "Each planned item has one state, nothing else has, and `verified` is never said of what a reading denies."
+def test_each_change_has_one_state(add, remove, now, consistent, past):
+    "Each planned change has exactly one state, and a verified change is in effect in the last read."
     group = GroupChange("g", "G", (), add=tuple(sorted(add)), remove=tuple(sorted(remove)))
-    readings = {} if now is None else {"g": now}
+    reads = {} if now is None else {"g": now}
 
-    states, _ = item_states(plan_of(group), past, readings, frozenset("g") if proved else frozenset())
+    states, _ = item_states(plan_of(group), past, reads, frozenset("g") if consistent else frozenset())
 
     assert set(states) == {("g", uid, "add") for uid in add} | {("g", uid, "remove") for uid in remove}
     assert set(states.values()) <= set(STATES)
@@ -145,11 +146,11 @@ def test_the_states_partition_the_plan(add, remove, now, proved, past):
             assert item not in past.intended or item in past.not_sent or item not in past.accepted
 
 
-# The receipt
+# Receipts
 
 
-def test_the_table_is_the_plan_with_a_state_for_each_item():
-    "Every planned row, its state, and the service's words."
+def test_table():
+    "The table contains the table of the plan, the states, and the messages of the server."
     states = DONE | {ITEMS[1]: "already", ITEMS[2]: "rejected"}
     receipt = receipt_of(PLAN, states, AFTER, details={ITEMS[2]: "no such customer"})
 
@@ -164,102 +165,104 @@ def test_the_table_is_the_plan_with_a_state_for_each_item():
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_ok_means_that_everything_is_as_planned(state):
-    "verified and already are fine, every other state is not; not_sent and unknown can be gone on with."
+def test_ok_and_complete(state):
+    "A receipt is ok if each change is `verified` or `already`, and complete if no change is pending."
     receipt = receipt_of(PLAN, DONE | {ITEMS[3]: state}, AFTER)
 
     assert receipt.ok == (state in ("verified", "already"))
     assert receipt.complete == (state not in ("not_sent", "unknown", "not_effective"))
-    assert ("Apply the same plan again" in receipt.summary()) == (not receipt.complete)
-    assert ("NOT ALL DONE" in receipt._repr_html_()) == (not receipt.ok)
+    assert ("same plan" in receipt.summary()) == (not receipt.complete)
+    assert ("not fully applied" in receipt._repr_html_()) == (not receipt.ok)
 
 
-def test_a_group_that_was_not_created_is_not_ok():
-    "A plan that creates is done when its groups were created."
+def test_missing_group_is_not_ok():
+    "A receipt is not ok if a group of the plan was not created."
     assert receipt_of(PLAN, DONE, AFTER).ok
     assert not receipt_of(PLAN, DONE, AFTER, created=frozenset()).ok
 
 
-def test_a_run_that_stopped_says_why():
-    "Summary and repr tell the reason, and that the same plan can be applied again."
-    receipt = receipt_of(PLAN, DONE | {ITEMS[3]: "not_sent"}, AFTER, stopped="interrupted")
+def test_stopped_run():
+    "The summary and the representation contain the reason why a run stopped."
+    receipt = receipt_of(PLAN, DONE | {ITEMS[3]: "not_sent"}, AFTER, stopped="Interrupted.")
 
-    assert "STOPPED: interrupted" in receipt.summary()
-    assert "1 not_sent; STOPPED: interrupted" in repr(receipt)
+    assert "STOPPED: Interrupted." in receipt.summary()
+    assert "1 not_sent; STOPPED: Interrupted." in repr(receipt)
     assert not receipt.complete
 
 
-def test_customers_who_were_refused_alike_stand_on_one_line():
-    "Once for each answer of the service, with twenty uids at most; of more the number."
+def test_rejected_customers_in_summary():
+    "The summary has one line per server message, with at most 20 customers and the number of others."
     uids = tuple(f"c-{n:02d}" for n in range(30))
     plan = plan_of(GroupChange("vip", "VIP", (), add=(*uids, "z-1")))
     items = {("vip", uid, "add"): "rejected" for uid in (*uids, "z-1")}
     details = {item: "locked" if item[1] == "z-1" else "no such customer" for item in items}
 
-    told = receipt_of(plan, items, {"vip": set()}, details=details).summary()
+    summary = receipt_of(plan, items, {"vip": set()}, details=details).summary()
 
-    assert told.count("no such customer") == told.count("locked") == 1
-    assert f"  add vip: {', '.join(uids[:20])} and 10 more: no such customer" in told.splitlines()
+    assert summary.count("no such customer") == summary.count("locked") == 1
+    assert f"  add {', '.join(uids[:20])} and 10 more (vip): no such customer" in summary.splitlines()
 
 
-def test_a_receipt_of_nothing_says_so():
-    "A plan without an item has a receipt that is ok."
+def test_empty_receipt():
+    "The receipt of an empty plan is ok and has a summary."
     receipt = receipt_of(plan_of(), {}, {})
 
     assert receipt.ok
-    assert receipt.summary() == "Nothing was to do."
+    assert receipt.summary() and "STOPPED" not in receipt.summary()
     assert list(receipt.table().columns)[-2:] == ["state", "detail"]
 
 
-def test_a_saved_receipt_is_read_as_it_was(tmp_path):
-    "Plan, states, details, members and moments come back, with the path of the file."
-    receipt = receipt_of(PLAN, DONE | {ITEMS[2]: "rejected"}, AFTER, details={ITEMS[2]: "nei"}, stopped="stopp")
+def test_save_and_read(tmp_path):
+    "A saved receipt is read back without changes, and its path is set."
+    receipt = receipt_of(
+        PLAN, DONE | {ITEMS[2]: "rejected"}, AFTER, details={ITEMS[2]: "nei"}, stopped="Interrupted."
+    )
 
     path = receipt.save(tmp_path / "r.json")
 
-    found = read_receipt(path)
-    assert found.to_dict() == receipt.to_dict()
-    assert found.path == path
-    assert found.states == receipt.states
-    pd.testing.assert_frame_equal(found.table(), receipt.table())
+    actual = read_receipt(path)
+    assert actual.to_dict() == receipt.to_dict()
+    assert actual.path == path
+    assert actual.states == receipt.states
+    pd.testing.assert_frame_equal(actual.table(), receipt.table())
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_an_altered_receipt_is_refused(tmp_path):
-    "One flipped bit anywhere, and no undo is made from it."
+def test_flipped_bit(tmp_path):
+    "A flipped bit in a receipt file raises InputError."
     path = receipt_of(PLAN, DONE, AFTER).save(tmp_path / "r.json")
-    whole = path.read_bytes()
+    content = path.read_bytes()
 
-    for place in range(0, len(whole), 3):
-        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+    for position in range(0, len(content), 3):
+        path.write_bytes(content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :])
         with pytest.raises(InputError):
             read_receipt(path)
 
 
 @pytest.mark.parametrize("broken", [{"states": [["vip"]]}, {"read_at": "now"}, {"plan": None}, {"members_after": []}])
-def test_a_sealed_file_that_is_no_receipt_is_refused(tmp_path, broken):
-    "The right checksum over the wrong content is still no receipt."
+def test_invalid_content(tmp_path, broken):
+    "Invalid content with a correct checksum raises CorruptFileError."
     path = write_checksummed(tmp_path / "r.json", "receipt", receipt_of(PLAN, DONE, AFTER).to_dict() | broken)
 
     with pytest.raises(CorruptFileError):
         read_receipt(path)
 
 
-# The undo
+# Undo plans
 
 
 def operations(plan):
-    """{(group, customer, change)} of a plan."""
+    """Return the changes of a plan as (group, customer, change)."""
     return {
-        (one.uid, uid, change)
-        for one in plan.groups
-        for change, uids in (("add", one.add), ("remove", one.remove))
+        (group.uid, uid, change)
+        for group in plan.groups
+        for change, uids in (("add", group.add), ("remove", group.remove))
         for uid in uids
     }
 
 
-def test_an_undo_takes_back_what_was_verified():
-    "Added customers leave, removed ones join, and the plan says which plan it undoes and that the group stays."
+def test_undo():
+    "An undo reverts the verified changes, contains the digest of the plan, and does not delete the new group."
     undo = plan_undo(receipt_of(PLAN, DONE, AFTER))
 
     assert operations(undo) == {
@@ -269,21 +272,21 @@ def test_an_undo_takes_back_what_was_verified():
         ("vip", "c-3", "add"),
     }
     assert undo.reverts == PLAN.digest
-    assert not any(one.create for one in undo.groups)
+    assert not any(group.create for group in undo.groups)
     assert [note.rule for note in undo.notes] == ["created_group_stays"]
-    assert "stays, 0 members left" in undo.notes[0].message
+    assert "0 members" in undo.notes[0].message
 
 
 @pytest.mark.parametrize("state", [state for state in STATES if state != "verified"])
-def test_an_undo_leaves_what_did_not_change(state):
-    "Only verified items are taken back."
+def test_undo_of_unverified_changes(state):
+    "An undo does not revert changes that are not verified."
     undo = plan_undo(receipt_of(PLAN, dict.fromkeys(ITEMS, state), AFTER))
 
     assert undo.is_empty
 
 
-def test_an_undo_stands_on_the_last_reading():
-    "Its baseline is what the receipt read, others' changes included; what is already back is left out."
+def test_baseline_of_undo():
+    "The baseline of an undo is the last read. Changes that are already reverted are left out."
     after = {"bw": {"c-1"}, "vip": {"c-1", "c-3", "c-4", "x-9"}}
 
     undo = plan_undo(receipt_of(PLAN, DONE, after, consistent_groups=frozenset({"bw"})))
@@ -297,19 +300,19 @@ def test_an_undo_stands_on_the_last_reading():
     ]
 
 
-def test_an_undo_has_the_limits_of_its_plan_or_those_given():
-    "An undo is guarded like any plan: without limits= by those that were approved."
+def test_limits_of_undo():
+    "An undo has the limits of the applied plan unless `limits` is passed."
     applied = replace(PLAN, limits=Limits(removals_total=7))
 
     assert plan_undo(receipt_of(applied, DONE, AFTER)).limits == applied.limits
     assert plan_undo(receipt_of(applied, DONE, AFTER), limits=Limits()).limits == Limits()
-    assert plan_undo(receipt_of(applied, DONE, AFTER)).blocked  # it empties the group that was created
+    assert plan_undo(receipt_of(applied, DONE, AFTER)).blocked  # The undo would empty the created group.
 
 
 @few
 @given(before=sets, wanted=sets, edits=sets, data=st.data())
-def test_an_undo_restores_every_customer_that_the_plan_changed(before, wanted, edits, data):
-    "After apply, edits by others, and undo: changed customers are as before, all others as the others left them."
+def test_undo_after_edits_by_others(before, wanted, edits, data):
+    "An undo restores the changed customers and keeps the changes of other clients."
     add, remove = tuple(sorted(wanted - before)), tuple(sorted(before - wanted))
     plan = plan_of(GroupChange("g", "G", tuple(sorted(before)), add=add, remove=remove))
     items = [("g", uid, "add") for uid in add] + [("g", uid, "remove") for uid in remove]
@@ -321,23 +324,23 @@ def test_an_undo_restores_every_customer_that_the_plan_changed(before, wanted, e
 
     undo = plan_undo(receipt_of(plan, states, {"g": now}))
 
-    back = set(now)
-    for one in undo.groups:
-        back = (back | set(one.add)) - set(one.remove)
-    assert back == before ^ others
+    restored = set(now)
+    for group in undo.groups:
+        restored = (restored | set(group.add)) - set(group.remove)
+    assert restored == before ^ others
     assert {uid for _, uid, _ in operations(undo)} == {uid for _, uid, _ in done}
 
 
 @few
 @given(before=sets, wanted=sets)
-def test_an_undo_of_an_undo_is_the_plan(before, wanted):
-    "Taking back twice gives the operations of the first plan."
+def test_undo_of_undo(before, wanted):
+    "The undo of an undo contains the changes of the original plan."
     add, remove = tuple(sorted(wanted - before)), tuple(sorted(before - wanted))
     plan = plan_of(GroupChange("g", "G", tuple(sorted(before)), add=add, remove=remove))
 
-    def done(one, after):
-        return receipt_of(one, dict.fromkeys(operations(one), "verified"), {"g": after})
+    def applied(plan, after):
+        return receipt_of(plan, dict.fromkeys(operations(plan), "verified"), {"g": after})
 
-    undo = plan_undo(done(plan, wanted))
+    undo = plan_undo(applied(plan, wanted))
 
-    assert operations(plan_undo(done(undo, before))) == operations(plan)
+    assert operations(plan_undo(applied(undo, before))) == operations(plan)

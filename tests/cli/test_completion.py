@@ -1,4 +1,4 @@
-"""Shell completion in bash, zsh and fish."""
+"""Tests of the shell completion in bash, zsh, and fish."""
 
 import os
 import shutil
@@ -17,21 +17,21 @@ PACKAGE = Path(frgroups.__file__).parent
 
 @pytest.fixture
 def complete(monkeypatch, capsys):
-    """Return a function that asks for completions as the script of a shell does."""
+    """Return a function that requests completions in the same way as the script of a shell."""
 
-    def ask(shell, *words):
+    def request(shell, *words):
         monkeypatch.setenv("_FRGROUPS_COMPLETE", f"{shell}_complete")
         monkeypatch.setenv("COMP_WORDS", " ".join(["frgroups", *words]))
         monkeypatch.setenv("COMP_CWORD", words[-1] if shell == "fish" else str(len(words)))
         assert main([]) == 0
         return capsys.readouterr().out.splitlines()
 
-    return ask
+    return request
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_commands(complete, shell):
-    "Every command that starts with the word is completed; zsh and fish show its help."
+    "A request returns the commands that start with the word. In zsh, each command has its help text."
     lines = complete(shell, "s")
     expected = sorted(name for name in COMMAND_HELP if name.startswith("s"))
 
@@ -46,7 +46,7 @@ def test_commands(complete, shell):
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_options(complete, shell):
-    "The options of a command are completed, and an option that was renamed is not."
+    "The options of a command are returned, but not the former name of a renamed option."
     text = "\n".join(complete(shell, "plan", "--s"))
 
     assert "--skip-unresolved" in text and "--suppression-list" in text and "--sheet" in text
@@ -54,7 +54,7 @@ def test_options(complete, shell):
 
 
 def test_values(complete):
-    "Choices, files and folders are completed."
+    "Choices, files, folders, and options after a list are completed."
     assert complete("bash", "plan", "--mode", "k") == ["plain,keep_only"]
     assert complete("bash", "plan", "--list", "") == ["file,"]
     assert complete("bash", "sizes", "--cache", "") == ["dir,"]
@@ -65,7 +65,7 @@ def test_values(complete):
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_script(capsys, shell):
-    "The script calls frgroups with the variable of the protocol."
+    "The script calls frgroups with the variable _FRGROUPS_COMPLETE."
     assert main(["completion", shell]) == 0
 
     out = capsys.readouterr().out
@@ -73,7 +73,7 @@ def test_script(capsys, shell):
 
 
 def test_unknown_shell(monkeypatch):
-    "A request of an unknown shell has exit code 1."
+    "A completion request from an unknown shell has exit code 1."
     monkeypatch.setenv("_FRGROUPS_COMPLETE", "tcsh_complete")
 
     assert main([]) == 1
@@ -90,7 +90,7 @@ def test_unknown_shell(monkeypatch):
     ],
 )
 def test_bash(words, expected, tmp_path, capsys):
-    "Bash completes a word with the printed script."
+    "The printed script completes words in bash."
     assert main(["completion", "bash"]) == 0
     script = tmp_path / "frgroups.bash"
     script.write_text(capsys.readouterr().out)

@@ -1,4 +1,4 @@
-"""Imports of the command line: help and completion must not wait for pandas."""
+"""Tests that help and completion do not import pandas and other slow packages."""
 
 import json
 import os
@@ -8,7 +8,7 @@ import sys
 import pytest
 
 HEAVY = {"pandas", "pyarrow", "numpy", "httpx", "msgspec", "matplotlib", "scipy", "rich"}
-# The package is replaced by a module without code, so that its own imports do not count.
+# The program prints the exit code and the names of all imported modules to stderr.
 PROGRAM = """\
 import json, sys
 from frgroups.cli.main import main
@@ -21,7 +21,7 @@ print(json.dumps({"code": code, "modules": sorted(sys.modules)}), file=sys.stder
 
 
 def run(words, **environment):
-    """Run the command in a new process and return its exit code and the imported modules."""
+    """Run a command in a new process and return the exit code and the imported modules."""
     process = subprocess.run(
         [sys.executable, "-c", PROGRAM, json.dumps(words)],
         capture_output=True,
@@ -34,7 +34,7 @@ def run(words, **environment):
 
 
 def test_help():
-    "`frgroups --help` imports no heavy package and no command module."
+    "`frgroups --help` imports neither a slow package nor the module of a command."
     code, modules = run(["--help"])
 
     assert code == 0
@@ -43,8 +43,8 @@ def test_help():
 
 
 @pytest.mark.parametrize("words", [["--version"], ["nonsense"], ["load", "--jobs", "0"], ["forget", "c-1"], []])
-def test_short_answers(words):
-    "The version and most usage errors import no heavy package."
+def test_version_and_usage_errors(words):
+    "--version and most usage errors do not import slow packages."
     _, modules = run(words)
 
     assert not modules & HEAVY
@@ -55,7 +55,7 @@ def test_short_answers(words):
     ["st", "load --", "status --max-age 24h --", "plan --limit removal_share=1 --", "who u --by e", "sizes --at x -"],
 )
 def test_completion(words):
-    "Completion imports no heavy package."
+    "Completion does not import slow packages."
     code, modules = run(
         [],
         _FRGROUPS_COMPLETE="bash_complete",

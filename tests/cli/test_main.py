@@ -1,4 +1,4 @@
-"""The command: the whole way from a terminal, and exit codes that scripts can trust."""
+"""Tests of the commands: the complete workflow, exit codes, help, and output."""
 
 import json
 import re
@@ -18,13 +18,14 @@ COMMANDS = list(COMMAND_HELP.items())
 
 @pytest.fixture(scope="module")
 def tenant():
+    """Return a sandbox that all tests of this module share."""
     with fg.Sandbox(customers=600, groups=14) as sandbox:
         yield sandbox
 
 
 @pytest.fixture
 def environment(tenant, monkeypatch):
-    """The three variables that point at the sandbox."""
+    """Set the environment variables that select the sandbox."""
     tenant.behave()
     monkeypatch.setenv("FRGROUPS_TENANT_UID", tenant.tenant_uid)
     monkeypatch.setenv("FRGROUPS_TOKEN", tenant.token)
@@ -34,23 +35,25 @@ def environment(tenant, monkeypatch):
 
 @pytest.fixture
 def loaded(environment):
+    """Store a snapshot of the sandbox and return the sandbox."""
     assert main(["load"]) == 0
     return environment
 
 
-def path_after(word, text):
-    """The path that a command printed behind a word."""
-    return Path(re.search(rf"^{word}:?\s+(\S+)", text, re.M)[1])
+def path_after(label, text):
+    """Return the path that a command printed after a label."""
+    return Path(re.search(rf"^{label}:?\s+(\S+)", text, re.M)[1])
 
 
-def planned(loaded, capsys, *more):
-    code = main(["plan", "--group", "bw", "--create", "Black Week", "--members", "VIP & loyalty - staff", *more])
+def create_plan(loaded, capsys, *options):
+    """Plan a new group and return the exit code, the path of the plan, and the output."""
+    code = main(["plan", "--group", "bw", "--create", "Black Week", "--members", "VIP & loyalty - staff", *options])
     out = capsys.readouterr().out
     return code, path_after("Plan", out), out
 
 
-def test_the_whole_way_from_a_terminal(loaded, capsys, tmp_path):
-    "Load, look, plan, show, approve, apply and undo work one after the other."
+def test_workflow(loaded, capsys, tmp_path):
+    "The commands from doctor to undo work one after the other."
     for command in (
         ["doctor"],
         ["sizes", "--top", "5"],
@@ -58,8 +61,8 @@ def test_the_whole_way_from_a_terminal(loaded, capsys, tmp_path):
         ["sizes", "--csv", str(tmp_path / "s.csv")],
     ):
         assert main(command) == 0
-    code, plan, out = planned(loaded, capsys, "--exit-code")
-    assert code == 2 and "customers join Black Week (new group)" in out
+    code, plan, out = create_plan(loaded, capsys, "--exit-code")
+    assert code == 2 and "Black Week" in out
     assert path_after("Review", out).read_text(encoding="utf-8").startswith("<!doctype html>")
 
     assert main(["show", str(plan)]) == 0
@@ -80,32 +83,32 @@ def test_the_whole_way_from_a_terminal(loaded, capsys, tmp_path):
     loaded.delete_group("bw")
 
 
-def test_a_list_of_external_ids_is_resolved(loaded, capsys, tmp_path):
-    "Ids that nobody knows stop the plan until they are to be skipped."
+def test_external_ids(loaded, capsys, tmp_path):
+    "An unknown external id is an error, unless --skip-unresolved is given."
     snapshot = fg.read_snapshot()
     ids = list(snapshot.customers["external_id"].dropna().drop_duplicates(keep=False).head(3))
     path = tmp_path / "list.csv"
-    path.write_text("external_id;name\n" + "".join(f"{one};x\n" for one in [*ids, "E-nobody"]), encoding="utf-8")
+    path.write_text("external_id;name\n" + "".join(f"{value};x\n" for value in [*ids, "E-unknown"]), encoding="utf-8")
     command = ["plan", "--group", "Staff", "--list", str(path), "--ids", "external_id"]
 
     assert main(command) == 1
-    assert "E-nobody" in capsys.readouterr().out
+    assert "E-unknown" in capsys.readouterr().out
     assert main([*command, "--skip-unresolved"]) == 0
 
 
-def test_what_a_list_holds_does_not_steer_the_terminal(loaded, capsys, tmp_path):
-    "An id that is not known is shown as it is written."
+def test_control_character_in_a_list(loaded, capsys, tmp_path):
+    "The control characters of an unknown id are escaped in the output."
     path = tmp_path / "list.csv"
-    path.write_text("external_id\nE-no\u202ebody\n", encoding="utf-8")
+    path.write_text("external_id\nE-un\u202eknown\n", encoding="utf-8")
 
     assert main(["plan", "--group", "Staff", "--list", str(path)]) == 1
 
-    told = capsys.readouterr().out
-    assert "E-no\\u202ebody" in told and "\u202e" not in told
+    out = capsys.readouterr().out
+    assert "E-un\\u202eknown" in out and "\u202e" not in out
 
 
-def test_also_adds_to_a_set_of_groups_too(loaded, capsys, tmp_path):
-    "Who is named by either is wanted; a set that is not one is an error."
+def test_also(loaded, capsys, tmp_path):
+    "--also adds the members of another group expression. An invalid expression is an error."
     out = tmp_path / "p.json"
     words = ["plan", "--group", "x", "--create", "X", "--out", str(out)]
 
@@ -114,19 +117,20 @@ def test_also_adds_to_a_set_of_groups_too(loaded, capsys, tmp_path):
     assert main([*words, "--members", "VIP", "--also", "nosuch"]) == 1
 
 
-def test_a_list_of_nobody_is_no_plan_unless_it_is_meant(loaded, capsys, tmp_path):
-    "Leading zeros that were lost would empty a group; new customers are said to be what the list holds."
+def test_list_without_known_ids(loaded, capsys, tmp_path):
+    "A list without a known id is an error, unless --ids states the type of the ids."
     path = tmp_path / "list.csv"
     path.write_text("customer_uid\n28\n32\n", encoding="utf-8")
     words = ["plan", "--group", "VIP", "--list", str(path)]
 
     assert main(words) == 1
-    assert "None of the 2 ids" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "2 ids" in err and str(path) in err and "--ids customer_uid" in err
     assert main([*words, "--ids", "customer_uid"]) == 0
 
 
 def test_rejected_items_exit_with_5(loaded, capsys, tmp_path):
-    "A list with an id that does not exist is partly done, and the id is told."
+    "A plan with a customer who does not exist is applied partially, and the output contains the uid."
     path = tmp_path / "list.csv"
     path.write_text("customer_uid\n" + "\n".join([*loaded.members("loyalty")[:5], "typo-1"]), encoding="utf-8")
     assert main(["plan", "--group", "staff", "--list", str(path)]) == 0
@@ -136,9 +140,9 @@ def test_rejected_items_exit_with_5(loaded, capsys, tmp_path):
     assert "typo-1" in capsys.readouterr().out
 
 
-def test_the_outcome_of_one_plan_is_a_line_of_json(loaded, capsys, tmp_path):
-    "As of the plans of the queue, and nothing else is printed."
-    _, plan, _ = planned(loaded, capsys)
+def test_apply_json(loaded, capsys, tmp_path):
+    "With --json, apply prints only one JSON line with the outcome, the counts, and the receipt."
+    _, plan, _ = create_plan(loaded, capsys)
 
     assert main(["apply", str(plan), "--approve", fg.read_plan(plan).digest, "--json"]) == 0
 
@@ -149,27 +153,28 @@ def test_the_outcome_of_one_plan_is_a_line_of_json(loaded, capsys, tmp_path):
     loaded.delete_group("bw")
 
 
-def test_what_is_refused_is_a_line_of_json_too(loaded, capsys):
-    "With the exit code and the reason, which stands on stderr as well."
-    _, plan, _ = planned(loaded, capsys)
+def test_apply_json_without_approval(loaded, capsys):
+    "If a plan is not approved, the JSON line contains the exit code and the message that stderr contains."
+    _, plan, _ = create_plan(loaded, capsys)
 
     assert main(["apply", str(plan), "--approve", "0" * 64, "--json"]) == 8
 
     out, err = capsys.readouterr()
     line = json.loads(out)
     assert (line["outcome"], line["exit_code"], line["counts"]) == ("failed", 8, {})
-    assert "digest of another plan" in line["message"] and "digest of another plan" in err
+    assert "digest" in line["message"] and line["message"] in err
 
 
-def test_a_journal_is_no_receipt(tmp_path, capsys):
-    "Who gives one to undo is told where the receipt is, or how it is made."
+def test_undo_of_a_journal(tmp_path, capsys):
+    "The error for a journal in place of a receipt contains the suffix of receipts and the option --finalize."
     assert main(["undo", str(tmp_path / "x.jsonl")]) == 1
-    assert "is a journal" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "x.jsonl" in err and ".receipt.json" in err and "--finalize" in err
 
 
-def test_a_review_is_written_anew_in_any_form(loaded, capsys, tmp_path):
-    "Of a plan file, beside it or where it is asked for; with names where a snapshot knows them."
-    _, plan, _ = planned(loaded, capsys)
+def test_review(loaded, capsys, tmp_path):
+    "The review is written next to the plan or to --out. It contains names only with --personal."
+    _, plan, _ = create_plan(loaded, capsys)
     page = plan.with_suffix(".html")
     page.unlink()
 
@@ -184,38 +189,40 @@ def test_a_review_is_written_anew_in_any_form(loaded, capsys, tmp_path):
     assert main(["review", str(plan), "--personal"]) == 0 and page.read_bytes() == nameless
     assert plan.with_suffix(".personal.html").exists()
     assert main(["review", str(plan), "--out", str(tmp_path / "named.csv"), "--personal"]) == 0
-    assert "personal: do not forward" in (tmp_path / "named.csv").read_text(encoding="utf-8-sig")
+    assert "personal" in (tmp_path / "named.csv").read_text(encoding="utf-8-sig")
 
 
-def test_a_rejection_tells_whose_yes_it_takes_back(loaded, capsys):
-    "The approval that stood in its file is named."
-    _, plan, _ = planned(loaded, capsys)
+def test_rejection_replaces_an_approval(loaded, capsys):
+    "If a rejection replaces an approval in the same file, the output contains the name of the first reviewer."
+    _, plan, _ = create_plan(loaded, capsys)
     assert main(["approve", str(plan), "--by", "Kari"]) == 0
+    capsys.readouterr()
 
     assert main(["approve", str(plan), "--by", "Ola", "--reject", "wrong week"]) == 0
 
-    assert "takes the place of the approval by Kari" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "Ola" in out and "Kari" in out
 
 
-def test_what_the_system_refuses_says_how_to_go_on(loaded, capsys, monkeypatch):
-    "An apply that a system error ends goes on from its journal, and says so."
-    _, plan, _ = planned(loaded, capsys)
+def test_system_error_during_apply(loaded, capsys, monkeypatch):
+    "If a system error interrupts an apply, the message refers to the journal, and the same command resumes the run."
+    _, plan, _ = create_plan(loaded, capsys)
 
-    def refuse(*_):
+    def fail(*_):
         raise OSError(22, "Invalid argument")
 
     with monkeypatch.context() as broken:
-        broken.setattr("frgroups.apply.group_reader.time.sleep", refuse)
+        broken.setattr("frgroups.apply.group_reader.time.sleep", fail)
         assert main(["apply", str(plan), "--approve", fg.read_plan(plan).digest]) == 1
-    told = capsys.readouterr().err
-    assert "Invalid argument. What was sent is in the journal" in told
+    err = capsys.readouterr().err
+    assert "Invalid argument" in err and "journal" in err
 
     assert main(["apply", str(plan), "--approve", fg.read_plan(plan).digest]) == 0
     loaded.delete_group("bw")
 
 
 def test_a_read_back_that_disagrees_exits_with_6(loaded, capsys, tmp_path):
-    "An id that the service swallows is told by its own code."
+    "If the server accepts an addition that a read-back does not show, the exit code is 6."
     loaded.misbehave(unknown_uids="ignore")
     path = tmp_path / "list.csv"
     path.write_text("customer_uid\n" + "\n".join([*loaded.members("loyalty")[5:9], "typo-2"]), encoding="utf-8")
@@ -225,8 +232,8 @@ def test_a_read_back_that_disagrees_exits_with_6(loaded, capsys, tmp_path):
     assert main(["apply", str(plan), "--approve", fg.read_plan(plan).digest]) == 6
 
 
-def test_without_a_tenant_those_of_the_file_are_named(home_folder, monkeypatch, capsys):
-    "Where the environment names none and tenants.toml has some, the words to say are told."
+def test_no_tenant_selected(home_folder, monkeypatch, capsys):
+    "If no tenant is selected, the error contains the names in tenants.toml."
     monkeypatch.delenv("FRGROUPS_TENANT_UID", raising=False)
     home_folder.mkdir(exist_ok=True)
     (home_folder / "tenants.toml").write_text(
@@ -234,30 +241,31 @@ def test_without_a_tenant_those_of_the_file_are_named(home_folder, monkeypatch, 
     )
 
     assert main(["apply", "--approved"]) == 1
-    assert "Say --tenant with one of sport_no" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "--tenant" in err and "sport_no" in err
 
 
 def test_no_approval_exits_with_8(loaded, capsys):
-    "Another digest approves nothing."
-    _, plan, _ = planned(loaded, capsys)
+    "The digest of another plan does not approve the plan."
+    _, plan, _ = create_plan(loaded, capsys)
 
     assert main(["apply", str(plan), "--approve", "0" * 64]) == 8
 
 
 def test_drift_exits_with_4(loaded, capsys):
-    "A group that appeared meanwhile is drift."
-    _, plan, _ = planned(loaded, capsys)
-    loaded.put_group("bw", "Somebody else's")
+    "If the group to create already exists, the plan is stopped because of drift."
+    _, plan, _ = create_plan(loaded, capsys)
+    loaded.put_group("bw", "Existing group")
 
     assert main(["apply", str(plan), "--approve", fg.read_plan(plan).digest]) == 4
     loaded.delete_group("bw")
 
 
 def test_a_locked_tenant_exits_with_7(loaded, capsys):
-    "While another apply runs, nothing is sent."
+    "While another apply holds the lock of the tenant, nothing is sent."
     from frgroups.internals.locks import tenant_lock
 
-    _, path, _ = planned(loaded, capsys)
+    _, path, _ = create_plan(loaded, capsys)
     plan = fg.read_plan(path)
 
     with loaded.client() as client, tenant_lock(client.tenant_uid, client.base_url, "plan"):
@@ -265,14 +273,14 @@ def test_a_locked_tenant_exits_with_7(loaded, capsys):
 
 
 def test_nothing_to_do_exits_with_0(loaded, capsys):
-    "Planning what is already so says so, also with --exit-code."
+    "A plan without changes has exit code 0, also with --exit-code, and is not saved."
     assert main(["plan", "--group", "VIP", "--members", "VIP", "--exit-code"]) == 0
-    assert "Nothing to do" in capsys.readouterr().out
+    assert re.search(r"^Plan\b", capsys.readouterr().out, re.M) is None
 
 
 @pytest.mark.parametrize("words", [[], ["nonsense"], ["plan"], ["overlap", "--top", "many"]])
-def test_wrong_usage_exits_with_64(words):
-    "A word that the command does not know is wrong usage, never 2."
+def test_usage_exits_with_64(words):
+    "A missing or unknown argument has exit code 64 instead of click's 2."
     with pytest.raises(SystemExit) as caught:
         main(words)
 
@@ -280,11 +288,12 @@ def test_wrong_usage_exits_with_64(words):
 
 
 def test_help(capsys):
-    "--help lists the commands, the workflow, the variables and every exit code; each command shows an example."
+    "--help lists the commands, the workflow, the variables, and the exit codes. Each command has an example."
     with pytest.raises(SystemExit):
         main(["--help"])
     out = capsys.readouterr().out
-    assert all(f"  {code:<3} {text}" in out for code, text in EXIT_CODES.items())
+    words = " ".join(out.split())
+    assert all(f"{code} {text}" in words for code, text in EXIT_CODES.items())
     assert "FRGROUPS_TOKEN" in out and "frgroups apply PLAN" in out
     positions = [re.search(rf"^  {command} +{re.escape(text)}", out, re.M).start() for command, text in COMMANDS]
     assert positions == sorted(positions)
@@ -320,14 +329,14 @@ def test_functions_receive_their_options(command):
     ],
 )
 def test_log_options(words, level, monkeypatch):
-    "-v and --log are valid before and after the command name; the latter take precedence."
+    "-v and --log are valid before and after the command name. The values after the name take precedence."
     calls = []
 
-    def log(form, level, **facts):
+    def record(form, level, **facts):
         calls.append((form, level))
         return nullcontext()
 
-    monkeypatch.setattr("frgroups.internals.structured_logging.logged_to_stderr", log)
+    monkeypatch.setattr("frgroups.internals.structured_logging.logged_to_stderr", record)
 
     main(words)
 
@@ -336,7 +345,7 @@ def test_log_options(words, level, monkeypatch):
 
 
 def test_errors_are_one_line_without_a_traceback(environment, monkeypatch, capsys, tmp_path):
-    "No token, no snapshot, a service that is down, and a damaged plan end with 1 and say what to do."
+    "A missing token, a missing snapshot, a failing server, and a corrupt plan have exit code 1 and no traceback."
     plan = tmp_path / "p.plan.json"
     plan.write_text(json.dumps({"kind": "frgroups plan", "format_version": 2, "content": {}, "checksum": "x"}))
     for words in (["sizes"], ["show", str(plan)], ["show", str(tmp_path / "none")], ["changes"]):
@@ -347,68 +356,71 @@ def test_errors_are_one_line_without_a_traceback(environment, monkeypatch, capsy
     assert main(["doctor"]) == 1
 
     err = capsys.readouterr().err
-    assert (
-        "Traceback" not in err and "FRGROUPS_TOKEN is not set" in err and "Load the tenant with frgroups load." in err
-    )
+    assert "Traceback" not in err and err.count("\n") == 6
+    assert "FRGROUPS_TOKEN" in err and "frgroups load" in err and str(plan) in err
 
 
-def test_changes_between_two_loads(loaded, capsys):
-    "After a month, the groups that changed are told by name."
+def test_changes(loaded, capsys):
+    "`changes` prints the groups that changed between two snapshots."
     loaded.advance(days=30)
     assert main(["load"]) == 0
     capsys.readouterr()
 
     assert main(["changes"]) == 0
-    assert "groups changed" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert re.search(r"[1-9]\d* of \d+ groups", out) and "n_joined" in out
     assert main(["changes", "--customers"]) == 0
+    assert "customer_uid" in capsys.readouterr().out
 
 
-def test_health_tells_findings_and_what_to_do(loaded, capsys, tmp_path):
-    "In words, as JSON lines and as CSV; whatever is found, the exit code is 0."
+def test_health(loaded, capsys, tmp_path):
+    "The findings are printed as text or JSON lines, or written to CSV. The exit code is 0 for all findings."
     register, table = tmp_path / "register.csv", tmp_path / "health.csv"
     register.write_text("group;exclusive_set\nVIP;tier\nvip_gold;tier\ngone;\n")
 
     assert main(["health", "--register", str(register), "--top", "2", "--csv", str(table)]) == 0
-    words = capsys.readouterr().out
+    text = capsys.readouterr().out
     assert main(["health", "--register", str(register), "--json"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
-    assert "HIGH two_tiers: " in words and "rows shown" in words
-    assert "Check the back office" in words
+    assert "HIGH two_tiers: " in text and f"2 of {len(lines)} " in text
+    assert lines[0]["suggested_action"] in text
     assert len(lines) == len(table.read_text(encoding="utf-8").splitlines()) - 1
     assert {"two_tiers", "not_in_tenant", "near_duplicate"} <= {line["finding"] for line in lines}
 
 
-def test_a_register_that_cannot_be_read_exits_with_1(loaded, capsys, tmp_path):
-    "The message names the file, the row and the column."
+def test_invalid_register(loaded, capsys, tmp_path):
+    "The error for an invalid register contains the file, the row, the column, and the value."
     register = tmp_path / "register.csv"
     register.write_text("group;valid_to\nVIP;soon\n")
 
     assert main(["health", "--register", str(register)]) == 1
-    assert "row 2, column valid_to: 'soon'" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert [part for part in (str(register), "row 2", "valid_to", "'soon'") if part not in err] == []
 
 
-def test_a_group_that_the_register_protects_blocks_a_plan(loaded, capsys, tmp_path):
-    "Exit code 3, and no --limit is suggested, since none would help."
+def test_protected_group(loaded, capsys, tmp_path):
+    "A plan for a protected group is blocked with exit code 3, and the output does not suggest --limit."
     register = tmp_path / "register.csv"
     register.write_text("group;protected\nstaff;yes\n")
 
     code = main(["plan", "--group", "staff", "--members", "staff | VIP", "--register", str(register)])
 
     out = capsys.readouterr().out
-    assert code == 3 and "is protected in the register" in out
-    assert "Blocked by limits of the register" in out and "--limit" not in out
+    assert code == 3 and "the register" in out and "--limit" not in out
 
 
-def test_a_limit_of_a_group_of_its_own_is_not_advised_as_an_option(loaded, capsys, tmp_path):
-    "What apply finds broken there is changed where it stands: --limit does not reach it."
+def test_group_limit(loaded, capsys, tmp_path):
+    "If apply exceeds the limit of a single group, the error contains the group and the limit instead of --limit."
     limits = tmp_path / "limits.toml"
     limits.write_text("[per_group.staff]\nremovals_per_day = 1\n")
     leaving = loaded.members("staff")[:2]
     for uid, expected in zip(leaving, (0, 3), strict=True):
         assert main(["load"]) == 0
         staff = tmp_path / "staff.csv"
-        staff.write_text("\n".join(["customer_uid", *(one for one in loaded.members("staff") if one != uid)]))
+        staff.write_text(
+            "\n".join(["customer_uid", *(member for member in loaded.members("staff") if member != uid)])
+        )
         capsys.readouterr()
         plan = ["plan", "--group", "staff", "--list", str(staff), "--mode", "mirror", "--limits", str(limits)]
         assert main(plan) == 0
@@ -417,12 +429,13 @@ def test_a_limit_of_a_group_of_its_own_is_not_advised_as_an_option(loaded, capsy
         code = main(["apply", str(path), "--approve", fg.read_plan(path).digest])
 
         assert code == expected
-    assert "with removals_per_day=2 among the limits of group staff " in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "removals_per_day=2" in err and "staff" in err and "--limit " not in err
     loaded.add_members("staff", leaving)
 
 
-def test_the_sample_list_is_of_the_default_tenant():
-    "The committed list holds customers of the sandbox as it is made by default, and four mistyped ones."
+def test_sample_list():
+    "The sample list contains customers of the default sandbox and four unknown uids."
     ids = fg.read_list(Path(__file__).parents[2] / "data" / "sample" / "black_week.csv")
 
     with fg.Sandbox() as sandbox:
@@ -431,41 +444,44 @@ def test_the_sample_list_is_of_the_default_tenant():
     assert [uid for uid in ids if uid not in known] == [f"typo-{n}" for n in range(4)]
 
 
-def test_the_kind_of_ids_is_found_out(loaded, capsys, tmp_path):
-    "A list of external ids is resolved as such, by its column or by what is found."
+def test_detected_id_type(loaded, capsys, tmp_path):
+    "The type of the ids is detected from the column name, or from the known ids."
     external = list(fg.read_snapshot().customers["external_id"].dropna().drop_duplicates(keep=False).head(3))
     for header in ("external_id", "id"):
         path = tmp_path / f"{header}.csv"
         path.write_text("\n".join([header, *external]), encoding="utf-8")
 
         assert main(["plan", "--group", "Staff", "--list", str(path)]) == 0
-        assert "by external_id; 0 of them not known" in capsys.readouterr().out
+        first_line = capsys.readouterr().out.splitlines()[0]
+        assert "external_id" in first_line and "3 customers" in first_line and " 0 " in first_line
 
 
-def test_a_rejection_beside_the_plan_counts(loaded, capsys):
-    "Whoever applies by digest what a colleague rejected is stopped."
-    _, plan, _ = planned(loaded, capsys)
+def test_rejection_next_to_the_plan(loaded, capsys):
+    "A rejection in the folder of the plan blocks an apply with the digest."
+    _, plan, _ = create_plan(loaded, capsys)
     assert main(["approve", str(plan), "--by", "Ola", "--reject", "too many"]) == 0
 
     assert main(["apply", str(plan), "--approve", fg.read_plan(plan).digest]) == 8
-    assert "Ola rejected" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "Ola" in err and "too many" in err
 
 
-def test_applying_twice_says_that_nothing_was_sent(loaded, capsys):
-    "The second time the receipt says so, whatever happened since."
-    _, plan, _ = planned(loaded, capsys)
+def test_second_apply(loaded, capsys):
+    "Applying the same plan again sends nothing and prints the receipt of the first apply."
+    _, plan, _ = create_plan(loaded, capsys)
     words = ["apply", str(plan), "--approve", fg.read_plan(plan).digest]
     assert main(words) == 0
+    receipt = path_after("Receipt", capsys.readouterr().out)
     loaded.remove_members("bw", loaded.members("bw"))
-    capsys.readouterr()
 
     assert main(words) == 0
-    assert "nothing was sent" in capsys.readouterr().out
+    assert path_after("Receipt", capsys.readouterr().out) == receipt
+    assert loaded.members("bw") == []
     loaded.delete_group("bw")
 
 
-def test_two_hosts_in_one_home_are_told_apart_by_the_environment(loaded, monkeypatch, capsys):
-    "Snapshots of another host do not get in the way: the variables, or --base-url, say which."
+def test_two_hosts(loaded, monkeypatch, capsys):
+    "If the data folder contains snapshots from two hosts, FRGROUPS_BASE_URL or --base-url selects one."
     fg.save_snapshot(
         fg.snapshot_from_frames(
             fg.read_snapshot().memberships.head(1),
@@ -483,8 +499,8 @@ def test_two_hosts_in_one_home_are_told_apart_by_the_environment(loaded, monkeyp
     assert "--base-url" in capsys.readouterr().err
 
 
-def test_a_name_does_not_steer_the_terminal(environment, capsys, tmp_path):
-    "Whoever approves in a terminal sees what a name would hide, and an error shows it so too."
+def test_control_characters_in_a_group_name(environment, capsys, tmp_path):
+    "The control characters of a group name are escaped in the output and in errors."
     environment.put_group("odd", "Odd\x1b[2K\u202egroup")
     assert main(["load"]) == 0
     plan = ["plan", "--group", "odd", "--members", "Staff", "--out", str(tmp_path / "odd.json")]
@@ -498,13 +514,13 @@ def test_a_name_does_not_steer_the_terminal(environment, capsys, tmp_path):
     assert main(["apply", str(tmp_path / "odd.json"), "--approve", str(tmp_path / "odd.approval.json")]) == 4
     environment.delete_group("odd")
 
-    told = capsys.readouterr()
-    assert told.out.count("join Odd\\u001b[2K\\u202egroup") == 4 and "Odd\\u001b[2K" in told.err
-    assert not {"\x1b", "\u202e"} & {*told.out, *told.err}
+    out, err = capsys.readouterr()
+    assert out.count("Odd\\u001b[2K\\u202egroup") >= 4 and "Odd\\u001b[2K" in err
+    assert not {"\x1b", "\u202e"} & {*out, *err}
 
 
-def test_a_name_in_an_approval_does_not_steer_the_terminal(loaded, capsys, tmp_path):
-    "Who is told to have agreed is shown as it is written, wherever that is printed."
+def test_control_characters_in_a_reviewer_name(loaded, capsys, tmp_path):
+    "The control characters of a reviewer's name are escaped in the output."
     assert main(["plan", "--group", "Staff", "--members", "loyalty", "--out", str(tmp_path / "p.json")]) == 0
     plan = fg.read_plan(tmp_path / "p.json")
     approval = fg.approve_plan(plan, tmp_path / "p.approval.json", by="Kari\x1b[2K\u202e")
@@ -517,5 +533,5 @@ def test_a_name_in_an_approval_does_not_steer_the_terminal(loaded, capsys, tmp_p
     assert main(["who", plan.groups[0].add[0]]) == 0
     assert main(["approve", str(tmp_path / "p.json"), "--by", "Ola", "--reject", "no"]) == 0
 
-    told = capsys.readouterr().out
-    assert told.count("Kari\\u001b[2K\\u202e") == 3 and not {"\x1b", "\u202e"} & set(told)
+    out = capsys.readouterr().out
+    assert out.count("Kari\\u001b[2K\\u202e") == 3 and not {"\x1b", "\u202e"} & set(out)

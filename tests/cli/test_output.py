@@ -1,4 +1,4 @@
-"""Output of the command line: plain text in a pipe, rich tables on a terminal, and hostile names in both."""
+"""Tests of the output in a pipe and on a terminal, also with names that contain markup or control characters."""
 
 import ast
 import json
@@ -31,7 +31,7 @@ def stream(request, monkeypatch):
 
 @pytest.fixture
 def tenant(running, monkeypatch):
-    """Return a tenant with one group per name, each with ten members."""
+    """Return a sandbox with a group for each name in NAMES, each with ten members."""
     monkeypatch.setenv("FRGROUPS_TENANT_UID", running.tenant_uid)
     monkeypatch.setenv("FRGROUPS_TOKEN", running.token)
     monkeypatch.setenv("FRGROUPS_BASE_URL", running.base_url)
@@ -48,7 +48,7 @@ def tenant(running, monkeypatch):
 
 @pytest.fixture
 def run(capsys, monkeypatch, stream):
-    """Return a function that runs a command and returns its exit code and its output."""
+    """Return a function that runs a command and returns the exit code, stdout without styles, and the raw output."""
 
     def run_command(*words):
         capsys.readouterr()
@@ -65,16 +65,17 @@ def run(capsys, monkeypatch, stream):
 
 
 def visible(name):
-    """Return a name as the terminal shows it."""
+    """Return a name with its control characters escaped."""
     return name.replace("\x1b", "\\u001b").replace("\u202e", "\\u202e")
 
 
-def path_after(word, text):
-    return Path(re.search(rf"^{word}:?\s+(\S+)", text, re.M)[1])
+def path_after(label, text):
+    """Return the path that a command printed after a label."""
+    return Path(re.search(rf"^{label}:?\s+(\S+)", text, re.M)[1])
 
 
 def test_names_in_tables(tenant, run, stream):
-    "Tables contain the names as text: no markup, no emoji, no control character."
+    "Tables contain the names without interpreted markup, emoji codes, or control characters."
     run("load")
     for position in range(len(NAMES)):
         tenant.add_members(f"g{position}", ["c-10"])
@@ -92,7 +93,7 @@ def test_names_in_tables(tenant, run, stream):
 
 
 def test_names_in_json_and_csv(tenant, run, stream):
-    "JSON lines contain the names; on a terminal they stay valid JSON."
+    "JSON lines contain the names and are valid JSON in a pipe and on a terminal."
     run("load")
 
     _, out, _ = run("health", "--json")
@@ -106,7 +107,7 @@ def test_names_in_json_and_csv(tenant, run, stream):
 
 @pytest.mark.parametrize("position", range(len(NAMES)))
 def test_names_from_plan_to_undo(tenant, run, stream, tmp_path, position):
-    "Every command from plan to undo prints the name as text; a receipt without rejections contains no name."
+    "The commands from plan to undo print the name with its control characters escaped."
     name, group = visible(NAMES[position]), f"g{position}"
     plan_file = tmp_path / "p.json"
     run("load")
@@ -128,7 +129,7 @@ def test_names_from_plan_to_undo(tenant, run, stream, tmp_path, position):
 
 
 def test_names_in_errors(tenant, run, stream, tmp_path):
-    "An error message shows the control characters of a name."
+    "The control characters of a name are escaped in an error message."
     run("load")
     run("plan", "--group", "g4", "--members", "'all'", "--out", tmp_path / "p.json")
     tenant.remove_members("g4", [f"c-{n}" for n in range(8)])
@@ -139,7 +140,7 @@ def test_names_in_errors(tenant, run, stream, tmp_path):
 
 
 def test_plain_table_is_complete(capsys):
-    "In a pipe, a row is one line without truncation, whatever its width."
+    "In a pipe, each row is one line that is not truncated."
     name = "x" * 300
     output.print_table(pd.DataFrame({"name": [name, "b"], "share": [0.12345, float("nan")], "n": [1, 2]}))
 
@@ -163,8 +164,8 @@ FRAMES = st.lists(st.tuples(TEXT, TEXT, st.integers(0, 10**6), st.floats(0, 1)),
 
 
 @given(FRAMES, st.integers(30, 140))
-def test_terminal_table_has_the_same_facts(frame, width):
-    "Rich neither drops nor shortens a cell, and no line is wider than the terminal."
+def test_terminal_table_is_complete(frame, width):
+    "Rich does not truncate a cell, and no line is wider than the terminal."
     from rich.cells import cell_len
 
     with pytest.MonkeyPatch.context() as patch:
@@ -186,7 +187,7 @@ def test_terminal_table_has_the_same_facts(frame, width):
 
 
 class Terminal:
-    """Stream that collects text and says that it is a terminal."""
+    """Stream that collects the written text and reports that it is a terminal."""
 
     encoding = "utf-8"
 
@@ -204,7 +205,7 @@ class Terminal:
 
 
 def test_only_the_output_module_prints():
-    "Other modules neither import rich nor call print, so that no text bypasses the checks."
+    "Only the output module imports rich or calls print, so all output is escaped."
     modules = [path for path in CLI.glob("*.py") if path.name != "output.py"]
     offenders = []
     for path in modules:
@@ -222,7 +223,7 @@ def test_only_the_output_module_prints():
 
 
 def test_json_line(capsys):
-    "Values are one line of ASCII, from which the same values can be read."
+    "Values are printed as one line of ASCII that can be parsed to the same values."
     values = {"message": "two\nlines", "name": "Sør \u202e 雪"}
 
     output.print_json_line(values)
