@@ -1,9 +1,9 @@
 """
-Load, analyze and safely change the customer groups of a Flow Retail tenant.
+Load, analyze, and safely change the customer groups of a Flow Retail tenant.
 
     load -> snapshot -> analysis -> plan -> review -> apply -> receipt
 
-The names of this package are listed in `__init__.pyi` and imported on first use, so that `import frgroups` is quick.
+The public names are listed in `__init__.pyi` and imported on first use, so that `import frgroups` is fast.
 
 Examples
 --------

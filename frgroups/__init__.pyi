@@ -1,4 +1,4 @@
-"""Public names of frgroups; `__init__.py` imports each of them on first use."""
+"""Public names of frgroups. `__init__.py` imports each name on first use."""
 
 from . import errors as errors
 from . import plot as plot

@@ -1,4 +1,4 @@
-"""`python -m frgroups` is the command `frgroups`."""
+"""Run the command line with `python -m frgroups`."""
 
 import sys
 

@@ -1,31 +1,31 @@
 """
-Errors of frgroups. All are subclasses of FrgroupsError.
+Exceptions of frgroups. All are subclasses of FrgroupsError.
 
     FrgroupsError                   base class; catch it to catch every error of frgroups
-    ├── InputError                  invalid argument or file (also a ValueError)
+    ├── InputError                  invalid argument, option, or file (also a ValueError)
     │   ├── GroupNotFoundError      no group, or several groups, with this uid or name (also a KeyError)
     │   ├── ListError               list of customers that is ambiguous or cannot be read
-    │   ├── CorruptFileError        snapshot, plan, journal or approval that was damaged or edited
-    │   ├── WrongTenantError        plan or receipt for another tenant or host
-    │   └── UsageError              options of a command that cannot be combined
-    ├── TokenCommandError           token_command failed; has .tenant, .command and .exit_code
+    │   ├── CorruptFileError        snapshot, plan, journal, or approval that was damaged or edited
+    │   ├── WrongTenantError        plan, approval, or receipt for another tenant or host
+    │   └── UsageError              missing command option, or options that cannot be combined
+    ├── TokenCommandError           failed `token_command`; has .tenant, .command and .exit_code
     ├── SnapshotNotFoundError       no stored snapshot matches (also a LookupError)
-    ├── NotWritableError            write with a read-only client
+    ├── NotWritableError            write through a read-only client
     ├── ApiError                    failed request; has .operation, .tenant_uid, .status, .server_message
-    │   ├── ConnectionFailedError   no complete response: no connection, timeout or interruption
-    │   ├── UnexpectedResponseError response that does not follow the API: HTML, a missing field
-    │   ├── AuthError               401: the token was not accepted
-    │   ├── ForbiddenError          403: the token lacks the permission
-    │   ├── NotFoundError           404: no such tenant, group or route
-    │   ├── RequestRejectedError    any other 4xx
-    │   ├── RateLimitedError        429; has .retry_after in seconds
-    │   └── ServerError             5xx; after a write, the result is unknown; has .retry_after
-    ├── DriftedReadError            group that changed during every attempt to read it
-    ├── PlanBlockedError            plan that exceeds a limit (has .findings) or was already undone
-    ├── DriftError                  groups changed since the plan was made; has .groups
-    ├── NotApprovedError            plan without a valid approval: none, other digest, expired or rejected
+    │   ├── ConnectionFailedError   no complete response: no connection, timeout, or interruption
+    │   ├── UnexpectedResponseError response that does not follow the API, such as an HTML page
+    │   ├── AuthError               status 401: the server did not accept the token
+    │   ├── ForbiddenError          status 403: the token lacks a permission
+    │   ├── NotFoundError           status 404: the tenant, group, or route does not exist
+    │   ├── RequestRejectedError    any other 4xx status
+    │   ├── RateLimitedError        status 429 after all retries; has .retry_after in seconds
+    │   └── ServerError             5xx status; the result of a write is unknown; has .retry_after
+    ├── DriftedReadError            list that changed during every attempt to read it
+    ├── PlanBlockedError            plan that exceeds a limit (has .findings) or was undone
+    ├── DriftError                  groups that changed since the plan was made; has .groups
+    ├── NotApprovedError            plan without a valid approval
     ├── ApplyAbortedError           run that ended before it sent anything
-    └── LockedError                 tenant locked by another apply, erasure or load
+    └── LockedError                 tenant that is locked by another apply, erasure, or load
 """
 
 from __future__ import annotations
@@ -36,19 +36,23 @@ from typing import Any
 
 class FrgroupsError(Exception):
     """
-    Base class of the errors of frgroups; the facts of an error are attributes.
+    Base class of the exceptions that frgroups raises.
+
+    Details such as a status or a list of groups are attributes of the exception, so that a caller does not need to
+    parse the message.
 
     Parameters
     ----------
     message
-        The problem and the value that caused it.
+        Description of the problem, including the invalid value.
     hint
-        The next action in terms of the Python API, "" for none. `str(error)` is the message and the hint.
+        Suggested action for users of the Python API. The default "" adds no hint. `str(error)` is the message
+        followed by the hint.
     cli_hint
-        The next action in terms of the command line. None means that `hint` is correct there too, "" means that the
-        command line has no such action. `cli_text` is the message and this hint.
+        Suggested action for users of the command line. None, the default, uses `hint`. An empty string omits the
+        hint, because the command line has no such action.
     **facts
-        Further attributes of the error.
+        Attributes to set on the exception.
 
     Examples
     --------
@@ -71,11 +75,11 @@ class FrgroupsError(Exception):
 
     @property
     def cli_text(self) -> str:
-        """The message and the hint for the command line."""
+        """Message and hint as the command line prints them."""
         return _join(self.message, _hint_in_cli(self.hint, self.cli_hint))
 
     def add(self, message: str = "", hint: str = "", cli_hint: str | None = None) -> None:
-        """Append a message and a hint to those of this error."""
+        """Append sentences to the message and to the hints of this error."""
         if self.cli_hint is not None or cli_hint is not None:
             self.cli_hint = _join(_hint_in_cli(self.hint, self.cli_hint), _hint_in_cli(hint, cli_hint))
         self.message = _join(self.message, message)
@@ -83,7 +87,7 @@ class FrgroupsError(Exception):
         self.args = (self.message,)
 
     def __str__(self) -> str:
-        # KeyError would return the repr of its argument.
+        # Without this method, GroupNotFoundError would inherit `KeyError.__str__`, which returns a repr.
         return _join(self.message, self.hint)
 
 
@@ -96,33 +100,59 @@ def _join(*sentences: str) -> str:
 
 
 class InputError(FrgroupsError, ValueError):
-    """Invalid argument or file; nothing was sent."""
+    """
+    An argument, an option, or a file is invalid.
+
+    The check runs before any request, so that nothing was sent to the tenant.
+    """
 
 
 class GroupNotFoundError(InputError, KeyError):
-    """No group, or several groups, with this uid or name; `.close` contains similar names."""
+    """
+    No group has the uid or name, or several groups have the name.
+
+    Attributes
+    ----------
+    close
+        Similar group names.
+    """
 
     close: Sequence[str] = ()
 
 
 class ListError(InputError):
-    """List of customers that is ambiguous or cannot be read."""
+    """A list of customers cannot be read, or it is ambiguous, for example because two columns contain uids."""
 
 
 class CorruptFileError(InputError):
-    """File of frgroups that was damaged or edited; the message states the expected and the actual content."""
+    """
+    A snapshot, plan, journal, approval, or receipt was damaged or edited.
+
+    The message contains the expected and the actual checksum if the file has one.
+    """
 
 
 class WrongTenantError(InputError):
-    """Plan, approval or receipt for another tenant or host."""
+    """A plan, an approval, or a receipt belongs to another tenant or host."""
 
 
 class UsageError(InputError):
-    """Options of a command that cannot be combined, or a missing option; exit code 64."""
+    """A required command option is missing, or the options cannot be combined. The exit code is 64."""
 
 
 class TokenCommandError(FrgroupsError):
-    """Failed token_command; `.command` is its first word, and `.exit_code` is None if it did not end."""
+    """
+    The `token_command` of a tenant failed, took too long, or did not print a token.
+
+    Attributes
+    ----------
+    tenant
+        Name of the tenant in `tenants.toml`.
+    command
+        First word of the command. The arguments are omitted, because they can contain a secret.
+    exit_code
+        Exit code of the command, or None if it did not start or did not end.
+    """
 
     tenant: str = ""
     command: str = ""
@@ -130,19 +160,33 @@ class TokenCommandError(FrgroupsError):
 
 
 class SnapshotNotFoundError(FrgroupsError, LookupError):
-    """No stored snapshot matches."""
+    """No stored snapshot matches the requested tenant, time, or path."""
 
 
 class NotWritableError(FrgroupsError):
-    """Write with a client that was created without `writable=True`; nothing was sent."""
+    """
+    A write was requested from a client that was created without `writable=True`.
+
+    Nothing was sent.
+    """
 
 
 class ApiError(FrgroupsError):
     """
-    Failed request.
+    A request to the API failed.
 
-    The attributes are `.operation` (of the API), `.tenant_uid`, `.status` (None without a response) and
-    `.server_message` (the message of the server, or "").
+    The subclasses state the cause, such as AuthError for a rejected token.
+
+    Attributes
+    ----------
+    operation
+        Name of the operation in the API contract, for example "get-customer-groups".
+    tenant_uid
+        Uid of the tenant.
+    status
+        HTTP status of the response, or None without a response.
+    server_message
+        Message in the body of the response, with contact data masked, or "".
     """
 
     operation: str = ""
@@ -152,64 +196,111 @@ class ApiError(FrgroupsError):
 
 
 class ConnectionFailedError(ApiError):
-    """No complete response. After a write, the result is unknown."""
+    """
+    The server returned no complete response.
+
+    The connection could not be opened, was lost, or timed out. After a write, it is not known whether the change
+    took effect.
+    """
 
 
 class UnexpectedResponseError(ApiError):
-    """Response that does not follow the API."""
+    """The response does not follow the API contract, for example an HTML page or a redirect to another host."""
 
 
 class AuthError(ApiError):
-    """401: the token was not accepted."""
+    """The server did not accept the token (status 401)."""
 
 
 class ForbiddenError(ApiError):
-    """403: the token lacks the permission."""
+    """The token lacks the permission for the operation (status 403)."""
 
 
 class NotFoundError(ApiError):
-    """404: no such tenant, group or route."""
+    """The tenant, the group, or the route does not exist (status 404)."""
 
 
 class RequestRejectedError(ApiError):
-    """Any other 4xx: the server rejected the request."""
+    """The server rejected the request with a 4xx status that has no separate exception."""
 
 
 class RateLimitedError(ApiError):
-    """429 after all retries; `.retry_after` is in seconds, or None."""
+    """
+    The server still returned status 429 (too many requests) after all retries.
+
+    Attributes
+    ----------
+    retry_after
+        Wait that the server requested, in seconds, or None.
+    """
 
     retry_after: float | None = None
 
 
 class ServerError(ApiError):
-    """5xx. After a write, the result is unknown. `.retry_after` is in seconds, or None."""
+    """
+    The server returned a 5xx status.
+
+    After a write, it is not known whether the change took effect.
+
+    Attributes
+    ----------
+    retry_after
+        Wait that the server requested, in seconds, or None.
+    """
 
     retry_after: float | None = None
 
 
 class DriftedReadError(FrgroupsError):
-    """Group that changed during every attempt to read it."""
+    """A list changed during every attempt to read it, so that the result can be incomplete."""
 
 
 class PlanBlockedError(FrgroupsError):
-    """Plan that exceeds a limit (see `.findings`), or that was already undone. The call sent nothing."""
+    """
+    A plan exceeds a limit, or it was already undone.
+
+    The call sent nothing.
+
+    Attributes
+    ----------
+    findings
+        Findings that block the plan. Empty if the plan was undone.
+    """
 
     findings: Sequence[Any] = ()
 
 
 class DriftError(FrgroupsError):
-    """The groups in `.groups` changed since the plan was made. The call sent nothing."""
+    """
+    Groups of a plan were deleted, or changed too much, since the plan was made.
+
+    The call sent nothing.
+
+    Attributes
+    ----------
+    groups
+        Uids of these groups.
+    """
 
     groups: Sequence[str] = ()
 
 
 class NotApprovedError(FrgroupsError):
-    """Plan without a valid approval: none, another digest, expired or rejected. The call sent nothing."""
+    """
+    A plan has no valid approval.
+
+    The approval is missing, has expired, or belongs to another plan, or the plan was rejected. The call sent nothing.
+    """
 
 
 class ApplyAbortedError(FrgroupsError):
-    """Run of a plan that was interrupted, or could not write its journal, before it sent anything."""
+    """A run was interrupted, or could not write its journal, before it sent anything."""
 
 
 class LockedError(FrgroupsError):
-    """The tenant is locked by another apply, erasure or load. The call sent nothing."""
+    """
+    Another apply, erasure, or load holds the lock of the tenant.
+
+    The call sent nothing.
+    """

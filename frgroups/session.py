@@ -1,4 +1,4 @@
-"""The tenant that a notebook looks at: the one that the environment names, or a sandbox made for the occasion."""
+"""Sessions for notebooks, which connect to the tenant of the environment or start a sandbox."""
 
 from __future__ import annotations
 
@@ -19,14 +19,22 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, eq=False, repr=False)
 class Session:
     """
-    A client and, where the tenant is made up, its sandbox; made by `start_session`.
+    Client for a notebook, together with its sandbox if there is one.
+
+    Use `start_session` to create a session. A session is a context manager that closes the client and the sandbox.
 
     Attributes
     ----------
     client
-        Of a tenant of your own it only reads.
+        Client for the tenant. It is read-only unless the tenant is a sandbox.
     sandbox
-        None where the tenant is your own.
+        The running sandbox, or None if the client is connected to another tenant.
+
+    Examples
+    --------
+    >>> with start_session(customers=200, groups=12) as session:
+    ...     len(list(session.client.iter_groups()))
+    12
     """
 
     client: Client
@@ -34,13 +42,13 @@ class Session:
 
     @property
     def place(self) -> str:
-        """Where the tenant is: "sandbox", "stage", "PRODUCTION", or else the host."""
+        """Location of the tenant, which is "sandbox", "stage", "PRODUCTION", or a host name."""
         if self.sandbox is not None:
             return "sandbox"
         return environment_label(self.client.base_url) or str(urlsplit(self.client.base_url).hostname)
 
     def close(self) -> None:
-        """Close the client, and the sandbox, which is gone then."""
+        """Close the client and stop the sandbox, which discards its tenant."""
         self.client.close()
         if self.sandbox is not None:
             self.sandbox.close()
@@ -58,9 +66,9 @@ class Session:
 
     def _repr_html_(self) -> str:
         facts = {
-            "Tenant": f"{self.client.tenant_uid}{', made up and served on this machine' if self.sandbox else ''}",
+            "Tenant": f"{self.client.tenant_uid}{' (synthetic, served on this machine)' if self.sandbox else ''}",
             "Host": self.client.base_url,
-            "May": self._may(),
+            "Access": self._may(),
         }
         return Card("Session on", facts, mark=self.place).html()
 
@@ -70,21 +78,32 @@ class Session:
 
 def start_session(*, customers: int = 6000, groups: int = 40, days_ago: float = 0) -> Session:
     """
-    The first line of a notebook: the tenant of the environment, which is only read, or else a sandbox.
+    Connect to the tenant of the environment, or start a sandbox if there is none.
 
-    With FRGROUPS_TENANT_UID set it is that tenant, as by `Client.from_env`, on stage unless FRGROUPS_BASE_URL says
-    otherwise. Its client cannot write, so running a notebook from top to bottom changes nothing there. Without it, or
-    with FRGROUPS_SANDBOX set (as `frgroups notebooks` does), a sandbox is started, whose client may write.
+    If the environment variable FRGROUPS_TENANT_UID is set, the session connects to that tenant with a read-only
+    client, so that running a notebook cannot change it. `Client.from_env` describes the other variables.
+
+    Otherwise, or if FRGROUPS_SANDBOX is set, a sandbox with a synthetic tenant is started, and its client may send
+    writes. The command `frgroups notebooks` sets FRGROUPS_SANDBOX.
 
     Parameters
     ----------
-    customers, groups, days_ago
-        Of the sandbox, as `Sandbox` takes them: how large it is, and how many days may pass in it until today.
+    customers
+        Number of customers of the sandbox.
+    groups
+        Number of groups of the sandbox.
+    days_ago
+        Age of the sandbox in days. Its clock starts that many days in the past and can be advanced until today.
+
+    Returns
+    -------
+    Session
+        The session. Close it, or use it as a context manager.
 
     Raises
     ------
     InputError
-        FRGROUPS_TENANT_UID is set and no token is, or the base URL is none.
+        FRGROUPS_TENANT_UID is set without FRGROUPS_TOKEN, or FRGROUPS_BASE_URL is invalid.
 
     Examples
     --------

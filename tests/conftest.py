@@ -1,4 +1,4 @@
-"""What every test stands on: a home of its own, charts that open no window, and hypothesis without a clock."""
+"""Shared fixtures: a separate data folder for each test, and sandboxes."""
 
 import importlib
 import os
@@ -11,14 +11,14 @@ import frgroups as fg
 
 os.environ["MPLBACKEND"] = "Agg"
 
-# A busy machine is slow, not wrong; and no test leaves files in the project.
+# Deadlines would fail on a busy machine, and the example database would write files to the project.
 settings.register_profile("frgroups", deadline=None, database=None)
 settings.load_profile("frgroups")
 
 
 @pytest.fixture(autouse=True)
 def home_folder(tmp_path_factory, monkeypatch):
-    """A home of this test's own, so that none writes into the project's data folder."""
+    """A separate data folder for each test, so that no test writes to the data folder of the project."""
     folder = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("FRGROUPS_HOME", str(folder))
     return folder
@@ -26,27 +26,27 @@ def home_folder(tmp_path_factory, monkeypatch):
 
 @pytest.fixture
 def no_pause(monkeypatch):
-    """What disagreed is read again at once."""
+    """Read contradictory lists again without a pause."""
     monkeypatch.setattr(importlib.import_module("frgroups.load.verified_listing"), "PAUSE", 0)
 
 
 @pytest.fixture(scope="module")
 def running():
-    """A tenant with nobody in it; the tests of a file share it, and reset it."""
+    """An empty sandbox that the tests of a module share and reset."""
     with fg.Sandbox(empty=True) as sandbox:
         yield sandbox
 
 
 @pytest.fixture(scope="module")
 def short_pages():
-    """A tenant with nobody in it, whose pages hold five."""
+    """An empty sandbox with 5 records per page."""
     with fg.Sandbox(empty=True, max_page_size=5, default_page_size=5) as sandbox:
         yield sandbox
 
 
 @pytest.fixture(autouse=True)
 def _figures_closed():
-    """Figures do not pile up from test to test."""
+    """Close all figures after each test."""
     yield
     if pyplot := sys.modules.get("matplotlib.pyplot"):
         pyplot.close("all")

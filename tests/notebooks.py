@@ -1,4 +1,4 @@
-"""Runs every notebook top to bottom and writes its outputs back: `make notebooks-run`."""
+"""Run all notebooks and store their outputs (`make notebooks-run`)."""
 
 import os
 import re
@@ -13,16 +13,16 @@ FOLDER = Path(__file__).parents[1] / "notebooks"
 
 
 def notebooks():
-    """The committed notebooks, in order."""
+    """Return the paths of the committed notebooks in order."""
     return sorted(FOLDER.glob("*.ipynb"))
 
 
 def run(path, home):
-    """The notebook with fresh outputs, run in a home of its own."""
+    """Run a notebook with the given data folder, and return it with new outputs."""
     book = nbformat.read(path, as_version=4)
-    ours = {"FRGROUPS_HOME": str(home), "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
-    before = {name: os.environ.get(name) for name in ours}
-    os.environ |= ours
+    variables = {"FRGROUPS_HOME": str(home), "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ |= variables
     try:
         NotebookClient(
             book, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(FOLDER)}}
@@ -34,7 +34,7 @@ def run(path, home):
 
 
 def cleaned(book, home):
-    """Without what differs from run to run or tells of the machine: times, execution ids, the home's path."""
+    """Remove metadata, port numbers, and the path of the data folder, which differ between runs."""
     book.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
@@ -51,7 +51,7 @@ def cleaned(book, home):
 
 
 def places(output):
-    """Where an output holds text."""
+    """Yield each dictionary and key of an output that contains text."""
     if output.output_type == "stream":
         yield output, "text"
     for kind, value in sorted(output.get("data", {}).items()):
@@ -60,13 +60,14 @@ def places(output):
 
 
 def text_of(book):
-    """All text that the outputs show, pictures left out."""
+    """Return the text of all outputs without pictures."""
     return "\n".join(
         holder[key] for cell in book.cells for output in cell.get("outputs", ()) for holder, key in places(output)
     )
 
 
 def main():
+    """Run all notebooks and write them back."""
     for path in notebooks():
         with tempfile.TemporaryDirectory() as home:
             nbformat.write(run(path, Path(home)), path)

@@ -1,4 +1,4 @@
-"""The benchmarks run from end to end on a tiny tenant; nothing here says how fast anything is."""
+"""Tests of the benchmarks with a tiny tenant. They do not check any times."""
 
 import json
 import subprocess
@@ -18,23 +18,23 @@ from tests.bench.soak import soak
 from tests.bench.tenants import make_tenant
 
 PROJECT = Path(__file__).parents[1]
-# What the bench extra has and the dev extra has not.
-ONLY_TO_BENCH = {"numba loop (the limit)", "pyroaring, every two"}
+# Measurements that require the extra `bench`.
+ONLY_WITH_BENCH_EXTRA = {"numba loop (the limit)", "pyroaring, every two"}
 IN_A_BROWSER = [
     "time until search works, review page with 1,000 operations",
     "file size, review page with 1,000 operations",
 ]
 
 
-def test_every_measure_yields_a_row_and_all_ways_agree(tmp_path):
-    "A quick run comes to its end, which it does only where all ways agree, with a row of numbers for each measure."
+def test_quick_run(tmp_path):
+    "A quick run writes a row for each measurement. It ends with an error if two implementations disagree."
     table = tmp_path / "table.md"
     command = [sys.executable, "-m", "tests.bench", "--quick", "--markdown", table]
 
     subprocess.run(command, cwd=PROJECT, check=True, capture_output=True)
 
     lines = [line.strip("| ").split(" | ") for line in table.read_text(encoding="utf-8").splitlines()]
-    installed = [line for line in lines if line[-1] == "shown" and line[1] not in ONLY_TO_BENCH]
+    installed = [line for line in lines if line[-1] == "shown" and line[1] not in ONLY_WITH_BENCH_EXTRA]
     assert [line[0] for line in installed if float(line[4]) > 0] == [
         "CPU, tiny, by pages",
         "peak memory, tiny, by pages",
@@ -72,24 +72,24 @@ def test_every_measure_yields_a_row_and_all_ways_agree(tmp_path):
     ]
 
 
-def test_loads_that_disagree_are_not_compared():
-    "One membership more or less, and there is no ratio to tell."
+def test_different_results():
+    "Two libraries whose loads have different numbers of memberships are not compared."
     facts = {"memberships": 3, "customers": 2, "digest": 7}
-    ours, peer = Run(1, 1, 1, facts), Run(2, 2, 2, facts | {"memberships": 4})
+    run, peer_run = Run(1, 1, 1, facts), Run(2, 2, 2, facts | {"memberships": 4})
 
     with pytest.raises(MeasurementError, match="digest"):
-        check_agreement({"frgroups": [ours], "peer": [peer]})
+        check_agreement({"frgroups": [run], "peer": [peer_run]})
 
 
-def test_what_could_not_be_measured_says_why():
-    "The row of a peer that is not installed has that in place of numbers."
+def test_missing_peer():
+    "The row of a library that is not installed contains a note instead of numbers."
     row = Row("CPU", "dlt", note="dlt is not installed")
 
     assert cells(row)[:4] == ("CPU", "dlt", "dlt is not installed", "")
 
 
-def test_a_made_up_customer_has_every_field_of_the_document():
-    "The records are as wide as the API's, so that decoding them costs what it would."
+def test_synthetic_customers():
+    "Synthetic customer records have all documented fields and a realistic size."
     contract = json.loads((PROJECT / "tests" / "published_contract.json").read_text(encoding="utf-8"))
     documented = contract["components"]["schemas"]["CustomerResponseSchema"]["properties"]
 
@@ -99,21 +99,21 @@ def test_a_made_up_customer_has_every_field_of_the_document():
     assert 2_000 < sum(map(len, records)) / len(records) < 2_300
 
 
-def test_made_up_memberships_have_the_size_that_was_asked_for():
-    "So many customers, groups and memberships, none twice, and the same each time."
+def test_synthetic_memberships():
+    "Synthetic memberships have the requested size and no duplicates, and they are the same in each run."
     shape = SHAPES["quick"]
 
-    codes, again = make_codes(shape), make_codes(shape)
+    codes, repeated = make_codes(shape), make_codes(shape)
 
     assert (codes.n_customers, codes.n_groups, len(codes)) == (shape.customers, shape.groups, shape.memberships)
     assert not codes.frame().duplicated().any()
-    assert (codes.indices == again.indices).all() and (codes.indptr == again.indptr).all()
+    assert (codes.indices == repeated.indices).all() and (codes.indptr == repeated.indptr).all()
     degree = codes.frame()["customer_uid"].value_counts()
-    assert degree.var() > degree.mean()  # Some customers are in many groups, most in few.
+    assert degree.var() > degree.mean()  # Some customers are in many groups, and most are in few groups.
 
 
-def test_added_memory_is_that_of_the_block():
-    "What was held and given back before the clock started does not count."
+def test_added_memory():
+    "Memory that was released before the measurement is not counted."
     clock = Stopwatch()
     np.ones(40 * 2**17).sum()
 
@@ -123,8 +123,8 @@ def test_added_memory_is_that_of_the_block():
     assert 15 < clock.added_mb < 30 or not Path("/proc/self/clear_refs").exists()
 
 
-def test_the_soak_reports_the_cost_of_a_load():
-    "Its sentence has the memberships, the verdict and the peak of memory."
+def test_soak():
+    "The report contains the number of memberships, the verdict, and the peak memory."
     report = soak("tiny")
 
     assert "1,602 memberships, consistent" in report

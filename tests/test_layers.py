@@ -1,4 +1,4 @@
-"""Imports point down the layers, and only a few modules reach the network."""
+"""Tests of the dependencies between packages."""
 
 import ast
 import re
@@ -8,7 +8,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "frgroups"
 
-# One row per package, from the top down; a package imports only packages of lower rows.
+# One row per package, from top to bottom. A package may import only packages in lower rows.
 ROWS = [
     "cli",
     "session",
@@ -33,14 +33,14 @@ MAY_IMPORT_CLIENT = {"__init__", "load", "apply", "sandbox", "cli", "session"}
 
 
 def modules():
-    """Yield (package, path) for every module; a root module counts as a package."""
+    """Yield the package and the path of each module. A root module counts as a package."""
     for path in sorted(PACKAGE.rglob("*.py")):
         parts = path.relative_to(PACKAGE).with_suffix("").parts
         yield parts[0], path
 
 
 def imported(path):
-    """Yield the frgroups packages that a file imports, late imports included."""
+    """Yield the frgroups packages that a module imports, including imports in functions."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module == "frgroups":
             yield from (alias.name for alias in node.names)
@@ -55,7 +55,7 @@ IN_LAYERS = [pytest.param(p, f, id=f"{p}-{f.stem}") for p, f in modules() if p n
 
 @pytest.mark.parametrize(("package", "path"), IN_LAYERS)
 def test_imports_point_down(package, path):
-    "A module imports only from its own package and from packages in lower rows."
+    "A module imports only its own package and packages in lower rows."
     assert package in ROW, f"{package} has no row in ROWS"
     upward = [name for name in imported(path) if name != package and ROW[name] <= ROW[package]]
 
@@ -63,12 +63,12 @@ def test_imports_point_down(package, path):
 
 
 def test_root_modules():
-    "Code lives in packages; four modules are at the root."
+    "The package root contains only four modules."
     assert {path.stem for path in PACKAGE.glob("*.py")} == ROOT_MODULES
 
 
-def test_analysis_and_planning_cannot_reach_a_tenant():
-    "Only a few packages import the client or the transport."
+def test_client_imports():
+    "Only a few packages import the client or the transport, so that analysis and planning send no requests."
     found = {
         package
         for package, path in modules()
@@ -113,8 +113,8 @@ def test_sandbox_shares_no_names_with_the_schema():
     assert [(path, module) for path, module in sources if module.startswith("frgroups.api.schema")] == []
 
 
-def test_only_the_sender_and_the_probe_write():
-    "No other module calls an operation that changes a tenant."
+def test_modules_that_send_writes():
+    "Only the sender and the write probe call operations that change a tenant."
     writes = {"create_group", "update_group", "delete_group", "update_group_customers"}
     found = {
         f"{package}/{path.name}"

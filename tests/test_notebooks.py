@@ -1,4 +1,4 @@
-"""The notebooks run as committed, show no machine path, no contact data and no error, and are not stale."""
+"""Tests of the committed notebooks and their outputs."""
 
 import re
 from difflib import unified_diff
@@ -9,31 +9,31 @@ import pytest
 from tests.notebooks import notebooks, run, text_of
 
 
-def settled(text):
-    """The text without what differs from day to day: dates, digests, and how the numbers are padded."""
+def normalized(text):
+    """Replace dates and digests, and normalize whitespace, because they differ between runs."""
     text = re.sub(r"\d{4}-\d\d(-\d\d)?([ T]\d\d:\d\d(:\d\d(\.\d+)?)?)?", "DATE", text)
     text = re.sub(r"\b[0-9a-f]{12,64}\b|\d{8}T\d+Z", "DIGEST", text)
     return re.sub(r"\s+", " ", text)
 
 
-def changed(old, new):
-    """The words that differ, a few around them."""
-    return "\n".join(unified_diff(old.split(), new.split(), "committed", "fresh", n=4, lineterm=""))
+def word_diff(old, new):
+    """Return a diff of the words of two texts."""
+    return "\n".join(unified_diff(old.split(), new.split(), "committed", "current", n=4, lineterm=""))
 
 
 @pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
-def test_a_notebook_runs_and_its_outputs_are_not_stale(path, tmp_path):
-    "Run from top to bottom, a notebook shows what is committed; `make notebooks-run` renews it."
+def test_outputs(path, tmp_path):
+    "A notebook runs without an error and produces its committed outputs. `make notebooks-run` updates the outputs."
     committed = nbformat.read(path, as_version=4)
 
-    fresh = run(path, tmp_path)
+    current = run(path, tmp_path)
 
-    assert changed(settled(text_of(committed)), settled(text_of(fresh))) == ""
+    assert word_diff(normalized(text_of(committed)), normalized(text_of(current))) == ""
 
 
 @pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
-def test_a_notebook_shows_nothing_private(path):
-    "No path of a machine, no e-mail address, no token, and nothing on stderr is in the committed outputs."
+def test_outputs_contain_no_personal_data(path):
+    "The committed outputs contain no local paths, no email addresses, no tokens, and no text on stderr."
     book = nbformat.read(path, as_version=4)
     text = text_of(book)
     streams = [out for cell in book.cells for out in cell.get("outputs", ()) if out.output_type == "stream"]

@@ -1,4 +1,4 @@
-"""Customers are personal data: what is kept of them, and where their names, or a token, may never appear."""
+"""Tests that personal data and tokens are not stored, shown, or logged."""
 
 import json
 import logging
@@ -34,7 +34,7 @@ from frgroups.sandbox.faults import Fault
 
 REPOSITORY = Path(__file__).parents[1]
 TOKEN = "planted-token-0123456789abcdef"
-# Told of one customer, in every field that holds personal data; none of it may be kept by default.
+# Values of a customer in all fields with personal data. By default, none of them may be stored.
 PLANTED = {
     "firstname": "Planted-Firstname",
     "lastname": "Planted-Lastname",
@@ -53,10 +53,10 @@ PLANTED = {
     "contacts": [{"name": "Planted-Contact", "email": "planted-contact-email@mail.example"}],
     "extensions": [{"key": "shoe", "value": "Planted-Extension"}],
 }
-# Said of the customer and not about the person: kept.
-KEPT = {"postalCode": "0150", "city": "Oslo", "countryCode": "NO"}
-# No documented customer: a field that nobody knows, half an emoji, and people where something else is kept.
-ODD = {
+# These fields are stored by default.
+STORED = {"postalCode": "0150", "city": "Oslo", "countryCode": "NO"}
+# Unknown fields, an unpaired surrogate, and personal data in fields of other types.
+INVALID = {
     "birthday": "Planted-Birthday",
     "nickname": {"name": "Planted-Nickname"},
     "firstname": msgspec.Raw(rb'"Planted-Half-Emoji \ud83d"'),
@@ -73,16 +73,17 @@ ODD = {
 
 @pytest.fixture(scope="module")
 def running():
+    """An empty sandbox with 2 records per page and a known token."""
     with fg.Sandbox(empty=True, max_page_size=2, default_page_size=2, token=TOKEN) as sandbox:
         yield sandbox
 
 
 @pytest.fixture
 def sandbox(running):
-    """A tenant where much is known of one of five customers."""
+    """A tenant with five customers, two of whom have personal data in all fields."""
     running.reset()
-    odd = {"customerUid": "c5", **PLANTED, **ODD}
-    running.put_customers([{"customerUid": "c1", **PLANTED, **KEPT}, "c2", "c3", "c4", odd])
+    invalid = {"customerUid": "c5", **PLANTED, **INVALID}
+    running.put_customers([{"customerUid": "c1", **PLANTED, **STORED}, "c2", "c3", "c4", invalid])
     running.put_group("all", "All")
     running.put_group("vip", "VIP")
     running.add_members("all", ["c1", "c2", "c3", "c4", "c5"])
@@ -91,25 +92,25 @@ def sandbox(running):
 
 
 def planted(text):
-    """The planted words that stand in the text."""
+    """Return the planted values that a text contains."""
     return sorted(set(re.findall(r"planted[-\w@.]*", text, re.IGNORECASE)))
 
 
 def everything_in(folder, name="*"):
-    """What the files of a folder hold: as bytes, and as the cells and schemas of the parquet files."""
+    """Return the names and the content of all files in a folder, including the cells and schemas of parquet files."""
     texts = []
     for path in sorted(folder.rglob(name)):
         texts.append(path.name)
         if path.is_file():
             texts.append(path.read_bytes().decode("latin-1"))
-        if path.suffix == ".parquet" and path.read_bytes().endswith(b"PAR1"):  # Not one that a test has damaged.
+        if path.suffix == ".parquet" and path.read_bytes().endswith(b"PAR1"):  # Skip files that a test has corrupted.
             table = pq.read_table(path, partitioning=None)
             texts += [str(table.to_pylist()), str(table.schema), str(table.schema.metadata)]
     return "\n".join(texts)
 
 
-def test_nothing_personal_is_kept_by_default(sandbox, tmp_path):
-    "Neither the snapshot's tables nor any byte of its files hold a name, contact, address, note or personal number."
+def test_stored_snapshot(sandbox, tmp_path):
+    "By default, the tables and the files of a snapshot contain no names, contact data, addresses, or notes."
     with sandbox.client() as client:
         snapshot = fg.load_snapshot(client, tmp_path)
 
@@ -121,8 +122,8 @@ def test_nothing_personal_is_kept_by_default(sandbox, tmp_path):
     assert not {"firstname", "email", "mobile", "internal_note"} & set(snapshot.customers)
 
 
-def test_whether_there_is_an_address_is_kept(sandbox):
-    "Reach can be told without contact data: has_email and its like are columns of every snapshot."
+def test_contact_columns(sandbox):
+    "A snapshot has columns such as has_email, which state that contact data exists, but not its values."
     with sandbox.client() as client:
         snapshot = fg.load_snapshot(client, False)
 
@@ -133,23 +134,23 @@ def test_whether_there_is_an_address_is_kept(sandbox):
     assert list(customers.loc["c1", ["postal_code", "city", "country_code"]]) == ["0150", "Oslo", "NO"]
 
 
-def test_asked_for_everything_is_kept(sandbox, tmp_path):
-    "personal=True keeps names, contact data, addresses and notes, in memory and on disk alike."
+def test_personal_snapshot(sandbox, tmp_path):
+    "With personal=True, names, contact data, addresses, and notes are loaded and stored."
     with sandbox.client() as client:
         snapshot = fg.load_snapshot(client, tmp_path, personal=True)
 
-    again = fg.read_snapshot(tmp_path)
-    pd.testing.assert_frame_equal(again.customers, snapshot.customers)
-    kept = again.customers.set_index("customer_uid").loc["c1"]
-    assert kept["email"] == PLANTED["email"]
-    assert kept["internal_note"] == PLANTED["internalNote"]
-    assert kept["account_manager_name"] == "Planted-Manager"
-    assert "Planted-Second-Street 8" in kept["addresses"]
-    assert "Planted-Contact" in kept["contacts"]
+    stored = fg.read_snapshot(tmp_path)
+    pd.testing.assert_frame_equal(stored.customers, snapshot.customers)
+    customer = stored.customers.set_index("customer_uid").loc["c1"]
+    assert customer["email"] == PLANTED["email"]
+    assert customer["internal_note"] == PLANTED["internalNote"]
+    assert customer["account_manager_name"] == "Planted-Manager"
+    assert "Planted-Second-Street 8" in customer["addresses"]
+    assert "Planted-Contact" in customer["contacts"]
 
 
-def test_a_load_that_wants_more_than_was_kept_reads_again(sandbox, tmp_path):
-    "A young snapshot without personal data does not answer personal=True, the other way round it does."
+def test_max_age_and_personal(sandbox, tmp_path):
+    "A stored snapshot without personal data is not used for personal=True. The reverse is possible."
     with sandbox.client() as client:
         fg.load_snapshot(client, tmp_path)
         personal = fg.load_snapshot(client, tmp_path, max_age="1h", personal=True)
@@ -161,15 +162,15 @@ def test_a_load_that_wants_more_than_was_kept_reads_again(sandbox, tmp_path):
     assert sandbox.requests() == []
 
 
-def test_nothing_personal_is_shown(sandbox):
-    "Reprs and cards of snapshot, client, customer and group show uids and counts, never a person."
+def test_reprs(sandbox):
+    "Reprs and cards of snapshots, clients, customers, and groups show no personal data."
     with sandbox.client() as client:
         snapshot = fg.load_snapshot(client, False, personal=True)
         customers = list(client.iter_group_customers("vip"))
 
         shown = [
-            *(repr(thing) for thing in (snapshot, client, customers, client.check(), client.get_group("vip"))),
-            *(thing._repr_html_() for thing in (snapshot, client, client.check())),
+            *map(repr, (snapshot, client, customers, client.check(), client.get_group("vip"))),
+            *(value._repr_html_() for value in (snapshot, client, client.check())),
             str(customers[0]),
             f"{customers[0]}",
         ]
@@ -179,27 +180,26 @@ def test_nothing_personal_is_shown(sandbox):
     assert not any(planted(text) for text in shown)
 
 
-def all_of(error):
-    """What an error tells: its traceback, and the facts of it and of each that led to it."""
-    told = ["".join(traceback.format_exception(error))]
-    chain, one = [], error
-    while one is not None:
-        chain.append(one)
-        one = one.__cause__ or one.__context__
-    hidden = ("args", "doc", "object", "line", "partial", "output", "stderr", "cmd")
-    told += [repr(vars(one)) + "".join(repr(getattr(one, name, "")) for name in hidden) for one in chain]
-    return "\n".join(told)
+def error_text(error):
+    """Return the traceback of an error and the attributes of the error and its causes."""
+    texts = ["".join(traceback.format_exception(error))]
+    names = ("args", "doc", "object", "line", "partial", "output", "stderr", "cmd")
+    cause = error
+    while cause is not None:
+        texts.append(repr(vars(cause)) + "".join(repr(getattr(cause, name, "")) for name in names))
+        cause = cause.__cause__ or cause.__context__
+    return "\n".join(texts)
 
 
-def all_in(records):
-    """What log records tell: the fields of each, and the traceback that came with it."""
+def log_text(records):
+    """Return the attributes and the exceptions of log records."""
     causes = [record.exc_info[1] for record in records if record.exc_info]
-    return "\n".join([*(repr(vars(record)) for record in records), *map(all_of, causes)])
+    return "\n".join([*(repr(vars(record)) for record in records), *map(error_text, causes)])
 
 
 @pytest.fixture
 def logged(caplog):
-    """Everything that is logged, by us or by what we stand on."""
+    """The log records of all packages at DEBUG."""
     caplog.set_level(logging.DEBUG)
     return caplog
 
@@ -215,25 +215,25 @@ def logged(caplog):
     ids=lambda fault: f"{fault.kind} {fault.status}",
 )
 @pytest.mark.parametrize("personal", [True, False])
-def test_nothing_personal_is_in_errors_and_logs(fault, personal, sandbox, logged):
-    "A load that fails half way tells operation and status in error, causes and DEBUG log, and no customer or token."
+def test_errors_and_logs_of_a_load(fault, personal, sandbox, logged):
+    "The error, its causes, and the DEBUG log of a failed load contain no personal data and no token."
     sandbox.misbehave(fault)
     with sandbox.client(retry=RetryPolicy(max_attempts=2, base=0.001)) as client, pytest.raises(ApiError) as caught:
         fg.load_snapshot(client, False, personal=personal)
 
-    assert planted(all_of(caught.value)) == []
-    assert planted(all_in(logged.records)) == []
+    assert planted(error_text(caught.value)) == []
+    assert planted(log_text(logged.records)) == []
     assert len(logged.records) > 3
 
 
-PERSON = b'{"firstname":"Planted-Firstname","token":"planted-token"}'
-SENTENCE = b"Content-Length: %d\r\n\r\n%b"
+RECORD = b'{"firstname":"Planted-Firstname","token":"planted-token"}'
+BODY = b"Content-Length: %d\r\n\r\n%b"
 OK = b"HTTP/1.1 200 OK\r\n"
 
 
 @contextmanager
-def answering(answer):
-    """A service that answers everything with these bytes."""
+def server_with_response(response):
+    """Run a server that sends the given bytes in response to every request, and yield its base URL."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve():
@@ -244,7 +244,7 @@ def answering(answer):
                     return
                 with connection:
                     connection.recv(1 << 16)
-                    connection.sendall(answer)
+                    connection.sendall(response)
 
         threading.Thread(target=serve, daemon=True).start()
         yield f"http://127.0.0.1:{server.getsockname()[1]}/v2"
@@ -252,50 +252,51 @@ def answering(answer):
 
 
 def with_body(body, head=OK):
-    return head + SENTENCE % (len(body), body)
+    """Return a response with a body and a Content-Length header."""
+    return head + BODY % (len(body), body)
 
 
 @pytest.mark.parametrize(
-    ("answer", "expected"),
+    ("response", "expected"),
     [
-        pytest.param(with_body(b'{"items": [%b' % PERSON), UnexpectedResponseError, id="half a page"),
-        pytest.param(with_body(b'{"items": [%b, "\xff"]}' % PERSON), UnexpectedResponseError, id="not UTF-8"),
+        pytest.param(with_body(b'{"items": [%b' % RECORD), UnexpectedResponseError, id="half a page"),
+        pytest.param(with_body(b'{"items": [%b, "\xff"]}' % RECORD), UnexpectedResponseError, id="not UTF-8"),
         pytest.param(
-            with_body(b'{"items": [], "paging": %b}' % PERSON), UnexpectedResponseError, id="a person as paging"
+            with_body(b'{"items": [], "paging": %b}' % RECORD), UnexpectedResponseError, id="record as paging"
         ),
-        pytest.param(with_body(b"[%b]" % PERSON), UnexpectedResponseError, id="a list"),
-        pytest.param(with_body(PERSON, OK + b"Content-Encoding: gzip\r\n"), ConnectionFailedError, id="not gzip"),
-        pytest.param(with_body(PERSON, b"HTTP/1.1 400 Bad\r\n"), ApiError, id="a person as an error"),
-        pytest.param(with_body(PERSON, b"HTTP/1.1 500 Bad\r\n"), ApiError, id="a person as a failure"),
-        pytest.param(PERSON + b"\r\n", ConnectionFailedError, id="a person as the status line"),
-        pytest.param(b"HTTP/1.1 %b\r\n\r\n" % PERSON, ConnectionFailedError, id="a person as the status"),
-        pytest.param(OK + b"Content-Length: 999\r\n\r\n" + PERSON, ConnectionFailedError, id="cut"),
+        pytest.param(with_body(b"[%b]" % RECORD), UnexpectedResponseError, id="list"),
+        pytest.param(with_body(RECORD, OK + b"Content-Encoding: gzip\r\n"), ConnectionFailedError, id="not gzip"),
+        pytest.param(with_body(RECORD, b"HTTP/1.1 400 Bad\r\n"), ApiError, id="record as error"),
+        pytest.param(with_body(RECORD, b"HTTP/1.1 500 Bad\r\n"), ApiError, id="record as server error"),
+        pytest.param(RECORD + b"\r\n", ConnectionFailedError, id="record as status line"),
+        pytest.param(b"HTTP/1.1 %b\r\n\r\n" % RECORD, ConnectionFailedError, id="record as status"),
+        pytest.param(OK + b"Content-Length: 999\r\n\r\n" + RECORD, ConnectionFailedError, id="truncated"),
         pytest.param(
-            OK + b"Transfer-Encoding: chunked\r\n\r\n%b\r\n" % PERSON, ConnectionFailedError, id="a person as a chunk"
+            OK + b"Transfer-Encoding: chunked\r\n\r\n%b\r\n" % RECORD, ConnectionFailedError, id="record as chunk"
         ),
         pytest.param(
-            OK + b"Transfer-Encoding: chunked\r\n\r\n99\r\n" + PERSON, ConnectionFailedError, id="cut in a chunk"
+            OK + b"Transfer-Encoding: chunked\r\n\r\n99\r\n" + RECORD, ConnectionFailedError, id="truncated chunk"
         ),
     ],
 )
-def test_a_broken_answer_is_not_repeated(answer, expected, logged):
-    "However an answer is broken, no error that comes of it, nor any that led to it, holds a word of it."
+def test_errors_of_invalid_responses(response, expected, logged):
+    "The errors of an invalid response, and their causes, contain no content of the response."
     with (
-        answering(answer) as base_url,
+        server_with_response(response) as base_url,
         fg.Client("t-1", TOKEN, base_url=base_url, retry=RetryPolicy(max_attempts=1)) as client,
     ):
-        with pytest.raises(expected) as of_list:
+        with pytest.raises(expected) as load_error:
             fg.load_snapshot(client, False, personal=True)
-        with pytest.raises(FrgroupsError) as of_one:
+        with pytest.raises(FrgroupsError) as group_error:
             client.get_group("vip")
 
-    assert planted(all_of(of_list.value)) == []
-    assert planted(all_of(of_one.value)) == []
-    assert planted(all_in(logged.records)) == []
+    assert planted(error_text(load_error.value)) == []
+    assert planted(error_text(group_error.value)) == []
+    assert planted(log_text(logged.records)) == []
 
 
-def test_a_command_that_tells_a_token_by_mistake(sandbox, home_folder, logged, capfd, monkeypatch):
-    "One that fails after printing the token, on either side, leaves it in no error, log or line."
+def test_token_command_that_fails(sandbox, home_folder, logged, capfd, monkeypatch):
+    "If a token command prints the token and fails, the token is not in the error, the log, or the output."
     code = "import os, sys; print(os.environ['SECRET']); print(os.environ['SECRET'], file=sys.stderr); sys.exit(3)"
     monkeypatch.setenv("SECRET", TOKEN)
     write_tenants(home_folder, "no", sandbox, [sys.executable, "-c", code])
@@ -304,42 +305,42 @@ def test_a_command_that_tells_a_token_by_mistake(sandbox, home_folder, logged, c
     codes = [main(["load", *more, "--log", "json", "-vv"]) for more in (["--tenant", "no"], ["--all", "--json"])]
 
     assert codes == [1, 1]
-    assert planted(all_of(caught.value)) == []
-    assert planted(all_in(logged.records)) == []
+    assert planted(error_text(caught.value)) == []
+    assert planted(log_text(logged.records)) == []
     assert planted("".join(capfd.readouterr())) == []
 
 
-def test_progress_tells_no_customer(sandbox, capfd):
-    "What the progress callable hears is a text of ours and numbers; the bar shows no more."
-    news = []
+def test_progress(sandbox, capfd):
+    "Progress callbacks and progress bars receive no personal data."
+    calls = []
     with sandbox.client() as client:
-        fg.load_snapshot(client, False, personal=True, progress=lambda *told: news.append(told))
+        fg.load_snapshot(client, False, personal=True, progress=lambda *state: calls.append(state))
         fg.load_snapshot(client, False, personal=True, progress=True)
 
     shown = "".join(capfd.readouterr())
-    assert {text for text, _, _ in news} == {"Loading"}
-    assert "requests" in shown and planted(shown) == []
+    assert calls and planted(repr(calls)) == []
+    assert shown and planted(shown) == []
 
 
-# All that there is to do, with all that there is to see of it.
+# Complete workflow
 
 
 def write_tenants(home, name, sandbox, command):
-    """A tenants.toml that names one tenant."""
+    """Write a tenants.toml with one tenant."""
     facts = {"tenant_uid": sandbox.tenant_uid, "host": sandbox.base_url, "token_command": command}
     path = home / "tenants.toml"
     path.write_text(f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in facts.items()))
     path.chmod(0o600)
 
 
-def looked_at(*things):
-    """What a notebook shows of these, and print."""
-    shown = [text for thing in things for text in (repr(thing), str(thing))]
-    return shown + [thing._repr_html_() for thing in things if hasattr(thing, "_repr_html_")]
+def representations(*values):
+    """Return the texts that `print` and a notebook show for values."""
+    texts = [text for value in values for text in (repr(value), str(value))]
+    return texts + [value._repr_html_() for value in values if hasattr(value, "_repr_html_")]
 
 
-def done_in_python(sandbox, home, *, personal):
-    """Load, look, plan, review, approve, apply, undo, damage and forget; what was shown meanwhile."""
+def run_in_python(sandbox, home, *, personal):
+    """Run the workflow from the load to the erasure in Python, and return all texts that it shows."""
     shown = []
     with sandbox.client(writable=True) as client:
         for cover in (True, False):
@@ -348,10 +349,14 @@ def done_in_python(sandbox, home, *, personal):
         fg.save_snapshot(snapshot)
         again = fg.read_snapshot(at="2999-01-01")
         page = client.read_customer_page("vip", page_number=1, page_size=2)
-        shown += looked_at(snapshot, again, client, client.check(), page, *page.items, client.get_group("vip"))
-        shown += looked_at(list(client.iter_groups()), list(client.iter_group_customers("all")), vars(client))
-        shown += looked_at(snapshot.groups, snapshot.reads, snapshot.memberships, snapshot.consents, snapshot.matrix)
-        shown += looked_at(snapshot.describe(), fg.group_sizes(snapshot), fg.overlap_pairs(snapshot, universe=9))
+        shown += representations(snapshot, again, client, client.check(), page, *page.items, client.get_group("vip"))
+        shown += representations(list(client.iter_groups()), list(client.iter_group_customers("all")), vars(client))
+        shown += representations(
+            snapshot.groups, snapshot.reads, snapshot.memberships, snapshot.consents, snapshot.matrix
+        )
+        shown += representations(
+            snapshot.describe(), fg.group_sizes(snapshot), fg.overlap_pairs(snapshot, universe=9)
+        )
 
         plan = fg.plan_memberships(snapshot, {"vip": ["c1", "c3", "c5"]}, mode="mirror", limits=OPEN)
         path = plan.save(home / "plans" / "vip.plan.json")
@@ -359,26 +364,30 @@ def done_in_python(sandbox, home, *, personal):
         approval = fg.approve_plan(plan, by="Kari", path=home / "plans" / "vip.approval.json")
         receipt = fg.apply_plan(client, plan, approval=approval)
         undo = fg.plan_undo(receipt, limits=OPEN)
-        shown += looked_at(plan, plan.table(), plan.summary(), plan.payloads(), plan.findings, review, path)
-        shown += looked_at(review_markdown(plan), review_csv(plan), receipt, receipt.summary(), receipt.table(), undo)
+        shown += representations(plan, plan.table(), plan.summary(), plan.payloads(), plan.findings, review, path)
+        shown += representations(
+            review_markdown(plan), review_csv(plan), receipt, receipt.summary(), receipt.table(), undo
+        )
         sandbox.misbehave(Fault("status_after", method="PUT", status=500, times=None))
-        shown += looked_at(fg.apply_plan(client, undo, approval=undo.digest).summary())
+        shown += representations(fg.apply_plan(client, undo, approval=undo.digest).summary())
         sandbox.behave()
         later = fg.load_snapshot(client, personal=personal)
-        shown += looked_at(fg.group_changes(snapshot, later), fg.membership_changes(snapshot, later))
-        shown += looked_at(fg.group_flow(snapshot, later), fg.size_history(), fg.customer_history("c1"))
+        shown += representations(fg.group_changes(snapshot, later), fg.membership_changes(snapshot, later))
+        shown += representations(fg.group_flow(snapshot, later), fg.size_history(), fg.customer_history("c1"))
 
     newest = Path(fg.list_snapshots()["path"].iloc[-1])
     (newest / "consents.parquet").write_bytes(b"damaged")
-    shown += looked_at(fg.read_snapshot(allow_older=True), fg.cache_info(), fg.list_snapshots(), fg.prune())
-    shown += looked_at(fg.tenant_status(), status_html(fg.tenant_status()), fg.erase_customer("c1", dry_run=True))
-    held = fg.export_customer("c1")
-    return shown if personal else [*shown, json.dumps(held)]
+    shown += representations(fg.read_snapshot(allow_older=True), fg.cache_info(), fg.list_snapshots(), fg.prune())
+    shown += representations(
+        fg.tenant_status(), status_html(fg.tenant_status()), fg.erase_customer("c1", dry_run=True)
+    )
+    export = fg.export_customer("c1")
+    return shown if personal else [*shown, json.dumps(export)]
 
 
-def failed(sandbox, *, personal):
-    """What errors tell, of the ways in which a load or an apply may end."""
-    told, snapshot = [], fg.read_snapshot()
+def run_failures(sandbox, *, personal):
+    """Run loads that fail in different ways, and return the texts of their errors."""
+    texts, snapshot = [], fg.read_snapshot()
     for fault in (
         Fault("status", status=401, path="/customers", skip=2, times=None),
         Fault("status", status=500, path="/customers", skip=2, times=None),
@@ -388,22 +397,22 @@ def failed(sandbox, *, personal):
     ):
         sandbox.misbehave(fault)
         with sandbox.client(retry=RetryPolicy(max_attempts=2, base=0.001)) as client:
-            with pytest.raises(ApiError) as of_load:
+            with pytest.raises(ApiError) as load_error:
                 fg.load_snapshot(client, personal=personal)
-            with pytest.raises(ApiError) as of_refresh:
+            with pytest.raises(ApiError) as refresh_error:
                 fg.refresh_groups(client, snapshot, ["all"])
-            told += [all_of(of_load.value), all_of(of_refresh.value)]
+            texts += [error_text(load_error.value), error_text(refresh_error.value)]
     sandbox.behave()
-    return told
+    return texts
 
 
-def done_in_a_terminal(sandbox, home, monkeypatch, *, personal):
-    """The same by commands, with all that can be logged; returns what another process printed."""
+def run_in_a_terminal(sandbox, home, monkeypatch, *, personal):
+    """Run the workflow with commands at the most verbose log level, and return the output of another process."""
     monkeypatch.setenv("TOKEN_OF_NO", TOKEN)
     write_tenants(home, "no", sandbox, [sys.executable, "-c", "import os; print(os.environ['TOKEN_OF_NO'])"])
-    loud, more = ["--log", "json", "-vv"], ["--personal"] * personal
-    assert main([*loud, "load", "--tenant", "no", *more]) == 0
-    assert main([*loud, "load", "--all", "--json", *more]) == 0
+    verbose, more = ["--log", "json", "-vv"], ["--personal"] * personal
+    assert main([*verbose, "load", "--tenant", "no", *more]) == 0
+    assert main([*verbose, "load", "--all", "--json", *more]) == 0
     for words in (
         ["doctor", "--tenant", "no"],
         ["status", "--all", "--html", str(home / "status.html")],
@@ -414,20 +423,20 @@ def done_in_a_terminal(sandbox, home, monkeypatch, *, personal):
         ["who", "c1"],
         ["who", "c1", "--json"],
     ):
-        assert main([*loud, *words]) in (0, 9)
-    cannot = (fg.erase_customer("c1", dry_run=True)["action"] == "failed").any()
-    assert main([*loud, "erase-customer", "c1"]) == (5 if cannot else 0)
+        assert main([*verbose, *words]) in (0, 9)
+    will_fail = (fg.erase_customer("c1", dry_run=True)["action"] == "failed").any()
+    assert main([*verbose, "erase-customer", "c1"]) == (5 if will_fail else 0)
     plan = home / "plans" / "cli.plan.json"
-    assert main([*loud, "plan", "--group", "vip", "--members", "all", "--out", str(plan)]) == 0
-    assert main([*loud, "show", str(plan), "--table"]) == 0
-    assert main([*loud, "approve", str(plan), "--by", "Kari"]) == 0
-    assert main([*loud, "apply", str(plan), "--approve", fg.read_plan(plan).digest, "--tenant", "no"]) == 0
+    assert main([*verbose, "plan", "--group", "vip", "--members", "all", "--out", str(plan)]) == 0
+    assert main([*verbose, "show", str(plan), "--table"]) == 0
+    assert main([*verbose, "approve", str(plan), "--by", "Kari"]) == 0
+    assert main([*verbose, "apply", str(plan), "--approve", fg.read_plan(plan).digest, "--tenant", "no"]) == 0
     if not personal:
-        assert main([*loud, "export-customer", "c1", "--out", str(home / "c1.json")]) == 0
-    command = [sys.executable, "-m", "frgroups.cli.main", *loud, "load", "--tenant", "no", *more]
-    ended = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert '"event"' in ended.stderr
-    return ended.stdout + ended.stderr
+        assert main([*verbose, "export-customer", "c1", "--out", str(home / "c1.json")]) == 0
+    command = [sys.executable, "-m", "frgroups.cli.main", *verbose, "load", "--tenant", "no", *more]
+    process = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert '"event"' in process.stderr
+    return process.stdout + process.stderr
 
 
 OPEN = fg.Limits(removals_per_group=None, removal_share=None, removals_total=None, emptied_groups=None)
@@ -435,7 +444,7 @@ OPEN = fg.Limits(removals_per_group=None, removal_share=None, removals_total=Non
 
 @pytest.fixture
 def temporary(tmp_path, monkeypatch):
-    """A folder of temporary files of this test's own."""
+    """A separate folder for temporary files."""
     folder = tmp_path / "temp"
     folder.mkdir()
     monkeypatch.setenv("TMPDIR", str(folder))
@@ -444,30 +453,28 @@ def temporary(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("personal", [False, True])
-def test_the_whole_way_leaves_no_trace_of_a_person(
-    personal, sandbox, home_folder, temporary, logged, capfd, monkeypatch
-):
-    "Whatever is done or fails, no name, contact or token is shown, logged or kept; asked for, in one file alone."
-    shown = done_in_python(sandbox, home_folder, personal=personal)
-    shown += failed(sandbox, personal=personal)
-    shown.append(done_in_a_terminal(sandbox, home_folder, monkeypatch, personal=personal))
+def test_workflow(personal, sandbox, home_folder, temporary, logged, capfd, monkeypatch):
+    "The workflow shows, logs, and stores no personal data. With personal=True, only customers.parquet contains it."
+    shown = run_in_python(sandbox, home_folder, personal=personal)
+    shown += run_failures(sandbox, personal=personal)
+    shown.append(run_in_a_terminal(sandbox, home_folder, monkeypatch, personal=personal))
 
     paths = [path for path in home_folder.rglob("*") if path.is_file()]
-    holding = {str(path) for path in paths if planted(everything_in(path.parent, path.name))}
+    with_personal_data = {str(path) for path in paths if planted(everything_in(path.parent, path.name))}
     assert planted("\n".join(shown)) == []
-    assert planted(all_in(logged.records)) == []
+    assert planted(log_text(logged.records)) == []
     assert planted("".join(capfd.readouterr())) == []
     assert planted(everything_in(temporary)) == []
     assert len(paths) > 30
     if not personal:
-        assert holding == set()
+        assert with_personal_data == set()
     else:
-        assert holding and {Path(path).name for path in holding} == {"customers.parquet"}
+        assert {Path(path).name for path in with_personal_data} == {"customers.parquet"}
         assert TOKEN not in everything_in(home_folder)
 
 
-def test_what_is_asked_for_is_kept_whole(sandbox, tmp_path):
-    "With personal=True each planted word of a documented field is in customers.parquet: the search can find."
+def test_search_finds_personal_data(sandbox, tmp_path):
+    "With personal=True, the search of these tests finds all planted values in customers.parquet."
     with sandbox.client() as client:
         fg.load_snapshot(client, tmp_path, personal=True)
 
@@ -475,24 +482,24 @@ def test_what_is_asked_for_is_kept_whole(sandbox, tmp_path):
     assert {word.lower() for word in planted(json.dumps(PLANTED))} <= found
 
 
-def test_no_person_is_in_what_is_committed():
-    "No committed file but tests names somebody's e-mail; no notebook any e-mail, phone number, or made-up customer."
+def test_committed_files():
+    "Committed files contain no email addresses, and notebooks also no phone numbers and no names of customers."
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, text=True)
     if listed.returncode:
-        pytest.skip("this is no checkout")
+        pytest.skip("The project is not a Git checkout.")
     names = [name for name in listed.stdout.split("\0") if name and not name.startswith("tests/")]
     texts = {
         name: (REPOSITORY / name).read_bytes().decode("latin-1") for name in names if (REPOSITORY / name).exists()
     }
     notebooks = {name: (REPOSITORY / name).read_text("utf-8") for name in texts if name.endswith(".ipynb")}
     with fg.Sandbox(customers=2000, groups=8) as sandbox, sandbox.client() as client:
-        people = [one for group in sandbox.groups() for one in client.iter_group_customers(group)]
-    full_names = {one.display_name for one in people if " " in (one.display_name or "")}
+        customers = [customer for group in sandbox.groups() for customer in client.iter_group_customers(group)]
+    full_names = {customer.display_name for customer in customers if " " in (customer.display_name or "")}
 
-    told = {
+    contacts = {
         name: [
             *re.findall(r"[\w.+-]+@[\w.-]+\.[A-Za-z]{2,}|\+\d[\d ]{7,}\d", text),
-            *(full for full in full_names if full in text),
+            *(full_name for full_name in full_names if full_name in text),
         ]
         for name, text in notebooks.items()
     }
@@ -504,29 +511,29 @@ def test_no_person_is_in_what_is_committed():
         if not re.search(r"@([\w-]+\.)*example(\.\w+)?$", address)
     }
     assert len(full_names) > 500 and notebooks
-    assert told == {name: [] for name in notebooks}
+    assert contacts == {name: [] for name in notebooks}
     assert addresses == set()
     assert not any(planted(text) for text in texts.values())
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes")
-def test_what_is_kept_is_for_us_alone(sandbox, home_folder, monkeypatch):
-    "Files are 0600 and folders 0700 below the home, locks and notes too, also where umask forbids nothing."
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no file modes")
+def test_modes(sandbox, home_folder, monkeypatch):
+    "All files in the data folder have mode 0600, and all folders 0700, for any umask."
     before = os.umask(0)
     try:
-        done_in_python(sandbox, home_folder, personal=False)
-        done_in_a_terminal(sandbox, home_folder, monkeypatch, personal=False)
+        run_in_python(sandbox, home_folder, personal=False)
+        run_in_a_terminal(sandbox, home_folder, monkeypatch, personal=False)
         with tenant_lock(sandbox.tenant_uid, sandbox.base_url, "0" * 64):
-            found = modes(home_folder)
+            modes = modes_in(home_folder)
     finally:
         os.umask(before)
 
-    assert {path: mode for path, (mode, wanted) in found.items() if mode != wanted} == {}
-    assert any(path.endswith(".lock") for path in found) and any("locks" in path for path in found)
+    assert {path: mode for path, (mode, expected) in modes.items() if mode != expected} == {}
+    assert any(path.endswith(".lock") for path in modes) and any("locks" in path for path in modes)
 
 
-def modes(folder):
-    """The mode of each file and folder in a folder, beside the one that it should have."""
+def modes_in(folder):
+    """Return the actual and the expected mode of each file and folder in a folder."""
     return {
         str(path.relative_to(folder)): (oct(stat.S_IMODE(path.stat().st_mode)), "0o700" if path.is_dir() else "0o600")
         for path in folder.rglob("*")
@@ -534,7 +541,7 @@ def modes(folder):
 
 
 @pytest.mark.parametrize(
-    "said",
+    "contact",
     [
         "98765432",
         "987 65 432",
@@ -547,16 +554,16 @@ def modes(folder):
         "kari%40example.org",
     ],
 )
-def test_contacts_in_the_words_of_others_are_masked(said):
-    "However a phone number or an address is written, no digit of it and no part of it is left."
-    told = mask_contacts(f"the customer <{said}> of this tenant is unknown, see {said}.")
+def test_mask_contacts(contact):
+    "Phone numbers and email addresses in any notation are masked completely."
+    masked = mask_contacts(f"the customer <{contact}> of this tenant is unknown, see {contact}.")
 
-    assert told.startswith("the customer <") and "of this tenant is unknown" in told
-    assert not any(part in told for part in re.findall(r"\d{2,}|kari|example", said))
+    assert masked.startswith("the customer <") and "of this tenant is unknown" in masked
+    assert not any(part in masked for part in re.findall(r"\d{2,}|kari|example", contact))
 
 
 @pytest.mark.parametrize(
-    "said",
+    "text",
     [
         "since 2026-11-03 08:10 UTC",
         "of 1,234,567 counted",
@@ -567,21 +574,21 @@ def test_contacts_in_the_words_of_others_are_masked(said):
         "2026-11-26T01:56:16.123456Z",
     ],
 )
-def test_what_is_no_contact_is_left(said):
-    "Days, counts, digests, uids with letters, addresses of hosts and seconds stay readable."
-    assert mask_contacts(said) == said
+def test_text_without_contacts(text):
+    "Dates, counts, digests, uids with letters, host addresses, and durations are not masked."
+    assert mask_contacts(text) == text
 
 
 @given(st.text(alphabet="a@%40<, ", max_size=30))
-def test_an_address_is_masked_from_the_start_of_its_word(said):
-    "Looked for from the starts of words only, as many addresses are found as from every letter."
-    everywhere = re.sub(r"[^\s<>;,\"']+(?:@|%40)[^\s<>;,\"']+", "…@…", said)
+def test_mask_email_addresses(text):
+    "The fast search, which starts at word boundaries, masks the same addresses as a search from each character."
+    expected = re.sub(r"[^\s<>;,\"']+(?:@|%40)[^\s<>;,\"']+", "…@…", text)
 
-    assert mask_explicit_contacts(said) == everywhere
+    assert mask_explicit_contacts(text) == expected
 
 
-def test_a_word_without_end_in_the_words_of_others_is_looked_through_once():
-    "A refusal whose message is one long word costs no hours; its end is looked at too."
+def test_mask_contacts_in_a_long_word():
+    "A very long word is searched in linear time, including its end."
     word = "x" * 300_000
 
     assert mask_contacts(f"{word} {word}@example.org") == f"{word} …@…"

@@ -1,4 +1,4 @@
-"""The tenant of a notebook: a sandbox, or the environment's, which it cannot change."""
+"""Tests of notebook sessions, which connect to a sandbox or to the tenant of the environment."""
 
 from datetime import timedelta
 
@@ -12,7 +12,7 @@ SECONDS = timedelta(seconds=60)
 
 @pytest.fixture
 def environment(monkeypatch):
-    """Sets the variables that name a tenant; None leaves one out."""
+    """A function that sets the environment variables of frgroups and deletes those that are not given."""
 
     def set_to(**variables):
         for name in ("TENANT_UID", "TOKEN", "BASE_URL", "SANDBOX"):
@@ -26,8 +26,8 @@ def environment(monkeypatch):
     return set_to
 
 
-def test_without_a_tenant_in_the_environment_it_is_a_sandbox(environment):
-    "A sandbox of the size asked for is started, and may be written to."
+def test_sandbox_session(environment):
+    "Without a tenant in the environment, a writable sandbox of the requested size is started."
     with fg.start_session(customers=60, groups=8, days_ago=30) as session:
         assert session.place == "sandbox"
         assert len(session.sandbox.groups()) == 8
@@ -45,8 +45,8 @@ def test_without_a_tenant_in_the_environment_it_is_a_sandbox(environment):
         ("https://flow.example/v2", "flow.example"),
     ],
 )
-def test_it_says_which_tenant_it_looks_at(environment, base_url, place):
-    "The text and the card of a session name the place, and never show the token."
+def test_repr(environment, base_url, place):
+    "The repr and the card of a session show the location of the tenant, but not the token."
     environment(tenant_uid="t-1", token="secret-token", base_url=base_url)
 
     with fg.start_session() as session:
@@ -58,8 +58,8 @@ def test_it_says_which_tenant_it_looks_at(environment, base_url, place):
 
 
 @pytest.mark.parametrize("base_url", ["stage", "production", "the sandbox"])
-def test_a_tenant_of_the_environment_cannot_be_written_to(environment, base_url):
-    "No write of the client is sent, nor one of a plan: it answers that it was not made to write."
+def test_session_is_read_only(environment, base_url):
+    "All writes to the tenant of the environment raise NotWritableError, and no request is sent."
     with fg.Sandbox(customers=60, groups=8) as sandbox:
         url = sandbox.base_url if base_url == "the sandbox" else base_url
         environment(tenant_uid=sandbox.tenant_uid, token=sandbox.token, base_url=url)
@@ -80,8 +80,8 @@ def test_a_tenant_of_the_environment_cannot_be_written_to(environment, base_url)
     assert sent == []
 
 
-def test_a_plan_is_not_applied_to_a_tenant_of_the_environment(environment):
-    "An approved plan stops at the client, and every request was a GET."
+def test_apply_in_a_read_only_session(environment):
+    "An approved plan is not applied to the tenant of the environment, and only reads are sent."
     with fg.Sandbox(customers=60, groups=8) as sandbox:
         environment(tenant_uid=sandbox.tenant_uid, token=sandbox.token, base_url=sandbox.base_url)
         with fg.start_session() as session:
@@ -95,8 +95,8 @@ def test_a_plan_is_not_applied_to_a_tenant_of_the_environment(environment):
     assert methods == {"GET"}
 
 
-def test_the_variables_that_frgroups_notebooks_lends_name_no_tenant_of_ones_own(environment):
-    "With FRGROUPS_SANDBOX set a sandbox is started, whatever else the environment names."
+def test_frgroups_sandbox_variable(environment):
+    "With FRGROUPS_SANDBOX, a sandbox is started even if the environment contains a tenant."
     environment(tenant_uid="t-1", token="secret-token", base_url="production", sandbox="1")
 
     with fg.start_session(customers=60, groups=8) as session:
@@ -104,9 +104,9 @@ def test_the_variables_that_frgroups_notebooks_lends_name_no_tenant_of_ones_own(
         assert session.client.base_url == session.sandbox.base_url
 
 
-def test_a_tenant_without_a_token_is_an_error(environment):
-    "Rather than a sandbox, which nobody asked for."
+def test_missing_token(environment):
+    "A tenant without a token raises InputError instead of starting a sandbox."
     environment(tenant_uid="t-1")
 
-    with pytest.raises(fg.errors.InputError, match="FRGROUPS_TOKEN is not set"):
+    with pytest.raises(fg.errors.InputError, match="FRGROUPS_TOKEN"):
         fg.start_session()

@@ -1,4 +1,4 @@
-"""Worlds to load: a sandbox with given groups, or a whole tenant in memory that is edited before chosen requests."""
+"""Test tenants: a sandbox with given groups, and a tenant in memory that changes before given requests."""
 
 from datetime import UTC, datetime
 
@@ -12,18 +12,18 @@ TABLES = ("groups", "customers", "consents", "memberships", "reads")
 
 
 def page_rows(members, record=Member):
-    """These members as a page of a load brings them."""
+    """Return members as rows of a load."""
     return as_records(members, ROW_OF[record])
 
 
 def as_records(members, record):
-    """These members, sent and received as JSON."""
+    """Encode members as a JSON page and decode them as records of the given type."""
     paging = {"pageNumber": 1, "pageSize": 500, "totalCount": len(members)}
     return decode_page(msgspec.json.encode({"items": members, "paging": paging}), record).items
 
 
 def arrange(sandbox, groups):
-    """Make a tenant of these groups and members."""
+    """Create the given groups and members in a sandbox."""
     sandbox.put_customers(sorted({uid for uids in groups.values() for uid in uids}))
     for group, uids in groups.items():
         sandbox.put_group(group, group.upper())
@@ -31,24 +31,26 @@ def arrange(sandbox, groups):
 
 
 def members_in(snapshot):
-    """The customers of each group, as a snapshot has them."""
+    """Return the customers of each group in a snapshot."""
     return {group: list(snapshot[group]) for group in snapshot.groups["customer_group_uid"]}
 
 
-def assert_same_tables(one, other, tables=TABLES):
-    """Two snapshots hold the same, frame by frame."""
+def assert_same_tables(first, second, tables=TABLES):
+    """Assert that two snapshots have equal tables."""
     for table in tables:
-        pd.testing.assert_frame_equal(getattr(one, table), getattr(other, table))
+        pd.testing.assert_frame_equal(getattr(first, table), getattr(second, table))
 
 
 class World:
     """
-    Groups of customers; `edits` are {number of the request: [(group, customer), ...]}.
+    A client of a tenant in memory whose groups change before given requests.
 
-    Who is in the group leaves it, who is not joins. `always` and `ever` are those who were in a group at every
-    moment and at any; `left` are the groups that somebody left. Lists are sorted, so that those who stay keep
-    their order, and customers tell their groups as they are at the moment of the request. With one worker the
-    order of requests is always the same.
+    The argument `edits` maps the number of a request to a list of (group, customer) pairs. Before that request, each
+    customer in the list is removed from the group, or added to it if the customer is not a member.
+
+    The attribute `always` contains the customers who were members of a group all the time, and `ever` those who were
+    members at any time. `left` contains the groups that lost a customer. Pages are sorted by uid, so that the
+    remaining members keep their order. With one worker, the order of the requests is deterministic.
     """
 
     tenant_uid, base_url, workers, paused_for = "t-1", "https://api.example.test/v2", 1, 0.0
@@ -64,22 +66,25 @@ class World:
 
     @property
     def n_requests(self):
-        """How many pages were read so far."""
+        """Number of pages that were read."""
         return len(self.asked_for)
 
     def clock(self):
-        """A moment."""
+        """Return a fixed time."""
         return datetime(2026, 11, 23, tzinfo=UTC)
 
     def read_group_page(self, number=None, size=None):
-        """One page of groups."""
+        """Return a page of groups."""
         return self._page([Group(customer_group_uid=uid) for uid in sorted(self.groups)], "", number, size)
 
     def read_customer_page(self, uid, number=None, size=None, *, record):
-        """One page of a group, after what is due before this request."""
+        """Apply the edits of this request, and return a page of the customers of a group."""
         for group, customer in self.edits.get(self.n_requests, ()):
             self._toggle(group, customer)
-        rows = [Member(customer_uid=one, customer_group_uids=self._told(one)) for one in sorted(self.groups[uid])]
+        rows = [
+            Member(customer_uid=customer, customer_group_uids=self._group_uids(customer))
+            for customer in sorted(self.groups[uid])
+        ]
         return self._page(as_records(rows, record), uid, number, size)
 
     def decode_customer_page(self, uid, number, size, *, record, decode):
@@ -93,7 +98,7 @@ class World:
         self.always[group] &= self.groups[group]
         self.ever[group] |= self.groups[group]
 
-    def _told(self, customer):
+    def _group_uids(self, customer):
         if self.lists != "filled":
             return None if self.lists == "absent" else ()
         return tuple(group for group, uids in self.groups.items() if customer in uids)

@@ -1,1 +1,1 @@
-"""Call the customer group API: client, transport, retries, pagination and configuration."""
+"""Client for the customer group API, with transport, retries, pagination, and tenant configuration."""

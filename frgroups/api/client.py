@@ -1,4 +1,4 @@
-"""Call the documented operations of the API."""
+"""Client for the documented operations of the customer group API."""
 
 from __future__ import annotations
 
@@ -43,44 +43,46 @@ def _now() -> datetime:
 
 class Client:
     """
-    Client for the seven operations on the customer groups of one tenant.
+    Client for the customer groups of one tenant.
 
-    A client can be shared between threads. Reads are repeated after 429, 5xx, a timeout or a lost connection. A
-    membership write is sent once.
+    A client can be shared between threads. Reads are retried after a 429 or 5xx status, a timeout, or a lost
+    connection. Writes are sent once, except that `create_group` with a uid can repeat a lost request.
 
     Parameters
     ----------
     tenant_uid
         Uid of the tenant.
     token
-        An access, auth or integration token, or a callable that returns one. The callable is called once more after
-        a 401.
+        Access, auth, or integration token, or a callable that returns one. The callable runs at the first request,
+        and again after a response with status 401.
     base_url
         "stage" (the default), "production", or the URL of a server that implements the same API.
     writable
-        True to permit writes. Otherwise each write raises NotWritableError before anything is sent.
+        Whether the client may send writes. With False, the default, each write raises NotWritableError and nothing
+        is sent.
     page_size
-        Number of records to request per page.
+        Number of records to request per page. The server can return fewer.
     workers
-        Largest number of connections.
+        Maximum number of connections.
     timeout
-        Seconds to wait for the connection and for each part of a response. A response that is not complete after 4
-        times the timeout is given up.
+        Seconds to wait for a connection and for each part of a response. A response that is not complete after 4
+        times this timeout raises ConnectionFailedError.
     requests_per_second
-        Largest number of requests that start per second. The default is no limit on this machine and 20 elsewhere,
-        because the shops' tills use the same servers.
+        Maximum number of requests that start per second. None means 20, because the tills in the shops use the same
+        servers. There is no limit for a server on this machine.
     retry
-        Limits for repeated reads. The default is `RetryPolicy()`.
+        Limits for the retries of reads. None means `RetryPolicy()`.
     verify
-        False to accept any certificate, or an SSLContext.
+        True verifies the certificate of the server. Pass an `ssl.SSLContext` for a custom certificate authority, or
+        False to accept any certificate.
     clock
-        Function that returns the current time. A sandbox passes its own clock.
+        Function that returns the current time with a time zone. A sandbox passes its simulated clock.
 
     Raises
     ------
     InputError
-        There is no token, the tenant uid is not valid, an option is not a positive number, or the base URL is not
-        https and not on this machine.
+        The token is missing, the tenant uid is invalid, an option is not a positive number, or the base URL uses
+        http for another machine.
 
     Examples
     --------
@@ -104,7 +106,7 @@ class Client:
         verify: Any = True,
         clock: Callable[[], datetime] = _now,
     ) -> None:
-        # The repr works from here on, because a traceback with local variables shows it.
+        # Set these attributes first, because the traceback of an error below can show the repr of the client.
         self.tenant_uid, self.base_url, self.writable = tenant_uid, base_url, writable
         if isinstance(token, str):
             token = HiddenText(token)
@@ -131,24 +133,45 @@ class Client:
     @classmethod
     def from_env(cls, *, writable: bool = False, **options: Any) -> Client:
         """
-        Create a client from FRGROUPS_TENANT_UID, FRGROUPS_TOKEN and FRGROUPS_BASE_URL.
+        Create a client from the environment variables of frgroups.
 
-        The base URL is "stage" (the default), "production" or a URL. In a notebook, a missing token is read from a
-        hidden prompt.
+        FRGROUPS_TENANT_UID and FRGROUPS_TOKEN are required. FRGROUPS_BASE_URL is "stage" (the default), "production",
+        or a URL. A notebook asks for a missing token with a hidden prompt.
+
+        Parameters
+        ----------
+        writable
+            Whether the client may send writes.
+        **options
+            Further arguments of `Client`, such as `page_size`.
+
+        Returns
+        -------
+        Client
+            A client for the tenant. No request is sent yet.
 
         Raises
         ------
         InputError
-            A variable is missing. The message contains its name.
+            A required variable is not set, or a value is invalid.
+
+        Examples
+        --------
+        >>> import os
+        >>> from unittest.mock import patch
+        >>> variables = {"FRGROUPS_TENANT_UID": "t-1", "FRGROUPS_TOKEN": "secret", "FRGROUPS_BASE_URL": "stage"}
+        >>> with patch.dict(os.environ, variables), Client.from_env() as client:
+        ...     client
+        <Client of t-1 at api.stage.flowretail.com, reads only>
         """
         tenant_uid = os.environ.get("FRGROUPS_TENANT_UID", "").strip()
         if not tenant_uid:
-            raise InputError("FRGROUPS_TENANT_UID is not set. It is the uid of the tenant to connect to.")
+            raise InputError("FRGROUPS_TENANT_UID is not set. Set it to the uid of the tenant.")
         token = HiddenText(os.environ.get("FRGROUPS_TOKEN", "").strip())
         if not token and in_notebook():
             token = HiddenText(getpass.getpass(f"Token for tenant {tenant_uid}: "))
         if not token:
-            raise InputError("FRGROUPS_TOKEN is not set. It is an access, auth or integration token.")
+            raise InputError("FRGROUPS_TOKEN is not set. Set it to an access, auth, or integration token.")
         base_url = os.environ.get("FRGROUPS_BASE_URL", "").strip() or STAGE
         return cls(tenant_uid, token, base_url=base_url, writable=writable, **options)
 
@@ -157,19 +180,36 @@ class Client:
         cls, name: str, *, writable: bool = False, path: str | Path | None = None, **options: Any
     ) -> Client:
         """
-        Create a client for a tenant of `tenants.toml` in the data folder, or of the file at `path`.
+        Create a client for a tenant that is configured in `tenants.toml`.
 
-        The table of the tenant contains `tenant_uid`, `host` (stage, production or a URL) and `token_command`. The
-        command is a list of words, or one text that is split as a shell does. It is run without a shell, in the
-        folder of the file, at the first request and again after a 401. Its output is the token. A table can also
-        contain `workers`, `page_size`, `requests_per_second` and `timeout`. Arguments in `options` take precedence.
+        The file contains one table per tenant, with the keys `tenant_uid`, `host` (stage, production, or a URL) and
+        `token_command`. The command is a list of words, or a string that is split like a shell command line. It runs
+        without a shell in the folder of the file, at the first request and again after a response with status 401.
+        It must print the token and nothing else. A table can also contain the options `workers`, `page_size`,
+        `requests_per_second` and `timeout`.
+
+        Parameters
+        ----------
+        name
+            Name of the table.
+        writable
+            Whether the client may send writes.
+        path
+            Path of the file. None means `tenants.toml` in the data folder.
+        **options
+            Further arguments of `Client`. They take precedence over the table.
+
+        Returns
+        -------
+        Client
+            A client for the tenant. No request is sent yet, and the command has not run.
 
         Raises
         ------
         InputError
-            There is no file or no such name, or the table is not valid. A token in the file is rejected.
+            The file or the table does not exist, or the table is invalid. A table must not contain a token.
         TokenCommandError
-            At a request: the command failed, ran for more than 60 s, or printed no token.
+            Raised by the first request if the command failed, ran for more than 60 s, or printed no token.
 
         Examples
         --------
@@ -184,25 +224,98 @@ class Client:
         configured: dict[str, Any] = {"base_url": tenant.base_url, "writable": writable, **tenant.options}
         return cls(tenant.tenant_uid, tenant.token, **(configured | options))
 
-    # The seven operations
-
     def iter_groups(self, *, sort_by: str | None = None, sort_direction: Direction | None = None) -> Iterator[Group]:
-        """Yield each group of the tenant, page by page."""
+        """
+        Iterate over the groups of the tenant.
+
+        Pages are requested as the iteration proceeds.
+
+        Parameters
+        ----------
+        sort_by
+            API field to sort by, for example "name". None means the default order of the server.
+        sort_direction
+            "ASC" or "DESC". None means the default of the server.
+
+        Yields
+        ------
+        Group
+            Each group once.
+
+        Raises
+        ------
+        DriftedReadError
+            The number of groups differs from the total that the server reports.
+
+        Examples
+        --------
+        >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client() as client:
+        ...     len(list(client.iter_groups()))
+        8
+        """
         return iter_pages(
             lambda number: self.read_group_page(number, sort_by=sort_by, sort_direction=sort_direction),
             "the groups of the tenant",
         )
 
     def get_group(self, uid: str) -> Group:
-        """Return a group. Raises NotFoundError if it does not exist."""
+        """
+        Return the group with a uid.
+
+        Parameters
+        ----------
+        uid
+            Uid of the group.
+
+        Returns
+        -------
+        Group
+            The group with its name and timestamps.
+
+        Raises
+        ------
+        NotFoundError
+            The group does not exist.
+
+        Examples
+        --------
+        >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client() as client:
+        ...     client.get_group("loyalty").uid
+        'loyalty'
+        """
         return self._group(Call("get-customer-groups-by-uid", "GET", _group_path(uid)))
 
     def create_group(self, name: str, customer_group_uid: str | None = None) -> Group:
         """
-        Create a group.
+        Create a group and return it.
 
-        With a uid, a lost response is resolved by reading the group, and the request is repeated only if the group
-        does not exist. Without a uid the request is sent once, because a repetition could create a second group.
+        If the response is lost and a uid was given, the client reads the group, and repeats the request only if the
+        group does not exist. Without a uid, the request is sent once, because a retry could create a second group.
+
+        Parameters
+        ----------
+        name
+            Name of the group. It does not have to be unique.
+        customer_group_uid
+            Uid of the group. None lets the server choose one.
+
+        Returns
+        -------
+        Group
+            The new group, including its uid.
+
+        Raises
+        ------
+        InputError
+            The name or the uid is invalid, or the uid belongs to a group with another name.
+        NotWritableError
+            The client was created without `writable=True`.
+
+        Examples
+        --------
+        >>> with Sandbox(empty=True) as sandbox, sandbox.client(writable=True) as client:
+        ...     client.create_group("Summer sale", "summer")
+        <Group summer: Summer sale>
         """
         if customer_group_uid is not None:
             codec.check_uid(customer_group_uid, "customer group uid")
@@ -213,7 +326,34 @@ class Client:
         return create_or_confirm(lambda: self._group(call), lambda: self.get_group(customer_group_uid), name)
 
     def update_group(self, uid: str, *, name: str) -> Group:
-        """Rename a group."""
+        """
+        Rename a group and return it.
+
+        Parameters
+        ----------
+        uid
+            Uid of the group.
+        name
+            New name.
+
+        Returns
+        -------
+        Group
+            The group with its new name.
+
+        Raises
+        ------
+        NotWritableError
+            The client was created without `writable=True`.
+        NotFoundError
+            The group does not exist.
+
+        Examples
+        --------
+        >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client(writable=True) as client:
+        ...     client.update_group("loyalty", name="Club").name
+        'Club'
+        """
         body = codec.encode_group(codec.check_group_name(name))
         return self._group(Call("put-customer-groups", "PUT", _group_path(uid), body=body))
 
@@ -221,7 +361,26 @@ class Client:
         """
         Delete a group.
 
-        The API does not report the campaigns that use a group. Check them in the back office first.
+        The API does not report which campaigns use a group. Check them in the back office before you delete it.
+
+        Parameters
+        ----------
+        uid
+            Uid of the group.
+
+        Raises
+        ------
+        NotWritableError
+            The client was created without `writable=True`.
+        NotFoundError
+            The group does not exist.
+
+        Examples
+        --------
+        >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client(writable=True) as client:
+        ...     client.delete_group("loyalty")
+        ...     len(sandbox.groups())
+        7
         """
         self._write(Call("delete-customer-groups", "DELETE", _group_path(uid)))
 
@@ -229,14 +388,35 @@ class Client:
         self, uid: str, *, sort_by: str | None = None, sort_direction: Direction | None = None
     ) -> Iterator[Customer]:
         """
-        Yield each customer of a group once, with names and contact data.
+        Iterate over the customers of a group, including their names and contact data.
 
-        Pages can shift while they are read. `load_snapshot` detects that, and this method does not.
+        If the group changes during the iteration, customers can be missed. Use `load_snapshot` for a verified read.
+
+        Parameters
+        ----------
+        uid
+            Uid of the group.
+        sort_by
+            API field to sort by, for example "customerUid". None means the default order of the server.
+        sort_direction
+            "ASC" or "DESC". None means the default of the server.
+
+        Yields
+        ------
+        Customer
+            Each customer once.
 
         Raises
         ------
         DriftedReadError
-            The number of customers differs from the total of the server.
+            The number of customers differs from the total that the server reports.
+
+        Examples
+        --------
+        >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client() as client:
+        ...     customers = list(client.iter_group_customers("loyalty"))
+        ...     len(customers) == len(sandbox.members("loyalty"))
+        True
         """
         return iter_pages(
             lambda number: self.read_customer_page(
@@ -247,15 +427,41 @@ class Client:
 
     def update_group_customers(self, uid: str, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:
         """
-        Add customers to a group and remove others, in one request that is never repeated.
+        Add customers to a group and remove other customers, in one request.
 
-        The response does not contain the effect of the request. `apply_plan` reads the group to verify it. Without
-        customers, nothing is sent.
+        The request is never repeated, and its response does not show which changes took effect. `apply_plan` reads
+        the group afterwards to verify the changes.
+
+        Parameters
+        ----------
+        uid
+            Uid of the group.
+        add
+            Uids of the customers to add.
+        remove
+            Uids of the customers to remove. If both arguments are empty, no request is sent.
+
+        Raises
+        ------
+        InputError
+            A uid is invalid, or a customer is in both arguments.
+        NotWritableError
+            The client was created without `writable=True`.
+
+        Examples
+        --------
+        >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client(writable=True) as client:
+        ...     member = sandbox.members("loyalty")[0]
+        ...     client.update_group_customers("loyalty", remove=[member])
+        ...     member in sandbox.members("loyalty")
+        False
         """
         added = codec.check_uids_once(add, "add")
         removed = codec.check_uids_once(remove, "remove")
         if both := sorted(set(added) & set(removed)):
-            raise InputError(f"{len(both)} customers are both added and removed, {both[0]} for one.")
+            raise InputError(
+                f"`add` and `remove` share {len(both)} customers, for example {both[0]}. Pass each customer once."
+            )
         call = Call(
             "put-customer-groups-customers",
             "PUT",
@@ -265,8 +471,6 @@ class Client:
         if added or removed:
             self._write(call)
 
-    # Single pages, for verified reads
-
     def read_group_page(
         self,
         page_number: int | None = None,
@@ -275,7 +479,31 @@ class Client:
         sort_by: str | None = None,
         sort_direction: Direction | None = None,
     ) -> Page[Group]:
-        """Read one page of groups, or the first page without a number."""
+        """
+        Return one page of groups.
+
+        Parameters
+        ----------
+        page_number
+            Number of the page. None requests the first page, which is page 0 or 1 depending on the server.
+        page_size
+            Number of groups to request. None means the page size of the client.
+        sort_by
+            API field to sort by. None means the default order of the server.
+        sort_direction
+            "ASC" or "DESC". None means the default of the server.
+
+        Returns
+        -------
+        Page
+            The groups in `items`, with the page number, the page size, and the total of the server.
+
+        Examples
+        --------
+        >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client() as client:
+        ...     client.read_group_page(page_size=3).total_count
+        8
+        """
         parameters = codec.query(page_number, page_size or self.page_size, sort_by, sort_direction)
         return self._page(Call("get-customer-groups", "GET", "/customer-groups", parameters), Group, _unchanged)
 
@@ -285,11 +513,39 @@ class Client:
         page_number: int | None = None,
         page_size: int | None = None,
         *,
-        record: type[Person] = Member,  # type: ignore[assignment]  # the default of a TypeVar
+        record: type[Person] = Member,  # type: ignore[assignment]  # mypy rejects the default value of a TypeVar.
         sort_by: str | None = None,
         sort_direction: Direction | None = None,
     ) -> Page[Person]:
-        """Read one page of the customers of a group, as `Member` (without contact data) or `Customer`."""
+        """
+        Return one page of the customers of a group.
+
+        Parameters
+        ----------
+        uid
+            Uid of the group.
+        page_number
+            Number of the page. None requests the first page, which is page 0 or 1 depending on the server.
+        page_size
+            Number of customers to request. None means the page size of the client.
+        record
+            Type of the returned records: `Member`, the default, omits names and addresses. `Customer` includes them.
+        sort_by
+            API field to sort by. None means the default order of the server.
+        sort_direction
+            "ASC" or "DESC". None means the default of the server.
+
+        Returns
+        -------
+        Page
+            The customers in `items`, with the page number, the page size, and the total of the server.
+
+        Examples
+        --------
+        >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client() as client:
+        ...     len(client.read_customer_page("loyalty", page_size=3).uids)
+        3
+        """
         return self.decode_customer_page(
             uid,
             page_number,
@@ -311,19 +567,65 @@ class Client:
         sort_by: str | None = None,
         sort_direction: Direction | None = None,
     ) -> Result:
-        """Read one page of the customers of a group, and return the result of `decode`, one thread at a time."""
+        """
+        Read one page of the customers of a group and convert it with a function.
+
+        The function runs in one thread at a time, together with the decoding of the response.
+
+        Parameters
+        ----------
+        uid
+            Uid of the group.
+        page_number
+            Number of the page. None requests the first page.
+        page_size
+            Number of customers to request. None means the page size of the client.
+        record
+            Type of the records on the page.
+        decode
+            Function that converts the page. Its result is returned.
+        sort_by
+            API field to sort by. None means the default order of the server.
+        sort_direction
+            "ASC" or "DESC". None means the default of the server.
+
+        Returns
+        -------
+        object
+            The result of `decode`.
+
+        Examples
+        --------
+        >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client() as client:
+        ...     client.decode_customer_page("loyalty", None, 3, record=Member, decode=lambda page: len(page.items))
+        3
+        """
         parameters = codec.query(page_number, page_size or self.page_size, sort_by, sort_direction)
         path = f"{_group_path(uid)}/customers"
         return self._page(Call("get-customer-groups-customers", "GET", path, parameters), record, decode)
 
     def check(self) -> Check:
         """
-        Check the connection, the token and the paging of the server, with reads only.
+        Check the connection, the token, and the paging behavior of the server.
+
+        The check sends between 1 and 9 read requests and no write.
+
+        Returns
+        -------
+        Check
+            Host, tenant, number of groups, paging behavior, and clock difference.
 
         Raises
         ------
         ApiError
-            For example AuthError for the token, or NotFoundError for the tenant.
+            A request failed. AuthError means that the server did not accept the token, and NotFoundError means that
+            the tenant does not exist.
+
+        Examples
+        --------
+        >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client() as client:
+        ...     client.check().n_groups
+        8
         """
         groups = self.read_group_page()
         pages: Iterator[Page[Member]] = (self.read_customer_page(group.uid) for group in groups.items[:8])
@@ -345,16 +647,41 @@ class Client:
 
     @property
     def n_requests(self) -> int:
-        """Number of requests that this client has sent."""
+        """
+        Number of requests that this client has sent.
+
+        Examples
+        --------
+        >>> with Client("t-1", "secret") as client:
+        ...     client.n_requests
+        0
+        """
         return self._transport.n_requests
 
     @property
     def paused_for(self) -> float:
-        """Seconds until the next request may start after a Retry-After, or 0."""
+        """
+        Seconds until the next request may start.
+
+        The value is 0 unless the server requested a pause with a Retry-After header.
+
+        Examples
+        --------
+        >>> with Client("t-1", "secret") as client:
+        ...     client.paused_for
+        0.0
+        """
         return self._transport.paused_for
 
     def close(self) -> None:
-        """Close the connections."""
+        """
+        Close all connections to the server.
+
+        Examples
+        --------
+        >>> client = Client("t-1", "secret")
+        >>> client.close()
+        """
         self._transport.close()
 
     def __enter__(self) -> Client:
@@ -369,7 +696,7 @@ class Client:
         return f"<Client of {self.tenant_uid} at {urlsplit(self.base_url).hostname}, {self._rights()}>"
 
     def _repr_html_(self) -> str:
-        facts = {"Host": self.base_url, "May": self._rights(), "Page size": str(self.page_size)}
+        facts = {"Host": self.base_url, "Access": self._rights(), "Page size": str(self.page_size)}
         return Card(f"Client of {self.tenant_uid}", facts, mark=environment_label(self.base_url)).html()
 
     def _rights(self) -> str:
@@ -391,13 +718,13 @@ class Client:
     def _write(self, call: Call) -> bytes:
         if not self.writable:
             raise NotWritableError(
-                f"{call.operation}: this client only reads; nothing was sent.",
+                f"The client is read-only, so {call.operation} was not sent.",
                 hint="To change the tenant, create the client with writable=True.",
             )
         body = self._transport.send(call, _unchanged)
         if body.lstrip().startswith(b"<"):
-            # A login page or a proxy answers every request with 200, so that the write would seem to have succeeded.
-            raise self._transport.unexpected_response(call, "a page of HTML")
+            # A proxy can return its login page with status 200, so that a lost write would appear to succeed.
+            raise self._transport.unexpected_response(call, "The body is an HTML page.")
         return body
 
 
@@ -411,12 +738,12 @@ def _group_path(uid: str) -> str:
 
 def create_or_confirm(send: Callable[[], Group], find: Callable[[], Group], name: str) -> Group:
     """
-    Create a group with a chosen uid, and resolve a lost response.
+    Create a group with a given uid, and recover if the response is lost.
 
     Parameters
     ----------
     send
-        Function that sends the creation. It is called again only if `find` does not find the group.
+        Function that sends the request. It is called a second time only if `find` raises NotFoundError.
     find
         Function that reads the group.
     name
@@ -425,7 +752,7 @@ def create_or_confirm(send: Callable[[], Group], find: Callable[[], Group], name
     Raises
     ------
     InputError
-        The group exists with another name, so that it is not the created one.
+        A group with this uid already exists under another name.
     """
     try:
         return send()
@@ -441,7 +768,11 @@ def create_or_confirm(send: Callable[[], Group], find: Callable[[], Group], name
 
 
 def _create_again(send: Callable[[], Group], find: Callable[[], Group], name: str) -> Group:
-    """Send the creation again. If it is rejected, the first request may have succeeded meanwhile."""
+    """
+    Send the request to create a group a second time.
+
+    If the server rejects it, the first request can have succeeded meanwhile, so the group is read again.
+    """
     try:
         return send()
     except RequestRejectedError:
@@ -450,5 +781,5 @@ def _create_again(send: Callable[[], Group], find: Callable[[], Group], name: st
 
 def _check_name(group: Group, name: str) -> Group:
     if group.name != name:
-        raise InputError(f"Group {group.uid!r} already exists and is named {group.name!r}, not {name!r}.")
+        raise InputError(f"Group {group.uid!r} already exists with the name {group.name!r} instead of {name!r}.")
     return group

@@ -13,7 +13,30 @@ class Check:
     """
     Result of `Client.check`.
 
-    `clock_skew_seconds` is the time of the server minus the time of this machine, or None without a Date header.
+    Attributes
+    ----------
+    base_url, tenant_uid
+        Server and tenant of the client.
+    writable
+        Whether the client may send writes.
+    n_groups
+        Number of groups of the tenant.
+    page_base
+        Number of the first page, usually 0 or 1.
+    asked_page_size, granted_page_size
+        Page size that the client requested, and page size that the server used.
+    group_uids_filled
+        Whether members list the uids of their groups, which `load_snapshot(cover=True)` requires. None if none of
+        the first 8 groups has a member.
+    clock_skew_seconds
+        Time of the server minus time of this machine, or None if the server sends no Date header.
+
+    Examples
+    --------
+    >>> with Sandbox(customers=200, groups=8) as sandbox, sandbox.client() as client:
+    ...     check = client.check()
+    >>> check.n_groups, check.page_base, check.group_uids_filled
+    (8, 1, True)
     """
 
     base_url: str
@@ -28,19 +51,19 @@ class Check:
 
     @property
     def facts(self) -> dict[str, str]:
-        """The result as text, by label."""
-        filled = {True: "filled", False: "not filled: covers cannot be used", None: "no member to look at"}
-        may_write = "not this client: it was made to read"
+        """Results as strings, by label."""
+        filled = {True: "filled", False: "not filled; members cannot be inferred", None: "not checked; no members"}
+        may_write = "no; the client is read-only"
         if self.writable:
-            may_write = "yes, if the token has the CUSTOMER permission: only a write can tell"
+            may_write = "not tested; requires a token with the CUSTOMER permission"
         return {
             "Connected": f"yes, to {self.base_url}",
             "Tenant": self.tenant_uid,
             "Token": "accepted",
-            "May write": may_write,
+            "Write access": may_write,
             "Groups": f"{self.n_groups:,}",
-            "First page": f"number {self.page_base}",
-            "Page size": f"{self.granted_page_size} granted of {self.asked_page_size} asked",
+            "First page": f"page {self.page_base}",
+            "Page size": f"{self.granted_page_size} ({self.asked_page_size} requested)",
             "customerGroupUids": filled[self.group_uids_filled],
             "Clock": _clock(self.clock_skew_seconds),
         }
@@ -54,7 +77,7 @@ class Check:
 
 def _clock(skew: float | None) -> str:
     if skew is None:
-        return "not stated by the service"
+        return "not checked; the server sent no Date header"
     if abs(skew) < 2:  # The header has a resolution of one second.
-        return "in step with this machine"
-    return f"{skew:+,.0f} s against this machine"
+        return "in sync with this machine"
+    return f"{skew:+,.0f} s compared with this machine"

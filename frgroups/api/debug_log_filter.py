@@ -1,4 +1,4 @@
-"""Keep the content of responses out of the debug log of the HTTP library."""
+"""Logging filter that removes the content of responses from the debug log of httpcore."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from contextlib import contextmanager
 
 class EventNamesOnly(logging.Filter):
     """
-    Reduce the debug records of httpcore to the event name while a thread sends a request for this package.
+    Logging filter that reduces debug records of httpcore to the name of the event.
 
-    The rest of these records contains headers and the text of exceptions, which can quote a response.
+    The rest of such a record contains headers and exception messages, which can quote personal data from a response.
+    The filter is active only in a thread that is sending a request for frgroups.
     """
 
     def __init__(self) -> None:
@@ -21,7 +22,7 @@ class EventNamesOnly(logging.Filter):
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """Apply the filter to the records of the current thread."""
+        """Activate the filter for records of the current thread."""
         self._thread.active = True
         try:
             yield
@@ -29,7 +30,7 @@ class EventNamesOnly(logging.Filter):
             self._thread.active = False
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Shorten the message of a record, and let the record pass."""
+        """Shorten the message of a record and return True, so that the record is logged."""
         if getattr(self._thread, "active", False):
             record.msg, record.args = record.getMessage().partition(" ")[0], ()
         return True

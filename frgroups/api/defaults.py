@@ -1,4 +1,4 @@
-"""Default settings of a client and checks of its options, importable without an HTTP library."""
+"""Default options of a client and their validation. The module does not import an HTTP library."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Final
 from frgroups.internals.validation import check_number
 
 PAGE_SIZE: Final = 500
-"""Customers or groups that a client requests per page."""
+"""Number of customers or groups that a client requests per page."""
 
 WORKERS: Final = 4
-"""Concurrent requests of a client."""
+"""Maximum number of concurrent requests of a client."""
 
 REQUESTS_PER_SECOND: Final = 20.0
-"""Rate limit of a client, unless the host is this machine."""
+"""Rate limit of a client whose server is not on this machine, in requests per second."""
 
 MAX_OPTION = 1_000_000
 INTEGER_OPTIONS = ("page_size", "workers")
@@ -22,7 +22,7 @@ NUMBER_OPTIONS = (*INTEGER_OPTIONS, "requests_per_second", "timeout")
 
 def check_client_option(name: str, value: object) -> None:
     """
-    Raise InputError unless an option is a positive number of at most 1,000,000.
+    Raise InputError if an option of a client is not a positive number of at most 1,000,000.
 
     Examples
     --------

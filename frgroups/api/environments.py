@@ -10,25 +10,25 @@ from urllib.parse import urlsplit
 PRODUCTION = "https://api.flowretail.com/v2"
 STAGE = "https://api.stage.flowretail.com/v2"
 
-# Names that a caller may use instead of a base URL.
+# Names that callers can pass instead of a base URL.
 BASE_URLS = {"production": PRODUCTION, "stage": STAGE}
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
     """
-    The environment that a base URL belongs to.
+    Environment of the API, such as production or stage.
 
     Attributes
     ----------
     kind
-        Key for style sheets and scripts.
+        Identifier that style sheets and scripts use.
     title
-        One or two words.
+        Short name for headings.
     description
-        A sentence for the reviewer of a plan.
+        Explanation for the reviewer of a plan.
     label
-        Mark on the cards of clients and checks, or "".
+        Label that a card shows next to its title, or "".
     """
 
     kind: Literal["production", "stage", "local", "other", "none"]
@@ -38,20 +38,26 @@ class Environment:
 
 
 _PRODUCTION = Environment(
-    "production", "PRODUCTION", "Real customers. The change takes effect in shops and tills.", "PRODUCTION"
+    "production",
+    "PRODUCTION",
+    "Contains real customers. The change takes effect in shops and at tills.",
+    "PRODUCTION",
 )
-_STAGE = Environment("stage", "Stage", "The stage environment of the service, not production.", "stage")
-_LOCAL = Environment("local", "Local sandbox", "A service on the computer of the analyst, not production.")
-_OTHER = Environment("other", "UNKNOWN HOST", "The host is neither production nor stage. Treat it as production.")
-_NONE = Environment("none", "No host", "Made from tables, not from a tenant: the plan cannot be applied.")
+_STAGE = Environment("stage", "Stage", "The stage environment of the API. Production is not affected.", "stage")
+_LOCAL = Environment("local", "Local sandbox", "A server on the computer of the analyst. Production is not affected.")
+_OTHER = Environment("other", "UNKNOWN HOST", "The host is neither production nor stage. Treat it like production.")
+_NONE = Environment(
+    "none", "No host", "The plan was made from tables and not from a tenant, so it cannot be applied."
+)
 _BY_HOST = {urlsplit(PRODUCTION).hostname: _PRODUCTION, urlsplit(STAGE).hostname: _STAGE}
 
 
 def environment_of(base_url: str | None) -> Environment:
     """
-    Return the environment of a base URL.
+    Return the environment that a base URL belongs to.
 
-    An unknown host is treated like production.
+    The result for None or "" describes a snapshot without a host. The environment of an
+    unknown host is "other".
 
     Examples
     --------
@@ -67,12 +73,12 @@ def environment_of(base_url: str | None) -> Environment:
 
 
 def environment_label(base_url: str) -> str:
-    """Return the label that cards show for a base URL: "PRODUCTION", "stage" or ""."""
+    """Return the card label of a base URL, which is "PRODUCTION", "stage", or an empty string."""
     return environment_of(base_url).label
 
 
 def is_loopback(host: str) -> bool:
-    """Return True if a host name or address belongs to this machine."""
+    """Return True if a host is a loopback address or "localhost"."""
     try:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:

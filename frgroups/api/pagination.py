@@ -1,4 +1,4 @@
-"""Iterate over the pages of a list, and plan the pages that a verified read needs."""
+"""Iterate over paged lists, and compute the pages that a verified read requests."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from functools import cache
 from frgroups.api.schema.records import Page, Record
 from frgroups.errors import DriftedReadError
 
-Window = tuple[int, int]  # (k, s): the rows k*s to (k+1)*s
+Window = tuple[int, int]  # The window (k, s) contains the rows from k*s to (k+1)*s.
 
-# Beyond this number of pages, it is worth one request to check the total before the other pages are read.
+# A verified read of more pages than this checks the total with one extra request before it reads the other pages.
 MANY_PAGES = 20
 
 
 def iter_pages(read: Callable[[int | None], Page[Record]], label: str) -> Iterator[Record]:
     """
-    Yield each record of a list once, page by page.
+    Yield each record of a paged list once.
 
-    The pages can shift while they are read. `frgroups.load.verified_listing` detects that, and this function does
-    not.
+    If other clients edit the list during the iteration, records can move between pages and be missed. Use
+    `frgroups.load.verified_listing` to detect that.
 
     Parameters
     ----------
     read
-        Function that reads the page with a number, or the first page for None.
+        Function that returns the page with the given number. It is called with None for the first page.
     label
-        Name of the list for error messages.
+        Description of the list for error messages.
 
     Raises
     ------
     DriftedReadError
-        A page contains no new record, or the number of records differs from the total.
+        A page contains no new record, or the number of records differs from the total that the server reports.
     """
     page = read(None)
     seen: set[str] = set()
@@ -39,7 +39,7 @@ def iter_pages(read: Callable[[int | None], Page[Record]], label: str) -> Iterat
     while page.items:
         new = [item for item in page.items if item.uid not in seen]
         if not new:
-            raise DriftedReadError(f"Page {number} of {label} contains no new record: the server repeats a page.")
+            raise DriftedReadError(f"Page {number} of {label} contains no new record. Read the list again.")
         seen.update(item.uid for item in new)
         rows += len(page.items) + page.without_uid
         yield from new
@@ -49,27 +49,30 @@ def iter_pages(read: Callable[[int | None], Page[Record]], label: str) -> Iterat
         page = read(number)
     if len(seen) != page.total_count:
         raise DriftedReadError(
-            f"Read {len(seen)} of {label}, but the server counts {page.total_count}. The list changed while it was "
-            "read, or the count is wrong. Read it again."
+            f"The server reports a total of {page.total_count} for {label}, but {len(seen)} were read. The list "
+            "changed during the read, or the total is wrong. Read the list again."
         )
 
 
 def overlapping_windows(page_size: int, total: int) -> list[Window] | None:
     """
-    Return windows after the first page that cover the list, each sharing a row with the window before it.
+    Return overlapping pages that cover the rest of a list after its first page.
+
+    Each page shares at least one row with the previous page. A shared row in the expected position shows that no row
+    moved between the two requests.
 
     Parameters
     ----------
     page_size
-        Number of rows on the first page, which is the largest window.
+        Number of rows on the first page. The other pages are not larger.
     total
         Number of rows in the list.
 
     Returns
     -------
     list of (number, size), or None
-        Page number, counted from 0, and page size of each window. None if no page size gives an overlap, which is the
-        case for page sizes 1 and 2, and for some other small ones.
+        Page number, counted from 0, and page size of each request. None if pages cannot overlap, which happens only
+        for small page sizes such as 1 and 2.
 
     Examples
     --------
@@ -84,7 +87,7 @@ def overlapping_windows(page_size: int, total: int) -> list[Window] | None:
         farthest, window = end, None
         for size in range(page_size, max(page_size // 2, 1) - 1, -1):
             if end - 1 + size <= farthest:
-                break  # No smaller window ends later.
+                break  # A smaller page cannot end later.
             k = (end - 1) // size
             if k and (k + 1) * size > farthest:
                 farthest, window = (k + 1) * size, (k, size)
@@ -98,9 +101,9 @@ def overlapping_windows(page_size: int, total: int) -> list[Window] | None:
 @cache
 def count_pages(page_size: int, total: int) -> int:
     """
-    Return the number of requests of a verified read of a list that does not change.
+    Return the number of requests that a verified read of a list needs if the list does not change.
 
-    If the first page is full and contains the whole list, one more request checks that the next page is empty.
+    If the first page is full and contains the complete list, one more request checks that the next page is empty.
 
     Examples
     --------
@@ -109,7 +112,7 @@ def count_pages(page_size: int, total: int) -> int:
     """
     pages = max(-(-total // page_size), 1)
     windows = overlapping_windows(page_size, total)
-    requests = 2 * pages  # Without overlapping windows, the list is read twice.
+    requests = 2 * pages  # If pages cannot overlap, the list is read twice.
     if windows is not None:
         requests = 1 + len(windows)
     return requests + (pages > MANY_PAGES) + (total == page_size)

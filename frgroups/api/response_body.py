@@ -1,4 +1,4 @@
-"""Collect and decompress the body of a response within a size limit."""
+"""Collect and decompress the body of an HTTP response within a size limit."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ _GZIP = 16 + zlib.MAX_WBITS
 
 
 class UnusableBodyError(Exception):
-    """A body that is too large, or that has an encoding that was not requested."""
+    """The body of a response is too large or has an encoding that was not requested."""
 
 
 class IncompleteBodyError(Exception):
-    """A compressed body that is truncated or corrupt."""
+    """The compressed body of a response is truncated or corrupt."""
 
 
 class ResponseBody:
     """
-    The body of one response, collected chunk by chunk.
+    Body of an HTTP response, collected chunk by chunk.
 
-    Decompression stops at the size limit. Therefore a small gzip body cannot expand to more memory than that.
+    Decompression stops at the size limit, so that a small gzip body cannot fill the memory.
 
     Parameters
     ----------
     content_encoding
-        Value of the Content-Encoding header, or None without the header.
+        Value of the Content-Encoding header, or None if the header is missing.
     max_bytes
-        Largest number of bytes, before and after decompression.
+        Maximum size in bytes, which applies before and after decompression.
 
     Examples
     --------
@@ -46,7 +46,7 @@ class ResponseBody:
 
     def add(self, chunk: bytes) -> None:
         """
-        Add a chunk as it was received.
+        Add a chunk of the body as it was received.
 
         Raises
         ------
@@ -62,32 +62,32 @@ class ResponseBody:
         elif self._encoding == "gzip":
             self._decompress(chunk)
         else:
-            raise UnusableBodyError("its Content-Encoding is not gzip, the only one that was requested")
+            raise UnusableBodyError("The body must have the Content-Encoding gzip or identity.")
 
     def finish(self) -> bytes:
         """
-        Return the whole body.
+        Return the complete body.
 
         Raises
         ------
         IncompleteBodyError
-            The gzip data ends too early.
+            The gzip data is truncated.
         """
         if self._inflater is not None and not self._inflater.eof:
-            raise IncompleteBodyError("the gzip data ends too early")
+            raise IncompleteBodyError("The gzip data ends too early.")
         if len(self._chunks) == 1:
             return self._chunks[0]
         return b"".join(self._chunks)
 
     def _decompress(self, data: bytes) -> None:
         while data:
-            if self._inflater is None or self._inflater.eof:  # A gzip body can have several members.
+            if self._inflater is None or self._inflater.eof:  # A gzip body can consist of several members.
                 self._inflater = zlib.decompressobj(_GZIP)
             try:
                 # One byte above the limit is enough to detect a body that is too large.
                 piece = self._inflater.decompress(data, self._max_bytes - self._size + 1)
             except zlib.error:
-                raise IncompleteBodyError("the gzip data is corrupt") from None
+                raise IncompleteBodyError("The gzip data is corrupt.") from None
             self._size += len(piece)
             self._check_size(self._size)
             self._chunks.append(piece)
@@ -95,4 +95,4 @@ class ResponseBody:
 
     def _check_size(self, size: int) -> None:
         if size > self._max_bytes:
-            raise UnusableBodyError(f"the body is larger than {self._max_bytes >> 20} MiB")
+            raise UnusableBodyError(f"The body is larger than {self._max_bytes >> 20} MiB.")

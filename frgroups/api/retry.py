@@ -1,9 +1,9 @@
 """
-Retry failed requests, and limit the rate of all requests of a client.
+Retry failed requests, and limit the request rate of all threads of a client.
 
-Reads, writes and probes use the functions of this module. They differ in their policy and in the errors after which a
-call is repeated. The client repeats only reads. `frgroups.apply` may repeat a write after 429, because the server did
-not execute it.
+Reads, writes, and write probes use this module with different policies and different sets of errors to retry. The
+client retries only reads. `frgroups.apply` also retries a write after status 429, because the server did not execute
+the request.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ Result = TypeVar("Result")
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """
-    Limits for repeated requests, with full jitter between the attempts.
+    Limits for the retries of a request, with exponential backoff and full jitter.
 
-    The wait that the server requests with Retry-After is used if it is at most `max_delay`. If it is longer, the
-    error is raised. A Retry-After of 0 s, or a date in the past, counts as none, so that the attempts do not follow
-    each other at once.
+    A Retry-After header replaces the backoff if it requests at most `max_delay` seconds. If it requests more, the
+    request is not retried. A Retry-After of 0 s or in the past is ignored, so that a failing server does not receive
+    all attempts immediately after each other.
 
-    Parameters
+    Attributes
     ----------
     max_attempts
-        Largest number of requests, including the first.
+        Maximum number of requests, including the first.
     base
-        Seconds. The wait after attempt n is at most `base` * 2**n.
+        Initial backoff in seconds. The delay after attempt n is random between 0 and `base` * 2**n seconds.
     max_delay
-        Longest wait between two attempts, in seconds.
+        Maximum delay between two attempts, in seconds.
     total_wait
-        Longest sum of all waits, in seconds.
+        Maximum sum of all delays, in seconds.
 
     Examples
     --------
@@ -65,18 +65,18 @@ class RetryPolicy:
         draw: Callable[[float, float], float] = random.uniform,
     ) -> float | None:
         """
-        Return the seconds to wait before the next attempt, or None to give up.
+        Return the delay before the next attempt in seconds, or None if the request must not be retried.
 
         Parameters
         ----------
         attempts
             Number of attempts so far.
         requested
-            The wait that the server requested, in seconds, or None.
+            Delay that the server requested, in seconds, or None.
         waited
-            Sum of the waits so far, in seconds.
+            Sum of the delays so far, in seconds.
         draw
-            Function that draws the wait between two bounds.
+            Function that returns a random number between two bounds.
         """
         if attempts >= self.max_attempts:
             return None
@@ -86,23 +86,23 @@ class RetryPolicy:
         return seconds
 
 
-# For writes after 429. They are repeated for longer than reads, because an operator must resume a run that stopped.
+# Policy for writes after status 429. It allows many retries, because an operator must resume a run that gave up.
 RATE_LIMIT_POLICY = RetryPolicy(max_attempts=300, total_wait=300.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Retry:
     """
-    The next attempt of a call that failed.
+    Scheduled retry of a failed call.
 
     Attributes
     ----------
     attempts
         Number of attempts so far.
     delay
-        Seconds to wait before the next attempt.
+        Delay before the next attempt, in seconds.
     error
-        The error of the last attempt.
+        Error of the last attempt.
     """
 
     attempts: int
@@ -118,23 +118,24 @@ def call_with_retry(
     wait: Callable[[Retry], None] | None = None,
 ) -> Result:
     """
-    Call a function, and repeat the call while the policy allows another attempt.
+    Call a function, and retry the call while it fails and the policy allows another attempt.
 
     Parameters
     ----------
     call
         Function to call.
     policy
-        Limits for the attempts and the waits.
+        Limits for the number of attempts and for the delays.
     retry_on
-        Errors after which the call is repeated. Without it, only after 429.
+        Errors after which the call is retried. The default is RateLimitedError (status 429).
     wait
-        Function that waits for the delay of a `Retry`. It may raise an error to end the attempts. None sleeps.
+        Function that waits for the delay of a `Retry`. It can raise an error to cancel the retries. None sleeps for
+        the delay.
 
     Raises
     ------
     ApiError
-        The error of the last attempt, or one that is not in `retry_on`.
+        The last attempt failed, or an attempt failed with an error that is not in `retry_on`.
     """
     attempts, waited = 0, 0.0
     while True:
@@ -154,7 +155,7 @@ def call_with_retry(
 
 
 def requested_delay(error: ApiError) -> float | None:
-    """Return the seconds that the server requested with Retry-After, or None."""
+    """Return the Retry-After delay of an error in seconds, or None if the server requested no delay."""
     if isinstance(error, RateLimitedError | ServerError):
         return error.retry_after
     return None
@@ -162,9 +163,9 @@ def requested_delay(error: ApiError) -> float | None:
 
 def parse_retry_after(value: str | None, now: datetime) -> float | None:
     """
-    Return the seconds of a Retry-After header, or None if it has no valid value.
+    Convert a Retry-After header to seconds, or return None if the value is missing or invalid.
 
-    The header contains a number of seconds or a date.
+    The header contains either a number of seconds or an HTTP date.
 
     Examples
     --------
@@ -188,27 +189,27 @@ _this_thread = threading.local()
 
 
 def stop_waiting_at(event: threading.Event) -> None:
-    """Let each `sleep` of this thread raise CancelledError once the event is set."""
+    """Register an event that cancels each later `sleep` of this thread when it is set."""
     _this_thread.stop = event
 
 
 def sleep(seconds: float) -> None:
-    """Sleep, or raise CancelledError if the event of `stop_waiting_at` is set meanwhile."""
+    """Sleep for the given number of seconds. Raise CancelledError if the event of `stop_waiting_at` is set."""
     stop: threading.Event | None = getattr(_this_thread, "stop", None)
     if stop is None:
         time.sleep(seconds)
     elif stop.wait(seconds):
-        raise CancelledError("The wait was canceled, because the work of this thread has ended.")
+        raise CancelledError("The delay was canceled because the work of this thread has ended.")
 
 
 class RateLimiter:
     """
-    Space the requests of all threads evenly, and pause all of them.
+    Rate limiter that spaces the requests of all threads evenly and can pause them.
 
     Parameters
     ----------
     requests_per_second
-        Largest number of requests that start per second. None means no limit.
+        Maximum number of requests that start per second. None means no limit.
 
     Examples
     --------
@@ -223,7 +224,7 @@ class RateLimiter:
         self._lock = threading.Lock()
 
     def acquire(self) -> float:
-        """Wait until the next request may start, and return the seconds waited."""
+        """Wait until the next request may start, and return the waiting time in seconds."""
         waited = 0.0
         while True:
             with self._lock:
@@ -233,15 +234,15 @@ class RateLimiter:
             if turn > now:
                 sleep(turn - now)
             waited += turn - now
-            if turn >= self._paused_until:  # Otherwise a pause began while this thread waited.
+            if turn >= self._paused_until:  # Otherwise, another thread started a pause in the meantime.
                 return waited
 
     def remaining_pause(self) -> float:
-        """Return the seconds until the current pause ends, or 0 without a pause."""
+        """Return the number of seconds until the current pause ends, or 0 if there is no pause."""
         return max(0.0, self._paused_until - time.monotonic())
 
     def pause(self, seconds: float) -> None:
-        """Let no request start for the given number of seconds."""
+        """Prevent new requests from starting for the given number of seconds."""
         with self._lock:
             self._paused_until = max(self._paused_until, time.monotonic() + seconds)
             self._next = max(self._next, self._paused_until)

@@ -1,4 +1,4 @@
-"""Read the tenants of `tenants.toml`, and run the commands that print their tokens. The file contains no token."""
+"""Read the tenants of `tenants.toml`, and run the commands that print their tokens."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ _EXAMPLE = """\
     tenant_uid = "the uid of the tenant"
     host = "stage"
     token_command = ["pass", "show", "flow/sport_no"]"""
-_HOW_TO = f"Write one table for each tenant into it:\n\n{_EXAMPLE}\n"
+_HOW_TO = f"Create the file with one table for each tenant:\n\n{_EXAMPLE}\n"
 _SECRETS = re.compile(r"token|secret|password|passwd|api_?key|credential|authorization|bearer", re.IGNORECASE)
 _NO_SECRETS = (
-    "A token in a file is copied, backed up and committed with the file, and works for everyone who finds it. Keep "
-    "it in a secret store, name in token_command the command that prints it, and withdraw the token of the file."
+    "A token in a file can be copied, backed up, or committed together with the file. Revoke this token, keep a new "
+    "one in a secret store, and set `token_command` to the command that prints it."
 )
 
 _Text = Annotated[str, msgspec.Meta(pattern=r"\S")]
 
 
 class _TenantTable(msgspec.Struct):
-    """The table of a tenant. `check_client_option` checks the numbers."""
+    """Table of a tenant in `tenants.toml`. `check_client_option` validates the numbers."""
 
     tenant_uid: _Text
     host: _Text
@@ -64,9 +64,9 @@ _KEYS = _TenantTable.__struct_fields__
 @dataclass(frozen=True, slots=True)
 class Tenant:
     """
-    One tenant of the file.
+    Tenant that is configured in `tenants.toml`.
 
-    The repr does not show the command, because it can contain a secret.
+    The repr omits the command, because it can contain a secret.
 
     Examples
     --------
@@ -82,12 +82,12 @@ class Tenant:
     folder: Path | None = field(default=None, repr=False)
 
     def token(self) -> str:
-        """Run the command and return the token. Errors contain neither the token nor the command."""
+        """Run the command and return the token. Errors contain neither the token nor the arguments of the command."""
         return run_token_command(self.name, self.token_command, self.folder)
 
 
 def config_path(path: str | Path | None = None) -> Path:
-    """Return the given path, or that of `tenants.toml` in the data folder."""
+    """Return the absolute form of a path, or the path of `tenants.toml` in the data folder for None."""
     if path is None:
         return home() / "tenants.toml"
     return Path(path).expanduser().resolve()
@@ -95,18 +95,20 @@ def config_path(path: str | Path | None = None) -> Path:
 
 def find_tenant(name: str, path: str | Path | None = None) -> Tenant:
     """
-    Return the tenant with a name. Problems in the tables of other tenants do not matter.
+    Return the tenant with a name.
+
+    Invalid tables of other tenants are ignored.
 
     Raises
     ------
     InputError
-        There is no file (the message contains an example), no such name (the message contains similar names), or the
-        table is not valid. No message contains a value that can be a secret.
+        The file does not exist, it contains no table with this name, or the table is invalid. The message does not
+        contain values of the table, because they can be secret.
     """
     check_type(name, str, "name")
     file = config_path(path)
     if not file.exists():
-        raise InputError(f"{name!r} is taken for the name of a tenant in {file}, which does not exist. {_HOW_TO}")
+        raise InputError(f"Cannot find the tenant {name!r}, because {file} does not exist. {_HOW_TO}")
     tenants = read_tenants(path)
     if name not in tenants:
         raise InputError(_unknown_tenant_text(name, tenants, file), close=_close_matches(name, tenants))
@@ -118,57 +120,60 @@ def find_tenant(name: str, path: str | Path | None = None) -> Tenant:
 
 def read_tenants(path: str | Path | None = None) -> dict[str, Tenant | InputError]:
     """
-    Return each tenant of the file by name, or the error of a table that is not valid.
+    Return the tenants of the file by name.
+
+    The value for an invalid table is an InputError instead of a tenant.
 
     Raises
     ------
     InputError
-        The whole file cannot be used.
+        The file cannot be read or is not valid TOML.
     """
     file = config_path(path)
     tenants = {name: _read_tenant(name, table, file) for name, table in _read_tables(file).items()}
     for name, other in _duplicate_tenants(tenants):
-        problem = f"[{other}] is the same tenant: tenant_uid and host are equal. Remove one of the two."
-        tenants[name] = InputError(f"[{name}] of {file}: {problem}", problem=problem)
+        problem = f"The table [{other}] has the same tenant_uid and host. Remove one of the two tables."
+        tenants[name] = InputError(f"The table [{name}] in {file} is invalid. {problem}", problem=problem)
     return tenants
 
 
 def _read_tables(file: Path) -> dict[str, dict[str, Any]]:
-    """Return the tables of the file, without checking their content."""
+    """Return the tables of the file without validating their keys and values."""
     try:
         _check_file_permissions(file)
     except FileNotFoundError:
         raise InputError(f"{file} does not exist. {_HOW_TO}") from None
     except OSError as error:
-        raise InputError(f"The tenants file {file} cannot be read: {error.strerror or error}.") from error
-    document, _ = read_toml(file, "tenants file", example=f" A table looks like this:\n\n{_EXAMPLE}\n")
+        raise InputError(f"Cannot read {file}: {error.strerror or error}.") from error
+    document, _ = read_toml(file, "tenants file", example=f" Example of a table:\n\n{_EXAMPLE}\n")
     for name, table in document.items():
         if not isinstance(table, dict):
-            hint = f"A tenant is a table, [{name}] in brackets."
+            hint = f"Write a tenant as a table with the heading [{name}]."
             if _SECRETS.search(name):
                 hint = _NO_SECRETS
-            raise InputError(f"{name!r} is outside of any table of {file}. {hint}")
+            raise InputError(f"The key {name!r} in {file} is outside of any table. {hint}")
         if not name.strip() or not name.isprintable() or name.startswith("-"):
-            raise InputError(f"{name!r} in {file} is not a valid name for a tenant. Use a name like sport_no.")
+            raise InputError(f"{name!r} in {file} is not a valid tenant name. Use a name such as sport_no.")
     return document
 
 
 def _check_file_permissions(file: Path) -> None:
     """
-    Raise InputError if every user may write the file, because its commands run as the current user.
+    Raise InputError if all users of the machine can write the file.
 
-    The file contains no token, so that everyone may read it.
+    The commands of the file run as the current user, so another user must not be able to change them. If only the
+    group can write the file, a warning is logged. Read access is not restricted, because the file contains no token.
     """
     mode = file.stat().st_mode
     if os.name == "nt":
         return
     if mode & stat.S_IWOTH:
         raise InputError(
-            f"Every user of this machine may write {file} (mode {stat.S_IMODE(mode):04o}), and its commands would "
-            f"run as you. Run chmod go-w {file}"
+            f"All users of this machine can write {file} (mode {stat.S_IMODE(mode):04o}), and its commands run with "
+            f"your permissions. Run chmod go-w {file}"
         )
     if mode & stat.S_IWGRP:
-        text = f"the group may write {file}, and its commands run as you; run chmod g-w unless that is intended"
+        text = f"The group of {file} can write the file, and its commands run with your permissions. Run chmod g-w."
         log_event(log, logging.WARNING, "config_writable", text, file=file, mode=f"{stat.S_IMODE(mode):04o}")
 
 
@@ -188,20 +193,20 @@ def _read_tenant(name: str, table: dict[str, Any], file: Path) -> Tenant | Input
             file.parent,
         )
     except InputError as error:
-        return InputError(f"[{name}] of {file}: {error}", problem=str(error))
+        return InputError(f"The table [{name}] in {file} is invalid. {error}", problem=str(error))
 
 
 def _check_keys(table: dict[str, Any]) -> None:
-    """Raise InputError for an unknown key. The error contains similar keys, and never a value."""
+    """Raise InputError if the table has an unknown key. The error contains no value of the table."""
     for key, value in table.items():
         if key in _KEYS:
             continue
         if isinstance(value, dict):
-            raise InputError(f'{key!r} is a nested table. A dot in a name needs quotes, ["sport.no"].')
+            raise InputError(f'{key!r} is a nested table. Put a name with a dot in quotes, as in ["sport.no"].')
         if _SECRETS.search(key) and not _close_matches(key, ["token_command"], 0.75):
-            raise InputError(f"{key!r} is not permitted. {_NO_SECRETS}")
-        hint = did_you_mean(_close_matches(key, _KEYS)) or f" The keys are {', '.join(_KEYS)}."
-        raise InputError(f"the key {key!r} is unknown.{hint}")
+            raise InputError(f"The key {key!r} is not allowed. {_NO_SECRETS}")
+        hint = did_you_mean(_close_matches(key, _KEYS)) or f" The valid keys are {', '.join(_KEYS)}."
+        raise InputError(f"The key {key!r} is unknown.{hint}")
 
 
 def _convert(table: dict[str, Any]) -> _TenantTable:
@@ -209,32 +214,32 @@ def _convert(table: dict[str, Any]) -> _TenantTable:
         return msgspec.convert(table, _TenantTable)
     except msgspec.ValidationError as error:
         problem = str(error).replace("$.", "")
-    raise InputError(f"{problem}. A table looks like this:\n\n{_EXAMPLE}\n")
+    raise InputError(f"{problem}. Example of a table:\n\n{_EXAMPLE}\n")
 
 
 def _split_command(command: str | list[str]) -> tuple[str, ...]:
-    """Return the words of a command. No error contains them."""
+    """Split a command into words. Errors contain no word of the command, because it can be secret."""
     words = command
     if isinstance(command, str):
         try:
             words = shlex.split(command)
         except ValueError as error:
-            raise InputError(f"token_command cannot be split into words: {error}.") from None
+            raise InputError(f"`token_command` cannot be split into words: {error}.") from None
     if not words or not words[0].strip():
-        raise InputError("token_command must be a list of words or one text, and it is empty.")
+        raise InputError("`token_command` must be a list of words or a string, got an empty value.")
     if any("\0" in word for word in words):
-        raise InputError("token_command contains a NUL character, which no command accepts.")
+        raise InputError("`token_command` must not contain a NUL character.")
     return tuple(map(_expand_home, words))
 
 
 def _expand_home(word: str) -> str:
     if word.startswith("~/"):
-        return os.path.expanduser(word)  # noqa: PTH111  # A Path would normalize the rest of the word.
+        return os.path.expanduser(word)  # noqa: PTH111  # Path would normalize the rest of the word.
     return word
 
 
 def _duplicate_tenants(tenants: dict[str, Tenant | InputError]) -> list[tuple[str, str]]:
-    """Return the names of equal tenants, each with another name of the same tenant."""
+    """Return the names of duplicate tenants, each with another name of the same tenant."""
     names: dict[tuple[str, str], list[str]] = {}
     for name, tenant in tenants.items():
         if isinstance(tenant, Tenant):
@@ -246,11 +251,11 @@ def _duplicate_tenants(tenants: dict[str, Tenant | InputError]) -> list[tuple[st
 def _unknown_tenant_text(name: str, tenants: dict[str, Tenant | InputError], file: Path) -> str:
     names = [tenant.name for tenant in tenants.values() if isinstance(tenant, Tenant) and tenant.tenant_uid == name]
     if names:
-        return f"{name!r} is a tenant_uid. Its name in {file} is {' or '.join(map(repr, names))}."
+        return f"{name!r} is the uid of a tenant. Use its name in {file}: {' or '.join(map(repr, names))}."
     if not tenants:
-        return f"There is no tenant {name!r} in {file}, which contains no tenant."
+        return f"Cannot find the tenant {name!r}, because {file} contains no tenant."
     hint = did_you_mean(_close_matches(name, tenants))
-    return f"There is no tenant {name!r} in {file}.{hint} It contains {format_list(sorted(tenants), 10)}."
+    return f"{file} contains no tenant {name!r}.{hint} It contains {format_list(sorted(tenants), 10)}."
 
 
 def _close_matches(name: str, names: Iterable[str], cutoff: float = 0.6) -> list[str]:
@@ -259,7 +264,7 @@ def _close_matches(name: str, names: Iterable[str], cutoff: float = 0.6) -> list
 
 def run_token_command(tenant: str, words: Sequence[str], folder: Path | None) -> str:
     """
-    Run a command without a shell, and return its output without surrounding space.
+    Run a command without a shell, and return the token that it prints.
 
     Parameters
     ----------
@@ -268,12 +273,12 @@ def run_token_command(tenant: str, words: Sequence[str], folder: Path | None) ->
     words
         The command and its arguments.
     folder
-        Working folder, or None for the current one.
+        Working folder of the command. None means the current folder.
 
     Raises
     ------
     TokenCommandError
-        The command cannot be started, fails, runs for more than 60 s, or does not print one line.
+        The command cannot be started, fails, runs for more than 60 s, or does not print exactly one line.
 
     Examples
     --------
@@ -282,35 +287,37 @@ def run_token_command(tenant: str, words: Sequence[str], folder: Path | None) ->
     """
     outcome = _run(words, folder)
     if isinstance(outcome, str):
-        # Raised here, outside of an except block, because an error of subprocess contains the command and its output.
+        # Raise outside of an except block. An error of subprocess as context would show the command and its output.
         raise _token_command_error(tenant, words, outcome, None)
     exit_code, output = outcome
     token = output.decode(errors="replace").strip()
     if exit_code != 0:
-        raise _token_command_error(tenant, words, f"ended with exit code {exit_code}", exit_code)
+        raise _token_command_error(tenant, words, f"It ended with exit code {exit_code}.", exit_code)
     if not token:
-        raise _token_command_error(tenant, words, "printed nothing", 0)
+        raise _token_command_error(tenant, words, "It printed nothing.", 0)
     if "\n" in token:
-        problem = f"printed {len(token.splitlines())} lines; the token must be the only line"
+        problem = f"It printed {len(token.splitlines())} lines."
         raise _token_command_error(tenant, words, problem, 0)
-    log_event(log, logging.INFO, "token_requested", f"The token command of {tenant} printed a token", tenant=tenant)
+    log_event(
+        log, logging.INFO, "token_requested", f"The token_command of tenant {tenant} printed a token.", tenant=tenant
+    )
     return token
 
 
 def _run(words: Sequence[str], folder: Path | None) -> tuple[int, bytes] | str:
-    """Return exit code and stdout, or the problem. stderr can contain a secret and is discarded."""
+    """Return the exit code and stdout of a command, or a description of the problem. Discard stderr."""
     try:
-        process = subprocess.Popen(  # noqa: S603  # The command is in the user's own file and runs without a shell.
+        process = subprocess.Popen(  # noqa: S603  # The command comes from the user's own file and runs without a shell.
             words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=folder
         )
     except (OSError, ValueError) as error:
-        return f"could not be started: {getattr(error, 'strerror', None) or type(error).__name__}"
+        return f"It could not be started: {getattr(error, 'strerror', None) or type(error).__name__}."
     with process:
         try:
             output, _ = process.communicate(timeout=TOKEN_COMMAND_TIMEOUT)
         except subprocess.TimeoutExpired:
             process.kill()
-            return f"did not end within {TOKEN_COMMAND_TIMEOUT:g} s and was stopped"
+            return f"It did not end within {TOKEN_COMMAND_TIMEOUT:g} s and was stopped."
         except BaseException:
             process.kill()
             raise
@@ -320,8 +327,8 @@ def _run(words: Sequence[str], folder: Path | None) -> tuple[int, bytes] | str:
 def _token_command_error(tenant: str, words: Sequence[str], problem: str, exit_code: int | None) -> TokenCommandError:
     command = Path(words[0]).name
     return TokenCommandError(
-        f"The token_command of {tenant} ({command} ...) {problem.rstrip('.')}. "
-        "Run it in a terminal: it must print the token and nothing else.",
+        f"The token_command of tenant {tenant} ({command} ...) failed. {problem} "
+        "Run the command in a terminal. It must print the token and nothing else.",
         tenant=tenant,
         command=command,
         exit_code=exit_code,

@@ -1,4 +1,4 @@
-"""Send HTTP requests for one tenant, and turn every failure into one of our errors."""
+"""Send HTTP requests for one tenant, and convert each failure to an exception of frgroups."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _MAX_REDIRECTS = 3
 _RETRY_ON = (RateLimitedError, ServerError, ConnectionFailedError)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
-# httpcore is the connection library of httpx.
+# httpx uses httpcore for its connections. The expression also works with httpx2 and httpcore2.
 _event_names_only = EventNamesOnly()
 logging.getLogger(httpx.__name__.replace("httpx", "httpcore") + ".http11").addFilter(_event_names_only)
 
@@ -58,14 +58,14 @@ Result = TypeVar("Result")
 @dataclass(frozen=True, slots=True)
 class Call:
     """
-    One call of the API.
+    Request for one operation of the API.
 
     Attributes
     ----------
     operation
         Name of the operation in the API contract.
     method, path
-        HTTP method, and path below the tenant.
+        HTTP method, and path relative to the URL of the tenant.
     parameters, body
         Query parameters and JSON body, or None.
     """
@@ -78,23 +78,25 @@ class Call:
 
     @property
     def is_read(self) -> bool:
-        """True if the call changes nothing."""
+        """True if the request does not change the tenant."""
         return self.method == "GET"
 
 
 @dataclass(slots=True, repr=False)
 class Response:
     """
-    A complete response.
+    Complete HTTP response.
 
-    There is no repr, because it would show personal data and the token.
+    The class has no generated repr, because it would show personal data and the token.
 
     Attributes
     ----------
+    status, headers, body
+        Status, headers, and decompressed body of the response.
     token
-        The token that the request carried.
+        Token that was sent with the request.
     redirect
-        The target of a redirected read.
+        Redirect target of a read, or None.
     """
 
     status: int
@@ -105,18 +107,18 @@ class Response:
 
     @property
     def is_success(self) -> bool:
-        """True for a 2xx status."""
+        """True if the status is 2xx."""
         return 200 <= self.status < 300
 
 
 def checked_base_url(base_url: str) -> str:
     """
-    Return the URL of an environment name or a URL.
+    Validate a base URL, and replace the name of an environment by its URL.
 
     Raises
     ------
     InputError
-        The value is not a URL, has more parts than scheme, host, port and path, or uses http for another machine.
+        The value is not a URL, has a user, query, or fragment, or uses http for another machine.
 
     Examples
     --------
@@ -131,41 +133,45 @@ def checked_base_url(base_url: str) -> str:
     if url.scheme not in ("http", "https") or not url.host:
         text = base_url
         if isinstance(base_url, str):
-            # The part before an @ can be a password. For the same reason, the error has no cause.
+            # The part before an @ can be a password. The error has no cause for the same reason.
             text = re.sub(r"[^/]*@", "…@", base_url)
-        raise InputError(f"{text!r} is not a base URL. Use 'stage', 'production' or https://host/v2.")
+        raise InputError(f"`base_url` must be 'stage', 'production', or a URL such as https://host/v2, got {text!r}.")
     if url.userinfo or url.query or url.fragment:
-        raise InputError("A base URL has no user, query or fragment. Pass the token separately.")
+        raise InputError("`base_url` must not contain a user, a query, or a fragment. Pass the token separately.")
     if url.scheme == "http" and not is_loopback(url.host):
-        raise InputError(f"{base_url!r} would send the token unencrypted; use https. http is for loopback only.")
+        raise InputError(
+            f"`base_url` must use https, got {base_url!r}. With http, the token would be sent unencrypted."
+        )
     return str(url).rstrip("/")
 
 
 def check_token(token: Any) -> HiddenText:
     """
-    Return a token without surrounding space and without "Bearer".
+    Validate a token, and remove surrounding whitespace and the prefix "Bearer".
 
     Raises
     ------
     InputError
-        The value is not text that fits into a header. The error does not contain the value.
+        The value is not a string of printable ASCII characters. The error does not contain the value.
     """
     if isinstance(token, str):
         text = token.strip()
         if text and text.isascii() and text.isprintable():
             return HiddenText(text.removeprefix("Bearer ").lstrip())
     if token is None or not str(token).strip():
-        raise InputError("There is no token. Set FRGROUPS_TOKEN, or pass the token or a callable that returns it.")
-    raise InputError(f"The token is a {type(token).__name__} that is not plain text, and cannot be sent.")
+        raise InputError("The token is missing. Set FRGROUPS_TOKEN, or pass a token or a callable that returns one.")
+    raise InputError(f"`token` must be a string of printable ASCII characters, got {type(token).__name__}.")
 
 
 class Transport:
     """
-    Send calls for one tenant, from any thread, over at most as many connections as there are workers.
+    Thread-safe HTTP transport for one tenant.
 
-    A read is repeated after 429, 5xx, a timeout or a lost connection. A write is sent once, because only the caller
-    can decide what a lost response means. There is one exception: after a 401 a callable token is called once more,
-    and the request is repeated.
+    Reads are retried after a 429 or 5xx status, a timeout, or a lost connection. Writes are sent once, because only
+    the caller can find out whether the change took effect if the response is lost. After status 401, a callable token
+    is called again and the request is repeated once, also for writes.
+
+    The number of connections is at most the number of workers.
     """
 
     def __init__(
@@ -193,17 +199,16 @@ class Transport:
             requests_per_second = REQUESTS_PER_SECOND
         self._rate_limiter = RateLimiter(requests_per_second)
         self._retry = retry
-        # A plain token is not stored as the source, because a traceback with local variables would show it.
+        # Store only a callable as the source. A traceback with local variables would show a plain token.
         self._token_source = token if callable(token) else None
         self._token = HiddenText() if callable(token) else check_token(token)
         self._token_lock = threading.Lock()
-        # `timeout` applies to each read from the connection, and the total timeout to the whole response.
+        # `timeout` applies to each read from the connection. The total timeout applies to the complete response.
         self._total_timeout = TOTAL_TIMEOUT_FACTOR * timeout
         ssl_context = None
-        if url.scheme == "https":  # Loading the certificates takes longer than a request over http.
+        if url.scheme == "https":  # Loading certificates is slow, and http does not need them.
             ssl_context = httpx.create_ssl_context(verify, trust_env=not loopback)
-        # Without a proxy, httpx needs nothing from the environment. It raises an error for addresses in NO_PROXY that
-        # it cannot parse, which must not matter then.
+        # Without a proxy, httpx must not read the environment, because it rejects some valid values of NO_PROXY.
         uses_proxy = not loopback and not getproxies().keys().isdisjoint(("http", "https", "all"))
         self._http = httpx.Client(
             timeout=httpx.Timeout(timeout, pool=None),
@@ -216,30 +221,30 @@ class Transport:
 
     @property
     def paused_for(self) -> float:
-        """Seconds until the next request may start after a Retry-After, or 0."""
+        """Number of seconds until the next request may start, or 0 if the server requested no pause."""
         return self._rate_limiter.remaining_pause()
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close all connections."""
         self._http.close()
 
     def send(self, call: Call, decode: Callable[[bytes], Result]) -> Result:
         """
-        Send a call, and return the decoded body of a 2xx response.
+        Send a request, and return the decoded body of a successful response.
 
-        A read is repeated within the retry policy. A write is sent once.
+        Reads are retried according to the retry policy. Writes are sent once.
 
         Parameters
         ----------
         call
-            The call to send.
+            Request to send.
         decode
             Function that decodes the body. It runs in one thread at a time.
 
         Raises
         ------
         ApiError
-            The response has another status, or there is no complete response.
+            The status is not 2xx, or the response is incomplete.
         """
         if not call.is_read:
             return self._send_with_auth(call, decode)
@@ -249,7 +254,9 @@ class Transport:
 
         def wait(retry: Retry) -> None:
             status, n = retry.error.status, retry.attempts
-            text = f"{call.operation}: {status or 'no response'}; attempt {n + 1} after {retry.delay:.1f} s"
+            text = (
+                f"{call.operation} returned {status or 'no response'}. Attempt {n + 1} starts in {retry.delay:.1f} s."
+            )
             facts = {**self._facts(call, status), "attempts": n, "wait_seconds": retry.delay}
             log_event(log, logging.INFO, "request_repeated", text, **facts)
             sleep(retry.delay)
@@ -257,10 +264,10 @@ class Transport:
         return call_with_retry(attempt, self._retry, retry_on=_RETRY_ON, wait=wait)
 
     def unexpected_response(self, call: Call, problem: str) -> UnexpectedResponseError:
-        """Return the error for a 2xx response, reported as 200, whose body is not one of the API."""
+        """Return the error for a response with status 200 whose body does not follow the API."""
         return UnexpectedResponseError(
-            f"{self._describe(call)}: 200, but not a response of this API: {problem}.{_outcome(call)} "
-            f"Is {self.base_url} the API?",
+            f"{self._describe(call)} returned status 200, but the response does not follow the API. {problem}"
+            f"{_outcome(call)} Check that {self.base_url} is the base URL of the API.",
             **self._facts(call, 200),
         )
 
@@ -270,12 +277,12 @@ class Transport:
             response = self._request(call, self._renew_token(response.token))
         if not response.is_success:
             self._raise_for_status(call, response)
-        # Decoding in parallel is slower, because the threads compete for the interpreter lock.
+        # Parallel decoding is slower, because the threads compete for the interpreter lock.
         with self._decode_lock:
             return decode(response.body)
 
     def _request(self, call: Call, token: str) -> Response:
-        """Send a request, and follow at most 3 redirects of a read on the same host."""
+        """Send a request, and follow up to 3 redirects of a read if they stay on the same host."""
         url = httpx.URL(f"{self.base_url}/tenants/{self.tenant_uid}{call.path}", params=call.parameters or None)
         for _ in range(_MAX_REDIRECTS + 1):
             response = self._exchange(call, url, token)
@@ -285,25 +292,25 @@ class Transport:
             if (target.scheme, target.raw_host, target.port) != (url.scheme, url.raw_host, url.port):
                 host = target.raw_host.decode("ascii", "replace")
                 raise UnexpectedResponseError(
-                    f"{self._describe(call)}: {response.status}, the server redirects to another host, {host!r}. The "
-                    "redirect was not followed, and the token was not sent there. Check the base URL.",
+                    f"{self._describe(call)} was redirected to another host, {host!r} (status {response.status}). "
+                    "The token was not sent to that host. Check the base URL.",
                     **self._facts(call, response.status),
                 )
             url = target
         raise UnexpectedResponseError(
-            f"{self._describe(call)}: {response.status}, redirected more than {_MAX_REDIRECTS} times. Check the base "
-            "URL.",
+            f"{self._describe(call)} was redirected more than {_MAX_REDIRECTS} times (status {response.status}). "
+            "Check the base URL.",
             **self._facts(call, response.status),
         )
 
     def _exchange(self, call: Call, url: httpx.URL, token: str) -> Response:
-        """Send one request and read the whole response."""
+        """Send one HTTP request and read the complete response."""
         headers: dict[str, str] = {"Authorization": HiddenText(f"Bearer {token}")}
         if call.body is not None:
             headers["Content-Type"] = "application/json"
         self._rate_limiter.acquire()
         if self._http.is_closed:
-            raise InputError(f"{call.operation}: this client is closed; nothing was sent. Create another client.")
+            raise InputError(f"The client is closed, so {call.operation} was not sent. Create a new client.")
         self._count_request()
         started = time.monotonic()
         failure: ConnectionFailedError | None = None
@@ -317,20 +324,23 @@ class Transport:
                 if call.is_read and response.status in _REDIRECTS and "Location" in stream.headers:
                     response.redirect = url.join(stream.headers["Location"])
         except (httpx.NetworkError, httpx.TimeoutException) as error:
-            # Without the traceback of the HTTP library, whose local variables contain the token.
+            # Remove the traceback of the HTTP library, because its local variables contain the token.
             raise self._connection_error(call, error) from error.with_traceback(None)
         except (httpx.TransportError, IncompleteBodyError) as error:
             failure = self._connection_error(call, error)
-        except (httpx.InvalidURL, UnicodeError) as error:  # httpx raises both for a Location that is not a URL.
+        except (
+            httpx.InvalidURL,
+            UnicodeError,
+        ) as error:  # httpx raises either of them if the Location header is not a URL.
             raise UnexpectedResponseError(
-                f"{self._describe(call)}: 3xx, redirected to an invalid URL.{_outcome(call)} Check the base URL.",
+                f"{self._describe(call)} was redirected to an invalid URL.{_outcome(call)} Check the base URL.",
                 **self._facts(call, 302),
             ) from error.with_traceback(None)
         if failure is not None:
-            raise failure  # Without the cause, because its text can quote the response.
+            raise failure  # The error has no cause, because the message of the cause can quote the response.
         if log.isEnabledFor(logging.DEBUG):
             seconds = round(time.monotonic() - started, 3)
-            text = f"{call.operation} {response.status} in {seconds:.3f} s"
+            text = f"{call.operation} returned status {response.status} after {seconds:.3f} s."
             facts = self._facts(call, response.status)
             log_event(log, logging.DEBUG, "response_received", text, **facts, seconds=seconds)
         self._update_clock_skew(response)
@@ -338,22 +348,21 @@ class Transport:
 
     def _read_body(self, call: Call, stream: httpx.Response, started: float) -> bytes:
         """
-        Read the body until it is complete, too large or too late.
+        Read the body of a response, and enforce the size limit and the total timeout.
 
-        The total timeout starts with the request. It is checked after each chunk of the body, because httpx returns
-        control only then.
+        The total timeout starts with the request and is checked after each chunk of the body.
         """
         body = ResponseBody(stream.headers.get("Content-Encoding"), LARGEST_BODY)
         try:
             for chunk in stream.iter_raw():
                 body.add(chunk)
                 if time.monotonic() - started > self._total_timeout:
-                    raise httpx.ReadTimeout(f"the response was not complete after {self._total_timeout:.0f} s")
+                    raise httpx.ReadTimeout(f"The response was not complete after {self._total_timeout:.0f} s.")
             return body.finish()
         except UnusableBodyError as error:
             if stream.is_success:
                 raise self.unexpected_response(call, str(error)) from None
-            return b""  # The status is enough for an error. The body would only add the server's message.
+            return b""  # The status determines the error. Only the message of the server is lost.
 
     def _count_request(self) -> None:
         with self._count_lock:
@@ -365,7 +374,7 @@ class Transport:
         return self._renew_token("")
 
     def _renew_token(self, rejected: str) -> str:
-        """Call the token callable, unless another thread has already replaced the rejected token."""
+        """Return a new token from the callable, or the one that another thread requested in the meantime."""
         with self._token_lock:
             if self._token == rejected and callable(self._token_source):
                 self._token = check_token(self._token_source())
@@ -379,54 +388,56 @@ class Transport:
             self.clock_skew = (parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds()
 
     def _connection_error(self, call: Call, error: Exception) -> ConnectionFailedError:
-        problem = "the connection was lost"
+        problem = "The connection was lost"
         if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
             url = httpx.URL(self.base_url)
-            problem = f"could not connect to {url.host}:{url.port or _DEFAULT_PORTS[url.scheme]}"
+            problem = f"Cannot connect to {url.host}:{url.port or _DEFAULT_PORTS[url.scheme]}"
         elif isinstance(error, httpx.TimeoutException):
-            problem = "no complete response in time"
-        advice = f"{_outcome(call)} Read the group before you send it again."
-        if call.is_read:
-            advice = " Is the server running, and is the base URL right?"
+            problem = "The response was not complete within the timeout"
+        advice = _outcome(call) or " Check the network connection and the base URL."
         return ConnectionFailedError(
-            f"{self._describe(call)}: {problem} ({type(error).__name__}).{advice}", **self._facts(call, None)
+            f"{self._describe(call)} failed. {problem} ({type(error).__name__}).{advice}", **self._facts(call, None)
         )
 
     def _raise_for_status(self, call: Call, response: Response) -> NoReturn:
         status, message = response.status, self._server_message(response)
         quote = f" The server message is: {message}" if message else ""
         facts = {**self._facts(call, status), "server_message": message}
-        where = f"{self._describe(call)}: {status}"
+        where = f"{self._describe(call)} returned status {status}."
         requested = self._pause_if_requested(response)
         if status == 401:
-            raise AuthError(f"{where}, the token was not accepted. Get a new token.{quote}", **facts)
+            raise AuthError(f"{where} The server did not accept the token. Get a new token.{quote}", **facts)
         if status == 403:
             raise ForbiddenError(
-                f"{where}, the token does not permit this. Writes need the CUSTOMER permission.{quote}", **facts
+                f"{where} The token lacks a permission. Writes require a token with the CUSTOMER permission.{quote}",
+                **facts,
             )
         if status == 404:
-            raise NotFoundError(f"{where}, not found. Check the tenant uid and the group uid.{quote}", **facts)
+            raise NotFoundError(f"{where} The tenant or the group does not exist. Check both uids.{quote}", **facts)
         if status == 429:
             raise RateLimitedError(
-                f"{where}, too many requests.{_wait_text(requested)}{quote}",
-                hint="Create the client with fewer workers= or with a lower requests_per_second=.",
-                cli_hint="To load with fewer requests per second, use frgroups load --requests-per-second.",
+                f"{where} The server received too many requests.{_wait_text(requested)}{quote}",
+                hint="To send fewer requests per second, create the client with a lower requests_per_second=.",
+                cli_hint="To send fewer requests per second, use frgroups load --requests-per-second.",
                 retry_after=requested,
                 **facts,
             )
         if status >= 500:
-            raise ServerError(f"{where}, the server failed.{_outcome(call)}{quote}", retry_after=requested, **facts)
+            advice = _outcome(call) or " Try again later."
+            raise ServerError(f"{where} The server failed.{advice}{quote}", retry_after=requested, **facts)
         if status >= 400:
-            raise RequestRejectedError(f"{where}, the server rejected the request.{quote}", **facts)
+            raise RequestRejectedError(
+                f"{where} The server rejected the request. Check its arguments.{quote}", **facts
+            )
         raise UnexpectedResponseError(
-            f"{where}, a status that this API does not use. Check the base URL.{quote}", **facts
+            f"{where} The API does not use this status. Check the base URL.{quote}", **facts
         )
 
     def _pause_if_requested(self, response: Response) -> float | None:
         """
-        Return the seconds that a 429 or 503 requests with Retry-After, and pause all requests for that time.
+        Pause all requests if a 429 or 503 response has a Retry-After header, and return its delay in seconds.
 
-        A wait that is longer than the retry policy allows does not pause anything, because no request waits for it.
+        A delay that exceeds the maximum of the retry policy starts no pause, because no request would wait for it.
         """
         if response.status not in (429, 503):
             return None
@@ -436,29 +447,29 @@ class Transport:
         return seconds
 
     def _server_message(self, response: Response) -> str:
-        """Return the message of an error response, without the token."""
-        # The token is removed before the message is shortened, so that no half of it remains. It is removed again
-        # after decoding, because it can be escaped in the body.
+        """Return the message in the body of an error response, without the token."""
+        # Remove the token before the message is shortened, so that no part of the token remains.
+        # Remove it again after decoding, because the token can be escaped in the body.
         message = codec.error_message(response.body.replace(response.token.encode(), "…".encode()))
         return message.replace(response.token, "…")
 
     def _describe(self, call: Call) -> str:
-        return f"{call.operation} ({call.method} {call.path}) of tenant {self.tenant_uid} at {self.host}"
+        return f"The request {call.operation} ({call.method} {call.path}) for tenant {self.tenant_uid} at {self.host}"
 
     def _facts(self, call: Call, status: int | None) -> dict[str, Any]:
         return {"operation": call.operation, "tenant_uid": self.tenant_uid, "status": status}
 
 
 def _outcome(call: Call) -> str:
-    """Return the warning for a write without a response of the API, and "" for a read."""
+    """Return a warning that the result of a write is unknown, or "" for a read."""
     if call.is_read:
         return ""
-    return " Whether the change happened is not known."
+    return " It is not known whether the change took effect. Read the group before you repeat the request."
 
 
 def _wait_text(seconds: float | None) -> str:
     if seconds is None:
         return ""
     if not isfinite(seconds):
-        return " The server requests an endless wait."
-    return f" The server requests a wait of {seconds:.0f} s."
+        return " The server requests an infinite delay."
+    return f" The server requests a delay of {seconds:.0f} s."

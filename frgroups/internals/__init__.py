@@ -1,1 +1,1 @@
-"""Shared helpers that know nothing of groups: validation, formatting, files, locks and logging."""
+"""Shared helpers for validation, formatting, files, locks, and logging."""

@@ -1,4 +1,4 @@
-"""Write files atomically and durably, in private folders."""
+"""Write files atomically and durably in private folders."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from frgroups.errors import InputError
 
 
 def ensure_private_dir(folder: Path) -> Path:
-    """Create a folder and its missing parents with mode 0700, and return it. Existing folders do not change."""
+    """Create a folder and its missing parents with mode 0700, and return it. Existing folders keep their mode."""
     try:
         missing = [path for path in (folder, *folder.parents) if not path.exists()]
         for path in reversed(missing):
             path.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise InputError(
-            f"Cannot write in {folder}: {error.strerror}. Name another folder, or set FRGROUPS_HOME to one."
+            f"Cannot create the folder {folder}: {error.strerror}. Pass another folder, or set FRGROUPS_HOME."
         ) from error
     return folder
 
@@ -28,13 +28,13 @@ def ensure_private_dir(folder: Path) -> Path:
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """
-    Yield a draft file, which replaces `path` if the block succeeds.
+    Yield a temporary file that replaces `path` when the block ends without an error.
 
-    The draft has mode 0600 and is flushed to disk before the rename. If the disk is full or the process is
+    The temporary file has mode 0600 and is flushed to disk before the rename. If the disk is full or the process is
     interrupted, `path` does not change.
     """
     if path.exists() and not path.is_file():
-        raise InputError(f"{path} is no file that can be replaced; name another.")
+        raise InputError(f"Cannot write {path}: it exists and is not a regular file. Pass another path.")
     ensure_private_dir(path.parent)
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.draft")
     try:
@@ -48,14 +48,14 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> Path:
-    """Write a text file atomically."""
+    """Write a string to a file atomically, in UTF-8 and with Unix line ends."""
     with atomic_write(path) as draft:
         draft.write_text(text, encoding="utf-8", newline="\n")
     return path
 
 
 def append_durable(path: Path, line: str) -> None:
-    """Append a line to a file and flush it to disk. An incomplete last line is removed first."""
+    """Append a line to a file and flush it to disk. First remove the last line if it is incomplete."""
     ensure_private_dir(path.parent)
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -67,13 +67,13 @@ def append_durable(path: Path, line: str) -> None:
             os.fsync(file.fileno())
         fsync_path(path.parent)
     except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}.") from error
+        raise InputError(f"Cannot write {path}: {error.strerror}.") from error
 
 
 def fsync_path(path: Path) -> None:
-    """Flush a file or folder to disk."""
+    """Flush a file or a folder to disk."""
     if path.is_dir() and os.name == "nt":
-        return  # Windows cannot open folders.
+        return  # Windows cannot open a folder as a file.
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

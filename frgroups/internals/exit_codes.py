@@ -1,4 +1,4 @@
-"""Exit codes of the command line, their meaning, and the errors that cause them."""
+"""Exit codes of the command line and the exceptions that cause them."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from frgroups.errors import (
 
 EXIT_CODES = {
     0: "done, or nothing to do",
-    1: "error; the message says what to do",
+    1: "error; see the message",
     2: "changes are planned (plan --exit-code only)",
     3: "blocked by a limit, or already undone; this run sent nothing",
-    4: "a group kept changing during the load, or changed since the plan was made (apply); this run sent nothing",
-    5: "partly done, items rejected, or no receipt could be written",
-    6: "reading back disagrees with what was sent",
-    7: "locked by another apply; this run sent nothing",
+    4: "a group changed during the load, or since the plan was made; this run sent nothing",
+    5: "partly done: some changes were rejected, or the receipt could not be written",
+    6: "the read-back does not match the changes that were sent",
+    7: "locked by another apply, erasure, or load; this run sent nothing",
     8: "not approved; this run sent nothing",
-    9: "not every tenant is fresh and consistent (status only)",
-    64: "wrong usage",
+    9: "at least one tenant is stale or not consistent (status only)",
+    64: "invalid command line",
 }
-# From the best to the worst: success; nothing was sent; some changes failed; the result is unknown.
+# Codes from best to worst: success, nothing was sent, some changes failed, the result is unknown.
 _FROM_BEST_TO_WORST = (0, 2, 9, 8, 3, 7, 4, 5, 6, 1, 64)
 _CODES: dict[type[FrgroupsError], int] = {
     PlanBlockedError: 3,
@@ -41,7 +41,7 @@ _CODES: dict[type[FrgroupsError], int] = {
 
 def code_of(error: BaseException) -> int:
     """
-    Return the exit code of an error.
+    Return the exit code for an exception.
 
     Examples
     --------
@@ -53,7 +53,7 @@ def code_of(error: BaseException) -> int:
 
 def worst(codes: Iterable[int]) -> int:
     """
-    Return the worst exit code; an unknown code counts as an error, and 0 is the default.
+    Return the worst of several exit codes, or 0 if there are none. An unknown code counts as 1.
 
     Examples
     --------

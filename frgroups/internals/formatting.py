@@ -1,4 +1,4 @@
-"""Format numbers, lists, durations, ages, sizes, percentages and days for display."""
+"""Format numbers, lists, durations, sizes, percentages, and dates for display."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
-# The calendar module returns month names in the language of the machine.
+# Do not use the calendar module, because it returns month names in the locale of the machine.
 _MONTHS = "January February March April May June July August September October November December".split()  # noqa: SIM905
 
 _UNITS = (("w", 7 * 86_400), ("d", 86_400), ("h", 3_600), ("min", 60))
@@ -16,7 +16,7 @@ _UNIT_NAMES = {"w": "week", "d": "day", "h": "hour", "min": "minute", "s": "seco
 
 def pluralize(n: int, what: str) -> str:
     """
-    Format a number and its noun. The first word of `what` gets the plural ending.
+    Format a number and a noun, with the plural ending on the first word of `what` if needed.
 
     Examples
     --------
@@ -41,14 +41,14 @@ def agree(n: float, singular: str, plural: str) -> str:
 
 def format_list(items: Sequence[str], limit: int | None = None, *, conjunction: str = "and") -> str:
     """
-    Format an enumeration with a serial comma.
+    Join items to an enumeration with a serial comma.
 
     Parameters
     ----------
     items
-        The items.
+        Items to join.
     limit
-        Number of items to show before "n more"; None shows all.
+        Number of items to show. Further items are shown as "n more". None shows all items.
     conjunction
         Word before the last item.
 
@@ -69,9 +69,9 @@ def format_list(items: Sequence[str], limit: int | None = None, *, conjunction: 
 
 def format_percentage(share: float, decimals: int = 1) -> str:
     """
-    Format a share as a percentage.
+    Format a share between 0 and 1 as a percentage.
 
-    The result is rounded down, so that only the whole is 100%, and a share above 0 is never shown as 0%.
+    The result is rounded down, so that only a share of 1 is shown as 100%. A positive share is never shown as 0%.
 
     Examples
     --------
@@ -89,7 +89,7 @@ def format_percentage(share: float, decimals: int = 1) -> str:
 
 def format_age(age: timedelta) -> str:
     """
-    Format an age in the largest unit of which it contains at least two, rounded down.
+    Format an age in the largest unit that results in a value of at least 2, rounded down.
 
     Examples
     --------
@@ -103,7 +103,7 @@ def format_age(age: timedelta) -> str:
 
 def format_duration(duration: timedelta) -> str:
     """
-    Format a duration exactly, in the largest unit in which it is a whole number of at least two.
+    Format a duration without rounding, in the largest unit that results in an integer of at least 2.
 
     Examples
     --------
@@ -119,7 +119,7 @@ def format_duration(duration: timedelta) -> str:
 
 def format_size(size: int) -> str:
     """
-    Format a number of bytes in kB, MB or GB; 0 becomes an empty string.
+    Format a number of bytes in kB, MB, or GB. Return an empty string for 0.
 
     Examples
     --------
@@ -136,7 +136,7 @@ def format_size(size: int) -> str:
 
 def format_growth(first: int, last: int) -> str:
     """
-    Format the change between two numbers as a percentage of the first. Only equal numbers result in 0%.
+    Format the change between two numbers as a percentage of the first number. Only equal numbers result in 0%.
 
     Examples
     --------
@@ -154,7 +154,7 @@ def format_growth(first: int, last: int) -> str:
 
 def format_day(day: date) -> str:
     """
-    Format a day with the English name of its month.
+    Format a date with the English name of the month.
 
     Examples
     --------
@@ -166,7 +166,7 @@ def format_day(day: date) -> str:
 
 def format_day_span(first: datetime, last: datetime) -> str:
     """
-    Format the time between two timestamps as days, or as times if both are on the same day.
+    Format the period between two timestamps as dates, or as times if both are on the same day.
 
     Examples
     --------
@@ -194,7 +194,7 @@ def format_day_span(first: datetime, last: datetime) -> str:
 
 def format_utc(timestamp: datetime, *, seconds: bool = False) -> str:
     """
-    Convert a timestamp to UTC and format it, without seconds by default.
+    Convert a timestamp to UTC and format it, by default without seconds.
 
     Examples
     --------
@@ -208,13 +208,13 @@ def format_utc(timestamp: datetime, *, seconds: bool = False) -> str:
 
 
 def total_hours(duration: timedelta) -> float:
-    """Return a duration in hours."""
+    """Convert a duration to a number of hours."""
     return duration / timedelta(hours=1)
 
 
 def escape_invisible(text: object) -> str:
     r"""
-    Replace invisible characters, and those that change the direction of text, by escape sequences.
+    Replace invisible characters, and characters that change the text direction, by escape sequences.
 
     Examples
     --------
@@ -228,7 +228,7 @@ def escape_invisible(text: object) -> str:
 
 
 def _escape_if_invisible(character: str) -> str:
-    # Joiners are part of emoji and of some scripts.
+    # Zero-width joiners are part of emoji and of some scripts, so they are not escaped.
     if unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp") and character not in "\u200c\u200d":
         return f"\\u{ord(character):04x}"
     return character

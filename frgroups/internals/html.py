@@ -1,8 +1,8 @@
 """
-Render HTML with Jinja2: cards for notebooks and pages that load nothing from the network.
+Render HTML with Jinja2, for cards in notebooks and for self-contained pages.
 
-Templates, style sheets and scripts lie beside the module that renders them. Their names are paths within the
-package, such as "review/page.html". Jinja2 is imported at the first rendering.
+Templates, style sheets, and scripts are in the same folder as the module that renders them. Template names are paths
+relative to the package, such as "review/page.html". Jinja2 is imported when the first template is rendered.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ _PACKAGE = Path(__file__).parents[1]
 @dataclass(frozen=True)
 class Card:
     """
-    A title and labeled facts, shown as HTML in a notebook and as text in a terminal.
+    Title with labeled values, shown as HTML in a notebook and as text in a terminal.
+
+    `mark` is a label that is shown next to the title.
 
     Examples
     --------
@@ -42,11 +44,11 @@ class Card:
     mark: str = ""
 
     def html(self) -> str:
-        """Return a table with a caption and row headers, without script or style sheet."""
+        """Return the card as an HTML table with a caption and row headers, without scripts and style sheets."""
         return render("internals/card.html", card=self)
 
     def text(self) -> str:
-        """Return the title and one line per fact."""
+        """Return the card as plain text, with the title followed by one line per value."""
         width = max((len(name) for name in self.facts), default=0)
         title = f"{self.title} {self.mark}".rstrip()
         return "\n".join([title, *(f"  {name:<{width}}  {value}" for name, value in self.facts.items())])
@@ -56,25 +58,27 @@ def render(template: str, **values: Any) -> str:
     """
     Render a template of the package.
 
-    Every value is escaped, and its invisible characters are written out, unless the template itself made it.
+    Every value is escaped, and invisible characters are replaced by escape sequences, except in markup that another
+    template rendered.
     """
     return _environment().get_template(template).render(values)
 
 
 def render_page(template: str, *, style: str, scripts: tuple[str, ...], **values: Any) -> str:
     """
-    Render a template that extends `internals/page_frame.html`, with its style sheet and scripts inside.
+    Render a page that contains its style sheet and its scripts.
 
-    The page loads nothing from the network: its Content-Security-Policy allows this style and these scripts only.
+    The page does not load anything from the network. Its Content-Security-Policy allows only the given style sheet
+    and scripts.
 
     Parameters
     ----------
     template
-        Name of the template.
+        Name of a template that extends `internals/page_frame.html`.
     style
         Name of the style sheet.
     scripts
-        Names of the scripts, which are joined into one.
+        Names of the scripts, which are joined to one script element.
     **values
         Variables of the template.
     """
@@ -84,9 +88,9 @@ def render_page(template: str, *, style: str, scripts: tuple[str, ...], **values
     script_text = "".join(read_asset(script) for script in scripts)
     return render(
         template,
-        style=Markup(style_text),  # noqa: S704 (a file of this package)
+        style=Markup(style_text),  # noqa: S704  # The text is a file of this package.
         style_hash=csp_hash(style_text),
-        script=Markup(script_text),  # noqa: S704 (files of this package)
+        script=Markup(script_text),  # noqa: S704  # The text consists of files of this package.
         script_hash=csp_hash(script_text),
         **values,
     )
@@ -94,13 +98,13 @@ def render_page(template: str, *, style: str, scripts: tuple[str, ...], **values
 
 @cache
 def read_asset(name: str) -> str:
-    """Return the text of a file of the package, with Unix line ends so that its hash is the same on all systems."""
+    """Return the text of a package file with Unix line ends, so that its hash is the same on all systems."""
     return (_PACKAGE / name).read_bytes().decode().replace("\r\n", "\n")
 
 
 def csp_hash(text: str) -> str:
     """
-    Return the source expression by which a Content-Security-Policy allows an inline style or script.
+    Return the source expression that allows an inline style or script in a Content-Security-Policy.
 
     Examples
     --------
@@ -112,7 +116,7 @@ def csp_hash(text: str) -> str:
 
 def escaped_forms(text: str) -> tuple[str, str]:
     r"""
-    Return how templates write a text: in markup, and in a JSON string inside a script element.
+    Return the escaped forms of a string in HTML markup and in a JSON string of a script element.
 
     Examples
     --------
@@ -150,14 +154,14 @@ def _environment() -> jinja2.Environment:
 
 
 def _visible_value(value: object) -> object:
-    """Write out the invisible characters of a printed value, except in markup that a template made."""
+    """Escape the invisible characters of a value, except in markup that a template rendered."""
     if hasattr(value, "__html__"):
         return value
     return escape_invisible(value)
 
 
 def _dump_json(value: object) -> str:
-    """Return compact JSON for a script element; Jinja2 then escapes the characters of markup in it."""
+    """Encode a value as compact JSON for a script element. Jinja2 escapes the markup characters afterwards."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 

@@ -1,4 +1,4 @@
-"""Convert Python, NumPy and pandas values to values that JSON can represent."""
+"""Convert Python, NumPy, and pandas values to values that JSON can represent."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def to_jsonable(value: Any) -> JSONValue:
     ----------
     value
         None, a bool, a number, a string, a date, a timestamp, a duration, a NumPy or pandas scalar, or a mapping,
-        list, tuple, set or NumPy array of such values.
+        list, tuple, set, array, or Series of such values.
 
     Returns
     -------
-    None, bool, int, float, str, list or dict
-        None for NaN, NaT, NA and infinite numbers. Timestamps are in ISO 8601; those with a time zone are
-        converted to UTC. Durations are in seconds. Tuples, sets and arrays become lists. The keys of mappings
-        become strings, and so does every value of another type.
+    None, bool, int, float, str, list, or dict
+        NaN, NaT, NA, and infinite numbers become None. Timestamps become ISO 8601 strings, in UTC if they have a
+        time zone. Durations become seconds. Tuples, sets, and arrays become lists. Keys of mappings and values of
+        other types become strings.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Locks that allow one apply, and one load, of a tenant and host at a time in a data folder."""
+"""Lock a tenant, so that only one apply per data folder and one load per cache folder run at a time."""
 
 from __future__ import annotations
 
@@ -26,25 +26,28 @@ log = logging.getLogger("frgroups.internals")
 _LOAD_LOCK_FOLDER = ".locks"
 _POLL_SECONDS = 0.2
 
-# The load locks of each thread. A thread that waited for its own lock would wait forever.
+# Load locks that each thread holds. A thread that waited for its own lock would never continue.
 _thread_locks = threading.local()
 
 
 @contextmanager
 def tenant_lock(tenant_uid: str, base_url: str, what: str) -> Iterator[None]:
     """
-    Hold the lock for changes of a tenant. Raise LockedError if another process holds it.
+    Hold the lock for changes of a tenant, or raise LockedError if another process holds it.
 
-    `what` describes the operation to other processes. The lock of a process ends with the process.
+    The description `what` is shown to other processes that request the lock. The operating system releases the lock
+    when the process ends.
     """
     path = ensure_private_dir(data_subdir("locks")) / f"{tenant_folder(tenant_uid, base_url)}.lock"
     with ExitStack() as stack:
         try:
             stack.enter_context(_lock(path, what, timeout=0))
-        except filelock.Timeout as error:  # A subclass of OSError, so catch it first.
-            raise LockedError(f"{tenant_uid} is locked: {_describe_holder(path)}. Try again later.") from error
+        except filelock.Timeout as error:  # Timeout is a subclass of OSError, so it is caught first.
+            raise LockedError(
+                f"Tenant {tenant_uid} is locked by {_describe_holder(path)}. Try again later."
+            ) from error
         except (OSError, NotImplementedError) as error:
-            raise InputError(f"The lock {path} cannot be made: {_error_reason(error)}.") from error
+            raise InputError(f"Cannot create the lock {path}: {_error_reason(error)}.") from error
         yield
 
 
@@ -58,12 +61,33 @@ def load_lock(
     waiting: Callable[[str], object] | None = None,
 ) -> Iterator[bool]:
     """
-    Hold the lock for loads of a tenant into a cache folder. Yield True if another load held it before.
+    Hold the lock for loads of a tenant into a cache folder, and wait for it if another load holds it.
 
-    The lock is in the folder `.locks` of the cache folder. It only avoids duplicate work, because snapshots are
-    written atomically. Therefore, the load continues without a lock if the lock cannot be created. `waiting` is
-    called with a description of the other load; None logs it. Raises LockedError if the current thread holds the
-    lock.
+    The lock prevents duplicate work. It is not needed for correctness, because snapshots are written atomically. If
+    the lock cannot be created, a warning is logged and the load continues without it.
+
+    Parameters
+    ----------
+    cache
+        Cache folder. The lock file is in its subfolder `.locks`.
+    tenant_uid
+        Uid of the tenant.
+    base_url
+        Base URL of the client, or None for a snapshot without a host.
+    what
+        Description of the operation for other processes.
+    waiting
+        Function that is called with a message before the wait. None logs the message.
+
+    Yields
+    ------
+    bool
+        True if this call waited for another load.
+
+    Raises
+    ------
+    LockedError
+        The current thread already holds the lock.
     """
     path = cache / _LOAD_LOCK_FOLDER / f"{tenant_folder(tenant_uid, base_url)}.lock"
     waited = False
@@ -74,21 +98,35 @@ def load_lock(
                 stack.enter_context(_lock(path, what, timeout=0))
             except filelock.Timeout:
                 waited = True
-                (waiting or _log_waiting)(f"Waiting for {tenant_uid}: {_describe_holder(path)}.")
+                (waiting or _log_waiting)(
+                    f"Waiting for tenant {tenant_uid}, which is locked by {_describe_holder(path)}."
+                )
                 stack.enter_context(_lock(path, what, timeout=-1))
         except (InputError, OSError, NotImplementedError) as error:
             reason = _error_reason(error)
-            text = f"A {what} of {tenant_uid} without a lock, for none can be made in {path.parent}: {reason}"
+            text = (
+                f"Cannot create a lock in {path.parent}: {reason}. The {what} of {tenant_uid} continues without it."
+            )
             log_event(log, logging.WARNING, "load_not_locked", text, tenant_uid=tenant_uid)
         yield waited
 
 
 def locked_tenants(caches: Iterable[Path]) -> set[tuple[str, str]]:
     """
-    Return the tenant uid and base URL of all applies, and of all loads into these cache folders, that have started.
+    Return all tenants that have a lock file of an apply or a load.
 
-    This includes operations in progress that have not stored anything yet. Lock files contain only the host, so the
-    scheme of each base URL is https.
+    Lock files are never deleted, so the result includes finished operations. It also includes running operations that
+    have not stored any data yet.
+
+    Parameters
+    ----------
+    caches
+        Cache folders of the loads.
+
+    Returns
+    -------
+    set of (tenant uid, base URL)
+        The scheme of each base URL is https, because lock files contain only the host.
     """
     folders = [data_subdir("locks"), *(cache / _LOAD_LOCK_FOLDER for cache in caches)]
     names = {path.stem for folder in folders for path in folder.glob("*@*.lock")}
@@ -100,8 +138,8 @@ def _forbid_reentry(path: Path, tenant_uid: str) -> Iterator[None]:
     locks: set[Path] = vars(_thread_locks).setdefault("held", set())
     if path in locks:
         raise LockedError(
-            f"A load of {tenant_uid} into {path.parent.parent} is under way in this very thread, as in a progress "
-            "callback, and would be waited for without end. Do this after it."
+            f"This thread is already loading tenant {tenant_uid} into {path.parent.parent}. Start another load "
+            "afterwards, and not in a progress callback."
         )
     locks.add(path)
     try:
@@ -127,12 +165,12 @@ def _error_reason(error: Exception) -> str:
 
 
 def _log_waiting(text: str) -> None:
-    # Python shows warnings by default, so that the user sees why the load waits.
+    # Use a warning because Python prints warnings by default, so that the user sees why the load waits.
     log_event(log, logging.WARNING, "load_waiting", text)
 
 
 def _write_holder(path: Path, what: str) -> None:
-    """Write a description of the lock holder for other processes. The lock does not depend on it."""
+    """Write a description of the lock holder for error messages of other processes."""
     holder = {
         "what": what,
         "user": _user_name(),
@@ -153,11 +191,11 @@ def _describe_holder(lock: Path) -> str:
         since = format_utc(datetime.fromisoformat(holder["since"]))
         return f"{holder['what']} by {holder['user']} on {holder['host']} (process {holder['pid']}) since {since}"
     except (OSError, ValueError, KeyError, TypeError):
-        return "its holder left no note"
+        return "another process"
 
 
 def _user_name() -> str:
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # In a container, the user id might have no name.
+    except (KeyError, OSError):  # In a container, the user id does not always have a name.
         return str(os.getuid())

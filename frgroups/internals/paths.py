@@ -1,4 +1,4 @@
-"""Location of the data folder and of the snapshots, plans and journals in it."""
+"""Paths of the data folder and of its subfolders."""
 
 from __future__ import annotations
 
@@ -13,12 +13,18 @@ def home() -> Path:
     """
     Return the absolute path of the data folder.
 
-    The folder is not created. The first of these folders is used:
+    The data folder contains the stored snapshots, plans, and journals. It is the first of these folders that is
+    defined:
 
-    1. the folder that the environment variable `FRGROUPS_HOME` names,
-    2. the `data` folder of the current project, which is the nearest parent folder that has a `data` folder and
-       either a pyproject.toml or a notebooks folder,
-    3. the data folder of the user for frgroups, as defined by the operating system.
+    1. the value of the environment variable `FRGROUPS_HOME`,
+    2. the `data` folder of the current project. The project is the current folder, or its nearest parent, that
+       contains a `data` folder and either a pyproject.toml file or a `notebooks` folder,
+    3. the standard data folder of the user, such as `~/.local/share/frgroups` on Linux.
+
+    Returns
+    -------
+    pathlib.Path
+        Path of the folder. The folder is not created.
 
     Examples
     --------
@@ -31,33 +37,35 @@ def home() -> Path:
     for folder in (here, *here.parents):
         if (folder / "data").is_dir() and any((folder / name).exists() for name in ("pyproject.toml", "notebooks")):
             return (folder / "data").resolve()
-    import platformdirs  # Needed only here.
+    import platformdirs  # Imported late, so that importing this module is fast.
 
     return platformdirs.user_data_path("frgroups", appauthor=False)
 
 
 def data_subdir(name: str) -> Path:
-    """Return the path of a folder in the data folder, such as "snapshots"."""
+    """Return the path of a subfolder of the data folder, such as "snapshots"."""
     return home() / name
 
 
 def resolve_folder(path: str | Path | None, name: str) -> Path:
-    """Return `path` as an absolute path, or the folder `name` of the data folder if `path` is None."""
+    """Return the absolute form of a path, or the subfolder `name` of the data folder if the path is None."""
     if path is None:
         return data_subdir(name)
-    if isinstance(path, str) and not path.strip():  # It would mean the current folder.
-        raise InputError(f"An empty text is no folder for {name}; None is the one of the home, '.' the current one.")
+    if isinstance(path, str) and not path.strip():  # Path would interpret it as the current folder.
+        raise InputError(
+            f"The folder for {name} must not be empty. Pass None for the default or '.' for the current folder."
+        )
     try:
         folder = Path(path).expanduser().resolve()
-        folder.exists()  # Which is an error for a name that is too long.
+        folder.exists()  # This call raises OSError if the name is too long.
         return folder
     except (RuntimeError, ValueError, OSError, TypeError) as error:
-        raise InputError(f"{str(path)[:80]!r} is no folder for {name}: {error}.") from error
+        raise InputError(f"{str(path)[:80]!r} is not a valid folder for {name}: {error}.") from error
 
 
 def tenant_folder(tenant_uid: str, base_url: str | None) -> str:
-    """Return the folder name of a tenant. It is unique for the tenant uid and the host."""
-    host = "tables"  # The name for snapshots that were made from tables.
+    """Return the name of the folder of a tenant, which is unique for the combination of tenant uid and host."""
+    host = "tables"  # A snapshot that was created from tables has no host.
     if base_url:
         host = urlsplit(base_url).netloc
     return f"{quote(tenant_uid, safe='')}@{quote(host, safe='.')}"
@@ -65,7 +73,7 @@ def tenant_folder(tenant_uid: str, base_url: str | None) -> str:
 
 def parse_tenant_folder(folder: str) -> tuple[str, str]:
     """
-    Return the tenant uid and the host of a folder name, or two empty strings if it is not a tenant folder.
+    Split the name of a tenant folder into tenant uid and host. Return two empty strings for other names.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Progress bars for notebooks, with or without ipywidgets, and terminals."""
+"""Progress bars for terminals and notebooks. ipywidgets is optional."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ProgressOption = bool | Callable[[str, int, int | None], object] | None
 
 class Progress:
     """
-    Report the progress of a long operation.
+    Context manager that reports the progress of a long operation.
 
     Parameters
     ----------
@@ -24,10 +24,10 @@ class Progress:
     unit
         Unit of the counts, for example "rows".
     show
-        True shows a progress bar, False does not. None shows one in notebooks and terminals, but not if the
-        output goes to a file. A callable is called with (text, done, total) instead.
+        True shows a progress bar, and False shows nothing. None, the default, shows a progress bar in notebooks and
+        terminals, but not if stderr is redirected. A callable is called with (text, done, total) instead.
     total
-        Expected count, or None if it is not known.
+        Expected count, or None if it is unknown.
 
     Examples
     --------
@@ -63,7 +63,7 @@ class Progress:
             self._bar.close()
 
     def expect(self, total: int) -> None:
-        """Set the expected total."""
+        """Set the expected total count."""
         self._total = total
         if self._bar is not None:
             self._bar.total = total
@@ -71,12 +71,12 @@ class Progress:
         self._call_back()
 
     def note(self, text: str) -> None:
-        """Show a text next to the bar."""
+        """Show a note next to the progress bar."""
         if self._bar is not None:
             self._bar.set_postfix_str(text)
 
     def advance(self, n: int = 1) -> None:
-        """Add `n` to the count."""
+        """Increase the count by `n`."""
         self._done += n
         if self._bar is not None:
             self._bar.update(n)
@@ -88,10 +88,10 @@ class Progress:
         try:
             self._callback(self._text, self._done, self._total)
         except StopIteration as error:
-            # The calling loops would treat a StopIteration as their own end.
+            # The loop that reports the progress would treat a StopIteration as its own end.
             raise InputError(
-                "The progress callback raised StopIteration, as next() does at the end of an iterator. To stop the "
-                "work, raise another exception."
+                "The progress callback raised StopIteration, for example by calling next() on an exhausted iterator. "
+                "To stop the operation, raise another exception."
             ) from error
 
 
@@ -103,7 +103,7 @@ def _bar_class() -> tuple[Any, dict[str, Any]]:
     from tqdm import tqdm as text_bar
 
     if in_notebook():
-        return text_bar, {"file": sys.stdout}  # Notebooks show the text on stderr like an error.
+        return text_bar, {"file": sys.stdout}  # Notebooks highlight text on stderr as an error.
     return text_bar, {"file": sys.stderr}
 
 
@@ -112,7 +112,7 @@ def _is_interactive() -> bool:
 
 
 def in_notebook() -> bool:
-    """Return True in the kernel of a notebook."""
+    """Return True if the code runs in the kernel of a notebook."""
     ipython = sys.modules.get("IPython")
     if ipython is None:
         return False

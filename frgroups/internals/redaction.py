@@ -1,15 +1,15 @@
-"""Remove contact data from texts, and shorten values for error messages."""
+"""Mask contact data in texts, and shorten values for error messages."""
 
 from __future__ import annotations
 
 import re
 
-# A match starts at the start of a word. Otherwise, a long word without an address takes quadratic time.
+# A match starts at the start of a word. Otherwise, the search in a long word without an address is quadratic.
 _ADDRESS = re.compile(r"(?<![^\s<>;,\"'])[^\s<>;,\"']+(?:@|%40)[^\s<>;,\"']+")
 
 _PHONE = re.compile(r"(?:\+|\b00)\d[\d ()./-]{5,}\d")
 
-# National phone numbers have at least seven digits: 987 65 432, 070-123 45 67.
+# A national phone number has at least seven digits, for example 987 65 432 or 070-123 45 67.
 _NATIONAL_PHONE = re.compile(r"(?<![\w.,:+-])\(?\d(?:[ ()./-]{0,2}\d){6,14}(?![\w:]|[.,]\d)")
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
@@ -19,7 +19,9 @@ _MAX_LENGTH = 60
 
 class HiddenText(str):
     """
-    A string whose representation does not show its content, for tokens in tracebacks that include local variables.
+    String with a repr that hides its content.
+
+    It is used for tokens, because tracebacks that include local variables show the repr.
 
     Examples
     --------
@@ -35,7 +37,7 @@ class HiddenText(str):
 
 def safe_repr(value: object) -> str:
     """
-    Return the repr of a value without email addresses and phone numbers, with at most 60 characters.
+    Return the repr of a value with masked contact data, shortened to 60 characters.
 
     Examples
     --------
@@ -54,7 +56,7 @@ def mask_contacts(text: str) -> str:
     """
     Mask email addresses and phone numbers in a text from another system.
 
-    Every sequence of digits that might be a phone number is masked, except dates.
+    Each sequence of digits that can be a phone number is masked, except dates.
 
     Examples
     --------
@@ -66,9 +68,9 @@ def mask_contacts(text: str) -> str:
 
 def mask_explicit_contacts(text: str) -> str:
     """
-    Mask email addresses and international phone numbers.
+    Mask email addresses and international phone numbers in a text.
 
-    Use it for values from the caller, in which other sequences of digits might be uids.
+    Other sequences of digits remain, because values from the caller can be numeric uids.
     """
     return _PHONE.sub("+…", _ADDRESS.sub("…@…", text))
 

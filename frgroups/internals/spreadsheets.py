@@ -1,4 +1,4 @@
-"""Read a CSV or Excel file into rows of text cells, including the header, and reject damaged ids."""
+"""Read CSV and Excel files as rows of strings, and detect ids that a spreadsheet has damaged."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import Any
 
 from frgroups.errors import InputError, ListError
 
-ZIP_SIGNATURE = b"PK\x03\x04"  # of a workbook, among others
-OLD_WORKBOOK_SIGNATURE = b"\xd0\xcf\x11\xe0"  # of an .xls workbook, or of one with a password
-SEPARATOR_LINE = re.compile(r"sep=[;,\t]\r?\n")  # Excel writes this first line to name the separator.
+ZIP_SIGNATURE = b"PK\x03\x04"  # Workbooks (.xlsx) are zip files.
+OLD_WORKBOOK_SIGNATURE = b"\xd0\xcf\x11\xe0"  # Old (.xls) and encrypted workbooks start with it.
+SEPARATOR_LINE = re.compile(r"sep=[;,\t]\r?\n")  # Excel reads the separator from such a first line.
 
 _SEPARATORS = {";": "semicolon", ",": "comma", "\t": "tab"}
 
@@ -26,30 +26,30 @@ _CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _FORMULA_OF_TEXT = re.compile(r'="(.*)"', re.DOTALL)
 _NO_SEPARATOR = "\x1f"
 
-Row = tuple[int, list[str]]  # the row's number in a spreadsheet, and its cells
-Record = tuple[str, list[str]]  # the text of a CSV record, with its line end, and its cells
+Row = tuple[int, list[str]]  # Row number in the spreadsheet, and cells of the row.
+Record = tuple[str, list[str]]  # Text of a CSV record including the line end, and cells of the record.
 
 
 @dataclass(frozen=True)
 class Table:
-    """The rows of a file that are not blank. All have the same width, and the first can be a header."""
+    """Rows of a file without blank rows. All rows have the same width, and the first row can be a header."""
 
     source: Path
     rows: list[Row]
 
     @property
     def width(self) -> int:
-        """The number of cells of each row."""
+        """Number of cells in each row."""
         return len(self.rows[0][1])
 
 
 class NonTextCell(str):
-    """A workbook cell of the given kind, which is not text. Only id columns must be text."""
+    """Workbook cell that is not text, for example a number. Columns other than id columns may contain such cells."""
 
     kind: str
 
     def __new__(cls, text: str, kind: str) -> NonTextCell:
-        """Create a cell from its text and its kind."""
+        """Create a cell from its text and a description of its kind, such as "a number"."""
         cell = super().__new__(cls, text)
         cell.kind = kind
         return cell
@@ -57,9 +57,19 @@ class NonTextCell(str):
 
 def read_table(path: str | Path, sheet: str | None) -> Table:
     """
-    Return the rows of a CSV or Excel file that are not blank.
+    Read the rows of a CSV or Excel file, without blank rows.
 
-    The rows of a workbook are those of `sheet`, or of the only filled sheet.
+    Parameters
+    ----------
+    path
+        Path of the file.
+    sheet
+        Name of the sheet of a workbook. None reads the only sheet that is not empty.
+
+    Raises
+    ------
+    ListError
+        The file cannot be read, is empty or ambiguous, or contains rows of different widths.
     """
     source = Path(path).expanduser()
     try:
@@ -67,28 +77,28 @@ def read_table(path: str | Path, sheet: str | None) -> Table:
     except OSError as error:
         problem = error.strerror
         if source.is_dir():
-            problem = "a folder"
-        raise ListError(f"The list {source} cannot be read: {problem}. Name a CSV or Excel file.") from error
+            problem = "it is a folder"
+        raise ListError(f"Cannot read {source}: {problem}. Pass a CSV or Excel file.") from error
     if body.startswith(OLD_WORKBOOK_SIGNATURE):
         raise ListError(
-            f"{source} is an old .xls workbook or one with a password. Save it as .xlsx without a password, "
+            f"{source} is an .xls workbook or is protected with a password. Save it as .xlsx without a password, "
             "or as CSV UTF-8."
         )
     is_workbook = body.startswith(ZIP_SIGNATURE)
     if not is_workbook and source.suffix.lower() in (".xlsx", ".xlsm", ".xls"):
-        raise ListError(f"{source} is named like a workbook but is none. Save it again as .xlsx or CSV UTF-8.")
+        raise ListError(f"{source} is not a valid Excel workbook. Save it again as .xlsx or CSV UTF-8.")
     if not is_workbook and sheet is not None:
-        raise ListError(f"The sheet {sheet!r} was asked of {source}, which is no workbook. Leave it out.")
+        raise ListError(f"`sheet` must be None for a file that is not a workbook, got {sheet!r} for {source}.")
     raw_rows = _excel_rows(body, source, sheet) if is_workbook else _csv_rows(_decode_text(body, source), source)
     rows = [(number, [clean_cell(cell) for cell in row]) for number, row in raw_rows]
     rows = [(number, row) for number, row in rows if any(row)]
     if not rows:
-        raise ListError(f"{source} is empty ({len(body):,} bytes, no cell filled). Write one id per row.")
+        raise ListError(f"{source} has {len(body):,} bytes, but all cells are empty. Write one id per row.")
     return Table(source, _same_width(rows, source))
 
 
 def reject_damaged_ids(cells: Sequence[tuple[int, str]], source: Path) -> None:
-    """Raise ListError if a spreadsheet or a number column has changed these ids."""
+    """Raise ListError if a spreadsheet has converted ids to numbers, dates, or other values."""
     damaged = [(number, cell) for number, cell in cells if _damage_of(cell)]
     if not damaged:
         return
@@ -97,13 +107,13 @@ def reject_damaged_ids(cells: Sequence[tuple[int, str]], source: Path) -> None:
         examples += f" and {len(damaged) - 2:,} more"
     kind = _damage_of(damaged[0][1])
     raise ListError(
-        f"{source}: {len(damaged):,} ids are {kind}, not text: {examples}. Digits or leading zeros may be lost. "
-        "Export the list again, and open it with the id column as Text (Data > From Text) or not in Excel at all."
+        f"{source} contains {len(damaged):,} damaged ids: {examples}. They must be text, got {kind}. Digits or "
+        "leading zeros can be lost. Export the list again. If you open it in Excel, import the id column as text."
     )
 
 
 def clean_cell(cell: str) -> str:
-    """Return a cell without surrounding blanks, and without the formula that marks it as text."""
+    """Return a cell without surrounding whitespace. A formula such as ="0150" is replaced by its text."""
     trimmed = cell.strip().strip("\u200b\ufeff").strip()
     if isinstance(cell, NonTextCell):
         return NonTextCell(trimmed, cell.kind)
@@ -115,7 +125,7 @@ def clean_cell(cell: str) -> str:
 
 def normalize_column_name(name: str) -> str:
     """
-    Return a column name in lower case, without blanks, underscores, periods and hyphens.
+    Return a column name in lower case, without whitespace, underscores, periods, and hyphens.
 
     Examples
     --------
@@ -126,7 +136,7 @@ def normalize_column_name(name: str) -> str:
 
 
 def _decode_text(body: bytes, source: Path) -> str:
-    """Decode a file in UTF-8, Windows-1252, or UTF-16 with a byte order mark, as spreadsheets write them."""
+    """Decode a text file in UTF-8, Windows-1252, or UTF-16 with a byte order mark."""
     if body[:2] in (b"\xff\xfe", b"\xfe\xff"):
         text = body.decode("utf-16", errors="replace")
     else:
@@ -135,18 +145,31 @@ def _decode_text(body: bytes, source: Path) -> str:
         except UnicodeDecodeError:
             text = body.decode("cp1252", errors="replace")
     if _CONTROL_CHARACTER.search(text) or "\ufffd" in text:
-        raise ListError(f"{source} is not text ({len(body):,} bytes). Save the list as CSV UTF-8 or .xlsx.")
+        raise ListError(f"{source} is not a text file ({len(body):,} bytes). Save the list as CSV UTF-8 or .xlsx.")
     if text.lstrip()[:1] in ("<", "{", "["):
-        raise ListError(f"{source} looks like HTML or JSON, not like a list. Save the list as CSV UTF-8 or .xlsx.")
+        raise ListError(
+            f"{source} must be a list, but it contains HTML or JSON. Save the list as CSV UTF-8 or .xlsx."
+        )
     return text
 
 
 def split_records(text: str, *, strict: bool) -> tuple[dict[str, list[Record]], str]:
     """
-    Split a CSV text by each separator that gives the first filled row several cells.
+    Split a CSV text with each separator that results in several cells in the first row.
 
-    Return the records of each separator, and a message about a separator by which the text cannot be split, or "".
-    With `strict`, a quote that is not closed is such an error.
+    Parameters
+    ----------
+    text
+        Text of the file.
+    strict
+        Whether an unclosed quote is an error.
+
+    Returns
+    -------
+    candidates
+        Records by separator.
+    message
+        Error of a separator that cannot split the text, or "".
     """
     candidates: dict[str, list[Record]] = {}
     message = ""
@@ -163,7 +186,7 @@ def split_records(text: str, *, strict: bool) -> tuple[dict[str, list[Record]], 
 
 
 def even_separators(candidates: dict[str, list[Record]]) -> list[str]:
-    """Return the separators by which all filled rows have the same width."""
+    """Return the separators that split all rows into the same number of cells. Blank rows are ignored."""
     return [separator for separator, records in candidates.items() if not _odd_row(_filled_rows(records))]
 
 
@@ -185,14 +208,14 @@ def _filled_rows(records: Sequence[Record]) -> list[Row]:
 
 
 def _csv_rows(text: str, source: Path) -> list[Row]:
-    """Return the rows of a CSV text, split by the one separator that fits all of them."""
+    """Split a CSV text with the only separator that results in the same number of cells in all rows."""
     skipped = 0
     separator_line = SEPARATOR_LINE.match(text)
     if separator_line:
         text, skipped = text[separator_line.end() :], 1
     lines = list(enumerate((clean_cell(line) for line in text.splitlines()), skipped + 1))
     first = next((line for _, line in lines if line), "")
-    if "," not in first or _damage_of(first):  # One column: a comma in a line is then part of a number.
+    if "," not in first or _damage_of(first):  # The file has one column, so a comma is part of a number.
         reject_damaged_ids(lines, source)
     candidates, message = split_records(text, strict=True)
     even = even_separators(candidates)
@@ -203,12 +226,13 @@ def _csv_rows(text: str, source: Path) -> list[Row]:
         if len(candidates) == 1:
             [records] = candidates.values()
             odd = _odd_row(_numbered_from(records, skipped))
-            raise ListError(f"{source}: {odd}; separated by {separators}. Mend that row, or its quotes.")
+            raise ListError(f"{source} is separated by {separators}, but {odd}. Correct that row or its quotes.")
         raise ListError(
-            f"{source} can be read as separated by {separators}. Save it with one separator, or the id column alone."
+            f"{source} is ambiguous, because it can be separated by {separators}. Save it with one separator, or "
+            "save only the id column."
         )
     if message:
-        raise ListError(f"{source}: a quote is not closed or stands alone ({message}). Save the list again.")
+        raise ListError(f"{source} contains an unmatched quote ({message}). Save the list again.")
     return _one_column(text, source, skipped)
 
 
@@ -223,37 +247,37 @@ def _one_column(text: str, source: Path, skipped: int) -> list[Row]:
         separators = [name for separator, name in _SEPARATORS.items() if separator in cell]
         if separators:
             raise ListError(
-                f"{source}: the first row is one column, but row {number} holds a {separators[0]}. Save it with one "
-                "separator throughout, or the id column alone."
+                f"{source} has one column in the first row, but row {number} contains a {separators[0]}. Use the "
+                "same separator in all rows, or save only the id column."
             )
     return rows
 
 
 def _odd_row(rows: Sequence[Row]) -> str:
-    """Describe the first row that has fewer filled columns than the first row, or more, or return ""."""
+    """Describe the first row whose number of cells differs from that of the header, or return ""."""
     width = len(rows[0][1])
     for number, row in rows:
         if len(row) < width or any(row[width:]):
-            return f"row {number} has {len(row)} cells, the first row {width}"
+            return f"row {number} has {len(row)} cells and the first row has {width}"
     return ""
 
 
 def _same_width(rows: list[Row], source: Path) -> list[Row]:
-    """Return the rows without blank columns. Raise ListError if their widths differ."""
+    """Remove blank columns from the rows. Raise ListError if the rows have different widths."""
     if odd := _odd_row(rows):
-        raise ListError(f"{source}: {odd}. Mend that row.")
+        raise ListError(f"{source} has rows of different widths: {odd}. Correct that row.")
     filled = sorted({column for _, row in rows for column, cell in enumerate(row) if cell})
     return [(number, [row[column] for column in filled]) for number, row in rows]
 
 
 def _excel_rows(body: bytes, source: Path, sheet: str | None) -> Iterator[Row]:
-    """Yield the rows of `sheet`, or of the only filled sheet. Cells that are not text are NonTextCell."""
+    """Yield the rows of a workbook sheet, with a NonTextCell for each cell that is not text."""
     cells = _select_sheet(body, source, sheet)
     hidden = sum(bool(shape.hidden) for row, shape in cells.row_dimensions.items() if 1 < row <= cells.max_row)
     if hidden:
         raise ListError(
-            f"{source}: {hidden} rows of sheet {cells.title!r} are hidden or filtered out. Show all rows, or "
-            "copy the visible ones to a workbook of their own."
+            f"{source} has {hidden} hidden or filtered rows in sheet {cells.title!r}. Show all rows, or copy the "
+            "visible rows to a new workbook."
         )
     for number, row in enumerate(cells.iter_rows(), 1):
         yield number, [_cell_text(cell) for cell in row]
@@ -263,14 +287,18 @@ def _select_sheet(body: bytes, source: Path, sheet: str | None) -> Any:
     try:
         openpyxl = import_openpyxl()
     except InputError as error:
-        raise ListError(f"{source} is a workbook. {error.message} Or save the list as CSV UTF-8.") from error
+        raise ListError(
+            f"Cannot read {source}. {error.message} Alternatively, save the list as CSV UTF-8."
+        ) from error
     try:
-        with warnings.catch_warnings():  # The warnings are about styles and validations, which no list needs.
+        with (
+            warnings.catch_warnings()
+        ):  # openpyxl warns about unsupported styles and validations, which do not affect the cells.
             warnings.simplefilter("ignore")
             book = openpyxl.load_workbook(io.BytesIO(body))
-    except Exception as error:  # A damaged workbook raises whatever its zip and XML readers do.
+    except Exception as error:  # The zip and XML readers raise many different exceptions.
         raise ListError(
-            f"{source} is not a whole workbook ({type(error).__name__}). Save it again as .xlsx or CSV UTF-8."
+            f"{source} is corrupt ({type(error).__name__}). Save the workbook again as .xlsx or CSV UTF-8."
         ) from error
     visible = [worksheet for worksheet in book.worksheets if worksheet.sheet_state == "visible"]
     filled = [worksheet for worksheet in visible if _is_filled(worksheet)]
@@ -281,15 +309,15 @@ def _select_sheet(body: bytes, source: Path, sheet: str | None) -> Any:
         return candidates[0]
     titles = ", ".join(repr(worksheet.title) for worksheet in (filled or visible))
     if sheet is not None:
-        raise ListError(f"{source} has no visible sheet {sheet!r}; it has {titles}.")
+        raise ListError(f"{source} has no visible sheet {sheet!r}. Its sheets are {titles}.")
     if filled:
         raise ListError(
-            f"{source} has {len(filled)} filled sheets: {titles}.",
+            f"{source} has {len(filled)} sheets that are not empty: {titles}.",
             hint="Pass sheet= to choose one.",
-            cli_hint="Pass --sheet to choose the sheet of the --list file of frgroups plan. In any other workbook, "
-            "leave only one sheet filled.",
+            cli_hint="For the --list file of frgroups plan, pass --sheet to choose one. In other workbooks, only one "
+            "sheet may contain data.",
         )
-    raise ListError(f"{source} is empty: no cell is filled in {titles}. Write one id per row.")
+    raise ListError(f"{source} contains no data. All cells are empty in {titles}. Write one id per row.")
 
 
 def _is_filled(worksheet: Any) -> bool:
@@ -297,11 +325,13 @@ def _is_filled(worksheet: Any) -> bool:
 
 
 def import_openpyxl() -> Any:
-    """Import openpyxl, which is an optional dependency. Raise InputError if it is missing."""
+    """Import the optional dependency openpyxl. Raise InputError if it is not installed."""
     try:
         import openpyxl
     except ImportError as error:
-        raise InputError('An Excel workbook requires openpyxl. Run pip install "frgroups[excel]".') from error
+        raise InputError(
+            'Excel workbooks require the package openpyxl. Run pip install "frgroups[excel]".'
+        ) from error
     return openpyxl
 
 
@@ -316,7 +346,7 @@ def _cell_text(cell: Any) -> str:
 
 
 def _damage_of(cell: str) -> str:
-    """Describe the kind of value that a spreadsheet made of an id, or return ""."""
+    """Return a description of the value to which a spreadsheet converted an id, or "" if the id is intact."""
     if isinstance(cell, NonTextCell):
         return cell.kind
     if _POINT_ZERO.fullmatch(cell) or _SCIENTIFIC.fullmatch(cell):

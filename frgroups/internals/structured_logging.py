@@ -1,4 +1,4 @@
-"""Structured log records: a message, the name of the event, and its fields."""
+"""Write structured log records with a message, an event name, and fields."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from frgroups.errors import FrgroupsError, InputError
 from frgroups.internals.json_values import to_jsonable
 
 _PACKAGE = Path(__file__).parents[1]
-# Importing frgroups adds no handler, so that Python shows warnings by default, also in notebooks.
+# Importing frgroups does not add a handler, so that Python prints warnings by default.
 _ROOT = logging.getLogger("frgroups")
 
-# The attributes of every log record. All other attributes are fields of the event.
+# Attributes of every log record. All other attributes are fields of the event.
 _RECORD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _LINE_FIELDS = ("time", "level", "logger", "event", "message")
 _RESERVED_NAMES = _RECORD_ATTRIBUTES.union(_LINE_FIELDS)
@@ -27,11 +27,11 @@ _RESERVED_NAMES = _RECORD_ATTRIBUTES.union(_LINE_FIELDS)
 
 def log_event(log: logging.Logger, level: int, event: str, text: str, **facts: object) -> None:
     """
-    Log a message with the name of the event and its fields as attributes of the record.
+    Log a message, with the event name and its fields as attributes of the log record.
 
-    `text` is not formatted further. Fields may be counts, uids of groups and tenants, and durations, but never
-    tokens or customer data. "_" is appended to the name of a field that a log record has too, such as `name`
-    or `module`.
+    The message is not formatted with `%`. Fields can contain counts, durations, and uids of groups and tenants. They
+    must not contain tokens or customer data. If a log record already has an attribute with the name of a field, such
+    as `name` or `module`, "_" is appended to the name of the field.
 
     Examples
     --------
@@ -55,15 +55,31 @@ def _field_name(name: str) -> str:
 
 def log_json(stream: TextIO | None = None, *, level: int | str = "INFO", **facts: object) -> logging.Handler:
     """
-    Write the log of frgroups to stderr or another stream as JSON lines, and return the handler.
+    Write the log of frgroups as JSON lines.
 
-    Each line has time (UTC), level, logger, event and message, followed by the fields of the event and by your own
-    fields `facts`, for example `job="nightly"`. An exception is logged with its type and the place where it was
-    raised. Its message is logged only if frgroups raised it, because other messages might contain customer data.
-    If you call the function again, it moves the same handler to the new stream and level. It changes only the
-    logger "frgroups"; `logging.getLogger("frgroups").removeHandler(handler)` removes the handler.
+    Each line contains the time in UTC, the level, the logger, the event, and the message, followed by the fields of
+    the event. The message of an exception is logged only if frgroups raised it, because other messages can contain
+    customer data. For other exceptions, the line contains the type and the line of code.
 
-    Raises InputError for a level that logging does not know.
+    Parameters
+    ----------
+    stream
+        Text stream for the log. None means stderr.
+    level
+        Lowest level to log, as a name such as "INFO" or as a number of the `logging` module.
+    **facts
+        Fields to add to every line, for example `job="nightly"`.
+
+    Returns
+    -------
+    logging.Handler
+        The handler, which is added to the logger "frgroups". A second call changes the stream, the level, and the
+        fields of the same handler. To stop logging, call `logging.getLogger("frgroups").removeHandler(handler)`.
+
+    Raises
+    ------
+    InputError
+        The level is not a logging level.
 
     Examples
     --------
@@ -77,7 +93,7 @@ def log_json(stream: TextIO | None = None, *, level: int | str = "INFO", **facts
 
 @contextmanager
 def logged_to_stderr(form: str, level: int | str, **facts: object) -> Iterator[None]:
-    """Log to stderr as "json" or "text" inside a block, and restore the logger afterwards."""
+    """Log to stderr in the form "json" or "text" within a block, and restore the logger afterwards."""
     before = _ROOT.level
     formatters: dict[str, type[JsonFormatter | TextFormatter]] = {"json": JsonFormatter, "text": TextFormatter}
     handler = _attach_handler(None, level, formatters[form](facts))
@@ -89,7 +105,7 @@ def logged_to_stderr(form: str, level: int | str, **facts: object) -> Iterator[N
 
 
 class JsonFormatter(logging.Formatter):
-    """Format log records as JSON lines that all contain the given fields."""
+    """Logging formatter that writes JSON lines, each with the given additional fields."""
 
     def __init__(self, facts: Mapping[str, object] | None = None) -> None:
         super().__init__()
@@ -112,7 +128,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """Format log records as lines of text, with the values of the given fields in brackets."""
+    """Logging formatter that writes lines of text, each with the values of the given fields in brackets."""
 
     def __init__(self, facts: Mapping[str, object] | None = None) -> None:
         super().__init__()
@@ -130,10 +146,10 @@ class TextFormatter(logging.Formatter):
 
 def error_info(error: BaseException) -> dict[str, str]:
     """
-    Return the type and the message of an error for the log.
+    Return the type and the message of an exception for the log.
 
-    The message of an error of another package might contain customer data. It is replaced by the place where the
-    error was raised.
+    The message of an exception from another package can contain customer data. It is replaced by the function, file,
+    and line that raised the exception.
 
     Examples
     --------
@@ -163,9 +179,9 @@ def _describe_place(error: BaseException) -> str:
 
 def _attach_handler(stream: TextIO | None, level: int | str, formatter: logging.Formatter) -> logging.Handler:
     """
-    Return the handler of frgroups with this stream, level and formatter, and add it to the logger if needed.
+    Configure the log handler of frgroups, and add it to the logger "frgroups" if it is not attached.
 
-    The level of the logger is lowered if needed, but never raised.
+    The level of the logger is lowered if necessary, but never raised.
     """
     level_number = _to_level_number(level)
     attached = next((handler for handler in _ROOT.handlers if isinstance(handler, _FrgroupsHandler)), None)
@@ -181,7 +197,7 @@ def _attach_handler(stream: TextIO | None, level: int | str, formatter: logging.
 
 
 class _FrgroupsHandler(logging.StreamHandler[TextIO]):
-    """The handler that frgroups adds to its logger."""
+    """Handler that frgroups adds to its logger. The class distinguishes it from other handlers."""
 
 
 def _to_level_number(level: int | str) -> int:
@@ -190,4 +206,4 @@ def _to_level_number(level: int | str) -> int:
         return levels[level.upper()]
     if isinstance(level, int) and not isinstance(level, bool):
         return level
-    raise InputError(f"level={level!r} is not a logging level. Use DEBUG, INFO, WARNING or ERROR.")
+    raise InputError(f"`level` must be DEBUG, INFO, WARNING, ERROR, or a number, got {level!r}.")

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 
 def did_you_mean(names: Iterable[str]) -> str:
     """
-    Return a question with similar names, to be appended to a sentence, or "" without names.
+    Return a question that suggests similar names, or "" if there are none.
+
+    The question starts with a space, so that it can be appended to a sentence.
 
     Examples
     --------

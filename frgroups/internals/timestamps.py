@@ -1,4 +1,4 @@
-"""Parse timestamps, and durations such as "90s", "30min", "6h", "7d" and "2w"."""
+"""Parse timestamps and durations such as "90s", "30min", "6h", "7d", and "2w"."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MAX_DURATION = timedelta(days=365_000)
 
 def parse_duration(value: timedelta | str) -> timedelta:
     """
-    Convert a duration to a timedelta.
+    Convert a duration such as "36h" to a timedelta.
 
     Examples
     --------
@@ -31,17 +31,21 @@ def parse_duration(value: timedelta | str) -> timedelta:
         except OverflowError:
             duration = timedelta.max
     else:
-        raise InputError(f"{value!r} is not a duration; write it like '6h', '30min' or '7d'.")
+        raise InputError(
+            f"{value!r} is not a valid duration. Use a number and a unit, for example '30min', '6h', or '7d'."
+        )
     if duration < timedelta(0):
-        raise InputError(f"{value!r} is a negative duration.")
+        raise InputError(f"{value!r} is not a valid duration. It must not be negative.")
     if duration > _MAX_DURATION:
-        raise InputError(f"{str(value)[:30]!r} is longer than a thousand years, which no date can be counted by.")
+        raise InputError(f"{str(value)[:30]!r} is not a valid duration. It must be at most 1,000 years.")
     return duration
 
 
 def parse_timestamp(value: datetime | str) -> datetime:
     """
-    Convert a timestamp to a datetime in UTC. A timestamp without a time zone is in UTC.
+    Convert a timestamp to a datetime in UTC.
+
+    A timestamp without a time zone is interpreted as UTC.
 
     Examples
     --------
@@ -51,7 +55,9 @@ def parse_timestamp(value: datetime | str) -> datetime:
     try:
         timestamp = pd.Timestamp(value).to_pydatetime(warn=False)
     except (TypeError, ValueError) as error:
-        raise InputError(f"{value!r} is not a moment; write it like '2026-11-23T08:10Z'.") from error
+        raise InputError(
+            f"{value!r} is not a valid timestamp. Use ISO 8601, for example 2026-11-23T08:10Z."
+        ) from error
     if timestamp.tzinfo is None:
         return timestamp.replace(tzinfo=UTC)
     return timestamp.astimezone(UTC)

@@ -1,15 +1,15 @@
-"""Placeholder uids of erased customers. They contain no personal data and are not valid API uids."""
+"""Placeholder uids (tombstones) that replace the uids of erased customers."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 
-# It replaces digests that were computed from the uid of an erased customer, because such a digest identifies
-# the customer if the other values are known.
+# This prefix replaces digests that were computed from the uid of an erased customer and other known values.
+# Such a digest would identify the customer.
 TOMBSTONE_PREFIX = "erased"
 
-# API uids contain no parentheses, so that plans and the client reject tombstones.
+# API uids cannot contain parentheses. Therefore, plans and the client reject tombstones.
 _TOMBSTONE = re.compile(r"\(erased-([1-9]\d*)\)")
 
 
@@ -27,7 +27,7 @@ def is_tombstone(uid: str) -> bool:
 
 def next_tombstone(text: str) -> str:
     """
-    Return the tombstone that follows the highest one in a text.
+    Return the next unused tombstone, which follows the highest tombstone in a text.
 
     Examples
     --------
@@ -39,7 +39,7 @@ def next_tombstone(text: str) -> str:
 
 def count_tombstones(uids: Iterable[str]) -> int:
     """
-    Count the distinct tombstones among uids.
+    Return the number of different tombstones among uids.
 
     Examples
     --------

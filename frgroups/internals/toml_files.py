@@ -1,4 +1,4 @@
-"""Read TOML files that users write."""
+"""Read TOML files that users write, such as limits and policies."""
 
 from __future__ import annotations
 
@@ -12,10 +12,26 @@ from frgroups.errors import InputError
 
 def read_toml(path: Path, description: str, *, example: str = "") -> tuple[dict[str, Any], bytes]:
     r"""
-    Return the content of a TOML file in UTF-8, with or without a byte order mark, and its bytes.
+    Read a TOML file in UTF-8, with or without a byte order mark.
 
-    Raise InputError if the file cannot be read or is not valid TOML. `description` names the kind of file in the
-    message, and `example` is appended to the message about invalid TOML.
+    Parameters
+    ----------
+    path
+        Path of the file.
+    description
+        Kind of file for error messages, for example "policy".
+    example
+        Text to append to the error if the file is not valid TOML.
+
+    Returns
+    -------
+    tuple of (dict, bytes)
+        The parsed content and the bytes of the file.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read or is not valid TOML.
 
     Examples
     --------
@@ -30,7 +46,7 @@ def read_toml(path: Path, description: str, *, example: str = "") -> tuple[dict[
         reason = error.strerror or error
         if path.is_dir():
             reason = "it is a folder"
-        raise InputError(f"The {description} {path} cannot be read: {reason}.") from error
+        raise InputError(f"Cannot read the {description} {path}: {reason}.") from error
     try:
         return msgspec.toml.decode(body.decode("utf-8-sig"), type=dict[str, Any]), body
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""Type aliases of NumPy arrays."""
+"""Type aliases for NumPy arrays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Validate arguments."""
+"""Validate arguments, and raise InputError with the same wording for the same problem."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ _TYPE_NAMES: dict[type, str] = {str: "a string", int: "an integer", bool: "True 
 
 def as_list(values: Iterable[Any], name: str) -> list[Any]:
     """
-    Return the values as a list. A string is rejected, because its letters would become the values.
+    Convert the values of an argument to a list.
+
+    A string is rejected, because it would be converted to a list of its characters.
 
     Examples
     --------
@@ -40,13 +42,13 @@ def wrong_type(value: object, name: str, expected: str, *, hint: str = "") -> In
     Parameters
     ----------
     value
-        The rejected value. The message contains its type, not the value, which could be personal data.
+        The rejected value. The message contains only its type, because the value can be personal data.
     name
         Name of the argument.
     expected
         The accepted types, with an article.
     hint
-        What to pass instead, as a sentence.
+        Sentence that states which value to pass instead.
 
     Examples
     --------
@@ -75,7 +77,7 @@ def check_type(value: object, kind: type, name: str) -> None:
 
 def check_choice(value: object, name: str, choices: Iterable[object]) -> None:
     """
-    Raise InputError if a value is not one of the accepted values.
+    Raise InputError if a value is not one of the allowed choices.
 
     Examples
     --------
@@ -98,11 +100,11 @@ def check_columns(columns: Iterable[object], required: Iterable[str], name: str)
     Parameters
     ----------
     columns
-        The columns of the table.
+        Column names of the table.
     required
-        Names of the columns that the table must have.
+        Column names that the table must have.
     name
-        Name of the argument that is the table.
+        Name of the argument that contains the table.
 
     Examples
     --------
@@ -134,14 +136,14 @@ def check_text(value: object, name: str) -> None:
         str(value).encode()
     except UnicodeEncodeError as error:
         raise InputError(
-            f"`{name}` contains a character that cannot be encoded in UTF-8 ({error.object[error.start]!a}), got "
-            f"{safe_repr(value)}. Type the text again."
+            f"`{name}` must be valid UTF-8 text, got {safe_repr(value)}. Remove the character "
+            f"{error.object[error.start]!a}."
         ) from error
 
 
 def check_share(value: object, name: str) -> None:
     """
-    Raise InputError if a value is not a number above 0 and at most 1.
+    Raise InputError if a value is not a share, which is a number above 0 and at most 1.
 
     Examples
     --------
@@ -168,13 +170,13 @@ def check_number(
     Parameters
     ----------
     value
-        The value to check, of Python or NumPy. Booleans and NaN are rejected.
+        Value to check. Numbers of Python and NumPy are accepted, but booleans and NaN are rejected.
     name
-        Name of the argument in the message.
+        Name of the argument for the error message.
     at_least, above, at_most
-        Inclusive lower bound, exclusive lower bound and inclusive upper bound; None means unbounded.
+        Inclusive lower bound, exclusive lower bound, and inclusive upper bound. None means no bound.
     whole
-        Whether only integers are valid.
+        Whether the value must be an integer.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Versions of frgroups, Python and the dependencies, for bug reports."""
+"""Versions of frgroups, Python, and the dependencies, for bug reports."""
 
 from __future__ import annotations
 
@@ -27,14 +27,16 @@ _EXTRAS = ("starlette", "uvicorn", "jupyterlab", "ipywidgets", "openpyxl")
 
 def show_versions() -> None:
     """
-    Print the versions of frgroups, Python and the dependencies.
+    Print the versions of frgroups, Python, and the dependencies.
+
+    Include the output in bug reports.
 
     Examples
     --------
     >>> show_versions()  # doctest: +ELLIPSIS
     frgroups     ...
     """
-    print(f"frgroups     {__version__}")  # noqa: T201  # The function prints by design.
+    print(f"frgroups     {__version__}")  # noqa: T201  # Printing is the purpose of the function.
     print(f"python       {platform.python_version()} on {platform.system()}")  # noqa: T201
     for name in (*_PACKAGES, *_EXTRAS):
         print(f"{name:<12} {_version(name)}")  # noqa: T201

@@ -103,7 +103,7 @@ def overlap_heatmap(
     >>> from frgroups import plot
     >>> ax = plot.overlap_heatmap(sample_snapshot(), measure="share")
     >>> [label.get_text() for label in ax.get_yticklabels()]
-    ['VIP', 'Loyalty', 'Everyone']
+    ['Staff', 'VIP', 'All members']
     """
     is_matrix = is_overlap_matrix(data)
     if is_matrix:

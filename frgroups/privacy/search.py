@@ -54,7 +54,7 @@ class SearchScope:
 
     def __post_init__(self) -> None:
         for path in (self.cache, self.journal, *self.also):
-            if path is not None and not resolve_folder(path, "this").exists():
+            if path is not None and not resolve_folder(path, "snapshots, journals, or lists").exists():
                 raise InputError(f"{path} does not exist. Pass an existing file or folder. No file was searched.")
 
     def caches(self) -> list[Path]:

@@ -1,1 +1,1 @@
-"""Tests of `frgroups.api`."""
+"""Tests of the package `frgroups.api`."""

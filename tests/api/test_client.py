@@ -1,4 +1,4 @@
-"""Each operation against each fault, over real HTTP on loopback; tokens, base URLs, paging, check."""
+"""Client operations, failures, tokens, base URLs, and paging, tested over HTTP with a sandbox on loopback."""
 
 import logging
 import socket
@@ -29,10 +29,10 @@ from frgroups.errors import (
 from frgroups.sandbox.faults import Fault
 
 TENANT = "sport_nordic"
-# Three quick tries; a Retry-After of more than 5 s is too long.
+# Allows three attempts, and a Retry-After of at most 5 s.
 QUICK = RetryPolicy(max_attempts=3, base=0.001, max_delay=5)
 
-# Every operation of the API, as a user calls it.
+# The client call for each operation of the API.
 OPERATIONS = {
     "get-customer-groups": lambda client: list(client.iter_groups()),
     "get-customer-groups-by-uid": lambda client: client.get_group("vip"),
@@ -44,21 +44,21 @@ OPERATIONS = {
 }
 READS = [name for name in OPERATIONS if name.startswith("get-")]
 WRITES = [name for name in OPERATIONS if not name.startswith("get-")]
-# Answered 204: there is no body that could be cut or spoiled.
+# These operations return status 204 without a body.
 WITHOUT_BODY = ["delete-customer-groups", "put-customer-groups-customers"]
 
-# What goes wrong, the error that says so, and the status it holds.
+# The fault, the expected exception, and its status.
 FAILURES = {
     "cut before": (Fault("cut_before", times=None), ConnectionFailedError, None),
     "cut after": (Fault("cut_after", times=None), ConnectionFailedError, None),
     "cut during": (Fault("cut_during", times=None), ConnectionFailedError, None),
-    # Longer than any test, so that no write is done late in the tenant of another test.
+    # The server waits longer than the test run, so that a write cannot change the tenant of a later test.
     "slow": (Fault("hang", times=None, seconds=3600), ConnectionFailedError, None),
     "500": (Fault("status", times=None, status=500), ServerError, 500),
     "502": (Fault("status", times=None, status=502), ServerError, 502),
-    "503 after doing it": (Fault("status_after", times=None, status=503), ServerError, 503),
+    "503 after the write": (Fault("status_after", times=None, status=503), ServerError, 503),
     "429": (Fault("status", times=None, status=429), RateLimitedError, 429),
-    "429 for an hour": (Fault("status", times=None, status=429, retry_after="3600"), RateLimitedError, 429),
+    "429 with a long wait": (Fault("status", times=None, status=429, retry_after="3600"), RateLimitedError, 429),
     "HTML": (Fault("html", times=None), UnexpectedResponseError, 200),
     "garbage": (Fault("garbage", times=None), UnexpectedResponseError, 200),
     "redirect": (Fault("redirect", times=None, location="https://elsewhere.example/"), UnexpectedResponseError, 302),
@@ -70,12 +70,12 @@ FAILURES = {
     "409": (Fault("status", times=None, status=409), RequestRejectedError, 409),
     "413": (Fault("status", times=None, status=413), RequestRejectedError, 413),
 }
-PASSING = {"cut before", "cut after", "cut during", "slow", "500", "502", "503 after doing it", "429"}
+RETRIED = {"cut before", "cut after", "cut during", "slow", "500", "502", "503 after the write", "429"}
 
 
 @pytest.fixture
 def sandbox(running):
-    """A tenant with two groups and three customers, which behaves."""
+    """A tenant with two groups and three customers, without faults."""
     running.reset()
     running.put_customers(["c1", "c2", "c3"])
     running.put_group("vip", "VIP")
@@ -86,45 +86,45 @@ def sandbox(running):
 
 @pytest.fixture
 def connect():
-    """Makes clients of a sandbox that are closed when the test ends."""
-    made = []
+    """A function that creates clients of a sandbox. They are closed when the test ends."""
+    clients = []
 
-    def make(sandbox, token=None, **options):
+    def create(sandbox, token=None, **options):
         options = {"base_url": sandbox.base_url, "retry": QUICK, "clock": sandbox.now, **options}
-        made.append(fg.Client(sandbox.tenant_uid, token or sandbox.token, **options))
-        return made[-1]
+        clients.append(fg.Client(sandbox.tenant_uid, token or sandbox.token, **options))
+        return clients[-1]
 
-    yield make
-    for client in made:
+    yield create
+    for client in clients:
         client.close()
 
 
-def told(error):
-    """All that a person, a log or a notebook may be shown of an error."""
+def shown_text(error):
+    """Return all text of an error that a terminal, a log, or a notebook can show."""
     return "\n".join([str(error), repr(error), repr(vars(error)), *traceback.format_exception(error)])
 
 
-# What the operations do.
+# Operations
 
 
-def test_each_operation_does_what_it_says(sandbox, connect):
-    "The seven operations read and change the tenant as they are named."
+def test_operations(sandbox, connect):
+    "The seven operations read and change groups and members."
     client = connect(sandbox, writable=True)
 
-    made = client.create_group("Summer", "summer")
+    created = client.create_group("Summer", "summer")
     renamed = client.update_group("summer", name="Winter")
     client.update_group_customers("vip", add=["c3"], remove=["c1", "c1"])
     client.delete_group("staff")
 
-    assert (made.name, renamed.name, client.get_group("summer").name) == ("Summer", "Winter", "Winter")
+    assert (created.name, renamed.name, client.get_group("summer").name) == ("Summer", "Winter", "Winter")
     assert [group.uid for group in client.iter_groups()] == ["summer", "vip"]
     assert [customer.uid for customer in client.iter_group_customers("vip")] == ["c2", "c3"]
     assert [customer.customer_group_uids for customer in client.iter_group_customers("vip")] == [("vip",), ("vip",)]
     assert sandbox.members("vip") == ["c2", "c3"]
 
 
-def test_a_group_without_a_uid_gets_one_from_the_service(sandbox, connect):
-    "Without a uid of one's own the service makes one up, and two groups may have one name."
+def test_create_group_without_uid(sandbox, connect):
+    "Without a uid, the server chooses one, and two groups can have the same name."
     client = connect(sandbox, writable=True)
 
     first, second = client.create_group("Summer"), client.create_group("Summer")
@@ -133,8 +133,8 @@ def test_a_group_without_a_uid_gets_one_from_the_service(sandbox, connect):
     assert first.name == second.name == "Summer"
 
 
-def test_nothing_to_change_sends_nothing(sandbox, connect):
-    "A membership change without a customer is no request."
+def test_empty_membership_change(sandbox, connect):
+    "A membership change without customers sends no request."
     client = connect(sandbox, writable=True)
 
     client.update_group_customers("vip", add=[], remove=iter(()))
@@ -142,8 +142,8 @@ def test_nothing_to_change_sends_nothing(sandbox, connect):
     assert sandbox.requests() == []
 
 
-def test_sorting_is_asked_of_the_service(sandbox, connect):
-    "sort_by and sort_direction are sent on every page, and the order is the service's."
+def test_sorting(sandbox, connect):
+    "The requests for all pages contain sort_by and sort_direction, and the client keeps the order of the server."
     client = connect(sandbox, page_size=1)
 
     groups = client.iter_groups(sort_by="name", sort_direction="DESC")
@@ -156,19 +156,19 @@ def test_sorting_is_asked_of_the_service(sandbox, connect):
     assert all("sortBy=" in path and "sortDirection=DESC" in path for path in paths)
 
 
-def test_an_unknown_sort_is_refused_in_the_words_of_the_service(sandbox, connect):
-    "A column that the service cannot sort by is its 400, with its own words in `.server_message`."
+def test_unknown_sort_field(sandbox, connect):
+    "If the server rejects the sort field with status 400, `server_message` contains its message."
     client = connect(sandbox)
 
     with pytest.raises(RequestRejectedError) as caught:
         list(client.iter_groups(sort_by="shoe_size"))
 
     assert caught.value.status == 400
-    assert "sortBy must be one of" in caught.value.server_message
+    assert "sortBy" in caught.value.server_message
     assert caught.value.server_message in str(caught.value)
 
 
-# Each operation against each failure.
+# Failures
 
 
 @pytest.mark.parametrize(
@@ -180,8 +180,8 @@ def test_an_unknown_sort_is_refused_in_the_words_of_the_service(sandbox, connect
         if not (operation in WITHOUT_BODY and failure in ("cut during", "garbage"))
     ],
 )
-def test_each_failure_of_each_operation_is_one_clear_error(operation, failure, sandbox, connect):
-    "Whatever goes wrong: the error of its kind, with operation, tenant and status; reads are repeated, writes never."
+def test_failures(operation, failure, sandbox, connect):
+    "Each failure raises its exception with operation, tenant, and status. Reads are retried, and writes are not."
     fault, kind, status = FAILURES[failure]
     slow = failure == "slow"
     client = connect(sandbox, writable=True, timeout=0.05 if slow else 5)
@@ -195,29 +195,29 @@ def test_each_failure_of_each_operation_is_one_clear_error(operation, failure, s
     assert (error.operation, error.tenant_uid, error.status) == (operation, TENANT, status)
     assert operation in str(error) and TENANT in str(error) and "127.0.0.1" in str(error)
     assert status is None or str(status) in str(error)
-    assert sandbox.token not in told(error)
-    repeated = operation in READS and failure in PASSING
-    # A request that still hangs is in no log yet.
-    assert client.n_requests == (3 if repeated else 1)
+    assert sandbox.token not in shown_text(error)
+    retried = operation in READS and failure in RETRIED
+    # The sandbox logs a request when it ends, so that a hanging request is not in its log.
+    assert client.n_requests == (3 if retried else 1)
     assert slow or len(sandbox.requests()) == client.n_requests
 
 
 @pytest.mark.parametrize("failure", [name for name in FAILURES if name[:3].isdecimal()])
-def test_the_words_of_the_service_are_a_fact_of_their_own(failure, sandbox, connect):
-    "`.server_message` holds what the service said and nothing else; it is also part of the message."
+def test_server_message(failure, sandbox, connect):
+    "The attribute `server_message` contains exactly the message of the server, and the error text contains it too."
     client = connect(sandbox)
     sandbox.misbehave(FAILURES[failure][0])
 
     with pytest.raises(ApiError) as caught:
         client.get_group("vip")
 
-    assert caught.value.server_message == f"The sandbox was told to answer {caught.value.status}."
-    assert f"The server message is: {caught.value.server_message}" in str(caught.value)
+    assert str(caught.value.status) in caught.value.server_message
+    assert caught.value.server_message in str(caught.value)
 
 
 @pytest.mark.parametrize("failure", ["cut before", "slow", "HTML", "redirect"])
-def test_a_service_that_says_nothing_leaves_said_empty(failure, sandbox, connect):
-    "Without words of the service `.server_message` is an empty text, never missing."
+def test_no_server_message(failure, sandbox, connect):
+    "If the response contains no message, `server_message` is an empty string."
     client = connect(sandbox, timeout=0.05 if failure == "slow" else 5)
     sandbox.misbehave(FAILURES[failure][0])
 
@@ -227,26 +227,26 @@ def test_a_service_that_says_nothing_leaves_said_empty(failure, sandbox, connect
     assert caught.value.server_message == ""
 
 
-@pytest.mark.parametrize("failure", ["cut before", "cut after", "slow", "500", "503 after doing it", "HTML"])
+@pytest.mark.parametrize("failure", ["cut before", "cut after", "slow", "500", "503 after the write", "HTML"])
 @pytest.mark.parametrize("operation", WRITES)
-def test_a_write_that_may_have_happened_says_so(operation, failure, sandbox, connect):
-    "After a lost or foreign answer to a write the message says that the outcome is not known."
+def test_unknown_result_of_a_write(operation, failure, sandbox, connect):
+    "If the response to a write is lost or invalid, the error states that the result is unknown."
     client = connect(sandbox, writable=True, timeout=0.05 if failure == "slow" else 5)
     sandbox.misbehave(FAILURES[failure][0])
 
-    with pytest.raises(ApiError, match="Whether the change happened is not known"):
+    with pytest.raises(ApiError, match="not known"):
         OPERATIONS[operation](client)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_a_service_that_is_down_is_a_lost_connection(operation, sandbox, connect):
-    "Nobody listens: an error that names host and port and asks whether it is up, after three tries of a read."
+def test_server_down(operation, sandbox, connect):
+    "If no server listens on the port, the error contains host and port. Reads are attempted three times."
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
     client = connect(sandbox, base_url=f"http://127.0.0.1:{port}/v2", writable=True)
 
-    with pytest.raises(ConnectionFailedError, match=f"could not connect to 127.0.0.1:{port} ") as caught:
+    with pytest.raises(ConnectionFailedError, match=f"127.0.0.1:{port} ") as caught:
         OPERATIONS[operation](client)
 
     assert (caught.value.operation, caught.value.status) == (operation, None)
@@ -255,8 +255,8 @@ def test_a_service_that_is_down_is_a_lost_connection(operation, sandbox, connect
 
 @pytest.mark.parametrize("failure", ["cut before", "cut during", "500", "429"])
 @pytest.mark.parametrize("operation", READS)
-def test_a_read_outlives_two_failures(operation, failure, sandbox, connect):
-    "A read that fails twice and then succeeds gives what it would have given at once."
+def test_read_succeeds_after_two_failures(operation, failure, sandbox, connect):
+    "A read that fails twice returns the same result as a read without failures."
     client = connect(sandbox)
     expected = OPERATIONS[operation](client)
     sandbox.clear_requests()
@@ -270,8 +270,8 @@ def test_a_read_outlives_two_failures(operation, failure, sandbox, connect):
 
 
 @pytest.mark.parametrize("operation", WRITES)
-def test_a_write_without_its_own_uid_is_sent_exactly_once(operation, sandbox, connect):
-    "One failure is enough to raise: rename, delete, membership change and a nameless create are never repeated."
+def test_writes_are_not_retried(operation, sandbox, connect):
+    "A write that fails is not retried. This includes the creation of a group without a uid."
     client = connect(sandbox, writable=True)
     sandbox.misbehave(Fault("cut_before"))
 
@@ -282,8 +282,8 @@ def test_a_write_without_its_own_uid_is_sent_exactly_once(operation, sandbox, co
 
 
 @pytest.mark.parametrize("operation", WRITES)
-def test_a_write_behind_a_login_page_is_no_success(operation, sandbox, connect):
-    "A proxy that answers 200 with HTML to a write is an error, and the tenant is as before."
+def test_html_response_to_a_write(operation, sandbox, connect):
+    "An HTML page with status 200 in response to a write is an error."
     client = connect(sandbox, writable=True)
     sandbox.misbehave(Fault("html"))
 
@@ -294,23 +294,23 @@ def test_a_write_behind_a_login_page_is_no_success(operation, sandbox, connect):
     assert sandbox.members("vip") == ["c1", "c2"]
 
 
-def test_a_closed_client_says_so(sandbox):
-    "A call through a closed client is an error of ours, and nothing is sent."
+def test_closed_client(sandbox):
+    "A call of a closed client raises InputError, and no request is sent."
     client = sandbox.client()
     client.close()
 
-    with pytest.raises(InputError, match="this client is closed"):
+    with pytest.raises(InputError, match="client is closed"):
         client.get_group("vip")
 
     assert sandbox.requests() == []
 
 
-# Creating with a uid of one's own.
+# Creation of groups with a uid
 
 
 @pytest.mark.parametrize("fault", [Fault("cut_after"), Fault("status_after", status=502), Fault("cut_during")])
-def test_a_create_whose_answer_is_lost_makes_one_group(fault, sandbox, connect):
-    "The group was made, the answer lost: it is read back, not made again."
+def test_create_with_lost_response(fault, sandbox, connect):
+    "If the group was created but the response is lost, the client reads the group and does not repeat the request."
     client = connect(sandbox, writable=True)
     sandbox.misbehave(fault)
 
@@ -321,8 +321,8 @@ def test_a_create_whose_answer_is_lost_makes_one_group(fault, sandbox, connect):
     assert list(sandbox.groups()) == ["staff", "summer", "vip"]
 
 
-def test_a_create_that_did_not_arrive_is_sent_again(sandbox, connect):
-    "The request was lost: the group is not there, so it is sent once more."
+def test_create_with_lost_request(sandbox, connect):
+    "If the request is lost and the group does not exist, the client repeats the request."
     client = connect(sandbox, writable=True)
     sandbox.misbehave(Fault("cut_before"))
 
@@ -332,8 +332,8 @@ def test_a_create_that_did_not_arrive_is_sent_again(sandbox, connect):
     assert sandbox.groups()["summer"] == "Summer"
 
 
-def test_a_create_is_repeated_once_at_most(sandbox, connect):
-    "Two lost requests are an error about the create."
+def test_create_is_repeated_once(sandbox, connect):
+    "After two lost requests, the error refers to the creation of the group."
     client = connect(sandbox, writable=True)
     sandbox.misbehave(Fault("cut_before", method="POST", times=None))
 
@@ -344,29 +344,29 @@ def test_a_create_is_repeated_once_at_most(sandbox, connect):
     assert [request["method"] for request in sandbox.requests()] == ["POST", "GET", "POST"]
 
 
-def test_a_create_that_cannot_be_read_back_is_an_error_about_the_create(sandbox, connect):
-    "When the service stays away, the error says that whether the group was made is not known."
+def test_create_that_cannot_be_confirmed(sandbox, connect):
+    "If the response is lost and the group cannot be read, the error refers to the creation of the group."
     client = connect(sandbox, writable=True)
     sandbox.misbehave(Fault("cut_after", method="POST"), Fault("status", method="GET", times=None))
 
-    with pytest.raises(ConnectionFailedError, match="Whether the change happened is not known") as caught:
+    with pytest.raises(ConnectionFailedError, match="not known") as caught:
         client.create_group("Summer", "summer")
 
     assert caught.value.operation == "post-customer-groups"
 
 
-def test_a_lost_create_over_a_group_of_another_name_is_refused(sandbox, connect):
-    "What is read back has another name: it was there before, and the error says so."
+def test_create_with_the_uid_of_another_group(sandbox, connect):
+    "If the request is lost and the uid belongs to a group with another name, the error contains both names."
     client = connect(sandbox, writable=True)
     sandbox.misbehave(Fault("cut_before"))
 
-    with pytest.raises(InputError, match="already exists and is named 'VIP', not 'Summer'"):
+    with pytest.raises(InputError, match=r"'vip'.*'VIP'.*'Summer'"):
         client.create_group("Summer", "vip")
 
     assert sandbox.groups()["vip"] == "VIP"
 
 
-# Refused before a request.
+# Invalid arguments
 
 
 @pytest.mark.parametrize("uid", ["", "a/b", "..", ".", "a b", "vip\n", "a.b", "æ", "a%2Fb", "a?b", None, 150])
@@ -383,8 +383,8 @@ def test_a_lost_create_over_a_group_of_another_name_is_refused(sandbox, connect)
     ],
     ids=["get", "rename", "delete", "customers", "change", "add", "remove"],
 )
-def test_a_uid_that_is_none_is_refused_before_a_request(call, uid, sandbox, connect):
-    "A uid with a slash, dots, space, newline or nothing in it never becomes a path."
+def test_invalid_uid(call, uid, sandbox, connect):
+    "An invalid uid, for example one with a slash or a dot, raises InputError and is not sent."
     client = connect(sandbox, writable=True)
 
     with pytest.raises(InputError, match="uid"):
@@ -394,8 +394,8 @@ def test_a_uid_that_is_none_is_refused_before_a_request(call, uid, sandbox, conn
 
 
 @pytest.mark.parametrize("uid", ["", "a/b", "vip\n", "a b"])
-def test_a_create_with_a_uid_that_is_none_is_refused(uid, sandbox, connect):
-    "A uid of one's own is checked, an empty one too; only None lets the service choose."
+def test_create_group_with_invalid_uid(uid, sandbox, connect):
+    "An invalid uid of a new group is rejected. Only None lets the server choose a uid."
     client = connect(sandbox, writable=True)
 
     with pytest.raises(InputError, match="customer group uid"):
@@ -405,61 +405,61 @@ def test_a_create_with_a_uid_that_is_none_is_refused(uid, sandbox, connect):
 
 
 @pytest.mark.parametrize("uid", ["", "a/b", "..", "t 1", "t\n", None, 7])
-def test_a_tenant_uid_that_is_none_is_refused(uid):
-    "The tenant uid is part of every path, and is checked when the client is made."
+def test_invalid_tenant_uid(uid):
+    "The tenant uid is validated when the client is created."
     with pytest.raises(InputError, match="tenant uid"):
         fg.Client(uid, "secret")
 
 
 @pytest.mark.parametrize("name", ["", "  ", None, 5])
-def test_a_group_needs_a_name(name, sandbox, connect):
-    "No group is made or renamed to an empty name."
+def test_invalid_group_name(name, sandbox, connect):
+    "An empty group name is rejected for a new and for an existing group."
     client = connect(sandbox, writable=True)
 
-    with pytest.raises(InputError, match="needs a name"):
+    with pytest.raises(InputError, match="`name`"):
         client.create_group(name)
-    with pytest.raises(InputError, match="needs a name"):
+    with pytest.raises(InputError, match="`name`"):
         client.update_group("vip", name=name)
 
     assert sandbox.requests() == []
 
 
-def test_several_uids_are_not_one_text(sandbox, connect):
-    "add='c1' would be taken for two customers, c and 1."
+def test_string_instead_of_list(sandbox, connect):
+    "The string 'c1' is rejected as `add`, because it would be read as the customers 'c' and '1'."
     client = connect(sandbox, writable=True)
 
-    with pytest.raises(InputError, match="write \\['c1'\\]"):
+    with pytest.raises(InputError, match=r"`add`.*\['c1'\]"):
         client.update_group_customers("vip", add="c1")
 
     assert sandbox.requests() == []
 
 
-def test_nobody_is_added_and_removed_at_once(sandbox, connect):
-    "A customer on both sides is refused, with an example."
+def test_customer_in_add_and_remove(sandbox, connect):
+    "A customer in both arguments is rejected, and the error contains the uid."
     client = connect(sandbox, writable=True)
 
-    with pytest.raises(InputError, match="both added and removed, c2 for one"):
+    with pytest.raises(InputError, match=r"`add` and `remove` .*1 .*c2"):
         client.update_group_customers("vip", add=["c2", "c3"], remove=["c2"])
 
     assert sandbox.requests() == []
 
 
 @pytest.mark.parametrize("operation", WRITES)
-def test_a_client_that_only_reads_sends_no_write(operation, sandbox, connect):
-    "Without writable=True each of the four writes is refused, and no request leaves."
+def test_read_only_client(operation, sandbox, connect):
+    "Without writable=True, each of the four writes raises NotWritableError and sends no request."
     client = connect(sandbox)
 
-    with pytest.raises(NotWritableError, match=f"{operation}: this client only reads; nothing was sent"):
+    with pytest.raises(NotWritableError, match=f"{operation}.*writable=True"):
         OPERATIONS[operation](client)
 
     assert sandbox.requests() == []
 
 
-def test_a_token_without_the_permission_is_forbidden_to_write(sandbox, connect):
-    "A token that may only read gets 403, and the message names the permission."
+def test_token_without_write_permission(sandbox, connect):
+    "A write with a token that has no write permission raises an error that contains the name of the permission."
     client = connect(sandbox, sandbox.read_only_token, writable=True)
 
-    with pytest.raises(ForbiddenError, match="CUSTOMER permission"):
+    with pytest.raises(ForbiddenError, match="CUSTOMER"):
         client.update_group("vip", name="Gold")
 
     assert sandbox.groups()["vip"] == "VIP"
@@ -469,29 +469,29 @@ def test_a_token_without_the_permission_is_forbidden_to_write(sandbox, connect):
     "options",
     [{"page_size": 0}, {"workers": 0}, {"timeout": 0}, {"requests_per_second": 0}, {"requests_per_second": -1}],
 )
-def test_settings_that_cannot_work_are_refused(options):
-    "No page size, workers, timeout or pace of nothing: a pace of 0 must not mean no limit."
-    with pytest.raises(InputError, match="must"):
+def test_options_that_are_not_positive(options):
+    "An option of 0 or less is rejected with its name. In particular, a rate limit of 0 does not mean no limit."
+    with pytest.raises(InputError, match=f"`{next(iter(options))}`"):
         fg.Client("t-1", "secret", **options)
 
 
-# Redirects.
+# Redirects
 
 
-def test_a_redirect_to_another_host_gets_no_token(sandbox, connect):
-    "Another host, even on this machine, sees no request at all."
+def test_redirect_to_another_host(sandbox, connect):
+    "A redirect to another port of this machine is rejected, and no request is sent there."
     client = connect(sandbox)
     with fg.Sandbox(empty=True) as other:
         sandbox.misbehave(Fault("redirect", location=f"{other.base_url}/tenants/{TENANT}/customer-groups/vip"))
 
-        with pytest.raises(UnexpectedResponseError, match="not followed, and the token was not sent there"):
+        with pytest.raises(UnexpectedResponseError, match="302"):
             client.get_group("vip")
 
         assert other.requests() == []
 
 
-def test_a_redirect_on_the_same_host_is_followed(sandbox, connect):
-    "A read may be moved within the service."
+def test_redirect_on_the_same_host(sandbox, connect):
+    "A redirect of a read to the same host is followed."
     client = connect(sandbox)
     sandbox.misbehave(Fault("redirect", location=f"/v2/tenants/{TENANT}/customer-groups/staff"))
 
@@ -500,8 +500,8 @@ def test_a_redirect_on_the_same_host_is_followed(sandbox, connect):
     assert group.uid == "staff"
 
 
-def test_a_redirected_write_is_not_followed(sandbox, connect):
-    "A write goes where it was addressed, or nowhere."
+def test_redirected_write(sandbox, connect):
+    "A redirect of a write is not followed."
     client = connect(sandbox, writable=True)
     sandbox.misbehave(Fault("redirect", location=f"/v2/tenants/{TENANT}/customer-groups/staff"))
 
@@ -512,22 +512,22 @@ def test_a_redirected_write_is_not_followed(sandbox, connect):
     assert len(sandbox.requests()) == 1
 
 
-def test_redirects_in_a_circle_end(sandbox, connect):
-    "A read that is sent on for ever is an error after a few steps."
+def test_redirect_loop(sandbox, connect):
+    "More than 3 redirects raise an error."
     client = connect(sandbox)
     sandbox.misbehave(
         Fault("redirect", times=None, location=f"/v2/tenants/{TENANT}/customer-groups/vip"),
     )
 
-    with pytest.raises(UnexpectedResponseError, match="redirected more than 3 times"):
+    with pytest.raises(UnexpectedResponseError, match="3 times"):
         client.get_group("vip")
 
     assert len(sandbox.requests()) == 4
 
 
 @pytest.mark.parametrize("location", ["javascript:1", "https://", "http://[::1", "//", "data:,x"])
-def test_a_redirect_to_nowhere_is_a_clear_error(location, sandbox, connect):
-    "A location that is no address ends as an error of ours."
+def test_redirect_to_invalid_location(location, sandbox, connect):
+    "A redirect to an invalid location raises ApiError."
     client = connect(sandbox)
     sandbox.misbehave(Fault("redirect", times=None, location=location))
 
@@ -535,34 +535,34 @@ def test_a_redirect_to_nowhere_is_a_clear_error(location, sandbox, connect):
         client.get_group("vip")
 
 
-# The token.
+# Tokens
 
 
-def test_a_token_may_be_text_or_something_that_returns_it(sandbox, connect):
-    "A str and a callable are both a token; the callable is asked when it is needed, and once."
-    asked = []
+def test_token_string_or_callable(sandbox, connect):
+    "A token can be a string or a callable. The callable is called once, at the first request."
+    calls = []
 
     def source():
-        asked.append(1)
+        calls.append(1)
         return sandbox.token
 
-    plain, called = connect(sandbox), connect(sandbox, source)
+    with_string, with_callable = connect(sandbox), connect(sandbox, source)
 
-    assert asked == []
-    assert plain.get_group("vip") == called.get_group("vip") == called.get_group("vip")
-    assert asked == [1]
+    assert calls == []
+    assert with_string.get_group("vip") == with_callable.get_group("vip") == with_callable.get_group("vip")
+    assert calls == [1]
 
 
-def test_a_copied_header_is_a_token_too(sandbox, connect):
-    "Someone who pastes `Bearer xyz` means xyz."
+def test_token_with_bearer_prefix(sandbox, connect):
+    "The prefix `Bearer` and surrounding whitespace are removed from a token."
     client = connect(sandbox, f" Bearer {sandbox.token}\n")
 
     assert client.get_group("vip").name == "VIP"
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_a_refused_token_is_asked_for_again_once(operation, sandbox, connect):
-    "After a 401 the callable is asked once more and the request repeated, a write too: 401 means not done."
+def test_expired_token(operation, sandbox, connect):
+    "After status 401, the callable is called again and the request is repeated, also for a write."
     tokens = iter(["expired-token-1", sandbox.token])
     client = connect(sandbox, lambda: next(tokens), writable=True)
 
@@ -571,25 +571,25 @@ def test_a_refused_token_is_asked_for_again_once(operation, sandbox, connect):
     assert [request["status"] == 401 for request in sandbox.requests()] == [True, False]
 
 
-def test_a_token_refused_twice_is_an_error(sandbox, connect):
-    "A callable that knows no better token is asked twice in all, and the error says to get a new one."
-    asked = []
+def test_second_token_is_rejected_too(sandbox, connect):
+    "If the second token is rejected too, AuthError is raised. The error does not contain the tokens."
+    calls = []
 
     def source():
-        asked.append(1)
-        return f"expired-token-{len(asked)}"
+        calls.append(1)
+        return f"expired-token-{len(calls)}"
 
     client = connect(sandbox, source)
 
-    with pytest.raises(AuthError, match=r"the token was not accepted\. Get a new token") as caught:
+    with pytest.raises(AuthError, match="401") as caught:
         client.get_group("vip")
 
-    assert len(asked) == len(sandbox.requests()) == 2
-    assert "expired-token" not in told(caught.value)
+    assert len(calls) == len(sandbox.requests()) == 2
+    assert "expired-token" not in shown_text(caught.value)
 
 
-def test_a_refused_text_is_not_tried_again(sandbox, connect):
-    "There is nobody to ask for another token."
+def test_rejected_token_string(sandbox, connect):
+    "A rejected token string raises AuthError without a second request."
     client = connect(sandbox, "expired-token-1")
 
     with pytest.raises(AuthError):
@@ -598,49 +598,49 @@ def test_a_refused_text_is_not_tried_again(sandbox, connect):
     assert len(sandbox.requests()) == 1
 
 
-def test_eight_threads_that_meet_a_401_ask_for_one_token(sandbox, connect):
-    "The token runs out for eight threads at once: one of them asks, the others use what it got."
-    asked = []
+def test_token_renewal_in_threads(sandbox, connect):
+    "If eight threads receive status 401 at the same time, only one of them requests a new token."
+    calls = []
 
     def source():
-        asked.append(threading.current_thread().name)
-        return sandbox.token if len(asked) > 1 else "expired-token-1"
+        calls.append(threading.current_thread().name)
+        return sandbox.token if len(calls) > 1 else "expired-token-1"
 
     client = connect(sandbox, source, workers=8)
     sandbox.misbehave(latency=0.2)
-    together = threading.Barrier(8)
+    barrier = threading.Barrier(8)
 
     def read(_):
-        together.wait()
+        barrier.wait()
         return client.get_group("vip").name
 
     with ThreadPoolExecutor(8) as pool:
         names = list(pool.map(read, range(8)))
 
     assert names == ["VIP"] * 8
-    assert len(asked) == 2
+    assert len(calls) == 2
     statuses = sorted(request["status"] for request in sandbox.requests())
     assert statuses == [200] * 8 + [401] * 8
 
 
 @pytest.mark.parametrize("token", ["", "   ", None, 5, b"secret", "sec\nret", "sec\x00ret", "sécret", "sec\tret"])
-def test_a_token_that_cannot_be_sent_is_refused_without_being_shown(token, sandbox):
-    "Nothing, something else than text, or text that fits no header: refused, and not repeated."
-    shown = []
-    for how in (token, lambda: token):
+def test_invalid_token(token, sandbox):
+    "A token that is empty, not a string, or not printable ASCII is rejected. The error does not contain its value."
+    messages = []
+    for source in (token, lambda: token):
         with (
             pytest.raises(InputError, match="token") as caught,
-            fg.Client("t-1", how, base_url=sandbox.base_url) as c,
+            fg.Client("t-1", source, base_url=sandbox.base_url) as client,
         ):
-            c.get_group("vip")
-        shown.append(str(caught.value))
+            client.get_group("vip")
+        messages.append(str(caught.value))
 
-    assert not any("ret" in text.replace("returns", "") for text in shown)
+    assert not any("ret" in message.replace("returns", "") for message in messages)
     assert sandbox.requests() == []
 
 
-def test_the_token_is_never_shown(sandbox, connect, caplog):
-    "Not in errors, their causes, reprs, cards, or the log records of ours and httpx at DEBUG."
+def test_token_is_not_shown(sandbox, connect, caplog):
+    "Errors, their causes, reprs, cards, and log records of frgroups and httpx at DEBUG do not contain the token."
     caplog.set_level(logging.DEBUG)
     for name in ("frgroups", "frgroups.api", "httpx"):
         caplog.set_level(logging.DEBUG, logger=name)
@@ -652,7 +652,7 @@ def test_the_token_is_never_shown(sandbox, connect, caplog):
             try:
                 call(client)
             except ApiError as error:
-                texts.append(told(error))
+                texts.append(shown_text(error))
         texts += [repr(client), client._repr_html_(), str(client)]
     sandbox.behave()
     texts += [repr(client.check()), client.check()._repr_html_(), repr(sandbox)]
@@ -667,18 +667,18 @@ def test_the_token_is_never_shown(sandbox, connect, caplog):
     assert "authorization" not in logged.lower()
 
 
-def test_a_service_that_repeats_the_token_is_not_quoted(sandbox, connect):
-    "The service's words are shown without the token, should they hold it."
+def test_token_in_server_message(sandbox, connect):
+    "If the message of the server contains the token, the token is removed from `server_message`."
     client = connect(sandbox)
 
     with pytest.raises(NotFoundError) as caught:
         client.get_group(sandbox.token)
 
-    assert caught.value.server_message == "There is no customer group …."
+    assert "…" in caught.value.server_message and sandbox.token not in caught.value.server_message
 
 
-def test_no_part_of_a_repeated_token_is_quoted():
-    "Long words are cut; a token at the cut is taken out whole before."
+def test_long_token_in_server_message():
+    "The token is removed before the message is shortened, so that no part of the token remains."
     token = "secret" * 48
     with (
         fg.Sandbox(empty=True, token=token) as tenant,
@@ -687,10 +687,10 @@ def test_no_part_of_a_repeated_token_is_quoted():
     ):
         client.get_group(token)
 
-    assert caught.value.server_message == "There is no customer group …."
+    assert "…" in caught.value.server_message and "secret" not in caught.value.server_message
 
 
-# The base URL.
+# Base URLs
 
 
 @pytest.mark.parametrize(
@@ -705,14 +705,14 @@ def test_no_part_of_a_repeated_token_is_quoted():
         ("http://[::1]:8000/v2", "http://[::1]:8000/v2"),
     ],
 )
-def test_a_base_url_is_a_name_or_a_url(given, expected):
-    "Stage and production have names; a slash at the end does not matter; http is for loopback."
+def test_base_url(given, expected):
+    "A base URL is an environment name or a URL. A trailing slash is removed, and http is valid on loopback."
     with fg.Client("t-1", "secret", base_url=given) as client:
         assert client.base_url == expected
 
 
-def test_stage_is_the_default():
-    "Production must be named."
+def test_default_base_url():
+    "The default base URL is stage."
     with fg.Client("t-1", "secret") as client:
         assert client.base_url == fg.STAGE == "https://api.stage.flowretail.com/v2"
 
@@ -726,9 +726,9 @@ def test_stage_is_the_default():
         "http://10.0.0.1/v2",
     ],
 )
-def test_http_is_refused_off_loopback(given):
-    "A token is not sent unencrypted to another machine, whatever its name begins with."
-    with pytest.raises(InputError, match="unencrypted; use https"):
+def test_http_to_another_machine(given):
+    "A base URL with http for another machine is rejected, because the token would be sent unencrypted."
+    with pytest.raises(InputError, match=r"`base_url` .*https"):
         fg.Client("t-1", "secret", base_url=given)
 
 
@@ -744,12 +744,12 @@ def test_http_is_refused_off_loopback(given):
         "https://anna:hunter2@" + "a" * 70,
     ],
 )
-def test_a_password_in_a_base_url_is_refused_and_not_shown(given):
-    "Whatever else is wrong with the URL, the message does not hold what stands before the @."
+def test_password_in_base_url(given):
+    "A base URL with a password is rejected, and the error does not contain the password."
     with pytest.raises(InputError) as caught:
         fg.Client("t-1", "secret", base_url=given)
 
-    assert "hunter2" not in told(caught.value)
+    assert "hunter2" not in shown_text(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -770,19 +770,19 @@ def test_a_password_in_a_base_url_is_refused_and_not_shown(given):
         5,
     ],
 )
-def test_a_nonsense_base_url_is_refused(given):
-    "What is no URL of a service is refused when the client is made, not at the first request."
-    with pytest.raises(InputError, match="base URL"):
+def test_invalid_base_url(given):
+    "An invalid base URL is rejected when the client is created."
+    with pytest.raises(InputError, match="`base_url`"):
         fg.Client("t-1", "secret", base_url=given)
 
 
-# Paging.
+# Paging
 
 
 @pytest.mark.parametrize("cap", range(1, 8))
 @pytest.mark.parametrize("base", [0, 1])
-def test_every_page_base_and_size_reads_everything_once(base, cap):
-    "Whatever the first page is called and however few a page holds, each group and customer comes once, in order."
+def test_page_base_and_page_size(base, cap):
+    "Each group and customer is read once and in order, for any number of the first page and any page size."
     uids = [f"c{n:02d}" for n in range(13)]
     with (
         fg.Sandbox(empty=True, page_base=base, max_page_size=cap, default_page_size=cap) as tenant,
@@ -802,8 +802,8 @@ def test_every_page_base_and_size_reads_everything_once(base, cap):
     assert (list(snapshot["a"]), snapshot.verdict) == (uids, "consistent")
 
 
-def test_the_granted_page_size_is_believed():
-    "A service that grants 2 where 500 were asked, and ignores other wishes, is read whole."
+def test_server_ignores_the_page_size():
+    "All records are read if the server always returns 2 records per page."
     uids = [f"c{n:02d}" for n in range(9)]
     with fg.Sandbox(empty=True, default_page_size=2, honor_page_size=False) as tenant, tenant.client() as client:
         tenant.put_customers(uids)
@@ -818,8 +818,8 @@ def test_the_granted_page_size_is_believed():
     assert list(snapshot.reads["evidence"]) == ["second pass"]
 
 
-def test_the_first_page_is_asked_for_without_a_number(sandbox, connect):
-    "Nobody knows whether pages begin at 0 or 1, so the first request names none."
+def test_first_page_without_number(sandbox, connect):
+    "The first request contains no page number, because the number of the first page is undocumented."
     client = connect(sandbox, page_size=1)
 
     list(client.iter_groups())
@@ -830,31 +830,31 @@ def test_the_first_page_is_asked_for_without_a_number(sandbox, connect):
 
 
 @pytest.mark.parametrize("operation", ["get-customer-groups", "get-customer-groups-customers"])
-def test_a_total_that_never_comes_true_ends(operation, sandbox, connect):
-    "Told more than can be read, the iteration gives what there is and ends in an error with both numbers."
+def test_total_is_too_large(operation, sandbox, connect):
+    "If the total exceeds the number of records, the iteration ends with an error that contains both numbers."
     client = connect(sandbox, page_size=1)
     sandbox.misbehave(endless=5)
 
-    with pytest.raises(DriftedReadError, match=r"Read 2 of .* but the server counts 7"):
+    with pytest.raises(DriftedReadError, match=r"7 .*2"):
         OPERATIONS[operation](client)
 
     assert len(sandbox.requests()) == 3
 
 
-def test_pages_that_repeat_end(sandbox, connect):
-    "A service that gives its first page for ever is an error at the second page."
+def test_repeated_page(sandbox, connect):
+    "If the server returns its first page again, the iteration ends with an error at the second page."
     client = connect(sandbox, page_size=1)
     sandbox.misbehave(repeat_page=True)
 
-    with pytest.raises(DriftedReadError, match="Page 2 of the customers of group vip contains no new record"):
+    with pytest.raises(DriftedReadError, match=r"Page 2 of .* group vip "):
         list(client.iter_group_customers("vip"))
 
     assert len(sandbox.requests()) == 2
 
 
 @pytest.mark.parametrize("how", ["absent", "empty", "wrong"])
-def test_customers_come_whatever_they_say_of_their_groups(how, sandbox, connect):
-    "Iterating does not depend on the customers' own lists of groups."
+def test_missing_group_uids(how, sandbox, connect):
+    "The iteration does not depend on the group uids of the customers."
     client = connect(sandbox)
     sandbox.misbehave(group_uids=how)
 
@@ -864,8 +864,8 @@ def test_customers_come_whatever_they_say_of_their_groups(how, sandbox, connect)
     assert {customer.customer_group_uids for customer in customers} == {None if how == "absent" else ()}
 
 
-def test_odd_records_are_kept(sandbox, connect):
-    "Unknown fields, nulls, empty dates and broken numbers cost no customer."
+def test_invalid_values_in_records(sandbox, connect):
+    "Unknown fields, nulls, empty dates, and invalid numbers do not drop a customer."
     uids = [f"c{n:03d}" for n in range(100)]
     sandbox.put_customers(uids)
     sandbox.add_members("staff", uids)
@@ -878,11 +878,11 @@ def test_odd_records_are_kept(sandbox, connect):
     assert {customer.payment_terms for customer in customers} == {0, None}
 
 
-# check and from_env.
+# check() and from_env()
 
 
-def test_check_tells_where_one_is(sandbox, connect):
-    "check() reads twice and tells host, tenant, groups, paging, lists of groups, clock, and what may be done."
+def test_check(sandbox, connect):
+    "check() sends only reads and reports the host, the tenant, the groups, the paging, and the clock."
     client = connect(sandbox)
 
     check = client.check()
@@ -893,13 +893,13 @@ def test_check_tells_where_one_is(sandbox, connect):
     assert (check.asked_page_size, check.granted_page_size) == (500, 500)
     assert check.group_uids_filled is True
     assert abs(check.clock_skew_seconds) < 5
-    assert {"Connected", "Tenant", "Token", "May write", "Groups", "Page size"} <= check.facts.keys()
-    assert "not this client: it was made to read" in repr(check)
+    assert {"Connected", "Tenant", "Token", "Write access", "Groups", "Page size"} <= check.facts.keys()
+    assert TENANT in repr(check) and sandbox.base_url in repr(check)
 
 
 @pytest.mark.parametrize(("how", "filled"), [("filled", True), ("absent", False), ("empty", False)])
-def test_check_tells_whether_customers_name_their_groups(how, filled, sandbox, connect):
-    "Without the lists of groups no cover is possible, and check() says so."
+def test_check_group_uids(how, filled, sandbox, connect):
+    "check() reports whether members list the uids of their groups."
     sandbox.misbehave(group_uids=how)
 
     check = connect(sandbox).check()
@@ -908,17 +908,16 @@ def test_check_tells_whether_customers_name_their_groups(how, filled, sandbox, c
 
 
 def test_check_of_an_empty_tenant(sandbox, connect):
-    "Where nobody is in a group there is nothing to look at, and that is said."
+    "In a tenant without members, `group_uids_filled` is None."
     sandbox.reset()
 
     check = connect(sandbox).check()
 
     assert (check.n_groups, check.group_uids_filled) == (0, None)
-    assert "no member to look at" in repr(check)
 
 
-def test_check_with_a_small_page_size_and_base_0():
-    "What is granted may be less than was asked."
+def test_check_page_base_and_page_size():
+    "check() reports the number of the first page and the page size of the server."
     with (
         fg.Sandbox(empty=True, page_base=0, max_page_size=7, default_page_size=7) as tenant,
         tenant.client(writable=True) as client,
@@ -926,11 +925,11 @@ def test_check_with_a_small_page_size_and_base_0():
         check = client.check()
 
     assert (check.page_base, check.granted_page_size) == (0, 7)
-    assert "only a write can tell" in check.facts["May write"]
+    assert "CUSTOMER" in check.facts["Write access"]
 
 
-def test_check_of_a_wrong_token_or_tenant(sandbox, connect):
-    "Each is its own error."
+def test_check_with_wrong_token_or_tenant(sandbox, connect):
+    "check() raises AuthError for a wrong token and NotFoundError for a wrong tenant."
     with pytest.raises(AuthError):
         connect(sandbox, "expired-token-1").check()
     with fg.Client("other", sandbox.token, base_url=sandbox.base_url) as other, pytest.raises(NotFoundError):
@@ -939,32 +938,33 @@ def test_check_of_a_wrong_token_or_tenant(sandbox, connect):
 
 @pytest.fixture
 def environment(monkeypatch, sandbox):
+    """Environment variables for the tenant of the sandbox."""
     monkeypatch.setenv("FRGROUPS_TENANT_UID", TENANT)
     monkeypatch.setenv("FRGROUPS_TOKEN", sandbox.token)
     monkeypatch.setenv("FRGROUPS_BASE_URL", sandbox.base_url)
     return monkeypatch
 
 
-def test_from_env_connects(environment, sandbox):
-    "Three variables make a client that reads."
+def test_from_env(environment, sandbox):
+    "from_env() returns a read-only client for the tenant of the environment variables."
     with fg.Client.from_env() as client:
         assert client.get_group("vip").name == "VIP"
         assert (client.writable, client.base_url) == (False, sandbox.base_url)
 
 
-def test_from_env_takes_the_options_of_a_client(environment):
-    "Writing must be asked for; other options pass through."
+def test_from_env_options(environment):
+    "from_env() accepts the options of a client."
     with fg.Client.from_env(writable=True, page_size=7) as client:
         assert (client.writable, client.page_size) == (True, 7)
 
 
 @pytest.mark.parametrize("name", ["FRGROUPS_TENANT_UID", "FRGROUPS_TOKEN"])
 @pytest.mark.parametrize("value", [None, "", "  "])
-def test_from_env_names_the_variable_that_is_missing(name, value, environment):
-    "Missing, empty or blank: the error names the variable."
+def test_from_env_missing_variable(name, value, environment):
+    "If a variable is missing, empty, or blank, the error contains its name."
     environment.delenv(name) if value is None else environment.setenv(name, value)
 
-    with pytest.raises(InputError, match=f"{name} is not set"):
+    with pytest.raises(InputError, match=name):
         fg.Client.from_env()
 
 
@@ -972,16 +972,16 @@ def test_from_env_names_the_variable_that_is_missing(name, value, environment):
     ("value", "expected"),
     [(None, fg.STAGE), ("", fg.STAGE), ("stage", fg.STAGE), ("production", fg.PRODUCTION)],
 )
-def test_from_env_is_stage_unless_told(value, expected, environment):
-    "Production only by name."
+def test_from_env_base_url(value, expected, environment):
+    "FRGROUPS_BASE_URL accepts environment names. The default is stage."
     environment.delenv("FRGROUPS_BASE_URL") if value is None else environment.setenv("FRGROUPS_BASE_URL", value)
 
     with fg.Client.from_env() as client:
         assert client.base_url == expected
 
 
-def test_a_client_shows_where_it_is(environment):
-    "The repr tells tenant, host and rights; the card marks production."
+def test_client_repr(environment):
+    "The repr shows the tenant, the host, and the access, and the card marks production."
     environment.setenv("FRGROUPS_BASE_URL", "production")
 
     with fg.Client.from_env(writable=True) as client:
@@ -989,19 +989,19 @@ def test_a_client_shows_where_it_is(environment):
         assert "PRODUCTION" in client._repr_html_()
 
 
-def test_the_clock_of_the_service_is_compared(sandbox, connect):
-    "The difference of the clocks comes from the Date of any answer."
+def test_clock_skew(sandbox, connect):
+    "The clock skew is the difference between the Date header and the time of this machine."
     client = connect(sandbox)
 
-    before = client.check().clock_skew_seconds
+    skew = client.check().clock_skew_seconds
 
-    assert abs(before) < 5
+    assert abs(skew) < 5
     assert client.clock().tzinfo is not None
     assert abs((client.clock() - datetime.now(UTC)).total_seconds()) < 5
 
 
 class Dripping:
-    """A server that sends a head and then, for ever, a byte now and then, or all it has at once."""
+    """A server that sends response headers and then an endless body, one chunk after each pause."""
 
     def __init__(self, pause, chunk):
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -1029,28 +1029,29 @@ class Dripping:
 
 @pytest.fixture
 def dripping(request):
+    """A running server with an endless body."""
     server = Dripping(*request.param)
     yield server
     server.close()
 
 
 @pytest.mark.parametrize("dripping", [(0.05, b" ")], indirect=True)
-def test_an_answer_that_drips_is_given_up(dripping):
-    "A body of which a byte comes now and then ends in an error, though no silence is longer than the timeout."
+def test_slow_endless_body(dripping):
+    "A slow endless body raises an error, although no single read exceeds the timeout."
     options = {"base_url": dripping.base_url, "timeout": 0.2, "retry": RetryPolicy(max_attempts=1)}
     with (
         fg.Client("t-1", "secret", **options) as client,
-        pytest.raises(ConnectionFailedError, match="no complete response in time"),
+        pytest.raises(ConnectionFailedError, match="ReadTimeout"),
     ):
         client.get_group("vip")
 
 
 @pytest.mark.parametrize("dripping", [(0.0, b" " * 65536)], indirect=True)
-def test_an_answer_without_end_is_cut_off(dripping, monkeypatch):
-    "A body that grows without end is no answer of this API."
+def test_fast_endless_body(dripping, monkeypatch):
+    "A fast endless body raises an error when it exceeds the size limit."
     monkeypatch.setattr("frgroups.api.transport.LARGEST_BODY", 4 << 20)
     with (
         fg.Client("t-1", "secret", base_url=dripping.base_url) as client,
-        pytest.raises(UnexpectedResponseError, match="MiB"),
+        pytest.raises(UnexpectedResponseError, match="4 MiB"),
     ):
         client.get_group("vip")

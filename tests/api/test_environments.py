@@ -1,4 +1,4 @@
-"""Environments of base URLs."""
+"""Tests of the environments that belong to base URLs."""
 
 import pytest
 
@@ -18,6 +18,6 @@ from frgroups.api.environments import PRODUCTION, STAGE, environment_label, envi
     ],
 )
 def test_label_agrees_with_environment(base_url, kind, label):
-    "The host of a base URL determines the environment and its label; the path does not matter."
+    "The host of a base URL determines the environment and its label. The path is ignored."
     assert environment_of(base_url).kind == kind
     assert environment_label(base_url) == label

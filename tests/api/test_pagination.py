@@ -1,4 +1,4 @@
-"""How many requests a list takes, foretold and as it is."""
+"""Tests of the predicted number of requests for a list."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,8 +9,8 @@ from tests.world import World
 
 
 @given(cap=st.integers(1, 9), total=st.integers(0, 60))
-def test_a_list_is_read_in_as_many_pages_as_foretold(cap, total):
-    "Whatever the page size, also where no windows share rows and the list is read twice."
+def test_count_pages(cap, total):
+    "A verified read sends the predicted number of requests for any page size and any total."
     world = World({"a": [f"c{n:02d}" for n in range(total)]}, cap=cap)
 
     listing = read_members(world, "a")

@@ -1,4 +1,4 @@
-"""Transport against raw sockets on loopback that close, truncate, drip and send invalid HTTP."""
+"""Tests of the transport with a socket server that closes connections and sends incomplete or invalid HTTP."""
 
 import gzip
 import logging
@@ -50,19 +50,19 @@ def whole(body, *headers, status="200 OK"):
 
 
 def zipped(body, encoding="gzip", status="200 OK"):
-    """Return a response whose body is gzip data."""
+    """Return a response with a gzip body."""
     return whole(gzip.compress(body), f"Content-Encoding: {encoding}", status=status)
 
 
 def chunked(*chunks):
-    """Return a response in chunks."""
+    """Return a response with chunked transfer encoding."""
     return head("Transfer-Encoding: chunked") + b"".join(
         b"%x\r\n%s\r\n" % (len(part), part) for part in (*chunks, b"")
     )
 
 
 def cut(content):
-    """Send the content and close the connection."""
+    """Return a function that sends the content and closes the connection."""
 
     def answer(connection):
         connection.sendall(content)
@@ -72,7 +72,7 @@ def cut(content):
 
 
 def drip(content, seconds=0.02):
-    """Send a head, and then one byte after another until the client closes the connection."""
+    """Return a function that sends the content and then single bytes until the client closes the connection."""
 
     def answer(connection):
         connection.sendall(content)
@@ -86,7 +86,7 @@ def drip(content, seconds=0.02):
 
 
 class Service:
-    """A server that answers each request with the next of its answers, and repeats the last one."""
+    """A server that sends the given responses in order, and then repeats the last one."""
 
     def __init__(self, *answers, tls=None):
         self.answers, self.tls = list(answers), tls
@@ -121,7 +121,7 @@ class Service:
                 self.start(self.serve, connection, len(self.accepted))
 
     def hang_up(self):
-        """Close every connection, as a server does with idle connections."""
+        """Close all connections, like a server that closes idle connections."""
         for connection in self.accepted:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
@@ -196,7 +196,7 @@ def shop(base_url="https://shop.test/v2"):
     ids=["length", "length 0", "204", "chunked", "gzip"],
 )
 def test_connection_reuse(answer):
-    "The next request uses the same connection, in whichever way the end of the body is marked."
+    "The next request uses the same connection, for each way to mark the end of the body."
     with Service(answer) as service:
         transport = transport_to(service)
         bodies = [read(transport) for _ in range(3)]
@@ -212,7 +212,7 @@ def test_connection_reuse(answer):
     ids=["Connection: close", "no length", "HTTP/1.0"],
 )
 def test_no_connection_reuse(answer):
-    "A body without a length ends with the connection and is complete. The next request opens a new connection."
+    "If the connection ends with the response, the body is complete and the next request opens a new connection."
     with Service(answer) as service:
         transport = transport_to(service)
         bodies = [read(transport) for _ in range(2)]
@@ -223,7 +223,7 @@ def test_no_connection_reuse(answer):
 
 
 def test_closed_idle_connection():
-    "After the server closed an idle connection, a PUT is sent once, over a new connection."
+    "If the server has closed an idle connection, the next PUT is sent once over a new connection."
     with Service(whole(EMPTY), head(status="204 No Content")) as service:
         with client_of(service, writable=True) as client:
             client.read_group_page()
@@ -237,7 +237,7 @@ def test_closed_idle_connection():
 
 
 def test_late_extra_response():
-    "Bytes that arrive on an idle connection are not the response to the next request."
+    "Bytes that arrive on an idle connection are not used as the response to the next request."
 
     def extra(connection):
         connection.sendall(whole(b"one"))
@@ -255,7 +255,7 @@ def test_late_extra_response():
 
 
 def test_connection_limit():
-    "Many threads share at most as many connections as there are workers."
+    "The number of connections does not exceed the number of workers, even with more threads."
 
     def slowly(connection):
         time.sleep(0.005)
@@ -296,7 +296,7 @@ def test_close():
         with client_of(service) as client:
             client.read_group_page()
 
-        service.threads[-1].join(5)  # It ends when its connection ends.
+        service.threads[-1].join(5)  # The thread ends when its connection is closed.
         assert not service.threads[-1].is_alive()
         assert len(service.accepted) == 1
 
@@ -328,7 +328,7 @@ def test_close():
     ],
 )
 def test_incomplete_body(answer):
-    "An incomplete body is a lost connection, never a result."
+    "An incomplete body raises ConnectionFailedError."
     with Service(answer) as service, client_of(service) as client:
         with pytest.raises(ConnectionFailedError) as caught:
             client.read_group_page()
@@ -337,7 +337,7 @@ def test_incomplete_body(answer):
 
 
 def test_incomplete_gzip_body_is_read_again():
-    "A read is repeated after a truncated gzip body, as after a lost connection."
+    "A read is retried after a truncated gzip body."
     truncated = whole(gzip.compress(EMPTY)[:-9], "Content-Encoding: gzip")
     with (
         Service(truncated, zipped(EMPTY)) as service,
@@ -361,7 +361,7 @@ def test_large_body():
 
 @pytest.mark.parametrize("length", [10**9, 10**15, 10**30])
 def test_wrong_content_length(length):
-    "If the header announces gigabytes and the body is short, no memory is reserved and the connection is lost."
+    "A Content-Length of gigabytes with a short body raises ConnectionFailedError and allocates little memory."
     with Service(cut(head(f"Content-Length: {length}") + EMPTY)) as service, client_of(service) as client:
         tracemalloc.start()
         try:
@@ -380,7 +380,7 @@ def test_wrong_content_length(length):
     ids=["a length", "a large length", "no length"],
 )
 def test_dripping_body(first):
-    "A body of single bytes never reaches the read timeout. It ends with an error after 4 times the timeout."
+    "A body that arrives byte by byte never reaches the read timeout and fails after 4 times the timeout."
     with (
         Service(drip(first)) as service,
         client_of(service, timeout=0.1) as client,
@@ -390,11 +390,11 @@ def test_dripping_body(first):
 
 
 def test_read_timeout():
-    "A server that accepts the request and sends nothing is a timeout."
+    "A server that accepts the request and sends no response causes a timeout."
     with (
         Service(lambda connection: time.sleep(0.5)) as service,
         client_of(service, timeout=0.1) as client,
-        pytest.raises(ConnectionFailedError, match=r"no complete response in time \(ReadTimeout\)"),
+        pytest.raises(ConnectionFailedError, match="ReadTimeout"),
     ):
         client.read_group_page()
 
@@ -403,7 +403,7 @@ def test_read_timeout():
 
 
 def test_accept_encoding():
-    "Requests accept gzip and nothing else."
+    "Requests accept only the encoding gzip."
     with Service(zipped(EMPTY)) as service, client_of(service) as client:
         assert client.read_group_page().total_count == 0
 
@@ -413,7 +413,7 @@ def test_accept_encoding():
 
 @pytest.mark.parametrize("encoding", ["GZIP", " gzip ", "Identity"])
 def test_encoding_names(encoding):
-    "The names of encodings are not case-sensitive."
+    "Encoding names are not case-sensitive."
     answer = whole(EMPTY, f"Content-Encoding: {encoding}") if encoding == "Identity" else zipped(EMPTY, encoding)
     with Service(answer) as service, client_of(service) as client:
         assert client.read_group_page().total_count == 0
@@ -423,7 +423,7 @@ def test_encoding_names(encoding):
     "encoding", ["br", "deflate", "zstd", "gzip, gzip", "gzip, identity", "x-custom", "compress"]
 )
 def test_other_encodings(encoding):
-    "An encoding that was not requested, or a stack of encodings, is not a response of this API."
+    "A body with another encoding, or with several encodings, raises UnexpectedResponseError."
     with Service(zipped(gzip.compress(EMPTY), encoding)) as service, client_of(service) as client:
         with pytest.raises(UnexpectedResponseError, match="Content-Encoding") as caught:
             client.read_group_page()
@@ -432,7 +432,7 @@ def test_other_encodings(encoding):
 
 
 def test_repeated_encoding_header():
-    "Two Content-Encoding headers are a stack of encodings."
+    "A body with two Content-Encoding headers raises UnexpectedResponseError."
     answer = whole(gzip.compress(gzip.compress(EMPTY)), "Content-Encoding: gzip", "Content-Encoding: gzip")
     with Service(answer) as service, client_of(service) as client, pytest.raises(UnexpectedResponseError):
         client.read_group_page()
@@ -440,7 +440,7 @@ def test_repeated_encoding_header():
 
 @pytest.mark.parametrize(("status", "error"), [("503 Busy", ServerError), ("403 Forbidden", ForbiddenError)])
 def test_encoding_of_an_error(status, error):
-    "The status of a rejected request counts, even if its body has an unknown encoding."
+    "The status of an error response determines the exception, even if the body has an unknown encoding."
     with (
         Service(whole(b"x", "Content-Encoding: br", status=status)) as service,
         client_of(service) as client,
@@ -450,7 +450,7 @@ def test_encoding_of_an_error(status, error):
 
 
 def test_message_of_a_compressed_error():
-    "The message of the server is read from a gzip body."
+    "The server message is read from a gzip body."
     answer = zipped(b'{"message": "sortBy is unknown"}', status="400 Bad Request")
     with Service(answer) as service, client_of(service) as client, pytest.raises(RequestRejectedError) as caught:
         client.read_group_page()
@@ -460,7 +460,7 @@ def test_message_of_a_compressed_error():
 
 @pytest.mark.parametrize("encoding", ["gzip", "br"])
 def test_encoding_without_body(encoding):
-    "A 204 has no body, so that its Content-Encoding does not matter."
+    "The Content-Encoding of a 204 response is ignored, because the response has no body."
     with (
         Service(head(f"Content-Encoding: {encoding}", status="204 No Content")) as service,
         client_of(service, writable=True) as client,
@@ -471,7 +471,7 @@ def test_encoding_without_body(encoding):
 
 
 def test_gzip_bomb(monkeypatch):
-    "A small gzip body that expands beyond the limit is rejected before it fills the memory."
+    "A small gzip body that would expand beyond the size limit is rejected before it fills the memory."
     monkeypatch.setattr(transport_module, "LARGEST_BODY", 4 << 20)
     bomb = zipped(b" " * (200 << 20))
     with Service(bomb) as service, client_of(service) as client:
@@ -491,7 +491,7 @@ def test_gzip_bomb(monkeypatch):
     cuts=st.lists(st.integers(1, 40), min_size=1, max_size=8),
 )
 def test_gzip_chunks(parts, cuts):
-    "The result does not depend on chunk boundaries or on the number of gzip members."
+    "The decompressed body does not depend on the chunk boundaries or on the number of gzip members."
     data, body = b"".join(map(gzip.compress, parts)), ResponseBody("gzip", 1000)
     while data:
         for size in cuts:
@@ -503,7 +503,7 @@ def test_gzip_chunks(parts, cuts):
 
 @given(content=st.binary(max_size=300), keep=st.floats(0, 1, exclude_max=True))
 def test_truncated_gzip(content, keep):
-    "No part of a gzip body is accepted as the whole body."
+    "A truncated gzip body is never accepted as complete."
     data, body = gzip.compress(content), ResponseBody("gzip", 1000)
     body.add(data[: max(1, int(len(data) * keep))])
 
@@ -513,7 +513,7 @@ def test_truncated_gzip(content, keep):
 
 @given(data=st.binary(max_size=100))
 def test_invalid_gzip(data):
-    "Arbitrary bytes raise one error."
+    "Invalid gzip data raises no exception other than the two documented ones."
     body = ResponseBody("gzip", 1000)
     with suppress(IncompleteBodyError, UnusableBodyError):
         body.add(data)
@@ -522,7 +522,7 @@ def test_invalid_gzip(data):
 
 @pytest.mark.parametrize("size", [99, 100, 101])
 def test_body_limit(size):
-    "The limit is inclusive, for plain and for compressed bodies."
+    "The size limit is inclusive for plain and for compressed bodies."
     content = os.urandom(size)
     for encoding, data, extra in ((None, content, 0), ("gzip", zlib.compress(content, wbits=31), 40)):
         body = ResponseBody(encoding, 100 + extra)
@@ -535,7 +535,7 @@ def test_body_limit(size):
 
 
 def test_gzip_limit_is_exact():
-    "A body that expands to exactly the limit is accepted, and one more byte is not."
+    "A body that expands to exactly the size limit is accepted, and a body with one more byte is rejected."
     accepted, rejected = ResponseBody("gzip", 5000), ResponseBody("gzip", 5000)
     accepted.add(gzip.compress(b" " * 5000))
 
@@ -545,19 +545,19 @@ def test_gzip_limit_is_exact():
 
 
 def test_endless_empty_members():
-    "Compressed data without content counts against the limit too."
+    "The size limit also applies to the compressed data, even if it contains no content."
     body, empty = ResponseBody("gzip", 1000), gzip.compress(b"")
     with pytest.raises(UnusableBodyError):
         for _ in range(1000):
             body.add(empty)
 
 
-# Heads
+# Headers
 
 
 @pytest.mark.parametrize("status", ["100 Continue", "102 Processing", "103 Early Hints"])
 def test_informational_responses(status):
-    "A 1xx response precedes the response, and the next request gets its own response."
+    "Responses with a 1xx status before the final response are skipped."
     hint = head("Link: </style.css>", status=status)
     with Service(hint * 2 + whole(b"one"), whole(b"two")) as service:
         transport = transport_to(service)
@@ -569,7 +569,7 @@ def test_informational_responses(status):
 
 
 def test_non_ascii_headers():
-    "Headers that are not ASCII do not matter."
+    "Headers that are not ASCII are ignored."
     answer = whole(EMPTY, "X-Odd: bl\xe5b\xe6r \xff\x80", "x-odd: 2", "Set-Cookie: \xe6=\xf8")
     with Service(answer) as service, client_of(service) as client:
         assert client.read_group_page().total_count == 0
@@ -581,19 +581,19 @@ def test_non_ascii_headers():
     ids=["nothing", "no HTTP", "long head", "long line"],
 )
 def test_invalid_head(answer):
-    "A response without a valid head is a lost connection."
+    "A response with an invalid status line or invalid headers raises ConnectionFailedError."
     with Service(cut(answer)) as service, client_of(service) as client, pytest.raises(ConnectionFailedError):
         client.read_group_page()
 
 
 def test_many_headers():
-    "Hundreds of headers are accepted."
+    "A response with hundreds of headers is accepted."
     with Service(whole(EMPTY, *[f"X-{n}: 1" for n in range(500)])) as service, client_of(service) as client:
         assert client.read_group_page().total_count == 0
 
 
 def test_request_headers():
-    "Each header is sent once, with host, length and token."
+    "A request contains host, length, token, and encoding exactly once."
     with Service(head(status="204 No Content")) as service, client_of(service, writable=True) as client:
         client.update_group_customers("vip", add=["c1"])
 
@@ -607,7 +607,7 @@ def test_request_headers():
 )
 @pytest.mark.parametrize("method", ["read", "write"])
 def test_invalid_location(location, method):
-    "A redirect to an invalid URL is an error of this package, and the target is not contacted."
+    "A redirect to an invalid URL raises ApiError, and no second request is sent."
     answer = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: %s\r\n\r\n" % location.encode()
     with Service(answer) as service, client_of(service, writable=True) as client, pytest.raises(ApiError):
         if method == "read":
@@ -620,7 +620,7 @@ def test_invalid_location(location, method):
 
 @pytest.mark.parametrize("header", ["X-Name: kari", "kari"], ids=["valid", "invalid"])
 def test_httpcore_debug_records(header, caplog):
-    "Debug records of the HTTP library contain the events of our requests, and nothing of the response."
+    "Debug records of httpcore contain the events of a request, but no content of the response."
     caplog.set_level(logging.DEBUG)
     with Service(cut(whole(EMPTY, header))) as service, client_of(service) as client, suppress(ConnectionFailedError):
         client.read_group_page()
@@ -630,9 +630,11 @@ def test_httpcore_debug_records(header, caplog):
     assert "kari" not in caplog.text
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere received data is lost with the connection")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="other systems discard received data when the connection is reset"
+)
 def test_early_response():
-    "A server can reject a large body with 413 and close the connection before it has read the body."
+    "The status 413 is read even if the server closes the connection before it has read the request body."
     refuse = cut(whole(b"", status="413 Content Too Large"))
     refuse.takes_no_body = True
     uids = [f"c{n:09d}" for n in range(1_000_000)]
@@ -651,21 +653,22 @@ def test_early_response():
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    """Return a self-signed certificate for 127.0.0.1."""
+    """A self-signed certificate for 127.0.0.1 and its key."""
     if shutil.which("openssl") is None:
-        pytest.skip("openssl makes the certificate")
+        pytest.skip("openssl is not installed")
     folder = tmp_path_factory.mktemp("certificate")
     key, file = folder / "key.pem", folder / "certificate.pem"
     kind = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
     name = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
     result = subprocess.run(["openssl", *kind, *name, "-keyout", str(key), "-out", str(file)], capture_output=True)
     if result.returncode:
-        pytest.skip("this openssl makes no such certificate")
+        pytest.skip("openssl cannot create the certificate")
     return file, key
 
 
 @pytest.fixture
 def secure(certificate):
+    """A server with TLS."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificate)
     with Service(whole(EMPTY), tls=context) as service:
@@ -673,10 +676,10 @@ def secure(certificate):
 
 
 def test_untrusted_certificate(secure):
-    "A self-signed certificate is rejected before anything is sent."
+    "A self-signed certificate is rejected before a request is sent."
     with (
         client_of(secure) as client,
-        pytest.raises(ConnectionFailedError, match=r"could not connect to .*:\d+ \(ConnectError\)"),
+        pytest.raises(ConnectionFailedError, match=r":\d+ \(ConnectError\)"),
     ):
         client.read_group_page()
 
@@ -684,7 +687,7 @@ def test_untrusted_certificate(secure):
 
 
 def test_trusted_certificate(secure, certificate):
-    "verify= accepts an SSLContext that trusts the server's certificate, and TLS connections are reused."
+    "`verify` accepts an SSLContext that trusts the certificate, and TLS connections are reused."
     with client_of(secure, verify=ssl.create_default_context(cafile=certificate[0])) as client:
         totals = [client.read_group_page().total_count for _ in range(3)]
 
@@ -693,12 +696,12 @@ def test_trusted_certificate(secure, certificate):
 
 
 def test_certificate_of_another_host(secure, certificate):
-    "A trusted certificate is rejected for a host that it does not name."
+    "A trusted certificate is rejected if it was issued for another host."
     context = ssl.create_default_context(cafile=certificate[0])
     url = f"https://localhost:{secure.port}/v2"
     with (
         fg.Client("t-1", "secret", base_url=url, verify=context, retry=ONCE) as client,
-        pytest.raises(ConnectionFailedError, match="could not connect"),
+        pytest.raises(ConnectionFailedError, match="ConnectError"),
     ):
         client.read_group_page()
 
@@ -706,7 +709,7 @@ def test_certificate_of_another_host(secure, certificate):
 
 
 def test_loopback_without_proxy(monkeypatch):
-    "Requests to this machine do not use a proxy from the environment."
+    "Requests to this machine do not use the proxy of the environment."
     with Service(whole(b"from the proxy")) as proxy, Service(whole(EMPTY)) as service:
         for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
@@ -720,7 +723,7 @@ def test_loopback_without_proxy(monkeypatch):
 
 @pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
 def test_proxy_from_the_environment(name, monkeypatch):
-    "A proxy gets a CONNECT request without the token. If it rejects the request, the connection is lost."
+    "The proxy receives a CONNECT request without the token. A rejected CONNECT raises ConnectionFailedError."
     for variable in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
         monkeypatch.delenv(variable, raising=False)
     with Service(whole(b"", status="502 Bad Gateway")) as proxy:
@@ -733,7 +736,7 @@ def test_proxy_from_the_environment(name, monkeypatch):
 
 
 def test_no_proxy(monkeypatch):
-    "A host in NO_PROXY is reached directly."
+    "The proxy is not used for a host in NO_PROXY."
     hosts = []
 
     def nowhere(host, *args, **kwargs):
@@ -744,7 +747,7 @@ def test_no_proxy(monkeypatch):
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
         monkeypatch.setenv("NO_PROXY", "shop.test")
         monkeypatch.setattr(socket, "getaddrinfo", nowhere)
-        with shop() as client, pytest.raises(ConnectionFailedError, match="could not connect"):
+        with shop() as client, pytest.raises(ConnectionFailedError, match="ConnectError"):
             client.read_group_page()
 
     assert proxy.requests == []
@@ -752,7 +755,7 @@ def test_no_proxy(monkeypatch):
 
 
 def test_international_host(monkeypatch):
-    "A host with non-ASCII letters is encoded by IDNA 2008. Older rules give another host."
+    "A host with non-ASCII letters is encoded with IDNA 2008. IDNA 2003 would result in another host."
     hosts = []
 
     def nowhere(host, *args, **kwargs):
@@ -762,14 +765,14 @@ def test_international_host(monkeypatch):
     for variable in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr(socket, "getaddrinfo", nowhere)
-    with shop("https://straße.test/v2") as client, pytest.raises(ConnectionFailedError, match="could not connect"):
+    with shop("https://straße.test/v2") as client, pytest.raises(ConnectionFailedError, match="ConnectError"):
         client.read_group_page()
 
     assert [host if isinstance(host, str) else host.decode() for host in hosts] == ["xn--strae-oqa.test"]
 
 
-def test_unreadable_no_proxy(monkeypatch):
-    "An address in NO_PROXY that httpx cannot parse does not matter if there is no proxy."
+def test_invalid_no_proxy(monkeypatch):
+    "A NO_PROXY value that httpx cannot parse is ignored if there is no proxy."
     for variable in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("NO_PROXY", "fe80::/10,[::1")
@@ -782,6 +785,7 @@ TOKEN = "tok-4711-secret"
 
 
 def read_group(token, base_url):
+    """Read a group with a token, without a reference to the token in the local variables."""
     with fg.Client("t-1", token, base_url=base_url, retry=RetryPolicy(max_attempts=1)) as client:
         token = None
         client.get_group("vip")
@@ -805,7 +809,7 @@ def test_no_token_in_local_variables(fail):
 
     error = caught.value
     frames = error.__traceback__
-    while "tests" in frames.tb_frame.f_code.co_filename:  # Only the frames of the package.
+    while "tests" in frames.tb_frame.f_code.co_filename:  # Skip the frames of the tests.
         frames = frames.tb_next
     report = traceback.TracebackException(type(error), error, frames, capture_locals=True)
 

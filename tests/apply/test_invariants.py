@@ -93,7 +93,7 @@ INVARIANTS = {
     ),
     17: (
         "Planning sends no changes.",
-        "client.test_a_client_that_only_reads_sends_no_write",
+        "client.test_read_only_client",
         "invariants.test_planning_only_reads",
     ),
     18: (
@@ -151,7 +151,7 @@ INVARIANTS = {
     28: (
         "Of two simultaneous applies, one sends changes. The lock is released when its process ends.",
         "apply_race.test_two_processes",
-        "locks.test_the_locks_of_a_killed_process_do_not_hold",
+        "locks.test_killed_process_releases_its_locks",
     ),
     29: (
         "An undo reverts the changes that took effect and no others.",

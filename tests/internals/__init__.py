@@ -1,1 +1,1 @@
-"""Tests of `frgroups.internals`."""
+"""Tests of the package `frgroups.internals`."""

@@ -1,4 +1,4 @@
-"""Text forms of timestamps."""
+"""Tests of the formatting of timestamps."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -18,6 +18,7 @@ EAST = timezone(timedelta(hours=9))
         pd.Timestamp("2026-11-24 08:10:05+09:00"),
     ],
 )
-def test_timestamps_with_another_time_zone_are_converted(timestamp):
+def test_format_utc(timestamp):
+    "Timestamps in any time zone are converted to UTC."
     assert format_utc(timestamp) == "2026-11-23 23:10 UTC"
     assert format_utc(timestamp, seconds=True) == "2026-11-23 23:10:05 UTC"

@@ -11,7 +11,7 @@ from frgroups.internals.html import Card, csp_hash, escaped_forms, read_asset, r
 
 
 class Tags(HTMLParser):
-    """The tags and the text of a fragment."""
+    """Parser that collects the tags and the text of an HTML fragment."""
 
     def __init__(self, html):
         super().__init__()
@@ -28,7 +28,7 @@ class Tags(HTMLParser):
 
 @pytest.mark.parametrize("text", ["<b>x</b>", "\"'&", "</td><script>", "{{ 7 * 7 }}", "æøå 🙂"])
 def test_card_escapes(text):
-    "Titles, labels, values and marks come back as text, whatever markup or template syntax they contain."
+    "Markup and template syntax in titles, labels, values, and marks are escaped."
     fragment = Tags(Card(text, {text: text}, mark=text).html())
 
     assert fragment.tags == ["div", "table", "caption", "strong", "tbody", "tr", "th", "td"]
@@ -36,7 +36,7 @@ def test_card_escapes(text):
 
 
 def test_card_invisible_characters():
-    "A character that would reverse or hide others is written out."
+    "Characters that would reverse or hide other characters are replaced by escape sequences."
     html = Card("VIP\u202epiv", {"a\u200b": "b\x1b[2K"}).html()
 
     assert not {"\u202e", "\u200b", "\x1b"} & set(html)
@@ -44,27 +44,27 @@ def test_card_invisible_characters():
 
 
 def test_jinja_is_imported_lazily():
-    "Importing frgroups and making a card load no template engine; rendering the card does."
+    "Jinja2 is imported when a card is rendered, and not before."
     code = (
         "import sys, frgroups; from frgroups.internals.html import Card; import frgroups.review.page; "
         "card = Card('a', {}); card.text(); assert 'jinja2' not in sys.modules; card.html(); "
         "assert 'jinja2' in sys.modules"
     )
 
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
-    assert done.returncode == 0, done.stderr
+    assert process.returncode == 0, process.stderr
 
 
 def test_missing_variable():
-    "A template that uses a variable which was not passed raises instead of printing nothing."
+    "A template variable that was not passed raises an error."
     with pytest.raises(jinja2.UndefinedError):
         render("internals/card.html")
 
 
 @pytest.mark.parametrize("uid", ["a&b", "<c>", "it's", 'q"q', "\u2028x"])
 def test_escaped_forms(uid):
-    "The forms are what a template writes for a value in markup and in JSON data."
+    "The escaped forms are equal to the output of a template in markup and in JSON data."
     from frgroups.internals.html import _environment
 
     template = _environment().from_string("<td>{{ uid }}</td><script>{{ [uid]|tojson }}</script>")
@@ -74,7 +74,7 @@ def test_escaped_forms(uid):
 
 
 def test_assets_have_unix_line_ends():
-    "The hash of a style sheet does not depend on the line ends of the checkout."
+    "Style sheets are read with Unix line ends, so that their hashes are the same on all systems."
     style = read_asset("review/page.css")
 
     assert "\r" not in style and csp_hash(style).startswith("sha256-")

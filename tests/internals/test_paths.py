@@ -1,4 +1,4 @@
-"""Where things are kept, and how a file is put there."""
+"""Tests of the paths of the data folder and of atomic writes."""
 
 import os
 import subprocess
@@ -18,8 +18,8 @@ from frgroups.internals.paths import data_subdir, home, resolve_folder, tenant_f
 
 
 @pytest.fixture
-def anywhere(tmp_path, monkeypatch):
-    """An empty working directory, with no FRGROUPS_HOME, and a user of its own."""
+def empty_folder(tmp_path, monkeypatch):
+    """An empty working directory without FRGROUPS_HOME, and a temporary data folder of the user."""
     monkeypatch.delenv("FRGROUPS_HOME")
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "user"))
     work = tmp_path / "work"
@@ -28,44 +28,44 @@ def anywhere(tmp_path, monkeypatch):
     return work
 
 
-def test_the_named_home_is_the_home(monkeypatch, tmp_path):
-    "FRGROUPS_HOME goes before everything else, with ~ for the user's folder."
+def test_frgroups_home(monkeypatch, tmp_path):
+    "FRGROUPS_HOME takes precedence, and ~ in its value is expanded."
     monkeypatch.setenv("FRGROUPS_HOME", f" {tmp_path} ")
     assert home() == tmp_path
 
-    monkeypatch.setenv("FRGROUPS_HOME", "~/kept")
-    assert home() == Path.home().resolve() / "kept"
+    monkeypatch.setenv("FRGROUPS_HOME", "~/data")
+    assert home() == Path.home().resolve() / "data"
 
 
-@pytest.mark.parametrize("beside", ["pyproject.toml", "notebooks"])
-def test_a_project_keeps_its_own_data(anywhere, monkeypatch, beside):
-    "The nearest parent with a data folder beside a pyproject.toml or notebooks is the project."
-    (anywhere / "data").mkdir()
-    (anywhere / beside).mkdir()
-    deep = anywhere / "notebooks" / "deep"
+@pytest.mark.parametrize("marker", ["pyproject.toml", "notebooks"])
+def test_project_data_folder(empty_folder, monkeypatch, marker):
+    "The data folder of the nearest parent with pyproject.toml or notebooks is used."
+    (empty_folder / "data").mkdir()
+    (empty_folder / marker).mkdir()
+    deep = empty_folder / "notebooks" / "deep"
     deep.mkdir(parents=True, exist_ok=True)
     monkeypatch.chdir(deep)
 
-    assert home() == anywhere / "data"
+    assert home() == empty_folder / "data"
 
 
-def test_elsewhere_the_user_has_a_folder(anywhere, monkeypatch):
-    "A data folder alone is no project; then it is the user's data folder, not the working directory."
-    (anywhere / "data").mkdir()
+def test_user_data_folder(empty_folder, monkeypatch):
+    "Outside of a project, the data folder of the user is used, even if the working directory has a data folder."
+    (empty_folder / "data").mkdir()
 
-    assert home() == anywhere.parent / "user" / "frgroups"
+    assert home() == empty_folder.parent / "user" / "frgroups"
     monkeypatch.setenv("FRGROUPS_HOME", "  ")
-    assert home() == anywhere.parent / "user" / "frgroups"
+    assert home() == empty_folder.parent / "user" / "frgroups"
 
 
 @pytest.mark.parametrize(
     ("system", "end"),
     [(Windows, ("AppData", "Local", "frgroups")), (MacOS, ("Library", "Application Support", "frgroups"))],
 )
-def test_user_folder_of_other_systems(anywhere, monkeypatch, system, end):
-    "On Windows and macOS the folder follows the convention of the system and contains no author name."
+def test_user_folder_of_other_systems(empty_folder, monkeypatch, system, end):
+    "On Windows and macOS, the folder follows the convention of the system and contains no author name."
     monkeypatch.delenv("XDG_DATA_HOME")
-    monkeypatch.setattr("platformdirs.windows.get_win_folder", lambda name: str(anywhere / "AppData" / "Local"))
+    monkeypatch.setattr("platformdirs.windows.get_win_folder", lambda name: str(empty_folder / "AppData" / "Local"))
     monkeypatch.setattr(platformdirs, "user_data_path", lambda *args, **names: system(*args, **names).user_data_path)
 
     assert home().parts[-3:] == end
@@ -74,13 +74,13 @@ def test_user_folder_of_other_systems(anywhere, monkeypatch, system, end):
 def test_platformdirs_is_imported_late():
     "Importing frgroups does not import platformdirs."
     code = "import sys, frgroups, frgroups.internals.paths; print('platformdirs' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
-    assert done.stdout.strip() == "False"
+    assert process.stdout.strip() == "False"
 
 
-def test_asking_makes_nothing(monkeypatch, tmp_path):
-    "Neither the home nor a folder in it is made before something is kept."
+def test_folders_are_not_created(monkeypatch, tmp_path):
+    "The functions return paths and create neither the data folder nor a subfolder."
     monkeypatch.setenv("FRGROUPS_HOME", str(tmp_path / "new"))
 
     assert data_subdir("plans") == tmp_path / "new" / "plans"
@@ -89,29 +89,29 @@ def test_asking_makes_nothing(monkeypatch, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_new_folders_are_private_and_old_ones_stay_as_they_are(tmp_path):
-    "Mode 0700 for what is made; a folder that was there keeps its mode."
-    opened = tmp_path / "open"
-    opened.mkdir()
-    opened.chmod(0o755)
+def test_folder_modes(tmp_path):
+    "New folders have mode 0700, and existing folders keep their mode."
+    existing = tmp_path / "existing"
+    existing.mkdir()
+    existing.chmod(0o755)
 
-    made = ensure_private_dir(opened / "a" / "b")
+    created = ensure_private_dir(existing / "a" / "b")
 
-    assert made.is_dir()
-    assert [path.stat().st_mode & 0o777 for path in (opened, opened / "a", made)] == [0o755, 0o700, 0o700]
-    assert ensure_private_dir(made) == made
+    assert created.is_dir()
+    assert [path.stat().st_mode & 0o777 for path in (existing, existing / "a", created)] == [0o755, 0o700, 0o700]
+    assert ensure_private_dir(created) == created
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path):
-    "A file in the way is an InputError that tells of FRGROUPS_HOME."
+def test_folder_cannot_be_created(tmp_path):
+    "If a parent of the folder is a file, the error contains the path and the variable FRGROUPS_HOME."
     (tmp_path / "file").write_text("")
 
-    with pytest.raises(InputError, match=r"Cannot write in .*file.*FRGROUPS_HOME"):
+    with pytest.raises(InputError, match=r"file/deep.*FRGROUPS_HOME"):
         ensure_private_dir(tmp_path / "file" / "deep")
 
 
-def test_a_file_is_written_whole_or_not_at_all(tmp_path):
-    "A block that fails leaves the old file and no draft."
+def test_atomic_write(tmp_path):
+    "If the block raises an error, the old file remains and the temporary file is deleted."
     path = write_text(tmp_path / "deep" / "f.txt", "old")
 
     with pytest.raises(KeyboardInterrupt), atomic_write(path) as draft:
@@ -122,8 +122,8 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path):
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_written_file_is_private_and_its_line_ends_are_plain(tmp_path):
-    "Mode 0600 under any umask, UTF-8, and \\n everywhere."
+def test_write_text(tmp_path):
+    "The file has mode 0600 for any umask and is written in UTF-8 with Unix line ends."
     before = os.umask(0)
     try:
         path = write_text(tmp_path / "f.txt", "ø\n")
@@ -134,8 +134,8 @@ def test_a_written_file_is_private_and_its_line_ends_are_plain(tmp_path):
     assert path.read_bytes() == "ø\n".encode()
 
 
-def test_the_draft_is_private_while_it_is_written(tmp_path):
-    "Nobody else can read a file before it is in its place."
+def test_mode_of_the_temporary_file(tmp_path):
+    "Other users cannot read the temporary file."
     with atomic_write(tmp_path / "f.txt") as draft:
         assert draft.parent == tmp_path
         assert draft.stat().st_mode & 0o777 == 0o600
@@ -145,18 +145,18 @@ def test_the_draft_is_private_while_it_is_written(tmp_path):
 names = st.text(min_size=1, max_size=12).filter(lambda text: text.isprintable())
 
 
-@given(one=names, other=names)
-def test_tenants_have_folders_of_their_own(one, other):
-    "Any tenant uid is one folder name, and no two share it."
-    folder = tenant_folder(one, "https://api.example:8443/v1")
+@given(first=names, second=names)
+def test_tenant_folder(first, second):
+    "Each tenant uid results in a valid and unique folder name."
+    folder = tenant_folder(first, "https://api.example:8443/v1")
 
     assert folder not in (".", "..")
     assert not {"/", "\\", ":", "\0"} & set(folder)
-    assert (folder == tenant_folder(other, "https://api.example:8443/v1")) == (one == other)
+    assert (folder == tenant_folder(second, "https://api.example:8443/v1")) == (first == second)
 
 
-def test_hosts_of_one_tenant_are_kept_apart():
-    "Stage and production, two ports, and tables without a host."
+def test_tenant_folder_of_different_hosts():
+    "The folder names of a tenant differ for each host and port, and for snapshots without a host."
     hosts = ["https://api.example", "https://stage.example", "http://127.0.0.1:8001", "http://127.0.0.1:8002", None]
 
     assert len({tenant_folder("t-1", host) for host in hosts}) == 5
@@ -164,16 +164,16 @@ def test_hosts_of_one_tenant_are_kept_apart():
 
 
 @pytest.mark.parametrize("path", ["", " "])
-def test_an_empty_text_is_no_folder(anywhere, path):
-    "It does not mean the current folder, which a dot does."
-    with pytest.raises(InputError, match="empty text is no folder for snapshots"):
+def test_empty_string_as_folder(empty_folder, path):
+    "An empty string is rejected as a folder. A dot is the current folder."
+    with pytest.raises(InputError, match="snapshots"):
         resolve_folder(path, "snapshots")
 
-    assert resolve_folder(".", "snapshots") == anywhere
+    assert resolve_folder(".", "snapshots") == empty_folder
 
 
 @pytest.mark.parametrize("path", ["a" * 300, 5, b"folder", "\0"])
-def test_what_can_be_no_folder_is_an_error_of_ours(path):
-    "A name that is too long, and what is no name, are told with what they were meant for."
-    with pytest.raises(InputError, match="is no folder for journals"):
+def test_invalid_folder(path):
+    "A folder that is not a valid path raises InputError with the purpose of the folder."
+    with pytest.raises(InputError, match="journals"):
         resolve_folder(path, "journals")

@@ -1,4 +1,4 @@
-"""The progress of a long job: told to a callable, shown in a terminal or notebook, silent in a script."""
+"""Tests of progress bars and progress callbacks."""
 
 import importlib.util
 import io
@@ -12,63 +12,63 @@ from frgroups.internals.progress import Progress
 
 
 def work(progress):
-    """Ten rows in two steps."""
+    """Report ten rows in two steps."""
     with progress:
         progress.expect(10)
         progress.advance(4)
         progress.advance(6)
 
 
-def test_a_callable_is_told_text_done_and_total():
-    "It hears the total as soon as that is known, and then each step."
-    news = []
+def test_callback():
+    "The callback receives the text, the count, and the total after each change."
+    calls = []
 
-    work(Progress("Reading", unit="rows", show=lambda *told: news.append(told)))
+    work(Progress("Reading", unit="rows", show=lambda *state: calls.append(state)))
 
-    assert news == [("Reading", 0, 10), ("Reading", 4, 10), ("Reading", 10, 10)]
+    assert calls == [("Reading", 0, 10), ("Reading", 4, 10), ("Reading", 10, 10)]
 
 
-def test_a_total_that_is_known_beforehand_is_told():
-    "Without expect() the total is the one given, or None when nobody knows it."
-    news = []
+def test_total_argument():
+    "Without a call of expect(), the total is the argument, or None if it is unknown."
+    calls = []
 
     for total in (3, None):
-        with Progress("Reading", unit="rows", total=total, show=lambda *told: news.append(told)) as progress:
+        with Progress("Reading", unit="rows", total=total, show=lambda *state: calls.append(state)) as progress:
             progress.advance()
 
-    assert news == [("Reading", 1, 3), ("Reading", 1, None)]
+    assert calls == [("Reading", 1, 3), ("Reading", 1, None)]
 
 
-def test_what_a_callable_raises_ends_the_work():
-    "An error in the callable is not swallowed: it may be somebody's way to stop."
+def test_error_in_the_callback():
+    "An exception in the callback ends the operation."
 
     def stop(*_):
-        raise RuntimeError("enough")
+        raise RuntimeError("stopped")
 
-    with pytest.raises(RuntimeError, match="enough"):
+    with pytest.raises(RuntimeError, match="stopped"):
         work(Progress("Reading", unit="rows", show=stop))
 
 
-def test_an_iterator_that_ends_in_a_callable_is_no_end_of_the_work():
-    "Python takes StopIteration for the end of a loop; it is told as the mistake that it is, with its cause."
-    news = iter([None])
+def test_stop_iteration_in_the_callback():
+    "A StopIteration in the callback is converted to InputError, because it would end a loop of the operation."
+    items = iter([None])
 
-    with pytest.raises(InputError, match=r"callback raised StopIteration.* raise another exception") as caught:
-        work(Progress("Reading", unit="rows", show=lambda *_: next(news)))
+    with pytest.raises(InputError, match="StopIteration") as caught:
+        work(Progress("Reading", unit="rows", show=lambda *_: next(items)))
 
     assert isinstance(caught.value.__cause__, StopIteration)
 
 
 @pytest.mark.parametrize("show", [None, False])
-def test_a_script_stays_silent(show, capsys):
-    "Where output goes to a file nothing is written, unless asked for; False is silent everywhere."
+def test_no_bar_if_output_is_redirected(show, capsys):
+    "By default, or with False, no progress bar is shown if the output is redirected."
     work(Progress("Reading", unit="rows", show=show))
 
     assert capsys.readouterr() == ("", "")
 
 
-def test_asked_for_it_shows_a_bar_on_stderr(capsys):
-    "True shows text, unit and total, and leaves the output alone."
+def test_bar_on_stderr(capsys):
+    "With True, a progress bar with text, unit, and total is written to stderr."
     work(Progress("Reading", unit="rows", show=True))
 
     out, err = capsys.readouterr()
@@ -76,8 +76,8 @@ def test_asked_for_it_shows_a_bar_on_stderr(capsys):
     assert "Reading: 100%" in err and "10/10" in err and "rows" in err
 
 
-def test_a_terminal_gets_a_bar_without_asking(monkeypatch):
-    "Where stderr is a terminal somebody looks."
+def test_bar_in_a_terminal(monkeypatch):
+    "By default, a progress bar is shown if stderr is a terminal."
 
     class Terminal(io.StringIO):
         def isatty(self):
@@ -91,8 +91,8 @@ def test_a_terminal_gets_a_bar_without_asking(monkeypatch):
     assert "Reading: 100%" in terminal.getvalue()
 
 
-def test_a_terminal_stays_clean_when_told_so(monkeypatch):
-    "False wins over the terminal, and so does a callable."
+def test_no_bar_in_a_terminal(monkeypatch):
+    "With False or a callback, no progress bar is shown in a terminal."
 
     class Terminal(io.StringIO):
         def isatty(self):
@@ -109,7 +109,7 @@ def test_a_terminal_stays_clean_when_told_so(monkeypatch):
 
 @pytest.fixture
 def kernel(monkeypatch):
-    """A process that looks like the kernel of a notebook, without ipywidgets."""
+    """A simulated notebook kernel without ipywidgets."""
     shell = type("ZMQInteractiveShell", (), {})()
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
     found = importlib.util.find_spec
@@ -118,8 +118,8 @@ def kernel(monkeypatch):
     )
 
 
-def test_a_notebook_without_widgets_gets_its_bar_as_output(kernel, capsys):
-    "On stdout, since a notebook shows stderr in red."
+def test_bar_in_a_notebook(kernel, capsys):
+    "In a notebook without ipywidgets, the progress bar is written to stdout, because stderr is shown like an error."
     work(Progress("Reading", unit="rows"))
 
     out, err = capsys.readouterr()
@@ -127,8 +127,8 @@ def test_a_notebook_without_widgets_gets_its_bar_as_output(kernel, capsys):
     assert err == ""
 
 
-def test_a_bar_is_closed_when_the_work_fails(capsys):
-    "After an error the next output stands on a line of its own."
+def test_bar_is_closed_after_an_error(capsys):
+    "After an error, the progress bar ends with a line break."
     with pytest.raises(ValueError, match="broken"), Progress("Reading", unit="rows", show=True) as progress:
         progress.advance()
         raise ValueError("broken")

@@ -1,4 +1,4 @@
-"""The log: a sentence for people, facts for machines, and nothing that is not ours to tell."""
+"""Tests of the structured log and its formats."""
 
 import io
 import json
@@ -20,8 +20,8 @@ log = logging.getLogger("frgroups.test")
 
 
 @pytest.fixture(autouse=True)
-def _as_before():
-    """The logger is as it was, whatever a test did to it."""
+def _restored_logger():
+    """Restore the handlers and the level of the logger after each test."""
     root = logging.getLogger("frgroups")
     handlers, level = list(root.handlers), root.level
     yield
@@ -30,34 +30,35 @@ def _as_before():
 
 
 def lines(stream):
+    """Return the decoded JSON lines of a stream."""
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
-def test_an_event_is_a_sentence_and_its_facts():
-    "A line has time, level, logger, event and message, and after them the facts as JSON has them."
+def test_json_line():
+    "A line contains time, level, logger, event, and message, followed by the fields of the event."
     stream = io.StringIO()
     fg.log_json(stream)
 
     log_event(
-        log, logging.WARNING, "page_retried", "100% busy; again in 2 s", operation="get", wait_seconds=2.0, left=None
+        log, logging.WARNING, "page_retried", "100% busy. Wait 2 s.", operation="get", wait_seconds=2.0, left=None
     )
 
     (line,) = lines(stream)
-    moment = datetime.fromisoformat(line.pop("time"))
-    assert abs(datetime.now(UTC) - moment) < timedelta(minutes=1)
+    time = datetime.fromisoformat(line.pop("time"))
+    assert abs(datetime.now(UTC) - time) < timedelta(minutes=1)
     assert line == {
         "level": "WARNING",
         "logger": "frgroups.test",
         "event": "page_retried",
-        "message": "100% busy; again in 2 s",
+        "message": "100% busy. Wait 2 s.",
         "operation": "get",
         "wait_seconds": 2.0,
         "left": None,
     }
 
 
-def test_the_facts_are_attributes_of_the_record(caplog):
-    "A handler of one's own finds event and facts on the record."
+def test_record_attributes(caplog):
+    "The event and its fields are attributes of the log record."
     caplog.set_level(logging.INFO, "frgroups")
 
     log_event(log, logging.INFO, "list_read", "3 ids", n_ids=3)
@@ -67,18 +68,18 @@ def test_the_facts_are_attributes_of_the_record(caplog):
         "list_read",
         3,
         "3 ids",
-        "test_the_facts_are_attributes_of_the_record",
+        "test_record_attributes",
     )
 
 
-def test_any_fact_can_be_told():
-    "What a record has a field for gets another name, and what JSON has no word for becomes text or null."
+def test_fields():
+    "A field with the name of a record attribute gets the suffix _, and all values are converted to JSON."
     stream = io.StringIO()
     fg.log_json(stream)
     facts = {
         "name": "sport_no",
         "module": "x",
-        "message": "not the sentence",
+        "message": "field",
         "time": 3,
         "path": Path("a/b"),
         "taken_at": datetime(2026, 11, 23, 8, 10, tzinfo=UTC),
@@ -89,14 +90,14 @@ def test_any_fact_can_be_told():
         "counts": {1: Path("c")},
     }
 
-    log_event(log, logging.INFO, "odd", "the sentence", **facts)
+    log_event(log, logging.INFO, "test", "Message.", **facts)
 
     (line,) = lines(stream)
-    assert line["message"] == "the sentence" and line["time"].startswith("20")
+    assert line["message"] == "Message." and line["time"].startswith("20")
     assert {name: line[f"{name}_"] for name in ("name", "module", "message", "time")} == {
         "name": "sport_no",
         "module": "x",
-        "message": "not the sentence",
+        "message": "field",
         "time": 3,
     }
     rest = {name: line[name] for name in ("path", "taken_at", "age", "share", "n", "several", "counts")}
@@ -111,8 +112,8 @@ def test_any_fact_can_be_told():
     }
 
 
-def test_log_json_twice_is_one_handler():
-    "Asked again, the handler moves; no line is written twice, and the old stream gets no more."
+def test_second_call_of_log_json():
+    "A second call moves the handler to the new stream, so that no line is written twice."
     first, second = io.StringIO(), io.StringIO()
 
     handler = fg.log_json(first)
@@ -123,8 +124,8 @@ def test_log_json_twice_is_one_handler():
     logging.getLogger("frgroups").removeHandler(handler)
 
 
-def test_log_json_never_hides_what_was_seen_before():
-    "A logger that was set to DEBUG stays so, and only our handler is of a higher level."
+def test_log_json_does_not_raise_the_logger_level():
+    "The logger keeps a lower level, and only the handler uses the given level."
     root, stream = logging.getLogger("frgroups"), io.StringIO()
     root.setLevel(logging.DEBUG)
 
@@ -135,59 +136,63 @@ def test_log_json_never_hides_what_was_seen_before():
 
 
 @pytest.mark.parametrize("level", ["LOUD", True, None])
-def test_a_level_that_logging_does_not_know_is_refused(level):
-    "The error names the levels that there are."
-    with pytest.raises(fg.errors.InputError, match="DEBUG, INFO, WARNING or ERROR"):
+def test_invalid_level(level):
+    "An invalid level raises InputError with the valid levels."
+    with pytest.raises(fg.errors.InputError, match=r"`level` .*DEBUG"):
         fg.log_json(level=level)
 
 
-def test_facts_of_ones_own_are_on_every_line():
-    "A line of one of many jobs says which; the event's own fact of that name wins."
+def test_additional_fields():
+    "Additional fields are on every line, and a field of the event with the same name takes precedence."
     stream = io.StringIO()
     fg.log_json(stream, tenant="sport_no", job="nightly")
 
     log_event(log, logging.INFO, "a", "a")
     log_event(log, logging.INFO, "b", "b", job="other")
 
-    assert [(one["tenant"], one["job"]) for one in lines(stream)] == [("sport_no", "nightly"), ("sport_no", "other")]
+    assert [(line["tenant"], line["job"]) for line in lines(stream)] == [
+        ("sport_no", "nightly"),
+        ("sport_no", "other"),
+    ]
 
 
-def test_an_exception_is_told_without_its_values():
-    "Of an error that is not ours the log has type and place: no message, no locals, no token."
+def test_exceptions():
+    "The log contains the message of a frgroups exception, and only the type and location of other exceptions."
     stream = io.StringIO()
     fg.log_json(stream)
     token = "eyJ-secret-token"
     try:
         int(f"kari@example.org {token}")
     except ValueError:
-        log.exception("It failed")
+        log.exception("First failure.")
     try:
-        raise fg.FrgroupsError("Nothing was kept.")
+        raise fg.FrgroupsError("Nothing was stored.")
     except fg.FrgroupsError:
-        log.exception("It failed again")
+        log.exception("Second failure.")
 
-    stranger, ours = lines(stream)
-    assert stranger["error"]["type"] == "ValueError" and "test_structured_logging.py" in stranger["error"]["message"]
-    assert ours["error"] == {"type": "FrgroupsError", "message": "Nothing was kept."}
+    first, second = lines(stream)
+    assert first["error"]["type"] == "ValueError" and "test_structured_logging.py" in first["error"]["message"]
+    assert second["error"] == {"type": "FrgroupsError", "message": "Nothing was stored."}
     assert "kari" not in stream.getvalue() and token not in stream.getvalue()
 
 
-def test_a_full_disk_is_named_and_a_stranger_is_not_quoted():
-    "An OSError keeps its reason and file; a KeyError, whose message is a value, does not."
+def test_error_info():
+    "The message of an OSError contains its file and reason. The message of a KeyError does not contain the key."
     assert error_info(OSError(28, "No space left on device", "/x"))["message"] == "/x: No space left on device"
-    assert error_info(KeyError("kari@example.org")) == {"type": "KeyError", "message": "Unexpected KeyError."}
+    info = error_info(KeyError("kari@example.org"))
+    assert info["type"] == "KeyError" and "kari" not in info["message"]
 
 
-def test_text_event_is_one_line(capsys):
-    "A message with line breaks is written as one line, with the field values before it."
+def test_text_line(capsys):
+    "The text format writes a message with line breaks on one line, after the values of the additional fields."
     with logged_to_stderr("text", "INFO", tenant="sport_no"):
-        log_event(log, logging.INFO, "odd", "two\nlines")
+        log_event(log, logging.INFO, "test", "two\nlines")
 
     assert capsys.readouterr().err == "INFO [sport_no] test: two lines\n"
 
 
-def test_lines_of_many_threads_do_not_mix():
-    "Each line is whole JSON when threads log at once."
+def test_lines_of_several_threads():
+    "Each line is valid JSON if several threads log at the same time."
     stream = io.StringIO()
     fg.log_json(stream)
 
@@ -204,19 +209,19 @@ def test_lines_of_many_threads_do_not_mix():
     assert len({(line["number"], line["at"]) for line in lines(stream)}) == 400
 
 
-def test_importing_sets_nothing_up():
-    "After the import there is no handler and no level, so that Python shows warnings; the root has nothing too."
+def test_import_configures_nothing():
+    "Importing frgroups adds no handler and sets no level, so that Python prints warnings."
     code = (
-        "import frgroups, logging; root = logging.getLogger('frgroups')\n"
-        "print([type(one).__name__ for one in root.handlers], root.level, logging.getLogger().handlers)"
+        "import frgroups, logging; log = logging.getLogger('frgroups')\n"
+        "print(log.handlers, log.level, logging.getLogger().handlers)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
-    assert (done.stdout.strip(), done.stderr) == ("[] 0 []", "")
+    assert (process.stdout.strip(), process.stderr) == ("[] 0 []", "")
 
 
-def test_the_command_logs_before_and_after_its_name(capsys, tmp_path):
-    "--log json and -v mean the same on both sides of the command, go to stderr, and end with it."
+def test_log_options_of_a_command(capsys, tmp_path):
+    "--log and -v have the same effect before and after the name of the command, and write to stderr."
     path = tmp_path / "list.csv"
     path.write_text("customer_uid\nc-1\n", encoding="utf-8")
     fg.save_snapshot(fg.sample_snapshot())
@@ -224,15 +229,15 @@ def test_the_command_logs_before_and_after_its_name(capsys, tmp_path):
     before = list(logging.getLogger("frgroups").handlers)
 
     assert main(["--log", "json", *words]) == 0
-    told = capsys.readouterr()
+    before_name = capsys.readouterr()
     assert main([*words, "--log=json"]) == 0
-    again = capsys.readouterr()
+    after_name = capsys.readouterr()
     assert main([*words, "-v"]) == 0
     text = capsys.readouterr()
     assert main(words) == 0
 
-    assert [json.loads(line)["event"] for line in told.err.splitlines()] == ["list_read"]
-    assert [json.loads(line)["n_ids"] for line in again.err.splitlines()] == [1]
+    assert [json.loads(line)["event"] for line in before_name.err.splitlines()] == ["list_read"]
+    assert [json.loads(line)["n_ids"] for line in after_name.err.splitlines()] == [1]
     assert text.err.startswith("INFO snapshot: ") and "{" not in text.err
     assert capsys.readouterr().err == ""
     assert logging.getLogger("frgroups").handlers == before

@@ -1,4 +1,4 @@
-"""Reading of TOML files."""
+"""Tests of the function that reads TOML files."""
 
 import pytest
 
@@ -7,7 +7,8 @@ from frgroups.internals.toml_files import read_toml
 
 
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
-def test_a_byte_order_mark_is_no_part_of_the_content(tmp_path, mark):
+def test_byte_order_mark(tmp_path, mark):
+    "A byte order mark is ignored in the content and included in the returned bytes."
     path = tmp_path / "limits.toml"
     path.write_bytes(mark + b"n = 1")
 
@@ -16,21 +17,23 @@ def test_a_byte_order_mark_is_no_part_of_the_content(tmp_path, mark):
 
 @pytest.mark.parametrize(
     ("body", "problem"),
-    [(b"n = ", "not valid TOML"), (b"\xff\xfe", "not UTF-8"), (b"n = " + b"[" * 5000, "not valid TOML")],
+    [(b"n = ", "TOML"), (b"\xff\xfe", "UTF-8"), (b"n = " + b"[" * 5000, "TOML")],
     ids=["syntax", "encoding", "nesting"],
 )
-def test_an_invalid_file_is_named_with_an_example(tmp_path, body, problem):
+def test_invalid_file(tmp_path, body, problem):
+    "The error for an invalid file contains its description, its path, the problem, and the example."
     path = tmp_path / "limits.toml"
     path.write_bytes(body)
 
-    with pytest.raises(InputError, match=f"The limits file .*{problem}.* Write n = 1") as caught:
+    with pytest.raises(InputError, match=f"limits file .*{problem}.* Write n = 1") as caught:
         read_toml(path, "limits file", example=" Write n = 1.")
 
     assert str(path) in str(caught.value)
 
 
-def test_a_missing_file_and_a_folder_cannot_be_read(tmp_path):
-    with pytest.raises(InputError, match="cannot be read: No such file"):
+def test_missing_file_and_folder(tmp_path):
+    "The error for a missing file or a folder contains the reason."
+    with pytest.raises(InputError, match=r"policy .*missing\.toml: No such file"):
         read_toml(tmp_path / "missing.toml", "policy")
-    with pytest.raises(InputError, match="cannot be read: it is a folder"):
+    with pytest.raises(InputError, match="folder"):
         read_toml(tmp_path, "policy")

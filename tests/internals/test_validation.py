@@ -1,4 +1,4 @@
-"""Checks of numbers."""
+"""Tests of the argument checks."""
 
 import numpy as np
 import pytest
@@ -9,18 +9,21 @@ from frgroups.plan.limits import Limits
 
 
 @pytest.mark.parametrize("value", [3, np.int64(3), np.uint8(3)])
-def test_integers_of_python_and_numpy_are_valid(value):
+def test_valid_integers(value):
+    "Integers of Python and NumPy are valid up to and including the bounds."
     check_number(value, "n", at_least=0, at_most=3, whole=True)
     check_number(value, "n")
 
 
 @pytest.mark.parametrize("value", [0.5, np.float64(0.5), np.float32(0.5), 1, np.int64(1)])
-def test_shares_of_python_and_numpy_are_valid(value):
+def test_valid_shares(value):
+    "Numbers of Python and NumPy are valid shares."
     check_share(value, "share")
 
 
 @pytest.mark.parametrize("value", [True, np.bool_(True), np.float64("nan"), "1", None, 1j])
-def test_booleans_nan_and_other_types_are_invalid(value):
+def test_invalid_numbers(value):
+    "Booleans, NaN, and values of other types are rejected."
     with pytest.raises(InputError):
         check_number(value, "n")
     with pytest.raises(InputError):
@@ -28,12 +31,14 @@ def test_booleans_nan_and_other_types_are_invalid(value):
 
 
 @pytest.mark.parametrize("value", [0.5, np.float64(2), "1"])
-def test_only_integers_are_whole(value):
+def test_invalid_integers(value):
+    "With whole=True, floats are rejected even if they have an integer value."
     with pytest.raises(InputError):
         check_number(value, "n", whole=True)
 
 
-def test_limits_with_numpy_numbers_become_json_values():
+def test_limits_with_numpy_numbers():
+    "Limits convert NumPy numbers to Python numbers."
     values = Limits(removals_total=np.int64(5), removal_share=np.float32(0.5)).to_dict()
 
     assert values == Limits(removals_total=5, removal_share=0.5).to_dict()

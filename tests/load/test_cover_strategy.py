@@ -177,7 +177,9 @@ def test_unreliable_records(how, sandbox):
 def test_one_group_missing_from_records(small_probes):
     """If one group is missing from all customer records, no group is inferred."""
     world = World(groups_with_all(4, size=12))
-    world._told = lambda uid: tuple(group for group, uids in world.groups.items() if uid in uids and group != "g02")
+    world._group_uids = lambda uid: tuple(
+        group for group, uids in world.groups.items() if uid in uids and group != "g02"
+    )
 
     snapshot = load(world)
 

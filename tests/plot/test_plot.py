@@ -206,9 +206,9 @@ def test_heatmap_text_color():
     color_by_position = {tuple(int(at) for at in text.get_position()): text.get_color() for text in ax.texts}
 
     column, row = np.unravel_index(np.ma.argmax(values), values.shape)[::-1]
-    assert color_by_position[column, row] == "black"
-    column, row = np.unravel_index(np.ma.argmin(values), values.shape)[::-1]
     assert color_by_position[column, row] == "white"
+    column, row = np.unravel_index(np.ma.argmin(values), values.shape)[::-1]
+    assert color_by_position[column, row] == "black"
 
 
 @pytest.mark.parametrize("measure", ["lift", "phi", "pmi"])

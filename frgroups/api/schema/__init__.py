@@ -1,1 +1,1 @@
-"""Decode and encode the JSON of the API."""
+"""Decode and encode the JSON that the API uses."""

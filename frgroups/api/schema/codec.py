@@ -1,7 +1,7 @@
 """
-Decode the JSON of the API into typed values, and encode requests.
+Decode JSON responses of the API into typed records, and encode request bodies.
 
-Only this package and the sandbox use the camelCase names of the API.
+The camelCase field names of the API appear only in this package and in the sandbox.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from frgroups.errors import InputError
 from frgroups.internals.redaction import mask_contacts, safe_repr
 from frgroups.internals.validation import as_list, check_text
 
-# The pattern of the contract has no end anchor. Here it must match the whole string.
+# The pattern in the API contract has no end anchor. Here, it must match the complete string.
 UID = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -57,17 +57,20 @@ _NESTED_TEXTS = msgspec.json.Decoder(list[msgspec.Raw])
 
 def decode_page(body: bytes, record: type[Record]) -> Page[Record]:
     """
-    Decode a page of groups, members or customers.
+    Decode a page of groups, members, or customers.
 
-    If a value does not match the schema, the records are corrected one by one.
+    If a value does not match the schema, each record is decoded separately, and invalid values are corrected or
+    omitted.
 
     Raises
     ------
     SchemaMismatchError
-        The body is not a page.
+        The body is not JSON, or it has no list of items or no valid paging.
     """
     page = None
-    with suppress(*NOT_JSON):  # Lenient decoding starts outside, so that its errors do not carry this one as context.
+    with suppress(
+        *NOT_JSON
+    ):  # Lenient decoding starts after the block, so that its errors do not have the first error as context.
         page = _PAGE_DECODERS[record].decode(body)
     if page is None or not all(map(attrgetter(record.__struct_fields__[0]), page.items)):
         return lenient_decode_page(body, record)
@@ -76,21 +79,22 @@ def decode_page(body: bytes, record: type[Record]) -> Page[Record]:
 
 def decode_nested(texts: Iterable[bytes], record: type[Member], field: str) -> list[Any]:
     """
-    Decode a nested field of many customers.
+    Decode a nested field, such as the consents, of many customers.
 
     Parameters
     ----------
     texts
-        JSON of one customer each, or of several customers with commas between them.
+        JSON values of the field. Each item contains the value of one customer, or comma-separated values of several
+        customers.
     record
-        The record that has the field.
+        Record type that has the field.
     field
         Name of the field.
 
     Returns
     -------
     list
-        The value of each customer. An odd value is corrected, or None.
+        Value of each customer. An invalid value is corrected, or replaced by None.
     """
     together = b"[%b]" % b",".join(texts)
     with suppress(*NOT_JSON):
@@ -112,33 +116,33 @@ def _lenient_decode_nested(text: bytes, kind: Any) -> Any:
 
 def decode_group(body: bytes) -> Group:
     """
-    Decode one group.
+    Decode a single group.
 
     Raises
     ------
     SchemaMismatchError
-        The body is not a group with a uid.
+        The body is not JSON or has no customerGroupUid.
     """
     group = lenient_decode_record(parse_json(body), Group)
     if group is None:
-        raise SchemaMismatchError("a group without a customerGroupUid")
+        raise SchemaMismatchError("The group has no customerGroupUid.")
     return group
 
 
 def encode_group(name: str | None, customer_group_uid: str | None = None) -> bytes:
-    """Return the body that creates or renames a group."""
+    """Return the request body that creates or renames a group."""
     body = {"name": name, "customerGroupUid": customer_group_uid}
     return msgspec.json.encode({key: value for key, value in body.items() if value is not None})
 
 
 def encode_membership(add: Sequence[str], remove: Sequence[str]) -> bytes:
-    """Return the body that adds members to a group and removes others, without an empty side."""
+    """Return the request body that adds and removes members of a group. Empty lists are omitted."""
     body = membership_payload(None, add, remove)
     return msgspec.json.encode({key: value for key, value in body.items() if value})
 
 
 def membership_payload(group: str | None, add: Sequence[str], remove: Sequence[str]) -> dict[str, Any]:
-    """Return the change of one group with the field names of the API."""
+    """Return the membership changes of a group as a dictionary with the field names of the API."""
     payload: dict[str, Any] = {}
     if group is not None:
         payload["customerGroupUid"] = group
@@ -148,7 +152,7 @@ def membership_payload(group: str | None, add: Sequence[str], remove: Sequence[s
 def query(
     page_number: int | None, page_size: int | None, sort_by: str | None, sort_direction: str | None
 ) -> dict[str, str | int]:
-    """Return the paging and sorting parameters of a list, without those that are None."""
+    """Return the query parameters for paging and sorting. Parameters that are None are omitted."""
     parameters = {
         "pageNumber": page_number,
         "pageSize": page_size,
@@ -160,9 +164,9 @@ def query(
 
 def error_message(body: bytes) -> str:
     """
-    Return the message of an error body as one line of at most 300 characters, or "".
+    Return the message in the body of an error response, or "" if there is none.
 
-    Email addresses and phone numbers are masked.
+    The message is one line of at most 300 characters. Email addresses and phone numbers are masked.
     """
     try:
         message = msgspec.json.decode(body)
@@ -178,12 +182,12 @@ def error_message(body: bytes) -> str:
 
 def check_uid(uid: str, label: str = "uid") -> str:
     """
-    Return a uid that the API accepts.
+    Return a uid unchanged if the API accepts it.
 
     Raises
     ------
     InputError
-        The value is not text, or contains other characters than letters, digits, hyphen and underscore.
+        The value is not a string of letters, digits, hyphens, and underscores.
 
     Examples
     --------
@@ -192,25 +196,25 @@ def check_uid(uid: str, label: str = "uid") -> str:
     """
     if not isinstance(uid, str):
         raise InputError(
-            f"A {label} is text, not {type(uid).__name__}: {safe_repr(uid)}. Leading zeros would be lost."
+            f"A {label} must be a string, got {type(uid).__name__} {safe_repr(uid)}. Numbers lose leading zeros."
         )
     if not UID.fullmatch(uid):
         raise InputError(
-            f"{safe_repr(uid)} is not a {label} that the API takes: letters A-Z a-z, digits, '-' and '_'."
+            f"{safe_repr(uid)} is not a valid {label}. Use only the letters A-Z and a-z, digits, '-', and '_'."
         )
     if type(uid) is not str:
-        return str(uid)  # msgspec cannot encode the strings of NumPy.
+        return str(uid)  # msgspec cannot encode NumPy strings.
     return uid
 
 
 def check_group_name(name: str, label: str = "name") -> str:
     """
-    Return the name of a group that the API accepts.
+    Return a group name unchanged if the API accepts it.
 
     Raises
     ------
     InputError
-        The value is not text, is empty or blank, or cannot be encoded in UTF-8.
+        The value is not a string, is empty or blank, or cannot be encoded in UTF-8.
 
     Examples
     --------
@@ -218,18 +222,18 @@ def check_group_name(name: str, label: str = "name") -> str:
     'VIP'
     """
     if not isinstance(name, str) or not name.strip():
-        raise InputError(f"A group needs a name of at least one character; {label} is {safe_repr(name)}.")
+        raise InputError(f"`{label}` must be a group name of at least one character, got {safe_repr(name)}.")
     check_text(name, label)
     return name
 
 
 def check_uids_once(uids: Iterable[str], label: str) -> list[str]:
     """
-    Return customer uids without repetitions, in their order.
+    Return customer uids as a list without duplicates, in the given order.
 
     Raises
     ------
     InputError
-        A value is not a uid, or `uids` is one text.
+        A value is not a valid uid, or `uids` is a string instead of a list.
     """
     return list(dict.fromkeys(check_uid(uid, "customer uid") for uid in as_list(uids, label)))

@@ -1,4 +1,4 @@
-"""Decode records that do not match the documented schema: correct or omit single values, and drop no row silently."""
+"""Decode responses that do not match the documented schema, without dropping a row silently."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class SchemaMismatchError(ValueError):
-    """A body that cannot be converted to what the API documents. The client adds operation and host."""
+    """The body of a response does not match the documented schema. The client adds the operation and the host."""
 
 
 def parse_json(body: bytes) -> Any:
     """
-    Return the value of a JSON body.
+    Parse a JSON body.
 
-    Half of a surrogate pair becomes a question mark, and a number that is not finite becomes None.
+    An unpaired surrogate becomes a question mark, and a number that is not finite becomes None.
 
     Raises
     ------
@@ -33,10 +33,10 @@ def parse_json(body: bytes) -> Any:
     with suppress(*NOT_JSON):
         return msgspec.json.decode(body)
     with suppress(ValueError, RecursionError):
-        # msgspec rejects, for example, an emoji that was cut in half.
+        # msgspec rejects an unpaired surrogate, for example half of an emoji.
         return json.loads(body, object_hook=_replace_surrogates, parse_constant=_finite, parse_float=_finite)
-    # Without a cause, because the error of json contains the whole body, which can be a page of customers.
-    raise SchemaMismatchError("the body is not JSON")
+    # The error has no cause, because the error of json contains the body, which can be a page of customers.
+    raise SchemaMismatchError("The body is not valid JSON.")
 
 
 def _replace_surrogates(record: dict[str, Any]) -> dict[str, Any]:
@@ -58,16 +58,16 @@ def _finite(text: str) -> float | None:
 
 def lenient_decode_page(body: bytes, record: type[Record]) -> Page[Record]:
     """
-    Decode a page, and correct its records one by one.
+    Decode each record of a page separately, and correct or omit invalid values.
 
     Raises
     ------
     SchemaMismatchError
-        The body is not JSON, or has no list of items or no usable paging.
+        The body is not JSON, or it has no list of items or no valid paging.
     """
     page = parse_json(body)
     if not isinstance(page, dict) or not isinstance(page.get("items"), list):
-        raise SchemaMismatchError("there is no list of items")
+        raise SchemaMismatchError("The body has no list of items.")
     page_number, page_size, total_count = _decode_paging(page.get("paging"))
     records = [lenient_decode_record(item, record) for item in page["items"]]
     items = [item for item in records if item is not None]
@@ -85,12 +85,12 @@ def _decode_paging(paging: Any) -> list[int]:
         else:
             numbers.append(number)
     if missing:
-        raise SchemaMismatchError(f"paging has no usable {', '.join(missing)}")
+        raise SchemaMismatchError(f"The paging has no valid {', '.join(missing)}.")
     return numbers
 
 
 def lenient_decode_record(item: Any, record: type[Record]) -> Record | None:
-    """Return a record in which each odd value is corrected or omitted, or None without a usable uid."""
+    """Return a record with invalid values corrected or omitted, or None if the record has no valid uid."""
     if not isinstance(item, dict):
         return None
     values = _coerce_fields(item, record)
@@ -107,10 +107,9 @@ def _coerce_fields(item: dict[str, Any], record: type) -> dict[str, Any]:
 
 def coerce_field(value: Any, kind: Any) -> Any:
     """
-    Return a value that fits the type of a field.
+    Convert a value to the type of a field, or return None if that is not possible.
 
-    This is the value, the value as a number or text, or the parts of a nested value that fit. It is None if nothing
-    fits.
+    Integers and strings are converted to each other. Parts of a nested value that do not match the type are omitted.
     """
     if kind is msgspec.Raw:
         return msgspec.Raw(msgspec.json.encode(value))
@@ -127,7 +126,7 @@ def coerce_field(value: Any, kind: Any) -> Any:
 
 
 def _alternatives(kind: Any) -> tuple[Any, ...]:
-    """Return the members of a union type, or the type itself."""
+    """Return the members of a union type, or the type itself if it is not a union."""
     if isinstance(kind, UnionType) or get_origin(kind) is Union:
         return get_args(kind)
     return (kind,)
@@ -142,7 +141,7 @@ def _fits(value: Any, kind: Any) -> bool:
 
 
 def _convert_scalar(value: Any) -> int | str | None:
-    """Return text for an integer, an integer for text or a whole float, and None for other values."""
+    """Convert an integer to a string, or a string or float to an integer. Return None if that is not possible."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int):

@@ -1,4 +1,4 @@
-"""Records of the API as frozen values, and pages of records."""
+"""Frozen record types for the objects of the API, and pages of records."""
 
 from __future__ import annotations
 
@@ -14,11 +14,29 @@ Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Value(msgspec.Struct, rename="camel", kw_only=True, gc=False, frozen=True):
-    """A record of the API. Unknown fields are skipped, and missing fields are None."""
+    """Base class of the API records. Unknown fields are ignored, and missing fields are None."""
 
 
 class Group(Value, frozen=True):
-    """A customer group. Dates are text in the format of the API."""
+    """
+    Customer group of a tenant.
+
+    Attributes
+    ----------
+    customer_group_uid
+        Uid of the group.
+    name
+        Name of the group. Several groups can have the same name.
+    created_by, last_modified_by
+        User or system that created and last changed the group.
+    created_at, last_modified_at
+        Timestamps as strings in the format of the API.
+
+    Examples
+    --------
+    >>> Group(customer_group_uid="vip", name="VIP")
+    <Group vip: VIP>
+    """
 
     customer_group_uid: str
     name: str | None = None
@@ -29,7 +47,7 @@ class Group(Value, frozen=True):
 
     @property
     def uid(self) -> str:
-        """The uid of the record."""
+        """Uid of the group."""
         return self.customer_group_uid
 
     def __repr__(self) -> str:
@@ -37,7 +55,7 @@ class Group(Value, frozen=True):
 
 
 class Credit(Value, frozen=True):
-    """Credit of a customer, in integers. The API does not document the unit, which is probably the minor unit."""
+    """Credit of a customer. The API does not document the unit of its integers, which is probably the minor unit."""
 
     limit: Int64 | None = None
     balance: Int64 | None = None
@@ -57,14 +75,14 @@ class Manager(Value, frozen=True):
 
 
 class AccountManager(Manager, frozen=True):
-    """Account manager of a customer."""
+    """Account manager of a customer, including the name."""
 
     display_name: str | None = None
     user_code: str | None = None
 
 
 class Consent(Value, frozen=True):
-    """One consent of a customer. It is given if `status` is true, and withdrawn if it is false."""
+    """Consent of a customer. A `status` of True means that it was given, and False that it was withdrawn."""
 
     consent_uid: str | None = None
     name: str | None = None
@@ -74,20 +92,20 @@ class Consent(Value, frozen=True):
 
 
 class Ehf(Value, frozen=True):
-    """Settings for electronic invoices (EHF) of a customer."""
+    """Electronic invoice (EHF) settings of a customer."""
 
     enabled: bool | None = None
     address: str | None = None
 
 
 class CustomerRecord(Value, frozen=True):
-    """A record with a customer uid. Its repr shows only the uid."""
+    """Base class of records with a customer uid. The repr shows only the uid."""
 
     customer_uid: str
 
     @property
     def uid(self) -> str:
-        """The uid of the record."""
+        """Uid of the customer."""
         return self.customer_uid
 
     def __repr__(self) -> str:
@@ -95,16 +113,17 @@ class CustomerRecord(Value, frozen=True):
 
 
 class CustomerReferences(CustomerRecord, frozen=True):
-    """Uid of a customer, and the uids of its groups."""
+    """Uid of a customer and the uids of the customer's groups."""
 
     customer_group_uids: tuple[str, ...] | None = None
 
 
 class Member(CustomerReferences, frozen=True):
     """
-    Fields of a customer that are read by default, without names, addresses and notes.
+    Customer record without names, addresses, and notes.
 
-    A load records only the presence of email, mobile, loyalty id and VAT number.
+    `load_snapshot` reads this record by default. It stores only whether a customer has an email address, a mobile
+    number, a loyalty id, and a VAT number, not their values.
     """
 
     external_id: str | None = None
@@ -129,7 +148,19 @@ class Member(CustomerReferences, frozen=True):
 
 
 class Customer(Member, frozen=True):
-    """A customer with all documented fields. Its repr shows only the uid."""
+    """
+    Customer record with all documented fields.
+
+    The repr shows only the uid, because the other fields are personal data.
+
+    Examples
+    --------
+    >>> customer = Customer(customer_uid="c-1", firstname="Kari", city="Oslo")
+    >>> customer
+    <Customer c-1>
+    >>> customer.city
+    'Oslo'
+    """
 
     account_manager: AccountManager | None = None
     firstname: str | None = None
@@ -147,7 +178,7 @@ class Customer(Member, frozen=True):
     extensions: list[Any] | None = None
 
 
-# Lists and nested records, which the rows of a load keep as JSON.
+# Fields with lists or nested records. `Row` stores them as JSON.
 NESTED = {"customer_group_uids", "consents", "credit", "default_store", "account_manager"}
 NESTED |= {"ehf", "addresses", "contacts", "extensions"}
 _NULL = msgspec.Raw(b"null")
@@ -155,17 +186,17 @@ _NULL = msgspec.Raw(b"null")
 
 class Row(CustomerRecord, frozen=True):
     """
-    A customer on a page of a load, whose lists and nested records are still JSON.
+    Customer record of a load, with lists and nested records stored as JSON.
 
-    Most customers of a page were on an earlier page, and only their groups are needed. `decode_nested` decodes the
-    JSON.
+    Most customers of a page appear on earlier pages too, and the load needs only their groups. `decode_nested`
+    decodes the other fields when they are needed.
     """
 
     customer_group_uids: msgspec.Raw = _NULL
 
 
 def _row_of(record: type[Member]) -> type[Row]:
-    """Return a subclass of Row with the fields of a record."""
+    """Return a subclass of Row with the fields of a record type."""
     own = [field for field in msgspec.structs.fields(record) if field.name not in Row.__struct_fields__]
     fields: list[tuple[str, Any, Any]] = []
     for field in own:
@@ -177,7 +208,7 @@ def _row_of(record: type[Member]) -> type[Row]:
     return cast(type[Row], row)
 
 
-# Row types of a load, for the fields of a Member or of a Customer.
+# Row types with the fields of Member and of Customer.
 ROW_OF = {record: _row_of(record) for record in (Member, Customer)}
 
 Record = TypeVar("Record", bound=Group | CustomerRecord)
@@ -187,9 +218,16 @@ Person = TypeVar("Person", bound=CustomerRecord)
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Record]):
     """
-    One page of a list, with the page number, page size and total of the response.
+    Page of a list.
 
-    `without_uid` is the number of records without a uid, which are not in `items`.
+    Attributes
+    ----------
+    items
+        Records of the page.
+    page_number, page_size, total_count
+        Page number, page size, and total from the response.
+    without_uid
+        Number of records without a uid. `items` does not contain these records.
     """
 
     items: Sequence[Record]
@@ -200,5 +238,5 @@ class Page(Generic[Record]):
 
     @property
     def uids(self) -> list[str]:
-        """The uids on the page, in the order of the response."""
+        """Uids on the page, in the order of the response."""
         return [item.uid for item in self.items]
