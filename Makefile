@@ -22,6 +22,7 @@ test-httpx2: .venv/dev.done
 lint: .venv/dev.done
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@find frgroups -name '*.py' | xargs $(BIN)/numpydoc lint
 	@$(BIN)/mypy
 
 bench: .venv/bench.done

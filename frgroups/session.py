@@ -48,7 +48,14 @@ class Session:
         return environment_label(self.client.base_url) or str(urlsplit(self.client.base_url).hostname)
 
     def close(self) -> None:
-        """Close the client and stop the sandbox, which discards its tenant."""
+        """
+        Close the client and stop the sandbox, which discards its tenant.
+
+        Examples
+        --------
+        >>> session = Session(Client("t-1", "secret", base_url="http://127.0.0.1:8000/v2"))
+        >>> session.close()
+        """
         self.client.close()
         if self.sandbox is not None:
             self.sandbox.close()

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from numpydoc.validate import validate
 
 import frgroups as fg
 
@@ -78,12 +79,20 @@ def test_docstrings():
     assert missing == []
 
 
-def test_examples_exist():
-    "The docstring of each public function contains an example."
-    functions = {name for name in fg.__all__ if inspect.isfunction(getattr(fg, name))}
-    bare = {name for name in functions if ">>>" not in (inspect.getdoc(getattr(fg, name)) or "")}
+def documented_names():
+    """Return the import path of each public class, function, chart, and method."""
+    members = [name for name, value in public_objects() if not isinstance(value, property)]
+    return [f"frgroups.{name}" for name in members] + [f"frgroups.plot.{name}" for name in fg.plot.__all__]
 
-    assert bare == set()
+
+@pytest.mark.parametrize("name", documented_names())
+def test_numpydoc_sections(name):
+    "The docstring contains examples, documents only existing parameters, and has its sections in the standard order."
+    codes = {code for code, _ in validate(name)["errors"]}
+    is_error = inspect.isclass(getattr(fg, name.removeprefix("frgroups."), None)) and name.endswith("Error")
+
+    assert codes & {"GL07", "GL08", "PR02"} == set()
+    assert is_error or "EX01" not in codes
 
 
 def module_names():

@@ -1,7 +1,10 @@
 """Tests of the code, commands, and names in the README and in the pages of `docs`."""
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -21,8 +24,18 @@ BLOCKS = [
     for name, text in PAGES.items()
     for number, block in enumerate(re.findall(r"```python\n(.*?)```", text, re.S), 1)
 ]
+# Each command of a console block, with its output.
+SESSION = [
+    (command, output.strip())
+    for block in re.findall(r"```console\n(.*?)```", PAGES["README.md"], re.S)
+    for command, output in re.findall(r"^\$ (.*?)\n(.*?)(?=^\$ |\Z)", block, re.S | re.M)
+]
 # Code is in indented lines and between backticks.
-CODE = re.findall(r"^ {4}(.+)$", TEXT, re.M) + re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", TEXT, flags=re.S))
+CODE = (
+    [command for command, _ in SESSION]
+    + re.findall(r"^ {4}(.+)$", TEXT, re.M)
+    + re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", TEXT, flags=re.S))
+)
 EXAMPLES = sorted({text for text in CODE if text.startswith("frgroups ")})
 
 
@@ -38,6 +51,44 @@ def test_python_blocks(block, capsys, monkeypatch):
 
     out = capsys.readouterr().out
     assert out and " ... " not in out
+
+
+def without_variable_parts(text):
+    """Replace the parts that differ between runs: folders, digests, timestamps, and ports."""
+    text = re.sub(r"(?<![\w:/])(?:[\w.%@-]*/)+(?=[\w.-]+)", "", text)
+    text = re.sub(r"\d{8}T\d+Z", "TIMESTAMP", text)
+    text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "TIMESTAMP", text)
+    text = re.sub(r"\b[0-9a-f]{12,64}\b", "DIGEST", text)
+    return re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT", text)
+
+
+def test_example_output(capsys, monkeypatch):
+    "The output of the first Python block is the text block after it."
+    example, output = re.search(r"```python\n(.*?)```\s*```text\n(.*?)```", PAGES["README.md"], re.S).groups()
+    monkeypatch.setenv("COLUMNS", "80")
+
+    exec(compile(example, "README.md", "exec"), {})
+
+    assert without_variable_parts(capsys.readouterr().out) == without_variable_parts(output)
+
+
+def test_terminal_session(tmp_path):
+    "The commands of the terminal session print the documented output. A line with three dots stands for other lines."
+    with fg.Sandbox(customers=2000, process=True) as sandbox:
+        env = os.environ | {
+            "FRGROUPS_TENANT_UID": sandbox.tenant_uid,
+            "FRGROUPS_TOKEN": sandbox.token,
+            "FRGROUPS_BASE_URL": sandbox.base_url,
+            "FRGROUPS_HOME": str(tmp_path / "data"),
+            "COLUMNS": "120",
+        }
+        for command, documented in SESSION:
+            run = subprocess.run(
+                [sys.executable, "-m", *shlex.split(command)], cwd=tmp_path, env=env, capture_output=True, text=True
+            )
+            assert run.returncode == 0, run.stderr
+            pattern = re.escape(without_variable_parts(documented)).replace(re.escape("...\n"), r"(?:.*\n)+")
+            assert re.fullmatch(pattern, without_variable_parts(run.stdout).strip()), run.stdout
 
 
 def test_exit_codes():
@@ -118,3 +169,9 @@ def test_python_names_exist():
     names = set(re.findall(r"\bfg\.([A-Za-z_]+)", TEXT))
 
     assert {name for name in names if not hasattr(fg, name)} == set()
+
+
+def test_length():
+    "The README has at most 200 lines, and the changelog has at most 40."
+    assert len(PAGES["README.md"].splitlines()) <= 200
+    assert len((PROJECT / "CHANGELOG.md").read_text(encoding="utf-8").splitlines()) <= 40

@@ -204,7 +204,7 @@ def _write_table(path: Path | None, table: pd.DataFrame, *, n_printed: int) -> N
     from frgroups.internals.atomic_files import write_text
 
     if n_printed < len(table):
-        print_text(f"{n_printed} of {len(table)} rows shown. To write all rows to a file, pass --csv FILE.")
+        print_text(f"{n_printed:,} of {len(table):,} rows shown. To write all rows to a file, pass --csv FILE.")
     if path is not None:
         target = path.expanduser().resolve()
         write_text(target, table.to_csv(index=False))

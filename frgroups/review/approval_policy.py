@@ -43,6 +43,12 @@ class Policy:
         requires an individual approval.
     valid_until
         Last day on which the policy is valid (UTC). None means that the policy does not expire.
+
+    Examples
+    --------
+    >>> policy = Policy("small.toml (0123456789ab)", "Kari", ("newsletter_*",), max_adds=50, max_removes=5)
+    >>> policy.max_adds, policy.create
+    (50, False)
     """
 
     name: str
