@@ -13,7 +13,7 @@ import pandas as pd
 from frgroups.errors import GroupNotFoundError, InputError, ListError
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.spreadsheets import Table, normalize_column_name, read_table, reject_damaged_ids
-from frgroups.internals.validation import check_type
+from frgroups.internals.validation import wrong_type
 from frgroups.snapshot.membership_matrix import check_uids
 from frgroups.snapshot.schema import TIMESTAMP_DTYPE, coerce_schema
 
@@ -273,7 +273,8 @@ def match_register(register: pd.DataFrame, names: Mapping[str, str]) -> pd.DataF
     0                vip   VIP  Marketing
     1                NaN  gone  Marketing
     """
-    check_type(register, pd.DataFrame, "register")
+    if not isinstance(register, pd.DataFrame):
+        raise wrong_type(register, "register", "a DataFrame", hint="To read a file, use fg.read_register(path).")
     key = key_column(register)
     uids_or_names = check_uids(register, key, "register").reset_index(drop=True)
     if key == "customer_group_uid":

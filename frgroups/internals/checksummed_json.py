@@ -116,4 +116,4 @@ def _resolve_file(path: str | Path, kind: str) -> Path:
     try:
         return Path(path).expanduser().resolve()
     except (RuntimeError, ValueError, OSError) as error:
-        raise InputError(f"{str(path)[:80]!a} is not a valid path of a {kind} file: {error}.") from error
+        raise InputError(f"{str(path)[-80:]!a} is not a valid path of a {kind} file: {error}.") from error

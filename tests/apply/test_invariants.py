@@ -58,7 +58,7 @@ INVARIANTS = {
     ),
     10: (
         "Each id has one result. An unknown customer uid results in a finding and is rejected by the server.",
-        "customer_lists.test_every_id_has_one_outcome_and_nobody_is_guessed",
+        "customer_lists.test_outcome_property",
         "planner.test_unknown_customers",
     ),
     11: (
