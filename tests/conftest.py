@@ -32,14 +32,14 @@ def no_pause(monkeypatch):
 
 @pytest.fixture(scope="module")
 def running():
-    """An empty sandbox that the tests of a module share and reset."""
+    """Start an empty sandbox that the tests in a module share and reset."""
     with fg.Sandbox(empty=True) as sandbox:
         yield sandbox
 
 
 @pytest.fixture(scope="module")
 def short_pages():
-    """An empty sandbox with 5 records per page."""
+    """Start an empty sandbox with 5 records per page."""
     with fg.Sandbox(empty=True, max_page_size=5, default_page_size=5) as sandbox:
         yield sandbox
 

@@ -73,7 +73,7 @@ INVALID = {
 
 @pytest.fixture(scope="module")
 def running():
-    """An empty sandbox with 2 records per page and a known token."""
+    """Start an empty sandbox with 2 records per page and a known token."""
     with fg.Sandbox(empty=True, max_page_size=2, default_page_size=2, token=TOKEN) as sandbox:
         yield sandbox
 

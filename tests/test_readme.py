@@ -172,6 +172,6 @@ def test_python_names_exist():
 
 
 def test_length():
-    "The README has at most 200 lines, and the changelog has at most 40."
+    "The README has at most 200 lines, and the changelog has at most 40 lines."
     assert len(PAGES["README.md"].splitlines()) <= 200
     assert len((PROJECT / "CHANGELOG.md").read_text(encoding="utf-8").splitlines()) <= 40

@@ -49,7 +49,7 @@ from frgroups.cli.main import main
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.exit(main())
 """
-# An interrupted child process has this number of seconds to clean up before it is killed.
+# GRACE is the number of seconds that an interrupted child process has to clean up before it is killed.
 GRACE = 3.0
 
 
@@ -128,7 +128,7 @@ class _Processes:
     def start(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
         options: dict[str, Any] = {}
         if os.name == "posix":
-            # A child process in a separate group does not receive Ctrl-C. The parent process terminates it instead.
+            # A child in a separate process group does not receive Ctrl-C. The parent process terminates it instead.
             options["process_group"] = 0
         with self._lock:
             if self._ended:

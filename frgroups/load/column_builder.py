@@ -20,7 +20,7 @@ from frgroups.api.schema.records import NESTED, Customer, Group, Member, Row
 from frgroups.internals.typing import IntArray
 from frgroups.snapshot.schema import ARROW, CONSENTS, CUSTOMERS, GROUPS, PERSONAL, TIMESTAMP_DTYPE, frame_from_arrow
 
-# Customers are converted to columns in batches of this size, because Python objects need more memory than columns.
+# Customers are converted to columns in batches of BATCH_SIZE, because Python objects need more memory.
 BATCH_SIZE = 4096
 
 _ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d+)?)?([Zz]|[+-]\d\d(:?\d\d)?)?)?")
@@ -206,7 +206,7 @@ def _parse_timestamps(values: Sequence[str | None]) -> pa.Array:
     """Convert strings to timestamps. Invalid strings become missing values."""
     try:
         timestamps = pa.array(values, pa.string()).cast(ARROW[TIMESTAMP_DTYPE])
-        first_last = pc.min_max(timestamps).as_py()  # This raises an exception if a year is out of range.
+        first_last = pc.min_max(timestamps).as_py()  # as_py raises an exception if a year is out of range.
         if first_last["min"] is None or first_last["min"].year > 0:
             return timestamps
     except (pa.ArrowInvalid, OverflowError, ValueError):

@@ -5,7 +5,7 @@ Each customer record contains the uids of the customer's groups. If all members 
 members of other groups, the members of the group can be inferred from the customer records. The total that the server
 reports for the group confirms that no member is missing. Inferred membership (`cover`) is weaker evidence than
 reading all pages. A group is inferred only if this saves requests, and only if every customer record lists the groups
-on whose pages it was found.
+on whose pages the record was returned.
 """
 
 from __future__ import annotations

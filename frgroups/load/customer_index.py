@@ -148,7 +148,7 @@ class CustomerIndex:
         keys = groups.astype(np.int64) * n_customers + customers
         # Higher group codes belong to groups that are not in the tenant's list of groups.
         keys = np.sort(keys[groups < self._n_groups])
-        keys = keys[np.diff(keys, prepend=-1) > 0]  # A customer record might list a group twice.
+        keys = keys[np.diff(keys, prepend=-1) > 0]  # Customer records might list a group twice.
         references = GroupReferences(keys, n_customers, self._n_groups, is_unknown)
         self._cached = (version, references)
         return references

@@ -22,7 +22,7 @@ from frgroups.internals.formatting import pluralize
 Key = TypeVar("Key", bound=Hashable)
 Item = TypeVar("Item")
 
-# If a server reports a larger total, an error is raised.
+# If a server reports a total above MAX_ROWS, an error is raised.
 MAX_ROWS = 200_000_000
 
 _REPEATS = "A later page repeats the first page."
@@ -66,8 +66,8 @@ class ListingReader(Generic[Key]):
     """
     Reader that makes one attempt to read all pages of a list.
 
-    The method `read_pages` reads a single page, overlapping windows, or all pages twice with a fixed page size. The
-    method `find_problem` compares the rows with the totals that the server returned.
+    The method `read_pages` reads a single page, overlapping windows of rows, or all pages twice with a fixed page
+    size. The method `find_problem` compares the rows with the totals that the server returned.
     """
 
     def __init__(self, read_page: ReadPage[Key], first: PageRows[Key], pool: Executor | None) -> None:

@@ -221,7 +221,7 @@ def _fresh_snapshot(
 def _snapshot_from_other_load(
     client: Client, folder: Path, stored_before: set[Path], cover: bool, personal: bool
 ) -> Snapshot | None:
-    """Return the snapshot that a concurrent load has stored, or None if it does not match the other arguments."""
+    """Return the snapshot that a concurrent load has stored, or None if it does not contain the requested data."""
     new = [
         stored
         for stored in _list_stored(client, folder)
@@ -422,8 +422,8 @@ def _valid_universe(snapshot: Snapshot, n_customers: int) -> int | None:
     if universe is None or universe >= n_customers:
         return universe
     text = (
-        f"The snapshot contains {n_customers:,} customers, more than its universe of {universe:,}. The universe has "
-        "been removed. Use Snapshot.with_universe to set it again."
+        f"The snapshot contains {n_customers:,} customers, but its universe is {universe:,}. The universe has "
+        "been removed. Use Snapshot.with_universe to set a new universe."
     )
     log_event(log, logging.WARNING, "universe_too_small", text, universe=universe, n_customers=n_customers)
     return None

@@ -100,7 +100,7 @@ class TenantReader:
 
     def read_first_pages(self, uids: Iterable[str]) -> dict[str, PageRows[int]]:
         """
-        Read the first page of each group.
+        Read the first page of each of the given groups.
 
         Groups that were deleted during the load are omitted from the result.
         """
@@ -202,7 +202,7 @@ class TenantReader:
         """
         Return True if the only contradiction is that some customers have left the group.
 
-        Customers who have left the group must not be in any other group.
+        If a customer who has left the group is in another group, the result is False.
         """
         code, members = self.group_codes[uid], self.members[uid]
         lost = np.setdiff1d(references.customers_of(code), members, assume_unique=True)

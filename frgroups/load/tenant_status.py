@@ -178,7 +178,7 @@ def _configured_tenants(names: Sequence[str] | None, path: str | Path | None) ->
     configured = read_tenants(path)
     for name in names or ():
         if name not in configured:
-            find_tenant(name, path)  # This raises an error that suggests similar names.
+            find_tenant(name, path)  # find_tenant raises an error that suggests similar names.
     return [_tenant_entry(name, tenant) for name, tenant in configured.items() if names is None or name in names]
 
 

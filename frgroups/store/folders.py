@@ -134,7 +134,7 @@ def clean_temp_folders(root: Path) -> None:
 
 def quarantine_folder(folder: Path) -> Path:
     """Rename the folder of a corrupt snapshot so that readers ignore it, and return the new path."""
-    clean_temp_folders(folder.parent)  # Otherwise, a replaced snapshot could become visible again.
+    clean_temp_folders(folder.parent)  # Without the cleanup, a replaced snapshot could become visible again.
     names = [f"{DAMAGED}{folder.name}", *(f"{DAMAGED}{folder.name}-{number}" for number in range(2, _MAX_NAMES))]
     return _rename_to_first_unused(folder, iter(names))
 

@@ -78,7 +78,7 @@ class StoredSnapshot:
 
     @property
     def taken_at(self) -> datetime:
-        """Time at which the load started."""
+        """Time at which the load of the snapshot started."""
         return datetime.fromisoformat(self.manifest["taken_at"])
 
     @property
@@ -287,7 +287,7 @@ def _check_location(snapshot: StoredSnapshot) -> None:
     """Raise CorruptFileError if a snapshot is in the folder of another tenant or host."""
     expected = tenant_folder(snapshot.manifest["tenant_uid"], snapshot.manifest["base_url"])
     actual = snapshot.path.parent.name
-    if expected.casefold() != actual.casefold():  # Ignore the case, because some file systems change it.
+    if expected.casefold() != actual.casefold():  # Ignore case, because some file systems change the case of names.
         raise snapshot.corrupt_file_error(MANIFEST, f"a snapshot of {actual}", f"a snapshot of {expected}")
 
 

@@ -36,7 +36,7 @@ GROUP_CODE, CUSTOMER_CODE = "customer_group_code", "customer_code"
 _TABLES = {"customers": CUSTOMERS, "consents": CONSENTS, "groups": GROUPS, "reads": READS}
 _CODE_COLUMNS = {"customers": CUSTOMER_CODE, "groups": GROUP_CODE}  # Row numbers that are stored in memberships.
 _RENAMED = "own "  # This prefix renames additional columns that have the name of a code column.
-# Codes are sorted, so delta encoding makes them small, and zstd compression would only cost time.
+# Integer codes are sorted, so delta encoding makes them small, and zstd compression would only cost time.
 # Uids are distinct, so dictionary encoding would only cost time and space.
 # The cost of zstd compression and dictionary encoding was measured with 5 million memberships and random uids.
 _SORTED, _DISTINCT = "DELTA_BINARY_PACKED", "DELTA_LENGTH_BYTE_ARRAY"
@@ -188,9 +188,9 @@ def _columns_with_values(metadata: pq.FileMetaData) -> set[str]:
 
 def _rename_clash(column: str, code: str) -> str:
     """
-    Add a prefix to the name of an additional column if it equals the name of the code column.
+    Add a prefix to the name of an additional column if the table's code column has the same name.
 
-    A name that already has this prefix gets a second prefix, so that the original name can be restored.
+    A column name that already has the prefix gets a second prefix, so that the original name can be restored.
     """
     if re.fullmatch(f"({_RENAMED})*{code}", column):
         return f"{_RENAMED}{column}"

@@ -210,7 +210,7 @@ def test_missing_config_file(capsys, home_folder):
 
 @pytest.mark.parametrize("words", [["--jobs", "0"], ["--jobs", "two"], ["--requests-per-second", "nan"]])
 def test_invalid_numbers(words, capsys):
-    """An invalid number ends the command with exit code 64."""
+    """If an option of `frgroups load` contains an invalid number, the exit code is 64."""
     with pytest.raises(SystemExit) as caught:
         main(["load", "--all", *words])
 
@@ -232,7 +232,7 @@ def test_drifted_tenant(tenants, capsys, home_folder, monkeypatch):
 
 
 def test_unexpected_error(tenants, monkeypatch):
-    """The result of an unexpected error contains its type and location, but not its message."""
+    """If a load raises an unexpected error, the result contains its type and location, but not its message."""
 
     def surprise(*_, **__):
         raise RuntimeError("kari@example.org")

@@ -115,7 +115,7 @@ def test_no_personal_data_by_default(kind):
 
 
 def test_personal_columns():
-    """With personal data, the table has additional columns, and lists are stored as JSON."""
+    """With personal data, the customers table has additional columns, in which lists are stored as JSON."""
     table = customers_table([Customer(**FULL, **NAMES)], Customer)
 
     row = table.iloc[0]
@@ -236,7 +236,7 @@ def test_batches(record, monkeypatch):
 
 
 def test_empty_tables():
-    """Without records, the tables are empty but have all columns."""
+    """If there are no customer records, the tables are empty but have all columns."""
     assert dtypes(groups_table([])) == GROUPS
     assert dtypes(customers_table([], Member)) == CUSTOMERS
     assert dtypes(customers_table([], Customer)) == CUSTOMERS | PERSONAL

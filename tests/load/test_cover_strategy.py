@@ -81,7 +81,7 @@ def test_group_of_all_customers_outside_sample(sandbox):
 
 
 def test_several_candidates(small_probes):
-    """If several groups might contain all customers, the largest group is read."""
+    """If several groups might contain all customers, the largest of these groups is read page by page."""
     world = World({"a": PEOPLE[:12], "all": PEOPLE, "b": PEOPLE[:13]})
 
     snapshot = load(world)
@@ -240,7 +240,7 @@ def test_probe_without_uid():
 
 
 def subsets(people):
-    """Return a strategy for subsets of the customers."""
+    """Return a hypothesis strategy that generates subsets of the customers."""
     return st.integers(0, 2 ** len(people) - 1).map(
         lambda bits: [uid for n, uid in enumerate(people) if bits >> n & 1]
     )

@@ -149,7 +149,7 @@ def test_uid_order(record):
 
 
 def test_page_attributes():
-    """Adding a page to the index changes no page number, page size, total, or count of records without a uid."""
+    """Adding a page to the index does not change the page's number, size, total, and count of records without uid."""
     rows = CustomerIndex(Member, GROUPS).add_page(page_of({"x": ("a",)}, 7, 20, 300, without_uid=2), "a")
 
     assert (rows.page_number, rows.page_size, rows.total_count, rows.without_uid) == (7, 20, 300, 2)

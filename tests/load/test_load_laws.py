@@ -22,7 +22,7 @@ def load(world, *, cover=True):
 
 
 def subsets(people):
-    """Return a strategy for subsets of the customers."""
+    """Return a hypothesis strategy that generates subsets of the customers."""
     return st.integers(0, 2 ** len(people) - 1).map(
         lambda bits: {uid for n, uid in enumerate(people) if bits >> n & 1}
     )

@@ -137,7 +137,7 @@ def test_malformed_records(sandbox, client):
 
 
 def test_timestamps_of_load(sandbox, client):
-    """`taken_at` is before the first request, and `read_until` is after the last request."""
+    """A snapshot's `taken_at` is before the first request of the load, and `read_until` is after the last request."""
     before = sandbox.now()
 
     snapshot = fg.load_snapshot(client, False)
@@ -675,7 +675,7 @@ def test_running_event_loop(sandbox, client):
 
 
 def test_concurrent_loads(sandbox, client, tmp_path):
-    """The second of two concurrent loads waits for the first and returns its snapshot."""
+    """The second of two concurrent loads waits for the first load and returns the same snapshot."""
     fg.load_snapshot(client, False)
     n_requests = client.n_requests
     sandbox.misbehave(latency=0.05)
@@ -823,7 +823,7 @@ def test_load_with_corrupt_snapshot(client, home_folder):
 
 @pytest.mark.parametrize("options", [{"cache": True}, {"cache": False, "max_age": "1h"}])
 def test_invalid_cache(client, options):
-    """The values cache=True, and cache=False with `max_age`, are rejected."""
+    """`load_snapshot` rejects cache=True, and it rejects cache=False in combination with `max_age`."""
     with pytest.raises(InputError, match=r"`cache`"):
         fg.load_snapshot(client, **options)
 

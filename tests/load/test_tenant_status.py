@@ -108,7 +108,7 @@ def test_unconfigured_tenants(write_config):
 
 
 def test_missing_config_file():
-    """Without tenants.toml, all tenants with snapshots are counted."""
+    """If tenants.toml does not exist, all tenants with stored snapshots are counted."""
     save("a", 1)
     save("b", 100)
 

@@ -196,7 +196,7 @@ def test_number_of_windows():
 
 
 def test_total_far_too_high():
-    """If the reported total is far too high, one request for the last page, which is empty, detects the error."""
+    """If the reported total is far too high, a single request for the empty last page detects the error."""
     requests = []
 
     def server(number, size):

@@ -75,7 +75,7 @@ def test_all_engines(folder, name):
 
 @pytest.mark.parametrize("name", TABLES)
 def test_column_types(folder, name):
-    """The Parquet files contain only types that all query engines support, so no timestamps with nanoseconds."""
+    """The Parquet files contain only types that all query engines support, and no timestamps with nanoseconds."""
     supported = {pa.string(), pa.int32(), pa.int64(), pa.float64(), pa.bool_(), pa.timestamp("us", tz="UTC")}
 
     assert set(pq.read_schema(folder / f"{name}.parquet").types) <= supported

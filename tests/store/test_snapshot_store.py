@@ -235,7 +235,7 @@ def three(tmp_path):
     ],
 )
 def test_read_at(three, at, day):
-    """`read_snapshot` returns the newest snapshot at or before the time `at`, or by the end of the day for a date."""
+    """`at` selects the newest snapshot that was taken at or before a timestamp, or before the end of a date."""
     assert f"day-{day}" in read_snapshot(three, at=at)
 
 
@@ -594,7 +594,7 @@ def test_file_modes(tmp_path):
 
 
 def test_replace_stored(three):
-    """`replace_stored` replaces a snapshot with a folder of another name, and does not change other snapshots."""
+    """`replace_stored` stores the new snapshot under another folder name, and does not change other snapshots."""
     middle = list_stored_snapshots(three)[1]
 
     path = replace_stored(middle, snapshot_of({"rewritten": []}, taken_at="2026-11-02T08:10Z"))
@@ -843,7 +843,7 @@ def replace_codes(column, values):
 
 
 def widen_codes(table):
-    """Convert all codes to 64-bit integers."""
+    """Convert all integer codes in a table to 64 bits."""
     return table.cast(pa.schema([(name, pa.int64()) for name in table.column_names]))
 
 

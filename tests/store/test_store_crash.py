@@ -47,7 +47,7 @@ def save_newer(cache):
 
 
 def prune_all_but_newest(cache):
-    """Prune all snapshots but the newest."""
+    """Prune all snapshots except the newest."""
     prune(cache, keep="1h")
 
 
