@@ -65,7 +65,7 @@ class TenantReader:
     progress_bar
         Progress bar of the load.
     members
-        Codes of the members of each group that was read by pages.
+        Integer codes of the members of each group that was read page by page.
     inferred
         Number of members of each group whose members were inferred.
     reads

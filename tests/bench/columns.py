@@ -50,7 +50,7 @@ class Columns:
         self.codes.append(codes)
 
     def tables(self) -> tuple[pa.Table, pa.Table, np.ndarray, np.ndarray]:
-        """Return tables of customers and consents, and the page number and customer code of each membership."""
+        """Return tables of customers and consents, and the page position and customer code of each membership."""
         columns = {name: pa.array(self.values[name]) for name in _PLAIN}
         for name in ("created_at", "last_modified_at"):
             columns[name] = columns[name].cast(pa.timestamp("us", tz="UTC"))

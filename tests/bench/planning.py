@@ -100,7 +100,7 @@ def by_polars(clock: Stopwatch, *, folder: str, table: str = "wanted") -> dict[s
 
 
 def by_integers(clock: Stopwatch, *, folder: str) -> dict[str, int]:
-    """Compute the difference between sorted arrays of integer keys, without uids."""
+    """Compute the difference between arrays of integer keys by sorting and searching, without uids."""
     current, wanted = (np.load(Path(folder, f"{name}.npy")) for name in ("current", "wanted"))
     with clock:
         wanted = np.sort(wanted)

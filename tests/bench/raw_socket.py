@@ -15,7 +15,7 @@ LARGEST = 8 << 20
 
 
 class Line:
-    """Keep-alive connection that requests one page at a time and does not check the Content-Length header."""
+    """Keep-alive connection that requests one page at a time and relies on the Content-Length header."""
 
     def __init__(self, base_url: str) -> None:
         url = urlsplit(base_url)

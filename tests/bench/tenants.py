@@ -111,7 +111,7 @@ _CONSENTS = [(uid, uid.capitalize()) for uid in ("newsletter", "sms", "profiling
 
 
 def _moment(roll: int) -> str:
-    """Return a random timestamp between 2018 and 2025."""
+    """Return a timestamp between 2018 and 2025 that is derived from a random number."""
     return (
         f"{2018 + roll % 8}-{1 + roll // 8 % 12:02d}-{1 + roll // 96 % 28:02d}"
         f"T{roll // 2688 % 24:02d}:{roll // 64512 % 60:02d}:{roll % 60:02d}.{roll % 1000:03d}Z"
