@@ -123,10 +123,13 @@ def _check_not_reverted(plan: Plan, journal: Journal) -> None:
     undo = reverted_by(plan)
     if not undo:
         return
-    text = f"Plan {plan.digest[:12]} was undone by plan {undo[:12]}, so it cannot be resumed. This run sent nothing."
+    text = (
+        f"Plan {plan.digest[:12]} was undone by plan {undo[:12]}, so it cannot be resumed. This run sent nothing. "
+        "Load the tenant again and create a new plan."
+    )
     if journal.receipt_path.exists():
         text += f" The receipt {journal.receipt_path} lists the changes that the plan made."
-    raise PlanBlockedError(f"{text} Load the tenant again and create a new plan.")
+    raise PlanBlockedError(text)
 
 
 def check_receipt_matches(journal: Journal, receipt: Receipt) -> None:

@@ -15,7 +15,7 @@ import pandas as pd
 from frgroups.apply.journal import Item, JournalState
 from frgroups.errors import CorruptFileError, InputError
 from frgroups.internals.checksummed_json import read_checksummed, write_checksummed
-from frgroups.internals.formatting import agree, format_utc, pluralize
+from frgroups.internals.formatting import format_utc, pluralize
 from frgroups.internals.html import Card
 from frgroups.internals.tombstones import count_tombstones
 from frgroups.plan.plan import Plan
@@ -233,10 +233,7 @@ class Receipt:
         for uid in sorted(self.created):
             lines.append(f"The plan created group {uid}.")
         if n := self._count_erased():
-            lines.append(
-                f"{pluralize(n, 'customer')} {agree(n, 'has', 'have')} been erased. A placeholder replaces each "
-                "erased uid."
-            )
+            lines.append(f"The receipt contains placeholders for {pluralize(n, 'customer')} because of an erasure.")
         if self.stopped:
             lines.append(f"STOPPED: {self.stopped}")
         if self.repeated:

@@ -74,7 +74,7 @@ def iter_snapshots(sources: Sequence[Snapshot | StoredSnapshot], *, n_known: int
         yield snapshot
     if n_known and not n_read:
         raise SnapshotNotFoundError(
-            f"None of the {n_known:,} snapshots can be read. The log contains the reason for each snapshot."
+            f"0 of {n_known:,} snapshots can be read. The log contains the reason for each snapshot."
         )
 
 
