@@ -133,7 +133,7 @@ def apply_plan(
         stop = stack.enter_context(deferred_interrupt())
         with with_run_status(state):
             run = stack.enter_context(_locked_run(client, plan, journal, progress, stop))
-        # Check again, because another process might have applied or undone the plan before the lock was acquired.
+        # Check the plan again, because another process might have applied or undone it before the lock was acquired.
         finished = check_can_start(plan, run.journal)
         if finished is not None:
             return finished
@@ -210,7 +210,7 @@ def finalize_plan(
             f"{journal_file.path}. Nothing was sent. Pass the journal folder of the run that you want to finalize."
         )
     with _locked_run(client, plan, journal, progress, threading.Event()) as run:
-        # Check again, because another process might have applied or undone the plan before the lock was acquired.
+        # Check the plan again, because another process might have applied or undone it before the lock was acquired.
         receipt = check_can_start(plan, run.journal)
         if receipt is None:
             receipt = run.finalize(_FINALIZED, unless_complete=True)
@@ -236,7 +236,7 @@ def _send_plan(run: Run, plan: Plan) -> str:
     """
     Send the changes of a plan. Return the reason if the run stopped early, and an empty string if it did not.
 
-    If an undo plan sent no change, the registry is updated, so that the original plan can still be resumed.
+    If an undo plan sent no change, its registry entry is canceled, so that the original plan can still be resumed.
     """
     stopped = None
     try:

@@ -25,7 +25,7 @@ from frgroups.plan.plan import Plan
 
 DAY = timedelta(hours=24)
 
-# For each group uid, the dictionary contains the additions and removals by other clients since the plan was created.
+# This dictionary maps each group uid to the numbers of additions and removals by other clients.
 Drift = dict[str, tuple[int, int]]
 
 
@@ -48,7 +48,7 @@ def check_groups(client: Client, plan: Plan, journal: Journal, reader: GroupRead
     problems = {}
     for group in plan.groups:
         if stop.is_set():
-            raise RunAborted("The run was interrupted while it read the groups of the plan.")
+            raise RunAborted("The run was interrupted while it read the groups in the plan.")
         if group.create and group.uid not in journal.state.creating:
             problem = _check_absent(client, group)
         else:
@@ -84,7 +84,7 @@ def _check_absent(client: Client, group: GroupChange) -> str:
 
 def _check_drift(plan: Plan, group: GroupChange, reader: GroupReader, drift: Drift, *, created: bool) -> str:
     """
-    Return an error message if a group was deleted or has drifted too much. Return an empty string if it can be used.
+    Return an error message if a group was deleted or has drifted too much, and an empty string if it has not.
 
     The numbers of additions and removals by other clients are stored in `drift`. `created` is True if an earlier run
     of the plan created the group.
@@ -136,8 +136,8 @@ def _record_already_true(group: GroupChange, journal: Journal, reader: GroupRead
     """
     Record in the journal which planned changes of a group are already in effect.
 
-    These changes have the state `already` in the receipt. A customer who is missing from the group counts as removed
-    only if the read of the group was consistent.
+    In the receipt, planned changes that were already in effect have the state `already`. A customer who is missing
+    from the group counts as removed only if the read of the group was consistent.
     """
     state, members = journal.state, reader.members(group.uid)
     absence_counts = reader.confirms_absence(group.uid)

@@ -35,7 +35,8 @@ class RunAborted(Exception):  # noqa: N818  # This exception ends a run early an
     """
     Exception that ends the current run of a plan.
 
-    The message contains the reason why the run ended. The journal contains all changes that were sent, so the plan
+    The exception message contains the reason why the run ended. The journal contains all changes that were sent, so
+    the plan
     can be resumed.
     """
 
@@ -101,7 +102,7 @@ class Journal:
 
     @property
     def receipt_path(self) -> Path:
-        """Path of the receipt of the plan, which is written at the end of each run."""
+        """Path of the plan's receipt file, which is written at the end of each run."""
         return self.path.with_suffix(".receipt.json")
 
     def __enter__(self) -> Journal:
@@ -262,7 +263,7 @@ class JournalState:
     creating: set[str] = field(default_factory=set)
     created: set[str] = field(default_factory=set)
     ended: bool = False
-    # The identifier is set if a customer in the plan was erased. The plan cannot be resumed after an erasure.
+    # This erasure identifier is set if a customer in the plan was erased, so that the plan is not resumed.
     erasure_id: str = ""
 
     @property
@@ -285,7 +286,7 @@ class JournalState:
         return item in self.intended and item not in self.not_sent
 
     def has_digest(self, digest: str) -> bool:
-        """Return False if the journal belongs to another plan. An erased or missing digest matches every plan."""
+        """Return True if the journal can belong to the plan with this digest. An erased digest matches every plan."""
         return self.digest in ("", TOMBSTONE_PREFIX, digest)
 
     def run_status(self) -> str:

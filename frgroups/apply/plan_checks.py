@@ -109,8 +109,8 @@ def _check_same_journal(plan: Plan, journal: Journal) -> None:
     raise InputError(
         f"Plan {plan.digest[:12]} was started with the journal {registered}, so it cannot be applied with "
         f"the journal {journal.path}. This run sent nothing.",
-        hint=f"To resume the plan, pass journal={folder!r}. To apply its changes again, create a new plan.",
-        cli_hint=f"To resume the plan, pass --journal {folder}. To apply its changes again, create a new plan.",
+        hint=f"To resume the plan, pass journal={folder!r}. To make the same changes again, create a new plan.",
+        cli_hint=f"To resume the plan, pass --journal {folder}. To make the same changes again, create a new plan.",
     )
 
 

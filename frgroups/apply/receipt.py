@@ -265,7 +265,7 @@ class Receipt:
         lines = [f"  {change} {_listed(uids)} ({group}): {why}" for (group, change, why), uids in alike[:MAX_LISTED]]
         more = len(table) - sum(len(uids) for _, uids in alike[:MAX_LISTED])
         if more:
-            lines.append(f"  {more:,} more rejected customers are listed in the table of the receipt.")
+            lines.append(f"  {more:,} more rejected customers are listed in the receipt's table.")
         return lines
 
     def to_dict(self) -> dict[str, Any]:

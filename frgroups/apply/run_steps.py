@@ -51,7 +51,7 @@ class Run:
         """
         Send the changes of the plan. Return the reason if the run stopped early, and an empty string if it did not.
 
-        An API error is raised if it occurs before the first change was made.
+        If an API error occurs before the first change was made, this error is raised.
         """
         try:
             self._create_groups()
@@ -70,15 +70,15 @@ class Run:
         """
         Read the groups, write the receipt, and record the end of the run in the journal.
 
-        The receipt contains the reason in `stopped`. If `unless_complete` is True and the plan does not need to be
-        applied again, the receipt does not contain a reason.
+        The argument `stopped` is the reason for an early stop. If `unless_complete` is True and the plan does not
+        need to be applied again, the receipt does not contain this reason.
         """
         receipt = self._build_receipt(stopped)
         complete = replace(receipt, stopped="")
         if unless_complete and complete.complete:
             receipt = complete
         receipt = self._save_receipt(receipt)
-        with suppress(RunAborted):  # If this line is missing, the next run repeats only the last read.
+        with suppress(RunAborted):  # If the journal line is missing, the next run reads the groups again.
             self.journal.write("end", complete=receipt.complete, counts=dict(receipt.counts))
         return receipt
 
@@ -165,7 +165,7 @@ class Run:
         details = {}
         for item, to in self._failed_moves.items():
             if states[item] == "not_sent" and states[to, item[1], "add"] == "rejected":
-                details[item] = f"The customer was not removed because the addition to {to} failed."
+                details[item] = f"The customer was not removed because the addition to group {to} failed."
         for item in self._last_members:
             if states[item] == "not_sent":
                 details[item] = (

@@ -63,7 +63,7 @@ class Sender:
         self._client, self._journal = client, journal
         self._members_until, self._stop, self._progress = members_until, stop, progress
         self._chunk = chunk
-        self._n_rejected = len(journal.state.rejected)  # Earlier rejections are counted, too.
+        self._n_rejected = len(journal.state.rejected)  # Rejections in earlier runs are counted, too.
         self._waited = 0.0
         # This set contains the customers in the first chunk who are not rejected yet.
         # The set is None until the first chunk is sent.

@@ -79,7 +79,10 @@ def plan_undo(receipt: Receipt, *, limits: Limits | None = None) -> Plan:
         if change.add or change.remove:
             changes.append(change)
             if group.uid not in receipt.consistent_groups:
-                text = f"The last read of group {group.name} was not consistent. It is read again before the undo."
+                text = (
+                    f"The last read of group {group.name} was not consistent. The group is read again before the "
+                    "undo plan is applied."
+                )
                 notes.append(Finding("unverifiable", text, False, group.uid))
         if group.uid in receipt.created:
             left = pluralize(len(after) - len(change.remove), "member")

@@ -83,7 +83,7 @@ class WriteCapabilities:
     @property
     def facts(self) -> dict[str, str]:
         """
-        Labels and descriptions of the results, as shown in a notebook.
+        Labels and descriptions of the write probe's results, as shown in a notebook.
 
         Examples
         --------
@@ -135,7 +135,7 @@ class WriteCapabilities:
 
     def read_back_waits(self, usual: Sequence[float]) -> tuple[float, ...]:
         """
-        Return the waiting times between reads, extended for a server whose changes take effect late.
+        Return the waiting times between reads, with additional waits if the server's changes take effect late.
 
         Waits are appended until the sum of all waits is at least twice the time that a change needed to take effect.
 
@@ -168,7 +168,7 @@ class WriteCapabilities:
 
     def save(self) -> Path:
         """
-        Store the results in the data folder and replace earlier results for the same tenant and host.
+        Store the probe results in the data folder, and replace earlier results for the same tenant and host.
 
         Returns
         -------

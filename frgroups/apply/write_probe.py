@@ -225,7 +225,7 @@ class _Probe:
         except NotFoundError:
             return
         except FrgroupsError as error:
-            error.add(f"The temporary group {self._group} might still exist. Delete it manually.")
+            error.add(f"The temporary group {self._group} might still exist. Delete the group manually.")
             raise
 
 

@@ -136,7 +136,7 @@ def customer_history(
 @dataclass(frozen=True, eq=False)
 class _CustomerState:
     """
-    Groups of a customer in one snapshot.
+    The groups that contain a customer in one snapshot.
 
     Attributes
     ----------
