@@ -181,7 +181,7 @@ def test_unknown_sort_field(sandbox, connect):
     ],
 )
 def test_failures(operation, failure, sandbox, connect):
-    "Each failure raises an exception with the operation, tenant, and status. Only reads are retried."
+    "Each failed request raises an exception with the operation, tenant, and status. Only reads are retried."
     fault, kind, status = FAILURES[failure]
     slow = failure == "slow"
     client = connect(sandbox, writable=True, timeout=0.05 if slow else 5)

@@ -115,7 +115,7 @@ def test_altered_registry(client, world, tmp_path):
 
 
 def test_expired_approval_allows_resume(client, world, tmp_path, monkeypatch):
-    "A run can be resumed if its approval has expired since it started. Another expired approval is rejected."
+    "A run can be resumed although its approval has expired in the meantime. Another expired approval is rejected."
     plan = plan_for(client, {"vip": PEOPLE})
     short = fg.approve_plan(plan, tmp_path / "a.approval.json", by="Kari")
     crashed(client, plan, monkeypatch, approval=short)
@@ -433,7 +433,7 @@ def test_deleted_journal(client, world):
 
 @pytest.mark.parametrize("n_lost", [1, 2, 5, 99])
 def test_lost_journal_lines(client, world, n_lost):
-    "A journal is corrupt if it has fewer lines than the receipt recorded. Only the last line can be missing."
+    "A journal is corrupt if it has fewer lines than its receipt states. Only the last line of a run can be missing."
     plan = plan_for(client, {"vip": PEOPLE})
     world.misbehave(Fault("status", method="PUT", status=401, skip=1))
     receipt = apply(client, plan)
@@ -465,7 +465,7 @@ def test_corrupt_receipt_of_interrupted_run(client, world):
 
 @pytest.mark.parametrize("n_done", [0, 1])
 def test_token_renewal_fails(world, n_done):
-    "If the token cannot be renewed, an error is raised before the first change. Later, a receipt is returned."
+    "If the token cannot be renewed, an error is raised. After the first change, a receipt is returned instead."
     tokens = iter([world.token])
     token = lambda: next(tokens, "")  # noqa: E731  # Returns one token and then an empty string.
     with fg.Client(world.tenant_uid, token, base_url=world.base_url, writable=True) as client:

@@ -48,7 +48,7 @@ def test_crash_at_every_step(tmp_path):
 
 
 class CrashPoint:
-    """A point in the run, given by the number of file operations and requests, at which the process exits."""
+    """Exit the process after a given number of file operations and requests."""
 
     def __init__(self, n):
         self.left = n
@@ -229,7 +229,7 @@ class CrashTest:
 
 
 def main(folder):
-    """Test a crash at each step, and then pairs of crashes at two steps."""
+    """Run the crash test for each step of the run, and then for pairs of steps."""
     applying.CHUNK, applying.READ_BACK_WAITS = 3, (0.02, 0.05)
     with fg.Sandbox(empty=True, process=True) as sandbox:
         test = CrashTest(sandbox, Path(folder))

@@ -1,4 +1,4 @@
-"""Test the effect of each server fault in each phase of a run, and the resume after the fault."""
+"""Test the effect of each server fault in each phase of a run, and resume the plan after each fault."""
 
 import json
 import time

@@ -44,7 +44,7 @@ def files(plan, tmp_path):
 
 
 def with_format_version_1(content):
-    """Return the content of a file with format version 1."""
+    """Return the content of a file with its format version changed to 1."""
     return json.dumps(json.loads(content) | {"format_version": 1}).encode()
 
 

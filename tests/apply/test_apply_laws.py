@@ -63,7 +63,7 @@ def test_drift_of_one_group(client, world):
 
 
 def test_limit_of_one_group(client, world):
-    "If a plan would remove all members from one of its groups, no change of the other groups is sent either."
+    "If a plan would remove all members from one group, the changes to the other groups are not sent either."
     wanted = {"a": PEOPLE[:9], "b": PEOPLE[:9], "c": PEOPLE[:5]}
     plan = plan_for(client, wanted, mode="mirror", limits=replace(OPEN, emptied_groups=0, drift_share=None))
     world.remove_members("c", PEOPLE[:5])
@@ -228,7 +228,7 @@ def test_limits_of_resumed_plan(client, world, monkeypatch):
 
 @pytest.mark.parametrize("chunk", [1, 2, 3, 7])
 def test_chunk_size(client, world, monkeypatch, chunk):
-    "The result and the undo plan do not depend on the chunk size, even if the server rejects one customer."
+    "The result and the undo plan do not depend on the number of customers per request."
     wanted = {"a": [*PEOPLE[5:15], TYPO], "b": PEOPLE[2:4], "new": PEOPLE[:5]}
     plan = plan_for(client, wanted, mode="mirror", create={"new": "New"})
     one_chunk = apply(client, plan)
@@ -247,7 +247,7 @@ def test_chunk_size(client, world, monkeypatch, chunk):
 @settings(max_examples=12, **slow)
 @given(n=st.integers(2, 200), data=st.data())
 def test_requests_of_bisection(tenant, n, data):
-    "At most 1 + 2k ceil(log2 n) requests find k unknown customers among n, and add all other customers."
+    "To find k unknown customers among n and add all others, at most 1 + 2k ceil(log2 n) requests are sent."
     unknown = data.draw(st.sets(st.integers(0, n - 1), max_size=min(6, n - 1)))
     uids = [f"{uid}-typo" if number in unknown else uid for number, uid in enumerate(PEOPLE[:n])]
     arrange(tenant, {"empty": []})

@@ -66,7 +66,7 @@ class ApplyMachine(RuleBasedStateMachine):
 
     @rule(a=customers, b=customers, mode=st.sampled_from(["mirror", "mirror", "add", "keep_only"]))
     def make_plan(self, a, b, mode):
-        "Replace the current plan by a new plan."
+        "Replace the current plan with a new plan."
         snapshot = fg.load_snapshot(self.client, False)
         self.plan = fg.plan_memberships(snapshot, {"a": a, "b": b}, mode=mode, limits=OPEN)
         table = self.plan.table()[["customer_group_uid", "customer_uid", "change"]]
@@ -76,7 +76,7 @@ class ApplyMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.plan is not None)
     @rule(group=st.sampled_from(GROUPS), uid=st.sampled_from(PEOPLE))
     def edit_by_others(self, group, uid):
-        "Remove a member from a group or add a customer, like another client."
+        "Simulate another client that removes a member from a group or adds a customer."
         inside = uid in self.tenant.members(group)
         (self.tenant.remove_members if inside else self.tenant.add_members)(group, [uid])
         self.theirs.add((group, uid))

@@ -339,7 +339,7 @@ def test_ignored_customers(client, world):
 
 
 def test_rejected_first_chunk(client, world):
-    "If all customers in the first chunk are rejected, the run stops."
+    "If the server rejects all customers that are sent first, the run stops."
     plan = plan_for(client, {"empty": [f"typo-{n}" for n in range(4)], "vip": ["c200"]})
 
     receipt = apply(client, plan)
@@ -394,7 +394,7 @@ def test_unknown_results_are_read_back(client, world, faults):
 
 
 def test_chunk_too_large(client, world):
-    "If a request contains too many customers, the chunk size is halved and no customer is rejected."
+    "If a request contains too many customers, it is divided in half and no customer is rejected."
     world.misbehave(max_uids_per_put=30)
 
     receipt = apply(client, plan_for(client, {"vip": PEOPLE}))
@@ -447,7 +447,7 @@ def test_apply_again(client, world):
 
 
 class Crash(BaseException):
-    """Simulate a crash of the process."""
+    """Exception that simulates a crash of the process."""
 
 
 def test_crash_at_journal_lines(client, world, monkeypatch):
@@ -598,7 +598,7 @@ def test_disk_full_at_start(client, world, monkeypatch):
 
 
 def test_chunk_size_after_lost_response(client, world):
-    "If a response is lost but its changes are in effect, the chunk size is not reduced."
+    "If a response is lost but the changes are in effect, later requests contain as many customers as before."
     plan = plan_for(client, {"vip": PEOPLE, "empty": PEOPLE})
     world.misbehave(Fault("cut_after", method="PUT"))
     world.clear_requests()

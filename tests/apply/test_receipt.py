@@ -213,7 +213,7 @@ def test_empty_receipt():
 
 
 def test_save_and_read(tmp_path):
-    "A saved receipt is read back without changes, and its path is set."
+    "If a receipt is saved and read, its content is unchanged and its path is set."
     receipt = receipt_of(
         PLAN, DONE | {ITEMS[2]: "rejected"}, AFTER, details={ITEMS[2]: "nei"}, stopped="Interrupted."
     )

@@ -66,7 +66,7 @@ def test_largest_chunk(home_folder):
 
 @pytest.mark.parametrize(("status", "largest"), [(429, 200), (503, None)])
 def test_busy_server(home_folder, status, largest):
-    "The probe repeats a request after status 429. Status 503 does not reduce the chunk size of `apply_plan`."
+    "The probe repeats a request after status 429. Status 503 does not reduce the size of later requests."
     times = 1 if status == 429 else None
     busy = Fault("status", method="PUT", path=PREFIX, status=status, skip=2, times=times, retry_after="0")
 
@@ -192,7 +192,7 @@ def test_apply_uses_largest_chunk(home_folder):
 
 
 def test_read_back_waits(home_folder):
-    "The waiting times are extended for a server whose changes take effect late."
+    "If the server's changes take effect late, the waiting times between reads are extended."
     with Sandbox(customers=300, groups=8) as sandbox, sandbox.client(writable=True) as client:
         results = fg.probe_writes(client)
 

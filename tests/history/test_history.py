@@ -114,7 +114,7 @@ def test_sizes_match_sets(weeks):
 
 
 def test_renamed_group():
-    "If a group is renamed, each row contains its name at that time, and `groups` accepts its last name."
+    "If a group was renamed, each row contains the group's name at that time, and `groups` accepts its last name."
     weeks = [
         week(0, [("vip", "1")], {"vip": "VIP", "all": "All"}),
         week(1, [("vip", "1"), ("vip", "2")], {"vip": "VIP club", "all": "All"}),
@@ -143,7 +143,7 @@ def test_snapshot_sources(tmp_path):
 
 
 def test_verdicts():
-    "Each row contains the group's verdict in the snapshot. If the group was deleted, it is the snapshot's verdict."
+    "Each row contains the group's verdict in the snapshot. A deleted group has the snapshot's verdict."
     weeks = [
         with_verdicts(week(0, [("a", "1"), ("b", "1")])),
         with_verdicts(week(1, [("a", "1"), ("b", "1")]), "b"),
@@ -394,7 +394,7 @@ def changes_of(uid):
 
 
 def test_plan_of_a_change(tenant, home_folder):
-    "A change by a plan has the plan's digest, approval, and receipt. Changes by other clients have no plan."
+    "Each change by a plan has the plan's digest, approval, and receipt. Changes by other clients have no plan."
     snapshot = load(tenant)
     plan = fg.plan_memberships(snapshot, {"vip": ["c-2", "c-3"]}, mode="mirror", limits=OPEN)
     approval = fg.approve_plan(plan, home_folder / "a.approval.json", by="Kari")
