@@ -225,7 +225,7 @@ def test_unwritable_journal(plan, tmp_path, monkeypatch):
 
     monkeypatch.setattr(sys.modules["frgroups.apply.journal"].os, "open", fail)
     with (
-        pytest.raises(InputError, match=r"Permission denied.*journal="),
+        pytest.raises(InputError, match=r"Permission denied.*`journal`"),
         Journal.for_plan(plan, tmp_path),
     ):
         pass
