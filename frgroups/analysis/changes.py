@@ -83,7 +83,7 @@ def group_changes(old: Any, new: Any) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per group that is in either snapshot, in uid order:
+        One row per group that is in either snapshot, sorted by uid:
 
         - customer_group_uid, name (`str`): the name in `new`, or in `old` if the group was deleted
         - n_old, n_joined, n_left, n_new (`int64`): numbers of customers, where n_old + n_joined - n_left = n_new

@@ -190,7 +190,8 @@ def _describe_intersections(table: pd.DataFrame, top: int) -> str:
         for row in iter_rows(combinations.head(top))
     ]
     parts = [
-        f"The table counts {pluralize(total, 'customer')} in {pluralize(len(combinations), 'combination')} of groups",
+        f"The table counts customers in combinations of groups ({pluralize(total, 'customer')}, "
+        f"{pluralize(len(combinations), 'combination')})",
         definition,
         *_list_items("The largest combinations", items),
     ]
@@ -347,7 +348,7 @@ def _describe_channel(row: Any) -> str:
 def _describe_incremental_reach(steps: pd.DataFrame, top: int) -> str:
     """Describe the result of `incremental_reach`: the customers that each group adds."""
     if steps.empty:
-        return "No customers of these groups can be contacted."
+        return "No customers in these groups can be contacted."
     names, last = latest_group_names(steps), steps.iloc[-1]
     items = [
         f"{names[row.customer_group_uid]} adds {row.n_new:,} ({format_percentage(row.share_cumulative)})"
@@ -355,8 +356,8 @@ def _describe_incremental_reach(steps: pd.DataFrame, top: int) -> str:
     ]
     parts = [
         f"{pluralize(int(last['n_cumulative']), 'customer')} can be contacted in {pluralize(len(steps), 'group')}",
-        f"These customers are {format_percentage(last['share_cumulative'])} of the customers who can be contacted in any "
-        "of the groups",
+        f"These customers are {format_percentage(last['share_cumulative'])} of the customers who can be contacted in "
+        "any of the groups",
         *_list_items("The steps, with the new customers and the cumulative share", items),
     ]
     others = steps.iloc[top:]

@@ -100,7 +100,7 @@ def _is_protected(n_in: Any, n_ref: Any, n_values: Any, min_count: int) -> Any:
 
 
 def _next_row(n_in: IntArray, n_ref: IntArray, hide: BoolArray, min_count: int) -> int:
-    """Return the next row to suppress: the smallest row that protects all suppressed counts, or the largest row."""
+    """Return the next row to suppress: the smallest row that protects all counts, or else the largest row."""
     rows = _rows_by_size(n_in + n_ref, ~hide)
     n_in_hidden, n_ref_hidden = n_in[hide].sum() + n_in[rows], n_ref[hide].sum() + n_ref[rows]
     is_enough = _is_protected(n_in_hidden, n_ref_hidden, hide.sum() + 1, min_count)

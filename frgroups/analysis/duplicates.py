@@ -117,7 +117,7 @@ def subsets_from_counts(matrix: MembershipMatrix, both: IntArray, min_share: flo
     """Compute the result of `subset_groups` from the number of common members of each pair of groups."""
     n = matrix.sizes
     share = both / np.maximum(n, 1)[:, None]
-    same = (both == n[:, None]) & (both == n[None, :])  # This is also True on the diagonal.
+    same = (both == n[:, None]) & (both == n[None, :])  # The diagonal of `same` is True.
     table = _select_pairs(matrix, both, (share >= min_share) & ~same)
     table["share_of_a"] = table["n_both"] / table["n_a"]
     return _sort_descending(table, "share_of_a")

@@ -49,7 +49,7 @@ def group_flow(
         - share_of_from (`float64`): n divided by the number of customers in from_group. It is NaN for "(none)",
           because the total number of customers outside the groups is unknown.
 
-        The states are in the order of `priority`, followed by the other groups in uid order, "(several)", and
+        The states are in the order of `priority`, followed by the other groups sorted by uid, "(several)", and
         "(none)". Customers who are in "(none)" on both sides are not in the result. The rows with the same from_group
         sum to the old size of the state, and the rows with the same to_group sum to its new size.
 

@@ -49,7 +49,7 @@ def members(data: Any, expression: str) -> pd.Index:
     Returns
     -------
     Index
-        The customer uids (`str`) in uid order, named customer_uid.
+        The sorted customer uids (`str`). The name of the Index is customer_uid.
 
     Raises
     ------

@@ -17,12 +17,12 @@ from frgroups.internals.typing import IntArray, UInt32Array
 from frgroups.internals.validation import as_list, check_choice, check_number
 from frgroups.snapshot.membership_matrix import MembershipMatrix, as_membership_matrix
 
-# A candidate set of groups contains -n, the degree, the group codes, and the memberships that can extend the set.
+# A candidate contains the negative number of customers, the degree, the group codes, and further memberships.
 _Candidate = tuple[int, int, tuple[int, ...], IntArray, IntArray]
 
 _WORD_BITS = 32  # A word has 32 groups, so that a region number and a word together fit into 64 bits.
-_MAX_COUNTER_GROUPS = 20  # Up to this number of groups, each possible combination has a counter.
-_CHUNK_SIZE = 2**14  # This is the number of regions whose bits are unpacked at the same time.
+_MAX_COUNTER_GROUPS = 20  # For at most 20 groups, each possible combination has a counter.
+_CHUNK_SIZE = 2**14  # A chunk contains 16,384 regions, whose bits are unpacked at the same time.
 _MAX_INCLUSIVE = 100_000
 
 Mode = Literal["exclusive", "inclusive"]
@@ -64,7 +64,7 @@ def intersections(
     DataFrame
         One row per combination with at least one customer, sorted by n (largest first), degree, and uids:
 
-        - groups (tuple of `str`): the group uids, in uid order
+        - groups (tuple of `str`): the sorted group uids
         - degree (`int64`): the number of groups
         - n (`int64`): the number of customers
         - share (`float64`): n divided by the number of customers in any of the groups
@@ -136,7 +136,7 @@ def region_members(data: Any, *, include: Iterable[str], exclude: Iterable[str] 
     Returns
     -------
     Index
-        The customer uids (`str`) in uid order, named customer_uid.
+        The sorted customer uids (`str`). The name of the Index is customer_uid.
 
     Raises
     ------
@@ -179,7 +179,7 @@ class Combinations:
     groups: list[tuple[int, ...]]
     n: IntArray
     n_customers: int
-    is_cut: bool  # This is True if further combinations were omitted.
+    is_cut: bool  # `is_cut` is True if further combinations were omitted.
 
 
 @dataclass(frozen=True, eq=False)
@@ -308,7 +308,7 @@ def _count_by_word(matrix: MembershipMatrix) -> tuple[IntArray, UInt32Array]:
     Count the customers in each combination of groups, processing 32 groups at a time.
 
     The memberships of a customer in 32 groups form a word of 32 bits. Customers with the same bits in all previous
-    words have the same number, and each further word splits these numbers. The function returns the number of
+    words have the same number, and each further word refines this numbering. The function returns the number of
     customers and the bits of each combination that occurs.
     """
     number: IntArray = np.zeros(matrix.n_customers, dtype=np.int64)

@@ -72,7 +72,7 @@ def overlap_matrix(
     Returns
     -------
     DataFrame
-        A square table with one row and one column per group, in uid order. The dtype is `int64` for "count" and
+        A square table with one row and one column per group, sorted by uid. The dtype is `int64` for "count" and
         `float64` otherwise. The value is NaN if a denominator is 0, for example for groups without members. Both axes
         are named customer_group_uid or name. `attrs["measure"]` contains the measure for `describe` and
         `plot.overlap_heatmap`.
@@ -175,7 +175,7 @@ def overlap_pairs(
     Returns
     -------
     DataFrame
-        One row per pair with group_a < group_b, in uid order:
+        One row per pair with group_a < group_b, sorted by uid:
 
         - group_a, group_b, name_a, name_b (`str`)
         - n_a, n_b, n_both, n_either (`int64`): numbers of customers
@@ -246,7 +246,7 @@ def overlap_pairs(
 
 
 def pair_measure(measure: str, n_a: IntArray, n_b: IntArray, n_both: IntArray, universe: int | None) -> FloatArray:
-    """Compute an overlap measure from counts. The result is NaN if a denominator is 0 or unknown."""
+    """Compute an overlap measure from group sizes and overlaps, or NaN if a denominator is 0 or unknown."""
     a, b, both = n_a.astype(np.float64), n_b.astype(np.float64), n_both.astype(np.float64)
     total = np.nan if universe is None else float(universe)
     with np.errstate(divide="ignore", invalid="ignore"):

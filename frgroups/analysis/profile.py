@@ -278,7 +278,7 @@ class _Sides:
 
     inside: BoolArray
     others: BoolArray
-    with_inside: bool = False  # This is True if the reference contains both sets.
+    with_inside: bool = False  # `with_inside` is True if the reference contains both sets.
 
     @property
     def reference(self) -> BoolArray:

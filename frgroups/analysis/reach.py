@@ -53,7 +53,7 @@ def reachability(
     Returns
     -------
     DataFrame
-        One row per group and channel, with the groups in uid order and the channels in the given order. With more
+        One row per group and channel, with the groups sorted by uid and the channels in the given order. With more
         than one channel, a last row per group has the channel "(any)" and counts the members who can be contacted by
         at least one channel:
 

@@ -149,8 +149,8 @@ def _find_shadowed_campaigns(snapshot: Snapshot, known: pd.DataFrame) -> Iterato
         uid, other = row.customer_group_uid, group_of_campaign[row.shadowed_by]
         evidence = (
             f"The campaign of {row.name} has a discount of {row.discount_percent:g}%, but {row.n_shadowed:,} of "
-            f"{pluralize(row.n_members, 'member')} can get a larger discount. The largest is {discounts[other]:g}% "
-            f"from {names[other]}."
+            f"{pluralize(row.n_members, 'member')} can get a larger discount. The largest discount is "
+            f"{discounts[other]:g}% from {names[other]}."
         )
         severity: Severity = "low"
         finding = "partly_shadowed"

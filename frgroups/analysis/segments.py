@@ -195,7 +195,7 @@ def evaluate_rule(rule: str, customers: pd.DataFrame) -> Any:
             _check_value_types([node.left, node.right], frame, aliases)
     try:
         return _remove_time_zones(frame).eval(ast.unparse(tree), engine="python", local_dict={}, global_dict={})
-    except TypeError as error:  # The pandas message contains internal dtypes.
+    except TypeError as error:  # The pandas error message would contain internal dtypes.
         raise InputError("The rule combines values of incompatible types, such as a number and a string.") from error
 
 
@@ -295,7 +295,7 @@ def _remove_time_zones(customers: pd.DataFrame) -> pd.DataFrame:
     """
     Convert timestamp columns to UTC without a time zone.
 
-    `DataFrame.eval` cannot compare a string with a column that has a time zone.
+    `DataFrame.eval` cannot compare a string with a timestamp column that has a time zone.
     """
     zoned = customers.select_dtypes("datetimetz")
     return customers.assign(**{str(name): zoned[name].dt.tz_convert(None) for name in zoned})

@@ -36,7 +36,7 @@ def set_cover(data: Any, groups: Iterable[str] | None = None, *, target: float =
     -------
     DataFrame
         One row per step. The last step is the first one that reaches `target`. Groups that add the same number of
-        customers are selected in uid order.
+        customers are selected in the order of uids.
 
         - step (`int64`): the number of the step, from 1
         - customer_group_uid, name (`str`)

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from frgroups.internals.typing import FloatArray
 
-_CHUNK_SIZE = 2**13  # The arrays for this number of pairs fit into the processor cache.
-_TERMS_PER_CHECK = 8  # Converged sums are removed each time after this number of terms.
+_CHUNK_SIZE = 2**13  # The arrays for 8,192 pairs fit into the processor cache.
+_TERMS_PER_CHECK = 8  # Converged sums are removed after every eight terms.
 _SERIES_START = 16
 # The table contains log n! - n log n + n for small n. For other n, the series is accurate to the last bits.
 _STIRLING_TABLE = np.array([0.0, *(math.lgamma(n + 1) - n * math.log(n) + n for n in range(1, _SERIES_START))])

@@ -30,7 +30,7 @@ def group_sizes(data: Any, *, universe: int | None = None) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per group, in uid order:
+        One row per group, sorted by uid:
 
         - customer_group_uid, name (`str`)
         - n_members (`int64`)

@@ -153,8 +153,8 @@ class _Side:
     """The layout of the left or right column of a flow chart."""
 
     title: str
-    edge: float  # This is the outer edge of the boxes.
-    box: float  # This is the left edge of the boxes.
+    edge: float  # The boxes end at this x-coordinate, next to the labels.
+    box: float  # The boxes start at this x-coordinate on the left.
     direction: int  # The labels are to the left (-1) or to the right (1) of the boxes.
     label_alignment: Literal["left", "right"]
     title_alignment: Literal["left", "right"]

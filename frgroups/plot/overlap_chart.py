@@ -47,7 +47,7 @@ _MEASURES = {
 }
 _MEASURES_OF_UNIVERSE = ("lift", "phi", "pmi")
 _SHARES = ("jaccard", "share", "overlap_coefficient")
-_MAX_WRITTEN = 25  # Up to this number of groups, the values are written into the cells.
+_MAX_WRITTEN = 25  # The values of up to 25 groups are written into the cells.
 _MIN_FONT_SIZE = 3.5
 # With this exponent of the color scale, shares from 0 to 10% cover 40% of the colors.
 _GAMMA = 0.4
@@ -118,7 +118,7 @@ def overlap_heatmap(
     n = len(table)
     if ax is None:
         ax = _new_axes(n)
-        label_part = 0.9  # This is a fraction of the height of a cell.
+        label_part = 0.9  # The font size is at most 90% of the cell height.
     else:
         label_part = 0.6  # The labels take space from the Axes that were passed.
     unit, heading = _MEASURES[measure]

@@ -196,14 +196,14 @@ def _select_mode(data: Any, mode: Mode | None) -> Mode:
 
 
 def _groups_of_matrix(matrix: MembershipMatrix) -> pd.DataFrame:
-    """Return the groups of a membership matrix with the columns customer_group_uid, label, and n."""
+    """Return the groups in a membership matrix as a table with the columns customer_group_uid, label, and n."""
     labels = display_names(matrix.group_uids, matrix.group_names)
     return pd.DataFrame({"customer_group_uid": matrix.group_uids, "label": labels, "n": matrix.sizes})
 
 
 def _groups_of_table(table: pd.DataFrame, mode: Mode) -> pd.DataFrame:
     """
-    Return the groups of an `intersections` table with the columns customer_group_uid, label, and n.
+    Return the groups in an `intersections` table, with the columns customer_group_uid, label, and n.
 
     The group sizes in the column n are lower bounds if combinations were omitted from the table.
     """
@@ -230,7 +230,7 @@ def _describe_selection(table: pd.DataFrame, drawn: pd.DataFrame, mode: Mode) ->
         return customers
     if mode == "exclusive":
         customers = f"{format_percentage(drawn['share'].sum())} of {customers}"
-    if _has_rest(table):  # The table does not contain the number of all combinations.
+    if _has_rest(table):  # The number of all combinations is not known from a table that omits combinations.
         return f"the {len(drawn):,} largest combinations, {customers}"
     return f"{len(drawn):,} of {len(table):,} combinations, {customers}"
 
