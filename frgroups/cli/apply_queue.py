@@ -64,7 +64,8 @@ def _apply_queued(
     """
     Apply a plan from the queue and return the result as a dictionary for a JSON line.
 
-    A completed plan is moved to the folder `done`, and a plan that cannot be completed to the folder `stopped`.
+    A completed plan is moved to the folder `done`, and a plan that cannot be completed is moved to the folder
+    `stopped`.
     """
     approvals: list[ApprovalSource] = [queued.decision_file] if queued.decision_file else []
     if policy and not queued.is_rejected:

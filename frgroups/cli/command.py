@@ -63,7 +63,7 @@ class LazyGroup(click.Group):
         return list(self._entries)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click API
-        """Import and return the command with this name, or return None if it does not exist."""
+        """Import and return the command with this name, or return None if no such command exists."""
         entry = self._entries.get(cmd_name)
         return None if entry is None else entry.load()
 
@@ -114,7 +114,7 @@ class LazyGroup(click.Group):
 
 class ExclusiveOption(click.Option):
     """
-    Option that cannot be combined with other options.
+    Option that cannot be combined with the options listed in `excludes`.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ class ExclusiveOption(click.Option):
         super().__init__(*args, **options)
         self._excludes = excludes
         if self.help and not self.hidden:
-            self.help = f"{self.help} Cannot be combined with {' or '.join(excludes)}."
+            self.help = f"{self.help} This option cannot be combined with {' or '.join(excludes)}."
 
     def handle_parse_result(
         self, ctx: click.Context, opts: Mapping[str, Any], args: list[str]
@@ -148,7 +148,7 @@ class ListOption(click.Option):
 
 
 class ExclusiveListOption(ExclusiveOption, ListOption):
-    """Option that accepts one or more values and cannot be combined with other options."""
+    """Option that accepts one or more values and cannot be combined with the options listed in `excludes`."""
 
 
 class FrgroupsCommand(click.Command):
@@ -389,7 +389,7 @@ def write_verbatim(formatter: click.HelpFormatter, heading: str, text: str) -> N
 
 
 def report_usage_error(message: str, ctx: click.Context | None) -> None:
-    """Print the usage line, the message, and a reference to --help to stderr."""
+    """Print a usage error to stderr: the usage line, the message, and a reference to --help."""
     path = "frgroups"
     if ctx is not None:
         path = ctx.command_path

@@ -166,7 +166,7 @@ def snapshot_options(function: Function) -> Function:
     """
     Add the options that select a stored snapshot.
 
-    The command receives their values as the argument `selection`, a SnapshotSelection.
+    The decorated command receives the option values as the argument `selection`, which is a SnapshotSelection object.
     """
 
     @wraps(function)
@@ -213,7 +213,8 @@ def customer_options(function: Function) -> Function:
     """
     Add the argument UID and the options that locate the stored records of a customer.
 
-    The command receives the arguments `uid` and `records`, a CustomerRecords with the values of the options.
+    The decorated command receives the arguments `uid` and `records`. The latter is a CustomerRecords object that
+    contains the option values.
     """
 
     @wraps(function)

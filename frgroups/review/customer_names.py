@@ -34,8 +34,7 @@ def lookup_names(personal: Snapshot, customer_uids: pd.Series) -> list[str]:
     """
     Return the name of each customer, or "" for a customer without a name.
 
-    The result contains the customer's first and last name, or the company name if both are missing, or the display
-    name if there is no company name either.
+    The first and last name are used if the customer has them, otherwise the company name, otherwise the display name.
     """
     columns = ["firstname", "lastname", "company_name", "display_name"]
     customers = personal.customers.set_index("customer_uid").reindex(customer_uids, columns=columns).fillna("")

@@ -115,7 +115,7 @@ def _emptied_groups(_: Plan, check: LimitCheck) -> tuple[str, str]:
 
 
 def _data_age(plan: Plan, check: LimitCheck) -> tuple[str, str]:
-    usage = f"{check.value:,.1f} hours at planning time (read {format_utc(plan.snapshot_taken_at)})"
+    usage = f"{check.value:,.1f} hours at planning time (data read at {format_utc(plan.snapshot_taken_at)})"
     return usage, _age_limit(check.limits.snapshot_max_age)
 
 

@@ -41,7 +41,8 @@ class ValidatedRequest:
         """
         Create a Request from an ASGI scope and the request body.
 
-        The path is split before it is decoded, so that an encoded slash (%2F) does not separate two segments.
+        The request path is split into segments before it is decoded, so that an encoded slash (%2F) does not separate
+        two segments.
         """
         raw = scope.get("raw_path") or scope["path"].encode()
         target = raw.decode("latin-1")

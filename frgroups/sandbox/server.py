@@ -215,7 +215,7 @@ async def serve(
 
 
 class _Connection(H11Protocol):
-    """HTTP connection that passes its transport to the application, so that faults can close it."""
+    """HTTP connection that passes its transport to the application, so that faults can close the connection."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)

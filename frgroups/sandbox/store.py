@@ -93,7 +93,7 @@ class Store:
             self._db.executescript(SCHEMA)
 
     def close(self) -> None:
-        """Close the connection. The file is not deleted."""
+        """Close the connection to the SQLite file. The file is not deleted."""
         self._db.close()
 
     @contextmanager

@@ -246,7 +246,7 @@ def test_no_tenant_selected(home_folder, monkeypatch, capsys):
 
 
 def test_no_approval_exits_with_8(loaded, capsys):
-    "The digest of another plan does not approve the plan."
+    "Passing the digest of another plan to --approve does not approve the plan."
     _, plan, _ = create_plan(loaded, capsys)
 
     assert main(["apply", str(plan), "--approve", "0" * 64]) == 8

@@ -28,7 +28,7 @@ def other(plan):
 
 
 def test_file(plan, tmp_path):
-    "An approval file contains the reviewer and the time. Only its owner can read it."
+    "An approval file contains the reviewer and the time, and only the file's owner can read the file."
     path = approve_plan(plan, tmp_path / "ok.json", by=" Kari ")
 
     approval = check_approval(plan, path)

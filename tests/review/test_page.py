@@ -78,7 +78,7 @@ def search(page, terms):
 
 
 def approved(page, name=NAME):
-    """Approve the plan on the page, and return the path of the downloaded file."""
+    """Approve the plan on the review page, and return the path of the downloaded file."""
     page.click("#by")
     page.type(name)
     page.click("#approve")
@@ -86,7 +86,7 @@ def approved(page, name=NAME):
 
 
 def rejected(page, reason, name):
-    """Reject the plan on the page, and return the path of the downloaded file."""
+    """Reject the plan on the review page, and return the path of the downloaded file."""
     page.click("summary")
     page.click("#reason")
     page.type(reason)

@@ -308,7 +308,7 @@ def test_fault_order(call: Caller, sandbox: Sandbox) -> None:
 
 @pytest.mark.parametrize(("kind", "done"), [("cut_before", False), ("cut_after", True), ("cut_during", True)])
 def test_closed_connection(call: Caller, sandbox: Sandbox, kind: Any, done: bool) -> None:
-    "A cut fault closes the connection. The change is saved, except for 'cut_before'."
+    "A cut fault closes the connection. Except for 'cut_before', the requested change is saved."
     sandbox.misbehave(Fault(kind, method="POST"))
 
     with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
