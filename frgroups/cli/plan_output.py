@@ -66,7 +66,7 @@ def _print_limits_to_change(plan: Plan, pending: bool, limits_source: str) -> No
     if pending:
         print_text("The plan was not added to the queue, because a blocked plan cannot be approved.")
     if group_findings:
-        print_text(f"The plan is blocked by group limits in {limits_source}. Change the limits there.")
+        print_text(f"The plan is blocked by group limits in {limits_source}. Change the limits in that file.")
 
 
 def _blocked_by_group_limits(plan: Plan) -> list[Finding]:

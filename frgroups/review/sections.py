@@ -108,7 +108,7 @@ def _decision_section(plan: Plan) -> Section:
     expires = plan_expires(plan)
     lines = [
         f"To approve the plan, send this text to the operator: approved {plan.digest[:12]}",
-        "If you do not approve the plan, send the reason to the operator. Nothing is sent without an approval.",
+        "If you do not approve the plan, send the reason to the operator. No changes are sent without an approval.",
         f"An approval is valid for {total_hours(VALID_FOR):g} hours.",
     ]
     if expires is not None:
