@@ -16,7 +16,7 @@ from frgroups.errors import FrgroupsError, InputError
 from frgroups.internals.json_values import to_jsonable
 
 _PACKAGE = Path(__file__).parents[1]
-# Importing frgroups does not add a handler, so that Python prints warnings by default.
+# frgroups adds no handler when it is imported, so Python prints the warnings of frgroups by default.
 _ROOT = logging.getLogger("frgroups")
 
 # Attributes of every log record. All other attributes are fields of the event.
@@ -93,7 +93,7 @@ def log_json(stream: TextIO | None = None, *, level: int | str = "INFO", **facts
 
 @contextmanager
 def logged_to_stderr(form: str, level: int | str, **facts: object) -> Iterator[None]:
-    """Log to stderr in the form "json" or "text" within a block, and restore the logger afterwards."""
+    """Write the log to stderr as "json" or "text" within a block, and restore the logger afterwards."""
     before = _ROOT.level
     formatters: dict[str, type[JsonFormatter | TextFormatter]] = {"json": JsonFormatter, "text": TextFormatter}
     handler = _attach_handler(None, level, formatters[form](facts))
@@ -148,8 +148,8 @@ def error_info(error: BaseException) -> dict[str, str]:
     """
     Return the type and the message of an exception for the log.
 
-    The message of an exception from another package can contain customer data. It is replaced by the function, file,
-    and line that raised the exception.
+    The message of an exception from another package can contain customer data. This message is replaced with the
+    function, file, and line that raised the exception.
 
     Examples
     --------
@@ -197,7 +197,7 @@ def _attach_handler(stream: TextIO | None, level: int | str, formatter: logging.
 
 
 class _FrgroupsHandler(logging.StreamHandler[TextIO]):
-    """Handler that frgroups adds to its logger. The class distinguishes it from other handlers."""
+    """Log handler of frgroups. The separate class distinguishes it from handlers that an application adds."""
 
 
 def _to_level_number(level: int | str) -> int:
