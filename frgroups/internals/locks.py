@@ -105,8 +105,8 @@ def load_lock(
         except (InputError, OSError, NotImplementedError) as error:
             reason = _error_reason(error)
             text = (
-                f"Cannot create a lock in {path.parent}: {reason}. The {what} of tenant {tenant_uid} continues without "
-                "a lock."
+                f"Cannot create a lock in {path.parent}: {reason}. The {what} of tenant {tenant_uid} continues "
+                "without a lock."
             )
             log_event(log, logging.WARNING, "load_not_locked", text, tenant_uid=tenant_uid)
         yield waited
