@@ -69,7 +69,7 @@ class FrgroupsError(Exception):
 
     @property
     def cli_text(self) -> str:
-        """Message and hint in the form that the command line prints."""
+        """Message of the error, followed by the hint for users of the command line."""
         return _join(self.message, _hint_in_cli(self.hint, self.cli_hint))
 
     def add(self, message: str = "", hint: str = "", cli_hint: str | None = None) -> None:
@@ -97,7 +97,7 @@ class InputError(FrgroupsError, ValueError):
     """
     An argument, an option, or a file is invalid.
 
-    Arguments are checked before a request is sent, so this error did not change the tenant.
+    Arguments, options, and files are checked before a request is sent to the tenant.
     """
 
 
@@ -115,7 +115,7 @@ class GroupNotFoundError(InputError, KeyError):
 
 
 class ListError(InputError):
-    """A list of customers cannot be read, or it is ambiguous, for example because two columns contain uids."""
+    """A list of customers cannot be read or is ambiguous, for example because two columns contain uids."""
 
 
 class CorruptFileError(InputError):

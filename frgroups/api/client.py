@@ -108,7 +108,7 @@ class Client:
         verify: Any = True,
         clock: Callable[[], datetime] = _now,
     ) -> None:
-        # Set the attributes that the repr contains before validation, because a traceback can show the repr.
+        # Before validation, set the attributes that the repr shows, because a traceback can contain the repr.
         self.tenant_uid, self.base_url, self.writable = tenant_uid, base_url, writable
         if isinstance(token, str):
             token = HiddenText(token)

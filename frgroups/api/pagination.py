@@ -8,7 +8,7 @@ from functools import cache
 from frgroups.api.schema.records import Page, Record
 from frgroups.errors import DriftedReadError
 
-# A window (k, s) is page k of a list with s rows per page. Its first row is k*s.
+# A window (k, s) is page number k with page size s. Its first row has the number k*s.
 Window = tuple[int, int]
 
 # If a list has more pages than this number, a verified read first checks the total with one extra request.

@@ -431,7 +431,7 @@ class Transport:
             raise ServerError(f"{where} The server failed.{advice}{quote}", retry_after=requested, **facts)
         if status >= 400:
             raise RequestRejectedError(
-                f"{where} The server rejected the request. Check its arguments.{quote}", **facts
+                f"{where} The server rejected the request. Check the arguments of the request.{quote}", **facts
             )
         raise UnexpectedResponseError(
             f"{where} The API contract does not contain this status. Check the base URL.{quote}", **facts

@@ -13,7 +13,11 @@ from frgroups.errors import InputError
 
 
 def ensure_private_dir(folder: Path) -> Path:
-    """Create a folder and its missing parents with mode 0700, and return its path. Existing modes do not change."""
+    """
+    Create a folder and its missing parents with mode 0700, and return the path of the folder.
+
+    The mode of an existing folder does not change.
+    """
     try:
         missing = [path for path in (folder, *folder.parents) if not path.exists()]
         for path in reversed(missing):

@@ -48,7 +48,7 @@ def kind_of(body: bytes) -> str:
     kinds = _KIND.findall(body)
     if not kinds:
         return ""
-    return bytes(kinds[-1]).decode("utf-8", "replace")  # The kind is the last key of the file.
+    return bytes(kinds[-1]).decode("utf-8", "replace")  # The key "kind" is the last key in the file.
 
 
 def write_checksummed(path: str | Path, kind: str, content: dict[str, Any]) -> Path:

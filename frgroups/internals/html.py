@@ -88,9 +88,9 @@ def render_page(template: str, *, style: str, scripts: tuple[str, ...], **values
     script_text = "".join(read_asset(script) for script in scripts)
     return render(
         template,
-        style=Markup(style_text),  # noqa: S704  # The text is a file of this package.
+        style=Markup(style_text),  # noqa: S704  # The text is the content of a file in this package.
         style_hash=csp_hash(style_text),
-        script=Markup(script_text),  # noqa: S704  # The text consists of files of this package.
+        script=Markup(script_text),  # noqa: S704  # The text is the content of files in this package.
         script_hash=csp_hash(script_text),
         **values,
     )

@@ -44,7 +44,7 @@ class Table:
 
 
 class NonTextCell(str):
-    """Workbook cell that is not text, for example a number. Only id columns must not contain such cells."""
+    """Workbook cell that is not text, for example a number. An id column must not contain such cells."""
 
     kind: str
 
@@ -229,7 +229,7 @@ def _csv_rows(text: str, source: Path) -> list[Row]:
             odd = _odd_row(_numbered_from(records, skipped))
             raise ListError(f"{source} uses the separator {separators}, but {odd}. Correct the row or its quotes.")
         raise ListError(
-            f"{source} is ambiguous, because its separator can be the {separators}. Save the file with one "
+            f"{source} is ambiguous, because several separators are possible ({separators}). Save the file with one "
             "separator, or save only the id column."
         )
     if message:

@@ -105,14 +105,14 @@ def logged_to_stderr(form: str, level: int | str, **facts: object) -> Iterator[N
 
 
 class JsonFormatter(logging.Formatter):
-    """Logging formatter that writes JSON lines, each with the given additional fields."""
+    """Logging formatter that writes each log record as a JSON line, including the given additional fields."""
 
     def __init__(self, facts: Mapping[str, object] | None = None) -> None:
         super().__init__()
         self._facts = dict(facts or {})
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line without the line break."""
+        """Return the JSON line for a log record, without the line break."""
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
@@ -128,14 +128,14 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """Logging formatter that writes lines of text, each with the values of the given fields in brackets."""
+    """Logging formatter that writes each log record as a line of text, with the given field values in brackets."""
 
     def __init__(self, facts: Mapping[str, object] | None = None) -> None:
         super().__init__()
         self._prefix = "".join(f"[{fact}] " for fact in (facts or {}).values())
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line without the line break."""
+        """Return the line of text for a log record, without the line break."""
         text = record.getMessage()
         if record.exc_info and record.exc_info[1] is not None:
             info = error_info(record.exc_info[1])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-# The prefix replaces each digest that was computed from the uid of an erased customer and other known values,
-# because such a digest would identify the customer.
+# This prefix replaces each digest that was computed from an erased customer's uid and other known values.
+# Without the replacement, the digest would identify the erased customer.
 TOMBSTONE_PREFIX = "erased"
 
 # API uids cannot contain parentheses, so plans and the client reject these placeholder uids.
@@ -27,7 +27,7 @@ def is_tombstone(uid: str) -> bool:
 
 def next_tombstone(text: str) -> str:
     """
-    Return the next unused placeholder uid. Its number is one higher than the highest number in a text.
+    Return the next unused placeholder uid. Its number is one higher than the highest placeholder number in a string.
 
     Examples
     --------

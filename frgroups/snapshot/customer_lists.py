@@ -273,7 +273,7 @@ def _has_header(table: Table) -> bool:
     raise ListError(
         f"The first row of {table.source} could be a column name or an id.",
         hint=f"If the first row contains the column name, pass that name as column=. {_IF_ID}",
-        cli_hint=f"If it contains the column name, pass that name to `frgroups plan --column`. {_IF_ID}",
+        cli_hint=f"If the row contains the column name, pass that name to `frgroups plan --column`. {_IF_ID}",
     )
 
 
