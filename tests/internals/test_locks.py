@@ -127,7 +127,7 @@ def test_separate_locks(tmp_path):
 
 
 def test_modes(tmp_path):
-    "Lock files have mode 0600 and their folders have mode 0700 for any umask. The file about the holder is deleted."
+    "For any umask, lock files have mode 0600 and folders 0700. The file that describes the lock holder is deleted."
     before = os.umask(0)
     try:
         with tenant_lock("t-1", HOST, "00"), load_lock(tmp_path / "cache", "t-1", HOST):

@@ -125,7 +125,7 @@ def test_documented_column_names():
 
 
 def test_column_priority(write_file):
-    "If a file has several possible id columns, the name that is documented first is read unless `column` is passed."
+    "If several columns have recognized names, the name that is documented first is used unless `column` is passed."
     path = write_file("id;externalId;customerUid\n1;0150;c-1\n")
 
     assert list(read_list(path)) == ["c-1"]
@@ -188,7 +188,7 @@ def test_single_column(write_file, text, expected, name):
 
 @pytest.mark.parametrize("text", ["alpha\nbeta\ngamma\n", "alpha\nc-1\ngamma\n", "Kari Nordmann\n"])
 def test_unclear_first_row(write_file, text):
-    "A single column whose first row could be a name or an id is rejected unless `column` is passed."
+    "If the first row of a single column could be a name or an id, the file is rejected unless `column` is passed."
     path = write_file(text)
 
     assert "column=" in read_error(path)
