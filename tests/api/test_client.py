@@ -846,7 +846,7 @@ def test_repeated_page(sandbox, connect):
     client = connect(sandbox, page_size=1)
     sandbox.misbehave(repeat_page=True)
 
-    with pytest.raises(DriftedReadError, match=r"Page 2 of .* group vip "):
+    with pytest.raises(DriftedReadError, match=r"group vip .*page 2 "):
         list(client.iter_group_customers("vip"))
 
     assert len(sandbox.requests()) == 2
