@@ -76,7 +76,7 @@ class RequestEstimate:
             return f" The run stops if the server rejects {MAX_REJECTED} customers who are not in the snapshot."
         if not self.n_search:
             return ""
-        return f" Up to {self.n_search:,} additional requests are sent if the server rejects unknown customers."
+        return f" If the server rejects unknown customers, up to {self.n_search:,} additional requests are sent."
 
 
 def estimate_requests(groups: Sequence[GroupChange], *, n_write: int, arriving: Collection[str]) -> RequestEstimate:
