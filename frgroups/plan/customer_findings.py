@@ -117,7 +117,7 @@ class _ChangedCustomers:
 
 class _Attribute:
     """
-    An attribute of all customers, encoded so that it can be counted quickly.
+    Values of a customer attribute, encoded as integers so that they can be counted quickly.
 
     Missing values and empty strings are treated as unknown.
     """

@@ -85,7 +85,7 @@ def desired_memberships(
 @dataclass(frozen=True, slots=True)
 class _CustomerLists:
     """
-    Desired customers of all groups in one Arrow array.
+    Uids of the desired customers of all groups, stored in one Arrow array.
 
     A Python list with millions of uids would be slow. The customer uids of group i are
     `texts.take(positions[indptr[i]:indptr[i + 1]])`. If `positions` is None, they are

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-# Findings with these rules do not block a plan. An approval policy can accept them.
+# A finding with one of the following rules does not block a plan. An approval policy can accept such findings.
 NOTICE_RULES = (
     "already_undone",
     "covered",

@@ -15,7 +15,7 @@ from frgroups.plan.uid_table import CodedUids
 @dataclass(frozen=True, eq=False)
 class GroupChange:
     """
-    Planned additions to and removals from one group.
+    Additions and removals of customers that are planned for one group.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class GroupChange:
 
     def items(self) -> Iterator[tuple[str, str]]:
         """
-        Yield the uid of each changed customer with "add" or "remove".
+        Yield the uid of each added or removed customer, together with "add" or "remove".
 
         Additions come first, because they are sent to the server before the removals.
         """

@@ -58,7 +58,7 @@ class LimitCheck:
 
 def limit_checks(plan: Plan) -> list[LimitCheck]:
     """
-    Return the result of the comparison of a plan with each of its limits.
+    Compare a plan with each of its limits, and return one result per limit.
 
     The list contains a result for the limit "removals_per_day" only if a group in the plan has this limit.
 
@@ -90,9 +90,9 @@ def _check_of_groups(
     rule: str, by_rule: dict[str, list[LimitComparison]], limits: Limits, default: float | None
 ) -> LimitCheck:
     """
-    Return the comparison with a limit for the group that is closest to its maximum.
+    Return the result for the group whose number of changes is closest to the maximum.
 
-    If the limit applies to no change in the plan, the result contains `default` as the maximum.
+    If the plan contains no change to which the limit applies, the result contains `default` as the maximum.
     """
     affected = [comparison for comparison in by_rule.get(rule, []) if comparison.value]
     limited = [comparison for comparison in affected if comparison.allowed is not None]
@@ -144,7 +144,7 @@ def _check_of_snapshot_age(plan: Plan, comparisons: Sequence[LimitComparison]) -
 
 def _checks_per_day(plan: Plan, comparisons: Sequence[LimitComparison]) -> list[LimitCheck]:
     """
-    Return the comparison of the removals within 24 hours with the limit `removals_per_day`.
+    Compare the number of removals within 24 hours with the limit `removals_per_day`.
 
     Removals by other plans are counted when the plan is applied. Until then, the comparison is pending unless the
     plan's own removals exceed the limit.

@@ -231,7 +231,7 @@ class Limits:
         """
         Return the maximum drift of a group.
 
-        Drift is the number of changes that others have made to the group since the snapshot.
+        Drift is the number of changes that others have made to the group since the snapshot was taken.
 
         Parameters
         ----------
@@ -255,7 +255,7 @@ class Limits:
 
     def to_dict(self) -> dict[str, Any]:
         """
-        Convert the limits to a dictionary for the plan file and the digest.
+        Convert the limits to a dictionary, which is used in the plan file and the plan digest.
 
         Returns
         -------
@@ -344,7 +344,7 @@ def _validated_per_group(per_group: Any) -> dict[str, Limits]:
 
 def format_limit_share(share: float) -> str:
     """
-    Format a share (0-1) that is used as a limit as a percentage with at most four decimals.
+    Format a share between 0 and 1 as a percentage with at most four decimals.
 
     Examples
     --------

@@ -107,7 +107,7 @@ class Plan:
         """
         Identifier of the plan, as 64 hexadecimal digits.
 
-        The first 12 digits are sufficient for an approval.
+        The first 12 digits of the digest are sufficient to approve the plan.
         """
         content = {
             "tenant_uid": self.tenant_uid,
@@ -125,7 +125,7 @@ class Plan:
         """
         Facts and problems that the reviewer must see.
 
-        The findings that block the plan come first.
+        Findings that block the plan come before all other findings.
         """
         return plan_findings(self)
 
@@ -134,7 +134,7 @@ class Plan:
         """
         Findings that were computed from the snapshot.
 
-        The findings that were computed from the snapshot are stored as notes in the plan file.
+        When the plan is saved, these findings are stored as notes in the plan file.
         """
         return planning_findings(self)
 
@@ -226,9 +226,9 @@ class Plan:
         Returns
         -------
         pandas.DataFrame
-            Columns customer_uid, from_group, to_group, from_name and to_name, all `str`. Rows are sorted by the first
-            three columns. There is one row per pair of groups, so a customer who leaves two groups and joins three
-            groups has six rows.
+            Columns customer_uid, from_group, to_group, from_name, and to_name, all `str`. Rows are sorted by the
+            first three columns. There is one row per pair of groups, so a customer who leaves two groups and joins
+            three groups has six rows.
 
         Examples
         --------
@@ -272,9 +272,9 @@ class Plan:
         Returns
         -------
         pandas.DataFrame or None
-            Columns external_id, customer_type, default_store, pricelist_uid and groups_now, all `str`, with the index
-            customer_uid. Missing values are empty strings. The attributes come from the snapshot or from the plan
-            file. The result is None if neither contains them. For an undo, groups_now is empty.
+            Columns external_id, customer_type, default_store, pricelist_uid, and groups_now, all `str`, with the
+            index customer_uid. Missing values are empty strings. The attributes come from the snapshot or from the
+            plan file. The result is None if neither contains them. For an undo plan, groups_now is empty.
 
         Examples
         --------
@@ -296,7 +296,7 @@ class Plan:
         Returns
         -------
         str
-            Lines with the purpose, the change of each group, the moves, the findings, the tenant and the requests.
+            Lines with the purpose, the change of each group, the moves, the findings, the tenant, and the requests.
 
         Examples
         --------
@@ -307,7 +307,7 @@ class Plan:
 
     def payloads(self) -> list[dict[str, Any]]:
         """
-        Return the complete change of each group in the format of the API.
+        Return the complete change of each group in the API's request format.
 
         Returns
         -------

@@ -190,7 +190,7 @@ def _check_plan_texts(plan: Plan, digest: str) -> None:
     """
     Check that the strings and timestamps of a plan are valid.
 
-    Raise TypeError, ValueError or AttributeError if a value has the wrong type, if a string contains a lone
+    Raise TypeError, ValueError, or AttributeError if a value has the wrong type, if a string contains a lone
     surrogate, or if a timestamp has no time zone.
     """
     "".join((plan.tenant_uid, plan.base_url or "", plan.purpose, digest)).encode()

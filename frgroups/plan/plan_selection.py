@@ -15,7 +15,7 @@ from frgroups.plan.group_change import GroupChange, without_customer
 if TYPE_CHECKING:
     from frgroups.plan.plan import Plan
 
-_WHOLE_PLAN_NOTE = "This number refers to all groups in the original plan."
+_WHOLE_PLAN_NOTE = "The number in this finding refers to all groups in the original plan."
 
 
 def select_changes(plan: Plan, groups: Iterable[str] | None, without: Iterable[str]) -> Plan:
@@ -61,7 +61,7 @@ def _notes_of_selection(plan: Plan, group_uids: Collection[str]) -> tuple[Findin
 
 def _mark_as_whole_plan(note: Finding) -> Finding:
     """
-    Add a sentence to a finding, which states that its number refers to the original plan.
+    Add a sentence to a finding to state that its number refers to the original plan.
 
     The number for the selected changes cannot be computed without a snapshot.
     """

@@ -16,7 +16,7 @@ MAX_LISTED = 5
 
 
 def plan_summary(plan: Plan) -> str:
-    """Describe a plan as plain text, with one line per group, move and finding."""
+    """Describe a plan as plain text, with one line for each group, move, and finding."""
     if plan.is_empty:
         return "\n".join([_empty_plan_text(plan), *map(str, plan.findings)])
     lines = []
@@ -28,7 +28,7 @@ def plan_summary(plan: Plan) -> str:
     if not plan.base_url:
         lines.append("The plan has no host. It can be reviewed but not applied.")
     else:
-        lines.append(f"The plan is for tenant {plan.tenant_uid} at {plan.base_url}.")
+        lines.append(f"The plan is for {plan.tenant_uid} at {plan.base_url}.")
     lines.append(str(plan.request_estimate))
     return "\n".join(lines)
 

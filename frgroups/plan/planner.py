@@ -70,7 +70,7 @@ def plan_memberships(
         uid of a group in `limits.per_group` take precedence. Other columns result in findings.
     purpose : str, default ""
         One line about the reason for the change. Reviewers see it first, and `frgroups who` shows it later. It is
-        stored in the plan, the review page and the receipt, so do not write names of customers. The digest does not
+        stored in the plan, the review page, and the receipt, so do not write names of customers. The digest does not
         cover it.
 
     Returns

@@ -18,7 +18,7 @@ from frgroups.snapshot.snapshot import Snapshot
 
 def preview_snapshot(snapshot: Snapshot, groups: Sequence[GroupChange], *, taken_at: datetime) -> Snapshot:
     """
-    Return a snapshot of the memberships after the changes of a plan.
+    Return a snapshot that contains the memberships after a plan has been applied.
 
     The customers table of the result has an additional row for each added customer who is not in `snapshot`.
     """

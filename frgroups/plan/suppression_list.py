@@ -84,8 +84,8 @@ def _read_suppression_list(path: Path) -> dict[str, str]:
     header = [normalize_column_name(cell) for cell in table.rows[0][1]]
     if header.count("customeruid") != 1:
         raise ListError(
-            f"The suppression list {path} needs one column 'customer_uid', but it has {header.count('customeruid')} "
-            "of them. Write customer_uid as the header of the uid column in the first row."
+            f"The suppression list {path} must have one column 'customer_uid', but it has "
+            f"{header.count('customeruid')}. Write customer_uid as the header of the uid column in the first row."
         )
     uid_column, rows = header.index("customeruid"), table.rows[1:]
     reject_damaged_ids([(number, row[uid_column]) for number, row in rows], path)

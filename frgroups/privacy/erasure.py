@@ -83,7 +83,7 @@ def erase_customer(
 
     Notes
     -----
-    *Snapshots* are rewritten without the customer's attributes, consents and memberships. References to the customer
+    *Snapshots* are rewritten without the customer's attributes, consents, and memberships. References to the customer
     as a parent are removed. If the customer was the last member of a group, the empty group remains.
 
     *Plans* that contain the customer in an operation or as a previous member are removed, with their review pages and
@@ -169,7 +169,7 @@ def _decide(match: FileMatch) -> tuple[str, str]:
         action = "rewritten" if match.kind == "plan" else "tombstoned"
         return action, "This file contains the digest of a plan that contains the customer."
     if match.kind in ("receipt", "journal"):
-        return "tombstoned", "The counts in this file do not change. An interrupted apply can no longer be resumed."
+        return "tombstoned", "The counts in this file do not change. An interrupted run can no longer be resumed."
     return "rewritten", ""
 
 
@@ -195,7 +195,7 @@ def _reason_to_remove(match: FileMatch) -> str:
 
 
 def _has_digest_only(match: FileMatch) -> bool:
-    """Return True if a file does not contain the customer but the digest of a plan that contains the customer."""
+    """Return True if a file contains the digest of a plan with the customer, but no id of the customer."""
     return not match.n and bool(match.plan_digests)
 
 

@@ -142,7 +142,7 @@ def _count_in_snapshot(folder: Path, subject: Subject) -> tuple[int, int]:
 
 def _damage_of(folder: Path, read_error: Exception | None = None) -> tuple[bool, str]:
     """
-    Return True if a stored snapshot is damaged, and the reason why it cannot be rewritten.
+    Check if a stored snapshot is damaged, and return the reason why it cannot be rewritten.
 
     A snapshot is damaged if its content differs from the checksums in its manifest. A snapshot on a disk that is
     temporarily unavailable is not damaged.
@@ -361,7 +361,7 @@ def _scan_journal(path: Path, body: bytes, subject: Subject) -> FileMatch:
 
 
 def uids_of_line(line: dict[str, Any]) -> dict[str, list[str]]:
-    """Return the lists of customer uids in a line of a journal, by JSON key."""
+    """Return a dictionary from JSON key to customer uids for all lists of uids in a journal line."""
     return {name: line[name] for name in ("uids", "add", "remove") if isinstance(line.get(name), list)}
 
 
@@ -382,7 +382,7 @@ def _count_in_review(text: str, subject: Subject) -> int:
     else:
         in_markdown = re.sub(r"([\\`*_|~<&])", r"\\\1", subject.uid)
         cells = (
-            # The data of the HTML page and the CSV review contain the uid in double quotes.
+            # Reviews in HTML and CSV format contain the uid in double quotes.
             json.dumps(subject.uid, ensure_ascii=False),
             f">{html.escape(subject.uid)}</td>",
             f"| {in_markdown} |",

@@ -98,7 +98,7 @@ def search_files(
     also: Iterable[str | Path],
     ids: Iterable[str],
 ) -> tuple[Subject, SearchScope]:
-    """Validate the arguments of `erase_customer` and `export_customer`, and return the customer and the scope."""
+    """Validate the arguments of an erasure or export, and return the customer and the search scope."""
     check_type(customer_uid, str, "customer_uid")
     if not customer_uid.strip():
         raise InputError("`customer_uid` must not be empty.")

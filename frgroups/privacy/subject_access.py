@@ -59,7 +59,7 @@ def export_customer(
     Returns
     -------
     dict
-        "snapshots" contains the customer's attributes, consents and groups at each time. "plans", "receipts" and
+        "snapshots" contains the customer's attributes, consents, and groups at each time. "plans", "receipts" and
         "journals" contain the planned and applied changes. "reviews", "approvals" and "lists" contain an entry for
         each file with the customer. "other" contains all other files, with the reason why they cannot be read.
 

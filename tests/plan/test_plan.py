@@ -412,7 +412,7 @@ def test_summary():
         "2 customers join Staff (1 -> 3 members).",
         "1 customer joins VIP and 2 leave (4 -> 3 members).",
         *(finding.message for finding in sample_plan().findings),
-        "The plan is for tenant t-1 at https://api.example.",
+        "The plan is for t-1 at https://api.example.",
         str(sample_plan().request_estimate),
     ]
 

@@ -21,7 +21,7 @@ def write_list(tenant, text, *, encoding="utf-8"):
 
 
 def excluded_of(plan):
-    """Return the excluded changes of a plan as tuples of customer, change and reason."""
+    """Return the excluded changes of a plan as tuples of customer, change, and reason."""
     return list(plan.excluded()[["customer_uid", "change", "reason"]].itertuples(index=False, name=None))
 
 

@@ -79,7 +79,7 @@ def actions_of(table):
     return sorted(table[["kind", "action"]].itertuples(index=False, name=None))
 
 
-# Erasure after loading, planning, applying and undoing in a sandbox
+# Erasure after loading, planning, applying, and undoing in a sandbox
 
 
 def customer(n):
@@ -762,7 +762,7 @@ def test_missing_path(tmp_path, small):
     assert files_with(small, "c-1")
 
 
-# Damaged files, drafts and files of other programs
+# Damaged files, drafts, and files of other programs
 
 
 def test_quarantined_folders(small):
