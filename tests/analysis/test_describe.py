@@ -38,12 +38,12 @@ def create_table(pairs):
 
 
 def numbers(text):
-    """Return the integers in a text, in order. The digits of a decimal number are two integers."""
+    """Return all integers in a string in order, in which a decimal number counts as two integers."""
     return [int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", text)]
 
 
 def segments(text, names=GROUPS):
-    """Return the names in a text, in order, with the text between each name and the next one."""
+    """Return the names in a string in order, each with the text between this name and the next name."""
     pattern = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
     _, *parts = re.split(f"({pattern})", text)
     return list(zip(parts[::2], parts[1::2], strict=True))

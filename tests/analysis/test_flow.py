@@ -59,7 +59,7 @@ def flow_arguments(draw):
 @PROPERTY
 @given(flow_arguments())
 def test_each_customer_counts_once(arguments):
-    "Each customer is counted in one row of the flow, by the state before and the state after."
+    "Each customer is counted in one row of the flow, which contains the states before and after."
     old, new, chosen, priority = arguments
     order = [*priority, *sorted(set(chosen) - set(priority)), SEVERAL, NONE]
     customers = {uid for _, uid in [*old, *new]}

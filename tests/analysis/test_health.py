@@ -293,7 +293,7 @@ def test_suggested_actions_check_campaigns(sandbox_snapshot):
 
     report = health_report(sandbox_snapshot, register=register)
 
-    # A row of the register can be deleted, a group cannot.
+    # A register row can be deleted, but a group cannot be deleted.
     actions = report.loc[report["finding"] != "not_in_tenant", "suggested_action"]
     assert not actions.str.contains("delete", case=False).any()
     changing = actions[actions.str.contains("fg.plan_memberships(", regex=False)]

@@ -63,7 +63,7 @@ def register_of(**columns):
 
 
 def test_own_pricelist():
-    "If a plan adds customers with an individual price list, a finding contains their number."
+    "If a plan adds customers with an individual price list, a finding contains the number of these customers."
     customers = pd.DataFrame({"customer_uid": ["c1", "c2", "c3"], "pricelist_uid": ["0700", "", None]})
     snapshot = snapshot_of({"a": [], "b": ["c1", "c2", "c3"]}, customers)
 
@@ -100,7 +100,7 @@ def test_no_usual_type(n_persons, n_companies):
 @few
 @given(worlds, wishes, st.sampled_from(["add", "keep_only", "mirror"]))
 def test_in_no_group(world, wanted, mode):
-    "If a plan removes customers from their last group, a finding contains their number."
+    "If a plan removes customers from their last group, a finding contains the number of these customers."
     create = {"new": "New"} if "new" in wanted else None
 
     plan = plan_memberships(snapshot_of(world), wanted, mode=mode, create=create, limits=WIDE)
@@ -119,7 +119,7 @@ def test_in_no_group(world, wanted, mode):
 @few
 @given(worlds, wishes, st.sampled_from(["add", "mirror"]))
 def test_two_tiers(world, wanted, mode):
-    "If a plan puts customers into two groups of an exclusive set, a finding contains their number."
+    "If a plan puts customers into two groups of an exclusive set, a finding contains the number of these customers."
     create = {"new": "New"} if "new" in wanted else None
     register = register_of(group=["a", "b", *(["new"] if create else [])], exclusive_set="tier")
 

@@ -93,7 +93,7 @@ def test_empty_file(tmp_path):
     ],
 )
 def test_invalid_file(text, parts, tmp_path):
-    "The error for an invalid limits file contains the path, the key, and the value. An unknown key lists all limits."
+    "The error for an invalid limits file contains the path, key, and value. For an unknown key, it lists all limits."
     path = write_limits(tmp_path, text)
 
     with pytest.raises(InputError) as error:

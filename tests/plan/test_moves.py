@@ -65,7 +65,7 @@ def test_many_moves_in_summary():
 
 
 def test_moves_empty():
-    "If a plan has no moves, the table is empty and has the same columns. Changing it does not affect the plan."
+    "If a plan has no moves, the table of moves is empty. Changing this table does not affect the plan."
     snapshot = fg.sample_snapshot()
     none = plan_memberships(snapshot, {"vip": ["c-7"]}).moves()
     plan = plan_memberships(snapshot, {"vip": [], "staff": ["c-1"]}, mode="mirror")

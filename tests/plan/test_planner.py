@@ -120,7 +120,7 @@ def test_minimal_plan(case, mode):
 @few
 @given(case=cases(), protect=st.sets(st.sampled_from(CUSTOMERS)), mode=st.sampled_from(MODES))
 def test_protect(case, protect, mode):
-    "If customers are protected, only their removals are left out, and a finding contains the number of them."
+    "If customers are protected, only their removals are left out, and a finding contains the number of removals."
     now, wanted = case
     unprotected = operations(plan_memberships(snapshot_of(now), wanted, mode=mode))
 

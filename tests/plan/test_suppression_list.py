@@ -214,7 +214,7 @@ def test_undo(client, tenant):
 
 
 def test_erase():
-    "An erasure removes the customer from the suppression list and from excluded changes. The digest does not change."
+    "An erasure removes the customer from the suppression list and excluded changes. The plan digest does not change."
     snapshot = fg.sample_snapshot()
     path = write_list(snapshot, "customer_uid,reason\nc-7,asked us to\nc-8,fraud\n")
     plan = fg.plan_memberships(snapshot, {"vip": ["c-7", "c-8", "c-9"]})

@@ -18,7 +18,7 @@ uids = st.sets(texts | st.sampled_from(TRICKY) | st.text("abAB01-_", min_size=1)
 
 @st.composite
 def coded(draw):
-    """Generate coded uids of a larger table, and the same uids as a tuple."""
+    """Generate coded uids from a larger table of uids, and the same uids as a tuple."""
     all_uids = sorted(draw(uids))
     chosen = tuple(uid for uid in all_uids if draw(st.booleans()))
     codes = np.array([all_uids.index(uid) for uid in chosen], dtype=np.int32)

@@ -231,7 +231,7 @@ def test_two_customers(filled_home, home_folder):
     assert files_with(home_folder, *personal_data(1), *personal_data(2)) == []
 
 
-# Undo, apply and load after or during an erasure
+# Undo, apply, and load runs after or during an erasure
 
 
 def test_undo_without_erased_customer(tenant, filled_home, home_folder):
