@@ -185,7 +185,7 @@ def test_cli_hints_in_the_log(environment, capsys):
         (["load", "--max-age", "soon"], ["'--max-age'", "'soon'", "'6h'"]),
         (["status", "--max-age", "-1h"], ["'--max-age'"]),
         (["load", "--all", "--tenant", "a"], ["--all", "--tenant"]),
-        (["load", "--jobs", "0"], ["'--jobs'", "0", "x>=1"]),
+        (["load", "--jobs", "0"], ["'--jobs'", "0", "1 or more"]),
         (["load", "--jobs", "two"], ["'--jobs'", "'two'", "integer"]),
         (["load", "--requests-per-second", "0"], ["'--requests-per-second'", "x>0"]),
         (["load", "--requests-per-second", "nan"], ["'--requests-per-second'", "'nan'"]),
