@@ -111,7 +111,7 @@ def find_tenant(name: str, path: str | Path | None = None) -> Tenant:
     if not file.exists():
         raise InputError(
             f"Cannot find the tenant {name!r}, because {file} does not exist.",
-            hint=f"For a single tenant, set FRGROUPS_TENANT_UID and call Client.from_env(). Otherwise, create {_FILE}",
+            hint=f"For a single tenant, set FRGROUPS_TENANT_UID and use Client.from_env(). Otherwise, create {_FILE}",
             cli_hint=f"For a single tenant, set FRGROUPS_TENANT_UID and omit --tenant. Otherwise, create {_FILE}",
         )
     tenants = read_tenants(path)
