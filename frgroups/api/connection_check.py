@@ -52,8 +52,12 @@ class Check:
     @property
     def facts(self) -> dict[str, str]:
         """Results as strings, by label."""
-        filled = {True: "filled", False: "not filled, so members cannot be inferred", None: "not checked; no members"}
-        may_write = "no; the client is read-only"
+        references = {
+            True: "customer records list their groups",
+            False: "missing in customer records; members cannot be inferred",
+            None: "not checked; no members",
+        }
+        may_write = "not tested; the client is read-only"
         if self.writable:
             may_write = "not tested; requires a token with the CUSTOMER permission"
         return {
@@ -62,9 +66,9 @@ class Check:
             "Token": "accepted",
             "Write access": may_write,
             "Groups": f"{self.n_groups:,}",
-            "First page": f"page {self.page_base}",
+            "Page numbers": f"start at {self.page_base}",
             "Page size": f"{self.granted_page_size} ({self.asked_page_size} requested)",
-            "customerGroupUids": filled[self.group_uids_filled],
+            "Group references": references[self.group_uids_filled],
             "Clock": _clock(self.clock_skew_seconds),
         }
 

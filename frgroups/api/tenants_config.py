@@ -36,7 +36,8 @@ _EXAMPLE = """\
     tenant_uid = "the uid of the tenant"
     host = "stage"
     token_command = ["pass", "show", "flow/sport_no"]"""
-_HOW_TO = f"Create the file with one table per tenant:\n\n{_EXAMPLE}\n"
+_FILE = f"the file with one table for each tenant:\n\n{_EXAMPLE}\n"
+_HOW_TO = f"Create {_FILE}"
 _SECRETS = re.compile(r"token|secret|password|passwd|api_?key|credential|authorization|bearer", re.IGNORECASE)
 _NO_SECRETS = (
     "A token in a file can be copied, backed up, or committed together with the file. Revoke this token, keep a new "
@@ -108,7 +109,11 @@ def find_tenant(name: str, path: str | Path | None = None) -> Tenant:
     check_type(name, str, "name")
     file = config_path(path)
     if not file.exists():
-        raise InputError(f"Cannot find the tenant {name!r}, because {file} does not exist. {_HOW_TO}")
+        raise InputError(
+            f"Cannot find the tenant {name!r}, because {file} does not exist.",
+            hint=f"For a single tenant, set FRGROUPS_TENANT_UID and use Client.from_env(). Otherwise, create {_FILE}",
+            cli_hint=f"For a single tenant, set FRGROUPS_TENANT_UID and omit --tenant. Otherwise, create {_FILE}",
+        )
     tenants = read_tenants(path)
     if name not in tenants:
         raise InputError(_unknown_tenant_text(name, tenants, file), close=_close_matches(name, tenants))

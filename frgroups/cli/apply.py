@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 @click.argument("file", metavar="PLAN", type=FILE)
 @click.option("--by", "reviewer", required=True, type=NONEMPTY_TEXT, metavar="NAME", help="Name of the reviewer.")
 @click.option("--reject", "reason", metavar="REASON", help="Reject the plan for this reason instead of approving it.")
-@click.option(
-    "--out", type=FILE, metavar="FILE", help="Approval file to write. The default is a file next to the plan."
-)
+@click.option("--out", type=FILE, metavar="FILE", help="File for the decision. By default, a file next to the plan.")
 def approve(file: Path, reviewer: str, reason: str | None, out: Path | None) -> int:
     """
     Write an approval or a rejection of a plan to a file.
@@ -44,7 +42,7 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None) -> 
         written = approve_plan(plan, target, by=reviewer, reject=reason)
         print_text(plan.summary())
         print_text(f"{reviewer} rejected plan {plan.digest[:12]}.")
-        print_text(f"Written to {_existing(written, path)}")
+        print_text(f"Rejection written to {_existing(written, path)}")
         if previous and previous.approved:
             print_text(f"The rejection replaces an earlier approval by {previous.by} in the same file.")
         return 0
@@ -55,11 +53,12 @@ def approve(file: Path, reviewer: str, reason: str | None, out: Path | None) -> 
     if out is None:
         location = move_plan(path, "approved")
     print_text(f"{reviewer} approved plan {plan.digest[:12]}.")
-    print_text(f"Written to {_existing(approval, location)}")
+    print_text(f"Approval written to {_existing(approval, location)}")
     if location != path.absolute():
-        print_text(f"The plan is now in {location.parent}. Next: frgroups apply --approved")
+        print_text(f"The plan is now in {location.parent}.")
+        print_text("Next    frgroups apply --approved")
     else:
-        print_text(f"Next: frgroups apply {path} --approve {approval}")
+        print_text(f"Next    frgroups apply {path} --approve {approval}")
     return 0
 
 
@@ -72,7 +71,7 @@ def _existing(approval: Path, plan: Path) -> Path:
 
 @command(
     "apply",
-    example="frgroups apply plan.json --approve FILE",
+    example="frgroups apply plan.json --approve plan.approval.json",
     renamed={"--settle": "--finalize"},
 )
 @click.argument("file", metavar="[PLAN]", type=FILE, required=False)
@@ -80,7 +79,7 @@ def _existing(approval: Path, plan: Path) -> Path:
     "--approve",
     "approval",
     metavar="DIGEST|FILE",
-    help="Digest of the reviewed plan, or the reviewer's approval file.",
+    help="Approval file of the reviewer, or the digest of the plan (at least its first 12 characters).",
 )
 @click.option(
     "--approve-policy",
@@ -102,8 +101,8 @@ def _existing(approval: Path, plan: Path) -> Path:
     cls=ExclusiveOption,
     excludes=["--approved"],
     is_flag=True,
-    help="Write the receipt of an interrupted run that cannot be resumed, so that it can be undone. No changes are "
-    "sent.",
+    help="Close an interrupted run that cannot be resumed: write its receipt, so that its changes can be undone. No "
+    "changes are sent.",
 )
 @tenant_option
 @journal_option

@@ -17,6 +17,7 @@ from frgroups.cli.inputs import open_client
 from frgroups.cli.output import print_error, print_json_line, print_text
 from frgroups.errors import DriftError, FrgroupsError, NotApprovedError, PlanBlockedError
 from frgroups.internals.exit_codes import code_of, worst
+from frgroups.internals.formatting import pluralize
 from frgroups.plan.plan import Plan
 from frgroups.plan.plan_file import read_plan
 from frgroups.review.approval import ApprovalSource
@@ -52,10 +53,22 @@ def apply_queue(policy: Policy | None, tenant: str | None, journal: Path | None,
             if as_json:
                 print_json_line(line, flush=True)
             else:
-                print_text(f"{line['plan']}: {line['outcome']}. {line['message']}".rstrip(), flush=True)
+                print_text(_result_text(line), flush=True)
     if not codes and not as_json:
         print_text(f"No plan is pending for {client.tenant_uid} at {client.base_url}.")
     return worst(codes)
+
+
+def _result_text(line: dict[str, Any]) -> str:
+    """Format the result of a plan as text."""
+    outcome = line["outcome"]
+    n_rejected = line["counts"].get("rejected", 0)
+    if n_rejected:
+        outcome += f", {pluralize(n_rejected, 'change')} rejected"
+    text = f"{line['plan']}: {outcome}. {line['message']}".rstrip()
+    if line["receipt"]:
+        text += f"\n  Receipt: {line['receipt']}"
+    return text
 
 
 def _apply_queued(

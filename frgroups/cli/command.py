@@ -16,6 +16,7 @@ from frgroups.cli.command_table import COMMAND_HELP, CommandEntry
 from frgroups.cli.output import print_error
 from frgroups.errors import FrgroupsError, UsageError
 from frgroups.internals.exit_codes import code_of
+from frgroups.internals.suggestions import did_you_mean
 
 USAGE_EXIT_CODE = 64
 HELP_NAMES = {"help_option_names": ["-h", "--help"], "show_default": True}
@@ -83,11 +84,7 @@ class LazyGroup(click.Group):
     def _unknown_command_message(self, name: str) -> str:
         if name in self._renamed:
             return f"Command {name!r} was renamed to {self._renamed[name]!r}."
-        message = f"No such command {name!r}."
-        close = difflib.get_close_matches(name, self._entries)
-        if close:
-            message += f" Did you mean {close[0]!r}?"
-        return message
+        return f"No such command {name!r}.{did_you_mean(difflib.get_close_matches(name, self._entries, n=1))}"
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands to the help page, with section headings, followed by the options."""
@@ -149,6 +146,14 @@ class ListOption(click.Option):
 
 class ExclusiveListOption(ExclusiveOption, ListOption):
     """Option that accepts one or more values and cannot be combined with the options listed in `excludes`."""
+
+
+class SectionOption(click.Option):
+    """Option that adds a section to the end of the help page."""
+
+    def help_section(self) -> tuple[str, str]:
+        """Return the heading and the text of the section."""
+        raise NotImplementedError
 
 
 class FrgroupsCommand(click.Command):
@@ -272,7 +277,10 @@ class FrgroupsCommand(click.Command):
         return exit_code
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the command's example to the help page, followed by an additional paragraph."""
+        """Write the sections of options, the example, and the additional paragraph of the help page."""
+        for param in self.params:
+            if isinstance(param, SectionOption):
+                write_verbatim(formatter, *param.help_section())
         write_verbatim(formatter, "Example", self._example)
         super().format_epilog(ctx, formatter)
 
@@ -418,9 +426,19 @@ def _usage_errors_of(ctx: click.Context) -> Iterator[None]:
     """Add the click context to usage errors that the parser raises without a context."""
     try:
         yield
+    except click.NoSuchOption as error:
+        message = f"No such option {error.option_name!r}.{did_you_mean(_similar_options(error.option_name, ctx))}"
+        raise click.NoSuchOption(error.option_name, message, ctx=error.ctx or ctx) from None
     except click.UsageError as error:
         error.ctx = error.ctx or ctx
         raise
+
+
+def _similar_options(name: str, ctx: click.Context) -> list[str]:
+    """Return the option of the command whose name is most similar, or an empty list."""
+    # The dashes are not compared, because they would make short names similar.
+    names = {known.lstrip("-"): known for param in ctx.command.params for known in param.opts}
+    return [names[close] for close in difflib.get_close_matches(name.lstrip("-"), names, n=1)]
 
 
 def _option_usage(option: click.Option, ctx: click.Context) -> str:

@@ -66,9 +66,9 @@ SECTIONS: dict[str, tuple[CommandEntry, ...]] = {
         CommandEntry("export-customer", "privacy:export_customer", "Export all stored data of a customer as JSON"),
     ),
     "Try frgroups with sample data": (
-        CommandEntry("demo", "demo:demo", "Run the complete workflow in a local sample tenant"),
-        CommandEntry("sandbox", "sandbox:sandbox", "Run a local tenant that implements the documented API"),
-        CommandEntry("notebooks", "sandbox:notebooks", "Open the example notebooks in JupyterLab with a sandbox"),
+        CommandEntry("demo", "demo:demo", "Run the complete workflow in a local tenant (sandbox)"),
+        CommandEntry("sandbox", "sandbox:sandbox", "Run a local tenant (sandbox) with synthetic customers"),
+        CommandEntry("notebooks", "sandbox:notebooks", "Open the example notebooks with a local tenant (sandbox)"),
     ),
     "Shell": (
         CommandEntry("completion", "completion:completion", "Print the completion script for bash, zsh, or fish"),

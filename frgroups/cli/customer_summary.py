@@ -12,7 +12,7 @@ import pandas as pd
 from frgroups.errors import InputError, SnapshotNotFoundError
 from frgroups.history.change_attribution import Cause, change_causes
 from frgroups.history.customer_history import customer_history
-from frgroups.internals.formatting import format_age, format_day, format_day_span, format_utc, pluralize
+from frgroups.internals.formatting import format_age, format_day_span, format_utc, pluralize
 from frgroups.internals.json_values import to_jsonable
 from frgroups.internals.redaction import safe_repr
 from frgroups.internals.tombstones import is_tombstone
@@ -206,7 +206,7 @@ def _group_label(name: str, uid: str) -> str:
 def _change_text(row: dict[str, Any]) -> str:
     group = _group_label(row["name"], row["customer_group_uid"])
     if row["change"] == "was in":
-        return f"was in {group} in the first snapshot ({format_day(row['before'])})."
+        return f"Already a member in the first snapshot ({row['before']:%Y-%m-%d}): {group}"
     note = _STATUS_NOTES.get(row["group_status"], "")
     return f"{row['change']} {group} {format_day_span(row['after'], row['before'])}.{note}"
 

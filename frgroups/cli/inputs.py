@@ -134,6 +134,8 @@ def selected_tenant_names(all_tenants: bool, tenants: Sequence[str]) -> list[str
         return list(read_tenants())
     if not tenants:
         return []
+    if not config_path().exists():
+        find_tenant(tenants[0])  # Raises an error that explains how to create the file.
     configured = read_tenants()
     names = list(dict.fromkeys(tenants))
     for name in names:
@@ -184,6 +186,7 @@ def desired_customers(
     sheet: str | None = None,
     directory: Path | None = None,
     skip_unresolved: bool = False,
+    adds: bool = True,
 ) -> list[str]:
     """
     Return the uids of the customers in a list or a group expression, and print the list's unknown ids.
@@ -202,6 +205,8 @@ def desired_customers(
         Customer export that maps further external ids to customer uids.
     skip_unresolved
         Whether to leave out unknown external ids. By default, they raise InputError.
+    adds
+        Whether the plan can add the customers to a group.
     """
     others = list(members(snapshot, also)) if also else []
     if expression:
@@ -219,6 +224,8 @@ def desired_customers(
         )
     if kind == "customer_uid":
         # Unknown customer uids stay in the list, because customers who are in no group are not in the snapshot.
+        if len(unknown) and adds:
+            print_text("  They are planned anyway, because customers who are in no group are not in a snapshot.")
         return [*table["id"], *others]
     if len(unknown) and not skip_unresolved:
         raise InputError(
@@ -264,12 +271,13 @@ def _resolve_list(snapshot: Snapshot, ids: pd.Series, kind: str, path: Path, dir
     """Look up the customer ids in a list, and print the number of unknown ids with a few examples."""
     table = resolve_customers(snapshot, ids, by=kind, directory=directory)
     unknown = table.loc[table["outcome"] != "resolved", "id"]
-    print_text(f"{pluralize(len(table), 'customer')} read from {path} ({kind}), {len(unknown):,} not found")
+    state = "not in the snapshot" if kind == "customer_uid" else "not found"
+    print_text(f"{pluralize(len(table), 'customer')} read from {path} ({kind}), {len(unknown):,} {state}")
     if len(unknown):
         listed = ", ".join(unknown.head(MAX_LISTED_IDS))
         if len(unknown) > MAX_LISTED_IDS:
             listed += " ..."
-        print_text(f"  Not found: {listed}")
+        print_text(f"  {state.capitalize()}: {listed}")
     return table
 
 

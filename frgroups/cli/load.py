@@ -38,7 +38,8 @@ from frgroups.errors import InputError
 @click.option(
     "--no-cover",
     is_flag=True,
-    help="Read all pages of every group. By default, memberships of small groups are inferred from larger groups.",
+    help="Read every group page by page (slower). By default, if one group contains all customers, the members of "
+    "the other groups are inferred from it and confirmed.",
 )
 @click.option("--personal", is_flag=True, help="Also store the names and contact data of customers.")
 def load(
@@ -91,9 +92,15 @@ def _load_tenant(name: str | None, requests_per_second: float | None, options: d
     from frgroups.store.retention import list_snapshots
 
     with create_client(name, requests_per_second) as client:
+        stored_before = set()
+        if options["max_age"] is not None:
+            stored_before = set(list_snapshots(tenant_uid=client.tenant_uid)["taken_at"])
         snapshot = load_snapshot(client, **options)
     print_text(snapshot)
     print_text(snapshot.describe())
+    if snapshot.taken_at in stored_before:
+        print_text("The stored snapshot is recent enough, so nothing was loaded.")
+        return load_exit_code(snapshot)
     stored = list_snapshots(tenant_uid=snapshot.tenant_uid)
     n_stored = int((stored["base_url"] == snapshot.base_url).sum())
     folder = data_subdir("snapshots")

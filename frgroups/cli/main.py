@@ -38,7 +38,7 @@ frgroups load --all --jobs 4 --json       load every tenant in tenants.toml
 frgroups status --all --html status.html  show the status of all tenants
 
 Sample data:
-frgroups demo                             run the workflow in a local tenant"""
+frgroups demo                             run the workflow in a local tenant (sandbox)"""
 
 _ENVIRONMENT = """\
 FRGROUPS_TENANT_UID   uid of the tenant

@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import click
 
-from frgroups.cli.command import ExclusiveListOption, ExclusiveOption
+from frgroups.cli.command import ExclusiveListOption, ExclusiveOption, SectionOption
 from frgroups.cli.types import FILE, FOLDER, HOST, LIMIT, NONEMPTY_TEXT, TIMESTAMP
 
 Function = Callable[..., int]
+
+# Description of each limit in the help of `--limit`. A line of the help page has 80 characters.
+LIMIT_HELP = {
+    "removals_per_group": "most removals from one group",
+    "removal_share": "most removals from one group, as a share",
+    "removal_floor": "removals from one group that are always allowed",
+    "removals_per_day": "most removals from one group in 24 hours",
+    "removals_total": "most removals from all groups together",
+    "emptied_groups": "most groups that lose all members",
+    "additions_per_group": "most additions to one group",
+    "additions_total": "most additions to all groups together",
+    "drift_share": "most changes by others in one group, as a share",
+    "drift_floor": "changes by others that are always allowed",
+    "snapshot_max_age": "oldest snapshot that can be planned from",
+    "plan_max_age": "oldest plan that can be applied",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +82,18 @@ class CustomerRecords:
     ids: tuple[str, ...]
 
 
-class LimitOption(click.Option):
-    """Option `--limit`, whose help lists all limits with their default values."""
+class LimitOption(SectionOption):
+    """Option `--limit`, which adds a list of all limits with their default values to the help page."""
 
-    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        """Return the name and the help text of `--limit`, which lists the names and default values of the limits."""
+    def help_section(self) -> tuple[str, str]:
+        """Return the heading of the list, and the list with one limit per line."""
         from frgroups.plan.limits import Limits
 
-        record = super().get_help_record(ctx)
-        if record is None:
-            return None
         defaults = Limits()
-        names = [field.name for field in fields(Limits) if field.name != "per_group"]
-        settings = ", ".join(f"{name}={_setting_text(getattr(defaults, name))}" for name in names)
-        return record[0], f"{record[1]} The default limits of a new plan are {settings}."
+        settings = {f"{name}={_setting_text(getattr(defaults, name))}": text for name, text in LIMIT_HELP.items()}
+        width = max(map(len, settings))
+        lines = [f"{setting:<{width}}  {text}" for setting, text in settings.items()]
+        return "Limits (with the default values of a new plan)", "\n".join(lines)
 
 
 def _setting_text(value: object) -> str:
@@ -157,8 +171,8 @@ def limit_option(function: Function) -> Function:
         type=LIMIT,
         multiple=True,
         metavar="NAME=VALUE",
-        help="Change a limit, for example removals_total=800. The value none disables the limit. This option "
-        "can be repeated.",
+        help="Change a limit, for example removals_total=800. The value none disables it. Can be repeated. The "
+        "limits are listed below.",
     )(function)
 
 

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 @command(
     "plan",
-    example='frgroups plan --group black_week --create "Black Week VIP" --list vip.csv',
-    more="No changes are sent. To remove the customers of a group OTHER from GROUP, use --mode mirror --members "
-    "'GROUP - OTHER'.",
+    example='frgroups plan --group black_week --create "Black Week VIP" --list vip.csv\n\n'
+    "To remove the members of staff from vip:\n"
+    'frgroups plan --group vip --mode keep_only --members "vip - staff"',
+    more="No changes are sent.",
     require_one_of=["--list", "--members"],
     renamed={"--never-add": "--suppression-list", "--never-add-list": "--suppression-list"},
 )
@@ -77,8 +78,8 @@ if TYPE_CHECKING:
 @click.option(
     "--skip-unresolved",
     is_flag=True,
-    help="Leave out external ids that are not found. Unknown customer uids are always planned, because snapshots do "
-    "not contain customers who are in no group.",
+    help="Skip external ids that are not found. Without this option, they are an error. Customer uids are never "
+    "skipped, because a customer who is in no group is not in a snapshot.",
 )
 @click.option(
     "--mode",
@@ -131,7 +132,8 @@ if TYPE_CHECKING:
     "limits_file",
     type=FILE,
     metavar="FILE",
-    help="TOML file that replaces the default limits. Tables such as [per_group.vip] define limits of single groups.",
+    help="TOML file with limits. Limits that are not in the file keep their defaults, and --limit takes precedence. "
+    "Tables such as [per_group.vip] contain limits of single groups, which --limit does not change.",
 )
 @limit_option
 @click.option(
@@ -184,11 +186,16 @@ def plan(
         read_selected_snapshot,
     )
     from frgroups.cli.plan_output import save_plan
+    from frgroups.plan.desired import find_group_uid
     from frgroups.plan.limits import Limits
     from frgroups.plan.limits_file import read_limits
     from frgroups.plan.planner import plan_memberships
 
     snapshot = read_selected_snapshot(selection)
+    print_text(snapshot)
+    if create is None:
+        # An unknown group is reported before the ids of the list.
+        find_group_uid(snapshot, group, {})
     desired = desired_customers(
         snapshot,
         path=list_file,
@@ -199,6 +206,7 @@ def plan(
         sheet=sheet,
         directory=directory,
         skip_unresolved=skip_unresolved,
+        adds=mode != "keep_only",
     )
     limits, limits_source = Limits(), "the register"
     if limits_file is not None:
@@ -282,7 +290,7 @@ def _document_text(document: Plan | Receipt) -> str:
 
     if isinstance(document, Plan):
         digest = document.digest
-        return f"{document!r}\n{document.summary()}\nDigest: {digest}"
+        return f"{document!r}\n{document.summary()}\n\nDigest  {digest}"
     planned = document.plan
     origin = (
         f"Applied to tenant {planned.tenant_uid} at {planned.base_url}.\n"

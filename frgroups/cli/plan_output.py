@@ -43,8 +43,8 @@ def save_plan(plan: Plan, out: Path | None, *, pending: bool = False, limits_sou
         _print_limits_to_change(plan, pending, limits_source)
     elif pending:
         print_text(f"Next    frgroups approve {path} --by NAME")
-        print_text(f"        (or save the approval file that the review page creates in {path.parent})")
-        print_text("        frgroups apply --approved")
+        print_text(f"        Or save the approval file from the review page in this folder: {path.parent}")
+        print_text("        Then: frgroups apply --approved")
     else:
         print_text(f"Next    frgroups approve {path} --by NAME")
 

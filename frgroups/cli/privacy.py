@@ -16,6 +16,20 @@ from frgroups.cli.types import FILE
 if TYPE_CHECKING:
     import pandas as pd
 
+# Descriptions of the actions of `fg.erase_customer`, in a dry run and after the erasure.
+PLANNED_ACTIONS = {
+    "removed": "would remove",
+    "rewritten": "would rewrite",
+    "tombstoned": "would replace with a placeholder",
+    "failed": "cannot change",
+}
+COMPLETED_ACTIONS = {
+    "removed": "removed",
+    "rewritten": "rewritten",
+    "tombstoned": "replaced with a placeholder",
+    "failed": "failed",
+}
+
 
 @command("erase-customer", example="frgroups erase-customer UID --yes")
 @click.option(
@@ -34,17 +48,19 @@ def erase_customer(uid: str, records: CustomerRecords, yes: bool) -> int:
         if records.tenant:
             print_text(f"Only the data of tenant {resolve_tenant_uid(records.tenant)} was searched.")
         return 0
-    _print_files(table)
+    _print_files(table, is_dry_run=not yes)
     n_failed = int((table["action"] == FAILED).sum())
     _print_outcome(len(table) - n_failed, n_failed, is_dry_run=not yes)
     return 5 if n_failed else 0
 
 
-def _print_files(table: pd.DataFrame) -> None:
+def _print_files(table: pd.DataFrame, *, is_dry_run: bool) -> None:
+    descriptions = PLANNED_ACTIONS if is_dry_run else COMPLETED_ACTIONS
+    width = table["action"].map(descriptions).str.len().max()
     for row in table.to_dict("records"):
-        print_text(f"{row['action']:<10}  {row['kind']:<9}  {row['n']:>4}  {row['path']}")
+        print_text(f"{descriptions[row['action']]:<{width}}  {row['kind']:<11}  {row['n']:>4}  {row['path']}")
         if row["note"]:
-            print_text(f"{'':<29}{row['note']}")
+            print_text(f"{'':<{width + 21}}{row['note']}")
 
 
 def _print_outcome(n_files: int, n_failed: int, *, is_dry_run: bool) -> None:
@@ -80,6 +96,8 @@ def export_customer(uid: str, records: CustomerRecords, out: Path | None) -> int
         print_data(text)
     else:
         print_text(f"Written to {write_text(out.expanduser().resolve(), text)}")
+        if not any(isinstance(section, list) and section for section in document.values()):
+            print_text("No stored data about this customer was found.")
     return 0
 
 

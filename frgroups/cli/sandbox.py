@@ -57,7 +57,7 @@ MAX_PORT = 65_535
     type=NumberRange(min=0),
     default=0.0,
     metavar="N",
-    help="Start the clock of the sandbox this many days in the past.",
+    help="Start the clock of the local tenant this many days in the past.",
 )
 @click.option(
     "--latency", type=NumberRange(min=0), default=0.0, metavar="SECONDS", help="Delay of each response in seconds."

@@ -47,6 +47,9 @@ class IntegerRange(click.IntRange):
 
     name = "integer"
 
+    def _describe_range(self) -> str:
+        return _range_text(self)
+
 
 class NumberRange(click.FloatRange):
     """Number within optional bounds. NaN is rejected."""
@@ -59,6 +62,27 @@ class NumberRange(click.FloatRange):
         if math.isnan(number):
             self.fail(f"{value!r} is not a valid number.", param, ctx)
         return number
+
+    def _describe_range(self) -> str:
+        return _range_text(self)
+
+
+def _range_text(numbers: click.IntRange | click.FloatRange) -> str:
+    """
+    Describe a range in the help and in error messages, which click shows as x>=1.
+
+    Examples
+    --------
+    >>> _range_text(IntegerRange(min=1)), _range_text(NumberRange(min=0, min_open=True))
+    ('1 or more', 'more than 0')
+    >>> _range_text(IntegerRange(0, 9))
+    '0 to 9'
+    """
+    if numbers.max is not None:
+        return f"{numbers.min} to {numbers.max}"
+    if numbers.min_open:
+        return f"more than {numbers.min}"
+    return f"{numbers.min} or more"
 
 
 class RenamedChoice(click.Choice[str]):
@@ -151,7 +175,7 @@ def parse_limit(text: str) -> tuple[str, Any]:
     >>> parse_limit("removal_share=none")
     ('removal_share', None)
     """
-    from frgroups.plan.limits import Limits
+    from frgroups.plan.limits import LIMIT_NAMES, Limits
 
     name, equals, value = text.partition("=")
     if not equals:
@@ -161,6 +185,8 @@ def parse_limit(text: str) -> tuple[str, Any]:
             "The limits of single groups (per_group) cannot be set with --limit. Set them in a TOML file and pass it "
             "to frgroups plan with --limits."
         )
+    if name not in LIMIT_NAMES:
+        raise ValueError(f"Unknown limit: {name}. The limits are {', '.join(LIMIT_NAMES)}.")
     setting = (name, _limit_value(value))
     Limits.from_dict(dict([setting]))
     return setting

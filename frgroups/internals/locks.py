@@ -98,9 +98,7 @@ def load_lock(
                 stack.enter_context(_lock(path, what, timeout=0))
             except filelock.Timeout:
                 waited = True
-                (waiting or _log_waiting)(
-                    f"Waiting for tenant {tenant_uid}, which is locked by {_describe_holder(path)}."
-                )
+                (waiting or _log_waiting)(_waiting_text(path, tenant_uid))
                 stack.enter_context(_lock(path, what, timeout=-1))
         except (InputError, OSError, NotImplementedError) as error:
             reason = _error_reason(error)
@@ -187,12 +185,28 @@ def _write_holder(path: Path, what: str) -> None:
 
 
 def _describe_holder(lock: Path) -> str:
+    holder = _read_holder(lock)
+    if holder is None:
+        return "another process"
+    return "{what} by {user} on {host} (process {pid}) since {since}".format(**holder)
+
+
+def _waiting_text(lock: Path, tenant_uid: str) -> str:
+    holder = _read_holder(lock)
+    if holder is None:
+        return f"Waiting for another process that uses tenant {tenant_uid}."
+    process = "{user} on {host}, process {pid}, since {since}".format(**holder)
+    return f"Waiting for another frgroups {holder['what']} of tenant {tenant_uid} ({process})."
+
+
+def _read_holder(lock: Path) -> dict[str, str] | None:
+    """Return the description of the lock holder, or None if it cannot be read."""
     try:
         holder = json.loads(lock.with_suffix(".json").read_text())
         since = format_utc(datetime.fromisoformat(holder["since"]))
-        return f"{holder['what']} by {holder['user']} on {holder['host']} (process {holder['pid']}) since {since}"
+        return {name: str(holder[name]) for name in ("what", "user", "host", "pid")} | {"since": since}
     except (OSError, ValueError, KeyError, TypeError):
-        return "another process"
+        return None
 
 
 def _user_name() -> str:

@@ -75,10 +75,10 @@ def read_table(path: str | Path, sheet: str | None) -> Table:
     try:
         body = source.read_bytes()
     except OSError as error:
-        problem = error.strerror
+        problem = f"{error.strerror}."
         if source.is_dir():
-            problem = "it is a folder"
-        raise ListError(f"Cannot read {source}: {problem}. Pass a CSV or Excel file.") from error
+            problem = "it is a folder. Pass a CSV or Excel file."
+        raise ListError(f"Cannot read {source}: {problem}") from error
     if body.startswith(OLD_WORKBOOK_SIGNATURE):
         raise ListError(
             f"{source} is an .xls workbook or is protected with a password. Save it as .xlsx without a password, "

@@ -200,14 +200,15 @@ def _group_uids(snapshot: Snapshot, groups: Sequence[str], created: Mapping[str,
     """
     names: dict[str, str] = {}
     for name in groups:
-        uid = _group_uid(snapshot, name, created)
+        uid = find_group_uid(snapshot, name, created)
         if uid in names:
             raise InputError(f"`desired` contains group {uid!r} twice, once as {name!r}. Pass each group once.")
         names[uid] = name
     return list(names)
 
 
-def _group_uid(snapshot: Snapshot, group: str, created: Mapping[str, str]) -> str:
+def find_group_uid(snapshot: Snapshot, group: str, created: Mapping[str, str]) -> str:
+    """Return the uid of an existing group or of a group that the plan creates, by its uid or name."""
     if group in created:
         return group
     named = [uid for uid, name in created.items() if name == group]

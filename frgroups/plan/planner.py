@@ -171,8 +171,9 @@ def _checked_create(snapshot: Snapshot, create: Mapping[str, str]) -> dict[str, 
         codec.check_uid(uid, "customer group uid")
         if uid in existing:
             raise InputError(
-                f"`create` contains {uid!r}, but a group with this uid exists ({snapshot.group_name(uid)}). "
-                "Remove this uid from `create`."
+                f"Group {uid!r} already exists ({snapshot.group_name(uid)}).",
+                hint="Remove it from `create` to change the existing group.",
+                cli_hint="Omit --create to change the existing group.",
             )
         codec.check_group_name(name, f"create[{uid!r}]")
     return dict(create)

@@ -169,7 +169,10 @@ def _decide(match: FileMatch) -> tuple[str, str]:
         action = "rewritten" if match.kind == "plan" else "tombstoned"
         return action, "This file contains the digest of a plan that contains the customer."
     if match.kind in ("receipt", "journal"):
-        return "tombstoned", "The counts in this file do not change. An interrupted run can no longer be resumed."
+        note = "The counts in this file do not change."
+        if match.resumable:
+            note += " The interrupted apply can no longer be resumed."
+        return "tombstoned", note
     return "rewritten", ""
 
 

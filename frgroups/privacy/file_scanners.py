@@ -76,6 +76,8 @@ class FileMatch:
         First 12 digits of all plan digests that the file contains.
     unfinished
         Whether an earlier erasure of the file was interrupted.
+    resumable
+        Whether the file is the journal of an interrupted run, which an erasure prevents from being resumed.
     damaged
         Whether the file is a damaged snapshot.
     problem
@@ -91,6 +93,7 @@ class FileMatch:
     digest: str = ""
     plan_digests: frozenset[str] = frozenset()
     unfinished: bool = False
+    resumable: bool = False
     damaged: bool = False
     problem: str = ""
 
@@ -357,6 +360,7 @@ def _scan_journal(path: Path, body: bytes, subject: Subject) -> FileMatch:
         n=n_uids + n_in_messages + n_in_torn_line,
         plan_digests=_digests_in(digest),
         unfinished=_is_unfinished(journal.state.erasure_id, path),
+        resumable=not (journal.state.ended and journal.receipt_path.exists()),
     )
 
 

@@ -250,8 +250,9 @@ def _is_digest(approval: object) -> bool:
 def _approval_by_policy(plan: Plan, policy: Policy) -> Approval:
     refusals = policy.refusals(plan)
     if refusals:
+        reasons = "".join(f"\n  {reason}" for reason in refusals)
         raise NotApprovedError(
-            f"The policy {policy.name} does not allow plan {plan.digest[:12]}. {' '.join(refusals)} "
+            f"The policy {policy.name} does not allow plan {plan.digest[:12]}:{reasons}\n"
             "A reviewer must approve the plan."
         )
     return Approval("policy", plan.digest, f"{policy.name} of {policy.by}")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from frgroups.errors import InputError
 from frgroups.internals.atomic_files import atomic_write
+from frgroups.internals.formatting import format_list
 from frgroups.internals.validation import check_type
 from frgroups.plan.plan import Plan
 from frgroups.review.customer_names import check_personal
@@ -63,8 +64,12 @@ def save_review(plan: Plan, path: str | Path, *, personal: Snapshot | None = Non
     if target.is_dir():
         raise InputError(f"`path` must be a file, got the folder {target}. Add a file name, for example review.html.")
     if ending != ".xlsx" and ending not in _TEXTS:
-        known = ", ".join([*_TEXTS, ".xlsx"])
-        raise InputError(f"`path` must have one of the suffixes {known}, got {target.name}.")
+        known = format_list([*_TEXTS, ".xlsx"], conjunction="or")
+        raise InputError(
+            f"The suffix of {target.name} does not select a review format.",
+            hint=f"`path` must end in {known}.",
+            cli_hint=f"--out must end in {known}.",
+        )
     try:
         with atomic_write(target) as draft:
             if ending == ".xlsx":

@@ -378,15 +378,13 @@ def _not_found_error(
     if until is not None:
         description += f" from {format_utc(until)} or earlier"
     message = f"No {description} was found in {folder}."
+    hint, cli_hint = "Load the tenant with load_snapshot (frgroups load).", "Load the tenant with frgroups load."
     if damaged:
         message += f" {pluralize(len(damaged), 'snapshot')} could not be read because of corrupt files. See the log."
     elif stored:
-        message += f" The oldest of {pluralize(len(stored), 'snapshot')} is from {format_utc(stored[0].taken_at)}."
-    return SnapshotNotFoundError(
-        message,
-        hint="Load the tenant with load_snapshot (frgroups load).",
-        cli_hint="Load the tenant with frgroups load.",
-    )
+        message += f" The oldest stored snapshot is from {format_utc(stored[0].taken_at)}."
+        hint, cli_hint = "Pass a later date as `at`.", "Pass a later date."
+    return SnapshotNotFoundError(message, hint=hint, cli_hint=cli_hint)
 
 
 def end_of_period(at: date | str) -> datetime:

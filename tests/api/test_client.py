@@ -925,6 +925,7 @@ def test_check_page_base_and_page_size():
         check = client.check()
 
     assert (check.page_base, check.granted_page_size) == (0, 7)
+    assert "0" in check.facts["Page numbers"]
     assert "CUSTOMER" in check.facts["Write access"]
 
 

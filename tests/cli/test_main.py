@@ -11,6 +11,7 @@ import pytest
 import frgroups as fg
 from frgroups.cli.command_table import COMMAND_HELP
 from frgroups.cli.main import EXIT_CODES, main, root_group
+from frgroups.plan.limits import LIMIT_NAMES
 from frgroups.sandbox.faults import Fault
 
 COMMANDS = list(COMMAND_HELP.items())
@@ -129,6 +130,73 @@ def test_list_without_known_ids(loaded, capsys, tmp_path):
     assert main([*words, "--ids", "customer_uid"]) == 0
 
 
+def test_snapshot_of_a_plan(loaded, capsys):
+    "The first line of the output of plan and sizes is the snapshot."
+    assert main(["sizes", "--top", "1"]) == 0
+    sizes = capsys.readouterr().out.splitlines()
+    assert main(["plan", "--group", "VIP", "--members", "VIP"]) == 0
+    plan = capsys.readouterr().out.splitlines()
+
+    assert sizes[0] == plan[0] == repr(fg.read_snapshot())
+
+
+def test_unknown_group_with_a_list(loaded, capsys, tmp_path):
+    "An unknown group is reported before the list is read."
+    path = tmp_path / "list.csv"
+    path.write_text("customer_uid\ntypo-1\n", encoding="utf-8")
+
+    assert main(["plan", "--group", "nosuch", "--list", str(path)]) == 1
+
+    out, err = capsys.readouterr()
+    assert "nosuch" in err and str(path) not in out + err
+
+
+@pytest.mark.parametrize(("mode", "planned"), [("add", True), ("mirror", True), ("keep_only", False)])
+def test_unknown_uids_in_a_list(loaded, capsys, tmp_path, mode, planned):
+    "Unknown uids are listed. The output states that they are planned only if the mode can add them."
+    path = tmp_path / "list.csv"
+    path.write_text("\n".join(["customer_uid", *loaded.members("staff"), "typo-1"]), encoding="utf-8")
+    words = ["plan", "--group", "staff", "--list", str(path), "--mode", mode, "--out", str(tmp_path / "p.json")]
+
+    assert main(words) == 0
+
+    out = capsys.readouterr().out
+    assert "1 not in the snapshot" in out and "typo-1" in out
+    assert ("planned anyway" in out) is planned
+    if planned:
+        assert fg.read_plan(tmp_path / "p.json").groups[0].add == ("typo-1",)
+
+
+def test_load_of_a_recent_snapshot(loaded, capsys):
+    "With --max-age, the output states that nothing was loaded if the stored snapshot is recent enough."
+    capsys.readouterr()
+
+    assert main(["load", "--max-age", "6h"]) == 0
+    reused = capsys.readouterr().out
+    assert main(["load"]) == 0
+    loaded_again = capsys.readouterr().out
+
+    assert "nothing was loaded" in reused and "Stored in" not in reused
+    assert "nothing was loaded" not in loaded_again and "Stored in" in loaded_again
+
+
+def test_doctor(loaded, capsys):
+    "The output contains the path of a missing suppression list, and does not contradict the probe of writes."
+    assert main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    path = fg.suppression_list_path(fg.read_snapshot())
+    assert str(path) in out and " none; " in out and "not tested" in out
+
+    assert main(["doctor", "--probe-writes"]) == 0
+    assert "not tested" not in capsys.readouterr().out
+
+    path.parent.mkdir(parents=True)
+    path.write_text("customer_uid\nc-1\n")
+    assert main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    assert "1 customer, " in out and str(path) in out and " none; " not in out
+
+
 def test_rejected_items_exit_with_5(loaded, capsys, tmp_path):
     "If a plan adds a customer who does not exist, the plan is applied partially, and the output contains the uid."
     path = tmp_path / "list.csv"
@@ -202,6 +270,7 @@ def test_rejection_replaces_an_approval(loaded, capsys):
 
     out = capsys.readouterr().out
     assert "Ola" in out and "Kari" in out
+    assert path_after("Rejection written to", out) == plan.with_suffix(".approval.json")
 
 
 def test_system_error_during_apply(loaded, capsys, monkeypatch):
@@ -303,6 +372,20 @@ def test_help(capsys):
             main([command, "--help"])
         out = capsys.readouterr().out
         assert "Example:\n  " in out and f"frgroups {command}" in out and text in " ".join(out.split())
+
+
+@pytest.mark.parametrize("command", ["plan", "undo"])
+def test_limits_in_help(command, capsys):
+    "The help contains one line of at most 80 characters for each limit, with its default value."
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    lines = capsys.readouterr().out.splitlines()
+
+    for name in LIMIT_NAMES:
+        default = getattr(fg.Limits(), name)
+        setting = f"  {name}={'none' if default is None else default} "
+        [line] = [line for line in lines if line.startswith(setting)]
+        assert len(line) <= 80 and line.removeprefix(setting).strip()
 
 
 @pytest.mark.parametrize("command", [command for command, _ in COMMANDS])
@@ -452,8 +535,8 @@ def test_detected_id_type(loaded, capsys, tmp_path):
         path.write_text("\n".join([header, *external]), encoding="utf-8")
 
         assert main(["plan", "--group", "Staff", "--list", str(path)]) == 0
-        first_line = capsys.readouterr().out.splitlines()[0]
-        assert "external_id" in first_line and "3 customers" in first_line and " 0 " in first_line
+        line = capsys.readouterr().out.splitlines()[1]
+        assert "external_id" in line and "3 customers" in line and " 0 " in line
 
 
 def test_rejection_next_to_the_plan(loaded, capsys):

@@ -14,6 +14,7 @@ from openpyxl import Workbook
 import frgroups as fg
 from frgroups.cli.main import main
 from frgroups.errors import FrgroupsError, GroupNotFoundError, InputError
+from frgroups.plan.limits import LIMIT_NAMES
 
 # Arguments and functions of Python, but not NAME=VALUE after --limit.
 PYTHON = re.compile(r"(?<!--limit )\b[a-z_]+=|\b(load|save|read|refresh|plan|apply)_\w+\b|Limits\(|\bfg\.")
@@ -109,6 +110,14 @@ OTHER = ["--tenant", "t-1", "--cache", "{home}/snapshots"]
         (["apply", "{blocked}", "--approve", "0123"], 8, ["'0123'"]),
         (["apply", "{blocked}", "--approve", "nothing"], 8, ["'nothing'"]),
         (["overlap", "--universe", "3", "--allow-older", *OTHER], 1, ["universe", "3"]),
+        (
+            ["plan", "--group", "vip", "--create", "X", "--members", "VIP", "--allow-older", *OTHER],
+            1,
+            ["'vip'", "VIP"],
+        ),
+        (["plan", "--group", "vip", "--list", "none.csv", "--allow-older", *OTHER], 1, ["none.csv"]),
+        (["review", "{blocked}", "--out", "r.pdf"], 1, ["r.pdf", "--out", ".html", ".xlsx"]),
+        (["load", "--tenant", "typo"], 1, ["'typo'", "tenants.toml", "FRGROUPS_TENANT_UID", "--tenant"]),
         (["load"], 0, []),
     ],
 )
@@ -124,6 +133,33 @@ def test_cli_hints(words, code, facts, environment, home_folder, capsys, tmp_pat
     err = capsys.readouterr().err
     assert [fact for fact in facts if fact.format(**values) not in err] == []
     assert not PYTHON.search(err.replace(str(tmp_path), "").replace(str(home_folder), ""))
+
+
+@pytest.mark.parametrize("words", [["sizes", "--at", "2020-01-01"], ["changes", "--since", "2020-01-01"]])
+def test_date_before_the_oldest_snapshot(words, environment, home_folder, capsys):
+    "If no snapshot is that old, the error contains the date of the oldest one, and does not suggest a load."
+    assert main([*words, "--allow-older", *(word.format(home=home_folder) for word in OTHER)]) == 1
+
+    err = capsys.readouterr().err
+    assert "2020-01-01" in err and f"{fg.sample_snapshot().taken_at:%Y-%m-%d}" in err and "frgroups load" not in err
+
+
+@pytest.mark.parametrize("words", [["--bogus"], ["sizes", "--bogus"]])
+def test_unknown_option_without_a_similar_one(words, capsys):
+    "The error for an unknown option suggests no option if none has a similar name."
+    assert code_of(words) == 64
+
+    err = capsys.readouterr().err
+    assert "'--bogus'" in err and "Did you mean" not in err
+
+
+def test_unknown_limit(capsys):
+    "The error for an unknown limit lists the limits that --limit accepts."
+    assert code_of(["plan", "--group", "a", "--members", "a", "--limit", "most=10"]) == 64
+
+    err = capsys.readouterr().err
+    assert "most" in err and [name for name in LIMIT_NAMES if name not in err] == []
+    assert "per_group" not in re.sub(r"\w+_per_group", "", err)
 
 
 def example_files(home_folder, sandbox, tmp_path):
@@ -185,9 +221,9 @@ def test_cli_hints_in_the_log(environment, capsys):
         (["load", "--max-age", "soon"], ["'--max-age'", "'soon'", "'6h'"]),
         (["status", "--max-age", "-1h"], ["'--max-age'"]),
         (["load", "--all", "--tenant", "a"], ["--all", "--tenant"]),
-        (["load", "--jobs", "0"], ["'--jobs'", "0", "x>=1"]),
+        (["load", "--jobs", "0"], ["'--jobs'", "0", "1 or more"]),
         (["load", "--jobs", "two"], ["'--jobs'", "'two'", "integer"]),
-        (["load", "--requests-per-second", "0"], ["'--requests-per-second'", "x>0"]),
+        (["load", "--requests-per-second", "0"], ["'--requests-per-second'", "more than 0"]),
         (["load", "--requests-per-second", "nan"], ["'--requests-per-second'", "'nan'"]),
         (["sizes", "--at", "yesterday"], ["'--at'", "'yesterday'"]),
         (["changes", "--since", "2026-13-01"], ["'--since'", "'2026-13-01'"]),
@@ -220,7 +256,7 @@ def test_cli_hints_in_the_log(environment, capsys):
         (["sandbox", "--customers", "49"], ["'--customers'", "50"]),
         (["demo", "--customers", "49"], ["'--customers'", "50"]),
         (["sandbox", "--latency", "-1"], ["'--latency'"]),
-        (["sizes", "--tpo", "1"], ["--tpo", "--top"]),
+        (["sizes", "--tpo", "1"], ["'--tpo'", "Did you mean '--top'?"]),
         (["completion", "tcsh"], ["'tcsh'", "bash", "zsh", "fish"]),
     ],
 )

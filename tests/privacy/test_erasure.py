@@ -27,6 +27,7 @@ from frgroups.apply import executor as applying
 from frgroups.apply.journal import Journal
 from frgroups.apply.receipt import Receipt
 from frgroups.cli.main import main
+from frgroups.cli.privacy import PLANNED_ACTIONS
 from frgroups.errors import InputError, LockedError, NotApprovedError, PlanBlockedError
 from frgroups.internals.html import escaped_forms
 from frgroups.internals.locks import load_lock, tenant_lock
@@ -300,7 +301,8 @@ def test_resume_after_erasure(tenant, home_folder):
             journal.write("start", digest=plan.digest, planned_at=plan.planned_at.isoformat(), approval={})
             journal.write("observed", group="vip", n_members=2, add=[], remove=[])
             journal.write("intent", group="vip", change="add", uids=["c-1", "c-5"])
-        fg.erase_customer("c-1")
+        erased = fg.erase_customer("c-1").set_index("kind")
+        assert "resumed" in erased.loc["journal", "note"]
         tenant.clear_requests()
 
         with pytest.raises(InputError, match=plan.digest[:12]):
@@ -1207,7 +1209,10 @@ def test_commands(small, capsys, tmp_path):
     capsys.readouterr()
 
     assert main(["erase-customer", "c-1"]) == 0
-    assert "tombstoned" in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    actions = [line for line in lines if str(small) in line]
+    assert {line.partition("  ")[0] for line in actions} == set(PLANNED_ACTIONS.values()) - {"cannot change"}
+    assert all(line.startswith("would ") for line in actions)
     assert bytes_in(small) == before
 
     (small / "note.txt").write_text("c-1")
@@ -1215,5 +1220,8 @@ def test_commands(small, capsys, tmp_path):
     assert "note.txt" in capsys.readouterr().out
     (small / "note.txt").unlink()
     assert main(["erase-customer", "c-1", "--yes"]) == 0
-    assert str(small) in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert str(small) in out and "would" not in out
     assert files_with(small, "c-1") == []
+    assert main(["export-customer", "c-1", "--out", str(tmp_path / "none.json")]) == 0
+    assert "No stored data" in capsys.readouterr().out and (tmp_path / "none.json").exists()

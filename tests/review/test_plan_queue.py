@@ -434,7 +434,26 @@ def test_single_plan_policy(tenant, tmp_path, capsys):
     policy.write_text('by = "Kari"\ngroups = ["other"]\nmax_adds = 9\nmax_removes = 0\n')
 
     assert main(["apply", str(path), "--approve-policy", str(policy)]) == 8
-    assert "none.toml" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    reasons = fg.read_policy(policy).refusals(fg.read_plan(path))
+    assert "none.toml" in err and len(reasons) > 1
+    assert [line.strip() for line in err.splitlines()[1:-1]] == reasons
+
+
+def test_rejected_customers(tenant, tmp_path, capsys):
+    "The line of an applied plan contains the number of rejected customers and the path of the receipt."
+    path = tmp_path / "list.csv"
+    path.write_text("\n".join(["customer_uid", *tenant.members("loyalty")[:5], "typo-1"]), encoding="utf-8")
+    assert main(["plan", "--group", "Staff", "--list", str(path), "--pending"]) == 0
+    [plan] = queue_folder(tenant.tenant_uid, tenant.base_url, "pending").glob("*.plan.json")
+    assert main(["approve", str(plan), "--by", "Kari"]) == 0
+    capsys.readouterr()
+
+    assert main(["apply", "--approved"]) == 5
+
+    out = capsys.readouterr().out
+    [receipt] = (tmp_path / "home").rglob("*.receipt.json")
+    assert "1 change rejected" in out.splitlines()[0] and str(receipt) in out
 
 
 @pytest.mark.parametrize(
