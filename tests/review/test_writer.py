@@ -350,6 +350,14 @@ def test_no_findings():
     assert "with a finding" in Page(review_html(planned())).text
 
 
+@pytest.mark.parametrize("make", [without_findings, planned])
+def test_order_of_requests(make):
+    "The page states exactly once that additions are sent first, with or without moves."
+    text = Page(review_html(make())).text
+
+    assert len(re.findall("additions are sent", text, re.IGNORECASE)) == 1
+
+
 def test_no_additions():
     "The review of a plan without additions does not describe the order of additions and removals."
     plan = planned(wanted={"bw": [f"c-{n:03d}" for n in range(1, 40)]})
